@@ -1,0 +1,195 @@
+//! The arguments, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use lbuild::image::{Arch, Format};
+
+/// Turns a source directory into an AWS Lambda container image and pushes it: no Docker, no daemon, no root
+#[derive(Parser)]
+#[command(version, propagate_version = true, after_help = super::exit::CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write lbuild.toml for the function in a directory
+    Init(Init),
+    /// Build an image and push it
+    Push(Push),
+    /// Build an image into an OCI layout on disk (or wherever --to says)
+    Build(Push),
+    /// Print the recipe with every base pinned by digest, and build nothing
+    Plan(Plan),
+    /// Show an image: platform, config, layers, history
+    Inspect(Inspect),
+    /// Look at or clean the local cache
+    #[command(subcommand)]
+    Cache(Cache),
+}
+
+/// How to talk to the user, and how hard to work.
+#[derive(ClapArgs, Clone)]
+pub struct Output {
+    /// Print nothing but warnings, errors and results
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Print events as JSON lines on standard error; results as JSON where there is more than a name
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Threads that compress [default: one a core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+#[derive(ClapArgs)]
+pub struct Init {
+    /// The function's directory
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+}
+
+#[derive(ClapArgs)]
+pub struct Push {
+    #[command(flatten)]
+    pub what: What,
+    #[command(flatten)]
+    pub registry: Registry,
+    /// Where to: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]; may be repeated
+    #[arg(long, value_name = "DESTINATION")]
+    pub to: Vec<String>,
+    /// A tag for every destination, besides the one it may name; may be repeated
+    #[arg(long)]
+    pub tag: Vec<String>,
+    /// The manifest's format [default: docker; oci in an OCI layout]
+    #[arg(long, value_enum)]
+    pub format: Option<FormatName>,
+    /// Do everything but write to the destination
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the image's names and digests to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
+    /// Write the image's digest to FILE
+    #[arg(long, value_name = "FILE")]
+    pub digest_file: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct Plan {
+    #[command(flatten)]
+    pub what: What,
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// What the image is made of. Every value can stand in lbuild.toml instead.
+#[derive(ClapArgs)]
+pub struct What {
+    /// The function's directory, or one file; its lbuild.toml is read
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// The architecture: arm64 (aarch64) or amd64 (x86_64)
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// The Lambda runtime whose base image to use, as python3.12
+    #[arg(long, value_name = "NAME", conflicts_with = "base")]
+    pub runtime: Option<String>,
+    /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or scratch
+    #[arg(long, value_name = "IMAGE")]
+    pub base: Option<String>,
+    /// A directory of dependencies, as a layer below the code; may be repeated
+    #[arg(long, value_name = "DIR[:/PATH]")]
+    pub deps: Vec<String>,
+    /// Files for another place in the image, as a layer above the code; may be repeated
+    #[arg(long, value_name = "SRC:/PATH")]
+    pub add: Vec<String>,
+    /// The function's handler, as app.handler
+    #[arg(long, conflicts_with = "cmd")]
+    pub handler: Option<String>,
+    /// The program to run: words, or a JSON array
+    #[arg(long, value_name = "WORDS")]
+    pub entrypoint: Option<String>,
+    /// The arguments of the entrypoint: words, or a JSON array
+    #[arg(long, value_name = "WORDS")]
+    pub cmd: Option<String>,
+    /// The directory to start in
+    #[arg(long, value_name = "/PATH")]
+    pub workdir: Option<String>,
+    /// A variable; $NAME in the value stands for what the base has, as in PATH=/x:$PATH; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// A label; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
+    /// The user to run as
+    #[arg(long)]
+    pub user: Option<String>,
+}
+
+/// How to reach registries.
+#[derive(ClapArgs)]
+pub struct Registry {
+    /// The user to log in as; without it, Docker's stored logins count
+    #[arg(long, requires = "password_stdin")]
+    pub username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    pub password_stdin: bool,
+    /// Speak plain HTTP to this registry (HOST[:PORT]); may be repeated
+    #[arg(long, value_name = "REGISTRY")]
+    pub insecure: Vec<String>,
+}
+
+#[derive(ClapArgs)]
+pub struct Inspect {
+    /// The image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
+    pub image: String,
+    /// Which of an index's images
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+#[derive(Subcommand)]
+pub enum Cache {
+    /// Print where the cache is and what it holds
+    Info,
+    /// Remove what was not used lately
+    Prune {
+        /// What was not used for this many days goes; 0 empties the cache
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+pub enum FormatName {
+    Docker,
+    Oci,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Docker => Format::Docker,
+            FormatName::Oci => Format::Oci,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,97 @@
+//! `lbuild.toml`: the arguments that are the same every time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::exit::Failure;
+
+/// The file's name, in the function's directory.
+pub const NAME: &str = "lbuild.toml";
+
+/// The file's keys; each is the flag of the same name.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub path: Option<PathBuf>,
+    pub arch: Option<String>,
+    pub runtime: Option<String>,
+    pub base: Option<String>,
+    pub deps: Many,
+    pub add: Many,
+    pub handler: Option<String>,
+    pub entrypoint: Option<Vec<String>>,
+    pub cmd: Option<Vec<String>>,
+    pub workdir: Option<String>,
+    pub env: BTreeMap<String, String>,
+    pub label: BTreeMap<String, String>,
+    pub user: Option<String>,
+    pub to: Many,
+    pub tag: Many,
+    pub format: Option<lbuild::image::Format>,
+    pub insecure: Many,
+}
+
+/// One text or a list of them.
+#[derive(Deserialize, Default, Clone)]
+#[serde(from = "OneOrMany")]
+pub struct Many(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Many {
+    fn from(value: OneOrMany) -> Many {
+        Many(match value {
+            OneOrMany::One(text) => vec![text],
+            OneOrMany::Many(texts) => texts,
+        })
+    }
+}
+
+impl Config {
+    /// Reads the file of `dir`, if there is one.
+    pub fn load(dir: &Path) -> Result<Config, Failure> {
+        let path = dir.join(NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Config::default());
+            }
+            Err(source) => return Err(Failure::Read { what: path.display().to_string(), source }),
+        };
+        toml::from_str(&text)
+            .map_err(|error| Failure::Config { path, message: error.to_string().trim_end().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_or_a_list_is_the_same() {
+        let config: Config = toml::from_str("deps = 'a'\nto = ['x', 'y']\nenv = { A = '1' }").unwrap();
+        assert_eq!(
+            (config.deps.0, config.to.0),
+            (vec!["a".to_owned()], vec!["x".to_owned(), "y".to_owned()])
+        );
+        assert_eq!(config.env["A"], "1");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = toml::from_str::<Config>("arch = 'arm64'\nhandlr = 'x'").err().unwrap().to_string();
+        assert!(error.contains("line 2") && error.contains("handlr"), "{error}");
+    }
+}

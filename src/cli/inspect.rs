@@ -1,0 +1,124 @@
+//! `lbuild inspect`: an image as it is stored.
+
+use lbuild::image::{Digest, History};
+use lbuild::recipe::Base;
+use lbuild::{Found, Inspected};
+use serde_json::{Value, json};
+
+use super::args::{Inspect, Output};
+use super::exit::Failure;
+use super::human::bytes;
+use super::lower;
+use super::report::Report;
+
+/// Prints the image.
+pub async fn run(args: &Inspect, output: &Output, report: &Report) -> Result<(), Failure> {
+    let image = lower::parse_base(&args.image, std::path::Path::new(""))?;
+    let registry = match &image {
+        Base::Registry(name) => Some(name.registry().to_owned()),
+        _ => None,
+    };
+    let engine = lower::engine(&args.registry, &[], output, report, registry.as_deref())?.build()?;
+    let inspected = engine.inspect(&image, lower::platform(args.arch).as_ref()).await?;
+    match (inspected, output.json) {
+        (Inspected::Image(found), true) => println!("{:#}", as_json(&found)),
+        (Inspected::Image(found), false) => print(&found),
+        (Inspected::Index { digest, index }, true) => {
+            println!("{:#}", json!({ "digest": digest, "platforms": index.platforms() }));
+        }
+        (Inspected::Index { digest, index }, false) => {
+            println!("index     {digest}");
+            index.platforms().iter().for_each(|platform| println!("platform  {platform}"));
+        }
+    }
+    Ok(())
+}
+
+/// A layer with the history entry that stands for it.
+struct Row {
+    digest: Digest,
+    size: u64,
+    diff_id: String,
+    history: Option<History>,
+}
+
+impl Row {
+    /// `lbuild` for a layer that lbuild appended, else `base`.
+    fn origin(&self) -> &'static str {
+        if self.history.as_ref().is_some_and(|entry| entry.key.is_some()) { "lbuild" } else { "base" }
+    }
+}
+
+fn rows(found: &Found) -> Vec<Row> {
+    let mut history = found.config.history().into_iter().filter(|entry| !entry.empty_layer);
+    let layers = found.layers.iter().zip(found.config.diff_ids());
+    layers
+        .map(|(layer, diff_id)| Row {
+            digest: layer.digest,
+            size: layer.size,
+            diff_id: diff_id.to_owned(),
+            history: history.next(),
+        })
+        .collect()
+}
+
+fn name(found: &Found) -> String {
+    match &found.base {
+        Base::Registry(name) => name.to_string(),
+        Base::Layout { path, .. } => format!("oci:{}@{}", path.display(), found.manifest.digest),
+        Base::Scratch | Base::Stage(_) => String::new(),
+    }
+}
+
+fn as_json(found: &Found) -> Value {
+    let layers = rows(found).into_iter().map(|row| {
+        json!({
+            "digest": row.digest,
+            "size": row.size,
+            "diff_id": row.diff_id,
+            "origin": row.origin(),
+            "created_by": row.history.as_ref().map(|entry| &entry.created_by),
+            "key": row.history.and_then(|entry| entry.key),
+        })
+    });
+    json!({
+        "image": name(found),
+        "digest": found.manifest.digest,
+        "media_type": found.manifest.media_type,
+        "platform": found.config.platform(),
+        "layers": layers.collect::<Vec<_>>(),
+        "config_digest": found.config_digest,
+        "config": found.config.as_json(),
+    })
+}
+
+fn print(found: &Found) {
+    let config = &found.config;
+    let field = |name: &str, value: String| {
+        if !value.is_empty() {
+            println!("{name:<11} {value}");
+        }
+    };
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let list = |words: Vec<&str>| if words.is_empty() { String::new() } else { json!(words).to_string() };
+    field("image", name(found));
+    field("media type", found.manifest.media_type.clone());
+    field("platform", config.platform().to_string());
+    field("created", text(config.created()));
+    field("base", text(config.label("org.opencontainers.image.base.name")));
+    field("base digest", text(config.label("org.opencontainers.image.base.digest")));
+    field("entrypoint", list(config.entrypoint()));
+    field("cmd", list(config.cmd()));
+    field("workdir", text(config.workdir()));
+    field("user", text(config.user()));
+    config.env().into_iter().for_each(|(name, value)| field("env", format!("{name}={value}")));
+    config.labels().into_iter().for_each(|(name, value)| field("label", format!("{name}={value}")));
+    let rows = rows(found);
+    for row in &rows {
+        let created_by = row.history.as_ref().map(|entry| entry.created_by.as_str()).unwrap_or_default();
+        let created_by: String = created_by.chars().filter(|c| !c.is_control()).take(60).collect();
+        println!("layer       {} {:>9}  {:<6}  {created_by}", row.digest, bytes(row.size), row.origin());
+    }
+    let total: u64 = rows.iter().map(|row| row.size).sum();
+    println!("total       {} layers, {} compressed", rows.len(), bytes(total));
+}

@@ -1,0 +1,262 @@
+//! Arguments and lbuild.toml become a recipe, its destinations and an engine.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use lbuild::image::{Arch, ConfigEdit, Format, Platform};
+use lbuild::lambda::{handler_files, runtime_base};
+use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
+use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
+
+use super::args::{Output, Registry, What};
+use super::config::Config;
+use super::exit::Failure;
+use super::report::Report;
+
+/// What is to be built.
+pub struct Lowered {
+    pub recipe: Recipe,
+    pub config: Config,
+    /// The handler, and the runtime or image whose rules say where its file must be.
+    pub handler: Option<(String, String)>,
+}
+
+/// The recipe of the arguments; what they leave out, lbuild.toml says.
+pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
+    let config = Config::load(&args.path)?;
+    let dir = &args.path;
+    let arch = match (args.arch, &config.arch) {
+        (Some(arch), _) => arch,
+        (None, Some(name)) => name.parse()?,
+        (None, None) => {
+            return Err(Failure::usage("no architecture is given", "add --arch arm64 or --arch amd64"));
+        }
+    };
+    let (base, base_name) = base(args, &config, report)?;
+    let code = Source::Directory {
+        path: config.path.as_ref().map_or(dir.clone(), |path| dir.join(path)),
+        ignore: true,
+    };
+    let edit = edit(args, &config)?;
+    if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
+        report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
+    }
+    let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
+    let mut steps = Vec::new();
+    if edit != ConfigEdit::default() {
+        steps.push(Step::Edit(edit));
+    }
+    for deps in given(&args.deps, &config.deps.0, dir) {
+        let (path, to) = split_path(&deps);
+        steps.push(add(path, to));
+    }
+    steps.push(Step::Add(Add { source: code, to: None }));
+    for added in given(&args.add, &config.add.0, dir) {
+        match split_path(&added) {
+            (path, to @ Some(_)) => steps.push(add(path, to)),
+            (path, None) => {
+                let message = format!("--add {path} names no place in the image");
+                return Err(Failure::usage(message, "write it as SRC:/PATH"));
+            }
+        }
+    }
+    let recipe = Recipe { epoch: epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
+    Ok(Lowered { recipe, config, handler: handler.zip(base_name) })
+}
+
+/// What was given by flag, else by the file; paths in the file are relative to it.
+fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
+    match flags {
+        [] => file.iter().map(|text| dir.join(text).display().to_string()).collect(),
+        flags => flags.to_vec(),
+    }
+}
+
+/// Splits `SRC:/PATH`; the last `:/` counts, as a source's name may hold one.
+fn split_path(text: &str) -> (String, Option<String>) {
+    match text.rfind(":/") {
+        Some(colon) => (text[..colon].to_owned(), Some(text[colon + 1..].to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+fn add(path: String, to: Option<String>) -> Step {
+    Step::Add(Add { source: Source::Directory { path: path.into(), ignore: false }, to })
+}
+
+fn base(args: &What, config: &Config, report: &Report) -> Result<(Base, Option<String>), Failure> {
+    let (runtime, base) = match (&args.runtime, &args.base) {
+        (None, None) if config.runtime.is_some() && config.base.is_some() => {
+            return Err(Failure::usage("lbuild.toml gives both a runtime and a base", "keep one of them"));
+        }
+        (None, None) => (config.runtime.as_ref(), config.base.as_ref()),
+        flags => (flags.0.as_ref(), flags.1.as_ref()),
+    };
+    if let Some(runtime) = runtime {
+        let base = runtime_base(runtime);
+        for (message, hint) in base.warnings(&today()) {
+            report.warn(&message, Some(hint));
+        }
+        return Ok((Base::Registry(base.image.parse()?), Some(runtime.clone())));
+    }
+    let from_file = args.base.is_none();
+    let Some(base) = base else {
+        return Err(Failure::usage(
+            "no base is given",
+            "add --runtime NAME or --base IMAGE, or run `lbuild init`",
+        ));
+    };
+    Ok((parse_base(base, if from_file { &args.path } else { Path::new("") })?, Some(base.clone())))
+}
+
+/// `scratch`, `oci:DIR[:TAG]`, or the name of an image.
+pub fn parse_base(text: &str, dir: &Path) -> Result<Base, Failure> {
+    if text == "scratch" {
+        return Ok(Base::Scratch);
+    }
+    if text.starts_with("oci:") {
+        return match text.parse()? {
+            Destination::Layout { path, tags } => {
+                let tag = tags.into_iter().next();
+                Ok(Base::Layout { path: dir.join(path), tag, digest: None })
+            }
+            _ => unreachable!("a text that starts with `oci:` is a layout"),
+        };
+    }
+    Ok(Base::Registry(text.parse()?))
+}
+
+fn edit(args: &What, config: &Config) -> Result<ConfigEdit, Failure> {
+    let words = |flag: &Option<String>, file: &Option<Vec<String>>| match flag {
+        Some(text) => words(text).map(Some),
+        None => Ok(file.clone()),
+    };
+    let cmd = match (&args.handler, &args.cmd) {
+        (Some(handler), _) => Some(vec![handler.clone()]),
+        (None, None) if config.cmd.is_none() => config.handler.clone().map(|handler| vec![handler]),
+        (None, _) if args.cmd.is_none() && config.handler.is_some() => {
+            return Err(Failure::usage("lbuild.toml gives both a handler and a cmd", "keep one of them"));
+        }
+        (None, flag) => words(flag, &config.cmd)?,
+    };
+    let mut env: BTreeMap<String, String> = config.env.clone();
+    let flags = pairs(&args.env, "--env")?;
+    flags.iter().for_each(|(name, _)| drop(env.remove(name)));
+    let mut labels = config.label.clone();
+    labels.extend(pairs(&args.label, "--label")?);
+    Ok(ConfigEdit {
+        env: env.into_iter().chain(flags).collect(),
+        entrypoint: words(&args.entrypoint, &config.entrypoint)?,
+        cmd,
+        workdir: args.workdir.clone().or(config.workdir.clone()),
+        user: args.user.clone().or(config.user.clone()),
+        labels,
+        created: None,
+    })
+}
+
+fn pairs(flags: &[String], name: &str) -> Result<Vec<(String, String)>, Failure> {
+    let split = |flag: &String| match flag.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        // The value may be a secret: only the name's place is told.
+        _ => Err(Failure::usage(format!("a value of {name} is not of the form NAME=VALUE"), None)),
+    };
+    flags.iter().map(split).collect()
+}
+
+/// A JSON array of texts, or words between spaces.
+fn words(text: &str) -> Result<Vec<String>, Failure> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| {
+            Failure::usage(
+                format!("`{text}` is no JSON array of texts: {error}"),
+                "quote it as '[\"a\", \"b\"]'",
+            )
+        });
+    }
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+fn epoch() -> Result<u64, Failure> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) if !text.is_empty() => text.trim().parse().map_err(|_| {
+            Failure::usage(format!("SOURCE_DATE_EPOCH is `{text}`"), "it is a number of seconds since 1970")
+        }),
+        _ => Ok(DEFAULT_EPOCH),
+    }
+}
+
+fn today() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let date =
+        i64::try_from(now.as_secs()).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    date.unwrap_or_default().format("%Y-%m-%d").to_string()
+}
+
+/// Where to, with every tag, and in which format: the flag's, else the file's, else the place's usual one.
+pub fn destinations(
+    to: &[String],
+    tags: &[String],
+    format: Option<Format>,
+) -> Result<Vec<(Destination, Format)>, Failure> {
+    let parse = |to: &String| {
+        let to = to.parse::<Destination>()?.tagged(tags)?;
+        let format = format.unwrap_or(to.usual_format());
+        Ok((to, format))
+    };
+    to.iter().map(parse).collect()
+}
+
+/// An engine whose `registries` are those that a given password is for.
+pub fn engine<'a>(
+    args: &Registry,
+    config_insecure: &[String],
+    output: &Output,
+    report: &Report,
+    registries: impl IntoIterator<Item = &'a str>,
+) -> Result<EngineBuilder, Failure> {
+    let report = report.clone();
+    let mut builder = Engine::builder().on_event(move |event| report.event(&event));
+    if let Some(jobs) = output.jobs {
+        builder = builder.jobs(jobs.into());
+    }
+    for registry in args.insecure.iter().chain(config_insecure) {
+        builder = builder.insecure(registry);
+    }
+    if let Some(username) = &args.username {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|source| Failure::Read { what: "the password from standard input".into(), source })?;
+        let password = text.trim_end_matches(['\r', '\n']);
+        for registry in registries {
+            let (registry, username) = (registry.to_owned(), username.clone());
+            builder =
+                builder.credentials(Password { registry, username, password: password.to_owned().into() });
+        }
+    }
+    Ok(builder.credentials(DockerConfig))
+}
+
+/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it.
+pub fn check_handler(engine: &Engine, lowered: &Lowered) -> Result<(), Failure> {
+    let Some((handler, image)) = &lowered.handler else { return Ok(()) };
+    let Some(files) = handler_files(image, handler) else { return Ok(()) };
+    for file in &files {
+        if engine.provides(&lowered.recipe, file)? {
+            return Ok(());
+        }
+    }
+    let place = lowered.recipe.stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
+        Step::Add(Add { source: Source::Directory { path, ignore: true }, .. }) => Some(path.clone()),
+        _ => None,
+    });
+    let place = place.unwrap_or_else(|| PathBuf::from(".")).display().to_string();
+    Err(Failure::Handler { handler: handler.clone(), files, place })
+}
+
+/// `--arch` is the flag's own type; a file's is text.
+pub fn platform(arch: Option<Arch>) -> Option<Platform> {
+    arch.map(Platform::linux)
+}

@@ -1,0 +1,136 @@
+//! `lbuild push`, `lbuild build` and `lbuild plan`.
+
+use std::path::{Path, PathBuf};
+
+use lbuild::image::Format;
+use lbuild::recipe::Base;
+use lbuild::{Destination, Engine, Published};
+use serde_json::json;
+
+use super::args::{Output, Plan, Push};
+use super::exit::Failure;
+use super::lower::{self, Lowered};
+use super::report::Report;
+
+/// Where the image goes when no destination is given.
+#[derive(Clone, Copy)]
+pub enum Default {
+    /// Nowhere: one must be given.
+    None,
+    /// Into a layout below the function's directory, where ignore rules always keep it out of the image.
+    Layout,
+}
+
+const LAYOUT: &str = ".lbuild/image";
+
+/// Builds the image and brings it to its destinations.
+pub async fn run(args: Push, default: Default, output: &Output, report: &Report) -> Result<(), Failure> {
+    let lowered = lower::recipe(&args.what, report)?;
+    let to = destinations(&args, default, &lowered)?;
+    let registries = to.iter().filter_map(|(to, _)| registry(to));
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, registries)?;
+    let engine = engine.dry_run(args.dry_run).build()?;
+    lower::check_handler(&engine, &lowered)?;
+    check_outputs(&engine, &lowered, &args, &to)?;
+    let published = engine.push(&lowered.recipe, &to).await?;
+    if !args.dry_run {
+        write_results(&args, &published)?;
+    }
+    published.iter().for_each(|published| report.published(published));
+    Ok(())
+}
+
+/// Prints the pinned recipe.
+pub async fn plan(args: Plan, output: &Output, report: &Report) -> Result<(), Failure> {
+    let lowered = lower::recipe(&args.what, report)?;
+    let base = lowered.recipe.stages.iter().find_map(|stage| match &stage.base {
+        Base::Registry(name) => Some(name.registry().to_owned()),
+        _ => None,
+    });
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, base.as_deref())?;
+    let engine = engine.build()?;
+    lower::check_handler(&engine, &lowered)?;
+    let pinned = engine.pin(lowered.recipe).await?;
+    let json = serde_json::to_string_pretty(&pinned);
+    println!("{}", json.unwrap_or_else(|_| unreachable!("a recipe is data")));
+    Ok(())
+}
+
+fn destinations(
+    args: &Push,
+    default: Default,
+    lowered: &Lowered,
+) -> Result<Vec<(Destination, Format)>, Failure> {
+    let mut to = if args.to.is_empty() { lowered.config.to.0.clone() } else { args.to.clone() };
+    let tags = if args.tag.is_empty() { &lowered.config.tag.0 } else { &args.tag };
+    if to.is_empty() {
+        match default {
+            Default::Layout => to.push(format!("oci:{}", layout(&args.what.path).display())),
+            Default::None => {
+                return Err(Failure::usage(
+                    "no destination is given",
+                    "add --to REGISTRY/REPO:TAG, or set `to` in lbuild.toml",
+                ));
+            }
+        }
+    }
+    let format = args.format.map(Format::from).or(lowered.config.format);
+    lower::destinations(&to, tags, format)
+}
+
+fn layout(path: &Path) -> PathBuf {
+    // A single file's neighbours are not packed, but its directory is the place to look for the image.
+    let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    if dir == Path::new(".") { LAYOUT.into() } else { dir.join(LAYOUT) }
+}
+
+fn registry(to: &Destination) -> Option<&str> {
+    match to {
+        Destination::Registry { repository, .. } => Some(repository.registry()),
+        Destination::Layout { .. } | Destination::Archive { .. } => None,
+    }
+}
+
+/// What is written into the directory that is packed would be part of the next image.
+fn check_outputs(
+    engine: &Engine,
+    lowered: &Lowered,
+    args: &Push,
+    to: &[(Destination, Format)],
+) -> Result<(), Failure> {
+    let destinations = to.iter().filter_map(|(to, _)| match to {
+        Destination::Layout { path, .. } | Destination::Archive { path, .. } => Some(path),
+        Destination::Registry { .. } => None,
+    });
+    for path in destinations.chain(&args.metadata_file).chain(&args.digest_file) {
+        if engine.packs(&lowered.recipe, path)? {
+            let message = format!("{} is in a directory that is packed", path.display());
+            let hint = "the next image would contain it: write it elsewhere, or name it in .lambdaignore";
+            return Err(Failure::usage(message, hint));
+        }
+    }
+    Ok(())
+}
+
+/// The files that other tools read: the same keys as BuildKit's, the same form as Podman's.
+fn write_results(args: &Push, published: &[Published]) -> Result<(), Failure> {
+    let Some(first) = published.first() else { return Ok(()) };
+    let write = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|source| Failure::Write { path: path.to_owned(), source })
+    };
+    if let Some(path) = &args.digest_file {
+        write(path, format!("{}\n", first.digest))?;
+    }
+    if let Some(path) = &args.metadata_file {
+        let names: Vec<_> = published.iter().flat_map(|published| published.names.clone()).collect();
+        let metadata = json!({
+            "containerimage.config.digest": first.config,
+            "containerimage.descriptor": { "mediaType": first.media_type, "digest": first.digest, "size": first.size },
+            "containerimage.digest": first.digest,
+            "image.name": names.join(","),
+            "lbuild.images": published,
+        });
+        write(path, format!("{metadata:#}\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! From a base's name to an [`Image`]: its manifest for one platform, its config, its layers.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::TryStreamExt;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::Shared;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::image::{
+    Blob, Compression, Config, Descriptor, Digest, Image, Index, Layer, LayerKey, Location, Manifest, Parsed,
+    Platform, parse_manifest,
+};
+use crate::layer::{self, WriteOptions};
+use crate::recipe::Base;
+use crate::store::{ByteStream, Layout, Repository};
+
+/// An image as a store holds it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name, pinned to the manifest's digest.
+    pub base: Base,
+    /// The manifest for the platform.
+    pub manifest: Manifest,
+    /// What the manifest says of each layer, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// The config.
+    pub config: Config,
+    /// The digest of the config.
+    pub config_digest: Digest,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub enum Inspected {
+    /// One image.
+    Image(Box<Found>),
+    /// An index over several, of which none was chosen.
+    Index {
+        /// The index's own digest.
+        digest: Digest,
+        /// Its entries.
+        index: Index,
+    },
+}
+
+/// A base on its way into a build.
+pub(super) struct Resolved {
+    pub(super) image: Image,
+    /// The base's name by digest; unchanged for scratch and stages.
+    pub(super) pinned: Base,
+    /// The manifest's digest.
+    pub(super) digest: Option<Digest>,
+}
+
+/// The two places that bases come from, behind the same three questions.
+enum Place {
+    Registry(Repository),
+    Layout(Layout),
+}
+
+impl Place {
+    async fn small_blob(&self, shared: &Arc<Shared>, digest: Digest, size: u64) -> Result<Vec<u8>> {
+        match self {
+            Place::Layout(layout) => layout.small_blob(digest),
+            Place::Registry(repository) => {
+                if let Some(bytes) = shared.cache.bytes(digest) {
+                    return Ok(bytes);
+                }
+                let bytes = repository.small_blob(digest, size).await?;
+                shared.cache.put_bytes(&bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    async fn manifest(
+        &self,
+        shared: &Arc<Shared>,
+        target: Option<&str>,
+        media_type: &str,
+    ) -> Result<Option<Manifest>> {
+        match self {
+            Place::Layout(layout) => layout.manifest(target),
+            Place::Registry(repository) => {
+                let target = target.unwrap_or("latest");
+                let digest = target.parse::<Digest>().ok();
+                if let Some(bytes) = digest.and_then(|digest| shared.cache.bytes(digest)) {
+                    return Ok(Some(Manifest::stored(media_type.to_owned(), bytes)));
+                }
+                let found = repository.manifest(target).await?;
+                if let Some(manifest) = &found {
+                    shared.cache.put_bytes(&manifest.bytes)?;
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    fn blob(&self, digest: Digest, size: u64) -> Blob {
+        match self {
+            Place::Layout(layout) => layout.blob(digest, size),
+            Place::Registry(repository) => {
+                Blob { digest, size, location: Location::Registry(repository.name().clone()) }
+            }
+        }
+    }
+}
+
+/// The image of a base that is no stage, with every layer as gzip.
+pub(super) async fn resolve(shared: &Arc<Shared>, base: &Base, platform: &Platform) -> Result<Resolved> {
+    let (place, name) = match base {
+        Base::Scratch | Base::Stage(_) => {
+            return Ok(Resolved { image: Image::scratch(platform), pinned: base.clone(), digest: None });
+        }
+        Base::Registry(_) | Base::Layout { .. } => place(shared, base)?,
+    };
+    let found = match find(shared, &place, base, &name, Some(platform)).await? {
+        Inspected::Image(found) => found,
+        Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
+    };
+    if !found.config.platform().satisfies(platform) {
+        return Err(not_offered(&name, platform, vec![found.config.platform()]));
+    }
+    let digest = found.manifest.digest;
+    shared.events.emit(Event::Base { image: name.clone(), digest, platform: found.config.platform() });
+    let layers = layers(shared, &place, &name, &found).await?;
+    let image = Image::existing(&name, found.config, layers)?;
+    Ok(Resolved { image, pinned: found.base, digest: Some(digest) })
+}
+
+/// An image as it is stored; its platform is not judged.
+pub(super) async fn inspect(
+    shared: &Arc<Shared>,
+    base: &Base,
+    platform: Option<&Platform>,
+) -> Result<Inspected> {
+    let (place, name) = place(shared, base)?;
+    match find(shared, &place, base, &name, platform).await? {
+        Inspected::Index { index, .. } if platform.is_some() => {
+            let wanted = platform.cloned().unwrap_or_else(|| unreachable!("asked in the guard"));
+            Err(not_offered(&name, &wanted, index.platforms()))
+        }
+        found => Ok(found),
+    }
+}
+
+fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)> {
+    match base {
+        Base::Registry(name) => Ok((Place::Registry(shared.registries.source(name)), name.to_string())),
+        Base::Layout { path, tag, .. } => {
+            let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+            Ok((Place::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
+        }
+        Base::Scratch | Base::Stage(_) => Err(Error::Location {
+            location: format!("{base:?}"),
+            expected: "an image in a registry or layout",
+        }),
+    }
+}
+
+async fn find(
+    shared: &Arc<Shared>,
+    place: &Place,
+    base: &Base,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<Inspected> {
+    let target = match base {
+        Base::Registry(reference) => Some(reference.target()),
+        Base::Layout { digest: Some(digest), .. } => Some(digest.to_string()),
+        Base::Layout { tag, .. } => tag.clone(),
+        Base::Scratch | Base::Stage(_) => None,
+    };
+    let no_image = || Error::NoSuchImage { image: name.to_owned() };
+    let manifest = place.manifest(shared, target.as_deref(), "").await?.ok_or_else(no_image)?;
+    let (manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
+        Parsed::Index(index) => {
+            let offered = index.platforms();
+            let wanted = platform.or(if let [only] = &offered[..] { Some(only) } else { None });
+            let Some(entry) = wanted.and_then(|wanted| index.for_platform(wanted)) else {
+                return Ok(Inspected::Index { digest: manifest.digest, index });
+            };
+            let target = entry.digest.to_string();
+            let manifest =
+                place.manifest(shared, Some(&target), &entry.media_type).await?.ok_or_else(no_image)?;
+            let parsed = parse_manifest(name, &manifest.bytes)?;
+            (manifest, parsed)
+        }
+        image => (manifest, image),
+    };
+    let Parsed::Image { config, layers } = parsed else {
+        return Err(Error::ManifestSchema { image: name.to_owned() });
+    };
+    let bytes = place.small_blob(shared, config.digest, config.size).await?;
+    Ok(Inspected::Image(Box::new(Found {
+        base: pinned(base, manifest.digest),
+        config: Config::parse(name, &bytes)?,
+        config_digest: config.digest,
+        manifest,
+        layers,
+    })))
+}
+
+fn pinned(base: &Base, digest: Digest) -> Base {
+    match base {
+        Base::Registry(name) => Base::Registry(name.pinned(digest)),
+        Base::Layout { path, tag, .. } => {
+            Base::Layout { path: path.clone(), tag: tag.clone(), digest: Some(digest) }
+        }
+        other => other.clone(),
+    }
+}
+
+fn not_offered(image: &str, wanted: &Platform, offered: Vec<Platform>) -> Error {
+    Error::PlatformNotOffered { image: image.to_owned(), wanted: wanted.clone(), offered }
+}
+
+/// The base's layers: gzip ones as they are, others made so.
+async fn layers(shared: &Arc<Shared>, place: &Place, name: &str, found: &Found) -> Result<Vec<Layer>> {
+    let diff_ids = found.config.diff_ids();
+    if diff_ids.len() != found.layers.len() {
+        let (manifest, config) = (found.layers.len(), diff_ids.len());
+        return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
+    }
+    let mut layers = Vec::with_capacity(found.layers.len());
+    for (layer, diff_id) in found.layers.iter().zip(diff_ids) {
+        let compression = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
+            image: name.to_owned(),
+            digest: layer.digest,
+            media_type: layer.media_type.clone(),
+        })?;
+        let blob = place.blob(layer.digest, layer.size);
+        let layer = match compression {
+            Compression::Gzip => Layer { blob, diff_id: diff_id.parse()?, key: None },
+            compression => recompressed(shared, name, blob, compression).await?,
+        };
+        if layer.diff_id.to_string() != diff_id {
+            return Err(Error::DiffId {
+                image: name.to_owned(),
+                digest: layer.blob.digest,
+                expected: diff_id.to_owned(),
+                got: layer.diff_id,
+            });
+        }
+        layers.push(layer);
+    }
+    Ok(layers)
+}
+
+/// A zstd or plain layer as gzip, from the cache when it was made before.
+async fn recompressed(
+    shared: &Arc<Shared>,
+    image: &str,
+    blob: Blob,
+    compression: Compression,
+) -> Result<Layer> {
+    let key = format!("recompress {} {}", layer::WRITER_VERSION, blob.digest);
+    let key = LayerKey(Digest::of(key.as_bytes()));
+    if let Some(layer) = shared.cache.layer(key) {
+        return Ok(Layer { key: None, ..layer });
+    }
+    let mut retry = shared.registries.retry();
+    let layer = loop {
+        let bytes = crate::store::open(&shared.registries, &blob).await?;
+        match recompress(shared, bytes, compression).await {
+            Ok(layer) => break layer,
+            Err((_, Some(error))) => retry.after(error).await?,
+            Err((error, None)) => {
+                let (image, digest) = (image.to_owned(), blob.digest);
+                return Err(Error::Recompress { image, digest, source: error.into() });
+            }
+        }
+    };
+    shared.cache.put_layer(key, &layer)?;
+    Ok(layer)
+}
+
+/// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
+async fn recompress(
+    shared: &Arc<Shared>,
+    bytes: ByteStream,
+    compression: Compression,
+) -> std::result::Result<Layer, (Error, Option<Error>)> {
+    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
+    let cause = Arc::new(Mutex::new(None));
+    let aside = cause.clone();
+    let bytes = bytes.map_err(move |error| {
+        let text = error.to_string();
+        *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        std::io::Error::other(text)
+    });
+    let reader = SyncIoBridge::new(StreamReader::new(bytes));
+    let worker = shared.clone();
+    let done = super::stage::blocking(move |stop| {
+        let progress =
+            |_| if stop.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let options = WriteOptions { epoch: 0, jobs: worker.jobs, progress: &progress };
+        let mut staged = worker.cache.stage()?;
+        let written = match compression {
+            Compression::Zstd => layer::recompress(layer::zstd(reader), &options, &mut staged),
+            Compression::None | Compression::Gzip => layer::recompress(reader, &options, &mut staged),
+        };
+        let written = written.map_err(|error| match error {
+            Error::LayerWrite { source } => staged.failure(source),
+            other => other,
+        })?;
+        let blob = worker.cache.keep(staged, written.digest, written.size)?;
+        Ok(Layer { blob, diff_id: written.diff_id, key: None })
+    });
+    let done = done.await;
+    done.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
+}

@@ -1,0 +1,99 @@
+//! A layer's key: a digest over everything that decides its bytes.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::image::{Digest, LayerKey};
+use crate::layer::{Content, FileTree, Kind, WRITER_VERSION};
+
+/// The key of the layer that `tree` becomes, once the content of every file is known.
+pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
+    fingerprint(tree, epoch, "content", |content| match content {
+        Content::Bytes(bytes) => Some(*Digest::of(bytes).as_bytes()),
+        Content::File(file) => file.sha256.map(|digest| *digest.as_bytes()),
+    })
+    .map(LayerKey)
+}
+
+/// What can be told of the layer without reading a file. Equal trees have equal shapes: a shape that was never
+/// seen is a tree that was never packed.
+pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
+    let shape = fingerprint(tree, epoch, "shape", |content| Some(content.size().to_be_bytes()));
+    shape.unwrap_or_else(|| unreachable!("every content has a size"))
+}
+
+fn fingerprint<const N: usize>(
+    tree: &FileTree,
+    epoch: u64,
+    domain: &str,
+    content: impl Fn(&Content) -> Option<[u8; N]>,
+) -> Option<Digest> {
+    let mut hash = Sha256::new();
+    // Every variable part goes in with its length, so that no two lists run together to the same bytes.
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(domain.as_bytes());
+    part(WRITER_VERSION.as_bytes());
+    part(&epoch.to_be_bytes());
+    for (path, entry) in tree.iter() {
+        part(path);
+        part(&entry.mode.to_be_bytes());
+        match &entry.kind {
+            Kind::File(file) => {
+                part(b"file");
+                part(&content(file)?);
+            }
+            Kind::Directory => part(b"directory"),
+            Kind::Symlink(target) => {
+                part(b"symlink");
+                part(target);
+            }
+        }
+    }
+    Some(Digest::from_bytes(hash.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Entry;
+
+    fn tree(entries: &[(&str, Entry)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, entry) in entries {
+            tree.insert(path.as_bytes(), entry.clone()).unwrap();
+        }
+        tree
+    }
+
+    fn file(text: &str, executable: bool) -> Entry {
+        Entry::file(Content::Bytes(text.as_bytes().into()), executable)
+    }
+
+    #[test]
+    fn whatever_changes_the_bytes_changes_the_key() {
+        let trees = [
+            tree(&[("a", file("x", false))]),
+            tree(&[("a", file("y", false))]),
+            tree(&[("a", file("x", true))]),
+            tree(&[("b", file("x", false))]),
+            tree(&[("a", Entry::directory())]),
+            tree(&[("a", Entry::symlink("x"))]),
+            tree(&[("a", Entry::symlink("y"))]),
+            tree(&[("a", file("x", false)), ("b", Entry::directory())]),
+            tree(&[]),
+        ];
+        let mut keys: Vec<_> = trees.iter().map(|tree| of_content(tree, 1).unwrap().to_string()).collect();
+        keys.push(of_content(&trees[0], 2).unwrap().to_string());
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), trees.len() + 1);
+    }
+
+    #[test]
+    fn a_shape_knows_sizes_only() {
+        let [x, y, long] = ["x", "y", "xx"].map(|text| of_shape(&tree(&[("a", file(text, false))]), 1));
+        assert!(x == y && x != long);
+    }
+}

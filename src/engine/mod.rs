@@ -1,0 +1,218 @@
+//! The one engine that executes every [`Recipe`].
+//!
+//! The flow of a push, as [`Engine::push`] reads:
+//!
+//! 1. The destinations are asked what they have ([`publish`]), the base is resolved to one platform's
+//!    manifest and config ([`base`]), and the source directories are walked ([`stage`]), all at once.
+//! 2. The base's layers set off for the destinations that lack them.
+//! 3. Step by step, files become layers: found in the cache by their key ([`key`]), or made. Each sets off
+//!    as soon as it is there.
+//! 4. The config follows, then the manifest, and the tags move last.
+
+mod base;
+mod key;
+mod pin;
+mod publish;
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::event::{Event, Events};
+use crate::image::{Format, Image, Platform};
+use crate::recipe::{Base, Recipe};
+use crate::store::{Cache, Credentials, Destination, DockerConfig, Registries};
+
+pub use base::{Found, Inspected};
+pub use publish::Published;
+
+use publish::Push;
+
+/// Builds and publishes images. Cheap to clone; clones share connections, tokens and the cache.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    cache: Cache,
+    jobs: usize,
+    dry_run: bool,
+    registries: Registries,
+    events: Events,
+}
+
+/// How an [`Engine`] shall work; every field has a default.
+#[derive(Default)]
+pub struct EngineBuilder {
+    cache: Option<PathBuf>,
+    jobs: Option<usize>,
+    credentials: Vec<Arc<dyn Credentials>>,
+    insecure: Vec<String>,
+    events: Events,
+    dry_run: bool,
+}
+
+impl EngineBuilder {
+    /// Where the cache is, instead of [`Cache::default_root`].
+    #[must_use]
+    pub fn cache(mut self, root: impl Into<PathBuf>) -> EngineBuilder {
+        self.cache = Some(root.into());
+        self
+    }
+
+    /// How many threads compress, instead of one a core. The bytes are the same for any number.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> EngineBuilder {
+        self.jobs = Some(jobs.max(1));
+        self
+    }
+
+    /// A place to take credentials from, asked after those that were named before it. When none is named,
+    /// [`DockerConfig`] is.
+    #[must_use]
+    pub fn credentials(mut self, source: impl Credentials + 'static) -> EngineBuilder {
+        self.credentials.push(Arc::new(source));
+        self
+    }
+
+    /// A registry (host, with its port) to speak plain HTTP to. Registries on loopback need not be named.
+    #[must_use]
+    pub fn insecure(mut self, registry: impl Into<String>) -> EngineBuilder {
+        self.insecure.push(registry.into());
+        self
+    }
+
+    /// Where events go; they come from several threads.
+    #[must_use]
+    pub fn on_event(mut self, sink: impl Fn(Event) + Send + Sync + 'static) -> EngineBuilder {
+        self.events = Events::to(sink);
+        self
+    }
+
+    /// Whether all is done but writing to the destinations; the cache is filled all the same.
+    #[must_use]
+    pub fn dry_run(mut self, dry_run: bool) -> EngineBuilder {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// When there is no place for the cache, or the system's TLS roots cannot be read.
+    pub fn build(mut self) -> Result<Engine> {
+        let root = self.cache.or_else(Cache::default_root).ok_or(Error::NoCacheRoot)?;
+        if self.credentials.is_empty() {
+            self.credentials.push(Arc::new(DockerConfig));
+        }
+        let jobs = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Engine {
+            shared: Arc::new(Shared {
+                cache: Cache::at(root),
+                jobs: self.jobs.unwrap_or_else(jobs),
+                dry_run: self.dry_run,
+                registries: Registries::new(self.credentials, self.insecure, self.events.clone())?,
+                events: self.events,
+            }),
+        })
+    }
+}
+
+impl Engine {
+    /// An engine to be set up.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The engine's cache.
+    pub fn cache(&self) -> &Cache {
+        &self.shared.cache
+    }
+
+    /// Builds the image of the recipe's last stage. What the cache has is not made again.
+    ///
+    /// # Errors
+    /// When the recipe, its base or its files do not allow it.
+    pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
+        self.shared.build(recipe, &[]).await
+    }
+
+    /// Puts a built image to a destination, under each of its tags.
+    ///
+    /// # Errors
+    /// When the destination refuses it, or a blob is not what its digest says.
+    pub async fn publish(&self, image: &Image, format: Format, to: &Destination) -> Result<Published> {
+        let push = Push::open(self.shared.clone(), to, publish::registry_source(image));
+        for layer in image.layers() {
+            push.layer(layer);
+        }
+        push.finish(image, format).await
+    }
+
+    /// Builds and publishes in one go: whatever can be done at once, is.
+    ///
+    /// # Errors
+    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless an
+    /// earlier destination was complete.
+    pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+        match self.try_push(recipe, to).await {
+            // A damaged blob of the cache is made anew, once.
+            Err(Error::CorruptFile { path, expected, .. }) if self.shared.cache.holds(&path) => {
+                self.shared.cache.evict(expected);
+                self.try_push(recipe, to).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+        let source = match recipe.stages.last().map(|stage| &stage.base) {
+            Some(Base::Registry(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let open = |(to, _): &(Destination, Format)| Push::open(self.shared.clone(), to, source.clone());
+        let pushes: Vec<Push> = to.iter().map(open).collect();
+        let image = self.shared.build(recipe, &pushes).await?;
+        let mut published = Vec::with_capacity(pushes.len());
+        for (push, (_, format)) in pushes.into_iter().zip(to) {
+            published.push(push.finish(&image, *format).await?);
+        }
+        Ok(published)
+    }
+
+    /// The recipe made exact: bases by digest, every path in the image spelled out. Nothing is built.
+    ///
+    /// # Errors
+    /// When a base is not there, or not for the platform.
+    pub async fn pin(&self, recipe: Recipe) -> Result<Recipe> {
+        pin::pin(&self.shared, recipe).await
+    }
+
+    /// Looks at an image without its layers' bytes. An index is resolved when a platform is named, or when
+    /// it offers but one; else it is returned as such.
+    ///
+    /// # Errors
+    /// When the image is not there, or cannot be read.
+    pub async fn inspect(&self, image: &Base, platform: Option<&Platform>) -> Result<Inspected> {
+        base::inspect(&self.shared, image, platform).await
+    }
+
+    /// Whether the recipe's files, as they are on disk now, put a file at `path` of the image. Files of the
+    /// base do not count.
+    ///
+    /// # Errors
+    /// When an ignore file cannot be read.
+    pub fn provides(&self, recipe: &Recipe, path: &str) -> Result<bool> {
+        stage::provides(recipe, path)
+    }
+
+    /// Whether a file at `path` on this machine is, or would be, among the recipe's files.
+    ///
+    /// # Errors
+    /// When an ignore file cannot be read.
+    pub fn packs(&self, recipe: &Recipe, path: &Path) -> Result<bool> {
+        stage::packs(recipe, path)
+    }
+}

@@ -1,0 +1,236 @@
+//! A stage, step by step: files become layers, edits change the config.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use futures_util::future::try_join_all;
+
+use super::publish::Push;
+use super::{Shared, base, key};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::image::{ConfigEdit, Image, Layer};
+use crate::layer::{self, FileTree, WriteOptions, Written};
+use crate::recipe::{Add, Base, Recipe, Stage, Step};
+use crate::source::{self, Collected};
+
+/// Where a function's files go when neither `LAMBDA_TASK_ROOT` nor a working directory says otherwise.
+const TASK_ROOT: &str = "/var/task";
+
+impl Shared {
+    /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
+    pub(super) async fn build(self: &Arc<Self>, recipe: &Recipe, pushes: &[Push]) -> Result<Image> {
+        recipe.check()?;
+        let mut images: Vec<Image> = Vec::with_capacity(recipe.stages.len());
+        for (number, stage) in recipe.stages.iter().enumerate() {
+            let last = number + 1 == recipe.stages.len();
+            let pushes = if last { pushes } else { &[] };
+            images.push(self.build_stage(recipe, stage, &images, pushes).await?);
+        }
+        images.pop().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
+    }
+
+    async fn build_stage(
+        self: &Arc<Self>,
+        recipe: &Recipe,
+        stage: &Stage,
+        earlier: &[Image],
+        pushes: &[Push],
+    ) -> Result<Image> {
+        // The base is a matter of the network, the sources one of the disk: neither waits for the other.
+        let (base, collected) = tokio::try_join!(
+            self.base(recipe, stage, earlier, pushes),
+            try_join_all(adds(stage).map(|add| self.collect(add)))
+        )?;
+        let mut collected = collected.into_iter();
+        let mut image = base;
+        for step in &stage.steps {
+            image = match step {
+                Step::Edit(edit) => image.edit(edit),
+                Step::Add(add) => {
+                    let files =
+                        collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
+                    let to = target(add, &image);
+                    let layer = self.layer(recipe.epoch, files, &to).await?;
+                    pushes.iter().for_each(|push| push.layer(&layer));
+                    image.append(layer, &format!("lbuild: files in {}", to.trim_end_matches('/')))
+                }
+            };
+        }
+        Ok(image)
+    }
+
+    async fn base(
+        self: &Arc<Self>,
+        recipe: &Recipe,
+        stage: &Stage,
+        earlier: &[Image],
+        pushes: &[Push],
+    ) -> Result<Image> {
+        let image = match stage.base {
+            Base::Stage(number) => earlier[number].clone(),
+            _ => {
+                let resolved = base::resolve(self, &stage.base, &recipe.platform).await?;
+                resolved.image.edit(&origin(&stage.base, resolved.digest, recipe.epoch))
+            }
+        };
+        for layer in image.layers() {
+            pushes.iter().for_each(|push| push.layer(layer));
+        }
+        Ok(image)
+    }
+
+    async fn collect(self: &Arc<Self>, add: &Add) -> Result<Collected> {
+        let (shared, add) = (self.clone(), add.clone());
+        blocking(move |_| {
+            let began = SystemTime::now();
+            let warn = |warning: source::Warning| {
+                shared.events.warn(warning.to_string(), Some(warning.hint()));
+            };
+            source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs, warn)
+        })
+        .await
+    }
+
+    /// The layer of the collected files under `to`: from the cache, or made.
+    async fn layer(self: &Arc<Self>, epoch: u64, files: Collected, to: &str) -> Result<Layer> {
+        let (shared, name) = (self.clone(), to.trim_end_matches('/').to_owned());
+        let to = to.to_owned();
+        blocking(move |stop| {
+            let (layer, cached) = shared.make_layer(epoch, files, &to, &name, stop)?;
+            let (digest, size) = (layer.blob.digest, layer.blob.size);
+            shared.events.emit(Event::Layer { layer: name, digest, size, cached });
+            Ok(layer)
+        })
+        .await
+    }
+
+    fn make_layer(
+        &self,
+        epoch: u64,
+        mut files: Collected,
+        to: &str,
+        name: &str,
+        stop: &AtomicBool,
+    ) -> Result<(Layer, bool)> {
+        files.put_under(to)?;
+        let shape = key::of_shape(&files.tree, epoch);
+        if self.cache.knows_shape(shape) {
+            files.hash_missing(self.jobs)?;
+            let key = key::of_content(&files.tree, epoch);
+            if let Some(layer) = key.and_then(|key| self.cache.layer(key)) {
+                files.remember();
+                return Ok((layer, true));
+            }
+        }
+        let mut staged = self.cache.stage()?;
+        let progress = |bytes| {
+            self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let options = WriteOptions { epoch, jobs: self.jobs, progress: &progress };
+        let written = layer::write(&files.tree, &options, &mut staged);
+        let written = written.map_err(|error| match error {
+            Error::LayerWrite { source } => staged.failure(source),
+            other => other,
+        })?;
+        record(&mut files.tree, &written);
+        let key = key::of_content(&files.tree, epoch);
+        let blob = self.cache.keep(staged, written.digest, written.size)?;
+        let layer = Layer { blob, diff_id: written.diff_id, key };
+        if let Some(key) = key {
+            self.cache.put_layer(key, &layer)?;
+            self.cache.put_shape(shape)?;
+        }
+        files.remember();
+        Ok((layer, false))
+    }
+}
+
+/// What the writer saw of each file is what its content is known by from now on.
+fn record(tree: &mut FileTree, written: &Written) {
+    let mut digests = written.files.iter();
+    for (path, entry) in tree.iter_mut() {
+        if let layer::Kind::File(content) = &mut entry.kind {
+            let seen = digests.next().filter(|(seen, _)| seen == path);
+            if let (layer::Content::File(file), Some((_, digest))) = (content, seen) {
+                file.sha256 = Some(*digest);
+            }
+        }
+    }
+}
+
+/// Where an `Add` goes in an image whose config is known.
+pub(super) fn target(add: &Add, image: &Image) -> String {
+    let config = image.config();
+    let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
+    match &add.to {
+        Some(to) => to.clone(),
+        // A file goes into the function's directory, a directory's content becomes it; for both a slash is right.
+        None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
+    }
+}
+
+/// Labels that tell what the image stands on, under the names that the image spec has for annotations.
+///
+/// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
+fn origin(base: &Base, digest: Option<crate::image::Digest>, epoch: u64) -> ConfigEdit {
+    let mut edit = ConfigEdit { created: Some(epoch), ..ConfigEdit::default() };
+    if let Some(digest) = digest {
+        edit.labels.insert("org.opencontainers.image.base.digest".into(), digest.to_string());
+    }
+    if let Base::Registry(name) = base {
+        let name = name.tag().and_then(|tag| name.with_tag(tag).ok()).map(|name| name.to_string());
+        edit.labels.extend(name.map(|name| ("org.opencontainers.image.base.name".to_owned(), name)));
+    }
+    edit
+}
+
+fn adds(stage: &Stage) -> impl Iterator<Item = &Add> {
+    stage.steps.iter().filter_map(|step| match step {
+        Step::Add(add) => Some(add),
+        Step::Edit(_) => None,
+    })
+}
+
+/// Whether one of the recipe's sources puts something at `path` of the image, below the function's directory
+/// unless it is absolute.
+pub(super) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
+    let Some(stage) = recipe.stages.last() else { return Ok(false) };
+    for add in adds(stage) {
+        let to = add.to.as_deref().unwrap_or(TASK_ROOT);
+        let path = Path::new(TASK_ROOT).join(path);
+        if source::provides(&add.source, to, &path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a file of this machine is, or would be, among the recipe's files.
+pub(super) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
+    for add in recipe.stages.iter().flat_map(adds) {
+        if source::packs(&add.source, path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Runs `work` on a thread that may block; when the caller loses interest, `work` is told by its argument.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    struct StopOnDrop(Arc<AtomicBool>);
+    impl Drop for StopOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let guard = StopOnDrop(Arc::default());
+    let stop = guard.0.clone();
+    tokio::task::spawn_blocking(move || work(&stop)).await.map_err(|_| Error::Interrupted)?
+}

@@ -1,0 +1,296 @@
+//! What can go wrong, by stage. Each message names the path, image or operation; none repeats its source.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use oci_spec::distribution::ParseError;
+
+use crate::image::{Digest, Platform};
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A cause that is shown, not matched on.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure. [`kind`](Error::kind) groups the variants, [`hint`](Error::hint) says the way out, and
+/// `source` is the cause, which the message leaves to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No architecture that Lambda runs.
+    #[error("unknown architecture `{name}`")]
+    Architecture { name: String },
+    /// Not `sha256:` and 64 lower-case hex digits.
+    #[error("`{text}` is no sha256 digest")]
+    Digest { text: String },
+    /// Not an image's name.
+    #[error("invalid image name `{reference}`")]
+    Reference { reference: String, source: ParseError },
+    /// A destination or base that names no place.
+    #[error("invalid location `{location}`: {expected}")]
+    Location { location: String, expected: &'static str },
+    /// A recipe that cannot be built, whatever the files.
+    #[error("invalid recipe: stage {stage}, step {step}: {fault}")]
+    Recipe { stage: usize, step: usize, fault: &'static str },
+    /// A recipe without stages, or a base that is no earlier stage.
+    #[error("invalid recipe: stage {stage}: {fault}")]
+    RecipeStage { stage: usize, fault: &'static str },
+
+    /// A file or directory that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file that was written to while it was read.
+    #[error("{} changed while it was read", path.display())]
+    SourceChanged { path: PathBuf },
+    /// A socket, a pipe, a device.
+    #[error("{} is a {kind}, which no image can hold", path.display())]
+    SpecialFile { path: PathBuf, kind: &'static str },
+    /// A path that cannot stand in an image.
+    #[error("`{path}` is no path for a file of an image: {fault}")]
+    ImagePath { path: String, fault: &'static str },
+    /// A line of an ignore file that is no pattern.
+    #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
+    IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
+
+    /// The base is not there.
+    #[error("no image {image}")]
+    NoSuchImage { image: String },
+    /// The base is for other machines.
+    #[error("{image} is not for {wanted}: it offers {}", platforms(offered))]
+    PlatformNotOffered { image: String, wanted: Platform, offered: Vec<Platform> },
+    /// JSON that is no manifest.
+    #[error("the manifest of {image} cannot be read")]
+    Manifest { image: String, source: serde_json::Error },
+    /// A manifest that is too old.
+    #[error("the manifest of {image} is not of schema version 2")]
+    ManifestSchema { image: String },
+    /// JSON that is no config.
+    #[error("the config of {image} cannot be read")]
+    Config { image: String, source: serde_json::Error },
+    /// A manifest and a config that do not belong together.
+    #[error("{image} is broken: its manifest has {manifest} layers, its config {config} (or others)")]
+    LayersMismatch { image: String, manifest: usize, config: usize },
+    /// A foreign layer, or something that is no tar.
+    #[error("layer {digest} of {image} is of type {media_type}, which cannot be pushed elsewhere")]
+    ForeignLayer { image: String, digest: Digest, media_type: String },
+    /// A layer in another form whose bytes do not arrive, or cannot be decompressed.
+    #[error("cannot read the layer")]
+    LayerRead { source: io::Error },
+    /// A layer whose bytes the receiver does not take.
+    #[error("cannot write the layer")]
+    LayerWrite { source: io::Error },
+    /// A layer of a base that cannot be turned to gzip.
+    #[error("layer {digest} of {image} cannot be recompressed")]
+    Recompress { image: String, digest: Digest, source: Box<Error> },
+    /// A layer that is not the one its image's config speaks of.
+    #[error("layer {digest} of {image} is broken: its content is {got}, its image's config says {expected}")]
+    DiffId { image: String, digest: Digest, expected: String, got: Digest },
+
+    /// Bytes that are not those that were asked for.
+    #[error("{what} is corrupt: expected {expected} ({size} bytes), got {got} ({got_size} bytes)")]
+    Corrupt { what: String, expected: Digest, size: u64, got: Digest, got_size: u64 },
+    /// A file whose content is not what its name says.
+    #[error("{} is corrupt: its content is {got}, not {expected}", path.display())]
+    CorruptFile { path: PathBuf, expected: Digest, got: Digest },
+    /// Neither a cache directory was named, nor a home directory to put it in.
+    #[error("no place for the cache")]
+    NoCacheRoot,
+    /// A file that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// A directory that has something else in it than an OCI layout.
+    #[error("{} is no OCI layout: {fault}", path.display())]
+    Layout { path: PathBuf, fault: &'static str },
+
+    /// No answer from a registry.
+    #[error("cannot {operation}: no answer from {host}")]
+    Connection { operation: String, host: String, source: Cause },
+    /// Nothing moved on a connection for long.
+    #[error("cannot {operation}: {host} took and sent nothing for {} s", after.as_secs())]
+    Stalled { operation: String, host: String, after: Duration },
+    /// An answer that the protocol does not know.
+    #[error("cannot {operation}: {host} {fault}")]
+    Protocol { operation: String, host: String, fault: &'static str },
+    /// An answer that says no.
+    #[error("cannot {operation}: {answer}")]
+    Registry { operation: String, answer: Box<Refusal> },
+    /// Nobody let in.
+    #[error("cannot {operation}: {host} refused the {credential} ({reason})")]
+    Unauthorized { operation: String, host: String, credential: String, reason: String },
+    /// Credentials that were set up but cannot be had.
+    #[error("cannot get the credentials for {registry} {from}: {reason}")]
+    Credentials { registry: String, from: String, reason: String },
+    /// The HTTPS client cannot be set up.
+    #[error("cannot set up HTTPS")]
+    Tls { source: Cause },
+
+    /// The caller has gone, or asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A registry's answer other than success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The registry, with its port.
+    pub host: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The first error code of the answer, as `NAME_UNKNOWN`.
+    pub code: Option<String>,
+    /// What the registry says, shortened.
+    pub message: String,
+    /// The digest that the answer is about, as for `MANIFEST_BLOB_UNKNOWN`.
+    pub digest: Option<Digest>,
+    /// The registry's own name for the request, for its operators.
+    pub request_id: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answered {}", self.host, self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        self.request_id.as_ref().map_or(Ok(()), |id| write!(f, " (request {id})"))
+    }
+}
+
+/// What a failure is about; the command's exit codes follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The request itself: a name, a recipe.
+    Usage,
+    /// The files to be packed.
+    Source,
+    /// The base image.
+    Base,
+    /// The registry's answers, and the way to it.
+    Registry,
+    /// Who is let in.
+    Auth,
+    /// The local disk: cache, layout, archive.
+    Store,
+    /// Stopped from outside.
+    Interrupted,
+}
+
+impl Error {
+    /// What the failure is about.
+    pub fn kind(&self) -> Kind {
+        use Error::*;
+        match self {
+            Architecture { .. }
+            | Digest { .. }
+            | Reference { .. }
+            | Location { .. }
+            | Recipe { .. }
+            | RecipeStage { .. }
+            | ImagePath { .. } => Kind::Usage,
+            Read { .. } | SourceChanged { .. } | SpecialFile { .. } | IgnorePattern { .. } => Kind::Source,
+            NoSuchImage { .. }
+            | PlatformNotOffered { .. }
+            | Manifest { .. }
+            | ManifestSchema { .. }
+            | Config { .. }
+            | LayersMismatch { .. }
+            | ForeignLayer { .. }
+            | LayerRead { .. }
+            | Recompress { .. }
+            | DiffId { .. } => Kind::Base,
+            Corrupt { .. }
+            | CorruptFile { .. }
+            | LayerWrite { .. }
+            | NoCacheRoot
+            | Write { .. }
+            | Layout { .. } => Kind::Store,
+            Connection { .. } | Stalled { .. } | Protocol { .. } | Tls { .. } => Kind::Registry,
+            Registry { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
+            Registry { .. } => Kind::Registry,
+            Unauthorized { .. } | Credentials { .. } => Kind::Auth,
+            Interrupted => Kind::Interrupted,
+        }
+    }
+
+    /// The way out, where there is one: half a sentence, for a line of its own after the message.
+    pub fn hint(&self) -> Option<String> {
+        use Error::*;
+        let hint = match self {
+            Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
+            Reference { .. } => {
+                "an image is named as registry/repository:tag, the repository in lower case".into()
+            }
+            Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "give yourself the right to read it, or name it in .lambdaignore".into()
+            }
+            SourceChanged { .. } => "run again when nothing writes to the directory".into(),
+            SpecialFile { .. } => "name it in .lambdaignore".into(),
+            NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
+            PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
+            ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
+            DiffId { .. } | LayersMismatch { .. } => "pull the base anew, or use another".into(),
+            Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space, or put the cache elsewhere with LBUILD_CACHE".into()
+            }
+            Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "choose a place that you may write to (LBUILD_CACHE moves the cache)".into()
+            }
+            NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
+            CorruptFile { .. } => "remove the file, and run again".into(),
+            Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
+            Connection { source, .. } => return connection_hint(&**source),
+            Registry { answer, .. } => return refusal_hint(answer),
+            Unauthorized { host, .. } => {
+                format!(
+                    "log in to {host} with any Docker-compatible tool, or give --username and --password-stdin"
+                )
+            }
+            Tls { .. } => "SSL_CERT_FILE must name a file of PEM certificates".into(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+}
+
+fn connection_hint(source: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let chain = std::iter::successors(Some(source), |error| error.source());
+    let text: String = chain.map(|error| error.to_string()).collect::<Vec<_>>().join(": ");
+    let hint = if text.contains("certificate") {
+        "for a registry with a certificate of your own, let SSL_CERT_FILE name its CA"
+    } else if text.contains("refused") || text.contains("dns") {
+        "check the registry's name and port, and that it runs; HTTPS_PROXY and NO_PROXY are honoured"
+    } else if text.contains("InvalidContentType") || text.contains("wrong version") {
+        "the registry does not speak HTTPS: name it with --insecure to use plain HTTP"
+    } else {
+        return None;
+    };
+    Some(hint.to_owned())
+}
+
+fn refusal_hint(answer: &Refusal) -> Option<String> {
+    let hint = match (answer.code.as_deref(), answer.status) {
+        (Some("NAME_UNKNOWN"), _) => "create the repository first, or check its name",
+        (Some("TOOMANYREQUESTS"), _) | (_, 429) => {
+            "the registry limits requests: wait, or log in for a higher limit"
+        }
+        (Some("TAG_INVALID" | "ImageTagAlreadyExistsException"), _) => {
+            "the tag is immutable: push under a new tag"
+        }
+        (_, 401 | 403) => "the credentials lack the right to do this on the repository",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn platforms(offered: &[Platform]) -> String {
+    match offered {
+        [] => "none".to_owned(),
+        offered => offered.iter().map(Platform::to_string).collect::<Vec<_>>().join(", "),
+    }
+}

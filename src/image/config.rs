@@ -1,0 +1,306 @@
+//! The image config, kept as the JSON it came as: a field that lbuild does not know survives.
+//!
+//! Field names are those of the [OCI image config](https://github.com/opencontainers/image-spec/blob/main/config.md)
+//! and of Docker's, which has more.
+
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Map, Value, json};
+
+use super::{Layer, LayerKey, Platform};
+use crate::error::{Error, Result};
+
+/// An image's config: a JSON object with typed accessors, written with sorted keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config(Map<String, Value>);
+
+/// One entry of a config's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The command or tool.
+    pub created_by: String,
+    /// Whether the entry stands for no layer.
+    pub empty_layer: bool,
+    /// The key of the layer, when lbuild appended it.
+    pub key: Option<LayerKey>,
+}
+
+impl Config {
+    pub(crate) fn scratch(platform: &Platform) -> Config {
+        let mut config = json!({
+            "architecture": platform.architecture,
+            "config": {},
+            "history": [],
+            "os": platform.os,
+            "rootfs": { "type": "layers", "diff_ids": [] },
+        });
+        if let Some(variant) = &platform.variant {
+            config["variant"] = json!(variant);
+        }
+        let Value::Object(map) = config else { unreachable!("made as an object") };
+        Config(map)
+    }
+
+    /// Reads a config's bytes; `name` is what errors call the image.
+    ///
+    /// # Errors
+    /// When the bytes are no JSON object, or one whose parts have other types than the spec's.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
+        let fail = |source| Error::Config { image: name.to_owned(), source };
+        let map = serde_json::from_slice(bytes).map_err(fail)?;
+        // Reading the known parts with the typed config refuses at the door what accessors would stumble on.
+        serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
+        Ok(Config(map))
+    }
+
+    /// The bytes to push: compact JSON, the keys of every object sorted.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_sorted(&Value::Object(self.0.clone()), &mut bytes);
+        bytes
+    }
+
+    /// The platform that the image is for.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            os: text(self.0.get("os")).unwrap_or_default().to_owned(),
+            architecture: text(self.0.get("architecture")).unwrap_or_default().to_owned(),
+            variant: text(self.0.get("variant")).filter(|v| !v.is_empty()).map(str::to_owned),
+        }
+    }
+
+    /// When the image says it was made (RFC 3339).
+    pub fn created(&self) -> Option<&str> {
+        text(self.0.get("created"))
+    }
+
+    /// The digests of the uncompressed layers, lowest first.
+    pub fn diff_ids(&self) -> Vec<&str> {
+        strings(self.0.get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")))
+    }
+
+    /// The environment, in its order.
+    pub fn env(&self) -> Vec<(&str, &str)> {
+        self.list("Env").into_iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
+    }
+
+    /// The value of one variable of the environment.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.env().into_iter().rev().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The program that is always run; Lambda's bases have their start script here.
+    pub fn entrypoint(&self) -> Vec<&str> {
+        self.list("Entrypoint")
+    }
+
+    /// The arguments of the entrypoint: for Lambda's bases, the handler.
+    pub fn cmd(&self) -> Vec<&str> {
+        self.list("Cmd")
+    }
+
+    /// The directory that the entrypoint starts in, unless empty.
+    pub fn workdir(&self) -> Option<&str> {
+        text(self.process("WorkingDir")).filter(|dir| !dir.is_empty())
+    }
+
+    /// The user that the entrypoint runs as, unless empty.
+    pub fn user(&self) -> Option<&str> {
+        text(self.process("User")).filter(|user| !user.is_empty())
+    }
+
+    /// The labels, in the order of their names.
+    pub fn labels(&self) -> Vec<(&str, &str)> {
+        let labels = self.process("Labels").and_then(Value::as_object).into_iter().flatten();
+        let mut labels: Vec<_> =
+            labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect();
+        labels.sort_unstable();
+        labels
+    }
+
+    /// The value of one label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        text(self.process("Labels")?.get(name))
+    }
+
+    /// What made each layer, lowest first.
+    pub fn history(&self) -> Vec<History> {
+        let entries = self.0.get("history").and_then(Value::as_array).into_iter().flatten();
+        entries
+            .map(|entry| History {
+                created_by: text(entry.get("created_by")).unwrap_or_default().to_owned(),
+                empty_layer: entry.get("empty_layer").and_then(Value::as_bool).unwrap_or(false),
+                key: text(entry.get("comment")).and_then(LayerKey::from_comment),
+            })
+            .collect()
+    }
+
+    /// The whole config, for what no accessor gives.
+    pub fn as_json(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    pub(super) fn set_created(&mut self, epoch: u64) {
+        let time = i64::try_from(epoch).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let time = time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true);
+        self.0.insert("created".into(), Value::String(time));
+    }
+
+    /// Sets a field of the process part (`config`); null or empty removes it.
+    pub(super) fn set_process(&mut self, field: &str, value: Value) {
+        let process = self.object("config");
+        match value {
+            Value::Null => process.remove(field),
+            value => process.insert(field.to_owned(), value),
+        };
+    }
+
+    pub(super) fn append_layer(&mut self, layer: &Layer, below: usize, created_by: &str) {
+        let mut entry = json!({ "created_by": created_by });
+        if let Some(created) = self.created() {
+            entry["created"] = json!(created);
+        }
+        if let Some(key) = layer.key {
+            entry["comment"] = json!(key.to_comment());
+        }
+        // A base may have no history, or less than layers; an entry must stand for each, or ours would be
+        // taken for one of the base's.
+        let described = self.history().iter().filter(|entry| !entry.empty_layer).count();
+        let history = self.array("history");
+        history.extend((described..below).map(|_| json!({})));
+        history.push(entry);
+        let rootfs = self.object("rootfs");
+        rootfs.entry("type").or_insert_with(|| json!("layers"));
+        let ids = rootfs.entry("diff_ids").or_insert_with(|| json!([]));
+        if let Value::Array(ids) = ids {
+            ids.push(json!(layer.diff_id));
+        }
+    }
+
+    fn process(&self, field: &str) -> Option<&Value> {
+        self.0.get("config")?.get(field)
+    }
+
+    fn list(&self, field: &str) -> Vec<&str> {
+        strings(self.process(field))
+    }
+
+    fn object(&mut self, field: &str) -> &mut Map<String, Value> {
+        let value = self.0.entry(field).or_insert_with(|| json!({}));
+        if !value.is_object() {
+            *value = json!({});
+        }
+        value.as_object_mut().unwrap_or_else(|| unreachable!("made an object above"))
+    }
+
+    fn array(&mut self, field: &str) -> &mut Vec<Value> {
+        let value = self.0.entry(field).or_insert_with(|| json!([]));
+        if !value.is_array() {
+            *value = json!([]);
+        }
+        value.as_array_mut().unwrap_or_else(|| unreachable!("made an array above"))
+    }
+}
+
+fn text(value: Option<&Value>) -> Option<&str> {
+    value?.as_str()
+}
+
+fn strings(value: Option<&Value>) -> Vec<&str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// serde_json's own order depends on whether any crate of the build turns `preserve_order` on.
+fn write_sorted(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<_> = map.iter().collect();
+            keys.sort_unstable_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (index, (key, value)) in keys.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+                out.push(b':');
+                write_sorted(value, out);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_sorted(item, out);
+            }
+            out.push(b']');
+        }
+        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Arch, Blob, Digest};
+
+    const BASE: &str = r#"{"os":"linux","architecture":"arm64","variant":"v8","moby.buildkit.cache":"x",
+        "container_config":{"Cmd":["old"]},"docker_version":"20","created":"2026-01-01T00:00:00Z",
+        "config":{"Healthcheck":{"Test":["NONE"]},"OnBuild":["RUN x"],"Shell":["/bin/sh"],"ArgsEscaped":true,
+        "StopTimeout":7,"Env":["PATH=/bin","LAMBDA_TASK_ROOT=/var/task"],"Labels":{"b":"2","a":"1"}},
+        "rootfs":{"type":"layers","diff_ids":["sha256:01"]},"history":[{"created_by":"x","author":"me"}]}"#;
+
+    fn layer() -> Layer {
+        Layer {
+            blob: Blob::from_bytes(b"gz".to_vec()),
+            diff_id: Digest::of(b"tar"),
+            key: Some(LayerKey(Digest::of(b"k"))),
+        }
+    }
+
+    #[test]
+    fn unknown_fields_survive_an_appended_layer() {
+        let mut config = Config::parse("base", BASE.as_bytes()).unwrap();
+        config.append_layer(&layer(), 1, "lbuild");
+        let before: Value = serde_json::from_str(BASE).unwrap();
+        let mut after: Value = serde_json::from_slice(&config.to_bytes()).unwrap();
+        assert_eq!(after["rootfs"]["diff_ids"].as_array_mut().unwrap().pop(), Some(json!(layer().diff_id)));
+        let entry = after["history"].as_array_mut().unwrap().pop().unwrap();
+        assert_eq!(entry["created_by"], "lbuild");
+        assert_eq!(before, after);
+        assert_eq!(config.history()[1].key, layer().key);
+    }
+
+    #[test]
+    fn keys_are_written_sorted_at_every_depth() {
+        let config = Config::parse("base", BASE.as_bytes()).unwrap();
+        let text = String::from_utf8(config.to_bytes()).unwrap();
+        assert!(text.starts_with(r#"{"architecture":"arm64","config":{"ArgsEscaped":true,"#), "{text}");
+        assert!(text.contains(r#""Labels":{"a":"1","b":"2"}"#), "{text}");
+    }
+
+    #[test]
+    fn a_base_without_history_is_padded() {
+        let base = r#"{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":["sha256:01","sha256:02"]},"history":null}"#;
+        let mut config = Config::parse("base", base.as_bytes()).unwrap();
+        config.append_layer(&layer(), 2, "lbuild");
+        let history = config.history();
+        assert_eq!(history.len(), 3);
+        assert_eq!(history[2].created_by, "lbuild");
+    }
+
+    #[test]
+    fn a_config_that_is_none_is_refused() {
+        for bad in ["", "[]", "{}", r#"{"os":1,"architecture":"arm64","rootfs":{}}"#] {
+            assert!(Config::parse("base", bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn scratch_is_what_the_platform_says() {
+        let config = Config::scratch(&Platform::linux(Arch::Amd64));
+        assert_eq!(config.platform(), Platform::linux(Arch::Amd64));
+        assert!(Config::parse("scratch", &config.to_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,55 @@
+//! A [`Layer`]: one gzip blob of an image, known by two digests.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blob, Digest};
+use crate::error::{Error, Result};
+
+/// A layer of an image. It exists only with its digests, and is always one gzip-compressed tar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// The compressed bytes, as a registry stores them.
+    pub blob: Blob,
+    /// The digest of the tar inside.
+    pub diff_id: Digest,
+    /// What decided the layer's bytes, for a layer that lbuild made; `None` for a base's.
+    pub key: Option<LayerKey>,
+}
+
+/// A digest over everything that decides a layer's bytes; equal keys mean equal layers.
+///
+/// It stands in the comment of the layer's own history entry, so that an image tells which of its
+/// layers need not be built again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LayerKey(pub Digest);
+
+const COMMENT: &str = "lbuild.key=";
+
+impl LayerKey {
+    /// The key in a history entry's comment, when lbuild wrote one there.
+    pub fn from_comment(comment: &str) -> Option<LayerKey> {
+        comment.strip_prefix(COMMENT)?.parse().ok()
+    }
+
+    pub(crate) fn to_comment(self) -> String {
+        format!("{COMMENT}{self}")
+    }
+}
+
+impl fmt::Display for LayerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for LayerKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<LayerKey> {
+        text.parse().map(LayerKey)
+    }
+}

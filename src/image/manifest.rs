@@ -1,0 +1,248 @@
+//! Manifests: read in any family, written in exactly one.
+
+use oci_client::manifest as media;
+use oci_spec::image as spec;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Blob, Digest, Layer, Platform};
+use crate::error::{Error, Result};
+
+/// Media type of a Docker V2 Schema 2 manifest.
+pub const DOCKER_MANIFEST: &str = media::IMAGE_MANIFEST_MEDIA_TYPE;
+/// Media type of a Docker manifest list.
+pub const DOCKER_INDEX: &str = media::IMAGE_MANIFEST_LIST_MEDIA_TYPE;
+/// Media type of an OCI image manifest.
+pub const OCI_MANIFEST: &str = media::OCI_IMAGE_MEDIA_TYPE;
+/// Media type of an OCI image index.
+pub const OCI_INDEX: &str = media::OCI_IMAGE_INDEX_MEDIA_TYPE;
+
+/// Which family of media types a manifest is written in. Lambda takes both; the blobs are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Docker Image Manifest V2, Schema 2.
+    #[default]
+    Docker,
+    /// OCI image manifest 1.0.
+    Oci,
+}
+
+impl Format {
+    fn media_types(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Format::Docker => (
+                DOCKER_MANIFEST,
+                media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE,
+                media::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE,
+            ),
+            Format::Oci => (OCI_MANIFEST, media::IMAGE_CONFIG_MEDIA_TYPE, media::IMAGE_LAYER_GZIP_MEDIA_TYPE),
+        }
+    }
+}
+
+/// A rendered manifest: the exact bytes to push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// What the registry is told the bytes are.
+    pub media_type: String,
+    /// The JSON.
+    pub bytes: Vec<u8>,
+    /// The image's digest: that of `bytes`.
+    pub digest: Digest,
+}
+
+impl Manifest {
+    /// Bytes that came from a store, with the media type it gave for them.
+    pub(crate) fn stored(media_type: String, bytes: Vec<u8>) -> Manifest {
+        let digest = Digest::of(&bytes);
+        Manifest { media_type, bytes, digest }
+    }
+
+    /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family, not
+    /// rewritten. `mediaType` stands in the manifest itself too: ECR refuses one without.
+    pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
+        let (manifest_type, config_type, layer_type) = format.media_types();
+        // serde_json orders keys by name or by insertion, as another crate of the build may decide;
+        // a struct is always written in the order of its fields.
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            schema_version: u8,
+            media_type: &'a str,
+            config: Descriptor,
+            layers: Vec<Descriptor>,
+        }
+        let manifest = Json {
+            schema_version: 2,
+            media_type: manifest_type,
+            config: Descriptor::of(config_type, config),
+            layers: layers.iter().map(|layer| Descriptor::of(layer_type, &layer.blob)).collect(),
+        };
+        let bytes =
+            serde_json::to_vec(&manifest).unwrap_or_else(|_| unreachable!("strings and numbers only"));
+        Manifest::stored(manifest_type.to_owned(), bytes)
+    }
+}
+
+/// How a manifest names a blob or another manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the bytes are.
+    pub media_type: String,
+    /// How many bytes.
+    pub size: u64,
+    /// Their digest.
+    pub digest: Digest,
+}
+
+impl Descriptor {
+    fn of(media_type: &str, blob: &Blob) -> Descriptor {
+        Descriptor { media_type: media_type.to_owned(), size: blob.size, digest: blob.digest }
+    }
+
+    fn read(descriptor: &spec::Descriptor) -> Result<Descriptor> {
+        Ok(Descriptor {
+            media_type: descriptor.media_type().to_string(),
+            size: descriptor.size(),
+            digest: descriptor.digest().to_string().parse()?,
+        })
+    }
+}
+
+/// How a layer's tar is compressed, told by its media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all; Lambda refuses it under a Docker manifest.
+    None,
+    /// What every layer is in the end.
+    Gzip,
+    /// Refused by Lambda.
+    Zstd,
+}
+
+impl Compression {
+    /// Reads a layer's media type; `None` for a foreign layer or one that is not a tar.
+    pub fn of(media_type: &str) -> Option<Compression> {
+        match media_type {
+            media::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE | media::IMAGE_LAYER_GZIP_MEDIA_TYPE => {
+                Some(Compression::Gzip)
+            }
+            media::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE | media::IMAGE_LAYER_MEDIA_TYPE => {
+                Some(Compression::None)
+            }
+            "application/vnd.oci.image.layer.v1.tar+zstd"
+            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// A manifest as read: of one image, or an index over several.
+#[derive(Clone, Debug)]
+pub enum Parsed {
+    /// One image.
+    Image {
+        /// Its config.
+        config: Descriptor,
+        /// Its layers, lowest first.
+        layers: Vec<Descriptor>,
+    },
+    /// Several images, one a platform.
+    Index(Index),
+}
+
+/// The entries of an OCI index or a Docker manifest list.
+#[derive(Clone, Debug)]
+pub struct Index(pub Vec<(Descriptor, Option<Platform>)>);
+
+impl Index {
+    /// The entry for `wanted`, if any.
+    pub fn for_platform(&self, wanted: &Platform) -> Option<&Descriptor> {
+        self.0
+            .iter()
+            .find_map(|(descriptor, platform)| platform.as_ref()?.satisfies(wanted).then_some(descriptor))
+    }
+
+    /// The platforms on offer; attestations (`unknown/unknown`) are none.
+    pub fn platforms(&self) -> Vec<Platform> {
+        self.0.iter().filter_map(|(_, platform)| platform.clone()).filter(|p| p.os != "unknown").collect()
+    }
+}
+
+/// Reads manifest bytes of any of the four types; `name` is what errors call them.
+///
+/// # Errors
+/// When the bytes are no JSON, or neither an image's manifest nor an index of schema version 2.
+pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
+    let fail = |source| Error::Manifest { image: name.to_owned(), source };
+    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(fail)?;
+    if json.get("manifests").is_some() {
+        let index: spec::ImageIndex = serde_json::from_value(json).map_err(fail)?;
+        let entries = index.manifests().iter().map(|entry| {
+            let platform = entry.platform().as_ref().map(|p| Platform {
+                os: p.os().to_string(),
+                architecture: p.architecture().to_string(),
+                variant: p.variant().clone(),
+            });
+            Ok((Descriptor::read(entry)?, platform))
+        });
+        return Ok(Parsed::Index(Index(entries.collect::<Result<_>>()?)));
+    }
+    if json.get("schemaVersion") != Some(&json!(2)) {
+        return Err(Error::ManifestSchema { image: name.to_owned() });
+    }
+    let manifest: spec::ImageManifest = serde_json::from_value(json).map_err(fail)?;
+    Ok(Parsed::Image {
+        config: Descriptor::read(manifest.config())?,
+        layers: manifest.layers().iter().map(Descriptor::read).collect::<Result<_>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Arch, Image};
+
+    #[test]
+    fn a_manifest_is_read_as_it_is_written() {
+        let image = Image::scratch(&Platform::linux(Arch::Arm64));
+        for format in [Format::Docker, Format::Oci] {
+            let manifest = image.manifest(format);
+            assert_eq!(manifest.digest, Digest::of(&manifest.bytes));
+            let text = String::from_utf8(manifest.bytes.clone()).unwrap();
+            assert!(
+                text.starts_with(&format!(r#"{{"schemaVersion":2,"mediaType":"{}","#, manifest.media_type))
+            );
+            let Parsed::Image { config, layers } = parse_manifest("test", &manifest.bytes).unwrap() else {
+                panic!("an index?")
+            };
+            assert_eq!(config.digest, image.config_blob().digest);
+            assert!(layers.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_index_offers_images_and_hides_attestations() {
+        let digest = Digest::of(b"x");
+        let entry =
+            |platform| json!({"mediaType": OCI_MANIFEST, "size": 1, "digest": digest, "platform": platform});
+        let index = json!({"schemaVersion": 2, "manifests": [
+            entry(json!({"os": "unknown", "architecture": "unknown"})),
+            entry(json!({"os": "linux", "architecture": "arm64", "variant": "v8"})),
+        ]});
+        let Parsed::Index(index) = parse_manifest("test", index.to_string().as_bytes()).unwrap() else {
+            panic!("no index?")
+        };
+        assert_eq!(index.platforms().len(), 1);
+        assert!(index.for_platform(&Platform::linux(Arch::Arm64)).is_some());
+        assert!(index.for_platform(&Platform::linux(Arch::Amd64)).is_none());
+    }
+
+    #[test]
+    fn schema_1_is_refused_by_name() {
+        let error = parse_manifest("old", br#"{"schemaVersion":1,"fsLayers":[]}"#).unwrap_err();
+        assert!(matches!(error, Error::ManifestSchema { image } if image == "old"));
+    }
+}

@@ -1,0 +1,93 @@
+//! The one central value: an [`Image`] is a config and its layers, with every digest known.
+//!
+//! Pure data: nothing here reads a file, opens a socket or waits. An `Image` is made from a base
+//! (or from [`scratch`](Image::scratch)), grows with [`append`](Image::append) and
+//! [`edit`](Image::edit), and is rendered as a [`Manifest`] of either [`Format`] at the door.
+
+mod blob;
+mod config;
+mod edit;
+mod layer;
+mod manifest;
+mod platform;
+mod reference;
+
+pub use blob::{Blob, Digest, Location};
+pub use config::{Config, History};
+pub use edit::ConfigEdit;
+pub use layer::{Layer, LayerKey};
+pub use manifest::{
+    Compression, DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Format, Index, Manifest, OCI_INDEX, OCI_MANIFEST,
+    Parsed, parse_manifest,
+};
+pub use platform::{Arch, Platform};
+pub use reference::Reference;
+
+use crate::error::{Error, Result};
+
+/// One image for one platform: a config, and the layers it names, lowest first.
+#[derive(Clone, Debug)]
+pub struct Image {
+    config: Config,
+    layers: Vec<Layer>,
+}
+
+impl Image {
+    /// An image with no files, for `platform`.
+    pub fn scratch(platform: &Platform) -> Image {
+        Image { config: Config::scratch(platform), layers: Vec::new() }
+    }
+
+    /// An image that exists already: its config and its layers.
+    ///
+    /// # Errors
+    /// When the config does not name exactly these layers; `name` is what the message calls the image.
+    pub fn existing(name: &str, config: Config, layers: Vec<Layer>) -> Result<Image> {
+        let diff_ids = config.diff_ids();
+        let fits = diff_ids.len() == layers.len()
+            && diff_ids.iter().zip(&layers).all(|(id, layer)| *id == layer.diff_id.to_string());
+        if !fits {
+            return Err(Error::LayersMismatch {
+                image: name.to_owned(),
+                manifest: layers.len(),
+                config: diff_ids.len(),
+            });
+        }
+        Ok(Image { config, layers })
+    }
+
+    /// The image with `layer` on top, and a history entry that says who made it.
+    #[must_use]
+    pub fn append(mut self, layer: Layer, created_by: &str) -> Image {
+        self.config.append_layer(&layer, self.layers.len(), created_by);
+        self.layers.push(layer);
+        self
+    }
+
+    /// The image with its config changed; the layers stay.
+    #[must_use]
+    pub fn edit(mut self, edit: &ConfigEdit) -> Image {
+        edit.apply(&mut self.config);
+        self
+    }
+
+    /// What the image says of itself: platform, environment, command, history.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The layers, lowest first.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The config as the blob that is pushed. The bytes are the same in both formats.
+    pub fn config_blob(&self) -> Blob {
+        Blob::from_bytes(self.config.to_bytes())
+    }
+
+    /// The image's manifest in `format`: the bytes that are pushed, and their digest.
+    pub fn manifest(&self, format: Format) -> Manifest {
+        Manifest::render(format, &self.config_blob(), &self.layers)
+    }
+}

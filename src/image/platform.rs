@@ -1,0 +1,104 @@
+//! Which machine an image is for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// One of the two architectures that Lambda runs, under the image spec's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// 64-bit x86; `uname -m` says `x86_64`.
+    Amd64,
+    /// 64-bit ARM; `uname -m` says `aarch64`.
+    Arm64,
+}
+
+impl Arch {
+    /// The image spec's name (`GOARCH`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "amd64",
+            Arch::Arm64 => "arm64",
+        }
+    }
+}
+
+impl FromStr for Arch {
+    type Err = Error;
+
+    /// Takes the image spec's names, the kernel's, and the optional `linux/` before them.
+    fn from_str(text: &str) -> Result<Arch> {
+        match text.strip_prefix("linux/").unwrap_or(text) {
+            "arm64" | "aarch64" | "arm64/v8" => Ok(Arch::Arm64),
+            "amd64" | "x86_64" | "x86-64" => Ok(Arch::Amd64),
+            _ => Err(Error::Architecture { name: text.to_owned() }),
+        }
+    }
+}
+
+/// Operating system and architecture, as in a config or an index entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// `linux`; in an attestation's entry `unknown`.
+    pub os: String,
+    /// `arm64`, `amd64`, or whatever a foreign image says.
+    pub architecture: String,
+    /// `v8` on some arm64 images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Linux on `arch`: what Lambda runs.
+    pub fn linux(arch: Arch) -> Platform {
+        Platform { os: "linux".into(), architecture: arch.as_str().into(), variant: None }
+    }
+
+    /// Whether an image for `self` runs where `wanted` is asked for.
+    ///
+    /// arm64 with and without variant v8 are the same machine (v8 is its only baseline), and images
+    /// say either.
+    pub fn satisfies(&self, wanted: &Platform) -> bool {
+        let variant = |p: &Platform| p.variant.clone().filter(|v| !(p.architecture == "arm64" && v == "v8"));
+        self.os == wanted.os && self.architecture == wanted.architecture && variant(self) == variant(wanted)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_names_of_each_architecture_are_known() {
+        for (names, arch) in [
+            (["arm64", "aarch64", "linux/arm64"], Arch::Arm64),
+            (["amd64", "x86_64", "linux/amd64"], Arch::Amd64),
+        ] {
+            for name in names {
+                assert_eq!(name.parse::<Arch>().unwrap(), arch);
+            }
+        }
+        assert!("riscv64".parse::<Arch>().is_err());
+    }
+
+    #[test]
+    fn arm64_matches_with_and_without_v8() {
+        let plain = Platform::linux(Arch::Arm64);
+        let v8 = Platform { variant: Some("v8".into()), ..plain.clone() };
+        let v9 = Platform { variant: Some("v9".into()), ..plain.clone() };
+        assert!(v8.satisfies(&plain) && plain.satisfies(&v8));
+        assert!(!v9.satisfies(&plain));
+        assert!(!Platform::linux(Arch::Amd64).satisfies(&plain));
+    }
+}

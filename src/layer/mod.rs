@@ -1,0 +1,25 @@
+//! From a tree of files to a layer: one gzip-compressed tar whose bytes depend on the tree and nothing else.
+//!
+//! ```text
+//! FileTree ── tar ──┬── segments ── deflate ── gzip ──┬── out
+//!                   └── sha256: diff id               └── sha256: digest
+//! ```
+//!
+//! * [`tree`](FileTree): what a layer holds, by image path.
+//! * `tar`: every rule of the headers.
+//! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
+//! * `segment` and `scan`: one segment, and where its compressed form must be mended to be followed by another.
+//! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
+
+mod deflate;
+mod recompress;
+mod scan;
+mod segment;
+mod tar;
+mod tree;
+mod write;
+
+pub use deflate::GzipWriter;
+pub use recompress::{recompress, zstd};
+pub use tree::{Content, Entry, FileTree, Kind, SourceFile, Stat};
+pub use write::{WRITER_VERSION, WriteOptions, Written, write};

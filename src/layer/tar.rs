@@ -1,0 +1,195 @@
+//! Every rule of the tar headers.
+//!
+//! USTAR ([POSIX pax, "ustar Interchange Format"](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)),
+//! with a pax extended header before an entry whose path, target, size or time USTAR cannot hold. Owners are 0
+//! without names, device numbers 0, all times the same. Names are the bytes they are, in UTF-8 or not.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::tree::{Entry, FileTree, Kind, image_path};
+use crate::error::Result;
+
+/// Changes with anything in this file that changes a byte.
+pub(super) const VERSION: u32 = 1;
+
+/// Everything in an archive comes in blocks of this many bytes.
+pub(super) const BLOCK: usize = 512;
+
+/// The end of an archive.
+pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// The most that an octal field of twelve bytes holds: 8 GiB less one, or the year 2242.
+const OCTAL_MAX: u64 = 0o77_777_777_777;
+
+/// The entries of an archive in the order of their paths, with the parents that the tree leaves out. A parent's
+/// path is a prefix of its children's, so it comes before them.
+///
+/// # Errors
+/// [`crate::error::Error::ImagePath`] for an entry below something that is no directory.
+pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], Cow<'_, Entry>)>> {
+    let mut missing = BTreeSet::new();
+    let mut known = &b""[..];
+    for (path, _) in tree.iter() {
+        let parent = parent(path);
+        if parent == known {
+            continue;
+        }
+        known = parent;
+        for ancestor in std::iter::successors(Some(parent), |path| Some(self::parent(path))) {
+            match tree.get(ancestor).map(|entry| &entry.kind) {
+                _ if ancestor.is_empty() => break,
+                Some(Kind::Directory) => {}
+                Some(_) => return Err(image_path(path, "something above it is no directory")),
+                None if !missing.insert(ancestor) => break,
+                None => {}
+            }
+        }
+    }
+    let missing = missing.into_iter().map(|path| (path, Cow::Owned(Entry::directory())));
+    let mut entries: Vec<_> =
+        tree.iter().map(|(path, entry)| (path, Cow::Borrowed(entry))).chain(missing).collect();
+    entries.sort_unstable_by_key(|(path, _)| *path);
+    Ok(entries)
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|&byte| byte == b'/').map_or(&[], |slash| &path[..slash])
+}
+
+/// How many zeros follow `size` bytes of content.
+pub(super) fn padding(size: u64) -> usize {
+    (size.next_multiple_of(BLOCK as u64) - size) as usize
+}
+
+/// Appends the header of `entry`, with a pax extended header before it where it needs one, to `out`.
+/// `epoch` is in seconds since 1970.
+pub(super) fn header(path: &[u8], entry: &Entry, epoch: u64, out: &mut Vec<u8>) {
+    let (flag, target, size) = match &entry.kind {
+        Kind::File(content) => (b'0', &[][..], content.size()),
+        Kind::Symlink(target) => (b'2', &target[..], 0),
+        Kind::Directory => (b'5', &[][..], 0),
+    };
+    let path = match &entry.kind {
+        Kind::Directory => Cow::Owned([path, b"/"].concat()),
+        Kind::File(_) | Kind::Symlink(_) => Cow::Borrowed(path),
+    };
+    let split = split(&path);
+
+    let mut records = Vec::new();
+    let not_utf8 = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
+    let long_target = target.len() > 100;
+    if (split.is_none() && not_utf8(&path)) || (long_target && not_utf8(target)) {
+        // else a pax value would have to be UTF-8
+        record("hdrcharset", b"BINARY", &mut records);
+    }
+    if long_target {
+        record("linkpath", target, &mut records);
+    }
+    if epoch > OCTAL_MAX {
+        record("mtime", epoch.to_string().as_bytes(), &mut records);
+    }
+    if split.is_none() {
+        record("path", &path, &mut records);
+    }
+    if size > OCTAL_MAX {
+        record("size", size.to_string().as_bytes(), &mut records);
+    }
+    if !records.is_empty() {
+        extended(&path, &records, epoch, out);
+    }
+
+    let (prefix, name) = split.unwrap_or((b"", &path));
+    out.extend_from_slice(&Fields { prefix, name, mode: entry.mode, size, epoch, flag, target }.block());
+}
+
+/// A path as USTAR holds it: a prefix of at most 155 bytes and a name of at most 100, with a `/` between that
+/// is in neither. The prefix is empty when it can be, else as long as it can be.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    if path.len() <= 100 {
+        return Some((b"", path));
+    }
+    // the `/` at the end of a directory's path belongs to its name
+    let slash = path[..path.len() - 1].iter().take(156).rposition(|&byte| byte == b'/')?;
+    let (prefix, name) = (&path[..slash], &path[slash + 1..]);
+    (name.len() <= 100).then_some((prefix, name))
+}
+
+/// A pax record: its own length in decimal, the keyword, the value.
+fn record(keyword: &str, value: &[u8], records: &mut Vec<u8>) {
+    let rest = " =\n".len() + keyword.len() + value.len();
+    let mut length = rest;
+    while length != rest + length.to_string().len() {
+        length = rest + length.to_string().len();
+    }
+    records.extend_from_slice(format!("{length} {keyword}=").as_bytes());
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
+
+/// A pax extended header: a file that readers without pax extract under a name that tells what it is.
+fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let name = [b"PaxHeaders/", &base[..base.len().min(89)]].concat();
+    let size = records.len() as u64;
+    let fields = Fields { prefix: b"", name: &name, mode: 0o644, size, epoch, flag: b'x', target: b"" };
+    out.extend_from_slice(&fields.block());
+    out.extend_from_slice(records);
+    out.resize(out.len() + padding(size), 0);
+}
+
+/// What differs between headers. What a field cannot hold is cut off, or 0: a pax record has it.
+struct Fields<'a> {
+    prefix: &'a [u8],
+    name: &'a [u8],
+    mode: u32,
+    size: u64,
+    epoch: u64,
+    flag: u8,
+    target: &'a [u8],
+}
+
+impl Fields<'_> {
+    fn block(&self) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
+        text(&mut block[0..100], self.name);
+        octal(&mut block[100..108], u64::from(self.mode & 0o7777));
+        octal(&mut block[108..116], 0); // user
+        octal(&mut block[116..124], 0); // group
+        octal(&mut block[124..136], self.size);
+        octal(&mut block[136..148], self.epoch);
+        block[156] = self.flag;
+        text(&mut block[157..257], self.target);
+        block[257..265].copy_from_slice(b"ustar\x0000");
+        // 265..297 and 297..329, the names of user and group, stay empty
+        octal(&mut block[329..337], 0); // device, major
+        octal(&mut block[337..345], 0); // device, minor
+        text(&mut block[345..500], self.prefix);
+
+        // the sum of all bytes, with spaces where it will stand, in six digits, NUL and space
+        block[148..156].fill(b' ');
+        let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
+        octal(&mut block[148..155], sum);
+        block
+    }
+}
+
+fn text(field: &mut [u8], value: &[u8]) {
+    let length = value.len().min(field.len());
+    field[..length].copy_from_slice(&value[..length]);
+}
+
+/// Octal digits up to the last byte of the field, which stays NUL.
+fn octal(field: &mut [u8], value: u64) {
+    let (end, digits) = field.split_last_mut().expect("a field has bytes");
+    *end = 0;
+    let mut rest = if value >> (3 * digits.len()) == 0 { value } else { 0 };
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest & 7) as u8;
+        rest >>= 3;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! [`FileTree`]: the files of a layer, wherever they come from.
+
+use std::collections::{BTreeMap, btree_map};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::image::Digest;
+
+/// What a layer holds: entries by their path in the image, in the order of the paths' bytes.
+///
+/// A path has neither a leading nor a trailing `/`, as `var/task/app.py`. Parents may be left out: the
+/// writer adds them.
+#[derive(Clone, Debug, Default)]
+pub struct FileTree {
+    entries: BTreeMap<Vec<u8>, Entry>,
+}
+
+/// A file, directory or link, and its permission bits.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, as `0o644`.
+    pub mode: u32,
+}
+
+/// What an [`Entry`] is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A regular file.
+    File(Content),
+    /// A directory; what it contains are entries of their own.
+    Directory,
+    /// A symbolic link to this target, which may be dangling.
+    Symlink(Vec<u8>),
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Here.
+    Bytes(Arc<[u8]>),
+    /// On disk, to be read when the layer is written.
+    File(SourceFile),
+}
+
+/// A file on disk as it was found.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it looked like; the writer refuses a file that looks otherwise after reading.
+    pub stat: Stat,
+    /// The hash of its content, when it is known; the writer refuses other content.
+    pub sha256: Option<Digest>,
+}
+
+/// What tells that a file has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Last change of the content or the inode, in nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// Inode number.
+    pub ino: u64,
+    /// Device number.
+    pub dev: u64,
+}
+
+impl From<&Metadata> for Stat {
+    fn from(metadata: &Metadata) -> Stat {
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Stat {
+            size: metadata.size(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            ino: metadata.ino(),
+            dev: metadata.dev(),
+        }
+    }
+}
+
+impl Entry {
+    /// A regular file: 0755 when it can be executed, else 0644.
+    pub fn file(content: Content, executable: bool) -> Entry {
+        Entry { kind: Kind::File(content), mode: if executable { 0o755 } else { 0o644 } }
+    }
+
+    /// A directory, 0755.
+    pub fn directory() -> Entry {
+        Entry { kind: Kind::Directory, mode: 0o755 }
+    }
+
+    /// A symbolic link. Its mode has no meaning anywhere; 0777 is what Linux shows.
+    pub fn symlink(target: impl Into<Vec<u8>>) -> Entry {
+        Entry { kind: Kind::Symlink(target.into()), mode: 0o777 }
+    }
+}
+
+impl Content {
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File(file) => file.stat.size,
+        }
+    }
+}
+
+impl FileTree {
+    /// A tree without entries.
+    pub fn new() -> FileTree {
+        FileTree::default()
+    }
+
+    /// Puts `entry` at `path`, and returns what was there.
+    ///
+    /// # Errors
+    /// [`Error::ImagePath`] for a path (or a link's target) that is empty or holds a NUL, and for a path with
+    /// an empty, `.` or `..` component, which readers of layers resolve each in its own way.
+    pub fn insert(&mut self, path: impl Into<Vec<u8>>, entry: Entry) -> Result<Option<Entry>> {
+        let path = path.into();
+        if let Some(fault) = fault(&path, &entry) {
+            return Err(image_path(&path, fault));
+        }
+        Ok(self.entries.insert(path, entry))
+    }
+
+    /// Puts all of `other` into this tree; where both have a path, `other` wins.
+    pub fn extend(&mut self, mut other: FileTree) {
+        self.entries.append(&mut other.entries);
+    }
+
+    /// The tree with every entry moved below the directory `to`.
+    ///
+    /// # Errors
+    /// When `to` cannot be a path in an image.
+    pub fn under(self, to: &[u8]) -> Result<FileTree> {
+        if to.is_empty() {
+            return Ok(self);
+        }
+        let mut moved = FileTree::new();
+        moved.insert(to, Entry::directory())?;
+        for (path, entry) in self.entries {
+            moved.insert([to, b"/", &path].concat(), entry)?;
+        }
+        Ok(moved)
+    }
+
+    /// The entry at `path`.
+    pub fn get(&self, path: &[u8]) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// Takes the entry at `path` out, but not what is below it.
+    pub fn remove(&mut self, path: &[u8]) -> Option<Entry> {
+        self.entries.remove(path)
+    }
+
+    /// All entries, in the order of their paths' bytes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &Entry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_slice(), entry))
+    }
+
+    /// All entries, in the order of their paths' bytes, to be changed.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&[u8], &mut Entry)> {
+        self.entries.iter_mut().map(|(path, entry)| (path.as_slice(), entry))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl IntoIterator for FileTree {
+    type Item = (Vec<u8>, Entry);
+    type IntoIter = btree_map::IntoIter<Vec<u8>, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+pub(super) fn image_path(path: &[u8], fault: &'static str) -> Error {
+    Error::ImagePath { path: String::from_utf8_lossy(path).into_owned(), fault }
+}
+
+fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
+    if path.contains(&0) {
+        return Some("it holds a NUL byte");
+    }
+    if path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b"..")) {
+        return Some("it has an empty, `.` or `..` component");
+    }
+    match &entry.kind {
+        Kind::Symlink(target) if target.is_empty() || target.contains(&0) => {
+            Some("the target of this link is empty or holds a NUL byte")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_readers_disagree_on_are_refused() {
+        let mut tree = FileTree::new();
+        for path in ["", "/", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "a/../b", "a\0b"] {
+            let error = tree.insert(path, Entry::directory()).unwrap_err();
+            assert!(matches!(error, Error::ImagePath { .. }), "{path:?}: {error}");
+        }
+        for path in ["a", ".a", "..a", "a/...", "a b/ ", "\u{e9}"] {
+            tree.insert(path, Entry::directory()).unwrap();
+        }
+        tree.insert(b"\xff\xfe", Entry::directory()).unwrap();
+        assert_eq!(tree.len(), 7);
+    }
+
+    #[test]
+    fn link_targets_may_be_anything_but_empty_or_nul() {
+        let mut tree = FileTree::new();
+        assert!(tree.insert("a", Entry::symlink("")).is_err());
+        assert!(tree.insert("a", Entry::symlink("b\0")).is_err());
+        for target in ["..", "/etc/passwd", "../../x", "a//b/"] {
+            tree.insert("a", Entry::symlink(target)).unwrap();
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_bytes_and_the_later_tree_wins() {
+        let mut tree = FileTree::new();
+        for path in ["a/x", "a-b", "a", "B"] {
+            assert!(tree.insert(path, Entry::directory()).unwrap().is_none());
+        }
+        let mut other = FileTree::new();
+        other.insert("a-b", Entry::file(Content::Bytes(Arc::from(*b"new")), true)).unwrap();
+        tree.extend(other);
+        let paths: Vec<&[u8]> = tree.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, [&b"B"[..], b"a", b"a-b", b"a/x"]);
+        assert_eq!(tree.get(b"a-b").unwrap().mode, 0o755);
+        assert!(tree.insert("a-b", Entry::directory()).unwrap().is_some());
+    }
+}

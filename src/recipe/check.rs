@@ -1,0 +1,89 @@
+//! What can be wrong with a recipe before anything is read.
+
+use super::{Base, Recipe, Step};
+use crate::error::{Error, Result};
+
+pub(super) fn check(recipe: &Recipe) -> Result<()> {
+    if recipe.stages.is_empty() {
+        return Err(Error::RecipeStage { stage: 0, fault: "there is no stage" });
+    }
+    for (number, stage) in recipe.stages.iter().enumerate() {
+        if matches!(stage.base, Base::Stage(base) if base >= number) {
+            return Err(Error::RecipeStage { stage: number, fault: "its base is no earlier stage" });
+        }
+        for (step_number, step) in stage.steps.iter().enumerate() {
+            if let Some(fault) = fault(step) {
+                return Err(Error::Recipe { stage: number, step: step_number, fault });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fault(step: &Step) -> Option<&'static str> {
+    match step {
+        Step::Add(add) => {
+            let to = add.to.as_deref()?;
+            let climbs = to.split('/').any(|part| part == "..");
+            if !to.starts_with('/') {
+                Some("the path in the image is not absolute")
+            } else if climbs {
+                Some("the path in the image has a `..` in it")
+            } else {
+                None
+            }
+        }
+        Step::Edit(edit) => {
+            let name = |name: &str| name.is_empty() || name.contains(['=', '\0']);
+            if edit.env.iter().any(|(key, _)| name(key)) {
+                Some("a variable's name is empty or has a `=` in it")
+            } else if edit.workdir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
+                Some("the working directory is not absolute")
+            } else if edit.labels.contains_key("") {
+                Some("a label's name is empty")
+            } else {
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Arch, ConfigEdit, Platform};
+    use crate::recipe::{Add, Source};
+
+    fn recipe(base: Base, step: Step) -> Recipe {
+        Recipe::new(Platform::linux(Arch::Arm64), base, vec![step])
+    }
+
+    fn add(to: &str) -> Step {
+        let source = Source::Directory { path: ".".into(), ignore: true };
+        Step::Add(Add { source, to: Some(to.to_owned()) })
+    }
+
+    #[test]
+    fn what_no_build_could_do_is_refused_with_its_place() {
+        let env =
+            |name: &str| ConfigEdit { env: vec![(name.to_owned(), String::new())], ..Default::default() };
+        for bad in [
+            recipe(Base::Stage(0), add("/var/task")),
+            recipe(Base::Scratch, add("var/task")),
+            recipe(Base::Scratch, add("/var/../etc")),
+            recipe(Base::Scratch, Step::Edit(env("A=B"))),
+            recipe(Base::Scratch, Step::Edit(ConfigEdit { workdir: Some("x".into()), ..Default::default() })),
+            Recipe { stages: Vec::new(), ..recipe(Base::Scratch, add("/x")) },
+        ] {
+            assert!(check(&bad).is_err(), "{bad:?}");
+        }
+        assert!(check(&recipe(Base::Scratch, add("/var/task"))).is_ok());
+    }
+
+    #[test]
+    fn a_recipe_is_json_both_ways() {
+        let recipe = recipe(Base::Registry("r.example/a:b".parse().unwrap()), add("/var/task"));
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+    }
+}

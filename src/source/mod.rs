@@ -1,0 +1,115 @@
+//! From a [`Source`] to the files it stands for: the only place that tells sources apart.
+
+mod directory;
+mod ignore;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub(crate) use directory::Warning;
+
+use self::directory::hash;
+use self::ignore::Ignore;
+use crate::error::Result;
+use crate::layer::FileTree;
+use crate::recipe::Source;
+use crate::store::Fingerprints;
+
+/// The files of a source, and what is remembered of their contents from earlier runs.
+pub(crate) struct Collected {
+    /// The files; at their places in the image after [`put_under`](Collected::put_under).
+    pub(crate) tree: FileTree,
+    root: PathBuf,
+    /// The name of the file, when the source is one.
+    single: Option<Vec<u8>>,
+    known: Fingerprints,
+    began: SystemTime,
+}
+
+/// Walks the source. Nothing is read of a file; `stat_dir` has what earlier runs read.
+pub(crate) fn collect(
+    source: &Source,
+    stat_dir: PathBuf,
+    began: SystemTime,
+    jobs: usize,
+    mut warn: impl FnMut(Warning),
+) -> Result<Collected> {
+    match source {
+        Source::Directory { path, .. } => {
+            let mut tree = directory::collect(path, b"", &ignore_rules(source)?, jobs, &mut warn)?;
+            let known = Fingerprints::load(&stat_dir, path);
+            hash::recall(&mut tree, path, &known);
+            let name = path.file_name().filter(|_| path.is_file());
+            let single = name.map(|name| name.as_encoded_bytes().to_vec());
+            Ok(Collected { tree, root: path.clone(), single, known, began })
+        }
+    }
+}
+
+/// Whether the source has something at `path` of the image when its files go to `to`.
+pub(crate) fn provides(source: &Source, to: &str, path: &Path) -> Result<bool> {
+    use std::os::unix::ffi::OsStrExt;
+    match source {
+        Source::Directory { path: root, .. } => {
+            let rules = ignore_rules(source)?;
+            Ok(directory::provides(root, to.as_bytes(), &rules, path.as_os_str().as_bytes()))
+        }
+    }
+}
+
+/// Whether the source takes in a file at `path` of this machine, or would if there were one.
+pub(crate) fn packs(source: &Source, path: &Path) -> Result<bool> {
+    use std::os::unix::ffi::OsStrExt;
+    match source {
+        Source::Directory { path: root, .. } => {
+            let (Ok(root), Some(path)) = (root.canonicalize(), future_path(path)) else { return Ok(false) };
+            let Ok(relative) = path.strip_prefix(&root) else { return Ok(false) };
+            Ok(!ignore_rules(source)?.is_ignored(relative.as_os_str().as_bytes()))
+        }
+    }
+}
+
+/// Where a file will be that is not there yet: its nearest existing parent tells.
+fn future_path(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let known = path.ancestors().find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
+    let (parent, real) = known?;
+    Some(real.join(path.strip_prefix(parent).ok()?))
+}
+
+fn ignore_rules(source: &Source) -> Result<Ignore> {
+    match source {
+        Source::Directory { path, ignore: true } => Ignore::load(path),
+        Source::Directory { ignore: false, .. } => Ok(Ignore::none()),
+    }
+}
+
+impl Collected {
+    /// Moves the files to their place in the image. A directory's content becomes `to`'s; a single file
+    /// becomes `to`, or goes into it when it ends in a slash.
+    pub(crate) fn put_under(&mut self, to: &str) -> Result<()> {
+        let mut tree = std::mem::take(&mut self.tree);
+        let dir = to.trim_matches('/').as_bytes();
+        self.tree = match &self.single {
+            Some(name) if !to.ends_with('/') => {
+                let mut renamed = FileTree::new();
+                if let Some(entry) = tree.remove(name) {
+                    renamed.insert(dir, entry)?;
+                }
+                renamed
+            }
+            _ => tree.under(dir)?,
+        };
+        Ok(())
+    }
+
+    /// Reads what is not known yet.
+    pub(crate) fn hash_missing(&mut self, jobs: usize) -> Result<()> {
+        hash::hash_missing(&mut self.tree, jobs)
+    }
+
+    /// Saves what is known of the contents, for the next run. A cache that cannot be written costs time, no more.
+    pub(crate) fn remember(&self) {
+        let _ = hash::remember(&self.tree, &self.root, &self.known, self.began);
+    }
+}

@@ -1,0 +1,165 @@
+//! Who we are to a registry: one trait, and what answers it without AWS.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+
+use crate::error::{Error, Result};
+
+/// A text that no message, log or event can show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the wire.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Secret {
+        Secret(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What is shown to a registry or to its token service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A user's name and password, or what a cloud gives in their place.
+    Password {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A refresh token, as `docker login` stores it for some registries.
+    IdentityToken(Secret),
+}
+
+/// The future of [`Credentials::get`].
+pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>>> + Send + 'a>>;
+
+/// A place that credentials come from: a file, a cloud, a caller's own vault.
+pub trait Credentials: Send + Sync {
+    /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next.
+    ///
+    /// Asked for once per registry, when it demands one, and again with `renew` when the registry has
+    /// refused what was given before.
+    ///
+    /// # Errors
+    /// When there should be a credential but it cannot be had.
+    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> CredentialFuture<'a>;
+
+    /// Where they come from, for messages: `from Docker's configuration`.
+    fn describe(&self) -> String;
+}
+
+/// One password for one registry, as given on a command line.
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// The registry it is for; no other is shown it.
+    pub registry: String,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Credentials for Password {
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> CredentialFuture<'a> {
+        let credential = (registry == self.registry).then(|| Credential::Password {
+            username: self.username.clone(),
+            password: self.password.clone(),
+        });
+        Box::pin(async move { Ok(credential) })
+    }
+
+    fn describe(&self) -> String {
+        "from the caller".into()
+    }
+}
+
+/// Docker's `config.json`: stored logins, identity tokens, credential helpers and stores.
+///
+/// Read at `$DOCKER_CONFIG`, else `~/.docker`; without one, Podman's `auth.json` counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DockerConfig;
+
+impl Credentials for DockerConfig {
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> CredentialFuture<'a> {
+        Box::pin(async move {
+            let registry = registry.to_owned();
+            // Reads files and may start a helper program.
+            let found = tokio::task::spawn_blocking(move || docker_credential(&registry)).await;
+            found.unwrap_or(Err(Error::Interrupted))
+        })
+    }
+
+    fn describe(&self) -> String {
+        "from Docker's configuration".into()
+    }
+}
+
+fn docker_credential(registry: &str) -> Result<Option<Credential>> {
+    use CredentialRetrievalError::{ConfigNotFound, ConfigReadError, HelperFailure, NoCredentialConfigured};
+    let fail = |reason: String| Error::Credentials {
+        registry: registry.to_owned(),
+        from: DockerConfig.describe(),
+        reason,
+    };
+    // Docker Hub's logins are stored under the address that its first registry had.
+    let name = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+    let found = docker_credential::get_credential(name).or_else(|error| match error {
+        ConfigNotFound | ConfigReadError => docker_credential::get_podman_credential(name),
+        error => Err(error),
+    });
+    match found {
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token.into()))),
+        Ok(DockerCredential::UsernamePassword(username, _)) if username.is_empty() => Ok(None),
+        Ok(DockerCredential::UsernamePassword(username, password)) => {
+            Ok(Some(Credential::Password { username, password: password.into() }))
+        }
+        Err(NoCredentialConfigured | ConfigNotFound | ConfigReadError) => Ok(None),
+        // A helper says in words that it holds nothing for the name. What else it prints may hold a secret,
+        // and is not repeated.
+        Err(HelperFailure { stdout, stderr, .. })
+            if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
+        {
+            Ok(None)
+        }
+        Err(HelperFailure { helper, .. }) => Err(fail(format!("the helper `{helper}` failed"))),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let credential =
+            Credential::Password { username: "AWS".into(), password: Secret::from("hunter2".to_owned()) };
+        assert!(!format!("{credential:?}").contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_password_is_for_its_registry_only() {
+        let password = Password {
+            registry: "a.example".into(),
+            username: "u".into(),
+            password: Secret::from("p".to_owned()),
+        };
+        assert!(password.get("a.example", false).await.unwrap().is_some());
+        assert!(password.get("b.example", false).await.unwrap().is_none());
+    }
+}

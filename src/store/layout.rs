@@ -1,0 +1,230 @@
+//! [OCI layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) directories.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use serde_json::{Value, json};
+
+use super::staged;
+use super::verify::ByteStream;
+use crate::error::{Error, Result};
+use crate::event::Outcome;
+use crate::image::{Blob, Digest, Location, Manifest, Platform};
+
+const INDEX: &str = "index.json";
+const MARKER: &str = "oci-layout";
+/// The annotation that holds a manifest's tag.
+const TAG: &str = "org.opencontainers.image.ref.name";
+
+/// An OCI layout directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    path: PathBuf,
+}
+
+impl Layout {
+    /// The layout at `path`, to read from.
+    pub(crate) fn open(path: &Path) -> Result<Layout> {
+        let marker = path.join(MARKER);
+        match fs::read(&marker) {
+            Ok(bytes) => {
+                let version = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+                match version.get("imageLayoutVersion").and_then(Value::as_str) {
+                    Some("1.0.0") => Ok(Layout { path: path.to_owned() }),
+                    _ => Err(Error::Layout {
+                        path: path.to_owned(),
+                        fault: "its oci-layout names no version 1.0.0",
+                    }),
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_dir() => {
+                Err(Error::Layout { path: path.to_owned(), fault: "it has no oci-layout file" })
+            }
+            Err(source) => Err(Error::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// The layout at `path`, to write to; made when there is nothing yet.
+    pub(crate) fn create(path: &Path) -> Result<Layout> {
+        let fail = |source| Error::Write { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(fail)?;
+        if path.join(MARKER).exists() {
+            return Layout::open(path);
+        }
+        if fs::read_dir(path).map_err(fail)?.next().is_some() {
+            return Err(Error::Layout { path: path.to_owned(), fault: "it has other files in it" });
+        }
+        staged::replace(&path.join(MARKER), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        Ok(Layout { path: path.to_owned() })
+    }
+
+    /// The manifest under `target`, a tag or digest; with `None`, the only one there is.
+    pub(crate) fn manifest(&self, target: Option<&str>) -> Result<Option<Manifest>> {
+        if let Some(digest) = target.and_then(|target| target.parse::<Digest>().ok()) {
+            return Ok(Some(self.stored(digest, String::new())?));
+        }
+        let index = self.index()?;
+        let entries = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let found = match target {
+            Some(tag) => entries.iter().find(|entry| tag_of(entry) == Some(tag)),
+            None if entries.len() > 1 => {
+                let fault = "it holds several images: name one, as oci:DIR:TAG";
+                return Err(Error::Layout { path: self.path.clone(), fault });
+            }
+            None => entries.first(),
+        };
+        let Some(entry) = found else { return Ok(None) };
+        let fault =
+            Error::Layout { path: self.path.clone(), fault: "its index.json names a manifest by no digest" };
+        let digest = entry["digest"].as_str().and_then(|digest| digest.parse().ok()).ok_or(fault)?;
+        let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
+        self.stored(digest, media_type).map(Some)
+    }
+
+    /// A small blob's bytes, checked.
+    pub(crate) fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
+        let path = self.blob_path(digest);
+        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        match Digest::of(&bytes) {
+            got if got == digest => Ok(bytes),
+            got => Err(Error::CorruptFile { path, expected: digest, got }),
+        }
+    }
+
+    /// A blob of the layout, to be read later.
+    pub(crate) fn blob(&self, digest: Digest, size: u64) -> Blob {
+        Blob { digest, size, location: Location::File(self.blob_path(digest)) }
+    }
+
+    /// Whether the layout has the blob; a file of another size is none.
+    pub(crate) fn has_blob(&self, digest: Digest, size: u64) -> bool {
+        fs::metadata(self.blob_path(digest)).is_ok_and(|held| held.len() == size)
+    }
+
+    /// Writes a blob whose bytes are checked by the stream.
+    pub(crate) async fn put_blob(
+        &self,
+        digest: Digest,
+        bytes: ByteStream,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Outcome> {
+        let path = self.blob_path(digest);
+        let staged = staged::Staged::new_in(&self.path.join("blobs/sha256"))?;
+        let staged = super::write_stream(staged, bytes, progress).await?;
+        // What stands there is of another size, or it would not be written again.
+        let _ = fs::remove_file(&path);
+        staged.commit(&path)?;
+        Ok(Outcome::Sent)
+    }
+
+    /// Puts `manifest` under each of `tags`, or untagged when there is none. Says whether it was there so.
+    pub(crate) fn put_manifest(
+        &self,
+        manifest: &Manifest,
+        platform: &Platform,
+        tags: &[String],
+    ) -> Result<Outcome> {
+        // Two runs that write other tags into one layout must not undo each other.
+        let dir = File::open(&self.path).map_err(|source| self.failure(source))?;
+        rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(|error| self.failure(error.into()))?;
+        let blob = self.blob_path(manifest.digest);
+        if fs::read(&blob).ok().as_deref() != Some(&manifest.bytes) {
+            staged::replace(&blob, &manifest.bytes)?;
+        }
+        let path = self.path.join(INDEX);
+        let before =
+            if path.exists() { self.index()? } else { json!({ "schemaVersion": 2, "manifests": [] }) };
+        let mut index = before.clone();
+        let tags: Vec<Option<&str>> = match tags {
+            [] => vec![None],
+            tags => tags.iter().map(|tag| Some(tag.as_str())).collect(),
+        };
+        let entries = index["manifests"].as_array_mut();
+        let entries = entries
+            .ok_or(Error::Layout { path: path.clone(), fault: "its index.json lists no manifests" })?;
+        for tag in tags {
+            let entry = entry(manifest, platform, tag);
+            match entries.iter_mut().find(|held| tag_of(held) == tag) {
+                Some(held) => *held = entry,
+                None => entries.push(entry),
+            }
+        }
+        if index == before && path.exists() {
+            return Ok(Outcome::Existed);
+        }
+        staged::replace(&path, index.to_string().as_bytes())?;
+        Ok(Outcome::Sent)
+    }
+
+    fn index(&self) -> Result<Value> {
+        let path = self.path.join(INDEX);
+        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        serde_json::from_slice(&bytes)
+            .map_err(|source| Error::Manifest { image: path.display().to_string(), source })
+    }
+
+    fn stored(&self, digest: Digest, media_type: String) -> Result<Manifest> {
+        Ok(Manifest::stored(media_type, self.small_blob(digest)?))
+    }
+
+    fn blob_path(&self, digest: Digest) -> PathBuf {
+        self.path.join("blobs/sha256").join(digest.hex())
+    }
+
+    fn failure(&self, source: std::io::Error) -> Error {
+        Error::Write { path: self.path.clone(), source }
+    }
+}
+
+fn tag_of(entry: &Value) -> Option<&str> {
+    entry["annotations"][TAG].as_str()
+}
+
+fn entry(manifest: &Manifest, platform: &Platform, tag: Option<&str>) -> Value {
+    let mut entry = json!({
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": manifest.bytes.len(),
+        "platform": platform,
+    });
+    if let Some(tag) = tag {
+        entry["annotations"] = json!({ TAG: tag });
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Arch, Format, Image};
+
+    fn manifest(format: Format) -> (Manifest, Platform) {
+        let platform = Platform::linux(Arch::Arm64);
+        (Image::scratch(&platform).manifest(format), platform)
+    }
+
+    #[test]
+    fn each_tag_names_its_last_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::create(dir.path()).unwrap();
+        let (docker, platform) = manifest(Format::Docker);
+        let (oci, _) = manifest(Format::Oci);
+        let tags = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(layout.put_manifest(&docker, &platform, &tags).unwrap(), Outcome::Sent);
+        assert_eq!(layout.put_manifest(&docker, &platform, &tags).unwrap(), Outcome::Existed);
+        layout.put_manifest(&oci, &platform, &tags[1..]).unwrap();
+        assert_eq!(layout.manifest(Some("a")).unwrap().unwrap().digest, docker.digest);
+        assert_eq!(layout.manifest(Some("b")).unwrap().unwrap().digest, oci.digest);
+        assert!(layout.manifest(Some("c")).unwrap().is_none());
+        assert!(matches!(layout.manifest(None), Err(Error::Layout { .. })));
+    }
+
+    #[test]
+    fn a_directory_with_other_files_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("thesis.tex"), "x").unwrap();
+        assert!(matches!(Layout::create(dir.path()), Err(Error::Layout { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,77 @@
+//! Where blobs and manifests live: registries, OCI layouts, Docker archives, the cache.
+//!
+//! The same verbs in each: `manifest`, `blob`, `has_blob`, `put_blob`, `put_manifest`. What is read is
+//! checked as it streams; what is written appears whole.
+
+mod archive;
+mod cache;
+mod credentials;
+mod destination;
+pub(crate) mod fingerprint;
+mod layout;
+mod registry;
+mod staged;
+mod verify;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::ReaderStream;
+
+pub(crate) use archive::write as write_archive;
+pub use cache::{Cache, Usage};
+pub use credentials::{Credential, CredentialFuture, Credentials, DockerConfig, Password, Secret};
+pub use destination::Destination;
+pub(crate) use fingerprint::Fingerprints;
+pub(crate) use layout::Layout;
+pub(crate) use registry::{Registries, Repository, Upload};
+pub(crate) use staged::Staged;
+pub(crate) use verify::ByteStream;
+use verify::{Origin, verified};
+
+use crate::error::{Error, Result};
+use crate::image::{Blob, Location};
+
+/// Large enough that a blob streams at the speed of the disk, small enough for many at once.
+const PIECE: usize = 256 << 10;
+
+/// A blob's bytes, wherever they are, checked as they come.
+pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
+    let (bytes, origin) = match &blob.location {
+        Location::Memory(bytes) => return Ok(bytes_stream(bytes.to_vec())),
+        Location::Registry(name) => return registries.source(name).blob(blob.digest, blob.size).await,
+        Location::File(path) => {
+            let fail = {
+                let path = path.clone();
+                move |source| Error::Read { path: path.clone(), source }
+            };
+            let file = tokio::fs::File::open(path).await.map_err(&fail)?;
+            let pieces = ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(&fail));
+            (Box::pin(pieces) as ByteStream, Origin::File(path.clone()))
+        }
+    };
+    Ok(verified(bytes, origin, blob.digest, blob.size))
+}
+
+/// Bytes that are at hand, as a stream.
+pub(crate) fn bytes_stream(bytes: Vec<u8>) -> ByteStream {
+    Box::pin(stream::iter([Ok(Bytes::from(bytes))]))
+}
+
+/// Appends a stream to a staged file.
+pub(crate) async fn write_stream(
+    staged: Staged,
+    mut bytes: ByteStream,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Staged> {
+    let mut file = tokio::fs::File::from_std(staged.handle()?);
+    let mut written = 0;
+    while let Some(piece) = bytes.next().await {
+        let piece = piece?;
+        file.write_all(&piece).await.map_err(|source| staged.failure(source))?;
+        written += piece.len() as u64;
+        progress(written);
+    }
+    file.flush().await.map_err(|source| staged.failure(source))?;
+    Ok(staged)
+}

@@ -1,0 +1,191 @@
+//! Registries, over the [distribution protocol](https://github.com/opencontainers/distribution-spec/blob/main/spec.md).
+//!
+//! One pooled HTTP client, one memory of tokens, one rule for retries: every request of a run goes through
+//! the same [`Registries`]. A [`Repository`] is the handle to one repository there.
+
+mod answer;
+mod auth;
+mod retry;
+mod transport;
+mod upload;
+
+pub(crate) use upload::Upload;
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
+
+use self::answer::refusal;
+use self::auth::Scope;
+use self::retry::Retry;
+use self::transport::{Request, Transport};
+use super::credentials::Credentials;
+use super::verify::{ByteStream, Origin, verified};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::image::{DOCKER_INDEX, DOCKER_MANIFEST, Digest, Manifest, OCI_INDEX, OCI_MANIFEST, Reference};
+
+/// No manifest of an image needs more; a registry that sends more is not heard out.
+const MANIFEST_LIMIT: usize = 4 << 20;
+
+/// All registries, reached through one client. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Registries {
+    transport: Arc<Transport>,
+}
+
+/// One repository of a registry.
+#[derive(Clone)]
+pub(crate) struct Repository {
+    transport: Arc<Transport>,
+    name: Reference,
+    scope: Scope,
+}
+
+impl Registries {
+    /// A client that asks `credentials`, first to last, when a registry wants to know who calls.
+    /// Registries named in `insecure` are spoken to in plain HTTP.
+    pub(crate) fn new(
+        credentials: Vec<Arc<dyn Credentials>>,
+        insecure: Vec<String>,
+        events: Events,
+    ) -> Result<Registries> {
+        Ok(Registries { transport: Arc::new(Transport::new(credentials, insecure, events)?) })
+    }
+
+    /// The repository of `name`, to read from.
+    pub(crate) fn source(&self, name: &Reference) -> Repository {
+        self.repository(name, Scope::pull(name.repository()))
+    }
+
+    /// The repository of `name`, to write to; blobs may be mounted from `mount_from`, another repository of
+    /// the same registry.
+    pub(crate) fn destination(&self, name: &Reference, mount_from: Option<&str>) -> Repository {
+        self.repository(name, Scope::push(name.repository(), mount_from))
+    }
+
+    /// The attempts at something that goes through these registries.
+    pub(crate) fn retry(&self) -> Retry {
+        self.transport.retry()
+    }
+
+    fn repository(&self, name: &Reference, scope: Scope) -> Repository {
+        Repository { transport: self.transport.clone(), name: name.clone(), scope }
+    }
+}
+
+impl Repository {
+    /// The manifest under a tag or digest, in whichever of the four types it is stored.
+    ///
+    /// All four are accepted: ECR converts a manifest asked for by tag when its own type is not among them.
+    pub(crate) async fn manifest(&self, target: &str) -> Result<Option<Manifest>> {
+        let accept = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
+        let image = self.image_name(target);
+        let request = self
+            .request(Method::GET, format!("manifests/{target}"), format!("read the manifest of {image}"))
+            .header(ACCEPT, accept);
+        let response = self.transport.send(&request).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
+        let bytes = self.transport.limited_bytes(response, &request, MANIFEST_LIMIT).await?;
+        let manifest = Manifest::stored(media_type, bytes);
+        match target.parse::<Digest>() {
+            Ok(expected) if expected != manifest.digest => Err(Error::Corrupt {
+                what: format!("the manifest of {image}"),
+                expected,
+                size: manifest.bytes.len() as u64,
+                got: manifest.digest,
+                got_size: manifest.bytes.len() as u64,
+            }),
+            _ => Ok(Some(manifest)),
+        }
+    }
+
+    /// Puts `manifest` under a tag or its digest. A refusal is returned as it came, for the caller to mend.
+    pub(crate) async fn put_manifest(&self, manifest: &Manifest, target: &str) -> Result<()> {
+        let operation = format!("put the manifest of {}", self.image_name(target));
+        let request = self
+            .request(Method::PUT, format!("manifests/{target}"), operation)
+            .header(CONTENT_TYPE, manifest.media_type.clone())
+            .body(manifest.bytes.clone());
+        // The answer may lack a Location; nothing here needs one.
+        let response = self.transport.send(&request).await?;
+        match response.status().is_success() {
+            true => Ok(()),
+            false => Err(refusal(response, request.operation).await),
+        }
+    }
+
+    /// Whether the repository has the blob.
+    pub(crate) async fn has_blob(&self, digest: Digest) -> Result<bool> {
+        let operation = format!("look for blob {digest} in {}", self.name.repository_name());
+        let request = self.request(Method::HEAD, format!("blobs/{digest}"), operation);
+        let response = self.transport.send(&request).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            // S3 behind a registry may answer a HEAD with a redirect of its own; the registry has spoken then.
+            status if status.is_redirection() => Ok(true),
+            _ => Ok(false),
+        }
+    }
+
+    /// The blob's bytes, checked as they come.
+    pub(crate) async fn blob(&self, digest: Digest, size: u64) -> Result<ByteStream> {
+        let operation = format!("read blob {digest} of {}", self.name.repository_name());
+        let request = self.request(Method::GET, format!("blobs/{digest}"), operation.clone());
+        let response = self.transport.send(&request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response, request.operation).await);
+        }
+        let host = self.name.registry().to_owned();
+        let what = format!("blob {digest} of {}", self.name.repository_name());
+        Ok(verified(transport::watched(response, operation, host), Origin::Remote(what), digest, size))
+    }
+
+    /// A small blob's bytes, read whole.
+    pub(crate) async fn small_blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
+        let mut retry = self.transport.retry();
+        loop {
+            match self.read_whole(digest, size).await {
+                Err(error) => retry.after(error).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn read_whole(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
+        if size > MANIFEST_LIMIT as u64 {
+            return Err(Error::Protocol {
+                operation: format!("read blob {digest} of {}", self.name.repository_name()),
+                host: self.name.registry().to_owned(),
+                fault: "names a config of over 4 MiB",
+            });
+        }
+        let mut pieces = self.blob(digest, size).await?;
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes)
+    }
+
+    /// The registry and repository.
+    pub(crate) fn name(&self) -> &Reference {
+        &self.name
+    }
+
+    fn image_name(&self, target: &str) -> String {
+        let separator = if target.contains(':') { '@' } else { ':' };
+        format!("{}{separator}{target}", self.name.repository_name())
+    }
+
+    fn request(&self, method: Method, path: String, operation: String) -> Request {
+        let path = format!("/v2/{}/{path}", self.name.repository());
+        Request::new(method, self.name.registry(), path, self.scope.clone(), operation)
+    }
+}

@@ -1,0 +1,390 @@
+//! One HTTP client for all registries: scheme, authorization, retries.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use tokio::sync::Semaphore;
+
+use super::auth::{Auth, Scope};
+use super::retry::{Retry, passing_status};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::store::credentials::Credentials;
+use crate::store::verify::ByteStream;
+
+/// How long nothing may move on a connection.
+pub(super) const STALL: Duration = Duration::from_secs(60);
+/// ECR drops connections when it is sent more than about four blobs at once.
+const UPLOADS_PER_HOST: usize = 4;
+
+pub(super) struct Transport {
+    http: Client,
+    auth: Auth,
+    insecure: HashSet<String>,
+    /// Loopback registries that turned out to speak HTTPS.
+    https: Mutex<HashSet<String>>,
+    uploads: Mutex<HashMap<String, Arc<Semaphore>>>,
+    events: Events,
+}
+
+/// A request that can be made again.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) host: String,
+    path: String,
+    pub(super) scope: Scope,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    /// What it is for, as in "cannot {operation}".
+    pub(super) operation: String,
+}
+
+/// A registry's answer, and what it was shown.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    pub(super) grant: Option<HeaderValue>,
+}
+
+impl Request {
+    pub(super) fn new(method: Method, host: &str, path: String, scope: Scope, operation: String) -> Request {
+        Request {
+            method,
+            host: host.to_owned(),
+            path,
+            scope,
+            headers: HeaderMap::new(),
+            body: None,
+            operation,
+        }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: String) -> Request {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    pub(super) fn body(mut self, bytes: Vec<u8>) -> Request {
+        self.body = Some(bytes.into());
+        self
+    }
+}
+
+impl Transport {
+    pub(super) fn new(
+        credentials: Vec<Arc<dyn Credentials>>,
+        insecure: Vec<String>,
+        events: Events,
+    ) -> Result<Transport> {
+        let http = Client::builder()
+            .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(15))
+            .http2_adaptive_window(true)
+            .redirect(redirects())
+            .build()
+            .map_err(|error| Error::Tls { source: error.into() })?;
+        Ok(Transport {
+            auth: Auth::new(http.clone(), credentials, events.clone()),
+            http,
+            insecure: insecure.into_iter().collect(),
+            https: Mutex::default(),
+            uploads: Mutex::default(),
+            events,
+        })
+    }
+
+    /// Makes the request, as often as it takes. The answer is a success, a redirect, or 404, which callers
+    /// read each in their own way; every other is an error.
+    pub(super) async fn send(&self, request: &Request) -> Result<Response> {
+        let mut retry = self.retry();
+        loop {
+            match self.authorized(request).await {
+                Ok(response) if passing_status(response.status().as_u16()) => {
+                    let asked = retry_after(&response);
+                    let error = super::refusal(response, request.operation.clone()).await;
+                    retry.pause(error, asked).await?;
+                }
+                Err(error) => retry.after(error).await?,
+                Ok(response) => return Ok(response),
+            }
+        }
+    }
+
+    /// Makes the request once, or twice when the registry first has to be shown who asks.
+    async fn authorized(&self, request: &Request) -> Result<Response> {
+        let first = self.once(request).await?;
+        let Some(answer) = self.accepted(first, request).await? else {
+            let second = self.once(request).await?.response;
+            return match second.status() {
+                StatusCode::UNAUTHORIZED => {
+                    let said = super::answer::read(second).await.message;
+                    Err(self.auth.refused(&request.host, &request.scope, &request.operation, said).await)
+                }
+                status if status.is_client_error() && !is_for_caller(status) => {
+                    Err(super::refusal(second, request.operation.clone()).await)
+                }
+                _ => Ok(second),
+            };
+        };
+        Ok(answer)
+    }
+
+    /// The answer, unless it asks for a grant, or for a newer one: then that is got, and the caller asks again.
+    ///
+    /// # Errors
+    /// A refusal for any other reason.
+    pub(super) async fn accepted(&self, answer: Answer, request: &Request) -> Result<Option<Response>> {
+        let Request { host, scope, operation, .. } = request;
+        let status = answer.response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            let url = self.url(host, &request.path, operation)?;
+            self.auth.challenged(&answer, &url, host, scope, operation).await?;
+            return Ok(None);
+        }
+        if !status.is_client_error() || is_for_caller(status) {
+            return Ok(Some(answer.response));
+        }
+        let refusal = super::answer::read(answer.response).await;
+        // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge.
+        if let Some(grant) = answer.grant.filter(|_| ran_out(&refusal.message)) {
+            self.auth.expired(&grant, host, scope, operation).await?;
+            return Ok(None);
+        }
+        Err(Error::Registry { operation: operation.clone(), answer: Box::new(refusal) })
+    }
+
+    /// The error for a registry that refuses the grant that it has just given.
+    pub(super) async fn still_refused(&self, request: &Request) -> Error {
+        let said = "though it had just granted it".to_owned();
+        self.auth.refused(&request.host, &request.scope, &request.operation, said).await
+    }
+
+    async fn once(&self, request: &Request) -> Result<Answer> {
+        let url = self.url(&request.host, &request.path, &request.operation)?;
+        let plain = url.scheme() == "http";
+        let answer = self.once_at(url, request).await;
+        if plain && !self.insecure.contains(&request.host) && speaks_https(&answer) {
+            lock(&self.https).insert(request.host.clone());
+            let url = self.url(&request.host, &request.path, &request.operation)?;
+            return self.once_at(url, request).await;
+        }
+        answer
+    }
+
+    async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
+        let mut builder = self.http.request(request.method.clone(), url).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let grant = self.auth.grant(&request.host, &request.scope).await;
+        if let Some(grant) = &grant {
+            builder = builder.header(AUTHORIZATION, grant);
+        }
+        let answer = tokio::time::timeout(STALL, builder.send()).await;
+        Ok(Answer { response: answered(answer, &request.operation, &request.host)?, grant })
+    }
+
+    /// Sends a body that can be sent only once to an address that the registry gave.
+    pub(super) async fn put_stream(
+        &self,
+        url: Url,
+        request: &Request,
+        size: u64,
+        body: reqwest::Body,
+        watch: impl Future<Output = ()>,
+    ) -> Result<Answer> {
+        let own = self.url(&request.host, "/", &request.operation)?;
+        let mut builder = self
+            .http
+            .put(url.clone())
+            .header(reqwest::header::CONTENT_LENGTH, size)
+            .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
+            .body(body);
+        // An upload may go to another host than the registry's; the grant is for the registry alone.
+        let grant = match url.origin() == own.origin() {
+            true => self.auth.grant(&request.host, &request.scope).await,
+            false => None,
+        };
+        if let Some(grant) = &grant {
+            builder = builder.header(AUTHORIZATION, grant);
+        }
+        tokio::select! {
+            answer = builder.send() => {
+                Ok(Answer { response: answered(Ok(answer), &request.operation, &request.host)?, grant })
+            }
+            () = watch => Err(stalled(&request.operation, &request.host)),
+        }
+    }
+
+    /// The whole body of an answer, unless it is longer than `limit`.
+    pub(super) async fn limited_bytes(
+        &self,
+        mut response: Response,
+        request: &Request,
+        limit: usize,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        loop {
+            let piece = tokio::time::timeout(STALL, response.chunk()).await;
+            match answered(piece, &request.operation, &request.host)? {
+                None => return Ok(bytes),
+                Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
+                Some(_) => {
+                    return Err(Error::Protocol {
+                        operation: request.operation.clone(),
+                        host: request.host.clone(),
+                        fault: "sent more than 4 MiB",
+                    });
+                }
+            }
+        }
+    }
+
+    /// A place among the uploads to `host`.
+    pub(super) fn upload_slots(&self, host: &str) -> Arc<Semaphore> {
+        let mut uploads = lock(&self.uploads);
+        uploads.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_PER_HOST))).clone()
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        Retry::new(self.events.clone())
+    }
+
+    /// HTTPS, but for loopback and for registries that the user calls insecure.
+    fn url(&self, host: &str, path: &str, operation: &str) -> Result<Url> {
+        let plain = self.insecure.contains(host) || (is_loopback(host) && !lock(&self.https).contains(host));
+        let scheme = if plain { "http" } else { "https" };
+        // Docker Hub's registry is not at the name its images go by.
+        let address = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        Url::parse(&format!("{scheme}://{address}{path}")).map_err(|error| Error::Connection {
+            operation: operation.to_owned(),
+            host: host.to_owned(),
+            source: error.into(),
+        })
+    }
+}
+
+/// reqwest follows up to ten redirects and drops `Authorization` when the host changes; what it lacks is the
+/// refusal to leave HTTPS.
+fn redirects() -> Policy {
+    Policy::custom(|attempt| {
+        let leaves_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https")
+            && attempt.url().scheme() != "https";
+        match () {
+            () if leaves_https => attempt.error("the registry redirects from HTTPS to plain HTTP"),
+            () if attempt.previous().len() > 10 => attempt.error("the registry redirects in circles"),
+            () => attempt.follow(),
+        }
+    })
+}
+
+/// A body's bytes, with an end when nothing comes for long.
+pub(super) fn watched(response: Response, operation: String, host: String) -> ByteStream {
+    Box::pin(stream::unfold(Some((response, operation, host)), |state| async {
+        let (mut response, operation, host) = state?;
+        let piece = tokio::time::timeout(STALL, response.chunk()).await;
+        match answered(piece, &operation, &host).transpose()? {
+            Ok(piece) => Some((Ok(piece), Some((response, operation, host)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
+}
+
+fn answered<T>(
+    answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
+    operation: &str,
+    host: &str,
+) -> Result<T> {
+    match answer {
+        Ok(answer) => answer.map_err(|error| Error::Connection {
+            operation: operation.to_owned(),
+            host: host.to_owned(),
+            // A redirect's address may be signed; no message repeats one.
+            source: error.without_url().into(),
+        }),
+        Err(_) => Err(stalled(operation, host)),
+    }
+}
+
+fn stalled(operation: &str, host: &str) -> Error {
+    Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after: STALL }
+}
+
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(at.timestamp()).ok()?.checked_sub(now.as_secs()).map(Duration::from_secs)
+}
+
+/// Not found, or later: no matter of rights.
+fn is_for_caller(status: StatusCode) -> bool {
+    status == StatusCode::NOT_FOUND || passing_status(status.as_u16())
+}
+
+fn ran_out(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("token has expired") || message.contains("authorization token is invalid")
+}
+
+/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Plain HTTP on a TLS port: Go's servers answer 400 in HTTP/1.0, nginx 400 and a page; others drop the
+/// connection.
+fn speaks_https(answer: &Result<Answer>) -> bool {
+    match answer {
+        Ok(Answer { response, .. }) => {
+            let header = response.headers().get(reqwest::header::CONTENT_TYPE);
+            let page = header.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+            response.status() == StatusCode::BAD_REQUEST
+                && (response.version() == reqwest::Version::HTTP_10 || page)
+        }
+        Err(Error::Connection { source, .. }) => {
+            let chain =
+                std::iter::successors(Some(&**source as &(dyn std::error::Error + 'static)), |e| e.source());
+            let text: String = chain.map(|error| error.to_string()).collect();
+            text.contains("invalid HTTP version") || text.contains("before message completed")
+        }
+        Err(_) => false,
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["127.0.0.1.example", "localhost.example:5000", "10.0.0.1:5000", "[fe80::1]:5000", "r.example"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

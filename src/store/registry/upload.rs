@@ -1,0 +1,158 @@
+//! Sending a blob: one session, one PUT of the whole; on any failure a new session.
+//!
+//! PATCH is not used: ECR demands 5 MiB pieces and answers them in its own way. Nor is a session ever
+//! resumed: registries disagree on what of a broken PUT they keep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::header::LOCATION;
+use reqwest::{Method, StatusCode, Url};
+
+use super::transport::{Answer, Request, STALL, lock, retry_after};
+use super::{Repository, refusal};
+use crate::error::{Error, Result};
+use crate::event::Outcome;
+use crate::image::Digest;
+use crate::store::verify::ByteStream;
+
+/// A registry may take long to store a large blob after its last byte.
+const COMMIT: Duration = Duration::from_secs(300);
+
+/// A blob on its way to a repository.
+pub(crate) struct Upload<'a> {
+    /// Which blob.
+    pub(crate) digest: Digest,
+    /// How many bytes.
+    pub(crate) size: u64,
+    /// Another repository of the same registry that has it.
+    pub(crate) mount_from: Option<&'a str>,
+    /// Told how much has been sent; falls back to 0 when the upload begins again.
+    pub(crate) progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Repository {
+    /// Sends a blob whose bytes `open` gives, as often as it is asked.
+    pub(crate) async fn put_blob<F>(&self, upload: &Upload<'_>, open: impl Fn() -> F) -> Result<Outcome>
+    where
+        F: Future<Output = Result<ByteStream>>,
+    {
+        let slots = self.transport.upload_slots(self.name.registry());
+        let _place = slots.acquire().await.map_err(|_| Error::Interrupted)?;
+        let mut retry = self.transport.retry();
+        let mut renewed = false;
+        loop {
+            let Some(session) = self.open_session(upload).await? else { return Ok(Outcome::Mounted) };
+            let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
+            let request = self.request(Method::PUT, String::new(), operation);
+            let sent = match open().await {
+                Ok(bytes) => self.send_body(session, &request, upload, bytes).await,
+                Err(error) => Err(error),
+            };
+            let accepted = match sent {
+                Ok(answer) => self.transport.accepted(answer, &request).await,
+                Err(error) => Err(error),
+            };
+            match accepted {
+                Ok(Some(response)) if response.status().is_success() => return Ok(Outcome::Sent),
+                Ok(Some(response)) => {
+                    let asked = retry_after(&response);
+                    let error = refusal(response, request.operation).await;
+                    retry.pause(error, asked).await?;
+                }
+                // The token ran out while the bytes were on their way; there is a new one now.
+                Ok(None) if !renewed => renewed = true,
+                Ok(None) => return Err(self.transport.still_refused(&request).await),
+                Err(error) if session_lost(&error) => retry.pause(error, None).await?,
+                Err(error) => retry.after(error).await?,
+            }
+        }
+    }
+
+    /// A new session's address, or `None` when the registry has mounted the blob instead.
+    async fn open_session(&self, upload: &Upload<'_>) -> Result<Option<Url>> {
+        let operation = format!("start the upload of {} to {}", upload.digest, self.name.repository_name());
+        let query = match upload.mount_from {
+            Some(from) => format!("?mount={}&from={from}", upload.digest),
+            None => String::new(),
+        };
+        let request = self.request(Method::POST, format!("blobs/uploads/{query}"), operation);
+        let response = self.transport.send(&request).await?;
+        match response.status() {
+            StatusCode::CREATED if upload.mount_from.is_some() => Ok(None),
+            // A mount that is refused has opened a session all the same.
+            StatusCode::ACCEPTED | StatusCode::CREATED => {
+                let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+                // It may be relative, and may have a query of its own.
+                let url = location.and_then(|location| response.url().join(location).ok());
+                let mut url = url.ok_or_else(|| Error::Protocol {
+                    operation: request.operation.clone(),
+                    host: request.host.clone(),
+                    fault: "gave no address for the upload",
+                })?;
+                url.query_pairs_mut().append_pair("digest", &upload.digest.to_string());
+                Ok(Some(url))
+            }
+            _ => Err(refusal(response, request.operation).await),
+        }
+    }
+
+    async fn send_body(
+        &self,
+        url: Url,
+        request: &Request,
+        upload: &Upload<'_>,
+        bytes: ByteStream,
+    ) -> Result<Answer> {
+        let sent = Arc::new(AtomicU64::new(0));
+        let progress = upload.progress.clone();
+        progress(0);
+        let failure = Arc::new(std::sync::Mutex::new(None));
+        let (counter, broken) = (sent.clone(), failure.clone());
+        let body = bytes
+            .inspect_ok(move |piece| {
+                let before = counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                progress(before + piece.len() as u64);
+            })
+            .map(move |piece| {
+                piece.map_err(|error| {
+                    let text = error.to_string();
+                    *lock(&broken) = Some(error);
+                    std::io::Error::other(text)
+                })
+            });
+        let body = reqwest::Body::wrap_stream(body);
+        let watch = watchdog(sent, upload.size);
+        let answer = self.transport.put_stream(url, request, upload.size, body, watch).await;
+        // When the bytes themselves failed, that is the cause; the broken connection only follows from it.
+        match lock(&failure).take() {
+            Some(cause) => Err(cause),
+            None => answer,
+        }
+    }
+}
+
+/// Ends when nothing has been taken for long: while bytes are left to send, or after them.
+async fn watchdog(sent: Arc<AtomicU64>, size: u64) {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(STALL).await;
+        let now = sent.load(Ordering::Relaxed);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    if before == size {
+        tokio::time::sleep(COMMIT).await;
+    }
+}
+
+/// A registry that has forgotten the session, or half of it, takes the blob in a new one.
+fn session_lost(error: &Error) -> bool {
+    let Error::Registry { answer, .. } = error else { return false };
+    matches!(answer.code.as_deref(), Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID"))
+        || answer.status == 416
+}

@@ -1,0 +1,141 @@
+//! Files that appear whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// A file that is being written and has no name yet.
+///
+/// Where the file system can, it has none at all until it is complete, so that even a killed process
+/// leaves nothing behind; elsewhere it has a temporary one beside its place.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: File,
+    /// The temporary name, where there must be one; dropping it removes the file.
+    name: Option<tempfile::TempPath>,
+    dir: PathBuf,
+}
+
+impl Staged {
+    /// A new file in `dir`, which is made when it is missing.
+    pub(crate) fn new_in(dir: &Path) -> Result<Staged> {
+        let fail = |source| Error::Write { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(fail)?;
+        let mode = Mode::from_raw_mode(0o644);
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::openat(CWD, dir, flags, mode) {
+            Ok(file) => Ok(Staged { file: file.into(), name: None, dir: dir.to_owned() }),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                let (file, name) = named_in(dir).map_err(fail)?.into_parts();
+                Ok(Staged { file, name: Some(name), dir: dir.to_owned() })
+            }
+            Err(error) => Err(fail(error.into())),
+        }
+    }
+
+    /// A handle for writing elsewhere, as from an async task.
+    pub(crate) fn handle(&self) -> Result<File> {
+        self.file.try_clone().map_err(|source| self.failure(source))
+    }
+
+    /// What a failed write to the handle is.
+    pub(crate) fn failure(&self, source: io::Error) -> Error {
+        Error::Write { path: self.dir.clone(), source }
+    }
+
+    /// Gives the complete file its name. A file that has that name already stays: names are digests.
+    pub(crate) fn commit(self, path: &Path) -> Result<()> {
+        let fail = |source| Error::Write { path: path.to_owned(), source };
+        if let Some(name) = self.name {
+            return name.persist(path).map_err(|error| fail(error.error));
+        }
+        let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        match rustix::fs::linkat(CWD, file, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(error) => Err(fail(error.into())),
+        }
+    }
+}
+
+impl Staged {
+    /// Gives the complete file the name `path`, in place of any file that has it.
+    pub(crate) fn replace(self, path: &Path) -> Result<()> {
+        let fail = |source| Error::Write { path: path.to_owned(), source };
+        if let Some(name) = self.name {
+            return name.persist(path).map_err(|error| fail(error.error));
+        }
+        // A link cannot replace, a rename can: the second name lives for the moment between the two.
+        let spare = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(&self.dir, |spare| {
+            let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            Ok(rustix::fs::linkat(CWD, file, CWD, spare, AtFlags::SYMLINK_FOLLOW)?)
+        });
+        spare.map_err(fail)?.into_temp_path().persist(path).map_err(|error| fail(error.error))
+    }
+}
+
+impl Write for Staged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Replaces the file at `path` in one step: readers see the old content or the new.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |source| Error::Write { path: path.to_owned(), source };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    let mut file = named_in(dir).map_err(fail)?;
+    file.write_all(bytes).map_err(fail)?;
+    file.persist(path).map(drop).map_err(|error| fail(error.error))
+}
+
+/// Where a temporary name cannot be avoided, it says whose it is.
+pub(crate) const TEMPORARY_PREFIX: &str = ".lbuild-";
+
+fn named_in(dir: &Path) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_seen_before_the_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut staged = Staged::new_in(dir.path()).unwrap();
+        staged.write_all(b"half").unwrap();
+        drop(staged);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let mut staged = Staged::new_in(dir.path()).unwrap();
+        staged.write_all(b"whole").unwrap();
+        staged.commit(&dir.path().join("name")).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("name")).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_first_of_two_equal_commits_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let mut staged = Staged::new_in(dir.path()).unwrap();
+            staged.write_all(b"same").unwrap();
+            staged.commit(&dir.path().join("name")).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! Bytes checked against digest and size while they stream, in either direction.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+use crate::image::Digest;
+
+/// A blob's bytes, in pieces.
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// Whose bytes they are, for the error.
+pub(crate) enum Origin {
+    /// A registry's: damaged on the way, perhaps, and whole the next time.
+    Remote(String),
+    /// A file's: damaged for good.
+    File(PathBuf),
+}
+
+/// `input` with its bytes checked: it fails when they are not `size` bytes of `digest`.
+///
+/// The last piece is given out only once all is known to be right, so a receiver that was told `size`
+/// never has the whole of a wrong blob.
+pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: u64) -> ByteStream {
+    let state = State { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
+    Box::pin(stream::unfold(state, |mut state| async {
+        let item = state.next().await?;
+        Some((item, state))
+    }))
+}
+
+struct State {
+    input: ByteStream,
+    origin: Origin,
+    digest: Digest,
+    size: u64,
+    /// `None` when the verdict has been given.
+    hash: Option<Sha256>,
+    seen: u64,
+}
+
+impl State {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
+        match self.input.next().await {
+            Some(Ok(piece)) => {
+                let Some(hash) = &mut self.hash else {
+                    // An empty piece may follow; any byte is one too many.
+                    return (!piece.is_empty()).then(|| Err(self.mismatch(Digest::of(&piece), piece.len())));
+                };
+                hash.update(&piece);
+                self.seen += piece.len() as u64;
+                if self.seen < self.size {
+                    return Some(Ok(piece));
+                }
+                Some(self.verdict().map(|()| piece))
+            }
+            Some(Err(error)) => {
+                self.hash = None;
+                Some(Err(error))
+            }
+            None => match self.verdict() {
+                Ok(()) => None,
+                Err(error) => Some(Err(error)),
+            },
+        }
+    }
+
+    fn verdict(&mut self) -> Result<()> {
+        let Some(hash) = self.hash.take() else { return Ok(()) };
+        let got = Digest::from_bytes(hash.finalize().into());
+        if got == self.digest && self.seen == self.size { Ok(()) } else { Err(self.mismatch(got, 0)) }
+    }
+
+    fn mismatch(&self, got: Digest, more: usize) -> Error {
+        let (expected, size, got_size) = (self.digest, self.size, self.seen + more as u64);
+        match &self.origin {
+            Origin::Remote(what) => Error::Corrupt { what: what.clone(), expected, size, got, got_size },
+            Origin::File(path) => Error::CorruptFile { path: path.clone(), expected, got },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(pieces: &[&'static str], expected: &str) -> (String, Result<()>) {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+        let input: ByteStream = Box::pin(stream::iter(pieces));
+        let digest = Digest::of(expected.as_bytes());
+        let mut output = verified(input, Origin::Remote("blob".into()), digest, expected.len() as u64);
+        let mut text = String::new();
+        while let Some(piece) = output.next().await {
+            match piece {
+                Ok(piece) => text.push_str(std::str::from_utf8(&piece).unwrap()),
+                Err(error) => return (text, Err(error)),
+            }
+        }
+        (text, Ok(()))
+    }
+
+    #[tokio::test]
+    async fn right_bytes_pass_whole() {
+        for (pieces, whole) in
+            [(&["ab", "", "cd"][..], "abcd"), (&["abcd", ""], "abcd"), (&[], ""), (&[""], "")]
+        {
+            let (text, result) = run(pieces, whole).await;
+            assert!(result.is_ok() && text == whole);
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_bytes_fail_before_they_are_complete() {
+        for pieces in [&["ab", "cX"][..], &["ab", "cde"], &["ab", "c"], &["abXd", ""], &[]] {
+            let (text, result) = run(pieces, "abcd").await;
+            assert!(matches!(result, Err(Error::Corrupt { .. })), "{pieces:?}");
+            assert!(text.len() < 4, "{pieces:?} gave out {text}");
+        }
+        let (_, result) = run(&["abcd", "e"], "abcd").await;
+        assert!(matches!(result, Err(Error::Corrupt { got_size: 5, .. })));
+    }
+}
