@@ -174,7 +174,10 @@ impl Engine {
         };
         let open = |(to, _): &(Destination, Format)| Push::open(self.shared.clone(), to, source.clone());
         let pushes: Vec<Push> = to.iter().map(open).collect();
-        let image = self.shared.build(recipe, &pushes).await?;
+        let image = tokio::select! {
+            image = self.shared.build(recipe, &pushes) => image?,
+            error = first_failure(&pushes) => return Err(error),
+        };
         let mut published = Vec::with_capacity(pushes.len());
         for (push, (_, format)) in pushes.into_iter().zip(to) {
             published.push(push.finish(&image, *format).await?);
@@ -214,5 +217,14 @@ impl Engine {
     /// When an ignore file cannot be read.
     pub fn packs(&self, recipe: &Recipe, path: &Path) -> Result<bool> {
         stage::packs(recipe, path)
+    }
+}
+
+/// A destination that cannot be reached is no reason to finish a build first.
+async fn first_failure(pushes: &[Push]) -> Error {
+    let failures = pushes.iter().map(|push| Box::pin(push.failed()));
+    match pushes.is_empty() {
+        true => std::future::pending().await,
+        false => futures_util::future::select_all(failures).await.0,
     }
 }

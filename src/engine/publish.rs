@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::Shared;
@@ -46,10 +46,27 @@ pub(super) struct Push {
     place: Place,
     name: String,
     /// The blobs on their way, by digest; none is sent twice.
-    sending: Mutex<HashMap<Digest, Sending>>,
+    sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
+    failure: Arc<Failure>,
 }
 
-type Sending = AbortOnDrop<Result<Outcome>>;
+/// The first thing that went wrong on the way to a destination. Whatever fails after it fails because of it.
+#[derive(Default)]
+struct Failure {
+    error: Mutex<Option<Error>>,
+    happened: Notify,
+}
+
+impl Failure {
+    fn keep(&self, error: Error) {
+        lock(&self.error).get_or_insert(error);
+        self.happened.notify_one();
+    }
+
+    fn take(&self) -> Error {
+        lock(&self.error).take().unwrap_or(Error::Interrupted)
+    }
+}
 
 #[derive(Clone)]
 enum Place {
@@ -62,8 +79,9 @@ enum Place {
 struct Remote {
     repository: Repository,
     tags: Vec<String>,
-    tagged: OnceCell<Tagged>,
+    tagged: OnceCell<Option<Tagged>>,
     base: Option<Reference>,
+    failure: Arc<Failure>,
 }
 
 /// What the destination's tags name before the push.
@@ -79,6 +97,10 @@ struct Directory {
     path: PathBuf,
     tags: Vec<String>,
     writers: Semaphore,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A task that ends when nobody waits for it any more.
@@ -101,6 +123,7 @@ pub(super) fn registry_source(image: &Image) -> Option<Reference> {
 impl Push {
     /// Begins: a registry is asked at once what its tags name. `base` is the repository of the base.
     pub(super) fn open(shared: Arc<Shared>, to: &Destination, base: Option<Reference>) -> Push {
+        let failure = Arc::new(Failure::default());
         let place = match to {
             Destination::Registry { repository, tags } => {
                 let base = base.filter(|base| base.registry() == repository.registry());
@@ -110,9 +133,9 @@ impl Push {
                     tags: tags.clone(),
                     tagged: OnceCell::new(),
                     base,
+                    failure: failure.clone(),
                 });
                 let early = remote.clone();
-                // A failure shows where the answer is needed.
                 tokio::spawn(async move { early.tagged().await.map(drop) });
                 Place::Registry(remote)
             }
@@ -125,7 +148,7 @@ impl Push {
                 Place::Archive { path: path.clone(), names: names.clone() }
             }
         };
-        Push { shared, place, name: to.to_string(), sending: Mutex::default() }
+        Push { shared, place, name: to.to_string(), sending: Mutex::default(), failure }
     }
 
     /// Lets a layer set off, if the destination lacks it.
@@ -137,11 +160,25 @@ impl Push {
         if matches!(self.place, Place::Archive { .. }) {
             return;
         }
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        sending.entry(blob.digest).or_insert_with(|| {
+        lock(&self.sending).entry(blob.digest).or_insert_with(|| {
             let task = Delivery { shared: self.shared.clone(), to: self.name.clone(), blob: blob.clone() };
-            AbortOnDrop(tokio::spawn(task.run(self.place.clone())))
+            let (place, failure) = (self.place.clone(), self.failure.clone());
+            AbortOnDrop(tokio::spawn(async move {
+                match task.run(place).await {
+                    Ok(outcome) => Some(outcome),
+                    Err(error) => {
+                        failure.keep(error);
+                        None
+                    }
+                }
+            }))
         });
+    }
+
+    /// Waits for the first failure, for ever when there is none: what is still being built need not be.
+    pub(super) async fn failed(&self) -> Error {
+        self.failure.happened.notified().await;
+        self.failure.take()
     }
 
     /// Sends what is left, then the manifest, and moves the tags.
@@ -149,13 +186,15 @@ impl Push {
         let manifest = image.manifest(format);
         let config = image.config_blob();
         let there = match &self.place {
-            Place::Registry(remote) => remote.has_all_tags(&manifest).await?,
+            Place::Registry(remote) => {
+                remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?
+            }
             Place::Layout(_) | Place::Archive { .. } => false,
         };
         let mut changed = false;
         if there {
             // The registry checked the image's blobs when it took the manifest.
-            self.settle_nothing();
+            lock(&self.sending).clear();
             self.tell(&manifest, Outcome::Existed);
         } else {
             image.layers().iter().for_each(|layer| self.layer(layer));
@@ -176,19 +215,13 @@ impl Push {
 
     /// Waits for all blobs, and says whether any had to be sent. The first failure ends the others.
     async fn settle(&self) -> Result<bool> {
-        let sending = std::mem::take(&mut *self.sending.lock().unwrap_or_else(PoisonError::into_inner));
+        let sending = std::mem::take(&mut *lock(&self.sending));
         let waiting = sending.into_values().map(|mut task| async move {
-            match (&mut task.0).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Error::Interrupted),
-            }
+            let outcome = (&mut task.0).await;
+            outcome.ok().flatten().ok_or_else(|| self.failure.take())
         });
-        let outcomes = futures_util::future::try_join_all(waiting).await?;
+        let outcomes = try_join_all(waiting).await?;
         Ok(outcomes.iter().any(|outcome| *outcome != Outcome::Existed))
-    }
-
-    fn settle_nothing(&self) {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn put(&self, image: &Image, manifest: &Manifest) -> Result<Outcome> {
@@ -306,24 +339,28 @@ impl Delivery {
 }
 
 impl Remote {
-    /// Asks for all tags at once; the answer is kept.
+    /// Asks for all tags at once; the answer is kept, and a failure is told once.
     async fn tagged(&self) -> Result<&Tagged> {
-        self.tagged
-            .get_or_try_init(|| async {
-                let asked = self.tags.iter().map(|tag| self.repository.manifest(tag));
-                let mut tagged = Tagged::default();
-                for (tag, answer) in self.tags.iter().zip(join_all(asked).await) {
-                    let Some(manifest) = answer? else { continue };
-                    tagged.digests.insert(tag.clone(), manifest.digest);
-                    // What another tool has put there may be anything; then nothing is known of its blobs.
-                    if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
-                        tagged.blobs.insert(config.digest);
-                        tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
-                    }
-                }
-                Ok(tagged)
-            })
-            .await
+        let asked = self.tagged.get_or_init(|| async {
+            let asked = self.ask().await;
+            asked.map_err(|error| self.failure.keep(error)).ok()
+        });
+        asked.await.as_ref().ok_or(Error::Interrupted)
+    }
+
+    async fn ask(&self) -> Result<Tagged> {
+        let answers = join_all(self.tags.iter().map(|tag| self.repository.manifest(tag))).await;
+        let mut tagged = Tagged::default();
+        for (tag, answer) in self.tags.iter().zip(answers) {
+            let Some(manifest) = answer? else { continue };
+            tagged.digests.insert(tag.clone(), manifest.digest);
+            // What another tool has put there may be anything; then nothing is known of its blobs.
+            if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
+                tagged.blobs.insert(config.digest);
+                tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
+            }
+        }
+        Ok(tagged)
     }
 
     async fn has_all_tags(&self, manifest: &Manifest) -> Result<bool> {

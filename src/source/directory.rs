@@ -250,6 +250,7 @@ mod tests {
         assert_eq!(kept("**\n!**/c"), ["t/", "t/a/", "t/a/b/", "t/a/b/c"]);
         assert_eq!(kept("*\n!a/e"), ["t/", "t/a/", "t/a/e/", "t/a/e/f"]);
         assert_eq!(kept("*\n!a/none"), ["t/"]);
+        assert_eq!(kept("*\n!a/none\n!a-"), ["t/", "t/a-/", "t/a-/b"]);
     }
 
     #[test]
@@ -263,6 +264,12 @@ mod tests {
         let one = with(1);
         assert!(one.contains(&"t/3/4/66".to_owned()) && !one.iter().any(|line| line.starts_with("t/3/5/")));
         assert_eq!([with(0), with(2), with(8)], [one.clone(), one.clone(), one]);
+        let sockets: Vec<_> = (0..30).map(|i| root.path().join(format!("{}/{i}/s", i % 7))).collect();
+        let _listeners: Vec<_> = sockets.iter().map(|path| UnixListener::bind(path).unwrap()).collect();
+        for _ in 0..20 {
+            let error = collect(root.path(), b"t", &Ignore::none(), 8, &mut |_| ()).unwrap_err();
+            assert!(matches!(error, Error::SpecialFile { path, .. } if path == sockets[0]), "not the first");
+        }
     }
 
     #[test]
@@ -286,7 +293,7 @@ mod tests {
         assert!(matches!(error, Error::Read { path, .. } if path == none));
         let root = source(&["d/e/f"]);
         let closed = root.path().join("d/e");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         // Nothing is closed to root.
         if fs::read_dir(&closed).is_err() {
             let error = collect(root.path(), b"t", &Ignore::none(), 2, &mut |_| ()).unwrap_err();

@@ -19,9 +19,9 @@ pub(crate) struct Retry {
 impl Retry {
     pub(super) fn new(events: Events) -> Retry {
         let delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(250))
-            .with_max_delay(Duration::from_secs(20))
-            .with_max_times(6)
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(10))
+            .with_max_times(5)
             .with_jitter()
             .build();
         Retry { delays, events }

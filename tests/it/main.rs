@@ -1,0 +1,4 @@
+//! One binary for all integration tests, a file per behaviour. `tests/run` installs what they need.
+
+mod rig;
+mod support;

@@ -1,0 +1,91 @@
+//! Puts images into a registry as they are: indexes, attestations and exact media types included. Written
+//! straight into the registry's storage, so neither its login nor its access log stands in the way, and so
+//! that a broken image gets in too.
+
+use super::part;
+use super::registry::Registry;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Every kind of Lambda-shaped base, each for amd64 and arm64; the runtime in it is Python 3.11.
+pub const FLAVOURS: [&str; 4] = ["docker-list", "oci-index", "zstd", "plain"];
+
+/// The tag that each flavour has in its layout.
+pub const TAG: &str = "python3.11";
+
+/// The OCI layout of a flavour.
+pub fn layout(flavour: &str) -> PathBuf {
+    part("bases").join(flavour)
+}
+
+/// The base `flavour` as `repository:tag`; returns the full reference, `127.0.0.1:PORT/repository:tag`.
+pub fn push(registry: &Registry, flavour: &str, repository: &str, tag: &str) -> String {
+    seed(registry, &layout(flavour), TAG, repository, tag);
+    format!("{}/{repository}:{tag}", registry.host())
+}
+
+/// What `name` names in a layout, as `repository:tag`; returns the digest. Blobs that the layout lacks, the
+/// registry will lack.
+pub fn seed(registry: &Registry, layout: &Path, name: &str, repository: &str, tag: &str) -> String {
+    let digest = named(layout, name)["digest"].as_str().expect("a descriptor has a digest").to_owned();
+    let root = registry.storage().join("docker/registry/v2");
+    let repository = root.join("repositories").join(repository);
+    manifest(layout, &digest, &root, &repository);
+    let tag = repository.join("_manifests/tags").join(tag);
+    link(&tag.join("current"), &digest);
+    link(&tag.join("index").join(digest.replace(':', "/")), &digest);
+    digest
+}
+
+/// The descriptor in a layout's index.json that has this name.
+pub fn named(layout: &Path, name: &str) -> Value {
+    let index = read(&layout.join("index.json"));
+    let mut entries = index["manifests"].as_array().expect("an index lists manifests").iter();
+    let found = entries.find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == name);
+    found.unwrap_or_else(|| panic!("{layout:?} has no {name}")).clone()
+}
+
+/// Where a layout keeps a blob.
+pub fn blob(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+pub fn read(file: &Path) -> Value {
+    let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{file:?}: {error}"))
+}
+
+fn manifest(layout: &Path, digest: &str, root: &Path, repository: &Path) {
+    store(layout, digest, root);
+    link(&repository.join("_manifests/revisions").join(digest.replace(':', "/")), digest);
+    let content = read(&blob(layout, digest));
+    let digests = |key: &str| {
+        let list = content[key].as_array().cloned().unwrap_or_default();
+        list.into_iter().filter_map(|descriptor| Some(descriptor["digest"].as_str()?.to_owned()))
+    };
+    for child in digests("manifests") {
+        manifest(layout, &child, root, repository);
+    }
+    for part in digests("layers").chain(content["config"]["digest"].as_str().map(str::to_owned)) {
+        store(layout, &part, root);
+        link(&repository.join("_layers").join(part.replace(':', "/")), &part);
+    }
+}
+
+fn store(layout: &Path, digest: &str, root: &Path) {
+    let (algorithm, hex) = digest.split_once(':').expect("algorithm:hex");
+    let to = root.join("blobs").join(algorithm).join(&hex[..2]).join(hex);
+    let from = blob(layout, digest);
+    if !from.exists() || to.join("data").exists() {
+        return;
+    }
+    std::fs::create_dir_all(&to).expect("writable");
+    if std::fs::hard_link(&from, to.join("data")).is_err() {
+        std::fs::copy(&from, to.join("data")).expect("writable");
+    }
+}
+
+fn link(dir: &Path, digest: &str) {
+    std::fs::create_dir_all(dir).expect("writable");
+    std::fs::write(dir.join("link"), digest).expect("writable");
+}

@@ -1,0 +1,162 @@
+//! HTTP/1.1 just big enough for the rig: a server for tokens and redirected blobs, a client for the emulator.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// Path and query, as sent.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a query parameter, percent-decoded.
+    pub fn query(&self, name: &str) -> Vec<String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        parameters(query, name)
+    }
+
+    /// Every value of a field of a form in the body.
+    pub fn form(&self, name: &str) -> Vec<String> {
+        parameters(&String::from_utf8_lossy(&self.body), name)
+    }
+}
+
+fn parameters(text: &str, name: &str) -> Vec<String> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
+}
+
+fn decode(value: &str) -> String {
+    let (mut out, bytes, mut at) = (Vec::new(), value.as_bytes(), 0);
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| value.get(at + 1..at + 3)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Answers until dropped, each connection on a thread of its own.
+pub struct Server {
+    pub address: SocketAddr,
+    stop: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// `ip`: a loopback address; the port is free.
+    pub fn start(ip: &str, answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind((ip, 0)).expect("a loopback port is free");
+        let address = listener.local_addr().expect("bound");
+        let (stop, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(answer));
+        let stopped = stop.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (Ok(stream), answer) = (stream, answer.clone()) else { continue };
+                std::thread::spawn(move || converse(&stream, &*answer));
+            }
+        });
+        Server { address, stop }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address); // wakes the listener
+    }
+}
+
+fn converse(stream: &TcpStream, answer: &dyn Fn(Request) -> Response) {
+    let (mut reader, mut writer) = (BufReader::new(stream), stream);
+    while let Some((start, headers)) = head(&mut reader) {
+        let mut words = start.split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut request = Request { method: method.into(), target: target.into(), headers, body: Vec::new() };
+        let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        request.body.resize(length, 0);
+        if reader.read_exact(&mut request.body).is_err() {
+            return;
+        }
+        let response = answer(request.clone());
+        let (status, length) = (response.status, response.body.len());
+        let _ = write!(writer, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n\r\n");
+        if request.method != "HEAD" && writer.write_all(&response.body).is_err() {
+            return;
+        }
+    }
+}
+
+type Head = (String, Vec<(String, String)>);
+
+fn head(reader: &mut impl BufRead) -> Option<Head> {
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|&count| count > 0)?;
+        Some(line.trim_end().to_owned())
+    };
+    let (start, mut headers) = (line()?, Vec::new());
+    loop {
+        let header = line()?;
+        match header.split_once(':') {
+            Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
+            None => return Some((start, headers)),
+        }
+    }
+}
+
+/// One request on a connection of its own; the body is read to its end.
+pub fn send(address: &str, request: &Request) -> Result<Response, String> {
+    let failed = |error: std::io::Error| format!("{} {address}{}: {error}", request.method, request.target);
+    let mut stream = TcpStream::connect(address).map_err(failed)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(failed)?;
+    let mut text =
+        format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", request.method, request.target);
+    for (name, value) in &request.headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text += &format!("Content-Length: {}\r\n\r\n", request.body.len());
+    stream.write_all(text.as_bytes()).map_err(failed)?;
+    stream.write_all(&request.body).map_err(failed)?;
+
+    let mut reader = BufReader::new(stream);
+    let (start, headers) = head(&mut reader).ok_or_else(|| format!("{address}: no answer"))?;
+    let status = start.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| format!("{address}: not HTTP: {start}"))?;
+    let mut body = Vec::new();
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    match length.and_then(|(_, value)| value.parse::<u64>().ok()) {
+        Some(length) => reader.take(length).read_to_end(&mut body),
+        None => reader.read_to_end(&mut body),
+    }
+    .map_err(failed)?;
+    Ok(Response { status, body })
+}

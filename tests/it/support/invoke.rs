@@ -1,0 +1,78 @@
+//! Runs an image as Lambda does, behind the real emulator, and asks it something.
+
+use super::http::{Request, send};
+use super::jail::{Jail, Started};
+use super::judges::{PODMAN, Place, podman_arguments};
+use super::nonce;
+use serde_json::{Value, json};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A running function; it ends with this value, or with the test.
+pub struct Function {
+    address: String,
+    log: PathBuf,
+    // declared in the order in which they must go
+    _container: Started,
+    _jail: Jail,
+}
+
+impl Function {
+    /// With rootless Podman; a foreign architecture runs under qemu-user.
+    pub fn start(place: &Place) -> Result<Function, String> {
+        let jail = Jail::new();
+        let (emulator, runtime) = (free_address(), free_address());
+        let variables = [
+            format!("--env=TEST_EMULATOR_ADDRESS={emulator}"),
+            format!("--env=TEST_RUNTIME_API_ADDRESS={runtime}"),
+        ];
+        let all = podman_arguments(&jail, place, &variables.each_ref().map(String::as_str), &[]);
+        let log = jail.path().join("log");
+        let mut container = jail.start(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>(), &log);
+
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(&emulator).is_err() {
+            if container.has_ended() || Instant::now() > deadline {
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("{}: the function does not start\n{log}", place.name));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Function { address: emulator, log, _container: container, _jail: jail })
+    }
+
+    /// Where the emulator listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn invoke(&self, event: &Value) -> Result<Value, String> {
+        let target = "/2015-03-31/functions/function/invocations".to_owned();
+        let body = event.to_string().into_bytes();
+        let request = Request { method: "POST".into(), target, headers: Vec::new(), body };
+        let response = send(&self.address, &request)?;
+        let text = String::from_utf8_lossy(&response.body);
+        serde_json::from_str(&text)
+            .map_err(|error| format!("{}: {error}: {text}\n{}", response.status, self.log()))
+    }
+
+    /// What the emulator and the function have written.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// Starts the image, sends `{"nonce": …}`, and returns the answer if it holds the same nonce.
+pub fn answer(place: &Place) -> Result<Value, String> {
+    let function = Function::start(place)?;
+    let nonce = nonce();
+    let answer = function.invoke(&json!({ "nonce": nonce }))?;
+    let ours = answer.to_string().contains(&nonce);
+    ours.then_some(answer.clone()).ok_or_else(|| format!("not our nonce: {answer}\n{}", function.log()))
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+    listener.local_addr().expect("bound").to_string()
+}

@@ -1,0 +1,150 @@
+//! Where a judge works: a directory, and an unprivileged account in namespaces of its own. As root, that is an
+//! account which `tests/run` made; else it is the user who runs the tests.
+
+use super::{run, tool};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+const ACCOUNT: &str = "lbuild-tests";
+
+pub struct Jail {
+    dir: TempDir,
+}
+
+/// The user and group that judges run as: uid, gid, and whether we must change to it.
+fn account() -> (u32, u32, bool) {
+    let own = std::fs::metadata("/proc/self").expect("/proc is mounted");
+    if own.uid() != 0 {
+        return (own.uid(), own.gid(), false);
+    }
+    let id = |what: &str| {
+        let text = run(Command::new(tool("id")).args([what, ACCOUNT]));
+        let text = text.unwrap_or_else(|_| panic!("run tests/run first: missing account {ACCOUNT}"));
+        text.trim().parse().expect("id prints a number")
+    };
+    (id("-u"), id("-g"), true)
+}
+
+impl Jail {
+    pub fn new() -> Jail {
+        let dir = tempfile::Builder::new().prefix("jail-").tempdir().expect("a temporary directory");
+        let jail = Jail { dir };
+        for name in ["home", "run", "tmp"] {
+            std::fs::create_dir(jail.path().join(name)).expect("writable");
+        }
+        std::fs::set_permissions(jail.path(), PermissionsExt::from_mode(0o755)).expect("ours");
+        jail.give(jail.path());
+        jail
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A copy of a file or directory, under `name`, that the account may read.
+    pub fn adopt(&self, from: &Path, name: &str) {
+        let to = self.path().join(name);
+        run(Command::new(tool("cp")).args(["-r", "--no-preserve=mode"]).arg(from).arg(&to)).expect("copied");
+        self.give(&to);
+    }
+
+    fn give(&self, path: &Path) {
+        let (uid, gid, change) = account();
+        if change {
+            let owner = format!("{uid}:{gid}");
+            run(Command::new(tool("chown")).args(["-R", &owner]).arg(path)).expect("root gives files away");
+        }
+    }
+
+    /// A program run as the account.
+    pub fn command(&self, program: &str) -> Command {
+        let (uid, gid, change) = account();
+        let mut command = Command::new(tool(if change { "setpriv" } else { program }));
+        if change {
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]);
+            command.arg(tool(program));
+        }
+        command.env_clear().current_dir(self.path());
+        command
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LANG", "C.UTF-8");
+        command.env("JAIL", self.path()).env("HOME", self.path().join("home"));
+        command.env("XDG_RUNTIME_DIR", self.path().join("run")).env("TMPDIR", self.path().join("tmp"));
+        command
+    }
+
+    /// A shell script with the functions of `jail.sh`, as root of a user namespace of the account.
+    fn script(&self, script: &str, arguments: &[&str]) -> Command {
+        let (uid, gid, _) = account();
+        let mut command = self.command("unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--map-auto",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount",
+        ]);
+        command.args([
+            "--mount-proc",
+            "bash",
+            "-c",
+            &format!("{}\n{script}", include_str!("jail.sh")),
+            "jail",
+        ]);
+        command.args(arguments);
+        // tells Podman that it is in the rootless namespace which it would otherwise make and leave behind
+        command.env("_CONTAINERS_USERNS_CONFIGURED", "done");
+        command
+            .env("_CONTAINERS_ROOTLESS_UID", uid.to_string())
+            .env("_CONTAINERS_ROOTLESS_GID", gid.to_string());
+        command
+    }
+
+    /// Runs a script to its end, at most two minutes: its output, or what explains the failure.
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Result<String, String> {
+        let inner = self.script(script, arguments);
+        let mut command = Command::new(tool("timeout"));
+        command.args(["--kill-after=1", "120"]).arg(inner.get_program()).args(inner.get_args());
+        command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run(command.current_dir(self.path()))
+    }
+
+    /// Starts a script that lives as long as the returned value, or less. Its output goes to `log`.
+    pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> Started {
+        let log = std::fs::File::create(log).expect("the log can be made");
+        // the shell is process 1 and waits on a pipe that only this process holds: no end of ours leaves it running
+        let script =
+            format!("main() {{ {script}\n}}; main \"$@\" </dev/null & exec 3<&0; read -r _ <&3 & wait -n");
+        let mut command = self.script(&script, arguments);
+        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log is a file")).stderr(log);
+        Started(command.spawn().expect("unshare starts"))
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        // files of subordinate ids can only be removed by root, or from within such a namespace
+        if !account().2 {
+            let _ = self.run("rm -rf \"$JAIL\"/*", &[]);
+        }
+    }
+}
+
+pub struct Started(Child);
+
+impl Started {
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,104 @@
+//! The rig that the tests stand on: real registries, real bases, and programs that judge an image.
+//! `tests/run` makes its parts; where one is missing, a test fails and names it.
+#![allow(dead_code, reason = "each test needs another part")]
+
+pub mod bases;
+pub mod broken;
+pub mod handmade;
+pub mod http;
+pub mod invoke;
+pub mod jail;
+pub mod judges;
+pub mod proxy;
+pub mod quirks;
+pub mod registry;
+pub mod token;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where `tests/run` keeps the part `name`, such as `bases/zstd`.
+pub fn part(name: &str) -> PathBuf {
+    // the test binary lies in target/<profile>/deps
+    let binary = std::env::current_exe().expect("a test binary knows its path");
+    let target = binary.ancestors().find(|dir| dir.join("parts").is_dir());
+    target
+        .map(|dir| dir.join("parts").join(name))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| panic!("run tests/run first: missing part {name}"))
+}
+
+/// The full path of a program that the tests need.
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("run tests/run first: missing program {name}"))
+}
+
+pub fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
+/// Different on every call, so that no leftover of another test can give the expected answer.
+pub fn nonce() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+    format!("{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs to the end: standard output, or everything that explains the failure.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{}: {error}", describe(command)))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    let (status, out, err) = (output.status, text(&output.stdout), text(&output.stderr));
+    Err(format!("{}: {status}\n{out}{err}", describe(command)))
+}
+
+/// The command line, without its environment and without scripts in it.
+fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy());
+    words.map(|word| if word.contains('\n') { "…".into() } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+/// `sha256:…` of a file.
+pub fn digest(file: &Path) -> String {
+    let sum = run(Command::new(tool("sha256sum")).arg(file)).expect("sha256sum reads a file");
+    format!("sha256:{}", &sum[..64])
+}
+
+/// A program that ends with this value, or with the test process however that one ends: a shell beside it
+/// waits on a pipe that only this process holds.
+pub struct Tied(Child);
+
+impl Tied {
+    pub fn spawn(program: &Path, arguments: &[&Path], log: &Path) -> Tied {
+        let log = std::fs::File::create(log).expect("the log can be made");
+        let script = r#""$@" </dev/null & read -r _; kill -9 $!; wait"#;
+        let child = Command::new(tool("bash"))
+            .args(["-c", script, "tied"])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a log is a file"))
+            .stderr(log)
+            .spawn();
+        Tied(child.expect("bash starts"))
+    }
+}
+
+impl Drop for Tied {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,317 @@
+//! A registry that holds everything in memory and can be told to behave as ECR does where a real registry cannot.
+//!
+//! Always: a manifest PUT is checked (media type, `mediaType`, digest, every blob and its size), a blob PUT is
+//! checked (Content-Length, digest), and an upload session takes one PUT, whatever came of it.
+#![allow(dead_code, unused_imports, reason = "each test needs another part")]
+
+mod auth;
+mod call;
+mod log;
+mod manifests;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
+use hyper::header;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::proxy::listen::{Body, Connection, Hangup, Listener, full};
+use auth::Access;
+pub use auth::{After, Auth, Expired, Expires};
+use call::{Call, Route, query_of};
+pub use log::{Log, Logged};
+use uploads::Session;
+
+/// The default behaves well, is open to all, and makes repositories as they are pushed to.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks {
+    pub auth: Auth,
+    /// When the credential stops being good.
+    pub expires: Option<Expires>,
+    /// What a repository that nobody made answers.
+    pub missing_repository: MissingRepository,
+    /// A tag that exists cannot be put again, not even with the same digest.
+    pub immutable_tags: bool,
+    /// The answer to a manifest PUT has no `Location`.
+    pub no_manifest_location: bool,
+    /// PATCH answers 201, its `Range` stays at the end of the first part, and a part below 5 MiB must be the last.
+    pub ecr_patch: bool,
+    /// `Location` headers are paths, not URLs.
+    pub relative_location: bool,
+    /// A mount opens an upload (202) instead.
+    pub refuse_mount: bool,
+    /// The next so many blob PUTs are read whole, then answered with 500; their sessions are spoilt.
+    pub fail_blob_puts: u64,
+    /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), and
+    /// HEAD still claims them. They are back once uploaded again, and do not vanish a second time.
+    pub loses: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum MissingRepository {
+    #[default]
+    Created,
+    /// 404 with ECR's message.
+    NameUnknown,
+    /// The same, but starting an upload ends the connection (aws/containers-roadmap#1970).
+    Reset,
+}
+
+/// Stops when dropped.
+pub struct QuirkRegistry {
+    listener: Listener,
+    state: Arc<Mutex<State>>,
+}
+
+impl QuirkRegistry {
+    pub fn start(quirks: Quirks) -> QuirkRegistry {
+        let state = Arc::new(Mutex::new(State { quirks, ..State::default() }));
+        let handler = state.clone();
+        let listener =
+            Listener::start(move |request, connection| handle(handler.clone(), request, connection));
+        QuirkRegistry { listener, state }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.listener.addr()
+    }
+
+    /// `127.0.0.1:PORT`, as it stands in an image reference.
+    pub fn host(&self) -> String {
+        self.addr().to_string()
+    }
+
+    /// Changes the settings from the next request on.
+    pub fn change(&self, change: impl FnOnce(&mut Quirks)) {
+        change(&mut self.state().quirks);
+    }
+
+    pub fn create_repository(&self, repository: &str) {
+        self.state().repositories.entry(repository.to_owned()).or_default();
+    }
+
+    /// Makes the repository too.
+    pub fn seed_blob(&self, repository: &str, content: impl Into<Bytes>) -> String {
+        let content = content.into();
+        let digest = digest(&content);
+        self.state().repository(repository).blobs.insert(digest.clone(), content);
+        digest
+    }
+
+    /// Stores it unchecked under its digest, and under `tag` if there is one. Makes the repository too.
+    pub fn seed_manifest(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        content: impl Into<Bytes>,
+    ) -> String {
+        let manifest = Manifest { media_type: media_type.to_owned(), content: content.into() };
+        self.state().repository(repository).store(manifest, tag)
+    }
+
+    pub fn blob(&self, repository: &str, digest: &str) -> Option<Bytes> {
+        self.state().repositories.get(repository)?.blobs.get(digest).cloned()
+    }
+
+    /// By tag or digest.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Option<Manifest> {
+        self.state().repositories.get(repository)?.manifest(reference).cloned()
+    }
+
+    /// Tag to digest.
+    pub fn tags(&self, repository: &str) -> BTreeMap<String, String> {
+        self.state().repositories.get(repository).map(|found| found.tags.clone()).unwrap_or_default()
+    }
+
+    /// Requests in order of arrival.
+    pub fn log(&self) -> Log {
+        Log(self.state().log.clone())
+    }
+
+    pub fn clear_log(&self) {
+        self.state().log.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    quirks: Quirks,
+    repositories: BTreeMap<String, Repository>,
+    sessions: BTreeMap<String, Session>,
+    uploads_started: u64,
+    access: Access,
+    log: Vec<Logged>,
+    arrivals: u64,
+}
+
+#[derive(Default)]
+struct Repository {
+    blobs: BTreeMap<String, Bytes>,
+    manifests: BTreeMap<String, Manifest>,
+    tags: BTreeMap<String, String>,
+    /// Size by digest: gone, but HEAD still claims them.
+    lost: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    pub media_type: String,
+    pub content: Bytes,
+}
+
+enum Reply {
+    Answer(Box<Response<Bytes>>),
+    Reset,
+}
+
+impl State {
+    fn repository(&mut self, name: &str) -> &mut Repository {
+        self.repositories.entry(name.to_owned()).or_default()
+    }
+
+    fn answer(&mut self, call: &Call) -> Reply {
+        let Some(route) = Route::of(call.head.uri.path()) else {
+            return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no such path", json!(null));
+        };
+        if let Route::Token = route {
+            return self.issue_token(call);
+        }
+        if let Err(refusal) = self.authorize(call, route.repository()) {
+            self.spoil(call, &route);
+            return refusal;
+        }
+        let reply = self.missing(&route).unwrap_or_else(|| self.serve(call, route));
+        self.age(call, &reply);
+        reply
+    }
+
+    fn missing(&self, route: &Route) -> Option<Reply> {
+        let repository = route.repository()?;
+        if self.quirks.missing_repository == MissingRepository::Created
+            || self.repositories.contains_key(repository)
+        {
+            return None;
+        }
+        if self.quirks.missing_repository == MissingRepository::Reset
+            && matches!(route, Route::Uploads { .. })
+        {
+            return Some(Reply::Reset);
+        }
+        let message = format!(
+            "The repository with name '{repository}' does not exist in the registry with id '123456789012'"
+        );
+        Some(error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", &message, json!(null)))
+    }
+
+    fn serve(&mut self, call: &Call, route: Route) -> Reply {
+        match (call.head.method.as_str(), route) {
+            ("GET" | "HEAD", Route::Ping) => json_answer(json!({})),
+            ("GET", Route::Tags { repository }) => {
+                let tags: Vec<_> = self.repository(&repository).tags.keys().cloned().collect();
+                json_answer(json!({ "name": repository, "tags": tags }))
+            }
+            ("GET" | "HEAD", Route::Manifest { repository, reference }) => {
+                self.get_manifest(call, &repository, &reference)
+            }
+            ("PUT", Route::Manifest { repository, reference }) => {
+                self.put_manifest(call, &repository, &reference)
+            }
+            ("GET" | "HEAD", Route::Blob { repository, digest }) => self.get_blob(call, &repository, &digest),
+            ("POST", Route::Uploads { repository }) => self.start_upload(call, &repository),
+            ("PATCH", Route::Upload { repository, id }) => self.patch_upload(call, &repository, &id),
+            ("PUT", Route::Upload { repository, id }) => self.finish_upload(call, &repository, &id),
+            _ => error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "not here", json!(null)),
+        }
+    }
+
+    fn get_blob(&mut self, call: &Call, repository: &str, digest: &str) -> Reply {
+        let found = self.repositories.get(repository);
+        let lost = found.and_then(|found| found.lost.get(digest));
+        let content = match (found.and_then(|found| found.blobs.get(digest)), lost) {
+            (Some(content), _) => content.clone(),
+            // The length of a HEAD's answer is that of the body it leaves out.
+            (None, Some(&size)) if call.head.method == Method::HEAD => vec![0; size].into(),
+            _ => {
+                return error(
+                    StatusCode::NOT_FOUND,
+                    "BLOB_UNKNOWN",
+                    "blob unknown",
+                    json!({ "digest": digest }),
+                );
+            }
+        };
+        let headers = [("content-type", "application/octet-stream"), ("docker-content-digest", digest)];
+        answer(StatusCode::OK, &headers, content)
+    }
+
+    /// `path` as this registry writes it into `Location`.
+    fn location(&self, call: &Call, path: String) -> String {
+        match call.header(header::HOST) {
+            Some(host) if !self.quirks.relative_location => format!("http://{host}{path}"),
+            _ => path,
+        }
+    }
+}
+
+async fn handle(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+    connection: Connection,
+) -> Result<Response<Body>, Hangup> {
+    let entry = lock(&state).log_arrival(&request);
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.ok().map(|body| body.to_bytes());
+    let query = query_of(head.uri.query().unwrap_or_default());
+    let call = Call { head, query, body };
+    let mut state = lock(&state);
+    let reply = state.answer(&call);
+    match (reply, call.body) {
+        (Reply::Answer(response), Some(body)) => {
+            state.log_answer(entry, response.status(), body.len());
+            Ok((*response).map(full))
+        }
+        _ => Err(connection.reset()),
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub fn digest(content: &[u8]) -> String {
+    let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn answer(status: StatusCode, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    for &(name, value) in headers {
+        let name = header::HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+        response.headers_mut().append(name, value.parse().expect("a header value"));
+    }
+    Reply::Answer(Box::new(response))
+}
+
+fn json_answer(body: serde_json::Value) -> Reply {
+    answer(StatusCode::OK, &[("content-type", "application/json")], body.to_string())
+}
+
+/// An error in the distribution specification's form.
+fn error(status: StatusCode, code: &str, message: &str, detail: serde_json::Value) -> Reply {
+    let body = json!({ "errors": [{ "code": code, "message": message, "detail": detail }] });
+    answer(status, &[("content-type", "application/json; charset=utf-8")], body.to_string())
+}

@@ -1,0 +1,237 @@
+//! Who may do what: Basic as private ECR has it, bearer tokens as public registries have them, and expiry.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::{Method, StatusCode, header};
+use serde_json::json;
+
+use super::{Call, Reply, State, answer, error, json_answer, query_of};
+
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    #[default]
+    Open,
+    /// Any user name with this password.
+    Basic { password: String },
+    /// A token service at `/token` (GET, or POST with an OAuth2 form).
+    Bearer {
+        /// Any user name with this password gets a token for all it asks for; so does this as a refresh token.
+        /// `None`: no credential is good.
+        password: Option<String>,
+        /// Who shows no credential gets a token to pull, and who shows a bad one gets a 403, as at public.ecr.aws.
+        anonymous_pull: bool,
+        /// The token service answers all with 403 and this message.
+        denial: Option<String>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Expires {
+    pub after: After,
+    pub answer: Expired,
+    /// The password from then on. `None`: the old one still buys bearer tokens, and Basic has no good one.
+    pub next_password: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum After {
+    /// So many authorized requests.
+    Requests(u64),
+    /// So many stored blobs.
+    BlobPuts(u64),
+}
+
+/// What an expired credential is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Expired {
+    /// 401 with a challenge, as the specification has it.
+    #[default]
+    Challenge,
+    /// 403 without one, as private ECR does it (flipt-io/flipt#3043).
+    Forbidden,
+    /// 400 without one, as public.ecr.aws does it (aws/containers-roadmap#2835).
+    BadRequest,
+}
+
+#[derive(Default)]
+pub struct Access {
+    expired: bool,
+    requests: u64,
+    blob_puts: u64,
+    issued: u64,
+    tokens: BTreeMap<String, Token>,
+}
+
+struct Token {
+    /// Pairs of repository and action.
+    grants: Vec<(String, String)>,
+    /// Issued before the expiry.
+    old: bool,
+}
+
+enum Credential {
+    None,
+    Password(String),
+    Refresh(String),
+}
+
+impl State {
+    pub(super) fn authorize(&self, call: &Call, repository: Option<&str>) -> Result<(), Reply> {
+        let header = call.header(header::AUTHORIZATION);
+        match &self.quirks.auth {
+            Auth::Open => Ok(()),
+            Auth::Basic { password } => {
+                let shown = header.and_then(basic_password);
+                if shown.is_some() && shown.as_deref() == self.good_password(Some(password)) {
+                    return Ok(());
+                }
+                let stale = self.access.expired && shown.as_ref() == Some(password);
+                Err(self.refusal(call, repository, stale))
+            }
+            Auth::Bearer { .. } => {
+                let token = header.and_then(|value| value.strip_prefix("Bearer "));
+                let token = token.and_then(|token| self.access.tokens.get(token));
+                let stale = self.access.expired && token.is_some_and(|token| token.old);
+                let granted = |token: &Token| {
+                    let action = action_of(&call.head.method);
+                    repository.is_none_or(|name| token.grants(name, action))
+                };
+                if !stale && token.is_some_and(granted) {
+                    return Ok(());
+                }
+                Err(self.refusal(call, repository, stale))
+            }
+        }
+    }
+
+    /// Whether this request may read `repository` too, as a mount from it must.
+    pub(super) fn may_pull(&self, call: &Call, repository: &str) -> bool {
+        let Auth::Bearer { .. } = self.quirks.auth else { return true };
+        let token = call.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let token = token.and_then(|token| self.access.tokens.get(token));
+        token.is_some_and(|token| token.grants(repository, "pull"))
+    }
+
+    /// Counts a request that was authorized, and lets credentials expire when it is time.
+    pub(super) fn age(&mut self, call: &Call, reply: &Reply) {
+        let stored = matches!(reply, Reply::Answer(response) if response.status() == StatusCode::CREATED);
+        self.access.requests += 1;
+        if call.head.method == Method::PUT && stored && call.head.uri.path().contains("/blobs/uploads/") {
+            self.access.blob_puts += 1;
+        }
+        let due = match self.quirks.expires.as_ref().map(|expires| expires.after) {
+            Some(After::Requests(n)) => self.access.requests >= n,
+            Some(After::BlobPuts(n)) => self.access.blob_puts >= n,
+            None => false,
+        };
+        if due && !self.access.expired {
+            self.access.expired = true;
+            self.access.tokens.values_mut().for_each(|token| token.old = true);
+        }
+    }
+
+    pub(super) fn issue_token(&mut self, call: &Call) -> Reply {
+        let Auth::Bearer { password, anonymous_pull, denial } = &self.quirks.auth else {
+            return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no token service here", json!(null));
+        };
+        if let Some(reason) = denial {
+            return error(StatusCode::FORBIDDEN, "DENIED", reason, json!(null));
+        }
+        let form = query_of(str::from_utf8(call.body.as_deref().unwrap_or_default()).unwrap_or_default());
+        let good = self.good_password(password.as_deref());
+        let actions = match credential(call, &form) {
+            Credential::None if *anonymous_pull => "pull",
+            Credential::Password(shown) | Credential::Refresh(shown) if Some(shown.as_str()) == good => {
+                "pull,push"
+            }
+            _ if *anonymous_pull => {
+                let message = "Your authorization token has expired. Reauthenticate and try again.";
+                return error(StatusCode::FORBIDDEN, "DENIED", message, json!(null));
+            }
+            _ => return error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "incorrect credential", json!(null)),
+        };
+        let scopes = call.query.get("scope").into_iter().chain(form.get("scope")).flatten();
+        let grants =
+            scopes.flat_map(|text| text.split(' ')).flat_map(|scope| grants_of(scope, actions)).collect();
+        self.access.issued += 1;
+        let token = format!("token-{}", self.access.issued);
+        self.access.tokens.insert(token.clone(), Token { grants, old: false });
+        json_answer(json!({ "token": token, "access_token": token, "expires_in": 300 }))
+    }
+
+    fn good_password<'a>(&'a self, before: Option<&'a str>) -> Option<&'a str> {
+        match (&self.quirks.expires, &self.quirks.auth) {
+            (Some(expires), auth) if self.access.expired => {
+                let keeps = matches!(auth, Auth::Bearer { .. }).then_some(before).flatten();
+                expires.next_password.as_deref().or(keeps)
+            }
+            _ => before,
+        }
+    }
+
+    fn refusal(&self, call: &Call, repository: Option<&str>, stale: bool) -> Reply {
+        let expired = self.quirks.expires.as_ref().map(|expires| expires.answer).unwrap_or_default();
+        match expired {
+            Expired::Forbidden if stale => {
+                let message = "Your authorization token has expired. Reauthenticate and try again.";
+                return error(StatusCode::FORBIDDEN, "DENIED", message, json!(null));
+            }
+            Expired::BadRequest if stale => {
+                let message = "Your Authorization Token is invalid.";
+                return error(StatusCode::BAD_REQUEST, "DENIED", message, json!(null));
+            }
+            _ => (),
+        }
+        let host = call.header(header::HOST).unwrap_or_default();
+        if let Auth::Basic { .. } = self.quirks.auth {
+            let challenge = format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"");
+            let headers = [("www-authenticate", challenge.as_str()), ("content-type", "text/plain")];
+            return answer(StatusCode::UNAUTHORIZED, &headers, "Not Authorized\n");
+        }
+        let mut challenge = format!("Bearer realm=\"http://{host}/token\",service=\"{host}\"");
+        if let Some(repository) = repository {
+            let actions = if action_of(&call.head.method) == "pull" { "pull" } else { "pull,push" };
+            challenge += &format!(",scope=\"repository:{repository}:{actions}\"");
+        }
+        let body = json!({ "errors": [{ "code": "UNAUTHORIZED", "message": "authentication required" }] });
+        let headers = [("www-authenticate", challenge.as_str()), ("content-type", "application/json")];
+        answer(StatusCode::UNAUTHORIZED, &headers, body.to_string())
+    }
+}
+
+impl Token {
+    fn grants(&self, repository: &str, action: &str) -> bool {
+        self.grants.iter().any(|(name, granted)| name == repository && granted == action)
+    }
+}
+
+fn action_of(method: &Method) -> &'static str {
+    if matches!(*method, Method::GET | Method::HEAD) { "pull" } else { "push" }
+}
+
+/// What of `repository:NAME:ACTIONS` is allowed.
+fn grants_of(scope: &str, allowed: &str) -> Vec<(String, String)> {
+    let parts = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
+    let Some((name, actions)) = parts else { return Vec::new() };
+    let actions = actions.split(',').filter(|action| allowed.split(',').any(|other| other == *action));
+    actions.map(|action| (name.to_owned(), action.to_owned())).collect()
+}
+
+fn credential(call: &Call, form: &BTreeMap<String, Vec<String>>) -> Credential {
+    let field = |name: &str| form.get(name).and_then(|values| values.first()).cloned();
+    if let Some(password) = call.header(header::AUTHORIZATION).and_then(basic_password) {
+        return Credential::Password(password);
+    }
+    if let Some(token) = field("refresh_token") {
+        return Credential::Refresh(token);
+    }
+    field("password").map_or(Credential::None, Credential::Password)
+}
+
+fn basic_password(header: &str) -> Option<String> {
+    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
+}
