@@ -18,6 +18,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// `source` is the cause, which the message leaves to it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "a field is what the message shows in its place")]
 pub enum Error {
     /// No architecture that Lambda runs.
     #[error("unknown architecture `{name}`")]

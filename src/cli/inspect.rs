@@ -30,6 +30,7 @@ pub async fn run(args: &Inspect, output: &Output, report: &Report) -> Result<(),
             println!("index     {digest}");
             index.platforms().iter().for_each(|platform| println!("platform  {platform}"));
         }
+        _ => unreachable!("an image or an index"),
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ pub struct Found {
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Inspected {
     /// One image.
     Image(Box<Found>),

@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
-use crate::image::{Format, Image, Platform};
+use crate::image::{Format, Image, Layer, Platform};
+use crate::layer::FileTree;
 use crate::recipe::{Base, Recipe};
 use crate::store::{Cache, Credentials, Destination, DockerConfig, Registries};
 
@@ -137,6 +138,15 @@ impl Engine {
     /// When the recipe, its base or its files do not allow it.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
         self.shared.build(recipe, &[]).await
+    }
+
+    /// The layer of `files`, whose entries bear the time `epoch` (seconds since 1970): from the cache, or made
+    /// and kept there.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the cache not be written.
+    pub async fn layer(&self, files: &FileTree, epoch: u64) -> Result<Layer> {
+        self.shared.layer_of(files.clone(), epoch).await
     }
 
     /// Puts a built image to a destination, under each of its tags.

@@ -96,57 +96,63 @@ impl Shared {
     }
 
     /// The layer of the collected files under `to`: from the cache, or made.
-    async fn layer(self: &Arc<Self>, epoch: u64, files: Collected, to: &str) -> Result<Layer> {
-        let (shared, name) = (self.clone(), to.trim_end_matches('/').to_owned());
-        let to = to.to_owned();
+    async fn layer(self: &Arc<Self>, epoch: u64, mut files: Collected, to: &str) -> Result<Layer> {
+        let (shared, to) = (self.clone(), to.to_owned());
         blocking(move |stop| {
-            let (layer, cached) = shared.make_layer(epoch, files, &to, &name, stop)?;
-            let (digest, size) = (layer.blob.digest, layer.blob.size);
-            shared.events.emit(Event::Layer { layer: name, digest, size, cached });
+            files.put_under(&to)?;
+            let layer = shared.make_layer(&mut files.tree, epoch, to.trim_end_matches('/'), stop)?;
+            files.remember();
             Ok(layer)
         })
         .await
     }
 
-    fn make_layer(
-        &self,
-        epoch: u64,
-        mut files: Collected,
-        to: &str,
-        name: &str,
-        stop: &AtomicBool,
-    ) -> Result<(Layer, bool)> {
-        files.put_under(to)?;
-        let shape = key::of_shape(&files.tree, epoch);
-        if self.cache.knows_shape(shape) {
-            files.hash_missing(self.jobs)?;
-            let key = key::of_content(&files.tree, epoch);
-            if let Some(layer) = key.and_then(|key| self.cache.layer(key)) {
-                files.remember();
-                return Ok((layer, true));
-            }
+    /// The layer of a tree that a caller has made.
+    pub(super) async fn layer_of(self: &Arc<Self>, mut tree: FileTree, epoch: u64) -> Result<Layer> {
+        let shared = self.clone();
+        blocking(move |stop| shared.make_layer(&mut tree, epoch, "/", stop)).await
+    }
+
+    fn make_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
+        let shape = key::of_shape(tree, epoch);
+        let cached = match self.cache.knows_shape(shape) {
+            true => self.cached_layer(tree, epoch)?,
+            false => None,
+        };
+        let (layer, cached) = match cached {
+            Some(layer) => (layer, true),
+            None => (self.write_layer(tree, epoch, name, stop)?, false),
+        };
+        if !cached && let Some(key) = layer.key {
+            self.cache.put_layer(key, &layer)?;
+            self.cache.put_shape(shape)?;
         }
+        let (digest, size) = (layer.blob.digest, layer.blob.size);
+        self.events.emit(Event::Layer { layer: name.to_owned(), digest, size, cached });
+        Ok(layer)
+    }
+
+    fn cached_layer(&self, tree: &mut FileTree, epoch: u64) -> Result<Option<Layer>> {
+        source::hash_missing(tree, self.jobs)?;
+        Ok(key::of_content(tree, epoch).and_then(|key| self.cache.layer(key)))
+    }
+
+    fn write_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
         let mut staged = self.cache.stage()?;
         let progress = |bytes| {
             self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let options = WriteOptions { epoch, jobs: self.jobs, progress: &progress };
-        let written = layer::write(&files.tree, &options, &mut staged);
+        let written = layer::write(tree, &options, &mut staged);
         let written = written.map_err(|error| match error {
             Error::LayerWrite { source } => staged.failure(source),
             other => other,
         })?;
-        record(&mut files.tree, &written);
-        let key = key::of_content(&files.tree, epoch);
+        record(tree, &written);
+        let key = key::of_content(tree, epoch);
         let blob = self.cache.keep(staged, written.digest, written.size)?;
-        let layer = Layer { blob, diff_id: written.diff_id, key };
-        if let Some(key) = key {
-            self.cache.put_layer(key, &layer)?;
-            self.cache.put_shape(shape)?;
-        }
-        files.remember();
-        Ok((layer, false))
+        Ok(Layer { blob, diff_id: written.diff_id, key })
     }
 }
 

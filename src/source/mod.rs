@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub(crate) use directory::Warning;
+pub(crate) use directory::hash::hash_missing;
 
 use self::directory::hash;
 use self::ignore::Ignore;
@@ -101,11 +102,6 @@ impl Collected {
             _ => tree.under(dir)?,
         };
         Ok(())
-    }
-
-    /// Reads what is not known yet.
-    pub(crate) fn hash_missing(&mut self, jobs: usize) -> Result<()> {
-        hash::hash_missing(&mut self.tree, jobs)
     }
 
     /// Saves what is known of the contents, for the next run. A cache that cannot be written costs time, no more.
