@@ -237,7 +237,7 @@ impl Error {
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
             DiffId { .. } | LayersMismatch { .. } => "pull the base anew, or use another".into(),
             Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some space, or put the cache elsewhere with LBUILD_CACHE".into()
+                "free some space there, or choose another place (LBUILD_CACHE moves the cache)".into()
             }
             Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "choose a place that you may write to (LBUILD_CACHE moves the cache)".into()

@@ -24,6 +24,7 @@ impl Shared {
     /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
     pub(super) async fn build(self: &Arc<Self>, recipe: &Recipe, pushes: &[Push]) -> Result<Image> {
         recipe.check()?;
+        recipe.stages.iter().flat_map(adds).try_for_each(|add| source::check(&add.source))?;
         let mut images: Vec<Image> = Vec::with_capacity(recipe.stages.len());
         for (number, stage) in recipe.stages.iter().enumerate() {
             let last = number + 1 == recipe.stages.len();
@@ -87,10 +88,7 @@ impl Shared {
         let (shared, add) = (self.clone(), add.clone());
         blocking(move |_| {
             let began = SystemTime::now();
-            let warn = |warning: source::Warning| {
-                shared.events.warn(warning.to_string(), Some(warning.hint()));
-            };
-            source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs, warn)
+            source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs)
         })
         .await
     }
@@ -99,7 +97,10 @@ impl Shared {
     async fn layer(self: &Arc<Self>, epoch: u64, mut files: Collected, to: &str) -> Result<Layer> {
         let (shared, to) = (self.clone(), to.to_owned());
         blocking(move |stop| {
-            files.put_under(&to)?;
+            let warn = |warning: source::Warning| {
+                shared.events.warn(warning.to_string(), Some(warning.hint()));
+            };
+            files.put_under(&to, warn)?;
             let layer = shared.make_layer(&mut files.tree, epoch, to.trim_end_matches('/'), stop)?;
             files.remember();
             Ok(layer)

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::layer::{Content, Entry, FileTree, SourceFile, Stat};
 use crate::source::ignore::Ignore;
 
-pub use links::Warning;
+pub use links::{Warning, check as check_links};
 use walk::{Pending, Walk};
 
 /// Collects the directory `root`, less what `ignore` keeps out, as the image directory `to` (`var/task`; slashes
@@ -31,19 +31,12 @@ use walk::{Pending, Walk};
 /// it is `root` itself, and never below it.
 ///
 /// The tree holds `to` itself and what is below it, but not `to`'s parents. A directory that is ignored is in it
-/// when an exception brings back something below. `jobs` threads share the work; the result, and the order
-/// of warnings, do not depend on them.
+/// when an exception brings back something below. `jobs` threads share the work; the result does not depend on them.
 ///
 /// # Errors
 /// When `root` does not exist, a directory cannot be read, or a socket, named pipe or device is met. Of several
 /// such paths, the error names the first.
-pub fn collect(
-    root: &Path,
-    to: &[u8],
-    ignore: &Ignore,
-    jobs: usize,
-    warn: &mut dyn FnMut(Warning),
-) -> Result<FileTree> {
+pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<FileTree> {
     let metadata = fs::metadata(root).map_err(|source| Error::Read { path: root.to_owned(), source })?;
     let mut tree = FileTree::new();
     if !metadata.is_dir() {
@@ -59,7 +52,6 @@ pub fn collect(
     for (path, entry) in found {
         tree.insert(path, entry)?;
     }
-    links::check(&tree, root, &walk.to, warn);
     Ok(tree)
 }
 
@@ -161,7 +153,7 @@ mod tests {
     }
 
     fn tree(root: &Path, to: &str, ignore: &Ignore) -> FileTree {
-        collect(root, to.as_bytes(), ignore, 2, &mut |warning| panic!("{warning}")).unwrap()
+        collect(root, to.as_bytes(), ignore, 2).unwrap()
     }
 
     /// The tree as text: a path each, with a mark for what it is.
@@ -258,7 +250,7 @@ mod tests {
         let names: Vec<String> = (0..300).map(|i| format!("{}/{}/{i}", i % 7, i % 31)).collect();
         let root = source(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let with = |jobs| {
-            let tree = collect(root.path(), b"t", &ignoring("3\n!3/4"), jobs, &mut |_| ()).unwrap();
+            let tree = collect(root.path(), b"t", &ignoring("3\n!3/4"), jobs).unwrap();
             listing(&tree)
         };
         let one = with(1);
@@ -267,7 +259,7 @@ mod tests {
         let sockets: Vec<_> = (0..30).map(|i| root.path().join(format!("{}/{i}/s", i % 7))).collect();
         let _listeners: Vec<_> = sockets.iter().map(|path| UnixListener::bind(path).unwrap()).collect();
         for _ in 0..20 {
-            let error = collect(root.path(), b"t", &Ignore::none(), 8, &mut |_| ()).unwrap_err();
+            let error = collect(root.path(), b"t", &Ignore::none(), 8).unwrap_err();
             assert!(matches!(error, Error::SpecialFile { path, .. } if path == sockets[0]), "not the first");
         }
     }
@@ -277,26 +269,26 @@ mod tests {
         let root = source(&["d/a"]);
         let sockets = ["z.sock", "d/b.sock"].map(|name| root.path().join(name));
         let _listeners = sockets.each_ref().map(|path| UnixListener::bind(path).unwrap());
-        let error = collect(root.path(), b"t", &Ignore::none(), 2, &mut |_| ()).unwrap_err();
+        let error = collect(root.path(), b"t", &Ignore::none(), 2).unwrap_err();
         let expected = format!("{} is a socket, which no image can hold", sockets[1].display());
         assert_eq!(error.to_string(), expected, "the first by path");
         assert_eq!(listing(&tree(root.path(), "t", &ignoring("**/*.sock"))), ["t/", "t/d/", "t/d/a"]);
         assert!(!provides(root.path(), b"t", &Ignore::none(), b"t/z.sock"));
-        let error = collect(&sockets[0], b"t", &Ignore::none(), 1, &mut |_| ()).unwrap_err();
+        let error = collect(&sockets[0], b"t", &Ignore::none(), 1).unwrap_err();
         assert!(matches!(error, Error::SpecialFile { kind: "socket", .. }));
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
         let none = Path::new("/nonexistent/source");
-        let error = collect(none, b"t", &Ignore::none(), 2, &mut |_| ()).unwrap_err();
+        let error = collect(none, b"t", &Ignore::none(), 2).unwrap_err();
         assert!(matches!(error, Error::Read { path, .. } if path == none));
         let root = source(&["d/e/f"]);
         let closed = root.path().join("d/e");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         // Nothing is closed to root.
         if fs::read_dir(&closed).is_err() {
-            let error = collect(root.path(), b"t", &Ignore::none(), 2, &mut |_| ()).unwrap_err();
+            let error = collect(root.path(), b"t", &Ignore::none(), 2).unwrap_err();
             assert!(matches!(error, Error::Read { path, .. } if path == closed));
             assert_eq!(listing(&tree(root.path(), "t", &ignoring("d/e"))), ["t/", "t/d/"]);
         }
@@ -328,7 +320,7 @@ mod tests {
             ["t/link", "t/link/b", "t/h/x", "t/none", "t/t", "tt", "h", "t/b", "t/b/.git", "t/b/.git/x"];
         for text in ["", "*", "a", "a\n!a/b/c", "*\n!a/b", "**\n!**/g", "e\n!e/none", "link"] {
             let ignore = ignoring(text);
-            let tree = collect(root.path(), b"t", &ignore, 1, &mut |_| ()).unwrap();
+            let tree = collect(root.path(), b"t", &ignore, 1).unwrap();
             for path in ask.iter().chain(&more).map(|path| path.as_bytes()) {
                 let expected = tree.get(trim_slashes(path)).is_some();
                 assert_eq!(

@@ -15,8 +15,9 @@
 //! # What always stays out
 //!
 //! `.git` at any depth, since neither a repository's history nor a submodule's pointer to it belongs in a
-//! function, and, at the root, `lbuild.toml`, `.lambdaignore` and `.dockerignore`: both, so that the one does not
-//! appear in the image when the other is added. No `!` brings them back.
+//! function, and, at the root, `.lbuild` (where `lbuild build` puts the image), `lbuild.toml`, `.lambdaignore`
+//! and `.dockerignore`: both, so that the one does not appear in the image when the other is added. No `!` brings
+//! them back.
 
 mod pattern;
 
@@ -32,6 +33,8 @@ use pattern::{Form, Pattern};
 
 /// The ignore files, the first of which that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
+/// What is lbuild's own, at the root.
+const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
 
 /// What all patterns with wildcards may compile to; some ten thousand of them fit.
 const MAX_REGEX_BYTES: usize = 256 << 20;
@@ -144,7 +147,7 @@ impl Ignore {
     pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        if name == b".git" || path == b"lbuild.toml" || FILES.iter().any(|file| path == file.as_bytes()) {
+        if name == b".git" || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes()) {
             return Verdict::Never;
         }
         // `None` is less than any place.
@@ -340,8 +343,17 @@ mod tests {
 
     #[test]
     fn some_names_always_stay_out() {
-        let always =
-            [".git", ".git/config", "a/.git", "a/.git/x", "lbuild.toml", ".lambdaignore", ".dockerignore"];
+        let always = [
+            ".git",
+            ".git/config",
+            "a/.git",
+            "a/.git/x",
+            ".lbuild",
+            ".lbuild/image/x",
+            "lbuild.toml",
+            ".lambdaignore",
+            ".dockerignore",
+        ];
         let never = [".gitignore", ".github/x", "a/lbuild.toml", "a/.dockerignore", "x.git"];
         check(&[], &always, &never);
         check(&["*", "!**", "!.git", "!lbuild.toml", "!.lambdaignore", "!**/.git/**"], &always, &never);

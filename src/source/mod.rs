@@ -11,7 +11,7 @@ pub(crate) use directory::hash::hash_missing;
 
 use self::directory::hash;
 use self::ignore::Ignore;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer::FileTree;
 use crate::recipe::Source;
 use crate::store::Fingerprints;
@@ -33,16 +33,25 @@ pub(crate) fn collect(
     stat_dir: PathBuf,
     began: SystemTime,
     jobs: usize,
-    mut warn: impl FnMut(Warning),
 ) -> Result<Collected> {
     match source {
         Source::Directory { path, .. } => {
-            let mut tree = directory::collect(path, b"", &ignore_rules(source)?, jobs, &mut warn)?;
+            let mut tree = directory::collect(path, b"", &ignore_rules(source)?, jobs)?;
             let known = Fingerprints::load(&stat_dir, path);
             hash::recall(&mut tree, path, &known);
             let name = path.file_name().filter(|_| path.is_file());
             let single = name.map(|name| name.as_encoded_bytes().to_vec());
             Ok(Collected { tree, root: path.clone(), single, known, began })
+        }
+    }
+}
+
+/// Fails when the source is not there at all: a mistake that should show before anything is sent.
+pub(crate) fn check(source: &Source) -> Result<()> {
+    match source {
+        Source::Directory { path, .. } => {
+            let found = std::fs::metadata(path).map(drop);
+            found.map_err(|source| Error::Read { path: path.clone(), source })
         }
     }
 }
@@ -88,7 +97,9 @@ fn ignore_rules(source: &Source) -> Result<Ignore> {
 impl Collected {
     /// Moves the files to their place in the image. A directory's content becomes `to`'s; a single file
     /// becomes `to`, or goes into it when it ends in a slash.
-    pub(crate) fn put_under(&mut self, to: &str) -> Result<()> {
+    ///
+    /// Only now can be told where the links lead.
+    pub(crate) fn put_under(&mut self, to: &str, mut warn: impl FnMut(Warning)) -> Result<()> {
         let mut tree = std::mem::take(&mut self.tree);
         let dir = to.trim_matches('/').as_bytes();
         self.tree = match &self.single {
@@ -101,6 +112,7 @@ impl Collected {
             }
             _ => tree.under(dir)?,
         };
+        directory::check_links(&self.tree, &self.root, dir, &mut warn);
         Ok(())
     }
 

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_names_no_place_is_refused() {
         for text in
-            ["oci:", "docker-archive:", "UPPER/case", &format!("r.example/a@sha256:{}", "0".repeat(64))]
+            ["oci:", "docker-archive:", "r.example/UPPER", &format!("r.example/a@sha256:{}", "0".repeat(64))]
         {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }

@@ -350,6 +350,8 @@ mod tests {
         assert!(known.lookup(b"a", &stat(1)).is_none() && known.lookup(b"b", &stat(2)).is_some());
         let known = saved(cache.path(), &[("b", 2), ("c", 3)], 10 * SECOND);
         assert!(known.lookup(b"c", &stat(3)).is_some());
+        let known = saved(cache.path(), &[("b", 2)], 10 * SECOND);
+        assert!(known.lookup(b"c", &stat(3)).is_none());
     }
 
     #[test]

@@ -152,7 +152,7 @@ mod tests {
     use crate::source::ignore::Ignore;
 
     fn tree(root: &Path) -> FileTree {
-        collect(root, b"t", &Ignore::none(), 1, &mut |_| ()).unwrap()
+        collect(root, b"t", &Ignore::none(), 1).unwrap()
     }
 
     fn digest(tree: &FileTree, path: &str) -> Option<Digest> {
@@ -193,6 +193,19 @@ mod tests {
             assert_eq!(digest(&tree, "t/buffer"), Some(Digest::of(&large[..BUFFER])));
             assert_eq!(digest(&tree, "t/large"), Some(Digest::of(&large)));
         }
+    }
+
+    #[test]
+    fn what_has_a_digest_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), "x").unwrap();
+        let mut tree = tree(root.path());
+        let known = Digest::of(b"as recalled");
+        tree.iter_mut()
+            .filter_map(|(_, entry)| source_file(entry))
+            .for_each(|file| file.sha256 = Some(known));
+        hash_missing(&mut tree, 2).unwrap();
+        assert_eq!(digest(&tree, "t/a"), Some(known));
     }
 
     #[test]
