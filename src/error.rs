@@ -70,6 +70,9 @@ pub enum Error {
     /// JSON that is no config.
     #[error("the config of {image} cannot be read")]
     Config { image: String, source: serde_json::Error },
+    /// A directory to read an image from that has none.
+    #[error("{} is no OCI layout: {fault}", path.display())]
+    NoLayout { path: PathBuf, fault: &'static str },
     /// A manifest and a config that do not belong together.
     #[error("{image} is broken: its manifest has {manifest} layers, its config {config} (or others)")]
     LayersMismatch { image: String, manifest: usize, config: usize },
@@ -101,8 +104,8 @@ pub enum Error {
     /// A file that cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// A directory that has something else in it than an OCI layout.
-    #[error("{} is no OCI layout: {fault}", path.display())]
+    /// A directory that an image cannot be written to, as it has something else in it.
+    #[error("{} cannot become an OCI layout: {fault}", path.display())]
     Layout { path: PathBuf, fault: &'static str },
 
     /// No answer from a registry.
@@ -196,6 +199,7 @@ impl Error {
             | ImagePath { .. } => Kind::Usage,
             Read { .. } | SourceChanged { .. } | SpecialFile { .. } | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
+            | NoLayout { .. }
             | PlatformNotOffered { .. }
             | Manifest { .. }
             | ManifestSchema { .. }
@@ -230,6 +234,10 @@ impl Error {
             Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "give yourself the right to read it, or name it in .lambdaignore".into()
             }
+            Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the path; it is relative to the working directory, or to lbuild.toml when it stands there".into()
+            }
+            IgnorePattern { .. } => r"write a backslash before a character that is meant as such, as in `\[`".into(),
             SourceChanged { .. } => "run again when nothing writes to the directory".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
@@ -245,6 +253,9 @@ impl Error {
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
             CorruptFile { .. } => "remove the file, and run again".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
+            NoLayout { .. } => {
+                "name it as oci:DIR:TAG; `lbuild build` and `skopeo copy` make such directories".into()
+            }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
             Unauthorized { host, .. } => {

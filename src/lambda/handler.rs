@@ -5,8 +5,8 @@
 ///
 /// `image` is the base's name or a runtime's, as `public.ecr.aws/lambda/python:3.12` or `nodejs22.x`.
 pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
-    let runtime = image.rsplit('/').next().unwrap_or(image);
-    let language = |name: &str| runtime.starts_with(name);
+    // The language stands in the repository's name or in the tag.
+    let language = |name: &str| image.split(['/', ':', '@']).any(|part| part.starts_with(name));
     if language("provided") {
         return Some(vec!["bootstrap".into(), "/var/runtime/bootstrap".into()]);
     }
@@ -38,6 +38,7 @@ mod tests {
         assert_eq!(files("ruby3.4", "app.run"), ["app.rb"]);
         assert_eq!(files("provided:al2023", "any")[0], "bootstrap");
         assert!(files("java21", "pkg.Class::run").is_empty());
+        assert_eq!(files("oci:images/base:python3.12", "app.handler")[0], "app.py");
         assert!(files("debian:12", "app.handler").is_empty());
         assert!(files("python3.12", "handler").is_empty());
     }

@@ -19,7 +19,6 @@ mod tar;
 mod tree;
 mod write;
 
-pub use deflate::GzipWriter;
 pub use recompress::{recompress, zstd};
 pub use tree::{Content, Entry, FileTree, Kind, SourceFile, Stat};
 pub use write::{WRITER_VERSION, WriteOptions, Written, write};

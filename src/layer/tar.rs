@@ -10,9 +10,6 @@ use std::collections::BTreeSet;
 use super::tree::{Entry, FileTree, Kind, image_path};
 use crate::error::Result;
 
-/// Changes with anything in this file that changes a byte.
-pub(super) const VERSION: u32 = 1;
-
 /// Everything in an archive comes in blocks of this many bytes.
 pub(super) const BLOCK: usize = 512;
 

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 
 /// What decides a layer's bytes besides its tree and its epoch. It belongs into every cache key: equal trees
-/// written by writers of different versions are different layers.
+/// written by writers of different versions are different layers. `tar-N` changes with any change of `tar.rs` that
+/// changes a byte.
 pub const WRITER_VERSION: &str = "tar-1 libdeflate-1.26-level-5 segment-1048576";
 
 /// How to write a layer.

@@ -77,12 +77,8 @@ impl Fingerprints {
         }
     }
 
-    /// The sha256 of the file at `path` (relative to the root), if it was read when it looked as it does now.
-    pub fn lookup(&self, path: &[u8], now: &Fingerprint) -> Option<Digest> {
-        self.sha256(self.find(path)?, now)
-    }
-
-    /// [`lookup`](Fingerprints::lookup) for many paths; those in order of their bytes are found without a search.
+    /// A look-up for one path after the other: the sha256 of the file at that path (relative to the root), if it
+    /// was read when it looked as it does now. Paths in the order of their bytes are found without a search.
     pub fn lookups(&self) -> impl FnMut(&[u8], &Fingerprint) -> Option<Digest> {
         let mut next = 0;
         move |path, now| {
@@ -224,6 +220,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    impl Fingerprints {
+        fn lookup(&self, path: &[u8], now: &Fingerprint) -> Option<Digest> {
+            self.lookups()(path, now)
+        }
+    }
 
     const SECOND: i64 = 1_000_000_000;
 

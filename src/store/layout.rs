@@ -26,21 +26,12 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout at `path`, to read from.
     pub(crate) fn open(path: &Path) -> Result<Layout> {
-        let marker = path.join(MARKER);
-        match fs::read(&marker) {
-            Ok(bytes) => {
-                let version = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
-                match version.get("imageLayoutVersion").and_then(Value::as_str) {
-                    Some("1.0.0") => Ok(Layout { path: path.to_owned() }),
-                    _ => Err(Error::Layout {
-                        path: path.to_owned(),
-                        fault: "its oci-layout names no version 1.0.0",
-                    }),
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_dir() => {
-                Err(Error::Layout { path: path.to_owned(), fault: "it has no oci-layout file" })
-            }
+        let fail = |fault| Err(Error::NoLayout { path: path.to_owned(), fault });
+        match fs::read(path.join(MARKER)) {
+            Ok(bytes) if version_fits(&bytes) => Ok(Layout { path: path.to_owned() }),
+            Ok(_) => fail("its oci-layout file names no version 1"),
+            Err(_) if !path.exists() => fail("there is no such directory"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => fail("it has no oci-layout file"),
             Err(source) => Err(Error::Read { path: path.to_owned(), source }),
         }
     }
@@ -70,13 +61,15 @@ impl Layout {
             Some(tag) => entries.iter().find(|entry| tag_of(entry) == Some(tag)),
             None if entries.len() > 1 => {
                 let fault = "it holds several images: name one, as oci:DIR:TAG";
-                return Err(Error::Layout { path: self.path.clone(), fault });
+                return Err(Error::NoLayout { path: self.path.clone(), fault });
             }
             None => entries.first(),
         };
         let Some(entry) = found else { return Ok(None) };
-        let fault =
-            Error::Layout { path: self.path.clone(), fault: "its index.json names a manifest by no digest" };
+        let fault = Error::NoLayout {
+            path: self.path.clone(),
+            fault: "its index.json names a manifest by no digest",
+        };
         let digest = entry["digest"].as_str().and_then(|digest| digest.parse().ok()).ok_or(fault)?;
         let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
         self.stored(digest, media_type).map(Some)
@@ -177,6 +170,11 @@ impl Layout {
     }
 }
 
+fn version_fits(marker: &[u8]) -> bool {
+    let marker: Value = serde_json::from_slice(marker).unwrap_or_default();
+    marker["imageLayoutVersion"].as_str().is_some_and(|version| version.starts_with("1."))
+}
+
 fn tag_of(entry: &Value) -> Option<&str> {
     entry["annotations"][TAG].as_str()
 }
@@ -217,7 +215,7 @@ mod tests {
         assert_eq!(layout.manifest(Some("a")).unwrap().unwrap().digest, docker.digest);
         assert_eq!(layout.manifest(Some("b")).unwrap().unwrap().digest, oci.digest);
         assert!(layout.manifest(Some("c")).unwrap().is_none());
-        assert!(matches!(layout.manifest(None), Err(Error::Layout { .. })));
+        assert!(matches!(layout.manifest(None), Err(Error::NoLayout { .. })));
     }
 
     #[test]

@@ -16,23 +16,23 @@ const MAX_LINKS: usize = 40;
 #[non_exhaustive]
 pub enum Warning {
     /// Nothing in the source is where the link leads, or it leads to itself.
-    LinkDangles { link: PathBuf, target: PathBuf },
+    Dangles { link: PathBuf, target: PathBuf },
     /// The link leads out of the source by way of `..`.
-    LinkLeaves { link: PathBuf, target: PathBuf },
+    Leaves { link: PathBuf, target: PathBuf },
     /// The link leads to the source by its path on this machine, which the image does not have.
-    LinkIntoSource { link: PathBuf, target: PathBuf },
+    IntoSource { link: PathBuf, target: PathBuf },
 }
 
 impl Warning {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Warning::LinkDangles { .. } => {
+            Warning::Dangles { .. } => {
                 "if no other layer has the target, replace the link, or add it to .lambdaignore; \
                  if an ignore file keeps the target out, bring it back with a `!` line"
             }
-            Warning::LinkLeaves { .. } => "copy what it leads to into the source, or add it with --add",
-            Warning::LinkIntoSource { .. } => "make it a relative link",
+            Warning::Leaves { .. } => "copy what it leads to into the source, or add it with --add",
+            Warning::IntoSource { .. } => "make it a relative link",
         }
     }
 }
@@ -40,9 +40,9 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (link, target, fault) = match self {
-            Warning::LinkDangles { link, target } => (link, target, "which is not in the source"),
-            Warning::LinkLeaves { link, target } => (link, target, "which is outside of the source"),
-            Warning::LinkIntoSource { link, target } => (link, target, "a path of this machine only"),
+            Warning::Dangles { link, target } => (link, target, "which is not in the source"),
+            Warning::Leaves { link, target } => (link, target, "which is outside of the source"),
+            Warning::IntoSource { link, target } => (link, target, "a path of this machine only"),
         };
         write!(f, "the symlink {} leads to {}, {fault}", link.display(), target.display())
     }
@@ -60,14 +60,14 @@ pub fn check(tree: &FileTree, root: &Path, to: &[u8], warn: &mut dyn FnMut(Warni
             let real_root = real_root.get_or_insert_with(|| root.canonicalize().unwrap_or_default());
             let into = |root: &Path| root.is_absolute() && target.starts_with(root);
             if into(real_root) || into(root) {
-                warn(Warning::LinkIntoSource { link, target });
+                warn(Warning::IntoSource { link, target });
             }
             continue;
         }
         match resolve(tree, to, relative) {
             End::Found => {}
-            End::Nowhere => warn(Warning::LinkDangles { link, target }),
-            End::Outside => warn(Warning::LinkLeaves { link, target }),
+            End::Nowhere => warn(Warning::Dangles { link, target }),
+            End::Outside => warn(Warning::Leaves { link, target }),
         }
     }
 }
@@ -172,10 +172,10 @@ mod tests {
         let tree = collect(root.path(), to.as_bytes(), &ignore, 2).unwrap();
         check(&tree, root.path(), to.as_bytes(), &mut |warning| {
             warnings.push(match warning {
-                Warning::LinkDangles { link, target } => Warning::LinkDangles { link: short(link), target },
-                Warning::LinkLeaves { link, target } => Warning::LinkLeaves { link: short(link), target },
-                Warning::LinkIntoSource { link, target } => {
-                    Warning::LinkIntoSource { link: short(link), target: short(target) }
+                Warning::Dangles { link, target } => Warning::Dangles { link: short(link), target },
+                Warning::Leaves { link, target } => Warning::Leaves { link: short(link), target },
+                Warning::IntoSource { link, target } => {
+                    Warning::IntoSource { link: short(link), target: short(target) }
                 }
             });
         });
@@ -216,7 +216,7 @@ mod tests {
             ("l", "l"),
             ("l", "d/none/../b"),
         ] {
-            let dangles = Warning::LinkDangles { link: link.into(), target: target.into() };
+            let dangles = Warning::Dangles { link: link.into(), target: target.into() };
             assert_eq!(warnings("var/task", &[(link, target)]), [dangles]);
         }
         let loops = warnings("var/task", &[("x", "y"), ("y", "x")]);
@@ -226,21 +226,21 @@ mod tests {
     #[test]
     fn links_out_of_the_source_are_named() {
         for (to, link, target) in [("var/task", "l", "../x"), ("t", "d/l", "../../t/a"), ("", "l", "..")] {
-            let leaves = Warning::LinkLeaves { link: link.into(), target: target.into() };
+            let leaves = Warning::Leaves { link: link.into(), target: target.into() };
             assert_eq!(warnings(to, &[(link, target)]), [leaves]);
         }
     }
 
     #[test]
     fn links_by_this_machines_paths_are_named() {
-        let into = Warning::LinkIntoSource { link: "l".into(), target: "a".into() };
-        assert_eq!(warnings("var/task", &[("l", "ROOT/a")]), [into.clone()]);
+        let into = Warning::IntoSource { link: "l".into(), target: "a".into() };
+        assert_eq!(warnings("var/task", &[("l", "ROOT/a")]), std::slice::from_ref(&into));
         assert_eq!(warnings("", &[("l", "ROOT/a")]), [into]);
     }
 
     #[test]
     fn a_warning_says_what_and_where() {
-        let warning = Warning::LinkDangles { link: "src/l".into(), target: "x".into() };
+        let warning = Warning::Dangles { link: "src/l".into(), target: "x".into() };
         assert_eq!(warning.to_string(), "the symlink src/l leads to x, which is not in the source");
     }
 }
