@@ -1,22 +1,16 @@
 //! From a base's name to an [`Image`]: its manifest for one platform, its config, its layers.
 
-use std::ops::ControlFlow;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use futures_util::TryStreamExt;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use std::sync::Arc;
 
 use super::Shared;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{
-    Blob, Compression, Config, Descriptor, Digest, Image, Index, Layer, LayerKey, Location, Manifest, Parsed,
-    Platform, parse_manifest,
+    Blob, Compression, Config, Descriptor, Digest, Image, Index, Layer, Location, Manifest, Parsed, Platform,
+    parse_manifest,
 };
-use crate::layer::{self, WriteOptions};
 use crate::recipe::Base;
-use crate::store::{ByteStream, Layout, Repository};
+use crate::store::{Layout, Repository};
 
 /// An image as a store holds it.
 #[derive(Clone, Debug)]
@@ -237,7 +231,7 @@ async fn layers(shared: &Arc<Shared>, place: &Place, name: &str, found: &Found) 
         let blob = place.blob(layer.digest, layer.size);
         let layer = match compression {
             Compression::Gzip => Layer { blob, diff_id: diff_id.parse()?, key: None },
-            compression => recompressed(shared, name, blob, compression).await?,
+            compression => super::recompress::recompressed(shared, name, blob, compression).await?,
         };
         if layer.diff_id.to_string() != diff_id {
             return Err(Error::DiffId {
@@ -250,68 +244,4 @@ async fn layers(shared: &Arc<Shared>, place: &Place, name: &str, found: &Found) 
         layers.push(layer);
     }
     Ok(layers)
-}
-
-/// A zstd or plain layer as gzip, from the cache when it was made before.
-async fn recompressed(
-    shared: &Arc<Shared>,
-    image: &str,
-    blob: Blob,
-    compression: Compression,
-) -> Result<Layer> {
-    let key = format!("recompress {} {}", layer::WRITER_VERSION, blob.digest);
-    let key = LayerKey(Digest::of(key.as_bytes()));
-    if let Some(layer) = shared.cache.layer(key) {
-        return Ok(Layer { key: None, ..layer });
-    }
-    let mut retry = shared.registries.retry();
-    let layer = loop {
-        let bytes = crate::store::open(&shared.registries, &blob).await?;
-        match recompress(shared, bytes, compression).await {
-            Ok(layer) => break layer,
-            Err((_, Some(error))) => retry.after(error).await?,
-            Err((error, None)) => {
-                let (image, digest) = (image.to_owned(), blob.digest);
-                return Err(Error::Recompress { image, digest, source: error.into() });
-            }
-        }
-    };
-    shared.cache.put_layer(key, &layer)?;
-    Ok(layer)
-}
-
-/// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
-async fn recompress(
-    shared: &Arc<Shared>,
-    bytes: ByteStream,
-    compression: Compression,
-) -> std::result::Result<Layer, (Error, Option<Error>)> {
-    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
-    let cause = Arc::new(Mutex::new(None));
-    let aside = cause.clone();
-    let bytes = bytes.map_err(move |error| {
-        let text = error.to_string();
-        *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        std::io::Error::other(text)
-    });
-    let reader = SyncIoBridge::new(StreamReader::new(bytes));
-    let worker = shared.clone();
-    let done = super::stage::blocking(move |stop| {
-        let progress =
-            |_| if stop.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let options = WriteOptions { epoch: 0, jobs: worker.jobs, progress: &progress };
-        let mut staged = worker.cache.stage()?;
-        let written = match compression {
-            Compression::Zstd => layer::recompress(layer::zstd(reader), &options, &mut staged),
-            Compression::None | Compression::Gzip => layer::recompress(reader, &options, &mut staged),
-        };
-        let written = written.map_err(|error| match error {
-            Error::LayerWrite { source } => staged.failure(source),
-            other => other,
-        })?;
-        let blob = worker.cache.keep(staged, written.digest, written.size)?;
-        Ok(Layer { blob, diff_id: written.diff_id, key: None })
-    });
-    let done = done.await;
-    done.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
 }

@@ -10,9 +10,11 @@
 //! 4. The config follows, then the manifest, and the tags move last.
 
 mod base;
+mod bridge;
 mod key;
 mod pin;
 mod publish;
+mod recompress;
 mod stage;
 
 use std::path::{Path, PathBuf};

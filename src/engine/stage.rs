@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use futures_util::future::try_join_all;
 
+use super::bridge::blocking;
 use super::publish::Push;
 use super::{Shared, base, key};
 use crate::error::{Error, Result};
@@ -225,19 +226,4 @@ pub(super) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Runs `work` on a thread that may block; when the caller loses interest, `work` is told by its argument.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    struct StopOnDrop(Arc<AtomicBool>);
-    impl Drop for StopOnDrop {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let guard = StopOnDrop(Arc::default());
-    let stop = guard.0.clone();
-    tokio::task::spawn_blocking(move || work(&stop)).await.map_err(|_| Error::Interrupted)?
 }

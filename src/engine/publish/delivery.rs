@@ -1,0 +1,83 @@
+//! One blob on its way to one place.
+
+use std::sync::Arc;
+
+use super::remote::Remote;
+use super::{Directory, Place};
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+use crate::event::{Event, Outcome};
+use crate::image::Blob;
+use crate::store::{self, ByteStream, Layout, Upload};
+
+/// One blob on its way to one place.
+pub(super) struct Delivery {
+    pub(super) shared: Arc<Shared>,
+    pub(super) to: String,
+    pub(super) blob: Blob,
+}
+
+impl Delivery {
+    pub(super) async fn run(self, place: Place) -> Result<Outcome> {
+        let outcome = match place {
+            Place::Registry(remote) => self.to_registry(&remote).await?,
+            Place::Layout(directory) => self.to_layout(&directory).await?,
+            Place::Archive { .. } => return Ok(Outcome::Existed),
+        };
+        let Blob { digest, size, .. } = self.blob;
+        self.shared.events.emit(Event::Blob { destination: self.to.clone(), digest, size, outcome });
+        Ok(outcome)
+    }
+
+    async fn to_registry(&self, remote: &Remote) -> Result<Outcome> {
+        let digest = self.blob.digest;
+        if remote.is_home_of(&self.blob) || remote.tagged().await?.blobs.contains(&digest) {
+            return Ok(Outcome::Existed);
+        }
+        if remote.repository.has_blob(digest).await? {
+            return Ok(Outcome::Existed);
+        }
+        match self.shared.dry_run {
+            true => Ok(Outcome::WouldSend),
+            false => self.upload(remote).await,
+        }
+    }
+
+    pub(super) async fn upload(&self, remote: &Remote) -> Result<Outcome> {
+        let (shared, to, blob) = (self.shared.clone(), self.to.clone(), self.blob.clone());
+        let upload = Upload {
+            digest: self.blob.digest,
+            size: self.blob.size,
+            mount_from: remote.mount_from(&self.blob),
+            progress: Arc::new(move |sent| shared.progress(&to, &blob, sent)),
+        };
+        remote.repository.put_blob(&upload, || self.open()).await
+    }
+
+    async fn to_layout(&self, directory: &Directory) -> Result<Outcome> {
+        let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
+        if self.shared.dry_run {
+            return Ok(Outcome::WouldSend);
+        }
+        let layout = Layout::create(&directory.path)?;
+        if layout.has_blob(self.blob.digest, self.blob.size) {
+            return Ok(Outcome::Existed);
+        }
+        let progress = |sent| self.shared.progress(&self.to, &self.blob, sent);
+        let mut retry = self.shared.registries.retry();
+        loop {
+            let done = match self.open().await {
+                Ok(bytes) => layout.put_blob(self.blob.digest, bytes, &progress).await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Err(error) => retry.after(error).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<ByteStream> {
+        store::open(&self.shared.registries, &self.blob).await
+    }
+}
