@@ -28,7 +28,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::builder().credentials(Vault).credentials(DockerConfig).build()?;
     match engine.inspect(&Base::Registry(image.parse()?), None).await? {
         Inspected::Image(found) => println!("{} {}", found.manifest.digest, found.config.platform()),
-        Inspected::Index { index, .. } => println!("one of {:?}", index.platforms()),
+        Inspected::Index { index, .. } => {
+            index.platforms().iter().for_each(|platform| println!("{platform}"))
+        }
         _ => {}
     }
     Ok(())

@@ -40,13 +40,19 @@ impl Layout {
     pub(crate) fn create(path: &Path) -> Result<Layout> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(fail)?;
-        if path.join(MARKER).exists() {
+        let marker = path.join(MARKER);
+        if marker.exists() {
             return Layout::open(path);
         }
-        if fs::read_dir(path).map_err(fail)?.next().is_some() {
+        let foreign = |entry: &std::io::Result<fs::DirEntry>| {
+            let name = entry.as_ref().map(fs::DirEntry::file_name).unwrap_or_default();
+            !name.to_string_lossy().starts_with(staged::TEMPORARY_PREFIX)
+        };
+        // Another writer may be making the layout at this moment: its marker comes first.
+        if fs::read_dir(path).map_err(fail)?.any(|entry| foreign(&entry)) && !marker.exists() {
             return Err(Error::Layout { path: path.to_owned(), fault: "it has other files in it" });
         }
-        staged::replace(&path.join(MARKER), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        staged::replace(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(Layout { path: path.to_owned() })
     }
 
@@ -216,6 +222,22 @@ mod tests {
         assert_eq!(layout.manifest(Some("b")).unwrap().unwrap().digest, oci.digest);
         assert!(layout.manifest(Some("c")).unwrap().is_none());
         assert!(matches!(layout.manifest(None), Err(Error::NoLayout { .. })));
+    }
+
+    #[test]
+    fn many_may_make_a_layout_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let path = dir.path().join(round.to_string());
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        Layout::create(&path).unwrap();
+                        fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod http;
 pub mod invoke;
 pub mod jail;
 pub mod judges;
+pub mod layers;
+pub mod lbuild;
 pub mod proxy;
 pub mod quirks;
 pub mod registry;

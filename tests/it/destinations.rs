@@ -1,0 +1,192 @@
+//! Where an image goes: registries, layouts, archives; several of them, under several names.
+
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, files, function, image_of};
+use crate::support::registry::{Mode, Registry};
+use crate::support::{bases, handmade};
+
+/// A base that every judge can run on this machine, as `oci:…`, and its architecture.
+fn runnable() -> (handmade::Handmade, String, String) {
+    let image = handmade::tiny();
+    let base = format!("oci:{}:{}", image.layout().display(), handmade::TAG);
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    (image, base, architecture.to_owned())
+}
+
+fn says_hello(place: &Place) {
+    judges::skopeo_inspect(place).unwrap();
+    let cat = judges::podman_run(place, &[], &["cat", "/var/task/greeting"]).unwrap();
+    assert_eq!(cat, "hello", "{place:?}");
+}
+
+#[test]
+fn one_push_serves_every_kind_of_destination() {
+    let (_image, base, architecture) = runnable();
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    let (one, two) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    let destinations = [
+        format!("{}/team/function:v1", one.host()),
+        format!("{}/elsewhere", two.host()),
+        format!("oci:{}:v1", lbuild.text("layout")),
+        format!("docker-archive:{}:example.test/hello:v1", lbuild.text("image.tar")),
+    ];
+    let mut all = vec!["push", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture];
+    destinations.iter().for_each(|to| all.extend(["--to", to]));
+    all.extend(["--tag", "stable", "--tag", "v1"]);
+    let done = lbuild.ok(&all);
+    let (names, digests): (Vec<_>, Vec<_>) = done.digests().into_iter().unzip();
+    assert_eq!(
+        names,
+        [
+            format!("{}/team/function", one.host()),
+            format!("{}/elsewhere", two.host()),
+            format!("oci:{}", lbuild.text("layout")),
+            format!("docker-archive:{}", lbuild.text("image.tar")),
+        ]
+    );
+    assert_eq!(digests[0], digests[1]);
+    for (registry, name) in [(&one, "team/function"), (&two, "elsewhere")] {
+        for tag in ["v1", "stable"] {
+            let place = Place::registry(registry, &format!("{name}:{tag}"));
+            assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], digests[0]);
+        }
+        let latest = Place::registry(registry, &format!("{name}:latest"));
+        judges::skopeo_inspect(&latest).expect_err("a tag was named");
+    }
+    for tag in ["v1", "stable"] {
+        assert_eq!(bases::named(&lbuild.path("layout"), tag)["digest"], digests[2]);
+    }
+    says_hello(&Place::registry(&one, "team/function:stable"));
+    says_hello(&Place::layout(&lbuild.path("layout"), "stable"));
+    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "v1")).unwrap();
+    judges::skopeo_inspect(&Place::archive(&lbuild.path("image.tar"))).unwrap();
+    let config = judges::skopeo_config(&Place::archive(&lbuild.path("image.tar"))).unwrap();
+    assert_eq!(config, image_of(&lbuild.path("layout"), "v1", "").1);
+}
+
+#[test]
+fn an_archive_is_loaded_with_its_name_or_without() {
+    let (_image, base, architecture) = runnable();
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    for name in ["", ":example.test/hello:v1"] {
+        let to = format!("docker-archive:{}{name}", lbuild.text("image.tar"));
+        let digest = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
+        says_hello(&Place::archive(&lbuild.path("image.tar")));
+        // a push of the same replaces it with the same
+        let before = std::fs::read(lbuild.path("image.tar")).unwrap();
+        let again = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
+        assert_eq!(again, digest);
+        assert!(std::fs::read(lbuild.path("image.tar")).unwrap() == before);
+        let tags = ["1", "2"].map(|tag| ["--tag", tag]).concat();
+        let all =
+            ["push", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture, "--to", &to];
+        if name.is_empty() {
+            let error = lbuild.run(&[&all[..], &tags].concat()).failed(2);
+            assert!(error.contains("a tag needs a name"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_format_is_the_one_asked_for_everywhere() {
+    let (_image, base, architecture) = runnable();
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    let registry = Registry::start(Mode::Plain);
+    let (docker, oci) = (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+    );
+    for (flags, in_registry, in_layout) in
+        [(&[][..], docker, oci), (&["--format", "docker"], docker, docker), (&["--format", "oci"], oci, oci)]
+    {
+        let to = [format!("{}/f:1", registry.host()), format!("oci:{}:it", lbuild.text("layout"))];
+        let mut all = vec!["push", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture];
+        all.extend(["--to", &to[0], "--to", &to[1]]);
+        all.extend(flags);
+        lbuild.ok(&all);
+        let manifest = judges::skopeo_manifest(&Place::registry(&registry, "f:1")).unwrap();
+        assert_eq!(manifest["mediaType"], in_registry, "{flags:?}");
+        let manifest = image_of(&lbuild.path("layout"), "it", "").0;
+        assert_eq!(manifest["mediaType"], in_layout, "{flags:?}");
+    }
+}
+
+#[test]
+fn build_writes_a_layout_beside_the_code_and_does_not_pack_it() {
+    let (_image, base, architecture) = runnable();
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    let all = ["build", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture];
+    let first = lbuild.ok(&all).digest();
+    assert_eq!(lbuild.ok(&all).digest(), first, "the second run sees the layout of the first");
+    let layout = code.path().join(".lbuild/image");
+    let index = bases::read(&layout.join("index.json"));
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+    assert_eq!(index["manifests"][0]["digest"], first);
+}
+
+#[test]
+fn a_layout_keeps_its_other_images() {
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "one")]));
+    lbuild.layout("layout", code.path(), &["--tag", "first"]);
+    let before = bases::named(&lbuild.path("layout"), "first");
+    std::fs::write(code.path().join("greeting"), "two").unwrap();
+    lbuild.layout("layout", code.path(), &[]);
+    assert_eq!(bases::named(&lbuild.path("layout"), "first"), before);
+    assert_ne!(bases::named(&lbuild.path("layout"), "it")["digest"], before["digest"]);
+    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "first")).unwrap();
+    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "it")).unwrap();
+}
+
+#[test]
+fn a_damaged_layout_is_no_base() {
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "one")]));
+    let layout = lbuild.layout("layout", code.path(), &[]);
+    let manifest = image_of(&layout, "it", "").0;
+    let layer = bases::blob(&layout, manifest["layers"][2]["digest"].as_str().unwrap());
+    let mut bytes = std::fs::read(&layer).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&layer, bytes).unwrap();
+    let (base, to) = (format!("oci:{}:it", layout.display()), format!("oci:{}", lbuild.text("other")));
+    let all = ["push", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &base, "--to", &to];
+    let error = lbuild.run(&all).failed(7);
+    assert!(error.contains(&layer.display().to_string()) && error.contains("corrupt"), "{error}");
+    assert!(!lbuild.path("other/index.json").exists(), "no image that is not whole");
+}
+
+#[test]
+fn a_base_flows_from_registry_to_registry_past_the_disk() {
+    let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    let base = bases::push(&from, "oci-index", "lambda/python", "3.11");
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    let destination = format!("{}/function:1", to.host());
+    lbuild.push(code.path(), &["--base", &base, "--arch", "amd64", "--to", &destination]);
+    judges::umoci_unpack(&Place::registry(&to, "function:1")).unwrap();
+    let held: usize = files(&lbuild.cache()).values().map(Vec::len).sum();
+    assert!(held < 64 << 10, "no layer of the base is in the cache, which holds {held} bytes");
+}
+
+#[test]
+fn a_base_is_found_by_its_digest() {
+    let registry = Registry::start(Mode::Plain);
+    let base = bases::push(&registry, "docker-list", "lambda/python", "3.11");
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
+    let list = bases::named(&bases::layout("docker-list"), bases::TAG)["digest"].clone();
+    let by_digest = format!("{}/lambda/python@{}", registry.host(), list.as_str().unwrap());
+    let both = format!("{base}@{}", list.as_str().unwrap());
+    let to = format!("{}/function:1", registry.host());
+    let push = |base: &str| {
+        lbuild.push(code.path(), &["--base", base, "--arch", "arm64", "--to", &to]);
+        judges::skopeo_config(&Place::registry(&registry, "function:1")).unwrap()
+    };
+    let [mut tagged, mut pinned, both] = [push(&base), push(&by_digest), push(&both)];
+    let name = "org.opencontainers.image.base.name";
+    assert_eq!(tagged["config"]["Labels"][name], base.as_str());
+    assert_eq!(both["config"]["Labels"][name], base.as_str());
+    for config in [&mut tagged, &mut pinned] {
+        config["config"]["Labels"].as_object_mut().unwrap().remove(name);
+    }
+    assert_eq!(tagged, pinned);
+    let missing = format!("{}/lambda/python@sha256:{}", registry.host(), "0".repeat(64));
+    let all = ["push", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &missing, "--to", &to];
+    assert!(lbuild.run(&all).failed(4).contains("no image"));
+}

@@ -1,0 +1,151 @@
+//! A function is pushed onto each kind of base, and every judge finds the image good; it answers, too.
+
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, function, hello, image_of};
+use crate::support::registry::{Mode, Registry};
+use crate::support::{bases, invoke};
+use serde_json::{Value, json};
+
+/// As it runs in Lambda: the code of `hello`, and a script that can be executed.
+fn code() -> tempfile::TempDir {
+    let app = std::fs::read(hello().join("app.py")).unwrap();
+    function(&[("app.py", &app[..]), ("bin/tool*", b"#!/bin/sh\necho from the tool\n")])
+}
+
+/// Pushes from `flavour` in one registry to another, in this format, and lets everyone judge.
+fn push_is_good(flavour: &str, format: &str, architecture: &str) {
+    let registry = Registry::start(Mode::Plain);
+    let base = bases::push(&registry, flavour, "lambda/python", "3.11");
+    let (lbuild, code) = (Lbuild::new(), code());
+    let to = format!("{}/team/function:v1", registry.host());
+    let digest = lbuild.push(
+        code.path(),
+        &[
+            "--base",
+            &base,
+            "--arch",
+            architecture,
+            "--to",
+            &to,
+            "--format",
+            format,
+            "--handler",
+            "app.handler",
+        ],
+    );
+    let place = Place::registry(&registry, &format!("team/function@{digest}"));
+    assert_eq!(judges::skopeo_inspect(&place).unwrap()["Architecture"], architecture);
+    judges::importer(&place).unwrap();
+    expect_media_types(&judges::skopeo_manifest(&place).unwrap(), format);
+    expect_config_of_base(flavour, architecture, &judges::skopeo_config(&place).unwrap());
+
+    let by_tag = Place::registry(&registry, "team/function:v1");
+    let unpacked = judges::umoci_unpack(&by_tag).unwrap();
+    let app = std::fs::read(unpacked.rootfs().join("var/task/app.py")).unwrap();
+    assert_eq!(app, std::fs::read(hello().join("app.py")).unwrap());
+    let script = "id -u; stat -c '%a %u %g %Y' app.py bin/tool; bin/tool; echo x > app.py || true";
+    let said = judges::podman_run(&by_tag, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
+    assert_eq!(said, "993\n644 0 0 315532800\n755 0 0 315532800\nfrom the tool\n");
+}
+
+fn expect_media_types(manifest: &Value, format: &str) {
+    let (image, config, layer) = match format {
+        "docker" => (
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.container.image.v1+json",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        ),
+        _ => (
+            "application/vnd.oci.image.manifest.v1+json",
+            "application/vnd.oci.image.config.v1+json",
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        ),
+    };
+    assert_eq!(manifest["mediaType"], image);
+    assert_eq!(manifest["config"]["mediaType"], config);
+    let layers = manifest["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 5, "four of the base and the code");
+    assert!(layers.iter().all(|entry| entry["mediaType"] == layer), "{manifest:#}");
+}
+
+/// What lbuild has no reason to touch is what it was, whether or not it knows the field.
+fn expect_config_of_base(flavour: &str, architecture: &str, config: &Value) {
+    let (manifest, mut expected) = image_of(&bases::layout(flavour), bases::TAG, architecture);
+    let mut found = config.clone();
+    for (name, value) in expected["config"]["Labels"].as_object().unwrap() {
+        assert_eq!(&found["config"]["Labels"][name], value);
+    }
+    assert_eq!(
+        found["config"]["Labels"]["org.opencontainers.image.base.digest"],
+        manifest_digest(flavour, architecture)
+    );
+    assert_eq!(found["config"]["Cmd"], json!(["app.handler"]));
+    assert_eq!(found["created"], "1980-01-01T00:00:00Z");
+    let history = found["history"].as_array().unwrap();
+    assert_eq!(history[..history.len() - 1], expected["history"].as_array().unwrap()[..]);
+    assert_eq!(history.last().unwrap()["created_by"], "lbuild: files in /var/task");
+    let ids = found["rootfs"]["diff_ids"].as_array().unwrap();
+    assert_eq!(ids.len(), manifest["layers"].as_array().unwrap().len() + 1);
+    assert_eq!(ids[..ids.len() - 1], expected["rootfs"]["diff_ids"].as_array().unwrap()[..]);
+    for config in [&mut found, &mut expected] {
+        let all = config.as_object_mut().unwrap();
+        all.retain(|name, _| !["history", "rootfs", "created"].contains(&name.as_str()));
+        all["config"].as_object_mut().unwrap().retain(|name, _| !["Labels", "Cmd"].contains(&name.as_str()));
+    }
+    assert_eq!(found, expected);
+}
+
+fn manifest_digest(flavour: &str, architecture: &str) -> Value {
+    let layout = bases::layout(flavour);
+    let index = bases::named(&layout, bases::TAG);
+    let index = bases::read(&bases::blob(&layout, index["digest"].as_str().unwrap()));
+    let mut entries = index["manifests"].as_array().unwrap().iter();
+    let entry = entries.find(|entry| entry["platform"]["architecture"] == architecture);
+    entry.unwrap()["digest"].clone()
+}
+
+#[test]
+fn onto_a_docker_list() {
+    push_is_good("docker-list", "docker", "amd64");
+    push_is_good("docker-list", "oci", "arm64");
+}
+
+#[test]
+fn onto_an_index_with_attestations() {
+    push_is_good("oci-index", "oci", "amd64");
+    push_is_good("oci-index", "docker", "arm64");
+}
+
+#[test]
+fn onto_zstd_layers() {
+    push_is_good("zstd", "docker", "amd64");
+    push_is_good("zstd", "oci", "arm64");
+}
+
+#[test]
+fn onto_plain_layers() {
+    push_is_good("plain", "oci", "amd64");
+    push_is_good("plain", "docker", "arm64");
+}
+
+fn function_answers(architecture: &str, machine: &str) {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let base = bases::push(&registry, "docker-list", "lambda/python", "3.11");
+    let to = format!("{}/hello:1", registry.host());
+    let handler = ["--base", &base, "--arch", architecture, "--to", &to, "--handler", "app.handler"];
+    let digest = lbuild.push(&hello(), &handler);
+    let answer = invoke::answer(&Place::registry(&registry, &format!("hello@{digest}"))).unwrap();
+    assert_eq!(answer["machine"], machine);
+    assert_eq!(answer["message"], "hello from python");
+    assert_eq!(answer["python"], "3.11");
+}
+
+#[test]
+fn a_function_answers_on_amd64() {
+    function_answers("amd64", "x86_64");
+}
+
+#[test]
+fn a_function_answers_on_arm64() {
+    function_answers("arm64", "aarch64");
+}

@@ -1,0 +1,208 @@
+//! Every kind of registry lets lbuild in, and every kind of login is shown to whom it is for and to nobody else.
+
+use crate::support::http::Request;
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, hello};
+use crate::support::proxy::Proxy;
+use crate::support::quirks::{Auth, QuirkRegistry, Quirks};
+use crate::support::registry::{Mode, Registry};
+use crate::support::{bases, testdata};
+use serde_json::json;
+
+const USER: &str = "AWS";
+const PASSWORD: &str = "a token: as ECR gives";
+
+const BASIC: Mode = Mode::Basic { user: USER, password: PASSWORD };
+const BEARER: Mode = Mode::Bearer { user: USER, password: PASSWORD };
+const REDIRECT: Mode = Mode::Redirect { user: USER, password: PASSWORD };
+
+/// A registry with the committed base in it, and the base's name.
+fn registry_with_base(mode: Mode) -> (Registry, String) {
+    let registry = Registry::start(mode);
+    bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let base = format!("{}/lambda/python:3.12", registry.host());
+    (registry, base)
+}
+
+/// The arguments that push `hello` from `base` to `to`.
+fn arguments<'a>(base: &'a str, to: &'a str) -> Vec<&'a str> {
+    let hello: &'static str = Box::leak(hello().display().to_string().into_boxed_str());
+    vec!["push", hello, "--arch", "arm64", "--base", base, "--to", to]
+}
+
+#[test]
+fn a_stored_login_opens_every_registry() {
+    for mode in [Mode::Plain, BASIC, Mode::Tls, BEARER, REDIRECT] {
+        let (registry, base) = registry_with_base(mode);
+        let to = format!("{}/team/hello:1", registry.host());
+        let lbuild = Lbuild::for_registry(&registry);
+        let digest = lbuild.ok(&arguments(&base, &to)).digest();
+        let place = Place::registry(&registry, "team/hello:1");
+        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], digest, "{mode:?}");
+        let dir = tempfile::tempdir().unwrap();
+        judges::skopeo_copy(&place, &format!("dir:{}", dir.path().display())).unwrap();
+    }
+}
+
+#[test]
+fn a_password_on_standard_input_is_for_the_destination_only() {
+    let (theirs, base) = registry_with_base(BASIC);
+    let ours = Registry::start(Mode::Basic { user: "me", password: "mine" });
+    let to = format!("{}/hello:1", ours.host());
+    let lbuild = Lbuild::for_registry(&theirs);
+    let mut all = arguments(&base, &to);
+    all.extend(["--username", "me", "--password-stdin"]);
+    let digest = lbuild.run_with("mine\n", &all).succeeded().digest();
+    assert_eq!(judges::skopeo_inspect(&Place::registry(&ours, "hello:1")).unwrap()["Digest"], digest);
+
+    // the base's own login is a stored one; without it, the given password is no help
+    let error = Lbuild::new().run_with("mine\n", &all).failed(6);
+    assert!(error.contains(&theirs.host()) && error.contains("it wants a login"), "{error}");
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_repeated() {
+    for mode in [BASIC, BEARER] {
+        let (registry, base) = registry_with_base(mode);
+        let to = format!("{}/team/hello:1", registry.host());
+        let mut all = arguments(&base, &to);
+        all.extend(["--username", "AWS", "--password-stdin"]);
+        let error = Lbuild::new().run_with("wrong-secret", &all).failed(6);
+        assert!(error.contains("login of `AWS` from the caller"), "{error}");
+        assert!(error.contains(&registry.host()) && error.contains("hint:"), "{error}");
+        assert!(!error.contains("wrong-secret"), "{error}");
+        judges::skopeo_inspect(&Place::registry(&registry, "team/hello:1")).unwrap_err();
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_told_with_the_way_out() {
+    let (registry, base) = registry_with_base(Mode::Tls);
+    let to = format!("{}/team/hello:1", registry.host());
+    let error = Lbuild::new().run(&arguments(&base, &to)).failed(5);
+    assert!(error.contains("certificate") && error.contains("SSL_CERT_FILE"), "{error}");
+}
+
+#[test]
+fn a_public_base_needs_no_login() {
+    let (registry, base) = registry_with_base(BEARER);
+    let lbuild = Lbuild::new();
+    let to = format!("oci:{}:it", lbuild.text("image"));
+    let done = lbuild.ok(&arguments(&base, &to));
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+    let requests = registry.token_service().requests();
+    assert!(!requests.is_empty() && requests.iter().all(|request| request.header("authorization").is_none()));
+    assert!(requests.iter().all(|request| request.query("scope") == ["repository:lambda/python:pull"]));
+}
+
+#[test]
+fn a_stale_login_does_not_bar_a_public_base() {
+    let (registry, base) = registry_with_base(BEARER);
+    let lbuild = Lbuild::new();
+    lbuild.log_in(&registry.host(), USER, "long gone");
+    let to = format!("oci:{}:it", lbuild.text("image"));
+    let done = lbuild.ok(&arguments(&base, &to));
+    assert!(done.stderr.contains("going on without it"), "{}", done.stderr);
+    let shown = |request: &Request| request.header("authorization").is_some();
+    let requests = registry.token_service().requests();
+    assert!(requests.iter().any(shown) && !requests.iter().all(shown), "asked with the login, then without");
+
+    let error = lbuild.run(&arguments(&base, &format!("{}/team/hello:1", registry.host()))).failed(6);
+    assert!(error.contains("login of `AWS` from Docker's configuration"), "{error}");
+}
+
+#[test]
+fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name() {
+    let auth = Auth::Bearer { password: None, anonymous_pull: true, denial: None };
+    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let manifest = quirky_base(&registry);
+    let lbuild = Lbuild::new();
+    lbuild.log_in(&registry.host(), USER, "expired");
+    let base = format!("{}/base@{manifest}", registry.host());
+    let to = format!("oci:{}:it", lbuild.text("image"));
+    let done = lbuild.ok(&arguments(&base, &to));
+    assert!(done.stderr.contains("going on without it"), "{}", done.stderr);
+}
+
+/// The smallest base there is, for arm64: a config and no layer.
+fn quirky_base(registry: &QuirkRegistry) -> String {
+    let config = json!({
+        "architecture": "arm64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [] },
+    });
+    let config = config.to_string();
+    let digest = registry.seed_blob("base", config.clone());
+    let media_type = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media_type, "layers": [],
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json", "digest": digest, "size": config.len(),
+        },
+    });
+    registry.seed_manifest("base", Some("1"), media_type, manifest.to_string())
+}
+
+#[test]
+fn an_identity_token_buys_access() {
+    let auth = Auth::Bearer { password: Some("refresh me".to_owned()), anonymous_pull: false, denial: None };
+    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    quirky_base(&registry);
+    let lbuild = Lbuild::new();
+    // base64 of `00000000-0000-0000-0000-000000000000:`, as az writes it
+    let auth = "MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==";
+    let config = json!({ "auths": { registry.host(): { "auth": auth, "identitytoken": "refresh me" } } });
+    std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
+    let (base, to) = (format!("{}/base:1", registry.host()), format!("{}/hello:1", registry.host()));
+    let digest = lbuild.ok(&arguments(&base, &to)).digest();
+    assert_eq!(registry.tags("hello")["1"], digest);
+    let log = registry.log();
+    assert!(log.count("POST", "/token") > 0 && log.count("GET", "/token") == 0);
+}
+
+#[test]
+fn a_credential_helper_is_asked_for_its_registry() {
+    use std::os::unix::fs::PermissionsExt;
+    let (registry, base) = registry_with_base(BASIC);
+    for config in [json!({ "credHelpers": { registry.host(): "probe" } }), json!({ "credsStore": "probe" })] {
+        let mut lbuild = Lbuild::new();
+        let helper = lbuild.path("tmp/docker-credential-probe");
+        let answer = json!({ "ServerURL": registry.host(), "Username": USER, "Secret": PASSWORD });
+        let script =
+            format!("#!/bin/sh\n[ \"$1\" = get ] && cat >{} && echo '{answer}'\n", lbuild.text("asked"));
+        std::fs::write(&helper, script).unwrap();
+        std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
+        lbuild.set("PATH", &format!("{}:/usr/bin:/bin", lbuild.text("tmp")));
+        lbuild.ok(&arguments(&base, &format!("{}/hello:1", registry.host())));
+        let asked = std::fs::read_to_string(lbuild.path("asked")).unwrap();
+        assert_eq!(asked.trim(), registry.host());
+    }
+}
+
+#[test]
+fn a_login_does_not_follow_a_redirect() {
+    let (registry, base) = registry_with_base(REDIRECT);
+    let other = Registry::start(Mode::Plain);
+    let lbuild = Lbuild::for_registry(&registry);
+    let to = format!("{}/hello:1", other.host());
+    lbuild.ok(&arguments(&base, &to));
+    assert!(registry.blob_host().requests().len() >= 3, "a config and two layers lie there");
+    assert_eq!(registry.blob_host().leaked_logins(), 0);
+    judges::umoci_unpack(&Place::registry(&other, "hello:1")).unwrap();
+}
+
+#[test]
+fn a_proxy_is_used_for_what_no_proxy_leaves_to_it() {
+    let (registry, _) = registry_with_base(Mode::Plain);
+    let proxy = Proxy::forward();
+    proxy.route("registry.test", registry.host().parse().unwrap());
+    let mut lbuild = Lbuild::new();
+    lbuild.set("HTTP_PROXY", &format!("http://{}", proxy.host()));
+    lbuild.set("NO_PROXY", "127.0.0.1");
+    let to = format!("{}/hello:1", registry.host());
+    let mut all = arguments("registry.test/lambda/python:3.12", &to);
+    all.extend(["--insecure", "registry.test"]);
+    lbuild.ok(&all);
+    assert!(proxy.count("GET", "/v2/lambda/python/manifests/") >= 2);
+    assert_eq!(proxy.count("PUT", ""), 0, "{:?}", proxy.hosts());
+}
