@@ -190,6 +190,8 @@ impl Engine {
             image = self.shared.build(recipe, &pushes) => image?,
             error = first_failure(&pushes) => return Err(error),
         };
+        // The config sets off everywhere before any manifest is waited for.
+        pushes.iter().for_each(|push| push.config(&image));
         let mut published = Vec::with_capacity(pushes.len());
         for (push, (_, format)) in pushes.into_iter().zip(to) {
             published.push(push.finish(&image, *format).await?);

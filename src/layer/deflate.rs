@@ -13,11 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use libdeflater::Crc;
 
-use super::segment::Deflater;
-
-/// Bytes of a segment. Larger ones are hardly smaller when deflated (2 MiB: 0.1 %), but take their memory
-/// once for each thread and twice more.
-pub(super) const SEGMENT: usize = 1 << 20;
+use super::segment::{Deflater, SEGMENT};
 
 /// [RFC 1952](https://www.rfc-editor.org/rfc/rfc1952): deflate, no flags, no time, no hint at the compressor,
 /// made on an unknown system (255), for the bytes do not depend on it.
@@ -88,7 +84,7 @@ impl<W: Write> GzipWriter<W> {
         pool.shared.changed.notify_one();
         self.begun += 1;
         // enough that the others have work while this thread fills segments or deflates one
-        self.settle(self.jobs as u64 + 2)
+        self.settle(self.jobs as u64 + 1)
     }
 
     /// Writes segments that are done, and goes on working or waiting until at most `open` are not written.
@@ -230,3 +226,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,10 @@
 //! * [`tree`](FileTree): what a layer holds, by image path.
 //! * `tar`: every rule of the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
-//! * `segment` and `scan`: one segment, and where its compressed form must be mended to be followed by another.
+//! * `segment`, `scan`, `codes`: one segment, and where its compressed form is mended so that another can follow.
 //! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
 
+mod codes;
 mod deflate;
 mod recompress;
 mod scan;

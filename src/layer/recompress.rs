@@ -98,3 +98,83 @@ impl<R: BufRead> Read for Zstd<R> {
         Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use flate2::read::GzDecoder;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    use super::*;
+    use crate::image::Digest;
+
+    fn options(jobs: usize) -> WriteOptions<'static> {
+        WriteOptions { epoch: 0, jobs, progress: &|_| ControlFlow::Continue(()) }
+    }
+
+    fn frame(content: &[u8]) -> Vec<u8> {
+        compress_to_vec(content, CompressionLevel::Fastest)
+    }
+
+    fn unzstd(compressed: &[u8]) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        zstd(compressed).read_to_end(&mut content).map(|_| content)
+    }
+
+    fn sample() -> Vec<u8> {
+        (0..700_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn the_tar_stays_as_it_is() {
+        let tar = sample();
+        let mut out = Vec::new();
+        let written = recompress(&tar[..], &options(2), &mut out).unwrap();
+        let mut content = Vec::new();
+        GzDecoder::new(&out[..]).read_to_end(&mut content).unwrap();
+        assert!(content == tar);
+        assert_eq!((written.diff_id, written.uncompressed), (Digest::of(&tar), tar.len() as u64));
+        assert_eq!((written.digest, written.size), (Digest::of(&out), out.len() as u64));
+
+        let compressed = frame(&tar);
+        assert_eq!(recompress(zstd(&compressed[..]), &options(1), &mut io::sink()).unwrap(), written);
+    }
+
+    #[test]
+    fn frames_follow_each_other_and_some_are_skipped() {
+        let skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"toc"].concat();
+        let tar = sample();
+        let (first, second) = tar.split_at(1_000_001);
+        let all =
+            [skipped.clone(), frame(first), skipped.clone(), frame(b""), frame(second), skipped].concat();
+        assert!(unzstd(&all).unwrap() == tar);
+        assert_eq!(unzstd(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn a_window_without_bound_is_refused() {
+        let frame = |window| [0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0];
+        assert_eq!(unzstd(&frame(17 << 3)).unwrap(), b"", "128 MiB");
+        for window in [17 << 3 | 1, 18 << 3, 31 << 3 | 7] {
+            let error = unzstd(&frame(window)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
+    fn broken_input_is_an_error() {
+        let whole = frame(&sample());
+        for cut in [1, 5, whole.len() / 2, whole.len() - 1] {
+            unzstd(&whole[..cut]).unwrap_err();
+        }
+        let mut wrong = whole.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(unzstd(&wrong).unwrap_err().kind(), io::ErrorKind::InvalidData, "the checksum");
+        unzstd(&[whole.clone(), b"more".to_vec()].concat()).unwrap_err();
+        unzstd(&[0x50, 0x2a, 0x4d, 0x18, 9, 0, 0, 0, 1]).unwrap_err();
+
+        let error = recompress(zstd(&whole[..whole.len() / 2]), &options(2), &mut io::sink()).unwrap_err();
+        assert!(matches!(error, Error::LayerRead { .. }), "{error}");
+    }
+}

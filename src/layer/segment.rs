@@ -4,18 +4,30 @@ use std::io;
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::scan;
+use super::scan::{self, Tail};
 
 /// The level of libdeflate.
 pub(super) const LEVEL: i32 = 5;
 
-/// Deflates segments, each on its own: what came before has no influence, and so neither has the number of
-/// threads.
-pub(super) struct Deflater(Compressor);
+/// Bytes of a part: what the compressor sees at once. Parts of twice the size deflate to 0.2 % less, but every
+/// segment under way takes twice the memory.
+pub(super) const PART: usize = 512 << 10;
+
+/// Bytes of a segment: two parts, for [`scan`] follows two streams in the time of one.
+pub(super) const SEGMENT: usize = 2 * PART;
+
+/// Deflates segments, each part on its own: what came before has no influence, and so neither has the number
+/// of threads.
+pub(super) struct Deflater {
+    compressor: Compressor,
+    /// Room for the largest deflated part: made once, for the compressor wants it initialised.
+    room: Vec<u8>,
+}
 
 impl Deflater {
     pub fn new() -> Deflater {
-        Deflater(Compressor::new(CompressionLvl::new(LEVEL).expect("a level that libdeflate has")))
+        let level = CompressionLvl::new(LEVEL).expect("a level that libdeflate has");
+        Deflater { compressor: Compressor::new(level), room: Vec::new() }
     }
 
     /// Replaces what is in `out` by the deflated `segment`: the end of a stream when it is the `last`, else
@@ -24,28 +36,56 @@ impl Deflater {
     /// # Errors
     /// When the compressor's output is no deflate stream of the segment's size.
     pub fn deflate(&mut self, segment: &[u8], last: bool, out: &mut Vec<u8>) -> io::Result<()> {
-        out.resize(self.0.deflate_compress_bound(segment.len()), 0);
-        let length = self.0.deflate_compress(segment, out).map_err(|_| io::Error::other(BROKEN))?;
-        out.truncate(length);
-        if last {
+        let (first, second) = segment.split_at(segment.len().min(PART));
+        out.clear();
+        self.append(first, out)?;
+        if last && second.is_empty() {
             return Ok(());
         }
-        // libdeflate writes whole streams only. The last block's mark is cleared, and an empty stored block,
-        // as zlib's sync flush writes it, leads to the next byte: three zero bits, zeros up to the byte, then
-        // the length 0 and its complement. Its first bits are in the last byte when there is room for them.
-        let tail =
-            scan::tail(out).filter(|tail| tail.size == segment.len() && tail.end.div_ceil(8) == length);
-        let tail = tail.ok_or_else(|| io::Error::other(BROKEN))?;
-        out[tail.final_bit / 8] &= !(1 << (tail.final_bit % 8));
-        if length * 8 - tail.end < 3 {
-            out.push(0);
+        let middle = out.len();
+        self.append(second, out)?;
+        let streams = out.split_at(middle);
+        let tails = scan::tails([streams.0, streams.1]).ok_or_else(broken)?;
+        if [tails[0].size, tails[1].size] != [first.len(), second.len()] {
+            return Err(broken());
         }
-        out.extend_from_slice(&[0, 0, 0xff, 0xff]);
+        if !last {
+            open(&tails[1], middle, out);
+        }
+        let second = out.split_off(middle);
+        open(&tails[0], 0, out);
+        out.extend_from_slice(&second);
+        Ok(())
+    }
+
+    fn append(&mut self, part: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let bound = self.compressor.deflate_compress_bound(part.len());
+        if self.room.len() < bound {
+            self.room.resize(bound, 0);
+        }
+        let length = self.compressor.deflate_compress(part, &mut self.room).map_err(|_| broken())?;
+        out.extend_from_slice(&self.room[..length]);
         Ok(())
     }
 }
 
-const BROKEN: &str = "the compressor gave no valid deflate stream";
+/// Makes the whole stream that `out` holds from byte `begin` on one that another can follow.
+///
+/// libdeflate writes whole streams only. The last block's mark is cleared, and an empty stored block, as zlib's
+/// sync flush writes it, leads to the next byte: three zero bits, zeros up to the byte, then the length 0 and
+/// its complement. Its first bits are in the last byte when there is room for them.
+fn open(tail: &Tail, begin: usize, out: &mut Vec<u8>) {
+    out[begin + tail.final_bit / 8] &= !(1 << (tail.final_bit % 8));
+    let room = (out.len() - begin) * 8 - tail.end;
+    if room < 3 {
+        out.push(0);
+    }
+    out.extend_from_slice(&[0, 0, 0xff, 0xff]);
+}
+
+fn broken() -> io::Error {
+    io::Error::other("the compressor gave no valid deflate stream")
+}
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +114,7 @@ mod tests {
         let mut ends = [false; 8];
         for segment in &segments {
             deflater.deflate(segment, true, &mut out).unwrap();
-            ends[scan::tail(&out).unwrap().end % 8] = true;
+            ends[scan::tails([&out, &[3, 0]]).unwrap()[0].end % 8] = true;
             deflater.deflate(segment, false, &mut out).unwrap();
             joined.extend_from_slice(&out);
         }

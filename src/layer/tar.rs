@@ -10,6 +10,10 @@ use std::collections::BTreeSet;
 use super::tree::{Entry, FileTree, Kind, image_path};
 use crate::error::Result;
 
+/// Changes with anything in this file that changes a byte; part of [`super::WRITER_VERSION`].
+#[cfg(test)]
+pub(super) const VERSION: u32 = 1;
+
 /// Everything in an archive comes in blocks of this many bytes.
 pub(super) const BLOCK: usize = 512;
 
@@ -24,7 +28,7 @@ const OCTAL_MAX: u64 = 0o77_777_777_777;
 ///
 /// # Errors
 /// [`crate::error::Error::ImagePath`] for an entry below something that is no directory.
-pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], Cow<'_, Entry>)>> {
+pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
     let mut missing = BTreeSet::new();
     let mut known = &b""[..];
     for (path, _) in tree.iter() {
@@ -43,10 +47,10 @@ pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], Cow<'_, Entry>)>> {
             }
         }
     }
-    let missing = missing.into_iter().map(|path| (path, Cow::Owned(Entry::directory())));
-    let mut entries: Vec<_> =
-        tree.iter().map(|(path, entry)| (path, Cow::Borrowed(entry))).chain(missing).collect();
-    entries.sort_unstable_by_key(|(path, _)| *path);
+    static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
+    let mut entries: Vec<_> = tree.iter().chain(missing.into_iter().map(|path| (path, &PARENT))).collect();
+    // two sorted runs, which this sort only merges
+    entries.sort_by_key(|(path, _)| *path);
     Ok(entries)
 }
 

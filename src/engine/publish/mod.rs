@@ -131,6 +131,11 @@ impl Push {
         self.blob(&layer.blob);
     }
 
+    /// Lets the config set off, if the destination lacks it.
+    pub(super) fn config(&self, image: &Image) {
+        self.blob(&image.config_blob());
+    }
+
     fn blob(&self, blob: &Blob) {
         if matches!(self.place, Place::Archive { .. }) {
             return;
@@ -173,7 +178,7 @@ impl Push {
             self.tell(&manifest, Outcome::Existed);
         } else {
             image.layers().iter().for_each(|layer| self.layer(layer));
-            self.blob(&config);
+            self.config(image);
             changed |= self.settle().await?;
             changed |= self.put(image, &manifest).await? != Outcome::Existed;
         }

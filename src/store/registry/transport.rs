@@ -153,8 +153,10 @@ impl Transport {
             return Ok(Some(answer.response));
         }
         let refusal = super::answer::read(answer.response).await;
-        // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge.
-        if let Some(grant) = answer.grant.filter(|_| ran_out(&refusal.message)) {
+        // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
+        // HEAD has no body to say it in.
+        let silent = request.method == Method::HEAD && matches!(refusal.status, 400 | 403);
+        if let Some(grant) = answer.grant.filter(|_| silent || ran_out(&refusal.message)) {
             self.auth.expired(&grant, host, scope, operation).await?;
             return Ok(None);
         }

@@ -79,7 +79,11 @@ impl Repository {
             None => String::new(),
         };
         let request = self.request(Method::POST, format!("blobs/uploads/{query}"), operation);
-        let response = self.transport.send(&request).await?;
+        let response = match self.transport.send(&request).await {
+            // ECR may hang up on who pushes to a repository that is not there: <https://github.com/aws/containers-roadmap/issues/1970>.
+            Err(error @ Error::Connection { .. }) => return Err(self.unknown().await.unwrap_or(error)),
+            response => response?,
+        };
         match response.status() {
             StatusCode::CREATED if upload.mount_from.is_some() => Ok(None),
             // A mount that is refused has opened a session all the same.
@@ -97,6 +101,19 @@ impl Repository {
             }
             _ => Err(refusal(response, request.operation).await),
         }
+    }
+
+    /// The registry's own word that it does not know the repository, if that is what it says.
+    async fn unknown(&self) -> Option<Error> {
+        let operation = format!("push to {}", self.name.repository_name());
+        let request = self.request(Method::GET, "manifests/latest".to_owned(), operation);
+        let response = self.transport.send(&request).await.ok()?;
+        if response.status() != StatusCode::NOT_FOUND {
+            return None;
+        }
+        let error = refusal(response, request.operation).await;
+        matches!(&error, Error::Registry { answer, .. } if answer.code.as_deref() == Some("NAME_UNKNOWN"))
+            .then_some(error)
     }
 
     async fn send_body(

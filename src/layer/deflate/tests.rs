@@ -1,0 +1,164 @@
+use std::io::Read;
+
+use flate2::bufread::GzDecoder;
+
+use super::super::segment::PART;
+use super::*;
+
+/// Text-like, noisy and constant stretches, the same on every run.
+fn content(length: usize) -> Vec<u8> {
+    let mut state = 7u32;
+    let mut bytes = Vec::with_capacity(length + 4096);
+    while bytes.len() < length {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        match state >> 30 {
+            0 => bytes.extend_from_slice(&[b' '; 1500]),
+            1 => bytes.extend((0..700u32).map(|n| (state.wrapping_mul(n * n + 1) >> 24) as u8)),
+            _ => {
+                bytes.extend((0..3000u32).map(|n| b"etaoin shrdlu{}();\n"[(state >> (n % 23)) as usize % 19]))
+            }
+        }
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+fn gzip(content: &[u8], jobs: usize, write: usize) -> Vec<u8> {
+    let mut writer = GzipWriter::new(Vec::new(), jobs).unwrap();
+    for piece in content.chunks(write) {
+        writer.write_all(piece).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// What one member holds; fails for a broken one and for anything after it.
+fn gunzip(gzip: &[u8]) -> Vec<u8> {
+    let mut decoder = GzDecoder::new(gzip);
+    let mut content = Vec::new();
+    decoder.read_to_end(&mut content).unwrap();
+    assert!(decoder.into_inner().is_empty(), "nothing follows the member");
+    content
+}
+
+#[test]
+fn the_member_holds_what_was_written() {
+    let all = content(3 * SEGMENT + 5);
+    let border = [PART, SEGMENT, SEGMENT + PART, 2 * SEGMENT, 3 * SEGMENT];
+    let around = border.into_iter().flat_map(|size| [size - 1, size, size + 1]);
+    for size in [0, 1, 2, 100, 5000].into_iter().chain(around) {
+        for jobs in [1, 3] {
+            assert!(gunzip(&gzip(&all[..size], jobs, 1 << 17)) == all[..size], "{size} bytes, {jobs} jobs");
+        }
+    }
+}
+
+#[test]
+fn content_that_does_not_compress_hardly_grows() {
+    let mut state = 1u64;
+    let noise: Vec<u8> = (0..SEGMENT + PART / 2)
+        .map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 56) as u8
+        })
+        .collect();
+    let compressed = gzip(&noise, 2, 1 << 20);
+    assert!(compressed.len() < noise.len() + noise.len() / 5000 + 100, "{}", compressed.len());
+    assert!(gunzip(&compressed) == noise);
+}
+
+#[test]
+fn neither_jobs_nor_writes_change_a_byte() {
+    let content = content(5 * SEGMENT + 1234);
+    let expected = gzip(&content, 1, content.len());
+    for jobs in [1, 2, 3, 8] {
+        for write in [1021, 1 << 16, SEGMENT - 1, SEGMENT, content.len()] {
+            assert!(gzip(&content, jobs, write) == expected, "{jobs} jobs, writes of {write}");
+        }
+    }
+}
+
+#[test]
+fn the_header_has_no_name_and_no_time() {
+    let gzip = gzip(b"a", 1, 1);
+    assert_eq!(gzip[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    assert_eq!(gzip[gzip.len() - 8..], [0x43, 0xbe, 0xb7, 0xe8, 1, 0, 0, 0], "CRC-32 and size of `a`");
+}
+
+#[test]
+fn a_stream_of_one_segment_starts_no_thread() {
+    let mut writer = GzipWriter::new(Vec::new(), 8).unwrap();
+    writer.write_all(&content(SEGMENT)).unwrap();
+    writer.current.last = true;
+    writer.hand_out().unwrap();
+    assert!(writer.pool.is_none());
+
+    let mut writer = GzipWriter::new(Vec::new(), 8).unwrap();
+    writer.write_all(&content(SEGMENT + 1)).unwrap();
+    assert_eq!(writer.pool.as_ref().unwrap().threads.len(), 7);
+}
+
+#[test]
+fn memory_does_not_grow_with_the_stream() {
+    let mut writer = GzipWriter::new(io::sink(), 3).unwrap();
+    let segment = content(SEGMENT);
+    for _ in 0..20 {
+        writer.write_all(&segment).unwrap();
+        let open = (writer.begun - writer.written) as usize;
+        assert!(open + writer.spare.len() <= 5, "{open} segments under way, {} kept", writer.spare.len());
+    }
+    writer.finish().unwrap();
+}
+
+/// Takes some bytes, then fails as a full disk does.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.checked_sub(bytes.len()) {
+            Some(rest) => self.0 = rest,
+            None => return Err(io::ErrorKind::StorageFull.into()),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_receiver_refuses_is_an_error() {
+    let content = content(4 * SEGMENT);
+    let size = gzip(&content, 1, SEGMENT).len();
+    for jobs in [1, 2] {
+        for room in [0, 10, size / 2, size - 1] {
+            let result = GzipWriter::new(Full(room), jobs).and_then(|mut writer| {
+                writer.write_all(&content)?;
+                writer.finish()
+            });
+            assert_eq!(result.err().unwrap().kind(), io::ErrorKind::StorageFull, "{jobs} jobs, {room} bytes");
+        }
+    }
+}
+
+#[test]
+fn one_that_is_dropped_midway_ends_its_threads() {
+    for segments in 0..5 {
+        let mut writer = GzipWriter::new(Vec::new(), 4).unwrap();
+        writer.write_all(&content(segments * SEGMENT + 1)).unwrap();
+        let shared = writer.pool.as_ref().map(|pool| Arc::downgrade(&pool.shared));
+        drop(writer);
+        assert!(shared.is_none_or(|shared| shared.upgrade().is_none()), "all threads have let go");
+    }
+}
+
+#[test]
+fn a_panic_in_a_thread_is_passed_on() {
+    let mut writer = GzipWriter::new(Vec::new(), 2).unwrap();
+    let pool = Pool::new(1);
+    pool.shared.lock().done.insert(0, Err(Box::new("a thread's panic")));
+    writer.pool = Some(pool);
+    writer.begun = 1;
+    let panic = panic::catch_unwind(AssertUnwindSafe(|| writer.finish().map(drop))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"a thread's panic"));
+}
