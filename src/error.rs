@@ -92,6 +92,9 @@ pub enum Error {
     #[error("layer {digest} of {image} is broken: its content is {got}, its image's config says {expected}")]
     DiffId { image: String, digest: Digest, expected: String, got: Digest },
 
+    /// A blob's file that cannot be read: in a layout, in the cache.
+    #[error("cannot read the blob {}", path.display())]
+    BlobRead { path: PathBuf, source: io::Error },
     /// Bytes that are not those that were asked for.
     #[error("{what} is corrupt: expected {expected} ({size} bytes), got {got} ({got_size} bytes)")]
     Corrupt { what: String, expected: Digest, size: u64, got: Digest, got_size: u64 },
@@ -200,6 +203,7 @@ impl Error {
             Read { .. } | SourceChanged { .. } | SpecialFile { .. } | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
             | NoLayout { .. }
+            | BlobRead { .. }
             | PlatformNotOffered { .. }
             | Manifest { .. }
             | ManifestSchema { .. }
@@ -209,13 +213,12 @@ impl Error {
             | LayerRead { .. }
             | Recompress { .. }
             | DiffId { .. } => Kind::Base,
-            Corrupt { .. }
-            | CorruptFile { .. }
-            | LayerWrite { .. }
-            | NoCacheRoot
-            | Write { .. }
-            | Layout { .. } => Kind::Store,
-            Connection { .. } | Stalled { .. } | Protocol { .. } | Tls { .. } => Kind::Registry,
+            CorruptFile { .. } | LayerWrite { .. } | NoCacheRoot | Write { .. } | Layout { .. } => {
+                Kind::Store
+            }
+            Corrupt { .. } | Connection { .. } | Stalled { .. } | Protocol { .. } | Tls { .. } => {
+                Kind::Registry
+            }
             Registry { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
             Registry { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } => Kind::Auth,

@@ -63,10 +63,10 @@ impl Failure {
                 Kind::Interrupted => 130,
                 _ => 1,
             },
-            Failure::Usage { .. } | Failure::Config { .. } => 2,
+            Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } => 3,
             Failure::Write { .. } => 7,
-            Failure::Read { .. } | Failure::Start { .. } => 1,
+            Failure::Start { .. } => 1,
         }
     }
 

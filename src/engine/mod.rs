@@ -20,6 +20,8 @@ mod stage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform};
@@ -65,7 +67,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How many threads compress, instead of one a core. The bytes are the same for any number.
+    /// How many threads compress, instead of one a core (16 at most). The bytes are the same for any number.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> EngineBuilder {
         self.jobs = Some(jobs.max(1));
@@ -110,7 +112,8 @@ impl EngineBuilder {
         if self.credentials.is_empty() {
             self.credentials.push(Arc::new(DockerConfig));
         }
-        let jobs = || std::thread::available_parallelism().map_or(1, usize::from);
+        // Each holds a few megabytes; beyond this many the disk is the limit anyway.
+        let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
         Ok(Engine {
             shared: Arc::new(Shared {
                 cache: Cache::at(root),
@@ -160,19 +163,23 @@ impl Engine {
         for layer in image.layers() {
             push.layer(layer);
         }
-        push.finish(image, format).await
+        let ready = push.ready(image, format).await?;
+        push.put(image, ready).await
     }
 
     /// Builds and publishes in one go: whatever can be done at once, is.
     ///
     /// # Errors
-    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless an
-    /// earlier destination was complete.
+    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless a
+    /// destination refused the manifest that another took.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
         match self.try_push(recipe, to).await {
-            // A damaged blob of the cache is made anew, once.
+            // A damaged blob of the cache is made anew, once; so is one that was pruned meanwhile.
             Err(Error::CorruptFile { path, expected, .. }) if self.shared.cache.holds(&path) => {
                 self.shared.cache.evict(expected);
+                self.try_push(recipe, to).await
+            }
+            Err(Error::BlobRead { path, .. }) if self.shared.cache.holds(&path) => {
                 self.try_push(recipe, to).await
             }
             done => done,
@@ -190,13 +197,10 @@ impl Engine {
             image = self.shared.build(recipe, &pushes) => image?,
             error = first_failure(&pushes) => return Err(error),
         };
-        // The config sets off everywhere before any manifest is waited for.
-        pushes.iter().for_each(|push| push.config(&image));
-        let mut published = Vec::with_capacity(pushes.len());
-        for (push, (_, format)) in pushes.into_iter().zip(to) {
-            published.push(push.finish(&image, *format).await?);
-        }
-        Ok(published)
+        // No tag moves anywhere before every destination has what it needs.
+        let ready = pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&image, *format));
+        let ready = try_join_all(ready).await?;
+        try_join_all(pushes.iter().zip(ready).map(|(push, ready)| push.put(&image, ready))).await
     }
 
     /// The recipe made exact: bases by digest, every path in the image spelled out. Nothing is built.

@@ -53,9 +53,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Bytes that came from a store, with the media type it gave for them.
-    pub(crate) fn stored(media_type: String, bytes: Vec<u8>) -> Manifest {
+    /// Bytes that came from a store, with the media type it gave for them; else they may say it themselves, or
+    /// are OCI's, where they need not.
+    pub(crate) fn stored(mut media_type: String, bytes: Vec<u8>) -> Manifest {
         let digest = Digest::of(&bytes);
+        if media_type.is_empty() {
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            media_type = json["mediaType"].as_str().unwrap_or(OCI_MANIFEST).to_owned();
+        }
         Manifest { media_type, bytes, digest }
     }
 

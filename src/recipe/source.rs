@@ -12,8 +12,8 @@ pub enum Source {
     Directory {
         /// The directory or file.
         path: PathBuf,
-        /// Whether `.lambdaignore` (else `.dockerignore`) in the directory says what stays out. With it,
-        /// `.git`, `lbuild.toml` and the ignore file itself stay out too.
+        /// Whether `.lambdaignore` (else `.dockerignore`) in the directory says what stays out. `.git`,
+        /// `.lbuild`, `lbuild.toml` and ignore files stay out in any case.
         #[serde(default)]
         ignore: bool,
     },

@@ -52,8 +52,8 @@ pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Creden
 pub trait Credentials: Send + Sync {
     /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next.
     ///
-    /// Asked for once per registry, when it demands one, and again with `renew` when the registry has
-    /// refused what was given before.
+    /// Asked when a registry demands one, once for each repository that is used there, and again with `renew`
+    /// when the registry has refused what was given before.
     ///
     /// # Errors
     /// When there should be a credential but it cannot be had.

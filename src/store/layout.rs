@@ -40,20 +40,35 @@ impl Layout {
     pub(crate) fn create(path: &Path) -> Result<Layout> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(fail)?;
+        if let Some(layout) = Layout::preview(path)? {
+            return Ok(layout);
+        }
+        staged::replace(&path.join(MARKER), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        Ok(Layout { path: path.to_owned() })
+    }
+
+    /// The layout at `path`, or `None` when one could be made there.
+    ///
+    /// # Errors
+    /// When there is something else.
+    pub(crate) fn preview(path: &Path) -> Result<Option<Layout>> {
         let marker = path.join(MARKER);
         if marker.exists() {
-            return Layout::open(path);
+            return Layout::open(path).map(Some);
         }
-        let foreign = |entry: &std::io::Result<fs::DirEntry>| {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(|source| Error::Write { path: path.to_owned(), source })?,
+        };
+        let foreign = |entry: std::io::Result<fs::DirEntry>| {
             let name = entry.as_ref().map(fs::DirEntry::file_name).unwrap_or_default();
             !name.to_string_lossy().starts_with(staged::TEMPORARY_PREFIX)
         };
         // Another writer may be making the layout at this moment: its marker comes first.
-        if fs::read_dir(path).map_err(fail)?.any(|entry| foreign(&entry)) && !marker.exists() {
+        if entries.into_iter().any(foreign) && !marker.exists() {
             return Err(Error::Layout { path: path.to_owned(), fault: "it has other files in it" });
         }
-        staged::replace(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        Ok(Layout { path: path.to_owned() })
+        marker.exists().then(|| Layout::open(path)).transpose()
     }
 
     /// The manifest under `target`, a tag or digest; with `None`, the only one there is.
@@ -65,7 +80,7 @@ impl Layout {
         let entries = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
         let found = match target {
             Some(tag) => entries.iter().find(|entry| tag_of(entry) == Some(tag)),
-            None if entries.len() > 1 => {
+            None if entries.iter().any(|entry| entry["digest"] != entries[0]["digest"]) => {
                 let fault = "it holds several images: name one, as oci:DIR:TAG";
                 return Err(Error::NoLayout { path: self.path.clone(), fault });
             }
@@ -84,7 +99,7 @@ impl Layout {
     /// A small blob's bytes, checked.
     pub(crate) fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.blob_path(digest);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = fs::read(&path).map_err(|source| Error::BlobRead { path: path.clone(), source })?;
         match Digest::of(&bytes) {
             got if got == digest => Ok(bytes),
             got => Err(Error::CorruptFile { path, expected: digest, got }),
@@ -110,10 +125,9 @@ impl Layout {
     ) -> Result<Outcome> {
         let path = self.blob_path(digest);
         let staged = staged::Staged::new_in(&self.path.join("blobs/sha256"))?;
-        let staged = super::write_stream(staged, bytes, progress).await?;
-        // What stands there is of another size, or it would not be written again.
-        let _ = fs::remove_file(&path);
-        staged.commit(&path)?;
+        super::write_stream(&staged, bytes, progress).await?;
+        // What may stand there is of another size, or it would not be written again.
+        staged.replace(&path)?;
         Ok(Outcome::Sent)
     }
 
@@ -144,7 +158,12 @@ impl Layout {
             .ok_or(Error::Layout { path: path.clone(), fault: "its index.json lists no manifests" })?;
         for tag in tags {
             let entry = entry(manifest, platform, tag);
-            match entries.iter_mut().find(|held| tag_of(held) == tag) {
+            // What is untagged is known by its platform alone.
+            let same = |held: &&mut Value| match tag {
+                Some(_) => tag_of(held) == tag,
+                None => tag_of(held).is_none() && held["platform"] == entry["platform"],
+            };
+            match entries.iter_mut().find(same) {
                 Some(held) => *held = entry,
                 None => entries.push(entry),
             }

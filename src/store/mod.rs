@@ -43,7 +43,7 @@ pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStr
         Location::File(path) => {
             let fail = {
                 let path = path.clone();
-                move |source| Error::Read { path: path.clone(), source }
+                move |source| Error::BlobRead { path: path.clone(), source }
             };
             let file = tokio::fs::File::open(path).await.map_err(&fail)?;
             let pieces = ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(&fail));
@@ -60,10 +60,10 @@ pub(crate) fn bytes_stream(bytes: Vec<u8>) -> ByteStream {
 
 /// Appends a stream to a staged file.
 pub(crate) async fn write_stream(
-    staged: Staged,
+    staged: &Staged,
     mut bytes: ByteStream,
     progress: &(dyn Fn(u64) + Send + Sync),
-) -> Result<Staged> {
+) -> Result<()> {
     let mut file = tokio::fs::File::from_std(staged.handle()?);
     let mut written = 0;
     while let Some(piece) = bytes.next().await {
@@ -72,6 +72,5 @@ pub(crate) async fn write_stream(
         written += piece.len() as u64;
         progress(written);
     }
-    file.flush().await.map_err(|source| staged.failure(source))?;
-    Ok(staged)
+    file.flush().await.map_err(|source| staged.failure(source))
 }

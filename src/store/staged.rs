@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,17 @@ impl Staged {
     /// A handle for writing elsewhere, as from an async task.
     pub(crate) fn handle(&self) -> Result<File> {
         self.file.try_clone().map_err(|source| self.failure(source))
+    }
+
+    /// Where the next byte goes.
+    pub(crate) fn position(&mut self) -> Result<u64> {
+        self.file.stream_position().map_err(|source| self.failure(source))
+    }
+
+    /// Forgets what was written after `position`.
+    pub(crate) fn rewind(&mut self, position: u64) -> Result<()> {
+        let cut = self.file.set_len(position).and_then(|()| self.file.seek(SeekFrom::Start(position)));
+        cut.map(drop).map_err(|source| self.failure(source))
     }
 
     /// What a failed write to the handle is.

@@ -74,7 +74,7 @@ fn what_has_to_be_given_is_asked_for() {
 
 #[test]
 fn a_wrong_password_is_told_without_showing_it() {
-    let mode = Mode::Basic { user: "AWS".into(), password: "right".into() };
+    let mode = Mode::Basic { user: "AWS", password: "right" };
     let (registry, base) = seeded(mode);
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let to = format!("{}/out:1", registry.host());

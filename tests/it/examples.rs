@@ -39,8 +39,7 @@ fn a_layer_is_appended() {
 
 #[test]
 fn credentials_come_from_ones_own_place() {
-    let ((_registry, base), lbuild) =
-        (registry(Mode::Basic { user: "me".into(), password: "mine".into() }), Lbuild::new());
+    let ((_registry, base), lbuild) = (registry(Mode::Basic { user: "me", password: "mine" }), Lbuild::new());
     let mut with = command(&lbuild, "custom_credentials", &[&base]);
     let without = run(&mut command(&lbuild, "custom_credentials", &[&base])).unwrap_err();
     assert!(without.contains("anonymous"), "{without}");

@@ -57,7 +57,9 @@ impl Delivery {
     async fn to_layout(&self, directory: &Directory) -> Result<Outcome> {
         let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
         if self.shared.dry_run {
-            return Ok(Outcome::WouldSend);
+            let there = Layout::preview(&directory.path)?;
+            let there = there.is_some_and(|layout| layout.has_blob(self.blob.digest, self.blob.size));
+            return Ok(if there { Outcome::Existed } else { Outcome::WouldSend });
         }
         let layout = Layout::create(&directory.path)?;
         if layout.has_blob(self.blob.digest, self.blob.size) {
@@ -66,11 +68,9 @@ impl Delivery {
         let progress = |sent| self.shared.progress(&self.to, &self.blob, sent);
         let mut retry = self.shared.registries.retry();
         loop {
-            let done = match self.open().await {
-                Ok(bytes) => layout.put_blob(self.blob.digest, bytes, &progress).await,
-                Err(error) => Err(error),
-            };
-            match done {
+            // Asking for the bytes is tried again by itself; here it is their way to the disk.
+            let bytes = self.open().await?;
+            match layout.put_blob(self.blob.digest, bytes, &progress).await {
                 Err(error) => retry.after(error).await?,
                 done => return done,
             }

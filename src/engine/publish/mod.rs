@@ -54,6 +54,15 @@ pub(super) struct Push {
     failure: Arc<Failure>,
 }
 
+/// An image of which the destination has everything but the manifest.
+pub(super) struct Ready {
+    manifest: Manifest,
+    /// Whether it has the manifest too, under every tag.
+    there: bool,
+    /// Whether a blob had to be sent.
+    sent: bool,
+}
+
 /// The first thing that went wrong on the way to a destination. Whatever fails after it fails because of it.
 #[derive(Default)]
 struct Failure {
@@ -131,11 +140,6 @@ impl Push {
         self.blob(&layer.blob);
     }
 
-    /// Lets the config set off, if the destination lacks it.
-    pub(super) fn config(&self, image: &Image) {
-        self.blob(&image.config_blob());
-    }
-
     fn blob(&self, blob: &Blob) {
         if matches!(self.place, Place::Archive { .. }) {
             return;
@@ -161,35 +165,41 @@ impl Push {
         self.failure.take()
     }
 
-    /// Sends what is left, then the manifest, and moves the tags.
-    pub(super) async fn finish(self, image: &Image, format: Format) -> Result<Published> {
+    /// Sends what is left of the image, and waits until the destination has all of it but the manifest.
+    pub(super) async fn ready(&self, image: &Image, format: Format) -> Result<Ready> {
         let manifest = image.manifest(format);
-        let config = image.config_blob();
         let there = match &self.place {
             Place::Registry(remote) => {
                 remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?
             }
             Place::Layout(_) | Place::Archive { .. } => false,
         };
-        let mut changed = false;
         if there {
             // The registry checked the image's blobs when it took the manifest.
             lock(&self.sending).clear();
-            self.tell(&manifest, Outcome::Existed);
-        } else {
-            image.layers().iter().for_each(|layer| self.layer(layer));
-            self.config(image);
-            changed |= self.settle().await?;
-            changed |= self.put(image, &manifest).await? != Outcome::Existed;
+            return Ok(Ready { manifest, there, sent: false });
         }
+        image.layers().iter().for_each(|layer| self.layer(layer));
+        self.blob(&image.config_blob());
+        Ok(Ready { manifest, there, sent: self.settle().await? })
+    }
+
+    /// Puts the manifest, and moves the tags.
+    pub(super) async fn put(&self, image: &Image, ready: Ready) -> Result<Published> {
+        let Ready { manifest, there, sent } = ready;
+        let outcome = match there {
+            true => Outcome::Existed,
+            false => self.put_manifest(image, &manifest).await?,
+        };
+        self.tell(&manifest, outcome);
         Ok(Published {
             image: format!("{}@{}", self.name, manifest.digest),
             digest: manifest.digest,
             size: manifest.bytes.len() as u64,
-            config: config.digest,
+            config: image.config_blob().digest,
             names: self.place.names(&self.name),
             media_type: manifest.media_type,
-            changed,
+            changed: sent || outcome != Outcome::Existed,
         })
     }
 
@@ -204,8 +214,8 @@ impl Push {
         Ok(outcomes.iter().any(|outcome| *outcome != Outcome::Existed))
     }
 
-    async fn put(&self, image: &Image, manifest: &Manifest) -> Result<Outcome> {
-        let outcome = match &self.place {
+    async fn put_manifest(&self, image: &Image, manifest: &Manifest) -> Result<Outcome> {
+        Ok(match &self.place {
             _ if self.shared.dry_run => Outcome::WouldSend,
             Place::Registry(remote) => remote.put(&self.shared, image, manifest, &self.name).await?,
             Place::Layout(directory) => {
@@ -217,14 +227,11 @@ impl Push {
                 .await?
             }
             Place::Archive { path, names } => {
-                let open = |blob: Blob| async move { store::open(&self.shared.registries, &blob).await };
                 let progress = |blob: &Blob, sent| self.shared.progress(&self.name, blob, sent);
-                store::write_archive(path, image, names, open, progress).await?;
+                store::write_archive(path, image, names, &self.shared.registries, progress).await?;
                 Outcome::Sent
             }
-        };
-        self.tell(manifest, outcome);
-        Ok(outcome)
+        })
     }
 
     fn tell(&self, manifest: &Manifest, outcome: Outcome) {

@@ -81,7 +81,9 @@ impl Remote {
 
     pub(super) async fn has_all_tags(&self, manifest: &Manifest) -> Result<bool> {
         let tagged = self.tagged().await?;
-        Ok(self.tags.iter().all(|tag| tagged.digests.get(tag) == Some(&manifest.digest)))
+        // Without a tag nothing is known to be there.
+        Ok(!self.tags.is_empty()
+            && self.tags.iter().all(|tag| tagged.digests.get(tag) == Some(&manifest.digest)))
     }
 
     /// Whether the blob is read from this very repository.
@@ -111,6 +113,7 @@ impl Remote {
         let stale: Vec<&String> = self.tags.iter().filter(stale).collect();
         let known = tagged.digests.values().any(|digest| *digest == manifest.digest);
         let first = match &stale[..] {
+            [] if self.tags.is_empty() => manifest.digest.to_string(),
             [] => return Ok(Outcome::Existed),
             [only] => (*only).clone(),
             _ if known => stale[0].clone(),

@@ -3,6 +3,7 @@
 use reqwest::Response;
 use serde_json::Value;
 
+use super::transport::STALL;
 use crate::error::{Error, Refusal};
 
 /// Bodies and messages are for people; a page of HTML is not.
@@ -21,7 +22,7 @@ pub(super) async fn read(mut response: Response) -> Refusal {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request_id = header("x-amzn-requestid").or_else(|| header("x-request-id"));
     let mut body = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
+    while let Ok(Ok(Some(piece))) = tokio::time::timeout(STALL, response.chunk()).await {
         body.extend_from_slice(&piece);
         if body.len() > BODY_LIMIT {
             break;

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use http_auth::ChallengeParser;
 use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::retry::{Retry, passing_status};
-use super::transport::{Answer, lock};
+use super::transport::{Answer, Clients, STALL, answered, limited_bytes, lock};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::store::credentials::{Credential, Credentials};
@@ -42,8 +42,13 @@ impl Scope {
     }
 }
 
+/// What a failed exchange is called.
+const OPERATION: &str = "get a token";
+/// Tokens are some kilobytes long at most.
+const TOKEN_LIMIT: usize = 1 << 20;
+
 pub(super) struct Auth {
-    http: Client,
+    clients: Clients,
     sources: Vec<Arc<dyn Credentials>>,
     grants: Mutex<HashMap<(String, Scope), Arc<Slot>>>,
     /// What each registry demands, once it has said so: other scopes need not be refused first.
@@ -82,8 +87,8 @@ struct Call<'a> {
 }
 
 impl Auth {
-    pub(super) fn new(http: Client, sources: Vec<Arc<dyn Credentials>>, events: Events) -> Auth {
-        Auth { http, sources, grants: Mutex::default(), challenges: Mutex::default(), events }
+    pub(super) fn new(clients: Clients, sources: Vec<Arc<dyn Credentials>>, events: Events) -> Auth {
+        Auth { clients, sources, grants: Mutex::default(), challenges: Mutex::default(), events }
     }
 
     /// The `Authorization` for the scope, when one has been granted or can be had without being refused first.
@@ -213,27 +218,28 @@ impl Auth {
         call: &Call<'_>,
     ) -> Result<Grant> {
         let mut retry = Retry::new(self.events.clone());
-        let response = loop {
-            let request = self.token_request(realm, service, credential, call);
-            let failure = match request.send().await {
-                Ok(response) if response.status().is_success() => break response,
+        let host = realm.host_str().unwrap_or_default();
+        let bytes = loop {
+            let sent = self.token_request(realm, service, credential, call).send();
+            let read = match answered(tokio::time::timeout(STALL, sent).await, OPERATION, host) {
+                Ok(response) if response.status().is_success() => {
+                    limited_bytes(response, OPERATION, host, TOKEN_LIMIT).await
+                }
                 Ok(response) if passing_status(response.status().as_u16()) => {
-                    super::refusal(response, "get a token".to_owned()).await
+                    Err(super::refusal(response, OPERATION.to_owned()).await)
                 }
                 Ok(response) => {
                     let answer = super::answer::read(response).await;
                     let reason = format!("{}, at {}", answer.message, answer.host);
                     return Err(unauthorized(call, name, &reason));
                 }
-                Err(error) => Error::Connection {
-                    operation: "get a token".to_owned(),
-                    host: realm.host_str().unwrap_or_default().to_owned(),
-                    source: error.without_url().into(),
-                },
+                Err(error) => Err(error),
             };
-            retry.after(failure).await?;
+            match read {
+                Ok(bytes) => break bytes,
+                Err(error) => retry.after(error).await?,
+            }
         };
-        let bytes = response.bytes().await.unwrap_or_default();
         let answer: Option<TokenAnswer> = serde_json::from_slice(&bytes).ok();
         let token = answer.and_then(|answer| answer.token.or(answer.access_token));
         let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
@@ -250,6 +256,7 @@ impl Auth {
         credential: Option<&Credential>,
         call: &Call<'_>,
     ) -> reqwest::RequestBuilder {
+        let client = self.clients.at(realm);
         let service = service.map(|service| ("service", service));
         if let Some(Credential::IdentityToken(token)) = credential {
             let scope = call.scope.0.join(" ");
@@ -259,11 +266,10 @@ impl Auth {
                 ("client_id", "lbuild"),
                 ("scope", &scope),
             ];
-            return self.http.post(realm.clone()).form(&form.into_iter().chain(service).collect::<Vec<_>>());
+            return client.post(realm.clone()).form(&form.into_iter().chain(service).collect::<Vec<_>>());
         }
         let scopes = call.scope.0.iter().map(|scope| ("scope", scope.as_str()));
-        let request =
-            self.http.get(realm.clone()).query(&service.into_iter().chain(scopes).collect::<Vec<_>>());
+        let request = client.get(realm.clone()).query(&service.into_iter().chain(scopes).collect::<Vec<_>>());
         match credential {
             Some(Credential::Password { username, password }) => {
                 match secret_header(&basic_value(username, password.expose())) {

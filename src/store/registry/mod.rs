@@ -13,7 +13,7 @@ pub(crate) use upload::Upload;
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 
@@ -92,7 +92,8 @@ impl Repository {
         }
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
-        let bytes = self.transport.limited_bytes(response, &request, MANIFEST_LIMIT).await?;
+        let bytes =
+            transport::limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
         let manifest = Manifest::stored(media_type, bytes);
         match target.parse::<Digest>() {
             Ok(expected) if expected != manifest.digest => Err(Error::Corrupt {
@@ -128,7 +129,7 @@ impl Repository {
         let response = self.transport.send(&request).await?;
         match response.status() {
             status if status.is_success() => Ok(true),
-            // S3 behind a registry may answer a HEAD with a redirect of its own; the registry has spoken then.
+            // The registry has spoken: where the bytes lie is no matter here.
             status if status.is_redirection() => Ok(true),
             _ => Ok(false),
         }
@@ -149,16 +150,6 @@ impl Repository {
 
     /// A small blob's bytes, read whole.
     pub(crate) async fn small_blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
-        let mut retry = self.transport.retry();
-        loop {
-            match self.read_whole(digest, size).await {
-                Err(error) => retry.after(error).await?,
-                done => return done,
-            }
-        }
-    }
-
-    async fn read_whole(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
         if size > MANIFEST_LIMIT as u64 {
             return Err(Error::Protocol {
                 operation: format!("read blob {digest} of {}", self.name.repository_name()),
@@ -166,12 +157,19 @@ impl Repository {
                 fault: "names a config of over 4 MiB",
             });
         }
-        let mut pieces = self.blob(digest, size).await?;
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        while let Some(piece) = pieces.next().await {
-            bytes.extend_from_slice(&piece?);
+        let mut retry = self.transport.retry();
+        loop {
+            // Asking is tried again by itself; here it is the reading.
+            let pieces = self.blob(digest, size).await?;
+            let read = pieces.try_fold(Vec::new(), |mut bytes, piece| async move {
+                bytes.extend_from_slice(&piece);
+                Ok(bytes)
+            });
+            match read.await {
+                Err(error) => retry.after(error).await?,
+                done => return done,
+            }
         }
-        Ok(bytes)
     }
 
     /// The registry and repository.

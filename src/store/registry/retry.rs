@@ -47,9 +47,10 @@ impl Retry {
     }
 }
 
-/// Statuses that say "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, and 429 of RFC 6585.
+/// Statuses that say "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
+/// those that proxies before a registry have of their own.
 pub(super) fn passing_status(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+    matches!(status, 408 | 429 | 500 | 502..=504 | 520..=599)
 }
 
 fn passing(error: &Error) -> bool {

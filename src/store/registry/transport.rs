@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
@@ -24,8 +24,37 @@ pub(super) const STALL: Duration = Duration::from_secs(60);
 /// ECR drops connections when it is sent more than about four blobs at once.
 const UPLOADS_PER_HOST: usize = 4;
 
+/// The HTTP clients. None follows a redirect by itself: a HEAD has its answer with it, a POST must not be sent
+/// elsewhere, and a GET goes on without the grant.
+#[derive(Clone)]
+pub(super) struct Clients {
+    proxied: Client,
+    /// For loopback, which no proxy can reach, and whose plain HTTP must not leave the machine.
+    direct: Client,
+}
+
+impl Clients {
+    fn new() -> Result<Clients> {
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(Duration::from_secs(15))
+                .http2_adaptive_window(true)
+                .redirect(Policy::none())
+        };
+        let fail = |error: reqwest::Error| Error::Tls { source: error.into() };
+        let direct = builder().no_proxy().build().map_err(fail)?;
+        Ok(Clients { proxied: builder().build().map_err(fail)?, direct })
+    }
+
+    /// The client for an address.
+    pub(super) fn at(&self, url: &Url) -> &Client {
+        if url.host_str().is_some_and(is_loopback) { &self.direct } else { &self.proxied }
+    }
+}
+
 pub(super) struct Transport {
-    http: Client,
+    clients: Clients,
     auth: Auth,
     insecure: HashSet<String>,
     /// Loopback registries that turned out to speak HTTPS.
@@ -84,16 +113,10 @@ impl Transport {
         insecure: Vec<String>,
         events: Events,
     ) -> Result<Transport> {
-        let http = Client::builder()
-            .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(15))
-            .http2_adaptive_window(true)
-            .redirect(redirects())
-            .build()
-            .map_err(|error| Error::Tls { source: error.into() })?;
+        let clients = Clients::new()?;
         Ok(Transport {
-            auth: Auth::new(http.clone(), credentials, events.clone()),
-            http,
+            auth: Auth::new(clients.clone(), credentials, events.clone()),
+            clients,
             insecure: insecure.into_iter().collect(),
             https: Mutex::default(),
             uploads: Mutex::default(),
@@ -101,49 +124,47 @@ impl Transport {
         })
     }
 
-    /// Makes the request, as often as it takes. The answer is a success, a redirect, or 404, which callers
-    /// read each in their own way; every other is an error.
+    /// Makes the request, as often as it takes. The answer is a success, a redirect of other than a GET, or 404,
+    /// which callers read each in their own way; every other is an error.
     pub(super) async fn send(&self, request: &Request) -> Result<Response> {
         let mut retry = self.retry();
+        let mut renewed = false;
         loop {
-            match self.authorized(request).await {
-                Ok(response) if passing_status(response.status().as_u16()) => {
+            let answer = match self.once(request).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    retry.after(error).await?;
+                    continue;
+                }
+            };
+            match self.accepted(answer, request, renewed).await? {
+                None => renewed = true,
+                Some(response) if passing_status(response.status().as_u16()) => {
                     let asked = retry_after(&response);
                     let error = super::refusal(response, request.operation.clone()).await;
                     retry.pause(error, asked).await?;
                 }
-                Err(error) => retry.after(error).await?,
-                Ok(response) => return Ok(response),
+                Some(response) => return Ok(response),
             }
         }
-    }
-
-    /// Makes the request once, or twice when the registry first has to be shown who asks.
-    async fn authorized(&self, request: &Request) -> Result<Response> {
-        let first = self.once(request).await?;
-        let Some(answer) = self.accepted(first, request).await? else {
-            let second = self.once(request).await?.response;
-            return match second.status() {
-                StatusCode::UNAUTHORIZED => {
-                    let said = super::answer::read(second).await.message;
-                    Err(self.auth.refused(&request.host, &request.scope, &request.operation, said).await)
-                }
-                status if status.is_client_error() && !is_for_caller(status) => {
-                    Err(super::refusal(second, request.operation.clone()).await)
-                }
-                _ => Ok(second),
-            };
-        };
-        Ok(answer)
     }
 
     /// The answer, unless it asks for a grant, or for a newer one: then that is got, and the caller asks again.
     ///
     /// # Errors
-    /// A refusal for any other reason.
-    pub(super) async fn accepted(&self, answer: Answer, request: &Request) -> Result<Option<Response>> {
+    /// A refusal for any other reason, and one of a grant that was `renewed` just now.
+    pub(super) async fn accepted(
+        &self,
+        answer: Answer,
+        request: &Request,
+        renewed: bool,
+    ) -> Result<Option<Response>> {
         let Request { host, scope, operation, .. } = request;
         let status = answer.response.status();
+        if status == StatusCode::UNAUTHORIZED && renewed {
+            let said = super::answer::read(answer.response).await.message;
+            return Err(self.auth.refused(host, scope, operation, said).await);
+        }
         if status == StatusCode::UNAUTHORIZED {
             let url = self.url(host, &request.path, operation)?;
             self.auth.challenged(&answer, &url, host, scope, operation).await?;
@@ -156,17 +177,11 @@ impl Transport {
         // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
         // HEAD has no body to say it in.
         let silent = request.method == Method::HEAD && matches!(refusal.status, 400 | 403);
-        if let Some(grant) = answer.grant.filter(|_| silent || ran_out(&refusal.message)) {
+        if let Some(grant) = answer.grant.filter(|_| !renewed && (silent || ran_out(&refusal.message))) {
             self.auth.expired(&grant, host, scope, operation).await?;
             return Ok(None);
         }
         Err(Error::Registry { operation: operation.clone(), answer: Box::new(refusal) })
-    }
-
-    /// The error for a registry that refuses the grant that it has just given.
-    pub(super) async fn still_refused(&self, request: &Request) -> Error {
-        let said = "though it had just granted it".to_owned();
-        self.auth.refused(&request.host, &request.scope, &request.operation, said).await
     }
 
     async fn once(&self, request: &Request) -> Result<Answer> {
@@ -182,7 +197,8 @@ impl Transport {
     }
 
     async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
-        let mut builder = self.http.request(request.method.clone(), url).headers(request.headers.clone());
+        let client = self.clients.at(&url);
+        let mut builder = client.request(request.method.clone(), url).headers(request.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
@@ -191,7 +207,33 @@ impl Transport {
             builder = builder.header(AUTHORIZATION, grant);
         }
         let answer = tokio::time::timeout(STALL, builder.send()).await;
-        Ok(Answer { response: answered(answer, &request.operation, &request.host)?, grant })
+        let response = answered(answer, &request.operation, &request.host)?;
+        Ok(Answer { response: self.follow(response, request).await?, grant })
+    }
+
+    /// Goes where a GET is sent: blobs lie elsewhere, and what is there is none of the registry's, nor are they
+    /// shown its grant.
+    async fn follow(&self, mut response: Response, request: &Request) -> Result<Response> {
+        let fail = |fault| {
+            let (operation, host) = (request.operation.clone(), request.host.clone());
+            Error::Protocol { operation, host, fault }
+        };
+        for _ in 0..10 {
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let next = location.and_then(|location| response.url().join(location).ok());
+            let Some(next) =
+                next.filter(|_| response.status().is_redirection() && request.method == Method::GET)
+            else {
+                return Ok(response);
+            };
+            if response.url().scheme() == "https" && next.scheme() != "https" {
+                return Err(fail("redirects from HTTPS to plain HTTP"));
+            }
+            let builder = self.clients.at(&next).get(next).headers(request.headers.clone());
+            let answer = tokio::time::timeout(STALL, builder.send()).await;
+            response = answered(answer, &request.operation, &request.host)?;
+        }
+        Err(fail("redirects in circles"))
     }
 
     /// Sends a body that can be sent only once to an address that the registry gave.
@@ -204,8 +246,8 @@ impl Transport {
         watch: impl Future<Output = ()>,
     ) -> Result<Answer> {
         let own = self.url(&request.host, "/", &request.operation)?;
-        let mut builder = self
-            .http
+        let client = self.clients.at(&url);
+        let mut builder = client
             .put(url.clone())
             .header(reqwest::header::CONTENT_LENGTH, size)
             .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
@@ -223,30 +265,6 @@ impl Transport {
                 Ok(Answer { response: answered(Ok(answer), &request.operation, &request.host)?, grant })
             }
             () = watch => Err(stalled(&request.operation, &request.host)),
-        }
-    }
-
-    /// The whole body of an answer, unless it is longer than `limit`.
-    pub(super) async fn limited_bytes(
-        &self,
-        mut response: Response,
-        request: &Request,
-        limit: usize,
-    ) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        loop {
-            let piece = tokio::time::timeout(STALL, response.chunk()).await;
-            match answered(piece, &request.operation, &request.host)? {
-                None => return Ok(bytes),
-                Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
-                Some(_) => {
-                    return Err(Error::Protocol {
-                        operation: request.operation.clone(),
-                        host: request.host.clone(),
-                        fault: "sent more than 4 MiB",
-                    });
-                }
-            }
         }
     }
 
@@ -274,18 +292,29 @@ impl Transport {
     }
 }
 
-/// reqwest follows up to ten redirects and drops `Authorization` when the host changes; what it lacks is the
-/// refusal to leave HTTPS.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        let leaves_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https")
-            && attempt.url().scheme() != "https";
-        match () {
-            () if leaves_https => attempt.error("the registry redirects from HTTPS to plain HTTP"),
-            () if attempt.previous().len() > 10 => attempt.error("the registry redirects in circles"),
-            () => attempt.follow(),
+/// The whole body of an answer, unless it is longer than `limit`.
+pub(super) async fn limited_bytes(
+    mut response: Response,
+    operation: &str,
+    host: &str,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let piece = tokio::time::timeout(STALL, response.chunk()).await;
+        match answered(piece, operation, host)? {
+            None => return Ok(bytes),
+            Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
+            Some(_) => {
+                let (operation, host) = (operation.to_owned(), host.to_owned());
+                return Err(Error::Protocol {
+                    operation,
+                    host,
+                    fault: "sent more than any such answer holds",
+                });
+            }
         }
-    })
+    }
 }
 
 /// A body's bytes, with an end when nothing comes for long.
@@ -300,7 +329,7 @@ pub(super) fn watched(response: Response, operation: String, host: String) -> By
     }))
 }
 
-fn answered<T>(
+pub(super) fn answered<T>(
     answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
     operation: &str,
     host: &str,

@@ -47,12 +47,9 @@ impl Repository {
             let Some(session) = self.open_session(upload).await? else { return Ok(Outcome::Mounted) };
             let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
             let request = self.request(Method::PUT, String::new(), operation);
-            let sent = match open().await {
-                Ok(bytes) => self.send_body(session, &request, upload, bytes).await,
-                Err(error) => Err(error),
-            };
+            let sent = self.send_body(session, &request, upload, open().await?).await;
             let accepted = match sent {
-                Ok(answer) => self.transport.accepted(answer, &request).await,
+                Ok(answer) => self.transport.accepted(answer, &request, renewed).await,
                 Err(error) => Err(error),
             };
             match accepted {
@@ -63,8 +60,7 @@ impl Repository {
                     retry.pause(error, asked).await?;
                 }
                 // The token ran out while the bytes were on their way; there is a new one now.
-                Ok(None) if !renewed => renewed = true,
-                Ok(None) => return Err(self.transport.still_refused(&request).await),
+                Ok(None) => renewed = true,
                 Err(error) if session_lost(&error) => retry.pause(error, None).await?,
                 Err(error) => retry.after(error).await?,
             }
