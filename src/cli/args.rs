@@ -32,6 +32,18 @@ pub enum Command {
     Cache(Cache),
 }
 
+impl Command {
+    /// How the command reaches registries, if it does.
+    pub fn registry(&mut self) -> Option<&mut Registry> {
+        match self {
+            Command::Push(args) | Command::Build(args) => Some(&mut args.registry),
+            Command::Plan(args) => Some(&mut args.registry),
+            Command::Inspect(args) => Some(&mut args.registry),
+            Command::Init(_) | Command::Cache(_) => None,
+        }
+    }
+}
+
 /// How to talk to the user, and how hard to work.
 #[derive(ClapArgs, Clone)]
 pub struct Output {
@@ -140,6 +152,9 @@ pub struct Registry {
     /// Read the password from standard input
     #[arg(long, requires = "username")]
     pub password_stdin: bool,
+    /// What standard input held.
+    #[arg(skip)]
+    pub password: Option<lbuild::Secret>,
     /// Speak plain HTTP to this registry (HOST[:PORT]); may be repeated
     #[arg(long, value_name = "REGISTRY")]
     pub insecure: Vec<String>,

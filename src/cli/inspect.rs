@@ -9,7 +9,7 @@ use super::args::{Inspect, Output};
 use super::exit::Failure;
 use super::human::bytes;
 use super::lower;
-use super::report::Report;
+use super::report::{Report, print};
 
 /// Prints the image.
 pub async fn run(args: &Inspect, output: &Output, report: &Report) -> Result<(), Failure> {
@@ -18,21 +18,23 @@ pub async fn run(args: &Inspect, output: &Output, report: &Report) -> Result<(),
         Base::Registry(name) => Some(name.registry().to_owned()),
         _ => None,
     };
-    let engine = lower::engine(&args.registry, &[], output, report, registry.as_deref())?.build()?;
+    let login: Vec<_> = registry.as_deref().into_iter().collect();
+    let engine = lower::engine(&args.registry, &[], output, report, &login)?.build()?;
     let inspected = engine.inspect(&image, lower::platform(args.arch).as_ref()).await?;
-    match (inspected, output.json) {
-        (Inspected::Image(found), true) => println!("{:#}", as_json(&found)),
-        (Inspected::Image(found), false) => print(&found),
-        (Inspected::Index { digest, index }, true) => {
-            println!("{:#}", json!({ "digest": digest, "platforms": index.platforms() }));
+    let json = output.json;
+    print(&match inspected {
+        Inspected::Image(found) if json => format!("{:#}", as_json(&found)),
+        Inspected::Image(found) => text(&found),
+        Inspected::Index { digest, index } if json => {
+            format!("{:#}", json!({ "digest": digest, "platforms": index.platforms() }))
         }
-        (Inspected::Index { digest, index }, false) => {
-            println!("index     {digest}");
-            index.platforms().iter().for_each(|platform| println!("platform  {platform}"));
+        Inspected::Index { digest, index } => {
+            let platforms = index.platforms();
+            let platforms = platforms.iter().map(|platform| format!("\nplatform    {platform}"));
+            format!("index       {digest}{}", platforms.collect::<String>())
         }
         _ => unreachable!("an image or an index"),
-    }
-    Ok(())
+    })
 }
 
 /// A layer with the history entry that stands for it.
@@ -93,11 +95,14 @@ fn as_json(found: &Found) -> Value {
     })
 }
 
-fn print(found: &Found) {
+fn text(found: &Found) -> String {
     let config = &found.config;
-    let field = |name: &str, value: String| {
+    let mut lines = Vec::new();
+    // An image's words are not trusted with the terminal.
+    let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+    let mut field = |name: &str, value: String| {
         if !value.is_empty() {
-            println!("{name:<11} {value}");
+            lines.push(format!("{name:<11} {}", plain(&value)));
         }
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
@@ -117,9 +122,11 @@ fn print(found: &Found) {
     let rows = rows(found);
     for row in &rows {
         let created_by = row.history.as_ref().map(|entry| entry.created_by.as_str()).unwrap_or_default();
-        let created_by: String = created_by.chars().filter(|c| !c.is_control()).take(60).collect();
-        println!("layer       {} {:>9}  {:<6}  {created_by}", row.digest, bytes(row.size), row.origin());
+        let created_by: String = created_by.chars().take(60).collect();
+        let (size, origin) = (bytes(row.size), row.origin());
+        field("layer", format!("{} {size:>9}  {origin:<6}  {created_by}", row.digest));
     }
     let total: u64 = rows.iter().map(|row| row.size).sum();
-    println!("total       {} layers, {} compressed", rows.len(), bytes(total));
+    field("total", format!("{} layers, {} compressed", rows.len(), bytes(total)));
+    lines.join("\n")
 }

@@ -9,7 +9,7 @@ use lbuild::lambda::{handler_files, runtime_base};
 use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
 use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
 
-use super::args::{Output, Registry, What};
+use super::args::{Command, Output, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
 use super::report::Report;
@@ -209,13 +209,23 @@ pub fn destinations(
     to.iter().map(parse).collect()
 }
 
-/// An engine whose `registries` are those that a given password is for.
-pub fn engine<'a>(
+/// Takes the password from standard input, where the arguments say that it is there.
+pub fn read_password(command: &mut Command) -> Result<(), Failure> {
+    let Some(registry) = command.registry().filter(|registry| registry.password_stdin) else { return Ok(()) };
+    let mut text = String::new();
+    let read = std::io::stdin().read_to_string(&mut text);
+    read.map_err(|source| Failure::Read { what: "the password from standard input".into(), source })?;
+    registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+    Ok(())
+}
+
+/// An engine; a password that was given is for `login`, and for no other registry.
+pub fn engine(
     args: &Registry,
     config_insecure: &[String],
     output: &Output,
     report: &Report,
-    registries: impl IntoIterator<Item = &'a str>,
+    login: &[&str],
 ) -> Result<EngineBuilder, Failure> {
     let report = report.clone();
     let mut builder = Engine::builder().on_event(move |event| report.event(&event));
@@ -225,22 +235,31 @@ pub fn engine<'a>(
     for registry in args.insecure.iter().chain(config_insecure) {
         builder = builder.insecure(registry);
     }
-    if let Some(username) = &args.username {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|source| Failure::Read { what: "the password from standard input".into(), source })?;
-        let password = text.trim_end_matches(['\r', '\n']);
-        for registry in registries {
-            let (registry, username) = (registry.to_owned(), username.clone());
-            builder =
-                builder.credentials(Password { registry, username, password: password.to_owned().into() });
-        }
+    if let (Some(username), Some(password)) = (&args.username, &args.password) {
+        let Some(registry) = login.first().filter(|first| login.iter().all(|other| other == *first)) else {
+            let message = "a username is given, but not one registry that it is for";
+            return Err(Failure::usage(
+                message,
+                "for several registries, log in to each with any Docker tool",
+            ));
+        };
+        let (registry, username, password) = ((*registry).to_owned(), username.clone(), password.clone());
+        builder = builder.credentials(Password { registry, username, password });
     }
     Ok(builder.credentials(DockerConfig))
 }
 
-/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it.
-pub fn check_handler(engine: &Engine, lowered: &Lowered) -> Result<(), Failure> {
+/// The registry of a recipe's base.
+pub fn base_registry(recipe: &Recipe) -> Option<&str> {
+    recipe.stages.iter().find_map(|stage| match &stage.base {
+        Base::Registry(name) => Some(name.registry()),
+        _ => None,
+    })
+}
+
+/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it: then it is
+/// a warning.
+pub fn check_handler(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
     let Some((handler, image)) = &lowered.handler else { return Ok(()) };
     let Some(files) = handler_files(image, handler) else { return Ok(()) };
     for file in &files {
@@ -253,7 +272,13 @@ pub fn check_handler(engine: &Engine, lowered: &Lowered) -> Result<(), Failure> 
         _ => None,
     });
     let place = place.unwrap_or_else(|| PathBuf::from(".")).display().to_string();
-    Err(Failure::Handler { handler: handler.clone(), files, place })
+    let missing = Failure::Handler { handler: handler.clone(), files, place };
+    let bare = !image.contains(['/', ':']) || image.contains("/lambda/");
+    if bare {
+        return Err(missing);
+    }
+    report.warn(&missing.to_string(), missing.hint().as_deref());
+    Ok(())
 }
 
 /// `--arch` is the flag's own type; a file's is text.

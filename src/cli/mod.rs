@@ -22,8 +22,13 @@ use self::report::Report;
 
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
     let report = Report::new(&args.output);
+    // Before the runtime starts, signals still end a wait for somebody to type.
+    if let Err(failure) = lower::read_password(&mut args.command) {
+        report.failure(&failure);
+        return ExitCode::from(failure.code());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {
         Ok(runtime) => {

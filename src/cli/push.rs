@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use lbuild::image::Format;
-use lbuild::recipe::Base;
 use lbuild::{Destination, Engine, Published};
 use serde_json::json;
 
 use super::args::{Output, Plan, Push};
 use super::exit::Failure;
 use super::lower::{self, Lowered};
-use super::report::Report;
+use super::report::{self, Report};
 
 /// Where the image goes when no destination is given.
 #[derive(Clone, Copy)]
@@ -27,33 +26,31 @@ const LAYOUT: &str = ".lbuild/image";
 pub async fn run(args: Push, default: Default, output: &Output, report: &Report) -> Result<(), Failure> {
     let lowered = lower::recipe(&args.what, report)?;
     let to = destinations(&args, default, &lowered)?;
-    let registries = to.iter().filter_map(|(to, _)| registry(to));
-    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, registries)?;
+    let mut login: Vec<_> = to.iter().filter_map(|(to, _)| registry(to)).collect();
+    if login.is_empty() {
+        login.extend(lower::base_registry(&lowered.recipe));
+    }
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, &login)?;
     let engine = engine.dry_run(args.dry_run).build()?;
-    lower::check_handler(&engine, &lowered)?;
+    lower::check_handler(&engine, &lowered, report)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     let published = engine.push(&lowered.recipe, &to).await?;
     if !args.dry_run {
         write_results(&args, &published)?;
     }
-    published.iter().for_each(|published| report.published(published));
-    Ok(())
+    published.iter().try_for_each(|published| report.published(published))
 }
 
 /// Prints the pinned recipe.
 pub async fn plan(args: Plan, output: &Output, report: &Report) -> Result<(), Failure> {
     let lowered = lower::recipe(&args.what, report)?;
-    let base = lowered.recipe.stages.iter().find_map(|stage| match &stage.base {
-        Base::Registry(name) => Some(name.registry().to_owned()),
-        _ => None,
-    });
-    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, base.as_deref())?;
+    let login: Vec<_> = lower::base_registry(&lowered.recipe).into_iter().collect();
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, &login)?;
     let engine = engine.build()?;
-    lower::check_handler(&engine, &lowered)?;
+    lower::check_handler(&engine, &lowered, report)?;
     let pinned = engine.pin(lowered.recipe).await?;
     let json = serde_json::to_string_pretty(&pinned);
-    println!("{}", json.unwrap_or_else(|_| unreachable!("a recipe is data")));
-    Ok(())
+    report::print(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))
 }
 
 fn destinations(
@@ -61,7 +58,10 @@ fn destinations(
     default: Default,
     lowered: &Lowered,
 ) -> Result<Vec<(Destination, Format)>, Failure> {
-    let mut to = if args.to.is_empty() { lowered.config.to.0.clone() } else { args.to.clone() };
+    let mut to = match args.to.is_empty() {
+        true => lowered.config.to.0.iter().map(|to| beside(&args.what.path, to)).collect(),
+        false => args.to.clone(),
+    };
     let tags = if args.tag.is_empty() { &lowered.config.tag.0 } else { &args.tag };
     if to.is_empty() {
         match default {
@@ -76,6 +76,16 @@ fn destinations(
     }
     let format = args.format.map(Format::from).or(lowered.config.format);
     lower::destinations(&to, tags, format)
+}
+
+/// A destination of lbuild.toml: paths in it are relative to the file.
+fn beside(dir: &Path, to: &str) -> String {
+    for scheme in ["oci:", "docker-archive:"] {
+        if let Some(path) = to.strip_prefix(scheme) {
+            return format!("{scheme}{}", dir.join(path).display());
+        }
+    }
+    to.to_owned()
 }
 
 fn layout(path: &Path) -> PathBuf {

@@ -1,6 +1,6 @@
 //! One place that writes to the terminal: bars, lines or JSON.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use lbuild::Event;
@@ -65,11 +65,21 @@ impl Report {
     }
 
     /// Tells of an image at its destination: its name, alone, on standard output.
-    pub fn published(&self, published: &lbuild::Published) {
+    pub fn published(&self, published: &lbuild::Published) -> Result<(), Failure> {
         self.finish();
         if let Style::Json = &*self.style {
             json::published(published);
         }
-        println!("{}", published.image);
+        print(&published.image)
+    }
+}
+
+/// Prints a result. A reader that has seen enough, as `head`, is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Write { path: "standard output".into(), source })
+        }
+        _ => Ok(()),
     }
 }

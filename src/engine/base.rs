@@ -45,14 +45,12 @@ pub enum Inspected {
 /// A base on its way into a build.
 pub(super) struct Resolved {
     pub(super) image: Image,
-    /// The base's name by digest; unchanged for scratch and stages.
-    pub(super) pinned: Base,
     /// The manifest's digest.
     pub(super) digest: Option<Digest>,
 }
 
 /// The two places that bases come from, behind the same three questions.
-enum Place {
+pub(super) enum Place {
     Registry(Repository),
     Layout(Layout),
 }
@@ -107,24 +105,32 @@ impl Place {
 
 /// The image of a base that is no stage, with every layer as gzip.
 pub(super) async fn resolve(shared: &Arc<Shared>, base: &Base, platform: &Platform) -> Result<Resolved> {
-    let (place, name) = match base {
-        Base::Scratch | Base::Stage(_) => {
-            return Ok(Resolved { image: Image::scratch(platform), pinned: base.clone(), digest: None });
-        }
-        Base::Registry(_) | Base::Layout { .. } => place(shared, base)?,
-    };
+    if matches!(base, Base::Scratch | Base::Stage(_)) {
+        return Ok(Resolved { image: Image::scratch(platform), digest: None });
+    }
+    let (place, name, found) = for_platform(shared, base, platform).await?;
+    let digest = Some(found.manifest.digest);
+    let layers = layers(shared, &place, &name, &found).await?;
+    Ok(Resolved { image: Image::existing(&name, found.config, layers)?, digest })
+}
+
+/// Manifest and config of the base's image for the platform; its layers are left alone.
+pub(super) async fn for_platform(
+    shared: &Arc<Shared>,
+    base: &Base,
+    platform: &Platform,
+) -> Result<(Place, String, Found)> {
+    let (place, name) = place(shared, base)?;
     let found = match find(shared, &place, base, &name, Some(platform)).await? {
-        Inspected::Image(found) => found,
+        Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
     };
     if !found.config.platform().satisfies(platform) {
         return Err(not_offered(&name, platform, vec![found.config.platform()]));
     }
-    let digest = found.manifest.digest;
-    shared.events.emit(Event::Base { image: name.clone(), digest, platform: found.config.platform() });
-    let layers = layers(shared, &place, &name, &found).await?;
-    let image = Image::existing(&name, found.config, layers)?;
-    Ok(Resolved { image, pinned: found.base, digest: Some(digest) })
+    let (image, digest) = (name.clone(), found.manifest.digest);
+    shared.events.emit(Event::Base { image, digest, platform: found.config.platform() });
+    Ok((place, name, found))
 }
 
 /// An image as it is stored; its platform is not judged.

@@ -4,29 +4,31 @@ use std::sync::Arc;
 
 use super::{Shared, base, stage};
 use crate::error::Result;
-use crate::image::Image;
+use crate::image::{Config, Image};
 use crate::recipe::{Base, Recipe, Step};
 
 /// Bases by digest, and the path of every `Add` spelled out.
 pub(super) async fn pin(shared: &Arc<Shared>, mut recipe: Recipe) -> Result<Recipe> {
     recipe.check()?;
-    let mut images: Vec<Image> = Vec::with_capacity(recipe.stages.len());
+    super::stage::check_sources(&recipe)?;
+    let mut configs: Vec<Config> = Vec::with_capacity(recipe.stages.len());
     for stage in &mut recipe.stages {
-        let mut image = match stage.base {
-            Base::Stage(number) => images[number].clone(),
-            _ => {
-                let resolved = base::resolve(shared, &stage.base, &recipe.platform).await?;
-                stage.base = resolved.pinned;
-                resolved.image
+        let mut config = match &stage.base {
+            Base::Stage(number) => configs[*number].clone(),
+            Base::Scratch => Image::scratch(&recipe.platform).config().clone(),
+            named => {
+                let (_, _, found) = base::for_platform(shared, named, &recipe.platform).await?;
+                stage.base = found.base;
+                found.config
             }
         };
         for step in &mut stage.steps {
             match step {
-                Step::Edit(edit) => image = image.edit(edit),
-                Step::Add(add) => add.to = Some(stage::target(add, &image)),
+                Step::Edit(edit) => config = config.edit(edit),
+                Step::Add(add) => add.to = Some(stage::target(add, &config)),
             }
         }
-        images.push(image);
+        configs.push(config);
     }
     Ok(recipe)
 }

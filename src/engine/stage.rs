@@ -13,7 +13,7 @@ use super::publish::Push;
 use super::{Shared, base, key};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::{ConfigEdit, Image, Layer};
+use crate::image::{Config, ConfigEdit, Image, Layer};
 use crate::layer::{self, FileTree, WriteOptions, Written};
 use crate::recipe::{Add, Base, Recipe, Stage, Step};
 use crate::source::{self, Collected};
@@ -25,7 +25,7 @@ impl Shared {
     /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
     pub(super) async fn build(self: &Arc<Self>, recipe: &Recipe, pushes: &[Push]) -> Result<Image> {
         recipe.check()?;
-        recipe.stages.iter().flat_map(adds).try_for_each(|add| source::check(&add.source))?;
+        check_sources(recipe)?;
         let mut images: Vec<Image> = Vec::with_capacity(recipe.stages.len());
         for (number, stage) in recipe.stages.iter().enumerate() {
             let last = number + 1 == recipe.stages.len();
@@ -55,7 +55,7 @@ impl Shared {
                 Step::Add(add) => {
                     let files =
                         collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
-                    let to = target(add, &image);
+                    let to = target(add, image.config());
                     let layer = self.layer(recipe.epoch, files, &to).await?;
                     pushes.iter().for_each(|push| push.layer(&layer));
                     image.append(layer, &format!("lbuild: files in {}", to.trim_end_matches('/')))
@@ -171,9 +171,13 @@ fn record(tree: &mut FileTree, written: &Written) {
     }
 }
 
+/// Fails when a source is not there: better before a base is asked for than after.
+pub(super) fn check_sources(recipe: &Recipe) -> Result<()> {
+    recipe.stages.iter().flat_map(adds).try_for_each(|add| source::check(&add.source))
+}
+
 /// Where an `Add` goes in an image whose config is known.
-pub(super) fn target(add: &Add, image: &Image) -> String {
-    let config = image.config();
+pub(super) fn target(add: &Add, config: &Config) -> String {
     let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
     match &add.to {
         Some(to) => to.clone(),

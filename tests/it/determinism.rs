@@ -269,29 +269,32 @@ fn any_destination() {
     assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
 }
 
-/// What hello-python becomes on the committed base. `UPDATE_GOLDEN=1` rewrites it; a change of it makes every
-/// user's next push send every layer again, and wants a new `WRITER_VERSION`.
+/// What hello-python becomes on the committed base, and a layer of several segments. `UPDATE_GOLDEN=1` rewrites it;
+/// a change of it makes every user's next push send every layer again, and wants a new `WRITER_VERSION`.
 #[test]
 fn the_bytes_are_those_of_the_release_before() {
     let golden = testdata("golden/hello-python.json");
     let lbuild = Lbuild::new();
-    let build = |architecture: &str, format: &str| {
-        let name = format!("{architecture}-{format}");
-        let to = format!("oci:{}:it", lbuild.text(&name));
+    let build = |name: &str, code: &Path, architecture: &str, format: &str| {
+        let to = format!("oci:{}:it", lbuild.text(name));
         let more = ["--base", &tiny_base(), "--arch", architecture, "--format", format, "--to", &to];
-        let digest = lbuild.push(&hello(), &[&more[..], &["--handler", "app.handler"]].concat());
-        let (manifest, _) = image_of(&lbuild.path(&name), "it", architecture);
-        let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone());
-        let layers: Vec<_> = layers.collect();
-        (name, json!({ "manifest": digest, "config": manifest["config"]["digest"], "layers": layers }))
+        let digest = lbuild.push(code, &[&more[..], &["--handler", "app.handler"]].concat());
+        let (manifest, _) = image_of(&lbuild.path(name), "it", architecture);
+        let layers: Vec<_> =
+            manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone()).collect();
+        json!({ "manifest": digest, "config": manifest["config"]["digest"], "layers": layers })
     };
-    let found: serde_json::Map<_, _> =
-        [build("amd64", "docker"), build("arm64", "docker"), build("amd64", "oci"), build("arm64", "oci")]
-            .into_iter()
-            .collect();
+    let found = json!({
+        "amd64 docker": build("1", &hello(), "amd64", "docker"),
+        "arm64 docker": build("2", &hello(), "arm64", "docker"),
+        "amd64 oci": build("3", &hello(), "amd64", "oci"),
+        "arm64 oci": build("4", &hello(), "arm64", "oci"),
+        "large": build("5", code().path(), "arm64", "docker"),
+    });
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
         std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
-        std::fs::write(&golden, format!("{:#}\n", json!(found))).unwrap();
+        std::fs::write(&golden, format!("{found:#}\n")).unwrap();
     }
-    assert_eq!(json!(found), bases::read(&golden));
+    let expected = bases::read(&golden);
+    assert!(found == expected, "{found:#}\nis not\n{expected:#}");
 }

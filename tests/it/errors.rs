@@ -210,14 +210,20 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
     let to = format!("{}/out:1", registry.host());
     let (dir, layout) = (code.path().to_str().unwrap(), tiny_base());
     let push = |handler, more: &[&str]| {
-        let push = ["push", dir, "--arch", "arm64", "--base", &layout, "--to", &to, "--handler", handler];
+        let push = ["push", dir, "--arch", "arm64", "--to", &to, "--handler", handler];
         lbuild.run(&[&push[..], more].concat())
     };
-    says(&push("wrong.handler", &[]).failed(3), &["`wrong.handler`", "wrong.py", dir, "hint:"]);
+    // AWS's own bases hold no handler of anybody's, so they need not even be asked for
+    let aws = ["--runtime", "python3.12"];
+    says(&push("wrong.handler", &aws).failed(3), &["`wrong.handler`", "wrong.py", dir, "hint:"]);
     assert!(registry.log().is_empty(), "{base}");
     // an ignore file may keep it out; another source may bring it
     std::fs::write(code.path().join(".dockerignore"), "app.py").unwrap();
-    says(&push("app.handler", &[]).failed(3), &["`app.handler`", "ignore file"]);
+    says(&push("app.handler", &aws).failed(3), &["`app.handler`", "ignore file"]);
+    // a base of one's own may
+    let own = push("app.handler", &["--base", &layout]).succeeded();
+    assert!(own.stderr.contains("warning: the handler `app.handler` is not there"), "{}", own.stderr);
     let deps = function(&[("app/__init__.py", "")]);
-    push("app.handler", &["--deps", deps.path().to_str().unwrap()]).succeeded();
+    let with_deps = ["--base", &layout, "--deps", deps.path().to_str().unwrap()];
+    assert!(!push("app.handler", &with_deps).succeeded().stderr.contains("warning"));
 }

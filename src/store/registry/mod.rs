@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 
 use self::answer::refusal;
 use self::auth::Scope;
@@ -86,24 +86,17 @@ impl Repository {
         let request = self
             .request(Method::GET, format!("manifests/{target}"), format!("read the manifest of {image}"))
             .header(ACCEPT, accept);
-        let response = self.transport.send(&request).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
-        let bytes =
-            transport::limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
-        let manifest = Manifest::stored(media_type, bytes);
-        match target.parse::<Digest>() {
-            Ok(expected) if expected != manifest.digest => Err(Error::Corrupt {
-                what: format!("the manifest of {image}"),
-                expected,
-                size: manifest.bytes.len() as u64,
-                got: manifest.digest,
-                got_size: manifest.bytes.len() as u64,
-            }),
-            _ => Ok(Some(manifest)),
+        let mut retry = self.transport.retry();
+        loop {
+            // Asking is tried again by itself; here it is the reading.
+            let response = self.transport.send(&request).await?;
+            if response.status() == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            match read_manifest(response, &request, target).await {
+                Err(error) => retry.after(error).await?,
+                manifest => return manifest.map(Some),
+            }
         }
     }
 
@@ -185,5 +178,24 @@ impl Repository {
     fn request(&self, method: Method, path: String, operation: String) -> Request {
         let path = format!("/v2/{}/{path}", self.name.repository());
         Request::new(method, self.name.registry(), path, self.scope.clone(), operation)
+    }
+}
+
+/// The manifest of an answer, checked when it was asked for by digest.
+async fn read_manifest(response: Response, request: &Request, target: &str) -> Result<Manifest> {
+    let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
+    let bytes = transport::limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
+    let manifest = Manifest::stored(media_type, bytes);
+    let size = manifest.bytes.len() as u64;
+    match target.parse::<Digest>() {
+        Ok(expected) if expected != manifest.digest => Err(Error::Corrupt {
+            what: format!("manifest {target}"),
+            expected,
+            size,
+            got: manifest.digest,
+            got_size: size,
+        }),
+        _ => Ok(manifest),
     }
 }

@@ -1,0 +1,221 @@
+//! ECR's ways, which no other registry has.
+
+use crate::support::lbuild::{Lbuild, function, tiny_base};
+use crate::support::quirks::{After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks};
+use crate::support::{bases, testdata};
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn code() -> TempDir {
+    function(&[("app.py", "def handler(event, context): pass")])
+}
+
+/// The arguments that push `code` to the repository `function`.
+fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
+    let to = format!("{}/function:1", registry.host());
+    ["push", code.to_str().unwrap(), "--base", base, "--arch", "arm64", "--to", &to]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// Puts the committed base for arm64 into the registry.
+fn seed(registry: &QuirkRegistry, repository: &str, tag: &str) {
+    let layout = testdata("base");
+    let read = |digest: &str| std::fs::read(bases::blob(&layout, digest)).unwrap();
+    let index = bases::named(&layout, "python3.12")["digest"].as_str().unwrap().to_owned();
+    let index = bases::read(&bases::blob(&layout, &index));
+    let entry =
+        index["manifests"].as_array().unwrap().iter().find(|e| e["platform"]["architecture"] == "arm64");
+    let digest = entry.unwrap()["digest"].as_str().unwrap();
+    let manifest = bases::read(&bases::blob(&layout, digest));
+    for blob in manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]) {
+        registry.seed_blob(repository, read(blob["digest"].as_str().unwrap()));
+    }
+    registry.seed_manifest(repository, Some(tag), manifest["mediaType"].as_str().unwrap(), read(digest));
+}
+
+#[test]
+fn a_missing_repository_is_told_with_the_way_out() {
+    let registry = QuirkRegistry::start(Quirks {
+        missing_repository: MissingRepository::NameUnknown,
+        ..Quirks::default()
+    });
+    let (lbuild, code) = (Lbuild::new(), code());
+    let all = arguments(&registry, code.path(), &tiny_base());
+    let error = lbuild.run(&all).failed(5);
+    assert!(error.contains("The repository with name 'function' does not exist"), "{error}");
+    assert!(error.contains("hint: create the repository first"), "{error}");
+    assert_eq!(registry.log().blob_bytes(), 0);
+    registry.create_repository("function");
+    lbuild.ok(&all);
+}
+
+#[test]
+fn a_missing_repository_that_hangs_up_is_told_too() {
+    let registry =
+        QuirkRegistry::start(Quirks { missing_repository: MissingRepository::Reset, ..Quirks::default() });
+    let (lbuild, code) = (Lbuild::new(), code());
+    let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(5);
+    assert!(error.contains("function") && error.contains("hint: create the repository first"), "{error}");
+}
+
+#[test]
+fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
+    let registry = QuirkRegistry::start(Quirks { immutable_tags: true, ..Quirks::default() });
+    let (lbuild, code) = (Lbuild::new(), code());
+    let all = arguments(&registry, code.path(), &tiny_base());
+    let digest = lbuild.ok(&all).digest();
+    assert_eq!(lbuild.ok(&all).digest(), digest);
+    assert_eq!(Lbuild::new().ok(&all).digest(), digest);
+    assert_eq!(registry.log().count("PUT", "/manifests/"), 1);
+
+    std::fs::write(code.path().join("app.py"), "changed").unwrap();
+    let error = lbuild.run(&all).failed(5);
+    assert!(error.contains("cannot be overwritten") && error.contains("push under a new tag"), "{error}");
+    assert_eq!(registry.tags("function")["1"], digest);
+    lbuild.ok(&[&all[..7], &[format!("{}/function:2", registry.host())]].concat());
+    assert_eq!(registry.tags("function").len(), 2);
+}
+
+#[test]
+fn a_token_that_runs_out_during_a_push_is_renewed() {
+    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+        for after in [After::BlobPuts(1), After::BlobPuts(3), After::Requests(6)] {
+            let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
+            let expires = Some(Expires { after, answer, next_password: None });
+            let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+            let (lbuild, code) = (Lbuild::new(), code());
+            lbuild.log_in(&registry.host(), "AWS", "good");
+            let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
+            assert_eq!(registry.tags("function")["1"], digest, "{answer:?} {after:?}");
+            assert!(registry.log().count("GET", "/token") >= 2, "{answer:?} {after:?}");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_runs_out_is_asked_for_again() {
+    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+        let auth = Auth::Basic { password: "first".into() };
+        let expires =
+            Some(Expires { after: After::BlobPuts(2), answer, next_password: Some("second".into()) });
+        let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+        let (mut lbuild, code) = (Lbuild::new(), code());
+        // as ECR's credential helper: another password each time
+        let script = format!(
+            "#!/bin/sh\necho x >>{0}\n[ $(wc -l <{0}) = 1 ] && secret=first || secret=second\n\
+             echo '{{\"ServerURL\":\"\",\"Username\":\"AWS\",\"Secret\":\"'$secret'\"}}'\n",
+            lbuild.text("asked")
+        );
+        let helper = lbuild.path("tmp/docker-credential-renewing");
+        std::fs::write(&helper, script).unwrap();
+        std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+        let config = json!({ "credHelpers": { registry.host(): "renewing" } });
+        std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
+        lbuild.set("PATH", &format!("{}:/usr/bin:/bin", lbuild.text("tmp")));
+        let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
+        assert_eq!(registry.tags("function")["1"], digest, "{answer:?}");
+        assert_eq!(std::fs::read_to_string(lbuild.path("asked")).unwrap().lines().count(), 2, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_password_that_has_run_out_for_good_is_told() {
+    let auth = Auth::Basic { password: "first".into() };
+    let expires =
+        Some(Expires { after: After::BlobPuts(1), answer: Expired::Forbidden, next_password: None });
+    let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+    let (lbuild, code) = (Lbuild::new(), code());
+    lbuild.log_in(&registry.host(), "AWS", "first");
+    let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(6);
+    assert!(error.contains("answered 403") && error.contains("hint: the credentials"), "{error}");
+    assert!(registry.tags("function").is_empty());
+}
+
+#[test]
+fn headers_that_the_specification_leaves_open_are_not_needed() {
+    let registry = QuirkRegistry::start(Quirks {
+        no_manifest_location: true,
+        relative_location: true,
+        ecr_patch: true,
+        refuse_mount: true,
+        ..Quirks::default()
+    });
+    seed(&registry, "lambda/python", "3.12");
+    let (lbuild, code) = (Lbuild::new(), code());
+    let base = format!("{}/lambda/python:3.12", registry.host());
+    let digest = lbuild.ok(&arguments(&registry, code.path(), &base)).digest();
+    assert_eq!(registry.tags("function")["1"], digest);
+    let log = registry.log();
+    assert_eq!((log.mounts(), log.blob_uploads()), (0, 4));
+    // the session that a refused mount opens is the one to use
+    assert_eq!(log.count("POST", "/blobs/uploads/"), 4);
+}
+
+#[test]
+fn a_mount_needs_and_gets_one_token_for_both_repositories() {
+    let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
+    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    seed(&registry, "lambda/python", "3.12");
+    let (lbuild, code) = (Lbuild::new(), code());
+    lbuild.log_in(&registry.host(), "AWS", "good");
+    let base = format!("{}/lambda/python:3.12", registry.host());
+    lbuild.ok(&arguments(&registry, code.path(), &base));
+    let log = registry.log();
+    assert_eq!((log.mounts(), log.blob_uploads()), (2, 2));
+}
+
+#[test]
+fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
+    let registry = QuirkRegistry::start(Quirks::default());
+    let (lbuild, code) = (Lbuild::new(), code());
+    let all = arguments(&registry, code.path(), &tiny_base());
+    lbuild.ok(&all);
+    let manifest = registry.manifest("function", "1").unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.content).unwrap();
+    let digests: Vec<_> = manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["digest"].as_str().unwrap().to_owned())
+        .collect();
+    for lost in [&digests[2..], &digests[..2], &digests[..]] {
+        registry.change(|quirks| quirks.loses = lost.to_vec());
+        registry.clear_log();
+        let label = format!("lost={}", lost.len());
+        let digest = lbuild.ok(&[&all[..], &["--label".to_owned(), label]].concat()).digest();
+        assert_eq!(registry.tags("function")["1"], digest);
+        let log = registry.log();
+        assert_eq!(log.blob_uploads(), lost.len() + 1, "those and the config");
+        assert_eq!(log.manifest_puts(), 1);
+        assert!(log.answered(400) >= 1);
+        assert!(digests.iter().all(|digest| registry.blob("function", digest).is_some()));
+    }
+}
+
+#[test]
+fn a_failed_upload_begins_again_with_a_session_of_its_own() {
+    let registry = QuirkRegistry::start(Quirks { fail_blob_puts: 3, ..Quirks::default() });
+    let (lbuild, code) = (Lbuild::new(), code());
+    let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
+    assert_eq!(registry.tags("function")["1"], digest);
+    let log = registry.log();
+    assert_eq!((log.answered(500), log.blob_uploads()), (3, 4));
+    assert_eq!(log.count("POST", "/blobs/uploads/"), 7);
+    assert_eq!(log.answered(416), 0, "no session was used twice");
+}
+
+#[test]
+fn several_tags_move_only_when_the_manifest_is_in() {
+    let registry = QuirkRegistry::start(Quirks::default());
+    let (lbuild, code) = (Lbuild::new(), code());
+    let all = arguments(&registry, code.path(), &tiny_base());
+    let digest = lbuild.ok(&[&all[..], &["--tag".to_owned(), "2".to_owned()]].concat()).digest();
+    let log = registry.log();
+    let references = log.manifest_references();
+    assert_eq!(references[0], digest, "by its digest first");
+    assert_eq!(references.len(), 3);
+    assert_eq!(registry.tags("function").values().collect::<Vec<_>>(), [&digest, &digest]);
+}

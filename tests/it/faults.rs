@@ -1,0 +1,260 @@
+//! Networks and registries that fail on the way: a push gets through, or fails and leaves what was there.
+
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, function, image_of, noise, tiny_base};
+use crate::support::proxy::{Fault, Proxy, Rule};
+use crate::support::registry::{Mode, Registry};
+use crate::support::{bases, testdata};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const UPLOAD: &str = "/blobs/uploads/";
+
+/// A layer of code that is long enough to be interrupted.
+fn code() -> TempDir {
+    function(&[("app.py", &b"def handler(event, context): pass"[..]), ("data", &noise(4, 1 << 20))])
+}
+
+/// A registry behind a proxy.
+struct Rig {
+    registry: Registry,
+    proxy: Proxy,
+    lbuild: Lbuild,
+    code: TempDir,
+}
+
+impl Rig {
+    fn new(rules: impl IntoIterator<Item = Rule>) -> Rig {
+        let registry = Registry::start(Mode::Plain);
+        let proxy = Proxy::to(&registry.host());
+        proxy.set_script(rules);
+        Rig { registry, proxy, lbuild: Lbuild::new(), code: code() }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let (base, to) = (tiny_base(), format!("{}/function:1", self.proxy.host()));
+        let code = self.code.path().to_str().unwrap();
+        ["push", code, "--base", &base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
+    }
+
+    /// Pushes through the faults, and judges what came through.
+    fn push(&self) -> String {
+        let done = self.lbuild.ok(&self.arguments());
+        self.proxy.assert_injected();
+        assert!(done.stderr.contains("retry "), "the user is told: {}", done.stderr);
+        let place = Place::registry(&self.registry, "function:1");
+        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], done.digest());
+        judges::importer(&place).unwrap();
+        self.every_session_was_used_once();
+        done.stderr
+    }
+
+    fn every_session_was_used_once(&self) {
+        let puts =
+            self.proxy.seen().into_iter().filter(|seen| seen.method == "PUT" && seen.target.contains(UPLOAD));
+        let sessions: Vec<_> = puts.map(|seen| seen.target.split('?').next().unwrap().to_owned()).collect();
+        assert_eq!(sessions.iter().collect::<BTreeSet<_>>().len(), sessions.len(), "{sessions:#?}");
+    }
+}
+
+#[test]
+fn retry_after_is_waited_for() {
+    let rig = Rig::new([Rule::on("PUT", UPLOAD, Fault::too_many_requests(2))]);
+    let began = Instant::now();
+    rig.push();
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_pause_that_is_too_long_is_a_refusal() {
+    let rig = Rig::new([Rule::on("POST", UPLOAD, Fault::too_many_requests(86_400)).always()]);
+    let began = Instant::now();
+    let error = rig.lbuild.run(&rig.arguments()).failed(5);
+    rig.proxy.assert_injected();
+    assert!(error.contains("429") && error.contains("limits requests"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn every_request_of_a_push_may_be_refused_for_now() {
+    for fault in [Fault::unavailable(), Fault::too_many_requests(0)] {
+        let rig = Rig::new([
+            Rule::on("GET", "/manifests/", fault.clone()),
+            Rule::on("HEAD", "/blobs/", fault.clone()).nth(2),
+            Rule::on("POST", UPLOAD, fault.clone()).nth(3),
+            Rule::on("PUT", UPLOAD, fault.clone()).nth(2),
+            Rule::on("PUT", "/manifests/", fault),
+        ]);
+        rig.push();
+    }
+}
+
+#[test]
+fn every_request_of_a_push_may_lose_its_connection() {
+    let rig = Rig::new([
+        Rule::on("GET", "/manifests/", Fault::ResetAfterBody),
+        Rule::on("HEAD", "/blobs/", Fault::CommitThenReset).nth(2),
+        Rule::on("POST", UPLOAD, Fault::ResetBeforeBody).nth(2),
+        Rule::on("PUT", "/manifests/", Fault::ResetAfterBody),
+    ]);
+    rig.push();
+}
+
+#[test]
+fn an_upload_that_breaks_begins_again() {
+    let rig = Rig::new([]);
+    let layout = rig.lbuild.layout("image", rig.code.path(), &[]);
+    let (manifest, _) = image_of(&layout, "it", "");
+    let layer = manifest["layers"][2]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    for (n, fault) in [Fault::ResetBeforeBody, Fault::ResetInBody { at: 300_000 }, Fault::ResetAfterBody]
+        .into_iter()
+        .enumerate()
+    {
+        let rig = Rig::new([Rule::on("PUT", &format!("{UPLOAD}*{layer}"), fault).times(2)]);
+        let told = rig.push();
+        assert_eq!(told.matches("retry ").count(), 2, "{n}: {told}");
+        assert_eq!(rig.proxy.count("POST", UPLOAD), 4 + 2);
+    }
+}
+
+#[test]
+fn a_registry_may_do_what_it_says_it_did_not() {
+    for fault in
+        [Fault::CommitThen { status: 500 }, Fault::CommitThen { status: 502 }, Fault::CommitThenReset]
+    {
+        let rig = Rig::new([
+            Rule::on("PUT", UPLOAD, fault.clone()).times(2),
+            Rule::on("PUT", "/manifests/", fault.clone()),
+            Rule::on("POST", UPLOAD, fault),
+        ]);
+        rig.push();
+    }
+}
+
+#[test]
+fn a_registry_that_stays_down_is_told_and_keeps_its_old_image() {
+    let rig = Rig::new([]);
+    let old = rig.lbuild.ok(&rig.arguments()).digest();
+    std::fs::write(rig.code.path().join("app.py"), "changed").unwrap();
+    rig.proxy.set_script([Rule::on("PUT", "/manifests/", Fault::unavailable()).always()]);
+    let error = rig.lbuild.run(&rig.arguments()).failed(5);
+    rig.proxy.assert_injected();
+    assert!(error.contains("503") && error.contains(&rig.proxy.host()), "{error}");
+    let place = Place::registry(&rig.registry, "function:1");
+    assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], old);
+    judges::umoci_unpack(&place).unwrap();
+}
+
+/// A base behind a proxy, on its way to another registry and to a layout.
+fn base_through(seed: impl Fn(&Registry), rules: impl Fn() -> Vec<Rule>) {
+    let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    seed(&from);
+    let proxy = Proxy::to(&from.host());
+    let (base, code) = (format!("{}/lambda/python:1", proxy.host()), function(&[("app.py", "code")]));
+    let there = format!("{}/function:1", to.host());
+    // without any fault, for the digest
+    let expected = Lbuild::new()
+        .push(code.path(), &["--base", &base, "--arch", "arm64", "--format", "oci", "--to", &there]);
+    for place in ["registry", "layout"] {
+        let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+        proxy.set_script(rules());
+        let destination = match place {
+            "registry" => format!("{}/function:1", registry.host()),
+            _ => format!("oci:{}:1", lbuild.text("image")),
+        };
+        let more = ["--base", &base, "--arch", "arm64", "--format", "oci", "--to", &destination];
+        assert_eq!(lbuild.push(code.path(), &more), expected, "{place}");
+        proxy.assert_injected();
+        let place = match place {
+            "registry" => Place::registry(&registry, "function:1"),
+            _ => Place::layout(&lbuild.path("image"), "1"),
+        };
+        let copy = tempfile::tempdir().unwrap();
+        judges::skopeo_copy(&place, &format!("dir:{}", copy.path().display())).unwrap();
+    }
+}
+
+/// Another fault for each of the four layers of a base for arm64.
+fn layer_faults(flavour: &str) -> Vec<Rule> {
+    let (manifest, _) = image_of(&bases::layout(flavour), bases::TAG, "arm64");
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    let faults = [
+        Fault::CutBody { at: 100_000 },
+        Fault::CorruptByte { at: 50_000 },
+        Fault::ResetBeforeBody,
+        Fault::CutBody { at: 0 },
+    ];
+    let path = |layer: &Value| format!("/blobs/{}", layer["digest"].as_str().unwrap());
+    layers.zip(faults).map(|(layer, fault)| Rule::on("GET", &path(layer), fault)).collect()
+}
+
+#[test]
+fn layers_of_the_base_may_be_cut_or_corrupted_on_their_way() {
+    let seed = |registry: &Registry| drop(bases::push(registry, "docker-list", "lambda/python", "1"));
+    base_through(seed, || layer_faults("docker-list"));
+}
+
+#[test]
+fn zstd_layers_may_be_cut_or_corrupted_on_their_way() {
+    let seed = |registry: &Registry| drop(bases::push(registry, "zstd", "lambda/python", "1"));
+    base_through(seed, || layer_faults("zstd"));
+}
+
+#[test]
+fn the_small_parts_of_a_base_may_be_cut_or_corrupted_on_their_way() {
+    let seed = |registry: &Registry| {
+        bases::seed(registry, &testdata("base"), "python3.12", "lambda/python", "1");
+    };
+    base_through(seed, || {
+        vec![
+            Rule::on("GET", "/manifests/1", Fault::CutBody { at: 20 }),
+            Rule::on("GET", "/manifests/sha256:", Fault::CutBody { at: 20 }),
+            Rule::on("GET", "/manifests/sha256:", Fault::CorruptByte { at: 30 }).nth(2),
+            Rule::on("GET", "/blobs/", Fault::CutBody { at: 10 }),
+            Rule::on("GET", "/blobs/", Fault::CorruptByte { at: 10 }).nth(2),
+            Rule::on("GET", "/blobs/", Fault::ResetBeforeBody).nth(3),
+            Rule::on("GET", "/blobs/", Fault::unavailable()).nth(4),
+        ]
+    });
+}
+
+#[test]
+fn what_the_destination_holds_may_be_cut_on_its_way() {
+    let rig = Rig::new([]);
+    rig.lbuild.ok(&rig.arguments());
+    std::fs::write(rig.code.path().join("app.py"), "changed").unwrap();
+    rig.proxy.clear();
+    rig.proxy.set_script([Rule::on("GET", "/manifests/1", Fault::CutBody { at: 50 })]);
+    rig.push();
+}
+
+#[test]
+fn a_source_that_stays_down_is_given_up_after_one_round() {
+    let from = Registry::start(Mode::Plain);
+    bases::seed(&from, &testdata("base"), "python3.12", "lambda/python", "1");
+    let (manifest, _) = image_of(&testdata("base"), "python3.12", "arm64");
+    let (code, to) = (function(&[("app.py", "code")]), Registry::start(Mode::Plain));
+    std::thread::scope(|scope| {
+        for (place, blob) in [("registry", "layers"), ("layout", "layers"), ("layout", "config")] {
+            let blob = if blob == "config" { &manifest["config"] } else { &manifest["layers"][1] };
+            let path = format!("/blobs/{}", blob["digest"].as_str().unwrap());
+            let (from, code, to) = (&from, &code, &to);
+            scope.spawn(move || {
+                let (proxy, lbuild) = (Proxy::to(&from.host()), Lbuild::new());
+                proxy.set_script([Rule::on("GET", &path, Fault::unavailable()).always()]);
+                let base = format!("{}/lambda/python:1", proxy.host());
+                let to = match place {
+                    "registry" => format!("{}/function:1", to.host()),
+                    _ => format!("oci:{}:1", lbuild.text("image")),
+                };
+                let code = code.path().to_str().unwrap();
+                let all = ["push", code, "--base", &base, "--arch", "arm64", "--to", &to];
+                let error = lbuild.run(&all).failed(5);
+                assert!(error.contains("503") && error.contains(&proxy.host()), "{error}");
+                assert_eq!(proxy.count("GET", &path), 6, "{place} {path}");
+            });
+        }
+    });
+}

@@ -1,0 +1,79 @@
+//! Memory does not grow with what is packed or passed on.
+
+use crate::support::bases;
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, function, noise, tiny_base};
+use crate::support::registry::{Mode, Registry};
+use crate::support::run;
+use std::io::Write;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// In KiB; what the kernel says of the largest child of a small program.
+const LIMIT: u64 = 64 << 10;
+
+const PEAK: &str = r#"
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"#;
+
+/// Runs lbuild and returns the most memory that it held at any time, in KiB.
+fn peak(lbuild: &Lbuild, arguments: &[&str]) -> u64 {
+    let mut python = lbuild.wrapped(&["python3", "-c", PEAK], arguments);
+    run(&mut python).unwrap().trim().parse().unwrap()
+}
+
+/// A function with this much that does not compress, in files of 4 MB.
+fn code(megabytes: usize) -> TempDir {
+    let code = function(&[("app.py", "def handler(event, context): pass")]);
+    let mut block = noise(8, 4_000_000);
+    for n in 0..megabytes / 4 {
+        block[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        std::fs::File::create(code.path().join(format!("{n}.bin"))).unwrap().write_all(&block).unwrap();
+    }
+    code
+}
+
+fn push(lbuild: &Lbuild, code: &Path, base: &str, to: &str) -> u64 {
+    let code = code.to_str().unwrap();
+    peak(lbuild, &["push", code, "--base", base, "--arch", "arm64", "--jobs", "2", "--to", to])
+}
+
+#[test]
+fn a_large_layer_needs_no_more_than_a_small_one() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let image = |name: &str| format!("{}/{name}:1", registry.host());
+    let made = [4, 400].map(|size| {
+        let name = format!("made-{size}");
+        push(&lbuild, code(size).path(), &tiny_base(), &image(&name))
+    });
+    eprintln!("made and sent: {made:?} KiB");
+    assert!(made.iter().all(|peak| *peak < LIMIT), "{made:?} KiB");
+    assert!(made[1] < made[0] + (8 << 10), "{made:?} KiB");
+
+    // the same layers as a base, from one registry to another
+    let (other, small) = (Registry::start(Mode::Plain), function(&[("app.py", "code")]));
+    let passed = [4, 400].map(|size| {
+        let to = format!("{}/passed-{size}:1", other.host());
+        push(&lbuild, small.path(), &image(&format!("made-{size}")), &to)
+    });
+    eprintln!("passed on: {passed:?} KiB");
+    assert!(passed.iter().all(|peak| *peak < LIMIT), "{passed:?} KiB");
+    assert!(passed[1] < passed[0] + (8 << 10), "{passed:?} KiB");
+    let found = judges::skopeo_inspect(&Place::registry(&other, "passed-400:1")).unwrap();
+    assert_eq!(found["Layers"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_base_that_is_recompressed_is_not_held() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let small = function(&[("app.py", "code")]);
+    for flavour in ["zstd", "plain"] {
+        let base = bases::push(&registry, flavour, "lambda/python", flavour);
+        let peak = push(&lbuild, small.path(), &base, &format!("{}/function:{flavour}", registry.host()));
+        eprintln!("{flavour}: {peak} KiB");
+        assert!(peak < LIMIT, "{flavour}: {peak} KiB");
+    }
+}

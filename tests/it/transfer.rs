@@ -1,0 +1,162 @@
+//! What goes over the wire, counted at the registry.
+
+use crate::support::judges::{self, Place};
+use crate::support::lbuild::{Lbuild, function, tiny_base};
+use crate::support::registry::{Access, Mode, Registry};
+use crate::support::{bases, testdata};
+use tempfile::TempDir;
+
+fn code() -> TempDir {
+    function(&[("app.py", "def handler(event, context): pass"), ("lib.py", "x = 1"), ("README", "read me")])
+}
+
+fn uploads(log: &[Access]) -> usize {
+    log.iter().filter(|access| access.is_blob_upload() && access.method == "PUT").count()
+}
+
+fn count(log: &[Access], method: &str, path: &str) -> usize {
+    log.iter().filter(|access| access.method == method && access.path.contains(path)).count()
+}
+
+/// Whether nothing but questions was sent.
+fn only_reads(log: &[Access]) -> bool {
+    log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str()))
+}
+
+/// A registry to push to, and the arguments for it.
+fn to(registry: &Registry, base: &str) -> Vec<String> {
+    let to = format!("{}/function:1", registry.host());
+    ["--base", base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
+}
+
+fn push(lbuild: &Lbuild, code: &TempDir, all: &[String], more: &[&str]) -> String {
+    let all: Vec<_> = all.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    lbuild.push(code.path(), &all)
+}
+
+#[test]
+fn a_first_push_sends_each_blob_once() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    push(&lbuild, &code, &to(&registry, &tiny_base()), &[]);
+    let log = registry.log();
+    assert_eq!(uploads(&log), 4, "two layers of the base, the code, the config");
+    assert_eq!(count(&log, "POST", "/blobs/uploads/"), 4);
+    assert_eq!(count(&log, "PATCH", ""), 0);
+    assert_eq!(count(&log, "PUT", "/manifests/"), 1);
+    assert!(log.iter().all(|access| access.user_agent.starts_with("lbuild/")));
+}
+
+#[test]
+fn an_identical_push_sends_nothing() {
+    let (registry, code) = (Registry::start(Mode::Plain), code());
+    let all = to(&registry, &tiny_base());
+    let lbuild = Lbuild::new();
+    let digest = push(&lbuild, &code, &all, &[]);
+    for (user, what) in [(&lbuild, "the same user"), (&Lbuild::new(), "another machine, with no cache")] {
+        let mark = registry.mark();
+        assert_eq!(push(user, &code, &all, &[]), digest);
+        let log = registry.log_since(mark);
+        assert!(only_reads(&log), "{what}: {log:?}");
+        assert_eq!(count(&log, "HEAD", ""), 0, "{what}: the manifest says it all");
+        assert_eq!(count(&log, "GET", "/manifests/1"), 1, "{what}");
+    }
+}
+
+#[test]
+fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    let deps = function(&[("dep.py", "dep")]);
+    let (all, deps) = (to(&registry, &tiny_base()), deps.path().display().to_string());
+    push(&lbuild, &code, &all, &["--deps", &deps]);
+    std::fs::write(code.path().join("lib.py"), "x = 2").unwrap();
+    let mark = registry.mark();
+    let digest = push(&lbuild, &code, &all, &["--deps", &deps]);
+    let log = registry.log_since(mark);
+    assert_eq!(uploads(&log), 2, "{log:?}");
+    assert_eq!(count(&log, "PUT", "/manifests/"), 1);
+    // the two new blobs may be asked for; what the old manifest names is there
+    assert!(count(&log, "HEAD", "/blobs/") <= 2, "{log:?}");
+    let old = judges::skopeo_manifest(&Place::registry(&registry, "function:1")).unwrap();
+    let sent: Vec<_> = log.iter().filter(|access| access.method == "PUT").collect();
+    let layers = old["layers"].as_array().unwrap();
+    let named = |layer: &serde_json::Value| {
+        let hex = layer["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        sent.iter().any(|access| access.path.contains(&hex))
+    };
+    assert_eq!(layers.iter().map(named).collect::<Vec<_>>(), [false, false, false, true]);
+    assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+}
+
+#[test]
+fn another_tag_sends_no_blob() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    let all = to(&registry, &tiny_base());
+    let digest = push(&lbuild, &code, &all, &[]);
+    let mark = registry.mark();
+    assert_eq!(push(&lbuild, &code, &all, &["--tag", "2", "--tag", "3"]), digest);
+    let log = registry.log_since(mark);
+    assert_eq!((uploads(&log), count(&log, "POST", "")), (0, 0), "{log:?}");
+    assert_eq!((count(&log, "PUT", "/manifests/2"), count(&log, "PUT", "/manifests/3")), (1, 1));
+    assert_eq!(count(&log, "PUT", "/manifests/1"), 0);
+    let mark = registry.mark();
+    let elsewhere = format!("{}/function:4", registry.host());
+    let again: Vec<_> = [&all[..5], &[elsewhere]].concat();
+    assert_eq!(push(&lbuild, &code, &again, &[]), digest);
+    let log = registry.log_since(mark);
+    assert_eq!(uploads(&log), 0, "a HEAD tells that each is there: {log:?}");
+    assert_eq!(count(&log, "PUT", "/manifests/"), 1);
+}
+
+#[test]
+fn a_base_in_the_same_registry_is_mounted() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let base = format!("{}/lambda/python:3.12", registry.host());
+    push(&lbuild, &code, &to(&registry, &base), &[]);
+    let log = registry.log();
+    let mounts: Vec<_> = log.iter().filter(|access| access.path.contains("mount=")).collect();
+    assert_eq!(mounts.len(), 2, "{log:?}");
+    assert!(mounts.iter().all(|access| access.status == 201 && access.path.contains("from=lambda")));
+    assert_eq!(uploads(&log), 2, "the code and the config");
+    assert_eq!(count(&log, "GET", "/blobs/"), 1, "the base's config: {log:?}");
+}
+
+#[test]
+fn a_base_in_the_same_repository_is_left_where_it_is() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    bases::seed(&registry, &testdata("base"), "python3.12", "function", "base");
+    let base = format!("{}/function:base", registry.host());
+    push(&lbuild, &code, &to(&registry, &base), &[]);
+    let log = registry.log();
+    assert_eq!(uploads(&log), 2, "the code and the config");
+    assert_eq!(count(&log, "HEAD", "/blobs/"), 2, "{log:?}");
+    judges::umoci_unpack(&Place::registry(&registry, "function:1")).unwrap();
+}
+
+#[test]
+fn a_base_that_is_there_already_is_not_read() {
+    let (from, registry, lbuild) =
+        (Registry::start(Mode::Plain), Registry::start(Mode::Plain), Lbuild::new());
+    bases::seed(&from, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let (base, code) = (format!("{}/lambda/python:3.12", from.host()), code());
+    push(&lbuild, &code, &to(&registry, &base), &[]);
+    assert_eq!(count(&from.log(), "GET", "/blobs/"), 3, "two layers and the config");
+    std::fs::write(code.path().join("lib.py"), "x = 2").unwrap();
+    let mark = from.mark();
+    push(&lbuild, &code, &to(&registry, &base), &[]);
+    let log = from.log_since(mark);
+    assert_eq!((log.len(), count(&log, "GET", "/manifests/3.12")), (1, 1), "{log:?}");
+    assert_eq!(uploads(&registry.log()), 4 + 2);
+}
+
+#[test]
+fn a_recompressed_base_is_read_once() {
+    let (from, registry, lbuild) =
+        (Registry::start(Mode::Plain), Registry::start(Mode::Plain), Lbuild::new());
+    let (base, code) = (bases::push(&from, "zstd", "lambda/python", "3.11"), code());
+    let first = push(&lbuild, &code, &to(&registry, &base), &[]);
+    let (mark, sent) = (from.mark(), registry.mark());
+    assert_eq!(push(&lbuild, &code, &to(&registry, &base), &[]), first);
+    assert_eq!(count(&from.log_since(mark), "GET", "/blobs/"), 0);
+    assert!(only_reads(&registry.log_since(sent)));
+}
