@@ -12,12 +12,12 @@
 //! entries: the last one's stand.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, Result};
+use super::staged;
+use crate::error::Result;
 use crate::image::Digest;
 
 const MAGIC: &[u8] = b"lbuildfp";
@@ -108,7 +108,10 @@ impl Fingerprints {
         let mut safe: Vec<_> = safe().collect();
         safe.sort_unstable_by_key(|(path, ..)| *path);
         safe.dedup_by_key(|(path, ..)| *path);
-        self.replace(&encode(&safe)).map_err(|source| Error::Write { path: self.file.clone(), source })
+        // Its own sum at the end tells a damaged file from a whole one.
+        let mut bytes = encode(&safe);
+        bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
+        staged::replace(&self.file, &bytes)
     }
 
     /// Whether these are the entries, in this order.
@@ -141,16 +144,6 @@ impl Fingerprints {
     fn path(&self, start: u32) -> &[u8] {
         let rest = &self.bytes[start as usize..];
         &rest[4..4 + number(rest) as usize]
-    }
-
-    fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let directory = self.file.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-        temporary.write_all(bytes)?;
-        temporary.write_all(Digest::of(bytes).as_bytes())?;
-        temporary.persist(&self.file)?;
-        Ok(())
     }
 }
 
@@ -416,6 +409,6 @@ mod tests {
         let known = Fingerprints::load(&file, Path::new("/"));
         let error =
             known.save(|| [(&b"a"[..], stat(1), Digest::of(b""))].into_iter(), at(10 * SECOND)).unwrap_err();
-        assert!(matches!(error, Error::Write { path, .. } if path.starts_with(&file)));
+        assert!(matches!(error, crate::error::Error::Write { path, .. } if path.starts_with(&file)));
     }
 }

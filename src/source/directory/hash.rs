@@ -108,7 +108,8 @@ fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {
     // After the last read, so that a change at any time since the walk shows: in the size when something was
     // appended, else in the times.
     let metadata = handle.metadata().map_err(failed)?;
-    if Stat::from(&metadata) != file.stat {
+    // Some file systems tell another device by handle than by name.
+    if (Stat { dev: file.stat.dev, ..Stat::from(&metadata) }) != file.stat {
         return Err(changed());
     }
     Ok(Digest::from_bytes(hasher.finalize().into()))
