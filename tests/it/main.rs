@@ -12,6 +12,7 @@ mod layer;
 mod layering;
 mod memory;
 mod push;
+mod recipes;
 mod registries;
 mod rig;
 mod stops;

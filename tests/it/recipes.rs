@@ -1,0 +1,242 @@
+//! The CI recipes in examples/ci and the IAM policies in the README: valid where they are to be used, and true of
+//! this lbuild.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::lbuild::Lbuild;
+use crate::support::{part, run, testdata, tool};
+
+/// Each recipe with the kind of its judge.
+const RECIPES: [(&str, &str); 4] = [
+    ("github", "github-actions.yml"),
+    ("gitlab", "gitlab-ci.yml"),
+    ("codebuild", "buildspec.yml"),
+    ("jenkins", "Jenkinsfile"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn recipe(kind: &str) -> String {
+    let (_, file) = RECIPES.iter().find(|(of, _)| *of == kind).unwrap();
+    std::fs::read_to_string(root().join("examples/ci").join(file)).unwrap()
+}
+
+/// What is wrong with each of these recipes of one kind, or policies: nothing, or some faults.
+fn judge(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
+    let dir = tempfile::tempdir().unwrap();
+    // the name tells YAML from JSON
+    let name = |nth| dir.path().join(format!("{nth}.{}", if kind == "policy" { "json" } else { "yml" }));
+    let files: Vec<_> = (0..texts.len()).map(name).collect();
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text).unwrap();
+    }
+    let mut python = Command::new(tool("python3"));
+    python.arg(root().join("tests/it/support/judge_recipe.py")).arg(kind);
+    python.args([part("recipes/pod.json"), testdata("schemas/buildspec.json")]).args(files);
+    python.env("PYTHONPATH", part("recipes/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    serde_json::from_str(&run(&mut python).unwrap()).unwrap()
+}
+
+/// `text` is valid, and with any one thing changed it is refused, for that very thing: (from, to, what is said).
+fn judged(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
+    let changed = changes.iter().map(|(from, to, _)| {
+        assert!(text.contains(from), "{kind}: nothing to change: {from}");
+        text.replacen(from, to, 1)
+    });
+    let texts: Vec<_> = [text.to_owned()].into_iter().chain(changed).collect();
+    let faults = judge(kind, &texts);
+    assert_eq!(faults[0], [""; 0], "{kind}: {text}");
+    for ((from, to, because), said) in changes.iter().zip(&faults[1..]) {
+        assert!(
+            said.concat().contains(because),
+            "{kind} with {to:?} for {from:?}: want {because:?} in {said:#?}"
+        );
+    }
+}
+
+#[test]
+fn github_workflow() {
+    let changes = [
+        ("runs-on:", "run-on:", "runs-on"),
+        ("id-token: write", "id-token: all", "id-token"),
+        ("needs: push", "needs: pull", "the job pull"),
+        ("- id: push", "- id: send", "the step push"),
+        ("needs.push.outputs.digest", "needs.push.outputs.image", "push's output image"),
+        ("\"digest=$(", "\"image=$(", "writes the output digest"),
+        (".lbuild/digest)\" >>", ".lbuild/digest) >>", "in the script"),
+    ];
+    judged("github", &recipe("github"), &changes);
+}
+
+#[test]
+fn gitlab_pipeline() {
+    let changes = [
+        ("aud:", "audience:", "id_tokens"),
+        ("entrypoint:", "entry:", "image"),
+        ("dotenv:", "env:", "reports"),
+        ("stage: deploy", "stage: release", "a stage that is not there"),
+        ("needs: [push]", "needs: [image]", "needs image"),
+        ("extends: .aws", "extends: .amazon", "extends .amazon"),
+        ("(umask 077", "((umask 077", "in the script"),
+    ];
+    judged("gitlab", &recipe("gitlab"), &changes);
+}
+
+#[test]
+fn codebuild_buildspec() {
+    let changes = [
+        ("version: 0.2", "version: 0.1", "$.version"),
+        ("post_build:", "postbuild:", "postbuild"),
+        ("on-failure: ABORT", "on-failure: STOP", "STOP"),
+        ("commands:", "command:", "command"),
+        ("cache:\n  paths:", "cache:\n  path:", "path"),
+        ("    FUNCTION: hello", "    CODEBUILD_FUNCTION: hello", "CODEBUILD_FUNCTION"),
+        ("- export IMAGE=", "- IMAGE=", "no command exports IMAGE"),
+        ("--digest-file .lbuild/digest\n", "--digest-file \"\n", "in the script"),
+    ];
+    judged("codebuild", &recipe("codebuild"), &changes);
+}
+
+#[test]
+fn jenkins_pipeline_and_its_pod() {
+    let changes = [
+        ("stage('Push') {", "stage('Push' {", "not Groovy"),
+        ("FUNCTION = 'hello'", "FUNCTION = 'hello", "not Groovy"),
+        ("\n}\n", "\n", "not Groovy"),
+        ("pipeline {", "node {", "not a Declarative Pipeline"),
+        ("  stages {", "  stagess {", "pipeline has no stages"),
+        ("      steps {", "      step {", "stage has no section step"),
+        ("container('uv')", "container('pip')", "no container pip"),
+        ("sh 'test -x \"", "sh 'test -x ", "in the script"),
+        ("fsGroup:", "fsgroup:", "fsgroup"),
+        ("mountPath:", "path:", "mountPath"),
+        ("runAsUser: 1000", "runAsUser: 0", "runs as root"),
+        ("      type: RuntimeDefault", "      type: Unconfined", "no seccomp profile"),
+        ("{allowPrivilegeEscalation: false, ", "{privileged: true, ", "may gain privileges"),
+        ("drop: [ALL]", "add: [SYS_ADMIN]", "keeps capabilities"),
+        ("persistentVolumeClaim:\n        claimName:", "hostPath:\n        path:", "reaches the node"),
+    ];
+    judged("jenkins", &recipe("jenkins"), &changes);
+}
+
+/// The words of every command that begins with `lbuild`, as the shell makes them.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+    let mut commands = Vec::new();
+    while let Some(line) = lines.next() {
+        if !line.starts_with("lbuild ") {
+            continue;
+        }
+        let mut command = line.to_owned();
+        while command.ends_with('\\') {
+            command.pop();
+            command += lines.next().unwrap();
+        }
+        let script = format!("lbuild() {{ printf '%s\\n' \"$@\"; }}\nset -eu\n{command}");
+        let mut bash = Command::new(tool("bash"));
+        bash.args(["-c", &script]).env_clear().env("REPOSITORY", "registry.example/hello");
+        for commit in ["GITHUB_SHA", "CI_COMMIT_SHA", "CODEBUILD_RESOLVED_SOURCE_VERSION", "GIT_COMMIT"] {
+            bash.env(commit, "c0ffee");
+        }
+        commands.push(run(&mut bash).unwrap().lines().map(str::to_owned).collect());
+    }
+    commands
+}
+
+/// Whether lbuild takes these arguments: it reads them in order, and `--help` ends that before anything is done.
+fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
+    lbuild.run(&arguments).code == Some(0)
+}
+
+#[test]
+fn recipes_use_flags_that_this_lbuild_has() {
+    let lbuild = Lbuild::new();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        lbuild.ok(&["--version"]).stdout,
+        format!("lbuild {version}\n"),
+        "buildspec.yml compares with it"
+    );
+    for (kind, file) in RECIPES {
+        let text = recipe(kind);
+        let names = |quote| text.contains(&format!("LBUILD_VERSION{quote}{version}"));
+        assert!(names(": ") || names(" = '"), "{file} installs another version than {version}");
+        let pushes: Vec<_> = commands(&text).into_iter().filter(|words| words[0] == "push").collect();
+        assert_eq!(pushes.len(), 1, "{file}");
+        for flag in ["--arch", "--deps", "--create-repo", "--allow-lambda", "--digest-file"] {
+            assert!(pushes[0].iter().any(|word| word == flag), "{file}: {flag}");
+        }
+        assert!(pushes[0].contains(&"registry.example/hello:c0ffee".to_owned()), "{file}: {pushes:?}");
+        for words in commands(&text) {
+            assert!(takes(&lbuild, &words), "{file}: lbuild {words:?}");
+        }
+    }
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for wrong in
+        ["push . --platform arm64", "push . --arch sparc", "push . --deps", "cache prune --days week"]
+    {
+        assert!(!takes(&lbuild, &words(wrong)), "{wrong}");
+    }
+}
+
+#[test]
+fn recipes_need_neither_docker_nor_privileges() {
+    for (kind, file) in RECIPES {
+        let text = recipe(kind);
+        let code = text.lines().filter(|line| !line.trim_start().starts_with(['#', '/']));
+        for line in code {
+            for word in
+                ["docker login", "docker build", "docker push", "docker.sock", "dind", "privileged", "sudo"]
+            {
+                assert!(!line.contains(word), "{file}: {line}");
+            }
+        }
+        // what is deployed is the digest, never the tag
+        let deploys = text.lines().filter(|line| line.contains("aws lambda update-function-code"));
+        let by_digest =
+            deploys.map(|line| line.contains("--image-uri \"$REPOSITORY@$") || line.contains("\"$IMAGE\""));
+        assert_eq!(by_digest.collect::<Vec<_>>(), [true], "{file}");
+    }
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+#[test]
+fn the_readme_links_every_recipe() {
+    let mut files: Vec<PathBuf> =
+        root().join("examples/ci").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), RECIPES.len(), "a recipe without a judge: {files:?}");
+    for (_, file) in RECIPES {
+        assert!(readme().contains(&format!("(examples/ci/{file})")), "{file}");
+    }
+}
+
+#[test]
+fn the_readmes_policies_are_valid() {
+    let readme = readme();
+    let policies: Vec<_> =
+        readme.split("```json\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    let [push, create, deploy] = policies[..] else { panic!("three policies, not {}", policies.len()) };
+    let changes = [
+        ("ecr:PutImage\"", "ecr:PushImage\"", "UNKNOWN_ACTION"),
+        ("\"Resource\": \"*\"", "\"Resource\": \"arn:aws:ecr:::repository/a\"", "RESOURCE_MISMATCH"),
+        ("repository/hello", "hello", "RESOURCE_MISMATCH"),
+        ("\"Allow\"", "\"Permit\"", "MALFORMED"),
+        ("\"Effect\"", "\"Efect\"", "MALFORMED"),
+    ];
+    judged("policy", push, &changes);
+    let changes = [
+        ("\"Version\": \"2012-10-17\",", "", "NO_VERSION"),
+        ("\"Statement\"", "\"Statements\"", "MALFORMED"),
+        ("],", "]", "MALFORMED"),
+    ];
+    judged("policy", create, &changes);
+    judged("policy", deploy, &[("iam:PassedToService", "iam:PassedService", "UNKNOWN_CONDITION")]);
+}
