@@ -1,5 +1,6 @@
 //! One binary for all integration tests, a file per behaviour. `tests/run` installs what they need.
 
+mod aws;
 mod commands;
 mod content;
 mod destinations;
