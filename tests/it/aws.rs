@@ -4,26 +4,27 @@ use crate::support::lbuild::Lbuild;
 use crate::support::world::{OBJECTS, REGISTRY, World, decode};
 use crate::support::{handmade, judges, run, tool};
 
-/// Copies with skopeo in the world.
-fn skopeo(world: &World, arguments: &[&str]) -> Result<String, String> {
+/// Copies with skopeo in the world, as someone with this home.
+fn skopeo(world: &World, home: &Lbuild, arguments: &[&str]) -> Result<String, String> {
     let mut command = world.command(&tool("skopeo"));
+    // in the namespace everyone is root, and would look where only root may
+    command.env("HOME", home.path("home")).env("_CONTAINERS_ROOTLESS_UID", "1");
     run(command.arg("copy").args(arguments))
 }
 
 #[test]
 fn the_world_takes_a_token_and_redirects_to_a_host_that_wants_none() {
     let world = World::start();
-    let image = handmade::tiny();
+    let (image, home) = (handmade::tiny(), Lbuild::new());
     let login = decode(&world.moto.token("eu-west-1"));
     let name = format!("docker://{REGISTRY}/hello:v7");
-    skopeo(&world, &["--dest-creds=AWS:wrong", &image.place().name, &name]).unwrap_err();
-    skopeo(&world, &[&format!("--dest-creds={login}"), &image.place().name, &name]).unwrap();
+    skopeo(&world, &home, &["--dest-creds=AWS:wrong", &image.place().name, &name]).unwrap_err();
+    skopeo(&world, &home, &[&format!("--dest-creds={login}"), &image.place().name, &name]).unwrap();
 
-    let home = Lbuild::new();
     let to = format!("oci:{}:it", home.text("image"));
-    skopeo(&world, &[&name, &to]).unwrap_err();
+    skopeo(&world, &home, &[&name, &to]).unwrap_err();
     let mark = world.mark();
-    skopeo(&world, &[&format!("--src-creds={login}"), &name, &to]).unwrap();
+    skopeo(&world, &home, &[&format!("--src-creds={login}"), &name, &to]).unwrap();
     judges::umoci_unpack(&judges::Place::layout(&home.path("image"), "it")).unwrap();
 
     let seen = world.log_since(mark);
