@@ -4,6 +4,7 @@
 use super::http::{Request, Response, send, send_to_socket};
 use super::{Tied, part, tool};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ enum Address {
 
 pub struct Moto {
     address: Address,
+    checks: Cell<bool>,
     _process: Option<(Tied, TempDir)>,
 }
 
@@ -37,9 +39,10 @@ pub struct Moto {
 pub fn server() -> Vec<String> {
     let python = tool("python3").display().to_string();
     let path = format!("PYTHONPATH={}", part("moto").display());
-    [&*tool("env").display().to_string(), &path, "PYTHONUNBUFFERED=1", &python, "-m", "moto.server"]
-        .map(str::to_owned)
-        .to_vec()
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/aws.py").display().to_string();
+    let words =
+        [&*tool("env").display().to_string(), &path, "PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
+    words.map(str::to_owned).to_vec()
 }
 
 impl Moto {
@@ -56,13 +59,17 @@ impl Moto {
             let (port, _) = after.split_once(|c: char| !c.is_ascii_digit())?;
             Some(port.to_owned())
         });
-        Moto { address: Address::Port(format!("127.0.0.1:{port}")), _process: Some((process, dir)) }
+        Moto {
+            address: Address::Port(format!("127.0.0.1:{port}")),
+            checks: Cell::new(false),
+            _process: Some((process, dir)),
+        }
     }
 
     /// One that serves on a socket, or soon will.
     pub fn at(socket: &Path, log: &Path) -> Moto {
         wait_for("moto", log, || UnixStream::connect(socket).ok());
-        Moto { address: Address::Socket(socket.to_owned()), _process: None }
+        Moto { address: Address::Socket(socket.to_owned()), checks: Cell::new(false), _process: None }
     }
 
     /// For `AWS_ENDPOINT_URL`.
@@ -73,9 +80,14 @@ impl Moto {
         }
     }
 
-    /// From now on, signatures and IAM's policies count, or do not. The calls below that change or show something
-    /// are for the time before, or after.
-    pub fn check_requests(&self, on: bool) {
+    /// From now on, others' signatures and IAM's policies count. What this type's functions ask for is granted all
+    /// the same, so call none of them while another program calls.
+    pub fn check_requests(&self) {
+        self.checks.set(true);
+        self.check(true);
+    }
+
+    fn check(&self, on: bool) {
         // how many requests go unchecked
         let body = if on { "0" } else { "inf" };
         self.send("/moto-api/reset-auth", &[], body);
@@ -88,11 +100,6 @@ impl Moto {
         self.iam(&format!("Action=PutUserPolicy&UserName={name}&PolicyName=test&PolicyDocument={document}"));
         let text = self.iam(&format!("Action=CreateAccessKey&UserName={name}"));
         Keys { id: element(&text, "AccessKeyId"), secret: element(&text, "SecretAccessKey") }
-    }
-
-    /// A user who may do everything.
-    pub fn administrator(&self) -> Keys {
-        self.user("administrator", &allow(&["*"]))
     }
 
     /// A call of ECR, which has to succeed.
@@ -109,7 +116,7 @@ impl Moto {
             ("Content-Type", "application/x-amz-json-1.1"),
             ("Authorization", &*scope),
         ];
-        let response = self.send("/", &headers, &arguments.to_string());
+        let response = self.granted(&headers, &arguments.to_string());
         let value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
         if response.status == 200 { Ok(value) } else { Err(value) }
     }
@@ -135,10 +142,22 @@ impl Moto {
     fn iam(&self, form: &str) -> String {
         let scope = scope("us-east-1", "iam");
         let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", &*scope)];
-        let response = self.send("/", &headers, &format!("Version=2010-05-08&{form}"));
+        let response = self.granted(&headers, &format!("Version=2010-05-08&{form}"));
         let text = String::from_utf8_lossy(&response.body).into_owned();
         assert_eq!(response.status, 200, "{form}: {text}");
         text
+    }
+
+    fn granted(&self, headers: &[(&str, &str)], body: &str) -> Response {
+        let checks = self.checks.get();
+        if checks {
+            self.check(false);
+        }
+        let response = self.send("/", headers, body);
+        if checks {
+            self.check(true);
+        }
+        response
     }
 
     fn send(&self, target: &str, headers: &[(&str, &str)], body: &str) -> Response {

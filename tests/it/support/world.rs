@@ -51,9 +51,14 @@ impl Seen {
         APIS.contains(&&*self.host)
     }
 
-    /// Sends something to the registry that it shall keep.
+    /// Sends something to the registry that it shall keep, or changes something in AWS.
     pub fn is_write(&self) -> bool {
-        self.host == REGISTRY && ["POST", "PATCH", "PUT", "DELETE"].contains(&&*self.method)
+        match self.is_for_aws() {
+            true => {
+                ["Create", "Set", "Put", "Tag", "Delete"].iter().any(|verb| self.action.starts_with(verb))
+            }
+            false => ["POST", "PATCH", "PUT", "DELETE"].contains(&&*self.method),
+        }
     }
 
     fn parse(line: &str) -> Seen {
@@ -98,27 +103,20 @@ impl World {
         World { moto, namespace }
     }
 
-    /// A program in the namespace, with the tests' environment and the test authority trusted.
-    pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(tool("nsenter"));
-        command.args(self.entrance()).arg(program);
-        command.env("SSL_CERT_FILE", self.authority());
-        command
-    }
-
-    /// The options of nsenter.
-    fn entrance(&self) -> Vec<String> {
-        let target = format!("--target={}", self.namespace.child.id());
-        let options = ["--user", "--preserve-credentials", "--mount", "--net", "--wdns=/"];
-        std::iter::once(target).chain(options.map(str::to_owned)).collect()
-    }
-
-    /// Someone who has these keys and nothing else.
-    pub fn user(&self, keys: &Keys) -> Lbuild {
+    /// Someone without keys.
+    pub fn nobody(&self) -> Lbuild {
         let mut user = Lbuild::new();
         user.set("SSL_CERT_FILE", &self.authority().display().to_string());
         user.set(moto::NO_METADATA.0, moto::NO_METADATA.1);
         user.set("AWS_REGION", REGION);
+        // skopeo's: in the namespace everyone is root, and would look where only root may
+        user.set("_CONTAINERS_ROOTLESS_UID", "1");
+        user
+    }
+
+    /// Someone who has these keys and nothing else.
+    pub fn user(&self, keys: &Keys) -> Lbuild {
+        let mut user = self.nobody();
         user.set("AWS_ACCESS_KEY_ID", &keys.id);
         user.set("AWS_SECRET_ACCESS_KEY", &keys.secret);
         user
@@ -126,18 +124,27 @@ impl World {
 
     /// Runs lbuild in the namespace.
     pub fn run<S: AsRef<OsStr>>(&self, user: &Lbuild, arguments: &[S]) -> Done {
-        Done::of(self.lbuild(user, arguments).output().expect("nsenter starts"))
+        let output = self.command(user, Path::new(env!("CARGO_BIN_EXE_lbuild")), arguments).output();
+        Done::of(output.expect("nsenter starts"))
     }
 
-    pub fn lbuild<S: AsRef<OsStr>>(&self, user: &Lbuild, arguments: &[S]) -> Command {
-        let entrance = self.entrance();
-        let wrapper: Vec<&str> =
-            std::iter::once("nsenter").chain(entrance.iter().map(String::as_str)).collect();
-        user.wrapped(&wrapper, arguments)
+    /// A program in the namespace, with a user's environment.
+    pub fn command<S: AsRef<OsStr>>(&self, user: &Lbuild, program: &Path, arguments: &[S]) -> Command {
+        let target = format!("--target={}", self.namespace.child.id());
+        let directory = format!("--wdns={}", user.path("").display());
+        let entrance = [&*target, "--user", "--preserve-credentials", "--mount", "--net", &directory];
+        let mut command = user.program("nsenter", &entrance);
+        command.arg(program).args(arguments);
+        command
+    }
+
+    /// Copies with skopeo, in the namespace.
+    pub fn skopeo(&self, user: &Lbuild, arguments: &[&str]) -> Result<String, String> {
+        run(&mut self.command(user, &tool("skopeo"), &[&["copy"], arguments].concat()))
     }
 
     /// The certificate that clients must trust.
-    pub fn authority(&self) -> PathBuf {
+    fn authority(&self) -> PathBuf {
         part("ca").join("ca.crt")
     }
 
@@ -156,13 +163,9 @@ impl World {
         text.lines().map(Seen::parse).collect()
     }
 
-    /// For `log_since`: how much has been logged.
-    pub fn mark(&self) -> usize {
-        self.log().len()
-    }
-
-    pub fn log_since(&self, mark: usize) -> Vec<Seen> {
-        self.log().split_off(mark)
+    /// What has been logged since it was so long.
+    pub fn log_since(&self, length: usize) -> Vec<Seen> {
+        self.log().split_off(length)
     }
 }
 
@@ -256,9 +259,9 @@ fn registry_configuration(dir: &Path) -> String {
     )
 }
 
-/// Of base64.
-pub fn decode(text: &str) -> String {
+/// The login that a token stands for, as `AWS:…`.
+pub fn decode(token: &str) -> String {
     use base64::Engine as _;
-    let bytes = base64::prelude::BASE64_STANDARD.decode(text).expect("base64");
+    let bytes = base64::prelude::BASE64_STANDARD.decode(token).expect("base64");
     String::from_utf8(bytes).expect("UTF-8")
 }
