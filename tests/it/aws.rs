@@ -137,6 +137,25 @@ fn the_hosts_region_beats_the_environments() {
 }
 
 #[test]
+fn a_profile_serves_as_well_as_the_environment() {
+    let world = World::start();
+    let keys = world.moto.user("pusher", &allow(&PUSHER));
+    world.moto.check_requests();
+    let mut user = world.nobody();
+    let file = format!("[work]\naws_access_key_id={}\naws_secret_access_key={}\n", keys.id, keys.secret);
+    std::fs::create_dir(user.path("home/.aws")).unwrap();
+    std::fs::write(user.path("home/.aws/credentials"), file).unwrap();
+    let all = push(&["--repo", "hello", "--create-repo"]);
+    let error = world.run(&user, &all).failed(6);
+    assert!(
+        error.contains("there are no AWS credentials") && error.contains("hint: set AWS_PROFILE"),
+        "{error}"
+    );
+    user.set("AWS_PROFILE", "work");
+    world.run(&user, &all).succeeded();
+}
+
+#[test]
 fn two_at_once_may_create_a_repository() {
     let (world, user) = world_and_pusher();
     let other = world.user(&world.moto.user("other", &allow(&PUSHER)));

@@ -86,7 +86,8 @@ fn a_right_that_is_missing_is_named() {
         let (name, before) = (format!("case-{number}"), world.log().len());
         let done = case.run(&world, &name);
         let seen = world.log_since(before);
-        used.extend(seen.iter().filter(|seen| seen.is_for_aws()).map(|seen| seen.action.clone()));
+        let calls = seen.iter().filter(|seen| seen.is_for_aws() && seen.action != "GetCallerIdentity");
+        used.extend(calls.map(|seen| format!("ecr:{}", seen.action)));
         let put = seen.iter().any(|seen| seen.host == REGISTRY && seen.method == "PUT");
         if case.works {
             let done = done.succeeded();
@@ -101,7 +102,5 @@ fn a_right_that_is_missing_is_named() {
         assert!(others.clone().all(|right| !error.contains(right)), "{number}: {}: {error}", case.command);
         assert!(!put, "{number}: {}: sent before it was refused: {seen:?}", case.command);
     }
-    let known: BTreeSet<String> =
-        RIGHTS.iter().map(|right| right.trim_start_matches("ecr:").to_owned()).collect();
-    assert_eq!(used, known, "every call that lbuild makes is one of these");
+    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "every call that lbuild makes is one of these");
 }
