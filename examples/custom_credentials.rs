@@ -1,13 +1,13 @@
 //! Takes a registry's password from a place of one's own: `cargo run --example custom_credentials IMAGE`
 
 use lbuild::recipe::Base;
-use lbuild::{Credential, CredentialFuture, Credentials, DockerConfig, Engine, Inspected};
+use lbuild::{Credential, Credentials, DockerConfig, Engine, Inspected, Later};
 
 /// A vault, as far as this example goes: two variables of the environment.
 struct Vault;
 
 impl Credentials for Vault {
-    fn get<'a>(&'a self, _registry: &'a str, _renew: bool) -> CredentialFuture<'a> {
+    fn get<'a>(&'a self, _registry: &'a str, _renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
         Box::pin(async {
             let (Ok(username), Ok(password)) = (std::env::var("VAULT_USER"), std::env::var("VAULT_PASSWORD"))
             else {

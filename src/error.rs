@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oci_spec::distribution::ParseError;
 
-use crate::image::{Digest, Platform};
+use crate::image::{Digest, ECR_PUBLIC, EcrHost, Platform};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -129,6 +129,35 @@ pub enum Error {
     /// Credentials that were set up but cannot be had.
     #[error("cannot get the credentials for {registry} {from}: {reason}")]
     Credentials { registry: String, from: String, reason: String },
+    /// A registry's other address that is none.
+    #[error("cannot reach {registry} at `{endpoint}`: {fault}")]
+    Endpoint { registry: String, endpoint: String, fault: &'static str },
+    /// A tag of a repository that lets none move.
+    #[error("{image} is immutable, and names another image: {digest}")]
+    ImmutableTag { image: String, digest: Digest },
+    /// ECR closed the connection where it should have said why.
+    #[error("cannot {operation}: {host} hung up, and knows the repository")]
+    HungUp { operation: String, host: String, missing: Permission, source: Cause },
+
+    /// No credentials for AWS anywhere.
+    #[error("there are no AWS credentials")]
+    NoAwsCredentials { source: Cause },
+    /// Credentials for AWS that cannot be had.
+    #[error("cannot get the AWS credentials")]
+    AwsCredentials { source: Cause },
+    /// No region.
+    #[error("no AWS region is set")]
+    NoAwsRegion,
+    /// A call of AWS that was refused.
+    #[error("cannot {operation}: {call} {answer}")]
+    Aws { operation: String, call: String, answer: Box<AwsRefusal> },
+    /// A call of AWS that had no answer.
+    #[error("cannot {operation}: {call} had no answer")]
+    AwsConnection { operation: String, call: String, source: Cause },
+    /// A repository's policy that lbuild would not change for the better.
+    #[error("the policy of {repository} cannot be read: {fault}")]
+    RepositoryPolicy { repository: String, fault: &'static str },
+
     /// The HTTPS client cannot be set up.
     #[error("cannot set up HTTPS")]
     Tls { source: Cause },
@@ -153,6 +182,8 @@ pub struct Refusal {
     pub digest: Option<Digest>,
     /// The registry's own name for the request, for its operators.
     pub request_id: Option<String>,
+    /// The right that was missing, when it is ECR that refuses.
+    pub missing: Option<Permission>,
 }
 
 impl std::fmt::Display for Refusal {
@@ -161,6 +192,68 @@ impl std::fmt::Display for Refusal {
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
         }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        self.request_id.as_ref().map_or(Ok(()), |id| write!(f, " (request {id})"))
+    }
+}
+
+impl Refusal {
+    /// Whether the registry has had more requests than it takes.
+    pub(crate) fn is_too_many(&self) -> bool {
+        self.status == 429
+            || self.code.as_deref() == Some("TOOMANYREQUESTS")
+            || self.message.contains("toomanyrequests")
+    }
+
+    /// Whether it has sent more than it will this month; that does not pass by waiting.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.message.contains("Data limit exceeded")
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>
+const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws takes 1 request a second and gives 500 GB a month: \
+    give credentials that may ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken for 10 a second";
+
+/// A right of AWS that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The action, as `ecr:PutImage`.
+    pub action: String,
+    /// The ARN of what it is needed on, or `*`.
+    pub resource: String,
+}
+
+impl Permission {
+    /// The right that AWS names in a refusal: "User: … is not authorized to perform: … on resource: …".
+    pub(crate) fn told(message: &str) -> Option<Permission> {
+        let word = |text: &str| {
+            text.split_whitespace().next().map(|word| word.trim_end_matches([',', '.']).to_owned())
+        };
+        let (_, rest) = message.split_once("not authorized to perform: ")?;
+        let resource = rest.split_once("on resource: ").and_then(|(_, resource)| word(resource));
+        Some(Permission { action: word(rest)?, resource: resource.unwrap_or_else(|| "*".to_owned()) })
+    }
+}
+
+/// What a service of AWS says when it refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsRefusal {
+    /// The kind of error, as `AccessDeniedException`.
+    pub code: String,
+    /// What AWS says.
+    pub message: String,
+    /// AWS's own name for the request.
+    pub request_id: Option<String>,
+    /// The right that was missing, if that was it.
+    pub missing: Option<Permission>,
+}
+
+impl std::fmt::Display for AwsRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "answered {}", self.code)?;
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
@@ -189,6 +282,12 @@ pub enum Kind {
 }
 
 impl Error {
+    /// The message and its causes, outermost first, on one line.
+    pub(crate) fn with_causes(&self) -> String {
+        let chain = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        chain.fold(self.to_string(), |text, error| format!("{text}: {error}"))
+    }
+
     /// What the failure is about.
     pub fn kind(&self) -> Kind {
         use Error::*;
@@ -216,9 +315,18 @@ impl Error {
             CorruptFile { .. } | LayerWrite { .. } | NoCacheRoot | Write { .. } | Layout { .. } => {
                 Kind::Store
             }
-            Corrupt { .. } | Connection { .. } | Stalled { .. } | Protocol { .. } | Tls { .. } => {
-                Kind::Registry
-            }
+            Corrupt { .. }
+            | Connection { .. }
+            | Stalled { .. }
+            | Protocol { .. }
+            | ImmutableTag { .. }
+            | AwsConnection { .. }
+            | RepositoryPolicy { .. }
+            | Tls { .. } => Kind::Registry,
+            Aws { answer, .. } if answer.is_about_rights() => Kind::Auth,
+            Aws { .. } => Kind::Registry,
+            HungUp { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
+            Endpoint { .. } | NoAwsRegion => Kind::Usage,
             Registry { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
             Registry { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } => Kind::Auth,
@@ -261,6 +369,19 @@ impl Error {
             }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
+            ImmutableTag { .. } => "push under a new tag: this one can never name another image".into(),
+            HungUp { missing, .. } => allow(missing),
+            NoAwsCredentials { .. } => {
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws login`, `aws sso login`)"
+                    .into()
+            }
+            AwsCredentials { .. } => "log in again (`aws login`, `aws sso login`), or check the profile".into(),
+            NoAwsRegion => "set AWS_REGION, or a region in the profile, or name the registry in full".into(),
+            Aws { answer, .. } => return answer.hint(),
+            AwsConnection { source, .. } => return connection_hint(&**source),
+            Unauthorized { host, .. } if EcrHost::parse(host).is_some() => {
+                "give AWS credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".into()
+            }
             Unauthorized { host, .. } => {
                 format!(
                     "log in to {host} with any Docker-compatible tool, or give --username and --password-stdin"
@@ -271,6 +392,40 @@ impl Error {
         };
         Some(hint)
     }
+}
+
+/// How a missing right is given.
+fn allow(missing: &Permission) -> String {
+    format!("allow {} on {}", missing.action, missing.resource)
+}
+
+impl AwsRefusal {
+    fn is_about_rights(&self) -> bool {
+        self.missing.is_some() || credentials_hint(&self.code).is_some()
+    }
+
+    fn hint(&self) -> Option<String> {
+        let known = || credentials_hint(&self.code).map(str::to_owned);
+        self.missing.as_ref().map(allow).or_else(known)
+    }
+}
+
+/// What is wrong with the credentials themselves, by the names that AWS's services have for it:
+/// <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>
+fn credentials_hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            "the AWS credentials have run out: log in again, or ask for new ones"
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "InvalidSignature" => {
+            "the secret key is not that of the access key; or this machine's clock is wrong"
+        }
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "AuthFailure" => {
+            "AWS does not know these credentials: check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or the profile"
+        }
+        "OptInRequired" | "MissingAuthenticationToken" | "IncompleteSignature" => "check the AWS credentials",
+        _ => return None,
+    })
 }
 
 fn connection_hint(source: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -289,6 +444,12 @@ fn connection_hint(source: &(dyn std::error::Error + 'static)) -> Option<String>
 }
 
 fn refusal_hint(answer: &Refusal) -> Option<String> {
+    if let Some(missing) = &answer.missing {
+        return Some(allow(missing));
+    }
+    if answer.host == ECR_PUBLIC && answer.is_too_many() {
+        return Some(PUBLIC_LIMITS.to_owned());
+    }
     let hint = match (answer.code.as_deref(), answer.status) {
         (Some("NAME_UNKNOWN"), _) => "create the repository first, or check its name",
         (Some("TOOMANYREQUESTS"), _) | (_, 429) => {

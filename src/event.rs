@@ -69,6 +69,13 @@ pub enum Event {
         /// How it came there.
         outcome: Outcome,
     },
+    /// A repository was changed for the push.
+    Repository {
+        /// The repository, with its registry.
+        repository: String,
+        /// What was done.
+        change: RepositoryChange,
+    },
     /// A request failed in a way that may pass, and is made again.
     Retry {
         /// What was tried.
@@ -102,6 +109,17 @@ pub enum Outcome {
     Mounted,
     /// It would have been sent: a dry run.
     WouldSend,
+}
+
+/// What was done to a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RepositoryChange {
+    /// It did not exist.
+    Created,
+    /// Lambda may pull from it now.
+    LambdaAllowed,
 }
 
 fn seconds<S: serde::Serializer>(delay: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

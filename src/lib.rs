@@ -44,6 +44,7 @@
 //! * [`layer`]: sorted files ([`layer::FileTree`]) become a layer whose bytes depend on them alone.
 //! * [`Destination`]: the only door out. The manifest's format is chosen there; the blobs are the same.
 //! * [`lambda`]: what Lambda itself demands and offers, as data.
+//! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
 //!
 //! The library never prints and never exits. It tells what it does through [`Event`]s, and fails with an
 //! [`Error`] whose [`hint`](Error::hint) says the way out.
@@ -59,10 +60,13 @@
 //!
 //! # Features
 //!
-//! `cli` (default): the command. Without default features, the bare library is built.
+//! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. Neither changes an
+//! image's bytes; without default features, the bare library is built.
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod engine;
 pub mod error;
 pub mod event;
@@ -73,11 +77,9 @@ pub mod recipe;
 mod source;
 mod store;
 
-pub use engine::{Engine, EngineBuilder, Found, Inspected, Published};
+pub use engine::{Engine, EngineBuilder, Found, Inspected, Probe, Published};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;
 pub use recipe::Recipe;
-pub use store::{
-    Cache, Credential, CredentialFuture, Credentials, Destination, DockerConfig, Password, Secret, Usage,
-};
+pub use store::{Cache, Credential, Credentials, Destination, DockerConfig, Later, Password, Secret, Usage};

@@ -1,5 +1,8 @@
 //! The arguments, as typed.
 
+#[cfg(feature = "aws")]
+pub mod ecr;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -27,6 +30,20 @@ pub enum Command {
     Plan(Plan),
     /// Show an image: platform, config, layers, history
     Inspect(Inspect),
+    /// Find out what a push would meet, before anything is sent
+    #[cfg(feature = "aws")]
+    Doctor(ecr::Doctor),
+    /// Create an ECR repository, or say who may pull from it
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Repo(ecr::Repo),
+    /// Print a password for a registry of ECR
+    #[cfg(feature = "aws")]
+    Login(ecr::Login),
+    /// Speak Docker's credential helper protocol: other tools log in to ECR through lbuild
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    CredentialHelper(ecr::CredentialHelper),
     /// Look at or clean the local cache
     #[command(subcommand)]
     Cache(Cache),
@@ -39,6 +56,10 @@ impl Command {
             Command::Push(args) | Command::Build(args) => Some(&mut args.registry),
             Command::Plan(args) => Some(&mut args.registry),
             Command::Inspect(args) => Some(&mut args.registry),
+            #[cfg(feature = "aws")]
+            Command::Doctor(args) => Some(&mut args.registry),
+            #[cfg(feature = "aws")]
+            Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Init(_) | Command::Cache(_) => None,
         }
     }
@@ -71,6 +92,9 @@ pub struct Push {
     pub what: What,
     #[command(flatten)]
     pub registry: Registry,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub ecr: ecr::Ecr,
     /// Where to: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]; may be repeated
     #[arg(long, value_name = "DESTINATION")]
     pub to: Vec<String>,

@@ -31,6 +31,12 @@ pub struct Config {
     pub tag: Many,
     pub format: Option<lbuild::image::Format>,
     pub insecure: Many,
+    #[cfg(feature = "aws")]
+    pub repo: Option<String>,
+    #[cfg(feature = "aws")]
+    pub create_repo: bool,
+    #[cfg(feature = "aws")]
+    pub allow_lambda: bool,
 }
 
 /// One text or a list of them.

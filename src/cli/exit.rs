@@ -39,6 +39,10 @@ pub enum Failure {
     /// lbuild.toml or standard input.
     #[error("cannot read {what}")]
     Read { what: String, source: io::Error },
+    /// What `lbuild doctor` found and told.
+    #[cfg(feature = "aws")]
+    #[error("a push would fail")]
+    Found { code: u8 },
     /// No threads, no signals.
     #[error("cannot start")]
     Start { source: io::Error },
@@ -65,6 +69,8 @@ impl Failure {
             },
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } => 3,
+            #[cfg(feature = "aws")]
+            Failure::Found { code } => *code,
             Failure::Write { .. } => 7,
             Failure::Start { .. } => 1,
         }

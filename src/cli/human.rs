@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lbuild::Event;
-use lbuild::event::Outcome;
+use lbuild::event::{Outcome, RepositoryChange};
 use lbuild::image::Digest;
 
 use super::exit::Failure;
@@ -51,6 +51,11 @@ fn text(event: &Event) -> Option<String> {
             Outcome::Existed => format!("there    {image} {}", short(*digest)),
             Outcome::WouldSend => format!("would tag {image} {}", short(*digest)),
             _ => format!("pushed   {image} {}", short(*digest)),
+        },
+        Event::Repository { repository, change } => match change {
+            RepositoryChange::Created => format!("created  {repository}"),
+            RepositoryChange::LambdaAllowed => format!("allowed  Lambda to pull from {repository}"),
+            _ => return None,
         },
         Event::Retry { cause, delay, .. } => format!("retry    in {:.1} s: {cause}", delay.as_secs_f64()),
         Event::Warning { message, hint } => match hint {

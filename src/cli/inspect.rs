@@ -5,23 +5,24 @@ use lbuild::recipe::Base;
 use lbuild::{Found, Inspected};
 use serde_json::{Value, json};
 
-use super::args::{Inspect, Output};
+use super::Context;
+use super::args::Inspect;
 use super::exit::Failure;
 use super::human::bytes;
 use super::lower;
-use super::report::{Report, print};
+use super::report::print;
 
 /// Prints the image.
-pub async fn run(args: &Inspect, output: &Output, report: &Report) -> Result<(), Failure> {
+pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
     let image = lower::parse_base(&args.image, std::path::Path::new(""))?;
     let registry = match &image {
         Base::Registry(name) => Some(name.registry().to_owned()),
         _ => None,
     };
     let login: Vec<_> = registry.as_deref().into_iter().collect();
-    let engine = lower::engine(&args.registry, &[], output, report, &login)?.build()?;
+    let engine = lower::engine(&args.registry, &[], context, &login)?.build()?;
     let inspected = engine.inspect(&image, lower::platform(args.arch).as_ref()).await?;
-    let json = output.json;
+    let json = context.output.json;
     print(&match inspected {
         Inspected::Image(found) if json => format!("{:#}", as_json(&found)),
         Inspected::Image(found) => text(&found),

@@ -9,7 +9,8 @@ use lbuild::lambda::{handler_files, runtime_base};
 use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
 use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
 
-use super::args::{Command, Output, Registry, What};
+use super::Context;
+use super::args::{Command, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
 use super::report::Report;
@@ -20,6 +21,8 @@ pub struct Lowered {
     pub config: Config,
     /// The handler, and the runtime or image whose rules say where its file must be.
     pub handler: Option<(String, String)>,
+    /// Whether Lambda shall run it, as far as can be told: another container engine takes more.
+    pub for_lambda: bool,
 }
 
 /// The recipe of the arguments; what they leave out, lbuild.toml says.
@@ -62,7 +65,9 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         }
     }
     let recipe = Recipe { epoch: epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
-    Ok(Lowered { recipe, config, handler: handler.zip(base_name) })
+    let lambda_base = |name: &String| !name.contains(['/', ':']) || name.contains("/lambda/");
+    let for_lambda = handler.is_some() || base_name.as_ref().is_some_and(lambda_base);
+    Ok(Lowered { recipe, config, handler: handler.zip(base_name), for_lambda })
 }
 
 /// What was given by flag, else by the file; paths in the file are relative to it.
@@ -223,13 +228,12 @@ pub fn read_password(command: &mut Command) -> Result<(), Failure> {
 pub fn engine(
     args: &Registry,
     config_insecure: &[String],
-    output: &Output,
-    report: &Report,
+    context: &Context,
     login: &[&str],
 ) -> Result<EngineBuilder, Failure> {
-    let report = report.clone();
+    let report = context.report.clone();
     let mut builder = Engine::builder().on_event(move |event| report.event(&event));
-    if let Some(jobs) = output.jobs {
+    if let Some(jobs) = context.output.jobs {
         builder = builder.jobs(jobs.into());
     }
     for registry in args.insecure.iter().chain(config_insecure) {
@@ -246,7 +250,25 @@ pub fn engine(
         let (registry, username, password) = ((*registry).to_owned(), username.clone(), password.clone());
         builder = builder.credentials(Password { registry, username, password });
     }
+    for (registry, endpoint) in endpoints()? {
+        builder = builder.endpoint(registry, endpoint);
+    }
+    #[cfg(feature = "aws")]
+    let builder = builder.credentials(context.aws.clone());
     Ok(builder.credentials(DockerConfig))
+}
+
+/// Where registries are reached, when that is not where their names say.
+fn endpoints() -> Result<Vec<(String, String)>, Failure> {
+    let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
+    let split = |pair: &str| match pair.trim().split_once('=') {
+        Some((registry, endpoint)) => Ok((registry.to_owned(), endpoint.to_owned())),
+        None => Err(Failure::usage(
+            format!("LBUILD_REGISTRY_ENDPOINT is `{text}`"),
+            "write it as REGISTRY=https://HOST[:PORT], with commas between several",
+        )),
+    };
+    text.split(',').filter(|pair| !pair.trim().is_empty()).map(split).collect()
 }
 
 /// The registry of a recipe's base.

@@ -3,11 +3,17 @@
 mod args;
 mod cache;
 mod config;
+#[cfg(feature = "aws")]
+mod doctor;
+#[cfg(feature = "aws")]
+mod ecr;
 mod exit;
 mod human;
 mod init;
 mod inspect;
 mod json;
+#[cfg(feature = "aws")]
+mod login;
 mod lower;
 mod push;
 mod report;
@@ -16,13 +22,21 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command};
+use self::args::{Args, Command, Output};
 use self::exit::Failure;
 use self::report::Report;
 
+/// What every command has at hand.
+struct Context {
+    output: Output,
+    report: Report,
+    #[cfg(feature = "aws")]
+    aws: lbuild::aws::Aws,
+}
+
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn run() -> ExitCode {
-    let mut args = Args::parse();
+    let mut args = parse();
     let report = Report::new(&args.output);
     // Before the runtime starts, signals still end a wait for somebody to type.
     if let Err(failure) = lower::read_password(&mut args.command) {
@@ -49,15 +63,40 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The arguments. Docker starts its credential helpers by a name of their own, and adds one word.
+fn parse() -> Args {
+    let words: Vec<_> = std::env::args_os().collect();
+    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
+    match name.is_some_and(|name| cfg!(feature = "aws") && name == "docker-credential-lbuild") {
+        true => Args::parse_from(
+            ["lbuild".into(), "credential-helper".into()].into_iter().chain(words.into_iter().skip(1)),
+        ),
+        false => Args::parse(),
+    }
+}
+
 async fn execute(args: Args, report: Report) -> Result<(), Failure> {
-    let output = args.output;
+    let context = Context {
+        output: args.output,
+        report,
+        #[cfg(feature = "aws")]
+        aws: lbuild::aws::Aws::from_env(),
+    };
     match args.command {
         Command::Init(args) => init::run(&args),
-        Command::Push(args) => push::run(args, push::Default::None, &output, &report).await,
-        Command::Build(args) => push::run(args, push::Default::Layout, &output, &report).await,
-        Command::Plan(args) => push::plan(args, &output, &report).await,
-        Command::Inspect(args) => inspect::run(&args, &output, &report).await,
-        Command::Cache(command) => cache::run(&command, &output),
+        Command::Push(args) => push::run(args, push::Default::None, &context).await,
+        Command::Build(args) => push::run(args, push::Default::Layout, &context).await,
+        Command::Plan(args) => push::plan(args, &context).await,
+        Command::Inspect(args) => inspect::run(&args, &context).await,
+        #[cfg(feature = "aws")]
+        Command::Doctor(args) => doctor::run(args, &context).await,
+        #[cfg(feature = "aws")]
+        Command::Repo(command) => ecr::run(command, &context).await,
+        #[cfg(feature = "aws")]
+        Command::Login(args) => login::print(args, &context).await,
+        #[cfg(feature = "aws")]
+        Command::CredentialHelper(verb) => login::helper(verb, &context).await,
+        Command::Cache(command) => cache::run(&command, &context.output),
     }
 }
 

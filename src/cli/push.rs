@@ -6,10 +6,12 @@ use lbuild::image::Format;
 use lbuild::{Destination, Engine, Published};
 use serde_json::json;
 
-use super::args::{Output, Plan, Push};
+use super::Context;
+use super::args::{Plan, Push};
+use super::config::Config;
 use super::exit::Failure;
 use super::lower::{self, Lowered};
-use super::report::{self, Report};
+use super::report;
 
 /// Where the image goes when no destination is given.
 #[derive(Clone, Copy)]
@@ -23,17 +25,23 @@ pub enum Default {
 const LAYOUT: &str = ".lbuild/image";
 
 /// Builds the image and brings it to its destinations.
-pub async fn run(args: Push, default: Default, output: &Output, report: &Report) -> Result<(), Failure> {
+pub async fn run(args: Push, default: Default, context: &Context) -> Result<(), Failure> {
+    let report = &context.report;
     let lowered = lower::recipe(&args.what, report)?;
-    let to = destinations(&args, default, &lowered)?;
+    let to = destinations(&args, default, &lowered, context).await?;
+    if lowered.for_lambda {
+        refuse_what_lambda_cannot_pull(&to)?;
+    }
     let mut login: Vec<_> = to.iter().filter_map(|(to, _)| registry(to)).collect();
     if login.is_empty() {
         login.extend(lower::base_registry(&lowered.recipe));
     }
-    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, &login)?;
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let engine = engine.dry_run(args.dry_run).build()?;
     lower::check_handler(&engine, &lowered, report)?;
     check_outputs(&engine, &lowered, &args, &to)?;
+    #[cfg(feature = "aws")]
+    super::ecr::prepare(&args, &lowered.config, &to, context).await?;
     let published = engine.push(&lowered.recipe, &to).await?;
     if !args.dry_run {
         write_results(&args, &published)?;
@@ -42,10 +50,11 @@ pub async fn run(args: Push, default: Default, output: &Output, report: &Report)
 }
 
 /// Prints the pinned recipe.
-pub async fn plan(args: Plan, output: &Output, report: &Report) -> Result<(), Failure> {
+pub async fn plan(args: Plan, context: &Context) -> Result<(), Failure> {
+    let report = &context.report;
     let lowered = lower::recipe(&args.what, report)?;
     let login: Vec<_> = lower::base_registry(&lowered.recipe).into_iter().collect();
-    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, output, report, &login)?;
+    let engine = lower::engine(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let engine = engine.build()?;
     lower::check_handler(&engine, &lowered, report)?;
     let pinned = engine.pin(lowered.recipe).await?;
@@ -53,15 +62,24 @@ pub async fn plan(args: Plan, output: &Output, report: &Report) -> Result<(), Fa
     report::print(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))
 }
 
-fn destinations(
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS is asked"))]
+async fn destinations(
     args: &Push,
     default: Default,
     lowered: &Lowered,
+    context: &Context,
 ) -> Result<Vec<(Destination, Format)>, Failure> {
-    let mut to = match args.to.is_empty() {
-        true => lowered.config.to.0.iter().map(|to| beside(&args.what.path, to)).collect(),
-        false => args.to.clone(),
-    };
+    #[cfg(feature = "aws")]
+    let mut to = super::ecr::destinations(
+        &args.what.path,
+        &args.to,
+        args.ecr.repo.as_deref(),
+        &lowered.config,
+        context,
+    )
+    .await?;
+    #[cfg(not(feature = "aws"))]
+    let mut to = given(&args.what.path, &args.to, &lowered.config);
     let tags = if args.tag.is_empty() { &lowered.config.tag.0 } else { &args.tag };
     if to.is_empty() {
         match default {
@@ -69,13 +87,33 @@ fn destinations(
             Default::None => {
                 return Err(Failure::usage(
                     "no destination is given",
-                    "add --to REGISTRY/REPO:TAG, or set `to` in lbuild.toml",
+                    "add --to REGISTRY/REPO:TAG, or --repo NAME for your own ECR, or set one of them in lbuild.toml",
                 ));
             }
         }
     }
     let format = args.format.map(Format::from).or(lowered.config.format);
     lower::destinations(&to, tags, format)
+}
+
+/// The destinations that were given by flag, else by lbuild.toml.
+pub fn given(path: &Path, to: &[String], config: &Config) -> Vec<String> {
+    match to.is_empty() {
+        true => config.to.0.iter().map(|to| beside(path, to)).collect(),
+        false => to.to_vec(),
+    }
+}
+
+/// A push that Lambda will not pull from is for nothing.
+pub fn refuse_what_lambda_cannot_pull(to: &[(Destination, Format)]) -> Result<(), Failure> {
+    for registry in to.iter().filter_map(|(to, _)| registry(to)) {
+        if let Some(instead) = lbuild::lambda::refused_registry(registry) {
+            let message = format!("Lambda pulls no image from {registry}: it is a FIPS endpoint");
+            let hint = Some(format!("push to {instead}, which is the same registry"));
+            return Err(Failure::Usage { message, hint });
+        }
+    }
+    Ok(())
 }
 
 /// A destination of lbuild.toml: paths in it are relative to the file.
@@ -94,7 +132,7 @@ fn layout(path: &Path) -> PathBuf {
     if dir == Path::new(".") { LAYOUT.into() } else { dir.join(LAYOUT) }
 }
 
-fn registry(to: &Destination) -> Option<&str> {
+pub fn registry(to: &Destination) -> Option<&str> {
     match to {
         Destination::Registry { repository, .. } => Some(repository.registry()),
         Destination::Layout { .. } | Destination::Archive { .. } => None,

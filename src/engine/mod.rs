@@ -13,6 +13,7 @@ mod base;
 mod bridge;
 mod key;
 mod pin;
+mod probe;
 mod publish;
 mod recompress;
 mod stage;
@@ -27,9 +28,10 @@ use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform};
 use crate::layer::FileTree;
 use crate::recipe::{Base, Recipe};
-use crate::store::{Cache, Credentials, Destination, DockerConfig, Registries};
+use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Registries};
 
 pub use base::{Found, Inspected};
+pub use probe::Probe;
 pub use publish::Published;
 
 use publish::Push;
@@ -55,6 +57,7 @@ pub struct EngineBuilder {
     jobs: Option<usize>,
     credentials: Vec<Arc<dyn Credentials>>,
     insecure: Vec<String>,
+    endpoints: Vec<(String, String)>,
     events: Events,
     dry_run: bool,
 }
@@ -89,6 +92,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Where a registry is reached, as `https://HOST[:PORT]`, when that is not where its name says: a mirror, a
+    /// private link, a test. Images keep the registry's name, and its credentials go there and nowhere else.
+    #[must_use]
+    pub fn endpoint(mut self, registry: impl Into<String>, endpoint: impl Into<String>) -> EngineBuilder {
+        self.endpoints.push((registry.into(), endpoint.into()));
+        self
+    }
+
     /// Where events go; they come from several threads.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(Event) + Send + Sync + 'static) -> EngineBuilder {
@@ -106,11 +117,16 @@ impl EngineBuilder {
     /// The engine.
     ///
     /// # Errors
-    /// When there is no place for the cache, or the system's TLS roots cannot be read.
+    /// When there is no place for the cache, an endpoint is no address, or the system's TLS roots cannot be read.
     pub fn build(mut self) -> Result<Engine> {
         let root = self.cache.or_else(Cache::default_root).ok_or(Error::NoCacheRoot)?;
         if self.credentials.is_empty() {
             self.credentials.push(Arc::new(DockerConfig));
+        }
+        let mut addresses = Addresses::default();
+        self.insecure.into_iter().for_each(|registry| addresses.insecure(registry));
+        for (registry, endpoint) in &self.endpoints {
+            addresses.endpoint(registry, endpoint)?;
         }
         // Each holds a few megabytes; beyond this many the disk is the limit anyway.
         let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
@@ -119,7 +135,7 @@ impl EngineBuilder {
                 cache: Cache::at(root),
                 jobs: self.jobs.unwrap_or_else(jobs),
                 dry_run: self.dry_run,
-                registries: Registries::new(self.credentials, self.insecure, self.events.clone())?,
+                registries: Registries::new(self.credentials, addresses, self.events.clone())?,
                 events: self.events,
             }),
         })

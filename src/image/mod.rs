@@ -6,6 +6,7 @@
 
 mod blob;
 mod config;
+mod ecr;
 mod edit;
 mod layer;
 mod manifest;
@@ -14,6 +15,7 @@ mod reference;
 
 pub use blob::{Blob, Digest, Location};
 pub use config::{Config, History};
+pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
 pub use layer::{Layer, LayerKey};
 pub use manifest::{

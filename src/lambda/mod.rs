@@ -1,7 +1,9 @@
 //! What Lambda demands and offers, as data and pure functions.
 
 mod handler;
+mod registry;
 mod runtimes;
 
 pub use handler::handler_files;
+pub use registry::refused_registry;
 pub use runtimes::{Runtime, RuntimeBase, runtime_base};

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 
 use crate::error::{Error, Result};
+use crate::image::Reference;
 
 /// A text that no message, log or event can show.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,22 +46,31 @@ pub enum Credential {
     IdentityToken(Secret),
 }
 
-/// The future of [`Credentials::get`].
-pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>>> + Send + 'a>>;
+/// What [`Credentials`] answer, some time later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A place that credentials come from: a file, a cloud, a caller's own vault.
 pub trait Credentials: Send + Sync {
     /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next.
     ///
-    /// Asked when a registry demands one, once for each repository that is used there, and again with `renew`
-    /// when the registry has refused what was given before.
+    /// Asked when a registry demands one: once for a registry that takes passwords, once for each repository
+    /// of one that takes tokens; and again with `renew` when what was given before has been refused.
     ///
     /// # Errors
     /// When there should be a credential but it cannot be had.
-    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> CredentialFuture<'a>;
+    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>>;
 
     /// Where they come from, for messages: `from Docker's configuration`.
     fn describe(&self) -> String;
+
+    /// Those of `tags` that can never name another image of `repository` than they name now, as far as the
+    /// source knows: a cloud that lets one in may know more of its repositories than their registry tells.
+    ///
+    /// Asked before anything is sent to a repository that has an image under one of the tags.
+    fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
+        let _ = (repository, tags);
+        Box::pin(async { Vec::new() })
+    }
 }
 
 /// One password for one registry, as given on a command line.
@@ -75,7 +85,7 @@ pub struct Password {
 }
 
 impl Credentials for Password {
-    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> CredentialFuture<'a> {
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
         let credential = (registry == self.registry).then(|| Credential::Password {
             username: self.username.clone(),
             password: self.password.clone(),
@@ -95,7 +105,7 @@ impl Credentials for Password {
 pub struct DockerConfig;
 
 impl Credentials for DockerConfig {
-    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> CredentialFuture<'a> {
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
         Box::pin(async move {
             let registry = registry.to_owned();
             // Reads files and may start a helper program.

@@ -20,11 +20,11 @@ use tokio_util::io::ReaderStream;
 
 pub(crate) use archive::write as write_archive;
 pub use cache::{Cache, Usage};
-pub use credentials::{Credential, CredentialFuture, Credentials, DockerConfig, Password, Secret};
+pub use credentials::{Credential, Credentials, DockerConfig, Later, Password, Secret};
 pub use destination::Destination;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use layout::Layout;
-pub(crate) use registry::{Registries, Repository, Upload};
+pub(crate) use registry::{Addresses, Registries, Repository, Upload};
 pub(crate) use staged::Staged;
 pub(crate) use verify::ByteStream;
 use verify::{Origin, verified};

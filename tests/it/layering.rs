@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What each room may import, besides itself, `error` and `event`. What stands below a room's neighbours is
 /// below the room too.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 10] = [
     ("image", &[]),
     ("recipe", &["image"]),
     ("layer", &["image"]),
@@ -14,6 +14,7 @@ const DOORS: [(&str, &[&str]); 9] = [
     ("source", &["store", "layer", "recipe", "image"]),
     ("engine", &["source", "store", "layer", "recipe", "image"]),
     ("lambda", &["layer", "image"]),
+    ("aws", &["store", "source", "image"]),
     // Both only name what others hold: a digest, a platform.
     ("error", &["image"]),
     ("event", &["image"]),
@@ -113,6 +114,16 @@ fn the_library_never_prints_and_never_exits() {
         for word in ["println!", "eprintln!", "print!(", "dbg!", "process::exit"] {
             assert!(!code.contains(word), "{} has `{word}`", path.display());
         }
+    }
+}
+
+#[test]
+fn only_one_room_knows_the_sdk() {
+    for (path, text) in sources() {
+        let sdk = code(&text).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
+            ["aws_config", "aws_credential_types"].contains(&word) || word.starts_with("aws_sdk_")
+        });
+        assert!(!sdk || room(&path) == "aws", "{}", path.display());
     }
 }
 

@@ -37,6 +37,7 @@ impl Delivery {
         if remote.repository.has_blob(digest).await? {
             return Ok(Outcome::Existed);
         }
+        remote.may_send().await?;
         match self.shared.dry_run {
             true => Ok(Outcome::WouldSend),
             false => self.upload(remote).await,

@@ -179,9 +179,18 @@ impl Push {
             lock(&self.sending).clear();
             return Ok(Ready { manifest, there, sent: false });
         }
+        if let Place::Registry(remote) = &self.place {
+            remote.clear(&manifest).await.map_err(|error| self.first(error))?;
+        }
         image.layers().iter().for_each(|layer| self.layer(layer));
         self.blob(&image.config_blob());
         Ok(Ready { manifest, there, sent: self.settle().await? })
+    }
+
+    /// The first failure on the way here, which may be the cause of this one.
+    fn first(&self, error: Error) -> Error {
+        self.failure.keep(error);
+        self.failure.take()
     }
 
     /// Puts the manifest, and moves the tags.

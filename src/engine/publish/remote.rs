@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::Failure;
 use super::delivery::Delivery;
@@ -19,6 +19,10 @@ pub(super) struct Remote {
     pub(super) repository: Repository,
     pub(super) tags: Vec<String>,
     tagged: OnceCell<Option<Tagged>>,
+    /// Those of the tags that name an image and can name no other. Found out before anything is sent.
+    immutable: OnceCell<HashSet<String>>,
+    /// Opened when the new image's digest is known to be no fault to such tags.
+    cleared: Semaphore,
     base: Option<Reference>,
     failure: Arc<Failure>,
 }
@@ -47,12 +51,53 @@ impl Remote {
             repository: shared.registries.destination(to, mount_from),
             tags: tags.to_vec(),
             tagged: OnceCell::new(),
+            immutable: OnceCell::new(),
+            cleared: Semaphore::new(0),
             base,
             failure,
         });
         let early = remote.clone();
-        tokio::spawn(async move { early.tagged().await.map(drop) });
+        tokio::spawn(async move {
+            if early.tagged().await.is_ok() {
+                early.immutable().await;
+            }
+        });
         remote
+    }
+
+    async fn immutable(&self) -> &HashSet<String> {
+        let asked = self.immutable.get_or_init(|| async {
+            let Ok(tagged) = self.tagged().await else { return HashSet::new() };
+            let taken: Vec<String> = tagged.digests.keys().cloned().collect();
+            match taken.is_empty() {
+                true => HashSet::new(),
+                false => self.repository.immutable_tags(&taken).await,
+            }
+        });
+        asked.await
+    }
+
+    /// Waits until it is certain that what is sent will not have been sent for nothing: where a tag is immutable,
+    /// that is when the whole image is known.
+    pub(super) async fn may_send(&self) -> Result<()> {
+        if !self.immutable().await.is_empty() {
+            self.cleared.acquire().await.map(drop).map_err(|_| Error::Interrupted)?;
+        }
+        Ok(())
+    }
+
+    /// Lets blobs set off, unless a tag can never name the image that they are for.
+    pub(super) async fn clear(&self, manifest: &Manifest) -> Result<()> {
+        let immutable = self.immutable().await;
+        let tagged = self.tagged().await?;
+        for (tag, digest) in &tagged.digests {
+            if immutable.contains(tag) && *digest != manifest.digest {
+                let image = format!("{}:{tag}", self.repository.name().repository_name());
+                return Err(Error::ImmutableTag { image, digest: *digest });
+            }
+        }
+        self.cleared.add_permits(Semaphore::MAX_PERMITS / 2);
+        Ok(())
     }
 
     /// Asks for all tags at once; the answer is kept, and a failure is told once.

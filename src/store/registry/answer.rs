@@ -42,6 +42,7 @@ pub(super) async fn read(mut response: Response) -> Refusal {
         digest: digest.or(Some(&message)).and_then(first_digest),
         message: printable(&message),
         request_id,
+        missing: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! with the stored password, a [Bearer](https://distribution.github.io/distribution/spec/auth/token/) one
 //! with a token from the service that the challenge names. Grants are kept in memory only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -18,10 +18,11 @@ use super::retry::{Retry, passing_status};
 use super::transport::{Answer, Clients, STALL, answered, limited_bytes, lock};
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::image::{EcrHost, Reference};
 use crate::store::credentials::{Credential, Credentials};
 
-/// What is asked of a repository, and perhaps of a second one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What is asked of a repository, and perhaps of a second one. The empty one is for whatever a password opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Scope(Vec<String>);
 
 impl Scope {
@@ -92,16 +93,19 @@ impl Auth {
     }
 
     /// The `Authorization` for the scope, when one has been granted or can be had without being refused first.
-    pub(super) async fn grant(&self, host: &str, scope: &Scope) -> Option<HeaderValue> {
+    pub(super) async fn grant(
+        &self,
+        host: &str,
+        scope: &Scope,
+        operation: &str,
+    ) -> Result<Option<HeaderValue>> {
         let slot = self.slot(host, scope);
         let mut held = slot.lock().await;
         if held.is_none() {
-            let challenge = lock(&self.challenges).get(host).cloned()?;
-            let call = Call { host, scope, operation: "authorize" };
-            // A failure here shows again, with its cause, when the registry answers 401.
-            *held = self.acquire(&challenge, &call, false).await.ok();
+            let Some(challenge) = self.challenge_of(host) else { return Ok(None) };
+            *held = Some(self.acquire(&challenge, &Call { host, scope, operation }, false).await?);
         }
-        held.as_ref().map(|grant| grant.header.clone())
+        Ok(held.as_ref().map(|grant| grant.header.clone()))
     }
 
     /// Answers a 401: gets a grant, unless another task has got one since the refused request was made.
@@ -127,7 +131,7 @@ impl Auth {
         operation: &str,
     ) -> Result<()> {
         // A grant is only ever held for a registry whose challenge is known.
-        let Some(challenge) = lock(&self.challenges).get(host).cloned() else { return Ok(()) };
+        let Some(challenge) = self.challenge_of(host) else { return Ok(()) };
         self.replace(&challenge, Some(grant), &Call { host, scope, operation }).await
     }
 
@@ -152,15 +156,38 @@ impl Auth {
         }
     }
 
+    /// What a registry is known to demand. ECR's private ones always want a password: to know it saves the
+    /// refusal that would say so.
+    fn challenge_of(&self, host: &str) -> Option<Challenge> {
+        let known = lock(&self.challenges).get(host).cloned();
+        known.or_else(|| EcrHost::parse(host).map(|_| Challenge::Basic))
+    }
+
+    /// A password is the same for every repository, a token is for its scope alone.
     fn slot(&self, host: &str, scope: &Scope) -> Arc<Slot> {
-        lock(&self.grants).entry((host.to_owned(), scope.clone())).or_default().clone()
+        let scope = match self.challenge_of(host) {
+            Some(Challenge::Basic) => Scope::default(),
+            Some(Challenge::Bearer { .. }) | None => scope.clone(),
+        };
+        lock(&self.grants).entry((host.to_owned(), scope)).or_default().clone()
+    }
+
+    /// Which of the tags can move no more, as far as the sources of credentials know.
+    pub(super) async fn immutable_tags(&self, repository: &Reference, tags: &[String]) -> HashSet<String> {
+        let mut immutable = HashSet::new();
+        for source in &self.sources {
+            immutable.extend(source.immutable_tags(repository, tags).await);
+        }
+        immutable
     }
 
     async fn acquire(&self, challenge: &Challenge, call: &Call<'_>, renew: bool) -> Result<Grant> {
         let found = match self.credential(call.host, renew).await {
-            // What is public can be had without the credential that cannot.
-            Err(error) if call.scope.only_pulls() => {
-                self.events.warn(format!("{error}; going on without"), None);
+            // What is public can be had without the credential that cannot. Who asks for a password gives nothing
+            // without.
+            Err(error) if call.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
+                self.events
+                    .warn(format!("{}; going on without", error.with_causes()), error.hint().as_deref());
                 None
             }
             found => found?,
@@ -172,16 +199,29 @@ impl Auth {
     }
 
     async fn credential(&self, host: &str, renew: bool) -> Result<Option<(Credential, String)>> {
+        let mut failure = None;
         for source in &self.sources {
-            if let Some(credential) = source.get(host, renew).await? {
-                let name = match &credential {
-                    Credential::Password { username, .. } => format!("login of `{username}`"),
-                    Credential::IdentityToken(_) => "identity token".to_owned(),
-                };
-                return Ok(Some((credential, format!("{name} {}", source.describe()))));
+            let credential = match source.get(host, renew).await {
+                Ok(Some(credential)) => credential,
+                Ok(None) => continue,
+                // Another source may do.
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+            };
+            let name = match &credential {
+                Credential::Password { username, .. } => format!("login of `{username}`"),
+                Credential::IdentityToken(_) => "identity token".to_owned(),
+            };
+            let name = format!("{name} {}", source.describe());
+            if let Some(error) = failure.filter(|error| !matches!(error, Error::NoAwsCredentials { .. })) {
+                let message = format!("{}; going on with the {name}", error.with_causes());
+                self.events.warn(message, error.hint().as_deref());
             }
+            return Ok(Some((credential, name)));
         }
-        Ok(None)
+        failure.map_or(Ok(None), Err)
     }
 
     async fn bearer(
@@ -220,7 +260,7 @@ impl Auth {
         let mut retry = Retry::new(self.events.clone());
         let host = realm.host_str().unwrap_or_default();
         let bytes = loop {
-            let sent = self.token_request(realm, service, credential, call).send();
+            let sent = self.token_request(realm, service, credential, call)?.send();
             let read = match answered(tokio::time::timeout(STALL, sent).await, OPERATION, host) {
                 Ok(response) if response.status().is_success() => {
                     limited_bytes(response, OPERATION, host, TOKEN_LIMIT).await
@@ -255,8 +295,8 @@ impl Auth {
         service: Option<&str>,
         credential: Option<&Credential>,
         call: &Call<'_>,
-    ) -> reqwest::RequestBuilder {
-        let client = self.clients.at(realm);
+    ) -> Result<reqwest::RequestBuilder> {
+        let client = self.clients.at(realm)?;
         let service = service.map(|service| ("service", service));
         if let Some(Credential::IdentityToken(token)) = credential {
             let scope = call.scope.0.join(" ");
@@ -266,11 +306,11 @@ impl Auth {
                 ("client_id", "lbuild"),
                 ("scope", &scope),
             ];
-            return client.post(realm.clone()).form(&form.into_iter().chain(service).collect::<Vec<_>>());
+            return Ok(client.post(realm.clone()).form(&form.into_iter().chain(service).collect::<Vec<_>>()));
         }
         let scopes = call.scope.0.iter().map(|scope| ("scope", scope.as_str()));
         let request = client.get(realm.clone()).query(&service.into_iter().chain(scopes).collect::<Vec<_>>());
-        match credential {
+        Ok(match credential {
             Some(Credential::Password { username, password }) => {
                 match secret_header(&basic_value(username, password.expose())) {
                     Some(header) => request.header(AUTHORIZATION, header),
@@ -278,7 +318,7 @@ impl Auth {
                 }
             }
             _ => request,
-        }
+        })
     }
 }
 

@@ -3,22 +3,28 @@
 //! One pooled HTTP client, one memory of tokens, one rule for retries: every request of a run goes through
 //! the same [`Registries`]. A [`Repository`] is the handle to one repository there.
 
+mod addresses;
 mod answer;
 mod auth;
+mod call;
+mod probe;
 mod retry;
 mod transport;
 mod upload;
 
+pub(crate) use addresses::Addresses;
 pub(crate) use upload::Upload;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 
 use self::answer::refusal;
 use self::auth::Scope;
+use self::call::Call;
 use self::retry::Retry;
 use self::transport::{Request, Transport};
 use super::credentials::Credentials;
@@ -46,13 +52,12 @@ pub(crate) struct Repository {
 
 impl Registries {
     /// A client that asks `credentials`, first to last, when a registry wants to know who calls.
-    /// Registries named in `insecure` are spoken to in plain HTTP.
     pub(crate) fn new(
         credentials: Vec<Arc<dyn Credentials>>,
-        insecure: Vec<String>,
+        addresses: Addresses,
         events: Events,
     ) -> Result<Registries> {
-        Ok(Registries { transport: Arc::new(Transport::new(credentials, insecure, events)?) })
+        Ok(Registries { transport: Arc::new(Transport::new(credentials, addresses, events)?) })
     }
 
     /// The repository of `name`, to read from.
@@ -84,7 +89,11 @@ impl Repository {
         let accept = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
         let image = self.image_name(target);
         let request = self
-            .request(Method::GET, format!("manifests/{target}"), format!("read the manifest of {image}"))
+            .request(
+                Call::ReadManifest,
+                format!("manifests/{target}"),
+                format!("read the manifest of {image}"),
+            )
             .header(ACCEPT, accept);
         let mut retry = self.transport.retry();
         loop {
@@ -104,7 +113,7 @@ impl Repository {
     pub(crate) async fn put_manifest(&self, manifest: &Manifest, target: &str) -> Result<()> {
         let operation = format!("put the manifest of {}", self.image_name(target));
         let request = self
-            .request(Method::PUT, format!("manifests/{target}"), operation)
+            .request(Call::PutManifest, format!("manifests/{target}"), operation)
             .header(CONTENT_TYPE, manifest.media_type.clone())
             .body(manifest.bytes.clone());
         // The answer may lack a Location; nothing here needs one.
@@ -118,7 +127,7 @@ impl Repository {
     /// Whether the repository has the blob.
     pub(crate) async fn has_blob(&self, digest: Digest) -> Result<bool> {
         let operation = format!("look for blob {digest} in {}", self.name.repository_name());
-        let request = self.request(Method::HEAD, format!("blobs/{digest}"), operation);
+        let request = self.request(Call::FindBlob, format!("blobs/{digest}"), operation);
         let response = self.transport.send(&request).await?;
         match response.status() {
             status if status.is_success() => Ok(true),
@@ -131,7 +140,7 @@ impl Repository {
     /// The blob's bytes, checked as they come.
     pub(crate) async fn blob(&self, digest: Digest, size: u64) -> Result<ByteStream> {
         let operation = format!("read blob {digest} of {}", self.name.repository_name());
-        let request = self.request(Method::GET, format!("blobs/{digest}"), operation.clone());
+        let request = self.request(Call::ReadBlob, format!("blobs/{digest}"), operation.clone());
         let response = self.transport.send(&request).await?;
         if response.status() != StatusCode::OK {
             return Err(refusal(response, request.operation).await);
@@ -165,6 +174,11 @@ impl Repository {
         }
     }
 
+    /// Which of the tags can move no more, as far as it can be known.
+    pub(crate) async fn immutable_tags(&self, tags: &[String]) -> HashSet<String> {
+        self.transport.immutable_tags(&self.name, tags).await
+    }
+
     /// The registry and repository.
     pub(crate) fn name(&self) -> &Reference {
         &self.name
@@ -175,9 +189,9 @@ impl Repository {
         format!("{}{separator}{target}", self.name.repository_name())
     }
 
-    fn request(&self, method: Method, path: String, operation: String) -> Request {
+    fn request(&self, call: Call, path: String, operation: String) -> Request {
         let path = format!("/v2/{}/{path}", self.name.repository());
-        Request::new(method, self.name.registry(), path, self.scope.clone(), operation)
+        Request::new(call, self.name.registry(), path, self.scope.clone(), operation)
     }
 }
 

@@ -39,8 +39,7 @@ impl Retry {
         if delay > LONGEST_PAUSE {
             return Err(error);
         }
-        let chain = std::iter::successors(std::error::Error::source(&error), |error| error.source());
-        let cause = chain.fold(error.to_string(), |text, error| format!("{text}: {error}"));
+        let cause = error.with_causes();
         self.events.emit(Event::Retry { operation: operation(&error).to_owned(), cause, delay });
         tokio::time::sleep(delay).await;
         Ok(())
@@ -57,7 +56,8 @@ fn passing(error: &Error) -> bool {
     match error {
         Error::Connection { source, .. } => !final_cause(&**source),
         Error::Stalled { .. } => true,
-        Error::Registry { answer, .. } => passing_status(answer.status),
+        Error::Registry { answer, .. } if answer.is_over_limit() => false,
+        Error::Registry { answer, .. } => passing_status(answer.status) || answer.is_too_many(),
         // Bytes that were damaged on the way may arrive whole the next time.
         Error::Corrupt { .. } => true,
         _ => false,

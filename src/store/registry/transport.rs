@@ -12,10 +12,13 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
+use super::addresses::{Addresses, is_loopback};
 use super::auth::{Auth, Scope};
+use super::call::Call;
 use super::retry::{Retry, passing_status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Permission, Refusal, Result};
 use crate::event::Events;
+use crate::image::{EcrHost, Reference};
 use crate::store::credentials::Credentials;
 use crate::store::verify::ByteStream;
 
@@ -26,46 +29,45 @@ const UPLOADS_PER_HOST: usize = 4;
 
 /// The HTTP clients. None follows a redirect by itself: a HEAD has its answer with it, a POST must not be sent
 /// elsewhere, and a GET goes on without the grant.
-#[derive(Clone)]
+///
+/// Each is made when it is first used: to read the system's certificates takes as long as a round trip.
+#[derive(Clone, Default)]
 pub(super) struct Clients {
-    proxied: Client,
+    proxied: Arc<Mutex<Option<Client>>>,
     /// For loopback, which no proxy can reach, and whose plain HTTP must not leave the machine.
-    direct: Client,
+    direct: Arc<Mutex<Option<Client>>>,
 }
 
 impl Clients {
-    fn new() -> Result<Clients> {
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_secs(15))
-                .http2_adaptive_window(true)
-                .redirect(Policy::none())
-        };
-        let fail = |error: reqwest::Error| Error::Tls { source: error.into() };
-        let direct = builder().no_proxy().build().map_err(fail)?;
-        Ok(Clients { proxied: builder().build().map_err(fail)?, direct })
-    }
-
     /// The client for an address.
-    pub(super) fn at(&self, url: &Url) -> &Client {
-        if url.host_str().is_some_and(is_loopback) { &self.direct } else { &self.proxied }
+    pub(super) fn at(&self, url: &Url) -> Result<Client> {
+        let loopback = url.host_str().is_some_and(is_loopback);
+        let mut held = lock(if loopback { &self.direct } else { &self.proxied });
+        if let Some(client) = &*held {
+            return Ok(client.clone());
+        }
+        let builder = Client::builder()
+            .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(15))
+            .http2_adaptive_window(true)
+            .redirect(Policy::none());
+        let builder = if loopback { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| Error::Tls { source: error.into() })?;
+        Ok(held.insert(client).clone())
     }
 }
 
 pub(super) struct Transport {
     clients: Clients,
     auth: Auth,
-    insecure: HashSet<String>,
-    /// Loopback registries that turned out to speak HTTPS.
-    https: Mutex<HashSet<String>>,
+    pub(super) addresses: Addresses,
     uploads: Mutex<HashMap<String, Arc<Semaphore>>>,
     events: Events,
 }
 
 /// A request that can be made again.
 pub(super) struct Request {
-    pub(super) method: Method,
+    pub(super) call: Call,
     pub(super) host: String,
     path: String,
     pub(super) scope: Scope,
@@ -82,16 +84,8 @@ pub(super) struct Answer {
 }
 
 impl Request {
-    pub(super) fn new(method: Method, host: &str, path: String, scope: Scope, operation: String) -> Request {
-        Request {
-            method,
-            host: host.to_owned(),
-            path,
-            scope,
-            headers: HeaderMap::new(),
-            body: None,
-            operation,
-        }
+    pub(super) fn new(call: Call, host: &str, path: String, scope: Scope, operation: String) -> Request {
+        Request { call, host: host.to_owned(), path, scope, headers: HeaderMap::new(), body: None, operation }
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: String) -> Request {
@@ -105,20 +99,30 @@ impl Request {
         self.body = Some(bytes.into());
         self
     }
+
+    /// What the caller may not do, when it is ECR that refuses: in its own words, else what the call needs.
+    fn missing_permission(&self, refusal: &Refusal) -> Option<Permission> {
+        let host = EcrHost::parse(&self.host).filter(|_| refusal.status == 403)?;
+        let repository = self.path.strip_prefix("/v2/")?;
+        let end = [repository.find("/manifests/"), repository.find("/blobs/")].into_iter().flatten().min()?;
+        Some(Permission::told(&refusal.message).unwrap_or_else(|| Permission {
+            action: self.call.ecr_action().to_owned(),
+            resource: host.repository_arn(&repository[..end]),
+        }))
+    }
 }
 
 impl Transport {
     pub(super) fn new(
         credentials: Vec<Arc<dyn Credentials>>,
-        insecure: Vec<String>,
+        addresses: Addresses,
         events: Events,
     ) -> Result<Transport> {
-        let clients = Clients::new()?;
+        let clients = Clients::default();
         Ok(Transport {
             auth: Auth::new(clients.clone(), credentials, events.clone()),
             clients,
-            insecure: insecure.into_iter().collect(),
-            https: Mutex::default(),
+            addresses,
             uploads: Mutex::default(),
             events,
         })
@@ -166,43 +170,44 @@ impl Transport {
             return Err(self.auth.refused(host, scope, operation, said).await);
         }
         if status == StatusCode::UNAUTHORIZED {
-            let url = self.url(host, &request.path, operation)?;
+            let url = self.addresses.url(host, &request.path, operation)?;
             self.auth.challenged(&answer, &url, host, scope, operation).await?;
             return Ok(None);
         }
         if !status.is_client_error() || is_for_caller(status) {
             return Ok(Some(answer.response));
         }
-        let refusal = super::answer::read(answer.response).await;
+        let mut refusal = super::answer::read(answer.response).await;
         // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
         // HEAD has no body to say it in.
-        let silent = request.method == Method::HEAD && matches!(refusal.status, 400 | 403);
+        let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);
         if let Some(grant) = answer.grant.filter(|_| !renewed && (silent || ran_out(&refusal.message))) {
             self.auth.expired(&grant, host, scope, operation).await?;
             return Ok(None);
         }
+        refusal.missing = request.missing_permission(&refusal);
         Err(Error::Registry { operation: operation.clone(), answer: Box::new(refusal) })
     }
 
     async fn once(&self, request: &Request) -> Result<Answer> {
-        let url = self.url(&request.host, &request.path, &request.operation)?;
-        let plain = url.scheme() == "http";
+        let url = self.addresses.url(&request.host, &request.path, &request.operation)?;
+        let guessed = self.addresses.guesses(&request.host, &url);
         let answer = self.once_at(url, request).await;
-        if plain && !self.insecure.contains(&request.host) && speaks_https(&answer) {
-            lock(&self.https).insert(request.host.clone());
-            let url = self.url(&request.host, &request.path, &request.operation)?;
+        if guessed && speaks_https(&answer) {
+            self.addresses.speaks_https(&request.host);
+            let url = self.addresses.url(&request.host, &request.path, &request.operation)?;
             return self.once_at(url, request).await;
         }
         answer
     }
 
     async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
-        let client = self.clients.at(&url);
-        let mut builder = client.request(request.method.clone(), url).headers(request.headers.clone());
+        let client = self.clients.at(&url)?;
+        let mut builder = client.request(request.call.method(), url).headers(request.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let grant = self.auth.grant(&request.host, &request.scope).await;
+        let grant = self.auth.grant(&request.host, &request.scope, &request.operation).await?;
         if let Some(grant) = &grant {
             builder = builder.header(AUTHORIZATION, grant);
         }
@@ -222,14 +227,14 @@ impl Transport {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| response.url().join(location).ok());
             let Some(next) =
-                next.filter(|_| response.status().is_redirection() && request.method == Method::GET)
+                next.filter(|_| response.status().is_redirection() && request.call.method() == Method::GET)
             else {
                 return Ok(response);
             };
             if response.url().scheme() == "https" && next.scheme() != "https" {
                 return Err(fail("redirects from HTTPS to plain HTTP"));
             }
-            let builder = self.clients.at(&next).get(next).headers(request.headers.clone());
+            let builder = self.clients.at(&next)?.get(next).headers(request.headers.clone());
             let answer = tokio::time::timeout(STALL, builder.send()).await;
             response = answered(answer, &request.operation, &request.host)?;
         }
@@ -237,7 +242,7 @@ impl Transport {
     }
 
     /// Sends a body that can be sent only once to an address that the registry gave.
-    pub(super) async fn put_stream(
+    pub(super) async fn send_body(
         &self,
         url: Url,
         request: &Request,
@@ -245,16 +250,16 @@ impl Transport {
         body: reqwest::Body,
         watch: impl Future<Output = ()>,
     ) -> Result<Answer> {
-        let own = self.url(&request.host, "/", &request.operation)?;
-        let client = self.clients.at(&url);
+        let own = self.addresses.url(&request.host, "/", &request.operation)?;
+        let client = self.clients.at(&url)?;
         let mut builder = client
-            .put(url.clone())
+            .request(request.call.method(), url.clone())
             .header(reqwest::header::CONTENT_LENGTH, size)
             .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
             .body(body);
         // An upload may go to another host than the registry's; the grant is for the registry alone.
         let grant = match url.origin() == own.origin() {
-            true => self.auth.grant(&request.host, &request.scope).await,
+            true => self.auth.grant(&request.host, &request.scope, &request.operation).await?,
             false => None,
         };
         if let Some(grant) = &grant {
@@ -268,6 +273,10 @@ impl Transport {
         }
     }
 
+    pub(super) async fn immutable_tags(&self, repository: &Reference, tags: &[String]) -> HashSet<String> {
+        self.auth.immutable_tags(repository, tags).await
+    }
+
     /// A place among the uploads to `host`.
     pub(super) fn upload_slots(&self, host: &str) -> Arc<Semaphore> {
         let mut uploads = lock(&self.uploads);
@@ -276,19 +285,6 @@ impl Transport {
 
     pub(super) fn retry(&self) -> Retry {
         Retry::new(self.events.clone())
-    }
-
-    /// HTTPS, but for loopback and for registries that the user calls insecure.
-    fn url(&self, host: &str, path: &str, operation: &str) -> Result<Url> {
-        let plain = self.insecure.contains(host) || (is_loopback(host) && !lock(&self.https).contains(host));
-        let scheme = if plain { "http" } else { "https" };
-        // Docker Hub's registry is not at the name its images go by.
-        let address = if host == "docker.io" { "registry-1.docker.io" } else { host };
-        Url::parse(&format!("{scheme}://{address}{path}")).map_err(|error| Error::Connection {
-            operation: operation.to_owned(),
-            host: host.to_owned(),
-            source: error.into(),
-        })
     }
 }
 
@@ -369,16 +365,6 @@ fn ran_out(message: &str) -> bool {
     message.contains("token has expired") || message.contains("authorization token is invalid")
 }
 
-/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Plain HTTP on a TLS port: Go's servers answer 400 in HTTP/1.0, nginx 400 and a page; others drop the
 /// connection.
 fn speaks_https(answer: &Result<Answer>) -> bool {
@@ -401,21 +387,4 @@ fn speaks_https(answer: &Result<Answer>) -> bool {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_is_loopback() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in
-            ["127.0.0.1.example", "localhost.example:5000", "10.0.0.1:5000", "[fe80::1]:5000", "r.example"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

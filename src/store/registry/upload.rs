@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::LOCATION;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 
+use super::call::Call;
 use super::transport::{Answer, Request, STALL, lock, retry_after};
 use super::{Repository, refusal};
-use crate::error::{Error, Result};
+use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
-use crate::image::Digest;
+use crate::image::{Digest, EcrHost};
 use crate::store::verify::ByteStream;
 
 /// A registry may take long to store a large blob after its last byte.
@@ -46,7 +47,7 @@ impl Repository {
         loop {
             let Some(session) = self.open_session(upload).await? else { return Ok(Outcome::Mounted) };
             let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
-            let request = self.request(Method::PUT, String::new(), operation);
+            let request = self.request(Call::SendBlob, format!("blobs/{}", upload.digest), operation);
             let sent = self.send_body(session, &request, upload, open().await?).await;
             let accepted = match sent {
                 Ok(answer) => self.transport.accepted(answer, &request, renewed).await,
@@ -68,16 +69,15 @@ impl Repository {
     }
 
     /// A new session's address, or `None` when the registry has mounted the blob instead.
-    async fn open_session(&self, upload: &Upload<'_>) -> Result<Option<Url>> {
+    pub(super) async fn open_session(&self, upload: &Upload<'_>) -> Result<Option<Url>> {
         let operation = format!("start the upload of {} to {}", upload.digest, self.name.repository_name());
         let query = match upload.mount_from {
             Some(from) => format!("?mount={}&from={from}", upload.digest),
             None => String::new(),
         };
-        let request = self.request(Method::POST, format!("blobs/uploads/{query}"), operation);
+        let request = self.request(Call::StartUpload, format!("blobs/uploads/{query}"), operation);
         let response = match self.transport.send(&request).await {
-            // ECR may hang up on who pushes to a repository that is not there: <https://github.com/aws/containers-roadmap/issues/1970>.
-            Err(error @ Error::Connection { .. }) => return Err(self.unknown().await.unwrap_or(error)),
+            Err(error @ Error::Connection { .. }) => return Err(self.why_no_answer(error).await),
             response => response?,
         };
         match response.status() {
@@ -87,6 +87,7 @@ impl Repository {
                 let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
                 // It may be relative, and may have a query of its own.
                 let url = location.and_then(|location| response.url().join(location).ok());
+                let url = url.map(|url| self.transport.addresses.reached(url, self.name.registry()));
                 let mut url = url.ok_or_else(|| Error::Protocol {
                     operation: request.operation.clone(),
                     host: request.host.clone(),
@@ -99,17 +100,36 @@ impl Repository {
         }
     }
 
-    /// The registry's own word that it does not know the repository, if that is what it says.
-    async fn unknown(&self) -> Option<Error> {
+    /// ECR may hang up on who pushes to a repository that is not there, or that they may not push to, instead of
+    /// saying so: <https://github.com/aws/containers-roadmap/issues/1970>. Asked otherwise, it tells.
+    async fn why_no_answer(&self, error: Error) -> Error {
         let operation = format!("push to {}", self.name.repository_name());
-        let request = self.request(Method::GET, "manifests/latest".to_owned(), operation);
-        let response = self.transport.send(&request).await.ok()?;
-        if response.status() != StatusCode::NOT_FOUND {
-            return None;
+        let request = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
+        let asked = match self.transport.send(&request).await {
+            Ok(response) if response.status() == StatusCode::NOT_FOUND => {
+                refusal(response, request.operation).await
+            }
+            Ok(_) => return self.hung_up(error),
+            Err(asked) => asked,
+        };
+        match &asked {
+            Error::Registry { answer, .. } if answer.code.as_deref() == Some("NAME_UNKNOWN") => asked,
+            Error::Registry { answer, .. } if answer.missing.is_some() => asked,
+            Error::Registry { .. } => self.hung_up(error),
+            _ => error,
         }
-        let error = refusal(response, request.operation).await;
-        matches!(&error, Error::Registry { answer, .. } if answer.code.as_deref() == Some("NAME_UNKNOWN"))
-            .then_some(error)
+    }
+
+    /// The error for who is let in, but hung up on: at ECR that is a missing right.
+    fn hung_up(&self, error: Error) -> Error {
+        match (EcrHost::parse(self.name.registry()), error) {
+            (Some(ecr), Error::Connection { operation, host, source }) => {
+                let action = Call::StartUpload.ecr_action().to_owned();
+                let missing = Permission { action, resource: ecr.repository_arn(self.name.repository()) };
+                Error::HungUp { operation, host, missing, source }
+            }
+            (_, error) => error,
+        }
     }
 
     async fn send_body(
@@ -138,7 +158,7 @@ impl Repository {
             });
         let body = reqwest::Body::wrap_stream(body);
         let watch = watchdog(sent, upload.size);
-        let answer = self.transport.put_stream(url, request, upload.size, body, watch).await;
+        let answer = self.transport.send_body(url, request, upload.size, body, watch).await;
         // When the bytes themselves failed, that is the cause; the broken connection only follows from it.
         match lock(&failure).take() {
             Some(cause) => Err(cause),

@@ -1,0 +1,153 @@
+//! Where registries are: a name becomes an address.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use reqwest::Url;
+
+use super::transport::lock;
+use crate::error::{Error, Result};
+
+/// What is known of where registries are, besides their names.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    insecure: HashSet<String>,
+    /// Registries that are reached elsewhere than their names say.
+    endpoints: HashMap<String, Url>,
+    /// Loopback registries that turned out to speak HTTPS.
+    https: Mutex<HashSet<String>>,
+}
+
+impl Addresses {
+    /// Plain HTTP is spoken to this registry.
+    pub(crate) fn insecure(&mut self, registry: String) {
+        self.insecure.insert(registry);
+    }
+
+    /// This registry is reached at `endpoint`, `https://HOST[:PORT]`, whatever its name.
+    ///
+    /// # Errors
+    /// When that is no such address. Credentials go there, so plain HTTP is for loopback alone.
+    pub(crate) fn endpoint(&mut self, registry: &str, endpoint: &str) -> Result<()> {
+        let fail =
+            |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: endpoint.to_owned(), fault };
+        let url = Url::parse(endpoint).map_err(|_| fail("it is no address, as https://HOST[:PORT]"))?;
+        match (url.scheme(), url.host_str()) {
+            ("https", Some(_)) => {}
+            ("http", Some(host)) if is_loopback(host) => {}
+            ("http", Some(_)) => return Err(fail("plain HTTP would show credentials to the network")),
+            _ => return Err(fail("it is no address, as https://HOST[:PORT]")),
+        }
+        if url.path() != "/"
+            || url.query().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(fail("it has more than a host and a port"));
+        }
+        self.endpoints.insert(registry.to_owned(), url);
+        Ok(())
+    }
+
+    /// The address of a path on a registry: HTTPS, but for loopback and for registries that the user calls
+    /// insecure.
+    pub(super) fn url(&self, host: &str, path: &str, operation: &str) -> Result<Url> {
+        let url = match self.endpoints.get(host) {
+            Some(endpoint) => endpoint.join(path),
+            None => {
+                let https = lock(&self.https).contains(host);
+                let plain = self.insecure.contains(host) || (is_loopback(host) && !https);
+                let scheme = if plain { "http" } else { "https" };
+                // Docker Hub's registry is not at the name its images go by.
+                let address = if host == "docker.io" { "registry-1.docker.io" } else { host };
+                Url::parse(&format!("{scheme}://{address}{path}"))
+            }
+        };
+        url.map_err(|error| Error::Connection {
+            operation: operation.to_owned(),
+            host: host.to_owned(),
+            source: error.into(),
+        })
+    }
+
+    /// Whether plain HTTP to `host` is but a guess.
+    pub(super) fn guesses(&self, host: &str, url: &Url) -> bool {
+        url.scheme() == "http" && !self.insecure.contains(host) && !self.endpoints.contains_key(host)
+    }
+
+    /// The guess was wrong.
+    pub(super) fn speaks_https(&self, host: &str) {
+        lock(&self.https).insert(host.to_owned());
+    }
+
+    /// An address that the registry gave, which may use its name: then that is reached where the registry is.
+    pub(super) fn reached(&self, mut url: Url, host: &str) -> Url {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let own = url.host_str().is_some_and(|name| format!("{name}{port}") == host);
+        if let Some(endpoint) = self.endpoints.get(host).filter(|_| own) {
+            // None of these can fail: the endpoint is an address with a host.
+            let _ = url.set_scheme(endpoint.scheme());
+            let _ = url.set_host(endpoint.host_str());
+            let _ = url.set_port(endpoint.port());
+        }
+        url
+    }
+}
+
+/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["127.0.0.1.example", "localhost.example:5000", "10.0.0.1:5000", "[fe80::1]:5000", "r.example"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_reached_at_its_endpoint_and_no_other_is() {
+        let mut addresses = Addresses::default();
+        addresses.endpoint(ECR, "http://127.0.0.1:5000").unwrap();
+        let url = |host, path| addresses.url(host, path, "test").unwrap().to_string();
+        assert_eq!(
+            url(ECR, "/v2/a/blobs/uploads/?mount=b"),
+            "http://127.0.0.1:5000/v2/a/blobs/uploads/?mount=b"
+        );
+        assert_eq!(url("r.example", "/v2/"), "https://r.example/v2/");
+        let given: Url = format!("https://{ECR}/v2/a?state=x").parse().unwrap();
+        assert_eq!(addresses.reached(given, ECR).as_str(), "http://127.0.0.1:5000/v2/a?state=x");
+        let elsewhere: Url = "https://bucket.example/a".parse().unwrap();
+        assert_eq!(addresses.reached(elsewhere.clone(), ECR), elsewhere);
+    }
+
+    #[test]
+    fn what_would_show_credentials_is_no_endpoint() {
+        for endpoint in [
+            "http://10.0.0.1:5000",
+            "r.example",
+            "ftp://r.example",
+            "https://r.example/v2",
+            "https://u:p@r.example",
+        ] {
+            assert!(Addresses::default().endpoint(ECR, endpoint).is_err(), "{endpoint}");
+        }
+    }
+}
