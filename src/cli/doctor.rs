@@ -31,6 +31,9 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     // Without a base there is still the registry to look at.
     let lowered = configured.then(|| lower::recipe(&args.what, &context.report)).transpose()?;
     let to = destinations(&args, &config, &mut findings).await?;
+    if to.is_empty() && findings.worst.is_none() {
+        context.report.warn("no destination is given", Some("add --to or --repo to have it looked at"));
+    }
     let login: Vec<_> = to.iter().filter_map(|(to, _)| push::registry(to)).collect();
     let engine = lower::engine(&args.registry, &config.insecure.0, context, &login)?.build()?;
     findings.add("write to the cache", writable(&engine))?;

@@ -1,5 +1,8 @@
 //! One binary for all integration tests, a file per behaviour. `tests/run` installs what they need.
 
+mod aws;
+mod aws_commands;
+mod aws_rights;
 mod commands;
 mod content;
 mod destinations;

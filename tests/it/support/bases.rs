@@ -27,8 +27,13 @@ pub fn push(registry: &Registry, flavour: &str, repository: &str, tag: &str) -> 
 /// What `name` names in a layout, as `repository:tag`; returns the digest. Blobs that the layout lacks, the
 /// registry will lack.
 pub fn seed(registry: &Registry, layout: &Path, name: &str, repository: &str, tag: &str) -> String {
+    seed_storage(&registry.storage(), layout, name, repository, tag)
+}
+
+/// The same for any registry that keeps its blobs in this directory.
+pub fn seed_storage(storage: &Path, layout: &Path, name: &str, repository: &str, tag: &str) -> String {
     let digest = named(layout, name)["digest"].as_str().expect("a descriptor has a digest").to_owned();
-    let root = registry.storage().join("docker/registry/v2");
+    let root = storage.join("docker/registry/v2");
     let repository = root.join("repositories").join(repository);
     manifest(layout, &digest, &root, &repository);
     let tag = repository.join("_manifests/tags").join(tag);

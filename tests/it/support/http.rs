@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -133,11 +135,26 @@ fn head(reader: &mut impl BufRead) -> Option<Head> {
     }
 }
 
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
+
 /// One request on a connection of its own; the body is read to its end.
 pub fn send(address: &str, request: &Request) -> Result<Response, String> {
     let failed = |error: std::io::Error| format!("{} {address}{}: {error}", request.method, request.target);
-    let mut stream = TcpStream::connect(address).map_err(failed)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(failed)?;
+    let stream = TcpStream::connect(address).map_err(failed)?;
+    stream.set_read_timeout(PATIENCE).map_err(failed)?;
+    exchange(stream, address, request)
+}
+
+/// The same on a socket of the file system, which leads into a network namespace too.
+pub fn send_to_socket(socket: &Path, request: &Request) -> Result<Response, String> {
+    let failed = |error: std::io::Error| format!("{} {}: {error}", request.method, socket.display());
+    let stream = UnixStream::connect(socket).map_err(failed)?;
+    stream.set_read_timeout(PATIENCE).map_err(failed)?;
+    exchange(stream, "localhost", request)
+}
+
+fn exchange(mut stream: impl Read + Write, address: &str, request: &Request) -> Result<Response, String> {
+    let failed = |error: std::io::Error| format!("{} {address}{}: {error}", request.method, request.target);
     let mut text =
         format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", request.method, request.target);
     for (name, value) in &request.headers {

@@ -84,6 +84,11 @@ impl Lbuild {
         self.environment(command, arguments)
     }
 
+    /// Another program, with the same environment.
+    pub fn program<S: AsRef<OsStr>>(&self, name: &str, arguments: &[S]) -> Command {
+        self.environment(Command::new(tool(name)), arguments)
+    }
+
     fn environment<S: AsRef<OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LBUILD_CACHE", self.cache());

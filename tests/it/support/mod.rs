@@ -11,10 +11,12 @@ pub mod jail;
 pub mod judges;
 pub mod layers;
 pub mod lbuild;
+pub mod moto;
 pub mod proxy;
 pub mod quirks;
 pub mod registry;
 pub mod token;
+pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,251 @@
+//! ECR's repositories from the command line, ECR's login for other programs, and the doctor.
+
+use crate::support::judges;
+use crate::support::lbuild::{Done, Lbuild, files, hello, tiny_base};
+use crate::support::moto::{ACCOUNT, Keys, Moto, NO_METADATA, allow};
+use crate::support::world::{OBJECTS, REGION, REGISTRY, Seen, World, decode};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+/// A world that checks each request, and keys that may do everything in it.
+fn world_and_keys() -> (World, Keys) {
+    let world = World::start();
+    let keys = world.moto.user("someone", &allow(&["*"]));
+    world.moto.check_requests();
+    (world, keys)
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_repository_is_made_as_asked_for() {
+    let (world, keys) = world_and_keys();
+    let user = world.user(&keys);
+    let lifecycle = json!({ "rules": [{
+        "rulePriority": 1, "action": { "type": "expire" },
+        "selection": { "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 3 },
+    }] });
+    std::fs::write(user.path("lifecycle.json"), lifecycle.to_string()).unwrap();
+    let key = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012";
+    let kms = format!("kms:{key}");
+    let all = [
+        &["repo", "create", "team/hello", "--immutable", "--scan", "--encryption", &kms][..],
+        &["--lifecycle", "lifecycle.json", "--tag", "team=blue", "--tag", "cost=a=b"],
+    ]
+    .concat();
+    let done = world.run(&user, &all).succeeded();
+    assert_eq!(done.stdout, format!("{REGISTRY}/team/hello\n"));
+
+    let made = world.moto.repositories(REGION).remove(0);
+    assert_eq!(made["imageTagMutability"], "IMMUTABLE");
+    assert_eq!(made["imageScanningConfiguration"]["scanOnPush"], true);
+    assert_eq!(made["encryptionConfiguration"], json!({ "encryptionType": "KMS", "kmsKey": key }));
+    let name = json!({ "repositoryName": "team/hello" });
+    let policy = world.moto.ecr(REGION, "GetLifecyclePolicy", &name);
+    assert_eq!(parse(policy["lifecyclePolicyText"].as_str().unwrap()), lifecycle);
+    let arn = json!({ "resourceArn": made["repositoryArn"] });
+    let tags = world.moto.ecr(REGION, "ListTagsForResource", &arn);
+    let expected = json!([{ "Key": "team", "Value": "blue" }, { "Key": "cost", "Value": "a=b" }]);
+    assert_eq!(tags["tags"], expected);
+
+    // again is no error, and nothing but the name is said
+    assert_eq!(world.run(&user, &all).succeeded().stdout, done.stdout);
+    assert_eq!(world.moto.repositories(REGION).len(), 1);
+}
+
+#[test]
+fn a_plain_repository_needs_no_more_than_its_name() {
+    let (world, keys) = world_and_keys();
+    let user = world.user(&keys);
+    assert_eq!(
+        world.run(&user, &["repo", "create", "hello"]).succeeded().stdout,
+        format!("{REGISTRY}/hello\n")
+    );
+    let made = world.moto.repositories(REGION).remove(0);
+    assert_eq!(made["imageTagMutability"], "MUTABLE");
+    assert_eq!(made["encryptionConfiguration"]["encryptionType"], "AES256");
+    assert!(world.moto.policy(REGION, "hello").is_none());
+}
+
+#[test]
+fn endpoints_follow_the_environment() {
+    let moto = Moto::start();
+    let keys = moto.user("someone", &allow(&["*"]));
+    moto.check_requests();
+    let ways = [&["AWS_ENDPOINT_URL"][..], &["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS"]];
+    for (number, names) in ways.into_iter().enumerate() {
+        let mut user = Lbuild::new();
+        user.set(NO_METADATA.0, NO_METADATA.1);
+        user.set("AWS_REGION", "eu-central-1");
+        user.set("AWS_ACCESS_KEY_ID", &keys.id);
+        user.set("AWS_SECRET_ACCESS_KEY", &keys.secret);
+        for name in names {
+            user.set(name, &moto.url());
+        }
+        let name = format!("hello-{number}");
+        let made = user.ok(&["repo", "create", &name]).stdout;
+        assert_eq!(made, format!("{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{name}\n"));
+    }
+    assert_eq!(moto.repositories("eu-central-1").len(), 2);
+}
+
+#[test]
+fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
+    let (world, keys) = world_and_keys();
+    let user = world.user(&keys);
+    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+    let theirs = json!({
+        "Sid": "Partner", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::999999999999:root" },
+        "Action": "ecr:BatchGetImage",
+    });
+    let text = json!({ "Version": "2008-10-17", "Statement": [theirs] }).to_string();
+    let arguments = json!({ "repositoryName": "hello", "policyText": text });
+    world.moto.ecr(REGION, "SetRepositoryPolicy", &arguments);
+
+    // shown first, and not set
+    let mut all =
+        vec!["repo", "policy", "hello", "--allow-lambda", "--allow-account", "210987654321", "--print"];
+    let shown = parse(&world.run(&user, &all).succeeded().stdout);
+    assert_eq!(world.moto.policy(REGION, "hello"), Some(text));
+    all.pop();
+    world.run(&user, &all).succeeded();
+    let policy = world.moto.policy(REGION, "hello").unwrap();
+    let parsed = parse(&policy);
+    assert_eq!(parsed, shown);
+    let statements = parsed["Statement"].as_array().unwrap();
+    assert_eq!(statements[0], theirs);
+    let one = |sid: &str| {
+        let found: Vec<_> = statements.iter().filter(|statement| statement["Sid"] == sid).collect();
+        assert_eq!(found.len(), 1, "{sid}: {policy}");
+        found[0].to_string()
+    };
+    assert!(one("LambdaECRImageRetrievalPolicy").contains("lambda.amazonaws.com"));
+    assert!(policy.contains("arn:aws:iam::210987654321:root"), "{policy}");
+    assert!(policy.contains("arn:aws:lambda:eu-west-1:210987654321:function:*"), "{policy}");
+    assert!(policy.to_ascii_lowercase().contains("aws:sourcearn"), "{policy}");
+
+    // there already: nothing to set
+    let before = world.log().len();
+    world.run(&user, &all).succeeded();
+    assert!(!world.log_since(before).iter().any(Seen::is_write));
+    assert_eq!(world.moto.policy(REGION, "hello"), Some(policy));
+}
+
+#[test]
+fn a_login_can_be_printed() {
+    let (world, keys) = world_and_keys();
+    let done = world.run(&world.user(&keys), &["login", "--print"]).succeeded();
+    let login = decode(&world.moto.token(REGION));
+    assert_eq!(done.stdout, format!("{}\n", login.strip_prefix("AWS:").unwrap()));
+    assert!(!done.stderr.contains(done.stdout.trim()));
+}
+
+#[test]
+fn skopeo_pulls_with_lbuild_as_its_credential_helper() {
+    let (world, keys) = world_and_keys();
+    let mut user = world.user(&keys);
+    let digest = {
+        let (to, hello, base) = (format!("{REGISTRY}/hello:v8"), hello().display().to_string(), tiny_base());
+        let all = ["push", &hello, "--arch", "amd64", "--base", &base, "--cmd", "app.handler", "--to", &to];
+        world.run(&user, &all).succeeded().digest()
+    };
+    let config = json!({ "credHelpers": { REGISTRY: "lbuild" } }).to_string();
+    std::fs::write(user.path("config.json"), config).unwrap();
+    std::fs::create_dir(user.path("bin")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lbuild"), user.path("bin/docker-credential-lbuild"))
+        .unwrap();
+    user.set("PATH", &format!("{}:/usr/bin:/bin", user.text("bin")));
+
+    let before = world.log().len();
+    let (from, to) = (format!("docker://{REGISTRY}/hello:v8"), format!("dir:{}", user.text("copy")));
+    world.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &to]).unwrap();
+    assert_eq!(crate::support::digest(&user.path("copy/manifest.json")), digest);
+    let seen = world.log_since(before);
+    assert!(seen.iter().any(|seen| seen.host == OBJECTS) && !seen.iter().any(Seen::is_write), "{seen:?}");
+    let layout = format!("oci:{}:it", user.text("image"));
+    world.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &layout]).unwrap();
+    judges::umoci_unpack(&judges::Place::layout(&user.path("image"), "it")).unwrap();
+
+    // without keys, it is the helper that says why
+    let mut stranger = world.nobody();
+    stranger.set("PATH", &format!("{}:/usr/bin:/bin", user.text("bin")));
+    let error =
+        world.skopeo(&stranger, &["--authfile", &user.text("config.json"), &from, "dir:none"]).unwrap_err();
+    assert!(error.contains("getting credentials"), "{error}");
+}
+
+#[test]
+fn the_helper_speaks_dockers_protocol() {
+    let (world, keys) = world_and_keys();
+    let user = world.user(&keys);
+    let login = decode(&world.moto.token(REGION));
+    let ask = |word: &str, registry: &str| {
+        let lbuild = Path::new(env!("CARGO_BIN_EXE_lbuild"));
+        let mut command = world.command(&user, lbuild, &["credential-helper", word]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("nsenter starts");
+        // it may end without reading
+        let _ = child.stdin.take().expect("piped").write_all(registry.as_bytes());
+        Done::of(child.wait_with_output().expect("it ends"))
+    };
+    for registry in [REGISTRY, &format!("https://{REGISTRY}"), &format!("{REGISTRY}\n")] {
+        let answer = parse(&ask("get", registry).succeeded().stdout);
+        assert_eq!(
+            format!("{}:{}", answer["Username"].as_str().unwrap(), answer["Secret"].as_str().unwrap()),
+            login
+        );
+        assert_eq!(answer["ServerURL"], registry.trim());
+    }
+    // for any other registry, in the words that tell Docker's programs to go on without
+    let done = ask("get", "registry.example.com");
+    assert_ne!(done.code, Some(0));
+    assert!(
+        done.stdout.contains("credentials not found in native keychain"),
+        "{}{}",
+        done.stdout,
+        done.stderr
+    );
+}
+
+#[test]
+fn the_doctor_tells_who_and_where_and_changes_nothing() {
+    let (world, keys) = world_and_keys();
+    let user = world.user(&keys);
+    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+    world.run(&user, &["repo", "policy", "hello", "--allow-lambda"]).succeeded();
+    let to = format!("{REGISTRY}/hello:v7");
+    let before = world.log().len();
+    let done = world.run(&user, &["doctor", "--to", &to]).succeeded();
+    let said = done.stdout + &done.stderr;
+    assert!(said.contains(ACCOUNT) && said.contains("user/someone"), "{said}");
+    let seen = world.log_since(before);
+    // it may try to send what the registry is bound to refuse
+    assert!(!seen.iter().any(|seen| seen.is_for_aws() && seen.is_write()), "{seen:?}");
+    assert!(!seen.iter().any(|seen| seen.method == "PUT" && seen.status < 300), "{seen:?}");
+    assert!(
+        files(&world.storage()).keys().all(|name| !name.ends_with("/data")),
+        "no blob and no upload is left"
+    );
+}
+
+#[test]
+fn the_doctor_tells_what_would_fail() {
+    let (world, keys) = world_and_keys();
+    let to = format!("{REGISTRY}/hello:v7");
+    let said = |user: &Lbuild| {
+        let done = world.run(user, &["doctor", "--to", &to]);
+        assert_ne!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        done.stdout + &done.stderr
+    };
+    let text = said(&world.user(&keys));
+    assert!(text.contains("hello") && text.contains("--create-repo"), "{text}");
+    let powerless = world.moto.user("powerless", &allow(&["ecr:DescribeRepositories"]));
+    let text = said(&world.user(&powerless));
+    assert!(text.contains("ecr:GetAuthorizationToken"), "{text}");
+    let text = said(&world.nobody());
+    assert!(text.contains("credentials"), "{text}");
+}

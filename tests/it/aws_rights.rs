@@ -1,0 +1,106 @@
+//! Whoever lacks a right is told which, and before anything is half done.
+
+use crate::support::lbuild::{Done, hello, tiny_base};
+use crate::support::moto::allow;
+use crate::support::world::{REGION, REGISTRY, World};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Every right of ECR's control plane that some command needs. STS tells everyone who they are.
+const RIGHTS: [&str; 6] = [
+    "ecr:GetAuthorizationToken",
+    "ecr:DescribeRepositories",
+    "ecr:CreateRepository",
+    "ecr:GetRepositoryPolicy",
+    "ecr:SetRepositoryPolicy",
+    "ecr:PutLifecyclePolicy",
+];
+
+/// What a user does who lacks one right.
+struct Case {
+    lacks: &'static str,
+    command: &'static str,
+    /// Whether the repository is there.
+    exists: bool,
+    works: bool,
+}
+
+/// `PUSH`, `REPO` and `NAME` stand for what differs from case to case.
+const CASES: [Case; 14] = [
+    case("ecr:GetAuthorizationToken", "PUSH --to REPO:v1", true),
+    case("ecr:GetAuthorizationToken", "login --print", true),
+    case("ecr:CreateRepository", "PUSH --to REPO:v1 --create-repo", false),
+    case("ecr:CreateRepository", "repo create NAME", false),
+    case("ecr:GetRepositoryPolicy", "PUSH --to REPO:v1 --create-repo --allow-lambda", false),
+    case("ecr:SetRepositoryPolicy", "PUSH --to REPO:v1 --create-repo --allow-lambda", false),
+    case("ecr:GetRepositoryPolicy", "PUSH --to REPO:v1 --allow-lambda", true),
+    case("ecr:SetRepositoryPolicy", "PUSH --to REPO:v1 --allow-lambda", true),
+    case("ecr:GetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
+    case("ecr:SetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
+    case("ecr:PutLifecyclePolicy", "repo create NAME --lifecycle lifecycle.json", false),
+    // who may not look may create, and who need not create may lack the right
+    works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", false),
+    works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", true),
+    works("ecr:CreateRepository", "PUSH --to REPO:v1 --create-repo", true),
+];
+
+const fn case(lacks: &'static str, command: &'static str, exists: bool) -> Case {
+    Case { lacks, command, exists, works: false }
+}
+
+const fn works(lacks: &'static str, command: &'static str, exists: bool) -> Case {
+    Case { lacks, command, exists, works: true }
+}
+
+impl Case {
+    fn run(&self, world: &World, name: &str) -> Done {
+        let rest: Vec<&str> = RIGHTS.into_iter().filter(|right| *right != self.lacks).collect();
+        let user = world.user(&world.moto.user(name, &allow(&rest)));
+        if self.exists {
+            world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": name }));
+        }
+        let rules = json!({ "rules": [{
+            "rulePriority": 1, "action": { "type": "expire" },
+            "selection": { "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 3 },
+        }] });
+        std::fs::write(user.path("lifecycle.json"), rules.to_string()).expect("ours");
+        let (hello, base) = (hello().display().to_string(), tiny_base());
+        let push = ["push", &hello, "--arch", "amd64", "--base", &base, "--cmd", "app.handler"];
+        let mut all: Vec<String> = Vec::new();
+        for word in self.command.split(' ') {
+            match word {
+                "PUSH" => all.extend(push.map(str::to_owned)),
+                word => all.push(word.replace("REPO", &format!("{REGISTRY}/{name}")).replace("NAME", name)),
+            }
+        }
+        world.run(&user, &all)
+    }
+}
+
+#[test]
+fn a_right_that_is_missing_is_named() {
+    let world = World::start();
+    world.moto.check_requests();
+    let mut used = BTreeSet::new();
+    for (number, case) in CASES.iter().enumerate() {
+        let (name, before) = (format!("case-{number}"), world.log().len());
+        let done = case.run(&world, &name);
+        let seen = world.log_since(before);
+        let calls = seen.iter().filter(|seen| seen.is_for_aws() && seen.action != "GetCallerIdentity");
+        used.extend(calls.map(|seen| format!("ecr:{}", seen.action)));
+        let put = seen.iter().any(|seen| seen.host == REGISTRY && seen.method == "PUT");
+        if case.works {
+            let done = done.succeeded();
+            assert!(done.stdout.starts_with(&format!("{REGISTRY}/{name}@sha256:")), "{}", done.stdout);
+            continue;
+        }
+        let error = done.failed(6);
+        let whom = format!("user/{name}");
+        assert!(error.contains(case.lacks) && error.contains("hint:"), "{number}: {}: {error}", case.command);
+        assert!(error.contains(&whom), "{number}: {}: {error}", case.command);
+        let others = RIGHTS.iter().filter(|right| **right != case.lacks);
+        assert!(others.clone().all(|right| !error.contains(right)), "{number}: {}: {error}", case.command);
+        assert!(!put, "{number}: {}: sent before it was refused: {seen:?}", case.command);
+    }
+    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "every call that lbuild makes is one of these");
+}

@@ -1,0 +1,208 @@
+//! moto's server, which plays AWS's APIs: ECR's control plane, STS, IAM. It knows one account, `ACCOUNT`, and its
+//! tokens for the registry have expired long ago, which says nothing about them.
+
+use super::http::{Request, Response, send, send_to_socket};
+use super::{Tied, part, tool};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub const ACCOUNT: &str = "123456789012";
+
+/// The variables that every program needs that uses AWS's SDK here: nothing may ask the metadata address.
+pub const NO_METADATA: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
+
+/// What a user signs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub id: String,
+    pub secret: String,
+}
+
+enum Address {
+    /// `127.0.0.1:PORT`
+    Port(String),
+    /// In a network namespace of its own.
+    Socket(PathBuf),
+}
+
+pub struct Moto {
+    address: Address,
+    checks: Cell<bool>,
+    _process: Option<(Tied, TempDir)>,
+}
+
+/// The command that serves, less where it serves.
+pub fn server() -> Vec<String> {
+    let python = tool("python3").display().to_string();
+    let path = format!("PYTHONPATH={}", part("moto").display());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/aws.py").display().to_string();
+    let words =
+        [&*tool("env").display().to_string(), &path, "PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
+    words.map(str::to_owned).to_vec()
+}
+
+impl Moto {
+    /// On a free port of 127.0.0.1, until dropped.
+    pub fn start() -> Moto {
+        let dir = tempfile::Builder::new().prefix("moto-").tempdir().expect("a temporary directory");
+        let words = [server(), vec!["--port".into(), "0".into()]].concat();
+        let arguments: Vec<&Path> = words[1..].iter().map(Path::new).collect();
+        let log = dir.path().join("log");
+        let process = Tied::spawn(Path::new(&words[0]), &arguments, &log);
+        let port = wait_for("moto", &log, || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let (_, after) = text.split_once("Running on http://127.0.0.1:")?;
+            let (port, _) = after.split_once(|c: char| !c.is_ascii_digit())?;
+            Some(port.to_owned())
+        });
+        Moto {
+            address: Address::Port(format!("127.0.0.1:{port}")),
+            checks: Cell::new(false),
+            _process: Some((process, dir)),
+        }
+    }
+
+    /// One that serves on a socket, or soon will.
+    pub fn at(socket: &Path, log: &Path) -> Moto {
+        wait_for("moto", log, || UnixStream::connect(socket).ok());
+        Moto { address: Address::Socket(socket.to_owned()), checks: Cell::new(false), _process: None }
+    }
+
+    /// For `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> String {
+        match &self.address {
+            Address::Port(address) => format!("http://{address}"),
+            Address::Socket(socket) => panic!("{socket:?} is no URL"),
+        }
+    }
+
+    /// From now on, others' signatures and IAM's policies count. What this type's functions ask for is granted all
+    /// the same, so call none of them while another program calls.
+    pub fn check_requests(&self) {
+        self.checks.set(true);
+        self.check(true);
+    }
+
+    fn check(&self, on: bool) {
+        // how many requests go unchecked
+        let body = if on { "0" } else { "inf" };
+        self.send("/moto-api/reset-auth", &[], body);
+    }
+
+    /// A user who may do what `policy` allows.
+    pub fn user(&self, name: &str, policy: &Value) -> Keys {
+        self.iam(&format!("Action=CreateUser&UserName={name}"));
+        let document = encode(&policy.to_string());
+        self.iam(&format!("Action=PutUserPolicy&UserName={name}&PolicyName=test&PolicyDocument={document}"));
+        let text = self.iam(&format!("Action=CreateAccessKey&UserName={name}"));
+        Keys { id: element(&text, "AccessKeyId"), secret: element(&text, "SecretAccessKey") }
+    }
+
+    /// A call of ECR, which has to succeed.
+    #[track_caller]
+    pub fn ecr(&self, region: &str, operation: &str, arguments: &Value) -> Value {
+        self.try_ecr(region, operation, arguments).unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    pub fn try_ecr(&self, region: &str, operation: &str, arguments: &Value) -> Result<Value, Value> {
+        let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+        let scope = scope(region, "ecr");
+        let headers = [
+            ("X-Amz-Target", &*target),
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("Authorization", &*scope),
+        ];
+        let response = self.granted(&headers, &arguments.to_string());
+        let value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        if response.status == 200 { Ok(value) } else { Err(value) }
+    }
+
+    /// Every repository, as DescribeRepositories tells it.
+    pub fn repositories(&self, region: &str) -> Vec<Value> {
+        let all = self.ecr(region, "DescribeRepositories", &json!({}));
+        all["repositories"].as_array().expect("a list").clone()
+    }
+
+    /// A repository's policy, as it was written.
+    pub fn policy(&self, region: &str, repository: &str) -> Option<String> {
+        let answer = self.try_ecr(region, "GetRepositoryPolicy", &json!({ "repositoryName": repository }));
+        answer.ok().map(|answer| answer["policyText"].as_str().expect("a text").to_owned())
+    }
+
+    /// What opens the registry, as GetAuthorizationToken tells it: base64 of `AWS:…`.
+    pub fn token(&self, region: &str) -> String {
+        let answer = self.ecr(region, "GetAuthorizationToken", &json!({}));
+        answer["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned()
+    }
+
+    fn iam(&self, form: &str) -> String {
+        let scope = scope("us-east-1", "iam");
+        let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", &*scope)];
+        let response = self.granted(&headers, &format!("Version=2010-05-08&{form}"));
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        assert_eq!(response.status, 200, "{form}: {text}");
+        text
+    }
+
+    fn granted(&self, headers: &[(&str, &str)], body: &str) -> Response {
+        let checks = self.checks.get();
+        if checks {
+            self.check(false);
+        }
+        let response = self.send("/", headers, body);
+        if checks {
+            self.check(true);
+        }
+        response
+    }
+
+    fn send(&self, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let request =
+            Request { method: "POST".into(), target: target.into(), headers, body: body.as_bytes().to_vec() };
+        let response = match &self.address {
+            Address::Port(address) => send(address, &request),
+            Address::Socket(socket) => send_to_socket(socket, &request),
+        };
+        response.expect("moto answers")
+    }
+}
+
+/// A policy that allows these actions on everything.
+pub fn allow(actions: &[&str]) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": "*" }] })
+}
+
+/// Waits for a server to be ready, and shows its log when it does not become so.
+pub fn wait_for<T>(name: &str, log: &Path, ready: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        let text = || std::fs::read_to_string(log).unwrap_or_default();
+        assert!(Instant::now() < deadline, "{name} does not start:\n{}", text());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// moto reads the service and the region out of the signature, which need not be one as long as nothing is checked.
+fn scope(region: &str, service: &str) -> String {
+    let scope = format!("AKIAIOSFODNN7EXAMPLE/20260101/{region}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+}
+
+fn encode(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// The content of the first element of this name.
+fn element(xml: &str, name: &str) -> String {
+    let after = xml.split_once(&format!("<{name}>")).map(|(_, after)| after);
+    let content = after.and_then(|after| after.split_once(&format!("</{name}>")));
+    content.unwrap_or_else(|| panic!("no {name} in {xml}")).0.to_owned()
+}
