@@ -101,6 +101,12 @@ pub enum Error {
     /// A file whose content is not what its name says.
     #[error("{} is corrupt: its content is {got}, not {expected}", path.display())]
     CorruptFile { path: PathBuf, expected: Digest, got: Digest },
+    /// A cached layer is not what its files make.
+    #[error("the cached layer of {layer} is {cached}, but its files make {made}")]
+    CacheMismatch { layer: String, cached: Digest, made: Digest },
+    /// A registry has lost a blob that it said it had, and from which nothing else has it.
+    #[error("{image} has lost blob {digest}")]
+    LostBlob { image: String, digest: Digest },
     /// Neither a cache directory was named, nor a home directory to put it in.
     #[error("no place for the cache")]
     NoCacheRoot,
@@ -137,7 +143,7 @@ pub enum Error {
     ImmutableTag { image: String, digest: Digest },
     /// ECR closed the connection where it should have said why.
     #[error("cannot {operation}: {host} hung up, and knows the repository")]
-    HungUp { operation: String, host: String, missing: Permission, source: Cause },
+    HungUp { operation: String, host: String, missing: Box<Permission>, source: Cause },
 
     /// No credentials for AWS anywhere.
     #[error("there are no AWS credentials")]
@@ -224,6 +230,8 @@ pub struct Permission {
     pub action: String,
     /// The ARN of what it is needed on, or `*`.
     pub resource: String,
+    /// Whether a policy denies it, so that to allow it elsewhere is of no use.
+    pub denied: bool,
 }
 
 impl Permission {
@@ -234,7 +242,8 @@ impl Permission {
         };
         let (_, rest) = message.split_once("not authorized to perform: ")?;
         let resource = rest.split_once("on resource: ").and_then(|(_, resource)| word(resource));
-        Some(Permission { action: word(rest)?, resource: resource.unwrap_or_else(|| "*".to_owned()) })
+        let resource = resource.unwrap_or_else(|| "*".to_owned());
+        Some(Permission { action: word(rest)?, resource, denied: message.contains("explicit deny") })
     }
 }
 
@@ -312,10 +321,14 @@ impl Error {
             | LayerRead { .. }
             | Recompress { .. }
             | DiffId { .. } => Kind::Base,
-            CorruptFile { .. } | LayerWrite { .. } | NoCacheRoot | Write { .. } | Layout { .. } => {
-                Kind::Store
-            }
+            CorruptFile { .. }
+            | CacheMismatch { .. }
+            | LayerWrite { .. }
+            | NoCacheRoot
+            | Write { .. }
+            | Layout { .. } => Kind::Store,
             Corrupt { .. }
+            | LostBlob { .. }
             | Connection { .. }
             | Stalled { .. }
             | Protocol { .. }
@@ -362,6 +375,8 @@ impl Error {
                 "choose a place that you may write to (LBUILD_CACHE moves the cache)".into()
             }
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
+            CacheMismatch { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
+            LostBlob { .. } => "delete the image there, and push again with --no-cache".into(),
             CorruptFile { .. } => "remove the file, and run again".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {
@@ -398,8 +413,11 @@ impl Error {
 }
 
 /// How a missing right is given.
-fn allow(missing: &Permission) -> String {
-    format!("allow {} on {}", missing.action, missing.resource)
+fn allow(Permission { action, resource, denied }: &Permission) -> String {
+    match denied {
+        true => format!("a policy denies {action} on {resource}: change it, or use another identity"),
+        false => format!("allow {action} on {resource}"),
+    }
 }
 
 impl AwsRefusal {

@@ -77,7 +77,7 @@ pub mod recipe;
 mod source;
 mod store;
 
-pub use engine::{Engine, EngineBuilder, Found, Inspected, Probe, Published};
+pub use engine::{Caching, Engine, EngineBuilder, Found, Inspected, Probe, Published};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;

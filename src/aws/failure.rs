@@ -34,7 +34,8 @@ impl Call {
         let request_id = headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id"));
         let denied =
             matches!(code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation");
-        let permission = || Permission { action: self.action.to_owned(), resource: self.resource.clone() };
+        let permission =
+            || Permission { action: self.action.to_owned(), resource: self.resource.clone(), denied: false };
         let missing = denied.then(|| Permission::told(&message).unwrap_or_else(permission));
         Error::Aws {
             operation: self.operation.clone(),

@@ -21,7 +21,7 @@ mod policy;
 mod repository;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
@@ -43,6 +43,14 @@ struct Shared {
     config: OnceCell<SdkConfig>,
     /// ECR's tokens, by the account and region, or for the public registry.
     tokens: Mutex<HashMap<Option<EcrHost>, Arc<Token>>>,
+    /// Each has connections of its own.
+    clients: Mutex<HashMap<EcrHost, aws_sdk_ecr::Client>>,
+}
+
+impl Shared {
+    fn new(config: OnceCell<SdkConfig>) -> Arc<Shared> {
+        Arc::new(Shared { config, tokens: Mutex::default(), clients: Mutex::default() })
+    }
 }
 
 /// The lock lets one task fetch it while the others wait.
@@ -60,13 +68,12 @@ pub struct Identity {
 impl Aws {
     /// A caller whose credentials and region are found in the environment, when they are first needed.
     pub fn from_env() -> Aws {
-        Aws { shared: Arc::new(Shared { config: OnceCell::new(), tokens: Mutex::default() }) }
+        Aws { shared: Shared::new(OnceCell::new()) }
     }
 
     /// A caller with a configuration that the program has already.
     pub fn with_config(config: SdkConfig) -> Aws {
-        let config = OnceCell::new_with(Some(config));
-        Aws { shared: Arc::new(Shared { config, tokens: Mutex::default() }) }
+        Aws { shared: Shared::new(OnceCell::new_with(Some(config))) }
     }
 
     /// Who AWS takes the caller for, as STS says.
@@ -122,21 +129,26 @@ impl Aws {
     /// ECR's API where the registry is: what its host says counts, whatever region the environment names.
     async fn ecr(&self, host: &EcrHost) -> aws_sdk_ecr::Client {
         let config = self.config().await;
-        let region = Region::new(host.region().to_owned());
-        let mut builder = aws_sdk_ecr::config::Builder::from(config).region(region);
-        // An endpoint of one's own is as it is.
-        let own =
-            ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"].iter().any(|name| std::env::var_os(name).is_some());
-        if !own && config.endpoint_url().is_none() {
-            builder = match host.is_fips() {
-                true => builder.use_fips(true),
-                false => builder,
-            };
-            builder = match host.is_dual_stack() {
-                true => builder.use_dual_stack(true),
-                false => builder,
-            };
-        }
-        aws_sdk_ecr::Client::from_conf(builder.build())
+        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(host.clone()).or_insert_with(|| ecr_client(config, host)).clone()
     }
+}
+
+fn ecr_client(config: &SdkConfig, host: &EcrHost) -> aws_sdk_ecr::Client {
+    let region = Region::new(host.region().to_owned());
+    let mut builder = aws_sdk_ecr::config::Builder::from(config).region(region);
+    // An endpoint of one's own is as it is.
+    let own =
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"].iter().any(|name| std::env::var_os(name).is_some());
+    if !own && config.endpoint_url().is_none() {
+        builder = match host.is_fips() {
+            true => builder.use_fips(true),
+            false => builder,
+        };
+        builder = match host.is_dual_stack() {
+            true => builder.use_dual_stack(true),
+            false => builder,
+        };
+    }
+    aws_sdk_ecr::Client::from_conf(builder.build())
 }

@@ -19,6 +19,10 @@ const FOREIGN: &str = "LambdaECRImageCrossAccountRetrievalPolicy";
 
 /// The policy with Lambda allowed, for functions of `accounts` too; `None` when it allows that already.
 ///
+/// Only statements of the very shape that is written here are ever changed, and only to say more. One that its owner
+/// has narrowed, under whatever name, stays as it is; where it lets Lambda in for functions of the own account, it is
+/// enough.
+///
 /// # Errors
 /// Why the text is no policy.
 pub(super) fn allow_lambda(
@@ -32,22 +36,16 @@ pub(super) fn allow_lambda(
     };
     let statements = statements(&mut document)?;
     let before = statements.clone();
-    let own = arns(host, &[host.account().to_owned()]);
-    if !statements.iter().any(|statement| lets_lambda(statement, &own)) {
-        put(statements, OWN, json!({ "Service": SERVICE }), None);
+    if !statements.iter().any(|statement| lets_lambda(statement, host)) {
+        statements.push(allow(fresh(statements, OWN), json!({ "Service": SERVICE })));
     }
-    let foreign: Vec<String> =
-        accounts.iter().filter(|account| *account != host.account()).cloned().collect();
-    let roots: Vec<String> =
-        foreign.iter().map(|account| format!("arn:{}:iam::{account}:root", host.partition())).collect();
-    let functions = arns(host, &foreign);
+    let foreign: Vec<&String> = accounts.iter().filter(|account| *account != host.account()).collect();
     if !foreign.is_empty() {
-        let named = named(statements, ACCOUNTS).map(|statement| texts(&statement["Principal"]["AWS"]));
-        let all = union(named.unwrap_or_default(), roots);
-        put_unless_same(statements, ACCOUNTS, json!({ "AWS": all }), None);
-        let named = named_functions(statements);
-        let all = union(named, functions);
-        put_unless_same(statements, FOREIGN, json!({ "Service": SERVICE }), Some(all));
+        let root = |account| format!("arn:{}:iam::{account}:root", host.partition());
+        let functions =
+            |account| format!("arn:{}:lambda:{}:{account}:function:*", host.partition(), host.region());
+        grow(statements, &Family::ACCOUNTS, foreign.iter().map(root).collect());
+        grow(statements, &Family::FUNCTIONS, foreign.iter().map(functions).collect());
     }
     let changed = *statements != before;
     Ok(changed.then(|| format!("{document:#}")))
@@ -63,13 +61,9 @@ fn statements(document: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
     statement.as_array_mut().ok_or("it has no list of statements")
 }
 
-fn arns(host: &EcrHost, accounts: &[String]) -> Vec<String> {
-    let arn = |account| format!("arn:{}:lambda:{}:{account}:function:*", host.partition(), host.region());
-    accounts.iter().map(arn).collect()
-}
-
-/// Whether a statement, whatever its name, lets Lambda pull for functions of these ARNs.
-fn lets_lambda(statement: &Value, functions: &[String]) -> bool {
+/// Whether a statement, whatever its name, lets Lambda pull for functions of the repository's own account: for all of
+/// them, or for those that its owner has chosen.
+fn lets_lambda(statement: &Value, host: &EcrHost) -> bool {
     let actions = texts(&statement["Action"]);
     let allowed = |action: &&str| {
         actions
@@ -77,62 +71,110 @@ fn lets_lambda(statement: &Value, functions: &[String]) -> bool {
             .any(|given| given == action || given == "ecr:*" || given == "*" || given == "ecr:BatchGet*")
     };
     let principal = texts(&statement["Principal"]["Service"]).iter().any(|service| service == SERVICE);
-    let condition = match statement.get("Condition").and_then(Value::as_object) {
-        None => true,
-        Some(condition) => functions.iter().all(|function| source_arns(condition).contains(function)),
-    };
-    statement["Effect"] == "Allow" && principal && condition && ACTIONS.iter().all(allowed)
+    let condition = statement.get("Condition").and_then(Value::as_object);
+    statement["Effect"] == "Allow"
+        && principal
+        && condition.is_none_or(|condition| !is_for_others(condition, host.account()))
+        && ACTIONS.iter().all(allowed)
 }
 
-/// The functions that a condition is for, when it says nothing else. The key's case does not matter to AWS.
-fn source_arns(condition: &Map<String, Value>) -> Vec<String> {
-    let one = |map: &Map<String, Value>| {
-        (map.len() == 1).then(|| map.iter().next().map(|(k, v)| (k.clone(), v.clone())))
-    };
-    let Some(Some((operator, keys))) = one(condition) else { return Vec::new() };
-    let Some(Some((key, value))) = keys.as_object().and_then(one) else { return Vec::new() };
-    match (operator.as_str(), key.to_ascii_lowercase().as_str()) {
-        ("StringLike" | "ArnLike", "aws:sourcearn") => texts(&value),
-        _ => Vec::new(),
+/// Whether a condition names functions or accounts, and none of `account`. The key's case does not matter to AWS.
+fn is_for_others(condition: &Map<String, Value>, account: &str) -> bool {
+    let keys = condition.values().filter_map(Value::as_object).flatten();
+    keys.into_iter().any(|(key, value)| {
+        let values = texts(value);
+        match key.to_ascii_lowercase().as_str() {
+            "aws:sourceaccount" => !values.iter().any(|value| value == account || value == "*"),
+            "aws:sourcearn" => {
+                let of = |value: &String| value.split(':').nth(4).map(str::to_owned);
+                !values.iter().any(|value| of(value).is_none_or(|of| of == account || of.contains('*')))
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Statements for other accounts: which list in them grows.
+struct Family {
+    sid: &'static str,
+    condition: bool,
+}
+
+impl Family {
+    const ACCOUNTS: Family = Family { sid: ACCOUNTS, condition: false };
+    const FUNCTIONS: Family = Family { sid: FOREIGN, condition: true };
+
+    /// The list that grows, of a statement that is nobody's but lbuild's: it has this shape and no more.
+    fn list<'a>(&self, statement: &'a mut Value) -> Option<&'a mut Value> {
+        let keys = ["Sid", "Effect", "Principal", "Action", "Condition"];
+        let own = statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(self.sid))
+            && statement.as_object()?.keys().all(|key| keys.contains(&key.as_str()))
+            && statement["Effect"] == "Allow"
+            && sorted(texts(&statement["Action"])) == ACTIONS;
+        if !own {
+            return None;
+        }
+        let principal = statement["Principal"].as_object()?;
+        let who = if self.condition { "Service" } else { "AWS" };
+        if principal.len() != 1 || !principal.contains_key(who) {
+            return None;
+        }
+        if !self.condition {
+            return match statement.get("Condition") {
+                None => statement["Principal"].get_mut("AWS"),
+                Some(_) => None,
+            };
+        }
+        if principal["Service"] != SERVICE {
+            return None;
+        }
+        let (operator, keys) = only(statement.get_mut("Condition")?)?;
+        let (key, list) = only(keys)?;
+        let known =
+            ["StringLike", "ArnLike"].contains(&operator) && key.eq_ignore_ascii_case("aws:sourceArn");
+        known.then_some(list)
+    }
+
+    fn statement(&self, sid: String, list: Vec<String>) -> Value {
+        if !self.condition {
+            return allow(sid, json!({ "AWS": list }));
+        }
+        let mut statement = allow(sid, json!({ "Service": SERVICE }));
+        statement["Condition"] = json!({ "StringLike": { "aws:sourceArn": list } });
+        statement
     }
 }
 
-fn named<'a>(statements: &'a [Value], sid: &str) -> Option<&'a Value> {
-    statements.iter().find(|statement| statement["Sid"] == sid)
+/// The only entry of an object that has no other.
+fn only(object: &mut Value) -> Option<(&str, &mut Value)> {
+    let object = object.as_object_mut().filter(|object| object.len() == 1)?;
+    object.iter_mut().next().map(|(key, value)| (key.as_str(), value))
 }
 
-fn named_functions(statements: &[Value]) -> Vec<String> {
-    let condition = named(statements, FOREIGN).and_then(|statement| statement["Condition"].as_object());
-    condition.map(source_arns).unwrap_or_default()
-}
-
-/// Adds a statement, unless one of that name says the same.
-fn put_unless_same(statements: &mut Vec<Value>, sid: &str, principal: Value, functions: Option<Vec<String>>) {
-    let same = named(statements, sid).is_some_and(|statement| {
-        let functions_there = statement["Condition"].as_object().map(source_arns);
-        let sorted = |value: &Value| union(texts(value), Vec::new());
-        statement["Effect"] == "Allow"
-            && ACTIONS.iter().all(|action| texts(&statement["Action"]).iter().any(|given| given == action))
-            && sorted(&statement["Principal"]["AWS"]) == sorted(&principal["AWS"])
-            && sorted(&statement["Principal"]["Service"]) == sorted(&principal["Service"])
-            && functions_there.map(|there| union(there, Vec::new()))
-                == functions.clone().map(|f| union(f, Vec::new()))
-    });
-    if !same {
-        put(statements, sid, principal, functions);
+/// Lets `more` in, unless they are in: by a statement that is there, or else by one that is added.
+fn grow(statements: &mut Vec<Value>, family: &Family, mut more: Vec<String>) {
+    for statement in statements.iter_mut() {
+        let known = family.list(statement).map(|list| texts(list)).unwrap_or_default();
+        more.retain(|one| !known.contains(one));
+    }
+    if more.is_empty() {
+        return;
+    }
+    match statements.iter_mut().find_map(|statement| family.list(statement)) {
+        Some(list) => *list = json!(sorted([texts(list), more].concat())),
+        None => statements.push(family.statement(fresh(statements, family.sid), sorted(more))),
     }
 }
 
-/// Adds a statement in place of the one of that name, if there is one.
-fn put(statements: &mut Vec<Value>, sid: &str, principal: Value, functions: Option<Vec<String>>) {
-    let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": ACTIONS });
-    if let Some(functions) = functions {
-        statement["Condition"] = json!({ "StringLike": { "aws:sourceArn": functions } });
-    }
-    match statements.iter_mut().find(|statement| statement["Sid"] == sid) {
-        Some(place) => *place = statement,
-        None => statements.push(statement),
-    }
+fn allow(sid: String, principal: Value) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": ACTIONS })
+}
+
+/// The name, or the name with a number where it is taken: a policy has each but once.
+fn fresh(statements: &[Value], sid: &str) -> String {
+    let taken = |name: &String| statements.iter().any(|statement| statement["Sid"] == **name);
+    let mut names = std::iter::once(sid.to_owned()).chain((2u32..).map(|number| format!("{sid}{number}")));
+    names.find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// A policy's values are a text or a list of them.
@@ -144,12 +186,11 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// All of both, sorted, none twice.
-fn union(mut these: Vec<String>, those: Vec<String>) -> Vec<String> {
-    these.extend(those);
-    these.sort();
-    these.dedup();
-    these
+/// Sorted, none twice.
+fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort();
+    texts.dedup();
+    texts
 }
 
 #[cfg(test)]
@@ -160,7 +201,7 @@ mod tests {
         EcrHost::new("123456789012", "eu-west-1")
     }
 
-    fn allow(policy: Option<&str>, accounts: &[&str]) -> Option<Value> {
+    fn allowed(policy: Option<&str>, accounts: &[&str]) -> Option<Value> {
         let accounts: Vec<String> = accounts.iter().map(|account| account.to_string()).collect();
         let text = allow_lambda(policy, &host(), &accounts).unwrap();
         text.map(|text| serde_json::from_str(&text).unwrap())
@@ -168,7 +209,7 @@ mod tests {
 
     #[test]
     fn lambda_is_allowed_once() {
-        let policy = allow(None, &[]).unwrap();
+        let policy = allowed(None, &[]).unwrap();
         assert_eq!(
             policy,
             json!({ "Version": "2012-10-17", "Statement": [{
@@ -178,7 +219,7 @@ mod tests {
                 "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             }]})
         );
-        assert_eq!(allow(Some(&policy.to_string()), &[]), None);
+        assert_eq!(allowed(Some(&policy.to_string()), &[]), None);
     }
 
     #[test]
@@ -188,7 +229,7 @@ mod tests {
             "Action": ["ecr:SetRepositoryPolicy", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
             "Condition": { "StringLike": { "aws:sourceArn": "arn:aws:lambda:eu-west-1:123456789012:function:*" } },
         }});
-        assert_eq!(allow(Some(&policy.to_string()), &[]), None);
+        assert_eq!(allowed(Some(&policy.to_string()), &[]), None);
     }
 
     #[test]
@@ -203,17 +244,49 @@ mod tests {
             "Condition": { "StringLike": { "aws:sourceArn": "arn:aws:lambda:eu-west-1:999999999999:function:*" } },
         });
         let policy = json!({ "Version": "2012-10-17", "Id": "x", "Statement": [others, elsewhere] });
-        let merged = allow(Some(&policy.to_string()), &[]).unwrap();
+        let merged = allowed(Some(&policy.to_string()), &[]).unwrap();
         assert_eq!(merged["Id"], "x");
-        assert_eq!(merged["Statement"][0], others);
-        assert_eq!(merged["Statement"][1]["Condition"], Value::Null);
-        assert_eq!(merged["Statement"].as_array().unwrap().len(), 2);
+        assert_eq!((&merged["Statement"][0], &merged["Statement"][1]), (&others, &elsewhere));
+        assert_eq!(merged["Statement"][2]["Sid"], "LambdaECRImageRetrievalPolicy2");
+        assert_eq!(merged["Statement"][2]["Condition"], Value::Null);
+        assert_eq!(merged["Statement"].as_array().unwrap().len(), 3);
+        assert_eq!(allowed(Some(&merged.to_string()), &[]), None);
+    }
+
+    /// Whoever has narrowed a statement wants it so.
+    #[test]
+    fn what_its_owner_has_narrowed_stays_narrow() {
+        for condition in [
+            json!({ "StringEquals": { "aws:SourceAccount": "123456789012" } }),
+            json!({ "ArnLike": { "AWS:SourceArn": "arn:aws:lambda:eu-west-1:123456789012:function:hello" } }),
+            json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } }),
+        ] {
+            let mut own = super::allow(OWN.to_owned(), json!({ "Service": SERVICE }));
+            own["Condition"] = condition;
+            let policy = json!({ "Version": "2012-10-17", "Statement": [own] });
+            assert_eq!(allowed(Some(&policy.to_string()), &[]), None, "{policy}");
+        }
+        let mut everyone = super::allow(ACCOUNTS.to_owned(), json!({ "AWS": "*" }));
+        everyone["Condition"] = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } });
+        let mut denied = super::allow(FOREIGN.to_owned(), json!({ "Service": SERVICE }));
+        denied["Effect"] = json!("Deny");
+        let mut wide = super::allow("CrossAccountPermission9".to_owned(), json!({ "AWS": "arn:x" }));
+        wide["Action"] = json!(["ecr:*"]);
+        let before = [everyone, denied, wide];
+        let policy = json!({ "Version": "2012-10-17", "Statement": before });
+        let merged = allowed(Some(&policy.to_string()), &["111111111111"]).unwrap();
+        let after = merged["Statement"].as_array().unwrap();
+        assert_eq!(after[..3], before);
+        let sids: Vec<_> = after[3..].iter().map(|statement| statement["Sid"].as_str().unwrap()).collect();
+        assert_eq!(sids, [OWN, "CrossAccountPermission2", "LambdaECRImageCrossAccountRetrievalPolicy2"]);
+        assert_eq!(after[4]["Principal"]["AWS"], json!(["arn:aws:iam::111111111111:root"]));
+        assert_eq!(allowed(Some(&merged.to_string()), &["111111111111"]), None);
     }
 
     #[test]
     fn other_accounts_need_both_statements_and_add_up() {
-        let first = allow(None, &["111111111111", "123456789012"]).unwrap();
-        let second = allow(Some(&first.to_string()), &["222222222222"]).unwrap();
+        let first = allowed(None, &["111111111111", "123456789012"]).unwrap();
+        let second = allowed(Some(&first.to_string()), &["222222222222"]).unwrap();
         let statements = second["Statement"].as_array().unwrap();
         assert_eq!(statements.len(), 3);
         assert_eq!(
@@ -227,7 +300,7 @@ mod tests {
                 "arn:aws:lambda:eu-west-1:222222222222:function:*"
             ])
         );
-        assert_eq!(allow(Some(&second.to_string()), &["111111111111"]), None);
+        assert_eq!(allowed(Some(&second.to_string()), &["111111111111"]), None);
     }
 
     #[test]

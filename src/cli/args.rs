@@ -113,6 +113,22 @@ pub struct Push {
     /// Write the image's digest to FILE
     #[arg(long, value_name = "FILE")]
     pub digest_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub caching: Caching,
+}
+
+/// What layers that were made earlier are good for.
+#[derive(ClapArgs)]
+pub struct Caching {
+    /// Take layers from this image too, where they are what would be made; may be repeated
+    #[arg(long, value_name = "IMAGE", conflicts_with = "no_cache")]
+    pub cache_from: Vec<String>,
+    /// Make every layer, even if the cache or the image that the tag names has it
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Make cached layers anew as well, and fail if they differ
+    #[arg(long, conflicts_with = "no_cache")]
+    pub verify_cache: bool,
 }
 
 #[derive(ClapArgs)]
@@ -204,6 +220,9 @@ pub enum Cache {
         /// What was not used for this many days goes; 0 empties the cache
         #[arg(long, default_value_t = 30)]
         days: u32,
+        /// Then what was used least lately goes, until the cache is no larger, as 500MB or 2GiB
+        #[arg(long, value_name = "SIZE", value_parser = super::human::size)]
+        max_size: Option<u64>,
     },
 }
 

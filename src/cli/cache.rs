@@ -15,8 +15,9 @@ pub fn run(command: &args::Cache, output: &Output) -> Result<(), Failure> {
     let cache = Cache::at(root);
     let (verb, usage) = match command {
         args::Cache::Info => ("holds", cache.usage()?),
-        args::Cache::Prune { days } => {
-            ("removed", cache.prune(Duration::from_secs(u64::from(*days) * 24 * 60 * 60))?)
+        args::Cache::Prune { days, max_size } => {
+            let unused = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
+            ("removed", cache.prune(unused, *max_size)?)
         }
     };
     let root = cache.root().display();

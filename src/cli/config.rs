@@ -31,6 +31,7 @@ pub struct Config {
     pub tag: Many,
     pub format: Option<lbuild::image::Format>,
     pub insecure: Many,
+    pub cache_from: Many,
     #[cfg(feature = "aws")]
     pub repo: Option<String>,
     #[cfg(feature = "aws")]

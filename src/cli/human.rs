@@ -1,5 +1,6 @@
 //! Events for people: a line for each that matters, and bars on a terminal.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use super::exit::Failure;
 /// Writes the event's line, if it has one.
 pub fn line(event: &Event) {
     if let Some(text) = text(event) {
-        eprintln!("{text}");
+        eprintln!("{}", printable(&text));
     }
 }
 
@@ -22,11 +23,11 @@ pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     let mut causes = chain.iter();
     if let Some(message) = causes.next() {
-        eprintln!("error: {message}");
+        eprintln!("error: {}", printable(message));
     }
-    causes.for_each(|cause| eprintln!("  caused by: {cause}"));
+    causes.for_each(|cause| eprintln!("  caused by: {}", printable(cause)));
     if let Some(hint) = failure.hint() {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", printable(&hint));
     }
 }
 
@@ -70,6 +71,32 @@ fn short(digest: Digest) -> String {
     digest.hex()[..12].to_owned()
 }
 
+/// What others have written is not trusted with the terminal.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(bad) {
+        true => Cow::Owned(text.replace(bad, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Reads a size as people write it: `500MB`, `2GiB`, `1000000`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match text[digits..].trim_start() {
+        "" | "B" => 1,
+        "kB" | "KB" | "k" | "K" => 1000,
+        "MB" | "M" => 1_000_000,
+        "GB" | "G" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("write it as 500MB or 2GiB".to_owned()),
+    };
+    let number: u64 = text[..digits].parse().map_err(|_| "write it as 500MB or 2GiB".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "that is more than any disk has".to_owned())
+}
+
 /// Bytes in the units that registries' pages use.
 pub fn bytes(size: u64) -> String {
     match size {
@@ -104,6 +131,7 @@ impl Bars {
         }
         if let Some(text) = text(event) {
             // Without a terminal that can be drawn on, the line is all the same worth having.
+            let text = printable(&text);
             if self.screen.println(&text).is_err() {
                 eprintln!("{text}");
             }
@@ -144,6 +172,21 @@ impl Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\td\r"), "a\u{fffd}[31mb\u{fffd}c\n\td\u{fffd}");
+        assert!(matches!(printable("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        let all = ["0", "12B", "500MB", "2 GiB", "1k"].map(|text| size(text).unwrap());
+        assert_eq!(all, [0, 12, 500_000_000, 2 << 30, 1000]);
+        for text in ["", "MB", "-1", "1.5GB", "1TB", "99999999999GB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_short() {

@@ -263,8 +263,9 @@ fn endpoints() -> Result<Vec<(String, String)>, Failure> {
     let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
     let split = |pair: &str| match pair.trim().split_once('=') {
         Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),
+        // What stands before an @ may be a password.
         _ => Err(Failure::usage(
-            format!("LBUILD_REGISTRY_ENDPOINT is `{text}`"),
+            format!("LBUILD_REGISTRY_ENDPOINT has `{}`", pair.rsplit('@').next().unwrap_or_default().trim()),
             "write it as REGISTRY=https://HOST[:PORT], with commas between several",
         )),
     };

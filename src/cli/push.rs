@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use lbuild::image::Format;
-use lbuild::{Destination, Engine, Published};
+use lbuild::{Caching, Destination, Engine, EngineBuilder, Published};
 use serde_json::json;
 
 use super::Context;
-use super::args::{Plan, Push};
+use super::args::{self, Plan, Push};
 use super::config::Config;
 use super::exit::Failure;
 use super::lower::{self, Lowered};
@@ -37,7 +37,7 @@ pub async fn run(args: Push, default: Default, context: &Context) -> Result<(), 
         login.extend(lower::base_registry(&lowered.recipe));
     }
     let engine = lower::engine(&args.registry, &lowered.config.insecure.0, context, &login)?;
-    let engine = engine.dry_run(args.dry_run).build()?;
+    let engine = caching(engine, &args.caching, &lowered.config)?.dry_run(args.dry_run).build()?;
     lower::check_handler(&engine, &lowered, report)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
@@ -60,6 +60,23 @@ pub async fn plan(args: Plan, context: &Context) -> Result<(), Failure> {
     let pinned = engine.pin(lowered.recipe).await?;
     let json = serde_json::to_string_pretty(&pinned);
     report::print(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))
+}
+
+/// What the engine may take from earlier runs.
+fn caching(
+    mut engine: EngineBuilder,
+    args: &args::Caching,
+    config: &Config,
+) -> Result<EngineBuilder, Failure> {
+    let from = if args.cache_from.is_empty() { &config.cache_from.0 } else { &args.cache_from };
+    for image in from {
+        engine = engine.cache_from(image.parse()?);
+    }
+    Ok(engine.caching(match (args.no_cache, args.verify_cache) {
+        (true, _) => Caching::Off,
+        (_, true) => Caching::Verify,
+        _ => Caching::On,
+    }))
 }
 
 #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS is asked"))]

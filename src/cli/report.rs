@@ -76,7 +76,7 @@ impl Report {
 
 /// Prints a result. A reader that has seen enough, as `head`, is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{text}") {
+    match writeln!(std::io::stdout(), "{}", human::printable(text)) {
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Write { path: "standard output".into(), source })
         }

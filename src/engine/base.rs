@@ -59,14 +59,7 @@ impl Place {
     async fn small_blob(&self, shared: &Arc<Shared>, digest: Digest, size: u64) -> Result<Vec<u8>> {
         match self {
             Place::Layout(layout) => layout.small_blob(digest),
-            Place::Registry(repository) => {
-                if let Some(bytes) = shared.cache.bytes(digest) {
-                    return Ok(bytes);
-                }
-                let bytes = repository.small_blob(digest, size).await?;
-                shared.cache.put_bytes(&bytes)?;
-                Ok(bytes)
-            }
+            Place::Registry(repository) => shared.small_blob(repository, digest, size).await,
         }
     }
 
@@ -86,7 +79,8 @@ impl Place {
                 }
                 let found = repository.manifest(target).await?;
                 if let Some(manifest) = &found {
-                    shared.cache.put_bytes(&manifest.bytes)?;
+                    // A cache that cannot be written costs a request, no more.
+                    let _ = shared.cache.put_bytes(&manifest.bytes);
                 }
                 Ok(found)
             }
@@ -100,6 +94,24 @@ impl Place {
                 Blob { digest, size, location: Location::Registry(repository.name().clone()) }
             }
         }
+    }
+}
+
+impl Shared {
+    /// A config of a registry: from the cache when it is there, and there from now on.
+    pub(super) async fn small_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.cache.bytes(digest) {
+            return Ok(bytes);
+        }
+        let bytes = repository.small_blob(digest, size).await?;
+        // A cache that cannot be written costs a request, no more.
+        let _ = self.cache.put_bytes(&bytes);
+        Ok(bytes)
     }
 }
 

@@ -5,13 +5,15 @@
 //! 1. The destinations are asked what they have ([`publish`]), the base is resolved to one platform's
 //!    manifest and config ([`base`]), and the source directories are walked ([`stage`]), all at once.
 //! 2. The base's layers set off for the destinations that lack them.
-//! 3. Step by step, files become layers: found in the cache by their key ([`key`]), or made. Each sets off
-//!    as soon as it is there.
+//! 3. Step by step, files become layers ([`layer`]): found by their key ([`key`]) in the cache or in an image that
+//!    was pushed earlier ([`earlier`]), or made. Each sets off as soon as it is there.
 //! 4. The config follows, then the manifest, and the tags move last.
 
 mod base;
 mod bridge;
+mod earlier;
 mod key;
+mod layer;
 mod pin;
 mod probe;
 mod publish;
@@ -25,7 +27,7 @@ use futures_util::future::try_join_all;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
-use crate::image::{Format, Image, Layer, Platform};
+use crate::image::{Format, Image, Layer, Platform, Reference};
 use crate::layer::FileTree;
 use crate::recipe::{Base, Recipe};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Registries};
@@ -34,6 +36,7 @@ pub use base::{Found, Inspected};
 pub use probe::Probe;
 pub use publish::Published;
 
+use earlier::Earlier;
 use publish::Push;
 
 /// Builds and publishes images. Cheap to clone; clones share connections, tokens and the cache.
@@ -44,16 +47,38 @@ pub struct Engine {
 
 struct Shared {
     cache: Cache,
+    caching: CacheUse,
     jobs: usize,
     dry_run: bool,
     registries: Registries,
     events: Events,
 }
 
+/// What layers that were made earlier are good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caching {
+    /// They are taken as they are.
+    #[default]
+    On,
+    /// They are made anew all the same, and must come out the same.
+    Verify,
+    /// None is looked for. What is made is kept for others.
+    Off,
+}
+
+/// Where layers may be found that were made earlier.
+#[derive(Clone, Default)]
+struct CacheUse {
+    policy: Caching,
+    /// Images to look in, besides those that the destinations' tags name.
+    from: Vec<Reference>,
+}
+
 /// How an [`Engine`] shall work; every field has a default.
 #[derive(Default)]
 pub struct EngineBuilder {
     cache: Option<PathBuf>,
+    caching: CacheUse,
     jobs: Option<usize>,
     credentials: Vec<Arc<dyn Credentials>>,
     insecure: Vec<String>,
@@ -67,6 +92,21 @@ impl EngineBuilder {
     #[must_use]
     pub fn cache(mut self, root: impl Into<PathBuf>) -> EngineBuilder {
         self.cache = Some(root.into());
+        self
+    }
+
+    /// Whether layers that were made earlier are taken, from the cache on this machine or from images.
+    #[must_use]
+    pub fn caching(mut self, caching: Caching) -> EngineBuilder {
+        self.caching.policy = caching;
+        self
+    }
+
+    /// An image whose layers are taken where they are what would be made, besides the images that the destinations'
+    /// tags name. It may be in any registry, and need not be there.
+    #[must_use]
+    pub fn cache_from(mut self, image: Reference) -> EngineBuilder {
+        self.caching.from.push(image);
         self
     }
 
@@ -133,6 +173,7 @@ impl EngineBuilder {
         Ok(Engine {
             shared: Arc::new(Shared {
                 cache: Cache::at(root),
+                caching: self.caching,
                 jobs: self.jobs.unwrap_or_else(jobs),
                 dry_run: self.dry_run,
                 registries: Registries::new(self.credentials, addresses, self.events.clone())?,
@@ -158,7 +199,7 @@ impl Engine {
     /// # Errors
     /// When the recipe, its base or its files do not allow it.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        self.shared.build(recipe, &[]).await
+        self.shared.build(recipe, &[], &Earlier::of(&self.shared, &[])).await
     }
 
     /// The layer of `files`, whose entries bear the time `epoch` (seconds since 1970): from the cache, or made
@@ -189,28 +230,38 @@ impl Engine {
     /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless a
     /// destination refused the manifest that another took.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
-        match self.try_push(recipe, to).await {
+        let on = self.shared.caching.policy != Caching::Off;
+        match self.try_push(recipe, to, on).await {
             // A damaged blob of the cache is made anew, once; so is one that was pruned meanwhile.
             Err(Error::CorruptFile { path, expected, .. }) if self.shared.cache.holds(&path) => {
                 self.shared.cache.evict(expected);
-                self.try_push(recipe, to).await
+                self.try_push(recipe, to, on).await
             }
             Err(Error::BlobRead { path, .. }) if self.shared.cache.holds(&path) => {
-                self.try_push(recipe, to).await
+                self.try_push(recipe, to, on).await
             }
+            // What an earlier image promised is gone.
+            Err(Error::LostBlob { .. }) if on => self.try_push(recipe, to, false).await,
             done => done,
         }
     }
 
-    async fn try_push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+    /// `look_back` is whether layers are taken from images that were pushed earlier.
+    async fn try_push(
+        &self,
+        recipe: &Recipe,
+        to: &[(Destination, Format)],
+        look_back: bool,
+    ) -> Result<Vec<Published>> {
         let source = match recipe.stages.last().map(|stage| &stage.base) {
             Some(Base::Registry(name)) => Some(name.clone()),
             _ => None,
         };
         let open = |(to, _): &(Destination, Format)| Push::open(self.shared.clone(), to, source.clone());
         let pushes: Vec<Push> = to.iter().map(open).collect();
+        let earlier = if look_back { Earlier::of(&self.shared, &pushes) } else { Earlier::default() };
         let image = tokio::select! {
-            image = self.shared.build(recipe, &pushes) => image?,
+            image = self.shared.build(recipe, &pushes, &earlier) => image?,
             error = first_failure(&pushes) => return Err(error),
         };
         // No tag moves anywhere before every destination has what it needs.

@@ -1,20 +1,17 @@
 //! A stage, step by step: files become layers, edits change the config.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use futures_util::future::try_join_all;
 
 use super::bridge::blocking;
+use super::earlier::Earlier;
 use super::publish::Push;
-use super::{Shared, base, key};
+use super::{Shared, base};
 use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::image::{Config, ConfigEdit, Image, Layer};
-use crate::layer::{self, FileTree, WriteOptions, Written};
+use crate::image::{Config, ConfigEdit, Image};
 use crate::recipe::{Add, Base, Recipe, Stage, Step};
 use crate::source::{self, Collected};
 
@@ -23,14 +20,19 @@ const TASK_ROOT: &str = "/var/task";
 
 impl Shared {
     /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
-    pub(super) async fn build(self: &Arc<Self>, recipe: &Recipe, pushes: &[Push]) -> Result<Image> {
+    pub(super) async fn build(
+        self: &Arc<Self>,
+        recipe: &Recipe,
+        pushes: &[Push],
+        earlier: &Earlier,
+    ) -> Result<Image> {
         recipe.check()?;
         check_sources(recipe)?;
         let mut images: Vec<Image> = Vec::with_capacity(recipe.stages.len());
         for (number, stage) in recipe.stages.iter().enumerate() {
             let last = number + 1 == recipe.stages.len();
             let pushes = if last { pushes } else { &[] };
-            images.push(self.build_stage(recipe, stage, &images, pushes).await?);
+            images.push(self.build_stage(recipe, stage, &images, earlier, pushes).await?);
         }
         images.pop().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
     }
@@ -39,12 +41,13 @@ impl Shared {
         self: &Arc<Self>,
         recipe: &Recipe,
         stage: &Stage,
-        earlier: &[Image],
+        images: &[Image],
+        earlier: &Earlier,
         pushes: &[Push],
     ) -> Result<Image> {
         // The base is a matter of the network, the sources one of the disk: neither waits for the other.
         let (base, collected) = tokio::try_join!(
-            self.base(recipe, stage, earlier, pushes),
+            self.base(recipe, stage, images, pushes),
             try_join_all(adds(stage).map(|add| self.collect(add)))
         )?;
         let mut collected = collected.into_iter();
@@ -56,7 +59,7 @@ impl Shared {
                     let files =
                         collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
                     let to = target(add, image.config());
-                    let layer = self.layer(recipe.epoch, files, &to).await?;
+                    let layer = self.layer(recipe.epoch, files, &to, earlier).await?;
                     pushes.iter().for_each(|push| push.layer(&layer));
                     image.append(layer, &format!("lbuild: files in {}", to.trim_end_matches('/')))
                 }
@@ -92,82 +95,6 @@ impl Shared {
             source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs)
         })
         .await
-    }
-
-    /// The layer of the collected files under `to`: from the cache, or made.
-    async fn layer(self: &Arc<Self>, epoch: u64, mut files: Collected, to: &str) -> Result<Layer> {
-        let (shared, to) = (self.clone(), to.to_owned());
-        blocking(move |stop| {
-            let warn = |warning: source::Warning| {
-                shared.events.warn(warning.to_string(), Some(warning.hint()));
-            };
-            files.put_under(&to, warn)?;
-            let layer = shared.make_layer(&mut files.tree, epoch, to.trim_end_matches('/'), stop)?;
-            files.remember();
-            Ok(layer)
-        })
-        .await
-    }
-
-    /// The layer of a tree that a caller has made.
-    pub(super) async fn layer_of(self: &Arc<Self>, mut tree: FileTree, epoch: u64) -> Result<Layer> {
-        let shared = self.clone();
-        blocking(move |stop| shared.make_layer(&mut tree, epoch, "/", stop)).await
-    }
-
-    fn make_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
-        let shape = key::of_shape(tree, epoch);
-        let cached = match self.cache.knows_shape(shape) {
-            true => self.cached_layer(tree, epoch)?,
-            false => None,
-        };
-        let (layer, cached) = match cached {
-            Some(layer) => (layer, true),
-            None => (self.write_layer(tree, epoch, name, stop)?, false),
-        };
-        if !cached && let Some(key) = layer.key {
-            self.cache.put_layer(key, &layer)?;
-            self.cache.put_shape(shape)?;
-        }
-        let (digest, size) = (layer.blob.digest, layer.blob.size);
-        self.events.emit(Event::Layer { layer: name.to_owned(), digest, size, cached });
-        Ok(layer)
-    }
-
-    fn cached_layer(&self, tree: &mut FileTree, epoch: u64) -> Result<Option<Layer>> {
-        source::hash_missing(tree, self.jobs)?;
-        Ok(key::of_content(tree, epoch).and_then(|key| self.cache.layer(key)))
-    }
-
-    fn write_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
-        let mut staged = self.cache.stage()?;
-        let progress = |bytes| {
-            self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
-            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let options = WriteOptions { epoch, jobs: self.jobs, progress: &progress };
-        let written = layer::write(tree, &options, &mut staged);
-        let written = written.map_err(|error| match error {
-            Error::LayerWrite { source } => staged.failure(source),
-            other => other,
-        })?;
-        record(tree, &written);
-        let key = key::of_content(tree, epoch);
-        let blob = self.cache.keep(staged, written.digest, written.size)?;
-        Ok(Layer { blob, diff_id: written.diff_id, key })
-    }
-}
-
-/// What the writer saw of each file is what its content is known by from now on.
-fn record(tree: &mut FileTree, written: &Written) {
-    let mut digests = written.files.iter();
-    for (path, entry) in tree.iter_mut() {
-        if let layer::Kind::File(content) = &mut entry.kind {
-            let seen = digests.next().filter(|(seen, _)| seen == path);
-            if let (layer::Content::File(file), Some((_, digest))) = (content, seen) {
-                file.sha256 = Some(*digest);
-            }
-        }
     }
 }
 

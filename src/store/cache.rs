@@ -134,7 +134,12 @@ impl Cache {
     ///
     /// Without one, no key can be known either, and the files need not be read before they are packed.
     pub(crate) fn knows_shape(&self, shape: Digest) -> bool {
-        self.key_path(LayerKey(shape)).exists()
+        let path = self.key_path(LayerKey(shape));
+        let known = path.exists();
+        if known {
+            touch(&path);
+        }
+        known
     }
 
     /// Remembers that a layer was made for `shape`.
@@ -165,30 +170,42 @@ impl Cache {
         Ok(usage)
     }
 
-    /// Removes what was not used for `unused`, and what a killed process left; returns what that was.
+    /// Removes what was not used for `unused`, what a killed process left, and then what was used least lately until
+    /// the cache holds no more than `max_bytes`. Returns what that was.
     ///
     /// # Errors
     /// When the directory cannot be listed, or a file not removed.
-    pub fn prune(&self, unused: Duration) -> Result<Usage> {
+    pub fn prune(&self, unused: Duration, max_bytes: Option<u64>) -> Result<Usage> {
+        struct Held {
+            path: PathBuf,
+            bytes: u64,
+            age: Duration,
+            old: bool,
+        }
         let now = SystemTime::now();
-        let age = |metadata: &fs::Metadata| {
-            metadata.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
-        };
         let hour = Duration::from_secs(3600);
-        let mut old = Vec::new();
+        let mut held = Vec::new();
         self.visit(|path, metadata| {
-            let temporary =
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY_PREFIX));
-            if age(metadata) >= if temporary { hour.min(unused) } else { unused } {
-                old.push((path.to_owned(), metadata.len()));
-            }
+            let age =
+                metadata.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let limit = if name.starts_with(TEMPORARY_PREFIX) { hour.min(unused) } else { unused };
+            held.push(Held { path: path.to_owned(), bytes: metadata.len(), age, old: age >= limit });
         })?;
+        held.sort_by_key(|file| std::cmp::Reverse(file.age));
+        let mut left: u64 = held.iter().filter(|file| !file.old).map(|file| file.bytes).sum();
         let mut removed = Usage::default();
-        for (path, size) in old {
+        for Held { path, bytes, old, .. } in held {
+            if !old {
+                if max_bytes.is_none_or(|most| left <= most) {
+                    continue;
+                }
+                left -= bytes;
+            }
             match fs::remove_file(&path) {
                 Ok(()) => {
                     removed.files += 1;
-                    removed.bytes += size;
+                    removed.bytes += bytes;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(Error::Write { path, source }),
@@ -236,7 +253,7 @@ impl Cache {
 }
 
 /// Marks a file as used now, for `prune`. A cache that is read-only serves all the same.
-fn touch(path: &Path) {
+pub(super) fn touch(path: &Path) {
     if let Ok(file) = fs::File::open(path) {
         let _ = file.set_modified(SystemTime::now());
     }
@@ -288,11 +305,32 @@ mod tests {
         let (_dir, cache) = cache();
         let (key, layer) = layer(&cache);
         fs::write(cache.root().join("foreign"), b"x").unwrap();
-        assert_eq!(cache.prune(Duration::from_secs(60)).unwrap().files, 0);
+        assert_eq!(cache.prune(Duration::from_secs(60), None).unwrap().files, 0);
         assert!(cache.layer(key).is_some());
-        let removed = cache.prune(Duration::ZERO).unwrap();
+        let removed = cache.prune(Duration::ZERO, None).unwrap();
         assert_eq!(removed.files, 2);
         assert!(cache.layer(key).is_none() && cache.root().join("foreign").exists());
         assert_eq!(cache.blob(layer.blob.digest, 2), None);
+    }
+
+    #[test]
+    fn a_cache_that_is_too_large_loses_what_was_used_least_lately() {
+        let (_dir, cache) = cache();
+        let mut blobs = Vec::new();
+        for (number, age) in [(0u8, 30), (1, 10), (2, 20)] {
+            let digest = cache.put_bytes(&[number; 100]).unwrap();
+            let file = fs::File::open(cache.blob_path(digest)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            blobs.push(digest);
+        }
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(cache.prune(day, Some(300)).unwrap(), Usage::default());
+        assert_eq!(cache.prune(day, Some(250)).unwrap(), Usage { files: 1, bytes: 100 });
+        assert!(!cache.blob_path(blobs[0]).exists() && cache.blob_path(blobs[2]).exists());
+        // what is used is young again
+        assert!(cache.blob(blobs[2], 100).is_some());
+        assert_eq!(cache.prune(day, Some(100)).unwrap().files, 1);
+        assert!(!cache.blob_path(blobs[1]).exists() && cache.blob_path(blobs[2]).exists());
+        assert_eq!(cache.prune(day, Some(0)).unwrap().files, 1);
     }
 }

@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::staged;
+use super::{cache, staged};
 use crate::error::Result;
 use crate::image::Digest;
 
@@ -72,7 +72,10 @@ impl Fingerprints {
         let file = cache_dir.join(Digest::of(root.as_os_str().as_bytes()).hex());
         let bytes = fs::read(&file).unwrap_or_default();
         match index(&bytes) {
-            Some(starts) => Fingerprints { file, bytes, starts },
+            Some(starts) => {
+                cache::touch(&file);
+                Fingerprints { file, bytes, starts }
+            }
             None => Fingerprints { file, bytes: Vec::new(), starts: Vec::new() },
         }
     }

@@ -153,7 +153,7 @@ impl Layout {
             [] => vec![None],
             tags => tags.iter().map(|tag| Some(tag.as_str())).collect(),
         };
-        let entries = index["manifests"].as_array_mut();
+        let entries = index.get_mut("manifests").and_then(Value::as_array_mut);
         let entries = entries
             .ok_or(Error::Layout { path: path.clone(), fault: "its index.json lists no manifests" })?;
         for tag in tags {

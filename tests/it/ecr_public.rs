@@ -70,7 +70,7 @@ fn too_many_requests_are_waited_out() {
         let with = With::TooMany { message: "Rate exceeded", retry_after };
         let calls = ["token", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
         registry.change(|quirks| {
-            quirks.refusals = calls.map(|call| Refusal { call, with, times: 1 }).to_vec();
+            quirks.refusals = calls.map(|call| Refusal { times: 1, ..Refusal::always(call, with) }).to_vec();
         });
         let done = build(&stranger(&api.url(), HOST, &registry)).succeeded();
         assert_eq!(registry.log().answered(429), 3);

@@ -83,7 +83,7 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
     let of_base = of_base.map(|right| (right, "lambda/python", remote.clone()));
     for (right, repository, base) in of_function.into_iter().chain(of_base) {
         for with in [With::Denied, With::Silence] {
-            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with)]);
+            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with).on(repository)]);
             let error = user(&api.url(), REGISTRY, &registry).run(&push(&base)).failed(6);
             // the answer to a HEAD has no words
             let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";

@@ -14,6 +14,7 @@ mod ecr_refusals;
 mod errors;
 mod examples;
 mod faults;
+mod inline_cache;
 mod layer;
 mod layering;
 mod memory;

@@ -191,6 +191,26 @@ fn a_login_does_not_follow_a_redirect() {
     judges::umoci_unpack(&Place::registry(&other, "hello:1")).unwrap();
 }
 
+/// Where a redirect leads, there may be anyone.
+#[test]
+fn a_redirects_target_cannot_ask_for_the_login() {
+    let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
+    let other = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let auth = Auth::Basic { password: "good".into() };
+    let blobs_at = Some(other.host());
+    let registry = QuirkRegistry::start(Quirks { auth, blobs_at, ..Quirks::default() });
+    bases::seed_base(&registry, "lambda/python", "3.12");
+    let lbuild = Lbuild::new();
+    lbuild.log_in(&registry.host(), "AWS", "good");
+    let to = format!("oci:{}:it", lbuild.text("image"));
+    let base = format!("{}/lambda/python:3.12", registry.host());
+    let error = lbuild.run(&arguments(&base, &to)).failed(6);
+    assert!(error.contains("401") && error.contains("cannot read blob"), "{error}");
+    let log = other.log();
+    assert!(log.answered(401) > 0 && log.count("GET", "/token") == 0, "{log:?}");
+    assert!(log.0.iter().all(|entry| entry.authorization.is_none()), "{log:?}");
+}
+
 #[test]
 fn a_proxy_is_used_for_what_no_proxy_leaves_to_it() {
     let (registry, _) = registry_with_base(Mode::Plain);

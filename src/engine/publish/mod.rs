@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 use self::delivery::Delivery;
-use self::remote::Remote;
+pub(super) use self::remote::{Remote, Tagged};
 use super::Shared;
 use super::bridge::blocking;
 use crate::error::{Error, Result};
@@ -135,6 +135,14 @@ impl Push {
         Push { shared, place, name: to.to_string(), sending: Mutex::default(), failure }
     }
 
+    /// The registry that it goes to, if it is one.
+    pub(super) fn remote(&self) -> Option<Arc<Remote>> {
+        match &self.place {
+            Place::Registry(remote) => Some(remote.clone()),
+            Place::Layout(_) | Place::Archive { .. } => None,
+        }
+    }
+
     /// Lets a layer set off, if the destination lacks it.
     pub(super) fn layer(&self, layer: &Layer) {
         self.blob(&layer.blob);
@@ -200,6 +208,10 @@ impl Push {
             true => Outcome::Existed,
             false => self.put_manifest(image, &manifest).await?,
         };
+        if outcome == Outcome::Sent {
+            // The next push looks into it; a cache that cannot be written costs a request, no more.
+            let _ = self.shared.cache.put_bytes(&image.config().to_bytes());
+        }
         self.tell(&manifest, outcome);
         Ok(Published {
             image: format!("{}@{}", self.name, manifest.digest),

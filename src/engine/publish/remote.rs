@@ -3,20 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::Failure;
 use super::delivery::Delivery;
 use crate::engine::Shared;
+use crate::engine::earlier::Contents;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
 use crate::image::{Blob, Digest, Image, Location, Manifest, Parsed, Reference, parse_manifest};
 use crate::store::Repository;
 
 /// A repository, what its tags name now, and where the base is.
-pub(super) struct Remote {
-    pub(super) repository: Repository,
+pub(in crate::engine) struct Remote {
+    pub(in crate::engine) repository: Repository,
     pub(super) tags: Vec<String>,
     tagged: OnceCell<Option<Tagged>>,
     /// Those of the tags that name an image and can name no other. Found out before anything is sent.
@@ -29,11 +30,13 @@ pub(super) struct Remote {
 
 /// What the destination's tags name before the push.
 #[derive(Default)]
-pub(super) struct Tagged {
+pub(in crate::engine) struct Tagged {
     /// The digest that each tag names.
     digests: HashMap<String, Digest>,
     /// The blobs of those images: they are there, and need not be asked for.
     pub(super) blobs: HashSet<Digest>,
+    /// What those images are made of.
+    pub(in crate::engine) images: Vec<Contents>,
 }
 
 impl Remote {
@@ -101,7 +104,7 @@ impl Remote {
     }
 
     /// Asks for all tags at once; the answer is kept, and a failure is told once.
-    pub(super) async fn tagged(&self) -> Result<&Tagged> {
+    pub(in crate::engine) async fn tagged(&self) -> Result<&Tagged> {
         let asked = self.tagged.get_or_init(|| async {
             let asked = self.ask().await;
             asked.map_err(|error| self.failure.keep(error)).ok()
@@ -119,6 +122,7 @@ impl Remote {
             if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
                 tagged.blobs.insert(config.digest);
                 tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
+                tagged.images.push(Contents { config, layers });
             }
         }
         Ok(tagged)
@@ -172,6 +176,16 @@ impl Remote {
         Ok(Outcome::Sent)
     }
 
+    /// Those of the blobs that the registry says it has not; all of them when it says that it has each.
+    async fn denied(&self, blobs: impl Iterator<Item = Blob>) -> Result<Vec<Blob>> {
+        let blobs: Vec<Blob> = blobs.collect();
+        let there = try_join_all(blobs.iter().map(|blob| self.repository.has_blob(blob.digest))).await?;
+        if !there.contains(&false) {
+            return Ok(blobs);
+        }
+        Ok(blobs.into_iter().zip(there).filter_map(|(blob, there)| (!there).then_some(blob)).collect())
+    }
+
     /// A registry may have lost a blob that its own manifest names, or say of one that it has it when it has
     /// not. It says so here; that blob is sent, and the manifest again.
     async fn put_first(
@@ -199,12 +213,15 @@ impl Remote {
                 None => return Err(error),
                 Some(Some(digest)) => unsent.remove(&digest).into_iter().collect(),
                 // It does not say which: any that it now denies.
-                Some(None) => unsent.drain().map(|(_, blob)| blob).collect(),
+                Some(None) => self.denied(unsent.drain().map(|(_, blob)| blob)).await?,
             };
             if missing.is_empty() {
                 return Err(error);
             }
             for blob in missing {
+                if self.is_home_of(&blob) {
+                    return Err(Error::LostBlob { image: name.to_owned(), digest: blob.digest });
+                }
                 let (digest, size) = (blob.digest, blob.size);
                 let delivery = Delivery { shared: shared.clone(), to: name.to_owned(), blob };
                 let outcome = delivery.upload(self).await?;

@@ -81,10 +81,10 @@ struct TokenAnswer {
 }
 
 /// The party and purpose of one exchange.
-struct Call<'a> {
-    host: &'a str,
-    scope: &'a Scope,
-    operation: &'a str,
+pub(super) struct Call<'a> {
+    pub(super) host: &'a str,
+    pub(super) scope: &'a Scope,
+    pub(super) operation: &'a str,
 }
 
 impl Auth {
@@ -108,18 +108,21 @@ impl Auth {
         Ok(held.as_ref().map(|grant| grant.header.clone()))
     }
 
-    /// Answers a 401: gets a grant, unless another task has got one since the refused request was made.
+    /// Answers a 401: gets a grant, unless another task has got one since the refused request was made. `reached` says
+    /// where the token service's address leads.
     pub(super) async fn challenged(
         &self,
         refusal: &Answer,
         url: &Url,
-        host: &str,
-        scope: &Scope,
-        operation: &str,
+        reached: impl FnOnce(Url) -> Url,
+        call: &Call<'_>,
     ) -> Result<()> {
-        let challenge = challenge(&refusal.response, url, host, operation)?;
-        lock(&self.challenges).insert(host.to_owned(), challenge.clone());
-        self.replace(&challenge, refusal.grant.as_ref(), &Call { host, scope, operation }).await
+        let challenge = match challenge(&refusal.response, url, call.host, call.operation)? {
+            Challenge::Bearer { realm, service } => Challenge::Bearer { realm: reached(realm), service },
+            Challenge::Basic => Challenge::Basic,
+        };
+        lock(&self.challenges).insert(call.host.to_owned(), challenge.clone());
+        self.replace(&challenge, refusal.grant.as_ref(), call).await
     }
 
     /// Gets a grant in place of one that has run out.

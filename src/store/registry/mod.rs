@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
 
 use self::answer::refusal;
@@ -116,25 +116,40 @@ impl Repository {
             .request(Call::PutManifest, format!("manifests/{target}"), operation)
             .header(CONTENT_TYPE, manifest.media_type.clone())
             .body(manifest.bytes.clone());
-        // The answer may lack a Location; nothing here needs one.
-        let response = self.transport.send(&request).await?;
-        match response.status().is_success() {
-            true => Ok(()),
-            false => Err(refusal(response, request.operation).await),
+        let mut retry = self.transport.retry();
+        loop {
+            // The answer may lack a Location; nothing here needs one.
+            match self.transport.send(&request).await {
+                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) => return Err(refusal(response, request.operation).await),
+                Err(error) if is_confused(&error) => retry.pause(error, None).await?,
+                Err(error) => return Err(error),
+            }
         }
     }
 
     /// Whether the repository has the blob.
     pub(crate) async fn has_blob(&self, digest: Digest) -> Result<bool> {
+        Ok(self.find_blob(digest).await?.is_some())
+    }
+
+    /// The size that the repository says the blob has, if it has it and says so.
+    async fn find_blob(&self, digest: Digest) -> Result<Option<Option<u64>>> {
         let operation = format!("look for blob {digest} in {}", self.name.repository_name());
         let request = self.request(Call::FindBlob, format!("blobs/{digest}"), operation);
         let response = self.transport.send(&request).await?;
-        match response.status() {
-            status if status.is_success() => Ok(true),
+        let size = response.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
+        Ok(match response.status() {
+            status if status.is_success() => Some(size),
             // The registry has spoken: where the bytes lie is no matter here.
-            status if status.is_redirection() => Ok(true),
-            _ => Ok(false),
-        }
+            status if status.is_redirection() => Some(None),
+            _ => None,
+        })
+    }
+
+    /// Whether the repository has the blob, and nothing that it says of its size is otherwise.
+    pub(crate) async fn has_blob_of(&self, digest: Digest, size: u64) -> Result<bool> {
+        Ok(self.find_blob(digest).await?.is_some_and(|found| found.is_none_or(|found| found == size)))
     }
 
     /// The blob's bytes, checked as they come.
@@ -193,6 +208,12 @@ impl Repository {
         let path = format!("/v2/{}/{path}", self.name.repository());
         Request::new(call, self.name.registry(), path, self.scope.clone(), operation)
     }
+}
+
+/// Whether a registry says of a manifest that its digest is wrong, which it is not: docker-registry does when another
+/// push of the same image is just writing what it reads.
+fn is_confused(error: &Error) -> bool {
+    matches!(error, Error::Registry { answer, .. } if answer.code.as_deref() == Some("DIGEST_INVALID"))
 }
 
 /// The manifest of an answer, checked when it was asked for by digest.

@@ -1,6 +1,7 @@
 //! Finding out what a push would meet, without leaving anything behind.
 
 use super::call::Call;
+use super::transport::STALL;
 use super::{Repository, Upload};
 use crate::error::{Error, Result};
 use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
@@ -34,7 +35,7 @@ impl Repository {
 
     async fn send_empty(&self, url: reqwest::Url, request: &super::transport::Request) -> Result<()> {
         let body = reqwest::Body::from(Vec::new());
-        let answer = self.transport.send_body(url, request, 0, body, std::future::pending()).await?;
+        let answer = self.transport.send_body(url, request, 0, body, tokio::time::sleep(STALL)).await?;
         self.transport.accepted(answer, request, true).await.map(drop)
     }
 }

@@ -13,7 +13,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
 use super::addresses::{Addresses, is_loopback};
-use super::auth::{Auth, Scope};
+use super::auth::{self, Auth, Scope};
 use super::call::Call;
 use super::retry::{Retry, passing_status};
 use crate::error::{Error, Permission, Refusal, Result};
@@ -108,6 +108,7 @@ impl Request {
         Some(Permission::told(&refusal.message).unwrap_or_else(|| Permission {
             action: self.call.ecr_action().to_owned(),
             resource: host.repository_arn(&repository[..end]),
+            denied: false,
         }))
     }
 }
@@ -170,13 +171,16 @@ impl Transport {
     ) -> Result<Option<Response>> {
         let Request { host, scope, operation, .. } = request;
         let status = answer.response.status();
-        if status == StatusCode::UNAUTHORIZED && renewed {
+        let url = self.addresses.url(host, &request.path, operation)?;
+        // What a redirect leads to may refuse as it likes, but not ask for the registry's password.
+        let own = answer.response.url().origin() == url.origin();
+        if status == StatusCode::UNAUTHORIZED && own && renewed {
             let said = super::answer::read(answer.response).await.message;
             return Err(self.auth.refused(host, scope, operation, said).await);
         }
-        if status == StatusCode::UNAUTHORIZED {
-            let url = self.addresses.url(host, &request.path, operation)?;
-            self.auth.challenged(&answer, &url, host, scope, operation).await?;
+        if status == StatusCode::UNAUTHORIZED && own {
+            let reached = |realm| self.addresses.reached(realm, host);
+            self.auth.challenged(&answer, &url, reached, &auth::Call { host, scope, operation }).await?;
             return Ok(None);
         }
         if !status.is_client_error() || is_for_caller(status) {
@@ -186,11 +190,14 @@ impl Transport {
         // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
         // HEAD has no body to say it in.
         let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);
-        if let Some(grant) = answer.grant.filter(|_| !renewed && (silent || ran_out(&refusal.message))) {
+        if let Some(grant) = answer.grant.filter(|_| own && !renewed && (silent || ran_out(&refusal.message)))
+        {
             self.auth.expired(&grant, host, scope, operation).await?;
             return Ok(None);
         }
-        refusal.missing = request.missing_permission(&refusal);
+        if own {
+            refusal.missing = request.missing_permission(&refusal);
+        }
         let error = Error::Registry { operation: operation.clone(), answer: Box::new(refusal) };
         Err(self.addresses.named(error, host))
     }

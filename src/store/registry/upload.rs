@@ -88,11 +88,15 @@ impl Repository {
                 // It may be relative, and may have a query of its own.
                 let url = location.and_then(|location| response.url().join(location).ok());
                 let url = url.map(|url| self.transport.addresses.reached(url, self.name.registry()));
-                let mut url = url.ok_or_else(|| Error::Protocol {
-                    operation: request.operation.clone(),
-                    host: request.host.clone(),
-                    fault: "gave no address for the upload",
-                })?;
+                let fail = |fault| {
+                    let (operation, host) = (request.operation.clone(), request.host.clone());
+                    Error::Protocol { operation, host, fault }
+                };
+                let mut url = url.ok_or_else(|| fail("gave no address for the upload"))?;
+                // No layer goes in the open where the registry's own answer did not.
+                if response.url().scheme() == "https" && url.scheme() != "https" {
+                    return Err(fail("gave an upload address on plain HTTP"));
+                }
                 url.query_pairs_mut().append_pair("digest", &upload.digest.to_string());
                 Ok(Some(url))
             }
@@ -125,7 +129,8 @@ impl Repository {
         match (EcrHost::parse(self.name.registry()), error) {
             (Some(ecr), Error::Connection { operation, host, source }) => {
                 let action = Call::StartUpload.ecr_action().to_owned();
-                let missing = Permission { action, resource: ecr.repository_arn(self.name.repository()) };
+                let resource = ecr.repository_arn(self.name.repository());
+                let missing = Box::new(Permission { action, resource, denied: false });
                 Error::HungUp { operation, host, missing, source }
             }
             (_, error) => error,

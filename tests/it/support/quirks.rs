@@ -55,6 +55,8 @@ pub struct Quirks {
     /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), and
     /// HEAD still claims them. They are back once uploaded again, and do not vanish a second time.
     pub loses: Vec<String>,
+    /// The host that GETs of blobs are sent on to.
+    pub blobs_at: Option<String>,
     /// Calls that are refused, whoever makes them.
     pub refusals: Vec<Refusal>,
 }
@@ -247,6 +249,10 @@ impl State {
     }
 
     fn get_blob(&mut self, call: &Call, repository: &str, digest: &str) -> Reply {
+        if let Some(host) = self.quirks.blobs_at.as_ref().filter(|_| call.head.method == Method::GET) {
+            let location = format!("http://{host}/v2/{repository}/blobs/{digest}");
+            return answer(StatusCode::TEMPORARY_REDIRECT, &[("location", &location)], "");
+        }
         let found = self.repositories.get(repository);
         let lost = found.and_then(|found| found.lost.get(digest));
         let content = match (found.and_then(|found| found.blobs.get(digest)), lost) {

@@ -13,6 +13,8 @@ pub struct Refusal {
     /// The right that ECR asks for the call, as `ecr:PutImage`; `token` for the token service.
     pub call: &'static str,
     pub with: With,
+    /// In this repository alone; everywhere when there is none.
+    pub on: Option<&'static str>,
     /// How often; after that the call is served.
     pub times: u64,
 }
@@ -33,7 +35,11 @@ pub enum With {
 
 impl Refusal {
     pub fn always(call: &'static str, with: With) -> Refusal {
-        Refusal { call, with, times: u64::MAX }
+        Refusal { call, with, on: None, times: u64::MAX }
+    }
+
+    pub fn on(self, repository: &'static str) -> Refusal {
+        Refusal { on: Some(repository), ..self }
     }
 }
 
@@ -41,7 +47,10 @@ impl State {
     /// The refusal that is due for this request.
     pub(super) fn refused(&mut self, call: &Call, route: &Route) -> Option<Reply> {
         let names = names_of(&call.head.method, route);
-        let due = |refusal: &&mut Refusal| refusal.times > 0 && names.contains(&refusal.call);
+        let due = |refusal: &&mut Refusal| {
+            let here = refusal.on.is_none() || refusal.on == route.repository();
+            refusal.times > 0 && here && names.contains(&refusal.call)
+        };
         let refusal = self.quirks.refusals.iter_mut().find(due)?;
         refusal.times -= 1;
         Some(match refusal.with {
