@@ -76,11 +76,12 @@ class Index:
 
 def pylock(file, packages, directory, url):
     """A lock file (PEP 751) of wheels that lie in a directory and are served from a URL."""
-    text = 'lock-version = "1.0"\ncreated-by = "benches/run"\nrequires-python = ">=3.12"\n'
+    text = 'lock-version = "1.0"\ncreated-by = "benches/run"\n'  # no requires-python: uv holds its own Python to it
     for package in packages:
         name, version = package.split("==")
         (wheel,) = directory.glob(f"{name}-{version}-*.whl")
-        sum = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        with wheel.open("rb") as content:  # not read whole: what this process once held counts for those it starts
+            sum = hashlib.file_digest(content, "sha256").hexdigest()
         text += f'\n[[packages]]\nname = "{name}"\nversion = "{version}"\nwheels = [{{ name = "{wheel.name}", ' \
                 f'url = "{url}/{wheel.name}", size = {wheel.stat().st_size}, hashes = {{ sha256 = "{sum}" }} }}]\n'
     file.write_text(text)
