@@ -22,6 +22,7 @@ mod push;
 mod recipes;
 mod registries;
 mod rig;
+mod rig_packages;
 mod stops;
 mod support;
 mod transfer;

@@ -22,6 +22,15 @@ fn a_function_answers_on_both_architectures() {
 }
 
 #[test]
+fn a_function_in_node_answers_on_both_architectures() {
+    for (architecture, machine) in [("amd64", "x64"), ("arm64", "arm64")] {
+        let answer = invoke::answer(&handmade::hello_node(architecture).place()).unwrap();
+        assert_eq!(answer["machine"], machine);
+        assert_eq!(answer["node"].as_str().unwrap().split('.').next(), Some("18"));
+    }
+}
+
+#[test]
 fn a_function_runs_as_a_user_that_owns_nothing() {
     let image = handmade::tiny();
     let script = |script| judges::podman_run(&image.place(), &[], &["sh", "-c", script]);

@@ -14,6 +14,9 @@ pub const FLAVOURS: [&str; 4] = ["docker-list", "oci-index", "zstd", "plain"];
 /// The tag that each flavour has in its layout.
 pub const TAG: &str = "python3.11";
 
+/// The tag in the layout `nodejs`, whose runtime is Node 18: an OCI index, gzip.
+pub const NODE_TAG: &str = "nodejs18";
+
 /// The OCI layout of a flavour.
 pub fn layout(flavour: &str) -> PathBuf {
     part("bases").join(flavour)

@@ -28,19 +28,31 @@ impl Handmade {
 
 /// hello-python on the Lambda-shaped base; `architecture` as in a config: amd64 or arm64.
 pub fn hello(architecture: &str) -> Handmade {
+    let base = format!("oci:{}:{}", bases::layout("plain").display(), bases::TAG);
+    function(&base, architecture, "hello-python/app.py", "app.handler")
+}
+
+/// The same in Node.
+pub fn hello_node(architecture: &str) -> Handmade {
+    let base = format!("oci:{}:{}", bases::layout("nodejs").display(), bases::NODE_TAG);
+    function(&base, architecture, "hello-node/index.mjs", "index.handler")
+}
+
+/// A file of `testdata/functions` on a base, answered by `handler`.
+fn function(base: &str, architecture: &str, code: &str, handler: &str) -> Handmade {
     let image = Handmade { dir: tempfile::tempdir().expect("a temporary directory") };
-    let from = format!("oci:{}:{}", bases::layout("plain").display(), bases::TAG);
     let to = format!("oci:{}:{TAG}", image.layout().display());
     let mut skopeo = Command::new(tool("skopeo"));
-    skopeo.args(["--override-arch", architecture, "copy", "--quiet", &from, &to]);
+    skopeo.args(["--override-arch", architecture, "copy", "--quiet", base, &to]);
     run(&mut skopeo).expect("skopeo copies the base");
 
     let root = image.dir.path().join("root");
     std::fs::create_dir_all(root.join("var/task")).expect("ours");
-    let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/functions/hello-python/app.py");
-    std::fs::copy(code, root.join("var/task/app.py")).expect("ours");
-    append(&image, &root, &["var", "var/task", "var/task/app.py"], |config| {
-        config["config"]["Cmd"] = json!(["app.handler"]);
+    let code = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/functions").join(code);
+    let name = Path::new("var/task").join(code.file_name().expect("a file"));
+    std::fs::copy(code, root.join(&name)).expect("ours");
+    append(&image, &root, &["var", "var/task", name.to_str().expect("UTF-8")], |config| {
+        config["config"]["Cmd"] = json!([handler]);
     });
     image
 }

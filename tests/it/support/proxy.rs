@@ -25,7 +25,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
 pub use faults::{Fault, Rule};
-use faults::{Hit, pick};
+use faults::{Hit, Passing, pick};
 use forward::{forward, host_of, target_of};
 use listen::{Body, Connection, Hangup, Listener, full};
 
@@ -37,7 +37,11 @@ pub struct Seen {
     pub target: String,
     /// As the client named it.
     pub host: String,
+    /// Whether it carried an Authorization.
+    pub authorized: bool,
     pub status: Option<u16>,
+    /// What went to the client of the response's body.
+    pub received: u64,
     pub fault: Option<Fault>,
 }
 
@@ -72,6 +76,8 @@ struct Control {
     rules: Vec<Rule>,
     routes: BTreeMap<String, SocketAddr>,
     seen: Vec<Seen>,
+    /// `received` of each of `seen`, which may still grow.
+    received: Vec<Arc<AtomicU64>>,
     /// Tells a request that `clear` forgot from one that took its place in `seen`.
     cleared: u64,
 }
@@ -130,7 +136,9 @@ impl Proxy {
 
     /// In order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared.control().seen.clone()
+        let control = self.shared.control();
+        let received = control.received.iter().map(|received| received.load(Ordering::Relaxed));
+        control.seen.iter().zip(received).map(|(seen, received)| Seen { received, ..seen.clone() }).collect()
     }
 
     pub fn count(&self, method: &str, path: &str) -> usize {
@@ -156,6 +164,7 @@ impl Proxy {
     pub fn clear(&self) {
         let mut control = self.shared.control();
         control.seen.clear();
+        control.received.clear();
         control.cleared += 1;
         self.shared.sent.store(0, Ordering::Relaxed);
         self.shared.received.store(0, Ordering::Relaxed);
@@ -193,12 +202,15 @@ async fn handle(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Result<Response<Body>, Hangup> {
+    let received = Arc::new(AtomicU64::new(0));
     let (latency, hit, entry) = {
         let mut control = shared.control();
         let (method, target) = (request.method().clone(), target_of(request.uri()));
         let hit = pick(&mut control.rules, &method, &target);
         let (host, fault) = (host_of(&request), hit.as_ref().map(|hit| hit.fault.clone()));
-        control.seen.push(Seen { method, target, host, status: None, fault });
+        let authorized = request.headers().contains_key(header::AUTHORIZATION);
+        control.seen.push(Seen { method, target, host, authorized, status: None, received: 0, fault });
+        control.received.push(received.clone());
         (control.latency, hit, (control.cleared, control.seen.len() - 1))
     };
     if !latency.is_zero() {
@@ -206,7 +218,7 @@ async fn handle(
     }
     let response = answer(&shared, request, &connection, hit).await?;
     shared.note_status(entry, response.status());
-    Ok(response)
+    Ok(response.map(|body| Passing::new(body, received, None).boxed_unsync()))
 }
 
 async fn answer(
@@ -246,6 +258,10 @@ async fn answer(
                 Fault::CommitThen { status } => Ok(refusal(status, None)),
                 _ => Err(connection.reset()),
             }
+        }
+        Fault::ResetBody { .. } => {
+            let _at_its_end = connection.reset();
+            Ok(forward(shared, request, Some(hit)).await)
         }
         Fault::CutBody { .. } | Fault::CorruptByte { .. } | Fault::StallBody { .. } => {
             Ok(forward(shared, request, Some(hit)).await)

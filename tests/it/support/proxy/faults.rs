@@ -32,6 +32,8 @@ pub enum Fault {
     CommitThenReset,
     /// The response body ends early, though its Content-Length said more.
     CutBody { at: u64 },
+    /// The same, and the connection ends with a RST.
+    ResetBody { at: u64 },
     /// One byte of the response body is another.
     CorruptByte { at: u64 },
     /// The response body pauses.
@@ -199,7 +201,10 @@ impl<B> Passing<B> {
     /// What of `bytes` may go now; `None` when a pause comes first.
     fn spoil(&mut self, mut bytes: Bytes) -> Option<Bytes> {
         let Some(hit) = &self.hit else { return Some(bytes) };
-        let (Fault::CutBody { at } | Fault::CorruptByte { at } | Fault::StallBody { at, .. }) = hit.fault
+        let (Fault::CutBody { at }
+        | Fault::ResetBody { at }
+        | Fault::CorruptByte { at }
+        | Fault::StallBody { at, .. }) = hit.fault
         else {
             return Some(bytes);
         };

@@ -1,0 +1,356 @@
+//! A package index on loopback, as pip, uv and lbuild see one: the simple API of PEP 503 (HTML) and PEP 691 (JSON)
+//! over a directory of wheels and sdists, with hashes, sizes, Requires-Python and metadata beside the wheels (PEP 658).
+//!
+//! A proxy stands before it, which logs requests and injects faults by script.
+
+use super::part;
+use super::proxy::listen::{Body, Hangup, Listener, full};
+use super::proxy::{Proxy, Rule, Seen};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
+use hyper::{Request, Response};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// How the index differs from the usual one, which is open to all and knows every PEP.
+#[derive(Clone, Debug, Default)]
+pub struct Manners {
+    /// User and password; without them every answer is a 401.
+    pub login: Option<(String, String)>,
+    /// PEP 503 alone: HTML whatever is asked for, and no metadata beside the wheels.
+    pub old: bool,
+    /// Files carry no hash.
+    pub unhashed: bool,
+    /// Files lie on another host, which answers everyone and refuses whoever shows a login.
+    pub files_elsewhere: bool,
+}
+
+/// Ends when dropped.
+pub struct Index {
+    manners: Manners,
+    proxy: Proxy,
+    /// Where files lie, if that is elsewhere.
+    elsewhere: Option<Proxy>,
+    _servers: Vec<Listener>,
+}
+
+impl Index {
+    /// The part `packages`, open to all.
+    pub fn start() -> Index {
+        Index::with(Manners::default())
+    }
+
+    pub fn with(manners: Manners) -> Index {
+        Index::of(&part("packages/index"), manners)
+    }
+
+    pub fn with_login(user: &str, password: &str) -> Index {
+        Index::with(Manners { login: Some((user.to_owned(), password.to_owned())), ..Manners::default() })
+    }
+
+    /// Whatever lies in `directory` when a request comes.
+    pub fn of(directory: &Path, manners: Manners) -> Index {
+        let mut servers = Vec::new();
+        let mut serve = |shop: Shop| {
+            let shop = Arc::new(shop);
+            let server = Listener::start(move |request: Request<Incoming>, _| {
+                let response = shop.answer(&request);
+                async move { Ok::<_, Hangup>(response) }
+            });
+            let proxy = Proxy::to(&server.addr().to_string());
+            servers.push(server);
+            proxy
+        };
+        let shop = |manners, base: String, door| {
+            let sums = Mutex::default();
+            Shop { directory: directory.to_owned(), manners, base, door, sums }
+        };
+        let elsewhere = manners.files_elsewhere.then(|| {
+            let open = Manners { login: None, ..manners.clone() };
+            serve(shop(open, String::new(), Door::RefusesLogins))
+        });
+        let base = elsewhere.as_ref().map_or("../..".to_owned(), |files| format!("http://{}", files.host()));
+        let proxy = serve(shop(manners.clone(), base, Door::Open));
+        Index { manners, proxy, elsewhere, _servers: servers }
+    }
+
+    /// What `--index-url` takes, without the login.
+    pub fn url(&self) -> String {
+        format!("http://{}/simple/", self.proxy.host())
+    }
+
+    /// The same with the login in it, if the index wants one.
+    pub fn url_with_login(&self) -> String {
+        let login = self.manners.login.as_ref();
+        let login = login.map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default();
+        format!("http://{login}{}/simple/", self.proxy.host())
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn host(&self) -> String {
+        self.proxy.host()
+    }
+
+    /// Faults for the requests to come: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
+    pub fn set_script(&self, rules: impl IntoIterator<Item = Rule>) {
+        self.files().set_script(rules);
+    }
+
+    /// The proxy before the files, for what else it can do.
+    pub fn files(&self) -> &Proxy {
+        self.elsewhere.as_ref().unwrap_or(&self.proxy)
+    }
+
+    /// Requests for lists, and for files unless they lie elsewhere.
+    pub fn log(&self) -> Vec<Seen> {
+        self.proxy.seen()
+    }
+
+    /// The names of the files (metadata is none) that were given out, in order, wherever they lie.
+    pub fn fetched(&self) -> Vec<String> {
+        let given = |seen: &Seen| seen.method == "GET" && seen.status.is_some_and(|status| status < 300);
+        let seen = self.files().seen().into_iter().filter(given);
+        let names = seen.filter_map(|seen| Some(seen.target.strip_prefix("/files/")?.to_owned()));
+        names.filter(|name| !name.ends_with(".metadata")).collect()
+    }
+
+    /// Bytes of bodies that went to clients, lists and files together.
+    pub fn received(&self) -> u64 {
+        self.proxy.traffic().received + self.elsewhere.as_ref().map_or(0, |files| files.traffic().received)
+    }
+
+    /// Forgets what was asked for so far.
+    pub fn clear(&self) {
+        self.proxy.clear();
+        self.files().clear();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Door {
+    Open,
+    RefusesLogins,
+}
+
+struct Shop {
+    directory: PathBuf,
+    manners: Manners,
+    /// What stands before `/files/…` in a list.
+    base: String,
+    door: Door,
+    /// The sha256 of each file that was listed.
+    sums: Mutex<BTreeMap<PathBuf, String>>,
+}
+
+/// A file as a list shows it.
+struct Listed {
+    name: String,
+    size: u64,
+    sha256: String,
+    requires_python: Option<String>,
+    metadata_sha256: Option<String>,
+}
+
+impl Shop {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let (headers, path) = (request.headers(), request.uri().path());
+        if self.door == Door::RefusesLogins && headers.contains_key(header::AUTHORIZATION) {
+            return plain(400, "a login has no business here");
+        }
+        if !self.admits(headers) {
+            let mut response = plain(401, "a login, please");
+            let challenge = header::HeaderValue::from_static("Basic realm=\"packages\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            return response;
+        }
+        let found = match path.strip_prefix("/files/") {
+            Some(name) => self.file(name, headers),
+            None => path.strip_prefix("/simple/").and_then(|rest| {
+                let json = !self.manners.old && accepts_json(headers);
+                if rest.is_empty() {
+                    Some(self.projects(json))
+                } else {
+                    self.project(rest.strip_suffix('/')?, json)
+                }
+            }),
+        };
+        found.unwrap_or_else(|| plain(404, "no such thing"))
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some((user, password)) = &self.manners.login else { return true };
+        let wanted = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        headers.get(header::AUTHORIZATION).is_some_and(|given| *given == *wanted)
+    }
+
+    /// A file, or the bytes of it that a Range asks for.
+    fn file(&self, name: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+        if name.contains('/') || (self.manners.old && name.ends_with(".metadata")) {
+            return None;
+        }
+        let bytes = std::fs::read(self.directory.join(name)).ok()?;
+        let response = Response::builder()
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::ACCEPT_RANGES, "bytes");
+        let range = headers.get(header::RANGE).and_then(|value| range(value.to_str().ok()?, bytes.len()));
+        let response = match range {
+            None => response.body(full(bytes)),
+            Some((from, to)) => {
+                let part = bytes[from..to].to_vec();
+                let place = format!("bytes {from}-{}/{}", to - 1, bytes.len());
+                response.status(206).header(header::CONTENT_RANGE, place).body(full(part))
+            }
+        };
+        Some(response.expect("a well-formed response"))
+    }
+
+    fn projects(&self, json: bool) -> Response<Body> {
+        let mut names: Vec<String> = self.names().iter().map(|name| project_of(name)).collect();
+        names.sort();
+        names.dedup();
+        if json {
+            let projects: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+            return listing_json(&json!({ "meta": { "api-version": "1.1" }, "projects": projects }));
+        }
+        listing_html(names.iter().map(|name| format!("<a href=\"{name}/\">{name}</a>")))
+    }
+
+    /// As the specification has it, a project is found by its normalised name alone.
+    fn project(&self, project: &str, json: bool) -> Option<Response<Body>> {
+        let names = self.names().into_iter().filter(|name| project_of(name) == project);
+        let files: Vec<Listed> = names.map(|name| self.listed(name)).collect();
+        if files.is_empty() {
+            return None;
+        }
+        if json {
+            let mut versions: Vec<&str> = files.iter().map(|file| version_of(&file.name)).collect();
+            versions.sort();
+            versions.dedup();
+            let files: Vec<Value> = files.iter().map(|file| self.entry(file)).collect();
+            let meta = json!({ "api-version": "1.1" });
+            let list = json!({ "meta": meta, "name": project, "versions": versions, "files": files });
+            return Some(listing_json(&list));
+        }
+        Some(listing_html(files.iter().map(|file| self.anchor(file))))
+    }
+
+    fn entry(&self, file: &Listed) -> Value {
+        let url = format!("{}/files/{}", self.base, file.name);
+        let mut entry = json!({ "filename": file.name, "url": url, "size": file.size, "hashes": {} });
+        if !self.manners.unhashed {
+            entry["hashes"] = json!({ "sha256": file.sha256 });
+        }
+        if let Some(requires) = &file.requires_python {
+            entry["requires-python"] = json!(requires);
+        }
+        if let Some(sum) = &file.metadata_sha256 {
+            entry["core-metadata"] = json!({ "sha256": sum });
+        }
+        entry
+    }
+
+    fn anchor(&self, file: &Listed) -> String {
+        let mut tag = format!("<a href=\"{}/files/{}", self.base, file.name);
+        if !self.manners.unhashed {
+            tag += &format!("#sha256={}", file.sha256);
+        }
+        tag.push('"');
+        if let Some(requires) = &file.requires_python {
+            let escaped = requires.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            tag += &format!(" data-requires-python=\"{escaped}\"");
+        }
+        if let Some(sum) = file.metadata_sha256.as_ref().filter(|_| !self.manners.old) {
+            tag += &format!(" data-core-metadata=\"sha256={sum}\"");
+        }
+        format!("{tag}>{}</a>", file.name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.directory).expect("an index has a directory");
+        let names = entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<_> =
+            names.filter(|name| name.ends_with(".whl") || name.ends_with(".tar.gz")).collect();
+        names.sort();
+        names
+    }
+
+    fn listed(&self, name: String) -> Listed {
+        let path = self.directory.join(&name);
+        let beside = self.directory.join(format!("{name}.metadata"));
+        let text = std::fs::read_to_string(&beside).ok();
+        let requires = |text: &String| {
+            let mut lines = text.lines().take_while(|line| !line.is_empty());
+            lines.find_map(|line| Some(line.strip_prefix("Requires-Python:")?.trim().to_owned()))
+        };
+        Listed {
+            size: std::fs::metadata(&path).expect("just listed").len(),
+            sha256: self.sum(&path),
+            requires_python: text.as_ref().and_then(requires),
+            metadata_sha256: text.is_some().then(|| self.sum(&beside)),
+            name,
+        }
+    }
+
+    fn sum(&self, path: &Path) -> String {
+        let mut sums = self.sums.lock().expect("no panic holds it");
+        let sum = sums.entry(path.to_owned()).or_insert_with(|| {
+            let bytes = std::fs::read(path).expect("just listed");
+            Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        });
+        sum.clone()
+    }
+}
+
+const JSON: &str = "application/vnd.pypi.simple.v1+json";
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains(JSON))
+}
+
+fn listing_json(list: &Value) -> Response<Body> {
+    let response = Response::builder().header(header::CONTENT_TYPE, JSON);
+    response.body(full(list.to_string())).expect("a well-formed response")
+}
+
+fn listing_html(anchors: impl Iterator<Item = String>) -> Response<Body> {
+    let anchors: Vec<String> = anchors.map(|anchor| format!("    {anchor}<br/>\n")).collect();
+    let meta = "<meta name=\"pypi:repository-version\" content=\"1.1\">";
+    let text = format!(
+        "<!DOCTYPE html>\n<html>\n  <head>{meta}</head>\n  <body>\n{}  </body>\n</html>\n",
+        anchors.concat()
+    );
+    let response = Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    response.body(full(text)).expect("a well-formed response")
+}
+
+fn plain(status: u16, text: &'static str) -> Response<Body> {
+    Response::builder().status(status).body(full(text)).expect("a well-formed response")
+}
+
+/// The normalised name of the project that a file belongs to.
+fn project_of(file: &str) -> String {
+    let name = file.split('-').next().unwrap_or_default();
+    name.to_lowercase().replace(['_', '.'], "-")
+}
+
+fn version_of(file: &str) -> &str {
+    let version = file.split('-').nth(1).unwrap_or_default();
+    version.strip_suffix(".tar.gz").unwrap_or(version)
+}
+
+/// `bytes=a-b`, `bytes=a-` or `bytes=-n` as a half-open range within `length`.
+fn range(value: &str, length: usize) -> Option<(usize, usize)> {
+    let (from, to) = value.strip_prefix("bytes=")?.split_once('-')?;
+    let (from, to) = match (from, to) {
+        ("", last) => (length.saturating_sub(last.parse().ok()?), length),
+        (from, "") => (from.parse().ok()?, length),
+        (from, to) => (from.parse().ok()?, to.parse::<usize>().ok()?.saturating_add(1).min(length)),
+    };
+    (from < to).then_some((from, to))
+}
