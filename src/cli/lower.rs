@@ -10,6 +10,8 @@ use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
 use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
 
 use super::Context;
+#[cfg(feature = "aws")]
+use super::args::ecr::Verb;
 use super::args::{Command, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
@@ -214,13 +216,25 @@ pub fn destinations(
     to.iter().map(parse).collect()
 }
 
-/// Takes the password from standard input, where the arguments say that it is there.
-pub fn read_password(command: &mut Command) -> Result<(), Failure> {
-    let Some(registry) = command.registry().filter(|registry| registry.password_stdin) else { return Ok(()) };
-    let mut text = String::new();
-    let read = std::io::stdin().read_to_string(&mut text);
-    read.map_err(|source| Failure::Read { what: "the password from standard input".into(), source })?;
-    registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+/// Takes from standard input what the command expects there: a password, or a helper's question.
+pub fn read_input(command: &mut Command) -> Result<(), Failure> {
+    let read = |what: &str| {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map(|_| text).map_err(|source| Failure::Read { what: what.to_owned(), source })
+    };
+    #[cfg(feature = "aws")]
+    if let Command::CredentialHelper(helper) = command {
+        // Who stores or erases a login says which, and would be told of a broken pipe if nobody listened.
+        if !matches!(helper.verb, Verb::List) {
+            helper.input = read("standard input")?;
+        }
+        return Ok(());
+    }
+    if let Some(registry) = command.registry().filter(|registry| registry.password_stdin) {
+        let text = read("the password from standard input")?;
+        registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+    }
     Ok(())
 }
 

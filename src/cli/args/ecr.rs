@@ -81,8 +81,17 @@ pub struct Login {
 }
 
 /// Docker's credential helper protocol.
+#[derive(ClapArgs)]
+pub struct CredentialHelper {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What standard input held.
+    #[arg(skip)]
+    pub input: String,
+}
+
 #[derive(Subcommand, Clone, Copy)]
-pub enum CredentialHelper {
+pub enum Verb {
     /// Read a registry's name, and print the login for it
     Get,
     /// Print the logins that are stored: none ever is
