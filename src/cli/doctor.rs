@@ -12,6 +12,7 @@ use super::config::Config;
 use super::ecr;
 use super::exit::Failure;
 use super::lower;
+use super::handler;
 use super::push;
 use super::report;
 
@@ -38,7 +39,7 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let engine = lower::engine(&args.registry, &config.insecure.0, context, &login)?.build()?;
     findings.add("write to the cache", writable(&engine))?;
     if let Some(lowered) = &lowered {
-        findings.add("find the handler", lower::check_handler(&engine, lowered, &context.report))?;
+        findings.add("find the handler", handler::check(&engine, lowered, &context.report))?;
         let pinned = engine.pin(lowered.recipe.clone()).await;
         findings.add("read the base", pinned.map(drop))?;
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lbuild::image::{Arch, ConfigEdit, Format, Platform};
-use lbuild::lambda::{handler_files, runtime_base};
+use lbuild::lambda::runtime_base;
 use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
 use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
 
@@ -23,6 +23,8 @@ pub struct Lowered {
     pub config: Config,
     /// The handler, and the runtime or image whose rules say where its file must be.
     pub handler: Option<(String, String)>,
+    /// Whether the image starts a program of the user's choice, not the base's.
+    pub own_entrypoint: bool,
     /// Whether Lambda shall run it, as far as can be told: another container engine takes more.
     pub for_lambda: bool,
 }
@@ -44,6 +46,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         ignore: true,
     };
     let edit = edit(args, &config)?;
+    let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
         report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
     }
@@ -69,7 +72,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     let recipe = Recipe { epoch: epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
     let lambda_base = |name: &String| !name.contains(['/', ':']) || name.contains("/lambda/");
     let for_lambda = handler.is_some() || base_name.as_ref().is_some_and(lambda_base);
-    Ok(Lowered { recipe, config, handler: handler.zip(base_name), for_lambda })
+    Ok(Lowered { recipe, config, handler: handler.zip(base_name), own_entrypoint, for_lambda })
 }
 
 /// What was given by flag, else by the file; paths in the file are relative to it.
@@ -291,30 +294,6 @@ pub fn base_registry(recipe: &Recipe) -> Option<&str> {
         Base::Registry(name) => Some(name.registry()),
         _ => None,
     })
-}
-
-/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it: then it is
-/// a warning.
-pub fn check_handler(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
-    let Some((handler, image)) = &lowered.handler else { return Ok(()) };
-    let Some(files) = handler_files(image, handler) else { return Ok(()) };
-    for file in &files {
-        if engine.provides(&lowered.recipe, file)? {
-            return Ok(());
-        }
-    }
-    let place = lowered.recipe.stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
-        Step::Add(Add { source: Source::Directory { path, ignore: true }, .. }) => Some(path.clone()),
-        _ => None,
-    });
-    let place = place.unwrap_or_else(|| PathBuf::from(".")).display().to_string();
-    let missing = Failure::Handler { handler: handler.clone(), files, place };
-    let bare = !image.contains(['/', ':']) || image.contains("/lambda/");
-    if bare {
-        return Err(missing);
-    }
-    report.warn(&missing.to_string(), missing.hint().as_deref());
-    Ok(())
 }
 
 /// `--arch` is the flag's own type; a file's is text.

@@ -8,6 +8,7 @@ mod doctor;
 #[cfg(feature = "aws")]
 mod ecr;
 mod exit;
+mod handler;
 mod human;
 mod init;
 mod inspect;
