@@ -108,10 +108,10 @@ pub struct Doctor {
     pub what: What,
     #[command(flatten)]
     pub registry: Registry,
+    /// As for the push in question; the doctor itself changes nothing.
+    #[command(flatten)]
+    pub ecr: Ecr,
     /// Where a push would go; may be repeated
     #[arg(long, value_name = "DESTINATION")]
     pub to: Vec<String>,
-    /// An ECR repository that a push would go to, in the account of the AWS credentials and the region that is set
-    #[arg(long, value_name = "NAME[:TAG]")]
-    pub repo: Option<String>,
 }
