@@ -3,15 +3,17 @@
 use lbuild::recipe::Base;
 use lbuild::{Credential, Credentials, DockerConfig, Engine, Inspected, Later};
 
-/// A vault, as far as this example goes: two variables of the environment.
+/// A vault, as far as this example goes: three variables of the environment.
 struct Vault;
 
 impl Credentials for Vault {
-    fn get<'a>(&'a self, _registry: &'a str, _renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
-        Box::pin(async {
-            let (Ok(username), Ok(password)) = (std::env::var("VAULT_USER"), std::env::var("VAULT_PASSWORD"))
-            else {
-                return Ok(None); // the next in line is asked
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
+        Box::pin(async move {
+            let vault = |key: &str| std::env::var(format!("VAULT_{key}")).ok();
+            // Any registry may ask, but a password is for one; for others the next in line is asked.
+            let ours = vault("REGISTRY").is_some_and(|ours| ours == registry);
+            let Some((username, password)) = vault("USER").zip(vault("PASSWORD")).filter(|_| ours) else {
+                return Ok(None);
             };
             Ok(Some(Credential::Password { username, password: password.into() }))
         })

@@ -42,7 +42,6 @@ pub enum Command {
     Login(ecr::Login),
     /// Speak Docker's credential helper protocol: other tools log in to ECR through lbuild
     #[cfg(feature = "aws")]
-    #[command(subcommand)]
     CredentialHelper(ecr::CredentialHelper),
     /// Look at or clean the local cache
     #[command(subcommand)]

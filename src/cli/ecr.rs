@@ -9,7 +9,7 @@ use lbuild::{Destination, Event};
 
 use super::Context;
 use super::args::Push;
-use super::args::ecr::{Create, Policy, Repo};
+use super::args::ecr::{Create, Ecr, Policy, Repo};
 use super::config::Config;
 use super::exit::Failure;
 use super::push::given;
@@ -159,6 +159,29 @@ async fn own(repo: &str, context: &Context) -> Result<String, Failure> {
     Ok(format!("{}/{repo}", context.aws.registry().await?))
 }
 
+/// What a push does to its repositories before it sends anything.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    pub create: bool,
+    pub allow: bool,
+}
+
+/// What the flags and lbuild.toml ask for, of these destinations.
+pub fn wanted(flags: &Ecr, config: &Config, to: &[(Destination, Format)]) -> Result<Wanted, Failure> {
+    let is_ecr = |(to, _): &(Destination, Format)| host(to).is_some();
+    // What lbuild.toml asks for is for the pushes that can do with it; a flag is for this one.
+    if (flags.create_repo || flags.allow_lambda) && !to.iter().any(is_ecr) {
+        return Err(Failure::usage(
+            "no destination is a repository of ECR",
+            "--create-repo and --allow-lambda are for --repo NAME, or --to ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME",
+        ));
+    }
+    Ok(Wanted {
+        create: flags.create_repo || config.create_repo,
+        allow: flags.allow_lambda || config.allow_lambda,
+    })
+}
+
 /// Creates the repositories and opens them to Lambda, as far as that was asked for.
 pub async fn prepare(
     args: &Push,
@@ -166,25 +189,13 @@ pub async fn prepare(
     to: &[(Destination, Format)],
     context: &Context,
 ) -> Result<(), Failure> {
-    let (create, allow) =
-        (args.ecr.create_repo || config.create_repo, args.ecr.allow_lambda || config.allow_lambda);
-    if !create && !allow {
-        return Ok(());
-    }
-    let repositories: Vec<EcrRepository> = to.iter().filter_map(|(to, _)| repository(to, context)).collect();
-    // What lbuild.toml asks for is for the pushes that can do with it; a flag is for this one.
-    if repositories.is_empty() && (args.ecr.create_repo || args.ecr.allow_lambda) {
-        return Err(Failure::usage(
-            "no destination is a repository of ECR",
-            "--create-repo and --allow-lambda are for --repo NAME, or --to ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME",
-        ));
-    }
-    for repository in repositories.iter().filter(|_| !args.dry_run) {
-        if create && repository.ensure().await? {
-            tell(repository, RepositoryChange::Created, context);
+    let wanted = wanted(&args.ecr, config, to)?;
+    for repository in to.iter().filter_map(|(to, _)| repository(to, context)).filter(|_| !args.dry_run) {
+        if wanted.create && repository.ensure().await? {
+            tell(&repository, RepositoryChange::Created, context);
         }
-        if allow && repository.allow_lambda(&[]).await? {
-            tell(repository, RepositoryChange::LambdaAllowed, context);
+        if wanted.allow && repository.allow_lambda(&[]).await? {
+            tell(&repository, RepositoryChange::LambdaAllowed, context);
         }
     }
     Ok(())
@@ -193,8 +204,11 @@ pub async fn prepare(
 /// The repository of a destination that is one of ECR's.
 pub fn repository(to: &Destination, context: &Context) -> Option<EcrRepository> {
     let Destination::Registry { repository, .. } = to else { return None };
-    let host = EcrHost::parse(repository.registry())?;
-    Some(context.aws.repository(host, repository.repository()))
+    Some(context.aws.repository(host(to)?, repository.repository()))
+}
+
+fn host(to: &Destination) -> Option<EcrHost> {
+    EcrHost::parse(super::push::registry(to)?)
 }
 
 fn tell(repository: &EcrRepository, change: RepositoryChange, context: &Context) {

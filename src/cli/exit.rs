@@ -33,6 +33,9 @@ pub enum Failure {
     /// The handler's file is not among those that are packed.
     #[error("the handler `{handler}` is not there: no {} in {place}", files.join(", "))]
     Handler { handler: String, files: Vec<String>, place: String },
+    /// A base that starts one file of the image finds none, or one that it cannot start.
+    #[error("{fault}")]
+    Bootstrap { fault: String, hint: &'static str },
     /// A result file.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -68,7 +71,7 @@ impl Failure {
                 _ => 1,
             },
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
-            Failure::Handler { .. } => 3,
+            Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
             #[cfg(feature = "aws")]
             Failure::Found { code } => *code,
             Failure::Write { .. } => 7,
@@ -86,6 +89,7 @@ impl Failure {
                  an ignore file may keep it out"
                     .into(),
             ),
+            Failure::Bootstrap { hint, .. } => Some((*hint).to_owned()),
             _ => None,
         }
     }

@@ -17,6 +17,8 @@ use super::exit::Failure;
 struct Guess {
     runtime: &'static str,
     handler: String,
+    /// What has to be put elsewhere than into the function's directory.
+    add: Option<&'static str>,
 }
 
 /// The names that tutorials give to a function's file and to the function in it, the likeliest first.
@@ -45,10 +47,12 @@ fn config(guess: Option<&Guess>) -> String {
         Some(guess) => ("", guess.runtime, guess.handler.as_str()),
         None => ("# ", "python3.13", "app.handler"),
     };
+    let add = guess.and_then(|guess| guess.add).map(|add| format!("add = \"{add}\"\n")).unwrap_or_default();
     let _ = write!(
         text,
         "{comment}runtime = \"{runtime}\"\n\
          {comment}handler = \"{handler}\"\n\
+         {add}\
          \n\
          # arch = \"arm64\"                 # or \"amd64\"; or --arch\n\
          # to = \"REGISTRY/REPOSITORY:TAG\"  # or --to\n\
@@ -61,7 +65,9 @@ fn guess(dir: &Path) -> Option<Guess> {
     if fs::metadata(dir.join("bootstrap"))
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     {
-        return Some(Guess { runtime: "provided.al2023", handler: "bootstrap".into() });
+        // The base starts the bootstrap from its own place, and hands it the handler, which may have any name.
+        let add = Some("bootstrap:/var/runtime/bootstrap");
+        return Some(Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add });
     }
     python(dir).or_else(|| node(dir)).or_else(|| ruby(dir))
 }
@@ -76,7 +82,7 @@ fn python(dir: &Path) -> Option<Guess> {
                 || line.strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with("= "))
         })
     })?;
-    Some(Guess { runtime: "python3.13", handler })
+    Some(Guess { runtime: "python3.13", handler, add: None })
 }
 
 fn node(dir: &Path) -> Option<Guess> {
@@ -97,14 +103,14 @@ fn node(dir: &Path) -> Option<Guess> {
         Some(format!("{}.{function}", Path::new(main).with_extension("").display()))
     });
     let handler = of_main.or_else(|| modules(dir, &["js", "mjs", "cjs"], exported))?;
-    Some(Guess { runtime: "nodejs24.x", handler })
+    Some(Guess { runtime: "nodejs24.x", handler, add: None })
 }
 
 fn ruby(dir: &Path) -> Option<Guess> {
     let handler = modules(dir, &["rb"], |text, function| {
         text.lines().any(|line| line.strip_prefix("def ").is_some_and(|rest| rest.starts_with(function)))
     })?;
-    Some(Guess { runtime: "ruby3.4", handler })
+    Some(Guess { runtime: "ruby3.4", handler, add: None })
 }
 
 /// The first of the usual modules that defines one of the usual functions.
@@ -156,9 +162,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_valid_config() {
-        let guess = Guess { runtime: "python3.13", handler: "app.handler".into() };
-        for guess in [Some(&guess), None] {
-            assert!(toml::from_str::<super::super::config::Config>(&config(guess)).is_ok());
+        let guess = |add| Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add };
+        let (plain, added) = (guess(None), guess(Some("bootstrap:/var/runtime/bootstrap")));
+        for guess in [Some(&plain), Some(&added), None] {
+            let parsed = toml::from_str::<super::super::config::Config>(&config(guess)).unwrap();
+            assert_eq!(parsed.add.0.len(), usize::from(guess == Some(&added)));
         }
     }
 }

@@ -1,13 +1,11 @@
 //! `lbuild login` and `lbuild credential-helper`: ECR's passwords for other tools.
 
-use std::io::Read;
-
 use lbuild::image::{ECR_PUBLIC, EcrHost};
 use lbuild::{Credential, Credentials, Secret};
 use serde_json::json;
 
 use super::Context;
-use super::args::ecr::{CredentialHelper, Login};
+use super::args::ecr::{CredentialHelper, Login, Verb};
 use super::exit::Failure;
 use super::report;
 
@@ -27,16 +25,10 @@ pub async fn print(args: Login, context: &Context) -> Result<(), Failure> {
 }
 
 /// One exchange of <https://docs.docker.com/reference/cli/docker/login/#credential-helper-protocol>.
-pub async fn helper(verb: CredentialHelper, context: &Context) -> Result<(), Failure> {
-    let mut input = String::new();
-    let read = |input: &mut String| {
-        let read = std::io::stdin().read_to_string(input);
-        read.map_err(|source| Failure::Read { what: "standard input".into(), source })
-    };
-    match verb {
-        CredentialHelper::Get => {
-            read(&mut input)?;
-            let server = input.trim();
+pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Failure> {
+    match args.verb {
+        Verb::Get => {
+            let server = args.input.trim();
             match password(host(server), context).await? {
                 Some((username, password)) => report::print(
                     &json!({ "ServerURL": server, "Username": username, "Secret": password.expose() })
@@ -49,9 +41,9 @@ pub async fn helper(verb: CredentialHelper, context: &Context) -> Result<(), Fai
                 }
             }
         }
-        CredentialHelper::List => report::print("{}"),
+        Verb::List => report::print("{}"),
         // There is nothing to keep: each password is asked for when it is needed.
-        CredentialHelper::Store | CredentialHelper::Erase => read(&mut input).map(drop),
+        Verb::Store | Verb::Erase => Ok(()),
     }
 }
 

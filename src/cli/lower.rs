@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lbuild::image::{Arch, ConfigEdit, Format, Platform};
-use lbuild::lambda::{handler_files, runtime_base};
+use lbuild::lambda::runtime_base;
 use lbuild::recipe::{Add, Base, DEFAULT_EPOCH, Recipe, Source, Step};
 use lbuild::{Destination, DockerConfig, Engine, EngineBuilder, Password};
 
 use super::Context;
+#[cfg(feature = "aws")]
+use super::args::ecr::Verb;
 use super::args::{Command, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
@@ -21,6 +23,8 @@ pub struct Lowered {
     pub config: Config,
     /// The handler, and the runtime or image whose rules say where its file must be.
     pub handler: Option<(String, String)>,
+    /// Whether the image starts a program of the user's choice, not the base's.
+    pub own_entrypoint: bool,
     /// Whether Lambda shall run it, as far as can be told: another container engine takes more.
     pub for_lambda: bool,
 }
@@ -42,6 +46,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         ignore: true,
     };
     let edit = edit(args, &config)?;
+    let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
         report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
     }
@@ -67,7 +72,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     let recipe = Recipe { epoch: epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
     let lambda_base = |name: &String| !name.contains(['/', ':']) || name.contains("/lambda/");
     let for_lambda = handler.is_some() || base_name.as_ref().is_some_and(lambda_base);
-    Ok(Lowered { recipe, config, handler: handler.zip(base_name), for_lambda })
+    Ok(Lowered { recipe, config, handler: handler.zip(base_name), own_entrypoint, for_lambda })
 }
 
 /// What was given by flag, else by the file; paths in the file are relative to it.
@@ -214,13 +219,25 @@ pub fn destinations(
     to.iter().map(parse).collect()
 }
 
-/// Takes the password from standard input, where the arguments say that it is there.
-pub fn read_password(command: &mut Command) -> Result<(), Failure> {
-    let Some(registry) = command.registry().filter(|registry| registry.password_stdin) else { return Ok(()) };
-    let mut text = String::new();
-    let read = std::io::stdin().read_to_string(&mut text);
-    read.map_err(|source| Failure::Read { what: "the password from standard input".into(), source })?;
-    registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+/// Takes from standard input what the command expects there: a password, or a helper's question.
+pub fn read_input(command: &mut Command) -> Result<(), Failure> {
+    let read = |what: &str| {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map(|_| text).map_err(|source| Failure::Read { what: what.to_owned(), source })
+    };
+    #[cfg(feature = "aws")]
+    if let Command::CredentialHelper(helper) = command {
+        // Who stores or erases a login says which, and would be told of a broken pipe if nobody listened.
+        if !matches!(helper.verb, Verb::List) {
+            helper.input = read("standard input")?;
+        }
+        return Ok(());
+    }
+    if let Some(registry) = command.registry().filter(|registry| registry.password_stdin) {
+        let text = read("the password from standard input")?;
+        registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+    }
     Ok(())
 }
 
@@ -278,30 +295,6 @@ pub fn base_registry(recipe: &Recipe) -> Option<&str> {
         Base::Registry(name) => Some(name.registry()),
         _ => None,
     })
-}
-
-/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it: then it is
-/// a warning.
-pub fn check_handler(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
-    let Some((handler, image)) = &lowered.handler else { return Ok(()) };
-    let Some(files) = handler_files(image, handler) else { return Ok(()) };
-    for file in &files {
-        if engine.provides(&lowered.recipe, file)? {
-            return Ok(());
-        }
-    }
-    let place = lowered.recipe.stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
-        Step::Add(Add { source: Source::Directory { path, ignore: true }, .. }) => Some(path.clone()),
-        _ => None,
-    });
-    let place = place.unwrap_or_else(|| PathBuf::from(".")).display().to_string();
-    let missing = Failure::Handler { handler: handler.clone(), files, place };
-    let bare = !image.contains(['/', ':']) || image.contains("/lambda/");
-    if bare {
-        return Err(missing);
-    }
-    report.warn(&missing.to_string(), missing.hint().as_deref());
-    Ok(())
 }
 
 /// `--arch` is the flag's own type; a file's is text.

@@ -8,6 +8,7 @@ mod doctor;
 #[cfg(feature = "aws")]
 mod ecr;
 mod exit;
+mod handler;
 mod human;
 mod init;
 mod inspect;
@@ -39,7 +40,7 @@ pub fn run() -> ExitCode {
     let mut args = parse();
     let report = Report::new(&args.output);
     // Before the runtime starts, signals still end a wait for somebody to type.
-    if let Err(failure) = lower::read_password(&mut args.command) {
+    if let Err(failure) = lower::read_input(&mut args.command) {
         report.failure(&failure);
         return ExitCode::from(failure.code());
     }
@@ -95,7 +96,7 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
         #[cfg(feature = "aws")]
         Command::Login(args) => login::print(args, &context).await,
         #[cfg(feature = "aws")]
-        Command::CredentialHelper(verb) => login::helper(verb, &context).await,
+        Command::CredentialHelper(args) => login::helper(args, &context).await,
         Command::Cache(command) => cache::run(&command, &context.output),
     }
 }

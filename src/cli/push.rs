@@ -10,6 +10,7 @@ use super::Context;
 use super::args::{self, Plan, Push};
 use super::config::Config;
 use super::exit::Failure;
+use super::handler;
 use super::lower::{self, Lowered};
 use super::report;
 
@@ -38,7 +39,7 @@ pub async fn run(args: Push, default: Default, context: &Context) -> Result<(), 
     }
     let engine = lower::engine(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let engine = caching(engine, &args.caching, &lowered.config)?.dry_run(args.dry_run).build()?;
-    lower::check_handler(&engine, &lowered, report)?;
+    handler::check(&engine, &lowered, report)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
     super::ecr::prepare(&args, &lowered.config, &to, context).await?;
@@ -56,7 +57,7 @@ pub async fn plan(args: Plan, context: &Context) -> Result<(), Failure> {
     let login: Vec<_> = lower::base_registry(&lowered.recipe).into_iter().collect();
     let engine = lower::engine(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let engine = engine.build()?;
-    lower::check_handler(&engine, &lowered, report)?;
+    handler::check(&engine, &lowered, report)?;
     let pinned = engine.pin(lowered.recipe).await?;
     let json = serde_json::to_string_pretty(&pinned);
     report::print(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))

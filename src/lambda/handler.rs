@@ -1,5 +1,11 @@
 //! Which file a handler's name stands for.
 
+/// What AWS's `provided` bases start, whatever the handler is called: their entrypoint executes this path of the
+/// image, and nothing puts a file of the function's directory there.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>, and `/lambda-entrypoint.sh` in the bases.
+pub const BOOTSTRAP: &str = "/var/runtime/bootstrap";
+
 /// The files of which one must be there for `handler` to be found, relative to the function's directory, or
 /// `None` when it cannot be told from the name: the runtime has other rules, or none.
 ///
@@ -8,21 +14,31 @@ pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
     // The language stands in the repository's name or in the tag.
     let language = |name: &str| image.split(['/', ':', '@']).any(|part| part.starts_with(name));
     if language("provided") {
-        return Some(vec!["bootstrap".into(), "/var/runtime/bootstrap".into()]);
+        return Some(vec![BOOTSTRAP.into()]);
     }
-    let (module, _) = handler.rsplit_once('.')?;
     if language("python") {
         // `pkg.mod.func` and `pkg/mod.func` are the same to Lambda's Python.
+        let (module, _) = handler.rsplit_once('.')?;
         let path = module.replace('.', "/");
         return Some(vec![format!("{path}.py"), format!("{path}/__init__.py"), format!("{path}.pyc")]);
     }
     if language("nodejs") {
+        let module = before_first_dot(handler)?;
         return Some(["js", "mjs", "cjs"].map(|ending| format!("{module}.{ending}")).into());
     }
     if language("ruby") {
-        return Some(vec![format!("{module}.rb")]);
+        return before_first_dot(handler).map(|module| vec![format!("{module}.rb")]);
     }
     None
+}
+
+/// The module where what follows may be nested: Node's `index.api.handler` is a function in an object, Ruby's
+/// `app.Module::Class.method` one of a class.
+///
+/// See `UserFunction.js` of aws-lambda-nodejs-runtime-interface-client, and `lambda_handler.rb` of the Ruby one.
+fn before_first_dot(handler: &str) -> Option<&str> {
+    let file = handler.rfind('/').map_or(0, |slash| slash + 1);
+    handler[file..].find('.').map(|dot| &handler[..file + dot])
 }
 
 #[cfg(test)]
@@ -31,15 +47,31 @@ mod tests {
 
     #[test]
     fn each_language_has_its_files() {
-        let files = |image, handler| handler_files(image, handler).unwrap_or_default();
-        assert_eq!(files("python3.12", "app.handler")[0], "app.py");
-        assert_eq!(files("public.ecr.aws/lambda/python:3.12", "src.app.handler")[0], "src/app.py");
-        assert_eq!(files("nodejs:22", "src/index.handler")[1], "src/index.mjs");
-        assert_eq!(files("ruby3.4", "app.run"), ["app.rb"]);
-        assert_eq!(files("provided:al2023", "any")[0], "bootstrap");
-        assert!(files("java21", "pkg.Class::run").is_empty());
-        assert_eq!(files("oci:images/base:python3.12", "app.handler")[0], "app.py");
-        assert!(files("debian:12", "app.handler").is_empty());
-        assert!(files("python3.12", "handler").is_empty());
+        for (image, handler, first) in [
+            ("python3.12", "app.handler", "app.py"),
+            ("public.ecr.aws/lambda/python:3.12", "src.app.handler", "src/app.py"),
+            ("oci:images/base:python3.12", "src/app.handler", "src/app.py"),
+            ("nodejs:22", "src/index.handler", "src/index.js"),
+            ("nodejs22.x", "index.api.handler", "index.js"),
+            ("nodejs22.x", "./dist.v2/index.api.handler", "./dist.v2/index.js"),
+            ("ruby3.4", "app.run", "app.rb"),
+            ("ruby3.4", "app.LambdaFunctions::Handler.process", "app.rb"),
+            ("ruby3.4", "lib/app.Handler.process", "lib/app.rb"),
+            ("provided:al2023", "any", "/var/runtime/bootstrap"),
+        ] {
+            let files = handler_files(image, handler).unwrap_or_default();
+            assert_eq!(files.first().map(String::as_str), Some(first), "{image} {handler}");
+        }
+        assert_eq!(handler_files("nodejs:22", "a.b").unwrap()[1..], ["a.mjs", "a.cjs"]);
+        assert_eq!(handler_files("provided.al2023", "bootstrap").unwrap(), [BOOTSTRAP]);
+        for (image, handler) in [
+            ("java21", "pkg.Class::run"),
+            ("debian:12", "app.handler"),
+            ("python3.12", "handler"),
+            ("nodejs22.x", "dist.v2/handler"),
+            ("ruby3.4", "handler"),
+        ] {
+            assert_eq!(handler_files(image, handler), None, "{image} {handler}");
+        }
     }
 }

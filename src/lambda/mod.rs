@@ -4,6 +4,6 @@ mod handler;
 mod registry;
 mod runtimes;
 
-pub use handler::handler_files;
+pub use handler::{BOOTSTRAP, handler_files};
 pub use registry::refused_registry;
 pub use runtimes::{Runtime, RuntimeBase, runtime_base};

@@ -4,9 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::Reference;
 
 /// A text that no message, log or event can show.
@@ -95,59 +93,6 @@ impl Credentials for Password {
 
     fn describe(&self) -> String {
         "from the caller".into()
-    }
-}
-
-/// Docker's `config.json`: stored logins, identity tokens, credential helpers and stores.
-///
-/// Read at `$DOCKER_CONFIG`, else `~/.docker`; without one, Podman's `auth.json` counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DockerConfig;
-
-impl Credentials for DockerConfig {
-    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
-        Box::pin(async move {
-            let registry = registry.to_owned();
-            // Reads files and may start a helper program.
-            let found = tokio::task::spawn_blocking(move || docker_credential(&registry)).await;
-            found.unwrap_or(Err(Error::Interrupted))
-        })
-    }
-
-    fn describe(&self) -> String {
-        "from Docker's configuration".into()
-    }
-}
-
-fn docker_credential(registry: &str) -> Result<Option<Credential>> {
-    use CredentialRetrievalError::{ConfigNotFound, ConfigReadError, HelperFailure, NoCredentialConfigured};
-    let fail = |reason: String| Error::Credentials {
-        registry: registry.to_owned(),
-        from: DockerConfig.describe(),
-        reason,
-    };
-    // Docker Hub's logins are stored under the address that its first registry had.
-    let name = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
-    let found = docker_credential::get_credential(name).or_else(|error| match error {
-        ConfigNotFound | ConfigReadError => docker_credential::get_podman_credential(name),
-        error => Err(error),
-    });
-    match found {
-        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token.into()))),
-        Ok(DockerCredential::UsernamePassword(username, _)) if username.is_empty() => Ok(None),
-        Ok(DockerCredential::UsernamePassword(username, password)) => {
-            Ok(Some(Credential::Password { username, password: password.into() }))
-        }
-        Err(NoCredentialConfigured | ConfigNotFound | ConfigReadError) => Ok(None),
-        // A helper says in words that it holds nothing for the name. What else it prints may hold a secret,
-        // and is not repeated.
-        Err(HelperFailure { stdout, stderr, .. })
-            if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
-        {
-            Ok(None)
-        }
-        Err(HelperFailure { helper, .. }) => Err(fail(format!("the helper `{helper}` failed"))),
-        Err(error) => Err(fail(error.to_string())),
     }
 }
 

@@ -7,6 +7,7 @@ mod archive;
 mod cache;
 mod credentials;
 mod destination;
+mod docker_config;
 pub(crate) mod fingerprint;
 mod layout;
 mod registry;
@@ -20,8 +21,9 @@ use tokio_util::io::ReaderStream;
 
 pub(crate) use archive::write as write_archive;
 pub use cache::{Cache, Usage};
-pub use credentials::{Credential, Credentials, DockerConfig, Later, Password, Secret};
+pub use credentials::{Credential, Credentials, Later, Password, Secret};
 pub use destination::Destination;
+pub use docker_config::DockerConfig;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use layout::Layout;
 pub(crate) use registry::{Addresses, Registries, Repository, Upload};

@@ -7,6 +7,7 @@ use crate::support::{bases, handmade, judges, run, testdata, tool};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -91,6 +92,19 @@ fn keys_suffice_to_push_to_a_repository_that_is_not_there() {
     let first = world.run(&user, &all).succeeded();
     let digest = first.digest();
     assert_eq!(first.stdout, format!("{REGISTRY}/hello@{digest}\n"));
+
+    // what the README shows of a first push is what one says
+    let readme = include_str!("../../README.md").split("```").nth(1).unwrap();
+    let verbs = |text: &str| {
+        let words = text.lines().filter(|line| line.contains("  "));
+        words.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        verbs(&first.stderr),
+        ["allowed", "base", "created", "layer", "pushed", "sent"].map(str::to_owned).into()
+    );
+    assert_eq!(verbs(readme), verbs(&first.stderr));
+    assert!(readme.matches("\nsent ").count() > 2, "the base's layers, the code and the config: {readme}");
 
     let repositories = world.moto.repositories(REGION);
     assert_eq!(repositories.len(), 1, "{repositories:?}");

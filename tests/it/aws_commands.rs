@@ -249,3 +249,27 @@ fn the_doctor_tells_what_would_fail() {
     let text = said(&world.nobody());
     assert!(text.contains("credentials"), "{text}");
 }
+
+#[test]
+fn the_doctor_asks_for_no_right_that_the_push_does_without() {
+    let world = World::start();
+    let pusher =
+        world.moto.user("pusher", &allow(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]));
+    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+    world.moto.check_requests();
+    let (user, to) = (world.user(&pusher), format!("{REGISTRY}/hello:v7"));
+    let done = world.run(&user, &["doctor", "--to", &to]).succeeded();
+    assert!(
+        done.stderr.contains("warning: ") && done.stderr.contains("ecr:GetRepositoryPolicy"),
+        "{}",
+        done.stderr
+    );
+    let done = world.run(&user, &["doctor", "--to", &to, "--allow-lambda"]);
+    assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("hint: allow ecr:GetRepositoryPolicy"), "{}", done.stdout);
+    // a flag that nothing can be done with is refused, as by the push
+    let elsewhere = ["doctor", "--to", "127.0.0.1:1/hello:v7", "--create-repo"];
+    let done = world.run(&user, &elsewhere);
+    assert_eq!(done.code, Some(2), "{}", done.stdout);
+    assert!(done.stderr.contains("no destination is a repository of ECR"), "{}", done.stderr);
+}

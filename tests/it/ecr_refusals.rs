@@ -144,6 +144,60 @@ fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
 }
 
 #[test]
+fn a_repository_that_the_push_will_create_is_no_failure() {
+    let (moto, registry) = moto_and_registry();
+    let to = format!("{REGISTRY}/missing:1");
+    for answer in [MissingRepository::NameUnknown, MissingRepository::Reset] {
+        registry.change(|quirks| quirks.missing_repository = answer);
+        let user = user(&moto.url(), REGISTRY, &registry);
+        let done = user.run(&["doctor", "--to", &to]);
+        assert_eq!(done.code, Some(2), "{}{}", done.stdout, done.stderr);
+        assert!(
+            done.stdout.contains(&format!("there is no repository {REGISTRY}/missing")),
+            "{}",
+            done.stdout
+        );
+        assert_eq!(done.stdout.matches("failed ").count(), 1, "told once: {}", done.stdout);
+
+        let said = user.ok(&["doctor", "--to", &to, "--create-repo", "--allow-lambda"]).stdout;
+        assert!(said.contains("the push will create it") && !said.contains("failed "), "{said}");
+        std::fs::write(user.path("lbuild.toml"), "create-repo = true\n").unwrap();
+        assert_eq!(user.ok(&["doctor", "--to", &to]).stdout, said);
+    }
+    assert_eq!(moto.repositories(REGION).len(), 1, "the doctor makes none");
+}
+
+#[test]
+fn the_doctors_code_is_that_of_the_first_failure() {
+    let (moto, registry) = moto_and_registry();
+    registry.change(|quirks| quirks.refusals = vec![Refusal::always("ecr:BatchGetImage", With::Denied)]);
+    let to = format!("{REGISTRY}/function:1");
+    let all = ["doctor", "--to", &to, "--arch", "arm64", "--base", "oci:/nowhere"];
+    let done = user(&moto.url(), REGISTRY, &registry).run(&all);
+    // the base, where the push would end; the missing right comes after
+    assert_eq!(done.code, Some(4), "{}", done.stdout);
+    assert!(done.stdout.contains("hint: allow ecr:BatchGetImage"), "{}", done.stdout);
+}
+
+#[test]
+fn a_policy_that_a_push_does_not_need_is_no_failure() {
+    let (moto, registry) = moto_and_registry();
+    moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "closed" }));
+    registry.create_repository("closed");
+    let (user, to) = (user(&moto.url(), REGISTRY, &registry), format!("{REGISTRY}/closed:1"));
+    let done = user.ok(&["doctor", "--to", &to]);
+    assert!(
+        done.stderr.contains("does not let Lambda pull") && done.stderr.contains("hint:"),
+        "{}",
+        done.stderr
+    );
+    let done = user.ok(&["doctor", "--to", &to, "--allow-lambda"]);
+    assert!(done.stdout.contains("the push will allow it"), "{}", done.stdout);
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+    assert!(moto.policy(REGION, "closed").is_none());
+}
+
+#[test]
 fn a_reset_where_the_repository_is_missing_is_told() {
     let registry = registry("good");
     registry.change(|quirks| quirks.missing_repository = MissingRepository::Reset);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::lbuild::{Lbuild, function, noise, tiny_base};
+use crate::support::lbuild::{Done, Lbuild, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 
@@ -223,7 +223,42 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
     // a base of one's own may
     let own = push("app.handler", &["--base", &layout]).succeeded();
     assert!(own.stderr.contains("warning: the handler `app.handler` is not there"), "{}", own.stderr);
+    // a function in an object, or of a class, is looked for in the file that has it
+    for (runtime, handler) in [("nodejs24.x", "app.api.run"), ("ruby3.4", "app.Module::Class.run")] {
+        says(&push(handler, &["--runtime", runtime]).failed(3), &[&format!("`{handler}`"), "no app."]);
+    }
     let deps = function(&[("app/__init__.py", "")]);
     let with_deps = ["--base", &layout, "--deps", deps.path().to_str().unwrap()];
     assert!(!push("app.handler", &with_deps).succeeded().stderr.contains("warning"));
+}
+
+#[test]
+fn a_bootstrap_that_would_not_start_is_found_before_anything_is_sent() {
+    let (lbuild, code) =
+        (Lbuild::new(), function(&[("bootstrap*", "#!/bin/sh\n"), ("plain", "#!/bin/sh\n")]));
+    let dir = code.path().to_str().unwrap();
+    let plan = |more: &[&str]| {
+        let plan = ["plan", dir, "--arch", "arm64", "--runtime", "provided.al2023", "--handler", "any"];
+        // where the base would be asked for, nobody answers: whoever comes so far has passed
+        let mut command = lbuild.command(&[&plan[..], more].concat());
+        command.env("LBUILD_REGISTRY_ENDPOINT", "public.ecr.aws=http://127.0.0.1:1");
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        Done::of(command.output().unwrap())
+    };
+    let add = |file: &str, to: &str| format!("{dir}/{file}:{to}");
+    let hint = "hint: add --add bootstrap:/var/runtime/bootstrap";
+    says(&plan(&[]).failed(3), &["/var/runtime/bootstrap, and nothing is put there", hint]);
+    says(&plan(&["--add", &add("bootstrap", "/opt/bootstrap")]).failed(3), &[hint]);
+    let plain = add("plain", "/var/runtime/bootstrap");
+    says(&plan(&["--add", &plain]).failed(3), &[&format!("{dir}/plain"), "not executable", "chmod +x"]);
+    let deps = format!("{dir}:/var/runtime");
+    for more in [
+        &["--add", &add("bootstrap", "/var/runtime/bootstrap")][..],
+        &["--add", &add("bootstrap", "/var/runtime/")],
+        &["--deps", &deps],
+        &["--entrypoint", "/var/task/bootstrap"],
+    ] {
+        let said = plan(more).failed(5);
+        assert!(said.contains("public.ecr.aws"), "{more:?}: {said}");
+    }
 }

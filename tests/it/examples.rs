@@ -39,12 +39,18 @@ fn a_layer_is_appended() {
 
 #[test]
 fn credentials_come_from_ones_own_place() {
-    let ((_registry, base), lbuild) = (registry(Mode::Basic { user: "me", password: "mine" }), Lbuild::new());
-    let mut with = command(&lbuild, "custom_credentials", &[&base]);
+    let ((registry, base), lbuild) = (registry(Mode::Basic { user: "me", password: "mine" }), Lbuild::new());
+    let with = |whose: &str| {
+        let mut command = command(&lbuild, "custom_credentials", &[&base]);
+        run(command.env("VAULT_REGISTRY", whose).env("VAULT_USER", "me").env("VAULT_PASSWORD", "mine"))
+    };
     let without = run(&mut command(&lbuild, "custom_credentials", &[&base])).unwrap_err();
     assert!(without.contains("anonymous"), "{without}");
-    let printed = run(with.env("VAULT_USER", "me").env("VAULT_PASSWORD", "mine")).unwrap();
+    let printed = with(&registry.host()).unwrap();
     assert!(printed.contains("linux/arm64"), "{printed}");
+    // right as the password is, it is another registry's
+    let refused = with("registry.example").unwrap_err();
+    assert!(refused.contains("anonymous"), "{refused}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::judges::{self, Place};
 use crate::support::lbuild::{Lbuild, function, hello, image_of};
 use crate::support::registry::{Mode, Registry};
-use crate::support::{bases, invoke};
+use crate::support::{bases, invoke, testdata};
 use serde_json::{Value, json};
 
 /// As it runs in Lambda: the code of `hello`, and a script that can be executed.
@@ -138,6 +138,44 @@ fn function_answers(architecture: &str, machine: &str) {
     assert_eq!(answer["machine"], machine);
     assert_eq!(answer["message"], "hello from python");
     assert_eq!(answer["python"], "3.11");
+}
+
+/// A program of one's own in the place of a runtime, from `lbuild init` to its answer. The base's own runtime lies where
+/// AWS's `provided` bases have nothing. On amd64 only: under qemu-user, busybox cannot start itself for its commands.
+#[test]
+fn a_bootstrap_answers() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let base = bases::push(&registry, "docker-list", "lambda/provided", "al2023");
+    let bootstrap = std::fs::read(testdata("functions/hello-provided/bootstrap")).unwrap();
+    let code = function(&[("bootstrap*", bootstrap)]);
+    let dir = code.path().to_str().unwrap();
+    lbuild.ok(&["init", dir]);
+    let file = code.path().join("lbuild.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (guess, ours) = ("runtime = \"provided.al2023\"", format!("base = \"{base}\""));
+    assert!(text.contains(guess), "{text}");
+    std::fs::write(&file, text.replace(guess, &ours)).unwrap();
+    let to = format!("{}/hello:1", registry.host());
+    let digest = lbuild.push(code.path(), &["--arch", "amd64", "--to", &to]);
+    let answer = invoke::answer(&Place::registry(&registry, &format!("hello@{digest}"))).unwrap();
+    assert_eq!(answer["machine"], "x86_64");
+    assert_eq!(answer["message"], "hello from provided");
+}
+
+#[test]
+fn nodes_files_lie_where_its_runtime_looks() {
+    let (lbuild, node) = (Lbuild::new(), testdata("functions/hello-node"));
+    let registry = Registry::start(Mode::Plain);
+    let base = bases::push(&registry, "docker-list", "lambda/nodejs", "24");
+    let to = format!("{}/hello-node:1", registry.host());
+    lbuild.push(&node, &["--base", &base, "--arch", "arm64", "--to", &to, "--handler", "index.handler"]);
+    let place = Place::registry(&registry, "hello-node:1");
+    assert_eq!(judges::skopeo_config(&place).unwrap()["config"]["Cmd"], json!(["index.handler"]));
+    let unpacked = judges::umoci_unpack(&place).unwrap();
+    for name in ["index.mjs", "package.json"] {
+        let file = std::fs::read(unpacked.rootfs().join("var/task").join(name)).unwrap();
+        assert_eq!(file, std::fs::read(node.join(name)).unwrap(), "{name}");
+    }
 }
 
 #[test]

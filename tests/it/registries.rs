@@ -180,6 +180,25 @@ fn a_credential_helper_is_asked_for_its_registry() {
 }
 
 #[test]
+fn podmans_login_serves_beside_dockers() {
+    let (registry, base) = registry_with_base(BASIC);
+    let mut lbuild = Lbuild::new();
+    // a config.json for another registry, as most have
+    lbuild.log_in("registry.example", "someone", "else");
+    let all = arguments(&base, "oci:image:1");
+    lbuild.run(&all).failed(6);
+    let auth = Lbuild::for_registry(&registry);
+    std::fs::create_dir_all(lbuild.path("run/containers")).unwrap();
+    std::fs::copy(auth.path("docker/config.json"), lbuild.path("run/containers/auth.json")).unwrap();
+    lbuild.set("XDG_RUNTIME_DIR", &lbuild.text("run"));
+    lbuild.ok(&all);
+    // one that is broken is no silent "no login"
+    std::fs::write(lbuild.path("docker/config.json"), "{\"auths\": {\"s3cret\"").unwrap();
+    let error = lbuild.run(&all).failed(6);
+    assert!(error.contains(&lbuild.text("docker/config.json")) && !error.contains("s3cret"), "{error}");
+}
+
+#[test]
 fn a_login_does_not_follow_a_redirect() {
     let (registry, base) = registry_with_base(REDIRECT);
     let other = Registry::start(Mode::Plain);

@@ -122,12 +122,11 @@ fn uv_locks_from_the_index() {
         let requirements = std::fs::read_to_string(requirements).unwrap();
         assert!(requirements.contains(&format!("{theirs}==")) && requirements.contains("--hash=sha256:"));
     }
-    // locking reads metadata, not wheels; of a source it must read all
-    assert_eq!(
-        index.fetched().iter().filter(|name| name.ends_with(".whl")).count(),
-        2,
-        "{:?}",
-        index.fetched()
+    // locking reads metadata, not wheels; of a source it must read all, and what builds it
+    let fetched = index.fetched();
+    assert!(
+        fetched.iter().all(|name| name.starts_with("docopt-") || name.starts_with("setuptools-")),
+        "{fetched:?}"
     );
 }
 

@@ -94,6 +94,32 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
 }
 
 #[test]
+fn a_wait_for_standard_input_ends_with_a_signal() {
+    for all in [
+        &["credential-helper", "get"][..],
+        &["credential-helper", "store"],
+        &["inspect", "127.0.0.1:1/x:1", "--username", "me", "--password-stdin"],
+    ] {
+        for signal in [Signal::TERM, Signal::INT] {
+            let lbuild = Lbuild::new();
+            let mut command = lbuild.command(all);
+            let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(1);
+            // the pipe stays open all the while
+            while child.try_wait().unwrap().is_none() {
+                if Instant::now() > deadline {
+                    child.kill().unwrap();
+                    panic!("{all:?} goes on after {signal:?}");
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_layout_and_an_archive_stay_whole_when_a_build_is_stopped() {
     let registry = Registry::start(Mode::Plain);
     bases::push(&registry, "docker-list", "lambda/python", "1");

@@ -81,8 +81,17 @@ pub struct Login {
 }
 
 /// Docker's credential helper protocol.
+#[derive(ClapArgs)]
+pub struct CredentialHelper {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What standard input held.
+    #[arg(skip)]
+    pub input: String,
+}
+
 #[derive(Subcommand, Clone, Copy)]
-pub enum CredentialHelper {
+pub enum Verb {
     /// Read a registry's name, and print the login for it
     Get,
     /// Print the logins that are stored: none ever is
@@ -99,10 +108,10 @@ pub struct Doctor {
     pub what: What,
     #[command(flatten)]
     pub registry: Registry,
+    /// As for the push in question; the doctor itself changes nothing.
+    #[command(flatten)]
+    pub ecr: Ecr,
     /// Where a push would go; may be repeated
     #[arg(long, value_name = "DESTINATION")]
     pub to: Vec<String>,
-    /// An ECR repository that a push would go to, in the account of the AWS credentials and the region that is set
-    #[arg(long, value_name = "NAME[:TAG]")]
-    pub repo: Option<String>,
 }

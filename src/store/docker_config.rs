@@ -1,0 +1,210 @@
+//! The logins that Docker's and Podman's programs store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+
+use super::credentials::{Credential, Credentials, Later};
+use crate::error::{Error, Result};
+
+/// Docker's `config.json` and Podman's `auth.json`: stored logins, identity tokens, credential helpers and stores.
+///
+/// Docker's lies in `$DOCKER_CONFIG`, else `~/.docker`. What it has no login for is looked for in Podman's:
+/// `$REGISTRY_AUTH_FILE`, else `containers/auth.json` in `$XDG_RUNTIME_DIR` (else `/run/containers/UID/auth.json`) and
+/// in `$XDG_CONFIG_HOME` (else `~/.config`):
+/// <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DockerConfig;
+
+impl Credentials for DockerConfig {
+    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
+        Box::pin(async move {
+            let registry = registry.to_owned();
+            // Reads files and may start a helper program.
+            let found = tokio::task::spawn_blocking(move || {
+                let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+                first(&files(|name| variable(name).map(PathBuf::from)), &registry)
+            });
+            found.await.unwrap_or(Err(Error::Interrupted))
+        })
+    }
+
+    fn describe(&self) -> String {
+        "from Docker's configuration".into()
+    }
+}
+
+/// A file of logins.
+#[derive(Debug, PartialEq)]
+struct Logins {
+    path: PathBuf,
+    /// Docker Hub's are stored by Docker under the address that its first registry had, by Podman under its name.
+    dockers: bool,
+}
+
+/// Where logins may be, in the order in which they count.
+fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Logins> {
+    let home = variable("HOME");
+    let below_home = |name: &str| home.as_ref().map(|home| home.join(name));
+    let docker =
+        variable("DOCKER_CONFIG").or_else(|| below_home(".docker")).map(|dir| dir.join("config.json"));
+    let podman = match variable("REGISTRY_AUTH_FILE") {
+        Some(file) => vec![file],
+        None => {
+            let uid = rustix::process::getuid().as_raw();
+            let runtime = variable("XDG_RUNTIME_DIR").map(|dir| dir.join("containers"));
+            let runtime = runtime.unwrap_or_else(|| format!("/run/containers/{uid}").into());
+            let kept = variable("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+            let kept = kept.map(|dir| dir.join("containers"));
+            [Some(runtime), kept].into_iter().flatten().map(|dir| dir.join("auth.json")).collect()
+        }
+    };
+    let docker = docker.into_iter().map(|path| Logins { path, dockers: true });
+    docker.chain(podman.into_iter().map(|path| Logins { path, dockers: false })).collect()
+}
+
+/// The first login that one of the files has.
+fn first(files: &[Logins], registry: &str) -> Result<Option<Credential>> {
+    for file in files {
+        if let Some(credential) = file.get(registry)? {
+            return Ok(Some(credential));
+        }
+    }
+    Ok(None)
+}
+
+impl Logins {
+    fn get(&self, registry: &str) -> Result<Option<Credential>> {
+        use CredentialRetrievalError::{ConfigReadError, HelperFailure, NoCredentialConfigured};
+        let fail = |reason: String| Error::Credentials {
+            registry: registry.to_owned(),
+            from: DockerConfig.describe(),
+            reason,
+        };
+        let told = |what: &dyn std::fmt::Display| fail(format!("{}: {what}", self.path.display()));
+        let bytes = match read(&self.path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(told(&error)),
+        };
+        let hub = self.dockers && registry == "docker.io";
+        let name = if hub { "https://index.docker.io/v1/" } else { registry };
+        match docker_credential::get_credential_from_reader(&bytes[..], name) {
+            Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token.into()))),
+            Ok(DockerCredential::UsernamePassword(username, _)) if username.is_empty() => Ok(None),
+            Ok(DockerCredential::UsernamePassword(username, password)) => {
+                Ok(Some(Credential::Password { username, password: password.into() }))
+            }
+            Err(NoCredentialConfigured) => Ok(None),
+            Err(ConfigReadError) => Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
+                // Says where, and repeats nothing of a file that is full of secrets.
+                Err(error) => told(&error),
+                Ok(_) => told(&"no configuration of Docker's or Podman's"),
+            }),
+            // A helper says in words that it holds nothing for the name. What else it prints may hold a secret,
+            // and is not repeated.
+            Err(HelperFailure { stdout, stderr, .. })
+                if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
+            {
+                Ok(None)
+            }
+            Err(HelperFailure { helper, .. }) => Err(fail(format!("the helper `{helper}` failed"))),
+            Err(error) => Err(told(&error)),
+        }
+    }
+}
+
+/// The file's bytes, if it is there and has any: a file that was only made says nothing.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty())),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `u:one`, `u:two`
+    const ONE: &str = "dTpvbmU=";
+    const TWO: &str = "dTp0d28=";
+
+    fn auths(registry: &str, auth: &str) -> String {
+        format!(r#"{{"auths": {{"{registry}": {{"auth": "{auth}"}}}}}}"#)
+    }
+
+    /// What these contents of Docker's file and Podman's say of a registry.
+    fn found(docker: &str, podman: &str, registry: &str) -> Result<Option<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let files =
+            [("config.json", docker, true), ("auth.json", podman, false)].map(|(name, text, dockers)| {
+                std::fs::write(dir.path().join(name), text).unwrap();
+                Logins { path: dir.path().join(name), dockers }
+            });
+        let found = first(&files, registry)?;
+        Ok(found.map(|credential| match credential {
+            Credential::Password { password, .. } => password.expose().to_owned(),
+            Credential::IdentityToken(_) => panic!("none was written"),
+        }))
+    }
+
+    #[test]
+    fn a_login_is_found_in_either_file() {
+        let (a, b) = (auths("a.example", ONE), auths("b.example", TWO));
+        for (docker, podman, registry, password) in [
+            (&*a, &*b, "a.example", Some("one")),
+            (&a, &b, "b.example", Some("two")),
+            (&a, &b, "c.example", None),
+            (&a, &auths("a.example", TWO), "a.example", Some("one")),
+            ("{}", &b, "b.example", Some("two")),
+            (" \n", &b, "b.example", Some("two")),
+            // what `docker logout` leaves, and a store that holds nothing
+            (r#"{"auths": {"b.example": {}}}"#, &b, "b.example", Some("two")),
+            (&auths("https://index.docker.io/v1/", ONE), "{}", "docker.io", Some("one")),
+            ("{}", &auths("docker.io", TWO), "docker.io", Some("two")),
+        ] {
+            assert_eq!(found(docker, podman, registry).unwrap().as_deref(), password, "{docker} {podman}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_and_not_repeated() {
+        let secret = r#"{"auths": {"a.example": {"auth": "s3cret" "#;
+        let good = auths("a.example", ONE);
+        for (docker, podman, name) in [
+            (secret, &*good, "config.json: "),
+            (r#"{"auths": ["s3cret"]}"#, &good, "config.json: no configuration"),
+            ("{}", secret, "auth.json: "),
+        ] {
+            let error = found(docker, podman, "a.example").unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains("s3cret"), "{error}");
+        }
+        // what is found first is not held up by what comes later
+        assert_eq!(found(&good, secret, "a.example").unwrap().as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn the_files_are_where_the_programs_put_them() {
+        let paths = |variables: &[(&str, &str)]| {
+            let value = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            };
+            files(value).into_iter().map(|file| file.path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            paths(&[("HOME", "/h"), ("XDG_RUNTIME_DIR", "/r")]),
+            ["/h/.docker/config.json", "/r/containers/auth.json", "/h/.config/containers/auth.json"]
+        );
+        assert_eq!(
+            paths(&[("HOME", "/h"), ("DOCKER_CONFIG", "/d"), ("REGISTRY_AUTH_FILE", "/a")]),
+            ["/d/config.json", "/a"]
+        );
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(paths(&[]), [format!("/run/containers/{uid}/auth.json")]);
+    }
+}
