@@ -51,6 +51,21 @@ pub enum Error {
     /// A path that cannot stand in an image.
     #[error("`{path}` is no path for a file of an image: {fault}")]
     ImagePath { path: String, fault: &'static str },
+    /// A file that is no zip archive, or one whose directory cannot be read.
+    #[error("{} is no zip archive that can be read: {fault}", archive.display())]
+    Zip { archive: PathBuf, fault: &'static str },
+    /// A member of an archive that is not what the archive says of it.
+    #[error("`{member}` of {} is broken: {fault}", archive.display())]
+    ZipMember { archive: PathBuf, member: String, fault: &'static str },
+    /// A member that needs a password.
+    #[error("`{member}` of {} is encrypted", archive.display())]
+    ZipEncrypted { archive: PathBuf, member: String },
+    /// A member that is compressed otherwise than by deflate.
+    #[error("`{member}` of {} is compressed by method {method}, which is neither 0 (stored) nor 8 (deflate)", archive.display())]
+    ZipMethod { archive: PathBuf, member: String, method: u16 },
+    /// A member whose name leads elsewhere, or is another's.
+    #[error("`{member}` of {} cannot be unpacked: {fault}", archive.display())]
+    ZipName { archive: PathBuf, member: String, fault: &'static str },
     /// A line of an ignore file that is no pattern.
     #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
     IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
@@ -299,7 +314,15 @@ impl Error {
             | Recipe { .. }
             | RecipeStage { .. }
             | ImagePath { .. } => Kind::Usage,
-            Read { .. } | SourceChanged { .. } | SpecialFile { .. } | IgnorePattern { .. } => Kind::Source,
+            Read { .. }
+            | SourceChanged { .. }
+            | SpecialFile { .. }
+            | Zip { .. }
+            | ZipMember { .. }
+            | ZipEncrypted { .. }
+            | ZipMethod { .. }
+            | ZipName { .. }
+            | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
             | NoLayout { .. }
             | BlobRead { .. }
@@ -350,6 +373,11 @@ impl Error {
             }
             IgnorePattern { .. } => r"write a backslash before a character that is meant as such, as in `\[`".into(),
             SourceChanged { .. } => "run again when nothing writes to the directory".into(),
+            ZipEncrypted { .. } | ZipMethod { .. } => {
+                "make the archive anew without a password and with deflate, as `zip -r` does".into()
+            }
+            Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
+            ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),

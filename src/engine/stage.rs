@@ -163,6 +163,9 @@ fn record(tree: &mut FileTree, written: &Written) {
     let mut digests = written.files.iter();
     for (path, entry) in tree.iter_mut() {
         if let layer::Kind::File(content) = &mut entry.kind {
+            if matches!(content, layer::Content::Member(_)) {
+                continue;
+            }
             let seen = digests.next().filter(|(seen, _)| seen == path);
             if let (layer::Content::File(file), Some((_, digest))) = (content, seen) {
                 file.sha256 = Some(*digest);
