@@ -415,6 +415,9 @@ impl Error {
                     "log in to {host} with any Docker-compatible tool, or give --username and --password-stdin"
                 )
             }
+            Endpoint { .. } => {
+                "write it as https://HOST[:PORT], as in LBUILD_REGISTRY_ENDPOINT=REGISTRY=https://HOST[:PORT]".into()
+            }
             Tls { .. } => "SSL_CERT_FILE must name a file of PEM certificates".into(),
             _ => return None,
         };

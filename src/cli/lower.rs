@@ -262,8 +262,8 @@ pub fn engine(
 fn endpoints() -> Result<Vec<(String, String)>, Failure> {
     let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
     let split = |pair: &str| match pair.trim().split_once('=') {
-        Some((registry, endpoint)) => Ok((registry.to_owned(), endpoint.to_owned())),
-        None => Err(Failure::usage(
+        Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),
+        _ => Err(Failure::usage(
             format!("LBUILD_REGISTRY_ENDPOINT is `{text}`"),
             "write it as REGISTRY=https://HOST[:PORT], with commas between several",
         )),

@@ -1,7 +1,7 @@
 //! Whoever lacks a right is told which, and before anything is half done.
 
 use crate::support::lbuild::{Done, hello, tiny_base};
-use crate::support::moto::allow;
+use crate::support::moto::{ACCOUNT, allow};
 use crate::support::world::{REGION, REGISTRY, World};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -95,9 +95,13 @@ fn a_right_that_is_missing_is_named() {
             continue;
         }
         let error = done.failed(6);
-        let whom = format!("user/{name}");
-        assert!(error.contains(case.lacks) && error.contains("hint:"), "{number}: {}: {error}", case.command);
-        assert!(error.contains(&whom), "{number}: {}: {error}", case.command);
+        let resource = match case.lacks {
+            "ecr:GetAuthorizationToken" => "*".to_owned(),
+            _ => format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"),
+        };
+        let hint = format!("hint: allow {} on {resource}\n", case.lacks);
+        let whom = format!("{ACCOUNT}:user/{name} is not authorized");
+        assert!(error.contains(&hint) && error.contains(&whom), "{number}: {}: {error}", case.command);
         let others = RIGHTS.iter().filter(|right| **right != case.lacks);
         assert!(others.clone().all(|right| !error.contains(right)), "{number}: {}: {error}", case.command);
         assert!(!put, "{number}: {}: sent before it was refused: {seen:?}", case.command);

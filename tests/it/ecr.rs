@@ -1,8 +1,8 @@
 //! ECR's ways, which no other registry has.
 
+use crate::support::bases;
 use crate::support::lbuild::{Lbuild, function, tiny_base};
 use crate::support::quirks::{After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks};
-use crate::support::{bases, testdata};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,22 +18,6 @@ fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
     ["push", code.to_str().unwrap(), "--base", base, "--arch", "arm64", "--to", &to]
         .map(str::to_owned)
         .to_vec()
-}
-
-/// Puts the committed base for arm64 into the registry.
-fn seed(registry: &QuirkRegistry, repository: &str, tag: &str) {
-    let layout = testdata("base");
-    let read = |digest: &str| std::fs::read(bases::blob(&layout, digest)).unwrap();
-    let index = bases::named(&layout, "python3.12")["digest"].as_str().unwrap().to_owned();
-    let index = bases::read(&bases::blob(&layout, &index));
-    let entry =
-        index["manifests"].as_array().unwrap().iter().find(|e| e["platform"]["architecture"] == "arm64");
-    let digest = entry.unwrap()["digest"].as_str().unwrap();
-    let manifest = bases::read(&bases::blob(&layout, digest));
-    for blob in manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]) {
-        registry.seed_blob(repository, read(blob["digest"].as_str().unwrap()));
-    }
-    registry.seed_manifest(repository, Some(tag), manifest["mediaType"].as_str().unwrap(), read(digest));
 }
 
 #[test]
@@ -143,7 +127,7 @@ fn headers_that_the_specification_leaves_open_are_not_needed() {
         refuse_mount: true,
         ..Quirks::default()
     });
-    seed(&registry, "lambda/python", "3.12");
+    bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
     let base = format!("{}/lambda/python:3.12", registry.host());
     let digest = lbuild.ok(&arguments(&registry, code.path(), &base)).digest();
@@ -158,7 +142,7 @@ fn headers_that_the_specification_leaves_open_are_not_needed() {
 fn a_mount_needs_and_gets_one_token_for_both_repositories() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
     let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
-    seed(&registry, "lambda/python", "3.12");
+    bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
     lbuild.log_in(&registry.host(), "AWS", "good");
     let base = format!("{}/lambda/python:3.12", registry.host());

@@ -29,8 +29,10 @@ impl Addresses {
     /// # Errors
     /// When that is no such address. Credentials go there, so plain HTTP is for loopback alone.
     pub(crate) fn endpoint(&mut self, registry: &str, endpoint: &str) -> Result<()> {
+        // A password has no place in an address, nor in a message.
+        let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, after)| after);
         let fail =
-            |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: endpoint.to_owned(), fault };
+            |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: shown.to_owned(), fault };
         let url = Url::parse(endpoint).map_err(|_| fail("it is no address, as https://HOST[:PORT]"))?;
         match (url.scheme(), url.host_str()) {
             ("https", Some(_)) => {}
@@ -68,6 +70,16 @@ impl Addresses {
             host: host.to_owned(),
             source: error.into(),
         })
+    }
+
+    /// A refusal, told of the registry by its name and not by its endpoint.
+    pub(super) fn named(&self, mut error: Error, host: &str) -> Error {
+        if let (Error::Registry { answer, .. }, Some(endpoint)) = (&mut error, self.endpoints.get(host))
+            && answer.host == endpoint.authority()
+        {
+            answer.host = host.to_owned();
+        }
+        error
     }
 
     /// Whether plain HTTP to `host` is but a guess.

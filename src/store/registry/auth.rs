@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::retry::{Retry, passing_status};
-use super::transport::{Answer, Clients, STALL, answered, limited_bytes, lock};
+use super::transport::{Answer, Clients, STALL, answered, limited_bytes, lock, retry_after};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{EcrHost, Reference};
@@ -266,7 +266,9 @@ impl Auth {
                     limited_bytes(response, OPERATION, host, TOKEN_LIMIT).await
                 }
                 Ok(response) if passing_status(response.status().as_u16()) => {
-                    Err(super::refusal(response, OPERATION.to_owned()).await)
+                    let asked = retry_after(&response);
+                    retry.pause(super::refusal(response, OPERATION.to_owned()).await, asked).await?;
+                    continue;
                 }
                 Ok(response) => {
                     let answer = super::answer::read(response).await;

@@ -34,6 +34,9 @@ impl Retry {
 
     /// As [`after`](Retry::after), for a failure that may pass; the registry may have said how long it lasts.
     pub(super) async fn pause(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
+        if matches!(&error, Error::Registry { answer, .. } if answer.is_over_limit()) {
+            return Err(error);
+        }
         let Some(delay) = self.delays.next() else { return Err(error) };
         let delay = asked.map_or(delay, |asked| asked.max(delay));
         if delay > LONGEST_PAUSE {
@@ -56,7 +59,6 @@ fn passing(error: &Error) -> bool {
     match error {
         Error::Connection { source, .. } => !final_cause(&**source),
         Error::Stalled { .. } => true,
-        Error::Registry { answer, .. } if answer.is_over_limit() => false,
         Error::Registry { answer, .. } => passing_status(answer.status) || answer.is_too_many(),
         // Bytes that were damaged on the way may arrive whole the next time.
         Error::Corrupt { .. } => true,

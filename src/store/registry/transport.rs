@@ -131,6 +131,11 @@ impl Transport {
     /// Makes the request, as often as it takes. The answer is a success, a redirect of other than a GET, or 404,
     /// which callers read each in their own way; every other is an error.
     pub(super) async fn send(&self, request: &Request) -> Result<Response> {
+        let sent = self.attempts(request).await;
+        sent.map_err(|error| self.addresses.named(error, &request.host))
+    }
+
+    async fn attempts(&self, request: &Request) -> Result<Response> {
         let mut retry = self.retry();
         let mut renewed = false;
         loop {
@@ -186,7 +191,8 @@ impl Transport {
             return Ok(None);
         }
         refusal.missing = request.missing_permission(&refusal);
-        Err(Error::Registry { operation: operation.clone(), answer: Box::new(refusal) })
+        let error = Error::Registry { operation: operation.clone(), answer: Box::new(refusal) };
+        Err(self.addresses.named(error, host))
     }
 
     async fn once(&self, request: &Request) -> Result<Answer> {

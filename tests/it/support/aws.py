@@ -1,5 +1,7 @@
 """moto's server, refusing a request as AWS does: moto refuses in one form that neither kind of service has."""
 
+import json
+
 from moto.core.exceptions import JsonRESTError, _RESTError
 from moto.iam.access_control import IAMRequest
 from moto.server import main
@@ -30,8 +32,18 @@ def refuse(request, code, message):
     raise JsonRESTError(JSON_CODES[code], message)  # with status 400, as AWS
 
 
+def resource(request):
+    try:
+        arguments = json.loads(request._body)
+    except ValueError:
+        return "*"
+    names = [arguments.get("repositoryName"), *arguments.get("repositoryNames", [])]
+    name = next(filter(None, names), None)
+    return f"arn:aws:ecr:{request._region}:{request.account_id}:repository/{name}" if name else "*"
+
+
 def access_denied(self):
-    message = f"User: {self._access_key.arn} is not authorized to perform: {self._action} on resource: *"
+    message = f"User: {self._access_key.arn} is not authorized to perform: {self._action} on resource: {resource(self)}"
     refuse(self, "AccessDenied", f"{message} because no identity-based policy allows the {self._action} action")
 
 

@@ -2,8 +2,9 @@
 //! straight into the registry's storage, so neither its login nor its access log stands in the way, and so
 //! that a broken image gets in too.
 
-use super::part;
+use super::quirks::QuirkRegistry;
 use super::registry::Registry;
+use super::{part, testdata};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,23 @@ pub fn blob(layout: &Path, digest: &str) -> PathBuf {
 pub fn read(file: &Path) -> Value {
     let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{file:?}: {error}"))
+}
+
+/// Puts the committed base for arm64 into a registry that holds all in memory.
+pub fn seed_base(registry: &QuirkRegistry, repository: &str, tag: &str) {
+    let layout = testdata("base");
+    let bytes = |digest: &str| std::fs::read(blob(&layout, digest)).expect("committed");
+    let index = named(&layout, "python3.12")["digest"].as_str().expect("a descriptor").to_owned();
+    let index = read(&blob(&layout, &index));
+    let mut entries = index["manifests"].as_array().expect("an index").iter();
+    let entry = entries.find(|entry| entry["platform"]["architecture"] == "arm64");
+    let digest = entry.expect("the index has the architecture")["digest"].as_str().expect("a descriptor");
+    let manifest = read(&blob(&layout, digest));
+    for part in manifest["layers"].as_array().expect("a manifest").iter().chain([&manifest["config"]]) {
+        registry.seed_blob(repository, bytes(part["digest"].as_str().expect("a descriptor")));
+    }
+    let media_type = manifest["mediaType"].as_str().expect("a manifest");
+    registry.seed_manifest(repository, Some(tag), media_type, bytes(digest));
 }
 
 fn manifest(layout: &Path, digest: &str, root: &Path, repository: &Path) {

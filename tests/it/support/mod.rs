@@ -2,6 +2,7 @@
 //! `tests/run` makes its parts; where one is missing, a test fails and names it.
 #![allow(dead_code, reason = "each test needs another part")]
 
+pub mod aws_api;
 pub mod bases;
 pub mod broken;
 pub mod handmade;

@@ -8,6 +8,7 @@ mod auth;
 mod call;
 mod log;
 mod manifests;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -28,6 +29,7 @@ use auth::Access;
 pub use auth::{After, Auth, Expired, Expires};
 use call::{Call, Route, query_of};
 pub use log::{Log, Logged};
+pub use refusals::{CALLER, Refusal, With};
 use uploads::Session;
 
 /// The default behaves well, is open to all, and makes repositories as they are pushed to.
@@ -53,6 +55,8 @@ pub struct Quirks {
     /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), and
     /// HEAD still claims them. They are back once uploaded again, and do not vanish a second time.
     pub loses: Vec<String>,
+    /// Calls that are refused, whoever makes them.
+    pub refusals: Vec<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -187,13 +191,18 @@ impl State {
             return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no such path", json!(null));
         };
         if let Route::Token = route {
-            return self.issue_token(call);
+            return self.refused(call, &route).unwrap_or_else(|| self.issue_token(call));
         }
         if let Err(refusal) = self.authorize(call, route.repository()) {
             self.spoil(call, &route);
             return refusal;
         }
-        let reply = self.missing(&route).unwrap_or_else(|| self.serve(call, route));
+        if let Some(refusal) = self.missing(&route).or_else(|| self.refused(call, &route)) {
+            self.spoil(call, &route);
+            self.age(call, &refusal);
+            return refusal;
+        }
+        let reply = self.serve(call, route);
         self.age(call, &reply);
         reply
     }

@@ -1,0 +1,177 @@
+//! What ECR's registry refuses in the middle of a push is mended, or told with the right that is missing.
+
+use crate::support::aws_api::{AwsApi, user};
+use crate::support::bases;
+use crate::support::lbuild::{hello, tiny_base};
+use crate::support::moto::Moto;
+use crate::support::quirks::{
+    After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks, Refusal, With,
+};
+use crate::support::world::{REGION, REGISTRY, decode};
+use serde_json::json;
+
+const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository";
+
+/// The rights that a push needs of the registry itself.
+const RIGHTS: [&str; 6] = [
+    "ecr:BatchGetImage",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+];
+
+/// What is said of a right, when the registry says nothing: a blob comes in one request, which takes two rights.
+fn guess(right: &'static str) -> &'static str {
+    match right {
+        "ecr:UploadLayerPart" | "ecr:CompleteLayerUpload" => "ecr:UploadLayerPart or ecr:CompleteLayerUpload",
+        right => right,
+    }
+}
+
+/// The arguments that push `hello` to the repository `function`.
+fn push(base: &str) -> Vec<String> {
+    let (hello, to) = (hello().display().to_string(), format!("{REGISTRY}/function:1"));
+    ["push", &hello, "--base", base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
+}
+
+/// A registry with the repository `function`, behind a password that never changes.
+fn registry(password: &str) -> QuirkRegistry {
+    let auth = Auth::Basic { password: password.to_owned() };
+    let missing_repository = MissingRepository::NameUnknown;
+    let registry = QuirkRegistry::start(Quirks { auth, missing_repository, ..Quirks::default() });
+    registry.create_repository("function");
+    registry
+}
+
+#[test]
+fn a_token_that_runs_out_after_the_second_blob_is_asked_for_again() {
+    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+        let registry = registry("first");
+        let next_password = Some("second".to_owned());
+        registry.change(|quirks| {
+            quirks.expires = Some(Expires { after: After::BlobPuts(2), answer, next_password });
+        });
+        let api = AwsApi::start(&["first", "second"]);
+        let user = user(&api.url(), REGISTRY, &registry);
+        let done = user.ok(&push(&tiny_base()));
+        assert_eq!(done.stdout, format!("{REGISTRY}/function@{}\n", done.digest()));
+        assert_eq!(registry.tags("function")["1"], done.digest(), "{answer:?}");
+        assert_eq!(api.token_calls(), (2, 0), "{answer:?}: once, and once more");
+        assert!(done.stderr.contains(REGISTRY) && !done.stderr.contains("second"), "{}", done.stderr);
+        // known to want a password, it is shown one from the start
+        assert!(registry.log().0.iter().all(|entry| entry.authorization.as_deref() == Some("Basic")));
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_for_good_is_told() {
+    let (registry, api) = (registry("another"), AwsApi::start(&["wrong"]));
+    let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
+    assert!(error.contains(REGISTRY) && error.contains("from AWS") && error.contains("hint:"), "{error}");
+    assert_eq!(api.token_calls(), (2, 0));
+}
+
+#[test]
+fn each_right_that_is_missing_is_named_with_the_repository() {
+    let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
+    bases::seed_base(&registry, "lambda/python", "3.12");
+    let remote = format!("{REGISTRY}/lambda/python:3.12");
+    let of_function = RIGHTS.map(|right| (right, "function", tiny_base()));
+    let of_base = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+    let of_base = of_base.map(|right| (right, "lambda/python", remote.clone()));
+    for (right, repository, base) in of_function.into_iter().chain(of_base) {
+        for with in [With::Denied, With::Silence] {
+            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with)]);
+            let error = user(&api.url(), REGISTRY, &registry).run(&push(&base)).failed(6);
+            // the answer to a HEAD has no words
+            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if told { right } else { guess(right) };
+            let hint = format!("hint: allow {named} on {ARN}/{repository}\n");
+            assert!(error.contains(&hint), "{right} {with:?}: {error}");
+            assert!(error.contains(&format!("{REGISTRY}/{repository}")), "{right} {with:?}: {error}");
+            assert!(!error.contains("retry "), "{right} {with:?}: {error}");
+            assert!(registry.tags("function").is_empty(), "{right} {with:?}");
+        }
+    }
+}
+
+/// What the doctor finds at `function`, when it finds something missing.
+fn diagnosis(moto: &Moto, registry: &QuirkRegistry) -> String {
+    registry.clear_log();
+    let to = format!("{REGISTRY}/function:1");
+    let done = user(&moto.url(), REGISTRY, registry).run(&["doctor", "--to", &to]);
+    assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
+    let log = registry.log();
+    assert_eq!((log.blob_uploads(), log.manifest_puts()), (0, 0), "{log:?}");
+    done.stdout
+}
+
+/// moto with the repository `function` that Lambda may pull from, and a registry that takes moto's token.
+fn moto_and_registry() -> (Moto, QuirkRegistry) {
+    let moto = Moto::start();
+    moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "function" }));
+    let login = decode(&moto.token(REGION));
+    let registry = registry(login.strip_prefix("AWS:").expect("a login"));
+    let user = user(&moto.url(), REGISTRY, &registry);
+    user.ok(&["repo", "policy", "function", "--allow-lambda"]);
+    user.ok(&["doctor", "--to", &format!("{REGISTRY}/function:1")]);
+    (moto, registry)
+}
+
+#[test]
+fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
+    let (moto, registry) = moto_and_registry();
+    for right in RIGHTS {
+        for with in [With::Denied, With::Silence] {
+            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with)]);
+            let said = diagnosis(&moto, &registry);
+            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if told { right } else { guess(right) };
+            let hint = format!("hint: allow {named} on {ARN}/function\n");
+            assert!(said.contains(&hint), "{right} {with:?}: {said}");
+            assert_eq!(said.matches("failed ").count(), 1, "{right} {with:?}: {said}");
+        }
+    }
+    // all at once
+    let refuse = |right| Refusal::always(right, With::Denied);
+    registry.change(|quirks| quirks.refusals = RIGHTS.map(refuse).to_vec());
+    let said = diagnosis(&moto, &registry);
+    for right in ["BatchGetImage", "BatchCheckLayerAvailability", "InitiateLayerUpload", "PutImage"] {
+        assert!(said.contains(&format!("allow ecr:{right} on {ARN}/function")), "{right}: {said}");
+    }
+}
+
+#[test]
+fn a_reset_where_the_repository_is_missing_is_told() {
+    let registry = registry("good");
+    registry.change(|quirks| quirks.missing_repository = MissingRepository::Reset);
+    let api = AwsApi::start(&["good"]);
+    let all = push(&tiny_base());
+    let all: Vec<_> = all.iter().map(|word| word.replace("/function:", "/missing:")).collect();
+    let error = user(&api.url(), REGISTRY, &registry).run(&all).failed(5);
+    assert!(error.contains("The repository with name 'missing' does not exist"), "{error}");
+    assert!(error.contains("hint: create the repository first"), "{error}");
+}
+
+#[test]
+fn a_reset_where_an_upload_is_not_allowed_is_told() {
+    let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
+    registry.change(|quirks| {
+        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    });
+    let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
+    assert!(error.contains("hung up"), "{error}");
+    assert!(error.contains(&format!("hint: allow ecr:InitiateLayerUpload on {ARN}/function\n")), "{error}");
+}
+
+#[test]
+fn the_doctor_explains_a_reset() {
+    let (moto, registry) = moto_and_registry();
+    registry.change(|quirks| {
+        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    });
+    let said = diagnosis(&moto, &registry);
+    assert!(said.contains(&format!("hint: allow ecr:InitiateLayerUpload on {ARN}/function\n")), "{said}");
+}
