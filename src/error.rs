@@ -70,6 +70,37 @@ pub enum Error {
     #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
     IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
 
+    /// A file of requirements, or a lock file, that cannot be understood.
+    #[error("cannot read {}: {fault}", path.display())]
+    Requirements { path: PathBuf, fault: String },
+    /// A package that a lock file has, but in no form that can be taken.
+    #[error("cannot take {package} from {}: {fault}", path.display())]
+    Locked { path: PathBuf, package: String, fault: String },
+    /// A package without a wheel for the target.
+    #[error("{package} has no wheel for {target}: {fault}")]
+    NoWheel { package: String, target: String, fault: String },
+    /// Neither of the programs that can resolve requirements is there.
+    #[error("cannot resolve {}: neither uv nor pip is at hand", path.display())]
+    NoResolver { path: PathBuf },
+    /// A program that resolves requirements, and did not.
+    #[error("{tool} cannot resolve {}: {reason}", path.display())]
+    Resolve { tool: &'static str, path: PathBuf, reason: String },
+    /// A wheel whose hash is not among those that the requirements allow, or for which they have none.
+    #[error("{file} is refused: {fault}")]
+    Hash { file: String, fault: &'static str },
+    /// A wheel that is none.
+    #[error("{file} is no wheel that can be installed: {fault}")]
+    Wheel { file: String, fault: String },
+    /// A Python version that is none.
+    #[error("`{version}` is no version of Python")]
+    PythonVersion { version: String },
+    /// A server's answer that is not the file that was asked for.
+    #[error("cannot fetch {file}: {answer}")]
+    Download { file: String, answer: Box<Refusal> },
+    /// An address that nothing can be fetched from.
+    #[error("cannot fetch {file}: {fault}")]
+    Address { file: String, fault: &'static str },
+
     /// The base is not there.
     #[error("no image {image}")]
     NoSuchImage { image: String },
@@ -313,7 +344,16 @@ impl Error {
             | Location { .. }
             | Recipe { .. }
             | RecipeStage { .. }
+            | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
+            Requirements { .. }
+            | Locked { .. }
+            | NoWheel { .. }
+            | NoResolver { .. }
+            | Resolve { .. }
+            | Hash { .. }
+            | Wheel { .. }
+            | Address { .. } => Kind::Source,
             Read { .. }
             | SourceChanged { .. }
             | SpecialFile { .. }
@@ -350,8 +390,8 @@ impl Error {
             Aws { .. } => Kind::Registry,
             HungUp { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
-            Registry { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
-            Registry { .. } => Kind::Registry,
+            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
+            Registry { .. } | Download { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } => Kind::Auth,
             Interrupted => Kind::Interrupted,
         }
@@ -378,6 +418,17 @@ impl Error {
             }
             Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
             ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
+            Locked { .. } => "build a wheel of it, and name its directory with --wheels".into(),
+            NoWheel { .. } => {
+                "choose a version that has one, or build it for the target and name its directory with --wheels".into()
+            }
+            NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
+            Download { answer, .. } if matches!(answer.status, 401 | 403) => {
+                "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
+            }
+            Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file is gone".into(),
+            Hash { .. } => "lock the requirements again, if the change is meant".into(),
+            PythonVersion { .. } => "write it as 3.12".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
