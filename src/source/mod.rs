@@ -2,6 +2,7 @@
 
 mod directory;
 mod ignore;
+mod zip;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
