@@ -9,6 +9,8 @@
 //!
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
+pub mod tree;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
