@@ -245,7 +245,7 @@ const HEADER: usize = 30;
 /// Finds where the data of the members begin: behind headers whose lengths only they themselves tell.
 fn locate(file: &File, archive: &SourceFile, directory: u64, members: &mut [ZipMember]) -> Result<()> {
     let mut order: Vec<usize> = (0..members.len()).collect();
-    order.sort_unstable_by_key(|&index| members[index].content.offset);
+    order.sort_unstable_by_key(|&index| (members[index].content.offset, index));
     let mut ahead = Ahead { file, begin: 0, filled: 0, bytes: vec![0; AHEAD] };
     let mut free = 0;
     for index in order {
@@ -364,3 +364,6 @@ fn misnamed(member: &Member, fault: &'static str) -> Error {
     let name = String::from_utf8_lossy(&member.name).into_owned();
     Error::ZipName { archive: member.archive.path.clone(), member: name, fault }
 }
+
+#[cfg(test)]
+mod tests;
