@@ -126,7 +126,7 @@ pub struct Plan {
 /// What the image is made of. Every value can stand in lbuild.toml instead.
 #[derive(ClapArgs)]
 pub struct What {
-    /// The function's directory, or one file; its lbuild.toml is read
+    /// The function's directory, whose lbuild.toml is read; or its zip package, or one file
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// The architecture: arm64 (aarch64) or amd64 (x86_64)
@@ -138,8 +138,9 @@ pub struct What {
     /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or scratch
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// A directory of dependencies, as a layer below the code; may be repeated
-    #[arg(long, value_name = "DIR[:/PATH]")]
+    /// Dependencies as a layer below the code: a directory, or the zip of a Lambda layer, which goes to /opt; may be
+    /// repeated
+    #[arg(long, value_name = "SRC[:/PATH]")]
     pub deps: Vec<String>,
     /// Files for another place in the image, as a layer above the code; may be repeated
     #[arg(long, value_name = "SRC:/PATH")]

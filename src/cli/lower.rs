@@ -1,6 +1,7 @@
 //! Arguments and lbuild.toml become a recipe, its destinations and an engine.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -37,10 +38,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         }
     };
     let (base, base_name) = base(args, &config, report)?;
-    let code = Source::Directory {
-        path: config.path.as_ref().map_or(dir.clone(), |path| dir.join(path)),
-        ignore: true,
-    };
+    let code = config.path.as_ref().map_or(dir.clone(), |path| dir.join(path));
     let edit = edit(args, &config)?;
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
         report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
@@ -52,12 +50,17 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     }
     for deps in given(&args.deps, &config.deps.0, dir) {
         let (path, to) = split_path(&deps);
-        steps.push(add(path, to));
+        let source = source(path.into(), false);
+        let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
+        steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    steps.push(Step::Add(Add { source: code, to: None }));
+    steps.push(Step::Add(Add { source: source(code, true), to: None }));
     for added in given(&args.add, &config.add.0, dir) {
         match split_path(&added) {
-            (path, to @ Some(_)) => steps.push(add(path, to)),
+            (path, to @ Some(_)) => {
+                let source = Source::Directory { path: path.into(), ignore: false };
+                steps.push(Step::Add(Add { source, to }));
+            }
             (path, None) => {
                 let message = format!("--add {path} names no place in the image");
                 return Err(Failure::usage(message, "write it as SRC:/PATH"));
@@ -86,8 +89,20 @@ fn split_path(text: &str) -> (String, Option<String>) {
     }
 }
 
-fn add(path: String, to: Option<String>) -> Step {
-    Step::Add(Add { source: Source::Directory { path: path.into(), ignore: false }, to })
+/// Where Lambda unpacks the zip archives of layers.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+const LAYERS: &str = "/opt";
+
+/// The content of a zip archive, when `path` is one; else that of a directory, or a file.
+fn source(path: PathBuf, ignore: bool) -> Source {
+    let mut magic = [0; 4];
+    let read = File::open(&path).and_then(|mut file| file.read_exact(&mut magic));
+    // of the first member's header, or of the directory when there is no member
+    match read.is_ok() && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
+        true => Source::Zip { path },
+        false => Source::Directory { path, ignore },
+    }
 }
 
 fn base(args: &What, config: &Config, report: &Report) -> Result<(Base, Option<String>), Failure> {
@@ -290,7 +305,8 @@ pub fn check_handler(engine: &Engine, lowered: &Lowered, report: &Report) -> Res
         }
     }
     let place = lowered.recipe.stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
-        Step::Add(Add { source: Source::Directory { path, ignore: true }, .. }) => Some(path.clone()),
+        Step::Add(Add { source: Source::Directory { path, ignore: true }, .. })
+        | Step::Add(Add { source: Source::Zip { path }, to: None }) => Some(path.clone()),
         _ => None,
     });
     let place = place.unwrap_or_else(|| PathBuf::from(".")).display().to_string();

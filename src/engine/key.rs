@@ -67,6 +67,12 @@ fn fingerprint<const N: usize>(
     Some(Digest::from_bytes(hash.finalize().into()))
 }
 
+/// The key of the layer that a bundle becomes under `to`, known before its files are.
+pub(super) fn of_bundle(identity: Digest, to: &str, epoch: u64) -> LayerKey {
+    let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
+    LayerKey(Digest::of(text.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

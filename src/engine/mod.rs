@@ -12,6 +12,7 @@
 mod base;
 mod bridge;
 mod key;
+mod packages;
 mod pin;
 mod probe;
 mod publish;
@@ -28,7 +29,7 @@ use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform};
 use crate::layer::FileTree;
 use crate::recipe::{Base, Recipe};
-use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Registries};
+use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 
 pub use base::{Found, Inspected};
 pub use probe::Probe;
@@ -47,6 +48,7 @@ struct Shared {
     jobs: usize,
     dry_run: bool,
     registries: Registries,
+    downloads: Downloads,
     events: Events,
 }
 
@@ -130,9 +132,11 @@ impl EngineBuilder {
         }
         // Each holds a few megabytes; beyond this many the disk is the limit anyway.
         let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
+        let cache = Cache::at(root);
         Ok(Engine {
             shared: Arc::new(Shared {
-                cache: Cache::at(root),
+                downloads: Downloads::new(cache.clone(), self.events.clone()),
+                cache,
                 jobs: self.jobs.unwrap_or_else(jobs),
                 dry_run: self.dry_run,
                 registries: Registries::new(self.credentials, addresses, self.events.clone())?,
@@ -195,7 +199,7 @@ impl Engine {
                 self.shared.cache.evict(expected);
                 self.try_push(recipe, to).await
             }
-            Err(Error::BlobRead { path, .. }) if self.shared.cache.holds(&path) => {
+            Err(Error::BlobRead { path, .. } | Error::SourceChanged { path }) if self.shared.cache.holds(&path) => {
                 self.try_push(recipe, to).await
             }
             done => done,

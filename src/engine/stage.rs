@@ -13,13 +13,20 @@ use super::publish::Push;
 use super::{Shared, base, key};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::{Config, ConfigEdit, Image, Layer};
+use crate::image::{Config, ConfigEdit, Image, Layer, Platform};
 use crate::layer::{self, FileTree, WriteOptions, Written};
-use crate::recipe::{Add, Base, Recipe, Stage, Step};
+use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
+use crate::source::python::Bundle;
 use crate::source::{self, Collected};
 
 /// Where a function's files go when neither `LAMBDA_TASK_ROOT` nor a working directory says otherwise.
 const TASK_ROOT: &str = "/var/task";
+
+/// What an `Add` brings.
+enum Part {
+    Files(Collected),
+    Bundles(Vec<Bundle>),
+}
 
 impl Shared {
     /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
@@ -45,7 +52,7 @@ impl Shared {
         // The base is a matter of the network, the sources one of the disk: neither waits for the other.
         let (base, collected) = tokio::try_join!(
             self.base(recipe, stage, earlier, pushes),
-            try_join_all(adds(stage).map(|add| self.collect(add)))
+            try_join_all(adds(stage).map(|add| self.gather(add, &recipe.platform)))
         )?;
         let mut collected = collected.into_iter();
         let mut image = base;
@@ -53,12 +60,25 @@ impl Shared {
             image = match step {
                 Step::Edit(edit) => image.edit(edit),
                 Step::Add(add) => {
-                    let files =
+                    let part =
                         collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
                     let to = target(add, image.config());
-                    let layer = self.layer(recipe.epoch, files, &to).await?;
-                    pushes.iter().for_each(|push| push.layer(&layer));
-                    image.append(layer, &format!("lbuild: files in {}", to.trim_end_matches('/')))
+                    let dir = to.trim_end_matches('/');
+                    match part {
+                        Part::Files(files) => {
+                            let layer = self.layer(recipe.epoch, files, &to).await?;
+                            pushes.iter().for_each(|push| push.layer(&layer));
+                            image.append(layer, &format!("lbuild: files in {dir}"))
+                        }
+                        Part::Bundles(bundles) => {
+                            for bundle in bundles {
+                                let layer = self.bundle_layer(recipe.epoch, &bundle, &to).await?;
+                                pushes.iter().for_each(|push| push.layer(&layer));
+                                image = image.append(layer, &format!("lbuild: {} in {dir}", bundle.name()));
+                            }
+                            image
+                        }
+                    }
                 }
             };
         }
@@ -83,6 +103,13 @@ impl Shared {
             pushes.iter().for_each(|push| push.layer(layer));
         }
         Ok(image)
+    }
+
+    async fn gather(self: &Arc<Self>, add: &Add, platform: &Platform) -> Result<Part> {
+        match &add.source {
+            Source::Python(python) => self.bundles(python, platform).await.map(Part::Bundles),
+            _ => self.collect(add).await.map(Part::Files),
+        }
     }
 
     async fn collect(self: &Arc<Self>, add: &Add) -> Result<Collected> {
@@ -139,7 +166,7 @@ impl Shared {
         Ok(key::of_content(tree, epoch).and_then(|key| self.cache.layer(key)))
     }
 
-    fn write_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
+    pub(super) fn write_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
         let mut staged = self.cache.stage()?;
         let progress = |bytes| {
             self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });

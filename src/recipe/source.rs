@@ -19,6 +19,13 @@ pub enum Source {
         #[serde(default)]
         ignore: bool,
     },
+    /// What a zip archive holds: a function's zip package, or a Lambda layer's. What is deflated there goes into
+    /// the layer as it is, without being compressed anew.
+    #[serde(rename_all = "kebab-case")]
+    Zip {
+        /// The archive.
+        path: PathBuf,
+    },
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
 }

@@ -65,8 +65,15 @@ pub(super) fn sha256(text: &str) -> Option<Digest> {
 pub(super) fn file_name(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next()?;
     let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
+    let name = unescaped(name)?;
+    // An escaped slash would make the name a path.
+    (!name.contains(['/', '\0'])).then_some(name)
+}
+
+/// A part of an address without its escapes.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
@@ -80,9 +87,7 @@ pub(super) fn file_name(url: &str) -> Option<String> {
             }
         }
     }
-    let name = String::from_utf8(bytes).ok()?;
-    // An escaped slash would make the name a path.
-    (!name.contains(['/', '\0'])).then_some(name)
+    String::from_utf8(bytes).ok()
 }
 
 /// A path, relative to `dir`, as an address.
