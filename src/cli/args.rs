@@ -142,6 +142,8 @@ pub struct What {
     /// repeated
     #[arg(long, value_name = "SRC[:/PATH]")]
     pub deps: Vec<String>,
+    #[command(flatten)]
+    pub python: Python,
     /// Files for another place in the image, as a layer above the code; may be repeated
     #[arg(long, value_name = "SRC:/PATH")]
     pub add: Vec<String>,
@@ -166,6 +168,29 @@ pub struct What {
     /// The user to run as
     #[arg(long)]
     pub user: Option<String>,
+}
+
+/// Python packages, as layers of wheels below the code.
+#[derive(ClapArgs)]
+pub struct Python {
+    /// Python packages, as layers below the code: a requirements.txt, which uv or pip resolves for the image
+    #[arg(long, value_name = "FILE", conflicts_with = "lock")]
+    pub requirements: Option<PathBuf>,
+    /// Python packages, as layers below the code: uv.lock, pylock.toml, poetry.lock or Pipfile.lock
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Take wheels from this directory, and from nowhere else
+    #[arg(long, value_name = "DIR")]
+    pub wheels: Option<PathBuf>,
+    /// Refuse a package that the requirements have no hash for
+    #[arg(long)]
+    pub require_hashes: bool,
+    /// Leave out what a function never reads: tests, type stubs, static libraries
+    #[arg(long)]
+    pub slim: bool,
+    /// The image's version of Python, where the runtime or the base's name does not say it
+    #[arg(long, value_name = "VERSION")]
+    pub python_version: Option<String>,
 }
 
 /// How to reach registries.

@@ -14,6 +14,7 @@ use super::Context;
 use super::args::{Command, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
+use super::packages;
 use super::report::Report;
 
 /// What is to be built.
@@ -39,6 +40,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     };
     let (base, base_name) = base(args, &config, report)?;
     let code = config.path.as_ref().map_or(dir.clone(), |path| dir.join(path));
+    let packages = packages::python(args, &config, base_name.as_deref())?;
     let edit = edit(args, &config)?;
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
         report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
@@ -48,6 +50,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
+    steps.extend(packages.map(|source| Step::Add(Add { source, to: None })));
     for deps in given(&args.deps, &config.deps.0, dir) {
         let (path, to) = split_path(&deps);
         let source = source(path.into(), false);

@@ -12,6 +12,7 @@ mod choice;
 mod credentials;
 mod group;
 mod markers;
+mod pinned;
 mod pylock;
 mod record;
 mod requirements;
@@ -30,6 +31,7 @@ use sha2::{Digest as _, Sha256};
 use self::choice::{Chosen, Locked};
 use self::credentials::{Indexes, without_login};
 use self::markers::Environment;
+use self::pinned::Pinned;
 use self::requirements::Asked;
 use self::resolve::Question;
 use self::tags::Target;
@@ -114,9 +116,24 @@ async fn packages(
     if name == "uv.lock" {
         return Ok((uvlock::read(&read()?, path, environment)?, None));
     }
-    let asked = Asked::read(path)?;
-    let question = Question { path, requirements: path, more: &[], python, target, environment };
-    let mut packages = resolve::packages(&question).await?;
+    let pins = matches!(name, "poetry.lock" | "Pipfile.lock");
+    let (packages, asked) = match pins {
+        true => {
+            let pinned = Pinned::read(&read()?, path)?;
+            // Only its owner can read it: an index's address may have a login in it.
+            let fail = |source| Error::Write { path: std::env::temp_dir(), source };
+            let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
+            std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
+            let question = Question { path, requirements: file.path(), python, target, environment };
+            (resolve::packages(&question).await?, pinned.asked)
+        }
+        false => {
+            let asked = Asked::read(path)?;
+            let question = Question { path, requirements: path, python, target, environment };
+            (resolve::packages(&question).await?, asked)
+        }
+    };
+    let mut packages = packages;
     for package in &mut packages {
         package.requested = asked.packages.contains_key(&tags::normalized(&package.name));
     }

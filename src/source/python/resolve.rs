@@ -1,7 +1,6 @@
 //! Requirements become packages through `uv`, else `pip`, whichever is there: for the target, and with nothing of
 //! this machine in the answer.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -26,8 +25,6 @@ pub(super) struct Question<'a> {
     pub(super) path: &'a Path,
     /// The file that the program reads.
     pub(super) requirements: &'a Path,
-    /// More arguments, which uv and pip both take.
-    pub(super) more: &'a [OsString],
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
     pub(super) environment: &'a Environment,
@@ -150,7 +147,7 @@ impl Installed {
 async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str) -> Result<Output> {
     let requirements = std::path::absolute(question.requirements)
         .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
-    command.arg(requirements).args(question.more);
+    command.arg(requirements);
     if let Some(wheels) = &question.python.wheels {
         let wheels = std::path::absolute(wheels)
             .map_err(|source| Error::Read { path: wheels.clone(), source })?;
