@@ -135,7 +135,8 @@ async fn packages(
     };
     let mut packages = packages;
     for package in &mut packages {
-        package.requested = asked.packages.contains_key(&tags::normalized(&package.name));
+        // These locks name every package alike.
+        package.requested = !pins && asked.packages.contains_key(&tags::normalized(&package.name));
     }
     Ok((packages, Some(asked)))
 }

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod quirks;
 pub mod registry;
 pub mod token;
+pub mod wheelhouse;
 pub mod world;
 
 use std::path::{Path, PathBuf};
