@@ -390,7 +390,9 @@ impl Error {
             Aws { .. } => Kind::Registry,
             HungUp { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
-            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
+            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
+                Kind::Auth
+            }
             Registry { .. } | Download { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } => Kind::Auth,
             Interrupted => Kind::Interrupted,

@@ -199,7 +199,9 @@ impl Engine {
                 self.shared.cache.evict(expected);
                 self.try_push(recipe, to).await
             }
-            Err(Error::BlobRead { path, .. } | Error::SourceChanged { path }) if self.shared.cache.holds(&path) => {
+            Err(Error::BlobRead { path, .. } | Error::SourceChanged { path })
+                if self.shared.cache.holds(&path) =>
+            {
                 self.try_push(recipe, to).await
             }
             done => done,

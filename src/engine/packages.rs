@@ -26,7 +26,12 @@ impl Shared {
     }
 
     /// The layer of a bundle under `to`.
-    pub(super) async fn bundle_layer(self: &Arc<Self>, epoch: u64, bundle: &Bundle, to: &str) -> Result<Layer> {
+    pub(super) async fn bundle_layer(
+        self: &Arc<Self>,
+        epoch: u64,
+        bundle: &Bundle,
+        to: &str,
+    ) -> Result<Layer> {
         let key = key::of_bundle(bundle.identity(), to, epoch);
         let name = bundle.name();
         let (layer, cached) = match self.cache.layer(key) {

@@ -60,8 +60,7 @@ impl Shared {
             image = match step {
                 Step::Edit(edit) => image.edit(edit),
                 Step::Add(add) => {
-                    let part =
-                        collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
+                    let part = collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
                     let to = target(add, image.config());
                     let dir = to.trim_end_matches('/');
                     match part {
@@ -166,7 +165,13 @@ impl Shared {
         Ok(key::of_content(tree, epoch).and_then(|key| self.cache.layer(key)))
     }
 
-    pub(super) fn write_layer(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
+    pub(super) fn write_layer(
+        &self,
+        tree: &mut FileTree,
+        epoch: u64,
+        name: &str,
+        stop: &AtomicBool,
+    ) -> Result<Layer> {
         let mut staged = self.cache.stage()?;
         let progress = |bytes| {
             self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });

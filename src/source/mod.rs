@@ -117,7 +117,9 @@ fn future_path(path: &Path) -> Option<PathBuf> {
 fn ignore_rules(source: &Source) -> Result<Ignore> {
     match source {
         Source::Directory { path, ignore: true } => Ignore::load(path),
-        Source::Directory { ignore: false, .. } | Source::Zip { .. } | Source::Python(_) => Ok(Ignore::none()),
+        Source::Directory { ignore: false, .. } | Source::Zip { .. } | Source::Python(_) => {
+            Ok(Ignore::none())
+        }
     }
 }
 

@@ -144,7 +144,9 @@ async fn packages(
 /// `pylock.toml`, or `pylock.NAME.toml` (PEP 751).
 fn is_pylock(name: &str) -> bool {
     let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix("toml"));
-    middle.is_some_and(|middle| middle.is_empty() || (middle.ends_with('.') && middle.matches('.').count() == 1))
+    middle.is_some_and(|middle| {
+        middle.is_empty() || (middle.ends_with('.') && middle.matches('.').count() == 1)
+    })
 }
 
 /// A wheel with what its lock may leave out: hash and size.

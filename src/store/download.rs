@@ -182,11 +182,7 @@ impl Downloads {
             let next = location.and_then(|location| url.join(location).ok());
             let Some(next) = next.filter(|_| response.status().is_redirection()) else { return Ok(response) };
             if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(Error::Protocol {
-                    operation,
-                    host,
-                    fault: "redirects from HTTPS to plain HTTP",
-                });
+                return Err(Error::Protocol { operation, host, fault: "redirects from HTTPS to plain HTTP" });
             }
             url = next;
         }

@@ -202,8 +202,7 @@ fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
     let house = Wheelhouse::new();
     let server = house.serve("127.0.0.1");
     let entry = |file: &str| house.locked(file, &server.url(file));
-    let text =
-        format!("{LOCK}{}{}", entry("demo-1.0-py3-none-any.whl"), entry("big-1.0-py3-none-any.whl"));
+    let text = format!("{LOCK}{}{}", entry("demo-1.0-py3-none-any.whl"), entry("big-1.0-py3-none-any.whl"));
     let dir = project("pylock.toml", &text);
     let lock = dir.path().join("pylock.toml").display().to_string();
     let lbuild = Lbuild::new();
@@ -247,7 +246,8 @@ fn a_wheel_that_is_not_the_locked_one_is_refused() {
     let said = refused("pylock.toml", &text, &[]);
     assert!(said.contains(&format!("{file} is corrupt")), "{said}");
     let wheels = house.path().display().to_string();
-    let said = refused("requirements.txt", &format!("dep==2.0 --hash=sha256:{wrong}"), &["--wheels", &wheels]);
+    let said =
+        refused("requirements.txt", &format!("dep==2.0 --hash=sha256:{wrong}"), &["--wheels", &wheels]);
     assert!(said.contains("dep"), "{said}");
     let said = refused("requirements.txt", "dep==2.0", &["--wheels", &wheels, "--require-hashes"]);
     assert!(said.contains("the requirements have no hash for it"), "{said}");
@@ -266,7 +266,8 @@ fn a_password_goes_to_its_own_host_only() {
     std::fs::write(lbuild.path("home/.netrc"), netrc).unwrap();
     let (base, to) = (crate::support::lbuild::tiny_base(), format!("oci:{}:it", lbuild.text("image")));
     let function = dir.path().display().to_string();
-    let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock, "--json"];
+    let arguments =
+        ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock, "--json"];
     let done = lbuild.ok(&arguments);
     let authorized = |files: &crate::support::wheelhouse::Files| {
         let seen = files.seen();

@@ -95,7 +95,8 @@ fn pattern(text: &str) -> Regex {
 
 /// As pip does it, in requirements and in Pipfiles.
 fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
-    let value = |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
+    let value =
+        |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
     VARIABLE.replace_all(text, value).into_owned()
 }
 
@@ -103,12 +104,17 @@ fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
 fn named(text: &str) -> Vec<(String, Url)> {
     let pair = |(name, url): (String, String)| Some((name, Url::parse(&url).ok()?));
     let inline = NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned()));
-    let settings: Vec<(String, String)> = toml::from_str::<toml::Table>(text).map_or(Vec::new(), |settings| {
-        let uv = settings.get("tool").and_then(|tool| tool.get("uv")?.as_table());
-        let tables = uv.unwrap_or(&settings).get("index").and_then(toml::Value::as_array);
-        let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
-        tables.into_iter().flatten().filter_map(|table| Some((text(table, "name")?, text(table, "url")?))).collect()
-    });
+    let settings: Vec<(String, String)> =
+        toml::from_str::<toml::Table>(text).map_or(Vec::new(), |settings| {
+            let uv = settings.get("tool").and_then(|tool| tool.get("uv")?.as_table());
+            let tables = uv.unwrap_or(&settings).get("index").and_then(toml::Value::as_array);
+            let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
+            tables
+                .into_iter()
+                .flatten()
+                .filter_map(|table| Some((text(table, "name")?, text(table, "url")?)))
+                .collect()
+        });
     inline.chain(settings).filter_map(pair).collect()
 }
 
@@ -150,7 +156,8 @@ fn origin(url: &Url) -> String {
 /// <https://pip.pypa.io/en/stable/topics/configuration/#location>
 fn pip_files(named: Option<String>, home: Option<&Path>) -> Vec<PathBuf> {
     let named = named.map(PathBuf::from);
-    let home = home.into_iter().flat_map(|home| [home.join(".config/pip/pip.conf"), home.join(".pip/pip.conf")]);
+    let home =
+        home.into_iter().flat_map(|home| [home.join(".config/pip/pip.conf"), home.join(".pip/pip.conf")]);
     named.into_iter().chain(home).chain(["/etc/pip.conf".into()]).collect()
 }
 
@@ -161,7 +168,9 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
         .flat_map(|part| {
             // A macro goes on to the next empty line.
             let part = part.split_once("macdef").map_or(part, |(before, _)| before);
-            part.lines().map(|line| line.split_once('#').filter(|(before, _)| before.trim().is_empty()).map_or(line, |_| ""))
+            part.lines().map(|line| {
+                line.split_once('#').filter(|(before, _)| before.trim().is_empty()).map_or(line, |_| "")
+            })
         })
         .flat_map(str::split_whitespace);
     let mut found: Vec<(String, Login)> = Vec::new();
@@ -212,7 +221,9 @@ mod tests {
     fn a_login_goes_to_its_own_origin_only() {
         let found = indexes(&["--index-url https://me:p%40ss@i.example/simple"], "");
         assert_eq!(at(&found, "https://i.example/files/a.whl").as_deref(), Some("me:p@ss"));
-        for url in ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"] {
+        for url in
+            ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"]
+        {
             assert_eq!(at(&found, url), None, "{url}");
         }
     }
@@ -224,9 +235,16 @@ mod tests {
             ("extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
             ("a @ https://u:s3cret@h.example/a-1-py3-none-any.whl#sha256=0", ""),
             ("[[tool.uv.index]]\nname = 'x'\nurl = 'https://u:s3cret@h.example/'", ""),
-            ("", "machine a login b password c\n# machine h.example\nmachine h.example\n login u\n password s3cret"),
+            (
+                "",
+                "machine a login b password c\n# machine h.example\nmachine h.example\n login u\n password s3cret",
+            ),
         ] {
-            assert_eq!(at(&indexes(&[text], netrc), "https://h.example/x").as_deref(), Some("u:s3cret"), "{text}");
+            assert_eq!(
+                at(&indexes(&[text], netrc), "https://h.example/x").as_deref(),
+                Some("u:s3cret"),
+                "{text}"
+            );
         }
         for text in [
             "my-index=https://h.example/simple",

@@ -43,7 +43,8 @@ mod tests {
     }
 
     fn names(groups: &[Vec<Wheel>]) -> Vec<String> {
-        let names = |group: &Vec<Wheel>| group.iter().map(|wheel| wheel.name.as_str()).collect::<Vec<_>>().join(" ");
+        let names =
+            |group: &Vec<Wheel>| group.iter().map(|wheel| wheel.name.as_str()).collect::<Vec<_>>().join(" ");
         groups.iter().map(names).collect()
     }
 

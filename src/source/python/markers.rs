@@ -232,8 +232,7 @@ impl Parser<'_> {
                 _ => Err(format!("`extra` cannot be compared by `{operator}`")),
             },
             (Literal(name), Extras | Groups) => {
-                let set =
-                    if matches!(right, Extras) { &environment.extras } else { &environment.groups };
+                let set = if matches!(right, Extras) { &environment.extras } else { &environment.groups };
                 match operator {
                     "in" => Ok(has(set, name)),
                     "not in" => Ok(!has(set, name)),
@@ -241,9 +240,8 @@ impl Parser<'_> {
                 }
             }
             (Version(left), Version(right) | Value(right) | Literal(right))
-            | (Value(left) | Literal(left), Version(right)) => {
-                compare_versions(left, operator, right).map_or_else(|| compare_texts(left, operator, right), Ok)
-            }
+            | (Value(left) | Literal(left), Version(right)) => compare_versions(left, operator, right)
+                .map_or_else(|| compare_texts(left, operator, right), Ok),
             (Value(left) | Literal(left), Value(right) | Literal(right)) => {
                 compare_texts(left, operator, right)
             }

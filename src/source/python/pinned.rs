@@ -89,7 +89,9 @@ impl Poetry {
         for package in self.packages.into_iter().filter(|package| !package.optional) {
             let name = &package.name;
             let Some(groups) = &package.groups else {
-                return Err("it does not tell what is for development only: run `poetry lock` of version 2".into());
+                return Err(
+                    "it does not tell what is for development only: run `poetry lock` of version 2".into()
+                );
             };
             if !groups.iter().any(|group| group == "main") {
                 continue;

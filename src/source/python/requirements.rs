@@ -73,7 +73,8 @@ fn lines(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut line = String::new();
     for part in text.lines() {
-        let comment = part.starts_with('#').then_some(0).or_else(|| part.find(" #")).or_else(|| part.find("\t#"));
+        let comment =
+            part.starts_with('#').then_some(0).or_else(|| part.find(" #")).or_else(|| part.find("\t#"));
         let part = &part[..comment.unwrap_or(part.len())];
         match part.strip_suffix('\\').filter(|_| comment.is_none()) {
             Some(part) => line.push_str(part),
@@ -97,7 +98,9 @@ fn name(line: &str) -> Option<String> {
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
     let rest = rest.trim_start();
     // Else it is an address or a path, whose file tells the name.
-    let named = rest.is_empty() || rest.starts_with(['=', '<', '>', '!', '~', '[', ';', '@', '(']) || rest.starts_with("--");
+    let named = rest.is_empty()
+        || rest.starts_with(['=', '<', '>', '!', '~', '[', ';', '@', '('])
+        || rest.starts_with("--");
     if named && !name.is_empty() && !name.ends_with(".whl") {
         return Some(normalized(name));
     }
@@ -122,10 +125,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let hex = "ab".repeat(32);
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("r.txt", &format!(
-            "# x\n-r more.txt\n--index-url https://i.example/simple\nA.b[c]>=1 ; python_version > '3' # why\nd==1 \\\n  --hash=sha256:{hex} \\\n  --hash sha512:0\n"
-        ));
-        write("more.txt", "-r r.txt\n-c c.txt\ne @ https://h.example/e.whl\n./w/f_g-1-py3-none-any.whl\nhttps://h.example/h-2-py3-none-any.whl#sha256=0\n-e .\n");
+        write(
+            "r.txt",
+            &format!(
+                "# x\n-r more.txt\n--index-url https://i.example/simple\nA.b[c]>=1 ; python_version > '3' # why\nd==1 \\\n  --hash=sha256:{hex} \\\n  --hash sha512:0\n"
+            ),
+        );
+        write(
+            "more.txt",
+            "-r r.txt\n-c c.txt\ne @ https://h.example/e.whl\n./w/f_g-1-py3-none-any.whl\nhttps://h.example/h-2-py3-none-any.whl#sha256=0\n-e .\n",
+        );
         let asked = Asked::read(&dir.path().join("r.txt")).unwrap();
         assert_eq!(asked.packages.keys().collect::<Vec<_>>(), ["a-b", "d", "e", "f-g", "h"]);
         assert_eq!(asked.packages["d"].iter().map(Digest::hex).collect::<Vec<_>>(), [hex]);
@@ -144,7 +153,8 @@ mod tests {
             requested: true,
             direct: false,
         };
-        let asked = |hash: Option<Digest>| Asked { packages: [("a".to_owned(), hash.into_iter().collect())].into() };
+        let asked =
+            |hash: Option<Digest>| Asked { packages: [("a".to_owned(), hash.into_iter().collect())].into() };
         assert!(asked(Some(right)).check(&wheel("a", right), true).is_ok());
         assert!(asked(Some(right)).check(&wheel("a", wrong), false).is_err());
         assert!(asked(Some(right)).check(&wheel("dependency", right), false).is_err());

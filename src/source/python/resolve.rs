@@ -149,8 +149,8 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
         .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
     command.arg(requirements);
     if let Some(wheels) = &question.python.wheels {
-        let wheels = std::path::absolute(wheels)
-            .map_err(|source| Error::Read { path: wheels.clone(), source })?;
+        let wheels =
+            std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
     command.current_dir(directory(question.requirements)).stdin(Stdio::null()).kill_on_drop(true);
@@ -184,7 +184,10 @@ fn reason(text: &str) -> String {
         ["error:", "ERROR:"].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line).trim()
     });
     let dull = |line: &&str| {
-        line.is_empty() || line.starts_with("WARNING:") || line.starts_with("[notice]") || line.starts_with("DEPRECATION:")
+        line.is_empty()
+            || line.starts_with("WARNING:")
+            || line.starts_with("[notice]")
+            || line.starts_with("DEPRECATION:")
     };
     let lines: Vec<&str> = lines.filter(|line| !dull(line)).collect();
     let last = &lines[lines.len().saturating_sub(REASON_LINES)..];
@@ -225,7 +228,8 @@ mod tests {
         let uv = "  × No solution found when resolving dependencies:\n  ╰─▶ Because a was not found at https://u:hunter2@i.example/simple\n      we can conclude";
         let said = reason(uv);
         assert!(said.starts_with("No solution found") && !said.contains("hunter2"), "{said}");
-        let pip = "WARNING: x\nERROR: Could not find a version\nERROR: No matching distribution found for a==9\n";
+        let pip =
+            "WARNING: x\nERROR: Could not find a version\nERROR: No matching distribution found for a==9\n";
         assert_eq!(reason(pip), "Could not find a version No matching distribution found for a==9");
         assert_eq!(reason(""), "it gives no reason");
     }

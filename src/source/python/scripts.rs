@@ -91,20 +91,27 @@ mod tests {
         let names: Vec<_> = commands(text).unwrap().into_iter().map(|command| command.name).collect();
         assert_eq!(names, ["run", "r3.12", "g"]);
         let text = commands(text).unwrap()[1].text(12);
-        assert!(text.starts_with("#!/var/lang/bin/python3.12\n") && text.contains("from a import C\n"), "{text}");
+        assert!(
+            text.starts_with("#!/var/lang/bin/python3.12\n") && text.contains("from a import C\n"),
+            "{text}"
+        );
         assert!(text.ends_with("    sys.exit(C.main())\n"), "{text}");
     }
 
     #[test]
     fn a_hostile_entry_point_is_refused() {
-        for line in ["../x = a:b", "x/y = a:b", "x = a", "x = a:b();import os", "x = a b:c", "= a:b", ".. = a:b"] {
+        for line in
+            ["../x = a:b", "x/y = a:b", "x = a", "x = a:b();import os", "x = a b:c", "= a:b", ".. = a:b"]
+        {
             assert!(commands(&format!("[console_scripts]\n{line}")).is_err(), "{line}");
         }
     }
 
     #[test]
     fn the_first_line_of_a_script_names_lambdas_interpreter() {
-        let text = |script: &str| for_interpreter(script.as_bytes(), 12).map(|bytes| String::from_utf8(bytes).unwrap());
+        let text = |script: &str| {
+            for_interpreter(script.as_bytes(), 12).map(|bytes| String::from_utf8(bytes).unwrap())
+        };
         assert_eq!(text("#!python\nx").as_deref(), Some("#!/var/lang/bin/python3.12\nx"));
         assert_eq!(text("#!pythonw -u\r\nx").as_deref(), Some("#!/var/lang/bin/python3.12\nx"));
         assert_eq!(text("#!python").as_deref(), Some("#!/var/lang/bin/python3.12\n"));

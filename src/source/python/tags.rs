@@ -63,7 +63,8 @@ impl Machine {
 impl Target {
     pub(super) fn of(python: &Python, platform: &Platform) -> Result<Target> {
         let fail = || Error::PythonVersion { version: python.version.clone() };
-        let minor = python.version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).ok_or_else(fail)?;
+        let minor =
+            python.version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).ok_or_else(fail)?;
         let machine = match platform.architecture.as_str() {
             "amd64" => Machine::X86_64,
             "arm64" => Machine::Aarch64,

@@ -102,7 +102,9 @@ impl Source {
     /// What would have to be built, if that is it.
     fn unbuilt(&self) -> Option<&'static str> {
         match self {
-            Source::Directory(_) | Source::Editable(_) => Some("it is a directory, which would have to be built"),
+            Source::Directory(_) | Source::Editable(_) => {
+                Some("it is a directory, which would have to be built")
+            }
             Source::Git(_) => Some("it is in a git repository, and would have to be built"),
             _ => None,
         }
@@ -340,7 +342,11 @@ source = { registry = "https://i/simple" }
             ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
             ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
             ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
-            ("resolution-markers = [\"python_full_version >= '3.10'\"]", "", "base is needed, but not locked"),
+            (
+                "resolution-markers = [\"python_full_version >= '3.10'\"]",
+                "",
+                "base is needed, but not locked",
+            ),
         ] {
             assert!(lock().contains(from), "{from}");
             let error = read_for(12, &lock().replacen(from, to, 1)).unwrap_err().to_string();

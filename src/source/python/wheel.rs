@@ -79,7 +79,8 @@ impl Unpacking<'_> {
     }
 
     fn member(&mut self, member: &ZipMember) -> Result<()> {
-        let place = place(&self.stem, &self.wheel.name, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
+        let place =
+            place(&self.stem, &self.wheel.name, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
         if member.kind == ZipKind::Symlink {
             return Err(broken(self.wheel, &format!("{} is a symbolic link", member.name)));
         }
@@ -216,9 +217,9 @@ fn check_metadata(wheel: &Wheel, about: &str, metadata: &str) -> Result<()> {
 /// A header's value; the body after the first empty line has none.
 fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let lines = text.lines().take_while(|line| !line.is_empty());
-    lines.filter_map(|line| line.split_once(':')).find_map(|(key, value)| {
-        key.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
+    lines
+        .filter_map(|line| line.split_once(':'))
+        .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value.trim()))
 }
 
 fn broken(wheel: &Wheel, fault: &str) -> Error {

@@ -16,7 +16,9 @@ use crate::error::{Error, Permission, Refusal, Result};
 use crate::event::Events;
 use crate::image::{EcrHost, Reference};
 use crate::store::credentials::Credentials;
-use crate::store::http::{Clients, Retry, STALL, answer, answered, lock, passing_status, retry_after, stalled};
+use crate::store::http::{
+    Clients, Retry, STALL, answer, answered, lock, passing_status, retry_after, stalled,
+};
 
 /// ECR drops connections when it is sent more than about four blobs at once.
 const UPLOADS_PER_HOST: usize = 4;
@@ -286,7 +288,4 @@ fn speaks_https(answer: &Result<Answer>) -> bool {
         }
         Err(_) => false,
     }
-}
-
-
 }
