@@ -368,4 +368,4 @@ fn misnamed(member: &Member, fault: &'static str) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::source) mod tests;

@@ -225,3 +225,6 @@ fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn broken(wheel: &Wheel, fault: &str) -> Error {
     Error::Wheel { file: wheel.file.clone(), fault: fault.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::*;
 use crate::layer::{Entry, FileTree, Kind};
 
 mod fuzz;
-mod made;
+pub(in crate::source) mod made;
 
 fn on_disk(bytes: &[u8]) -> (TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().unwrap();
