@@ -45,8 +45,7 @@ impl Inflater {
         let mut stream = Box::new(z_stream::default());
         // SAFETY: the stream is a valid one with zlib-rs's own allocator; version and size are those of the
         // library that is linked.
-        let code =
-            unsafe { inflateInit2_(&mut *stream, RAW, zlibVersion(), size_of::<z_stream>() as i32) };
+        let code = unsafe { inflateInit2_(&mut *stream, RAW, zlibVersion(), size_of::<z_stream>() as i32) };
         assert_eq!(code, Z_OK, "only a lack of memory stands against it");
         Inflater { stream }
     }

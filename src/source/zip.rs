@@ -350,7 +350,9 @@ fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
     match Decompressor::new().deflate_decompress(data, &mut content) {
         Ok(size) if size == content.len() => Ok(content),
         Ok(_) => Err(broken(member, "it is shorter than the archive says")),
-        Err(DecompressionError::InsufficientSpace) => Err(broken(member, "it is longer than the archive says")),
+        Err(DecompressionError::InsufficientSpace) => {
+            Err(broken(member, "it is longer than the archive says"))
+        }
         Err(DecompressionError::BadData) => Err(broken(member, "it is no valid deflate stream")),
     }
 }

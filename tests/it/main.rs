@@ -24,3 +24,4 @@ mod rig;
 mod stops;
 mod support;
 mod transfer;
+mod zip;

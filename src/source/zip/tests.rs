@@ -110,7 +110,8 @@ fn names_are_brought_into_one_form() {
         opened(&zip(parts)).unwrap().members.into_iter().map(|member| member.name).collect::<Vec<_>>()
     };
     let directory = |name| stored(name, "").mode(0o040_755);
-    let parts = [directory("./"), directory("./d/"), stored("./d//x", ""), stored("d/é", ""), directory("d/")];
+    let parts =
+        [directory("./"), directory("./d/"), stored("./d//x", ""), stored("d/é", ""), directory("d/")];
     assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root goes, and a directory that is there already");
 }
 
@@ -169,10 +170,7 @@ fn members_that_cannot_be_what_the_archive_says_are_refused() {
         (Part { offset: Some(37), ..x() }, "its data are not where the archive says"),
         (Part { local_name: b"y".to_vec(), ..x() }, "it has another name where its data are"),
         (Part { local_name: b"xy".to_vec(), ..x() }, "it has another name where its data are"),
-        (
-            Part { length: Some(200), size: Some(200), ..x() },
-            "its data reach beyond those of the archive",
-        ),
+        (Part { length: Some(200), size: Some(200), ..x() }, "its data reach beyond those of the archive"),
     ] {
         let name = String::from_utf8(part.name.clone()).unwrap();
         assert_eq!(refused(part), format!("`{name}` is broken: {fault}"));
@@ -225,7 +223,10 @@ fn content_is_held_to_the_archive() {
     };
     let x = || deflated("x", "text text text");
     assert_eq!(fault(Part { crc32: Some(1), ..x() }), "its checksum is not the one in the archive");
-    assert_eq!(fault(Part { crc32: Some(1), ..stored("x", "y") }), "its checksum is not the one in the archive");
+    assert_eq!(
+        fault(Part { crc32: Some(1), ..stored("x", "y") }),
+        "its checksum is not the one in the archive"
+    );
     assert_eq!(fault(Part { size: Some(13), ..x() }), "it is longer than the archive says");
     assert_eq!(fault(Part { size: Some(15), ..x() }), "it is shorter than the archive says");
     assert_eq!(fault(Part { data: vec![7; 20], ..x() }), "it is no valid deflate stream");

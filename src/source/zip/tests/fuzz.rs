@@ -168,7 +168,8 @@ fn seeds() -> Vec<Vec<u8>> {
     let levels: Vec<Part> = (0..10).map(|level| member(level, 12_000)).collect();
     let forms = levels.clone().into_iter().zip([[true, false], [false, true], [true, true]]);
     let forms = forms.map(|(part, [descriptor, zip64])| Part { descriptor, zip64, ..part });
-    let mut seeds = vec![zip(&plain), zip(&levels), zip(&forms.collect::<Vec<_>>()), zip(&[member(9, 60_000)])];
+    let mut seeds =
+        vec![zip(&plain), zip(&levels), zip(&forms.collect::<Vec<_>>()), zip(&[member(9, 60_000)])];
     for file in std::env::var_os("LBUILD_FUZZ_ZIPS").into_iter().flat_map(|dir| fs::read_dir(dir).unwrap()) {
         seeds.push(fs::read(file.unwrap().path()).unwrap());
     }
@@ -196,8 +197,10 @@ fn whatever_is_changed_flate2_agrees() {
         archive(bytes, &path, &mut counts);
     }
     assert_eq!(counts.written, seeds.len() as u64, "each of them is as it should be");
-    let streams: Vec<_> =
-        (0..10).map(|level| deflate(&noise(20_000), level)).chain([deflate(b"", 6), deflate(&[7; 90_000], 9)]).collect();
+    let streams: Vec<_> = (0..10)
+        .map(|level| deflate(&noise(20_000), level))
+        .chain([deflate(b"", 6), deflate(&[7; 90_000], 9)])
+        .collect();
     loop {
         let done = match seconds {
             Some(seconds) => begin.elapsed() >= Duration::from_secs(seconds),
