@@ -100,9 +100,10 @@ const LAYERS: &str = "/opt";
 /// The content of a zip archive, when `path` is one; else that of a directory, or a file.
 fn source(path: PathBuf, ignore: bool) -> Source {
     let mut magic = [0; 4];
-    let read = File::open(&path).and_then(|mut file| file.read_exact(&mut magic));
+    // a pipe would be waited for
+    let read = path.is_file() && File::open(&path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
     // of the first member's header, or of the directory when there is no member
-    match read.is_ok() && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
+    match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
         true => Source::Zip { path },
         false => Source::Directory { path, ignore },
     }

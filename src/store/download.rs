@@ -234,7 +234,7 @@ fn local(url: &Url, wanted: &Download<'_>) -> Result<Option<PathBuf>> {
 }
 
 /// The digest and the size of a file.
-pub(crate) async fn digest_of(path: &Path) -> Result<(Digest, u64)> {
+async fn digest_of(path: &Path) -> Result<(Digest, u64)> {
     let fail = |source| Error::Read { path: path.to_owned(), source };
     let mut file = tokio::fs::File::open(path).await.map_err(fail)?;
     let (mut hash, mut size) = (Sha256::new(), 0);

@@ -24,7 +24,7 @@ pub(crate) use archive::write as write_archive;
 pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, DockerConfig, Later, Password, Secret};
 pub use destination::Destination;
-pub(crate) use download::{Download, Downloads, Login, Logins, digest_of};
+pub(crate) use download::{Download, Downloads, Login, Logins};
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use layout::Layout;
 pub(crate) use registry::{Addresses, Registries, Repository, Upload};

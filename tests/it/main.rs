@@ -25,3 +25,4 @@ mod stops;
 mod support;
 mod transfer;
 mod wheels;
+mod zip;

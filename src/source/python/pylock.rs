@@ -59,10 +59,10 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     }
     let mut environment = environment.clone();
     environment.groups.extend(lock.default_groups.iter().map(|name| normalized(name)));
-    for specifier in &lock.requires_python {
-        if !environment.takes_python(specifier).map_err(fail)? {
-            return Err(fail(format!("it is for Python {specifier}")));
-        }
+    if let Some(specifier) = &lock.requires_python
+        && !environment.takes_python(specifier).map_err(fail)?
+    {
+        return Err(fail(format!("it is for Python {specifier}")));
     }
     let mut fits = lock.environments.is_empty();
     for marker in &lock.environments {

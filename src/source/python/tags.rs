@@ -225,11 +225,6 @@ impl WheelName {
             self.platforms.iter().map(move |platform| format!("{python}-{abi}-{platform}"))
         })
     }
-
-    /// Whether it runs on any machine.
-    pub(super) fn is_pure(&self) -> bool {
-        self.platforms == ["any"] && self.abis == ["none"]
-    }
 }
 
 /// A package's name as it is compared.

@@ -79,10 +79,10 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     if lock.version != 1 {
         return Err(fail(format!("its version is {}, which lbuild does not know", lock.version)));
     }
-    for specifier in &lock.requires_python {
-        if !environment.takes_python(specifier).map_err(fail)? {
-            return Err(fail(format!("it is for Python {specifier}")));
-        }
+    if let Some(specifier) = &lock.requires_python
+        && !environment.takes_python(specifier).map_err(fail)?
+    {
+        return Err(fail(format!("it is for Python {specifier}")));
     }
     let root = lock.packages.iter().position(|package| package.source.is_root());
     let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;

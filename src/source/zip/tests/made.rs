@@ -3,7 +3,7 @@
 use flate2::{Compress, Compression, FlushCompress};
 
 /// A member, and what its archive says of it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Part {
     pub name: Vec<u8>,
     /// As it lies in the archive.
