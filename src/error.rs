@@ -420,9 +420,11 @@ impl Error {
             }
             Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
             ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
-            Locked { .. } => "build a wheel of it, and name its directory with --wheels".into(),
+            Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
-                "choose a version that has one, or build it for the target and name its directory with --wheels".into()
+                "choose a version that has one; or build one for the image, and give its directory as --find-links \
+                 in the requirements"
+                    .into()
             }
             NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
