@@ -4,7 +4,7 @@ use crate::support::lbuild::{Lbuild, function};
 use crate::support::wheelhouse::{LOCK, Wheelhouse};
 use crate::support::{layers, part, run, tool};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Code and its requirements, in a file of this name.
@@ -16,7 +16,9 @@ fn project(file: &str, text: &str) -> tempfile::TempDir {
 fn with_uv() -> Lbuild {
     let mut lbuild = Lbuild::new();
     let uv = part("python/bin");
-    let python = tool("python3");
+    // A shim on PATH would not work without its manager.
+    let ask = ["-c", "import sys; print(sys.executable)"];
+    let python = PathBuf::from(run(Command::new(tool("python3")).args(ask)).unwrap().trim());
     let dir = lbuild.path("bin");
     std::fs::create_dir(&dir).unwrap();
     std::os::unix::fs::symlink(python.canonicalize().unwrap(), dir.join("python3")).unwrap();
@@ -79,8 +81,8 @@ fn the_tree_is_what_uv_installs() {
     let house = Wheelhouse::new();
     let lbuild = with_uv();
     let target = lbuild.path("target");
-    let mut uv = lbuild.program("python3", &["-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"]);
-    uv.arg(part("python/bin").join("uv"));
+    let mut uv = Command::new(part("python/bin").join("uv"));
+    uv.env_clear().env("HOME", lbuild.path("home")).env("PATH", lbuild.path("bin"));
     uv.args(["pip", "install", "--quiet", "--no-cache", "--no-index", "--python-version", "3.12"]);
     uv.args(["--python-platform", "x86_64-manylinux_2_28", "--find-links"]).arg(house.path());
     run(uv.arg("--target").arg(&target).args(["demo", "big"])).unwrap();

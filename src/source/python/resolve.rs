@@ -155,7 +155,7 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
     }
     command.current_dir(directory(question.requirements)).stdin(Stdio::null()).kill_on_drop(true);
     // A virtual environment of the caller's is none of the image's.
-    command.env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().await;
     let output = output.map_err(|error| failed(question, tool, format!("it does not start: {error}")))?;
     match output.status.success() {
