@@ -60,11 +60,16 @@ async fn with_uv(question: &Question<'_>, uv: &Path) -> Result<Vec<Locked>> {
         .map_err(|error| failed(question, "uv", error.to_string()))
 }
 
-/// pip evaluates markers for the interpreter that it runs on; this tells it otherwise.
+/// pip evaluates markers, and in some versions what Python a package asks for, with the interpreter that it runs on;
+/// this tells it otherwise.
 const PIP: &str = "import json, sys
 environment = json.loads(sys.argv.pop(1))
 from pip._vendor.packaging import markers
 markers.default_environment = lambda: dict(environment)
+from pip._internal.resolution.resolvelib.candidates import RequiresPythonCandidate as Python
+version = tuple(map(int, environment['python_full_version'].split('.')))
+original = Python.__init__
+Python.__init__ = lambda self, _: original(self, version)
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
 ";
