@@ -187,7 +187,7 @@ fn the_wheel_is_for_the_image_and_never_for_another_machine() {
 fn uv_and_pip_lead_to_the_same_image() {
     let house = Wheelhouse::new();
     let wheels = house.path().display().to_string();
-    let dir = project("requirements.txt", "demo\nbig # large\n");
+    let dir = project("requirements.txt", "demo\nnewest\nbig # large\n");
     let requirements = dir.path().join("requirements.txt").display().to_string();
     for arch in ["arm64", "amd64"] {
         let more = ["--requirements", requirements.as_str(), "--wheels", &wheels];
@@ -195,7 +195,9 @@ fn uv_and_pip_lead_to_the_same_image() {
         let (_, uv) = built(&with_uv(), dir.path(), arch, &more);
         let (_, one_job) = built(&with_uv(), dir.path(), arch, &[&more[..], &["--jobs", "1"]].concat());
         assert_eq!((&with_pip, &with_pip), (&uv, &one_job), "{arch}");
-        assert!(files(&layers).contains_key("dep.py"), "a dependency comes along");
+        let found = files(&layers);
+        assert!(found.contains_key("dep.py"), "a dependency comes along");
+        assert_eq!(found["newest.py"].0, b"2", "the image's Python decides");
     }
 }
 

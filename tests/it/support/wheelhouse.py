@@ -11,9 +11,10 @@ import zipfile
 out = pathlib.Path(sys.argv[1])
 
 
-def wheel(name, version, tag, files, requires=(), executable=()):
+def wheel(name, version, tag, files, requires=(), executable=(), python=""):
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += f"Requires-Python: {python}\n" if python else ""
     metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
     files = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
     files[f"{info}/METADATA"] = metadata.encode()
@@ -59,6 +60,10 @@ wheel(
     requires=["dep>=2", "missing; sys_platform == 'win32'", "missing; python_version < '3.12'", "native"],
     executable=("demo/prog", f"{data}/data/share/doc.txt"),
 )
+# The newest is for the image's Python, and not for an older one that a resolver may run on.
+wheel("newest", "1.0", "py3-none-any", {"newest.py": "1"})
+wheel("newest", "2.0", "py3-none-any", {"newest.py": "2"}, python=">=3.12")
+wheel("newest", "3.0", "py3-none-any", {"newest.py": "3"}, python=">=3.13")
 wheel("dep", "2.0", "py3-none-any", {"dep.py": "answer = 42\n"})
 for tag in [
     "cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_17_aarch64", "cp312-cp312-manylinux_2_39_x86_64",
