@@ -165,7 +165,10 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
             (&format!("{HEAD}requires-python = '>=3.13'"), "it is for Python >=3.13"),
             (&format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"), "none of the environments"),
             (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
-            (&format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"), "a: it is a directory"),
+            (
+                &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),
+                "cannot take a from /lock/pylock.toml: it is a directory",
+            ),
             (&format!("{HEAD}[[packages]]\nname='a'\nvcs={{type='git'}}"), "version control"),
             (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither an address nor a path"),
         ] {
