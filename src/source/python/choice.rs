@@ -43,14 +43,15 @@ pub(super) struct Chosen {
 impl Locked {
     /// The wheel that runs on the target.
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
+        // A lock may leave the version out (PEP 751); a wheel's name has it.
+        let told = self.files.iter().find_map(|file| WheelName::parse(&file.name));
+        let told = told.map(|wheel| wheel.version).unwrap_or_default();
+        let version = if self.version.is_empty() { told } else { self.version.clone() };
         let best = target.best(&self.files, |file| &file.name).ok_or_else(|| Error::NoWheel {
-            package: format!("{} {}", self.name, self.version),
+            package: format!("{} {version}", self.name).trim_end().to_owned(),
             target: target.to_string(),
             fault: target.why_not(self.files.iter().map(|file| file.name.as_str())),
         })?;
-        // A lock may leave the version out (PEP 751); a wheel's name has it.
-        let told = WheelName::parse(&best.name).map(|wheel| wheel.version).unwrap_or_default();
-        let version = if self.version.is_empty() { told } else { self.version.clone() };
         let (requested, direct) = (self.requested, self.direct);
         Ok(Chosen { name: normalized(&self.name), version, file: best.clone(), requested, direct })
     }
