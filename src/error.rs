@@ -51,9 +51,55 @@ pub enum Error {
     /// A path that cannot stand in an image.
     #[error("`{path}` is no path for a file of an image: {fault}")]
     ImagePath { path: String, fault: &'static str },
+    /// A file that is no zip archive, or one whose directory cannot be read.
+    #[error("{} is no zip archive that can be read: {fault}", archive.display())]
+    Zip { archive: PathBuf, fault: &'static str },
+    /// A member of an archive that is not what the archive says of it.
+    #[error("`{member}` of {} is broken: {fault}", archive.display())]
+    ZipMember { archive: PathBuf, member: String, fault: &'static str },
+    /// A member that needs a password.
+    #[error("`{member}` of {} is encrypted", archive.display())]
+    ZipEncrypted { archive: PathBuf, member: String },
+    /// A member that is compressed otherwise than by deflate.
+    #[error("`{member}` of {} is compressed by method {method}, which is neither 0 (stored) nor 8 (deflate)", archive.display())]
+    ZipMethod { archive: PathBuf, member: String, method: u16 },
+    /// A member whose name leads elsewhere, or is another's.
+    #[error("`{member}` of {} cannot be unpacked: {fault}", archive.display())]
+    ZipName { archive: PathBuf, member: String, fault: &'static str },
     /// A line of an ignore file that is no pattern.
     #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
     IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
+
+    /// A file of requirements, or a lock file, that cannot be understood.
+    #[error("cannot read {}: {fault}", path.display())]
+    Requirements { path: PathBuf, fault: String },
+    /// A package that a lock file has, but in no form that can be taken.
+    #[error("cannot take {package} from {}: {fault}", path.display())]
+    Locked { path: PathBuf, package: String, fault: String },
+    /// A package without a wheel for the target.
+    #[error("{package} has no wheel for {target}: {fault}")]
+    NoWheel { package: String, target: String, fault: String },
+    /// Neither of the programs that can resolve requirements is there.
+    #[error("cannot resolve {}: neither uv nor pip is at hand", path.display())]
+    NoResolver { path: PathBuf },
+    /// A program that resolves requirements, and did not.
+    #[error("{tool} cannot resolve {}: {reason}", path.display())]
+    Resolve { tool: &'static str, path: PathBuf, reason: String },
+    /// A wheel whose hash is not among those that the requirements allow, or for which they have none.
+    #[error("{file} is refused: {fault}")]
+    Hash { file: String, fault: &'static str },
+    /// A wheel that is none.
+    #[error("{file} is no wheel that can be installed: {fault}")]
+    Wheel { file: String, fault: String },
+    /// A Python version that is none.
+    #[error("`{version}` is no version of Python")]
+    PythonVersion { version: String },
+    /// A server's answer that is not the file that was asked for.
+    #[error("cannot fetch {file}: {answer}")]
+    Download { file: String, answer: Box<Refusal> },
+    /// An address that nothing can be fetched from.
+    #[error("cannot fetch {file}: {fault}")]
+    Address { file: String, fault: &'static str },
 
     /// The base is not there.
     #[error("no image {image}")]
@@ -307,8 +353,25 @@ impl Error {
             | Location { .. }
             | Recipe { .. }
             | RecipeStage { .. }
+            | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
-            Read { .. } | SourceChanged { .. } | SpecialFile { .. } | IgnorePattern { .. } => Kind::Source,
+            Requirements { .. }
+            | Locked { .. }
+            | NoWheel { .. }
+            | NoResolver { .. }
+            | Resolve { .. }
+            | Hash { .. }
+            | Wheel { .. }
+            | Address { .. } => Kind::Source,
+            Read { .. }
+            | SourceChanged { .. }
+            | SpecialFile { .. }
+            | Zip { .. }
+            | ZipMember { .. }
+            | ZipEncrypted { .. }
+            | ZipMethod { .. }
+            | ZipName { .. }
+            | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
             | NoLayout { .. }
             | BlobRead { .. }
@@ -340,8 +403,10 @@ impl Error {
             Aws { .. } => Kind::Registry,
             HungUp { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
-            Registry { answer, .. } if matches!(answer.status, 401 | 403) => Kind::Auth,
-            Registry { .. } => Kind::Registry,
+            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
+                Kind::Auth
+            }
+            Registry { .. } | Download { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } => Kind::Auth,
             Interrupted => Kind::Interrupted,
         }
@@ -363,6 +428,24 @@ impl Error {
             }
             IgnorePattern { .. } => r"write a backslash before a character that is meant as such, as in `\[`".into(),
             SourceChanged { .. } => "run again when nothing writes to the directory".into(),
+            ZipEncrypted { .. } | ZipMethod { .. } => {
+                "make the archive anew without a password and with deflate, as `zip -r` does".into()
+            }
+            Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
+            ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
+            Locked { .. } => "build a wheel of it, and lock that".into(),
+            NoWheel { .. } => {
+                "choose a version that has one; or build one for the image, and give its directory as --find-links \
+                 in the requirements"
+                    .into()
+            }
+            NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
+            Download { answer, .. } if matches!(answer.status, 401 | 403) => {
+                "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
+            }
+            Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file is gone".into(),
+            Hash { .. } => "lock the requirements again, if the change is meant".into(),
+            PythonVersion { .. } => "write it as 3.12".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),

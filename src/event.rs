@@ -38,6 +38,15 @@ pub enum Event {
         /// Whether the cache had it.
         cached: bool,
     },
+    /// Files that a function never reads were left out of a layer.
+    Slimmed {
+        /// Which packages.
+        layer: String,
+        /// How many files.
+        files: u64,
+        /// Their sizes, added up, in bytes.
+        bytes: u64,
+    },
     /// Some of a blob has been sent.
     BlobProgress {
         /// Where to.

@@ -141,7 +141,7 @@ pub struct Plan {
 /// What the image is made of. Every value can stand in lbuild.toml instead.
 #[derive(ClapArgs)]
 pub struct What {
-    /// The function's directory, or one file; its lbuild.toml is read
+    /// The function's directory, whose lbuild.toml is read; or its zip package, or one file
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// The architecture: arm64 (aarch64) or amd64 (x86_64)
@@ -153,9 +153,12 @@ pub struct What {
     /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or scratch
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// A directory of dependencies, as a layer below the code; may be repeated
-    #[arg(long, value_name = "DIR[:/PATH]")]
+    /// Dependencies as a layer below the code: a directory, or the zip of a Lambda layer, which goes to /opt; may be
+    /// repeated
+    #[arg(long, value_name = "SRC[:/PATH]")]
     pub deps: Vec<String>,
+    #[command(flatten)]
+    pub python: Python,
     /// Files for another place in the image, as a layer above the code; may be repeated
     #[arg(long, value_name = "SRC:/PATH")]
     pub add: Vec<String>,
@@ -180,6 +183,29 @@ pub struct What {
     /// The user to run as
     #[arg(long)]
     pub user: Option<String>,
+}
+
+/// Python packages, as layers of wheels below the code.
+#[derive(ClapArgs)]
+pub struct Python {
+    /// Python packages, as layers below the code: a requirements.txt, which uv or pip resolves for the image
+    #[arg(long, value_name = "FILE", conflicts_with = "lock")]
+    pub requirements: Option<PathBuf>,
+    /// Python packages, as layers below the code: uv.lock, pylock.toml, poetry.lock or Pipfile.lock
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Take wheels from this directory, and from nowhere else
+    #[arg(long, value_name = "DIR")]
+    pub wheels: Option<PathBuf>,
+    /// Refuse a package that the requirements have no hash for
+    #[arg(long)]
+    pub require_hashes: bool,
+    /// Leave out what a function never reads: tests, type stubs, static libraries
+    #[arg(long)]
+    pub slim: bool,
+    /// The image's version of Python, where the runtime or the base's name does not say it
+    #[arg(long, value_name = "VERSION")]
+    pub python_version: Option<String>,
 }
 
 /// How to reach registries.

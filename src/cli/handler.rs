@@ -45,7 +45,8 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
 fn place(recipe: &Recipe) -> String {
     let place = adds(recipe).find_map(|add| match &add.source {
         Source::Directory { path, ignore: true } => Some(path.clone()),
-        Source::Directory { .. } => None,
+        Source::Zip { path } if add.to.is_none() => Some(path.clone()),
+        Source::Directory { .. } | Source::Zip { .. } | Source::Python(_) => None,
     });
     place.unwrap_or_else(|| PathBuf::from(".")).display().to_string()
 }
@@ -67,7 +68,7 @@ fn executable(recipe: &Recipe) -> Result<(), Failure> {
 
 /// The file on this machine that an `Add` makes the image's bootstrap, if it does.
 fn behind_bootstrap(add: &Add) -> Option<PathBuf> {
-    let Source::Directory { path, .. } = &add.source;
+    let Source::Directory { path, .. } = &add.source else { return None };
     let below = Path::new(BOOTSTRAP).strip_prefix(add.to.as_deref()?.trim_end_matches('/')).ok()?;
     Some(if path.is_dir() { path.join(below) } else { path.clone() })
 }

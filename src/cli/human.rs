@@ -38,6 +38,9 @@ fn text(event: &Event) -> Option<String> {
             let made = if *cached { "unchanged" } else { "made" };
             format!("layer    {layer} {} {} {made}", short(*digest), bytes(*size))
         }
+        Event::Slimmed { layer, files, bytes: size } => {
+            format!("slim     {layer} without {files} files, {}", bytes(*size))
+        }
         Event::Blob { destination, digest, size, outcome } => {
             let verb = match outcome {
                 Outcome::Existed => return None,

@@ -1,8 +1,9 @@
 //! Arguments and lbuild.toml become a recipe, its destinations and an engine.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lbuild::image::{Arch, ConfigEdit, Format, Platform};
 use lbuild::lambda::runtime_base;
@@ -15,6 +16,7 @@ use super::args::ecr::Verb;
 use super::args::{Command, Registry, What};
 use super::config::Config;
 use super::exit::Failure;
+use super::packages;
 use super::report::Report;
 
 /// What is to be built.
@@ -41,10 +43,8 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         }
     };
     let (base, base_name) = base(args, &config, report)?;
-    let code = Source::Directory {
-        path: config.path.as_ref().map_or(dir.clone(), |path| dir.join(path)),
-        ignore: true,
-    };
+    let code = config.path.as_ref().map_or(dir.clone(), |path| dir.join(path));
+    let packages = packages::python(args, &config, base_name.as_deref())?;
     let edit = edit(args, &config)?;
     let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
@@ -55,14 +55,20 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
+    steps.extend(packages.map(|source| Step::Add(Add { source, to: None })));
     for deps in given(&args.deps, &config.deps.0, dir) {
         let (path, to) = split_path(&deps);
-        steps.push(add(path, to));
+        let source = source(path.into(), false);
+        let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
+        steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    steps.push(Step::Add(Add { source: code, to: None }));
+    steps.push(Step::Add(Add { source: source(code, true), to: None }));
     for added in given(&args.add, &config.add.0, dir) {
         match split_path(&added) {
-            (path, to @ Some(_)) => steps.push(add(path, to)),
+            (path, to @ Some(_)) => {
+                let source = Source::Directory { path: path.into(), ignore: false };
+                steps.push(Step::Add(Add { source, to }));
+            }
             (path, None) => {
                 let message = format!("--add {path} names no place in the image");
                 return Err(Failure::usage(message, "write it as SRC:/PATH"));
@@ -91,8 +97,21 @@ fn split_path(text: &str) -> (String, Option<String>) {
     }
 }
 
-fn add(path: String, to: Option<String>) -> Step {
-    Step::Add(Add { source: Source::Directory { path: path.into(), ignore: false }, to })
+/// Where Lambda unpacks the zip archives of layers.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+const LAYERS: &str = "/opt";
+
+/// The content of a zip archive, when `path` is one; else that of a directory, or a file.
+fn source(path: PathBuf, ignore: bool) -> Source {
+    let mut magic = [0; 4];
+    // a pipe would be waited for
+    let read = path.is_file() && File::open(&path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
+    // of the first member's header, or of the directory when there is no member
+    match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
+        true => Source::Zip { path },
+        false => Source::Directory { path, ignore },
+    }
 }
 
 fn base(args: &What, config: &Config, report: &Report) -> Result<(Base, Option<String>), Failure> {

@@ -16,6 +16,7 @@ mod json;
 #[cfg(feature = "aws")]
 mod login;
 mod lower;
+mod packages;
 mod push;
 mod report;
 

@@ -3,15 +3,28 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::image::{Digest, LayerKey};
-use crate::layer::{Content, FileTree, Kind, WRITER_VERSION};
+use crate::layer::{Content, FileTree, Kind, Member, SPLICE_VERSION, WRITER_VERSION};
 
 /// The key of the layer that `tree` becomes, once the content of every file is known.
 pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     fingerprint(tree, epoch, "content", |content| match content {
         Content::Bytes(bytes) => Some(*Digest::of(bytes).as_bytes()),
         Content::File(file) => file.sha256.map(|digest| *digest.as_bytes()),
+        Content::Member(member) => of_member(member),
     })
     .map(LayerKey)
+}
+
+/// Not the digest of its content: how that is deflated in the archive decides the layer's bytes, too.
+fn of_member(member: &Member) -> Option<[u8; 32]> {
+    let archive = member.archive.sha256?;
+    let mut hash = Sha256::new();
+    hash.update(SPLICE_VERSION.as_bytes());
+    hash.update([0, u8::from(member.deflated)]);
+    hash.update(archive.as_bytes());
+    hash.update(member.offset.to_be_bytes());
+    hash.update(member.length.to_be_bytes());
+    Some(hash.finalize().into())
 }
 
 /// What can be told of the layer without reading a file. Equal trees have equal shapes: a shape that was never
@@ -41,7 +54,7 @@ fn fingerprint<const N: usize>(
         part(&entry.mode.to_be_bytes());
         match &entry.kind {
             Kind::File(file) => {
-                part(b"file");
+                part(if matches!(file, Content::Member(_)) { b"member" } else { b"file" });
                 part(&content(file)?);
             }
             Kind::Directory => part(b"directory"),
@@ -52,6 +65,12 @@ fn fingerprint<const N: usize>(
         }
     }
     Some(Digest::from_bytes(hash.finalize().into()))
+}
+
+/// The key of the layer that a bundle becomes under `to`, known before its files are.
+pub(super) fn of_bundle(identity: Digest, to: &str, epoch: u64) -> LayerKey {
+    let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
+    LayerKey(Digest::of(text.as_bytes()))
 }
 
 #[cfg(test)]

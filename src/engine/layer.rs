@@ -85,12 +85,7 @@ impl Shared {
         let cached = found.is_some();
         let layer = match found {
             Some(layer) if self.caching.policy == Caching::Verify => {
-                let made = self.make(tree, epoch, name, stop)?;
-                if made.blob.digest != layer.blob.digest || made.diff_id != layer.diff_id {
-                    let (layer, cached, made) = (name.to_owned(), layer.blob.digest, made.blob.digest);
-                    return Err(Error::CacheMismatch { layer, cached, made });
-                }
-                layer
+                same(name, layer, &self.make(tree, epoch, name, stop)?)?
             }
             Some(layer) => layer,
             None => self.make(tree, epoch, name, stop)?,
@@ -103,6 +98,22 @@ impl Shared {
     /// Packs the tree, and remembers by which key.
     fn make(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
         let shape = key::of_shape(tree, epoch);
+        let layer = self.write(tree, epoch, name, stop)?;
+        if let Some(key) = layer.key {
+            self.cache.put_layer(key, &layer)?;
+            self.cache.put_shape(shape)?;
+        }
+        Ok(layer)
+    }
+
+    /// Packs the tree.
+    pub(super) fn write(
+        &self,
+        tree: &mut FileTree,
+        epoch: u64,
+        name: &str,
+        stop: &AtomicBool,
+    ) -> Result<Layer> {
         let mut staged = self.cache.stage()?;
         let progress = |bytes| {
             self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
@@ -117,13 +128,17 @@ impl Shared {
         record(tree, &written);
         let key = key::of_content(tree, epoch);
         let blob = self.cache.keep(staged, written.digest, written.size)?;
-        let layer = Layer { blob, diff_id: written.diff_id, key };
-        if let Some(key) = key {
-            self.cache.put_layer(key, &layer)?;
-            self.cache.put_shape(shape)?;
-        }
-        Ok(layer)
+        Ok(Layer { blob, diff_id: written.diff_id, key })
     }
+}
+
+/// The cached layer, when it is what was made of its files just now.
+pub(super) fn same(name: &str, cached: Layer, made: &Layer) -> Result<Layer> {
+    if made.blob.digest != cached.blob.digest || made.diff_id != cached.diff_id {
+        let (layer, cached, made) = (name.to_owned(), cached.blob.digest, made.blob.digest);
+        return Err(Error::CacheMismatch { layer, cached, made });
+    }
+    Ok(cached)
 }
 
 /// What the writer saw of each file is what its content is known by from now on.
@@ -131,6 +146,9 @@ fn record(tree: &mut FileTree, written: &Written) {
     let mut digests = written.files.iter();
     for (path, entry) in tree.iter_mut() {
         if let layer::Kind::File(content) = &mut entry.kind {
+            if matches!(content, layer::Content::Member(_)) {
+                continue;
+            }
             let seen = digests.next().filter(|(seen, _)| seen == path);
             if let (layer::Content::File(file), Some((_, digest))) = (content, seen) {
                 file.sha256 = Some(*digest);

@@ -14,6 +14,7 @@ mod bridge;
 mod earlier;
 mod key;
 mod layer;
+mod packages;
 mod pin;
 mod probe;
 mod publish;
@@ -30,7 +31,7 @@ use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform, Reference};
 use crate::layer::FileTree;
 use crate::recipe::{Base, Recipe};
-use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Registries};
+use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 
 pub use base::{Found, Inspected};
 pub use probe::Probe;
@@ -51,6 +52,7 @@ struct Shared {
     jobs: usize,
     dry_run: bool,
     registries: Registries,
+    downloads: Downloads,
     events: Events,
 }
 
@@ -170,9 +172,11 @@ impl EngineBuilder {
         }
         // Each holds a few megabytes; beyond this many the disk is the limit anyway.
         let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
+        let cache = Cache::at(root);
         Ok(Engine {
             shared: Arc::new(Shared {
-                cache: Cache::at(root),
+                downloads: Downloads::new(cache.clone(), self.events.clone()),
+                cache,
                 caching: self.caching,
                 jobs: self.jobs.unwrap_or_else(jobs),
                 dry_run: self.dry_run,
@@ -237,7 +241,9 @@ impl Engine {
                 self.shared.cache.evict(expected);
                 self.try_push(recipe, to, on).await
             }
-            Err(Error::BlobRead { path, .. }) if self.shared.cache.holds(&path) => {
+            Err(Error::BlobRead { path, .. } | Error::SourceChanged { path })
+                if self.shared.cache.holds(&path) =>
+            {
                 self.try_push(recipe, to, on).await
             }
             // What an earlier image promised is gone.

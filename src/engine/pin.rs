@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Shared, base, stage};
 use crate::error::Result;
 use crate::image::{Config, Image};
-use crate::recipe::{Base, Recipe, Step};
+use crate::recipe::{Base, Recipe, Requirements, Source, Step};
+use crate::source::python;
 
 /// Bases by digest, and the path of every `Add` spelled out.
 pub(super) async fn pin(shared: &Arc<Shared>, mut recipe: Recipe) -> Result<Recipe> {
@@ -25,7 +26,13 @@ pub(super) async fn pin(shared: &Arc<Shared>, mut recipe: Recipe) -> Result<Reci
         for step in &mut stage.steps {
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
-                Step::Add(add) => add.to = Some(stage::target(add, &config)),
+                Step::Add(add) => {
+                    add.to = Some(stage::target(add, &config));
+                    if let Source::Python(python) = &mut add.source {
+                        let wheels = python::resolve(python, &recipe.platform, &shared.context()).await?;
+                        python.requirements = Requirements::Pinned(wheels);
+                    }
+                }
             }
         }
         configs.push(config);

@@ -1,9 +1,11 @@
 //! A stage, step by step: files become layers, edits change the config.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 
 use super::bridge::blocking;
@@ -11,12 +13,19 @@ use super::earlier::Earlier;
 use super::publish::Push;
 use super::{Shared, base};
 use crate::error::{Error, Result};
-use crate::image::{Config, ConfigEdit, Image};
-use crate::recipe::{Add, Base, Recipe, Stage, Step};
+use crate::image::{Config, ConfigEdit, Image, Platform};
+use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
+use crate::source::python::Bundle;
 use crate::source::{self, Collected};
 
 /// Where a function's files go when neither `LAMBDA_TASK_ROOT` nor a working directory says otherwise.
 const TASK_ROOT: &str = "/var/task";
+
+/// What an `Add` brings.
+enum Part {
+    Files(Collected),
+    Bundles(Vec<Bundle>),
+}
 
 impl Shared {
     /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
@@ -48,7 +57,7 @@ impl Shared {
         // The base is a matter of the network, the sources one of the disk: neither waits for the other.
         let (base, collected) = tokio::try_join!(
             self.base(recipe, stage, images, pushes),
-            try_join_all(adds(stage).map(|add| self.collect(add)))
+            try_join_all(adds(stage).map(|add| self.gather(add, &recipe.platform)))
         )?;
         let mut collected = collected.into_iter();
         let mut image = base;
@@ -56,12 +65,24 @@ impl Shared {
             image = match step {
                 Step::Edit(edit) => image.edit(edit),
                 Step::Add(add) => {
-                    let files =
-                        collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
+                    let part = collected.next().unwrap_or_else(|| unreachable!("one was collected for each"));
                     let to = target(add, image.config());
-                    let layer = self.layer(recipe.epoch, files, &to, earlier).await?;
-                    pushes.iter().for_each(|push| push.layer(&layer));
-                    image.append(layer, &format!("lbuild: files in {}", to.trim_end_matches('/')))
+                    let dir = to.trim_end_matches('/');
+                    match part {
+                        Part::Files(files) => {
+                            let layer = self.layer(recipe.epoch, files, &to, earlier).await?;
+                            pushes.iter().for_each(|push| push.layer(&layer));
+                            image.append(layer, &format!("lbuild: files in {dir}"))
+                        }
+                        Part::Bundles(bundles) => {
+                            let mut layers = pin!(self.bundle_layers(recipe.epoch, &bundles, &to, earlier));
+                            while let Some((name, layer)) = layers.try_next().await? {
+                                pushes.iter().for_each(|push| push.layer(&layer));
+                                image = image.append(layer, &format!("lbuild: {name} in {dir}"));
+                            }
+                            image
+                        }
+                    }
                 }
             };
         }
@@ -86,6 +107,13 @@ impl Shared {
             pushes.iter().for_each(|push| push.layer(layer));
         }
         Ok(image)
+    }
+
+    async fn gather(self: &Arc<Self>, add: &Add, platform: &Platform) -> Result<Part> {
+        match &add.source {
+            Source::Python(python) => self.bundles(python, platform).await.map(Part::Bundles),
+            _ => self.collect(add).await.map(Part::Files),
+        }
     }
 
     async fn collect(self: &Arc<Self>, add: &Add) -> Result<Collected> {

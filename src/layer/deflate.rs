@@ -3,7 +3,8 @@
 //! The stream is cut into segments of [`SEGMENT`] bytes, whatever the sizes of the writes. Segments are
 //! deflated apart from each other and written in order. The thread that writes into [`GzipWriter`] takes part:
 //! when enough segments are under way it deflates one itself, so `jobs` threads work and none waits while there
-//! is something to do. A stream of one segment is never worth a thread.
+//! is something to do. A segment with no other beside it is never worth a thread: the only one of a stream, and
+//! the short one before what is spliced.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -72,10 +73,38 @@ impl<W: Write> GzipWriter<W> {
         Ok(self.out)
     }
 
+    /// Ends the segment that is being filled, and writes all that is left: what comes next is
+    /// [`splice`](GzipWriter::splice)d. Where a splice begins decides bytes, for a segment ends there.
+    ///
+    /// # Errors
+    /// When `out` does not take it.
+    pub fn begin_splice(&mut self) -> io::Result<()> {
+        if !self.current.segment.is_empty() {
+            self.hand_out()?;
+        }
+        self.settle(0)
+    }
+
+    /// Content whose deflated form is spliced.
+    pub fn inflated(&mut self, content: &[u8]) {
+        self.crc.update(content);
+        self.size = self.size.wrapping_add(content.len() as u32);
+    }
+
+    /// Bytes of the member's own stream, after [`begin_splice`](GzipWriter::begin_splice): whole blocks in the end,
+    /// none the last of a stream, and up to a byte.
+    ///
+    /// # Errors
+    /// When `out` does not take them.
+    pub fn splice(&mut self, deflated: &[u8]) -> io::Result<()> {
+        self.out.write_all(deflated)
+    }
+
     fn hand_out(&mut self) -> io::Result<()> {
         let next = self.spare.pop().unwrap_or_else(Task::new);
         let mut task = std::mem::replace(&mut self.current, next);
-        if self.jobs <= 1 || (task.last && self.begun == 0) {
+        let alone = self.begun == self.written && (task.last || task.segment.len() < SEGMENT);
+        if self.jobs <= 1 || alone {
             task.run(&mut self.deflater)?;
             return self.put(task);
         }
@@ -126,9 +155,9 @@ impl<W: Write> Write for GzipWriter<W> {
         let segment = &mut self.current.segment;
         let taken = &bytes[..bytes.len().min(SEGMENT - segment.len())];
         segment.extend_from_slice(taken);
-        self.crc.update(taken);
-        self.size = self.size.wrapping_add(taken.len() as u32);
-        Ok(taken.len())
+        let taken = taken.len();
+        self.inflated(&bytes[..taken]);
+        Ok(taken)
     }
 
     /// Does nothing: the bytes must not depend on when it is called.

@@ -9,17 +9,21 @@
 //! * `tar`: every rule of the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
 //! * `segment`, `scan`, `codes`: one segment, and where its compressed form is mended so that another can follow.
+//! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
 //! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
 
 mod codes;
 mod deflate;
+mod inflate;
 mod recompress;
 mod scan;
 mod segment;
+mod splice;
 mod tar;
 mod tree;
 mod write;
 
 pub use recompress::{recompress, zstd};
-pub use tree::{Content, Entry, FileTree, Kind, SourceFile, Stat};
+pub use splice::SPLICE_VERSION;
+pub use tree::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
 pub use write::{WRITER_VERSION, WriteOptions, Written, write};

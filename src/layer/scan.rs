@@ -38,6 +38,16 @@ pub(super) fn tails(streams: [&[u8]; 2]) -> Option<[Tail; 2]> {
     first.tail.zip(second.tail).map(<[Tail; 2]>::from)
 }
 
+/// As [`tails`], for one stream.
+pub(super) fn tail(stream: &[u8]) -> Option<Tail> {
+    let mut scan = Scan::new(stream)?;
+    while scan.tail.is_none() {
+        follow([&mut scan]);
+        scan.step()?;
+    }
+    scan.tail
+}
+
 /// Goes on in each stream, one step in turn, until one of them comes to something special or near its end.
 fn follow<const N: usize>(scans: [&mut Scan; N]) {
     let mut places: [Place; N] = std::array::from_fn(|n| scans[n].place);
@@ -225,9 +235,12 @@ mod tests {
 
     use super::*;
 
+    /// Both ways to find it agree.
     fn tail(stream: &[u8]) -> Option<Tail> {
         let other = [0, 0, 0, 0xff, 0xff, 3, 0];
-        let [tail, other] = tails([stream, &other])?;
+        let both = tails([stream, &other]);
+        assert_eq!(super::tail(stream).as_ref(), both.as_ref().map(|[tail, _]| tail));
+        let [tail, other] = both?;
         assert_eq!(other, Tail { final_bit: 40, end: 50, size: 0 });
         Some(tail)
     }

@@ -39,7 +39,11 @@ impl Deflater {
         let (first, second) = segment.split_at(segment.len().min(PART));
         out.clear();
         self.append(first, out)?;
-        if last && second.is_empty() {
+        if second.is_empty() {
+            if !last {
+                let tail = scan::tail(out).filter(|tail| tail.size == first.len()).ok_or_else(broken)?;
+                open(&tail, 0, out);
+            }
             return Ok(());
         }
         let middle = out.len();
@@ -71,16 +75,19 @@ impl Deflater {
 
 /// Makes the whole stream that `out` holds from byte `begin` on one that another can follow.
 ///
-/// libdeflate writes whole streams only. The last block's mark is cleared, and an empty stored block, as zlib's
-/// sync flush writes it, leads to the next byte: three zero bits, zeros up to the byte, then the length 0 and
-/// its complement. Its first bits are in the last byte when there is room for them.
+/// libdeflate writes whole streams only. The last block's mark is cleared, and [`sync`] leads to the next byte.
 fn open(tail: &Tail, begin: usize, out: &mut Vec<u8>) {
     out[begin + tail.final_bit / 8] &= !(1 << (tail.final_bit % 8));
-    let room = (out.len() - begin) * 8 - tail.end;
-    if room < 3 {
-        out.push(0);
-    }
-    out.extend_from_slice(&[0, 0, 0xff, 0xff]);
+    out.extend_from_slice(sync((out.len() - begin) * 8 - tail.end));
+}
+
+/// What leads from the end of a block to the next byte, behind a byte of which `spare` bits are left, all zero.
+///
+/// An empty stored block, as zlib's sync flush writes it: three zero bits, zeros up to the byte, then the length 0
+/// and its complement. Its first bits are in the last byte when there is room for them.
+pub(super) fn sync(spare: usize) -> &'static [u8] {
+    const BLOCK: &[u8] = &[0, 0, 0, 0xff, 0xff];
+    if spare < 3 { BLOCK } else { &BLOCK[1..] }
 }
 
 fn broken() -> io::Error {

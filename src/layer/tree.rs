@@ -45,6 +45,27 @@ pub enum Content {
     Bytes(Arc<[u8]>),
     /// On disk, to be read when the layer is written.
     File(SourceFile),
+    /// Within an archive on disk, deflated perhaps: then it goes into the layer without being compressed anew.
+    Member(Member),
+}
+
+/// A file in a zip archive, as the archive's directory has it. The writer refuses one that is otherwise.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The archive; its members share it.
+    pub archive: Arc<SourceFile>,
+    /// The name within, for messages.
+    pub name: Box<[u8]>,
+    /// Whether the data are a deflate stream, rather than the content itself.
+    pub deflated: bool,
+    /// Where the data begin, in bytes from the start of the archive.
+    pub offset: u64,
+    /// How many bytes there are of them.
+    pub length: u64,
+    /// Bytes of the content.
+    pub size: u64,
+    /// The content's CRC-32, as in gzip.
+    pub crc32: u32,
 }
 
 /// A file on disk as it was found.
@@ -110,6 +131,7 @@ impl Content {
         match self {
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::File(file) => file.stat.size,
+            Content::Member(member) => member.size,
         }
     }
 }

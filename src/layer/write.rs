@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use sha2::{Digest as _, Sha256};
 
 use super::deflate::GzipWriter;
+use super::splice::Splicer;
 use super::tar;
 use super::tree::{Content, FileTree, Kind, SourceFile, Stat};
 use crate::error::{Error, Result};
@@ -39,7 +40,8 @@ pub struct Written {
     pub diff_id: Digest,
     /// The size of the tar in bytes.
     pub uncompressed: u64,
-    /// The regular files by image path, in the layer's order, with the digests of their contents.
+    /// The regular files by image path, in the layer's order, with the digests of their contents; but for members
+    /// of archives, which the archives' own checksums vouch for.
     pub files: Vec<(Vec<u8>, Digest)>,
 }
 
@@ -47,7 +49,7 @@ pub struct Written {
 ///
 /// # Errors
 /// * [`Error::Read`] for a file that cannot be read, [`Error::SourceChanged`] for one that is not, or after
-///   reading no longer, what the tree says.
+///   reading no longer, what the tree says; [`Error::ZipMember`] for a member of an archive alike.
 /// * [`Error::ImagePath`] for an entry below something that is no directory.
 /// * [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the caller asked for it.
 pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
@@ -55,6 +57,7 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
     let mut files = Vec::new();
     let mut head = Vec::new();
     let mut buffer = vec![0; CHUNK];
+    let mut splicer = None;
     for (path, entry) in tar::entries(tree)? {
         head.clear();
         tar::header(path, entry, options.epoch, &mut head);
@@ -63,12 +66,16 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
         let digest = match content {
             Content::Bytes(bytes) => {
                 bytes.chunks(CHUNK).try_for_each(|chunk| layer.put(chunk))?;
-                Digest::of(bytes)
+                Some(Digest::of(bytes))
             }
-            Content::File(file) => copy(file, &mut buffer, &mut layer)?,
+            Content::File(file) => Some(copy(file, &mut buffer, &mut layer)?),
+            Content::Member(member) => {
+                splicer.get_or_insert_with(Splicer::new).write(member, &mut layer)?;
+                None
+            }
         };
         layer.put(&[0; tar::BLOCK][..tar::padding(content.size())])?;
-        files.push((path.to_vec(), digest));
+        files.extend(digest.map(|digest| (path.to_vec(), digest)));
     }
     layer.put(&tar::END)?;
     layer.finish(files)
@@ -129,9 +136,29 @@ impl<'a, W: Write> LayerWriter<'a, W> {
     }
 
     pub fn put(&mut self, tar: &[u8]) -> Result<()> {
+        self.gzip.write_all(tar).map_err(failed)?;
+        self.count(tar)
+    }
+
+    /// What follows comes deflated, until [`put`](LayerWriter::put) is called again.
+    pub fn begin_splice(&mut self) -> Result<()> {
+        self.gzip.begin_splice().map_err(failed)
+    }
+
+    /// A piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
+    pub fn inflated(&mut self, tar: &[u8]) -> Result<()> {
+        self.gzip.inflated(tar);
+        self.count(tar)
+    }
+
+    /// See [`GzipWriter::splice`].
+    pub fn deflated(&mut self, blocks: &[u8]) -> Result<()> {
+        self.gzip.splice(blocks).map_err(failed)
+    }
+
+    fn count(&mut self, tar: &[u8]) -> Result<()> {
         self.diff_id.update(tar);
         self.uncompressed += tar.len() as u64;
-        self.gzip.write_all(tar).map_err(failed)?;
         if self.uncompressed >= self.next_report {
             self.next_report = self.uncompressed + REPORT;
             self.report()?;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Digest;
+
 /// Where files come from. Each source becomes sorted file trees, and each tree a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,4 +19,73 @@ pub enum Source {
         #[serde(default)]
         ignore: bool,
     },
+    /// What a zip archive holds: a function's zip package, or a Lambda layer's. What is deflated there goes into
+    /// the layer as it is, without being compressed anew.
+    #[serde(rename_all = "kebab-case")]
+    Zip {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// Python packages: several layers, one for each large wheel.
+    Python(Python),
+}
+
+/// Python packages, as wheels for the image's own platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Python {
+    /// Which packages.
+    pub requirements: Requirements,
+    /// The interpreter's version in the image, as `3.12`.
+    pub version: String,
+    /// The version of glibc in the image, as 2 and 34: wheels that need a newer one are not taken.
+    pub glibc: (u32, u32),
+    /// A directory of wheels; with it, no index and no network is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wheels: Option<PathBuf>,
+    /// Whether a package without a hash in the requirements is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_hashes: bool,
+    /// Whether what a function never reads stays out: tests, type stubs, static libraries, bytecode.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slim: bool,
+}
+
+/// Which packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirements {
+    /// What a file asks for: `pylock.toml`, `uv.lock`, `poetry.lock` or `Pipfile.lock` by its name; any other is in
+    /// the format of `requirements.txt`, and `uv` or `pip` resolves it.
+    #[serde(rename_all = "kebab-case")]
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Exactly these.
+    Pinned(Vec<Wheel>),
+}
+
+/// One wheel, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wheel {
+    /// The package's normalised name, as `charset-normalizer`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The wheel's file name, which says what it is for.
+    pub file: String,
+    /// Where it is: `https:`, `http:` or `file:`, without any password.
+    pub url: String,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether the package was asked for by name, rather than needed by another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requested: bool,
+    /// Whether it was asked for by this very address, rather than found in an index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
 }

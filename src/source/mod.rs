@@ -2,6 +2,8 @@
 
 mod directory;
 mod ignore;
+pub(crate) mod python;
+mod zip;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,7 +15,7 @@ use self::directory::hash;
 use self::ignore::Ignore;
 use crate::error::{Error, Result};
 use crate::layer::FileTree;
-use crate::recipe::Source;
+use crate::recipe::{Requirements, Source};
 use crate::store::Fingerprints;
 
 /// The files of a source, and what is remembered of their contents from earlier runs.
@@ -23,11 +25,14 @@ pub(crate) struct Collected {
     root: PathBuf,
     /// The name of the file, when the source is one.
     single: Option<Vec<u8>>,
+    /// The archive that the files are in, as a tree of its own, when they are in one.
+    archive: Option<FileTree>,
     known: Fingerprints,
     began: SystemTime,
 }
 
-/// Walks the source. Nothing is read of a file; `stat_dir` has what earlier runs read.
+/// Walks the source. Nothing is read of a file, but for an archive that is new; `stat_dir` has what earlier runs
+/// read.
 pub(crate) fn collect(
     source: &Source,
     stat_dir: PathBuf,
@@ -41,19 +46,31 @@ pub(crate) fn collect(
             hash::recall(&mut tree, path, &known);
             let name = path.file_name().filter(|_| path.is_file());
             let single = name.map(|name| name.as_encoded_bytes().to_vec());
-            Ok(Collected { tree, root: path.clone(), single, known, began })
+            Ok(Collected { tree, root: path.clone(), single, archive: None, known, began })
         }
+        Source::Zip { path } => {
+            let mut archive = zip::tree::alone(path)?;
+            let known = Fingerprints::load(&stat_dir, path);
+            hash::recall(&mut archive, path, &known);
+            hash_missing(&mut archive, 1)?;
+            let tree = zip::tree::collect(&archive)?;
+            Ok(Collected { tree, root: path.clone(), single: None, archive: Some(archive), known, began })
+        }
+        Source::Python(_) => unreachable!("packages are bundles"),
     }
 }
 
 /// Fails when the source is not there at all: a mistake that should show before anything is sent.
 pub(crate) fn check(source: &Source) -> Result<()> {
-    match source {
-        Source::Directory { path, .. } => {
-            let found = std::fs::metadata(path).map(drop);
-            found.map_err(|source| Error::Read { path: path.clone(), source })
-        }
-    }
+    let path = match source {
+        Source::Directory { path, .. } | Source::Zip { path } => path,
+        Source::Python(python) => match &python.requirements {
+            Requirements::File { path } => path,
+            Requirements::Pinned(_) => return Ok(()),
+        },
+    };
+    let found = std::fs::metadata(path).map(drop);
+    found.map_err(|source| Error::Read { path: path.clone(), source })
 }
 
 /// Whether the source has something at `path` of the image when its files go to `to`.
@@ -64,6 +81,12 @@ pub(crate) fn provides(source: &Source, to: &str, path: &Path) -> Result<bool> {
             let rules = ignore_rules(source)?;
             Ok(directory::provides(root, to.as_bytes(), &rules, path.as_os_str().as_bytes()))
         }
+        Source::Zip { path: archive } => match path.strip_prefix(to) {
+            Ok(relative) => zip::tree::provides(archive, relative.as_os_str().as_bytes()),
+            Err(_) => Ok(false),
+        },
+        // A handler is the function's own.
+        Source::Python(_) => Ok(false),
     }
 }
 
@@ -76,6 +99,10 @@ pub(crate) fn packs(source: &Source, path: &Path) -> Result<bool> {
             let Ok(relative) = path.strip_prefix(&root) else { return Ok(false) };
             Ok(!ignore_rules(source)?.is_ignored(relative.as_os_str().as_bytes()))
         }
+        Source::Zip { path: archive } => {
+            Ok(archive.canonicalize().is_ok_and(|archive| future_path(path) == Some(archive)))
+        }
+        Source::Python(_) => Ok(false),
     }
 }
 
@@ -90,7 +117,9 @@ fn future_path(path: &Path) -> Option<PathBuf> {
 fn ignore_rules(source: &Source) -> Result<Ignore> {
     match source {
         Source::Directory { path, ignore: true } => Ignore::load(path),
-        Source::Directory { ignore: false, .. } => Ok(Ignore::none()),
+        Source::Directory { ignore: false, .. } | Source::Zip { .. } | Source::Python(_) => {
+            Ok(Ignore::none())
+        }
     }
 }
 
@@ -118,6 +147,7 @@ impl Collected {
 
     /// Saves what is known of the contents, for the next run. A cache that cannot be written costs time, no more.
     pub(crate) fn remember(&self) {
-        let _ = hash::remember(&self.tree, &self.root, &self.known, self.began);
+        let read = self.archive.as_ref().unwrap_or(&self.tree);
+        let _ = hash::remember(read, &self.root, &self.known, self.began);
     }
 }

@@ -76,6 +76,27 @@ impl Cache {
         Some(Blob { digest, size, location: Location::File(path) })
     }
 
+    /// The blob, whatever its size. Its bytes are for the caller to check.
+    pub(crate) fn held(&self, digest: Digest) -> Option<Blob> {
+        let path = self.blob_path(digest);
+        let size = fs::metadata(&path).ok()?.len();
+        touch(&path);
+        Some(Blob { digest, size, location: Location::File(path) })
+    }
+
+    /// What was noted under a key, a digest of the caller's making.
+    pub(crate) fn noted(&self, key: Digest) -> Option<Vec<u8>> {
+        let path = self.key_path(LayerKey(key));
+        let noted = fs::read(&path).ok()?;
+        touch(&path);
+        Some(noted)
+    }
+
+    /// Notes something small.
+    pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
+        staged::replace(&self.key_path(LayerKey(key)), text)
+    }
+
     /// A small blob's bytes, checked.
     pub(crate) fn bytes(&self, digest: Digest) -> Option<Vec<u8>> {
         let path = self.blob_path(digest);

@@ -26,3 +26,5 @@ mod rig_packages;
 mod stops;
 mod support;
 mod transfer;
+mod wheels;
+mod zip;

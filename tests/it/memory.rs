@@ -77,3 +77,26 @@ fn a_base_that_is_recompressed_is_not_held() {
         assert!(peak < LIMIT, "{flavour}: {peak} KiB");
     }
 }
+
+#[test]
+fn a_large_zip_is_not_held() {
+    const ZIP: &str = r#"
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w", 8, compresslevel=1) as archive:
+    archive.writestr("app.py", "def handler(event, context): pass")
+    for n in range(int(sys.argv[2])):
+        archive.write(sys.argv[3], "%d.bin" % n)
+"#;
+    let lbuild = Lbuild::new();
+    let block: Vec<u8> = noise(9, 4_000_000).iter().map(|byte| byte & 0x3f).collect();
+    std::fs::write(lbuild.path("block"), block).unwrap();
+    let made = [1, 50].map(|blocks| {
+        let zip = lbuild.path(&format!("{blocks}.zip"));
+        let mut python = lbuild.program("python3", &["-c", ZIP]);
+        run(python.arg(&zip).arg(blocks.to_string()).arg(lbuild.path("block"))).unwrap();
+        push(&lbuild, &zip, &tiny_base(), &format!("oci:{}", lbuild.text(&format!("image-{blocks}"))))
+    });
+    eprintln!("from zips: {made:?} KiB");
+    assert!(made.iter().all(|peak| *peak < LIMIT), "{made:?} KiB");
+    assert!(made[1] < made[0] + (8 << 10), "{made:?} KiB");
+}

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use reqwest::Url;
 
-use super::transport::lock;
 use crate::error::{Error, Result};
+use crate::store::http::{is_loopback, lock};
 
 /// What is known of where registries are, besides their names.
 #[derive(Debug, Default)]
@@ -106,33 +106,11 @@ impl Addresses {
     }
 }
 
-/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-
-    #[test]
-    fn only_loopback_is_loopback() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in
-            ["127.0.0.1.example", "localhost.example:5000", "10.0.0.1:5000", "[fe80::1]:5000", "r.example"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 
     #[test]
     fn a_registry_is_reached_at_its_endpoint_and_no_other_is() {

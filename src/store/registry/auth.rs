@@ -14,12 +14,14 @@ use reqwest::{Response, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::retry::{Retry, passing_status};
-use super::transport::{Answer, Clients, STALL, answered, limited_bytes, lock, retry_after};
+use super::transport::Answer;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{EcrHost, Reference};
 use crate::store::credentials::{Credential, Credentials};
+use crate::store::http::{
+    Clients, Retry, STALL, answer, answered, limited_bytes, lock, passing_status, retry_after,
+};
 
 /// What is asked of a repository, and perhaps of a second one. The empty one is for whatever a password opens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -274,7 +276,7 @@ impl Auth {
                     continue;
                 }
                 Ok(response) => {
-                    let answer = super::answer::read(response).await;
+                    let answer = answer::read(response).await;
                     let reason = format!("{}, at {}", answer.message, answer.host);
                     return Err(unauthorized(call, name, &reason));
                 }

@@ -4,11 +4,9 @@
 //! the same [`Registries`]. A [`Repository`] is the handle to one repository there.
 
 mod addresses;
-mod answer;
 mod auth;
 mod call;
 mod probe;
-mod retry;
 mod transport;
 mod upload;
 
@@ -22,12 +20,12 @@ use futures_util::TryStreamExt;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
 
-use self::answer::refusal;
 use self::auth::Scope;
 use self::call::Call;
-use self::retry::Retry;
 use self::transport::{Request, Transport};
 use super::credentials::Credentials;
+use super::http::answer::refusal;
+use super::http::{Retry, limited_bytes, watched};
 use super::verify::{ByteStream, Origin, verified};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -162,7 +160,7 @@ impl Repository {
         }
         let host = self.name.registry().to_owned();
         let what = format!("blob {digest} of {}", self.name.repository_name());
-        Ok(verified(transport::watched(response, operation, host), Origin::Remote(what), digest, size))
+        Ok(verified(watched(response, operation, host), Origin::Remote(what), digest, size))
     }
 
     /// A small blob's bytes, read whole.
@@ -220,7 +218,7 @@ fn is_confused(error: &Error) -> bool {
 async fn read_manifest(response: Response, request: &Request, target: &str) -> Result<Manifest> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
-    let bytes = transport::limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
+    let bytes = limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
     let manifest = Manifest::stored(media_type, bytes);
     let size = manifest.bytes.len() as u64;
     match target.parse::<Digest>() {

@@ -1,10 +1,10 @@
 //! Finding out what a push would meet, without leaving anything behind.
 
 use super::call::Call;
-use super::transport::STALL;
 use super::{Repository, Upload};
 use crate::error::{Error, Result};
 use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
+use crate::store::http::STALL;
 use reqwest::header::CONTENT_TYPE;
 
 impl Repository {

@@ -2,60 +2,26 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::stream;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
-use super::addresses::{Addresses, is_loopback};
+use super::addresses::Addresses;
 use super::auth::{self, Auth, Scope};
 use super::call::Call;
-use super::retry::{Retry, passing_status};
 use crate::error::{Error, Permission, Refusal, Result};
 use crate::event::Events;
 use crate::image::{EcrHost, Reference};
 use crate::store::credentials::Credentials;
-use crate::store::verify::ByteStream;
+use crate::store::http::{
+    Clients, Retry, STALL, answer, answered, lock, passing_status, retry_after, stalled,
+};
 
-/// How long nothing may move on a connection.
-pub(super) const STALL: Duration = Duration::from_secs(60);
 /// ECR drops connections when it is sent more than about four blobs at once.
 const UPLOADS_PER_HOST: usize = 4;
-
-/// The HTTP clients. None follows a redirect by itself: a HEAD has its answer with it, a POST must not be sent
-/// elsewhere, and a GET goes on without the grant.
-///
-/// Each is made when it is first used: to read the system's certificates takes as long as a round trip.
-#[derive(Clone, Default)]
-pub(super) struct Clients {
-    proxied: Arc<Mutex<Option<Client>>>,
-    /// For loopback, which no proxy can reach, and whose plain HTTP must not leave the machine.
-    direct: Arc<Mutex<Option<Client>>>,
-}
-
-impl Clients {
-    /// The client for an address.
-    pub(super) fn at(&self, url: &Url) -> Result<Client> {
-        let loopback = url.host_str().is_some_and(is_loopback);
-        let mut held = lock(if loopback { &self.direct } else { &self.proxied });
-        if let Some(client) = &*held {
-            return Ok(client.clone());
-        }
-        let builder = Client::builder()
-            .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(15))
-            .http2_adaptive_window(true)
-            .redirect(Policy::none());
-        let builder = if loopback { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| Error::Tls { source: error.into() })?;
-        Ok(held.insert(client).clone())
-    }
-}
 
 pub(super) struct Transport {
     clients: Clients,
@@ -151,7 +117,7 @@ impl Transport {
                 None => renewed = true,
                 Some(response) if passing_status(response.status().as_u16()) => {
                     let asked = retry_after(&response);
-                    let error = super::refusal(response, request.operation.clone()).await;
+                    let error = answer::refusal(response, request.operation.clone()).await;
                     retry.pause(error, asked).await?;
                 }
                 Some(response) => return Ok(response),
@@ -175,7 +141,7 @@ impl Transport {
         // What a redirect leads to may refuse as it likes, but not ask for the registry's password.
         let own = answer.response.url().origin() == url.origin();
         if status == StatusCode::UNAUTHORIZED && own && renewed {
-            let said = super::answer::read(answer.response).await.message;
+            let said = answer::read(answer.response).await.message;
             return Err(self.auth.refused(host, scope, operation, said).await);
         }
         if status == StatusCode::UNAUTHORIZED && own {
@@ -186,7 +152,7 @@ impl Transport {
         if !status.is_client_error() || is_for_caller(status) {
             return Ok(Some(answer.response));
         }
-        let mut refusal = super::answer::read(answer.response).await;
+        let mut refusal = answer::read(answer.response).await;
         // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
         // HEAD has no body to say it in.
         let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);
@@ -301,73 +267,6 @@ impl Transport {
     }
 }
 
-/// The whole body of an answer, unless it is longer than `limit`.
-pub(super) async fn limited_bytes(
-    mut response: Response,
-    operation: &str,
-    host: &str,
-    limit: usize,
-) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    loop {
-        let piece = tokio::time::timeout(STALL, response.chunk()).await;
-        match answered(piece, operation, host)? {
-            None => return Ok(bytes),
-            Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
-            Some(_) => {
-                let (operation, host) = (operation.to_owned(), host.to_owned());
-                return Err(Error::Protocol {
-                    operation,
-                    host,
-                    fault: "sent more than any such answer holds",
-                });
-            }
-        }
-    }
-}
-
-/// A body's bytes, with an end when nothing comes for long.
-pub(super) fn watched(response: Response, operation: String, host: String) -> ByteStream {
-    Box::pin(stream::unfold(Some((response, operation, host)), |state| async {
-        let (mut response, operation, host) = state?;
-        let piece = tokio::time::timeout(STALL, response.chunk()).await;
-        match answered(piece, &operation, &host).transpose()? {
-            Ok(piece) => Some((Ok(piece), Some((response, operation, host)))),
-            Err(error) => Some((Err(error), None)),
-        }
-    }))
-}
-
-pub(super) fn answered<T>(
-    answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
-    operation: &str,
-    host: &str,
-) -> Result<T> {
-    match answer {
-        Ok(answer) => answer.map_err(|error| Error::Connection {
-            operation: operation.to_owned(),
-            host: host.to_owned(),
-            // A redirect's address may be signed; no message repeats one.
-            source: error.without_url().into(),
-        }),
-        Err(_) => Err(stalled(operation, host)),
-    }
-}
-
-fn stalled(operation: &str, host: &str) -> Error {
-    Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after: STALL }
-}
-
-pub(super) fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(at.timestamp()).ok()?.checked_sub(now.as_secs()).map(Duration::from_secs)
-}
-
 /// Not found, or later: no matter of rights.
 fn is_for_caller(status: StatusCode) -> bool {
     status == StatusCode::NOT_FOUND || passing_status(status.as_u16())
@@ -396,8 +295,4 @@ fn speaks_https(answer: &Result<Answer>) -> bool {
         }
         Err(_) => false,
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,11 +12,12 @@ use reqwest::header::LOCATION;
 use reqwest::{StatusCode, Url};
 
 use super::call::Call;
-use super::transport::{Answer, Request, STALL, lock, retry_after};
+use super::transport::{Answer, Request};
 use super::{Repository, refusal};
 use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
 use crate::image::{Digest, EcrHost};
+use crate::store::http::{STALL, lock, retry_after};
 use crate::store::verify::ByteStream;
 
 /// A registry may take long to store a large blob after its last byte.

@@ -20,6 +20,7 @@ pub mod python;
 pub mod quirks;
 pub mod registry;
 pub mod token;
+pub mod wheelhouse;
 pub mod world;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::Value;
 
-use super::transport::STALL;
+use super::STALL;
 use crate::error::{Error, Refusal};
 
 /// Bodies and messages are for people; a page of HTML is not.
@@ -11,11 +11,11 @@ const BODY_LIMIT: usize = 64 << 10;
 const MESSAGE_LIMIT: usize = 400;
 
 /// Turns an answer other than success into an error. The URL is left out: it may be a signed one.
-pub(super) async fn refusal(response: Response, operation: String) -> Error {
+pub(in crate::store) async fn refusal(response: Response, operation: String) -> Error {
     Error::Registry { operation, answer: Box::new(read(response).await) }
 }
 
-pub(super) async fn read(mut response: Response) -> Refusal {
+pub(in crate::store) async fn read(mut response: Response) -> Refusal {
     let host = response.url().host_str().unwrap_or_default().to_owned();
     let host = response.url().port().map_or(host.clone(), |port| format!("{host}:{port}"));
     let status = response.status();

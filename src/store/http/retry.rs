@@ -17,7 +17,7 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    pub(super) fn new(events: Events) -> Retry {
+    pub(in crate::store) fn new(events: Events) -> Retry {
         let delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(10))
@@ -33,7 +33,7 @@ impl Retry {
     }
 
     /// As [`after`](Retry::after), for a failure that may pass; the registry may have said how long it lasts.
-    pub(super) async fn pause(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
+    pub(in crate::store) async fn pause(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
         if matches!(&error, Error::Registry { answer, .. } if answer.is_over_limit()) {
             return Err(error);
         }
@@ -51,7 +51,7 @@ impl Retry {
 
 /// Statuses that say "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
 /// those that proxies before a registry have of their own.
-pub(super) fn passing_status(status: u16) -> bool {
+pub(in crate::store) fn passing_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502..=504 | 520..=599)
 }
 
@@ -83,6 +83,7 @@ fn operation(error: &Error) -> &str {
         Error::Connection { operation, .. }
         | Error::Stalled { operation, .. }
         | Error::Registry { operation, .. } => operation,
+        Error::Download { file, .. } => file,
         Error::Corrupt { what, .. } => what,
         _ => "request",
     }

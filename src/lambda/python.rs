@@ -1,0 +1,66 @@
+//! What an image's name tells of the Python in it.
+
+/// The Python of a base image, as far as its name tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PythonBase {
+    /// As `3.12`.
+    pub version: Option<String>,
+    /// Whether it is one of Lambda's own images, or named like one.
+    pub is_lambda: bool,
+}
+
+impl PythonBase {
+    /// By the name of a runtime (`python3.12`) or of an image (`registry/lambda/python:3.12-arm64`).
+    pub fn named(name: &str) -> PythonBase {
+        let version = name.rfind("python").and_then(|at| {
+            let rest = name[at + "python".len()..].trim_start_matches([':', '-']);
+            let minor = rest.strip_prefix("3.")?;
+            let end = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
+            (end > 0).then(|| format!("3.{}", &minor[..end]))
+        });
+        PythonBase { version, is_lambda: !name.contains(['/', ':']) || name.contains("lambda") }
+    }
+
+    /// The glibc that programs in the image can count on: Amazon Linux 2's or 2023's in Lambda's own images, an older
+    /// one that nearly all wheels still support in any other.
+    ///
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/python-image.html>
+    pub fn glibc(version: &str, is_lambda: bool) -> (u32, u32) {
+        let minor: Option<u32> = version.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+        match minor {
+            Some(..12) => (2, 26),
+            _ if is_lambda => (2, 34),
+            _ => (2, 28),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_python() {
+        for (name, version, is_lambda) in [
+            ("python3.12", Some("3.12"), true),
+            ("python3.9", Some("3.9"), true),
+            ("public.ecr.aws/lambda/python:3.13-arm64", Some("3.13"), true),
+            ("r.example/python:3.11-slim", Some("3.11"), false),
+            ("oci:bases/python3.12", Some("3.12"), false),
+            ("oci:base:python3.12", Some("3.12"), false),
+            ("r.example/app:1", None, false),
+            ("r.example/python:latest", None, false),
+            ("nodejs22.x", None, true),
+        ] {
+            let expected = PythonBase { version: version.map(str::to_owned), is_lambda };
+            assert_eq!(PythonBase::named(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_glibc_is_that_of_the_distribution() {
+        assert_eq!(PythonBase::glibc("3.11", true), (2, 26));
+        assert_eq!(PythonBase::glibc("3.12", true), (2, 34));
+        assert_eq!(PythonBase::glibc("3.12", false), (2, 28));
+    }
+}

@@ -1,0 +1,271 @@
+//! Python packages: from a lock file, or requirements, to wheels, and from wheels to the trees of layers.
+//!
+//! 1. What is asked for becomes packages: [`pylock`] and [`uvlock`] are read, all else is [`resolve`]d by uv or pip.
+//!    [`markers`] are the target's.
+//! 2. Of each package one wheel is chosen by its [`tags`], and its hash and size are found out where the lock has
+//!    none. That is the pinned list.
+//! 3. The list alone decides which wheels share a layer ([`group`]); such a [`Bundle`] has an identity before
+//!    anything is fetched.
+//! 4. Only a bundle whose layer is nowhere is fetched, and [`wheel`]s become a tree.
+
+mod choice;
+mod credentials;
+mod group;
+mod markers;
+mod pinned;
+mod pylock;
+mod record;
+mod requirements;
+mod resolve;
+mod scripts;
+mod tags;
+mod uvlock;
+mod wheel;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use sha2::{Digest as _, Sha256};
+
+use self::choice::{Chosen, Locked};
+use self::credentials::{Indexes, without_login};
+use self::markers::Environment;
+use self::pinned::Pinned;
+use self::requirements::Asked;
+use self::resolve::Question;
+use self::tags::Target;
+use super::zip;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::image::{Blob, Digest, Location, Platform};
+use crate::layer::FileTree;
+use crate::recipe::{Python, Requirements, Wheel};
+use crate::store::{Cache, Download, Downloads};
+
+/// Changes with anything here that changes a file of an unpacked wheel.
+const VERSION: &str = "wheels-1";
+
+/// Where wheels come from, and who is told.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) cache: Cache,
+    pub(crate) downloads: Downloads,
+    pub(crate) events: Events,
+}
+
+/// Wheels that become one layer.
+#[derive(Clone)]
+pub(crate) struct Bundle {
+    wheels: Vec<Wheel>,
+    minor: u32,
+    slim: bool,
+    indexes: Arc<Indexes>,
+}
+
+/// The wheels that are asked for, exactly: what [`Requirements::Pinned`] holds.
+pub(crate) async fn resolve(python: &Python, platform: &Platform, context: &Context) -> Result<Vec<Wheel>> {
+    let target = Target::of(python, platform)?;
+    let path = match &python.requirements {
+        Requirements::Pinned(wheels) => {
+            fit(wheels, &target)?;
+            return Ok(wheels.clone());
+        }
+        Requirements::File { path } => path,
+    };
+    let environment = Environment::of(&target);
+    let (packages, asked) = packages(path, python, &target, &environment).await?;
+    let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
+    let indexes = Indexes::of(python);
+    let exact = chosen.into_iter().map(|chosen| exact(chosen, python, &indexes, context));
+    let mut wheels = try_join_all(exact).await?;
+    for wheel in &wheels {
+        asked.iter().try_for_each(|asked| asked.check(wheel, python.require_hashes))?;
+    }
+    wheels.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(twice) = wheels.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        let fault = format!("{} is in it twice", twice[0].name);
+        return Err(Error::Requirements { path: path.clone(), fault });
+    }
+    Ok(wheels)
+}
+
+/// The layers of some wheels. A pure function of the list.
+pub(crate) fn bundles(python: &Python, wheels: &[Wheel], platform: &Platform) -> Result<Vec<Bundle>> {
+    let minor = Target::of(python, platform)?.minor;
+    let indexes = Arc::new(Indexes::of(python));
+    let bundle = |wheels| Bundle { wheels, minor, slim: python.slim, indexes: indexes.clone() };
+    Ok(group::group(wheels).into_iter().map(bundle).collect())
+}
+
+/// What the file asks for, and what is known of hashes and names when it is no lock.
+async fn packages(
+    path: &Path,
+    python: &Python,
+    target: &Target,
+    environment: &Environment,
+) -> Result<(Vec<Locked>, Option<Asked>)> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let read = || {
+        let text = std::fs::read_to_string(path);
+        text.map_err(|source| Error::Read { path: path.to_owned(), source })
+    };
+    if is_pylock(name) {
+        return Ok((pylock::read(&read()?, path, environment)?, None));
+    }
+    if name == "uv.lock" {
+        return Ok((uvlock::read(&read()?, path, environment)?, None));
+    }
+    let pins = matches!(name, "poetry.lock" | "Pipfile.lock");
+    let (packages, asked) = match pins {
+        true => {
+            let pinned = Pinned::read(&read()?, path)?;
+            // Only its owner can read it: an index's address may have a login in it.
+            let fail = |source| Error::Write { path: std::env::temp_dir(), source };
+            let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
+            std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
+            let question = Question { path, requirements: file.path(), python, target, environment };
+            (resolve::packages(&question).await?, pinned.asked)
+        }
+        false => {
+            let asked = Asked::read(path)?;
+            let question = Question { path, requirements: path, python, target, environment };
+            (resolve::packages(&question).await?, asked)
+        }
+    };
+    let mut packages = packages;
+    for package in &mut packages {
+        // These locks name every package alike.
+        package.requested = !pins && asked.packages.contains_key(&tags::normalized(&package.name));
+    }
+    Ok((packages, Some(asked)))
+}
+
+/// `pylock.toml`, or `pylock.NAME.toml` (PEP 751).
+fn is_pylock(name: &str) -> bool {
+    let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix("toml"));
+    middle.is_some_and(|middle| {
+        middle.is_empty() || (middle.ends_with('.') && middle.matches('.').count() == 1)
+    })
+}
+
+/// A wheel with what its lock may leave out: hash and size.
+async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Context) -> Result<Wheel> {
+    let Chosen { name, version, mut file, requested, direct } = chosen;
+    if let Some(dir) = &python.wheels
+        && !file.url.starts_with("file:")
+    {
+        // A lock names the index that it was made with; here its files are at hand.
+        let local = choice::file_url(dir, &file.name);
+        let local = local.filter(|_| dir.join(&file.name).is_file());
+        let path = dir.join(&file.name);
+        file.url = local.ok_or_else(|| Error::Read { path, source: std::io::ErrorKind::NotFound.into() })?;
+        file.size = None;
+    }
+    if python.require_hashes && file.sha256.is_none() {
+        return Err(Error::Hash { file: file.name, fault: "the lock has no hash for it" });
+    }
+    let wanted =
+        Download { url: &file.url, file: &file.name, sha256: file.sha256, size: file.size, logins: indexes };
+    let (sha256, size) = match (file.sha256, file.size) {
+        (Some(sha256), Some(size)) => (sha256, size),
+        (Some(sha256), None) => (sha256, size_of(sha256, &wanted, context).await?),
+        (None, _) => {
+            let blob = context.downloads.fetch(&wanted).await?;
+            (blob.digest, blob.size)
+        }
+    };
+    let url = without_login(&file.url);
+    Ok(Wheel { name, version, file: file.name, url, sha256, size, requested, direct })
+}
+
+/// The size of a wheel whose lock has none: it is asked for once.
+async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Result<u64> {
+    let key = Digest::of(format!("size of {sha256}").as_bytes());
+    let noted = context.cache.noted(key).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+    if let Some(size) = noted.filter(|_| !wanted.url.starts_with("file:")) {
+        return Ok(size);
+    }
+    let size = context.downloads.size(wanted).await?;
+    context.cache.note(key, size.to_string().as_bytes())?;
+    Ok(size)
+}
+
+/// Fails for a wheel that does not run on the target: a pinned list may have been made for another.
+fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
+    let unfit = wheels.iter().find(|wheel| target.best(&[&wheel.file], |file| file).is_none());
+    unfit.map_or(Ok(()), |wheel| {
+        Err(Error::NoWheel {
+            package: format!("{} {}", wheel.name, wheel.version),
+            target: target.to_string(),
+            fault: target.why_not([wheel.file.as_str()].into_iter()),
+        })
+    })
+}
+
+impl Bundle {
+    /// What is in it, for people.
+    pub(crate) fn name(&self) -> String {
+        match &self.wheels[..] {
+            [wheel] => format!("{} {}", wheel.name, wheel.version),
+            wheels => format!("{} small packages", wheels.len()),
+        }
+    }
+
+    /// What decides its files, known before anything is fetched.
+    pub(crate) fn identity(&self) -> Digest {
+        let mut hash = Sha256::new();
+        // Every variable part goes in with its length, so that no two lists run together to the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(VERSION.as_bytes());
+        part(&self.minor.to_be_bytes());
+        part(&[u8::from(self.slim)]);
+        for wheel in &self.wheels {
+            part(wheel.name.as_bytes());
+            part(wheel.sha256.as_bytes());
+            part(&[u8::from(wheel.requested), u8::from(wheel.direct)]);
+            part(if wheel.direct { wheel.url.as_bytes() } else { b"" });
+        }
+        Digest::from_bytes(hash.finalize().into())
+    }
+
+    /// Its files, with paths relative to where they go. The wheels are fetched when the cache has them not.
+    pub(crate) async fn tree(&self, context: &Context) -> Result<FileTree> {
+        let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
+        let bundle = self.clone();
+        let unpacked = tokio::task::spawn_blocking(move || bundle.unpack(&blobs)).await;
+        let (tree, (files, bytes)) = unpacked.map_err(|_| Error::Interrupted)??;
+        if self.slim && files > 0 {
+            context.events.emit(crate::event::Event::Slimmed { layer: self.name(), files, bytes });
+        }
+        Ok(tree)
+    }
+
+    async fn fetch(&self, wheel: &Wheel, context: &Context) -> Result<Blob> {
+        let wanted = Download {
+            url: &wheel.url,
+            file: &wheel.file,
+            sha256: Some(wheel.sha256),
+            size: Some(wheel.size),
+            logins: &*self.indexes,
+        };
+        context.downloads.fetch(&wanted).await
+    }
+
+    /// The tree of all wheels, and how many files and bytes were left out.
+    fn unpack(&self, blobs: &[Blob]) -> Result<(FileTree, (u64, u64))> {
+        let (mut tree, mut files, mut bytes) = (FileTree::new(), 0, 0);
+        for (wheel, blob) in self.wheels.iter().zip(blobs) {
+            let Location::File(path) = &blob.location else { unreachable!("downloads are files") };
+            let archive = zip::open(path, Some(blob.digest))?;
+            let unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            tree.extend(unpacked.tree);
+            files += unpacked.dropped.0;
+            bytes += unpacked.dropped.1;
+        }
+        Ok((tree, (files, bytes)))
+    }
+}

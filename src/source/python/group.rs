@@ -1,0 +1,74 @@
+//! Which wheels share a layer: a pure function of the list, so that every machine groups alike.
+
+use crate::recipe::Wheel;
+
+/// A wheel of this many bytes has a layer of its own: an upgrade of it then re-sends nothing else.
+const LARGE: u64 = 1 << 20;
+
+/// An image has 127 layers at most on some runtimes; this leaves room for the base and for the function.
+const MOST: usize = 80;
+
+/// The wheels of each layer: the large ones one by one, by name, then all others together.
+pub(super) fn group(wheels: &[Wheel]) -> Vec<Vec<Wheel>> {
+    let mut large: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size >= LARGE).collect();
+    let mut small: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size < LARGE).collect();
+    let room = if small.is_empty() && large.len() <= MOST { MOST } else { MOST - 1 };
+    if large.len() > room {
+        large.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
+        small.extend(large.split_off(room));
+    }
+    large.sort_by(|a, b| a.name.cmp(&b.name));
+    small.sort_by(|a, b| a.name.cmp(&b.name));
+    let own = large.into_iter().map(|wheel| vec![wheel.clone()]);
+    let shared: Vec<Wheel> = small.into_iter().cloned().collect();
+    own.chain((!shared.is_empty()).then_some(shared)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Digest;
+
+    fn wheel(name: &str, size: u64) -> Wheel {
+        Wheel {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            file: format!("{name}-1-py3-none-any.whl"),
+            url: format!("https://h/{name}"),
+            sha256: Digest::of(name.as_bytes()),
+            size,
+            requested: false,
+            direct: false,
+        }
+    }
+
+    fn names(groups: &[Vec<Wheel>]) -> Vec<String> {
+        let names =
+            |group: &Vec<Wheel>| group.iter().map(|wheel| wheel.name.as_str()).collect::<Vec<_>>().join(" ");
+        groups.iter().map(names).collect()
+    }
+
+    #[test]
+    fn large_wheels_are_alone_and_small_ones_together_whatever_the_order() {
+        let mut wheels = vec![wheel("d", LARGE), wheel("b", LARGE - 1), wheel("c", 9 * LARGE), wheel("a", 1)];
+        for _ in 0..wheels.len() {
+            wheels.rotate_left(1);
+            assert_eq!(names(&group(&wheels)), ["c", "d", "a b"]);
+        }
+        assert_eq!(names(&group(&[wheel("a", LARGE)])), ["a"]);
+        assert!(group(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_smallest_of_too_many_large_ones_share() {
+        let many = |count: u64| (0..count).map(|n| wheel(&format!("w{n:03}"), LARGE + n)).collect::<Vec<_>>();
+        assert_eq!(group(&many(80)).len(), 80);
+        let groups = group(&many(100));
+        assert_eq!(groups.len(), 80);
+        assert_eq!(names(&groups)[79].split(' ').count(), 21);
+        assert_eq!((names(&groups)[0].as_str(), names(&groups)[79].starts_with("w000 w001")), ("w021", true));
+        let mut with_small = many(80);
+        with_small.push(wheel("a", 1));
+        assert_eq!(names(&group(&with_small))[79], "a w000");
+    }
+}

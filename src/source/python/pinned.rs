@@ -1,0 +1,221 @@
+//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but tell no address of a file. They become
+//! requirements with exact versions, which uv or pip resolves; the hashes are lbuild's to check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::choice::sha256;
+use super::requirements::Asked;
+use super::tags::normalized;
+use crate::error::{Error, Result};
+use crate::image::Digest;
+
+/// Requirements that pin what a lock has.
+#[derive(Debug, Default)]
+pub(super) struct Pinned {
+    /// The text of a requirements file.
+    pub(super) text: String,
+    /// What each package's files may be.
+    pub(super) asked: Asked,
+}
+
+impl Pinned {
+    pub(super) fn read(text: &str, path: &Path) -> Result<Pinned> {
+        let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("poetry.lock") => {
+                let lock: Poetry = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+                lock.pinned().map_err(fail)
+            }
+            _ => {
+                let lock: Pipfile = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                lock.pinned().map_err(fail)
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, line: &str, hashes: BTreeSet<Digest>) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.asked.packages.entry(normalized(name)).or_default().extend(hashes);
+    }
+}
+
+/// <https://python-poetry.org/docs/basic-usage/#installing-with-poetrylock>
+#[derive(Deserialize)]
+struct Poetry {
+    #[serde(default, rename = "package")]
+    packages: Vec<PoetryPackage>,
+}
+
+#[derive(Deserialize)]
+struct PoetryPackage {
+    name: String,
+    version: String,
+    #[serde(default)]
+    optional: bool,
+    /// Of poetry 2; those before do not tell what is for development only.
+    groups: Option<Vec<String>>,
+    markers: Option<Markers>,
+    #[serde(default)]
+    files: Vec<PoetryFile>,
+    source: Option<PoetrySource>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Markers {
+    All(String),
+    /// By group.
+    Each(BTreeMap<String, String>),
+}
+
+#[derive(Deserialize)]
+struct PoetryFile {
+    hash: String,
+}
+
+#[derive(Deserialize)]
+struct PoetrySource {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Poetry {
+    fn pinned(self) -> Result<Pinned, String> {
+        let mut pinned = Pinned::default();
+        for package in self.packages.into_iter().filter(|package| !package.optional) {
+            let name = &package.name;
+            let Some(groups) = &package.groups else {
+                return Err(
+                    "it does not tell what is for development only: run `poetry lock` of version 2".into()
+                );
+            };
+            if !groups.iter().any(|group| group == "main") {
+                continue;
+            }
+            if let Some(source) = package.source.filter(|source| source.kind != "legacy") {
+                return Err(format!("{name} is of the kind {}, which would have to be built", source.kind));
+            }
+            let marker = match &package.markers {
+                Some(Markers::All(marker)) => Some(marker),
+                Some(Markers::Each(groups)) => groups.get("main"),
+                None => None,
+            };
+            let marker = marker.map(|marker| format!(" ; {marker}")).unwrap_or_default();
+            let hashes = package.files.iter().filter_map(|file| sha256(&file.hash)).collect();
+            pinned.add(name, &format!("{name}=={}{marker}", package.version), hashes);
+        }
+        Ok(pinned)
+    }
+}
+
+/// <https://pipenv.pypa.io/en/latest/pipfile.html>
+#[derive(Deserialize)]
+struct Pipfile {
+    #[serde(rename = "_meta")]
+    meta: Meta,
+    #[serde(default)]
+    default: BTreeMap<String, PipfilePackage>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(default)]
+    sources: Vec<PipfileSource>,
+}
+
+#[derive(Deserialize)]
+struct PipfileSource {
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct PipfilePackage {
+    version: Option<String>,
+    #[serde(default)]
+    hashes: Vec<String>,
+    markers: Option<String>,
+}
+
+impl Pipfile {
+    fn pinned(self) -> Result<Pinned, String> {
+        let mut pinned = Pinned::default();
+        // The address may have a login in it, or `${NAME}` for one: it stays in a file of the user's own.
+        for (number, source) in self.meta.sources.iter().enumerate() {
+            let flag = if number == 0 { "--index-url" } else { "--extra-index-url" };
+            pinned.text.push_str(&format!("{flag} {}\n", source.url));
+        }
+        for (name, package) in &self.default {
+            let Some(version) = &package.version else {
+                return Err(format!("{name} has no version, and would have to be built"));
+            };
+            let marker = package.markers.as_ref().map(|marker| format!(" ; {marker}")).unwrap_or_default();
+            let hashes = package.hashes.iter().filter_map(|hash| sha256(hash)).collect();
+            pinned.add(name, &format!("{name}{version}{marker}"), hashes);
+        }
+        Ok(pinned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Pinned> {
+        Pinned::read(text, &Path::new("/p").join(name))
+    }
+
+    #[test]
+    fn poetrys_main_group_is_pinned_with_its_markers() {
+        let hash = format!("sha256:{}", "ab".repeat(32));
+        let text = format!(
+            r#"
+[[package]]
+name = "Client"
+version = "1.2"
+optional = false
+groups = ["main", "dev"]
+markers = {{ main = "python_version >= '3.9'", dev = "python_version < '3'" }}
+files = [{{ file = "client-1.2-py3-none-any.whl", hash = "{hash}" }}]
+[[package]]
+name = "base"
+version = "2"
+groups = ["main"]
+markers = "sys_platform == 'linux'"
+[[package]]
+name = "tester"
+version = "3"
+groups = ["dev"]
+[[package]]
+name = "plots"
+version = "3"
+optional = true
+groups = ["main"]
+"#
+        );
+        let pinned = read("poetry.lock", &text).unwrap();
+        assert_eq!(pinned.text, "Client==1.2 ; python_version >= '3.9'\nbase==2 ; sys_platform == 'linux'\n");
+        assert_eq!(pinned.asked.packages["client"].len(), 1);
+        let old = read("poetry.lock", "[[package]]\nname='a'\nversion='1'").unwrap_err().to_string();
+        assert!(old.contains("development"), "{old}");
+    }
+
+    #[test]
+    fn pipenvs_default_group_is_pinned_from_its_own_index() {
+        let text = format!(
+            r#"{{"_meta":{{"sources":[{{"name":"i","url":"https://${{USER}}@i.example/simple"}}]}},
+            "default":{{"client":{{"hashes":["sha256:{}"],"markers":"python_version >= '3.8'","version":"==1.2"}}}},
+            "develop":{{"tester":{{"version":"==3"}}}}}}"#,
+            "cd".repeat(32)
+        );
+        let pinned = read("Pipfile.lock", &text).unwrap();
+        assert_eq!(
+            pinned.text,
+            "--index-url https://${USER}@i.example/simple\nclient==1.2 ; python_version >= '3.8'\n"
+        );
+        assert_eq!(pinned.asked.packages["client"].len(), 1);
+    }
+}

@@ -1,0 +1,179 @@
+//! `pylock.toml`, [PEP 751](https://packaging.python.org/en/latest/specifications/pylock-toml/): every tool's lock file,
+//! and how uv tells what it has resolved.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::choice::{File, Locked, file_name, file_url, sha256};
+use super::markers::Environment;
+use super::tags::normalized;
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Lock {
+    lock_version: String,
+    #[serde(default)]
+    environments: Vec<String>,
+    requires_python: Option<String>,
+    #[serde(default)]
+    default_groups: Vec<String>,
+    #[serde(default)]
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Package {
+    name: String,
+    #[serde(default)]
+    version: String,
+    marker: Option<String>,
+    requires_python: Option<String>,
+    #[serde(default)]
+    wheels: Vec<Artifact>,
+    archive: Option<Artifact>,
+    sdist: Option<Artifact>,
+    directory: Option<toml::Value>,
+    vcs: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    name: Option<String>,
+    url: Option<String>,
+    path: Option<String>,
+    size: Option<u64>,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+}
+
+/// The packages of the lock that the target needs. `path` is the lock's own, from which its paths start.
+pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Locked>> {
+    let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
+    let lock: Lock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
+    if !lock.lock_version.starts_with("1.") {
+        return Err(fail(format!("its version is {}, which lbuild does not know", lock.lock_version)));
+    }
+    let mut environment = environment.clone();
+    environment.groups.extend(lock.default_groups.iter().map(|name| normalized(name)));
+    if let Some(specifier) = &lock.requires_python
+        && !environment.takes_python(specifier).map_err(fail)?
+    {
+        return Err(fail(format!("it is for Python {specifier}")));
+    }
+    let mut fits = lock.environments.is_empty();
+    for marker in &lock.environments {
+        fits |= environment.matches(marker).map_err(fail)?;
+    }
+    if !fits {
+        return Err(fail("none of the environments that it is for is the image's".to_owned()));
+    }
+    let mut found = Vec::new();
+    for package in lock.packages {
+        let wanted = package.marker.as_deref().map_or(Ok(true), |marker| environment.matches(marker));
+        if wanted.map_err(fail)? {
+            found.push(locked(package, path, &environment)?);
+        }
+    }
+    Ok(found)
+}
+
+fn locked(package: Package, path: &Path, environment: &Environment) -> Result<Locked> {
+    let fail = |fault: String| Error::Locked { path: path.to_owned(), package: package.name.clone(), fault };
+    if let Some(specifier) = &package.requires_python
+        && !environment.takes_python(specifier).map_err(fail)?
+    {
+        return Err(fail(format!("it is for Python {specifier}")));
+    }
+    if package.directory.is_some() {
+        return Err(fail("it is a directory, which would have to be built".to_owned()));
+    }
+    if package.vcs.is_some() {
+        return Err(fail("it is in a version control system, and would have to be built".to_owned()));
+    }
+    let direct = package.archive.is_some();
+    let artifacts = package.wheels.iter().chain(&package.archive).chain(&package.sdist);
+    let files: Option<Vec<File>> = artifacts.map(|artifact| file(artifact, path)).collect();
+    let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path".to_owned()))?;
+    Ok(Locked { name: package.name, version: package.version, files, requested: false, direct })
+}
+
+fn file(artifact: &Artifact, lock: &Path) -> Option<File> {
+    let dir = lock.parent().unwrap_or(Path::new(""));
+    // PEP 751: where both are given, the path comes first.
+    let url = match (&artifact.path, &artifact.url) {
+        (Some(path), _) => file_url(dir, path)?,
+        (None, url) => url.clone()?,
+    };
+    let name = artifact.name.clone().or_else(|| file_name(&url))?;
+    let digest = artifact.hashes.get("sha256").and_then(|hex| sha256(&format!("sha256:{hex}")));
+    Some(File { name, url, sha256: digest, size: artifact.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tags::{Machine, Target};
+    use super::*;
+
+    fn read_for(minor: u32, text: &str) -> Result<Vec<Locked>> {
+        let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
+        read(text, Path::new("/lock/pylock.toml"), &environment)
+    }
+
+    const HEAD: &str = "lock-version = '1.0'\ncreated-by = 'test'\n";
+
+    #[test]
+    fn what_the_target_needs_is_read_with_hash_size_and_place() {
+        let hex = "ab".repeat(32);
+        let text = format!(
+            "{HEAD}
+[[packages]]
+name = 'A.b'
+version = '1.0'
+marker = \"platform_machine == 'aarch64' and 'dev' not in dependency_groups\"
+sdist = {{ url = 'https://h/a_b-1.0.tar.gz', hashes = {{ sha256 = '{hex}' }} }}
+wheels = [
+  {{ url = 'https://h/x/a_b-1.0-py3-none-any.whl', size = 7, hashes = {{ sha512 = 'x', sha256 = '{hex}' }} }},
+  {{ name = 'a_b-1.0-cp312-cp312-linux_x86_64.whl', path = 'w/local.whl', url = 'https://h/y' }},
+]
+[[packages]]
+name = 'windows-only'
+marker = \"sys_platform == 'win32'\"
+[[packages]]
+name = 'url-only'
+archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 = '{hex}' }} }}
+"
+        );
+        let found = read_for(12, &text).unwrap();
+        assert_eq!(found.iter().map(|locked| locked.name.as_str()).collect::<Vec<_>>(), ["A.b", "url-only"]);
+        let chosen = found[0].choose(&Target::new(12, Machine::Aarch64, (2, 34))).unwrap();
+        assert_eq!((chosen.name.as_str(), chosen.version.as_str(), chosen.direct), ("a-b", "1.0", false));
+        assert_eq!((chosen.file.size, chosen.file.sha256.map(|d| d.hex())), (Some(7), Some(hex)));
+        assert_eq!(found[0].files[1].url, "file:///lock/w/local.whl");
+        let direct = found[1].choose(&Target::new(12, Machine::Aarch64, (2, 34))).unwrap();
+        assert_eq!((direct.version.as_str(), direct.direct), ("2", true));
+    }
+
+    #[test]
+    fn a_lock_for_others_is_refused() {
+        for (text, fault) in [
+            ("lock-version = '2.0'", "its version is 2.0"),
+            ("lock-version = 1", "invalid type"),
+            (&format!("{HEAD}requires-python = '>=3.13'"), "it is for Python >=3.13"),
+            (&format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"), "none of the environments"),
+            (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
+            (
+                &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),
+                "cannot take a from /lock/pylock.toml: it is a directory",
+            ),
+            (&format!("{HEAD}[[packages]]\nname='a'\nvcs={{type='git'}}"), "version control"),
+            (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither an address nor a path"),
+        ] {
+            let error = read_for(12, text).unwrap_err().to_string();
+            assert!(error.contains(fault) && error.contains("/lock/pylock.toml"), "{text}: {error}");
+        }
+    }
+}

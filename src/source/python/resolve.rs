@@ -1,0 +1,247 @@
+//! Requirements become packages through `uv`, else `pip`, whichever is there: for the target, and with nothing of
+//! this machine in the answer.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::choice::{File, Locked, file_name, sha256};
+use super::credentials::redacted;
+use super::markers::Environment;
+use super::pylock;
+use super::tags::Target;
+use crate::error::{Error, Result};
+use crate::recipe::Python;
+
+/// What the program says in the end is enough of a reason.
+const REASON_LINES: usize = 6;
+const REASON_LIMIT: usize = 800;
+
+/// What is to be resolved.
+pub(super) struct Question<'a> {
+    /// The file, for messages.
+    pub(super) path: &'a Path,
+    /// The file that the program reads.
+    pub(super) requirements: &'a Path,
+    pub(super) python: &'a Python,
+    pub(super) target: &'a Target,
+    pub(super) environment: &'a Environment,
+}
+
+/// The packages that the requirements need on the target.
+pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<Locked>> {
+    match on_path("uv") {
+        Some(uv) => with_uv(question, &uv).await,
+        None => with_pip(question).await,
+    }
+}
+
+/// The glibc that both programs are told of: uv knows these, and takes all that is older with each.
+/// <https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-platform>
+fn told_glibc(target: &Target) -> u32 {
+    let known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];
+    known.into_iter().find(|minor| *minor <= target.glibc.1).unwrap_or(17)
+}
+
+async fn with_uv(question: &Question<'_>, uv: &Path) -> Result<Vec<Locked>> {
+    let target = question.target;
+    let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), told_glibc(target));
+    let mut command = Command::new(uv);
+    command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
+    command.args(["--format", "pylock.toml", "--only-binary", ":all:", "--python-platform", &platform]);
+    command.args(["--python-version", &question.python.version]);
+    let output = run(&mut command, question, "uv").await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // Its paths are relative to where it ran.
+    let place = directory(question.requirements).join("pylock.toml");
+    pylock::read(&text, &place, question.environment)
+        .map_err(|error| failed(question, "uv", error.to_string()))
+}
+
+/// pip evaluates markers, and in some versions what Python a package asks for, with the interpreter that it runs on;
+/// this tells it otherwise.
+const PIP: &str = "import json, sys
+environment = json.loads(sys.argv.pop(1))
+from pip._vendor.packaging import markers
+markers.default_environment = lambda: dict(environment)
+from pip._internal.resolution.resolvelib.candidates import RequiresPythonCandidate as Python
+version = tuple(map(int, environment['python_full_version'].split('.')))
+original = Python.__init__
+Python.__init__ = lambda self, _: original(self, version)
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+";
+
+#[derive(Deserialize)]
+struct Report {
+    install: Vec<Installed>,
+}
+
+#[derive(Deserialize)]
+struct Installed {
+    download_info: DownloadInfo,
+    #[serde(default)]
+    is_direct: bool,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct DownloadInfo {
+    url: String,
+    archive_info: Option<ArchiveInfo>,
+}
+
+#[derive(Deserialize)]
+struct ArchiveInfo {
+    #[serde(default)]
+    hashes: std::collections::BTreeMap<String, String>,
+    /// Of pip before 23: `sha256=…`.
+    hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    version: String,
+}
+
+async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
+    let python = pythons().await.ok_or_else(|| Error::NoResolver { path: question.path.to_owned() })?;
+    let target = question.target;
+    let values: serde_json::Map<String, serde_json::Value> = question
+        .environment
+        .values()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let mut command = Command::new(python);
+    command.args(["-c", PIP, &serde_json::Value::Object(values).to_string()]);
+    command.args(["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
+    command.args(["--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]);
+    // pip asks for a directory where there is a platform, and leaves it alone.
+    command.args(["--target", "lbuild-is-only-asking"]);
+    command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
+    command.args(["--python-version", &question.python.version]);
+    let told = Target::new(target.minor, target.machine, (2, told_glibc(target)));
+    command.args(told.platforms().iter().flat_map(|platform| ["--platform", platform]));
+    let output = run(command.arg("-r"), question, "pip").await?;
+    let report: Report = serde_json::from_slice(&output.stdout)
+        .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
+    let locked = report.install.into_iter().map(|installed| {
+        let name = file_name(&installed.download_info.url);
+        let name = name.ok_or_else(|| failed(question, "pip", "it names no file".to_owned()))?;
+        Ok(installed.locked(name))
+    });
+    locked.collect()
+}
+
+impl Installed {
+    fn locked(self, file: String) -> Locked {
+        let digest = self.download_info.archive_info.and_then(|info| {
+            let old = info.hash.and_then(|hash| Some(hash.strip_prefix("sha256=")?.to_owned()));
+            sha256(&format!("sha256:{}", info.hashes.get("sha256").cloned().or(old)?))
+        });
+        let file = File { name: file, url: self.download_info.url, sha256: digest, size: None };
+        let Metadata { name, version } = self.metadata;
+        Locked { name, version, files: vec![file], requested: false, direct: self.is_direct }
+    }
+}
+
+async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str) -> Result<Output> {
+    let requirements = std::path::absolute(question.requirements)
+        .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
+    command.arg(requirements);
+    if let Some(wheels) = &question.python.wheels {
+        let wheels =
+            std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
+        command.arg("--no-index").arg("--find-links").arg(wheels);
+    }
+    command.current_dir(directory(question.requirements)).stdin(Stdio::null()).kill_on_drop(true);
+    // A virtual environment of the caller's is none of the image's.
+    command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = command.output().await;
+    let output = output.map_err(|error| failed(question, tool, format!("it does not start: {error}")))?;
+    match output.status.success() {
+        true => Ok(output),
+        false => Err(failed(question, tool, reason(&String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+fn directory(file: &Path) -> &Path {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+fn failed(question: &Question<'_>, tool: &'static str, reason: String) -> Error {
+    Error::Resolve { tool, path: question.path.to_owned(), reason }
+}
+
+/// What the program said last, without colours, without ornament, and without any password.
+fn reason(text: &str) -> String {
+    let text = redacted(text);
+    let ornament = ['×', '╰', '─', '▶', '│', '├', ' ', '\t'];
+    let lines = text.lines().map(|line| line.trim_matches(ornament));
+    let lines = lines.map(|line| {
+        ["error:", "ERROR:"].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line).trim()
+    });
+    let dull = |line: &&str| {
+        line.is_empty()
+            || line.starts_with("WARNING:")
+            || line.starts_with("[notice]")
+            || line.starts_with("DEPRECATION:")
+    };
+    let lines: Vec<&str> = lines.filter(|line| !dull(line)).collect();
+    let last = &lines[lines.len().saturating_sub(REASON_LINES)..];
+    let printable = |c: &char| !c.is_control();
+    let said: String = last.join(" ").chars().filter(printable).take(REASON_LIMIT).collect();
+    if said.is_empty() { "it gives no reason".to_owned() } else { said }
+}
+
+/// A program of the user's.
+fn on_path(name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let dirs = std::env::var_os("PATH")?;
+    std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|file| {
+        file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// An interpreter that has pip.
+async fn pythons() -> Option<PathBuf> {
+    for name in ["python3", "python"] {
+        let Some(python) = on_path(name) else { continue };
+        let mut command = Command::new(&python);
+        command.args(["-c", "import pip"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if command.status().await.is_ok_and(|status| status.success()) {
+            return Some(python);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tags::Machine;
+    use super::*;
+
+    #[test]
+    fn the_reason_is_short_and_shows_no_password() {
+        let uv = "  × No solution found when resolving dependencies:\n  ╰─▶ Because a was not found at https://u:hunter2@i.example/simple\n      we can conclude";
+        let said = reason(uv);
+        assert!(said.starts_with("No solution found") && !said.contains("hunter2"), "{said}");
+        let pip =
+            "WARNING: x\nERROR: Could not find a version\nERROR: No matching distribution found for a==9\n";
+        assert_eq!(reason(pip), "Could not find a version No matching distribution found for a==9");
+        assert_eq!(reason(""), "it gives no reason");
+    }
+
+    #[test]
+    fn the_programs_are_told_of_a_glibc_that_they_know() {
+        let told = |minor| told_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
+        assert_eq!([told(34), told(26), told(30), told(99)], [34, 17, 28, 40]);
+    }
+}

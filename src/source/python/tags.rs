@@ -1,0 +1,323 @@
+//! Which wheels run in the image: [compatibility tags](https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/)
+//! of the target, and the choice among a version's files.
+//!
+//! The order of preference is that of pip's and uv's own: the closest ABI first, then the newest glibc.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::image::Platform;
+use crate::recipe::Python;
+
+/// What the wheels have to run on.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// The minor version of Python 3.
+    pub(super) minor: u32,
+    pub(super) machine: Machine,
+    pub(super) glibc: (u32, u32),
+    /// How much each `python-abi-platform` is liked; less is better.
+    ranks: HashMap<String, usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    X86_64,
+    Aarch64,
+}
+
+/// What a wheel's file name says.
+///
+/// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WheelName {
+    /// As in the file name.
+    pub(super) name: String,
+    pub(super) version: String,
+    /// A number, and what follows it: the greater is the newer build of the same version.
+    build: (u64, String),
+    pythons: Vec<String>,
+    abis: Vec<String>,
+    platforms: Vec<String>,
+}
+
+impl Machine {
+    /// As `uname -m` has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "x86_64",
+            Machine::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The first glibc that any wheel for the machine may be built on (PEP 600).
+    fn oldest_glibc(self) -> u32 {
+        match self {
+            Machine::X86_64 => 5,
+            Machine::Aarch64 => 17,
+        }
+    }
+}
+
+impl Target {
+    pub(super) fn of(python: &Python, platform: &Platform) -> Result<Target> {
+        let fail = || Error::PythonVersion { version: python.version.clone() };
+        let minor =
+            python.version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).ok_or_else(fail)?;
+        let machine = match platform.architecture.as_str() {
+            "amd64" => Machine::X86_64,
+            "arm64" => Machine::Aarch64,
+            other => return Err(Error::Architecture { name: other.to_owned() }),
+        };
+        Ok(Target::new(minor, machine, python.glibc))
+    }
+
+    pub(super) fn new(minor: u32, machine: Machine, glibc: (u32, u32)) -> Target {
+        let mut target = Target { minor, machine, glibc, ranks: HashMap::new() };
+        let tags = target.tags();
+        for (rank, tag) in tags.into_iter().enumerate() {
+            target.ranks.entry(tag).or_insert(rank);
+        }
+        target
+    }
+
+    /// `manylinux_2_34_x86_64` and all that is older, with the names that the old ones had before PEP 600.
+    ///
+    /// Not `linux_x86_64`: it says nothing of the C library that the wheel needs.
+    pub(super) fn platforms(&self) -> Vec<String> {
+        let machine = self.machine.as_str();
+        let mut found = Vec::new();
+        for minor in (self.machine.oldest_glibc()..=self.glibc.1).rev() {
+            found.push(format!("manylinux_2_{minor}_{machine}"));
+            let old = match minor {
+                17 => "manylinux2014",
+                12 => "manylinux2010",
+                5 => "manylinux1",
+                _ => continue,
+            };
+            found.push(format!("{old}_{machine}"));
+        }
+        found
+    }
+
+    fn tags(&self) -> Vec<String> {
+        let (minor, platforms) = (self.minor, self.platforms());
+        let own = format!("cp3{minor}");
+        let mut tags = Vec::new();
+        let mut each = |python: &str, abi: &str| {
+            tags.extend(platforms.iter().map(|platform| format!("{python}-{abi}-{platform}")));
+        };
+        each(&own, &own);
+        each(&own, "abi3");
+        each(&own, "none");
+        for older in (2..minor).rev() {
+            each(&format!("cp3{older}"), "abi3");
+        }
+        let generic: Vec<String> = [format!("py3{minor}"), "py3".to_owned()]
+            .into_iter()
+            .chain((0..minor).rev().map(|older| format!("py3{older}")))
+            .collect();
+        generic.iter().for_each(|python| each(python, "none"));
+        tags.push(format!("{own}-none-any"));
+        tags.extend(generic.iter().map(|python| format!("{python}-none-any")));
+        tags
+    }
+
+    /// How much the wheel is liked; `None` when it does not run there.
+    fn rank(&self, wheel: &WheelName) -> Option<usize> {
+        wheel.tags().filter_map(|tag| self.ranks.get(&tag).copied()).min()
+    }
+
+    /// The best of some files of one version, by their names. What is no wheel is passed over.
+    pub(super) fn best<'a, T>(&self, files: &'a [T], name: impl Fn(&T) -> &str) -> Option<&'a T> {
+        let ranked = files.iter().filter_map(|file| {
+            let wheel = WheelName::parse(name(file))?;
+            Some((self.rank(&wheel)?, std::cmp::Reverse(wheel.build), name(file).to_owned(), file))
+        });
+        let best = ranked.min_by(|a, b| (&a.0, &a.1, &a.2).cmp(&(&b.0, &b.1, &b.2)));
+        best.map(|(_, _, _, file)| file)
+    }
+
+    /// Why none of the files runs there.
+    pub(super) fn why_not<'a>(&self, files: impl Iterator<Item = &'a str>) -> String {
+        let wheels: Vec<WheelName> = files.filter_map(WheelName::parse).collect();
+        let machine = self.machine.as_str();
+        let ours = |platform: &String| platform == "any" || platform.ends_with(machine);
+        let linux = |platform: &String| platform.starts_with("manylinux") || platform == "any";
+        if wheels.is_empty() {
+            return "it comes as source only".to_owned();
+        }
+        let python = |wheel: &&WheelName| {
+            let any = WheelName { platforms: vec!["any".to_owned()], ..(*wheel).clone() };
+            let pinned = WheelName { platforms: self.platforms(), ..any.clone() };
+            self.rank(&any).or_else(|| self.rank(&pinned)).is_some()
+        };
+        let fitting: Vec<&WheelName> = wheels.iter().filter(python).collect();
+        if fitting.is_empty() {
+            return format!("its wheels are for {}", list(wheels.iter().flat_map(|wheel| &wheel.pythons)));
+        }
+        let platforms: Vec<&String> = fitting.iter().flat_map(|wheel| &wheel.platforms).collect();
+        let newer = platforms.iter().filter(|name| ours(name) && linux(name)).filter_map(|name| glibc(name));
+        if let Some((major, minor)) = newer.min() {
+            return format!("its wheels need glibc {major}.{minor}");
+        }
+        let plain = format!("linux_{machine}");
+        if platforms.iter().any(|name| **name == plain) {
+            return format!("a wheel that is tagged {plain} does not tell which glibc it needs");
+        }
+        format!("its wheels are for {}", list(platforms.into_iter()))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.glibc;
+        write!(f, "Python 3.{} on {} with glibc {major}.{minor}", self.minor, self.machine.as_str())
+    }
+}
+
+/// The glibc that a platform's tag names.
+fn glibc(tag: &str) -> Option<(u32, u32)> {
+    let rest = tag.strip_prefix("manylinux_")?;
+    let (major, rest) = rest.split_once('_')?;
+    let (minor, _) = rest.split_once('_')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Some texts once each, in order, and not too many of them.
+fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
+    const MOST: usize = 8;
+    let mut texts: Vec<&str> = texts.map(String::as_str).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let more = texts.len().saturating_sub(MOST);
+    texts.truncate(MOST);
+    let text = texts.join(", ");
+    if more == 0 { text } else { format!("{text} and {more} more") }
+}
+
+impl WheelName {
+    pub(super) fn parse(file: &str) -> Option<WheelName> {
+        let parts: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
+        let (build, [pythons, abis, platforms]) = match parts[..] {
+            [_, _, python, abi, platform] => ("", [python, abi, platform]),
+            [_, _, build, python, abi, platform] => (build, [python, abi, platform]),
+            _ => return None,
+        };
+        let split = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let digits = build.bytes().take_while(u8::is_ascii_digit).count();
+        let build = (build[..digits].parse().unwrap_or(0), build[digits..].to_owned());
+        let (name, version) = (parts[0].to_owned(), parts[1].to_owned());
+        (!name.is_empty() && !version.is_empty()).then(|| WheelName {
+            name,
+            version,
+            build,
+            pythons: split(pythons),
+            abis: split(abis),
+            platforms: split(platforms),
+        })
+    }
+
+    fn tags(&self) -> impl Iterator<Item = String> {
+        let pairs = self.pythons.iter().flat_map(|python| self.abis.iter().map(move |abi| (python, abi)));
+        pairs.flat_map(|(python, abi)| {
+            self.platforms.iter().map(move |platform| format!("{python}-{abi}-{platform}"))
+        })
+    }
+}
+
+/// A package's name as it is compared.
+///
+/// <https://packaging.python.org/en/latest/specifications/name-normalization/>
+pub(super) fn normalized(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '-' | '_' | '.' if out.ends_with('-') => {}
+            '-' | '_' | '.' => out.push('-'),
+            c => out.push(c.to_ascii_lowercase()),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn al2023(machine: Machine) -> Target {
+        Target::new(12, machine, (2, 34))
+    }
+
+    fn best<'a>(target: &Target, files: &'a [&'a str]) -> Option<&'a str> {
+        target.best(files, |file| file).copied()
+    }
+
+    #[test]
+    fn the_closest_wheel_that_runs_is_taken() {
+        use Machine::{Aarch64, X86_64};
+        // target's minor, machine, glibc, files, the one that is taken
+        #[rustfmt::skip]
+        let table: &[(u32, Machine, u32, &[&str], Option<usize>)] = &[
+            (12, X86_64, 34, &["a-1-py3-none-any.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(1)),
+            (12, X86_64, 34, &["a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(1)),
+            (12, X86_64, 26, &["a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(0)),
+            (12, X86_64, 26, &["a-1-cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp312-cp312-manylinux_2_35_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp312-cp312-manylinux1_x86_64.whl"], Some(0)),
+            (12, X86_64, 34, &["a-1-cp312-cp312-manylinux2010_x86_64.whl", "a-1-cp312-cp312-manylinux2014_x86_64.whl"], Some(1)),
+            (12, Aarch64, 34, &["a-1-cp312-cp312-manylinux2010_aarch64.whl"], None),
+            (12, Aarch64, 34, &["a-1-cp312-cp312-manylinux2014_x86_64.whl", "a-1-cp312-cp312-manylinux2014_aarch64.whl"], Some(1)),
+            (12, Aarch64, 34, &["a-1-cp312-cp312-manylinux2014_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp312-cp312-musllinux_1_2_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp312-cp312-linux_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp312-cp312-macosx_11_0_x86_64.whl", "a-1-cp312-cp312-win_amd64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp313-cp313-manylinux_2_28_x86_64.whl", "a-1-cp311-cp311-manylinux_2_28_x86_64.whl"], None),
+            (13, X86_64, 34, &["a-1-cp313-cp313t-manylinux_2_28_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-cp37-abi3-manylinux_2_28_x86_64.whl", "a-1-cp311-abi3-manylinux_2_17_x86_64.whl"], Some(1)),
+            (12, X86_64, 34, &["a-1-cp313-abi3-manylinux_2_28_x86_64.whl"], None),
+            (12, X86_64, 34, &["a-1-py3-none-manylinux_2_17_x86_64.whl", "a-1-py3-none-any.whl"], Some(0)),
+            (12, X86_64, 34, &["a-1-py2.py3-none-any.whl"], Some(0)),
+            (12, X86_64, 34, &["a-1-py2-none-any.whl", "a-1-py313-none-any.whl"], None),
+            (12, X86_64, 34, &["a-1-2-py3-none-any.whl", "a-1-10-py3-none-any.whl", "a-1-py3-none-any.whl"], Some(1)),
+            (12, X86_64, 34, &["a-1.tar.gz", "a-1-pp310-pypy310_pp73-manylinux_2_28_x86_64.whl"], None),
+        ];
+        for (minor, machine, glibc, files, taken) in table {
+            let target = Target::new(*minor, *machine, (2, *glibc));
+            assert_eq!(best(&target, files), taken.map(|at| files[at]), "{target}: {files:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_against_all_files_is_told() {
+        let target = Target::new(9, Machine::Aarch64, (2, 26));
+        #[rustfmt::skip]
+        let table: &[(&[&str], &str)] = &[
+            (&["a-1.tar.gz"], "it comes as source only"),
+            (&["a-1-cp39-cp39-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl", "a-1-cp39-cp39-win_amd64.whl"], "its wheels need glibc 2.27"),
+            (&["a-1-cp39-cp39-manylinux2014_x86_64.whl", "a-1-cp39-cp39-musllinux_1_2_aarch64.whl"],
+                "its wheels are for manylinux2014_x86_64, musllinux_1_2_aarch64"),
+            (&["a-1-cp312-cp312-manylinux2014_aarch64.whl"], "its wheels are for cp312"),
+            (&["a-1-cp39-cp39-linux_aarch64.whl"], "a wheel that is tagged linux_aarch64 does not tell which glibc it needs"),
+        ];
+        for (files, reason) in table {
+            assert_eq!(target.why_not(files.iter().copied()), *reason, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_tags_are_the_closest() {
+        let tags = al2023(Machine::X86_64).tags();
+        assert_eq!(tags[0], "cp312-cp312-manylinux_2_34_x86_64");
+        assert_eq!(tags.last().map(String::as_str), Some("py30-none-any"));
+        assert!(tags.iter().all(|tag| !tag.contains("musl") && !tag.contains("aarch64")));
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_dashes() {
+        for name in ["Charset_Normalizer", "charset.normalizer", "charset-_.normalizer"] {
+            assert_eq!(normalized(name), "charset-normalizer");
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! `uv.lock`, read as uv reads it: from the project's own dependencies on, each marker evaluated for the target.
+//!
+//! Development groups and the project's own extras stay out, and so does the project itself: its files come with
+//! the function's directory. The format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::choice::{File, Locked, file_name, file_url, sha256};
+use super::markers::Environment;
+use super::tags::normalized;
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Lock {
+    version: u32,
+    requires_python: Option<String>,
+    #[serde(default, rename = "package")]
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Package {
+    name: String,
+    #[serde(default)]
+    version: String,
+    source: Source,
+    #[serde(default)]
+    resolution_markers: Vec<String>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+    #[serde(default)]
+    optional_dependencies: BTreeMap<String, Vec<Dependency>>,
+    #[serde(default)]
+    wheels: Vec<Artifact>,
+    sdist: Option<Artifact>,
+}
+
+/// Where a package is from; exactly one is given.
+#[derive(Deserialize, PartialEq, Eq, Clone)]
+#[serde(rename_all = "kebab-case")]
+enum Source {
+    Registry(String),
+    Url(String),
+    Path(String),
+    Directory(String),
+    Editable(String),
+    Virtual(String),
+    Git(String),
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    version: Option<String>,
+    source: Option<Source>,
+    #[serde(default)]
+    extra: Vec<String>,
+    marker: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    url: Option<String>,
+    path: Option<String>,
+    filename: Option<String>,
+    hash: Option<String>,
+    size: Option<u64>,
+}
+
+/// The packages that the lock's project needs on the target.
+pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Locked>> {
+    let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
+    let lock: Lock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
+    if lock.version != 1 {
+        return Err(fail(format!("its version is {}, which lbuild does not know", lock.version)));
+    }
+    if let Some(specifier) = &lock.requires_python
+        && !environment.takes_python(specifier).map_err(fail)?
+    {
+        return Err(fail(format!("it is for Python {specifier}")));
+    }
+    let root = lock.packages.iter().position(|package| package.source.is_root());
+    let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
+    let mut walk = Walk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
+    walk.dependencies(&lock.packages[root].dependencies).map_err(fail)?;
+    let requested: BTreeSet<usize> = walk.reached.keys().copied().collect();
+    walk.run().map_err(fail)?;
+    let reached = walk.reached.into_keys().filter(|number| *number != root);
+    reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
+}
+
+impl Source {
+    fn is_root(&self) -> bool {
+        matches!(self, Source::Virtual(dir) | Source::Editable(dir) | Source::Directory(dir) if dir == ".")
+    }
+
+    /// What would have to be built, if that is it.
+    fn unbuilt(&self) -> Option<&'static str> {
+        match self {
+            Source::Directory(_) | Source::Editable(_) => {
+                Some("it is a directory, which would have to be built")
+            }
+            Source::Git(_) => Some("it is in a git repository, and would have to be built"),
+            _ => None,
+        }
+    }
+}
+
+/// What has been reached of the lock, and what of that is still to be followed.
+struct Walk<'a> {
+    lock: &'a Lock,
+    environment: &'a Environment,
+    /// The packages, by their places in the lock, and the extras that each is wanted with.
+    reached: BTreeMap<usize, BTreeSet<String>>,
+    /// Dependencies of a package, or of one of its extras.
+    todo: Vec<(usize, Option<String>)>,
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self) -> Result<(), String> {
+        while let Some((number, extra)) = self.todo.pop() {
+            let package = &self.lock.packages[number];
+            let dependencies = match &extra {
+                None => &package.dependencies,
+                Some(extra) => match package.optional_dependencies.get(extra) {
+                    Some(dependencies) => dependencies,
+                    // As with pip, an extra that the package does not have is none.
+                    None => continue,
+                },
+            };
+            self.dependencies(dependencies)?;
+        }
+        Ok(())
+    }
+
+    fn dependencies(&mut self, dependencies: &'a [Dependency]) -> Result<(), String> {
+        for dependency in dependencies {
+            if let Some(marker) = &dependency.marker
+                && !self.environment.matches(marker)?
+            {
+                continue;
+            }
+            let number = self.find(dependency)?;
+            let new = !self.reached.contains_key(&number);
+            let extras = self.reached.entry(number).or_default();
+            if new {
+                self.todo.push((number, None));
+            }
+            for extra in &dependency.extra {
+                if extras.insert(extra.clone()) {
+                    self.todo.push((number, Some(extra.clone())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The package that a dependency means: where the lock has several versions, it says which, or their markers do.
+    fn find(&self, dependency: &Dependency) -> Result<usize, String> {
+        let mut matching = Vec::new();
+        for (number, package) in self.lock.packages.iter().enumerate() {
+            let is = package.name == dependency.name
+                && dependency.version.as_ref().is_none_or(|version| *version == package.version)
+                && dependency.source.as_ref().is_none_or(|source| *source == package.source);
+            if is {
+                matching.push((number, package));
+            }
+        }
+        if matching.len() > 1 {
+            let mut fitting = Vec::new();
+            for (number, package) in &matching {
+                for marker in &package.resolution_markers {
+                    if self.environment.matches(marker)? {
+                        fitting.push((*number, *package));
+                        break;
+                    }
+                }
+            }
+            matching = fitting;
+        }
+        match matching[..] {
+            [(number, _)] => Ok(number),
+            [] => Err(format!("{} is needed, but not locked", dependency.name)),
+            _ => Err(format!("{} is locked in several versions, and nothing tells which", dependency.name)),
+        }
+    }
+}
+
+fn locked(package: &Package, requested: bool, path: &Path) -> Result<Locked> {
+    let fail = |fault: &str| {
+        let fault = fault.to_owned();
+        Error::Locked { path: path.to_owned(), package: package.name.clone(), fault }
+    };
+    if let Some(fault) = package.source.unbuilt() {
+        return Err(fail(fault));
+    }
+    let artifacts = package.wheels.iter().chain(&package.sdist);
+    let files: Option<Vec<File>> = artifacts.map(|artifact| file(artifact, package, path)).collect();
+    let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path"))?;
+    let direct = matches!(package.source, Source::Url(_) | Source::Path(_));
+    let (name, version) = (normalized(&package.name), package.version.clone());
+    Ok(Locked { name, version, files, requested, direct })
+}
+
+fn file(artifact: &Artifact, package: &Package, lock: &Path) -> Option<File> {
+    let dir = lock.parent().unwrap_or(Path::new(""));
+    let url = match (&artifact.url, &artifact.path, &package.source) {
+        (Some(url), _, _) => url.clone(),
+        // Within a directory that serves as an index.
+        (None, Some(path), Source::Registry(index)) => file_url(&dir.join(index), path)?,
+        (None, Some(path), _) | (None, None, Source::Path(path)) => file_url(dir, path)?,
+        (None, None, Source::Url(url)) => url.clone(),
+        _ => return None,
+    };
+    let name = artifact.filename.clone().or_else(|| file_name(&url))?;
+    Some(File { name, url, sha256: artifact.hash.as_deref().and_then(sha256), size: artifact.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tags::{Machine, Target};
+    use super::*;
+
+    fn read_for(minor: u32, text: &str) -> Result<Vec<Locked>> {
+        let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
+        read(text, Path::new("/p/uv.lock"), &environment)
+    }
+
+    const LOCK: &str = r#"
+version = 1
+revision = 3
+requires-python = ">=3.9"
+
+[[package]]
+name = "fn"
+version = "0.1"
+source = { virtual = "." }
+dependencies = [
+    { name = "client", extra = ["fast"] },
+    { name = "old", version = "1", source = { registry = "https://i/simple" }, marker = "python_full_version < '3.10'" },
+    { name = "old", version = "2", source = { registry = "https://i/simple" }, marker = "python_full_version >= '3.10'" },
+    { name = "local" },
+]
+[package.optional-dependencies]
+plots = [{ name = "never" }]
+[package.dev-dependencies]
+dev = [{ name = "never" }]
+
+[[package]]
+name = "client"
+version = "3"
+source = { registry = "https://i/simple" }
+dependencies = [{ name = "colours", marker = "sys_platform == 'win32'" }, { name = "base" }]
+wheels = [{ url = "https://f/client-3-py3-none-any.whl", hash = "sha256:HEX", size = 9 }]
+[package.optional-dependencies]
+fast = [{ name = "speed" }]
+
+[[package]]
+name = "base"
+version = "1"
+source = { registry = "https://i/simple" }
+dependencies = [{ name = "client" }]
+resolution-markers = ["python_full_version < '3.10'"]
+
+[[package]]
+name = "base"
+version = "2"
+source = { registry = "https://i/simple" }
+resolution-markers = ["python_full_version >= '3.10'"]
+
+[[package]]
+name = "speed"
+version = "1"
+source = { registry = "../wheels" }
+wheels = [{ path = "speed-1-py3-none-any.whl", hash = "sha256:HEX" }]
+
+[[package]]
+name = "old"
+version = "1"
+source = { registry = "https://i/simple" }
+
+[[package]]
+name = "old"
+version = "2"
+source = { registry = "https://i/simple" }
+
+[[package]]
+name = "local"
+version = "5"
+source = { path = "w/local-5-py3-none-any.whl" }
+wheels = [{ filename = "local-5-py3-none-any.whl", hash = "sha256:HEX" }]
+
+[[package]]
+name = "never"
+version = "1"
+source = { git = "https://g/never#1" }
+
+[[package]]
+name = "colours"
+version = "1"
+source = { registry = "https://i/simple" }
+"#;
+
+    fn lock() -> String {
+        LOCK.replace("HEX", &"cd".repeat(32))
+    }
+
+    #[test]
+    fn what_the_project_needs_on_the_target_is_found() {
+        let names = |minor| {
+            let found = read_for(minor, &lock()).unwrap();
+            let text = |locked: &Locked| {
+                format!("{} {}{}", locked.name, locked.version, if locked.requested { " *" } else { "" })
+            };
+            found.iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(names(12), ["client 3 *", "base 2", "speed 1", "old 2 *", "local 5 *"]);
+        assert_eq!(names(9), ["client 3 *", "base 1", "speed 1", "old 1 *", "local 5 *"]);
+    }
+
+    #[test]
+    fn files_are_found_by_address_and_by_path() {
+        let found = read_for(12, &lock()).unwrap();
+        let file = |number: usize| found[number].files[0].clone();
+        assert_eq!((file(0).url.as_str(), file(0).size), ("https://f/client-3-py3-none-any.whl", Some(9)));
+        assert!(file(0).sha256.is_some() && !found[0].direct);
+        assert!(file(2).url.ends_with("/wheels/speed-1-py3-none-any.whl"), "{}", file(2).url);
+        assert_eq!(file(4).url, "file:///p/w/local-5-py3-none-any.whl");
+        assert!(found[4].direct);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_named() {
+        for (from, to, fault) in [
+            ("version = 1\nrevision", "version = 2\nrevision", "its version is 2"),
+            (">=3.9", ">=3.13", "it is for Python >=3.13"),
+            ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
+            ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
+            ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
+            (
+                "resolution-markers = [\"python_full_version >= '3.10'\"]",
+                "",
+                "base is needed, but not locked",
+            ),
+        ] {
+            assert!(lock().contains(from), "{from}");
+            let error = read_for(12, &lock().replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(fault), "{to}: {error}");
+        }
+    }
+}

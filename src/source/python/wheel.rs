@@ -1,0 +1,230 @@
+//! A wheel as an installer would unpack it into one directory (`--target`).
+//!
+//! Files keep the compression that they have in the wheel; only what an installer writes anew is made here: scripts,
+//! and the metadata by which `importlib.metadata` knows the package.
+//! <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#installing-a-wheel-distribution-1-0-py32-none-any-whl>
+
+use crate::error::{Error, Result};
+use crate::layer::{Content, Entry, FileTree};
+use crate::recipe::Wheel;
+use crate::source::zip::{self, Archive, ZipKind, ZipMember};
+
+use super::record::Record;
+use super::scripts;
+use super::tags::normalized;
+
+/// No text that an installer rewrites is larger; what is, is a program, and stays as it is.
+const SCRIPT_LIMIT: u64 = 1 << 20;
+
+/// A wheel's files, and what was left out of them.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    pub(super) tree: FileTree,
+    /// Files that a function never reads, and their bytes.
+    pub(super) dropped: (u64, u64),
+}
+
+/// What part of a wheel a member belongs to, and where it goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// As it is, to this path.
+    Plain(String),
+    /// A program, to this path.
+    Script(String),
+    /// The record, which is written anew.
+    Record,
+    /// Metadata that the installer has to say.
+    Installers,
+}
+
+struct Unpacking<'a> {
+    wheel: &'a Wheel,
+    /// `NAME-VERSION`, as the wheel's own directories begin.
+    stem: String,
+    /// The interpreter's minor version.
+    minor: u32,
+    slim: bool,
+    record: Record,
+    tree: FileTree,
+    dropped: (u64, u64),
+}
+
+/// The files of `wheel`, whose archive is open, for an interpreter of the version `3.minor`.
+pub(super) fn unpack(wheel: &Wheel, archive: &Archive, minor: u32, slim: bool) -> Result<Unpacked> {
+    let stem = stem(wheel, archive)?;
+    let text = |name: &str| metadata(wheel, archive, &format!("{stem}.dist-info/{name}"));
+    check_metadata(wheel, &text("WHEEL")?.unwrap_or_default(), &text("METADATA")?.unwrap_or_default())?;
+    let record = text("RECORD")?.and_then(|text| Record::parse(&text));
+    let record = record.ok_or_else(|| broken(wheel, "its RECORD is missing, or cannot be read"))?;
+    let entry_points = text("entry_points.txt")?.unwrap_or_default();
+    let (tree, dropped) = (FileTree::new(), (0, 0));
+    let mut unpacking = Unpacking { wheel, stem, minor, slim, record, tree, dropped };
+    unpacking.run(archive, &entry_points)?;
+    Ok(Unpacked { tree: unpacking.tree, dropped: unpacking.dropped })
+}
+
+impl Unpacking<'_> {
+    fn run(&mut self, archive: &Archive, entry_points: &str) -> Result<()> {
+        // What comes later wins, in the order in which installers write: the package, its commands, its data.
+        let data = format!("{}.data/", self.stem);
+        let (data, root): (Vec<&ZipMember>, Vec<&ZipMember>) =
+            archive.members.iter().partition(|member| member.name.starts_with(&data));
+        root.into_iter().try_for_each(|member| self.member(member))?;
+        let commands = scripts::commands(entry_points).map_err(|fault| broken(self.wheel, &fault))?;
+        for command in commands {
+            self.made(&format!("bin/{}", command.name), command.text(self.minor).into_bytes(), true)?;
+        }
+        data.into_iter().try_for_each(|member| self.member(member))?;
+        self.metadata()
+    }
+
+    fn member(&mut self, member: &ZipMember) -> Result<()> {
+        let place =
+            place(&self.stem, &self.wheel.name, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
+        if member.kind == ZipKind::Symlink {
+            return Err(broken(self.wheel, &format!("{} is a symbolic link", member.name)));
+        }
+        if member.kind == ZipKind::Directory {
+            if let Place::Plain(path) = place
+                && !(path.is_empty() || self.slim && is_dead_weight(&format!("{path}/")))
+            {
+                self.tree.insert(path, Entry::directory())?;
+            }
+            return Ok(());
+        }
+        let told = self.record.remove(&member.name);
+        match place {
+            Place::Record | Place::Installers => {}
+            Place::Plain(path) | Place::Script(path) if self.slim && is_dead_weight(&path) => {
+                self.dropped.0 += 1;
+                self.dropped.1 += member.content.size;
+            }
+            Place::Plain(path) => {
+                if let Some(told) = told {
+                    self.record.moved(&path, told);
+                }
+                let content = Content::Member(member.content.clone());
+                self.tree.insert(path, Entry::file(content, member.executable))?;
+            }
+            Place::Script(path) => {
+                if member.content.size <= SCRIPT_LIMIT
+                    && let Some(text) = scripts::for_interpreter(&zip::read(&member.content)?, self.minor)
+                {
+                    return self.made(&path, text, true);
+                }
+                if let Some(told) = told {
+                    self.record.moved(&path, told);
+                }
+                self.tree.insert(path, Entry::file(Content::Member(member.content.clone()), true))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn made(&mut self, path: &str, content: Vec<u8>, executable: bool) -> Result<()> {
+        self.record.made(path, &content);
+        self.tree.insert(path, Entry::file(Content::Bytes(content.into()), executable)).map(drop)
+    }
+
+    /// Who has installed the package, why, and from where.
+    fn metadata(&mut self) -> Result<()> {
+        let dir = format!("{}.dist-info", self.stem);
+        self.made(&format!("{dir}/INSTALLER"), b"lbuild".to_vec(), false)?;
+        if self.wheel.requested {
+            self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
+        }
+        // A path of the machine that builds would make the layer another on each machine.
+        if self.wheel.direct && !self.wheel.url.starts_with("file:") {
+            let url = serde_json::Value::from(self.wheel.url.as_str());
+            let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
+            self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
+        }
+        let path = format!("{dir}/RECORD");
+        self.record.unhashed(&path);
+        let text = self.record.text().into_bytes();
+        self.tree.insert(path, Entry::file(Content::Bytes(text.into()), false)).map(drop)
+    }
+}
+
+/// Where a member goes. `.data` is what is meant for other places than the package's own:
+/// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory>
+fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Place, String> {
+    if let Some(name) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".dist-info/")) {
+        match name {
+            "RECORD" => return Ok(Place::Record),
+            "INSTALLER" | "REQUESTED" | "direct_url.json" => return Ok(Place::Installers),
+            _ => {}
+        }
+    }
+    let Some(data) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".data")) else {
+        return Ok(Place::Plain(name.to_owned()));
+    };
+    let Some(data) = data.strip_prefix('/') else {
+        // The directory itself; or a package whose name goes on.
+        return Ok(Place::Plain(if data.is_empty() { String::new() } else { name.to_owned() }));
+    };
+    let (scheme, path) = data.split_once('/').unwrap_or((data, ""));
+    match scheme {
+        "purelib" | "platlib" | "data" => Ok(Place::Plain(path.to_owned())),
+        "scripts" if path.is_empty() => Ok(Place::Plain(String::new())),
+        "scripts" => Ok(Place::Script(format!("bin/{path}"))),
+        "headers" if path.is_empty() => Ok(Place::Plain(String::new())),
+        "headers" => Ok(Place::Plain(format!("include/{package}/{path}"))),
+        _ => Err(format!("no installer knows where {name} goes")),
+    }
+}
+
+/// Whether a file is one that a function never reads.
+fn is_dead_weight(path: &str) -> bool {
+    let dirs = path.rsplit_once('/').map_or("", |(dirs, _)| dirs);
+    let skipped = dirs.split('/').any(|dir| matches!(dir, "tests" | "__pycache__"));
+    skipped || path.ends_with(".pyi") || path.ends_with(".a")
+}
+
+/// What the names of the wheel's own directories begin with.
+fn stem(wheel: &Wheel, archive: &Archive) -> Result<String> {
+    let mut stems = archive.members.iter().filter_map(|member| {
+        let (dir, file) = member.name.split_once('/')?;
+        (file == "WHEEL").then_some(dir.strip_suffix(".dist-info")?)
+    });
+    let (Some(stem), None) = (stems.next(), stems.next()) else {
+        return Err(broken(wheel, "it has not one .dist-info directory"));
+    };
+    let name = stem.rsplit_once('-').map_or(stem, |(name, _)| name);
+    match normalized(name) == wheel.name {
+        true => Ok(stem.to_owned()),
+        false => Err(broken(wheel, &format!("it holds {stem}"))),
+    }
+}
+
+fn metadata(wheel: &Wheel, archive: &Archive, name: &str) -> Result<Option<String>> {
+    let Some(member) = archive.members.iter().find(|member| member.name == name) else { return Ok(None) };
+    let text = String::from_utf8(zip::read(&member.content)?);
+    text.map(Some).map_err(|_| broken(wheel, &format!("{name} is not in UTF-8")))
+}
+
+fn check_metadata(wheel: &Wheel, about: &str, metadata: &str) -> Result<()> {
+    let version = header(about, "Wheel-Version").unwrap_or_default();
+    if !version.starts_with("1.") {
+        return Err(broken(wheel, &format!("its format is {version:?}, and lbuild knows 1")));
+    }
+    match header(metadata, "Name") {
+        Some(name) if normalized(name) == wheel.name => Ok(()),
+        name => Err(broken(wheel, &format!("its metadata name it {}", name.unwrap_or("nothing")))),
+    }
+}
+
+/// A header's value; the body after the first empty line has none.
+fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    lines
+        .filter_map(|line| line.split_once(':'))
+        .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value.trim()))
+}
+
+fn broken(wheel: &Wheel, fault: &str) -> Error {
+    Error::Wheel { file: wheel.file.clone(), fault: fault.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use super::*;
+use crate::image::Digest;
+use crate::layer::Kind;
+use crate::source::zip::tests::made::{Part, deflated, zip};
+
+fn wheel() -> Wheel {
+    Wheel {
+        name: "my-demo".to_owned(),
+        version: "1.0".to_owned(),
+        file: "my_demo-1.0-py3-none-any.whl".to_owned(),
+        url: "https://h.example/my_demo-1.0-py3-none-any.whl".to_owned(),
+        sha256: Digest::of(b""),
+        size: 1,
+        requested: true,
+        direct: true,
+    }
+}
+
+/// A wheel that is in order, and these files more, or others in place of its own.
+fn parts(more: &[(&str, &str)]) -> Vec<Part> {
+    let own = [
+        ("My_Demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
+        ("My_Demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: my.demo\n\nName: body\n"),
+        ("My_Demo-1.0.dist-info/RECORD", "a.py,sha256=x,1\nMy_Demo-1.0.dist-info/RECORD,,\n"),
+    ];
+    let kept = own.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+    kept.chain(more).map(|(name, content)| deflated(name, content)).collect()
+}
+
+fn unpacked(wheel: &Wheel, parts: &[Part], slim: bool) -> Result<Unpacked> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.whl");
+    std::fs::write(&path, zip(parts)).unwrap();
+    unpack(wheel, &zip::open(&path, None)?, 12, slim)
+}
+
+fn text(tree: &FileTree, path: &str) -> String {
+    match &tree.get(path.as_bytes()).unwrap_or_else(|| panic!("no {path}")).kind {
+        Kind::File(Content::Bytes(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
+        other => panic!("{path} is not made here: {other:?}"),
+    }
+}
+
+fn paths(tree: &FileTree) -> Vec<String> {
+    tree.iter().map(|(path, _)| String::from_utf8(path.to_vec()).unwrap()).collect()
+}
+
+#[test]
+fn each_part_goes_to_its_place() {
+    let data = "My_Demo-1.0.data";
+    let parts = parts(&[
+        ("a.py", "a"),
+        (&format!("{data}/scripts/run"), "#!python\nx"),
+        (&format!("{data}/scripts/sh"), "#!/bin/sh"),
+        (&format!("{data}/headers/a.h"), "h"),
+        (&format!("{data}/purelib/b.py"), "b"),
+        (&format!("{data}/platlib/c.so"), "c"),
+        (&format!("{data}/data/etc/d"), "d"),
+        ("My_Demo-1.0.database/e", "e"),
+    ]);
+    let Unpacked { tree, dropped } = unpacked(&wheel(), &parts, false).unwrap();
+    let own: Vec<_> = paths(&tree).into_iter().filter(|path| !path.contains("dist-info")).collect();
+    let expected = [
+        "My_Demo-1.0.database/e",
+        "a.py",
+        "b.py",
+        "bin/run",
+        "bin/sh",
+        "c.so",
+        "etc/d",
+        "include/my-demo/a.h",
+    ];
+    assert_eq!((own, dropped), (expected.map(str::to_owned).to_vec(), (0, 0)));
+    assert_eq!(text(&tree, "bin/run"), "#!/var/lang/bin/python3.12\nx");
+    assert_eq!(tree.get(b"bin/sh").map(|entry| entry.mode), Some(0o755));
+    let member = |path: &str| tree.get(path.as_bytes()).map(|entry| entry.kind.clone());
+    assert!(matches!(member("a.py"), Some(Kind::File(Content::Member(_)))), "it keeps its compression");
+}
+
+#[test]
+fn the_metadata_tell_who_installed_it_and_why() {
+    let dir = "My_Demo-1.0.dist-info";
+    let parts = parts(&[
+        ("a.py", "a"),
+        (&format!("{dir}/INSTALLER"), "pip"),
+        (&format!("{dir}/direct_url.json"), "x"),
+    ]);
+    let tree = unpacked(&wheel(), &parts, false).unwrap().tree;
+    assert_eq!(text(&tree, &format!("{dir}/INSTALLER")), "lbuild");
+    assert_eq!(text(&tree, &format!("{dir}/REQUESTED")), "");
+    assert_eq!(
+        text(&tree, &format!("{dir}/direct_url.json")),
+        r#"{"url":"https://h.example/my_demo-1.0-py3-none-any.whl","archive_info":{}}"#
+    );
+    let record = text(&tree, &format!("{dir}/RECORD"));
+    assert!(
+        record.ends_with("a.py,sha256=x,1\n") && record.contains(&format!("{dir}/RECORD,,\n")),
+        "{record}"
+    );
+    assert!(
+        record.contains(&format!("{dir}/REQUESTED,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"))
+    );
+    let indirect = Wheel { requested: false, direct: false, ..wheel() };
+    let local =
+        Wheel { direct: true, url: "file:///a/my_demo-1.0-py3-none-any.whl".to_owned(), ..indirect.clone() };
+    for wheel in [indirect, local] {
+        let paths = paths(&unpacked(&wheel, &parts, false).unwrap().tree);
+        assert!(!paths.iter().any(|path| path.ends_with("REQUESTED") || path.ends_with("direct_url.json")));
+    }
+}
+
+#[test]
+fn slim_leaves_out_what_no_function_reads_and_counts_it() {
+    let parts = parts(&[
+        ("a.py", "a"),
+        ("m/tests/b.py", "bb"),
+        ("m/x.pyi", "ccc"),
+        ("m/l.a", "dddd"),
+        ("m/tests.py", "e"),
+    ]);
+    let Unpacked { tree, dropped } = unpacked(&wheel(), &parts, true).unwrap();
+    let own: Vec<_> = paths(&tree).into_iter().filter(|path| !path.contains("dist-info")).collect();
+    assert_eq!((own, dropped), (vec!["a.py".to_owned(), "m/tests.py".to_owned()], (3, 9)));
+}
+
+#[test]
+fn what_is_no_wheel_of_the_package_is_refused() {
+    let dir = "My_Demo-1.0.dist-info";
+    for (name, content, fault) in [
+        ("Other-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n", "it has not one .dist-info directory"),
+        (&format!("{dir}/WHEEL"), "Wheel-Version: 2.0\n", "its format is \"2.0\""),
+        (&format!("{dir}/METADATA"), "Name: other\n", "its metadata name it other"),
+        (&format!("{dir}/METADATA"), "\nName: my-demo\n", "its metadata name it nothing"),
+        (&format!("{dir}/RECORD"), "a,b,c,d\n", "its RECORD is missing"),
+        (&format!("{dir}/entry_points.txt"), "[console_scripts]\n../x = a:b\n", "is no entry point"),
+        ("My_Demo-1.0.data/stdlib/x", "", "no installer knows where"),
+    ] {
+        let error = unpacked(&wheel(), &parts(&[(name, content)]), false).unwrap_err().to_string();
+        assert!(error.contains(fault) && error.contains("my_demo-1.0"), "{name}: {error}");
+    }
+    let other = Wheel { name: "other".to_owned(), ..wheel() };
+    let error = unpacked(&other, &parts(&[]), false).unwrap_err().to_string();
+    assert!(error.contains("it holds My_Demo-1.0"), "{error}");
+    let link = [parts(&[]), vec![deflated("link", "/etc").mode(0o120_777)]].concat();
+    let error = unpacked(&wheel(), &link, false).unwrap_err().to_string();
+    assert!(error.contains("link is a symbolic link"), "{error}");
+    for hostile in ["../a", "/a", "a\\b", "My_Demo-1.0.data/data/../../a", "My_Demo-1.0.data/scripts/../../x"]
+    {
+        assert!(unpacked(&wheel(), &parts(&[(hostile, "")]), false).is_err(), "{hostile}");
+    }
+}

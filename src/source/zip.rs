@@ -1,0 +1,371 @@
+//! A zip archive: what its directory says of its members, and where their data are.
+//!
+//! Of a member only the few bytes before its data are read, which tell where they begin; the data themselves are
+//! left to the writer of layers, but for those that are asked for with [`read`].
+//!
+//! Programs that read zips disagree on archives that contradict themselves, so that one sees what another does not.
+//! lbuild refuses such archives: names that lead elsewhere or occur twice, members that share bytes, members that
+//! are named otherwise before their data than in the directory.
+//!
+//! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
+
+pub mod tree;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use libdeflater::{DecompressionError, Decompressor};
+use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive, ZipFileHeaderRecord};
+
+use crate::error::{Error, Result};
+use crate::image::Digest;
+use crate::layer::{Member, SourceFile, Stat};
+
+/// An archive's members.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    /// In the order of the archive's directory.
+    pub(crate) members: Vec<ZipMember>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct ZipMember {
+    /// Relative, with `/` between its parts and none at the end; no part is empty, `.` or `..`.
+    pub(crate) name: String,
+    pub(crate) kind: ZipKind,
+    /// Whether an execute bit is set. Archives that were not made on a Unix have none.
+    pub(crate) executable: bool,
+    /// The data: a file's content, or a symlink's target.
+    pub(crate) content: Member,
+}
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ZipKind {
+    File,
+    Directory,
+    Symlink,
+}
+
+/// Bytes of an archive's directory at most: some 300 000 members. It is kept in memory.
+const DIRECTORY_LIMIT: u64 = 32 << 20;
+
+/// Bytes of a member that [`read`] gives at most.
+pub(crate) const READ_LIMIT: u64 = 16 << 20;
+
+/// `PATH_MAX` of Linux, with the NUL that it counts.
+const PATH_LIMIT: usize = 4096;
+
+/// No deflate stream stands for more than this many bytes a byte.
+const DEFLATE_LIMIT: u64 = 1032;
+
+/// Reads the directory of the archive at `path`. `sha256` is the archive's own digest, when it is known; a layer
+/// with its members has a key only then.
+///
+/// # Errors
+/// * [`Error::Read`] when there is no such file, or it cannot be read.
+/// * [`Error::Zip`] when it is no zip archive, [`Error::ZipEncrypted`], [`Error::ZipMethod`], [`Error::ZipName`] and
+///   [`Error::ZipMember`] for the first member that lbuild does not take.
+pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
+    let unreadable = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let stat = Stat::from(&file.metadata().map_err(unreadable)?);
+    let archive = Arc::new(SourceFile { path: path.to_owned(), stat, sha256 });
+    let mut buffer = vec![0; rawzip::MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+    let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| unlisted(path, error))?;
+    let directory = zip.directory_offset();
+    if zip.eocd_offset().saturating_sub(directory) > DIRECTORY_LIMIT {
+        return Err(Error::Zip { archive: path.to_owned(), fault: "its directory is too large" });
+    }
+    let mut members = settle(list(&zip, &archive, &mut buffer)?)?;
+    locate(&zip.into_inner().into_inner(), &archive, directory, &mut members)?;
+    Ok(Archive { members })
+}
+
+fn unlisted(path: &Path, error: rawzip::Error) -> Error {
+    let fault = match error.into_kind() {
+        ErrorKind::IO(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            return Error::Read { path: path.to_owned(), source };
+        }
+        ErrorKind::MissingEndOfCentralDirectory => "there is no directory at its end",
+        ErrorKind::Eof | ErrorKind::IO(_) => "it ends within its directory",
+        _ => "its directory is broken",
+    };
+    Error::Zip { archive: path.to_owned(), fault }
+}
+
+/// The members as the directory has them. Their `offset`s are those of the headers before their data.
+fn list(
+    zip: &ZipArchive<FileReader>,
+    archive: &Arc<SourceFile>,
+    buffer: &mut [u8],
+) -> Result<Vec<ZipMember>> {
+    let mut members = Vec::new();
+    let mut entries = zip.entries(buffer);
+    let mut count = 0u64;
+    while let Some(record) = entries.next_entry().map_err(|error| unlisted(&archive.path, error))? {
+        count += 1;
+        let member = member(&record, archive)?;
+        // `./`, as some tools write it, is what everything else goes into
+        if !member.name.is_empty() {
+            members.push(member);
+        }
+    }
+    // Without the 64-bit extension there are 16 bits for the number, and tools that let it overflow.
+    if zip.entries_hint() != count && zip.entries_hint() != count & 0xffff {
+        let fault = "its directory has not as many members as it says";
+        return Err(Error::Zip { archive: archive.path.clone(), fault });
+    }
+    Ok(members)
+}
+
+fn member(record: &ZipFileHeaderRecord<'_>, archive: &Arc<SourceFile>) -> Result<ZipMember> {
+    let raw = record.file_path().as_bytes();
+    let method = record.compression_method();
+    let content = Member {
+        archive: Arc::clone(archive),
+        name: raw.into(),
+        deflated: method == CompressionMethod::DEFLATE,
+        offset: record.local_header_offset(),
+        length: record.compressed_size_hint(),
+        size: record.uncompressed_size_hint(),
+        crc32: record.crc32(),
+    };
+    let shown = || String::from_utf8_lossy(raw).into_owned();
+    let flags = record.flags();
+    if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
+        return Err(Error::ZipEncrypted { archive: archive.path.clone(), member: shown() });
+    }
+    if !content.deflated && method != CompressionMethod::STORE {
+        let (archive, method) = (archive.path.clone(), method.as_u16());
+        return Err(Error::ZipMethod { archive, member: shown(), method });
+    }
+    let name = name(raw).map_err(|fault| misnamed(&content, fault))?;
+    let mode = mode(record);
+    let kind = kind(raw, mode).map_err(|fault| misnamed(&content, fault))?;
+    if name.is_empty() && kind != ZipKind::Directory {
+        return Err(misnamed(&content, "it has no name"));
+    }
+    check_sizes(&content, kind).map_err(|fault| broken(&content, fault))?;
+    Ok(ZipMember { name, kind, executable: mode & 0o111 != 0, content })
+}
+
+/// The path that a member's name stands for; an empty one is that of the archive's own root.
+fn name(raw: &[u8]) -> Result<String, &'static str> {
+    let name = str::from_utf8(raw).map_err(|_| "its name is not in UTF-8")?;
+    // Readers end the name at a NUL, and take a backslash for a separator, or do not.
+    if name.contains('\0') {
+        return Err("its name has a NUL byte in it");
+    }
+    if name.contains('\\') {
+        return Err("its name has a backslash in it");
+    }
+    let drive = name.len() >= 2 && name.as_bytes()[0].is_ascii_alphabetic() && name[1..].starts_with(":/");
+    if name.starts_with('/') || drive {
+        return Err("its name is an absolute path");
+    }
+    if name.len() >= PATH_LIMIT {
+        return Err("its name is longer than a path can be");
+    }
+    let parts = || name.split('/').filter(|part| !matches!(*part, "" | "."));
+    if parts().any(|part| part == "..") {
+        return Err("its name has a `..` in it");
+    }
+    Ok(parts().collect::<Vec<_>>().join("/"))
+}
+
+/// The Unix mode, or 0 when the archive was made where there is none.
+fn mode(record: &ZipFileHeaderRecord<'_>) -> u32 {
+    match record.version_made_by().creator_system() {
+        CreatorSystem::UNIX | CreatorSystem::MACOS => record.external_attributes() >> 16,
+        _ => 0,
+    }
+}
+
+fn kind(raw: &[u8], mode: u32) -> Result<ZipKind, &'static str> {
+    match mode & 0o170_000 {
+        0o040_000 => Ok(ZipKind::Directory),
+        // most writers leave the kind out
+        0 | 0o100_000 if raw.ends_with(b"/") => Ok(ZipKind::Directory),
+        0 | 0o100_000 => Ok(ZipKind::File),
+        0o120_000 if !raw.ends_with(b"/") => Ok(ZipKind::Symlink),
+        _ => Err("it is neither a file, a directory nor a symbolic link"),
+    }
+}
+
+/// What can be told from the sizes alone: archives that would unpack to more than their data hold.
+fn check_sizes(content: &Member, kind: ZipKind) -> Result<(), &'static str> {
+    let Member { length, size, deflated, .. } = *content;
+    if !deflated && length != size {
+        Err("it is stored, but its sizes differ")
+    } else if deflated && size > length.saturating_mul(DEFLATE_LIMIT) {
+        Err("it is said to be longer than its data can be")
+    } else if kind == ZipKind::Directory && size > 0 {
+        Err("it is a directory, but has content")
+    } else if kind == ZipKind::Symlink && size >= PATH_LIMIT as u64 {
+        Err("it is a symbolic link to a path that is too long")
+    } else {
+        Ok(())
+    }
+}
+
+/// Leaves a directory that is named again out, and fails when two members are in one place, or one is below
+/// another that is no directory.
+fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    // Part by part, so that what is below a member follows it.
+    order.sort_by(|&a, &b| members[a].name.split('/').cmp(members[b].name.split('/')));
+    let mut again = HashSet::new();
+    for pair in order.windows(2) {
+        let (before, after) = (&members[pair[0]], &members[pair[1]]);
+        let directory = before.kind == ZipKind::Directory;
+        let below = after.name.strip_prefix(before.name.as_str());
+        match below {
+            Some("") if directory && after.kind == ZipKind::Directory => drop(again.insert(pair[1])),
+            Some("") => return Err(misnamed(&after.content, "another member has the same name")),
+            Some(below) if below.starts_with('/') && !directory => {
+                return Err(misnamed(&after.content, "it is below a member that is no directory"));
+            }
+            _ => {}
+        }
+    }
+    let mut indices = 0..;
+    members.retain(|_| !indices.next().is_some_and(|index| again.contains(&index)));
+    Ok(members)
+}
+
+/// Bytes of a header before its name.
+const HEADER: usize = 30;
+
+/// Finds where the data of the members begin: behind headers whose lengths only they themselves tell.
+fn locate(file: &File, archive: &SourceFile, directory: u64, members: &mut [ZipMember]) -> Result<()> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_unstable_by_key(|&index| (members[index].content.offset, index));
+    let mut ahead = Ahead { file, begin: 0, filled: 0, bytes: vec![0; AHEAD] };
+    let mut free = 0;
+    for index in order {
+        let content = &mut members[index].content;
+        let begin = content.offset;
+        if begin < free {
+            return Err(broken(content, "it shares bytes with another member"));
+        }
+        if begin >= directory {
+            return Err(broken(content, "its data are not where the archive says"));
+        }
+        let unreadable = |source| Error::Read { path: archive.path.clone(), source };
+        let header = ahead.read(begin, HEADER + content.name.len()).map_err(unreadable)?;
+        let [b'P', b'K', 3, 4, .., n0, n1, x0, x1] = *header.first_chunk::<HEADER>().unwrap_or(&[0; HEADER])
+        else {
+            return Err(broken(content, "its data are not where the archive says"));
+        };
+        let name = usize::from(u16::from_le_bytes([n0, n1]));
+        if name != content.name.len() || header[HEADER..] != *content.name {
+            return Err(broken(content, "it has another name where its data are"));
+        }
+        let extra = u64::from(u16::from_le_bytes([x0, x1]));
+        content.offset = begin + (HEADER + name) as u64 + extra;
+        free = content.offset.saturating_add(content.length);
+        if free > directory {
+            return Err(broken(content, "its data reach beyond those of the archive"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that are read at once where headers are looked for: most members of most archives are small.
+const AHEAD: usize = 16 << 10;
+
+/// A file, read from its beginning to its end with gaps.
+struct Ahead<'a> {
+    file: &'a File,
+    /// `bytes[..filled]` is what the file has from here on.
+    begin: u64,
+    filled: usize,
+    bytes: Vec<u8>,
+}
+
+impl Ahead<'_> {
+    /// Bytes from `begin` on, fewer only at the end of the file.
+    fn read(&mut self, begin: u64, length: usize) -> io::Result<&[u8]> {
+        let known = begin.checked_sub(self.begin).filter(|&skip| skip + length as u64 <= self.filled as u64);
+        if known.is_none() {
+            if self.bytes.len() < length {
+                self.bytes.resize(length, 0);
+            }
+            (self.begin, self.filled) = (begin, 0);
+            while self.filled < length {
+                match self.file.read_at(&mut self.bytes[self.filled..], begin + self.filled as u64) {
+                    Ok(0) => break,
+                    Ok(read) => self.filled += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let skip = (begin - self.begin) as usize;
+        Ok(&self.bytes[skip..self.filled.min(skip + length)])
+    }
+}
+
+/// The content of a member, held to the size and the checksum in its archive's directory. It may have 16 MiB
+/// ([`READ_LIMIT`]) at most: this is for metadata and the targets of links, and layers are written without it.
+///
+/// # Errors
+/// [`Error::ZipMember`] when it is larger, or not what the directory says; [`Error::SourceChanged`] when the
+/// archive is no longer the one that was opened.
+pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
+    if member.size.max(member.length) > READ_LIMIT {
+        return Err(broken(member, "it is too large for what it should be"));
+    }
+    let archive = &*member.archive;
+    let unreadable = |source| Error::Read { path: archive.path.clone(), source };
+    let file = File::open(&archive.path).map_err(unreadable)?;
+    let mut data = vec![0; member.length as usize];
+    let read = file.read_exact_at(&mut data, member.offset);
+    let stat = Stat::from(&file.metadata().map_err(unreadable)?);
+    // Some file systems tell another device by handle than by name.
+    if (Stat { dev: archive.stat.dev, ..stat }) != archive.stat {
+        return Err(Error::SourceChanged { path: archive.path.clone() });
+    }
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => broken(member, "the archive ends within it"),
+        _ => unreadable(error),
+    })?;
+    let content = if member.deflated { inflate(member, &data)? } else { data };
+    let mut crc = libdeflater::Crc::new();
+    crc.update(&content);
+    if crc.sum() != member.crc32 {
+        return Err(broken(member, "its checksum is not the one in the archive"));
+    }
+    Ok(content)
+}
+
+fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
+    let mut content = vec![0; member.size as usize];
+    match Decompressor::new().deflate_decompress(data, &mut content) {
+        Ok(size) if size == content.len() => Ok(content),
+        Ok(_) => Err(broken(member, "it is shorter than the archive says")),
+        Err(DecompressionError::InsufficientSpace) => {
+            Err(broken(member, "it is longer than the archive says"))
+        }
+        Err(DecompressionError::BadData) => Err(broken(member, "it is no valid deflate stream")),
+    }
+}
+
+fn broken(member: &Member, fault: &'static str) -> Error {
+    let name = String::from_utf8_lossy(&member.name).into_owned();
+    Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }
+}
+
+fn misnamed(member: &Member, fault: &'static str) -> Error {
+    let name = String::from_utf8_lossy(&member.name).into_owned();
+    Error::ZipName { archive: member.archive.path.clone(), member: name, fault }
+}
+
+#[cfg(test)]
+pub(in crate::source) mod tests;

@@ -1,0 +1,287 @@
+use std::fs;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use self::made::{Part, deflate, deflated, stored, zip};
+use super::*;
+use crate::layer::{Entry, FileTree, Kind};
+
+mod fuzz;
+pub(in crate::source) mod made;
+
+fn on_disk(bytes: &[u8]) -> (TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zip");
+    fs::write(&path, bytes).unwrap();
+    (directory, path)
+}
+
+fn opened(bytes: &[u8]) -> Result<Archive> {
+    let (_directory, path) = on_disk(bytes);
+    open(&path, None)
+}
+
+fn tree(bytes: &[u8]) -> FileTree {
+    let (_directory, path) = on_disk(bytes);
+    tree::collect(&tree::alone(&path).unwrap()).unwrap()
+}
+
+/// What lies in the archive: names, kinds, contents.
+fn contents(bytes: &[u8]) -> Vec<(String, ZipKind, bool, Vec<u8>)> {
+    let (_directory, path) = on_disk(bytes);
+    let members = open(&path, None).unwrap().members;
+    let content = |member: ZipMember| {
+        let content = read(&member.content).unwrap();
+        (member.name, member.kind, member.executable, content)
+    };
+    members.into_iter().map(content).collect()
+}
+
+#[test]
+fn members_are_what_their_archive_says() {
+    let parts = [
+        stored("a", "text"),
+        deflated("d/b", [7; 5000]).mode(0o100_755),
+        deflated("d/empty", ""),
+        stored("d/", "").mode(0o040_755),
+        stored("d/link", "../a").mode(0o120_777),
+        stored("e", "").mode(0o040_755),
+        // of Windows: the attributes are others
+        Part { system: 0, attributes: 0o100_755 << 16, ..stored("w", "w") },
+        stored("m", "no kind").mode(0o700),
+    ];
+    let (file, directory) = (ZipKind::File, ZipKind::Directory);
+    let expected = [
+        ("a", file, false, &b"text"[..]),
+        ("d/b", file, true, &[7; 5000]),
+        ("d/empty", file, false, b""),
+        ("d", directory, true, b""),
+        ("d/link", ZipKind::Symlink, true, b"../a"),
+        ("e", directory, true, b""),
+        ("w", file, false, b"w"),
+        ("m", file, true, b"no kind"),
+    ]
+    .map(|(name, kind, executable, content)| (name.to_owned(), kind, executable, content.to_vec()));
+    assert_eq!(contents(&zip(&parts)), expected);
+
+    let forms: [fn(Part) -> Part; 4] = [
+        |part| Part { descriptor: true, ..part },
+        |part| Part { zip64: true, ..part },
+        |part| Part { zip64: true, descriptor: true, ..part },
+        |part| Part { local_extra: vec![0x55, 0x54, 5, 0, 3, 0, 0, 0, 0], ..part },
+    ];
+    for form in forms {
+        assert_eq!(contents(&zip(&parts.clone().map(form))), expected);
+    }
+    // one that unpacks itself has a program before it
+    assert_eq!(contents(&[b"#!/bin/sh\nexit\n", &zip(&parts)[..]].concat()), expected);
+}
+
+#[test]
+fn a_tree_has_the_parents_that_no_member_is() {
+    let tree = tree(&zip(&[stored("a/b/c", "x"), stored("a/l", "b").mode(0o120_777)]));
+    let paths: Vec<_> = tree.iter().map(|(path, _)| String::from_utf8_lossy(path).into_owned()).collect();
+    assert_eq!(paths, ["a", "a/b", "a/b/c", "a/l"]);
+    assert!(matches!(&tree.get(b"a/l").unwrap().kind, Kind::Symlink(target) if target == b"b"));
+    assert_eq!(tree.get(b"a/b/c").unwrap().mode, 0o644);
+}
+
+#[test]
+fn what_is_in_an_archive_is_found_without_a_tree() {
+    let (_directory, path) = on_disk(&zip(&[stored("a/b/c", "x"), stored("d", "")]));
+    for (name, there) in
+        [("", true), ("a", true), ("a/b", true), ("a/b/c", true), ("d", true), ("a/b/", false), ("e", false)]
+    {
+        assert_eq!(tree::provides(&path, name.as_bytes()).unwrap(), there, "{name}");
+    }
+    assert!(!tree::provides(&path, b"a/b/c/d").unwrap() && !tree::provides(&path, b"a/").unwrap());
+}
+
+#[test]
+fn an_archive_without_members_is_one() {
+    assert!(opened(&zip(&[])).unwrap().members.is_empty());
+    assert!(tree(&zip(&[])).is_empty());
+}
+
+#[test]
+fn names_are_brought_into_one_form() {
+    let names = |parts: &[Part]| {
+        opened(&zip(parts)).unwrap().members.into_iter().map(|member| member.name).collect::<Vec<_>>()
+    };
+    let directory = |name| stored(name, "").mode(0o040_755);
+    let parts =
+        [directory("./"), directory("./d/"), stored("./d//x", ""), stored("d/é", ""), directory("d/")];
+    assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root goes, and a directory that is there already");
+}
+
+/// The error for the archive of a good member and this one.
+#[track_caller]
+fn refused(part: Part) -> String {
+    let error = opened(&zip(&[stored("good", "x"), part])).unwrap_err();
+    let text = error.to_string();
+    let (start, end) = (text.find('`').unwrap(), text.find(" of /").unwrap());
+    let fault = text.find("a.zip ").unwrap();
+    format!("{} {}", &text[start..end], &text[fault + 6..])
+}
+
+#[test]
+fn members_that_readers_disagree_on_are_refused() {
+    for (name, fault) in [
+        ("../x", "its name has a `..` in it"),
+        ("a/../x", "its name has a `..` in it"),
+        ("a/..", "its name has a `..` in it"),
+        ("/x", "its name is an absolute path"),
+        ("C:/x", "its name is an absolute path"),
+        ("a\\x", "its name has a backslash in it"),
+        ("..\\x", "its name has a backslash in it"),
+        ("a\0b", "its name has a NUL byte in it"),
+        ("", "it has no name"),
+        (".", "it has no name"),
+        ("good", "another member has the same name"),
+        ("./good", "another member has the same name"),
+        ("good/", "another member has the same name"),
+        ("good/x", "it is below a member that is no directory"),
+    ] {
+        assert_eq!(refused(stored(name, "")), format!("`{name}` cannot be unpacked: {fault}"));
+    }
+    assert!(refused(stored(b"\xff", "")).ends_with("its name is not in UTF-8"));
+    assert!(refused(stored("x".repeat(4096), "")).ends_with("its name is longer than a path can be"));
+    let special = "`x` cannot be unpacked: it is neither a file, a directory nor a symbolic link";
+    assert_eq!(refused(stored("x", "").mode(0o010_644)), special);
+    let link = [stored("l", "/etc").mode(0o120_777), stored("l/x", "")];
+    assert!(opened(&zip(&link)).unwrap_err().to_string().contains("below a member that is no directory"));
+}
+
+#[test]
+fn members_that_cannot_be_what_the_archive_says_are_refused() {
+    let x = || stored("x", "text");
+    for (part, fault) in [
+        (Part { size: Some(5), ..x() }, "it is stored, but its sizes differ"),
+        (
+            Part { size: Some(1 << 40), zip64: true, ..deflated("x", "text") },
+            "it is said to be longer than its data can be",
+        ),
+        (stored("x/", "text"), "it is a directory, but has content"),
+        (stored("x", "a".repeat(4096)).mode(0o120_777), "it is a symbolic link to a path that is too long"),
+        (Part { offset: Some(1), ..x() }, "it shares bytes with another member"),
+        (Part { offset: Some(0), ..x() }, "it shares bytes with another member"),
+        (Part { offset: Some(u64::MAX), zip64: true, ..x() }, "its data are not where the archive says"),
+        (Part { offset: Some(37), ..x() }, "its data are not where the archive says"),
+        (Part { local_name: b"y".to_vec(), ..x() }, "it has another name where its data are"),
+        (Part { local_name: b"xy".to_vec(), ..x() }, "it has another name where its data are"),
+        (Part { length: Some(200), size: Some(200), ..x() }, "its data reach beyond those of the archive"),
+    ] {
+        let name = String::from_utf8(part.name.clone()).unwrap();
+        assert_eq!(refused(part), format!("`{name}` is broken: {fault}"));
+    }
+    let twice = [stored("a", "text"), Part { length: Some(60), size: Some(60), ..stored("b", "text") }];
+    let shared = zip(&[&twice[..], &[stored("c", "x".repeat(80))]].concat());
+    let error = opened(&shared).unwrap_err().to_string();
+    assert!(error.starts_with("`c` ") && error.ends_with("it shares bytes with another member"), "{error}");
+}
+
+#[test]
+fn what_lbuild_cannot_unpack_is_named() {
+    assert_eq!(refused(Part { flags: 1, ..stored("x", "") }), "`x` is encrypted");
+    for method in [1, 9, 12, 14, 93, 99] {
+        let text = refused(Part { method, ..stored("x", "") });
+        assert!(text.starts_with("`x` ") && text.contains(&format!("method {method},")), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_told() {
+    let fault = |bytes: &[u8]| match opened(bytes).unwrap_err() {
+        Error::Zip { fault, .. } => fault,
+        error => panic!("{error}"),
+    };
+    let good = zip(&[stored("a", "x"), deflated("b", "y")]);
+    assert_eq!(fault(b""), "there is no directory at its end");
+    assert_eq!(fault(&[b'x'; 100_000]), "there is no directory at its end");
+    assert_eq!(fault(&good[..good.len() - 30]), "there is no directory at its end");
+    let mut fewer = good.clone();
+    let count = fewer.len() - 12;
+    fewer[count] = 1;
+    assert_eq!(fault(&fewer), "its directory has not as many members as it says");
+    let place = good.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let mut broken = good;
+    broken[place + 49] ^= 0xff;
+    assert_eq!(fault(&broken), "its directory is broken");
+    assert!(matches!(open(Path::new("/nonexistent"), None), Err(Error::Read { .. })));
+    assert!(matches!(open(Path::new("/"), None), Err(Error::Read { .. })));
+}
+
+#[test]
+fn content_is_held_to_the_archive() {
+    let fault = |part: Part| {
+        let (_directory, path) = on_disk(&zip(&[part]));
+        match read(&open(&path, None).unwrap().members[0].content).unwrap_err() {
+            Error::ZipMember { fault, .. } => fault,
+            error => panic!("{error}"),
+        }
+    };
+    let x = || deflated("x", "text text text");
+    assert_eq!(fault(Part { crc32: Some(1), ..x() }), "its checksum is not the one in the archive");
+    assert_eq!(
+        fault(Part { crc32: Some(1), ..stored("x", "y") }),
+        "its checksum is not the one in the archive"
+    );
+    assert_eq!(fault(Part { size: Some(13), ..x() }), "it is longer than the archive says");
+    assert_eq!(fault(Part { size: Some(15), ..x() }), "it is shorter than the archive says");
+    assert_eq!(fault(Part { data: vec![7; 20], ..x() }), "it is no valid deflate stream");
+    let large = vec![0; READ_LIMIT as usize + 1];
+    assert_eq!(fault(deflated("x", large)), "it is too large for what it should be");
+    let (_directory, path) = on_disk(&zip(&[x()]));
+    let member = open(&path, None).unwrap().members.remove(0);
+    fs::write(&path, "another").unwrap();
+    assert!(matches!(read(&member.content), Err(Error::SourceChanged { .. })));
+}
+
+#[test]
+fn an_archive_that_changes_after_it_was_hashed_is_an_error() {
+    let (_directory, path) = on_disk(&zip(&[stored("a", "x")]));
+    let alone = tree::alone(&path).unwrap();
+    fs::write(&path, zip(&[stored("a", "longer")])).unwrap();
+    assert!(matches!(tree::collect(&alone), Err(Error::SourceChanged { .. })));
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    let content = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..300),
+        (0usize..100_000, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
+    ];
+    let form = (any::<[bool; 5]>(), 0u32..10, prop::collection::vec(any::<u8>(), 0..40));
+    ("[a-c]{1,3}(/[a-c]{1,2}){0,3}", content, form).prop_map(|(name, content, (form, level, extra))| {
+        let [deflated, descriptor, zip64, executable, unix] = form;
+        let part = stored(name, content).mode(if executable { 0o100_755 } else { 0o100_644 });
+        let extra = [&[0x99, 0x99, extra.len() as u8, 0], &extra[..]].concat();
+        let part = Part { descriptor, zip64, local_extra: extra, system: if unix { 3 } else { 0 }, ..part };
+        match deflated {
+            true => Part { data: deflate(&part.content, level), method: 8, ..part },
+            false => part,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_archive_is_read(parts in prop::collection::vec(part(), 0..12)) {
+        let mut unique: Vec<Part> = Vec::new();
+        for part in parts {
+            let clash = |a: &[u8], b: &[u8]| a == b || b.starts_with(&[a, b"/"].concat());
+            if !unique.iter().any(|known| clash(&known.name, &part.name) || clash(&part.name, &known.name)) {
+                unique.push(part);
+            }
+        }
+        let found = contents(&zip(&unique));
+        prop_assert_eq!(found.len(), unique.len());
+        for (found, part) in found.iter().zip(&unique) {
+            let executable = part.system == 3 && part.attributes >> 16 & 0o111 != 0;
+            prop_assert_eq!(found.0.as_bytes(), &part.name[..]);
+            prop_assert_eq!((found.1, found.2), (ZipKind::File, executable));
+            prop_assert!(found.3 == part.content);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A zip archive as a [`FileTree`].
+
+use std::fs;
+use std::path::Path;
+
+use super::{ZipKind, broken, open, read};
+use crate::error::{Error, Result};
+use crate::layer::{Content, Entry, FileTree, Kind, SourceFile, Stat};
+
+/// The archive itself, as the one file of a tree: to be hashed, and remembered, as any file is.
+///
+/// # Errors
+/// [`Error::Read`] when there is none.
+pub fn alone(path: &Path) -> Result<FileTree> {
+    let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let file = SourceFile { path: path.to_owned(), stat: Stat::from(&metadata), sha256: None };
+    let mut tree = FileTree::new();
+    tree.insert("archive", Entry::file(Content::File(file), false))?;
+    Ok(tree)
+}
+
+/// The members of the archive that is [`alone`] in its tree, and every directory that their names imply.
+///
+/// # Errors
+/// Those of [`open`], and of [`read`] for the target of a symbolic link; [`Error::SourceChanged`] when it is no
+/// longer the archive that was hashed.
+pub fn collect(alone: &FileTree) -> Result<FileTree> {
+    let mut tree = FileTree::new();
+    let Some(Kind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
+        return Ok(tree);
+    };
+    let members = open(&file.path, file.sha256)?.members;
+    // Some file systems tell another device by handle than by name.
+    let now = members.first().map(|member| Stat { dev: file.stat.dev, ..member.content.archive.stat });
+    if now.is_some_and(|now| now != file.stat) {
+        return Err(Error::SourceChanged { path: file.path.clone() });
+    }
+    for member in members {
+        for (end, _) in member.name.match_indices('/') {
+            let parent = &member.name.as_bytes()[..end];
+            if tree.get(parent).is_none() {
+                tree.insert(parent, Entry::directory())?;
+            }
+        }
+        let entry = match member.kind {
+            ZipKind::Directory => Entry::directory(),
+            ZipKind::File => Entry::file(Content::Member(member.content), member.executable),
+            ZipKind::Symlink => {
+                let target = read(&member.content)?;
+                if target.is_empty() || target.contains(&0) {
+                    return Err(broken(&member.content, "it is a symbolic link to no path"));
+                }
+                Entry::symlink(target)
+            }
+        };
+        tree.insert(member.name, entry)?;
+    }
+    Ok(tree)
+}
+
+/// Whether [`collect`] would find something at the path `relative`.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn provides(path: &Path, relative: &[u8]) -> Result<bool> {
+    let at = |name: &str| {
+        let below = name.as_bytes().strip_prefix(relative);
+        below.is_some_and(|below| below.is_empty() || below.starts_with(b"/"))
+    };
+    Ok(relative.is_empty() || open(path, None)?.members.iter().any(|member| at(&member.name)))
+}

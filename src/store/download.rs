@@ -1,0 +1,265 @@
+//! Files from the web into the cache: several at once, each checked against its digest and size.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use futures_util::StreamExt;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+
+use super::PIECE;
+use super::cache::Cache;
+use super::credentials::Secret;
+use super::http::{Clients, Retry, STALL, answer, answered, passing_status, retry_after, watched};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::image::{Blob, Digest, Location};
+
+/// Wheels lie on servers made for many at once; more than this gains nothing on any line.
+const AT_ONCE: usize = 8;
+const REDIRECTS: usize = 10;
+
+/// Who we are to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) username: String,
+    pub(crate) password: Secret,
+}
+
+/// Who we are to each server.
+pub(crate) trait Logins: Send + Sync {
+    /// The login for an address; asked anew for each address that a redirect leads to.
+    fn at(&self, url: &Url) -> Option<Login>;
+}
+
+/// A file to be fetched.
+pub(crate) struct Download<'a> {
+    /// `https:`, `http:` or `file:`.
+    pub(crate) url: &'a str,
+    /// What messages call it.
+    pub(crate) file: &'a str,
+    /// Its digest, when it is known beforehand.
+    pub(crate) sha256: Option<Digest>,
+    /// Its size in bytes, when it is known beforehand.
+    pub(crate) size: Option<u64>,
+    pub(crate) logins: &'a dyn Logins,
+}
+
+/// Fetches files. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Downloads {
+    cache: Cache,
+    clients: Clients,
+    events: Events,
+    slots: Arc<Semaphore>,
+}
+
+impl Downloads {
+    pub(crate) fn new(cache: Cache, events: Events) -> Downloads {
+        Downloads { cache, clients: Clients::default(), events, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The file: as it is when it is on this machine, from the cache, or fetched into it.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is not what its digest and size say.
+    pub(crate) async fn fetch(&self, wanted: &Download<'_>) -> Result<Blob> {
+        let url = address(wanted)?;
+        if let Some(path) = local(&url, wanted)? {
+            return self.checked(path, wanted).await;
+        }
+        if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
+            let Location::File(path) = held.location else { unreachable!("the cache has files") };
+            match self.checked(path, wanted).await {
+                Ok(blob) => return Ok(blob),
+                Err(Error::CorruptFile { expected, .. }) => self.cache.evict(expected),
+                Err(error) => return Err(error),
+            }
+        }
+        let _slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+        let mut retry = Retry::new(self.events.clone());
+        loop {
+            let response = self.ask(Method::GET, &url, wanted, &mut retry).await?;
+            match self.receive(response, wanted).await {
+                Err(error) => retry.after(error).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// How large the file is, without fetching it where that can be.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(crate) async fn size(&self, wanted: &Download<'_>) -> Result<u64> {
+        let url = address(wanted)?;
+        if let Some(path) = local(&url, wanted)? {
+            let found = std::fs::metadata(&path).map_err(|source| Error::Read { path, source })?;
+            return Ok(found.len());
+        }
+        if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
+            return Ok(held.size);
+        }
+        let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+        let mut retry = Retry::new(self.events.clone());
+        // An address that is signed for GET takes no HEAD.
+        for method in [Method::HEAD, Method::GET] {
+            let last = method == Method::GET;
+            match self.ask(method, &url, wanted, &mut retry).await {
+                Ok(response) => {
+                    let header = response.headers().get(CONTENT_LENGTH);
+                    let length = header.and_then(|value| value.to_str().ok()?.parse().ok());
+                    if let Some(length) = length {
+                        return Ok(length);
+                    }
+                }
+                Err(error @ Error::Download { .. }) if last => return Err(error),
+                Err(Error::Download { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        drop(slot);
+        Ok(self.fetch(wanted).await?.size)
+    }
+
+    /// A file that is there already, once it is known to be the right one.
+    async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<Blob> {
+        let (got, size) = digest_of(&path).await?;
+        match wanted.sha256 {
+            Some(expected) if expected != got => Err(Error::CorruptFile { path, expected, got }),
+            _ => Ok(Blob { digest: got, size, location: Location::File(path) }),
+        }
+    }
+
+    /// A success, as often as it takes.
+    async fn ask(
+        &self,
+        method: Method,
+        url: &Url,
+        wanted: &Download<'_>,
+        retry: &mut Retry,
+    ) -> Result<Response> {
+        loop {
+            let response = match self.follow(&method, url, wanted).await {
+                Ok(response) => response,
+                Err(error) => {
+                    retry.after(error).await?;
+                    continue;
+                }
+            };
+            let status = response.status();
+            if status == StatusCode::OK {
+                return Ok(response);
+            }
+            let asked = retry_after(&response);
+            let answer = Box::new(answer::read(response).await);
+            let error = Error::Download { file: wanted.file.to_owned(), answer };
+            match passing_status(status.as_u16()) {
+                true => retry.pause(error, asked).await?,
+                false => return Err(error),
+            }
+        }
+    }
+
+    /// Goes where it is sent; each address is shown its own login, and no other's.
+    async fn follow(&self, method: &Method, url: &Url, wanted: &Download<'_>) -> Result<Response> {
+        let operation = format!("fetch {}", wanted.file);
+        let mut url = url.clone();
+        for _ in 0..REDIRECTS {
+            let host = authority(&url);
+            let mut request = self.clients.at(&url)?.request(method.clone(), url.clone());
+            // The bytes are what the digest is of; a server must not deflate them for the way.
+            request = request.header(ACCEPT_ENCODING, "identity");
+            if let Some(value) = wanted.logins.at(&url).and_then(|login| basic(&login)) {
+                request = request.header(AUTHORIZATION, value);
+            }
+            let response = answered(tokio::time::timeout(STALL, request.send()).await, &operation, &host)?;
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let next = location.and_then(|location| url.join(location).ok());
+            let Some(next) = next.filter(|_| response.status().is_redirection()) else { return Ok(response) };
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(Error::Protocol { operation, host, fault: "redirects from HTTPS to plain HTTP" });
+            }
+            url = next;
+        }
+        Err(Error::Protocol { operation, host: authority(&url), fault: "redirects in circles" })
+    }
+
+    async fn receive(&self, response: Response, wanted: &Download<'_>) -> Result<Blob> {
+        let host = authority(response.url());
+        let mut staged = self.cache.stage()?;
+        let mut file = tokio::fs::File::from_std(staged.handle()?);
+        let mut pieces = watched(response, format!("fetch {}", wanted.file), host);
+        let (mut hash, mut size) = (Sha256::new(), 0_u64);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            hash.update(&piece);
+            size += piece.len() as u64;
+            if wanted.size.is_some_and(|expected| size > expected) {
+                break;
+            }
+            file.write_all(&piece).await.map_err(|source| staged.failure(source))?;
+        }
+        file.flush().await.map_err(|source| staged.failure(source))?;
+        let got = Digest::from_bytes(hash.finalize().into());
+        let expected = wanted.sha256.unwrap_or(got);
+        if got != expected || wanted.size.is_some_and(|expected| size != expected) {
+            let (what, got_size) = (wanted.file.to_owned(), size);
+            return Err(Error::Corrupt { what, expected, size: wanted.size.unwrap_or(size), got, got_size });
+        }
+        debug_assert_eq!(staged.position().ok(), Some(size));
+        self.cache.keep(staged, got, size)
+    }
+}
+
+fn address(wanted: &Download<'_>) -> Result<Url> {
+    let fail = |fault| Error::Address { file: wanted.file.to_owned(), fault };
+    let url = Url::parse(wanted.url).map_err(|_| fail("its address cannot be read"))?;
+    match url.scheme() {
+        "https" | "http" | "file" => Ok(url),
+        _ => Err(fail("its address is neither of the web nor of a file")),
+    }
+}
+
+fn local(url: &Url, wanted: &Download<'_>) -> Result<Option<PathBuf>> {
+    if url.scheme() != "file" {
+        return Ok(None);
+    }
+    let fault = "its address names no file of this machine";
+    url.to_file_path().map(Some).map_err(|()| Error::Address { file: wanted.file.to_owned(), fault })
+}
+
+/// The digest and the size of a file.
+async fn digest_of(path: &Path) -> Result<(Digest, u64)> {
+    let fail = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = tokio::fs::File::open(path).await.map_err(fail)?;
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match file.read(&mut buffer).await.map_err(fail)? {
+            0 => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
+            read => {
+                hash.update(&buffer[..read]);
+                size += read as u64;
+            }
+        }
+    }
+}
+
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn basic(login: &Login) -> Option<HeaderValue> {
+    let pair = format!("{}:{}", login.username, login.password.expose());
+    let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    // Keeps it out of the client's own debug output and of HTTP/2's compression tables.
+    value.set_sensitive(true);
+    Some(value)
+}

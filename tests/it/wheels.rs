@@ -1,0 +1,335 @@
+//! Python packages, from a lock file or from requirements to layers.
+
+use crate::support::lbuild::{Lbuild, function};
+use crate::support::wheelhouse::{LOCK, Wheelhouse};
+use crate::support::{layers, part, run, tool};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Code and its requirements, in a file of this name.
+fn project(file: &str, text: &str) -> tempfile::TempDir {
+    function(&[("app.py", "import demo"), (file, text)])
+}
+
+/// A user who has uv and no pip.
+fn with_uv() -> Lbuild {
+    let mut lbuild = Lbuild::new();
+    let uv = part("python/bin");
+    // A shim on PATH would not work without its manager.
+    let ask = ["-c", "import sys; print(sys.executable)"];
+    let python = PathBuf::from(run(Command::new(tool("python3")).args(ask)).unwrap().trim());
+    let dir = lbuild.path("bin");
+    std::fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink(python.canonicalize().unwrap(), dir.join("python3")).unwrap();
+    lbuild.set("PATH", &format!("{}:{}", uv.display(), dir.display()));
+    lbuild
+}
+
+/// Builds for an architecture; returns the layers above the base, and the digest.
+#[track_caller]
+fn built(lbuild: &Lbuild, dir: &Path, arch: &str, more: &[&str]) -> (Vec<Vec<layers::Member>>, String) {
+    let (base, name) = (crate::support::lbuild::tiny_base(), crate::support::nonce());
+    let to = format!("oci:{}:it", lbuild.text(&name));
+    let mut arguments = vec!["--base", &base, "--arch", arch, "--to", &to];
+    arguments.extend(more);
+    let digest = lbuild.push(dir, &arguments);
+    let blobs = layers::blobs(&lbuild.path(&name), "it", arch);
+    (blobs[2..].iter().map(|blob| layers::members(blob)).collect(), digest)
+}
+
+/// Files of `/var/task` by path: content, and whether they can be executed.
+fn files(layers: &[Vec<layers::Member>]) -> BTreeMap<String, (Vec<u8>, bool)> {
+    let all = layers.iter().flatten().filter(|member| member.kind.is_file());
+    let under = |path: &str| path.strip_prefix("var/task/").unwrap_or_else(|| panic!("{path}")).to_owned();
+    all.map(|member| (under(&member.path), (member.content.clone(), member.mode == 0o755))).collect()
+}
+
+fn installed(dir: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = BTreeMap::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(next) = todo.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+                continue;
+            }
+            let executable = path.metadata().unwrap().permissions().mode() & 0o111 != 0;
+            let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+            found.insert(name, (std::fs::read(&path).unwrap(), executable));
+        }
+    }
+    found
+}
+
+/// Paths of a RECORD.
+fn recorded(text: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    text.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect()
+}
+
+/// A user with a pylock.toml for these wheels of the house, and what it says of them.
+fn locked(house: &Wheelhouse, files: &[&str]) -> tempfile::TempDir {
+    let entry = |file: &&str| house.locked(file, &format!("path = '{}'", house.wheel(file).display()));
+    project("pylock.toml", &format!("{LOCK}{}", files.iter().map(entry).collect::<String>()))
+}
+
+#[test]
+fn the_tree_is_what_uv_installs() {
+    let house = Wheelhouse::new();
+    let lbuild = with_uv();
+    let target = lbuild.path("target");
+    let mut uv = Command::new(part("python/bin").join("uv"));
+    uv.env_clear().env("HOME", lbuild.path("home")).env("PATH", lbuild.path("bin"));
+    uv.args(["pip", "install", "--quiet", "--no-cache", "--no-index", "--python-version", "3.12"]);
+    uv.args(["--python-platform", "x86_64-manylinux_2_28", "--find-links"]).arg(house.path());
+    run(uv.arg("--target").arg(&target).args(["demo", "big"])).unwrap();
+    let dir = project("requirements.txt", "demo\nbig\n");
+    let requirements = dir.path().join("requirements.txt").display().to_string();
+    let wheels = house.path().display().to_string();
+    let (layers, _) =
+        built(&lbuild, dir.path(), "amd64", &["--requirements", &requirements, "--wheels", &wheels]);
+    assert_eq!(layers.len(), 3, "one for the large wheel, one for the small ones, one for the code");
+
+    let (mut ours, mut theirs) = (files(&layers[..2]), installed(&target));
+    assert_eq!(theirs.remove(".lock").map(|(content, _)| content), Some(Vec::new()), "uv's own");
+    for package in ["big-1.0", "demo-1.0", "dep-2.0", "native-3.0"] {
+        let path = |name: &str| format!("{package}.dist-info/{name}");
+        // uv says when it took the wheel, which is never the same twice.
+        theirs.remove(&path("uv_cache.json"));
+        let (Some(our), Some(their)) = (ours.remove(&path("RECORD")), theirs.remove(&path("RECORD"))) else {
+            panic!("{package} has no RECORD");
+        };
+        let mut expected = recorded(&their.0);
+        expected.remove(&path("uv_cache.json"));
+        if !ours.contains_key(&path("REQUESTED")) {
+            // lbuild tells what was asked for by name; uv says so of every package.
+            theirs.remove(&path("REQUESTED")).expect("uv's");
+            expected.remove(&path("REQUESTED"));
+        }
+        assert_eq!(recorded(&our.0), expected, "{package}");
+        let said = (ours.remove(&path("INSTALLER")).unwrap().0, theirs.remove(&path("INSTALLER")).unwrap().0);
+        assert_eq!(said, (b"lbuild".to_vec(), b"uv".to_vec()));
+    }
+    assert!(["demo", "big"].iter().all(|name| ours.contains_key(&format!("{name}-1.0.dist-info/REQUESTED"))));
+    for script in ["run", "run3.12", "gui", "hello", "window"] {
+        let path = format!("bin/{script}");
+        let rest = |content: Vec<u8>| {
+            let text = String::from_utf8(content).unwrap();
+            let (first, rest) = text.split_once('\n').unwrap();
+            (first.to_owned(), rest.to_owned())
+        };
+        let (our, their) = (ours.remove(&path).unwrap(), theirs.remove(&path).unwrap());
+        assert_eq!(our.1, their.1, "{path}");
+        let (our, their) = (rest(our.0), rest(their.0));
+        assert_eq!((our.0.as_str(), our.1), ("#!/var/lang/bin/python3.12", their.1), "{path}");
+    }
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    assert!(ours == theirs);
+}
+
+#[test]
+fn the_record_tells_the_truth() {
+    let house = Wheelhouse::new();
+    let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    let lbuild = Lbuild::new();
+    let (layers, _) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+    let target = lbuild.path("unpacked");
+    for (path, (content, _)) in files(&layers[..1]) {
+        let path = target.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let script = "
+import base64, hashlib, importlib.metadata as metadata, sys
+package, = metadata.distributions(path=[sys.argv[1]])
+assert package.metadata['Name'] == 'demo' and package.read_text('INSTALLER') == 'lbuild'
+for file in package.files:
+    content = file.locate().read_bytes()
+    if file.hash:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()
+        assert (file.hash.value, file.size) == (digest, len(content)), file
+print(len(package.files))
+";
+    let counted = run(Command::new(tool("python3")).args(["-c", script]).arg(&target)).unwrap();
+    assert_eq!(counted.trim(), installed(&target).len().to_string(), "each file is recorded");
+}
+
+#[test]
+fn the_wheel_is_for_the_image_and_never_for_another_machine() {
+    let house = Wheelhouse::new();
+    let wheels = house.path().display().to_string();
+    let dir = project("requirements.txt", "native\n");
+    let requirements = dir.path().join("requirements.txt").display().to_string();
+    let arguments = ["--requirements", requirements.as_str(), "--wheels", &wheels];
+    for (arch, machine) in [("arm64", "aarch64"), ("amd64", "x86_64")] {
+        for lbuild in [with_uv(), Lbuild::new()] {
+            let (layers, _) = built(&lbuild, dir.path(), arch, &arguments);
+            let tag = &files(&layers)["native/tag.txt"].0;
+            assert_eq!(String::from_utf8_lossy(tag), format!("cp312-cp312-manylinux_2_17_{machine}"));
+        }
+    }
+    let dir = locked(&house, &["intel-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"]);
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    let (lbuild, base) = (Lbuild::new(), crate::support::lbuild::tiny_base());
+    let (function, to) = (dir.path().display().to_string(), format!("oci:{}:it", lbuild.text("image")));
+    let arguments = ["push", &function, "--base", &base, "--lock", &lock, "--to", &to, "--arch", "arm64"];
+    let said = lbuild.run(&arguments).failed(3);
+    let expected = "intel 1.0 has no wheel for Python 3.12 on aarch64 with glibc 2.28: its wheels are for manylinux_2_17_x86_64";
+    assert!(said.contains(expected), "{said}");
+    lbuild.ok(&[&arguments[..9], &["amd64"]].concat());
+}
+
+#[test]
+fn uv_and_pip_lead_to_the_same_image() {
+    let house = Wheelhouse::new();
+    let wheels = house.path().display().to_string();
+    let dir = project("requirements.txt", "demo\nnewest\nbig # large\n");
+    let requirements = dir.path().join("requirements.txt").display().to_string();
+    for arch in ["arm64", "amd64"] {
+        let more = ["--requirements", requirements.as_str(), "--wheels", &wheels];
+        let (layers, with_pip) = built(&Lbuild::new(), dir.path(), arch, &more);
+        let (_, uv) = built(&with_uv(), dir.path(), arch, &more);
+        let (_, one_job) = built(&with_uv(), dir.path(), arch, &[&more[..], &["--jobs", "1"]].concat());
+        assert_eq!((&with_pip, &with_pip), (&uv, &one_job), "{arch}");
+        let found = files(&layers);
+        assert!(found.contains_key("dep.py"), "a dependency comes along");
+        assert_eq!(found["newest.py"].0, b"2", "the image's Python decides");
+    }
+}
+
+#[test]
+fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
+    let house = Wheelhouse::new();
+    let server = house.serve("127.0.0.1");
+    let entry = |file: &str| house.locked(file, &server.url(file));
+    let text = format!("{LOCK}{}{}", entry("demo-1.0-py3-none-any.whl"), entry("big-1.0-py3-none-any.whl"));
+    let dir = project("pylock.toml", &text);
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    let lbuild = Lbuild::new();
+    let (_, first) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+    let methods = |seen: Vec<_>| {
+        let of = |request: &crate::support::http::Request| request.method.clone();
+        let mut methods: Vec<String> = seen.iter().map(of).collect();
+        methods.sort();
+        methods
+    };
+    assert_eq!(methods(server.seen()), ["GET", "GET", "HEAD", "HEAD"]);
+    let (_, again) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+    assert_eq!((methods(server.seen()), &again), (Vec::new(), &first));
+    let other = locked(&house, &["demo-1.0-py3-none-any.whl", "big-1.0-py3-none-any.whl"]);
+    std::fs::copy(other.path().join("pylock.toml"), dir.path().join("pylock.toml")).unwrap();
+    let lock = std::fs::read_to_string(&lock).unwrap();
+    assert!(lock.contains("path = "), "{lock}");
+}
+
+#[test]
+fn a_wheel_that_is_not_the_locked_one_is_refused() {
+    let house = Wheelhouse::new();
+    let server = house.serve("127.0.0.1");
+    let file = "dep-2.0-py3-none-any.whl";
+    let (right, wrong) = (house.sha256(file), "ab".repeat(32));
+    let lbuild = Lbuild::new();
+    let base = crate::support::lbuild::tiny_base();
+    let to = format!("oci:{}:it", lbuild.text("image"));
+    let refused = |name: &str, text: &str, more: &[&str]| {
+        let dir = project(name, text);
+        let path = dir.path().join(name).display().to_string();
+        let flag = if name == "requirements.txt" { "--requirements" } else { "--lock" };
+        let function = dir.path().display().to_string();
+        let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, flag, &path];
+        let done = lbuild.run(&[&arguments[..], more].concat());
+        assert_ne!(done.code, Some(0), "{text}");
+        assert_eq!(done.stdout, "", "no image is named");
+        done.stderr
+    };
+    let text = format!("{LOCK}{}", house.locked(file, &server.url(file)).replace(&right, &wrong));
+    let said = refused("pylock.toml", &text, &[]);
+    assert!(said.contains(&format!("{file} is corrupt")), "{said}");
+    let wheels = house.path().display().to_string();
+    let said =
+        refused("requirements.txt", &format!("dep==2.0 --hash=sha256:{wrong}"), &["--wheels", &wheels]);
+    assert!(said.contains("dep"), "{said}");
+    let said = refused("requirements.txt", "dep==2.0", &["--wheels", &wheels, "--require-hashes"]);
+    assert!(said.contains("the requirements have no hash for it"), "{said}");
+}
+
+#[test]
+fn a_password_goes_to_its_own_host_only() {
+    let house = Wheelhouse::new();
+    let (ours, other) = (house.serve("127.0.0.1"), house.serve("127.0.0.2"));
+    let (dep, demo) = ("dep-2.0-py3-none-any.whl", "demo-1.0-py3-none-any.whl");
+    let text = format!("{LOCK}{}{}", house.locked(dep, &ours.url(dep)), house.locked(demo, &other.url(demo)));
+    let dir = project("pylock.toml", &text);
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    let lbuild = Lbuild::new();
+    let netrc = "machine 127.0.0.1\n  login me\n  password hunter2\n";
+    std::fs::write(lbuild.path("home/.netrc"), netrc).unwrap();
+    let (base, to) = (crate::support::lbuild::tiny_base(), format!("oci:{}:it", lbuild.text("image")));
+    let function = dir.path().display().to_string();
+    let arguments =
+        ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock, "--json"];
+    let done = lbuild.ok(&arguments);
+    let authorized = |files: &crate::support::wheelhouse::Files| {
+        let seen = files.seen();
+        assert!(!seen.is_empty());
+        seen.iter().map(|request| request.header("authorization").map(str::to_owned)).collect::<BTreeSet<_>>()
+    };
+    let basic = "Basic bWU6aHVudGVyMg==".to_owned();
+    assert_eq!(authorized(&ours), BTreeSet::from([Some(basic)]));
+    assert_eq!(authorized(&other), BTreeSet::from([None]));
+    let plan = lbuild.ok(&["plan", &function, "--base", &base, "--arch", "arm64", "--lock", &lock]);
+    for text in [&done.stdout, &done.stderr, &plan.stdout, &plan.stderr] {
+        assert!(!text.contains("hunter2") && !text.contains("bWU6"), "{text}");
+    }
+    assert!(plan.stdout.contains(&house.sha256(dep)), "{}", plan.stdout);
+}
+
+#[test]
+fn what_a_function_never_reads_can_be_left_out() {
+    let house = Wheelhouse::new();
+    let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    let lbuild = Lbuild::new();
+    let whole = files(&built(&lbuild, dir.path(), "arm64", &["--lock", &lock]).0);
+    let slim = files(&built(&lbuild, dir.path(), "arm64", &["--lock", &lock, "--slim"]).0);
+    let gone: Vec<_> = whole.keys().filter(|path| !slim.contains_key(*path)).collect();
+    assert_eq!(gone, ["demo/stub.pyi", "demo/tests/test_demo.py"]);
+    let record = recorded(&slim["demo-1.0.dist-info/RECORD"].0);
+    assert!(!record.contains("demo/stub.pyi") && record.contains("demo/prog"), "{record:?}");
+}
+
+#[test]
+fn a_uv_lock_is_read_without_uv() {
+    let house = Wheelhouse::new();
+    let entry = |name: &str, version: &str, file: &str, more: &str| {
+        format!(
+            "[[package]]\nname = '{name}'\nversion = '{version}'\nsource = {{ registry = '{}' }}\n{more}wheels = [{{ path = '{file}', hash = 'sha256:{}' }}]\n",
+            house.path().display(),
+            house.sha256(file)
+        )
+    };
+    let text = [
+        "version = 1\nrequires-python = '>=3.9'\n[[package]]\nname = 'fn'\nversion = '0'\nsource = { virtual = '.' }\n\
+        dependencies = [{ name = 'demo' }, { name = 'intel', marker = \"platform_machine == 'x86_64'\" }]\n"
+            .to_owned(),
+        entry("demo", "1.0", "demo-1.0-py3-none-any.whl", "dependencies = [{ name = 'dep' }]\n"),
+        entry("dep", "2.0", "dep-2.0-py3-none-any.whl", ""),
+        entry("intel", "1.0", "intel-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", ""),
+        entry("big", "1.0", "big-1.0-py3-none-any.whl", ""),
+    ]
+    .concat();
+    let dir = project("uv.lock", &text);
+    let lock = dir.path().join("uv.lock").display().to_string();
+    let lbuild = Lbuild::new();
+    for (arch, intel) in [("arm64", false), ("amd64", true)] {
+        let found = files(&built(&lbuild, dir.path(), arch, &["--lock", &lock]).0);
+        assert_eq!(found.contains_key("intel.py"), intel, "{arch}");
+        assert!(found.contains_key("dep.py") && !found.contains_key("big/__init__.py"));
+        let asked = |path: &str| found.contains_key(&format!("{path}.dist-info/REQUESTED"));
+        assert_eq!((asked("demo-1.0"), asked("dep-2.0")), (true, false));
+    }
+}
