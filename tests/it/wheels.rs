@@ -376,3 +376,52 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
     let said = lbuild.run(&[&arguments[..], &["--lock", &lock, "--wheels", &wheels]].concat()).failed(3);
     assert!(said.contains("its hash is none of those in the requirements"), "{said}");
 }
+
+#[test]
+fn what_lbuild_toml_says_is_as_good_as_flags() {
+    let house = Wheelhouse::new();
+    let lock = format!(
+        "{LOCK}{}",
+        house.locked("demo-1.0-py3-none-any.whl", "path = '../gone/demo-1.0-py3-none-any.whl'")
+    );
+    let toml = "lock = 'pylock.toml'\nwheels = 'house'\nslim = true\npython-version = '3.13'\n";
+    let dir = function(&[
+        ("app.py", ""),
+        ("pylock.toml", &lock),
+        ("lbuild.toml", toml),
+        (".lambdaignore", "house"),
+    ]);
+    std::os::unix::fs::symlink(house.path(), dir.path().join("house")).unwrap();
+    let found = files(&built(&Lbuild::new(), dir.path(), "arm64", &[]).0);
+    assert!(found.contains_key("demo/__init__.py") && !found.contains_key("demo/stub.pyi"));
+    let script = String::from_utf8(found["bin/run"].0.clone()).unwrap();
+    assert!(script.starts_with("#!/var/lang/bin/python3.13\n"), "{script}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_way_out() {
+    let dir = project("requirements.txt", "demo\n");
+    let function = dir.path().display().to_string();
+    let requirements = dir.path().join("requirements.txt").display().to_string();
+    let lbuild = Lbuild::new();
+    for (arguments, said) in [
+        (
+            ["--base", "scratch", "--requirements", &requirements],
+            "the image's version of Python is not known",
+        ),
+        (["--runtime", "python3.12", "--lock", &requirements], "is no lock file that lbuild knows"),
+    ] {
+        let arguments = [&["plan", &function, "--arch", "arm64"][..], &arguments].concat();
+        let stderr = lbuild.run(&arguments).failed(2);
+        assert!(stderr.contains(said) && stderr.contains("hint: give "), "{stderr}");
+    }
+    let mut nothing = Lbuild::new();
+    nothing.set("PATH", "/nonexistent");
+    let base = crate::support::lbuild::tiny_base();
+    let arguments = ["plan", &function, "--arch", "arm64", "--base", &base, "--requirements", &requirements];
+    let stderr = nothing.run(&arguments).failed(3);
+    assert!(
+        stderr.contains("neither uv nor pip is at hand") && stderr.contains("hint: install uv"),
+        "{stderr}"
+    );
+}
