@@ -333,3 +333,95 @@ fn a_uv_lock_is_read_without_uv() {
         assert_eq!((asked("demo-1.0"), asked("dep-2.0")), (true, false));
     }
 }
+
+#[test]
+fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
+    let house = Wheelhouse::new();
+    let hash = |file: &str| format!("sha256:{}", house.sha256(file));
+    let (dep, demo) = (hash("dep-2.0-py3-none-any.whl"), hash("demo-1.0-py3-none-any.whl"));
+    let native = hash("native-3.0-cp312-cp312-manylinux_2_17_aarch64.whl");
+    let package = |name: &str, version: &str, group: &str, hash: &str| {
+        format!(
+            "[[package]]\nname = '{name}'\nversion = '{version}'\ngroups = ['{group}']\nfiles = [{{ file = 'x', hash = '{hash}' }}]\n"
+        )
+    };
+    let poetry = [
+        package("demo", "1.0", "main", &demo),
+        package("dep", "2.0", "main", &dep),
+        package("native", "3.0", "main", &native),
+        package("big", "1.0", "dev", &dep),
+    ]
+    .concat();
+    let pipenv = format!(
+        r#"{{"_meta":{{"sources":[]}},"default":{{"dep":{{"hashes":["{dep}"],"version":"==2.0"}}}},
+        "develop":{{"big":{{"version":"==1.0"}}}}}}"#
+    );
+    let wheels = house.path().display().to_string();
+    for (name, text, has_demo) in [("poetry.lock", &poetry, true), ("Pipfile.lock", &pipenv, false)] {
+        let dir = project(name, text);
+        let lock = dir.path().join(name).display().to_string();
+        let more = ["--lock", lock.as_str(), "--wheels", &wheels];
+        let (layers, with_uv) = built(&with_uv(), dir.path(), "arm64", &more);
+        let (_, with_pip) = built(&Lbuild::new(), dir.path(), "arm64", &more);
+        assert_eq!(with_uv, with_pip, "{name}");
+        let found = files(&layers);
+        assert_eq!(found.contains_key("demo/__init__.py"), has_demo, "{name}");
+        assert!(found.contains_key("dep.py") && !found.contains_key("big/__init__.py"), "{name}");
+    }
+    let wrong = project("poetry.lock", &poetry.replace(&native, &dep));
+    let lock = wrong.path().join("poetry.lock").display().to_string();
+    let (lbuild, base) = (Lbuild::new(), crate::support::lbuild::tiny_base());
+    let (function, to) = (wrong.path().display().to_string(), format!("oci:{}:it", lbuild.text("image")));
+    let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to];
+    let said = lbuild.run(&[&arguments[..], &["--lock", &lock, "--wheels", &wheels]].concat()).failed(3);
+    assert!(said.contains("its hash is none of those in the requirements"), "{said}");
+}
+
+#[test]
+fn what_lbuild_toml_says_is_as_good_as_flags() {
+    let house = Wheelhouse::new();
+    let lock = format!(
+        "{LOCK}{}",
+        house.locked("demo-1.0-py3-none-any.whl", "path = '../gone/demo-1.0-py3-none-any.whl'")
+    );
+    let toml = "lock = 'pylock.toml'\nwheels = 'house'\nslim = true\npython-version = '3.13'\n";
+    let dir = function(&[
+        ("app.py", ""),
+        ("pylock.toml", &lock),
+        ("lbuild.toml", toml),
+        (".lambdaignore", "house"),
+    ]);
+    std::os::unix::fs::symlink(house.path(), dir.path().join("house")).unwrap();
+    let found = files(&built(&Lbuild::new(), dir.path(), "arm64", &[]).0);
+    assert!(found.contains_key("demo/__init__.py") && !found.contains_key("demo/stub.pyi"));
+    let script = String::from_utf8(found["bin/run"].0.clone()).unwrap();
+    assert!(script.starts_with("#!/var/lang/bin/python3.13\n"), "{script}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_way_out() {
+    let dir = project("requirements.txt", "demo\n");
+    let function = dir.path().display().to_string();
+    let requirements = dir.path().join("requirements.txt").display().to_string();
+    let lbuild = Lbuild::new();
+    for (arguments, said) in [
+        (
+            ["--base", "scratch", "--requirements", &requirements],
+            "the image's version of Python is not known",
+        ),
+        (["--runtime", "python3.12", "--lock", &requirements], "is no lock file that lbuild knows"),
+    ] {
+        let arguments = [&["plan", &function, "--arch", "arm64"][..], &arguments].concat();
+        let stderr = lbuild.run(&arguments).failed(2);
+        assert!(stderr.contains(said) && stderr.contains("hint: give "), "{stderr}");
+    }
+    let mut nothing = Lbuild::new();
+    nothing.set("PATH", "/nonexistent");
+    let base = crate::support::lbuild::tiny_base();
+    let arguments = ["plan", &function, "--arch", "arm64", "--base", &base, "--requirements", &requirements];
+    let stderr = nothing.run(&arguments).failed(3);
+    assert!(
+        stderr.contains("neither uv nor pip is at hand") && stderr.contains("hint: install uv"),
+        "{stderr}"
+    );
+}

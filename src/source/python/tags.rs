@@ -257,9 +257,10 @@ mod tests {
     #[test]
     fn the_closest_wheel_that_runs_is_taken() {
         use Machine::{Aarch64, X86_64};
-        // target's minor, machine, glibc, files, the one that is taken
+        /// The target's minor, machine and glibc; files; the one that is taken.
+        type Row<'a> = (u32, Machine, u32, &'a [&'a str], Option<usize>);
         #[rustfmt::skip]
-        let table: &[(u32, Machine, u32, &[&str], Option<usize>)] = &[
+        let table: &[Row] = &[
             (12, X86_64, 34, &["a-1-py3-none-any.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(1)),
             (12, X86_64, 34, &["a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(1)),
             (12, X86_64, 26, &["a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl"], Some(0)),
