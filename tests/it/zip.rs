@@ -38,7 +38,7 @@ class Blocks:
     def flush(self): return self.z.flush(zlib.Z_SYNC_FLUSH) + self.z.flush(zlib.Z_FINISH)
 
 if method == "blocks":
-    zipfile._get_compressor = lambda *_: Blocks()
+    zipfile._get_compressor = lambda method, level=None: Blocks() if method == 8 else None
 with open(out, "wb") as file:
     with zipfile.ZipFile(Pipe(file) if method == "pipe" else file, "w",
                          methods.get(method, 8), compresslevel=int(level or 6)) as archive:
