@@ -9,6 +9,7 @@
 //!
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
+mod locate;
 pub mod tree;
 
 use std::collections::HashSet;
@@ -83,7 +84,7 @@ pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
         return Err(Error::Zip { archive: path.to_owned(), fault: "its directory is too large" });
     }
     let mut members = settle(list(&zip, &archive, &mut buffer)?)?;
-    locate(&zip.into_inner().into_inner(), &archive, directory, &mut members)?;
+    locate::locate(&zip.into_inner().into_inner(), &archive, directory, &mut members)?;
     Ok(Archive { members })
 }
 
@@ -237,79 +238,6 @@ fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
     let mut indices = 0..;
     members.retain(|_| !indices.next().is_some_and(|index| again.contains(&index)));
     Ok(members)
-}
-
-/// Bytes of a header before its name.
-const HEADER: usize = 30;
-
-/// Finds where the data of the members begin: behind headers whose lengths only they themselves tell.
-fn locate(file: &File, archive: &SourceFile, directory: u64, members: &mut [ZipMember]) -> Result<()> {
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    order.sort_unstable_by_key(|&index| (members[index].content.offset, index));
-    let mut ahead = Ahead { file, begin: 0, filled: 0, bytes: vec![0; AHEAD] };
-    let mut free = 0;
-    for index in order {
-        let content = &mut members[index].content;
-        let begin = content.offset;
-        if begin < free {
-            return Err(broken(content, "it shares bytes with another member"));
-        }
-        if begin >= directory {
-            return Err(broken(content, "its data are not where the archive says"));
-        }
-        let unreadable = |source| Error::Read { path: archive.path.clone(), source };
-        let header = ahead.read(begin, HEADER + content.name.len()).map_err(unreadable)?;
-        let [b'P', b'K', 3, 4, .., n0, n1, x0, x1] = *header.first_chunk::<HEADER>().unwrap_or(&[0; HEADER])
-        else {
-            return Err(broken(content, "its data are not where the archive says"));
-        };
-        let name = usize::from(u16::from_le_bytes([n0, n1]));
-        if name != content.name.len() || header[HEADER..] != *content.name {
-            return Err(broken(content, "it has another name where its data are"));
-        }
-        let extra = u64::from(u16::from_le_bytes([x0, x1]));
-        content.offset = begin + (HEADER + name) as u64 + extra;
-        free = content.offset.saturating_add(content.length);
-        if free > directory {
-            return Err(broken(content, "its data reach beyond those of the archive"));
-        }
-    }
-    Ok(())
-}
-
-/// Bytes that are read at once where headers are looked for: most members of most archives are small.
-const AHEAD: usize = 16 << 10;
-
-/// A file, read from its beginning to its end with gaps.
-struct Ahead<'a> {
-    file: &'a File,
-    /// `bytes[..filled]` is what the file has from here on.
-    begin: u64,
-    filled: usize,
-    bytes: Vec<u8>,
-}
-
-impl Ahead<'_> {
-    /// Bytes from `begin` on, fewer only at the end of the file.
-    fn read(&mut self, begin: u64, length: usize) -> io::Result<&[u8]> {
-        let known = begin.checked_sub(self.begin).filter(|&skip| skip + length as u64 <= self.filled as u64);
-        if known.is_none() {
-            if self.bytes.len() < length {
-                self.bytes.resize(length, 0);
-            }
-            (self.begin, self.filled) = (begin, 0);
-            while self.filled < length {
-                match self.file.read_at(&mut self.bytes[self.filled..], begin + self.filled as u64) {
-                    Ok(0) => break,
-                    Ok(read) => self.filled += read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        let skip = (begin - self.begin) as usize;
-        Ok(&self.bytes[skip..self.filled.min(skip + length)])
-    }
 }
 
 /// The content of a member, held to the size and the checksum in its archive's directory. It may have 16 MiB

@@ -107,7 +107,8 @@ fn the_pure_rooms_neither_read_nor_wait() {
 #[test]
 fn the_library_never_prints_and_never_exits() {
     for (path, text) in sources() {
-        if ["main", "cli"].contains(&room(&path).as_str()) {
+        let test = path.iter().any(|part| part == "tests");
+        if test || ["main", "cli"].contains(&room(&path).as_str()) {
             continue;
         }
         let code = code(&text);
