@@ -152,15 +152,15 @@ fn is_pylock(name: &str) -> bool {
 /// A wheel with what its lock may leave out: hash and size.
 async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Context) -> Result<Wheel> {
     let Chosen { name, version, mut file, requested, direct } = chosen;
-    if let Some(dir) = &python.wheels
-        && !file.url.starts_with("file:")
-    {
-        // A lock names the index that it was made with; here its files are at hand.
-        let local = choice::file_url(dir, &file.name);
-        let local = local.filter(|_| dir.join(&file.name).is_file());
+    if let Some(dir) = &python.wheels {
+        // A lock names the place that it was made with; here its files are at hand.
         let path = dir.join(&file.name);
-        file.url = local.ok_or_else(|| Error::Read { path, source: std::io::ErrorKind::NotFound.into() })?;
-        file.size = None;
+        let local = choice::file_url(dir, &file.name).filter(|_| path.is_file());
+        match local {
+            Some(url) => (file.url, file.size) = (url, None),
+            None if file.url.starts_with("file:") => {}
+            None => return Err(Error::Read { path, source: std::io::ErrorKind::NotFound.into() }),
+        }
     }
     if python.require_hashes && file.sha256.is_none() {
         return Err(Error::Hash { file: file.name, fault: "the lock has no hash for it" });
