@@ -260,7 +260,7 @@ impl Bundle {
         let (mut tree, mut files, mut bytes) = (FileTree::new(), 0, 0);
         for (wheel, blob) in self.wheels.iter().zip(blobs) {
             let Location::File(path) = &blob.location else { unreachable!("downloads are files") };
-            let archive = zip::open(path, Some(blob.digest))?;
+            let archive = zip::open_blob(path, blob.digest)?;
             let unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
