@@ -378,6 +378,38 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
 }
 
 #[test]
+fn modules_beside_the_requirements_are_not_run() {
+    let house = Wheelhouse::new();
+    let wheels = house.path().display().to_string();
+    let hostile = "raise SystemExit('a module of the function was run')";
+    let dir = project("requirements.txt", "dep\n");
+    for name in ["json", "logging", "pip"] {
+        std::fs::write(dir.path().join(name).with_extension("py"), hostile).unwrap();
+    }
+    let (base, lbuild) = (crate::support::lbuild::tiny_base(), Lbuild::new());
+    let arguments = ["plan", ".", "--base", &base, "--arch", "arm64", "--wheels", &wheels];
+    // lbuild itself runs there, too.
+    let mut command = lbuild.command(&[&arguments[..], &["--requirements", "requirements.txt"]].concat());
+    let plan = run(command.current_dir(dir.path())).unwrap();
+    assert!(plan.contains("dep-2.0-py3-none-any.whl"), "{plan}");
+}
+
+#[test]
+fn uv_finds_its_settings_beside_a_lock_of_another_tool() {
+    let house = Wheelhouse::new();
+    let hash = format!("sha256:{}", house.sha256("dep-2.0-py3-none-any.whl"));
+    let lock = format!(
+        r#"{{"_meta":{{"sources":[]}},"default":{{"dep":{{"hashes":["{hash}"],"version":"==2.0"}}}}}}"#
+    );
+    let dir = project("Pipfile.lock", &lock);
+    let settings = format!("no-index = true\nfind-links = ['{}']\n", house.path().display());
+    std::fs::write(dir.path().join("uv.toml"), settings).unwrap();
+    let lock = dir.path().join("Pipfile.lock").display().to_string();
+    let found = files(&built(&with_uv(), dir.path(), "arm64", &["--lock", &lock]).0);
+    assert!(found.contains_key("dep.py"));
+}
+
+#[test]
 fn what_lbuild_toml_says_is_as_good_as_flags() {
     let house = Wheelhouse::new();
     let lock = format!(
