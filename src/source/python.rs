@@ -141,6 +141,12 @@ async fn packages(
     Ok((packages, Some(asked)))
 }
 
+/// Whether it is in one of the formats that tools write, and is no text of the user's own.
+fn is_lock(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    is_pylock(name) || matches!(name, "uv.lock" | "poetry.lock" | "Pipfile.lock")
+}
+
 /// `pylock.toml`, or `pylock.NAME.toml` (PEP 751).
 fn is_pylock(name: &str) -> bool {
     let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix("toml"));

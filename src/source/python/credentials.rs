@@ -13,10 +13,11 @@ use super::choice::unescaped;
 use crate::recipe::{Python, Requirements};
 use crate::store::{Login, Logins};
 
-/// Variables of uv and pip with addresses of indexes, some of them under a name.
-const VARIABLES: [&str; 8] = [
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX",
+/// Variables of uv with addresses of indexes, some of them as `name=https://…`.
+const NAMING: [&str; 2] = ["UV_DEFAULT_INDEX", "UV_INDEX"];
+
+/// Variables of uv and pip with addresses of indexes.
+const VARIABLES: [&str; 6] = [
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
@@ -26,7 +27,26 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// Files beside the requirements that may name indexes.
-const BESIDE: [&str; 4] = ["pyproject.toml", "uv.toml", "Pipfile", "Pipfile.lock"];
+const BESIDE: [(&str, Kind); 4] = [
+    ("pyproject.toml", Kind::Settings),
+    ("uv.toml", Kind::Settings),
+    ("Pipfile", Kind::Requirements),
+    ("Pipfile.lock", Kind::Plain),
+];
+
+/// What a text may do besides having a login in an address. A lock file is long, made by others, and read by
+/// nobody: were variables put into it, it could have any of them sent anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing: lock files, pip's settings, variables.
+    Plain,
+    /// `${NAME}` stands for a variable, as uv, pip and pipenv have it.
+    Requirements,
+    /// Tables of uv's settings name indexes.
+    Settings,
+    /// `name=https://…` names an index.
+    Naming,
+}
 
 /// Who we are to each index.
 #[derive(Debug, Default)]
@@ -41,31 +61,49 @@ impl Indexes {
     /// What the environment and the files around the requirements tell.
     pub(super) fn of(python: &Python) -> Indexes {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let mut texts: Vec<String> = VARIABLES.iter().filter_map(|name| variable(name)).collect();
-        if let Requirements::File { path } = &python.requirements {
-            let dir = path.parent().unwrap_or(Path::new(""));
-            let beside = BESIDE.iter().map(|name| dir.join(name));
-            let files = super::requirements::files(path).into_iter().chain(beside);
-            texts.extend(files.filter_map(|path| std::fs::read_to_string(path).ok()));
-        }
+        let variables =
+            |names: &'static [&str], kind| names.iter().filter_map(move |name| Some((kind, variable(name)?)));
+        let mut texts: Vec<(Kind, String)> =
+            variables(&NAMING, Kind::Naming).chain(variables(&VARIABLES, Kind::Plain)).collect();
         let home = variable("HOME").map(PathBuf::from);
+        let mut files = Vec::new();
+        if let Requirements::File { path } = &python.requirements {
+            match super::is_lock(path) {
+                true => files.push((Kind::Plain, path.clone())),
+                false => {
+                    let all = super::requirements::files(path).into_iter();
+                    files.extend(all.map(|path| (Kind::Requirements, path)));
+                }
+            }
+            let dir = path.parent().unwrap_or(Path::new(""));
+            files.extend(BESIDE.iter().map(|(name, kind)| (*kind, dir.join(name))));
+        }
         let pip = pip_files(variable("PIP_CONFIG_FILE"), home.as_deref());
-        texts.extend(pip.iter().filter_map(|path| std::fs::read_to_string(path).ok()));
+        files.extend(pip.into_iter().map(|path| (Kind::Plain, path)));
+        let read = |(kind, path)| Some((kind, std::fs::read_to_string(path).ok()?));
+        texts.extend(files.into_iter().filter_map(read));
         let netrc = variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
         let netrc = netrc.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         Indexes::from_texts(&texts, &netrc, variable)
     }
 
-    fn from_texts(texts: &[String], netrc_text: &str, variable: impl Fn(&str) -> Option<String>) -> Indexes {
+    fn from_texts(
+        texts: &[(Kind, String)],
+        netrc_text: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Indexes {
         let mut found = Indexes { origins: Vec::new(), netrc: netrc(netrc_text) };
-        let texts: Vec<String> = texts.iter().map(|text| expanded(text, &variable)).collect();
-        for text in &texts {
+        for (kind, text) in texts {
+            let text = match kind {
+                Kind::Requirements => &expanded(text, &variable),
+                Kind::Plain | Kind::Settings | Kind::Naming => text,
+            };
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
                 found.origins.extend(login_in(&url).map(|login| (origin(&url), login)));
             }
         }
-        for (name, url) in texts.iter().flat_map(|text| named(text)) {
+        for (name, url) in texts.iter().flat_map(|(kind, text)| named(*kind, text)) {
             let variable = |what| variable(&format!("UV_INDEX_{}_{what}", variable_name(&name)));
             if let (Some(username), Some(password)) = (variable("USERNAME"), variable("PASSWORD")) {
                 found.origins.push((origin(&url), Login { username, password: password.into() }));
@@ -85,7 +123,6 @@ impl Logins for Indexes {
 }
 
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"https?://[^\s"'<>]+"#));
-/// `name=https://…` in a variable, `name = "…"` with `url = "…"` in a table of uv's settings.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(https?://\S+)"));
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
 
@@ -93,29 +130,30 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is right"))
 }
 
-/// As pip does it, in requirements and in Pipfiles.
+/// As pip does it, in requirements and in Pipfiles, but not in comments.
 fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let value =
         |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
-    VARIABLE.replace_all(text, value).into_owned()
+    VARIABLE.replace_all(&super::requirements::lines(text).join("\n"), value).into_owned()
 }
 
 /// Indexes that have a name, and their addresses.
-fn named(text: &str) -> Vec<(String, Url)> {
-    let pair = |(name, url): (String, String)| Some((name, Url::parse(&url).ok()?));
-    let inline = NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned()));
-    let settings: Vec<(String, String)> =
-        toml::from_str::<toml::Table>(text).map_or(Vec::new(), |settings| {
+fn named(kind: Kind, text: &str) -> Vec<(String, Url)> {
+    let pairs: Vec<(String, String)> = match kind {
+        Kind::Plain | Kind::Requirements => Vec::new(),
+        Kind::Naming => {
+            NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
+        }
+        Kind::Settings => {
+            let settings = toml::from_str::<toml::Table>(text).unwrap_or_default();
             let uv = settings.get("tool").and_then(|tool| tool.get("uv")?.as_table());
             let tables = uv.unwrap_or(&settings).get("index").and_then(toml::Value::as_array);
             let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
-            tables
-                .into_iter()
-                .flatten()
-                .filter_map(|table| Some((text(table, "name")?, text(table, "url")?)))
-                .collect()
-        });
-    inline.chain(settings).filter_map(pair).collect()
+            let pair = |table| Some((text(table, "name")?, text(table, "url")?));
+            tables.into_iter().flatten().filter_map(pair).collect()
+        }
+    };
+    pairs.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect()
 }
 
 /// <https://docs.astral.sh/uv/concepts/indexes/#providing-credentials-directly>
@@ -202,14 +240,15 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
 mod tests {
     use super::*;
 
-    fn indexes(texts: &[&str], netrc: &str) -> Indexes {
+    fn indexes(texts: &[(Kind, &str)], netrc: &str) -> Indexes {
         let variable = |name: &str| match name {
             "UV_INDEX_MY_INDEX_USERNAME" => Some("envuser".to_owned()),
             "UV_INDEX_MY_INDEX_PASSWORD" => Some("envpass".to_owned()),
             "TOKEN" => Some("s3cret".to_owned()),
             _ => None,
         };
-        Indexes::from_texts(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), netrc, variable)
+        let texts: Vec<_> = texts.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
+        Indexes::from_texts(&texts, netrc, variable)
     }
 
     fn at(indexes: &Indexes, url: &str) -> Option<String> {
@@ -219,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_login_goes_to_its_own_origin_only() {
-        let found = indexes(&["--index-url https://me:p%40ss@i.example/simple"], "");
+        let found = indexes(&[(Kind::Plain, "--index-url https://me:p%40ss@i.example/simple")], "");
         assert_eq!(at(&found, "https://i.example/files/a.whl").as_deref(), Some("me:p@ss"));
         for url in
             ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"]
@@ -230,30 +269,50 @@ mod tests {
 
     #[test]
     fn every_place_that_has_a_login_is_read() {
-        for (text, netrc) in [
-            ("-i https://u:${TOKEN}@h.example/simple", ""),
-            ("extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
-            ("a @ https://u:s3cret@h.example/a-1-py3-none-any.whl#sha256=0", ""),
-            ("[[tool.uv.index]]\nname = 'x'\nurl = 'https://u:s3cret@h.example/'", ""),
+        use Kind::{Naming, Plain, Requirements, Settings};
+        for (kind, text, netrc) in [
+            (Requirements, "-i https://u:${TOKEN}@h.example/simple", ""),
+            (Plain, "extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
+            (Requirements, "a @ https://u:s3cret@h.example/a-1-py3-none-any.whl#sha256=0", ""),
+            (Settings, "[[tool.uv.index]]\nname = 'x'\nurl = 'https://u:s3cret@h.example/'", ""),
             (
+                Plain,
                 "",
                 "machine a login b password c\n# machine h.example\nmachine h.example\n login u\n password s3cret",
             ),
         ] {
             assert_eq!(
-                at(&indexes(&[text], netrc), "https://h.example/x").as_deref(),
+                at(&indexes(&[(kind, text)], netrc), "https://h.example/x").as_deref(),
                 Some("u:s3cret"),
                 "{text}"
             );
         }
-        for text in [
-            "my-index=https://h.example/simple",
-            "[[tool.uv.index]]\nname = 'my-index'\nurl = 'https://h.example/'",
-            "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'",
+        for (kind, text) in [
+            (Naming, "my-index=https://h.example/simple"),
+            (Settings, "[[tool.uv.index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
+            (Settings, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
         ] {
-            let found = indexes(&[text], "machine h.example login u password p");
+            let found = indexes(&[(kind, text)], "machine h.example login u password p");
             assert_eq!(at(&found, "https://h.example/x").as_deref(), Some("envuser:envpass"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_lock_has_no_variable_sent_to_anybody() {
+        for (kind, text) in [
+            (Kind::Plain, "# https://u:${TOKEN}@h.example/"),
+            (Kind::Plain, "url = 'https://${TOKEN}@h.example/a.whl'"),
+            (Kind::Plain, "# my-index=https://h.example/"),
+            (Kind::Plain, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
+            (Kind::Settings, "# my-index=https://h.example/ https://${TOKEN}@h.example/"),
+            (Kind::Requirements, "a==1 # https://u:${TOKEN}@h.example/ my-index=https://h.example/"),
+            (Kind::Naming, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
+        ] {
+            let login = at(&indexes(&[(kind, text)], ""), "https://h.example/a.whl").unwrap_or_default();
+            assert!(!login.contains("s3cret") && !login.contains("envpass"), "{text}: {login}");
+        }
+        let literal = indexes(&[(Kind::Plain, "url = 'https://u:p@h.example/a.whl'")], "");
+        assert_eq!(at(&literal, "https://h.example/b.whl").as_deref(), Some("u:p"));
     }
 
     #[test]
@@ -268,7 +327,8 @@ mod tests {
 
     #[test]
     fn nothing_shows_a_password() {
-        let found = indexes(&["https://me:hunter2@i.example/"], "machine h login u password hunter2");
+        let found =
+            indexes(&[(Kind::Plain, "https://me:hunter2@i.example/")], "machine h login u password hunter2");
         assert!(!format!("{found:?}").contains("hunter2"));
         assert_eq!(without_login("https://me:hunter2@i.example/a"), "https://i.example/a");
         let said = redacted("error: no answer from `https://me:hunter2@i.example/simple/a/`");
