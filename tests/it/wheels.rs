@@ -289,6 +289,27 @@ fn a_password_goes_to_its_own_host_only() {
 }
 
 #[test]
+fn a_login_in_an_address_is_sent_once() {
+    let house = Wheelhouse::new();
+    let server = house.serve("127.0.0.1");
+    let file = "dep-2.0-py3-none-any.whl";
+    let dir = project("pylock.toml", "");
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    // a login of its own, and a name whose password is in netrc
+    for (login, expected) in [("a:b@", "Basic YTpi"), ("me@", "Basic bWU6aHVudGVyMg==")] {
+        let place = server.url(file).replace("http://", &format!("http://{login}"));
+        std::fs::write(&lock, format!("{LOCK}{}", house.locked(file, &place))).unwrap();
+        let lbuild = Lbuild::new();
+        std::fs::write(lbuild.path("home/.netrc"), "machine 127.0.0.1 login me password hunter2").unwrap();
+        built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        for request in server.seen() {
+            let sent = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            assert_eq!(sent.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), [expected]);
+        }
+    }
+}
+
+#[test]
 fn what_a_function_never_reads_can_be_left_out() {
     let house = Wheelhouse::new();
     let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);

@@ -53,6 +53,8 @@ enum Kind {
 pub(super) struct Indexes {
     /// By scheme, host and port.
     origins: Vec<(String, Login)>,
+    /// By the same: names whose passwords, if they have some, are told elsewhere.
+    usernames: Vec<(String, String)>,
     /// By host.
     netrc: Vec<(String, Login)>,
 }
@@ -92,7 +94,7 @@ impl Indexes {
         netrc_text: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Indexes {
-        let mut found = Indexes { origins: Vec::new(), netrc: netrc(netrc_text) };
+        let mut found = Indexes { netrc: netrc(netrc_text), ..Indexes::default() };
         for (kind, text) in texts {
             let text = match kind {
                 Kind::Requirements => &expanded(text, &variable),
@@ -100,25 +102,50 @@ impl Indexes {
             };
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
-                found.origins.extend(login_in(&url).map(|login| (origin(&url), login)));
+                found.add(&url, username_in(&url), url.password().and_then(unescaped));
             }
         }
         for (name, url) in texts.iter().flat_map(|(kind, text)| named(*kind, text)) {
             let variable = |what| variable(&format!("UV_INDEX_{}_{what}", variable_name(&name)));
-            if let (Some(username), Some(password)) = (variable("USERNAME"), variable("PASSWORD")) {
-                found.origins.push((origin(&url), Login { username, password: password.into() }));
-            }
+            found.add(&url, variable("USERNAME").or_else(|| username_in(&url)), variable("PASSWORD"));
         }
         found
+    }
+
+    fn add(&mut self, url: &Url, username: Option<String>, password: Option<String>) {
+        match (username, password) {
+            (username, Some(password)) => {
+                let username = username.unwrap_or_default();
+                self.origins.push((origin(url), Login { username, password: password.into() }));
+            }
+            (Some(username), None) => self.usernames.push((origin(url), username)),
+            (None, None) => {}
+        }
     }
 }
 
 impl Logins for Indexes {
     fn at(&self, url: &Url) -> Option<Login> {
         let here = origin(url);
-        let own = self.origins.iter().find(|(origin, _)| *origin == here);
-        let netrc = || self.netrc.iter().find(|(host, _)| Some(host.as_str()) == url.host_str());
-        own.or_else(netrc).map(|(_, login)| login.clone())
+        if let Some((_, login)) = self.origins.iter().find(|(origin, _)| *origin == here) {
+            return Some(login.clone());
+        }
+        let username = self.usernames.iter().find(|(origin, _)| *origin == here).map(|(_, name)| name);
+        let theirs = |login: &Login| {
+            login.username.is_empty() || username.is_none_or(|username| *username == login.username)
+        };
+        let mut netrc = self.netrc.iter().filter(|(host, _)| Some(host.as_str()) == url.host_str());
+        match (netrc.find(|(_, login)| theirs(login)), username) {
+            (Some((_, login)), Some(username)) => {
+                Some(Login { username: username.clone(), password: login.password.clone() })
+            }
+            (Some((_, login)), None) => Some(login.clone()),
+            // Some indexes take a token for a name, without a password; pip sends it so, too.
+            (None, Some(username)) => {
+                Some(Login { username: username.clone(), password: String::new().into() })
+            }
+            (None, None) => None,
+        }
     }
 }
 
@@ -161,12 +188,8 @@ fn variable_name(index: &str) -> String {
     index.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-fn login_in(url: &Url) -> Option<Login> {
-    let (username, password) = (url.username(), url.password().unwrap_or_default());
-    if username.is_empty() && password.is_empty() {
-        return None;
-    }
-    Some(Login { username: unescaped(username)?, password: unescaped(password)?.into() })
+fn username_in(url: &Url) -> Option<String> {
+    unescaped(url.username()).filter(|username| !username.is_empty())
 }
 
 /// The address without a login in it.
@@ -237,101 +260,4 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn indexes(texts: &[(Kind, &str)], netrc: &str) -> Indexes {
-        let variable = |name: &str| match name {
-            "UV_INDEX_MY_INDEX_USERNAME" => Some("envuser".to_owned()),
-            "UV_INDEX_MY_INDEX_PASSWORD" => Some("envpass".to_owned()),
-            "TOKEN" => Some("s3cret".to_owned()),
-            _ => None,
-        };
-        let texts: Vec<_> = texts.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect();
-        Indexes::from_texts(&texts, netrc, variable)
-    }
-
-    fn at(indexes: &Indexes, url: &str) -> Option<String> {
-        let login = indexes.at(&Url::parse(url).unwrap())?;
-        Some(format!("{}:{}", login.username, login.password.expose()))
-    }
-
-    #[test]
-    fn a_login_goes_to_its_own_origin_only() {
-        let found = indexes(&[(Kind::Plain, "--index-url https://me:p%40ss@i.example/simple")], "");
-        assert_eq!(at(&found, "https://i.example/files/a.whl").as_deref(), Some("me:p@ss"));
-        for url in
-            ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"]
-        {
-            assert_eq!(at(&found, url), None, "{url}");
-        }
-    }
-
-    #[test]
-    fn every_place_that_has_a_login_is_read() {
-        use Kind::{Naming, Plain, Requirements, Settings};
-        for (kind, text, netrc) in [
-            (Requirements, "-i https://u:${TOKEN}@h.example/simple", ""),
-            (Plain, "extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
-            (Requirements, "a @ https://u:s3cret@h.example/a-1-py3-none-any.whl#sha256=0", ""),
-            (Settings, "[[tool.uv.index]]\nname = 'x'\nurl = 'https://u:s3cret@h.example/'", ""),
-            (
-                Plain,
-                "",
-                "machine a login b password c\n# machine h.example\nmachine h.example\n login u\n password s3cret",
-            ),
-        ] {
-            assert_eq!(
-                at(&indexes(&[(kind, text)], netrc), "https://h.example/x").as_deref(),
-                Some("u:s3cret"),
-                "{text}"
-            );
-        }
-        for (kind, text) in [
-            (Naming, "my-index=https://h.example/simple"),
-            (Settings, "[[tool.uv.index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
-            (Settings, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
-        ] {
-            let found = indexes(&[(kind, text)], "machine h.example login u password p");
-            assert_eq!(at(&found, "https://h.example/x").as_deref(), Some("envuser:envpass"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_lock_has_no_variable_sent_to_anybody() {
-        for (kind, text) in [
-            (Kind::Plain, "# https://u:${TOKEN}@h.example/"),
-            (Kind::Plain, "url = 'https://${TOKEN}@h.example/a.whl'"),
-            (Kind::Plain, "# my-index=https://h.example/"),
-            (Kind::Plain, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
-            (Kind::Settings, "# my-index=https://h.example/ https://${TOKEN}@h.example/"),
-            (Kind::Requirements, "a==1 # https://u:${TOKEN}@h.example/ my-index=https://h.example/"),
-            (Kind::Naming, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
-        ] {
-            let login = at(&indexes(&[(kind, text)], ""), "https://h.example/a.whl").unwrap_or_default();
-            assert!(!login.contains("s3cret") && !login.contains("envpass"), "{text}: {login}");
-        }
-        let literal = indexes(&[(Kind::Plain, "url = 'https://u:p@h.example/a.whl'")], "");
-        assert_eq!(at(&literal, "https://h.example/b.whl").as_deref(), Some("u:p"));
-    }
-
-    #[test]
-    fn netrc_names_hosts_and_its_default_is_not_for_everyone() {
-        let text = "machine a.example login u password p\n\nmacdef init\nmachine b.example login x password y\n\n\
-            machine c.example login w password v default login anonymous password me";
-        let found = indexes(&[], text);
-        assert_eq!(at(&found, "https://a.example/").as_deref(), Some("u:p"));
-        assert_eq!(at(&found, "https://c.example:8000/").as_deref(), Some("w:v"));
-        assert_eq!((at(&found, "https://b.example/"), at(&found, "https://d.example/")), (None, None));
-    }
-
-    #[test]
-    fn nothing_shows_a_password() {
-        let found =
-            indexes(&[(Kind::Plain, "https://me:hunter2@i.example/")], "machine h login u password hunter2");
-        assert!(!format!("{found:?}").contains("hunter2"));
-        assert_eq!(without_login("https://me:hunter2@i.example/a"), "https://i.example/a");
-        let said = redacted("error: no answer from `https://me:hunter2@i.example/simple/a/`");
-        assert!(said.contains("i.example") && !said.contains("hunter2"), "{said}");
-    }
-}
+mod tests;
