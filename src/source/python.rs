@@ -232,8 +232,9 @@ impl Bundle {
         for wheel in &self.wheels {
             part(wheel.name.as_bytes());
             part(wheel.sha256.as_bytes());
-            part(&[u8::from(wheel.requested), u8::from(wheel.direct)]);
-            part(if wheel.direct { wheel.url.as_bytes() } else { b"" });
+            let told = wheel::told_url(wheel);
+            part(&[u8::from(wheel.requested), u8::from(told.is_some())]);
+            part(told.unwrap_or_default().as_bytes());
         }
         Digest::from_bytes(hash.finalize().into())
     }
@@ -273,5 +274,34 @@ impl Bundle {
             bytes += unpacked.dropped.1;
         }
         Ok((tree, (files, bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_the_same_wherever_its_wheels_lie() {
+        let identity = |url: &str, direct| {
+            let wheel = Wheel {
+                name: "a".to_owned(),
+                version: "1".to_owned(),
+                file: "a-1-py3-none-any.whl".to_owned(),
+                url: url.to_owned(),
+                sha256: Digest::of(b"a"),
+                size: 1,
+                requested: true,
+                direct,
+            };
+            Bundle { wheels: vec![wheel], minor: 12, slim: false, indexes: Arc::default() }.identity()
+        };
+        let indirect = identity("https://h.example/a.whl", false);
+        assert_eq!(indirect, identity("https://mirror.example/a.whl", false));
+        assert_eq!(indirect, identity("file:///here/a.whl", true));
+        assert_eq!(indirect, identity("file:///there/a.whl", true));
+        // direct_url.json has it
+        assert_ne!(indirect, identity("https://h.example/a.whl", true));
+        assert_ne!(identity("https://h.example/a.whl", true), identity("https://i.example/a.whl", true));
     }
 }

@@ -133,9 +133,8 @@ impl Unpacking<'_> {
         if self.wheel.requested {
             self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
         }
-        // A path of the machine that builds would make the layer another on each machine.
-        if self.wheel.direct && !self.wheel.url.starts_with("file:") {
-            let url = serde_json::Value::from(self.wheel.url.as_str());
+        if let Some(url) = told_url(self.wheel) {
+            let url = serde_json::Value::from(url);
             let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
             self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
         }
@@ -144,6 +143,12 @@ impl Unpacking<'_> {
         let text = self.record.text().into_bytes();
         self.tree.insert(path, Entry::file(Content::Bytes(text.into()), false)).map(drop)
     }
+}
+
+/// The address that the package's metadata tell. A path of the machine that builds would make the layer another on
+/// each machine.
+pub(super) fn told_url(wheel: &Wheel) -> Option<&str> {
+    (wheel.direct && !wheel.url.starts_with("file:")).then_some(wheel.url.as_str())
 }
 
 /// Where a member goes. `.data` is what is meant for other places than the package's own:
