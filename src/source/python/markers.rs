@@ -40,6 +40,15 @@ impl Environment {
         }
     }
 
+    /// Whether one of the markers, by which a lock says what it is for, is the target's. Without any it is for all.
+    pub(super) fn is_among(&self, markers: &[String]) -> Result<bool, String> {
+        let mut found = markers.is_empty();
+        for marker in markers {
+            found |= self.matches(marker)?;
+        }
+        Ok(found)
+    }
+
     /// Whether the target's Python is among those of a specifier, as `>=3.9`.
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);

@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 struct Lock {
     version: u32,
     requires_python: Option<String>,
+    /// What the lock is for, when that is not everything (`tool.uv.environments`).
+    #[serde(default)]
+    supported_markers: Vec<String>,
     #[serde(default, rename = "package")]
     packages: Vec<Package>,
 }
@@ -83,6 +86,9 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
         && !environment.takes_python(specifier).map_err(fail)?
     {
         return Err(fail(format!("it is for Python {specifier}")));
+    }
+    if !environment.is_among(&lock.supported_markers).map_err(fail)? {
+        return Err(fail("none of the environments that it is for is the image's".to_owned()));
     }
     let root = lock.packages.iter().position(|package| package.source.is_root());
     let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
@@ -324,6 +330,13 @@ source = { registry = "https://i/simple" }
     }
 
     #[test]
+    fn a_lock_for_some_environments_is_for_the_image_when_one_of_them_is() {
+        let markers = r#"supported-markers = ["sys_platform == 'win32'", "platform_machine == 'aarch64'"]"#;
+        let text = lock().replacen("requires-python", &format!("{markers}\nrequires-python"), 1);
+        assert_eq!(read_for(12, &text).unwrap().len(), 5);
+    }
+
+    #[test]
     fn files_are_found_by_address_and_by_path() {
         let found = read_for(12, &lock()).unwrap();
         let file = |number: usize| found[number].files[0].clone();
@@ -339,6 +352,16 @@ source = { registry = "https://i/simple" }
         for (from, to, fault) in [
             ("version = 1\nrevision", "version = 2\nrevision", "its version is 2"),
             (">=3.9", ">=3.13", "it is for Python >=3.13"),
+            (
+                "requires-python",
+                "supported-markers = [\"sys_platform == 'win32'\", \"platform_machine == 'x86_64'\"]\nrequires-python",
+                "none of the environments that it is for",
+            ),
+            (
+                "requires-python",
+                "supported-markers = ['x']\nrequires-python",
+                "the marker `x` cannot be read",
+            ),
             ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
             ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
             ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
