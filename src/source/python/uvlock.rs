@@ -43,9 +43,9 @@ struct Package {
     sdist: Option<Artifact>,
 }
 
-/// Where a package is from; exactly one is given.
+/// Where a package is from.
 #[derive(Deserialize, PartialEq, Eq, Clone)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "BTreeMap<String, toml::Value>")]
 enum Source {
     Registry(String),
     Url(String),
@@ -54,6 +54,10 @@ enum Source {
     Editable(String),
     Virtual(String),
     Git(String),
+    /// Within an archive.
+    Subdirectory(String, String),
+    /// None that lbuild knows: it matters only when the package is needed.
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +104,27 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
 }
 
+impl From<BTreeMap<String, toml::Value>> for Source {
+    fn from(table: BTreeMap<String, toml::Value>) -> Source {
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        if let Some(dir) = text("subdirectory") {
+            let archive = ["url", "path"].iter().find_map(|kind| text(kind));
+            return archive.map_or(Source::Unknown, |archive| Source::Subdirectory(archive, dir));
+        }
+        let kinds: [(&str, fn(String) -> Source); 7] = [
+            ("registry", Source::Registry),
+            ("url", Source::Url),
+            ("path", Source::Path),
+            ("directory", Source::Directory),
+            ("editable", Source::Editable),
+            ("virtual", Source::Virtual),
+            ("git", Source::Git),
+        ];
+        let found = kinds.into_iter().find_map(|(kind, source)| text(kind).map(source));
+        found.unwrap_or(Source::Unknown)
+    }
+}
+
 impl Source {
     fn is_root(&self) -> bool {
         matches!(self, Source::Virtual(dir) | Source::Editable(dir) | Source::Directory(dir) if dir == ".")
@@ -112,7 +137,9 @@ impl Source {
                 Some("it is a directory, which would have to be built")
             }
             Source::Git(_) => Some("it is in a git repository, and would have to be built"),
-            _ => None,
+            Source::Subdirectory(..) => Some("it is a directory of an archive, which would have to be built"),
+            Source::Unknown => Some("it is of a source that lbuild does not know"),
+            Source::Registry(_) | Source::Url(_) | Source::Path(_) | Source::Virtual(_) => None,
         }
     }
 }
@@ -304,7 +331,7 @@ wheels = [{ filename = "local-5-py3-none-any.whl", hash = "sha256:HEX" }]
 [[package]]
 name = "never"
 version = "1"
-source = { git = "https://g/never#1" }
+source = { url = "https://g/never.zip", subdirectory = "x" }
 
 [[package]]
 name = "colours"
@@ -365,6 +392,16 @@ source = { registry = "https://i/simple" }
             ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
             ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
             ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
+            (
+                "{ path = \"w/local-5-py3-none-any.whl\" }",
+                "{ url = \"https://h/a.zip\", subdirectory = \"x\" }",
+                "local from /p/uv.lock: it is a directory of an archive",
+            ),
+            (
+                "{ path = \"w/",
+                "{ future = \"w/",
+                "local from /p/uv.lock: it is of a source that lbuild does not",
+            ),
             (
                 "resolution-markers = [\"python_full_version >= '3.10'\"]",
                 "",
