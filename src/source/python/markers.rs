@@ -8,6 +8,9 @@ use pep440_rs::{Version, VersionSpecifier};
 
 use super::tags::{Target, normalized};
 
+/// Parentheses within each other at most: a lock is not to exhaust the stack.
+const DEPTH: usize = 64;
+
 /// What the names in markers stand for.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
@@ -32,7 +35,8 @@ impl Environment {
     /// Whether what bears the marker is wanted. What cannot be read is said.
     pub(super) fn matches(&self, marker: &str) -> Result<bool, String> {
         let fail = |fault: &str| format!("the marker `{marker}` cannot be read: {fault}");
-        let mut parser = Parser { tokens: tokens(marker).map_err(fail)?, next: 0, environment: self };
+        let mut parser =
+            Parser { tokens: tokens(marker).map_err(fail)?, next: 0, depth: 0, environment: self };
         let found = parser.any().map_err(|fault| fail(&fault))?;
         match parser.peek() {
             None => Ok(found),
@@ -154,6 +158,7 @@ enum Side {
 struct Parser<'a> {
     tokens: Vec<Token>,
     next: usize,
+    depth: usize,
     environment: &'a Environment,
 }
 
@@ -193,7 +198,12 @@ impl Parser<'_> {
     fn one(&mut self) -> Result<bool, String> {
         if self.peek() == Some(&Token::Open) {
             self.next += 1;
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err("its parentheses are too deep".to_owned());
+            }
             let found = self.any()?;
+            self.depth -= 1;
             return match self.take() {
                 Some(Token::Close) => Ok(found),
                 _ => Err("a parenthesis is not closed".to_owned()),
@@ -340,6 +350,21 @@ mod tests {
         ] {
             let error = environment().matches(marker).unwrap_err();
             assert!(error.ends_with(fault), "{marker}: {error}");
+        }
+    }
+
+    #[test]
+    fn parentheses_have_an_end() {
+        let marker = |depth| format!("{}os_name == 'posix'{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(environment().matches(&marker(DEPTH)), Ok(true));
+        assert_eq!(
+            environment().matches(&vec![marker(DEPTH); 3].join(" and ")),
+            Ok(true),
+            "one after the other"
+        );
+        for depth in [DEPTH + 1, 1_000_000] {
+            let error = environment().matches(&marker(depth)).unwrap_err();
+            assert!(error.ends_with("its parentheses are too deep"));
         }
     }
 
