@@ -26,7 +26,8 @@ impl PythonBase {
     ///
     /// <https://docs.aws.amazon.com/lambda/latest/dg/python-image.html>
     pub fn glibc(version: &str, is_lambda: bool) -> (u32, u32) {
-        let minor: Option<u32> = version.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+        // The version may have a patch.
+        let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
         match minor {
             Some(..12) => (2, 26),
             _ if is_lambda => (2, 34),
@@ -60,6 +61,7 @@ mod tests {
     #[test]
     fn the_glibc_is_that_of_the_distribution() {
         assert_eq!(PythonBase::glibc("3.11", true), (2, 26));
+        assert_eq!(PythonBase::glibc("3.11.9", true), (2, 26));
         assert_eq!(PythonBase::glibc("3.12", true), (2, 34));
         assert_eq!(PythonBase::glibc("3.12", false), (2, 28));
     }

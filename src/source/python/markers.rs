@@ -15,6 +15,8 @@ const DEPTH: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     minor: u32,
+    /// The whole version.
+    python: String,
     machine: &'static str,
     /// What is asked for besides a package itself.
     pub(super) extras: BTreeSet<String>,
@@ -26,6 +28,7 @@ impl Environment {
     pub(super) fn of(target: &Target) -> Environment {
         Environment {
             minor: target.minor,
+            python: target.python(),
             machine: target.machine.as_str(),
             extras: BTreeSet::new(),
             groups: BTreeSet::new(),
@@ -57,14 +60,13 @@ impl Environment {
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);
         let specifiers = specifiers.map_err(|_| format!("`{specifier}` names no versions of Python"))?;
-        Ok(specifiers.contains(&Version::new([3, u64::from(self.minor), 0])))
+        let version = Version::from_str(&self.python).map_err(|error| error.to_string())?;
+        Ok(specifiers.contains(&version))
     }
 
     /// All values, by the names that markers have for them.
-    ///
-    /// The patch of the interpreter is not known: as with uv, it is the first.
     pub(super) fn values(&self) -> [(&'static str, String); 11] {
-        let (version, full) = (format!("3.{}", self.minor), format!("3.{}.0", self.minor));
+        let (version, full) = (format!("3.{}", self.minor), self.python.clone());
         [
             ("implementation_name", "cpython".to_owned()),
             ("implementation_version", full.clone()),
@@ -314,6 +316,7 @@ mod tests {
             ("python_version < '3.10'", false),
             ("python_full_version == '3.12.*'", true),
             ("python_full_version < '3.11.3'", false),
+            ("python_full_version >= '3.12.4'", true),
             ("'3.8' <= python_version", true),
             ("python_version ~= '3.7'", true),
             ("python_version in '2.7 3.1'", false),
@@ -370,9 +373,15 @@ mod tests {
 
     #[test]
     fn a_python_is_taken_by_its_version() {
-        for (specifier, taken) in
-            [(">=3.9", true), (">=3.9,<3.12", false), ("~=3.8", true), ("==3.12.*", true), (">=3.13", false)]
-        {
+        for (specifier, taken) in [
+            (">=3.9", true),
+            (">=3.12.4", true),
+            ("<3.12.1", false),
+            (">=3.9,<3.12", false),
+            ("~=3.8", true),
+            ("==3.12.*", true),
+            (">=3.13", false),
+        ] {
             assert_eq!(environment().takes_python(specifier), Ok(taken), "{specifier}");
         }
         assert!(environment().takes_python("three").is_err());

@@ -51,7 +51,7 @@ async fn with_uv(question: &Question<'_>, uv: &Path) -> Result<Vec<Locked>> {
     let mut command = Command::new(uv);
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--only-binary", ":all:", "--python-platform", &platform]);
-    command.args(["--python-version", &question.python.version]);
+    command.args(["--python-version", &target.python()]);
     let output = run(&mut command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
     // Its paths are relative to where it ran.
@@ -134,7 +134,7 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
     // pip asks for a directory where there is a platform, and leaves it alone.
     command.args(["--target", "lbuild-is-only-asking"]);
     command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
-    command.args(["--python-version", &question.python.version]);
+    command.args(["--python-version", &target.python()]);
     let told = Target::new(target.minor, target.machine, (2, told_glibc(target)));
     command.args(told.platforms().iter().flat_map(|platform| ["--platform", platform]));
     let output = run(command.arg("-r"), question, "pip").await?;
