@@ -28,9 +28,9 @@ impl PythonBase {
     pub fn glibc(version: &str, is_lambda: bool) -> (u32, u32) {
         let minor: Option<u32> = version.strip_prefix("3.").and_then(|minor| minor.parse().ok());
         match minor {
+            _ if !is_lambda => (2, 28),
             Some(..12) => (2, 26),
-            _ if is_lambda => (2, 34),
-            _ => (2, 28),
+            _ => (2, 34),
         }
     }
 }
@@ -62,5 +62,6 @@ mod tests {
         assert_eq!(PythonBase::glibc("3.11", true), (2, 26));
         assert_eq!(PythonBase::glibc("3.12", true), (2, 34));
         assert_eq!(PythonBase::glibc("3.12", false), (2, 28));
+        assert_eq!(PythonBase::glibc("3.11", false), (2, 28));
     }
 }

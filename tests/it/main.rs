@@ -18,6 +18,8 @@ mod inline_cache;
 mod layer;
 mod layering;
 mod memory;
+mod packages;
+mod packages_faults;
 mod push;
 mod recipes;
 mod registries;
