@@ -70,6 +70,9 @@ pub enum Error {
     #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
     IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
 
+    /// A file of requirements with a login in it, among the files that are packed.
+    #[error("{}:{line}: a login for {host} would be packed with the code", path.display())]
+    PackedLogin { path: PathBuf, line: usize, host: String },
     /// A file of requirements, or a lock file, that cannot be understood.
     #[error("cannot read {}: {fault}", path.display())]
     Requirements { path: PathBuf, fault: String },
@@ -355,7 +358,8 @@ impl Error {
             | RecipeStage { .. }
             | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
-            Requirements { .. }
+            PackedLogin { .. }
+            | Requirements { .. }
             | Locked { .. }
             | NoWheel { .. }
             | NoResolver { .. }
@@ -433,6 +437,10 @@ impl Error {
             }
             Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
             ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
+            PackedLogin { .. } => {
+                "move the login to ~/.netrc, or to UV_INDEX_NAME_USERNAME and _PASSWORD; or name the file in .lambdaignore"
+                    .into()
+            }
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
                 "choose a version that has one; or build one for the image, and give its directory as --find-links \

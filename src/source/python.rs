@@ -33,6 +33,7 @@ use self::credentials::{Indexes, without_login};
 use self::markers::Environment;
 use self::pinned::Pinned;
 use self::requirements::Asked;
+pub(crate) use self::requirements::files;
 use self::resolve::Question;
 use self::tags::Target;
 use super::zip;

@@ -3,6 +3,7 @@
 mod aws;
 mod aws_commands;
 mod aws_rights;
+mod beside;
 mod commands;
 mod content;
 mod destinations;
