@@ -88,6 +88,12 @@ pub enum Error {
     /// A program that resolves requirements, and did not.
     #[error("{tool} cannot resolve {}: {reason}", path.display())]
     Resolve { tool: &'static str, path: PathBuf, reason: String },
+    /// No interpreter of the image's version is at hand.
+    #[error("cannot compile bytecode: no interpreter of Python {version} is at hand")]
+    NoInterpreter { version: String },
+    /// An interpreter that does not compile what it should.
+    #[error("{} compiles no bytecode: {reason}", program.display())]
+    Bytecode { program: PathBuf, reason: String },
     /// A wheel whose hash is not among those that the requirements allow, or for which they have none.
     #[error("{file} is refused: {fault}")]
     Hash { file: String, fault: &'static str },
@@ -364,6 +370,8 @@ impl Error {
             | NoWheel { .. }
             | NoResolver { .. }
             | Resolve { .. }
+            | NoInterpreter { .. }
+            | Bytecode { .. }
             | Hash { .. }
             | Wheel { .. }
             | Address { .. } => Kind::Source,
@@ -448,6 +456,9 @@ impl Error {
                     .into()
             }
             NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
+            NoInterpreter { version } => {
+                format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
+            }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
             }

@@ -47,6 +47,7 @@ pub fn python(args: &What, config: &Config, base: Option<&str>) -> Result<Option
         wheels: flags.wheels.clone().or(file(&config.wheels)),
         require_hashes: flags.require_hashes || config.require_hashes,
         slim: flags.slim || config.slim,
+        bytecode: flags.compile_bytecode.or(config.compile_bytecode).unwrap_or_default(),
     })))
 }
 

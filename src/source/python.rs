@@ -6,8 +6,9 @@
 //!    none. That is the pinned list.
 //! 3. The list alone decides which wheels share a layer ([`group`]); such a [`Bundle`] has an identity before
 //!    anything is fetched.
-//! 4. Only a bundle whose layer is nowhere is fetched, and [`wheel`]s become a tree.
+//! 4. Only a bundle whose layer is nowhere is fetched, and [`wheel`]s become a tree, or their [`bytecode`] does.
 
+mod bytecode;
 mod choice;
 mod credentials;
 mod group;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use sha2::{Digest as _, Sha256};
 
+use self::bytecode::Compiler;
 use self::choice::{Chosen, Locked};
 use self::credentials::{Indexes, without_login};
 use self::markers::Environment;
@@ -41,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Blob, Digest, Location, Platform};
 use crate::layer::FileTree;
-use crate::recipe::{Python, Requirements, Wheel};
+use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::{Cache, Download, Downloads};
 
 /// Changes with anything here that changes a file of an unpacked wheel.
@@ -62,6 +64,8 @@ pub(crate) struct Bundle {
     minor: u32,
     slim: bool,
     indexes: Arc<Indexes>,
+    /// With one, it is the bytecode of the wheels.
+    compiler: Option<Compiler>,
 }
 
 /// The wheels that are asked for, exactly: what [`Requirements::Pinned`] holds.
@@ -91,12 +95,43 @@ pub(crate) async fn resolve(python: &Python, platform: &Platform, context: &Cont
     Ok(wheels)
 }
 
-/// The layers of some wheels. A pure function of the list.
-pub(crate) fn bundles(python: &Python, wheels: &[Wheel], platform: &Platform) -> Result<Vec<Bundle>> {
+/// The layers of some wheels. A pure function of the list, and of the compiler where bytecode is asked for.
+pub(crate) async fn bundles(
+    python: &Python,
+    wheels: &[Wheel],
+    platform: &Platform,
+    context: &Context,
+) -> Result<Vec<Bundle>> {
     let minor = Target::of(python, platform)?.minor;
     let indexes = Arc::new(Indexes::of(python));
-    let bundle = |wheels| Bundle { wheels, minor, slim: python.slim, indexes: indexes.clone() };
-    Ok(group::group(wheels).into_iter().map(bundle).collect())
+    let bundle =
+        |wheels| Bundle { wheels, minor, slim: python.slim, indexes: indexes.clone(), compiler: None };
+    let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
+    let mut bundles: Vec<Bundle> =
+        group::group(wheels, group::MOST / share).into_iter().map(bundle).collect();
+    if let Some(compiler) = compiler(python, minor, context).await? {
+        // A layer each, so that an upgrade of one package leaves the others' alone.
+        let compiled = |bundle: &Bundle| Bundle { compiler: Some(compiler.clone()), ..bundle.clone() };
+        bundles.extend(bundles.iter().map(compiled).collect::<Vec<_>>());
+    }
+    Ok(bundles)
+}
+
+async fn compiler(python: &Python, minor: u32, context: &Context) -> Result<Option<Compiler>> {
+    if python.bytecode == Bytecode::Never {
+        return Ok(None);
+    }
+    match (Compiler::find(minor).await, python.bytecode) {
+        (None, Bytecode::Always) => Err(Error::NoInterpreter { version: python.version.clone() }),
+        (None, _) => {
+            let version = &python.version;
+            let message = format!("no bytecode is compiled: no interpreter of Python {version} is at hand");
+            let hint = format!("install one, as with `uv python install {version}`");
+            context.events.warn(message, Some(&hint));
+            Ok(None)
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// What the file asks for, and what is known of hashes and names when it is no lock.
@@ -207,10 +242,11 @@ fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
 impl Bundle {
     /// What is in it, for people.
     pub(crate) fn name(&self) -> String {
-        match &self.wheels[..] {
+        let wheels = match &self.wheels[..] {
             [wheel] => format!("{} {}", wheel.name, wheel.version),
             wheels => format!("{} small packages", wheels.len()),
-        }
+        };
+        if self.compiler.is_some() { format!("bytecode of {wheels}") } else { wheels }
     }
 
     /// What decides its files, known before anything is fetched.
@@ -230,15 +266,21 @@ impl Bundle {
             part(&[u8::from(wheel.requested), u8::from(wheel.direct)]);
             part(if wheel.direct { wheel.url.as_bytes() } else { b"" });
         }
+        if let Some(compiler) = &self.compiler {
+            part(compiler.identity().as_bytes());
+        }
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// Its files, with paths relative to where they go. The wheels are fetched when the cache has them not.
-    pub(crate) async fn tree(&self, context: &Context) -> Result<FileTree> {
+    /// Its files, with paths relative to `to`, where they go. The wheels are fetched when the cache has them not.
+    pub(crate) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
         let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
         let bundle = self.clone();
         let unpacked = tokio::task::spawn_blocking(move || bundle.unpack(&blobs)).await;
         let (tree, (files, bytes)) = unpacked.map_err(|_| Error::Interrupted)??;
+        if let Some(compiler) = &self.compiler {
+            return compiler.compiled(&tree, to, &context.cache).await;
+        }
         if self.slim && files > 0 {
             context.events.emit(crate::event::Event::Slimmed { layer: self.name(), files, bytes });
         }

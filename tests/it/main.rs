@@ -4,6 +4,7 @@ mod aws;
 mod aws_commands;
 mod aws_rights;
 mod beside;
+mod bytecode;
 mod commands;
 mod content;
 mod destinations;

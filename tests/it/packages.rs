@@ -1,112 +1,17 @@
 //! Real packages from an index to images: on both architectures, on fresh machines, in any order of events.
 
-use crate::support::index::{Index, Manners};
 use crate::support::judges::Place;
-use crate::support::lbuild::{Done, Lbuild, function};
-use crate::support::python::{Clients, MACHINES};
-use crate::support::registry::{Mode, Registry};
-use crate::support::{bases, invoke, part, run, tool};
+use crate::support::lbuild::{Lbuild, function};
+use crate::support::shop::{Lock, Shop, layers, with_uv};
+use crate::support::{bases, invoke};
 use serde_json::json;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
-use tempfile::TempDir;
 
 const WANTED: [&str; 4] = ["numpy", "pydantic-core==2.50.4", "jmespath", "idna"];
 
 /// The same with a newer version of one that is large.
 const NEWER: [&str; 4] = ["numpy", "pydantic-core==2.50.5", "jmespath", "idna"];
-
-const APP: &str = "
-import platform
-import jmespath, numpy, pydantic_core
-
-def handler(event, context):
-    return {
-        'nonce': event.get('nonce'),
-        'machine': platform.machine(),
-        'sum': int(numpy.arange(5).sum()),
-        'core': pydantic_core.from_json('[1]'),
-        'found': jmespath.search('a.b', {'a': {'b': 2}}),
-        'numpy': numpy.__file__,
-    }
-";
-
-/// An index of real packages, a registry with a base, and code that uses the packages.
-struct Shop {
-    index: Index,
-    registry: Registry,
-    base: String,
-    files: TempDir,
-    code: TempDir,
-}
-
-impl Shop {
-    fn new() -> Shop {
-        let (files, real) = (tempfile::tempdir().unwrap(), part("packages/index"));
-        for entry in std::fs::read_dir(&real).unwrap() {
-            let name = entry.unwrap().file_name();
-            std::os::unix::fs::symlink(real.join(&name), files.path().join(&name)).unwrap();
-        }
-        let registry = Registry::start(Mode::Plain);
-        // Not by the name of Lambda's own image for this version, whose glibc is too old for numpy.
-        let base = bases::push(&registry, "docker-list", "team/python", "3.11");
-        let index = Index::of(files.path(), Manners::default());
-        Shop { index, registry, base, files, code: function(&[("app.py", APP)]) }
-    }
-
-    /// A newer pydantic-core comes out.
-    fn release(&self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/newer.py");
-        for machine in MACHINES {
-            let tag = format!("cp311-cp311-manylinux2014_{machine}.manylinux_2_17_{machine}");
-            let wheel = part("packages/index").join(format!("pydantic_core-2.50.4-{tag}.whl"));
-            let mut python = Command::new(tool("python3"));
-            run(python.arg(&script).arg(wheel).args(["2.50.4", "2.50.5"]).arg(self.files.path())).unwrap();
-        }
-    }
-
-    /// The `uv.lock` that uv makes.
-    fn lock(&self, wanted: &[&str]) -> Lock {
-        let clients = Clients::new();
-        let project = clients.uv_lock(&self.index.url(), wanted).unwrap_or_else(|error| panic!("{error}"));
-        let path = project.join("uv.lock").display().to_string();
-        self.index.clear();
-        Lock { path, _clients: clients }
-    }
-
-    /// What brings the function to `to`, with its packages as `more` names them.
-    fn arguments(&self, arch: &str, to: &str, more: &[&str]) -> Vec<String> {
-        let code = self.code.path().display().to_string();
-        let all =
-            ["push", &code, "--base", &self.base, "--arch", arch, "--to", to, "--handler", "app.handler"];
-        all.iter().chain(more).map(|&word| word.to_owned()).collect()
-    }
-
-    fn place(&self, tag: &str) -> String {
-        format!("{}/function:{tag}", self.registry.host())
-    }
-}
-
-struct Lock {
-    path: String,
-    _clients: Clients,
-}
-
-/// A user who has uv.
-fn with_uv() -> Lbuild {
-    let mut user = Lbuild::new();
-    user.set("PATH", &format!("{}:/usr/bin:/bin", part("packages/only/uv").display()));
-    user
-}
-
-/// How many layers were made, and how many were not.
-fn layers(done: &Done) -> (usize, usize) {
-    let lines = |end: &str| {
-        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
-    };
-    (lines(" made"), lines(" unchanged"))
-}
 
 /// Builds with packages that hold machine code, and asks the function.
 fn answers(arch: &str, machine: &str) {
