@@ -94,6 +94,9 @@ pub enum Error {
     /// An interpreter that does not compile what it should.
     #[error("{} compiles no bytecode: {reason}", program.display())]
     Bytecode { program: PathBuf, reason: String },
+    /// A source archive that no wheel could be made of.
+    #[error("{tool} cannot build {package}: {reason}")]
+    Build { tool: &'static str, package: String, reason: String },
     /// A wheel whose hash is not among those that the requirements allow, or for which they have none.
     #[error("{file} is refused: {fault}")]
     Hash { file: String, fault: &'static str },
@@ -370,6 +373,7 @@ impl Error {
             | NoWheel { .. }
             | NoResolver { .. }
             | Resolve { .. }
+            | Build { .. }
             | NoInterpreter { .. }
             | Bytecode { .. }
             | Hash { .. }
@@ -449,6 +453,7 @@ impl Error {
                 "move the login to ~/.netrc, or to UV_INDEX_NAME_USERNAME and _PASSWORD; or name the file in .lambdaignore"
                     .into()
             }
+            Build { .. } => "build a wheel of it, and give its directory as --find-links in the requirements".into(),
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
                 "choose a version that has one; or build one for the image, and give its directory as --find-links \

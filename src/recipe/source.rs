@@ -97,7 +97,7 @@ pub struct Wheel {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The wheel's file name, which says what it is for.
+    /// The wheel's file name, which says what it is for; or that of a source archive, for a package without wheels.
     pub file: String,
     /// Where it is: `https:`, `http:` or `file:`, without any password.
     pub url: String,

@@ -19,6 +19,7 @@ mod record;
 mod requirements;
 mod resolve;
 mod scripts;
+mod sdist;
 mod tags;
 mod uvlock;
 mod wheel;
@@ -37,12 +38,13 @@ use self::pinned::Pinned;
 use self::requirements::Asked;
 pub(crate) use self::requirements::files;
 use self::resolve::Question;
+use self::sdist::{Builder, is_source};
 use self::tags::Target;
 use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Blob, Digest, Location, Platform};
-use crate::layer::FileTree;
+use crate::layer::{Content, FileTree, Kind};
 use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::{Cache, Download, Downloads};
 
@@ -66,6 +68,7 @@ pub(crate) struct Bundle {
     indexes: Arc<Indexes>,
     /// With one, it is the bytecode of the wheels.
     compiler: Option<Compiler>,
+    builder: Arc<Builder>,
 }
 
 /// The wheels that are asked for, exactly: what [`Requirements::Pinned`] holds.
@@ -102,10 +105,14 @@ pub(crate) async fn bundles(
     platform: &Platform,
     context: &Context,
 ) -> Result<Vec<Bundle>> {
-    let minor = Target::of(python, platform)?.minor;
+    let target = Target::of(python, platform)?;
+    let minor = target.minor;
+    let builder = Arc::new(Builder::new(python, target));
     let indexes = Arc::new(Indexes::of(python));
-    let bundle =
-        |wheels| Bundle { wheels, minor, slim: python.slim, indexes: indexes.clone(), compiler: None };
+    let bundle = |wheels| {
+        let (indexes, builder) = (indexes.clone(), builder.clone());
+        Bundle { wheels, minor, slim: python.slim, indexes, compiler: None, builder }
+    };
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
     let mut bundles: Vec<Bundle> =
         group::group(wheels, group::MOST / share).into_iter().map(bundle).collect();
@@ -229,7 +236,8 @@ async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Re
 
 /// Fails for a wheel that does not run on the target: a pinned list may have been made for another.
 fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
-    let unfit = wheels.iter().find(|wheel| target.best(&[&wheel.file], |file| file).is_none());
+    let mut wheels = wheels.iter().filter(|wheel| !is_source(&wheel.file));
+    let unfit = wheels.find(|wheel| target.best(&[&wheel.file], |file| file).is_none());
     unfit.map_or(Ok(()), |wheel| {
         Err(Error::NoWheel {
             package: format!("{} {}", wheel.name, wheel.version),
@@ -237,6 +245,18 @@ fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
             fault: target.why_not([wheel.file.as_str()].into_iter()),
         })
     })
+}
+
+/// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
+fn recompressed(tree: &mut FileTree) -> Result<()> {
+    for (_, entry) in tree.iter_mut() {
+        if let Kind::File(content) = &mut entry.kind
+            && let Content::Member(member) = content
+        {
+            *content = Content::Bytes(zip::read(member)?.into());
+        }
+    }
+    Ok(())
 }
 
 impl Bundle {
@@ -265,6 +285,7 @@ impl Bundle {
             part(wheel.sha256.as_bytes());
             part(&[u8::from(wheel.requested), u8::from(wheel.direct)]);
             part(if wheel.direct { wheel.url.as_bytes() } else { b"" });
+            part(if is_source(&wheel.file) { sdist::VERSION.as_bytes() } else { b"" });
         }
         if let Some(compiler) = &self.compiler {
             part(compiler.identity().as_bytes());
@@ -295,7 +316,11 @@ impl Bundle {
             size: Some(wheel.size),
             logins: &*self.indexes,
         };
-        context.downloads.fetch(&wanted).await
+        let blob = context.downloads.fetch(&wanted).await?;
+        match is_source(&wheel.file) {
+            true => self.builder.wheel(wheel, &blob, &self.indexes, context).await,
+            false => Ok(blob),
+        }
     }
 
     /// The tree of all wheels, and how many files and bytes were left out.
@@ -304,7 +329,10 @@ impl Bundle {
         for (wheel, blob) in self.wheels.iter().zip(blobs) {
             let Location::File(path) = &blob.location else { unreachable!("downloads are files") };
             let archive = zip::open(path, Some(blob.digest))?;
-            let unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            let mut unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            if is_source(&wheel.file) {
+                recompressed(&mut unpacked.tree)?;
+            }
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
             bytes += unpacked.dropped.1;

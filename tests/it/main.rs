@@ -27,6 +27,7 @@ mod recipes;
 mod registries;
 mod rig;
 mod rig_packages;
+mod sdists;
 mod stops;
 mod support;
 mod transfer;

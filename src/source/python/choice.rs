@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reqwest::Url;
 
+use super::sdist::is_source;
 use super::tags::{Target, WheelName, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
@@ -41,13 +42,19 @@ pub(super) struct Chosen {
 }
 
 impl Locked {
-    /// The wheel that runs on the target.
+    /// The wheel that runs on the target; the source where there is nothing else.
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
         // A lock may leave the version out (PEP 751); a wheel's name has it.
         let told = self.files.iter().find_map(|file| WheelName::parse(&file.name));
         let told = told.map(|wheel| wheel.version).unwrap_or_default();
         let version = if self.version.is_empty() { told } else { self.version.clone() };
-        let best = target.best(&self.files, |file| &file.name).ok_or_else(|| Error::NoWheel {
+        let best = target.best(&self.files, |file| &file.name);
+        // With wheels for others, what has none for the target is native.
+        let source = || match self.files.iter().any(|file| WheelName::parse(&file.name).is_some()) {
+            true => None,
+            false => self.files.iter().find(|file| is_source(&file.name)),
+        };
+        let best = best.or_else(source).ok_or_else(|| Error::NoWheel {
             package: format!("{} {version}", self.name).trim_end().to_owned(),
             target: target.to_string(),
             fault: target.why_not(self.files.iter().map(|file| file.name.as_str())),

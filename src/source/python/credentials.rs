@@ -11,7 +11,7 @@ use reqwest::Url;
 
 use super::choice::unescaped;
 use crate::recipe::{Python, Requirements};
-use crate::store::{Login, Logins};
+use crate::store::{Login, Logins, Secret};
 
 /// Variables of uv and pip with addresses of indexes, some of them under a name.
 const VARIABLES: [&str; 8] = [
@@ -35,6 +35,8 @@ pub(super) struct Indexes {
     origins: Vec<(String, Login)>,
     /// By host.
     netrc: Vec<(String, Login)>,
+    /// Addresses of indexes, with the logins that they may have in them.
+    simple: Vec<Secret>,
 }
 
 impl Indexes {
@@ -57,12 +59,16 @@ impl Indexes {
     }
 
     fn from_texts(texts: &[String], netrc_text: &str, variable: impl Fn(&str) -> Option<String>) -> Indexes {
-        let mut found = Indexes { origins: Vec::new(), netrc: netrc(netrc_text) };
+        let mut found = Indexes { origins: Vec::new(), netrc: netrc(netrc_text), simple: Vec::new() };
         let texts: Vec<String> = texts.iter().map(|text| expanded(text, &variable)).collect();
         for text in &texts {
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
                 found.origins.extend(login_in(&url).map(|login| (origin(&url), login)));
+                let known = |known: &Secret| known.expose() == address.as_str();
+                if is_index(&url) && !found.simple.iter().any(known) {
+                    found.simple.push(address.as_str().to_owned().into());
+                }
             }
         }
         for (name, url) in texts.iter().flat_map(|text| named(text)) {
@@ -73,6 +79,18 @@ impl Indexes {
         }
         found
     }
+}
+
+impl Indexes {
+    /// Addresses of indexes, as they were met.
+    pub(super) fn simple(&self) -> impl Iterator<Item = &str> {
+        self.simple.iter().map(Secret::expose)
+    }
+}
+
+/// Whether an address looks like that of an index: they end so wherever one is served.
+fn is_index(url: &Url) -> bool {
+    url.path().trim_end_matches('/').ends_with("/simple")
 }
 
 impl Logins for Indexes {

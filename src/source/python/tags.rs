@@ -219,6 +219,11 @@ impl WheelName {
         })
     }
 
+    /// Whether it runs on any machine, with any Python 3.
+    pub(super) fn is_for_any(&self) -> bool {
+        self.tags().any(|tag| tag == "py3-none-any")
+    }
+
     fn tags(&self) -> impl Iterator<Item = String> {
         let pairs = self.pythons.iter().flat_map(|python| self.abis.iter().map(move |abi| (python, abi)));
         pairs.flat_map(|(python, abi)| {
