@@ -70,6 +70,9 @@ pub enum Error {
     #[error("{}:{line}: invalid pattern `{pattern}`: {fault}", path.display())]
     IgnorePattern { path: PathBuf, line: usize, pattern: String, fault: &'static str },
 
+    /// A file of requirements with a login in it, among the files that are packed.
+    #[error("{}:{line}: a login for {host} would be packed with the code", path.display())]
+    PackedLogin { path: PathBuf, line: usize, host: String },
     /// A file of requirements, or a lock file, that cannot be understood.
     #[error("cannot read {}: {fault}", path.display())]
     Requirements { path: PathBuf, fault: String },
@@ -85,6 +88,15 @@ pub enum Error {
     /// A program that resolves requirements, and did not.
     #[error("{tool} cannot resolve {}: {reason}", path.display())]
     Resolve { tool: &'static str, path: PathBuf, reason: String },
+    /// No interpreter of the image's version is at hand.
+    #[error("cannot compile bytecode: no interpreter of Python {version} is at hand")]
+    NoInterpreter { version: String },
+    /// An interpreter that does not compile what it should.
+    #[error("{} compiles no bytecode: {reason}", program.display())]
+    Bytecode { program: PathBuf, reason: String },
+    /// A source archive that no wheel could be made of.
+    #[error("{tool} cannot build {package}: {reason}")]
+    Build { tool: &'static str, package: String, reason: String },
     /// A wheel whose hash is not among those that the requirements allow, or for which they have none.
     #[error("{file} is refused: {fault}")]
     Hash { file: String, fault: &'static str },
@@ -355,11 +367,15 @@ impl Error {
             | RecipeStage { .. }
             | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
-            Requirements { .. }
+            PackedLogin { .. }
+            | Requirements { .. }
             | Locked { .. }
             | NoWheel { .. }
             | NoResolver { .. }
             | Resolve { .. }
+            | Build { .. }
+            | NoInterpreter { .. }
+            | Bytecode { .. }
             | Hash { .. }
             | Wheel { .. }
             | Address { .. } => Kind::Source,
@@ -433,6 +449,11 @@ impl Error {
             }
             Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
             ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
+            PackedLogin { .. } => {
+                "move the login to ~/.netrc, or to UV_INDEX_NAME_USERNAME and _PASSWORD; or name the file in .lambdaignore"
+                    .into()
+            }
+            Build { .. } => "build a wheel of it, and give its directory as --find-links in the requirements".into(),
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
                 "choose a version that has one; or build one for the image, and give its directory as --find-links \
@@ -440,6 +461,9 @@ impl Error {
                     .into()
             }
             NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
+            NoInterpreter { version } => {
+                format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
+            }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
             }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lbuild::image::{Arch, Format};
+use lbuild::recipe::Bytecode;
 
 /// Turns a source directory into an AWS Lambda container image and pushes it: no Docker, no daemon, no root
 #[derive(Parser)]
@@ -203,9 +204,22 @@ pub struct Python {
     /// Leave out what a function never reads: tests, type stubs, static libraries
     #[arg(long)]
     pub slim: bool,
+    /// Compile modules ahead, with an interpreter of the image's version on this machine: the image then depends on it
+    /// [default: never]
+    #[arg(long, value_name = "WHEN", value_parser = bytecode)]
+    pub compile_bytecode: Option<Bytecode>,
     /// The image's version of Python, where the runtime or the base's name does not say it
     #[arg(long, value_name = "VERSION")]
     pub python_version: Option<String>,
+}
+
+fn bytecode(text: &str) -> Result<Bytecode, String> {
+    match text {
+        "auto" => Ok(Bytecode::Auto),
+        "always" => Ok(Bytecode::Always),
+        "never" => Ok(Bytecode::Never),
+        _ => Err("it is auto, always or never".to_owned()),
+    }
 }
 
 /// How to reach registries.

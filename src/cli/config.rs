@@ -24,6 +24,7 @@ pub struct Config {
     pub wheels: Option<PathBuf>,
     pub require_hashes: bool,
     pub slim: bool,
+    pub compile_bytecode: Option<lbuild::recipe::Bytecode>,
     pub python_version: Option<String>,
     pub add: Many,
     pub handler: Option<String>,

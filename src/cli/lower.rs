@@ -45,6 +45,9 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     let (base, base_name) = base(args, &config, report)?;
     let code = config.path.as_ref().map_or(dir.clone(), |path| dir.join(path));
     let packages = packages::python(args, &config, base_name.as_deref())?;
+    if packages.is_none() {
+        packages::remind(args, &config, &code, report);
+    }
     let edit = edit(args, &config)?;
     let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {

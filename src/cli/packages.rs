@@ -8,6 +8,7 @@ use lbuild::recipe::{Python, Requirements, Source};
 use super::args::What;
 use super::config::Config;
 use super::exit::Failure;
+use super::report::Report;
 
 /// Python packages, when some are asked for. `base` is the runtime's or the base image's name.
 pub fn python(args: &What, config: &Config, base: Option<&str>) -> Result<Option<Source>, Failure> {
@@ -52,7 +53,50 @@ pub fn python(args: &What, config: &Config, base: Option<&str>) -> Result<Option
         wheels: flags.wheels.clone().or(file(&config.wheels)),
         require_hashes: flags.require_hashes || config.require_hashes,
         slim: flags.slim || config.slim,
+        bytecode: flags.compile_bytecode.or(config.compile_bytecode).unwrap_or_default(),
     })))
+}
+
+/// The files that tell of packages, and under which key lbuild.toml names each; the most exact come first.
+const FOUND: [(&str, &str); 5] = [
+    ("lock", "uv.lock"),
+    ("lock", "pylock.toml"),
+    ("lock", "poetry.lock"),
+    ("lock", "Pipfile.lock"),
+    ("requirements", "requirements.txt"),
+];
+
+/// The file in the function's directory that tells of its packages, and its key.
+pub fn found(dir: &Path) -> Option<(&'static str, &'static str)> {
+    FOUND.into_iter().find(|(key, name)| {
+        let text = std::fs::read_to_string(dir.join(name));
+        // Requirements that ask for nothing are common, and locks by other tools always say something.
+        let asks = |text: &String| {
+            *key == "lock" || text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        };
+        text.is_ok_and(|text| asks(&text))
+    })
+}
+
+/// Tells the user whose packages are listed beside the code and go into no layer.
+pub fn remind(args: &What, config: &Config, code: &Path, report: &Report) {
+    let runtime = args.runtime.as_ref().or(config.runtime.as_ref().filter(|_| args.base.is_none()));
+    let other = runtime.is_some_and(|runtime| !runtime.starts_with("python"));
+    let given = !(args.deps.is_empty() && config.deps.0.is_empty());
+    if other || given || has_packages(code) {
+        return;
+    }
+    let Some((key, name)) = found(code) else { return };
+    let file = code.join(name);
+    let message = format!("the packages of {} are not put into the image", file.display());
+    let hint = format!("add --{key} {}, or `{key} = \"{name}\"` to lbuild.toml", file.display());
+    report.warn(&message, Some(&hint));
+}
+
+/// Whether packages are installed beside the code already.
+fn has_packages(code: &Path) -> bool {
+    let entries = std::fs::read_dir(code).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".dist-info"))
 }
 
 fn is_lock(path: &Path) -> bool {

@@ -23,7 +23,7 @@ impl Shared {
     /// The layers that the packages will be; nothing is fetched but what a lock file leaves out.
     pub(super) async fn bundles(&self, python: &Python, platform: &Platform) -> Result<Vec<Bundle>> {
         let wheels = python::resolve(python, platform, &self.context()).await?;
-        python::bundles(python, &wheels, platform)
+        python::bundles(python, &wheels, platform, &self.context()).await
     }
 
     /// The layers of the bundles under `to`, in their order, with their names. Several are made at once: to splice
@@ -79,7 +79,7 @@ impl Shared {
         to: &str,
         key: LayerKey,
     ) -> Result<Layer> {
-        let tree = bundle.tree(&self.context()).await?;
+        let tree = bundle.tree(&self.context(), to).await?;
         let mut tree = tree.under(to.trim_matches('/').as_bytes())?;
         let (shared, name) = (self.clone(), bundle.name());
         let layer = blocking(move |stop| shared.write(&mut tree, epoch, &name, stop)).await?;

@@ -57,7 +57,7 @@ impl Shared {
         // The base is a matter of the network, the sources one of the disk: neither waits for the other.
         let (base, collected) = tokio::try_join!(
             self.base(recipe, stage, images, pushes),
-            try_join_all(adds(stage).map(|add| self.gather(add, &recipe.platform)))
+            try_join_all(adds(stage).map(|add| self.gather(add, stage, &recipe.platform)))
         )?;
         let mut collected = collected.into_iter();
         let mut image = base;
@@ -109,18 +109,23 @@ impl Shared {
         Ok(image)
     }
 
-    async fn gather(self: &Arc<Self>, add: &Add, platform: &Platform) -> Result<Part> {
+    async fn gather(self: &Arc<Self>, add: &Add, stage: &Stage, platform: &Platform) -> Result<Part> {
         match &add.source {
             Source::Python(python) => self.bundles(python, platform).await.map(Part::Bundles),
-            _ => self.collect(add).await.map(Part::Files),
+            _ => self.collect(add, stage).await.map(Part::Files),
         }
     }
 
-    async fn collect(self: &Arc<Self>, add: &Add) -> Result<Collected> {
+    async fn collect(self: &Arc<Self>, add: &Add, stage: &Stage) -> Result<Collected> {
         let (shared, add) = (self.clone(), add.clone());
+        let named: Vec<_> = adds(stage).flat_map(|add| source::asking(&add.source)).collect();
         blocking(move |_| {
             let began = SystemTime::now();
-            source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs)
+            let files = source::collect(&add.source, shared.cache.stat_dir(), began, shared.jobs)?;
+            if is_code(&add) {
+                files.refuse_logins(&named)?;
+            }
+            Ok(files)
         })
         .await
     }
@@ -129,6 +134,15 @@ impl Shared {
 /// Fails when a source is not there: better before a base is asked for than after.
 pub(super) fn check_sources(recipe: &Recipe) -> Result<()> {
     recipe.stages.iter().flat_map(adds).try_for_each(|add| source::check(&add.source))
+}
+
+/// Whether it is what the user writes, rather than what is installed from elsewhere.
+fn is_code(add: &Add) -> bool {
+    match &add.source {
+        Source::Directory { ignore, .. } => *ignore,
+        Source::Zip { .. } => add.to.is_none(),
+        Source::Python(_) => false,
+    }
 }
 
 /// Where an `Add` goes in an image whose config is known.

@@ -49,6 +49,29 @@ pub struct Python {
     /// Whether what a function never reads stays out: tests, type stubs, static libraries, bytecode.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub slim: bool,
+    /// Whether modules are compiled for the image, in layers of their own.
+    #[serde(default, skip_serializing_if = "Bytecode::is_never")]
+    pub bytecode: Bytecode,
+}
+
+/// Whether modules are compiled for the image, by an interpreter of its version on the machine that builds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bytecode {
+    /// No: the image then does not depend on what is installed where it is built.
+    #[default]
+    Never,
+    /// When there is such an interpreter.
+    Auto,
+    /// It is an error if there is none.
+    Always,
+}
+
+impl Bytecode {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    fn is_never(&self) -> bool {
+        *self == Bytecode::Never
+    }
 }
 
 /// Which packages.
@@ -74,7 +97,7 @@ pub struct Wheel {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The wheel's file name, which says what it is for.
+    /// The wheel's file name, which says what it is for; or that of a source archive, for a package without wheels.
     pub file: String,
     /// Where it is: `https:`, `http:` or `file:`, without any password.
     pub url: String,

@@ -2,6 +2,7 @@
 
 mod directory;
 mod ignore;
+mod logins;
 pub(crate) mod python;
 mod zip;
 
@@ -71,6 +72,17 @@ pub(crate) fn check(source: &Source) -> Result<()> {
     };
     let found = std::fs::metadata(path).map(drop);
     found.map_err(|source| Error::Read { path: path.clone(), source })
+}
+
+/// The files that say which packages are wanted.
+pub(crate) fn asking(source: &Source) -> Vec<PathBuf> {
+    match source {
+        Source::Python(python) => match &python.requirements {
+            Requirements::File { path } => python::files(path),
+            Requirements::Pinned(_) => Vec::new(),
+        },
+        Source::Directory { .. } | Source::Zip { .. } => Vec::new(),
+    }
 }
 
 /// Whether the source has something at `path` of the image when its files go to `to`.
@@ -143,6 +155,11 @@ impl Collected {
         };
         directory::check_links(&self.tree, &self.root, dir, &mut warn);
         Ok(())
+    }
+
+    /// Fails when a login would be packed with the code; `named` are the files that packages are asked for in.
+    pub(crate) fn refuse_logins(&self, named: &[PathBuf]) -> Result<()> {
+        logins::refuse(&self.tree, named)
     }
 
     /// Saves what is known of the contents, for the next run. A cache that cannot be written costs time, no more.

@@ -6,8 +6,9 @@
 //!    none. That is the pinned list.
 //! 3. The list alone decides which wheels share a layer ([`group`]); such a [`Bundle`] has an identity before
 //!    anything is fetched.
-//! 4. Only a bundle whose layer is nowhere is fetched, and [`wheel`]s become a tree.
+//! 4. Only a bundle whose layer is nowhere is fetched, and [`wheel`]s become a tree, or their [`bytecode`] does.
 
+mod bytecode;
 mod choice;
 mod credentials;
 mod group;
@@ -18,6 +19,7 @@ mod record;
 mod requirements;
 mod resolve;
 mod scripts;
+mod sdist;
 mod tags;
 mod uvlock;
 mod wheel;
@@ -28,19 +30,22 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use sha2::{Digest as _, Sha256};
 
+use self::bytecode::Compiler;
 use self::choice::{Chosen, Locked};
 use self::credentials::{Indexes, without_login};
 use self::markers::Environment;
 use self::pinned::Pinned;
 use self::requirements::Asked;
+pub(crate) use self::requirements::files;
 use self::resolve::Question;
+use self::sdist::{Builder, is_source};
 use self::tags::Target;
 use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Blob, Digest, Location, Platform};
-use crate::layer::FileTree;
-use crate::recipe::{Python, Requirements, Wheel};
+use crate::layer::{Content, FileTree, Kind};
+use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::{Cache, Download, Downloads};
 
 /// Changes with anything here that changes a file of an unpacked wheel.
@@ -61,6 +66,9 @@ pub(crate) struct Bundle {
     minor: u32,
     slim: bool,
     indexes: Arc<Indexes>,
+    /// With one, it is the bytecode of the wheels.
+    compiler: Option<Compiler>,
+    builder: Arc<Builder>,
 }
 
 /// The wheels that are asked for, exactly: what [`Requirements::Pinned`] holds.
@@ -90,12 +98,47 @@ pub(crate) async fn resolve(python: &Python, platform: &Platform, context: &Cont
     Ok(wheels)
 }
 
-/// The layers of some wheels. A pure function of the list.
-pub(crate) fn bundles(python: &Python, wheels: &[Wheel], platform: &Platform) -> Result<Vec<Bundle>> {
-    let minor = Target::of(python, platform)?.minor;
+/// The layers of some wheels. A pure function of the list, and of the compiler where bytecode is asked for.
+pub(crate) async fn bundles(
+    python: &Python,
+    wheels: &[Wheel],
+    platform: &Platform,
+    context: &Context,
+) -> Result<Vec<Bundle>> {
+    let target = Target::of(python, platform)?;
+    let minor = target.minor;
+    let builder = Arc::new(Builder::new(python, target));
     let indexes = Arc::new(Indexes::of(python));
-    let bundle = |wheels| Bundle { wheels, minor, slim: python.slim, indexes: indexes.clone() };
-    Ok(group::group(wheels).into_iter().map(bundle).collect())
+    let bundle = |wheels| {
+        let (indexes, builder) = (indexes.clone(), builder.clone());
+        Bundle { wheels, minor, slim: python.slim, indexes, compiler: None, builder }
+    };
+    let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
+    let mut bundles: Vec<Bundle> =
+        group::group(wheels, group::MOST / share).into_iter().map(bundle).collect();
+    if let Some(compiler) = compiler(python, minor, context).await? {
+        // A layer each, so that an upgrade of one package leaves the others' alone.
+        let compiled = |bundle: &Bundle| Bundle { compiler: Some(compiler.clone()), ..bundle.clone() };
+        bundles.extend(bundles.iter().map(compiled).collect::<Vec<_>>());
+    }
+    Ok(bundles)
+}
+
+async fn compiler(python: &Python, minor: u32, context: &Context) -> Result<Option<Compiler>> {
+    if python.bytecode == Bytecode::Never {
+        return Ok(None);
+    }
+    match (Compiler::find(minor).await, python.bytecode) {
+        (None, Bytecode::Always) => Err(Error::NoInterpreter { version: python.version.clone() }),
+        (None, _) => {
+            let version = &python.version;
+            let message = format!("no bytecode is compiled: no interpreter of Python {version} is at hand");
+            let hint = format!("install one, as with `uv python install {version}`");
+            context.events.warn(message, Some(&hint));
+            Ok(None)
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// What the file asks for, and what is known of hashes and names when it is no lock.
@@ -199,7 +242,8 @@ async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Re
 
 /// Fails for a wheel that does not run on the target: a pinned list may have been made for another.
 fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
-    let unfit = wheels.iter().find(|wheel| target.best(&[&wheel.file], |file| file).is_none());
+    let mut wheels = wheels.iter().filter(|wheel| !is_source(&wheel.file));
+    let unfit = wheels.find(|wheel| target.best(&[&wheel.file], |file| file).is_none());
     unfit.map_or(Ok(()), |wheel| {
         Err(Error::NoWheel {
             package: format!("{} {}", wheel.name, wheel.version),
@@ -209,13 +253,26 @@ fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
     })
 }
 
+/// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
+fn recompressed(tree: &mut FileTree) -> Result<()> {
+    for (_, entry) in tree.iter_mut() {
+        if let Kind::File(content) = &mut entry.kind
+            && let Content::Member(member) = content
+        {
+            *content = Content::Bytes(zip::read(member)?.into());
+        }
+    }
+    Ok(())
+}
+
 impl Bundle {
     /// What is in it, for people.
     pub(crate) fn name(&self) -> String {
-        match &self.wheels[..] {
+        let wheels = match &self.wheels[..] {
             [wheel] => format!("{} {}", wheel.name, wheel.version),
             wheels => format!("{} small packages", wheels.len()),
-        }
+        };
+        if self.compiler.is_some() { format!("bytecode of {wheels}") } else { wheels }
     }
 
     /// What decides its files, known before anything is fetched.
@@ -235,16 +292,23 @@ impl Bundle {
             let told = wheel::told_url(wheel);
             part(&[u8::from(wheel.requested), u8::from(told.is_some())]);
             part(told.unwrap_or_default().as_bytes());
+            part(if is_source(&wheel.file) { sdist::VERSION.as_bytes() } else { b"" });
+        }
+        if let Some(compiler) = &self.compiler {
+            part(compiler.identity().as_bytes());
         }
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// Its files, with paths relative to where they go. The wheels are fetched when the cache has them not.
-    pub(crate) async fn tree(&self, context: &Context) -> Result<FileTree> {
+    /// Its files, with paths relative to `to`, where they go. The wheels are fetched when the cache has them not.
+    pub(crate) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
         let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
         let bundle = self.clone();
         let unpacked = tokio::task::spawn_blocking(move || bundle.unpack(&blobs)).await;
         let (tree, (files, bytes)) = unpacked.map_err(|_| Error::Interrupted)??;
+        if let Some(compiler) = &self.compiler {
+            return compiler.compiled(&tree, to, &context.cache).await;
+        }
         if self.slim && files > 0 {
             context.events.emit(crate::event::Event::Slimmed { layer: self.name(), files, bytes });
         }
@@ -259,7 +323,11 @@ impl Bundle {
             size: Some(wheel.size),
             logins: &*self.indexes,
         };
-        context.downloads.fetch(&wanted).await
+        let blob = context.downloads.fetch(&wanted).await?;
+        match is_source(&wheel.file) {
+            true => self.builder.wheel(wheel, &blob, &self.indexes, context).await,
+            false => Ok(blob),
+        }
     }
 
     /// The tree of all wheels, and how many files and bytes were left out.
@@ -268,7 +336,10 @@ impl Bundle {
         for (wheel, blob) in self.wheels.iter().zip(blobs) {
             let Location::File(path) = &blob.location else { unreachable!("downloads are files") };
             let archive = zip::open_blob(path, blob.digest)?;
-            let unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            let mut unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            if is_source(&wheel.file) {
+                recompressed(&mut unpacked.tree)?;
+            }
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
             bytes += unpacked.dropped.1;
@@ -294,7 +365,19 @@ mod tests {
                 requested: true,
                 direct,
             };
-            Bundle { wheels: vec![wheel], minor: 12, slim: false, indexes: Arc::default() }.identity()
+            let python = Python {
+                requirements: Requirements::Pinned(Vec::new()),
+                version: "3.12".to_owned(),
+                glibc: (2, 34),
+                wheels: None,
+                require_hashes: false,
+                slim: false,
+                bytecode: crate::recipe::Bytecode::Never,
+            };
+            let target = Target::of(&python, &Platform::linux(crate::image::Arch::Arm64)).unwrap();
+            let builder = Arc::new(Builder::new(&python, target));
+            let (wheels, indexes) = (vec![wheel], Arc::default());
+            Bundle { wheels, minor: 12, slim: false, indexes, compiler: None, builder }.identity()
         };
         let indirect = identity("https://h.example/a.whl", false);
         assert_eq!(indirect, identity("https://mirror.example/a.whl", false));

@@ -4,6 +4,7 @@
 //! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases
 //! keys/<hex>           a layer's key → the layer's digests, as JSON
 //! stat/<hex>           what the files of a source directory held when last seen
+//! work/…               where other programs build, while they do
 //! ```
 //! Names are digests and files appear whole, so concurrent runs share it without a lock. What it holds is
 //! checked again when it is used; what fails the check is dropped and made anew.
@@ -39,6 +40,9 @@ struct LayerRecord {
     size: u64,
     diff_id: Digest,
 }
+
+/// Where other programs work.
+const WORK: &str = "work";
 
 const TAG: &str = "CACHEDIR.TAG";
 /// By this line backup programs know a cache: <https://bford.info/cachedir/>.
@@ -126,6 +130,14 @@ impl Cache {
             staged::replace(&tag, TAG_TEXT)?;
         }
         Ok(staged)
+    }
+
+    /// A directory for other programs to work in; it goes when it is dropped, or when `prune` finds it later.
+    pub(crate) fn work_dir(&self) -> Result<tempfile::TempDir> {
+        let parent = self.root.join(WORK);
+        let made = fs::create_dir_all(&parent);
+        let made = made.and_then(|()| tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(&parent));
+        made.map_err(|source| Error::Write { path: parent, source })
     }
 
     /// Keeps a staged blob under its digest.
@@ -232,7 +244,20 @@ impl Cache {
                 Err(source) => return Err(Error::Write { path, source }),
             }
         }
+        self.tidy(hour.min(unused))?;
         Ok(removed)
+    }
+
+    /// Removes what killed programs were at.
+    fn tidy(&self, unused: Duration) -> Result<()> {
+        for entry in fs::read_dir(self.root.join(WORK)).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let age = entry.metadata().and_then(|found| found.modified()).map(|time| time.elapsed());
+            if age.is_ok_and(|age| age.unwrap_or_default() >= unused) {
+                fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;
+            }
+        }
+        Ok(())
     }
 
     /// Every file of the cache's own; others in the directory are nobody's to count or remove.
@@ -273,8 +298,15 @@ impl Cache {
     }
 }
 
+/// How exactly `prune` knows when a file was used. A wheel that other runs read just now should not look changed.
+const GRAIN: Duration = Duration::from_secs(60);
+
 /// Marks a file as used now, for `prune`. A cache that is read-only serves all the same.
 pub(super) fn touch(path: &Path) {
+    let age = fs::metadata(path).and_then(|found| found.modified()).map(|time| time.elapsed());
+    if age.is_ok_and(|age| age.is_ok_and(|age| age < GRAIN)) {
+        return;
+    }
     if let Ok(file) = fs::File::open(path) {
         let _ = file.set_modified(SystemTime::now());
     }
@@ -338,7 +370,7 @@ mod tests {
     fn a_cache_that_is_too_large_loses_what_was_used_least_lately() {
         let (_dir, cache) = cache();
         let mut blobs = Vec::new();
-        for (number, age) in [(0u8, 30), (1, 10), (2, 20)] {
+        for (number, age) in [(0u8, 3000), (1, 1000), (2, 2000)] {
             let digest = cache.put_bytes(&[number; 100]).unwrap();
             let file = fs::File::open(cache.blob_path(digest)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();

@@ -1,7 +1,8 @@
 //! Files from the web into the cache: several at once, each checked against its digest and size.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use futures_util::StreamExt;
@@ -56,11 +57,19 @@ pub(crate) struct Downloads {
     clients: Clients,
     events: Events,
     slots: Arc<Semaphore>,
+    /// What is being fetched, by address: who wants it as well waits, and finds it in the cache.
+    busy: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
 impl Downloads {
     pub(crate) fn new(cache: Cache, events: Events) -> Downloads {
-        Downloads { cache, clients: Clients::default(), events, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        Downloads {
+            cache,
+            clients: Clients::default(),
+            events,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            busy: Arc::default(),
+        }
     }
 
     /// The file: as it is when it is on this machine, from the cache, or fetched into it.
@@ -72,6 +81,11 @@ impl Downloads {
         if let Some(path) = local(&url, wanted)? {
             return self.checked(path, wanted).await;
         }
+        let turn = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.entry(url.to_string()).or_default().clone()
+        };
+        let _turn = turn.lock().await;
         if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
             let Location::File(path) = held.location else { unreachable!("the cache has files") };
             match self.checked(path, wanted).await {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use pep440_rs::Version;
 use reqwest::Url;
 
+use super::sdist::is_source;
 use super::tags::{Target, WheelName, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
@@ -43,8 +44,8 @@ pub(super) struct Chosen {
 }
 
 impl Locked {
-    /// The wheel that runs on the target. pip tells a version as the package has it, uv in its normal form, and it
-    /// is in the image's history: it becomes the normal one.
+    /// The wheel that runs on the target; the source where there is nothing else. pip tells a version as the package
+    /// has it, uv in its normal form, and it is in the image's history: it becomes the normal one.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
         // A lock may leave the version out (PEP 751); a wheel's name has it.
@@ -52,7 +53,13 @@ impl Locked {
         let told = told.map(|wheel| wheel.version).unwrap_or_default();
         let version = if self.version.is_empty() { told } else { self.version.clone() };
         let version = Version::from_str(&version).map_or(version, |version| version.to_string());
-        let best = target.best(&self.files, |file| &file.name).ok_or_else(|| Error::NoWheel {
+        let best = target.best(&self.files, |file| &file.name);
+        // With wheels for others, what has none for the target is native.
+        let source = || match self.files.iter().any(|file| WheelName::parse(&file.name).is_some()) {
+            true => None,
+            false => self.files.iter().find(|file| is_source(&file.name)),
+        };
+        let best = best.or_else(source).ok_or_else(|| Error::NoWheel {
             package: format!("{} {version}", self.name).trim_end().to_owned(),
             target: target.to_string(),
             fault: target.why_not(self.files.iter().map(|file| file.name.as_str())),

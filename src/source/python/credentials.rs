@@ -11,7 +11,7 @@ use reqwest::Url;
 
 use super::choice::unescaped;
 use crate::recipe::{Python, Requirements};
-use crate::store::{Login, Logins};
+use crate::store::{Login, Logins, Secret};
 
 /// Variables of uv with addresses of indexes, some of them as `name=https://…`.
 const NAMING: [&str; 2] = ["UV_DEFAULT_INDEX", "UV_INDEX"];
@@ -57,6 +57,8 @@ pub(super) struct Indexes {
     usernames: Vec<(String, String)>,
     /// By host.
     netrc: Vec<(String, Login)>,
+    /// Addresses of indexes, with the logins that they may have in them.
+    simple: Vec<Secret>,
 }
 
 impl Indexes {
@@ -103,6 +105,10 @@ impl Indexes {
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
                 found.add(&url, username_in(&url), url.password().and_then(unescaped));
+                let known = |known: &Secret| known.expose() == address.as_str();
+                if is_index(&url) && !found.simple.iter().any(known) {
+                    found.simple.push(address.as_str().to_owned().into());
+                }
             }
         }
         for (name, url) in texts.iter().flat_map(|(kind, text)| named(*kind, text)) {
@@ -122,6 +128,18 @@ impl Indexes {
             (None, None) => {}
         }
     }
+}
+
+impl Indexes {
+    /// Addresses of indexes, as they were met.
+    pub(super) fn simple(&self) -> impl Iterator<Item = &str> {
+        self.simple.iter().map(Secret::expose)
+    }
+}
+
+/// Whether an address looks like that of an index: they end so wherever one is served.
+fn is_index(url: &Url) -> bool {
+    url.path().trim_end_matches('/').ends_with("/simple")
 }
 
 impl Logins for Indexes {

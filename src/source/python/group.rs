@@ -6,13 +6,13 @@ use crate::recipe::Wheel;
 const LARGE: u64 = 1 << 20;
 
 /// An image has 127 layers at most on some runtimes; this leaves room for the base and for the function.
-const MOST: usize = 80;
+pub(super) const MOST: usize = 80;
 
-/// The wheels of each layer: the large ones one by one, by name, then all others together.
-pub(super) fn group(wheels: &[Wheel]) -> Vec<Vec<Wheel>> {
+/// The wheels of each of `most` layers: the large ones one by one, by name, then all others together.
+pub(super) fn group(wheels: &[Wheel], most: usize) -> Vec<Vec<Wheel>> {
     let mut large: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size >= LARGE).collect();
     let mut small: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size < LARGE).collect();
-    let room = if small.is_empty() && large.len() <= MOST { MOST } else { MOST - 1 };
+    let room = if small.is_empty() && large.len() <= most { most } else { most - 1 };
     if large.len() > room {
         large.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
         small.extend(large.split_off(room));
@@ -53,22 +53,22 @@ mod tests {
         let mut wheels = vec![wheel("d", LARGE), wheel("b", LARGE - 1), wheel("c", 9 * LARGE), wheel("a", 1)];
         for _ in 0..wheels.len() {
             wheels.rotate_left(1);
-            assert_eq!(names(&group(&wheels)), ["c", "d", "a b"]);
+            assert_eq!(names(&group(&wheels, MOST)), ["c", "d", "a b"]);
         }
-        assert_eq!(names(&group(&[wheel("a", LARGE)])), ["a"]);
-        assert!(group(&[]).is_empty());
+        assert_eq!(names(&group(&[wheel("a", LARGE)], MOST)), ["a"]);
+        assert!(group(&[], MOST).is_empty());
     }
 
     #[test]
     fn the_smallest_of_too_many_large_ones_share() {
         let many = |count: u64| (0..count).map(|n| wheel(&format!("w{n:03}"), LARGE + n)).collect::<Vec<_>>();
-        assert_eq!(group(&many(80)).len(), 80);
-        let groups = group(&many(100));
+        assert_eq!(group(&many(80), MOST).len(), 80);
+        let groups = group(&many(100), MOST);
         assert_eq!(groups.len(), 80);
         assert_eq!(names(&groups)[79].split(' ').count(), 21);
         assert_eq!((names(&groups)[0].as_str(), names(&groups)[79].starts_with("w000 w001")), ("w021", true));
         let mut with_small = many(80);
         with_small.push(wheel("a", 1));
-        assert_eq!(names(&group(&with_small))[79], "a w000");
+        assert_eq!(names(&group(&with_small, MOST))[79], "a w000");
     }
 }

@@ -48,7 +48,7 @@ impl Asked {
 }
 
 /// A file of requirements and those that it includes, in the order in which they are met.
-pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     let mut next = 0;
     while let Some(path) = found.get(next).cloned() {

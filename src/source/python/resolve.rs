@@ -32,9 +32,12 @@ pub(super) struct Question<'a> {
 
 /// The packages that the requirements need on the target.
 pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<Locked>> {
-    match on_path("uv") {
-        Some(uv) => with_uv(question, &uv).await,
-        None => with_pip(question).await,
+    let Some(uv) = on_path("uv") else { return with_pip(question).await };
+    match with_uv(question, &uv, true).await {
+        // Something may come as source only. A version with a wheel is better than a newer one without, so this is
+        // not how it begins.
+        Err(error) => with_uv(question, &uv, false).await.map_err(|_| error),
+        done => done,
     }
 }
 
@@ -45,12 +48,15 @@ fn told_glibc(target: &Target) -> u32 {
     known.into_iter().find(|minor| *minor <= target.glibc.1).unwrap_or(17)
 }
 
-async fn with_uv(question: &Question<'_>, uv: &Path) -> Result<Vec<Locked>> {
+async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<Locked>> {
     let target = question.target;
     let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), told_glibc(target));
     let mut command = Command::new(uv);
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
-    command.args(["--format", "pylock.toml", "--only-binary", ":all:", "--python-platform", &platform]);
+    command.args(["--format", "pylock.toml", "--python-platform", &platform]);
+    if wheels_only {
+        command.args(["--only-binary", ":all:"]);
+    }
     command.args(["--python-version", &target.python()]);
     let output = run(&mut command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -193,7 +199,7 @@ fn failed(question: &Question<'_>, tool: &'static str, reason: String) -> Error 
 }
 
 /// What the program said last, without colours, without ornament, and without any password.
-fn reason(text: &str) -> String {
+pub(super) fn reason(text: &str) -> String {
     let text = redacted(text);
     let ornament = ['×', '╰', '─', '▶', '│', '├', ' ', '\t'];
     let lines = text.lines().map(|line| line.trim_matches(ornament));
@@ -214,7 +220,7 @@ fn reason(text: &str) -> String {
 }
 
 /// A program of the user's.
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let dirs = std::env::var_os("PATH")?;
     std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|file| {
@@ -223,7 +229,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// An interpreter that has pip.
-async fn pythons() -> Option<PathBuf> {
+pub(super) async fn pythons() -> Option<PathBuf> {
     for name in ["python3", "python"] {
         let Some(python) = on_path(name) else { continue };
         let mut command = Command::new(&python);

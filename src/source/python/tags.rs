@@ -240,6 +240,11 @@ impl WheelName {
         })
     }
 
+    /// Whether it runs on any machine, with any Python 3.
+    pub(super) fn is_for_any(&self) -> bool {
+        self.tags().any(|tag| tag == "py3-none-any")
+    }
+
     fn tags(&self) -> impl Iterator<Item = String> {
         let pairs = self.pythons.iter().flat_map(|python| self.abis.iter().map(move |abi| (python, abi)));
         pairs.flat_map(|(python, abi)| {
@@ -341,8 +346,15 @@ mod tests {
         let target = |version: &str| {
             let requirements = crate::recipe::Requirements::Pinned(Vec::new());
             let (version, glibc) = (version.to_owned(), (2, 34));
-            let python =
-                Python { requirements, version, glibc, wheels: None, require_hashes: false, slim: false };
+            let python = Python {
+                requirements,
+                version,
+                glibc,
+                wheels: None,
+                require_hashes: false,
+                slim: false,
+                bytecode: crate::recipe::Bytecode::Never,
+            };
             Target::of(&python, &Platform::linux(crate::image::Arch::Arm64))
         };
         for (version, minor, whole) in

@@ -13,6 +13,7 @@ use crate::source::zip::{self, Archive, READ_LIMIT, ZipKind, ZipMember};
 
 use super::record::Record;
 use super::scripts;
+use super::sdist::is_source;
 use super::tags::normalized;
 
 /// No text that an installer rewrites is larger; what is, is a program, and stays as it is.
@@ -102,6 +103,17 @@ impl Unpacking<'_> {
         let told = self.record.remove(&member.name);
         match place {
             Place::Record | Place::Installers => {}
+            // The tool that built it says who it is, in its version; nothing reads that.
+            Place::Plain(path)
+                if is_source(&self.wheel.file) && path == format!("{}.dist-info/WHEEL", self.stem) =>
+            {
+                let text = String::from_utf8_lossy(&zip::read(&member.content)?).into_owned();
+                let line = |line: &str| match line.starts_with("Generator:") {
+                    true => "Generator: lbuild\n".to_owned(),
+                    false => format!("{line}\n"),
+                };
+                self.made(&path, text.lines().map(line).collect::<String>().into_bytes(), false)?;
+            }
             Place::Plain(path) | Place::Script(path) if self.slim && is_dead_weight(&path) => {
                 self.dropped.0 += 1;
                 self.dropped.1 += member.content.size;

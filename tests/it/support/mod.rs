@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod python;
 pub mod quirks;
 pub mod registry;
+pub mod shop;
 pub mod token;
 pub mod wheelhouse;
 pub mod world;

@@ -1,0 +1,205 @@
+//! Modules compiled ahead: `.pyc` files that are good for their sources without a look at them (PEP 552), made by an
+//! interpreter of the image's version on this machine.
+//!
+//! Bytecode does not depend on the architecture, but it may on each release of the interpreter: so its key has that.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use super::resolve::on_path;
+use super::zip;
+use crate::error::{Error, Result};
+use crate::image::Location;
+use crate::layer::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
+use crate::store::Cache;
+
+/// Changes with anything here that changes the bytes.
+const VERSION: &str = "bytecode-1";
+
+const SCRIPT: &str = include_str!("bytecode.py");
+
+/// What an interpreter is asked first.
+const WHO: &str = "import json, sys, importlib.util
+print(json.dumps({'name': sys.implementation.name, 'version': list(sys.version_info[:3]),
+ 'full': '.'.join(map(str, sys.version_info)), 'magic': importlib.util.MAGIC_NUMBER.hex(),
+ 'tag': sys.implementation.cache_tag}))";
+
+/// Larger modules than this are data, and gain nothing.
+const LARGEST: u64 = 8 << 20;
+
+/// An interpreter of the image's version.
+#[derive(Clone, Debug)]
+pub(super) struct Compiler {
+    program: PathBuf,
+    told: Told,
+}
+
+/// What an interpreter says of itself.
+#[derive(Clone, Debug, Deserialize)]
+struct Told {
+    name: String,
+    version: (u32, u32, u32),
+    full: String,
+    magic: String,
+    tag: String,
+}
+
+impl Compiler {
+    /// The first interpreter of the version that is at hand: on `PATH`, or one of uv's.
+    pub(super) async fn find(minor: u32) -> Option<Compiler> {
+        for name in [format!("python3.{minor}"), "python3".to_owned(), "python".to_owned()] {
+            if let Some(program) = on_path(&name)
+                && let Some(compiler) = Compiler::ask(program, minor).await
+            {
+                return Some(compiler);
+            }
+        }
+        let mut uv = Command::new(on_path("uv")?);
+        uv.args([
+            "python",
+            "find",
+            "--no-project",
+            "--offline",
+            "--no-python-downloads",
+            &format!("3.{minor}"),
+        ]);
+        let said = uv.stdin(Stdio::null()).kill_on_drop(true).output().await.ok()?;
+        let path = String::from_utf8(said.stdout).ok()?;
+        Compiler::ask(path.trim().into(), minor).await
+    }
+
+    async fn ask(program: PathBuf, minor: u32) -> Option<Compiler> {
+        let mut command = python(&program);
+        command.args(["-c", WHO]).stdin(Stdio::null()).stderr(Stdio::null());
+        let said = command.output().await.ok().filter(|output| output.status.success())?;
+        let told: Told = serde_json::from_slice(&said.stdout).ok()?;
+        let fits = told.name == "cpython" && (told.version.0, told.version.1) == (3, minor);
+        fits.then_some(Compiler { program, told })
+    }
+
+    /// What decides the bytes that it makes.
+    pub(super) fn identity(&self) -> String {
+        format!("{VERSION} {} {} {}", self.told.name, self.told.full, self.told.magic)
+    }
+
+    /// The compiled modules of a tree whose files go to `to`, and nothing else.
+    pub(super) async fn compiled(&self, tree: &FileTree, to: &str, cache: &Cache) -> Result<FileTree> {
+        let mut run = Run::start(self)?;
+        let mut staged = cache.stage()?;
+        let (mut made, mut hash, mut end) = (Vec::new(), <sha2::Sha256 as sha2::Digest>::new(), 0);
+        for (path, entry) in tree.iter() {
+            let Some((path, pyc)) = self.place(path) else { continue };
+            let Kind::File(content) = &entry.kind else { continue };
+            if content.size() > LARGEST {
+                continue;
+            }
+            let source = match content {
+                Content::Member(member) => zip::read(member)?,
+                Content::Bytes(bytes) => bytes.to_vec(),
+                Content::File(_) => continue,
+            };
+            let bytes = run.compile(&format!("{}/{path}", to.trim_end_matches('/')), &source).await?;
+            if bytes.is_empty() {
+                continue;
+            }
+            staged.write_all(&bytes).map_err(|source| staged.failure(source))?;
+            sha2::Digest::update(&mut hash, &bytes);
+            made.push((pyc, end, bytes.len() as u64, libdeflater::crc32(&bytes)));
+            end += bytes.len() as u64;
+        }
+        run.end().await?;
+        let digest = crate::image::Digest::from_bytes(sha2::Digest::finalize(hash).into());
+        // One file for all of them, as they need not be in memory while the layer is written.
+        let blob = cache.keep(staged, digest, end)?;
+        let Location::File(path) = blob.location else { unreachable!("the cache has files") };
+        let metadata =
+            std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let archive =
+            Arc::new(SourceFile { path, stat: Stat::from(&metadata), sha256: Some(digest), lasting: true });
+        let mut tree = FileTree::new();
+        for (pyc, offset, length, crc32) in made {
+            let name = pyc.as_bytes().into();
+            let archive = archive.clone();
+            let member = Member { archive, name, deflated: false, offset, length, size: length, crc32 };
+            tree.insert(pyc, Entry::file(Content::Member(member), false))?;
+        }
+        Ok(tree)
+    }
+
+    /// A module's path as text, and where its bytecode goes.
+    fn place<'p>(&self, path: &'p [u8]) -> Option<(&'p str, String)> {
+        let path = std::str::from_utf8(path).ok()?;
+        let module = path.strip_suffix(".py")?;
+        let (dir, name) =
+            module.rsplit_once('/').map_or((String::new(), module), |(dir, name)| (format!("{dir}/"), name));
+        Some((path, format!("{dir}__pycache__/{name}.{}.pyc", self.told.tag)))
+    }
+}
+
+/// The interpreter, with nothing of the user's in its surroundings, and the same hashes every time.
+fn python(program: &PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command.args(["-s", "-S", "-B"]).env_clear().kill_on_drop(true);
+    // A shim on PATH finds its interpreter by these.
+    let kept = ["PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION"];
+    command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env("PYTHONHASHSEED", "0").env("LC_ALL", "C.UTF-8").current_dir("/");
+    command
+}
+
+/// An interpreter at work.
+struct Run {
+    child: Child,
+    program: PathBuf,
+}
+
+impl Run {
+    fn start(compiler: &Compiler) -> Result<Run> {
+        let program = compiler.program.clone();
+        let mut command = python(&program);
+        command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        match command.spawn() {
+            Ok(child) => Ok(Run { child, program }),
+            Err(error) => Err(Error::Bytecode { program, reason: format!("it does not start: {error}") }),
+        }
+    }
+
+    /// A module's bytecode; empty when it cannot be compiled.
+    async fn compile(&mut self, path: &str, source: &[u8]) -> Result<Vec<u8>> {
+        self.exchange(path, source).await.map_err(|error| Error::Bytecode {
+            program: self.program.clone(),
+            reason: format!("it stops at {path}: {error}"),
+        })
+    }
+
+    async fn exchange(&mut self, path: &str, source: &[u8]) -> std::io::Result<Vec<u8>> {
+        let missing = || std::io::ErrorKind::BrokenPipe;
+        let input = self.child.stdin.as_mut().ok_or_else(missing)?;
+        for part in [path.as_bytes(), source] {
+            let length = u32::try_from(part.len()).map_err(std::io::Error::other)?;
+            input.write_all(&length.to_be_bytes()).await?;
+            input.write_all(part).await?;
+        }
+        input.flush().await?;
+        let output = self.child.stdout.as_mut().ok_or_else(missing)?;
+        let mut bytes = vec![0; output.read_u32().await? as usize];
+        output.read_exact(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let fail = |reason: String| Error::Bytecode { program: self.program.clone(), reason };
+        match self.child.wait().await {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(fail(status.to_string())),
+            Err(error) => Err(fail(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! An index of real packages, a registry with a base, and a function that uses the packages.
+
+use super::index::{Index, Manners};
+use super::lbuild::{Done, Lbuild, function};
+use super::python::{Clients, MACHINES};
+use super::registry::{Mode, Registry};
+use super::{bases, part, run, tool};
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const APP: &str = "
+import platform
+import jmespath, numpy, pydantic_core
+
+def handler(event, context):
+    return {
+        'nonce': event.get('nonce'),
+        'machine': platform.machine(),
+        'sum': int(numpy.arange(5).sum()),
+        'core': pydantic_core.from_json('[1]'),
+        'found': jmespath.search('a.b', {'a': {'b': 2}}),
+        'numpy': numpy.__file__,
+    }
+";
+
+/// An index of real packages, a registry with a base, and code that uses the packages.
+pub struct Shop {
+    pub index: Index,
+    pub registry: Registry,
+    pub base: String,
+    files: TempDir,
+    code: TempDir,
+}
+
+impl Shop {
+    pub fn new() -> Shop {
+        let (files, real) = (tempfile::tempdir().unwrap(), part("packages/index"));
+        for entry in std::fs::read_dir(&real).unwrap() {
+            let name = entry.unwrap().file_name();
+            std::os::unix::fs::symlink(real.join(&name), files.path().join(&name)).unwrap();
+        }
+        let registry = Registry::start(Mode::Plain);
+        // Not by the name of Lambda's own image for this version, whose glibc is too old for numpy.
+        let base = bases::push(&registry, "docker-list", "team/python", "3.11");
+        let index = Index::of(files.path(), Manners::default());
+        Shop { index, registry, base, files, code: function(&[("app.py", APP)]) }
+    }
+
+    /// A newer pydantic-core comes out.
+    pub fn release(&self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/newer.py");
+        for machine in MACHINES {
+            let tag = format!("cp311-cp311-manylinux2014_{machine}.manylinux_2_17_{machine}");
+            let wheel = part("packages/index").join(format!("pydantic_core-2.50.4-{tag}.whl"));
+            let mut python = Command::new(tool("python3"));
+            run(python.arg(&script).arg(wheel).args(["2.50.4", "2.50.5"]).arg(self.files.path())).unwrap();
+        }
+    }
+
+    /// The `uv.lock` that uv makes.
+    pub fn lock(&self, wanted: &[&str]) -> Lock {
+        let clients = Clients::new();
+        let project = clients.uv_lock(&self.index.url(), wanted).unwrap_or_else(|error| panic!("{error}"));
+        let path = project.join("uv.lock").display().to_string();
+        self.index.clear();
+        Lock { path, _clients: clients }
+    }
+
+    /// What brings the function to `to`, with its packages as `more` names them.
+    pub fn arguments(&self, arch: &str, to: &str, more: &[&str]) -> Vec<String> {
+        let code = self.code.path().display().to_string();
+        let all =
+            ["push", &code, "--base", &self.base, "--arch", arch, "--to", to, "--handler", "app.handler"];
+        all.iter().chain(more).map(|&word| word.to_owned()).collect()
+    }
+
+    pub fn place(&self, tag: &str) -> String {
+        format!("{}/function:{tag}", self.registry.host())
+    }
+}
+
+pub struct Lock {
+    pub path: String,
+    _clients: Clients,
+}
+
+/// A user who has uv.
+pub fn with_uv() -> Lbuild {
+    let mut user = Lbuild::new();
+    user.set("PATH", &format!("{}:/usr/bin:/bin", part("packages/only/uv").display()));
+    user
+}
+
+/// How many layers were made, and how many were not.
+pub fn layers(done: &Done) -> (usize, usize) {
+    let lines = |end: &str| {
+        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
+    };
+    (lines(" made"), lines(" unchanged"))
+}
