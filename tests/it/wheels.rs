@@ -1,5 +1,6 @@
 //! Python packages, from a lock file or from requirements to layers.
 
+use crate::support::http::{Response, Server};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::wheelhouse::{LOCK, Wheelhouse};
 use crate::support::{layers, part, run, tool};
@@ -224,6 +225,40 @@ fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
     std::fs::copy(other.path().join("pylock.toml"), dir.path().join("pylock.toml")).unwrap();
     let lock = std::fs::read_to_string(&lock).unwrap();
     assert!(lock.contains("path = "), "{lock}");
+}
+
+#[test]
+fn a_size_that_a_server_tells_wrongly_is_no_reason_against_the_right_bytes() {
+    let house = Wheelhouse::new();
+    let file = "dep-2.0-py3-none-any.whl";
+    let wheel = std::fs::read(house.wheel(file)).unwrap();
+    let size = wheel.len();
+    for told in [1, size + 1000] {
+        let wheel = wheel.clone();
+        let server = Server::start("127.0.0.1", move |request| {
+            let body = if request.method == "HEAD" { vec![0; told] } else { wheel.clone() };
+            Response { status: 200, body }
+        });
+        let url = format!("http://{}/{file}", server.address);
+        let entry = house.locked(file, &format!("url = '{url}'"));
+        let dir = project("pylock.toml", &format!("{LOCK}{entry}"));
+        let lock = dir.path().join("pylock.toml").display().to_string();
+        let lbuild = Lbuild::new();
+        let (_, first) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        let (_, second) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        assert_eq!(first, second);
+        let (base, function) = (crate::support::lbuild::tiny_base(), dir.path().display().to_string());
+        let plan = lbuild.ok(&["plan", &function, "--base", &base, "--arch", "arm64", "--lock", &lock]);
+        assert!(plan.stdout.contains(&format!("\"size\": {size}")), "{}", plan.stdout);
+
+        // What the lock itself says counts.
+        let entry = house.locked(file, &format!("url = '{url}', size = {told}"));
+        std::fs::write(&lock, format!("{LOCK}{entry}")).unwrap();
+        let to = format!("oci:{}:it", lbuild.text("image"));
+        let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock];
+        let said = Lbuild::new().run(&arguments).stderr;
+        assert!(said.contains(&format!("{file} is corrupt")), "{said}");
+    }
 }
 
 #[test]
