@@ -124,12 +124,14 @@ async fn packages(
             let fail = |source| Error::Write { path: std::env::temp_dir(), source };
             let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
             std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
-            let question = Question { path, requirements: file.path(), python, target, environment };
+            let question =
+                Question { path, requirements: file.path(), complete: true, python, target, environment };
             (resolve::packages(&question).await?, pinned.asked)
         }
         false => {
             let asked = Asked::read(path)?;
-            let question = Question { path, requirements: path, python, target, environment };
+            let question =
+                Question { path, requirements: path, complete: false, python, target, environment };
             (resolve::packages(&question).await?, asked)
         }
     };
