@@ -167,12 +167,14 @@ async fn packages(
             let fail = |source| Error::Write { path: std::env::temp_dir(), source };
             let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
             std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
-            let question = Question { path, requirements: file.path(), python, target, environment };
+            let question =
+                Question { path, requirements: file.path(), complete: true, python, target, environment };
             (resolve::packages(&question).await?, pinned.asked)
         }
         false => {
             let asked = Asked::read(path)?;
-            let question = Question { path, requirements: path, python, target, environment };
+            let question =
+                Question { path, requirements: path, complete: false, python, target, environment };
             (resolve::packages(&question).await?, asked)
         }
     };
@@ -230,14 +232,26 @@ async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Con
 
 /// The size of a wheel whose lock has none: it is asked for once.
 async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Result<u64> {
-    let key = Digest::of(format!("size of {sha256}").as_bytes());
-    let noted = context.cache.noted(key).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
-    if let Some(size) = noted.filter(|_| !wanted.url.starts_with("file:")) {
+    if let Some(size) = noted_size(sha256, context).filter(|_| !wanted.url.starts_with("file:")) {
         return Ok(size);
     }
     let size = context.downloads.size(wanted).await?;
-    context.cache.note(key, size.to_string().as_bytes())?;
+    note_size(sha256, size, context)?;
     Ok(size)
+}
+
+fn size_key(sha256: Digest) -> Digest {
+    Digest::of(format!("size of {sha256}").as_bytes())
+}
+
+/// The size that a server has told of a file, which may not be the right one.
+fn noted_size(sha256: Digest, context: &Context) -> Option<u64> {
+    let text = context.cache.noted(size_key(sha256))?;
+    std::str::from_utf8(&text).ok()?.parse().ok()
+}
+
+fn note_size(sha256: Digest, size: u64, context: &Context) -> Result<()> {
+    context.cache.note(size_key(sha256), size.to_string().as_bytes())
 }
 
 /// Fails for a wheel that does not run on the target: a pinned list may have been made for another.
@@ -316,14 +330,19 @@ impl Bundle {
     }
 
     async fn fetch(&self, wheel: &Wheel, context: &Context) -> Result<Blob> {
+        // A size that a server has told is a guess, and the digest decides; one of the lock's own counts as well.
+        let noted = noted_size(wheel.sha256, context);
         let wanted = Download {
             url: &wheel.url,
             file: &wheel.file,
             sha256: Some(wheel.sha256),
-            size: Some(wheel.size),
+            size: Some(wheel.size).filter(|size| noted != Some(*size)),
             logins: &*self.indexes,
         };
         let blob = context.downloads.fetch(&wanted).await?;
+        if noted.is_some_and(|noted| noted != blob.size) {
+            note_size(wheel.sha256, blob.size, context)?;
+        }
         match is_source(&wheel.file) {
             true => self.builder.wheel(wheel, &blob, &self.indexes, context).await,
             false => Ok(blob),

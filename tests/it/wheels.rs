@@ -1,5 +1,6 @@
 //! Python packages, from a lock file or from requirements to layers.
 
+use crate::support::http::{Response, Server};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::wheelhouse::{LOCK, Wheelhouse};
 use crate::support::{layers, part, run, tool};
@@ -227,6 +228,40 @@ fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
 }
 
 #[test]
+fn a_size_that_a_server_tells_wrongly_is_no_reason_against_the_right_bytes() {
+    let house = Wheelhouse::new();
+    let file = "dep-2.0-py3-none-any.whl";
+    let wheel = std::fs::read(house.wheel(file)).unwrap();
+    let size = wheel.len();
+    for told in [1, size + 1000] {
+        let wheel = wheel.clone();
+        let server = Server::start("127.0.0.1", move |request| {
+            let body = if request.method == "HEAD" { vec![0; told] } else { wheel.clone() };
+            Response { status: 200, body }
+        });
+        let url = format!("http://{}/{file}", server.address);
+        let entry = house.locked(file, &format!("url = '{url}'"));
+        let dir = project("pylock.toml", &format!("{LOCK}{entry}"));
+        let lock = dir.path().join("pylock.toml").display().to_string();
+        let lbuild = Lbuild::new();
+        let (_, first) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        let (_, second) = built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        assert_eq!(first, second);
+        let (base, function) = (crate::support::lbuild::tiny_base(), dir.path().display().to_string());
+        let plan = lbuild.ok(&["plan", &function, "--base", &base, "--arch", "arm64", "--lock", &lock]);
+        assert!(plan.stdout.contains(&format!("\"size\": {size}")), "{}", plan.stdout);
+
+        // What the lock itself says counts.
+        let entry = house.locked(file, &format!("url = '{url}', size = {told}"));
+        std::fs::write(&lock, format!("{LOCK}{entry}")).unwrap();
+        let to = format!("oci:{}:it", lbuild.text("image"));
+        let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock];
+        let said = Lbuild::new().run(&arguments).stderr;
+        assert!(said.contains(&format!("{file} is corrupt")), "{said}");
+    }
+}
+
+#[test]
 fn a_wheel_that_is_not_the_locked_one_is_refused() {
     let house = Wheelhouse::new();
     let server = house.serve("127.0.0.1");
@@ -378,7 +413,14 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
         "develop":{{"big":{{"version":"==1.0"}}}}}}"#
     );
     let wheels = house.path().display().to_string();
-    for (name, text, has_demo) in [("poetry.lock", &poetry, true), ("Pipfile.lock", &pipenv, false)] {
+    // What it leaves out is not looked for anew.
+    let alone = package("demo", "1.0", "main", &demo);
+    let locks = [
+        ("poetry.lock", &poetry, true, true),
+        ("poetry.lock", &alone, true, false),
+        ("Pipfile.lock", &pipenv, false, true),
+    ];
+    for (name, text, has_demo, has_dep) in locks {
         let dir = project(name, text);
         let lock = dir.path().join(name).display().to_string();
         let more = ["--lock", lock.as_str(), "--wheels", &wheels];
@@ -387,7 +429,8 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
         assert_eq!(with_uv, with_pip, "{name}");
         let found = files(&layers);
         assert_eq!(found.contains_key("demo/__init__.py"), has_demo, "{name}");
-        assert!(found.contains_key("dep.py") && !found.contains_key("big/__init__.py"), "{name}");
+        assert_eq!(found.contains_key("dep.py"), has_dep, "{name}");
+        assert!(!found.contains_key("big/__init__.py"), "{name}");
     }
     let wrong = project("poetry.lock", &poetry.replace(&native, &dep));
     let lock = wrong.path().join("poetry.lock").display().to_string();

@@ -36,10 +36,35 @@ impl Pinned {
         }
     }
 
-    fn add(&mut self, name: &str, line: &str, hashes: BTreeSet<Digest>) {
+    fn add(&mut self, name: &str, line: &str, hashes: BTreeSet<Digest>) -> Result<(), String> {
+        if line.contains("${") {
+            return Err(format!("`{line}` would have a variable put into it"));
+        }
+        self.line(line)?;
+        self.asked.packages.entry(normalized(name)).or_default().extend(hashes);
+        Ok(())
+    }
+
+    /// What a lock says is to stay one line, and no option: it could name an index of its own.
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        if line.contains(char::is_control) || line.contains(" --") {
+            return Err(format!("`{}` is no requirement", line.escape_debug()));
+        }
         self.text.push_str(line);
         self.text.push('\n');
-        self.asked.packages.entry(normalized(name)).or_default().extend(hashes);
+        Ok(())
+    }
+
+    /// An index besides the program's own, once.
+    fn index(&mut self, flag: &str, url: &str) -> Result<(), String> {
+        if url.is_empty() || url.contains(char::is_whitespace) || url.starts_with('-') {
+            return Err("the address of one of its indexes cannot be read".to_owned());
+        }
+        let line = format!("{flag} {url}");
+        if self.text.lines().any(|other| other == line) {
+            return Ok(());
+        }
+        self.line(&line)
     }
 }
 
@@ -81,12 +106,14 @@ struct PoetryFile {
 struct PoetrySource {
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default)]
+    url: String,
 }
 
 impl Poetry {
     fn pinned(self) -> Result<Pinned, String> {
         let mut pinned = Pinned::default();
-        for package in self.packages.into_iter().filter(|package| !package.optional) {
+        for package in self.packages.iter().filter(|package| !package.optional) {
             let name = &package.name;
             let Some(groups) = &package.groups else {
                 return Err(
@@ -96,8 +123,21 @@ impl Poetry {
             if !groups.iter().any(|group| group == "main") {
                 continue;
             }
-            if let Some(source) = package.source.filter(|source| source.kind != "legacy") {
-                return Err(format!("{name} is of the kind {}, which would have to be built", source.kind));
+            match &package.source {
+                // An index of the project's own.
+                Some(source) if source.kind == "legacy" && !source.url.contains("${") => {
+                    pinned.index("--extra-index-url", &source.url)?;
+                }
+                Some(source) if source.kind == "legacy" => {
+                    return Err(format!("the address of {name}'s index would have a variable put into it"));
+                }
+                Some(source) => {
+                    return Err(format!(
+                        "{name} is of the kind {}, which would have to be built",
+                        source.kind
+                    ));
+                }
+                None => {}
             }
             let marker = match &package.markers {
                 Some(Markers::All(marker)) => Some(marker),
@@ -106,7 +146,7 @@ impl Poetry {
             };
             let marker = marker.map(|marker| format!(" ; {marker}")).unwrap_or_default();
             let hashes = package.files.iter().filter_map(|file| sha256(&file.hash)).collect();
-            pinned.add(name, &format!("{name}=={}{marker}", package.version), hashes);
+            pinned.add(name, &format!("{name}=={}{marker}", package.version), hashes)?;
         }
         Ok(pinned)
     }
@@ -146,7 +186,7 @@ impl Pipfile {
         // The address may have a login in it, or `${NAME}` for one: it stays in a file of the user's own.
         for (number, source) in self.meta.sources.iter().enumerate() {
             let flag = if number == 0 { "--index-url" } else { "--extra-index-url" };
-            pinned.text.push_str(&format!("{flag} {}\n", source.url));
+            pinned.index(flag, &source.url)?;
         }
         for (name, package) in &self.default {
             let Some(version) = &package.version else {
@@ -154,7 +194,7 @@ impl Pipfile {
             };
             let marker = package.markers.as_ref().map(|marker| format!(" ; {marker}")).unwrap_or_default();
             let hashes = package.hashes.iter().filter_map(|hash| sha256(hash)).collect();
-            pinned.add(name, &format!("{name}{version}{marker}"), hashes);
+            pinned.add(name, &format!("{name}{version}{marker}"), hashes)?;
         }
         Ok(pinned)
     }
@@ -201,6 +241,36 @@ groups = ["main"]
         assert_eq!(pinned.asked.packages["client"].len(), 1);
         let old = read("poetry.lock", "[[package]]\nname='a'\nversion='1'").unwrap_err().to_string();
         assert!(old.contains("development"), "{old}");
+    }
+
+    #[test]
+    fn poetrys_own_indexes_are_asked_too() {
+        let package = |name: &str, url: &str| {
+            format!(
+                "[[package]]\nname = '{name}'\nversion = '1'\ngroups = ['main']\n\
+                [package.source]\ntype = 'legacy'\nurl = '{url}'\nreference = 'own'\n"
+            )
+        };
+        let own = "https://i.example/simple";
+        let pinned = read("poetry.lock", &(package("a", own) + &package("b", own))).unwrap();
+        assert_eq!(pinned.text, format!("--extra-index-url {own}\na==1\nb==1\n"));
+        for url in ["", "https://i.example/${TOKEN}", "https://i.example/ --find-links x"] {
+            assert!(read("poetry.lock", &package("a", url)).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_one_line_and_no_option() {
+        for version in
+            ["1\\n--index-url https://evil.example", "1 --index-url=https://evil.example", "1 ; ${TOKEN}"]
+        {
+            let poetry = format!("[[package]]\nname = 'a'\nversion = \"{version}\"\ngroups = ['main']\n");
+            let pipenv = format!(r#"{{"_meta":{{}},"default":{{"a":{{"version":"=={version}"}}}}}}"#);
+            for (name, text) in [("poetry.lock", poetry), ("Pipfile.lock", pipenv)] {
+                let error = read(name, &text).unwrap_err().to_string();
+                assert!(error.contains("is no requirement") || error.contains("a variable"), "{error}");
+            }
+        }
     }
 
     #[test]

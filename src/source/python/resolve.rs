@@ -25,6 +25,8 @@ pub(super) struct Question<'a> {
     pub(super) path: &'a Path,
     /// The file that the program reads.
     pub(super) requirements: &'a Path,
+    /// Whether it names all that is needed, as what comes of a lock does.
+    pub(super) complete: bool,
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
     pub(super) environment: &'a Environment,
@@ -170,6 +172,9 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
     let requirements = std::path::absolute(question.requirements)
         .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
     command.arg(requirements);
+    if question.complete {
+        command.arg("--no-deps");
+    }
     if let Some(wheels) = &question.python.wheels {
         let wheels =
             std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;

@@ -111,16 +111,19 @@ impl From<BTreeMap<String, toml::Value>> for Source {
             let archive = ["url", "path"].iter().find_map(|kind| text(kind));
             return archive.map_or(Source::Unknown, |archive| Source::Subdirectory(archive, dir));
         }
-        let kinds: [(&str, fn(String) -> Source); 7] = [
-            ("registry", Source::Registry),
-            ("url", Source::Url),
-            ("path", Source::Path),
-            ("directory", Source::Directory),
-            ("editable", Source::Editable),
-            ("virtual", Source::Virtual),
-            ("git", Source::Git),
-        ];
-        let found = kinds.into_iter().find_map(|(kind, source)| text(kind).map(source));
+        let found = table.iter().find_map(|(kind, value)| {
+            let text = value.as_str()?.to_owned();
+            Some(match kind.as_str() {
+                "registry" => Source::Registry(text),
+                "url" => Source::Url(text),
+                "path" => Source::Path(text),
+                "directory" => Source::Directory(text),
+                "editable" => Source::Editable(text),
+                "virtual" => Source::Virtual(text),
+                "git" => Source::Git(text),
+                _ => return None,
+            })
+        });
         found.unwrap_or(Source::Unknown)
     }
 }
