@@ -367,6 +367,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_used_just_now_is_left_alone() {
+        let (_dir, cache) = cache();
+        let digest = cache.put_bytes(b"wheel").unwrap();
+        let modified = || fs::metadata(cache.blob_path(digest)).unwrap().modified().unwrap();
+        let first = modified();
+        assert!(cache.held(digest).is_some() && modified() == first);
+        let file = fs::File::open(cache.blob_path(digest)).unwrap();
+        file.set_modified(first - 2 * GRAIN).unwrap();
+        assert!(cache.held(digest).is_some() && modified() >= first);
+    }
+
+    #[test]
+    fn what_killed_programs_were_at_is_removed() {
+        let (_dir, cache) = cache();
+        let left = cache.work_dir().unwrap().keep();
+        fs::write(left.join("half"), b"x").unwrap();
+        cache.prune(Duration::from_secs(60), None).unwrap();
+        assert!(left.exists(), "a program may be at it still");
+        cache.prune(Duration::ZERO, None).unwrap();
+        assert!(!left.exists());
+    }
+
+    #[test]
     fn a_cache_that_is_too_large_loses_what_was_used_least_lately() {
         let (_dir, cache) = cache();
         let mut blobs = Vec::new();

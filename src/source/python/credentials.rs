@@ -90,7 +90,7 @@ impl Indexes {
 
 /// Whether an address looks like that of an index: they end so wherever one is served.
 fn is_index(url: &Url) -> bool {
-    url.path().trim_end_matches('/').ends_with("/simple")
+    url.path().trim_end_matches('/').ends_with("simple")
 }
 
 impl Logins for Indexes {
@@ -282,6 +282,19 @@ mod tests {
         assert_eq!(at(&found, "https://a.example/").as_deref(), Some("u:p"));
         assert_eq!(at(&found, "https://c.example:8000/").as_deref(), Some("w:v"));
         assert_eq!((at(&found, "https://b.example/"), at(&found, "https://d.example/")), (None, None));
+    }
+
+    #[test]
+    fn indexes_are_known_by_their_addresses() {
+        let found = indexes(
+            &[
+                "source = { registry = \"https://i.example/simple\" }\nurl = \"https://i.example/f/a-1.tar.gz\"",
+                "-i https://me:p@j.example/+simple/\n-i https://i.example/simple",
+            ],
+            "",
+        );
+        let all: Vec<&str> = found.simple().collect();
+        assert_eq!(all, ["https://i.example/simple", "https://me:p@j.example/+simple/"]);
     }
 
     #[test]
