@@ -141,7 +141,8 @@ impl Compiler {
         let Location::File(path) = blob.location else { unreachable!("the cache has files") };
         let metadata =
             std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        let archive = Arc::new(SourceFile { path, stat: Stat::from(&metadata), sha256: Some(digest) });
+        let archive =
+            Arc::new(SourceFile { path, stat: Stat::from(&metadata), sha256: Some(digest), lasting: true });
         let mut tree = FileTree::new();
         for (pyc, offset, length, crc32) in made {
             let name = pyc.as_bytes().into();

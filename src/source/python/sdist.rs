@@ -19,7 +19,7 @@ use super::{Context, zip};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
 use crate::layer::{Content, FileTree, Kind};
-use crate::recipe::{Python, Wheel};
+use crate::recipe::Wheel;
 use crate::store::Download;
 
 /// Changes with anything here that changes the wheel.
@@ -49,8 +49,8 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(python: &Python, target: Target) -> Builder {
-        Builder { target, wheels: python.wheels.clone(), turn: Mutex::default() }
+    pub(super) fn new(wheels: Option<PathBuf>, target: Target) -> Builder {
+        Builder { target, wheels, turn: Mutex::default() }
     }
 
     /// The wheel of a source that is here already.
