@@ -101,6 +101,8 @@ mod tests {
             (vec!["a".to_owned()], vec!["x".to_owned(), "y".to_owned()])
         );
         assert_eq!(config.env["A"], "1");
+        let config: Config = toml::from_str("compile-bytecode = 'auto'").unwrap();
+        assert_eq!(config.compile_bytecode, Some(lbuild::recipe::Bytecode::Auto));
     }
 
     #[test]

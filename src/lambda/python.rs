@@ -37,7 +37,6 @@ impl PythonBase {
         // The version may have a patch.
         let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
         match minor {
-            _ if !is_lambda => (2, 28),
             Some(..12) => (2, 26),
             _ => (2, 34),
         }

@@ -44,7 +44,7 @@ use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Blob, Digest, Location, Platform};
-use crate::layer::{Content, FileTree, Kind};
+use crate::layer::FileTree;
 use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::{Cache, Download, Downloads};
 
@@ -107,7 +107,7 @@ pub(crate) async fn bundles(
 ) -> Result<Vec<Bundle>> {
     let target = Target::of(python, platform)?;
     let minor = target.minor;
-    let builder = Arc::new(Builder::new(python, target));
+    let builder = Arc::new(Builder::new(python.wheels.clone(), target));
     let indexes = Arc::new(Indexes::of(python));
     let bundle = |wheels| {
         let (indexes, builder) = (indexes.clone(), builder.clone());
@@ -116,29 +116,12 @@ pub(crate) async fn bundles(
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
     let mut bundles: Vec<Bundle> =
         group::group(wheels, group::MOST / share).into_iter().map(bundle).collect();
-    if let Some(compiler) = compiler(python, minor, context).await? {
+    if let Some(compiler) = Compiler::wanted(python, minor, &context.events).await? {
         // A layer each, so that an upgrade of one package leaves the others' alone.
         let compiled = |bundle: &Bundle| Bundle { compiler: Some(compiler.clone()), ..bundle.clone() };
         bundles.extend(bundles.iter().map(compiled).collect::<Vec<_>>());
     }
     Ok(bundles)
-}
-
-async fn compiler(python: &Python, minor: u32, context: &Context) -> Result<Option<Compiler>> {
-    if python.bytecode == Bytecode::Never {
-        return Ok(None);
-    }
-    match (Compiler::find(minor).await, python.bytecode) {
-        (None, Bytecode::Always) => Err(Error::NoInterpreter { version: python.version.clone() }),
-        (None, _) => {
-            let version = &python.version;
-            let message = format!("no bytecode is compiled: no interpreter of Python {version} is at hand");
-            let hint = format!("install one, as with `uv python install {version}`");
-            context.events.warn(message, Some(&hint));
-            Ok(None)
-        }
-        (found, _) => Ok(found),
-    }
 }
 
 /// What the file asks for, and what is known of hashes and names when it is no lock.
@@ -267,18 +250,6 @@ fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
     })
 }
 
-/// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
-fn recompressed(tree: &mut FileTree) -> Result<()> {
-    for (_, entry) in tree.iter_mut() {
-        if let Kind::File(content) = &mut entry.kind
-            && let Content::Member(member) = content
-        {
-            *content = Content::Bytes(zip::read(member)?.into());
-        }
-    }
-    Ok(())
-}
-
 impl Bundle {
     /// What is in it, for people.
     pub(crate) fn name(&self) -> String {
@@ -357,7 +328,7 @@ impl Bundle {
             let archive = zip::open_blob(path, blob.digest)?;
             let mut unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
             if is_source(&wheel.file) {
-                recompressed(&mut unpacked.tree)?;
+                sdist::recompressed(&mut unpacked.tree)?;
             }
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
@@ -384,17 +355,7 @@ mod tests {
                 requested: true,
                 direct,
             };
-            let python = Python {
-                requirements: Requirements::Pinned(Vec::new()),
-                version: "3.12".to_owned(),
-                glibc: (2, 34),
-                wheels: None,
-                require_hashes: false,
-                slim: false,
-                bytecode: crate::recipe::Bytecode::Never,
-            };
-            let target = Target::of(&python, &Platform::linux(crate::image::Arch::Arm64)).unwrap();
-            let builder = Arc::new(Builder::new(&python, target));
+            let builder = Arc::new(Builder::new(None, Target::new(12, tags::Machine::X86_64, (2, 34))));
             let (wheels, indexes) = (vec![wheel], Arc::default());
             Bundle { wheels, minor: 12, slim: false, indexes, compiler: None, builder }.identity()
         };

@@ -298,15 +298,8 @@ impl Cache {
     }
 }
 
-/// How exactly `prune` knows when a file was used. A wheel that other runs read just now should not look changed.
-const GRAIN: Duration = Duration::from_secs(60);
-
 /// Marks a file as used now, for `prune`. A cache that is read-only serves all the same.
 pub(super) fn touch(path: &Path) {
-    let age = fs::metadata(path).and_then(|found| found.modified()).map(|time| time.elapsed());
-    if age.is_ok_and(|age| age.is_ok_and(|age| age < GRAIN)) {
-        return;
-    }
     if let Ok(file) = fs::File::open(path) {
         let _ = file.set_modified(SystemTime::now());
     }
@@ -367,10 +360,21 @@ mod tests {
     }
 
     #[test]
+    fn what_killed_programs_were_at_is_removed() {
+        let (_dir, cache) = cache();
+        let left = cache.work_dir().unwrap().keep();
+        fs::write(left.join("half"), b"x").unwrap();
+        cache.prune(Duration::from_secs(60), None).unwrap();
+        assert!(left.exists(), "a program may be at it still");
+        cache.prune(Duration::ZERO, None).unwrap();
+        assert!(!left.exists());
+    }
+
+    #[test]
     fn a_cache_that_is_too_large_loses_what_was_used_least_lately() {
         let (_dir, cache) = cache();
         let mut blobs = Vec::new();
-        for (number, age) in [(0u8, 3000), (1, 1000), (2, 2000)] {
+        for (number, age) in [(0u8, 30), (1, 10), (2, 20)] {
             let digest = cache.put_bytes(&[number; 100]).unwrap();
             let file = fs::File::open(cache.blob_path(digest)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();

@@ -9,14 +9,17 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::resolve::on_path;
 use super::zip;
 use crate::error::{Error, Result};
-use crate::image::Location;
+use crate::event::Events;
+use crate::image::{Digest, Location};
 use crate::layer::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
+use crate::recipe::{Bytecode, Python};
 use crate::store::Cache;
 
 /// Changes with anything here that changes the bytes.
@@ -74,6 +77,24 @@ impl Compiler {
         Compiler::ask(path.trim().into(), minor).await
     }
 
+    /// The compiler that the recipe asks for.
+    pub(super) async fn wanted(python: &Python, minor: u32, events: &Events) -> Result<Option<Compiler>> {
+        if python.bytecode == Bytecode::Never {
+            return Ok(None);
+        }
+        let (found, version) = (Compiler::find(minor).await, &python.version);
+        match (&found, python.bytecode) {
+            (None, Bytecode::Always) => return Err(Error::NoInterpreter { version: version.clone() }),
+            (None, _) => {
+                let message =
+                    format!("no bytecode is compiled: no interpreter of Python {version} is at hand");
+                events.warn(message, Some(&format!("install one, as with `uv python install {version}`")));
+            }
+            _ => {}
+        }
+        Ok(found)
+    }
+
     async fn ask(program: PathBuf, minor: u32) -> Option<Compiler> {
         let mut command = python(&program);
         command.args(["-c", WHO]).stdin(Stdio::null()).stderr(Stdio::null());
@@ -92,7 +113,7 @@ impl Compiler {
     pub(super) async fn compiled(&self, tree: &FileTree, to: &str, cache: &Cache) -> Result<FileTree> {
         let mut run = Run::start(self)?;
         let mut staged = cache.stage()?;
-        let (mut made, mut hash, mut end) = (Vec::new(), <sha2::Sha256 as sha2::Digest>::new(), 0);
+        let (mut made, mut hash, mut end) = (Vec::new(), Sha256::new(), 0);
         for (path, entry) in tree.iter() {
             let Some((path, pyc)) = self.place(path) else { continue };
             let Kind::File(content) = &entry.kind else { continue };
@@ -109,12 +130,12 @@ impl Compiler {
                 continue;
             }
             staged.write_all(&bytes).map_err(|source| staged.failure(source))?;
-            sha2::Digest::update(&mut hash, &bytes);
+            hash.update(&bytes);
             made.push((pyc, end, bytes.len() as u64, libdeflater::crc32(&bytes)));
             end += bytes.len() as u64;
         }
         run.end().await?;
-        let digest = crate::image::Digest::from_bytes(sha2::Digest::finalize(hash).into());
+        let digest = Digest::from_bytes(hash.finalize().into());
         // One file for all of them, as they need not be in memory while the layer is written.
         let blob = cache.keep(staged, digest, end)?;
         let Location::File(path) = blob.location else { unreachable!("the cache has files") };

@@ -44,7 +44,7 @@ pub(super) struct Chosen {
 }
 
 impl Locked {
-    /// The wheel that runs on the target; the source where there is nothing else. pip tells a version as the package
+    /// The wheel that runs on the target, or the source where there is no wheel at all. pip tells a version as the package
     /// has it, uv in its normal form, and it is in the image's history: it becomes the normal one.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {

@@ -139,7 +139,7 @@ impl Indexes {
 
 /// Whether an address looks like that of an index: they end so wherever one is served.
 fn is_index(url: &Url) -> bool {
-    url.path().trim_end_matches('/').ends_with("/simple")
+    url.path().trim_end_matches('/').ends_with("simple")
 }
 
 impl Logins for Indexes {

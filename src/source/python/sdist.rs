@@ -12,13 +12,14 @@ use regex::Regex;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use super::Context;
 use super::credentials::{Indexes, without_login};
 use super::resolve::{on_path, pythons, reason};
 use super::tags::{Target, WheelName, normalized};
+use super::{Context, zip};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
-use crate::recipe::{Python, Wheel};
+use crate::layer::{Content, FileTree, Kind};
+use crate::recipe::Wheel;
 use crate::store::Download;
 
 /// Changes with anything here that changes the wheel.
@@ -48,8 +49,8 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(python: &Python, target: Target) -> Builder {
-        Builder { target, wheels: python.wheels.clone(), turn: Mutex::default() }
+    pub(super) fn new(wheels: Option<PathBuf>, target: Target) -> Builder {
+        Builder { target, wheels, turn: Mutex::default() }
     }
 
     /// The wheel of a source that is here already.
@@ -96,6 +97,7 @@ impl Builder {
         // Both programs go by the name.
         std::os::unix::fs::symlink(blob, &archive).map_err(fail)?;
         std::fs::create_dir(&out).map_err(fail)?;
+        let failed = |tool, reason| Error::Build { tool, package: sdist.file.clone(), reason };
         let (tool, mut command) = match on_path("uv") {
             Some(uv) => {
                 let mut command = Command::new(uv);
@@ -103,8 +105,8 @@ impl Builder {
                 ("uv", command)
             }
             None => {
-                let python =
-                    pythons().await.ok_or_else(|| Error::NoResolver { path: sdist.file.clone().into() })?;
+                let none = || failed("lbuild", "neither uv nor pip is at hand".to_owned());
+                let python = pythons().await.ok_or_else(none)?;
                 let mut command = Command::new(python);
                 command.args(["-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-input"]);
                 command.args(["--disable-pip-version-check", "--no-cache-dir", "--wheel-dir"]);
@@ -116,16 +118,16 @@ impl Builder {
         command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH");
         command.envs(COMPILERS.map(|name| (name, NO_COMPILER)));
         self.look_in(&mut command, indexes)?;
-        let failed = |reason| Error::Build { tool, package: sdist.file.clone(), reason };
-        let output = command.output().await.map_err(|error| failed(format!("it does not start: {error}")))?;
+        let output =
+            command.output().await.map_err(|error| failed(tool, format!("it does not start: {error}")))?;
         let said =
-            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            return if said.contains(NO_COMPILER) { Ok(None) } else { Err(failed(reason(&said))) };
+            return if said.contains(NO_COMPILER) { Ok(None) } else { Err(failed(tool, reason(&said))) };
         }
         let mut found = std::fs::read_dir(&out).map_err(fail)?.flatten().map(|entry| entry.path());
         let wheel = found.find(|path| path.extension() == Some("whl".as_ref()));
-        wheel.map(Some).ok_or_else(|| failed("it leaves no wheel".to_owned()))
+        wheel.map(Some).ok_or_else(|| failed(tool, "it leaves no wheel".to_owned()))
     }
 
     /// What builds the package comes from where packages come from, unless the user says otherwise.
@@ -133,8 +135,7 @@ impl Builder {
         if let Some(wheels) = &self.wheels {
             let dir =
                 std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
-            command.env("UV_NO_INDEX", "1").env("PIP_NO_INDEX", "1");
-            command.env("UV_FIND_LINKS", &dir).env("PIP_FIND_LINKS", &dir);
+            command.arg("--no-index").arg("--find-links").arg(&dir);
             return Ok(());
         }
         let Some(index) = indexes.simple().next() else { return Ok(()) };
@@ -193,6 +194,18 @@ impl Builder {
         versions.dedup();
         versions
     }
+}
+
+/// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
+pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
+    for (_, entry) in tree.iter_mut() {
+        if let Kind::File(content) = &mut entry.kind
+            && let Content::Member(member) = content
+        {
+            *content = Content::Bytes(zip::read(member)?.into());
+        }
+    }
+    Ok(())
 }
 
 /// A wheel's name, in a list of either form (PEP 503 and 691).

@@ -346,15 +346,8 @@ mod tests {
         let target = |version: &str| {
             let requirements = crate::recipe::Requirements::Pinned(Vec::new());
             let (version, glibc) = (version.to_owned(), (2, 34));
-            let python = Python {
-                requirements,
-                version,
-                glibc,
-                wheels: None,
-                require_hashes: false,
-                slim: false,
-                bytecode: crate::recipe::Bytecode::Never,
-            };
+            let (wheels, require_hashes, slim, bytecode) = (None, false, false, Default::default());
+            let python = Python { requirements, version, glibc, wheels, require_hashes, slim, bytecode };
             Target::of(&python, &Platform::linux(crate::image::Arch::Arm64))
         };
         for (version, minor, whole) in

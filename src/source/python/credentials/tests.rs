@@ -124,3 +124,13 @@ fn a_name_without_a_password_takes_it_from_elsewhere() {
         assert_eq!(at(&found, "https://h.example/a").as_deref(), Some(login), "{text} {more:?} {netrc}");
     }
 }
+
+#[test]
+fn indexes_are_known_by_their_addresses() {
+    let lock =
+        "source = { registry = \"https://i.example/simple\" }\nurl = \"https://i.example/f/a-1.tar.gz\"";
+    let wanted = "-i https://me:p@j.example/+simple/\n-i https://i.example/simple";
+    let found = indexes(&[(Kind::Plain, lock), (Kind::Requirements, wanted)], "");
+    let all: Vec<&str> = found.simple().collect();
+    assert_eq!(all, ["https://i.example/simple", "https://me:p@j.example/+simple/"]);
+}
