@@ -159,6 +159,8 @@ pub struct What {
     pub deps: Vec<String>,
     #[command(flatten)]
     pub python: Python,
+    #[command(flatten)]
+    pub node: Node,
     /// Files for another place in the image, as a layer above the code; may be repeated
     #[arg(long, value_name = "SRC:/PATH")]
     pub add: Vec<String>,
@@ -206,6 +208,18 @@ pub struct Python {
     /// The image's version of Python, where the runtime or the base's name does not say it
     #[arg(long, value_name = "VERSION")]
     pub python_version: Option<String>,
+}
+
+/// Node packages, as a layer below the code.
+#[derive(ClapArgs)]
+pub struct Node {
+    /// Node packages, as a layer below the code: what PATH's package-lock.json or pnpm-lock.yaml names, installed for
+    /// the image by npm or pnpm
+    #[arg(long)]
+    pub npm: bool,
+    /// Run the packages' install scripts, on this machine
+    #[arg(long)]
+    pub npm_scripts: bool,
 }
 
 /// How to reach registries.

@@ -25,6 +25,8 @@ pub struct Config {
     pub require_hashes: bool,
     pub slim: bool,
     pub python_version: Option<String>,
+    pub npm: bool,
+    pub npm_scripts: bool,
     pub add: Many,
     pub handler: Option<String>,
     pub entrypoint: Option<Vec<String>>,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::Init;
 use super::config::NAME;
 use super::exit::Failure;
+use super::packages::NPM_LOCKS;
 
 /// A function as it looks.
 #[derive(Debug, PartialEq)]
@@ -28,7 +29,8 @@ const FUNCTIONS: [&str; 4] = ["handler", "lambda_handler", "main", "run"];
 /// Writes `lbuild.toml`, unless there is one.
 pub fn run(args: &Init) -> Result<(), Failure> {
     let path = args.path.join(NAME);
-    let text = config(guess(&args.path).as_ref());
+    let npm = NPM_LOCKS.iter().any(|name| args.path.join(name).is_file());
+    let text = config(guess(&args.path).as_ref(), npm);
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|source| match source.kind() {
@@ -41,18 +43,19 @@ pub fn run(args: &Init) -> Result<(), Failure> {
     Ok(())
 }
 
-fn config(guess: Option<&Guess>) -> String {
+fn config(guess: Option<&Guess>, npm: bool) -> String {
     let mut text = String::from("# Every key is the flag of the same name: see `lbuild push --help`.\n\n");
     let (comment, runtime, handler) = match guess {
         Some(guess) => ("", guess.runtime, guess.handler.as_str()),
         None => ("# ", "python3.13", "app.handler"),
     };
     let add = guess.and_then(|guess| guess.add).map(|add| format!("add = \"{add}\"\n")).unwrap_or_default();
+    let npm = if npm { "npm = true  # node_modules as package-lock.json has it\n" } else { "" };
     let _ = write!(
         text,
         "{comment}runtime = \"{runtime}\"\n\
          {comment}handler = \"{handler}\"\n\
-         {add}\
+         {add}{npm}\
          \n\
          # arch = \"arm64\"                 # or \"amd64\"; or --arch\n\
          # to = \"REGISTRY/REPOSITORY:TAG\"  # or --to\n\
@@ -164,9 +167,9 @@ mod tests {
     fn what_is_written_is_a_valid_config() {
         let guess = |add| Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add };
         let (plain, added) = (guess(None), guess(Some("bootstrap:/var/runtime/bootstrap")));
-        for guess in [Some(&plain), Some(&added), None] {
-            let parsed = toml::from_str::<super::super::config::Config>(&config(guess)).unwrap();
-            assert_eq!(parsed.add.0.len(), usize::from(guess == Some(&added)));
+        for (guess, npm) in [(Some(&plain), true), (Some(&added), false), (None, true)] {
+            let parsed = toml::from_str::<super::super::config::Config>(&config(guess, npm)).unwrap();
+            assert_eq!((parsed.add.0.len(), parsed.npm), (usize::from(guess == Some(&added)), npm));
         }
     }
 }

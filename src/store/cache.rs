@@ -4,6 +4,7 @@
 //! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases
 //! keys/<hex>           a layer's key → the layer's digests, as JSON
 //! stat/<hex>           what the files of a source directory held when last seen
+//! work/                where other programs work, while they do
 //! ```
 //! Names are digests and files appear whole, so concurrent runs share it without a lock. What it holds is
 //! checked again when it is used; what fails the check is dropped and made anew.
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::staged::{self, Staged, TEMPORARY_PREFIX};
+use super::workplace::{self, Workplace};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Layer, LayerKey, Location};
 
@@ -128,6 +130,11 @@ impl Cache {
         Ok(staged)
     }
 
+    /// A directory for another program to work in.
+    pub(crate) fn workplace(&self) -> Result<Workplace> {
+        Workplace::new_in(&self.work_dir())
+    }
+
     /// Keeps a staged blob under its digest.
     pub(crate) fn keep(&self, staged: Staged, digest: Digest, size: u64) -> Result<Blob> {
         let path = self.blob_path(digest);
@@ -203,6 +210,7 @@ impl Cache {
             age: Duration,
             old: bool,
         }
+        workplace::sweep(&self.work_dir())?;
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
         let mut held = Vec::new();
@@ -258,6 +266,10 @@ impl Cache {
     /// Where the fingerprints of source directories are.
     pub(crate) fn stat_dir(&self) -> PathBuf {
         self.root.join("stat")
+    }
+
+    fn work_dir(&self) -> PathBuf {
+        self.root.join("work")
     }
 
     fn blobs(&self) -> PathBuf {

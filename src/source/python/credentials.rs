@@ -11,6 +11,7 @@ use reqwest::Url;
 
 use super::choice::unescaped;
 use crate::recipe::{Python, Requirements};
+use crate::source::address::ADDRESS;
 use crate::store::{Login, Logins};
 
 /// Variables of uv and pip with addresses of indexes, some of them under a name.
@@ -84,7 +85,6 @@ impl Logins for Indexes {
     }
 }
 
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"https?://[^\s"'<>]+"#));
 /// `name=https://…` in a variable, `name = "…"` with `url = "…"` in a table of uv's settings.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(https?://\S+)"));
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
@@ -129,24 +129,6 @@ fn login_in(url: &Url) -> Option<Login> {
         return None;
     }
     Some(Login { username: unescaped(username)?, password: unescaped(password)?.into() })
-}
-
-/// The address without a login in it.
-pub(super) fn without_login(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            // Neither can fail where there was a login.
-            let _ = parsed.set_username("");
-            let _ = parsed.set_password(None);
-            parsed.into()
-        }
-        _ => url.to_owned(),
-    }
-}
-
-/// A text of another program, without what looks like a login in an address.
-pub(super) fn redacted(text: &str) -> String {
-    ADDRESS.replace_all(text, |found: &regex::Captures<'_>| without_login(&found[0])).into_owned()
 }
 
 fn origin(url: &Url) -> String {
@@ -201,6 +183,7 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::address::{redacted, without_login};
 
     fn indexes(texts: &[&str], netrc: &str) -> Indexes {
         let variable = |name: &str| match name {
