@@ -18,6 +18,7 @@ mod inline_cache;
 mod layer;
 mod layering;
 mod memory;
+mod npm;
 mod push;
 mod recipes;
 mod registries;
