@@ -22,6 +22,10 @@ fn with_npm() -> Lbuild {
 
 /// A user whose npm is this script; what it is asked is in the file `asked`.
 fn with_fake(version: &str, script: &str) -> Lbuild {
+    with_fake_tool("npm", version, script)
+}
+
+fn with_fake_tool(name: &str, version: &str, script: &str) -> Lbuild {
     let mut lbuild = Lbuild::new();
     let dir = lbuild.path("bin");
     std::fs::create_dir(&dir).unwrap();
@@ -29,8 +33,8 @@ fn with_fake(version: &str, script: &str) -> Lbuild {
     let text = format!(
         "#!/bin/bash\necho \"$@\" >>'{asked}'\n[[ $1 == --version ]] && {{ {version}; exit; }}\n{script}\n"
     );
-    std::fs::write(dir.join("npm"), text).unwrap();
-    std::fs::set_permissions(dir.join("npm"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(dir.join(name), text).unwrap();
+    std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755)).unwrap();
     lbuild.set("PATH", &format!("{}:/usr/bin:/bin", dir.display()));
     lbuild
 }
@@ -189,6 +193,28 @@ fn what_is_installed_is_looked_at() {
     all.push("--npm-scripts".into());
     lbuild.run(&all).failed(3);
     assert!(std::fs::read_to_string(lbuild.path("asked")).unwrap().contains("--ignore-scripts=false"));
+}
+
+#[test]
+fn pnpm_installs_what_its_own_lock_names() {
+    let dir = function(&[("package.json", "{}"), ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n")]);
+    let own = ".modules.yaml .pnpm-workspace-state-v1.json .pnpm/lock.yaml";
+    let script = format!("mkdir -p node_modules/.pnpm; cd node_modules; touch {own} a.js");
+    let lbuild = with_fake_tool("pnpm", "echo 10.20.0", &script);
+    push(&lbuild, dir.path(), "amd64").succeeded();
+    let layers = pushed(&lbuild, "amd64");
+    let paths: Vec<_> = layers[0].iter().map(|member| member.path.as_str()).collect();
+    assert_eq!(paths, ["var", "var/task", "var/task/node_modules", "var/task/node_modules/a.js"]);
+    let asked = std::fs::read_to_string(lbuild.path("asked")).unwrap();
+    for word in ["install --frozen-lockfile --prod", "--ignore-scripts", "--os=linux --cpu=x64 --libc=glibc"]
+    {
+        assert!(asked.contains(word), "{asked}");
+    }
+    let said = push(&with_fake_tool("pnpm", "echo 9.15.0", ""), dir.path(), "amd64").failed(3);
+    assert!(said.contains("pnpm 9.15.0 cannot install for another machine"), "{said}");
+    std::fs::write(dir.path().join("pnpm-lock.yaml"), "importers:\n  .:\n  packages/a:\n").unwrap();
+    let said = push(&lbuild, dir.path(), "amd64").failed(3);
+    assert!(said.contains("`packages/a:`") && said.contains("all from registries"), "{said}");
 }
 
 #[test]

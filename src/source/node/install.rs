@@ -21,8 +21,13 @@ use crate::store::Workplace;
 const MODULES: &str = "node_modules";
 
 /// What the programs leave for themselves, and not the same every time.
-const OWN: [&str; 4] =
-    [".package-lock.json", ".modules.yaml", ".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json"];
+const OWN: [&str; 5] = [
+    ".package-lock.json",
+    ".modules.yaml",
+    ".pnpm",
+    ".pnpm-workspace-state.json",
+    ".pnpm-workspace-state-v1.json",
+];
 
 /// The installed files, and the place where they are.
 pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileTree, Workplace)> {
@@ -71,6 +76,7 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
             "--include=prod",
             "--install-strategy=hoisted",
             "--install-links",
+            "--bin-links",
             "--no-audit",
             "--no-fund",
             "--no-update-notifier",
@@ -81,6 +87,8 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
             "--frozen-lockfile",
             "--prod",
             "--config.node-linker=hoisted",
+            // A file that is linked to pnpm's own changes, as far as can be seen, when another link to it is made.
+            "--config.package-import-method=clone-or-copy",
             "--reporter=append-only",
         ],
     };

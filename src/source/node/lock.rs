@@ -156,11 +156,24 @@ fn names_files(dependencies: &Value) -> bool {
 fn pnpm(bytes: &[u8], path: &Path) -> Result<Contents> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
     let text = std::str::from_utf8(bytes).map_err(|_| fail("it is no UTF-8".into()))?;
+    let mut section = "";
     for line in text.lines() {
-        let own = ["link:", "file:", "workspace:", "type: directory"];
-        if let Some(own) = own.iter().find(|own| line.contains(**own)) {
+        if !line.starts_with([' ', '#']) && !line.is_empty() {
+            section = line.trim_end();
+        }
+        let own = ["link:", "file:", "workspace:", "patch_hash="];
+        // `file:lib/a` is meant, and no key with a value behind it.
+        let names = |own: &&str| {
+            line.split_once(*own).is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with(' '))
+        };
+        let another = section == "importers:"
+            && line
+                .strip_prefix("  ")
+                .is_some_and(|name| !name.starts_with([' ', '.']) || name.starts_with("./"));
+        if another || own.iter().any(names) || line.trim_end().ends_with("type: directory}") {
             let fault = format!(
-                "it has `{own}` in it, and of pnpm's locks only those with packages from registries are read"
+                "`{}`: of pnpm's locks, lbuild takes those whose packages are all from registries",
+                line.trim()
             );
             return Err(fail(fault));
         }
@@ -232,6 +245,19 @@ mod tests {
             ("packages/a", Local::Workspace),
         ];
         assert_eq!(local, expected.map(|(path, local)| (path.to_owned(), local)).into());
+    }
+
+    #[test]
+    fn a_lock_of_pnpm_names_packages_of_registries_only() {
+        let read = |text: &str| pnpm(text.as_bytes(), Path::new("pnpm-lock.yaml")).map(drop);
+        read("settings:\n  excludeLinksFromLockfile: false\nimporters:\n\n  .:\n    dependencies:\n      a:\n\npackages:\n\n  a@1:\n").unwrap();
+        for own in [
+            "importers:\n  .:\n  packages/a:\n",
+            "importers:\n  .:\n    dependencies:\n      a:\n        version: link:a\n",
+            "packages:\n  b@file:b:\n    resolution: {directory: b, type: directory}\n",
+        ] {
+            read(own).unwrap_err();
+        }
     }
 
     #[test]
