@@ -492,7 +492,7 @@ impl Error {
             }
             Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file is gone".into(),
             Hash { .. } => "lock the requirements again, if the change is meant".into(),
-            PythonVersion { .. } => "write it as 3.12".into(),
+            PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),

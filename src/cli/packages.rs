@@ -32,6 +32,12 @@ pub fn python(args: &What, config: &Config, base: Option<&str>) -> Result<Option
         }
     };
     let named = base.map(PythonBase::named).unwrap_or_default();
+    if named.is_alpine {
+        return Err(Failure::usage(
+            "the base is Alpine, whose C library is musl: lbuild takes wheels for glibc",
+            "give --runtime, or a --base with glibc, as python:3.12-slim",
+        ));
+    }
     let version = flags.python_version.clone().or(config.python_version.clone()).or(named.version);
     let Some(version) = version else {
         return Err(Failure::usage(

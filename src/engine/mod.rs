@@ -241,7 +241,7 @@ impl Engine {
                 self.shared.cache.evict(expected);
                 self.try_push(recipe, to, on).await
             }
-            Err(Error::BlobRead { path, .. } | Error::SourceChanged { path })
+            Err(Error::BlobRead { path, .. } | Error::Read { path, .. } | Error::SourceChanged { path })
                 if self.shared.cache.holds(&path) =>
             {
                 self.try_push(recipe, to, on).await

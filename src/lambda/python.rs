@@ -7,6 +7,8 @@ pub struct PythonBase {
     pub version: Option<String>,
     /// Whether it is one of Lambda's own images, or named like one.
     pub is_lambda: bool,
+    /// Whether it is Alpine, whose C library is musl.
+    pub is_alpine: bool,
 }
 
 impl PythonBase {
@@ -18,7 +20,10 @@ impl PythonBase {
             let end = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
             (end > 0).then(|| format!("3.{}", &minor[..end]))
         });
-        PythonBase { version, is_lambda: !name.contains(['/', ':']) || name.contains("lambda") }
+        let is_lambda = !name.contains(['/', ':']) || name.contains("lambda");
+        // A directory or a registry may be called anything.
+        let is_alpine = name.rsplit('/').next().is_some_and(|last| last.contains("alpine"));
+        PythonBase { version, is_lambda, is_alpine }
     }
 
     /// The glibc that programs in the image can count on: Amazon Linux 2's or 2023's in Lambda's own images, an older
@@ -26,11 +31,14 @@ impl PythonBase {
     ///
     /// <https://docs.aws.amazon.com/lambda/latest/dg/python-image.html>
     pub fn glibc(version: &str, is_lambda: bool) -> (u32, u32) {
-        let minor: Option<u32> = version.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+        if !is_lambda {
+            return (2, 28);
+        }
+        // The version may have a patch.
+        let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
         match minor {
             Some(..12) => (2, 26),
-            _ if is_lambda => (2, 34),
-            _ => (2, 28),
+            _ => (2, 34),
         }
     }
 }
@@ -52,15 +60,30 @@ mod tests {
             ("r.example/python:latest", None, false),
             ("nodejs22.x", None, true),
         ] {
-            let expected = PythonBase { version: version.map(str::to_owned), is_lambda };
+            let expected = PythonBase { version: version.map(str::to_owned), is_lambda, is_alpine: false };
             assert_eq!(PythonBase::named(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_tells_alpine() {
+        for (name, is_alpine) in [
+            ("r.example/python:3.12-alpine", true),
+            ("r.example/python:3.12-alpine3.20@sha256:00", true),
+            ("r.example/alpine:3.20", true),
+            ("r.example/alpine/python:3.12-slim", false),
+            ("python3.12", false),
+        ] {
+            assert_eq!(PythonBase::named(name).is_alpine, is_alpine, "{name}");
         }
     }
 
     #[test]
     fn the_glibc_is_that_of_the_distribution() {
         assert_eq!(PythonBase::glibc("3.11", true), (2, 26));
+        assert_eq!(PythonBase::glibc("3.11.9", true), (2, 26));
         assert_eq!(PythonBase::glibc("3.12", true), (2, 34));
         assert_eq!(PythonBase::glibc("3.12", false), (2, 28));
+        assert_eq!(PythonBase::glibc("3.11", false), (2, 28));
     }
 }

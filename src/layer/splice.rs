@@ -67,7 +67,7 @@ impl Splicer {
         };
         // One that was written to meanwhile is more likely than one that is broken.
         let stat = Stat::from(&file.metadata().map_err(|error| unreadable(archive, error))?);
-        if (Stat { dev: archive.stat.dev, ..stat }) != archive.stat {
+        if !archive.is_still(stat) {
             return Err(Error::SourceChanged { path: archive.path.clone() });
         }
         written

@@ -77,6 +77,20 @@ pub struct SourceFile {
     pub stat: Stat,
     /// The hash of its content, when it is known; the writer refuses other content.
     pub sha256: Option<Digest>,
+    /// Whether its name is its digest, so that nobody writes to it, and its times tell only of when it was used.
+    pub lasting: bool,
+}
+
+impl SourceFile {
+    /// Whether a file that looks like this is the one that was found. A file system that is mounted anew may have
+    /// another device number.
+    pub fn is_still(&self, now: Stat) -> bool {
+        let known = Stat { dev: now.dev, ..self.stat };
+        match self.lasting {
+            true => (known.size, known.ino) == (now.size, now.ino),
+            false => known == now,
+        }
+    }
 }
 
 /// What tells that a file has not changed.

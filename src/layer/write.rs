@@ -106,8 +106,7 @@ fn copy(file: &SourceFile, buffer: &mut [u8], layer: &mut LayerWriter<impl Write
     // Only now: a change during the reading shows in the times, and one before it as well.
     let stat = Stat::from(&source.metadata().map_err(failed)?);
     let digest = Digest::from_bytes(hash.finalize().into());
-    let same =
-        Stat { dev: file.stat.dev, ..stat } == file.stat && file.sha256.is_none_or(|known| known == digest);
+    let same = file.is_still(stat) && file.sha256.is_none_or(|known| known == digest);
     if same { Ok(digest) } else { Err(changed()) }
 }
 

@@ -52,7 +52,7 @@ pub struct Npm {
 pub struct Python {
     /// Which packages.
     pub requirements: Requirements,
-    /// The interpreter's version in the image, as `3.12`.
+    /// The interpreter's version in the image, as `3.12` or `3.12.9`.
     pub version: String,
     /// The version of glibc in the image, as 2 and 34: wheels that need a newer one are not taken.
     pub glibc: (u32, u32),

@@ -101,7 +101,7 @@ fn single_file(path: &Path, metadata: &fs::Metadata) -> Result<Entry> {
     if !kind.is_file() {
         return Err(special(path.to_owned(), FileType::from_raw_mode(metadata.mode() as _)));
     }
-    let file = SourceFile { path: path.to_owned(), stat: Stat::from(metadata), sha256: None };
+    let file = SourceFile { path: path.to_owned(), stat: Stat::from(metadata), sha256: None, lasting: false };
     Ok(Entry::file(Content::File(file), metadata.mode() & 0o111 != 0))
 }
 

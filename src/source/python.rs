@@ -133,6 +133,12 @@ async fn packages(
     Ok((packages, Some(asked)))
 }
 
+/// Whether it is in one of the formats that tools write, and is no text of the user's own.
+fn is_lock(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    is_pylock(name) || matches!(name, "uv.lock" | "poetry.lock" | "Pipfile.lock")
+}
+
 /// `pylock.toml`, or `pylock.NAME.toml` (PEP 751).
 fn is_pylock(name: &str) -> bool {
     let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix("toml"));
@@ -218,8 +224,9 @@ impl Bundle {
         for wheel in &self.wheels {
             part(wheel.name.as_bytes());
             part(wheel.sha256.as_bytes());
-            part(&[u8::from(wheel.requested), u8::from(wheel.direct)]);
-            part(if wheel.direct { wheel.url.as_bytes() } else { b"" });
+            let told = wheel::told_url(wheel);
+            part(&[u8::from(wheel.requested), u8::from(told.is_some())]);
+            part(told.unwrap_or_default().as_bytes());
         }
         Digest::from_bytes(hash.finalize().into())
     }
@@ -252,12 +259,41 @@ impl Bundle {
         let (mut tree, mut files, mut bytes) = (FileTree::new(), 0, 0);
         for (wheel, blob) in self.wheels.iter().zip(blobs) {
             let Location::File(path) = &blob.location else { unreachable!("downloads are files") };
-            let archive = zip::open(path, Some(blob.digest))?;
+            let archive = zip::open_blob(path, blob.digest)?;
             let unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
             bytes += unpacked.dropped.1;
         }
         Ok((tree, (files, bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_the_same_wherever_its_wheels_lie() {
+        let identity = |url: &str, direct| {
+            let wheel = Wheel {
+                name: "a".to_owned(),
+                version: "1".to_owned(),
+                file: "a-1-py3-none-any.whl".to_owned(),
+                url: url.to_owned(),
+                sha256: Digest::of(b"a"),
+                size: 1,
+                requested: true,
+                direct,
+            };
+            Bundle { wheels: vec![wheel], minor: 12, slim: false, indexes: Arc::default() }.identity()
+        };
+        let indirect = identity("https://h.example/a.whl", false);
+        assert_eq!(indirect, identity("https://mirror.example/a.whl", false));
+        assert_eq!(indirect, identity("file:///here/a.whl", true));
+        assert_eq!(indirect, identity("file:///there/a.whl", true));
+        // direct_url.json has it
+        assert_ne!(indirect, identity("https://h.example/a.whl", true));
+        assert_ne!(identity("https://h.example/a.whl", true), identity("https://i.example/a.whl", true));
     }
 }

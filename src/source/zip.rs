@@ -73,10 +73,22 @@ const DEFLATE_LIMIT: u64 = 1032;
 /// * [`Error::Zip`] when it is no zip archive, [`Error::ZipEncrypted`], [`Error::ZipMethod`], [`Error::ZipName`] and
 ///   [`Error::ZipMember`] for the first member that lbuild does not take.
 pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
+    read_directory(path, sha256, false)
+}
+
+/// The same of a file of the cache, whose name is its digest.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn open_blob(path: &Path, sha256: Digest) -> Result<Archive> {
+    read_directory(path, Some(sha256), true)
+}
+
+fn read_directory(path: &Path, sha256: Option<Digest>, lasting: bool) -> Result<Archive> {
     let unreadable = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let stat = Stat::from(&file.metadata().map_err(unreadable)?);
-    let archive = Arc::new(SourceFile { path: path.to_owned(), stat, sha256 });
+    let archive = Arc::new(SourceFile { path: path.to_owned(), stat, sha256, lasting });
     let mut buffer = vec![0; rawzip::MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
     let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| unlisted(path, error))?;
     let directory = zip.directory_offset();
@@ -257,7 +269,7 @@ pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
     let read = file.read_exact_at(&mut data, member.offset);
     let stat = Stat::from(&file.metadata().map_err(unreadable)?);
     // Some file systems tell another device by handle than by name.
-    if (Stat { dev: archive.stat.dev, ..stat }) != archive.stat {
+    if !archive.is_still(stat) {
         return Err(Error::SourceChanged { path: archive.path.clone() });
     }
     read.map_err(|error| match error.kind() {

@@ -170,6 +170,8 @@ impl Downloads {
         let operation = format!("fetch {}", wanted.file);
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
+            // The client would make a second header of it. Neither can fail where there is a host.
+            let _ = (url.set_username(""), url.set_password(None));
             let host = authority(&url);
             let mut request = self.clients.at(&url)?.request(method.clone(), url.clone());
             // The bytes are what the digest is of; a server must not deflate them for the way.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What each room may import, besides itself, `error` and `event`. What stands below a room's neighbours is
 /// below the room too.
@@ -126,6 +127,23 @@ fn only_one_room_knows_the_sdk() {
         });
         assert!(!sdk || room(&path) == "aws", "{}", path.display());
     }
+}
+
+/// The library alone needs nothing of AWS's but its cryptography, which is rustls's.
+#[test]
+fn without_its_feature_no_crate_of_the_sdk_is_built() {
+    let crates = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--offline", "--edges=normal", "--prefix=none", "--format={p}"]);
+        let tree = cargo.args(features).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+        let of_aws = names.filter(|name| name.starts_with("aws-") && !name.starts_with("aws-lc-"));
+        of_aws.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(crates(&["--no-default-features"]), BTreeSet::new());
+    assert!(crates(&[]).contains("aws-sdk-ecr"));
 }
 
 #[test]

@@ -289,6 +289,27 @@ fn a_password_goes_to_its_own_host_only() {
 }
 
 #[test]
+fn a_login_in_an_address_is_sent_once() {
+    let house = Wheelhouse::new();
+    let server = house.serve("127.0.0.1");
+    let file = "dep-2.0-py3-none-any.whl";
+    let dir = project("pylock.toml", "");
+    let lock = dir.path().join("pylock.toml").display().to_string();
+    // a login of its own, and a name whose password is in netrc
+    for (login, expected) in [("a:b@", "Basic YTpi"), ("me@", "Basic bWU6aHVudGVyMg==")] {
+        let place = server.url(file).replace("http://", &format!("http://{login}"));
+        std::fs::write(&lock, format!("{LOCK}{}", house.locked(file, &place))).unwrap();
+        let lbuild = Lbuild::new();
+        std::fs::write(lbuild.path("home/.netrc"), "machine 127.0.0.1 login me password hunter2").unwrap();
+        built(&lbuild, dir.path(), "arm64", &["--lock", &lock]);
+        for request in server.seen() {
+            let sent = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            assert_eq!(sent.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), [expected]);
+        }
+    }
+}
+
+#[test]
 fn what_a_function_never_reads_can_be_left_out() {
     let house = Wheelhouse::new();
     let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);
@@ -378,6 +399,38 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
 }
 
 #[test]
+fn modules_beside_the_requirements_are_not_run() {
+    let house = Wheelhouse::new();
+    let wheels = house.path().display().to_string();
+    let hostile = "raise SystemExit('a module of the function was run')";
+    let dir = project("requirements.txt", "dep\n");
+    for name in ["json", "logging", "pip"] {
+        std::fs::write(dir.path().join(name).with_extension("py"), hostile).unwrap();
+    }
+    let (base, lbuild) = (crate::support::lbuild::tiny_base(), Lbuild::new());
+    let arguments = ["plan", ".", "--base", &base, "--arch", "arm64", "--wheels", &wheels];
+    // lbuild itself runs there, too.
+    let mut command = lbuild.command(&[&arguments[..], &["--requirements", "requirements.txt"]].concat());
+    let plan = run(command.current_dir(dir.path())).unwrap();
+    assert!(plan.contains("dep-2.0-py3-none-any.whl"), "{plan}");
+}
+
+#[test]
+fn uv_finds_its_settings_beside_a_lock_of_another_tool() {
+    let house = Wheelhouse::new();
+    let hash = format!("sha256:{}", house.sha256("dep-2.0-py3-none-any.whl"));
+    let lock = format!(
+        r#"{{"_meta":{{"sources":[]}},"default":{{"dep":{{"hashes":["{hash}"],"version":"==2.0"}}}}}}"#
+    );
+    let dir = project("Pipfile.lock", &lock);
+    let settings = format!("no-index = true\nfind-links = ['{}']\n", house.path().display());
+    std::fs::write(dir.path().join("uv.toml"), settings).unwrap();
+    let lock = dir.path().join("Pipfile.lock").display().to_string();
+    let found = files(&built(&with_uv(), dir.path(), "arm64", &["--lock", &lock]).0);
+    assert!(found.contains_key("dep.py"));
+}
+
+#[test]
 fn what_lbuild_toml_says_is_as_good_as_flags() {
     let house = Wheelhouse::new();
     let lock = format!(
@@ -408,6 +461,10 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         (
             ["--base", "scratch", "--requirements", &requirements],
             "the image's version of Python is not known",
+        ),
+        (
+            ["--base", "r.example/python:3.12-alpine", "--requirements", &requirements],
+            "the base is Alpine, whose C library is musl",
         ),
         (["--runtime", "python3.12", "--lock", &requirements], "is no lock file that lbuild knows"),
     ] {

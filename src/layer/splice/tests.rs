@@ -51,7 +51,7 @@ fn data(content: Vec<u8>, level: u32) -> Data {
 fn archive(path: &Path, bytes: &[u8]) -> Arc<SourceFile> {
     fs::write(path, bytes).unwrap();
     let stat = Stat::from(&fs::metadata(path).unwrap());
-    Arc::new(SourceFile { path: path.to_owned(), stat, sha256: None })
+    Arc::new(SourceFile { path: path.to_owned(), stat, sha256: None, lasting: false })
 }
 
 fn member(archive: &Arc<SourceFile>, offset: usize, data: &Data) -> Member {
@@ -211,6 +211,27 @@ fn a_member_that_is_not_as_its_archive_says_is_an_error() {
             "its deflate stream does not end",
         ]
     );
+}
+
+/// To use a file of the cache is to change its times, and another run may do so at any moment.
+#[test]
+fn a_lasting_archive_may_be_used_by_others_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let (tree, plain) = trees(directory.path(), &[data(noise(50_000, 7), 6)]);
+    let path = directory.path().join("a.zip");
+    fs::File::open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!(matches!(write(&tree, &options(1), &mut io::sink()), Err(Error::SourceChanged { .. })));
+    let lasting = tree.into_iter().map(|(name, mut entry)| {
+        if let crate::layer::Kind::File(Content::Member(member)) = &mut entry.kind {
+            let archive = SourceFile { lasting: true, ..SourceFile::clone(&member.archive) };
+            member.archive = Arc::new(archive);
+        }
+        (name, entry)
+    });
+    let mut tree = FileTree::new();
+    lasting.for_each(|(name, entry)| drop(tree.insert(name, entry).unwrap()));
+    let written = write(&tree, &options(1), &mut io::sink()).unwrap();
+    assert_eq!(written.diff_id, write(&plain, &options(1), &mut io::sink()).unwrap().diff_id);
 }
 
 #[test]

@@ -98,7 +98,12 @@ fn a_path_that_ustar_cannot_hold_has_a_pax_record() {
 fn a_size_or_time_that_ustar_cannot_hold_has_a_pax_record() {
     let stat = |size| super::super::tree::Stat { size, mtime_ns: 0, ctime_ns: 0, ino: 0, dev: 0 };
     let source = |size| {
-        let source = super::super::tree::SourceFile { path: "x".into(), stat: stat(size), sha256: None };
+        let source = super::super::tree::SourceFile {
+            path: "x".into(),
+            stat: stat(size),
+            sha256: None,
+            lasting: false,
+        };
         Entry::file(Content::File(source), false)
     };
     let small = header(b"a", &source(8 << 30));

@@ -18,7 +18,12 @@ fn options(jobs: usize) -> WriteOptions<'static> {
 }
 
 fn source(path: &Path) -> SourceFile {
-    SourceFile { path: path.to_owned(), stat: Stat::from(&fs::metadata(path).unwrap()), sha256: None }
+    SourceFile {
+        path: path.to_owned(),
+        stat: Stat::from(&fs::metadata(path).unwrap()),
+        sha256: None,
+        lasting: false,
+    }
 }
 
 fn bytes(bytes: &[u8]) -> Entry {

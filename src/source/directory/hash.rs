@@ -109,7 +109,7 @@ fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {
     // appended, else in the times.
     let metadata = handle.metadata().map_err(failed)?;
     // Some file systems tell another device by handle than by name.
-    if (Stat { dev: file.stat.dev, ..Stat::from(&metadata) }) != file.stat {
+    if !file.is_still(Stat::from(&metadata)) {
         return Err(changed());
     }
     Ok(Digest::from_bytes(hasher.finalize().into()))

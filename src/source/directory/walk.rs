@@ -185,7 +185,10 @@ fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Res
     match kind {
         FileType::RegularFile => {
             let (stat, executable) = file().map_err(|e| unreadable(path.clone(), e))?;
-            Ok(Entry::file(Content::File(SourceFile { path, stat, sha256: None }), executable))
+            Ok(Entry::file(
+                Content::File(SourceFile { path, stat, sha256: None, lasting: false }),
+                executable,
+            ))
         }
         FileType::Symlink => directory
             .fd()

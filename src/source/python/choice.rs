@@ -1,7 +1,9 @@
 //! What a lock file says of a package, whatever its format, and the choice of the one wheel.
 
 use std::path::Path;
+use std::str::FromStr;
 
+use pep440_rs::Version;
 use reqwest::Url;
 
 use super::tags::{Target, WheelName, normalized};
@@ -41,12 +43,15 @@ pub(super) struct Chosen {
 }
 
 impl Locked {
-    /// The wheel that runs on the target.
+    /// The wheel that runs on the target. pip tells a version as the package has it, uv in its normal form, and it
+    /// is in the image's history: it becomes the normal one.
+    /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
         // A lock may leave the version out (PEP 751); a wheel's name has it.
         let told = self.files.iter().find_map(|file| WheelName::parse(&file.name));
         let told = told.map(|wheel| wheel.version).unwrap_or_default();
         let version = if self.version.is_empty() { told } else { self.version.clone() };
+        let version = Version::from_str(&version).map_or(version, |version| version.to_string());
         let best = target.best(&self.files, |file| &file.name).ok_or_else(|| Error::NoWheel {
             package: format!("{} {version}", self.name).trim_end().to_owned(),
             target: target.to_string(),
@@ -100,6 +105,23 @@ pub(super) fn file_url(dir: &Path, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_has_one_form() {
+        let target = Target::new(12, super::super::tags::Machine::X86_64, (2, 34));
+        let file = |name: &str| File { name: name.to_owned(), url: String::new(), sha256: None, size: None };
+        for (version, file_name, form) in [
+            ("1.0.0-Beta.1", "a-1.0.0b1-py3-none-any.whl", "1.0.0b1"),
+            ("v2024.01.02", "a-2024.1.2-py3-none-any.whl", "2024.1.2"),
+            ("1.0+Ubuntu_1", "a-1.0+ubuntu.1-py3-none-any.whl", "1.0+ubuntu.1"),
+            ("", "a-01.0-py3-none-any.whl", "1.0"),
+            ("not a version", "a-1-py3-none-any.whl", "not a version"),
+        ] {
+            let (name, version) = ("a".to_owned(), version.to_owned());
+            let locked = Locked { name, version, files: vec![file(file_name)], ..Locked::default() };
+            assert_eq!(locked.choose(&target).unwrap().version, form);
+        }
+    }
 
     #[test]
     fn an_address_ends_in_a_files_name() {

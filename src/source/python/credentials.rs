@@ -14,10 +14,11 @@ use crate::recipe::{Python, Requirements};
 use crate::source::address::ADDRESS;
 use crate::store::{Login, Logins};
 
-/// Variables of uv and pip with addresses of indexes, some of them under a name.
-const VARIABLES: [&str; 8] = [
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX",
+/// Variables of uv with addresses of indexes, some of them as `name=https://…`.
+const NAMING: [&str; 2] = ["UV_DEFAULT_INDEX", "UV_INDEX"];
+
+/// Variables of uv and pip with addresses of indexes.
+const VARIABLES: [&str; 6] = [
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
@@ -27,13 +28,34 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// Files beside the requirements that may name indexes.
-const BESIDE: [&str; 4] = ["pyproject.toml", "uv.toml", "Pipfile", "Pipfile.lock"];
+const BESIDE: [(&str, Kind); 4] = [
+    ("pyproject.toml", Kind::Settings),
+    ("uv.toml", Kind::Settings),
+    ("Pipfile", Kind::Requirements),
+    ("Pipfile.lock", Kind::Plain),
+];
+
+/// What a text may do besides having a login in an address. A lock file is long, made by others, and read by
+/// nobody: were variables put into it, it could have any of them sent anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing: lock files, pip's settings, variables.
+    Plain,
+    /// `${NAME}` stands for a variable, as uv, pip and pipenv have it.
+    Requirements,
+    /// Tables of uv's settings name indexes.
+    Settings,
+    /// `name=https://…` names an index.
+    Naming,
+}
 
 /// Who we are to each index.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     /// By scheme, host and port.
     origins: Vec<(String, Login)>,
+    /// By the same: names whose passwords, if they have some, are told elsewhere.
+    usernames: Vec<(String, String)>,
     /// By host.
     netrc: Vec<(String, Login)>,
 }
@@ -42,50 +64,92 @@ impl Indexes {
     /// What the environment and the files around the requirements tell.
     pub(super) fn of(python: &Python) -> Indexes {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let mut texts: Vec<String> = VARIABLES.iter().filter_map(|name| variable(name)).collect();
-        if let Requirements::File { path } = &python.requirements {
-            let dir = path.parent().unwrap_or(Path::new(""));
-            let beside = BESIDE.iter().map(|name| dir.join(name));
-            let files = super::requirements::files(path).into_iter().chain(beside);
-            texts.extend(files.filter_map(|path| std::fs::read_to_string(path).ok()));
-        }
+        let variables =
+            |names: &'static [&str], kind| names.iter().filter_map(move |name| Some((kind, variable(name)?)));
+        let mut texts: Vec<(Kind, String)> =
+            variables(&NAMING, Kind::Naming).chain(variables(&VARIABLES, Kind::Plain)).collect();
         let home = variable("HOME").map(PathBuf::from);
+        let mut files = Vec::new();
+        if let Requirements::File { path } = &python.requirements {
+            match super::is_lock(path) {
+                true => files.push((Kind::Plain, path.clone())),
+                false => {
+                    let all = super::requirements::files(path).into_iter();
+                    files.extend(all.map(|path| (Kind::Requirements, path)));
+                }
+            }
+            let dir = path.parent().unwrap_or(Path::new(""));
+            files.extend(BESIDE.iter().map(|(name, kind)| (*kind, dir.join(name))));
+        }
         let pip = pip_files(variable("PIP_CONFIG_FILE"), home.as_deref());
-        texts.extend(pip.iter().filter_map(|path| std::fs::read_to_string(path).ok()));
+        files.extend(pip.into_iter().map(|path| (Kind::Plain, path)));
+        let read = |(kind, path)| Some((kind, std::fs::read_to_string(path).ok()?));
+        texts.extend(files.into_iter().filter_map(read));
         let netrc = variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
         let netrc = netrc.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         Indexes::from_texts(&texts, &netrc, variable)
     }
 
-    fn from_texts(texts: &[String], netrc_text: &str, variable: impl Fn(&str) -> Option<String>) -> Indexes {
-        let mut found = Indexes { origins: Vec::new(), netrc: netrc(netrc_text) };
-        let texts: Vec<String> = texts.iter().map(|text| expanded(text, &variable)).collect();
-        for text in &texts {
+    fn from_texts(
+        texts: &[(Kind, String)],
+        netrc_text: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Indexes {
+        let mut found = Indexes { netrc: netrc(netrc_text), ..Indexes::default() };
+        for (kind, text) in texts {
+            let text = match kind {
+                Kind::Requirements => &expanded(text, &variable),
+                Kind::Plain | Kind::Settings | Kind::Naming => text,
+            };
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
-                found.origins.extend(login_in(&url).map(|login| (origin(&url), login)));
+                found.add(&url, username_in(&url), url.password().and_then(unescaped));
             }
         }
-        for (name, url) in texts.iter().flat_map(|text| named(text)) {
+        for (name, url) in texts.iter().flat_map(|(kind, text)| named(*kind, text)) {
             let variable = |what| variable(&format!("UV_INDEX_{}_{what}", variable_name(&name)));
-            if let (Some(username), Some(password)) = (variable("USERNAME"), variable("PASSWORD")) {
-                found.origins.push((origin(&url), Login { username, password: password.into() }));
-            }
+            found.add(&url, variable("USERNAME").or_else(|| username_in(&url)), variable("PASSWORD"));
         }
         found
+    }
+
+    fn add(&mut self, url: &Url, username: Option<String>, password: Option<String>) {
+        match (username, password) {
+            (username, Some(password)) => {
+                let username = username.unwrap_or_default();
+                self.origins.push((origin(url), Login { username, password: password.into() }));
+            }
+            (Some(username), None) => self.usernames.push((origin(url), username)),
+            (None, None) => {}
+        }
     }
 }
 
 impl Logins for Indexes {
     fn at(&self, url: &Url) -> Option<Login> {
         let here = origin(url);
-        let own = self.origins.iter().find(|(origin, _)| *origin == here);
-        let netrc = || self.netrc.iter().find(|(host, _)| Some(host.as_str()) == url.host_str());
-        own.or_else(netrc).map(|(_, login)| login.clone())
+        if let Some((_, login)) = self.origins.iter().find(|(origin, _)| *origin == here) {
+            return Some(login.clone());
+        }
+        let username = self.usernames.iter().find(|(origin, _)| *origin == here).map(|(_, name)| name);
+        let theirs = |login: &Login| {
+            login.username.is_empty() || username.is_none_or(|username| *username == login.username)
+        };
+        let mut netrc = self.netrc.iter().filter(|(host, _)| Some(host.as_str()) == url.host_str());
+        match (netrc.find(|(_, login)| theirs(login)), username) {
+            (Some((_, login)), Some(username)) => {
+                Some(Login { username: username.clone(), password: login.password.clone() })
+            }
+            (Some((_, login)), None) => Some(login.clone()),
+            // Some indexes take a token for a name, without a password; pip sends it so, too.
+            (None, Some(username)) => {
+                Some(Login { username: username.clone(), password: String::new().into() })
+            }
+            (None, None) => None,
+        }
     }
 }
 
-/// `name=https://…` in a variable, `name = "…"` with `url = "…"` in a table of uv's settings.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(https?://\S+)"));
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
 
@@ -93,29 +157,30 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is right"))
 }
 
-/// As pip does it, in requirements and in Pipfiles.
+/// As pip does it, in requirements and in Pipfiles, but not in comments.
 fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let value =
         |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
-    VARIABLE.replace_all(text, value).into_owned()
+    VARIABLE.replace_all(&super::requirements::lines(text).join("\n"), value).into_owned()
 }
 
 /// Indexes that have a name, and their addresses.
-fn named(text: &str) -> Vec<(String, Url)> {
-    let pair = |(name, url): (String, String)| Some((name, Url::parse(&url).ok()?));
-    let inline = NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned()));
-    let settings: Vec<(String, String)> =
-        toml::from_str::<toml::Table>(text).map_or(Vec::new(), |settings| {
+fn named(kind: Kind, text: &str) -> Vec<(String, Url)> {
+    let pairs: Vec<(String, String)> = match kind {
+        Kind::Plain | Kind::Requirements => Vec::new(),
+        Kind::Naming => {
+            NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
+        }
+        Kind::Settings => {
+            let settings = toml::from_str::<toml::Table>(text).unwrap_or_default();
             let uv = settings.get("tool").and_then(|tool| tool.get("uv")?.as_table());
             let tables = uv.unwrap_or(&settings).get("index").and_then(toml::Value::as_array);
             let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
-            tables
-                .into_iter()
-                .flatten()
-                .filter_map(|table| Some((text(table, "name")?, text(table, "url")?)))
-                .collect()
-        });
-    inline.chain(settings).filter_map(pair).collect()
+            let pair = |table| Some((text(table, "name")?, text(table, "url")?));
+            tables.into_iter().flatten().filter_map(pair).collect()
+        }
+    };
+    pairs.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect()
 }
 
 /// <https://docs.astral.sh/uv/concepts/indexes/#providing-credentials-directly>
@@ -123,12 +188,8 @@ fn variable_name(index: &str) -> String {
     index.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-fn login_in(url: &Url) -> Option<Login> {
-    let (username, password) = (url.username(), url.password().unwrap_or_default());
-    if username.is_empty() && password.is_empty() {
-        return None;
-    }
-    Some(Login { username: unescaped(username)?, password: unescaped(password)?.into() })
+fn username_in(url: &Url) -> Option<String> {
+    unescaped(url.username()).filter(|username| !username.is_empty())
 }
 
 fn origin(url: &Url) -> String {
@@ -181,80 +242,4 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::address::{redacted, without_login};
-
-    fn indexes(texts: &[&str], netrc: &str) -> Indexes {
-        let variable = |name: &str| match name {
-            "UV_INDEX_MY_INDEX_USERNAME" => Some("envuser".to_owned()),
-            "UV_INDEX_MY_INDEX_PASSWORD" => Some("envpass".to_owned()),
-            "TOKEN" => Some("s3cret".to_owned()),
-            _ => None,
-        };
-        Indexes::from_texts(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), netrc, variable)
-    }
-
-    fn at(indexes: &Indexes, url: &str) -> Option<String> {
-        let login = indexes.at(&Url::parse(url).unwrap())?;
-        Some(format!("{}:{}", login.username, login.password.expose()))
-    }
-
-    #[test]
-    fn a_login_goes_to_its_own_origin_only() {
-        let found = indexes(&["--index-url https://me:p%40ss@i.example/simple"], "");
-        assert_eq!(at(&found, "https://i.example/files/a.whl").as_deref(), Some("me:p@ss"));
-        for url in
-            ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"]
-        {
-            assert_eq!(at(&found, url), None, "{url}");
-        }
-    }
-
-    #[test]
-    fn every_place_that_has_a_login_is_read() {
-        for (text, netrc) in [
-            ("-i https://u:${TOKEN}@h.example/simple", ""),
-            ("extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
-            ("a @ https://u:s3cret@h.example/a-1-py3-none-any.whl#sha256=0", ""),
-            ("[[tool.uv.index]]\nname = 'x'\nurl = 'https://u:s3cret@h.example/'", ""),
-            (
-                "",
-                "machine a login b password c\n# machine h.example\nmachine h.example\n login u\n password s3cret",
-            ),
-        ] {
-            assert_eq!(
-                at(&indexes(&[text], netrc), "https://h.example/x").as_deref(),
-                Some("u:s3cret"),
-                "{text}"
-            );
-        }
-        for text in [
-            "my-index=https://h.example/simple",
-            "[[tool.uv.index]]\nname = 'my-index'\nurl = 'https://h.example/'",
-            "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'",
-        ] {
-            let found = indexes(&[text], "machine h.example login u password p");
-            assert_eq!(at(&found, "https://h.example/x").as_deref(), Some("envuser:envpass"), "{text}");
-        }
-    }
-
-    #[test]
-    fn netrc_names_hosts_and_its_default_is_not_for_everyone() {
-        let text = "machine a.example login u password p\n\nmacdef init\nmachine b.example login x password y\n\n\
-            machine c.example login w password v default login anonymous password me";
-        let found = indexes(&[], text);
-        assert_eq!(at(&found, "https://a.example/").as_deref(), Some("u:p"));
-        assert_eq!(at(&found, "https://c.example:8000/").as_deref(), Some("w:v"));
-        assert_eq!((at(&found, "https://b.example/"), at(&found, "https://d.example/")), (None, None));
-    }
-
-    #[test]
-    fn nothing_shows_a_password() {
-        let found = indexes(&["https://me:hunter2@i.example/"], "machine h login u password hunter2");
-        assert!(!format!("{found:?}").contains("hunter2"));
-        assert_eq!(without_login("https://me:hunter2@i.example/a"), "https://i.example/a");
-        let said = redacted("error: no answer from `https://me:hunter2@i.example/simple/a/`");
-        assert!(said.contains("i.example") && !said.contains("hunter2"), "{said}");
-    }
-}
+mod tests;

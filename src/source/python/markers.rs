@@ -8,10 +8,15 @@ use pep440_rs::{Version, VersionSpecifier};
 
 use super::tags::{Target, normalized};
 
+/// Parentheses within each other at most: a lock is not to exhaust the stack.
+const DEPTH: usize = 64;
+
 /// What the names in markers stand for.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     minor: u32,
+    /// The whole version.
+    python: String,
     machine: &'static str,
     /// What is asked for besides a package itself.
     pub(super) extras: BTreeSet<String>,
@@ -23,6 +28,7 @@ impl Environment {
     pub(super) fn of(target: &Target) -> Environment {
         Environment {
             minor: target.minor,
+            python: target.python(),
             machine: target.machine.as_str(),
             extras: BTreeSet::new(),
             groups: BTreeSet::new(),
@@ -32,7 +38,8 @@ impl Environment {
     /// Whether what bears the marker is wanted. What cannot be read is said.
     pub(super) fn matches(&self, marker: &str) -> Result<bool, String> {
         let fail = |fault: &str| format!("the marker `{marker}` cannot be read: {fault}");
-        let mut parser = Parser { tokens: tokens(marker).map_err(fail)?, next: 0, environment: self };
+        let mut parser =
+            Parser { tokens: tokens(marker).map_err(fail)?, next: 0, depth: 0, environment: self };
         let found = parser.any().map_err(|fault| fail(&fault))?;
         match parser.peek() {
             None => Ok(found),
@@ -40,18 +47,26 @@ impl Environment {
         }
     }
 
+    /// Whether one of the markers, by which a lock says what it is for, is the target's. Without any it is for all.
+    pub(super) fn is_among(&self, markers: &[String]) -> Result<bool, String> {
+        let mut found = markers.is_empty();
+        for marker in markers {
+            found |= self.matches(marker)?;
+        }
+        Ok(found)
+    }
+
     /// Whether the target's Python is among those of a specifier, as `>=3.9`.
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);
         let specifiers = specifiers.map_err(|_| format!("`{specifier}` names no versions of Python"))?;
-        Ok(specifiers.contains(&Version::new([3, u64::from(self.minor), 0])))
+        let version = Version::from_str(&self.python).map_err(|error| error.to_string())?;
+        Ok(specifiers.contains(&version))
     }
 
     /// All values, by the names that markers have for them.
-    ///
-    /// The patch of the interpreter is not known: as with uv, it is the first.
     pub(super) fn values(&self) -> [(&'static str, String); 11] {
-        let (version, full) = (format!("3.{}", self.minor), format!("3.{}.0", self.minor));
+        let (version, full) = (format!("3.{}", self.minor), self.python.clone());
         [
             ("implementation_name", "cpython".to_owned()),
             ("implementation_version", full.clone()),
@@ -145,6 +160,7 @@ enum Side {
 struct Parser<'a> {
     tokens: Vec<Token>,
     next: usize,
+    depth: usize,
     environment: &'a Environment,
 }
 
@@ -184,7 +200,12 @@ impl Parser<'_> {
     fn one(&mut self) -> Result<bool, String> {
         if self.peek() == Some(&Token::Open) {
             self.next += 1;
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err("its parentheses are too deep".to_owned());
+            }
             let found = self.any()?;
+            self.depth -= 1;
             return match self.take() {
                 Some(Token::Close) => Ok(found),
                 _ => Err("a parenthesis is not closed".to_owned()),
@@ -295,6 +316,7 @@ mod tests {
             ("python_version < '3.10'", false),
             ("python_full_version == '3.12.*'", true),
             ("python_full_version < '3.11.3'", false),
+            ("python_full_version >= '3.12.4'", true),
             ("'3.8' <= python_version", true),
             ("python_version ~= '3.7'", true),
             ("python_version in '2.7 3.1'", false),
@@ -335,10 +357,31 @@ mod tests {
     }
 
     #[test]
+    fn parentheses_have_an_end() {
+        let marker = |depth| format!("{}os_name == 'posix'{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(environment().matches(&marker(DEPTH)), Ok(true));
+        assert_eq!(
+            environment().matches(&vec![marker(DEPTH); 3].join(" and ")),
+            Ok(true),
+            "one after the other"
+        );
+        for depth in [DEPTH + 1, 1_000_000] {
+            let error = environment().matches(&marker(depth)).unwrap_err();
+            assert!(error.ends_with("its parentheses are too deep"));
+        }
+    }
+
+    #[test]
     fn a_python_is_taken_by_its_version() {
-        for (specifier, taken) in
-            [(">=3.9", true), (">=3.9,<3.12", false), ("~=3.8", true), ("==3.12.*", true), (">=3.13", false)]
-        {
+        for (specifier, taken) in [
+            (">=3.9", true),
+            (">=3.12.4", true),
+            ("<3.12.1", false),
+            (">=3.9,<3.12", false),
+            ("~=3.8", true),
+            ("==3.12.*", true),
+            (">=3.13", false),
+        ] {
             assert_eq!(environment().takes_python(specifier), Ok(taken), "{specifier}");
         }
         assert!(environment().takes_python("three").is_err());

@@ -64,11 +64,7 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     {
         return Err(fail(format!("it is for Python {specifier}")));
     }
-    let mut fits = lock.environments.is_empty();
-    for marker in &lock.environments {
-        fits |= environment.matches(marker).map_err(fail)?;
-    }
-    if !fits {
+    if !environment.is_among(&lock.environments).map_err(fail)? {
         return Err(fail("none of the environments that it is for is the image's".to_owned()));
     }
     let mut found = Vec::new();

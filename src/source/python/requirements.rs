@@ -69,7 +69,7 @@ pub(super) fn files(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Lines without comments, those that end in a backslash joined with the next.
-fn lines(text: &str) -> Vec<String> {
+pub(super) fn lines(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut line = String::new();
     for part in text.lines() {

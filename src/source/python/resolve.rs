@@ -17,7 +17,7 @@ use crate::source::program::{self, Lines, on_path};
 
 /// What is to be resolved.
 pub(super) struct Question<'a> {
-    /// The file, for messages.
+    /// The file that the user gave: it is for messages, and its directory is where the program runs.
     pub(super) path: &'a Path,
     /// The file that the program reads.
     pub(super) requirements: &'a Path,
@@ -47,18 +47,28 @@ async fn with_uv(question: &Question<'_>, uv: &Path) -> Result<Vec<Locked>> {
     let mut command = Command::new(uv);
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--only-binary", ":all:", "--python-platform", &platform]);
-    command.args(["--python-version", &question.python.version]);
+    command.args(["--python-version", &target.python()]);
     let output = run(&mut command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
     // Its paths are relative to where it ran.
-    let place = directory(question.requirements).join("pylock.toml");
+    let place = directory(question.path).join("pylock.toml");
     pylock::read(&text, &place, question.environment)
         .map_err(|error| failed(question, "uv", error.to_string()))
 }
 
+/// `-c` puts the working directory first among the places of modules: a `json.py` of the function's would be run.
+/// `-P` is of Python 3.11, and `-I` would hide a pip that the user has installed for themselves.
+macro_rules! without_working_directory {
+    () => {
+        "import sys\nsys.path[:] = [place for place in sys.path if place]\n"
+    };
+}
+
 /// pip evaluates markers, and in some versions what Python a package asks for, with the interpreter that it runs on;
 /// this tells it otherwise.
-const PIP: &str = "import json, sys
+const PIP: &str = concat!(
+    without_working_directory!(),
+    "import json
 environment = json.loads(sys.argv.pop(1))
 from pip._vendor.packaging import markers
 markers.default_environment = lambda: dict(environment)
@@ -68,7 +78,8 @@ original = Python.__init__
 Python.__init__ = lambda self, _: original(self, version)
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
-";
+"
+);
 
 #[derive(Deserialize)]
 struct Report {
@@ -119,7 +130,7 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
     // pip asks for a directory where there is a platform, and leaves it alone.
     command.args(["--target", "lbuild-is-only-asking"]);
     command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
-    command.args(["--python-version", &question.python.version]);
+    command.args(["--python-version", &target.python()]);
     let told = Target::new(target.minor, target.machine, (2, told_glibc(target)));
     command.args(told.platforms().iter().flat_map(|platform| ["--platform", platform]));
     let output = run(command.arg("-r"), question, "pip").await?;
@@ -154,7 +165,8 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
             std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
-    command.current_dir(directory(question.requirements)).stdin(Stdio::null()).kill_on_drop(true);
+    // uv reads its settings from there, also when what it is given is a file that lbuild has made of a lock.
+    command.current_dir(directory(question.path)).stdin(Stdio::null()).kill_on_drop(true);
     // A virtual environment of the caller's is none of the image's.
     command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().await;
@@ -194,7 +206,8 @@ async fn pythons() -> Option<PathBuf> {
     for name in ["python3", "python"] {
         let Some(python) = on_path(name) else { continue };
         let mut command = Command::new(&python);
-        command.args(["-c", "import pip"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["-c", concat!(without_working_directory!(), "import pip")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if command.status().await.is_ok_and(|status| status.success()) {
             return Some(python);
         }

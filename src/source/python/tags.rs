@@ -15,6 +15,8 @@ use crate::recipe::Python;
 pub(super) struct Target {
     /// The minor version of Python 3.
     pub(super) minor: u32,
+    /// Its patch, as far as somebody has told it.
+    patch: Option<u32>,
     pub(super) machine: Machine,
     pub(super) glibc: (u32, u32),
     /// How much each `python-abi-platform` is liked; less is better.
@@ -25,6 +27,18 @@ pub(super) struct Target {
 pub(super) enum Machine {
     X86_64,
     Aarch64,
+}
+
+/// A patch of Python that no minor version has come to, nor will.
+const LATE: u32 = 99;
+
+/// The minor version, and the patch where there is one, of `3.12` or `3.12.9`.
+fn version(text: &str) -> Option<(u32, Option<u32>)> {
+    let rest = text.strip_prefix("3.")?;
+    match rest.split_once('.') {
+        Some((minor, patch)) => Some((minor.parse().ok()?, Some(patch.parse().ok()?))),
+        None => Some((rest.parse().ok()?, None)),
+    }
 }
 
 /// What a wheel's file name says.
@@ -63,18 +77,25 @@ impl Machine {
 impl Target {
     pub(super) fn of(python: &Python, platform: &Platform) -> Result<Target> {
         let fail = || Error::PythonVersion { version: python.version.clone() };
-        let minor =
-            python.version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).ok_or_else(fail)?;
+        let (minor, patch) = version(&python.version).ok_or_else(fail)?;
         let machine = match platform.architecture.as_str() {
             "amd64" => Machine::X86_64,
             "arm64" => Machine::Aarch64,
             other => return Err(Error::Architecture { name: other.to_owned() }),
         };
-        Ok(Target::new(minor, machine, python.glibc))
+        Ok(Target { patch, ..Target::new(minor, machine, python.glibc) })
+    }
+
+    /// The whole version of Python.
+    ///
+    /// Where nobody tells the patch, it is taken for a late one: Lambda keeps its images at the newest, and what
+    /// asks for `>=3.12.1` would else have no image to run in.
+    pub(super) fn python(&self) -> String {
+        format!("3.{}.{}", self.minor, self.patch.unwrap_or(LATE))
     }
 
     pub(super) fn new(minor: u32, machine: Machine, glibc: (u32, u32)) -> Target {
-        let mut target = Target { minor, machine, glibc, ranks: HashMap::new() };
+        let mut target = Target { minor, patch: None, machine, glibc, ranks: HashMap::new() };
         let tags = target.tags();
         for (rank, tag) in tags.into_iter().enumerate() {
             target.ranks.entry(tag).or_insert(rank);
@@ -313,6 +334,26 @@ mod tests {
         assert_eq!(tags[0], "cp312-cp312-manylinux_2_34_x86_64");
         assert_eq!(tags.last().map(String::as_str), Some("py30-none-any"));
         assert!(tags.iter().all(|tag| !tag.contains("musl") && !tag.contains("aarch64")));
+    }
+
+    #[test]
+    fn a_version_may_have_a_patch() {
+        let target = |version: &str| {
+            let requirements = crate::recipe::Requirements::Pinned(Vec::new());
+            let (version, glibc) = (version.to_owned(), (2, 34));
+            let python =
+                Python { requirements, version, glibc, wheels: None, require_hashes: false, slim: false };
+            Target::of(&python, &Platform::linux(crate::image::Arch::Arm64))
+        };
+        for (version, minor, whole) in
+            [("3.12", 12, "3.12.99"), ("3.12.9", 12, "3.12.9"), ("3.9.0", 9, "3.9.0")]
+        {
+            let target = target(version).unwrap();
+            assert_eq!((target.minor, target.python().as_str()), (minor, whole));
+        }
+        for version in ["3", "3.", "3.x", "3.12.", "3.12.9.1", "3.12rc1", "2.7", "3.12.9rc1"] {
+            assert!(target(version).is_err(), "{version}");
+        }
     }
 
     #[test]

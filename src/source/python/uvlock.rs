@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 struct Lock {
     version: u32,
     requires_python: Option<String>,
+    /// What the lock is for, when that is not everything (`tool.uv.environments`).
+    #[serde(default)]
+    supported_markers: Vec<String>,
     #[serde(default, rename = "package")]
     packages: Vec<Package>,
 }
@@ -40,9 +43,9 @@ struct Package {
     sdist: Option<Artifact>,
 }
 
-/// Where a package is from; exactly one is given.
+/// Where a package is from.
 #[derive(Deserialize, PartialEq, Eq, Clone)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "BTreeMap<String, toml::Value>")]
 enum Source {
     Registry(String),
     Url(String),
@@ -51,6 +54,10 @@ enum Source {
     Editable(String),
     Virtual(String),
     Git(String),
+    /// Within an archive.
+    Subdirectory(String, String),
+    /// None that lbuild knows: it matters only when the package is needed.
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +91,9 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     {
         return Err(fail(format!("it is for Python {specifier}")));
     }
+    if !environment.is_among(&lock.supported_markers).map_err(fail)? {
+        return Err(fail("none of the environments that it is for is the image's".to_owned()));
+    }
     let root = lock.packages.iter().position(|package| package.source.is_root());
     let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
     let mut walk = Walk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
@@ -92,6 +102,27 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     walk.run().map_err(fail)?;
     let reached = walk.reached.into_keys().filter(|number| *number != root);
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
+}
+
+impl From<BTreeMap<String, toml::Value>> for Source {
+    fn from(table: BTreeMap<String, toml::Value>) -> Source {
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        if let Some(dir) = text("subdirectory") {
+            let archive = ["url", "path"].iter().find_map(|kind| text(kind));
+            return archive.map_or(Source::Unknown, |archive| Source::Subdirectory(archive, dir));
+        }
+        let kinds: [(&str, fn(String) -> Source); 7] = [
+            ("registry", Source::Registry),
+            ("url", Source::Url),
+            ("path", Source::Path),
+            ("directory", Source::Directory),
+            ("editable", Source::Editable),
+            ("virtual", Source::Virtual),
+            ("git", Source::Git),
+        ];
+        let found = kinds.into_iter().find_map(|(kind, source)| text(kind).map(source));
+        found.unwrap_or(Source::Unknown)
+    }
 }
 
 impl Source {
@@ -106,7 +137,9 @@ impl Source {
                 Some("it is a directory, which would have to be built")
             }
             Source::Git(_) => Some("it is in a git repository, and would have to be built"),
-            _ => None,
+            Source::Subdirectory(..) => Some("it is a directory of an archive, which would have to be built"),
+            Source::Unknown => Some("it is of a source that lbuild does not know"),
+            Source::Registry(_) | Source::Url(_) | Source::Path(_) | Source::Virtual(_) => None,
         }
     }
 }
@@ -298,7 +331,7 @@ wheels = [{ filename = "local-5-py3-none-any.whl", hash = "sha256:HEX" }]
 [[package]]
 name = "never"
 version = "1"
-source = { git = "https://g/never#1" }
+source = { url = "https://g/never.zip", subdirectory = "x" }
 
 [[package]]
 name = "colours"
@@ -324,6 +357,13 @@ source = { registry = "https://i/simple" }
     }
 
     #[test]
+    fn a_lock_for_some_environments_is_for_the_image_when_one_of_them_is() {
+        let markers = r#"supported-markers = ["sys_platform == 'win32'", "platform_machine == 'aarch64'"]"#;
+        let text = lock().replacen("requires-python", &format!("{markers}\nrequires-python"), 1);
+        assert_eq!(read_for(12, &text).unwrap().len(), 5);
+    }
+
+    #[test]
     fn files_are_found_by_address_and_by_path() {
         let found = read_for(12, &lock()).unwrap();
         let file = |number: usize| found[number].files[0].clone();
@@ -339,9 +379,29 @@ source = { registry = "https://i/simple" }
         for (from, to, fault) in [
             ("version = 1\nrevision", "version = 2\nrevision", "its version is 2"),
             (">=3.9", ">=3.13", "it is for Python >=3.13"),
+            (
+                "requires-python",
+                "supported-markers = [\"sys_platform == 'win32'\", \"platform_machine == 'x86_64'\"]\nrequires-python",
+                "none of the environments that it is for",
+            ),
+            (
+                "requires-python",
+                "supported-markers = ['x']\nrequires-python",
+                "the marker `x` cannot be read",
+            ),
             ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
             ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
             ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
+            (
+                "{ path = \"w/local-5-py3-none-any.whl\" }",
+                "{ url = \"https://h/a.zip\", subdirectory = \"x\" }",
+                "local from /p/uv.lock: it is a directory of an archive",
+            ),
+            (
+                "{ path = \"w/",
+                "{ future = \"w/",
+                "local from /p/uv.lock: it is of a source that lbuild does not",
+            ),
             (
                 "resolution-markers = [\"python_full_version >= '3.10'\"]",
                 "",

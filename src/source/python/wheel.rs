@@ -4,10 +4,12 @@
 //! and the metadata by which `importlib.metadata` knows the package.
 //! <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#installing-a-wheel-distribution-1-0-py32-none-any-whl>
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
 use crate::layer::{Content, Entry, FileTree};
 use crate::recipe::Wheel;
-use crate::source::zip::{self, Archive, ZipKind, ZipMember};
+use crate::source::zip::{self, Archive, READ_LIMIT, ZipKind, ZipMember};
 
 use super::record::Record;
 use super::scripts;
@@ -15,6 +17,9 @@ use super::tags::normalized;
 
 /// No text that an installer rewrites is larger; what is, is a program, and stays as it is.
 const SCRIPT_LIMIT: u64 = 1 << 20;
+
+/// Bytes of an `entry_points.txt` at most: each few of them become a script of hundreds.
+const ENTRY_POINTS_LIMIT: u64 = 256 << 10;
 
 /// A wheel's files, and what was left out of them.
 #[derive(Debug)]
@@ -52,11 +57,13 @@ struct Unpacking<'a> {
 /// The files of `wheel`, whose archive is open, for an interpreter of the version `3.minor`.
 pub(super) fn unpack(wheel: &Wheel, archive: &Archive, minor: u32, slim: bool) -> Result<Unpacked> {
     let stem = stem(wheel, archive)?;
-    let text = |name: &str| metadata(wheel, archive, &format!("{stem}.dist-info/{name}"));
+    let text = |name: &str| metadata(wheel, archive, &format!("{stem}.dist-info/{name}"), READ_LIMIT);
     check_metadata(wheel, &text("WHEEL")?.unwrap_or_default(), &text("METADATA")?.unwrap_or_default())?;
-    let record = text("RECORD")?.and_then(|text| Record::parse(&text));
+    let members: HashSet<&str> = archive.members.iter().map(|member| member.name.as_str()).collect();
+    let record = text("RECORD")?.and_then(|text| Record::parse(&text, |path| members.contains(path)));
     let record = record.ok_or_else(|| broken(wheel, "its RECORD is missing, or cannot be read"))?;
-    let entry_points = text("entry_points.txt")?.unwrap_or_default();
+    let entry_points = format!("{stem}.dist-info/entry_points.txt");
+    let entry_points = metadata(wheel, archive, &entry_points, ENTRY_POINTS_LIMIT)?.unwrap_or_default();
     let (tree, dropped) = (FileTree::new(), (0, 0));
     let mut unpacking = Unpacking { wheel, stem, minor, slim, record, tree, dropped };
     unpacking.run(archive, &entry_points)?;
@@ -133,9 +140,8 @@ impl Unpacking<'_> {
         if self.wheel.requested {
             self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
         }
-        // A path of the machine that builds would make the layer another on each machine.
-        if self.wheel.direct && !self.wheel.url.starts_with("file:") {
-            let url = serde_json::Value::from(self.wheel.url.as_str());
+        if let Some(url) = told_url(self.wheel) {
+            let url = serde_json::Value::from(url);
             let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
             self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
         }
@@ -144,6 +150,12 @@ impl Unpacking<'_> {
         let text = self.record.text().into_bytes();
         self.tree.insert(path, Entry::file(Content::Bytes(text.into()), false)).map(drop)
     }
+}
+
+/// The address that the package's metadata tell. A path of the machine that builds would make the layer another on
+/// each machine.
+pub(super) fn told_url(wheel: &Wheel) -> Option<&str> {
+    (wheel.direct && !wheel.url.starts_with("file:")).then_some(wheel.url.as_str())
 }
 
 /// Where a member goes. `.data` is what is meant for other places than the package's own:
@@ -197,8 +209,11 @@ fn stem(wheel: &Wheel, archive: &Archive) -> Result<String> {
     }
 }
 
-fn metadata(wheel: &Wheel, archive: &Archive, name: &str) -> Result<Option<String>> {
+fn metadata(wheel: &Wheel, archive: &Archive, name: &str, limit: u64) -> Result<Option<String>> {
     let Some(member) = archive.members.iter().find(|member| member.name == name) else { return Ok(None) };
+    if member.content.size > limit {
+        return Err(broken(wheel, &format!("{name} is larger than {limit} bytes")));
+    }
     let text = String::from_utf8(zip::read(&member.content)?);
     text.map(Some).map_err(|_| broken(wheel, &format!("{name} is not in UTF-8")))
 }

@@ -13,7 +13,8 @@ use crate::layer::{Content, Entry, FileTree, Kind, SourceFile, Stat};
 /// [`Error::Read`] when there is none.
 pub fn alone(path: &Path) -> Result<FileTree> {
     let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let file = SourceFile { path: path.to_owned(), stat: Stat::from(&metadata), sha256: None };
+    let file =
+        SourceFile { path: path.to_owned(), stat: Stat::from(&metadata), sha256: None, lasting: false };
     let mut tree = FileTree::new();
     tree.insert("archive", Entry::file(Content::File(file), false))?;
     Ok(tree)
@@ -31,8 +32,8 @@ pub fn collect(alone: &FileTree) -> Result<FileTree> {
     };
     let members = open(&file.path, file.sha256)?.members;
     // Some file systems tell another device by handle than by name.
-    let now = members.first().map(|member| Stat { dev: file.stat.dev, ..member.content.archive.stat });
-    if now.is_some_and(|now| now != file.stat) {
+    let now = members.first().map(|member| member.content.archive.stat);
+    if now.is_some_and(|now| !file.is_still(now)) {
         return Err(Error::SourceChanged { path: file.path.clone() });
     }
     for member in members {

@@ -110,6 +110,29 @@ fn the_metadata_tell_who_installed_it_and_why() {
 }
 
 #[test]
+fn a_few_bytes_do_not_become_many() {
+    let dir = "My_Demo-1.0.dist-info";
+    let text = format!("[console_scripts]\n{}", "a=b:c\n".repeat(50_000));
+    let large = [(format!("{dir}/entry_points.txt"), text)];
+    let more: Vec<_> = large.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let error = unpacked(&wheel(), &parts(&more), false).unwrap_err().to_string();
+    assert!(error.contains("entry_points.txt is larger than 262144 bytes"), "{error}");
+
+    let record = format!("a.py,sha256=x,1\n{}", "absent.py,,\n../b.py,,\n".repeat(10));
+    let more = [("a.py", "a"), ("My_Demo-1.0.dist-info/RECORD", record.as_str())];
+    let tree = unpacked(&wheel(), &parts(&more), false).unwrap().tree;
+    let record = text_of_record(&tree);
+    assert!(
+        record.contains("a.py,sha256=x,1") && !record.contains("absent") && !record.contains("b.py"),
+        "{record}"
+    );
+}
+
+fn text_of_record(tree: &FileTree) -> String {
+    text(tree, "My_Demo-1.0.dist-info/RECORD")
+}
+
+#[test]
 fn slim_leaves_out_what_no_function_reads_and_counts_it() {
     let parts = parts(&[
         ("a.py", "a"),

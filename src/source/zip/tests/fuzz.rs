@@ -145,6 +145,7 @@ fn stream(bytes: Vec<u8>, path: &Path, counts: &mut Counts) {
             path: path.to_owned(),
             stat: Stat::from(&fs::metadata(path).unwrap()),
             sha256: None,
+            lasting: false,
         }),
         name: Box::from(*b"m"),
         deflated: true,
