@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [directory, base, to] = &arguments[..] else {
         return Err("usage: progress DIRECTORY BASE DESTINATION".into());
     };
-    let source = Source::Directory { path: directory.into(), ignore: true };
+    let source = Source::Directory { path: directory.into(), ignore: true, without: Vec::new() };
     let step = Step::Add(Add { source, to: None });
     let recipe = Recipe::new(Platform::linux(Arch::Arm64), Base::Registry(base.parse()?), vec![step]);
     let to = to.parse::<Destination>()?.tagged(&[])?;

@@ -106,6 +106,30 @@ pub enum Error {
     /// A Python version that is none.
     #[error("`{version}` is no version of Python")]
     PythonVersion { version: String },
+    /// A directory without a lock file of Node packages.
+    #[error("{} has neither package-lock.json nor npm-shrinkwrap.json nor pnpm-lock.yaml", path.display())]
+    NoLock { path: PathBuf },
+    /// A lock file of yarn's.
+    #[error("cannot install from {}: lbuild knows no yarn", path.display())]
+    YarnLock { path: PathBuf },
+    /// A lock file that names what is not the function's.
+    #[error("{} names {place}, which is outside of the function's directory", lock.display())]
+    OutsidePath { lock: PathBuf, place: String },
+    /// The program that installs what a lock file names is not there.
+    #[error("cannot install from {}: {tool} is not at hand", path.display())]
+    NoInstaller { tool: &'static str, path: PathBuf },
+    /// A program that would install for this machine, whatever it is told.
+    #[error("{tool} {version} cannot install for another machine")]
+    OldInstaller { tool: &'static str, version: String, least: String },
+    /// A program that installs packages, and did not.
+    #[error("{tool} cannot install from {}: {reason}", path.display())]
+    Install { tool: &'static str, path: PathBuf, reason: String },
+    /// A link among installed packages that is of no use in an image.
+    #[error("the installed link {} leads to {}, {fault}", link.display(), target.display())]
+    InstalledLink { link: PathBuf, target: PathBuf, fault: &'static str },
+    /// A binary among installed packages that the image's machine cannot run.
+    #[error("{file} of the package {package} is for {machine}, and the image for {wanted}")]
+    WrongMachine { file: String, package: String, machine: String, wanted: &'static str },
     /// A server's answer that is not the file that was asked for.
     #[error("cannot fetch {file}: {answer}")]
     Download { file: String, answer: Box<Refusal> },
@@ -378,6 +402,14 @@ impl Error {
             | Bytecode { .. }
             | Hash { .. }
             | Wheel { .. }
+            | NoLock { .. }
+            | YarnLock { .. }
+            | OutsidePath { .. }
+            | NoInstaller { .. }
+            | OldInstaller { .. }
+            | Install { .. }
+            | InstalledLink { .. }
+            | WrongMachine { .. }
             | Address { .. } => Kind::Source,
             Read { .. }
             | SourceChanged { .. }
@@ -463,6 +495,21 @@ impl Error {
             NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
             NoInterpreter { version } => {
                 format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
+            }
+            NoLock { .. } => "make one with `npm install --package-lock-only`, and keep it with the code".into(),
+            YarnLock { .. } => {
+                "make a lock file of npm's (`npm install --package-lock-only`) or pnpm's (`pnpm import`)".into()
+            }
+            OutsidePath { .. } => {
+                "give lbuild the directory above both as PATH, or install the package from a registry".into()
+            }
+            NoInstaller { tool, .. } => format!("install {tool}, or push where an earlier image has the layer"),
+            OldInstaller { tool, least, .. } => format!("install {tool} {least} or newer: `npm install -g {tool}@latest`"),
+            InstalledLink { .. } => "lock the packages again: a package that is linked must be in PATH".into(),
+            WrongMachine { .. } => {
+                "lock the packages again, so that the lock has those for every machine; what an install script builds \
+                 or fetches is for this machine: leave out --npm-scripts"
+                    .into()
             }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()

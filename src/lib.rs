@@ -15,7 +15,8 @@
 //! # let temporary = tempfile::tempdir()?;
 //! # let (cache, out) = (temporary.path().join("cache"), temporary.path().join("image"));
 //! let base = Base::Layout { path: "testdata/base".into(), tag: Some("python3.12".into()), digest: None };
-//! let code = Source::Directory { path: "testdata/functions/hello-python".into(), ignore: true };
+//! let path = "testdata/functions/hello-python".into();
+//! let code = Source::Directory { path, ignore: true, without: Vec::new() };
 //! let handler = ConfigEdit { cmd: Some(vec!["app.handler".into()]), ..ConfigEdit::default() };
 //! let steps = vec![Step::Edit(handler), Step::Add(Add { source: code, to: None })];
 //! let recipe = Recipe::new(Platform::linux(Arch::Arm64), base, steps);

@@ -160,6 +160,8 @@ pub struct What {
     pub deps: Vec<String>,
     #[command(flatten)]
     pub python: Python,
+    #[command(flatten)]
+    pub node: Node,
     /// Files for another place in the image, as a layer above the code; may be repeated
     #[arg(long, value_name = "SRC:/PATH")]
     pub add: Vec<String>,
@@ -220,6 +222,18 @@ fn bytecode(text: &str) -> Result<Bytecode, String> {
         "never" => Ok(Bytecode::Never),
         _ => Err("it is auto, always or never".to_owned()),
     }
+}
+
+/// Node packages, as a layer below the code.
+#[derive(ClapArgs)]
+pub struct Node {
+    /// Node packages, as a layer below the code: what PATH's package-lock.json or pnpm-lock.yaml names, installed for
+    /// the image by npm or pnpm
+    #[arg(long)]
+    pub npm: bool,
+    /// Run the packages' install scripts, on this machine
+    #[arg(long)]
+    pub npm_scripts: bool,
 }
 
 /// How to reach registries.

@@ -26,6 +26,8 @@ pub struct Config {
     pub slim: bool,
     pub compile_bytecode: Option<lbuild::recipe::Bytecode>,
     pub python_version: Option<String>,
+    pub npm: bool,
+    pub npm_scripts: bool,
     pub add: Many,
     pub handler: Option<String>,
     pub entrypoint: Option<Vec<String>>,

@@ -44,9 +44,9 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
 /// The function's directory, as it was given.
 fn place(recipe: &Recipe) -> String {
     let place = adds(recipe).find_map(|add| match &add.source {
-        Source::Directory { path, ignore: true } => Some(path.clone()),
+        Source::Directory { path, ignore: true, .. } => Some(path.clone()),
         Source::Zip { path } if add.to.is_none() => Some(path.clone()),
-        Source::Directory { .. } | Source::Zip { .. } | Source::Python(_) => None,
+        Source::Directory { .. } | Source::Zip { .. } | Source::Python(_) | Source::Npm(_) => None,
     });
     place.unwrap_or_else(|| PathBuf::from(".")).display().to_string()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::args::Init;
 use super::config::NAME;
 use super::exit::Failure;
-use super::packages;
+use super::packages::{self, NPM_LOCKS};
 
 /// A function as it looks.
 #[derive(Debug, PartialEq)]
@@ -29,7 +29,8 @@ const FUNCTIONS: [&str; 4] = ["handler", "lambda_handler", "main", "run"];
 /// Writes `lbuild.toml`, unless there is one.
 pub fn run(args: &Init) -> Result<(), Failure> {
     let path = args.path.join(NAME);
-    let text = config(guess(&args.path).as_ref(), packages::found(&args.path));
+    let npm = NPM_LOCKS.iter().any(|name| args.path.join(name).is_file());
+    let text = config(guess(&args.path).as_ref(), packages::found(&args.path), npm);
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|source| match source.kind() {
@@ -42,7 +43,7 @@ pub fn run(args: &Init) -> Result<(), Failure> {
     Ok(())
 }
 
-fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>) -> String {
+fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>, npm: bool) -> String {
     let mut text = String::from("# Every key is the flag of the same name: see `lbuild push --help`.\n\n");
     let (comment, runtime, handler) = match guess {
         Some(guess) => ("", guess.runtime, guess.handler.as_str()),
@@ -50,12 +51,14 @@ fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>) -> String {
     };
     let add = guess.and_then(|guess| guess.add).map(|add| format!("add = \"{add}\"\n")).unwrap_or_default();
     let packages = packages.map(|(key, file)| format!("{key} = \"{file}\"\n")).unwrap_or_default();
+    let npm = if npm { "npm = true  # node_modules as package-lock.json has it\n" } else { "" };
     let _ = write!(
         text,
         "{comment}runtime = \"{runtime}\"\n\
          {comment}handler = \"{handler}\"\n\
          {add}\
          {packages}\
+         {npm}\
          \n\
          # arch = \"arm64\"                 # or \"amd64\"; or --arch\n\
          # to = \"REGISTRY/REPOSITORY:TAG\"  # or --to\n\
@@ -167,10 +170,10 @@ mod tests {
     fn what_is_written_is_a_valid_config() {
         let guess = |add| Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add };
         let (plain, added) = (guess(None), guess(Some("bootstrap:/var/runtime/bootstrap")));
-        for guess in [Some(&plain), Some(&added), None] {
-            let text = config(guess, Some(("lock", "uv.lock")));
+        for (guess, npm) in [(Some(&plain), true), (Some(&added), false), (None, true)] {
+            let text = config(guess, Some(("lock", "uv.lock")), npm);
             let parsed = toml::from_str::<super::super::config::Config>(&text).unwrap();
-            assert_eq!(parsed.add.0.len(), usize::from(guess == Some(&added)));
+            assert_eq!((parsed.add.0.len(), parsed.npm), (usize::from(guess == Some(&added)), npm));
             assert_eq!(parsed.lock.as_deref(), Some(Path::new("uv.lock")));
         }
     }

@@ -48,6 +48,7 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
     if packages.is_none() {
         packages::remind(args, &config, &code, report);
     }
+    let node = packages::node(args, &config, &code, report)?;
     let edit = edit(args, &config)?;
     let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
@@ -65,11 +66,17 @@ pub fn recipe(args: &What, report: &Report) -> Result<Lowered, Failure> {
         let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
         steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    steps.push(Step::Add(Add { source: source(code, true), to: None }));
+    let without = node.as_ref().map(packages::brought).unwrap_or_default();
+    steps.extend(node.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
+    let code = match source(code, true) {
+        Source::Directory { path, ignore, .. } => Source::Directory { path, ignore, without },
+        other => other,
+    };
+    steps.push(Step::Add(Add { source: code, to: None }));
     for added in given(&args.add, &config.add.0, dir) {
         match split_path(&added) {
             (path, to @ Some(_)) => {
-                let source = Source::Directory { path: path.into(), ignore: false };
+                let source = Source::Directory { path: path.into(), ignore: false, without: Vec::new() };
                 steps.push(Step::Add(Add { source, to }));
             }
             (path, None) => {
@@ -113,7 +120,7 @@ fn source(path: PathBuf, ignore: bool) -> Source {
     // of the first member's header, or of the directory when there is no member
     match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
         true => Source::Zip { path },
-        false => Source::Directory { path, ignore },
+        false => Source::Directory { path, ignore, without: Vec::new() },
     }
 }
 

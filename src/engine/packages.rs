@@ -9,21 +9,14 @@ use super::earlier::Earlier;
 use super::{Caching, Shared, key};
 use crate::error::Result;
 use crate::event::Event;
-use crate::image::{Layer, LayerKey, Platform};
-use crate::recipe::Python;
-use crate::source::python::{self, Bundle, Context};
+use crate::image::{Layer, LayerKey};
+use crate::source::{Bundle, Context};
 
 impl Shared {
     /// What the packages are made from.
     pub(super) fn context(&self) -> Context {
         let (cache, downloads, events) = (self.cache.clone(), self.downloads.clone(), self.events.clone());
-        Context { cache, downloads, events }
-    }
-
-    /// The layers that the packages will be; nothing is fetched but what a lock file leaves out.
-    pub(super) async fn bundles(&self, python: &Python, platform: &Platform) -> Result<Vec<Bundle>> {
-        let wheels = python::resolve(python, platform, &self.context()).await?;
-        python::bundles(python, &wheels, platform, &self.context()).await
+        Context { cache, downloads, events, jobs: self.jobs }
     }
 
     /// The layers of the bundles under `to`, in their order, with their names. Several are made at once: to splice
@@ -50,14 +43,18 @@ impl Shared {
         to: &str,
         earlier: &Earlier,
     ) -> Result<Layer> {
-        let key = key::of_bundle(bundle.identity(), to, epoch);
+        let identities = bundle.identities();
+        let keys: Vec<_> = identities.iter().map(|&identity| key::of_bundle(identity, to, epoch)).collect();
         let mut found = match self.caching.policy {
             Caching::Off => None,
-            Caching::On | Caching::Verify => self.cache.layer(key),
+            Caching::On | Caching::Verify => keys.iter().find_map(|&key| self.cache.layer(key)),
         };
-        if found.is_none() {
-            found = earlier.layer(key).await;
+        for &key in &keys {
+            if found.is_none() {
+                found = earlier.layer(key).await;
+            }
         }
+        let key = keys[0];
         let cached = found.is_some();
         let layer = match found {
             Some(layer) if self.caching.policy == Caching::Verify => {
@@ -79,10 +76,15 @@ impl Shared {
         to: &str,
         key: LayerKey,
     ) -> Result<Layer> {
-        let tree = bundle.tree(&self.context(), to).await?;
-        let mut tree = tree.under(to.trim_matches('/').as_bytes())?;
+        let unpacked = bundle.unpack(&self.context(), to).await?;
+        let mut tree = unpacked.tree.under(to.trim_matches('/').as_bytes())?;
         let (shared, name) = (self.clone(), bundle.name());
-        let layer = blocking(move |stop| shared.write(&mut tree, epoch, &name, stop)).await?;
+        let layer = blocking(move |stop| {
+            // The files stay until they are read, even when nobody waits for the layer any more.
+            let _place = unpacked.place;
+            shared.write(&mut tree, epoch, &name, stop)
+        });
+        let layer = layer.await?;
         let layer = Layer { key: Some(key), ..layer };
         self.cache.put_layer(key, &layer)?;
         Ok(layer)

@@ -15,8 +15,7 @@ use super::{Shared, base};
 use crate::error::{Error, Result};
 use crate::image::{Config, ConfigEdit, Image, Platform};
 use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
-use crate::source::python::Bundle;
-use crate::source::{self, Collected};
+use crate::source::{self, Bundle, Collected};
 
 /// Where a function's files go when neither `LAMBDA_TASK_ROOT` nor a working directory says otherwise.
 const TASK_ROOT: &str = "/var/task";
@@ -111,8 +110,10 @@ impl Shared {
 
     async fn gather(self: &Arc<Self>, add: &Add, stage: &Stage, platform: &Platform) -> Result<Part> {
         match &add.source {
-            Source::Python(python) => self.bundles(python, platform).await.map(Part::Bundles),
-            _ => self.collect(add, stage).await.map(Part::Files),
+            Source::Python(_) | Source::Npm(_) => {
+                source::bundles(&add.source, platform, &self.context()).await.map(Part::Bundles)
+            }
+            Source::Directory { .. } | Source::Zip { .. } => self.collect(add, stage).await.map(Part::Files),
         }
     }
 
@@ -141,7 +142,7 @@ fn is_code(add: &Add) -> bool {
     match &add.source {
         Source::Directory { ignore, .. } => *ignore,
         Source::Zip { .. } => add.to.is_none(),
-        Source::Python(_) => false,
+        Source::Python(_) | Source::Npm(_) => false,
     }
 }
 

@@ -10,10 +10,12 @@
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
 //! * `segment`, `scan`, `codes`: one segment, and where its compressed form is mended so that another can follow.
 //! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
+//! * `elf`: which machine a binary among the files is for.
 //! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
 
 mod codes;
 mod deflate;
+pub(crate) mod elf;
 mod inflate;
 mod recompress;
 mod scan;

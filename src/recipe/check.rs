@@ -59,7 +59,7 @@ mod tests {
     }
 
     fn add(to: &str) -> Step {
-        let source = Source::Directory { path: ".".into(), ignore: true };
+        let source = Source::Directory { path: ".".into(), ignore: true, without: Vec::new() };
         Step::Add(Add { source, to: Some(to.to_owned()) })
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use source::{Bytecode, Python, Requirements, Source, Wheel};
+pub use source::{Bytecode, Npm, Python, Requirements, Source, Wheel};
 
 use crate::image::{ConfigEdit, Digest, Platform, Reference};
 

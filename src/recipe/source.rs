@@ -18,6 +18,9 @@ pub enum Source {
         /// `.lbuild`, `lbuild.toml` and ignore files stay out in any case.
         #[serde(default)]
         ignore: bool,
+        /// Paths in the directory that stay out in any case, as `node_modules` where a [`Source::Npm`] brings it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<String>,
     },
     /// What a zip archive holds: a function's zip package, or a Lambda layer's. What is deflated there goes into
     /// the layer as it is, without being compressed anew.
@@ -28,6 +31,19 @@ pub enum Source {
     },
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
+    /// Node packages: one layer with the `node_modules` that a lock file names.
+    Npm(Npm),
+}
+
+/// Node packages, as npm or pnpm installs them for the image's own platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Npm {
+    /// The directory with `package.json` and the lock file.
+    pub path: PathBuf,
+    /// Whether the packages' install scripts run, on this machine and not the image's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scripts: bool,
 }
 
 /// Python packages, as wheels for the image's own platform.

@@ -21,7 +21,7 @@
 
 mod pattern;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::{fs, str};
@@ -53,6 +53,8 @@ pub struct Ignore {
     suffixes: Vec<(Vec<u8>, usize)>,
     regexes: RegexSet,
     regex_places: Vec<usize>,
+    /// Paths that stay out whatever the patterns say.
+    without: HashSet<Vec<u8>>,
 }
 
 /// What the patterns say of a path. A walk hands a directory's verdict to [`Ignore::below`] for its entries.
@@ -71,6 +73,12 @@ impl Ignore {
     /// No patterns: only what always stays out is ignored.
     pub fn none() -> Ignore {
         Ignore::default()
+    }
+
+    /// The same, with these paths kept out whatever the patterns say.
+    pub(crate) fn without(self, paths: &[String]) -> Ignore {
+        let without = paths.iter().map(|path| path.trim_matches('/').as_bytes().to_vec()).collect();
+        Ignore { without, ..self }
     }
 
     /// Reads the ignore file of the source directory `root`: `.lambdaignore`, else `.dockerignore`, else none.
@@ -147,7 +155,8 @@ impl Ignore {
     pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        if name == b".git" || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes()) {
+        let own = || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes());
+        if name == b".git" || own() || self.without.contains(path) {
             return Verdict::Never;
         }
         // `None` is less than any place.

@@ -1,14 +1,19 @@
 //! From a [`Source`] to the files it stands for: the only place that tells sources apart.
 
+mod address;
+mod bundle;
 mod directory;
 mod ignore;
 mod logins;
+mod node;
+mod program;
 pub(crate) mod python;
 mod zip;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub(crate) use bundle::{Bundle, Context, bundles};
 pub(crate) use directory::Warning;
 pub(crate) use directory::hash::hash_missing;
 
@@ -57,7 +62,7 @@ pub(crate) fn collect(
             let tree = zip::tree::collect(&archive)?;
             Ok(Collected { tree, root: path.clone(), single: None, archive: Some(archive), known, began })
         }
-        Source::Python(_) => unreachable!("packages are bundles"),
+        Source::Python(_) | Source::Npm(_) => unreachable!("packages are bundles"),
     }
 }
 
@@ -69,6 +74,7 @@ pub(crate) fn check(source: &Source) -> Result<()> {
             Requirements::File { path } => path,
             Requirements::Pinned(_) => return Ok(()),
         },
+        Source::Npm(npm) => return node::check(npm),
     };
     let found = std::fs::metadata(path).map(drop);
     found.map_err(|source| Error::Read { path: path.clone(), source })
@@ -81,7 +87,7 @@ pub(crate) fn asking(source: &Source) -> Vec<PathBuf> {
             Requirements::File { path } => python::files(path),
             Requirements::Pinned(_) => Vec::new(),
         },
-        Source::Directory { .. } | Source::Zip { .. } => Vec::new(),
+        Source::Directory { .. } | Source::Zip { .. } | Source::Npm(_) => Vec::new(),
     }
 }
 
@@ -98,7 +104,7 @@ pub(crate) fn provides(source: &Source, to: &str, path: &Path) -> Result<bool> {
             Err(_) => Ok(false),
         },
         // A handler is the function's own.
-        Source::Python(_) => Ok(false),
+        Source::Python(_) | Source::Npm(_) => Ok(false),
     }
 }
 
@@ -114,7 +120,7 @@ pub(crate) fn packs(source: &Source, path: &Path) -> Result<bool> {
         Source::Zip { path: archive } => {
             Ok(archive.canonicalize().is_ok_and(|archive| future_path(path) == Some(archive)))
         }
-        Source::Python(_) => Ok(false),
+        Source::Python(_) | Source::Npm(_) => Ok(false),
     }
 }
 
@@ -128,10 +134,11 @@ fn future_path(path: &Path) -> Option<PathBuf> {
 
 fn ignore_rules(source: &Source) -> Result<Ignore> {
     match source {
-        Source::Directory { path, ignore: true } => Ignore::load(path),
-        Source::Directory { ignore: false, .. } | Source::Zip { .. } | Source::Python(_) => {
-            Ok(Ignore::none())
+        Source::Directory { path, ignore, without } => {
+            let rules = if *ignore { Ignore::load(path)? } else { Ignore::none() };
+            Ok(rules.without(without))
         }
+        Source::Zip { .. } | Source::Python(_) | Source::Npm(_) => Ok(Ignore::none()),
     }
 }
 

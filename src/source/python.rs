@@ -32,7 +32,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::bytecode::Compiler;
 use self::choice::{Chosen, Locked};
-use self::credentials::{Indexes, without_login};
+use self::credentials::Indexes;
 use self::markers::Environment;
 use self::pinned::Pinned;
 use self::requirements::Asked;
@@ -40,24 +40,16 @@ pub(crate) use self::requirements::files;
 use self::resolve::Question;
 use self::sdist::{Builder, is_source};
 use self::tags::Target;
-use super::zip;
+use super::address::without_login;
+use super::{Context, zip};
 use crate::error::{Error, Result};
-use crate::event::Events;
 use crate::image::{Blob, Digest, Location, Platform};
 use crate::layer::FileTree;
 use crate::recipe::{Bytecode, Python, Requirements, Wheel};
-use crate::store::{Cache, Download, Downloads};
+use crate::store::Download;
 
 /// Changes with anything here that changes a file of an unpacked wheel.
 const VERSION: &str = "wheels-1";
-
-/// Where wheels come from, and who is told.
-#[derive(Clone)]
-pub(crate) struct Context {
-    pub(crate) cache: Cache,
-    pub(crate) downloads: Downloads,
-    pub(crate) events: Events,
-}
 
 /// Wheels that become one layer.
 #[derive(Clone)]

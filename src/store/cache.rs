@@ -4,7 +4,7 @@
 //! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases
 //! keys/<hex>           a layer's key → the layer's digests, as JSON
 //! stat/<hex>           what the files of a source directory held when last seen
-//! work/…               where other programs build, while they do
+//! work/                where other programs work, while they do
 //! ```
 //! Names are digests and files appear whole, so concurrent runs share it without a lock. What it holds is
 //! checked again when it is used; what fails the check is dropped and made anew.
@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::staged::{self, Staged, TEMPORARY_PREFIX};
+use super::workplace::{self, Workplace};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Layer, LayerKey, Location};
 
@@ -40,9 +41,6 @@ struct LayerRecord {
     size: u64,
     diff_id: Digest,
 }
-
-/// Where other programs work.
-const WORK: &str = "work";
 
 const TAG: &str = "CACHEDIR.TAG";
 /// By this line backup programs know a cache: <https://bford.info/cachedir/>.
@@ -132,12 +130,9 @@ impl Cache {
         Ok(staged)
     }
 
-    /// A directory for other programs to work in; it goes when it is dropped, or when `prune` finds it later.
-    pub(crate) fn work_dir(&self) -> Result<tempfile::TempDir> {
-        let parent = self.root.join(WORK);
-        let made = fs::create_dir_all(&parent);
-        let made = made.and_then(|()| tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(&parent));
-        made.map_err(|source| Error::Write { path: parent, source })
+    /// A directory for another program to work in.
+    pub(crate) fn workplace(&self) -> Result<Workplace> {
+        Workplace::new_in(&self.work_dir())
     }
 
     /// Keeps a staged blob under its digest.
@@ -215,6 +210,7 @@ impl Cache {
             age: Duration,
             old: bool,
         }
+        workplace::sweep(&self.work_dir())?;
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
         let mut held = Vec::new();
@@ -244,20 +240,7 @@ impl Cache {
                 Err(source) => return Err(Error::Write { path, source }),
             }
         }
-        self.tidy(hour.min(unused))?;
         Ok(removed)
-    }
-
-    /// Removes what killed programs were at.
-    fn tidy(&self, unused: Duration) -> Result<()> {
-        for entry in fs::read_dir(self.root.join(WORK)).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let age = entry.metadata().and_then(|found| found.modified()).map(|time| time.elapsed());
-            if age.is_ok_and(|age| age.unwrap_or_default() >= unused) {
-                fs::remove_dir_all(&path).map_err(|source| Error::Write { path, source })?;
-            }
-        }
-        Ok(())
     }
 
     /// Every file of the cache's own; others in the directory are nobody's to count or remove.
@@ -283,6 +266,10 @@ impl Cache {
     /// Where the fingerprints of source directories are.
     pub(crate) fn stat_dir(&self) -> PathBuf {
         self.root.join("stat")
+    }
+
+    fn work_dir(&self) -> PathBuf {
+        self.root.join("work")
     }
 
     fn blobs(&self) -> PathBuf {
@@ -357,17 +344,6 @@ mod tests {
         assert_eq!(removed.files, 2);
         assert!(cache.layer(key).is_none() && cache.root().join("foreign").exists());
         assert_eq!(cache.blob(layer.blob.digest, 2), None);
-    }
-
-    #[test]
-    fn what_killed_programs_were_at_is_removed() {
-        let (_dir, cache) = cache();
-        let left = cache.work_dir().unwrap().keep();
-        fs::write(left.join("half"), b"x").unwrap();
-        cache.prune(Duration::from_secs(60), None).unwrap();
-        assert!(left.exists(), "a program may be at it still");
-        cache.prune(Duration::ZERO, None).unwrap();
-        assert!(!left.exists());
     }
 
     #[test]

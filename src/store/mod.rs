@@ -15,6 +15,7 @@ mod layout;
 mod registry;
 mod staged;
 mod verify;
+mod workplace;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -33,6 +34,7 @@ pub(crate) use registry::{Addresses, Registries, Repository, Upload};
 pub(crate) use staged::Staged;
 pub(crate) use verify::ByteStream;
 use verify::{Origin, verified};
+pub(crate) use workplace::Workplace;
 
 use crate::error::{Error, Result};
 use crate::image::{Blob, Location};

@@ -20,6 +20,7 @@ mod inline_cache;
 mod layer;
 mod layering;
 mod memory;
+mod npm;
 mod packages;
 mod packages_faults;
 mod push;

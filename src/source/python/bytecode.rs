@@ -13,13 +13,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::resolve::on_path;
 use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Digest, Location};
 use crate::layer::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
 use crate::recipe::{Bytecode, Python};
+use crate::source::program::on_path;
 use crate::store::Cache;
 
 /// Changes with anything here that changes the bytes.

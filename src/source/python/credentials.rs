@@ -11,6 +11,7 @@ use reqwest::Url;
 
 use super::choice::unescaped;
 use crate::recipe::{Python, Requirements};
+use crate::source::address::ADDRESS;
 use crate::store::{Login, Logins, Secret};
 
 /// Variables of uv with addresses of indexes, some of them as `name=https://…`.
@@ -167,7 +168,6 @@ impl Logins for Indexes {
     }
 }
 
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"https?://[^\s"'<>]+"#));
 static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(https?://\S+)"));
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
 
@@ -208,24 +208,6 @@ fn variable_name(index: &str) -> String {
 
 fn username_in(url: &Url) -> Option<String> {
     unescaped(url.username()).filter(|username| !username.is_empty())
-}
-
-/// The address without a login in it.
-pub(super) fn without_login(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            // Neither can fail where there was a login.
-            let _ = parsed.set_username("");
-            let _ = parsed.set_password(None);
-            parsed.into()
-        }
-        _ => url.to_owned(),
-    }
-}
-
-/// A text of another program, without what looks like a login in an address.
-pub(super) fn redacted(text: &str) -> String {
-    ADDRESS.replace_all(text, |found: &regex::Captures<'_>| without_login(&found[0])).into_owned()
 }
 
 fn origin(url: &Url) -> String {

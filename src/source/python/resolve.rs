@@ -8,16 +8,12 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::choice::{File, Locked, file_name, sha256};
-use super::credentials::redacted;
 use super::markers::Environment;
 use super::pylock;
 use super::tags::Target;
 use crate::error::{Error, Result};
 use crate::recipe::Python;
-
-/// What the program says in the end is enough of a reason.
-const REASON_LINES: usize = 6;
-const REASON_LIMIT: usize = 800;
+use crate::source::program::{self, Lines, on_path};
 
 /// What is to be resolved.
 pub(super) struct Question<'a> {
@@ -205,32 +201,15 @@ fn failed(question: &Question<'_>, tool: &'static str, reason: String) -> Error 
 
 /// What the program said last, without colours, without ornament, and without any password.
 pub(super) fn reason(text: &str) -> String {
-    let text = redacted(text);
     let ornament = ['×', '╰', '─', '▶', '│', '├', ' ', '\t'];
     let lines = text.lines().map(|line| line.trim_matches(ornament));
     let lines = lines.map(|line| {
         ["error:", "ERROR:"].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line).trim()
     });
     let dull = |line: &&str| {
-        line.is_empty()
-            || line.starts_with("WARNING:")
-            || line.starts_with("[notice]")
-            || line.starts_with("DEPRECATION:")
+        line.starts_with("WARNING:") || line.starts_with("[notice]") || line.starts_with("DEPRECATION:")
     };
-    let lines: Vec<&str> = lines.filter(|line| !dull(line)).collect();
-    let last = &lines[lines.len().saturating_sub(REASON_LINES)..];
-    let printable = |c: &char| !c.is_control();
-    let said: String = last.join(" ").chars().filter(printable).take(REASON_LIMIT).collect();
-    if said.is_empty() { "it gives no reason".to_owned() } else { said }
-}
-
-/// A program of the user's.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let dirs = std::env::var_os("PATH")?;
-    std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|file| {
-        file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    })
+    program::reason(lines.filter(|line| !dull(line)), Lines::Last)
 }
 
 /// An interpreter that has pip.

@@ -12,14 +12,16 @@ use regex::Regex;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use super::credentials::{Indexes, without_login};
-use super::resolve::{on_path, pythons, reason};
+use super::credentials::Indexes;
+use super::resolve::{pythons, reason};
 use super::tags::{Target, WheelName, normalized};
 use super::{Context, zip};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
 use crate::layer::{Content, FileTree, Kind};
 use crate::recipe::Wheel;
+use crate::source::address::without_login;
+use crate::source::program::on_path;
 use crate::store::Download;
 
 /// Changes with anything here that changes the wheel.
@@ -69,7 +71,7 @@ impl Builder {
         {
             return Ok(blob);
         }
-        let dir = context.cache.work_dir()?;
+        let dir = context.cache.workplace()?;
         let made = self.build(sdist, source, indexes, dir.path()).await?;
         let name =
             made.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::source::address::{redacted, without_login};
 
 fn indexes(texts: &[(Kind, &str)], netrc: &str) -> Indexes {
     let variable = |name: &str| match name {

@@ -1,0 +1,178 @@
+//! What must hold of installed packages: links that lead somewhere, and binaries for the image's machine.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::image::Arch;
+use crate::layer::elf::{HEADER, Machine};
+use crate::layer::{Content, FileTree, Kind};
+
+/// Fails for a link that is of no use in the image. `place` is where the tree is on this machine.
+pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
+    let root = place.canonicalize().map_err(|source| Error::Read { path: place.to_owned(), source })?;
+    for (path, entry) in tree.iter() {
+        let Kind::Symlink(target) = &entry.kind else { continue };
+        let found = place.join(std::ffi::OsStr::from_bytes(path)).canonicalize();
+        let fault = match found {
+            _ if target.starts_with(b"/") => "which is a path of this machine only",
+            Ok(found) if found.starts_with(&root) => continue,
+            Ok(_) => "which is outside of the function's directory",
+            Err(_) => "which is not there",
+        };
+        let text = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        return Err(Error::InstalledLink { link: text(path), target: text(target), fault });
+    }
+    Ok(())
+}
+
+/// Fails for a binary that the image's machine cannot run.
+///
+/// Some packages bring binaries for several machines, each in a directory that says which, and choose when they are
+/// loaded. They pass when one of those is for the image.
+pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
+    let mut fit = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (path, entry) in tree.iter() {
+        let Kind::File(Content::File(file)) = &entry.kind else { continue };
+        let package = package(path);
+        if !may_be_binary(&path[package.len()..], entry.mode) {
+            continue;
+        }
+        match machine(&file.path)? {
+            Some(machine) if machine.is(arch) => drop(fit.insert(package)),
+            Some(machine) => wrong.push((path, package, machine)),
+            None => {}
+        }
+    }
+    let found = wrong
+        .into_iter()
+        .find(|(path, package, _)| !(fit.contains(package) && names_a_machine(&path[package.len()..])));
+    match found {
+        None => Ok(()),
+        Some((path, package, machine)) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (file, package) = (text(path), text(name(package)));
+            Err(Error::WrongMachine { file, package, machine: machine.to_string(), wanted: arch.as_str() })
+        }
+    }
+}
+
+/// What node or the kernel could be asked to load.
+fn may_be_binary(path: &[u8], mode: u32) -> bool {
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    mode & 0o111 != 0
+        || name.ends_with(b".node")
+        || name.ends_with(b".so")
+        || has(b".so.")
+        || !name.contains(&b'.')
+}
+
+fn machine(path: &Path) -> Result<Option<Machine>> {
+    let mut header = Vec::with_capacity(HEADER);
+    let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
+    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok(Machine::of(&header))
+}
+
+/// The directory of the package that has the file at `path`: of several, the innermost.
+fn package(path: &[u8]) -> &[u8] {
+    let parts: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
+    let Some(modules) = parts.iter().rposition(|part| *part == b"node_modules") else { return b"" };
+    let scoped = parts.get(modules + 1).is_some_and(|part| part.starts_with(b"@"));
+    let end = (modules + 2 + usize::from(scoped)).min(parts.len());
+    let length = parts[..end].iter().map(|part| part.len() + 1).sum::<usize>() - 1;
+    &path[..length]
+}
+
+/// A package's name, by its directory.
+fn name(package: &[u8]) -> &[u8] {
+    let modules = b"node_modules/";
+    let at = package.windows(modules.len()).rposition(|window| window == modules);
+    at.map_or(package, |at| &package[at + modules.len()..])
+}
+
+/// Whether a directory on the way to a file says for which machine it is.
+fn names_a_machine(path: &[u8]) -> bool {
+    const NAMES: [&[u8]; 15] = [
+        b"x64", b"x86_64", b"amd64", b"arm64", b"aarch64", b"ia32", b"x86", b"386", b"arm", b"armv6",
+        b"armv7", b"ppc64", b"s390x", b"riscv64", b"loong64",
+    ];
+    let dirs = path.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default();
+    dirs.split(|b| b"/-.+".contains(b)).any(|word| NAMES.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::directory;
+    use crate::source::ignore::Ignore;
+
+    const ARM: u8 = 183;
+    const INTEL: u8 = 62;
+
+    fn checked(files: &[(&str, u8)]) -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, machine) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let mut header = b"\x7fELF\x02\x01".to_vec();
+            header.resize(18, 0);
+            header.extend([*machine, 0, 0, 0]);
+            std::fs::write(path, header).unwrap();
+        }
+        machines(&directory::collect(dir.path(), b"", &Ignore::none(), 1).unwrap(), Arch::Arm64)
+    }
+
+    #[test]
+    fn a_binary_for_another_machine_is_named_with_its_package() {
+        checked(&[("node_modules/@img/a/lib/a.node", ARM), ("node_modules/b/b.js", INTEL)]).unwrap();
+        for (file, package) in [
+            ("node_modules/@img/a/lib/a.node", "@img/a"),
+            ("node_modules/a/b.so.1.2", "a"),
+            ("node_modules/a/node_modules/c/bin/prog", "c"),
+            ("packages/x/node_modules/c/c.so", "c"),
+            ("node_modules/a/prebuilds/linux-x64/a.node", "a"),
+        ] {
+            let error = checked(&[(file, INTEL)]).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("{file} of the package {package} is for amd64, and the image for arm64")
+            );
+        }
+        checked(&[("node_modules/a/a.node", INTEL), ("node_modules/a/b.node", ARM)]).unwrap_err();
+        checked(&[("node_modules/a/x64/a.node", INTEL), ("node_modules/b/arm64/a.node", ARM)]).unwrap_err();
+    }
+
+    #[test]
+    fn a_package_may_bring_binaries_for_several() {
+        let file = |platform| format!("node_modules/a/prebuilds/{platform}/a.node");
+        let (arm, intel) = (file("linux-arm64"), file("linux-x64+glibc"));
+        checked(&[(&arm, ARM), (&intel, INTEL)]).unwrap();
+    }
+
+    #[test]
+    fn links_must_lead_somewhere_in_the_function() {
+        use std::os::unix::fs::symlink;
+        let check = |target: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(dir.path().join("f/node_modules/a")).unwrap();
+            std::fs::create_dir_all(dir.path().join("f/packages/b")).unwrap();
+            symlink(target, dir.path().join("f/node_modules/l")).unwrap();
+            let modules =
+                directory::collect(&dir.path().join("f/node_modules"), b"node_modules", &Ignore::none(), 1);
+            links(&modules.unwrap(), &dir.path().join("f")).map_err(|error| error.to_string())
+        };
+        check("a").unwrap();
+        check("../packages/b").unwrap();
+        let error = check("../none").unwrap_err();
+        assert_eq!(error, "the installed link node_modules/l leads to ../none, which is not there");
+        assert!(
+            check("../..").unwrap_err().contains("outside") && check("/etc").unwrap_err().contains("machine")
+        );
+    }
+}

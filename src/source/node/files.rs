@@ -1,0 +1,29 @@
+//! The function's own files that decide what is installed.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::layer::FileTree;
+use crate::source::directory;
+use crate::source::ignore::Ignore;
+
+/// What a program reads beside the lock file. Each may be missing.
+pub(super) const BESIDE: [&str; 2] = ["package.json", "pnpm-workspace.yaml"];
+
+/// The path of a local package that is one file, an archive.
+pub(super) const SINGLE: &[u8] = b"archive";
+
+/// The file's content, unless there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|source| Error::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// A local package: its directory without what is installed in it, or its archive.
+pub(super) fn local(path: &Path) -> Result<FileTree> {
+    let rules = Ignore::parse(b"**/node_modules\n**/.npmrc", path)?;
+    let to = if path.is_dir() { &b""[..] } else { SINGLE };
+    directory::collect(path, to, &rules, 1)
+}

@@ -1,0 +1,197 @@
+//! A private copy of what the lock file is about, and the program that installs in it.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::lock::{Local, Lock, Tool};
+use super::{Bundle, check, files, npmrc, version};
+use crate::error::{Error, Result};
+use crate::image::Arch;
+use crate::layer::{Content, FileTree, Kind};
+use crate::source::bundle::Context;
+use crate::source::directory;
+use crate::source::ignore::Ignore;
+use crate::source::program::{self, Lines};
+use crate::store::Workplace;
+
+const MODULES: &str = "node_modules";
+
+/// What the programs leave for themselves, and not the same every time.
+const OWN: [&str; 5] = [
+    ".package-lock.json",
+    ".modules.yaml",
+    ".pnpm",
+    ".pnpm-workspace-state.json",
+    ".pnpm-workspace-state-v1.json",
+];
+
+/// The installed files, and the place where they are.
+pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileTree, Workplace)> {
+    let program = version::usable(bundle.lock.tool, &bundle.version, &bundle.lock.path)?;
+    let (this, cache) = (bundle.clone(), context.cache.clone());
+    let place = blocking(move || {
+        let place = cache.workplace()?;
+        copy(&this.npm.path, &this.lock, place.path())?;
+        Ok(place)
+    })
+    .await?;
+    let mut command = Command::new(program);
+    command.args(arguments(bundle)).current_dir(place.path());
+    // Of an `npm run` that lbuild runs in, it would install for the script's own package.
+    command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let failed =
+        |reason| Error::Install { tool: bundle.lock.tool.name(), path: bundle.lock.path.clone(), reason };
+    let output = command.output().await.map_err(|error| failed(format!("it does not start: {error}")))?;
+    if !output.status.success() {
+        let said = [&output.stderr[..], b"\n", &output.stdout].concat();
+        return Err(failed(reason(
+            &String::from_utf8_lossy(&said),
+            &npmrc::secrets(&bundle.npm.path),
+            place.path(),
+        )));
+    }
+    let (this, jobs) = (bundle.clone(), context.jobs);
+    blocking(move || Ok((collect(&this, place.path(), jobs)?, place))).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?
+}
+
+/// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>
+fn arguments(bundle: &Bundle) -> Vec<String> {
+    let cpu = match bundle.arch {
+        Arch::Amd64 => "x64",
+        Arch::Arm64 => "arm64",
+    };
+    let own: &[&str] = match bundle.lock.tool {
+        Tool::Npm => &[
+            "ci",
+            "--omit=dev",
+            "--include=prod",
+            "--install-strategy=hoisted",
+            "--install-links",
+            "--bin-links",
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--loglevel=error",
+        ],
+        Tool::Pnpm => &[
+            "install",
+            "--frozen-lockfile",
+            "--prod",
+            "--config.node-linker=hoisted",
+            // A file that is linked to pnpm's own changes, as far as can be seen, when another link to it is made.
+            "--config.package-import-method=clone-or-copy",
+            "--reporter=append-only",
+        ],
+    };
+    let scripts = if bundle.npm.scripts { "--ignore-scripts=false" } else { "--ignore-scripts" };
+    let target = ["--os=linux".to_owned(), format!("--cpu={cpu}"), "--libc=glibc".to_owned()];
+    own.iter().chain([&scripts]).map(|&word| word.to_owned()).chain(target).collect()
+}
+
+/// Puts into the directory `to` what the program reads, and no other file of the function.
+fn copy(dir: &Path, lock: &Lock, to: &Path) -> Result<()> {
+    let write = |path: &Path, bytes: &[u8]| {
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
+        written.map_err(|source| Error::Write { path: path.to_owned(), source })
+    };
+    write(&to.join(lock.name), &lock.bytes)?;
+    for name in files::BESIDE {
+        if let Some(bytes) = files::read(&dir.join(name))? {
+            write(&to.join(name), &bytes)?;
+        }
+    }
+    // A link: what is secret in it is written nowhere.
+    if let Ok(settings) = dir.join(npmrc::NAME).canonicalize() {
+        let link = to.join(npmrc::NAME);
+        std::os::unix::fs::symlink(settings, &link).map_err(|source| Error::Write { path: link, source })?;
+    }
+    for (place, local) in &lock.local {
+        let (from, to) = (dir.join(place), to.join(place));
+        if *local != Local::Unused {
+            copy_local(&from, &to, &write)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>) -> Result<()> {
+    for (path, entry) in files::local(from)?.iter() {
+        let to =
+            if path == files::SINGLE { to.to_owned() } else { to.join(std::ffi::OsStr::from_bytes(path)) };
+        let fail = |source| Error::Write { path: to.clone(), source };
+        match &entry.kind {
+            Kind::Directory => fs::create_dir_all(&to).map_err(fail)?,
+            Kind::Symlink(target) => {
+                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &to).map_err(fail)?;
+            }
+            Kind::File(Content::File(file)) => {
+                write(&to, &[])?;
+                fs::copy(&file.path, &to).map(drop).map_err(fail)?;
+            }
+            Kind::File(_) => unreachable!("a directory's files are on disk"),
+        }
+    }
+    Ok(())
+}
+
+/// Every `node_modules` of the installation: that of the function, and those of its workspaces.
+fn collect(bundle: &Bundle, place: &Path, jobs: usize) -> Result<FileTree> {
+    let spaces = bundle.lock.local.iter().filter(|(_, local)| **local == Local::Workspace);
+    let dirs = spaces.map(|(path, _)| format!("{}/{MODULES}", path.trim_start_matches("./")));
+    let mut tree = FileTree::new();
+    for dir in [MODULES.to_owned()].into_iter().chain(dirs) {
+        if place.join(&dir).is_dir() {
+            let rules = Ignore::none().without(&OWN.map(str::to_owned));
+            tree.extend(directory::collect(&place.join(&dir), dir.as_bytes(), &rules, jobs)?);
+        }
+    }
+    check::links(&tree, place)?;
+    check::machines(&tree, bundle.arch)?;
+    Ok(tree)
+}
+
+/// What npm or pnpm says first, without what it says every time.
+fn reason(text: &str, secrets: &[String], place: &Path) -> String {
+    let text = npmrc::redacted(text, secrets).replace(&format!("{}/", place.display()), "");
+    let prefixes = ["npm error", "npm ERR!"];
+    let lines = text.lines().map(|line| {
+        let line = prefixes.iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
+        line.trim()
+    });
+    // npm goes on with its manual, and pnpm with what to do on a developer's machine.
+    let lines = lines.take_while(|line| !line.starts_with("Clean install a project"));
+    let dull = |line: &&str| {
+        line.starts_with("A complete log of this run")
+            || line.starts_with("npm warn")
+            || line.contains("-debug-0.log")
+    };
+    program::reason(lines.filter(|line| !dull(line)), Lines::First)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_short_and_without_secrets() {
+        let text = "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install with hunter2\nnpm error\n\
+            npm error Clean install a project\nnpm error Usage:\nnpm error A complete log of this run can be found in: x";
+        let said = reason(text, &["hunter2".to_owned()], Path::new("/c/work/x"));
+        assert_eq!(said, "code EUSAGE `npm ci` can only install with ***");
+        let said = reason(
+            "npm error at https://u:p@r.example/a in /c/work/x/package.json",
+            &[],
+            Path::new("/c/work/x"),
+        );
+        assert_eq!(said, "at https://r.example/a in package.json");
+    }
+}

@@ -1,0 +1,80 @@
+//! `.npmrc` beside the lock file: what of it decides anything, and what of it nobody may see.
+//!
+//! <https://docs.npmjs.com/cli/configuring-npm/npmrc>
+
+use std::path::{Path, PathBuf};
+
+pub(super) const NAME: &str = ".npmrc";
+
+/// Its settings that may decide what is installed, in order: neither logins nor how a registry is reached.
+pub(super) fn decisive(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join(NAME)).unwrap_or_default();
+    let elsewhere = ["registry", "proxy", "cert", "key", "ca", "cafile", "cache", "email", "username"];
+    let decides = |key: &str| {
+        let name = key.rsplit(':').next().unwrap_or(key);
+        !is_secret(key) && !key.starts_with("//") && !elsewhere.iter().any(|word| name.ends_with(word))
+    };
+    let settings = settings(&text).filter(|(key, _)| decides(key));
+    let mut settings: Vec<String> = settings.map(|(key, value)| format!("{key}={value}")).collect();
+    settings.sort();
+    settings
+}
+
+/// Every password and token of the function's and the user's settings, as npm sees them.
+pub(super) fn secrets(dir: &Path) -> Vec<String> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let named = variable("NPM_CONFIG_USERCONFIG").or_else(|| variable("npm_config_userconfig"));
+    let user = named.or_else(|| variable("HOME").map(|home| home.join(NAME)));
+    let texts = [Some(dir.join(NAME)), user].into_iter().flatten();
+    let texts: Vec<String> = texts.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    let settings = texts.iter().flat_map(|text| settings(text));
+    let values = settings.filter(|(key, _)| is_secret(key)).map(|(_, value)| expanded(value));
+    // As little as this is no secret, and would be found in any word.
+    values.filter(|value| value.len() >= 4).collect()
+}
+
+/// The text without them.
+pub(super) fn redacted(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["_auth", "_password", "token"].iter().any(|word| key.contains(word))
+}
+
+fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let pairs =
+        lines.filter(|line| !line.is_empty()).map(|line| line.split_once('=').unwrap_or((line, "true")));
+    pairs.map(|(key, value)| (key.trim().trim_end_matches("[]"), value.trim().trim_matches(['"', '\''])))
+}
+
+/// `${NAME}` stands for a variable.
+fn expanded(value: &str) -> String {
+    let (mut text, mut rest) = (String::new(), value);
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, behind)) = after.split_once('}') else { break };
+        text.push_str(before);
+        text.push_str(&std::env::var(name.trim_end_matches('?')).unwrap_or_default());
+        rest = behind;
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_decide_nothing_and_are_hidden() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "; a comment\nlegacy-peer-deps = true\n//r.example/:_authToken=\"hunter2\"\n\
+            @scope:registry=https://r.example\nregistry=https://r.example\nomit[]=optional\n_auth = ${NONE_OF_THIS_NAME}abcd\n";
+        std::fs::write(dir.path().join(NAME), text).unwrap();
+        assert_eq!(decisive(dir.path()), ["legacy-peer-deps=true", "omit=optional"]);
+        let found = secrets(dir.path());
+        assert!(found.starts_with(&["hunter2".to_owned(), "abcd".to_owned()]), "{}", found.len());
+        assert_eq!(redacted("bad token hunter2!", &found), "bad token ***!");
+    }
+}

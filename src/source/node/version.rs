@@ -1,0 +1,99 @@
+//! Which version of npm or pnpm there is: what they install for another machine depends on it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::lock::Tool;
+use crate::error::{Error, Result};
+use crate::source::program::on_path;
+
+/// A program of the user's.
+#[derive(Clone, Debug)]
+pub(super) enum Version {
+    /// There is none.
+    Missing,
+    /// There is one that does not say its version; it may serve for nothing but a reason.
+    Unknown,
+    /// There is one, of this major version.
+    Major(PathBuf, u32),
+}
+
+/// The oldest version that can be told machine, system and libc.
+fn least(tool: Tool) -> (u32, u32) {
+    match tool {
+        // 9.9.4 has --os and --cpu, and 10.3 --libc. Older ones ignore what they do not know.
+        Tool::Npm => (10, 3),
+        // https://github.com/pnpm/pnpm/releases/tag/v10.14.0
+        Tool::Pnpm => (10, 14),
+    }
+}
+
+/// Major versions that a layer may have been made with: those that are there, and some that may come.
+pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
+    (least(tool).0..least(tool).0 + 10).rev()
+}
+
+/// The version of the program on `PATH`; an error when it is too old.
+pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
+    let Some(program) = on_path(tool.name()) else { return Ok(Version::Missing) };
+    let text = match of_package(&program, tool) {
+        Some(text) => Some(text),
+        None => said(&program, dir).await,
+    };
+    let Some((text, version)) = text.and_then(|text| Some((text.clone(), parse(&text)?))) else {
+        return Ok(Version::Unknown);
+    };
+    let (major, minor) = least(tool);
+    if version < (major, minor) {
+        let least = format!("{major}.{minor}");
+        return Err(Error::OldInstaller { tool: tool.name(), version: text, least });
+    }
+    Ok(Version::Major(program, version.0))
+}
+
+/// The program, when it can install.
+pub(super) fn usable(tool: Tool, version: &Version, lock: &Path) -> Result<PathBuf> {
+    let path = lock.to_owned();
+    match version {
+        Version::Major(program, _) => Ok(program.clone()),
+        Version::Missing => Err(Error::NoInstaller { tool: tool.name(), path }),
+        Version::Unknown => {
+            let reason = "it does not say its version".to_owned();
+            Err(Error::Install { tool: tool.name(), path, reason })
+        }
+    }
+}
+
+/// By the package that the program is of: node takes a tenth of a second to start.
+fn of_package(program: &Path, tool: Tool) -> Option<String> {
+    let real = program.canonicalize().ok()?;
+    let package = std::fs::read(real.parent()?.parent()?.join("package.json")).ok()?;
+    let package: serde_json::Value = serde_json::from_slice(&package).ok()?;
+    let named = package["name"] == tool.name();
+    named.then(|| package["version"].as_str().map(str::to_owned)).flatten()
+}
+
+async fn said(program: &Path, dir: &Path) -> Option<String> {
+    let mut command = Command::new(program);
+    command.arg("--version").current_dir(dir).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}
+
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim_start_matches('v').split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        let texts = ["10.9.4", "v11.0.0-pre.1", "9.9", "none", ""];
+        assert_eq!(texts.map(parse), [Some((10, 9)), Some((11, 0)), Some((9, 9)), None, None]);
+    }
+}
