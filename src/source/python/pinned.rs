@@ -31,7 +31,8 @@ impl Pinned {
             }
             _ => {
                 let lock: Pipfile = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
-                lock.pinned().map_err(fail)
+                let pipfile = std::fs::read_to_string(path.with_file_name("Pipfile")).unwrap_or_default();
+                lock.pinned(&pipfile).map_err(fail)
             }
         }
     }
@@ -181,11 +182,18 @@ struct PipfilePackage {
 }
 
 impl Pipfile {
-    fn pinned(self) -> Result<Pinned, String> {
+    /// `pipfile` is the text that the lock was made of.
+    fn pinned(self, pipfile: &str) -> Result<Pinned, String> {
         let mut pinned = Pinned::default();
         // The address may have a login in it, or `${NAME}` for one: it stays in a file of the user's own.
         for (number, source) in self.meta.sources.iter().enumerate() {
             let flag = if number == 0 { "--index-url" } else { "--extra-index-url" };
+            // A lock alone is not to choose what is sent where.
+            if source.url.contains("${") && !pipfile.contains(&source.url) {
+                return Err(
+                    "an index of its own has a variable in its address, and the Pipfile has it not".into()
+                );
+            }
             pinned.index(flag, &source.url)?;
         }
         for (name, package) in &self.default {
@@ -281,7 +289,13 @@ groups = ["main"]
             "develop":{{"tester":{{"version":"==3"}}}}}}"#,
             "cd".repeat(32)
         );
-        let pinned = read("Pipfile.lock", &text).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("Pipfile.lock");
+        let error = Pinned::read(&text, &lock).unwrap_err().to_string();
+        assert!(error.contains("the Pipfile has it not"), "{error}");
+        let source = "[[source]]\nname = 'i'\nurl = 'https://${USER}@i.example/simple'\n";
+        std::fs::write(dir.path().join("Pipfile"), source).unwrap();
+        let pinned = Pinned::read(&text, &lock).unwrap();
         assert_eq!(
             pinned.text,
             "--index-url https://${USER}@i.example/simple\nclient==1.2 ; python_version >= '3.8'\n"
