@@ -329,6 +329,7 @@ fn a_login_in_an_address_is_sent_once() {
     let server = house.serve("127.0.0.1");
     let file = "dep-2.0-py3-none-any.whl";
     let dir = project("pylock.toml", "");
+    std::fs::write(dir.path().join(".lambdaignore"), "pylock.toml").unwrap();
     let lock = dir.path().join("pylock.toml").display().to_string();
     // a login of its own, and a name whose password is in netrc
     for (login, expected) in [("a:b@", "Basic YTpi"), ("me@", "Basic bWU6aHVudGVyMg==")] {

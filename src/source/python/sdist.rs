@@ -95,6 +95,9 @@ impl Builder {
     ) -> Result<Option<PathBuf>> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
         let Location::File(blob) = &source.location else { unreachable!("downloads are files") };
+        // The cache may be named by a relative path, and pip runs elsewhere.
+        let (blob, dir) =
+            (std::path::absolute(blob).map_err(fail)?, &std::path::absolute(dir).map_err(fail)?);
         let (archive, out) = (dir.join(&sdist.file), dir.join("out"));
         // Both programs go by the name.
         std::os::unix::fs::symlink(blob, &archive).map_err(fail)?;
@@ -110,6 +113,8 @@ impl Builder {
                 let none = || failed("lbuild", "neither uv nor pip is at hand".to_owned());
                 let python = pythons().await.ok_or_else(none)?;
                 let mut command = Command::new(python);
+                // With -m, modules where it runs would be taken for pip's own.
+                command.current_dir(dir);
                 command.args(["-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-input"]);
                 command.args(["--disable-pip-version-check", "--no-cache-dir", "--wheel-dir"]);
                 ("pip", command)
