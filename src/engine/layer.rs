@@ -98,7 +98,7 @@ impl Shared {
     /// Packs the tree, and remembers by which key.
     fn make(&self, tree: &mut FileTree, epoch: u64, name: &str, stop: &AtomicBool) -> Result<Layer> {
         let shape = key::of_shape(tree, epoch);
-        let layer = self.write(tree, epoch, name, stop)?;
+        let layer = self.write(tree, epoch, name, self.jobs, stop)?;
         if let Some(key) = layer.key {
             self.cache.put_layer(key, &layer)?;
             self.cache.put_shape(shape)?;
@@ -106,12 +106,13 @@ impl Shared {
         Ok(layer)
     }
 
-    /// Packs the tree.
+    /// Packs the tree with so many threads.
     pub(super) fn write(
         &self,
         tree: &mut FileTree,
         epoch: u64,
         name: &str,
+        jobs: usize,
         stop: &AtomicBool,
     ) -> Result<Layer> {
         let mut staged = self.cache.stage()?;
@@ -119,7 +120,7 @@ impl Shared {
             self.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let options = WriteOptions { epoch, jobs: self.jobs, progress: &progress };
+        let options = WriteOptions { epoch, jobs, progress: &progress };
         let written = layer::write(tree, &options, &mut staged);
         let written = written.map_err(|error| match error {
             Error::LayerWrite { source } => staged.failure(source),

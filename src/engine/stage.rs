@@ -74,7 +74,8 @@ impl Shared {
                             image.append(layer, &format!("lbuild: files in {dir}"))
                         }
                         Part::Bundles(bundles) => {
-                            let mut layers = pin!(self.bundle_layers(recipe.epoch, &bundles, &to, earlier));
+                            let layers = self.bundle_layers(recipe.epoch, &bundles, &to, earlier).await;
+                            let mut layers = pin!(layers);
                             while let Some((name, layer)) = layers.try_next().await? {
                                 pushes.iter().for_each(|push| push.layer(&layer));
                                 image = image.append(layer, &format!("lbuild: {name} in {dir}"));
