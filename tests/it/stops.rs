@@ -102,7 +102,8 @@ fn a_wait_for_standard_input_ends_with_a_signal() {
     ] {
         for signal in [Signal::TERM, Signal::INT] {
             let lbuild = Lbuild::new();
-            let mut command = lbuild.command(all);
+            // who runs the tests in the background may ignore signals, and would pass that on
+            let mut command = lbuild.wrapped(&["env", "--default-signal"], all);
             let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(200));
             kill_process(Pid::from_child(&child), signal).unwrap();
