@@ -96,7 +96,7 @@ impl Cache {
 
     /// Notes something small.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
-        staged::replace(&self.key_path(LayerKey(key)), text)
+        staged::renew(&self.key_path(LayerKey(key)), text)
     }
 
     /// A small blob's bytes, checked.
@@ -155,7 +155,7 @@ impl Cache {
     pub(crate) fn put_layer(&self, key: LayerKey, layer: &Layer) -> Result<()> {
         let record = LayerRecord { digest: layer.blob.digest, size: layer.blob.size, diff_id: layer.diff_id };
         let json = serde_json::to_vec(&record).unwrap_or_else(|_| unreachable!("strings and numbers only"));
-        staged::replace(&self.key_path(key), &json)
+        staged::renew(&self.key_path(key), &json)
     }
 
     /// Whether a layer was ever made for `shape`, a digest over what `stat` tells of its files.
@@ -172,7 +172,7 @@ impl Cache {
 
     /// Remembers that a layer was made for `shape`.
     pub(crate) fn put_shape(&self, shape: Digest) -> Result<()> {
-        staged::replace(&self.key_path(LayerKey(shape)), b"{}")
+        staged::renew(&self.key_path(LayerKey(shape)), b"{}")
     }
 
     /// Drops a blob that is not what its name says.

@@ -114,7 +114,7 @@ impl Fingerprints {
         // Its own sum at the end tells a damaged file from a whole one.
         let mut bytes = encode(&safe);
         bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
-        staged::replace(&self.file, &bytes)
+        staged::renew(&self.file, &bytes)
     }
 
     /// Whether these are the entries, in this order.

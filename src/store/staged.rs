@@ -81,6 +81,10 @@ impl Staged {
         if let Some(name) = self.name {
             return name.persist(path).map_err(|error| fail(error.error));
         }
+        let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        if rustix::fs::linkat(CWD, file, CWD, path, AtFlags::SYMLINK_FOLLOW).is_ok() {
+            return Ok(());
+        }
         // A link cannot replace, a rename can: the second name lives for the moment between the two.
         let spare = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(&self.dir, |spare| {
             let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
@@ -102,12 +106,26 @@ impl Write for Staged {
 
 /// Replaces the file at `path` in one step: readers see the old content or the new.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |source| Error::Write { path: path.to_owned(), source };
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).map_err(fail)?;
-    let mut file = named_in(dir).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.persist(path).map(drop).map_err(|error| fail(error.error))
+    written(path, bytes)?.replace(path)
+}
+
+/// Replaces a file that nobody misses for a moment, as a cache's: readers see the old content, the new, or no file.
+///
+/// In return there is no moment at which a killed process would leave a second name behind.
+pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
+    let staged = written(path, bytes)?;
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Write { path: path.to_owned(), source })
+        }
+        _ => staged.commit(path),
+    }
+}
+
+fn written(path: &Path, bytes: &[u8]) -> Result<Staged> {
+    let mut staged = Staged::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    staged.write_all(bytes).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    Ok(staged)
 }
 
 /// Where a temporary name cannot be avoided, it says whose it is.
@@ -148,5 +166,18 @@ mod tests {
             staged.commit(&dir.path().join("name")).unwrap();
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_last_of_two_contents_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("made/name");
+        for write in [replace, renew] {
+            for content in ["old", "a longer new one", "new"] {
+                write(&path, content.as_bytes()).unwrap();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+                assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+            }
+        }
     }
 }
