@@ -114,9 +114,6 @@ pub enum Error {
     /// A directory without a lock file of Node packages.
     #[error("{} has neither package-lock.json nor npm-shrinkwrap.json nor pnpm-lock.yaml", path.display())]
     NoLock { path: PathBuf },
-    /// A lock file of yarn's.
-    #[error("cannot install from {}: lbuild knows no yarn", path.display())]
-    YarnLock { path: PathBuf },
     /// A lock file that names what is not the function's.
     #[error("{} names {place}, which is outside of the function's directory", lock.display())]
     OutsidePath { lock: PathBuf, place: String },
@@ -125,7 +122,7 @@ pub enum Error {
     NoInstaller { tool: &'static str, path: PathBuf },
     /// A program that would install for this machine, whatever it is told.
     #[error("{tool} {version} cannot install for another machine")]
-    OldInstaller { tool: &'static str, version: String, least: String },
+    OldInstaller { tool: &'static str, version: String, least: String, package: &'static str },
     /// A program that installs packages, and did not.
     #[error("{tool} cannot install from {}: {reason}", path.display())]
     Install { tool: &'static str, path: PathBuf, reason: String },
@@ -311,7 +308,6 @@ impl Error {
             | Hash { .. }
             | Wheel { .. }
             | NoLock { .. }
-            | YarnLock { .. }
             | OutsidePath { .. }
             | NoInstaller { .. }
             | OldInstaller { .. }

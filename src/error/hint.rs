@@ -47,14 +47,11 @@ impl Error {
                 format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
             }
             NoLock { .. } => "make one with `npm install --package-lock-only`, and keep it with the code".into(),
-            YarnLock { .. } => {
-                "make a lock file of npm's (`npm install --package-lock-only`) or pnpm's (`pnpm import`)".into()
-            }
             OutsidePath { .. } => {
                 "give lbuild the directory above both as PATH, or install the package from a registry".into()
             }
             NoInstaller { tool, .. } => format!("install {tool}, or push where an earlier image has the layer"),
-            OldInstaller { tool, least, .. } => format!("install {tool} {least} or newer: `npm install -g {tool}@latest`"),
+            OldInstaller { tool, least, package, .. } => format!("install {tool} {least} or newer: `npm install -g {package}`"),
             InstalledLink { .. } => "lock the packages again: a package that is linked must be in PATH".into(),
             WrongMachine { .. } => {
                 "lock the packages again, so that the lock has those for every machine; what an install script builds \

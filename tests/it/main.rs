@@ -19,6 +19,7 @@ mod faults;
 mod inline_cache;
 mod layer;
 mod layering;
+mod locks;
 mod memory;
 mod npm;
 mod packages;

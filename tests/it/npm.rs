@@ -157,12 +157,6 @@ fn what_npm_lacks_is_told() {
     std::fs::remove_file(dir.path().join("package-lock.json")).unwrap();
     let said = push(&Lbuild::new(), dir.path(), "arm64").failed(3);
     assert!(said.contains("has neither package-lock.json"), "{said}");
-    std::fs::write(dir.path().join("yarn.lock"), "").unwrap();
-    let said = push(&Lbuild::new(), dir.path(), "arm64").failed(3);
-    assert!(
-        said.contains("lbuild knows no yarn") && said.contains("npm install --package-lock-only"),
-        "{said}"
-    );
 }
 
 #[test]

@@ -7,8 +7,10 @@ use crate::layer::FileTree;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
 
+pub(super) const PACKAGE: &str = "package.json";
+
 /// What a program reads beside the lock file. Each may be missing.
-pub(super) const BESIDE: [&str; 2] = ["package.json", "pnpm-workspace.yaml"];
+pub(super) const BESIDE: [&str; 2] = [PACKAGE, "pnpm-workspace.yaml"];
 
 /// The path of a local package that is one file, an archive.
 pub(super) const SINGLE: &[u8] = b"archive";

@@ -7,10 +7,10 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::lock::{Local, Lock, Tool};
-use super::{Bundle, check, files, npmrc, version};
+use super::files::PACKAGE;
+use super::lock::{Local, Tool};
+use super::{Bundle, check, files, foreign, npmrc, version, yarn};
 use crate::error::{Error, Result};
-use crate::image::Arch;
 use crate::layer::{Content, FileTree, Kind};
 use crate::source::bundle::Context;
 use crate::source::directory;
@@ -21,8 +21,11 @@ use crate::store::Workplace;
 const MODULES: &str = "node_modules";
 
 /// What the programs leave for themselves, and not the same every time.
-const OWN: [&str; 5] = [
+const OWN: [&str; 8] = [
     ".package-lock.json",
+    ".package-map.json",
+    ".yarn-integrity",
+    ".yarn-state.yml",
     ".modules.yaml",
     ".pnpm",
     ".pnpm-workspace-state.json",
@@ -35,12 +38,12 @@ pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileT
     let (this, cache) = (bundle.clone(), context.cache.clone());
     let place = blocking(move || {
         let place = cache.workplace()?;
-        copy(&this.npm.path, &this.lock, place.path())?;
+        copy(&this, place.path())?;
         Ok(place)
     })
     .await?;
     let mut command = Command::new(program);
-    command.args(arguments(bundle)).current_dir(place.path());
+    command.args(arguments(bundle)).envs(variables(bundle)).current_dir(place.path());
     // Of an `npm run` that lbuild runs in, it would install for the script's own package.
     command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");
     command.stdin(Stdio::null()).kill_on_drop(true);
@@ -63,12 +66,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?
 }
 
-/// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>
+/// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>,
+/// <https://classic.yarnpkg.com/en/docs/cli/install>, <https://yarnpkg.com/cli/workspaces/focus>
 fn arguments(bundle: &Bundle) -> Vec<String> {
-    let cpu = match bundle.arch {
-        Arch::Amd64 => "x64",
-        Arch::Arm64 => "arm64",
-    };
     let own: &[&str] = match bundle.lock.tool {
         Tool::Npm => &[
             "ci",
@@ -91,28 +91,74 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
             "--config.package-import-method=clone-or-copy",
             "--reporter=append-only",
         ],
+        Tool::Yarn => &[
+            "install",
+            "--frozen-lockfile",
+            "--production",
+            // Nor does the engine of this machine matter.
+            "--ignore-platform",
+            "--ignore-engines",
+            "--non-interactive",
+            "--no-progress",
+        ],
+        Tool::Berry => &["workspaces", "focus", "--production"],
     };
-    let scripts = if bundle.npm.scripts { "--ignore-scripts=false" } else { "--ignore-scripts" };
-    let target = ["--os=linux".to_owned(), format!("--cpu={cpu}"), "--libc=glibc".to_owned()];
-    own.iter().chain([&scripts]).map(|&word| word.to_owned()).chain(target).collect()
+    let scripts = match (bundle.lock.tool, bundle.npm.scripts) {
+        (Tool::Berry, _) | (Tool::Yarn, true) => None,
+        (_, true) => Some("--ignore-scripts=false"),
+        (_, false) => Some("--ignore-scripts"),
+    };
+    let target = match bundle.lock.tool {
+        Tool::Npm | Tool::Pnpm => vec![
+            "--os=linux".to_owned(),
+            format!("--cpu={}", super::cpu(bundle.arch)),
+            "--libc=glibc".to_owned(),
+        ],
+        Tool::Yarn | Tool::Berry => Vec::new(),
+    };
+    own.iter().copied().chain(scripts).map(str::to_owned).chain(target).collect()
+}
+
+/// What yarn 2 and later take from nowhere else, whatever the function's settings are.
+fn variables(bundle: &Bundle) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let scripts = if bundle.npm.scripts { "true" } else { "false" };
+    let settings = [
+        ("YARN_NODE_LINKER", "node-modules"),
+        ("YARN_ENABLE_SCRIPTS", scripts),
+        ("YARN_ENABLE_TELEMETRY", "false"),
+        ("YARN_ENABLE_COLORS", "false"),
+        ("YARN_ENABLE_PROGRESS_BARS", "false"),
+    ];
+    settings.into_iter().filter(|_| bundle.lock.tool == Tool::Berry)
 }
 
 /// Puts into the directory `to` what the program reads, and no other file of the function.
-fn copy(dir: &Path, lock: &Lock, to: &Path) -> Result<()> {
+fn copy(bundle: &Bundle, to: &Path) -> Result<()> {
+    let (dir, lock) = (&bundle.npm.path, &bundle.lock);
     let write = |path: &Path, bytes: &[u8]| {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
         written.map_err(|source| Error::Write { path: path.to_owned(), source })
     };
     write(&to.join(lock.name), &lock.bytes)?;
     for name in files::BESIDE {
-        if let Some(bytes) = files::read(&dir.join(name))? {
-            write(&to.join(name), &bytes)?;
+        match files::read(&dir.join(name))? {
+            Some(bytes) if name == PACKAGE && lock.tool == Tool::Berry && !bundle.npm.scripts => {
+                write(&to.join(name), &yarn::without_scripts(&bytes))?;
+            }
+            Some(bytes) => write(&to.join(name), &bytes)?,
+            None => {}
         }
     }
-    // A link: what is secret in it is written nowhere.
-    if let Ok(settings) = dir.join(npmrc::NAME).canonicalize() {
-        let link = to.join(npmrc::NAME);
-        std::os::unix::fs::symlink(settings, &link).map_err(|source| Error::Write { path: link, source })?;
+    // Links: what is secret in these is written nowhere. Only yarn's must be other than they are, for the moment.
+    for name in [npmrc::NAME, ".yarnrc"] {
+        if let Ok(settings) = dir.join(name).canonicalize() {
+            let link = to.join(name);
+            std::os::unix::fs::symlink(settings, &link)
+                .map_err(|source| Error::Write { path: link, source })?;
+        }
+    }
+    if lock.tool == Tool::Berry {
+        write(&to.join(yarn::SETTINGS), &yarn::settings(dir, bundle.arch)?)?;
     }
     for (place, local) in &lock.local {
         let (from, to) = (dir.join(place), to.join(place));
@@ -154,27 +200,38 @@ fn collect(bundle: &Bundle, place: &Path, jobs: usize) -> Result<FileTree> {
             tree.extend(directory::collect(&place.join(&dir), dir.as_bytes(), &rules, jobs)?);
         }
     }
+    if bundle.lock.tool == Tool::Yarn {
+        let package = files::read(&bundle.npm.path.join(PACKAGE))?.unwrap_or_default();
+        foreign::remove(&mut tree, &package, bundle.arch)?;
+    }
     check::links(&tree, place)?;
     check::machines(&tree, bundle.arch)?;
     Ok(tree)
 }
 
-/// What npm or pnpm says first, without what it says every time.
+/// What the program says first, without what it says every time.
 fn reason(text: &str, secrets: &[String], place: &Path) -> String {
     let text = npmrc::redacted(text, secrets).replace(&format!("{}/", place.display()), "");
-    let prefixes = ["npm error", "npm ERR!"];
-    let lines = text.lines().map(|line| {
-        let line = prefixes.iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
-        line.trim()
-    });
     // npm goes on with its manual, and pnpm with what to do on a developer's machine.
-    let lines = lines.take_while(|line| !line.starts_with("Clean install a project"));
-    let dull = |line: &&str| {
-        line.starts_with("A complete log of this run")
-            || line.starts_with("npm warn")
-            || line.contains("-debug-0.log")
-    };
-    program::reason(lines.filter(|line| !dull(line)), Lines::First)
+    let lines = text.lines().map(plain).take_while(|line| !line.starts_with("Clean install a project"));
+    program::reason(lines.filter(|line| !is_dull(line)), Lines::First)
+}
+
+/// The line without the mark of who says it: `npm error`, `error`, `➤ YN0028: │`.
+fn plain(line: &str) -> &str {
+    let line =
+        ["npm error", "npm ERR!", "error "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
+    let coded = line.strip_prefix("➤ YN").and_then(|line| line.split_once(": "));
+    coded
+        .map_or(line, |(code, line)| if code == "0000" { "" } else { line.trim_start_matches(['│', ' ']) })
+        .trim()
+}
+
+fn is_dull(line: &str) -> bool {
+    ["A complete log of this run", "npm warn", "yarn install v", "[1/", "warning ", "info "]
+        .iter()
+        .any(|start| line.starts_with(start))
+        || line.contains("-debug-0.log")
 }
 
 #[cfg(test)]
@@ -193,5 +250,7 @@ mod tests {
             Path::new("/c/work/x"),
         );
         assert_eq!(said, "at https://r.example/a in package.json");
+        let text = "➤ YN0000: · Yarn 4\n➤ YN0035: │ a@npm:9 not found\n➤ YN0000: └ Completed\nwarning x\nerror bad\n[1/4] y";
+        assert_eq!(reason(text, &[], Path::new("/c")), "a@npm:9 not found bad");
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::yarn;
 use crate::error::{Error, Result};
 
 /// The programs that install what a lock file names.
@@ -12,6 +13,10 @@ use crate::error::{Error, Result};
 pub(super) enum Tool {
     Npm,
     Pnpm,
+    /// yarn 1, whose locks are of a format of their own.
+    Yarn,
+    /// yarn from version 2 on, another program.
+    Berry,
 }
 
 impl Tool {
@@ -19,13 +24,23 @@ impl Tool {
         match self {
             Tool::Npm => "npm",
             Tool::Pnpm => "pnpm",
+            Tool::Yarn | Tool::Berry => "yarn",
+        }
+    }
+
+    /// What npm installs it from.
+    pub(super) fn package(self) -> &'static str {
+        match self {
+            Tool::Npm => "npm",
+            Tool::Pnpm => "pnpm",
+            Tool::Yarn => "yarn@1",
+            Tool::Berry => "@yarnpkg/cli-dist",
         }
     }
 }
 
 /// The lock files, the first of which that exists counts, as npm has it.
-const FILES: [(&str, Tool); 3] =
-    [("npm-shrinkwrap.json", Tool::Npm), ("package-lock.json", Tool::Npm), ("pnpm-lock.yaml", Tool::Pnpm)];
+const FILES: [&str; 4] = ["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"];
 
 /// A lock file.
 #[derive(Debug)]
@@ -52,24 +67,21 @@ pub(super) enum Local {
     Unused,
 }
 
-/// The file of `dir`, by name.
-pub(super) fn find(dir: &Path) -> Result<(&'static str, Tool)> {
-    let found = FILES.into_iter().find(|(name, _)| dir.join(name).is_file());
-    match found {
-        Some(found) => Ok(found),
-        None if dir.join("yarn.lock").is_file() => Err(Error::YarnLock { path: dir.join("yarn.lock") }),
-        None => Err(Error::NoLock { path: dir.to_owned() }),
-    }
+/// The name of the file in `dir`.
+pub(super) fn find(dir: &Path) -> Result<&'static str> {
+    let found = FILES.into_iter().find(|name| dir.join(name).is_file());
+    found.ok_or_else(|| Error::NoLock { path: dir.to_owned() })
 }
 
 impl Lock {
     pub(super) fn read(dir: &Path) -> Result<Lock> {
-        let (name, tool) = find(dir)?;
+        let name = find(dir)?;
         let path = dir.join(name);
         let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        let (decisive, local) = match tool {
-            Tool::Npm => npm(&bytes, &path)?,
-            Tool::Pnpm => pnpm(&bytes, &path)?,
+        let (tool, (decisive, local)) = match name {
+            "pnpm-lock.yaml" => (Tool::Pnpm, pnpm(&bytes, &path)?),
+            "yarn.lock" => yarn::read(dir, &bytes, &path)?,
+            _ => (Tool::Npm, npm(&bytes, &path)?),
         };
         for (place, local) in &local {
             if *local != Local::Unused {
@@ -80,7 +92,7 @@ impl Lock {
     }
 }
 
-type Contents = (Vec<u8>, BTreeMap<String, Local>);
+pub(super) type Contents = (Vec<u8>, BTreeMap<String, Local>);
 
 /// <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>
 fn npm(bytes: &[u8], path: &Path) -> Result<Contents> {

@@ -10,10 +10,12 @@
 
 mod check;
 mod files;
+mod foreign;
 mod install;
 mod lock;
 mod npmrc;
 mod version;
+mod yarn;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use self::lock::{Local, Lock};
+use self::lock::{Local, Lock, Tool};
 use self::version::Version;
 use super::bundle::Context;
 use super::directory::hash::hash_missing;
@@ -89,6 +91,14 @@ impl Bundle {
     }
 }
 
+/// As node has it.
+fn cpu(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "x64",
+        Arch::Arm64 => "arm64",
+    }
+}
+
 fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     let mut hash = Sha256::new();
     // Every variable part goes in with its length, so that no two lists run together to the same bytes.
@@ -102,6 +112,9 @@ fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     part(&package(&npm.path, npm.scripts)?);
     part(&files::read(&npm.path.join("pnpm-workspace.yaml"))?.unwrap_or_default());
     npmrc::decisive(&npm.path).iter().for_each(|setting| part(setting.as_bytes()));
+    if lock.tool == Tool::Berry {
+        part(yarn::decisive(&npm.path)?.as_bytes());
+    }
     for (place, local) in &lock.local {
         let path = npm.path.join(place);
         match local {
@@ -129,7 +142,12 @@ fn package(dir: &Path, scripts: bool) -> Result<Vec<u8>> {
     let mut package: serde_json::Map<String, Value> = serde_json::from_slice(&bytes).map_err(fail)?;
     package.retain(|key, _| match key.as_str() {
         "scripts" => scripts,
-        "workspaces" | "overrides" | "pnpm" | "bundleDependencies" | "bundledDependencies" => true,
+        "workspaces"
+        | "overrides"
+        | "resolutions"
+        | "pnpm"
+        | "bundleDependencies"
+        | "bundledDependencies" => true,
         "devDependencies" => false,
         key => key.ends_with("ependencies") || key.ends_with("DependenciesMeta"),
     });

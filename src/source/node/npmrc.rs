@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::yarn;
+
 pub(super) const NAME: &str = ".npmrc";
 
 /// Its settings that may decide what is installed, in order: neither logins nor how a registry is reached.
@@ -20,7 +22,7 @@ pub(super) fn decisive(dir: &Path) -> Vec<String> {
     settings
 }
 
-/// Every password and token of the function's and the user's settings, as npm sees them.
+/// Every password and token of the function's and the user's settings, as npm and yarn see them.
 pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let named = variable("NPM_CONFIG_USERCONFIG").or_else(|| variable("npm_config_userconfig"));
@@ -29,6 +31,10 @@ pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let texts: Vec<String> = texts.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
     let settings = texts.iter().flat_map(|text| settings(text));
     let values = settings.filter(|(key, _)| is_secret(key)).map(|(_, value)| expanded(value));
+    let yarn = [Some(dir.to_owned()), variable("HOME")].into_iter().flatten();
+    let yarn: Vec<String> =
+        yarn.filter_map(|dir| std::fs::read_to_string(dir.join(yarn::SETTINGS)).ok()).collect();
+    let values = values.chain(yarn.iter().flat_map(|text| yarn::secrets(text)).map(expanded));
     // As little as this is no secret, and would be found in any word.
     values.filter(|value| value.len() >= 4).collect()
 }

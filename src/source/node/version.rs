@@ -1,4 +1,4 @@
-//! Which version of npm or pnpm there is: what they install for another machine depends on it.
+//! Which version of npm, pnpm or yarn there is: what they install for another machine depends on it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::lock::Tool;
+use super::yarn;
 use crate::error::{Error, Result};
 use crate::source::program::on_path;
 
@@ -27,18 +28,24 @@ fn least(tool: Tool) -> (u32, u32) {
         Tool::Npm => (10, 3),
         // https://github.com/pnpm/pnpm/releases/tag/v10.14.0
         Tool::Pnpm => (10, 14),
+        // It cannot: it installs for every machine, and `foreign` takes away what is for others.
+        Tool::Yarn => (1, 22),
+        // The first that has `workspaces focus` without a plugin.
+        Tool::Berry => (4, 0),
     }
 }
 
 /// Major versions that a layer may have been made with: those that are there, and some that may come.
 pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
-    (least(tool).0..least(tool).0 + 10).rev()
+    let number = if tool == Tool::Yarn { 1 } else { 10 };
+    (least(tool).0..least(tool).0 + number).rev()
 }
 
 /// The version of the program on `PATH`; an error when it is too old.
 pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
     let Some(program) = on_path(tool.name()) else { return Ok(Version::Missing) };
-    let text = match of_package(&program, tool) {
+    let known = if tool == Tool::Berry { yarn::pinned(dir) } else { None };
+    let text = match known.or_else(|| of_package(&program, tool)) {
         Some(text) => Some(text),
         None => said(&program, dir).await,
     };
@@ -48,7 +55,12 @@ pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
     let (major, minor) = least(tool);
     if version < (major, minor) {
         let least = format!("{major}.{minor}");
-        return Err(Error::OldInstaller { tool: tool.name(), version: text, least });
+        let package = tool.package();
+        return Err(Error::OldInstaller { tool: tool.name(), version: text, least, package });
+    }
+    if tool == Tool::Yarn && version.0 > 1 {
+        let reason = format!("it is a lock of yarn 1, and this is yarn {text}");
+        return Err(Error::Install { tool: tool.name(), path: dir.join("yarn.lock"), reason });
     }
     Ok(Version::Major(program, version.0))
 }
@@ -71,7 +83,7 @@ fn of_package(program: &Path, tool: Tool) -> Option<String> {
     let real = program.canonicalize().ok()?;
     let package = std::fs::read(real.parent()?.parent()?.join("package.json")).ok()?;
     let package: serde_json::Value = serde_json::from_slice(&package).ok()?;
-    let named = package["name"] == tool.name();
+    let named = package["name"] == tool.package().trim_end_matches("@1");
     named.then(|| package["version"].as_str().map(str::to_owned)).flatten()
 }
 
