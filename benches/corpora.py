@@ -10,7 +10,7 @@ BEFORE = ["numpy==2.5.4", *WHEELS[1:]]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 TARGET_TAGS = ["--no-deps", "--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.12",
                "--implementation=cp"]
-PACKAGES = {"aws-cdk-lib": "2.276.0", "aws-sdk": "2.1693.0", "date-fns": "4.4.0", "express": "5.3.0",
+PACKAGES = {"aws-cdk-lib": "2.276.0", "aws-sdk": "2.1693.0", "express": "5.3.0",
             "jest": "30.5.2", "lodash": "4.18.1", "typescript": "7.0.2", "webpack": "5.112.2"}
 
 

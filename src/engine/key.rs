@@ -34,6 +34,8 @@ pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
     shape.unwrap_or_else(|| unreachable!("every content has a size"))
 }
 
+const TOGETHER: usize = 32 << 10;
+
 fn fingerprint<const N: usize>(
     tree: &FileTree,
     epoch: u64,
@@ -41,10 +43,16 @@ fn fingerprint<const N: usize>(
     content: impl Fn(&Content) -> Option<[u8; N]>,
 ) -> Option<Digest> {
     let mut hash = Sha256::new();
+    // Parts are short and many: the hash takes them together in half the time.
+    let mut waiting = Vec::with_capacity(TOGETHER + 4096);
     // Every variable part goes in with its length, so that no two lists run together to the same bytes.
     let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
+        waiting.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        waiting.extend_from_slice(bytes);
+        if waiting.len() >= TOGETHER {
+            hash.update(&waiting);
+            waiting.clear();
+        }
     };
     part(domain.as_bytes());
     part(WRITER_VERSION.as_bytes());
@@ -64,6 +72,7 @@ fn fingerprint<const N: usize>(
             }
         }
     }
+    hash.update(&waiting);
     Some(Digest::from_bytes(hash.finalize().into()))
 }
 

@@ -67,11 +67,15 @@ impl Shared {
 
     /// The layer of the tree, when the local cache has it.
     fn held(&self, tree: &mut FileTree, epoch: u64) -> Result<Option<Layer>> {
-        if self.caching.policy == Caching::Off || !self.cache.knows_shape(key::of_shape(tree, epoch)) {
+        if self.caching.policy == Caching::Off {
             return Ok(None);
         }
-        source::hash_missing(tree, self.jobs)?;
-        Ok(key::of_content(tree, epoch).and_then(|key| self.cache.layer(key)))
+        let mut key = key::of_content(tree, epoch);
+        if key.is_none() && self.cache.knows_shape(key::of_shape(tree, epoch)) {
+            source::hash_missing(tree, self.jobs)?;
+            key = key::of_content(tree, epoch);
+        }
+        Ok(key.and_then(|key| self.cache.layer(key)))
     }
 
     fn found_or_made(

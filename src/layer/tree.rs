@@ -169,6 +169,21 @@ impl FileTree {
         Ok(self.entries.insert(path, entry))
     }
 
+    /// A tree of these entries; where two have a path, the later wins. Entries that come in order cost the least.
+    ///
+    /// # Errors
+    /// As [`insert`](FileTree::insert).
+    pub fn of(entries: impl IntoIterator<Item = (Vec<u8>, Entry)>) -> Result<FileTree> {
+        let mut wrong = None;
+        let sound = entries.into_iter().inspect(|(path, entry)| {
+            if let (None, Some(fault)) = (&wrong, fault(path, entry)) {
+                wrong = Some(image_path(path, fault));
+            }
+        });
+        let entries = sound.collect();
+        wrong.map_or(Ok(FileTree { entries }), Err)
+    }
+
     /// Puts all of `other` into this tree; where both have a path, `other` wins.
     pub fn extend(&mut self, mut other: FileTree) {
         self.entries.append(&mut other.entries);
@@ -182,12 +197,9 @@ impl FileTree {
         if to.is_empty() {
             return Ok(self);
         }
-        let mut moved = FileTree::new();
-        moved.insert(to, Entry::directory())?;
-        for (path, entry) in self.entries {
-            moved.insert([to, b"/", &path].concat(), entry)?;
-        }
-        Ok(moved)
+        let directory = FileTree::of([(to.to_vec(), Entry::directory())])?;
+        let moved = self.entries.into_iter().map(|(path, entry)| ([to, b"/", &path].concat(), entry));
+        Ok(FileTree { entries: directory.entries.into_iter().chain(moved).collect() })
     }
 
     /// The entry at `path`.

@@ -38,21 +38,13 @@ use walk::{Pending, Walk};
 /// such paths, the error names the first.
 pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<FileTree> {
     let metadata = fs::metadata(root).map_err(|source| Error::Read { path: root.to_owned(), source })?;
-    let mut tree = FileTree::new();
     if !metadata.is_dir() {
-        let path = file_destination(root, to);
-        tree.insert(path, single_file(root, &metadata)?)?;
-        return Ok(tree);
+        return FileTree::of([(file_destination(root, to), single_file(root, &metadata)?)]);
     }
     let walk = Walk::new(root, trim_slashes(to), ignore);
     let found = walk.run(walk.top(), jobs)?;
-    if !walk.to.is_empty() {
-        tree.insert(walk.to.clone(), Entry::directory())?;
-    }
-    for (path, entry) in found {
-        tree.insert(path, entry)?;
-    }
-    Ok(tree)
+    let top = (!walk.to.is_empty()).then(|| (walk.to.clone(), Entry::directory()));
+    FileTree::of(top.into_iter().chain(found))
 }
 
 /// Whether [`collect`] would put something at the image path `path` (`var/task/app.py`), found without a walk.

@@ -47,17 +47,22 @@ pub(crate) fn collect(
 ) -> Result<Collected> {
     match source {
         Source::Directory { path, .. } => {
-            let mut tree = directory::collect(path, b"", &ignore_rules(source)?, jobs)?;
-            let known = Fingerprints::load(&stat_dir, path);
-            hash::recall(&mut tree, path, &known);
+            let rules = ignore_rules(source)?;
+            let (tree, mut known) = std::thread::scope(|scope| {
+                let known = scope.spawn(|| Fingerprints::load(&stat_dir, path));
+                let tree = directory::collect(path, b"", &rules, jobs);
+                (tree, known.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            let mut tree = tree?;
+            hash::recall(&mut tree, path, &mut known);
             let name = path.file_name().filter(|_| path.is_file());
             let single = name.map(|name| name.as_encoded_bytes().to_vec());
             Ok(Collected { tree, root: path.clone(), single, archive: None, known, began })
         }
         Source::Zip { path } => {
             let mut archive = zip::tree::alone(path)?;
-            let known = Fingerprints::load(&stat_dir, path);
-            hash::recall(&mut archive, path, &known);
+            let mut known = Fingerprints::load(&stat_dir, path);
+            hash::recall(&mut archive, path, &mut known);
             hash_missing(&mut archive, 1)?;
             let tree = zip::tree::collect(&archive)?;
             Ok(Collected { tree, root: path.clone(), single: None, archive: Some(archive), known, began })

@@ -59,6 +59,8 @@ pub struct Fingerprints {
     bytes: Vec<u8>,
     /// Where each entry starts in `bytes`.
     starts: Vec<u32>,
+    /// Whether the directory was found to hold these files, as they are here, and no others.
+    current: bool,
 }
 
 impl Fingerprints {
@@ -74,9 +76,9 @@ impl Fingerprints {
         match index(&bytes) {
             Some(starts) => {
                 cache::touch(&file);
-                Fingerprints { file, bytes, starts }
+                Fingerprints { file, bytes, starts, current: false }
             }
-            None => Fingerprints { file, bytes: Vec::new(), starts: Vec::new() },
+            None => Fingerprints { file, bytes: Vec::new(), starts: Vec::new(), current: false },
         }
     }
 
@@ -92,6 +94,11 @@ impl Fingerprints {
         }
     }
 
+    /// Tells that of so many files of the directory, all by different names, so many were found.
+    pub fn seen(&mut self, files: usize, found: usize) {
+        self.current = files == found && found == self.starts.len();
+    }
+
     /// Replaces the entries by those of the files that were `seen` in a walk which began at `began`.
     ///
     /// Entries that could be out of date without showing it are left out. `seen` may be called twice.
@@ -104,8 +111,8 @@ impl Fingerprints {
     {
         let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         let safe = || seen().filter(|(_, stat, _)| !stat.is_racy(began));
-        // Most runs end here, at a third of the cost of writing the same file again.
-        if self.holds(safe()) {
+        // Most runs end here.
+        if self.current || self.holds(safe()) {
             return Ok(());
         }
         let mut safe: Vec<_> = safe().collect();

@@ -132,7 +132,10 @@ fn what_yarn_does_not_do_is_told() {
     let package = std::fs::read_to_string(dir.path().join("package.json")).unwrap();
     std::fs::write(dir.path().join("package.json"), package.replace("2.5.1", "2.5.0")).unwrap();
     let said = with("yarn1").run(&arguments(dir.path(), "amd64", &[])).failed(3);
-    assert!(said.contains("yarn cannot install from") && said.contains("@parcel%2fwatcher"), "it asks: {said}");
+    assert!(
+        said.contains("yarn cannot install from") && said.contains("@parcel%2fwatcher"),
+        "it asks: {said}"
+    );
 
     let dir = hello("yarn4", "yarn.lock");
     let said = with("yarn1").run(&arguments(dir.path(), "amd64", &[])).failed(3);

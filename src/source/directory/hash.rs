@@ -21,15 +21,20 @@ const BUFFER: usize = 256 << 10;
 
 /// Sets the sha256 of each file that is as it was when `known` was saved. `root` is what the tree was collected
 /// from.
-pub fn recall(tree: &mut FileTree, root: &Path, known: &Fingerprints) {
+pub fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
+    let (mut files, mut found) = (0, 0);
     let mut lookup = known.lookups();
     for (_, entry) in tree.iter_mut() {
         if let Some(file) = source_file(entry)
             && let Some(relative) = relative(&file.path, root)
         {
             file.sha256 = lookup(relative, &fingerprint(&file.stat));
+            files += 1;
+            found += usize::from(file.sha256.is_some());
         }
     }
+    drop(lookup);
+    known.seen(files, found);
 }
 
 /// Saves the sha256 of each file of the tree for the next run. `began` is a moment before the tree was collected.
@@ -166,8 +171,8 @@ mod tests {
     /// Hashes `root` as a run would, at a time by which its files are long settled.
     fn run(root: &Path, cache: &Path, began: SystemTime) -> FileTree {
         let mut tree = tree(root);
-        let known = Fingerprints::load(cache, root);
-        recall(&mut tree, root, &known);
+        let mut known = Fingerprints::load(cache, root);
+        recall(&mut tree, root, &mut known);
         hash_missing(&mut tree, 2).unwrap();
         remember(&tree, root, &known, began).unwrap();
         tree
@@ -245,7 +250,7 @@ mod tests {
         run(root.path(), cache.path(), later());
         for name in [root.path().to_owned(), root.path().join("d/..")] {
             let mut tree = tree(&name);
-            recall(&mut tree, &name, &Fingerprints::load(cache.path(), &name));
+            recall(&mut tree, &name, &mut Fingerprints::load(cache.path(), &name));
             for name in ["a", "d/b", "d-c"] {
                 assert_eq!(digest(&tree, &format!("t/{name}")), Some(Digest::of(name.as_bytes())));
             }
@@ -259,7 +264,7 @@ mod tests {
         fs::write(&file, "x").unwrap();
         run(&file, cache.path(), later());
         let mut tree = tree(&file);
-        recall(&mut tree, &file, &Fingerprints::load(cache.path(), &file));
+        recall(&mut tree, &file, &mut Fingerprints::load(cache.path(), &file));
         assert_eq!(digest(&tree, "t"), Some(Digest::of(b"x")));
     }
 

@@ -1,12 +1,13 @@
-//! The walk itself: threads that take directories from one queue.
+//! The walk itself: threads that each go down on their own, and give half of what is before them to one that is idle.
 //!
 //! Reading a directory is one listing, and an `lstat` for each file, relative to the open directory so that the
 //! kernel need not resolve the whole path. Directories need none, and symlinks a `readlink`. On two cores that is
 //! less than half the time of a walk in one thread.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -39,10 +40,58 @@ struct Found {
     errors: Vec<(Vec<u8>, Error)>,
 }
 
-/// Directories to read, and how many threads are at one and may bring more.
+/// What the threads share.
+struct Shared {
+    jobs: usize,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// The queue's count of idle threads, for a look without the lock.
+    idle: AtomicUsize,
+}
+
+#[derive(Default)]
 struct Queue {
     pending: Vec<Pending>,
-    busy: usize,
+    idle: usize,
+}
+
+impl Shared {
+    fn new(start: Pending, jobs: usize) -> Shared {
+        let queue = Mutex::new(Queue { pending: vec![start], idle: 0 });
+        Shared { jobs: jobs.max(1), queue, changed: Condvar::new(), idle: AtomicUsize::new(0) }
+    }
+
+    /// Something to do for a thread that has nothing left, until nobody has.
+    fn take(&self) -> Option<Pending> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = queue.pending.pop() {
+            return Some(found);
+        }
+        self.idle.fetch_add(1, Ordering::Relaxed);
+        queue.idle += 1;
+        if queue.idle == self.jobs {
+            self.changed.notify_all();
+        }
+        while queue.pending.is_empty() && queue.idle < self.jobs {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        let found = queue.pending.pop();
+        if found.is_some() {
+            queue.idle -= 1;
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Gives away half of what a thread has, the directories that it met first: they have the most below them.
+    fn share(&self, mine: &mut Vec<Pending>) {
+        if mine.len() > 1 && self.idle.load(Ordering::Relaxed) > 0 {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.pending.extend(mine.drain(..mine.len() / 2));
+            drop(queue);
+            self.changed.notify_all();
+        }
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -68,11 +117,10 @@ impl<'a> Walk<'a> {
 
     /// Reads `start` and all below it: the entries in order of their paths, without `start` itself.
     pub fn run(&self, start: Pending, jobs: usize) -> Result<Vec<(Vec<u8>, Entry)>> {
-        let queue = Mutex::new(Queue { pending: vec![start], busy: 0 });
-        let changed = Condvar::new();
+        let shared = Shared::new(start, jobs);
         let mut all = thread::scope(|scope| {
-            let others: Vec<_> = (1..jobs).map(|_| scope.spawn(|| self.work(&queue, &changed))).collect();
-            let mut all = self.work(&queue, &changed);
+            let others: Vec<_> = (1..jobs).map(|_| scope.spawn(|| self.work(&shared))).collect();
+            let mut all = self.work(&shared);
             for other in others {
                 let found = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 all.entries.extend(found.entries);
@@ -84,42 +132,29 @@ impl<'a> Walk<'a> {
         if let Some((_, error)) = all.errors.into_iter().min_by(|a, b| a.0.cmp(&b.0)) {
             return Err(error);
         }
-        all.entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        // Of each thread they are in order already, and this sort takes what is in order as it is.
+        all.entries.sort_by(|a, b| a.0.cmp(&b.0));
         all.withheld.retain(|directory| has_below(&all.entries, directory));
         if !all.withheld.is_empty() {
             all.entries.extend(all.withheld.into_iter().map(|path| (path, Entry::directory())));
-            all.entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            all.entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
         Ok(all.entries)
     }
 
-    /// One thread: reads pending directories until none is left and none can come.
-    fn work(&self, queue: &Mutex<Queue>, changed: &Condvar) -> Found {
+    /// One thread: reads directories until none is left and none can come.
+    fn work(&self, shared: &Shared) -> Found {
         let mut found = Found::default();
-        let mut pending = Vec::new();
-        loop {
-            let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
-            let directory = loop {
-                // The last come is taken first: its parent's names are still in the kernel's caches.
-                if let Some(directory) = state.pending.pop() {
-                    break directory;
-                }
-                if state.busy == 0 {
-                    return found;
-                }
-                state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            };
-            state.busy += 1;
-            drop(state);
-            if let Err(error) = self.read(&directory, &mut pending, &mut found) {
+        let mut mine = Vec::new();
+        // The last come is taken first: its parent's names are still in the kernel's caches.
+        while let Some(directory) = mine.pop().or_else(|| shared.take()) {
+            if let Err(error) = self.read(&directory, &mut mine, &mut found) {
                 found.errors.push((directory.path, error));
             }
-            let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
-            state.busy -= 1;
-            state.pending.append(&mut pending);
-            drop(state);
-            changed.notify_all();
+            shared.share(&mut mine);
         }
+        found.entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        found
     }
 
     /// Reads one directory: its entries into `found`, its directories into `pending`.
@@ -177,7 +212,7 @@ fn kind(directory: &Dir, item: &DirEntry) -> rustix::io::Result<FileType> {
 /// A file or symlink in the directory that is open as `directory`, at the path `parent`.
 fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Result<Entry> {
     let name = item.file_name();
-    let path = parent.join(OsStr::from_bytes(name.to_bytes()));
+    let path = PathBuf::from(OsString::from_vec(join(parent.as_os_str().as_bytes(), name.to_bytes())));
     let file = || {
         let stat = rustix::fs::statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok((self::stat(&stat), stat.st_mode & 0o111 != 0))
@@ -219,7 +254,7 @@ fn unreadable(path: PathBuf, error: rustix::io::Errno) -> Error {
 fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(parent.len() + 1 + name.len());
     path.extend_from_slice(parent);
-    if !parent.is_empty() {
+    if !parent.is_empty() && !parent.ends_with(b"/") {
         path.push(b'/');
     }
     path.extend_from_slice(name);
