@@ -172,6 +172,9 @@ pub enum Error {
     /// A layer of a base that cannot be turned to gzip.
     #[error("layer {digest} of {image} cannot be recompressed")]
     Recompress { image: String, digest: Digest, source: Box<Error> },
+    /// A layer that cannot be read through.
+    #[error("layer {digest} of {image} cannot be read")]
+    Survey { image: String, digest: Digest, source: Box<Error> },
     /// A layer that is not the one its image's config speaks of.
     #[error("layer {digest} of {image} is broken: its content is {got}, its image's config says {expected}")]
     DiffId { image: String, digest: Digest, expected: String, got: Digest },
@@ -335,6 +338,7 @@ impl Error {
             | ForeignLayer { .. }
             | LayerRead { .. }
             | Recompress { .. }
+            | Survey { .. }
             | DiffId { .. } => Kind::Base,
             CorruptFile { .. }
             | CacheMismatch { .. }

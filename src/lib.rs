@@ -61,8 +61,8 @@
 //!
 //! # Features
 //!
-//! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. Neither changes an
-//! image's bytes; without default features, the bare library is built.
+//! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. `check` (default):
+//! [`lambda::check`]. None changes an image's bytes; without default features, the bare library is built.
 
 #![warn(missing_docs)]
 
@@ -78,7 +78,8 @@ pub mod recipe;
 mod source;
 mod store;
 
-pub use engine::{Caching, Engine, EngineBuilder, Found, Inspected, Probe, Published};
+pub use engine::diff;
+pub use engine::{Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;

@@ -31,6 +31,14 @@ pub enum Command {
     Plan(Plan),
     /// Show an image: platform, config, layers, history
     Inspect(Inspect),
+    /// Say why two images differ, and what a push of the second would send
+    Diff(Diff),
+    /// Find what Lambda would refuse in an image, and what would fail there
+    #[cfg(feature = "check")]
+    Check(Check),
+    /// Explain the rules of `lbuild check`, or one of them
+    #[cfg(feature = "check")]
+    Rules(Rules),
     /// Find out what a push would meet, before anything is sent
     #[cfg(feature = "aws")]
     Doctor(ecr::Doctor),
@@ -56,6 +64,11 @@ impl Command {
             Command::Push(args) | Command::Build(args) => Some(&mut args.registry),
             Command::Plan(args) => Some(&mut args.registry),
             Command::Inspect(args) => Some(&mut args.registry),
+            Command::Diff(args) => Some(&mut args.registry),
+            #[cfg(feature = "check")]
+            Command::Check(args) => Some(&mut args.registry),
+            #[cfg(feature = "check")]
+            Command::Rules(_) => None,
             #[cfg(feature = "aws")]
             Command::Doctor(args) => Some(&mut args.registry),
             #[cfg(feature = "aws")]
@@ -107,6 +120,14 @@ pub struct Push {
     /// Do everything but write to the destination
     #[arg(long)]
     pub dry_run: bool,
+    /// Send the image whatever `lbuild check` would find
+    #[cfg(feature = "check")]
+    #[arg(long)]
+    pub no_check: bool,
+    /// Findings of `lbuild check` that are no reason not to send it; may be repeated
+    #[cfg(feature = "check")]
+    #[arg(long, value_name = "RULE", conflicts_with = "no_check")]
+    pub allow: Vec<String>,
     /// Write the image's names and digests to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
@@ -260,8 +281,73 @@ pub struct Inspect {
     /// Which of an index's images
     #[arg(long)]
     pub arch: Option<Arch>,
+    /// Show the files, as a container sees them
+    #[arg(long, conflicts_with_all = ["largest", "history"])]
+    pub tree: bool,
+    /// Show the largest files
+    #[arg(long, conflicts_with = "history")]
+    pub largest: bool,
+    /// Show what made each layer, and what changed the config
+    #[arg(long)]
+    pub history: bool,
     #[command(flatten)]
     pub registry: Registry,
+}
+
+#[derive(ClapArgs)]
+pub struct Diff {
+    /// The first image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
+    pub from: String,
+    /// The second image
+    pub to: String,
+    /// Which of an index's images
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+#[cfg(feature = "check")]
+#[derive(ClapArgs)]
+pub struct Check {
+    /// The image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
+    pub image: String,
+    /// The function's architecture; of an index, also which image [default: the image's own]
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// The function's Region
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Findings that are no reason to fail; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<String>,
+    /// What is a reason to fail, besides errors
+    #[arg(long, value_enum)]
+    pub deny: Option<Deny>,
+    /// Print the findings as SARIF 2.1.0
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
+    /// Print the findings as annotations of GitHub Actions
+    #[arg(long, conflicts_with_all = ["json", "sarif"])]
+    pub github: bool,
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+#[cfg(feature = "check")]
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Deny {
+    /// Warnings
+    Warnings,
+    /// Warnings and notes
+    Notes,
+}
+
+#[cfg(feature = "check")]
+#[derive(ClapArgs)]
+pub struct Rules {
+    /// The rule
+    pub rule: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -16,6 +16,7 @@ Exit codes:
   5    a registry, or the way to it
   6    credentials or rights
   7    the local disk: cache, layout, archive
+  8    what `lbuild check` found
   130  interrupted";
 
 /// Why the command failed.
@@ -46,6 +47,10 @@ pub enum Failure {
     #[cfg(feature = "aws")]
     #[error("a push would fail")]
     Found { code: u8 },
+    /// What `lbuild check` found and told.
+    #[cfg(feature = "check")]
+    #[error("{image} has {count} that Lambda would not take or run")]
+    Findings { image: String, count: String },
     /// No threads, no signals.
     #[error("cannot start")]
     Start { source: io::Error },
@@ -75,6 +80,8 @@ impl Failure {
             #[cfg(feature = "aws")]
             Failure::Found { code } => *code,
             Failure::Write { .. } => 7,
+            #[cfg(feature = "check")]
+            Failure::Findings { .. } => 8,
             Failure::Start { .. } => 1,
         }
     }
@@ -90,6 +97,11 @@ impl Failure {
                     .into(),
             ),
             Failure::Bootstrap { hint, .. } => Some((*hint).to_owned()),
+            #[cfg(feature = "check")]
+            Failure::Findings { .. } => Some(
+                "`lbuild rules RULE` says why; --allow RULE lets one pass, and `lbuild push --no-check` all"
+                    .into(),
+            ),
             _ => None,
         }
     }

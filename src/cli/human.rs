@@ -18,6 +18,14 @@ pub fn line(event: &Event) {
     }
 }
 
+/// Writes lines, if there are any.
+#[cfg(feature = "check")]
+pub fn say(text: &str) {
+    if !text.is_empty() {
+        eprintln!("{}", printable(text.trim_end()));
+    }
+}
+
 /// Writes the failure, its causes and the way out.
 pub fn failure(failure: &Failure) {
     let chain = failure.chain();
@@ -133,11 +141,16 @@ impl Bars {
             _ => {}
         }
         if let Some(text) = text(event) {
-            // Without a terminal that can be drawn on, the line is all the same worth having.
-            let text = printable(&text);
-            if self.screen.println(&text).is_err() {
-                eprintln!("{text}");
-            }
+            self.say(&text);
+        }
+    }
+
+    /// Writes lines above the bars.
+    pub fn say(&self, text: &str) {
+        // Without a terminal that can be drawn on, the line is all the same worth having.
+        let text = printable(text.trim_end());
+        if self.screen.println(&text).is_err() {
+            eprintln!("{text}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! `lbuild inspect`: an image as it is stored.
 
+mod files;
+
 use lbuild::image::{Digest, History};
 use lbuild::recipe::Base;
 use lbuild::{Found, Inspected};
@@ -23,6 +25,16 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
     let engine = lower::engine(&args.registry, &[], context, &login)?.build()?;
     let inspected = engine.inspect(&image, lower::platform(args.arch).as_ref()).await?;
     let json = context.output.json;
+    if let (Inspected::Image(found), true) = (&inspected, args.tree || args.largest) {
+        let surveys = files::surveys(&engine, found).await?;
+        return print(&match args.tree {
+            true => files::tree(&surveys, json),
+            false => files::largest(&surveys, json),
+        });
+    }
+    if let (Inspected::Image(found), true) = (&inspected, args.history) {
+        return print(&history(found, json));
+    }
     print(&match inspected {
         Inspected::Image(found) if json => format!("{:#}", as_json(&found)),
         Inspected::Image(found) => text(&found),
@@ -66,12 +78,38 @@ fn rows(found: &Found) -> Vec<Row> {
         .collect()
 }
 
-fn name(found: &Found) -> String {
+pub fn name(found: &Found) -> String {
     match &found.base {
         Base::Registry(name) => name.to_string(),
         Base::Layout { path, .. } => format!("oci:{}@{}", path.display(), found.manifest.digest),
         Base::Scratch | Base::Stage(_) => String::new(),
     }
+}
+
+/// What made the image, step by step.
+fn history(found: &Found, json: bool) -> String {
+    let mut layers = found.layers.iter();
+    let entries = found.config.history().into_iter().map(|entry| {
+        let layer = if entry.empty_layer { None } else { layers.next() };
+        (entry, layer)
+    });
+    if json {
+        let entries = entries.map(|(entry, layer)| {
+            json!({
+                "created_by": entry.created_by,
+                "layer": layer.map(|layer| layer.digest),
+                "size": layer.map(|layer| layer.size),
+                "key": entry.key,
+            })
+        });
+        return format!("{:#}", Value::from(entries.collect::<Vec<_>>()));
+    }
+    let lines = entries.map(|(entry, layer)| {
+        let size = layer.map(|layer| bytes(layer.size)).unwrap_or_else(|| "config".to_owned());
+        // Commands of several lines are one entry.
+        format!("{size:>9}  {}", entry.created_by.split_whitespace().collect::<Vec<_>>().join(" "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn as_json(found: &Found) -> Value {

@@ -20,6 +20,15 @@ pub fn published(published: &Published) {
     }
 }
 
+/// What a check found.
+#[cfg(feature = "check")]
+pub fn finding(finding: &lbuild::lambda::check::Finding) {
+    if let Ok(Value::Object(mut value)) = serde_json::to_value(finding) {
+        value.insert("reason".into(), json!("finding"));
+        line(&Value::Object(value));
+    }
+}
+
 /// The failure that ends the command.
 pub fn failure(failure: &Failure) {
     let chain = failure.chain();

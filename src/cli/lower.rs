@@ -227,7 +227,7 @@ fn epoch() -> Result<u64, Failure> {
     }
 }
 
-fn today() -> String {
+pub fn today() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let date =
         i64::try_from(now.as_secs()).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));

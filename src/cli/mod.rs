@@ -2,7 +2,10 @@
 
 mod args;
 mod cache;
+#[cfg(feature = "check")]
+mod check;
 mod config;
+mod diff;
 #[cfg(feature = "aws")]
 mod doctor;
 #[cfg(feature = "aws")]
@@ -90,6 +93,11 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
         Command::Build(args) => push::run(args, push::Default::Layout, &context).await,
         Command::Plan(args) => push::plan(args, &context).await,
         Command::Inspect(args) => inspect::run(&args, &context).await,
+        Command::Diff(args) => diff::run(&args, &context).await,
+        #[cfg(feature = "check")]
+        Command::Check(args) => check::run(&args, &context).await,
+        #[cfg(feature = "check")]
+        Command::Rules(args) => check::rules(&args, &context.output),
         #[cfg(feature = "aws")]
         Command::Doctor(args) => doctor::run(args, &context).await,
         #[cfg(feature = "aws")]

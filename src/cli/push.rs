@@ -43,11 +43,38 @@ pub async fn run(args: Push, default: Default, context: &Context) -> Result<(), 
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
     super::ecr::prepare(&args, &lowered.config, &to, context).await?;
-    let published = engine.push(&lowered.recipe, &to).await?;
+    let published = send(&engine, &args, &lowered, &to, context).await?;
     if !args.dry_run {
         write_results(&args, &published)?;
     }
     published.iter().try_for_each(|published| report.published(published))
+}
+
+#[cfg(not(feature = "check"))]
+async fn send(
+    engine: &Engine,
+    _: &Push,
+    lowered: &Lowered,
+    to: &[(Destination, Format)],
+    _: &Context,
+) -> Result<Vec<Published>, Failure> {
+    Ok(engine.push(&lowered.recipe, to).await?)
+}
+
+/// Builds the image and sends it, once nothing speaks against that.
+#[cfg(feature = "check")]
+async fn send(
+    engine: &Engine,
+    args: &Push,
+    lowered: &Lowered,
+    to: &[(Destination, Format)],
+    context: &Context,
+) -> Result<Vec<Published>, Failure> {
+    if args.no_check {
+        return Ok(engine.push(&lowered.recipe, to).await?);
+    }
+    let judge = super::check::Judge::new(args, lowered, to, engine, &context.report)?;
+    engine.push_if(&lowered.recipe, to, async |image| judge.judge(image).await).await
 }
 
 /// Prints the pinned recipe.

@@ -49,6 +49,16 @@ impl Report {
         self.event(&Event::Warning { message: message.to_owned(), hint: hint.map(str::to_owned) });
     }
 
+    /// Tells what a check found.
+    #[cfg(feature = "check")]
+    pub fn findings(&self, findings: &[lbuild::lambda::check::Finding]) {
+        match &*self.style {
+            Style::Json => findings.iter().for_each(json::finding),
+            Style::Bars(bars) => bars.say(&super::check::groups(findings)),
+            Style::Lines | Style::Quiet => human::say(&super::check::groups(findings)),
+        }
+    }
+
     /// Tells why the command failed.
     pub fn failure(&self, failure: &Failure) {
         match &*self.style {

@@ -17,6 +17,8 @@ use crate::store::{Layout, Repository};
 pub struct Found {
     /// Its name, pinned to the manifest's digest.
     pub base: Base,
+    /// The index that the name led to, if it did not lead to the manifest itself.
+    pub index: Option<Digest>,
     /// The manifest for the platform.
     pub manifest: Manifest,
     /// What the manifest says of each layer, lowest first.
@@ -87,7 +89,7 @@ impl Place {
         }
     }
 
-    fn blob(&self, digest: Digest, size: u64) -> Blob {
+    pub(super) fn blob(&self, digest: Digest, size: u64) -> Blob {
         match self {
             Place::Layout(layout) => layout.blob(digest, size),
             Place::Registry(repository) => {
@@ -161,7 +163,7 @@ pub(super) async fn inspect(
     }
 }
 
-fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)> {
+pub(super) fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)> {
     match base {
         Base::Registry(name) => Ok((Place::Registry(shared.registries.source(name)), name.to_string())),
         Base::Layout { path, tag, .. } => {
@@ -190,20 +192,21 @@ async fn find(
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
     let manifest = place.manifest(shared, target.as_deref(), "").await?.ok_or_else(no_image)?;
-    let (manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
+    let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
         Parsed::Index(index) => {
+            let digest = manifest.digest;
             let offered = index.platforms();
             let wanted = platform.or(if let [only] = &offered[..] { Some(only) } else { None });
             let Some(entry) = wanted.and_then(|wanted| index.for_platform(wanted)) else {
-                return Ok(Inspected::Index { digest: manifest.digest, index });
+                return Ok(Inspected::Index { digest, index });
             };
             let target = entry.digest.to_string();
             let manifest =
                 place.manifest(shared, Some(&target), &entry.media_type).await?.ok_or_else(no_image)?;
             let parsed = parse_manifest(name, &manifest.bytes)?;
-            (manifest, parsed)
+            (Some(digest), manifest, parsed)
         }
-        image => (manifest, image),
+        image => (None, manifest, image),
     };
     let Parsed::Image { config, layers } = parsed else {
         return Err(Error::ManifestSchema { image: name.to_owned() });
@@ -211,6 +214,7 @@ async fn find(
     let bytes = place.small_blob(shared, config.digest, config.size).await?;
     Ok(Inspected::Image(Box::new(Found {
         base: pinned(base, manifest.digest),
+        index,
         config: Config::parse(name, &bytes)?,
         config_digest: config.digest,
         manifest,

@@ -11,6 +11,7 @@
 
 mod base;
 mod bridge;
+pub mod diff;
 mod earlier;
 mod key;
 mod layer;
@@ -20,25 +21,49 @@ mod probe;
 mod publish;
 mod recompress;
 mod stage;
+mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{Ready, try_join_all};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform, Reference};
 use crate::layer::FileTree;
+use crate::layer::survey::{Annotate, Survey};
 use crate::recipe::{Base, Recipe};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 
 pub use base::{Found, Inspected};
+pub use diff::Difference;
 pub use probe::Probe;
 pub use publish::Published;
 
 use earlier::Earlier;
 use publish::Push;
+
+/// Why a push ends early.
+enum Stop<E> {
+    Failed(Error),
+    Judged(E),
+}
+
+impl<E> From<Error> for Stop<E> {
+    fn from(error: Error) -> Stop<E> {
+        Stop::Failed(error)
+    }
+}
+
+impl<E: From<Error>> Stop<E> {
+    fn into(self) -> E {
+        match self {
+            Stop::Failed(error) => error.into(),
+            Stop::Judged(error) => error,
+        }
+    }
+}
 
 /// Builds and publishes images. Cheap to clone; clones share connections, tokens and the cache.
 #[derive(Clone)]
@@ -234,31 +259,55 @@ impl Engine {
     /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless a
     /// destination refused the manifest that another took.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+        self.push_judged(recipe, to, None::<&fn(&Image) -> Ready<Result<()>>>).await
+    }
+
+    /// The same, but nothing is sent before `judge` has agreed to the image.
+    ///
+    /// # Errors
+    /// As [`push`](Engine::push), and whatever `judge` fails with.
+    pub async fn push_if<E: From<Error>>(
+        &self,
+        recipe: &Recipe,
+        to: &[(Destination, Format)],
+        judge: impl AsyncFn(&Image) -> Result<(), E>,
+    ) -> Result<Vec<Published>, E> {
+        self.push_judged(recipe, to, Some(&judge)).await
+    }
+
+    async fn push_judged<E: From<Error>>(
+        &self,
+        recipe: &Recipe,
+        to: &[(Destination, Format)],
+        judge: Option<&impl AsyncFn(&Image) -> Result<(), E>>,
+    ) -> Result<Vec<Published>, E> {
         let on = self.shared.caching.policy != Caching::Off;
-        match self.try_push(recipe, to, on).await {
+        let look_back = match self.try_push(recipe, to, on, judge).await {
             // A damaged blob of the cache is made anew, once; so is one that was pruned meanwhile.
-            Err(Error::CorruptFile { path, expected, .. }) if self.shared.cache.holds(&path) => {
-                self.shared.cache.evict(expected);
-                self.try_push(recipe, to, on).await
-            }
-            Err(Error::BlobRead { path, .. } | Error::Read { path, .. } | Error::SourceChanged { path })
+            Err(Stop::Failed(Error::CorruptFile { path, expected, .. }))
                 if self.shared.cache.holds(&path) =>
             {
-                self.try_push(recipe, to, on).await
+                self.shared.cache.evict(expected);
+                on
             }
+            Err(Stop::Failed(
+                Error::BlobRead { path, .. } | Error::Read { path, .. } | Error::SourceChanged { path },
+            )) if self.shared.cache.holds(&path) => on,
             // What an earlier image promised is gone.
-            Err(Error::LostBlob { .. }) if on => self.try_push(recipe, to, false).await,
-            done => done,
-        }
+            Err(Stop::Failed(Error::LostBlob { .. })) if on => false,
+            done => return done.map_err(Stop::into),
+        };
+        self.try_push(recipe, to, look_back, judge).await.map_err(Stop::into)
     }
 
     /// `look_back` is whether layers are taken from images that were pushed earlier.
-    async fn try_push(
+    async fn try_push<E>(
         &self,
         recipe: &Recipe,
         to: &[(Destination, Format)],
         look_back: bool,
-    ) -> Result<Vec<Published>> {
+        judge: Option<&impl AsyncFn(&Image) -> Result<(), E>>,
+    ) -> Result<Vec<Published>, Stop<E>> {
         let source = match recipe.stages.last().map(|stage| &stage.base) {
             Some(Base::Registry(name)) => Some(name.clone()),
             _ => None,
@@ -266,14 +315,20 @@ impl Engine {
         let open = |(to, _): &(Destination, Format)| Push::open(self.shared.clone(), to, source.clone());
         let pushes: Vec<Push> = to.iter().map(open).collect();
         let earlier = if look_back { Earlier::of(&self.shared, &pushes) } else { Earlier::default() };
+        // What nobody judges sets off as it comes.
+        let begun = if judge.is_some() { &[] } else { &pushes[..] };
         let image = tokio::select! {
-            image = self.shared.build(recipe, &pushes, &earlier) => image?,
-            error = first_failure(&pushes) => return Err(error),
+            image = self.shared.build(recipe, begun, &earlier) => image?,
+            error = first_failure(&pushes) => return Err(error.into()),
         };
+        if let Some(judge) = judge {
+            judge(&image).await.map_err(Stop::Judged)?;
+            pushes.iter().for_each(|push| image.layers().iter().for_each(|layer| push.layer(layer)));
+        }
         // No tag moves anywhere before every destination has what it needs.
         let ready = pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&image, *format));
         let ready = try_join_all(ready).await?;
-        try_join_all(pushes.iter().zip(ready).map(|(push, ready)| push.put(&image, ready))).await
+        Ok(try_join_all(pushes.iter().zip(ready).map(|(push, ready)| push.put(&image, ready))).await?)
     }
 
     /// The recipe made exact: bases by digest, every path in the image spelled out. Nothing is built.
@@ -291,6 +346,40 @@ impl Engine {
     /// When the image is not there, or cannot be read.
     pub async fn inspect(&self, image: &Base, platform: Option<&Platform>) -> Result<Inspected> {
         base::inspect(&self.shared, image, platform).await
+    }
+
+    /// What the image's layers hold, lowest first; `None` for one that is no tar. Layers are read in a stream, several
+    /// at once, and only when they were not read before by the same annotator.
+    ///
+    /// # Errors
+    /// When a layer cannot be had, or is no whole layer.
+    pub async fn survey(
+        &self,
+        image: &Found,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> Result<Vec<Option<Survey>>> {
+        self.shared.survey(image, annotator).await
+    }
+
+    /// What the layers of a built image hold, lowest first; `None` for one that is neither on this machine nor was
+    /// ever read: nothing is fetched.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or is no whole layer.
+    pub async fn survey_built(
+        &self,
+        image: &Image,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> Result<Vec<Option<Survey>>> {
+        self.shared.survey_built(image, annotator).await
+    }
+
+    /// Why the second image is not the first. Layers are read only where they differ.
+    ///
+    /// # Errors
+    /// When a layer cannot be had, or is no whole layer.
+    pub async fn diff(&self, images: [&Found; 2]) -> Result<Difference> {
+        self.shared.diff(images).await
     }
 
     /// Whether the recipe's files, as they are on disk now, put a file at `path` of the image. Files of the

@@ -67,7 +67,7 @@ impl Manifest {
     /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family, not
     /// rewritten. `mediaType` stands in the manifest itself too: ECR refuses one without.
     pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
-        let (manifest_type, config_type, layer_type) = format.media_types();
+        let (manifest_type, config_type, _) = format.media_types();
         // serde_json orders keys by name or by insertion, as another crate of the build may decide;
         // a struct is always written in the order of its fields.
         #[derive(Serialize)]
@@ -82,7 +82,7 @@ impl Manifest {
             schema_version: 2,
             media_type: manifest_type,
             config: Descriptor::of(config_type, config),
-            layers: layers.iter().map(|layer| Descriptor::of(layer_type, &layer.blob)).collect(),
+            layers: Descriptor::of_layers(format, layers),
         };
         let bytes =
             serde_json::to_vec(&manifest).unwrap_or_else(|_| unreachable!("strings and numbers only"));
@@ -107,6 +107,11 @@ impl Descriptor {
         Descriptor { media_type: media_type.to_owned(), size: blob.size, digest: blob.digest }
     }
 
+    pub(super) fn of_layers(format: Format, layers: &[Layer]) -> Vec<Descriptor> {
+        let (.., media_type) = format.media_types();
+        layers.iter().map(|layer| Descriptor::of(media_type, &layer.blob)).collect()
+    }
+
     fn read(descriptor: &spec::Descriptor) -> Result<Descriptor> {
         Ok(Descriptor {
             media_type: descriptor.media_type().to_string(),
@@ -116,8 +121,9 @@ impl Descriptor {
     }
 }
 
-/// How a layer's tar is compressed, told by its media type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a layer's tar is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all; Lambda refuses it under a Docker manifest.
     None,

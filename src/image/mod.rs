@@ -92,4 +92,9 @@ impl Image {
     pub fn manifest(&self, format: Format) -> Manifest {
         Manifest::render(format, &self.config_blob(), &self.layers)
     }
+
+    /// What that manifest says of each layer, lowest first.
+    pub fn descriptors(&self, format: Format) -> Vec<Descriptor> {
+        Descriptor::of_layers(format, &self.layers)
+    }
 }

@@ -1,5 +1,7 @@
 //! What Lambda demands and offers, as data and pure functions.
 
+#[cfg(feature = "check")]
+pub mod check;
 mod handler;
 mod python;
 mod registry;

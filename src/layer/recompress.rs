@@ -33,13 +33,14 @@ const MAX_WINDOW: u64 = 128 << 20;
 
 /// Decompresses zstd: any number of frames, as seekable layers have them, with skippable ones between.
 /// It takes little more memory than the window that a frame asks for, and refuses one of more than 128 MiB.
-pub fn zstd(compressed: impl BufRead) -> impl Read {
+pub fn zstd<R: BufRead>(compressed: R) -> Zstd<R> {
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(MAX_WINDOW);
     Zstd { compressed, decoder, within: false }
 }
 
-struct Zstd<R> {
+/// What [`zstd`] reads.
+pub struct Zstd<R> {
     compressed: R,
     decoder: FrameDecoder,
     /// A frame is begun and not yet checked.

@@ -94,7 +94,7 @@ impl Cache {
         Some(noted)
     }
 
-    /// Notes something small.
+    /// Notes something, in place of what was.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         staged::renew(&self.key_path(LayerKey(key)), text)
     }
@@ -183,6 +183,19 @@ impl Cache {
     /// Whether `path` is one of this cache's blobs.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(self.blobs())
+    }
+
+    /// Whether something was noted under this name before, and not pruned since.
+    pub fn has_note(&self, name: &str) -> bool {
+        self.noted(Digest::of(name.as_bytes())).is_some()
+    }
+
+    /// Notes that something is so, under a name that says what.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn put_note(&self, name: &str) -> Result<()> {
+        self.note(Digest::of(name.as_bytes()), b"{}")
     }
 
     /// How much the cache holds.

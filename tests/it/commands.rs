@@ -86,7 +86,18 @@ fn standard_output_is_for_the_name_alone() {
     let (registry, base) = registry_with_base();
     let (lbuild, hello) = (Lbuild::new(), hello());
     let to = format!("{}/function:1", registry.host());
-    let all = ["push", hello.to_str().unwrap(), "--base", &base, "--arch", "arm64", "--to", &to];
+    let all = [
+        "push",
+        hello.to_str().unwrap(),
+        "--base",
+        &base,
+        "--arch",
+        "arm64",
+        "--handler",
+        "app.handler",
+        "--to",
+        &to,
+    ];
     let lines = lbuild.ok(&all);
     assert_eq!(lines.stdout, format!("{}/function@{}\n", registry.host(), lines.digest()));
     assert!(lines.stderr.lines().count() > 3 && !lines.stderr.contains('\x1b'), "{}", lines.stderr);

@@ -125,7 +125,8 @@ fn a_layer_that_is_gone_is_made_anew() {
 fn poison(cache: &Path) -> usize {
     let mut records: Vec<_> =
         std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    records.retain(|path| std::fs::metadata(path).unwrap().len() > 2);
+    // Those of layers: what is known of one is more.
+    records.retain(|path| std::fs::read_to_string(path).unwrap().starts_with(r#"{"digest""#));
     let texts: Vec<_> = records.iter().map(|path| std::fs::read(path).unwrap()).collect();
     for (path, text) in records.iter().zip(texts.iter().cycle().skip(1)) {
         std::fs::write(path, text).unwrap();

@@ -346,7 +346,7 @@ fn a_lock_file_without_the_flag_is_told() {
         "{said}"
     );
     std::fs::create_dir(dir.path().join("node_modules")).unwrap();
-    assert!(!plain(&lbuild).contains("warning"));
+    assert!(!plain(&lbuild).contains("package-lock.json"));
     assert!(!lbuild.path("asked").exists());
 
     lbuild.ok(&["init", dir.path().to_str().unwrap()]);

@@ -5,6 +5,7 @@
 pub mod aws_api;
 pub mod bases;
 pub mod broken;
+pub mod craft;
 pub mod handmade;
 pub mod http;
 pub mod index;

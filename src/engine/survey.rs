@@ -1,0 +1,139 @@
+//! What the layers of an image hold: each is read once, and remembered.
+
+use std::io::{BufRead, BufReader};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::base::Found;
+use super::bridge::blocking;
+use super::{Shared, base};
+use crate::error::{Error, Result};
+use crate::image::{Blob, Compression, Descriptor, Digest, Image, Location};
+use crate::layer::survey::{self, Annotate, Survey};
+use crate::store;
+
+/// What a layer may unpack to: twice what Lambda takes for a whole image.
+const LIMIT: u64 = 20_000_000_000;
+
+impl Shared {
+    /// What each layer holds; `None` for one that is elsewhere, or no tar at all.
+    pub(super) async fn survey(
+        self: &Arc<Self>,
+        found: &Found,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> Result<Vec<Option<Survey>>> {
+        let (place, name) = base::place(self, &found.base)?;
+        let one = |layer: Descriptor| {
+            let blob = self.cache.blob(layer.digest, layer.size);
+            let blob = blob.unwrap_or_else(|| place.blob(layer.digest, layer.size));
+            let (shared, name, annotator) = (self.clone(), name.clone(), annotator.clone());
+            async move {
+                if Compression::of(&layer.media_type).is_none() {
+                    return Ok(None);
+                }
+                shared.survey_layer(&name, blob, annotator).await.map(Some)
+            }
+        };
+        let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
+        stream::iter(layers).buffered(self.jobs).try_collect().await
+    }
+
+    /// The same of a built image, as far as nothing has to be fetched.
+    pub(super) async fn survey_built(
+        self: &Arc<Self>,
+        image: &Image,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> Result<Vec<Option<Survey>>> {
+        let one = |blob: Blob| {
+            let (shared, annotator) = (self.clone(), annotator.clone());
+            async move {
+                let blob = match blob.location {
+                    Location::Registry(_) => shared.cache.blob(blob.digest, blob.size).unwrap_or(blob),
+                    Location::Memory(_) | Location::File(_) => blob,
+                };
+                match blob.location {
+                    Location::Registry(_) => Ok(shared.surveyed(key(&*annotator, blob.digest))),
+                    _ => shared.survey_layer("the image", blob, annotator).await.map(Some),
+                }
+            }
+        };
+        let layers: Vec<_> = image.layers().iter().map(|layer| one(layer.blob.clone())).collect();
+        stream::iter(layers).buffered(self.jobs).try_collect().await
+    }
+
+    /// What was found when the layer was read before.
+    fn surveyed(&self, key: Digest) -> Option<Survey> {
+        self.cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    }
+
+    async fn survey_layer(
+        self: &Arc<Self>,
+        image: &str,
+        blob: Blob,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> Result<Survey> {
+        let key = key(&*annotator, blob.digest);
+        if let Some(known) = self.surveyed(key) {
+            return Ok(known);
+        }
+        let mut retry = self.registries.retry();
+        let survey = loop {
+            match self.read_layer(&blob, annotator.clone()).await {
+                Ok(survey) => break survey,
+                Err((_, Some(error))) => retry.after(error).await?,
+                Err((error, None)) => {
+                    let (image, digest) = (image.to_owned(), blob.digest);
+                    return Err(Error::Survey { image, digest, source: error.into() });
+                }
+            }
+        };
+        // A cache that cannot be written costs time, no more.
+        if let Ok(bytes) = serde_json::to_vec(&survey) {
+            let _ = self.cache.note(key, &bytes);
+        }
+        Ok(survey)
+    }
+
+    /// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
+    async fn read_layer(
+        self: &Arc<Self>,
+        blob: &Blob,
+        annotator: Arc<dyn Annotate + Send>,
+    ) -> std::result::Result<Survey, (Error, Option<Error>)> {
+        let bytes = store::open(&self.registries, blob).await.map_err(|error| (error, None))?;
+        // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
+        let cause = Arc::new(Mutex::new(None));
+        let aside = cause.clone();
+        let bytes = bytes.map_err(move |error| {
+            let text = error.to_string();
+            *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            std::io::Error::other(text)
+        });
+        let reader = BufReader::with_capacity(256 << 10, SyncIoBridge::new(StreamReader::new(bytes)));
+        let done = blocking(move |stop| {
+            let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
+            let (reader, compression) = sniffed(reader)?;
+            Survey::of(reader, compression, LIMIT, &*annotator, tick)
+        });
+        done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
+    }
+}
+
+fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("{} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+}
+
+/// How a layer is compressed by its first bytes: what its media type says is another matter.
+fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
+    let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
+    let compression = match start {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        // A frame, or one of those that are skipped.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+        _ => Compression::None,
+    };
+    Ok((layer, compression))
+}

@@ -1,0 +1,84 @@
+//! What Lambda would refuse, and what would fail there: findings about an image, all of them at once.
+//!
+//! A [`Rule`] is a file of this directory: what it looks for, why, and the way out. All see the same: the
+//! manifest, the config, and what every layer holds. What cannot be told is no finding: a rule that needs a file says
+//! nothing when a layer is unknown that might have it.
+//!
+//! Findings are values, in a stable order: that of the rules, and within one that of the layers and paths.
+
+mod annotator;
+mod case;
+mod finding;
+mod module;
+mod package;
+mod rules;
+#[cfg(test)]
+mod sample;
+mod secrets;
+
+pub use annotator::Annotator;
+pub use case::{Asked, Subject};
+pub use finding::{Finding, Severity};
+pub use rules::RULES;
+
+use crate::layer::overlay as files;
+
+use case::Case;
+
+/// Something that should hold of every image that Lambda is to run.
+#[derive(Debug)]
+pub struct Rule {
+    /// What it is called, as `--allow` takes it.
+    pub name: &'static str,
+    /// How bad it is when it does not hold.
+    pub severity: Severity,
+    /// What should hold, in one sentence.
+    pub what: &'static str,
+    /// What happens otherwise.
+    pub why: &'static str,
+    /// An image that breaks it.
+    pub example: &'static str,
+    /// What to do about it.
+    pub way_out: &'static str,
+    /// Where that is documented.
+    pub source: &'static str,
+    check: fn(&Case<'_>, &mut Findings),
+}
+
+/// The rule of this name.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.name == name)
+}
+
+/// Everything that is to be said of an image.
+pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let case = Case::of(subject);
+    let mut all = Vec::new();
+    for &rule in RULES {
+        all.extend(findings(rule, &case));
+    }
+    all
+}
+
+fn findings(rule: &'static Rule, case: &Case<'_>) -> Vec<Finding> {
+    let mut found = Findings { rule, list: Vec::new() };
+    (rule.check)(case, &mut found);
+    // Equal places keep the order in which the rule met them.
+    found.list.sort_by(|a, b| (a.layer_number, &a.path).cmp(&(b.layer_number, &b.path)));
+    found.list
+}
+
+/// What one rule has found so far.
+struct Findings {
+    rule: &'static Rule,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    /// Something about the image as a whole; the result can be given a place.
+    fn add(&mut self, message: impl Into<String>) -> &mut Finding {
+        self.list.push(Finding::of(self.rule, message.into()));
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+}

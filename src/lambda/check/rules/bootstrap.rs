@@ -1,0 +1,123 @@
+//! AWS's OS-only bases find the program that they start.
+
+use super::super::case::Case;
+use super::super::files::Leads;
+use super::super::{Findings, Rule, Severity};
+use super::cmd_count::has_aws_entry;
+use crate::lambda::BOOTSTRAP;
+use crate::layer::survey::MemberKind;
+
+pub(super) const RULE: Rule = Rule {
+    name: "bootstrap",
+    severity: Severity::Error,
+    what: "An image on AWS's OS-only base has an executable file /var/runtime/bootstrap.",
+    why: "The base's entry script starts this path whatever the handler is called. Without it, every invocation fails \
+          with `Runtime.InvalidEntrypoint`.",
+    example: "A program of Go or Rust that was put at /var/task/bootstrap, as a function in a zip has it.",
+    way_out: "put the program at /var/runtime/bootstrap with mode 0755, or name it as the entrypoint",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    if !is_os_only(case) {
+        return;
+    }
+    let path = &BOOTSTRAP[1..];
+    let Leads::To(found) = case.files.resolve(path) else {
+        if case.files.complete {
+            missing(case, findings);
+        }
+        return;
+    };
+    let member = case.files.file(path).unwrap_or(found).member;
+    let fault = match member.kind {
+        MemberKind::File | MemberKind::HardLink(_) if member.mode & 0o001 == 0 => {
+            format!("the base starts this file, which others may not execute (mode {:04o})", member.mode)
+        }
+        MemberKind::File | MemberKind::HardLink(_) => return,
+        _ => "the base starts this path, and it is no file".to_owned(),
+    };
+    findings.add(fault).in_layer(case, found.layer).at(&member.path);
+}
+
+fn missing(case: &Case<'_>, findings: &mut Findings) {
+    let root = case.task_root();
+    let elsewhere = format!("{root}/bootstrap");
+    let instead = if case.files.file(&elsewhere).is_some() {
+        format!("; it does not look at /{elsewhere}")
+    } else {
+        String::new()
+    };
+    findings.add(format!("the base starts {BOOTSTRAP}, and it is not in the image{instead}"));
+}
+
+/// Whether the image has the entry script of AWS's bases, and none of their runtimes.
+pub(super) fn is_os_only(case: &Case<'_>) -> bool {
+    has_aws_entry(case)
+        && match case.runtime() {
+            Some(runtime) => runtime == "provided",
+            // A runtime that is not known by its files has files all the same.
+            None => {
+                case.files.complete
+                    && case.files.below("var/runtime").all(|file| file.member.path == BOOTSTRAP[1..])
+            }
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    /// What AWS's OS-only base has.
+    fn base() -> Sample {
+        Sample::empty(2)
+            .file(0, "lambda-entrypoint.sh", 0o755)
+            .file(0, "usr/local/bin/aws-lambda-rie", 0o755)
+            .directories(0, "var/runtime")
+            .process("Entrypoint", json!(["/lambda-entrypoint.sh"]))
+            .process("Cmd", json!(["any"]))
+            .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
+    }
+
+    #[test]
+    fn the_program_must_be_where_the_base_looks() {
+        assert_eq!(base().file(1, "var/runtime/bootstrap", 0o755).says(&RULE), [""; 0]);
+        let linked = base().link(1, "var/runtime/bootstrap", "../task/app").file(1, "var/task/app", 0o755);
+        assert_eq!(linked.says(&RULE), [""; 0]);
+        assert_eq!(
+            base().says(&RULE),
+            ["the base starts /var/runtime/bootstrap, and it is not in the image"]
+        );
+        assert_eq!(
+            base().file(1, "var/task/bootstrap", 0o755).says(&RULE),
+            ["the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at \
+              /var/task/bootstrap"]
+        );
+        assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn everybody_must_be_allowed_to_execute_it() {
+        for (mode, found) in [(0o755, 0), (0o701, 0), (0o644, 1), (0o750, 1)] {
+            assert_eq!(base().file(1, "var/runtime/bootstrap", mode).says(&RULE).len(), found, "{mode:o}");
+        }
+        let directory = base().directory(1, "var/runtime/bootstrap");
+        assert_eq!(
+            directory.says(&RULE),
+            ["var/runtime/bootstrap: the base starts this path, and it is no file"]
+        );
+    }
+
+    #[test]
+    fn runtimes_have_their_own() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        let unknown = base().file(0, "var/runtime/Amazon.Lambda.RuntimeSupport.dll", 0o644);
+        assert_eq!(unknown.says(&RULE), [""; 0]);
+        let labels = json!({ "org.opencontainers.image.base.name": "public.ecr.aws/lambda/provided:al2023" });
+        assert_eq!(base().process("Labels", labels).says(&RULE).len(), 1);
+        assert_eq!(base().process("Entrypoint", json!(["/app"])).says(&RULE), [""; 0]);
+    }
+}

@@ -1,0 +1,86 @@
+//! AWS's entry script gets the handler, and nothing else.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "cmd-count",
+    severity: Severity::Error,
+    what: "With the entry script of AWS's bases, CMD is one word: the handler.",
+    why: "The script counts its arguments, and ends with status 142 when there is not exactly one.",
+    example: "`CMD python app.py` on public.ecr.aws/lambda/python:3.12.",
+    way_out: "set CMD to the handler alone, as [\"app.handler\"]; a program of its own needs an entrypoint of its own",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
+    check,
+};
+
+const ENTRY: &str = "/lambda-entrypoint.sh";
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    if !has_aws_entry(case) {
+        return;
+    }
+    let cmd = case.config.cmd();
+    // The entrypoint may give it words of its own.
+    let words = case.config.entrypoint().len() - 1 + cmd.len();
+    let message = match (words, &cmd[..]) {
+        (1, _) => return,
+        (0, _) => format!("no handler is set: {ENTRY} has to get one from CMD"),
+        (_, [shell, "-c", ..]) if shell.ends_with("sh") => {
+            format!("CMD is a command line for {shell}, and {ENTRY} takes the handler alone")
+        }
+        _ => format!("{ENTRY} gets {words} words, and takes the handler alone"),
+    };
+    let finding = findings.add(message).in_field("config.Cmd");
+    if words == 0 {
+        // The function's own settings may have it.
+        finding.as_severe(Severity::Warning);
+    }
+}
+
+/// Whether the image starts with the entry script of AWS's bases, as far as it can be told: others call theirs the
+/// same, and some put their own in its place.
+pub(super) fn has_aws_entry(case: &Case<'_>) -> bool {
+    let is_named = case.config.entrypoint().first() == Some(&ENTRY);
+    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == ENTRY[1..]);
+    let starts = ["usr/local/bin/aws-lambda-rie", "var/runtime/bootstrap"];
+    let has_base = case.config.var("LAMBDA_RUNTIME_DIR").is_some()
+        && (!case.files.complete || starts.iter().any(|path| case.files.get(path).is_some()));
+    is_named && !is_replaced && has_base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    #[test]
+    fn the_script_takes_one_word() {
+        let says = |cmd: serde_json::Value| Sample::python().process("Cmd", cmd).says(&RULE);
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        assert_eq!(says(json!(null)), ["no handler is set: /lambda-entrypoint.sh has to get one from CMD"]);
+        assert_eq!(
+            says(json!(["/bin/sh", "-c", "python app.py"])),
+            ["CMD is a command line for /bin/sh, and /lambda-entrypoint.sh takes the handler alone"]
+        );
+        assert_eq!(
+            says(json!(["python", "app.py"])),
+            ["/lambda-entrypoint.sh gets 2 words, and takes the handler alone"]
+        );
+        let entry = Sample::python().process("Entrypoint", json!(["/lambda-entrypoint.sh", "app.handler"]));
+        assert_eq!(entry.process("Cmd", json!([])).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn other_entrypoints_take_what_they_like() {
+        let sample = || Sample::python().process("Cmd", json!(["a", "b"]));
+        for entry in ["/entry.sh", "/usr/bin/lambda-entrypoint.sh"] {
+            assert_eq!(sample().process("Entrypoint", json!([entry])).says(&RULE), [""; 0], "{entry}");
+        }
+        let replaced = sample().file(1, "lambda-entrypoint.sh", 0o755);
+        assert_eq!(replaced.says(&RULE), [""; 0], "nobody knows what this one takes");
+        assert_eq!(sample().process("Env", json!([])).says(&RULE), [""; 0], "no base of AWS's");
+        assert_eq!(sample().unknown(0).says(&RULE).len(), 1);
+    }
+}

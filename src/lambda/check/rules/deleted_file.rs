@@ -1,0 +1,120 @@
+//! No layer brings what a later one takes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use super::repeated_file;
+use crate::image::Digest;
+use crate::layer::survey::MemberKind;
+
+pub(super) const RULE: Rule = Rule {
+    name: "deleted-file",
+    severity: Severity::Note,
+    what: "What a layer brings is seen by the function.",
+    why: "A file that a later layer deletes or replaces is still in its own: it is pushed, pulled and counted into the \
+          ten gigabytes that an image may have.",
+    example: "`RUN yum install -y gcc` and, in another RUN, `yum remove -y gcc && yum clean all`.",
+    way_out: "delete files in the step that makes them, or build in another stage and copy what is needed",
+    source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts",
+    check,
+};
+
+/// The bytes that are worth a word.
+const LEAST: u64 = 1 << 20;
+
+#[derive(Default)]
+struct Lost {
+    deleted: usize,
+    replaced: usize,
+    bytes: u64,
+}
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let large = large(case);
+    let mut groups: BTreeMap<(usize, usize, &str), Lost> = BTreeMap::new();
+    for hidden in case.files.hidden() {
+        let member = hidden.file.member;
+        // What comes again, there or at another path, is told as a file that is repeated.
+        let is_repeated = member.sha256.is_some_and(|sha256| large.contains(&(hidden.by, sha256)));
+        if member.kind != MemberKind::File || is_repeated {
+            continue;
+        }
+        let top = member.path.split_once('/').map_or("", |(top, _)| top);
+        let lost = groups.entry((hidden.file.layer, hidden.by, top)).or_default();
+        if hidden.replaced {
+            lost.replaced += 1;
+        } else {
+            lost.deleted += 1;
+        }
+        lost.bytes += member.size;
+    }
+    for ((layer, by, top), lost) in groups.into_iter().filter(|(_, lost)| lost.bytes > LEAST) {
+        let what = match (lost.deleted, lost.replaced) {
+            (deleted, 0) => format!("deletes {}", files(deleted)),
+            (0, replaced) => format!("replaces {}", files(replaced)),
+            (deleted, replaced) => format!("deletes {} and replaces {replaced}", files(deleted)),
+        };
+        let finding = findings.add(format!("layer {by} {what} that layer {layer} brings"));
+        finding.in_layer(case, layer).costs(lost.bytes);
+        if !top.is_empty() {
+            finding.at(top);
+        }
+    }
+}
+
+/// The contents that [`repeated_file`] looks at, with their layers.
+fn large(case: &Case<'_>) -> BTreeSet<(usize, Digest)> {
+    let members =
+        case.known().flat_map(|(number, survey)| survey.members.iter().map(move |member| (number, member)));
+    let large = members.filter(|(_, member)| member.size >= repeated_file::LEAST);
+    large.filter_map(|(number, member)| Some((number, member.sha256?))).collect()
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::{LEAST, RULE};
+    use crate::image::Digest;
+
+    fn file(sample: Sample, layer: usize, path: &str, content: &str, size: u64) -> Sample {
+        sample.file(layer, path, 0o644).with(layer, path, |member| {
+            member.size = size;
+            member.sha256 = Some(Digest::of(content.as_bytes()));
+        })
+    }
+
+    #[test]
+    fn what_is_taken_away_is_found_by_directory() {
+        let sample = file(Sample::empty(2), 0, "usr/lib/a", "a", LEAST);
+        let sample = file(sample, 0, "usr/lib/b", "b", 10);
+        let sample = file(sample, 0, "opt/c", "c", 2 * LEAST);
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        let deleted = sample.clone().file(1, "usr/.wh.lib", 0);
+        assert_eq!(deleted.says(&RULE), ["usr: layer 1 deletes 2 files that layer 0 brings"]);
+        assert_eq!(deleted.check(&RULE)[0].bytes, Some(LEAST + 10));
+        let both = file(deleted, 1, "opt/c", "other", 10);
+        assert_eq!(
+            both.says(&RULE),
+            [
+                "opt: layer 1 replaces 1 file that layer 0 brings",
+                "usr: layer 1 deletes 2 files that layer 0 brings"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_little_and_what_is_told_elsewhere_is_none() {
+        let little = file(Sample::empty(2), 0, "usr/a", "a", LEAST).file(1, "usr/.wh.a", 0);
+        assert_eq!(little.says(&RULE), [""; 0], "no more than the least");
+        let again = file(file(Sample::empty(2), 0, "usr/a", "a", 2 * LEAST), 1, "usr/a", "a", 2 * LEAST);
+        assert_eq!(again.says(&RULE), [""; 0], "a file that is repeated");
+        let moved = file(Sample::empty(2), 0, "usr/a", "a", 2 * LEAST).file(1, "usr/.wh.a", 0);
+        assert_eq!(moved.says(&RULE).len(), 1);
+        assert_eq!(file(moved, 1, "opt/a", "a", 2 * LEAST).says(&RULE), [""; 0], "a file that was moved");
+    }
+}

@@ -1,0 +1,126 @@
+//! Extensions are where Lambda looks for them.
+
+use std::collections::BTreeSet;
+
+use super::super::case::Case;
+use super::super::files::Seen;
+use super::super::{Findings, Rule, Severity};
+use super::python_handler::join;
+use crate::layer::survey::{Content, Member, MemberKind};
+
+pub(super) const RULE: Rule = Rule {
+    name: "extension-place",
+    severity: Severity::Warning,
+    what: "External extensions are files directly in /opt/extensions.",
+    why: "Lambda starts each file that is directly in that directory, and looks nowhere else: an extension elsewhere \
+          is never started, and nothing says so.",
+    example: "A layer's extensions/agent, copied to /var/task/extensions/agent.",
+    way_out: "put the extension's program at /opt/extensions/NAME; what a layer has belongs into /opt as it is",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/extensions-configuration.html",
+    check,
+};
+
+const PLACE: &str = "opt/extensions";
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let elsewhere = join(case.task_root(), "extensions");
+    for dir in BTreeSet::from([elsewhere.as_str(), "extensions"]) {
+        for file in directly_in(case, dir) {
+            let name = file.member.name();
+            let is_started = case.files.file(&format!("{PLACE}/{name}")).is_some();
+            if looks_like_one(file.member) && !is_started {
+                let message = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+                findings.add(message).in_layer(case, file.layer).at(&file.member.path);
+            }
+        }
+    }
+    deeper(case, findings);
+}
+
+/// An unpacked archive often brings a directory of its own.
+fn deeper(case: &Case<'_>, findings: &mut Findings) {
+    let is_directory = |file: &Seen<'_>| file.member.kind == MemberKind::Directory;
+    if !case.files.complete || directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
+        return;
+    }
+    let below =
+        case.files.below(PLACE).find(|file| file.member.kind == MemberKind::File && is_program(file.member));
+    if let Some(file) = below {
+        let name = file.member.path.strip_prefix("opt/extensions/").unwrap_or(&file.member.path);
+        let message = format!("no file is directly in it, so Lambda starts nothing; {name} is not looked at");
+        findings.add(message).in_layer(case, file.layer).at(PLACE);
+    }
+}
+
+fn directly_in<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
+    let below = case.files.below(dir);
+    below
+        .filter(|file| file.member.path.get(dir.len() + 1..).is_some_and(|rest| !rest.contains('/')))
+        .collect()
+}
+
+/// Whether it is a program whose name is that of a command: a function's own code may be in such a directory as well.
+fn looks_like_one(member: &Member) -> bool {
+    let name = member.name();
+    is_program(member) && (!name.contains('.') || name.ends_with(".sh"))
+}
+
+/// Whether others may execute it and it is what can be executed: a script, or machine code that is no library.
+fn is_program(member: &Member) -> bool {
+    let is_program = match member.content.as_deref() {
+        Some(Content::Script(_)) => true,
+        Some(Content::Elf(_)) => !member.name().contains(".so"),
+        _ => false,
+    };
+    is_program && member.mode & 0o001 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+
+    const ELSEWHERE: &str = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+
+    #[test]
+    fn extensions_elsewhere_are_found() {
+        for path in ["var/task/extensions/agent", "extensions/agent"] {
+            let sample = Sample::python().elf(1, path, |_| ());
+            assert_eq!(sample.says(&RULE), [format!("{path}: {ELSEWHERE}")]);
+            let copied = sample.elf(1, "opt/extensions/agent", |_| ());
+            assert_eq!(copied.says(&RULE), [""; 0], "{path}");
+        }
+        let path = "var/task/extensions/agent.sh";
+        let script = Sample::python().file(1, path, 0o755).script(1, path, "/bin/sh");
+        assert_eq!(script.says(&RULE), [format!("{path}: {ELSEWHERE}")]);
+    }
+
+    #[test]
+    fn other_files_are_none() {
+        let sample = Sample::python()
+            .elf(1, "opt/extensions/agent", |_| ())
+            .file(1, "opt/extensions/lib/x.py", 0o644)
+            .file(1, "var/task/extensions/app.py", 0o755)
+            .file(1, "var/task/extensions/README", 0o755)
+            .elf(1, "var/task/extensions/fast.so", |_| ())
+            .elf(1, "var/task/pkg/extensions/agent", |_| ());
+        assert_eq!(sample.says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn directories_are_not_looked_into() {
+        let sample = Sample::python().directories(1, "opt/extensions/agent").elf(
+            1,
+            "opt/extensions/agent/run",
+            |_| (),
+        );
+        assert_eq!(
+            sample.says(&RULE),
+            [
+                "opt/extensions: no file is directly in it, so Lambda starts nothing; agent/run is not looked at"
+            ]
+        );
+        assert_eq!(sample.clone().unknown(0).says(&RULE), [""; 0]);
+        assert_eq!(sample.elf(1, "opt/extensions/start", |_| ()).says(&RULE), [""; 0]);
+    }
+}

@@ -1,0 +1,46 @@
+//! The registry is none of FIPS.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use crate::lambda::refused_registry;
+
+pub(super) const RULE: Rule = Rule {
+    name: "fips-registry",
+    severity: Severity::Error,
+    what: "The image is named by a host of ECR that is no FIPS endpoint.",
+    why: "Lambda does not pull from FIPS endpoints of ECR: creating or updating the function fails.",
+    example: "`123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1`.",
+    way_out: "name the image by the host without -fips: it is the same repository",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let Some(repository) = &case.asked.repository else { return };
+    let host = repository.split('/').next().unwrap_or(repository);
+    if let Some(usual) = refused_registry(host) {
+        findings.add(format!("{host} is a FIPS endpoint; the same repository is at {usual}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+
+    #[test]
+    fn a_fips_host_is_found() {
+        let mut sample = Sample::python();
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.asked.repository = Some("123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b".to_owned());
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.asked.repository = Some("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a/b".to_owned());
+        assert_eq!(
+            sample.says(&RULE),
+            [
+                "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com is a FIPS endpoint; the same repository is at \
+                 123456789012.dkr.ecr.us-east-1.amazonaws.com"
+            ]
+        );
+    }
+}

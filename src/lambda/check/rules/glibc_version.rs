@@ -1,0 +1,116 @@
+//! No program or library needs a newer glibc than the image has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::case::Case;
+use super::super::files::Seen;
+use super::super::package::{and_more, dir, place};
+use super::super::{Findings, Rule, Severity};
+use crate::layer::survey::Member;
+
+pub(super) const RULE: Rule = Rule {
+    name: "glibc-version",
+    severity: Severity::Error,
+    what: "Programs and libraries need no newer glibc than the image has.",
+    why: "They cannot be loaded otherwise: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`.",
+    example: "A program that was built on Ubuntu 24.04 (glibc 2.39), on Amazon Linux 2023 (2.34).",
+    way_out: "install packages for the base's glibc (lbuild does), build the program on the base, or take a newer base",
+    source: "https://github.com/aws/aws-lambda-rust-runtime/issues/932",
+    check,
+};
+
+/// A file, and the glibc that it needs.
+type Needs<'a> = ((u32, u32), Seen<'a>);
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    // A layer that nobody knows may have another glibc.
+    let Some(arch) = case.arch().filter(|_| case.files.complete) else { return };
+    let is_ours = |file: &Seen<'_>| file.member.elf().is_some_and(|elf| elf.machine.is(arch));
+    let code: Vec<Seen<'_>> = case.files.iter().filter(is_ours).collect();
+    let libcs = code.iter().filter(|file| is_libc(file.member));
+    let dirs: BTreeSet<&str> = libcs.map(|file| dir(&file.member.path)).collect();
+    let (own, others): (Vec<Seen<'_>>, Vec<Seen<'_>>) =
+        code.into_iter().partition(|file| dirs.contains(dir(&file.member.path)));
+    // Some versions add nothing to libc.so.6, and something to a library beside it.
+    let Some(has) = own.iter().filter_map(|file| file.member.elf()?.is_glibc).max() else { return };
+
+    let mut needing: BTreeMap<&str, Vec<Needs<'_>>> = BTreeMap::new();
+    for file in others {
+        if let Some(needs) = file.member.elf().and_then(|elf| elf.needs_glibc)
+            && needs > has
+        {
+            needing.entry(place(&file.member.path)).or_default().push((needs, file));
+        }
+    }
+    for files in needing.values() {
+        // The first of those that need the most.
+        let Some((needs, file)) = files.iter().rev().max_by_key(|(needs, _)| *needs) else { continue };
+        let path = file.member.path.as_str();
+        let (needs, has) = (format!("{}.{}", needs.0, needs.1), format!("{}.{}", has.0, has.1));
+        let more = and_more(path, files.len() - 1);
+        let message = format!("this file needs glibc {needs}, and the image has {has}{more}");
+        findings.add(message).in_layer(case, file.layer).at(path);
+    }
+}
+
+/// Whether a file is the libc of a glibc.
+pub(super) fn is_libc(member: &Member) -> bool {
+    let name = member.name();
+    let is_named = name == "libc.so.6" || (name.starts_with("libc-") && name.ends_with(".so"));
+    is_named && member.elf().is_some_and(|elf| elf.is_glibc.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use crate::image::Arch;
+    use crate::layer::Machine;
+    use crate::layer::survey::Content;
+
+    fn needing(path: &str, minor: u32) -> Sample {
+        Sample::python().elf(1, path, |elf| elf.needs_glibc = Some((2, minor)))
+    }
+
+    #[test]
+    fn a_file_that_needs_a_newer_glibc_is_found() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        assert_eq!(needing("var/task/numpy/core/x.so", 34).says(&RULE), [""; 0]);
+        let newer = needing("var/task/numpy/core/x.so", 38);
+        let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, and the image has 2.34"];
+        assert_eq!(newer.says(&RULE), expected);
+        assert_eq!(newer.clone().unknown(0).says(&RULE), [""; 0], "nobody knows what it has");
+        let other = newer.with(1, "var/task/numpy/core/x.so", |member| {
+            let Some(Content::Elf(elf)) = member.content.as_deref_mut() else { panic!("it is machine code") };
+            elf.machine = Machine::of_arch(Arch::Arm64);
+        });
+        assert_eq!(other.says(&RULE), [""; 0], "another rule's matter");
+    }
+
+    #[test]
+    fn those_of_a_package_are_one_finding() {
+        let sample = needing("var/task/numpy/a.so", 35)
+            .elf(1, "var/task/numpy/b.so", |elf| elf.needs_glibc = Some((2, 38)))
+            .elf(1, "var/task/numpy.libs/c.so", |elf| elf.needs_glibc = Some((2, 38)))
+            .elf(1, "usr/bin/tool", |elf| elf.needs_glibc = Some((2, 36)));
+        let expected = [
+            "usr/bin/tool: this file needs glibc 2.36, and the image has 2.34",
+            "var/task/numpy.libs/c.so: this file needs glibc 2.38, and the image has 2.34 (and 2 more of the package numpy)",
+        ];
+        assert_eq!(sample.says(&RULE), expected);
+    }
+
+    #[test]
+    fn the_libraries_beside_libc_are_glibc_too() {
+        let newer = |path| needing("var/task/x.so", 35).elf(0, path, |elf| elf.is_glibc = Some((2, 35)));
+        assert_eq!(newer("usr/lib64/libm.so.6").says(&RULE), [""; 0]);
+        assert_eq!(newer("var/task/lib/libm.so.6").says(&RULE).len(), 1, "it is in another place");
+        assert_eq!(needing("usr/lib64/libx.so", 40).says(&RULE), [""; 0], "it came with the glibc");
+    }
+
+    #[test]
+    fn an_image_without_a_glibc_has_no_version() {
+        let sample = Sample::empty(1).elf(0, "app", |elf| elf.needs_glibc = Some((2, 99)));
+        assert_eq!(sample.says(&RULE), [""; 0]);
+    }
+}

@@ -1,0 +1,93 @@
+//! The name leads to one image: no index, and no attestation.
+
+use serde_json::Value;
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "image-index",
+    severity: Severity::Error,
+    what: "The name leads to the manifest of one image, which is no index and no attestation.",
+    why: "Lambda takes neither: `The image manifest, config or layer media type for the source image … is not supported`.",
+    example: "What `docker buildx build --push` makes by default: an index over the image and its provenance.",
+    way_out: "push the image alone: with lbuild, or by `docker buildx build --provenance=false --sbom=false` for one \
+              platform",
+    source: "https://github.com/aws/aws-lambda-roadmap/issues/82",
+    check,
+};
+
+/// What attestations are made of.
+pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    match (case.asked.in_index, attestation(case)) {
+        (false, None) => {}
+        (true, None) => {
+            findings.add("the name leads to an index, of which the image is one entry");
+        }
+        (false, Some(field)) => {
+            findings.add("this is the attestation of an image, and no image").in_field(field);
+        }
+        (true, Some(field)) => {
+            findings.add("the name leads to an index, of which this entry is an attestation").in_field(field);
+        }
+    }
+}
+
+/// The field by which the image is known for an attestation, when it is one.
+fn attestation(case: &Case<'_>) -> Option<String> {
+    let is_statement = |descriptor: &Value| descriptor["mediaType"] == IN_TOTO;
+    if is_statement(&case.manifest["config"]) {
+        return Some("config.mediaType".to_owned());
+    }
+    if let Some(number) = case.layers.iter().position(|layer| layer.media_type == IN_TOTO) {
+        return Some(format!("layers[{number}].mediaType"));
+    }
+    is_unknown(case).then(|| "os".to_owned())
+}
+
+/// Whether the platform is the one that attestations have.
+pub(super) fn is_unknown(case: &Case<'_>) -> bool {
+    let platform = case.config.platform();
+    platform.os == "unknown" && platform.architecture == "unknown"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::{IN_TOTO, RULE};
+
+    #[test]
+    fn an_index_is_found() {
+        let mut sample = Sample::python();
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.asked.in_index = true;
+        assert_eq!(sample.says(&RULE), ["the name leads to an index, of which the image is one entry"]);
+    }
+
+    #[test]
+    fn an_attestation_is_found_by_what_it_holds_or_by_its_platform() {
+        let no_image = ["this is the attestation of an image, and no image"];
+        let mut sample = Sample::python();
+        sample.manifest["layers"][1]["mediaType"] = IN_TOTO.into();
+        assert_eq!(sample.says(&RULE), no_image);
+        assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("layers[1].mediaType"));
+
+        let mut sample = Sample::python();
+        sample.config["os"] = "unknown".into();
+        assert_eq!(sample.says(&RULE), [""; 0], "an attestation has no architecture either");
+        sample.config["architecture"] = "unknown".into();
+        assert_eq!(sample.says(&RULE), no_image);
+        sample.asked.in_index = true;
+        let both = ["the name leads to an index, of which this entry is an attestation"];
+        assert_eq!(sample.says(&RULE), both, "one finding");
+    }
+
+    #[test]
+    fn a_config_can_be_a_statement() {
+        let mut sample = Sample::python();
+        sample.manifest["config"]["mediaType"] = IN_TOTO.into();
+        assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("config.mediaType"));
+    }
+}

@@ -1,0 +1,89 @@
+//! The image is not larger than Lambda takes.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "image-size",
+    severity: Severity::Error,
+    what: "All layers together are 10 GB at most when they are not compressed.",
+    why: "That is Lambda's quota for the uncompressed image, and it cannot be raised.",
+    example: "An image with a toolchain for graphics cards and the weights of a large model.",
+    way_out: "leave out what the function does not need, and read large data from S3 or EFS when it runs",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
+    check,
+};
+
+/// What Lambda takes, in bytes.
+const LIMIT: u64 = 10_000_000_000;
+
+/// Where it is time to look at what is in the image.
+const NEAR: u64 = 9_000_000_000;
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let total = case.layers.iter().enumerate().fold(0_u64, |total, (number, layer)| {
+        let survey = case.surveys.get(number).and_then(Option::as_ref);
+        // Of a layer that nobody knows, there is hardly less than what is stored.
+        total.saturating_add(survey.map_or(layer.size, |survey| survey.uncompressed))
+    });
+    if total <= NEAR {
+        return;
+    }
+    let tenths = total.div_ceil(100_000_000);
+    let at_least = if case.files.complete { "" } else { "at least " };
+    let size =
+        format!("the layers are {at_least}{}.{} GB when they are not compressed", tenths / 10, tenths % 10);
+    if total > LIMIT {
+        findings.add(format!("{size}, and Lambda takes 10 GB")).in_field("layers");
+    } else {
+        let message = format!("{size}, of the 10 GB that Lambda takes");
+        findings.add(message).in_field("layers").as_severe(Severity::Warning);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::Severity;
+    use super::super::super::sample::Sample;
+    use super::RULE;
+
+    fn sample(sizes: [u64; 2]) -> Sample {
+        let mut sample = Sample::empty(2);
+        for (survey, size) in sample.surveys.iter_mut().flatten().zip(sizes) {
+            survey.uncompressed = size;
+        }
+        sample
+    }
+
+    #[test]
+    fn an_image_that_is_too_large_is_found() {
+        assert_eq!(sample([1, 8_999_999_999]).says(&RULE), [""; 0]);
+        let large = sample([1, 10_000_000_000]);
+        assert_eq!(
+            large.says(&RULE),
+            ["the layers are 10.1 GB when they are not compressed, and Lambda takes 10 GB"]
+        );
+        assert_eq!(large.check(&RULE)[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn one_that_nearly_is_is_a_warning() {
+        let near = sample([5_000_000_000, 5_000_000_000]);
+        let expected =
+            ["the layers are 10.0 GB when they are not compressed, of the 10 GB that Lambda takes"];
+        assert_eq!(near.says(&RULE), expected);
+        assert_eq!(near.check(&RULE)[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn an_unknown_layer_counts_as_it_is_stored() {
+        let mut sample = sample([1_000_000_000, 1_000_000_000]).unknown(1);
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.manifest["layers"][1]["size"] = json!(9_500_000_000_u64);
+        let expected =
+            ["the layers are at least 10.5 GB when they are not compressed, and Lambda takes 10 GB"];
+        assert_eq!(sample.says(&RULE), expected);
+    }
+}

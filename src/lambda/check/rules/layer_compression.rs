@@ -1,0 +1,93 @@
+//! Layers are compressed by gzip, and say so.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use crate::image::{Compression, OCI_MANIFEST};
+
+pub(super) const RULE: Rule = Rule {
+    name: "layer-compression",
+    severity: Severity::Error,
+    what: "Every layer is compressed by gzip, by its media type and in fact.",
+    why: "Lambda refuses others with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
+    example: "A layer that was built with `compression=zstd`, or a plain tar on top of one of AWS's bases.",
+    way_out: "push the image with lbuild, which compresses every layer by gzip, or build it with \
+              `compression=gzip,force-compression=true`",
+    source: "https://github.com/aspect-build/rules_aws/pull/145",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    for (number, layer) in case.layers.iter().enumerate() {
+        // What is no layer at all is found by its media type.
+        let Some(said) = Compression::of(&layer.media_type) else { continue };
+        let survey = case.surveys.get(number).and_then(Option::as_ref);
+        let real = survey.map_or(said, |survey| survey.compression);
+        let message = match (said, real) {
+            (Compression::Gzip, Compression::Gzip) => continue,
+            (said, real) if said != real => {
+                format!("the layer is {}, and its media type says that it is {}", name(real), name(said))
+            }
+            (_, real) => format!("the layer is {}", name(real)),
+        };
+        let field = format!("layers[{number}].mediaType");
+        let finding = findings.add(message).in_layer(case, number).in_field(field);
+        // OCI has a media type for it, and Lambda has been seen to take it.
+        if (said, real) == (Compression::None, Compression::None) && case.media_type == OCI_MANIFEST {
+            finding.as_severe(Severity::Warning);
+        }
+    }
+}
+
+fn name(compression: Compression) -> &'static str {
+    match compression {
+        Compression::None => "not compressed",
+        Compression::Gzip => "compressed by gzip",
+        Compression::Zstd => "compressed by zstd",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Severity;
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use crate::image::{Compression, OCI_MANIFEST};
+
+    fn sample(media_type: &str, real: Compression) -> Sample {
+        let mut sample = Sample::empty(2);
+        sample.manifest["layers"][1]["mediaType"] = media_type.into();
+        sample.surveys[1].as_mut().expect("it is known").compression = real;
+        sample
+    }
+
+    #[test]
+    fn another_compression_is_found() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        let zstd = sample("application/vnd.oci.image.layer.v1.tar+zstd", Compression::Zstd);
+        assert_eq!(zstd.says(&RULE), ["the layer is compressed by zstd"]);
+        assert_eq!(
+            zstd.clone().unknown(1).says(&RULE),
+            ["the layer is compressed by zstd"],
+            "by its media type"
+        );
+        assert_eq!(zstd.check(&RULE)[0].layer_number, Some(1));
+    }
+
+    #[test]
+    fn bytes_that_differ_from_their_media_type_are_found() {
+        let plain = sample("application/vnd.docker.image.rootfs.diff.tar.gzip", Compression::None);
+        let expected = ["the layer is not compressed, and its media type says that it is compressed by gzip"];
+        assert_eq!(plain.says(&RULE), expected);
+        assert_eq!(plain.unknown(1).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_plain_tar_is_worse_with_dockers_types() {
+        let docker = sample("application/vnd.docker.image.rootfs.diff.tar", Compression::None);
+        assert_eq!(docker.check(&RULE)[0].severity, Severity::Error);
+        let mut oci = sample("application/vnd.oci.image.layer.v1.tar", Compression::None);
+        oci.manifest["mediaType"] = OCI_MANIFEST.into();
+        assert_eq!(oci.check(&RULE)[0].severity, Severity::Warning);
+        assert_eq!(oci.says(&RULE), ["the layer is not compressed"]);
+    }
+}

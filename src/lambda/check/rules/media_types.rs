@@ -1,0 +1,130 @@
+//! Manifest, config and layers are of one family, and of types that Lambda takes.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use super::image_index::IN_TOTO;
+use crate::image::{Compression, DOCKER_MANIFEST, Format, OCI_MANIFEST};
+
+pub(super) const RULE: Rule = Rule {
+    name: "media-types",
+    severity: Severity::Error,
+    what: "Manifest, config and layers are all of Docker's types (V2 Schema 2), or all of OCI's.",
+    why: "Lambda takes images that conform to one of the two formats. It refuses others with `The image manifest, \
+          config or layer media type for the source image … is not supported`, and registries refuse a mix.",
+    example: "A layer of OCI's type that was put on top of a base with Docker's, without a word about the rest.",
+    way_out: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
+    check,
+};
+
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let manifest = match case.media_type {
+        DOCKER_MANIFEST => Some(Format::Docker),
+        OCI_MANIFEST => Some(Format::Oci),
+        other => {
+            findings
+                .add(format!("the manifest is of the type {other:?}, which is no image's"))
+                .in_field("mediaType");
+            None
+        }
+    };
+    let config = case.manifest["config"]["mediaType"].as_str().unwrap_or_default();
+    let is_config = [DOCKER_CONFIG, OCI_CONFIG].contains(&config);
+    if let Some(fault) = fault("config", config, is_config, manifest) {
+        findings.add(fault).in_field("config.mediaType");
+    }
+    for (number, layer) in case.layers.iter().enumerate() {
+        // How it is compressed is another rule's matter.
+        let is_layer = Compression::of(&layer.media_type).is_some();
+        if let Some(fault) = fault("layer", &layer.media_type, is_layer, manifest) {
+            findings.add(fault).in_layer(case, number).in_field(format!("layers[{number}].mediaType"));
+        }
+    }
+}
+
+fn fault(what: &str, media_type: &str, is_known: bool, manifest: Option<Format>) -> Option<String> {
+    // An attestation is found as one.
+    if media_type == IN_TOTO {
+        return None;
+    }
+    if media_type.contains("nondistributable") || media_type.contains(".foreign.") {
+        return Some(format!(
+            "the {what} is of the type {media_type:?}: it is not distributed with the image"
+        ));
+    }
+    if !is_known {
+        return Some(format!("the {what} is of the type {media_type:?}, which Lambda does not take"));
+    }
+    let is_docker = media_type.starts_with("application/vnd.docker.");
+    let family = if is_docker { Format::Docker } else { Format::Oci };
+    let other = match manifest? {
+        manifest if manifest == family => return None,
+        Format::Docker => "Docker's",
+        Format::Oci => "OCI's",
+    };
+    Some(format!("the {what} is of the type {media_type:?}, and the manifest of {other}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::{OCI_CONFIG, RULE};
+    use crate::image::OCI_MANIFEST;
+
+    const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+    fn oci() -> Sample {
+        let mut sample = Sample::python();
+        sample.manifest["mediaType"] = OCI_MANIFEST.into();
+        sample.manifest["config"]["mediaType"] = OCI_CONFIG.into();
+        for number in 0..2_usize {
+            sample.manifest["layers"][number]["mediaType"] = OCI_LAYER.into();
+        }
+        sample
+    }
+
+    fn fields(sample: &Sample) -> Vec<String> {
+        sample.check(&RULE).into_iter().filter_map(|finding| finding.field).collect()
+    }
+
+    #[test]
+    fn either_family_will_do() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        assert_eq!(oci().says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_mix_is_found_where_it_is() {
+        let mut sample = Sample::python();
+        sample.manifest["layers"][1]["mediaType"] = OCI_LAYER.into();
+        assert_eq!(fields(&sample), ["layers[1].mediaType"]);
+        let message = format!("the layer is of the type {OCI_LAYER:?}, and the manifest of Docker's");
+        assert_eq!(sample.says(&RULE), [message]);
+
+        let mut sample = oci();
+        sample.manifest["mediaType"] = crate::image::DOCKER_MANIFEST.into();
+        assert_eq!(fields(&sample), ["config.mediaType", "layers[0].mediaType", "layers[1].mediaType"]);
+    }
+
+    #[test]
+    fn what_is_no_image_or_elsewhere_is_found() {
+        let mut sample = oci();
+        sample.manifest["config"]["mediaType"] = "application/vnd.oci.empty.v1+json".into();
+        sample.manifest["layers"][0]["mediaType"] =
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
+        sample.manifest["layers"][1]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+zstd".into();
+        let says = sample.says(&RULE);
+        assert_eq!(
+            fields(&sample),
+            ["config.mediaType", "layers[0].mediaType"],
+            "zstd is another rule's: {says:?}"
+        );
+        assert!(says[0].ends_with("which Lambda does not take"), "{says:?}");
+        assert!(says[1].ends_with("it is not distributed with the image"), "{says:?}");
+        sample.manifest["mediaType"] = "application/vnd.docker.distribution.manifest.v1+json".into();
+        assert_eq!(fields(&sample)[0], "mediaType");
+    }
+}

@@ -1,0 +1,42 @@
+//! The image is for Linux.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use super::image_index::is_unknown;
+
+pub(super) const RULE: Rule = Rule {
+    name: "operating-system",
+    severity: Severity::Error,
+    what: "The config's operating system is linux.",
+    why: "Lambda runs images for Linux only.",
+    example: "An image that was built on a Windows host without --platform.",
+    way_out: "build the image for linux/amd64 or linux/arm64",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let os = case.config.platform().os;
+    // An attestation, which is for no platform, is found as one.
+    if os != "linux" && !is_unknown(case) {
+        findings.add(format!("the image is for {os:?}, and Lambda runs linux only")).in_field("os");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+
+    #[test]
+    fn another_system_is_found() {
+        let mut sample = Sample::python();
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.config["os"] = "windows".into();
+        assert_eq!(sample.says(&RULE), ["the image is for \"windows\", and Lambda runs linux only"]);
+        assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("os"));
+        sample.config["os"] = "unknown".into();
+        sample.config["architecture"] = "unknown".into();
+        assert_eq!(sample.says(&RULE), [""; 0], "an attestation");
+    }
+}

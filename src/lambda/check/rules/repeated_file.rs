@@ -1,0 +1,126 @@
+//! No two layers hold the same content.
+
+use std::collections::BTreeMap;
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use crate::layer::survey::{Member, MemberKind};
+
+pub(super) const RULE: Rule = Rule {
+    name: "repeated-file",
+    severity: Severity::Note,
+    what: "The content of a file is in one layer alone.",
+    why: "Each layer has its own copy, that is pushed, pulled and counted into the ten gigabytes that an image may \
+          have.",
+    example: "`RUN chmod -R 755 /var/task` or `RUN chown -R …` behind the COPY of the files: all of them come again.",
+    way_out: "set owner and mode in the step that brings the files, as by COPY --chmod, or link to the one that is \
+              there",
+    source: "https://docs.docker.com/engine/storage/drivers/",
+    check,
+};
+
+/// The bytes of a file that is worth a word.
+pub(super) const LEAST: u64 = 64 << 10;
+
+/// How many are told one by one.
+const TOLD: usize = 20;
+
+/// The copies of one content, lowest layer first.
+struct Repeated<'a> {
+    copies: Vec<(usize, &'a Member)>,
+    bytes: u64,
+}
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let mut by_content: BTreeMap<_, Vec<(usize, &Member)>> = BTreeMap::new();
+    for (number, survey) in case.known() {
+        // A hard link is a name, and has no content of its own.
+        let files =
+            survey.members.iter().filter(|member| member.kind == MemberKind::File && member.size >= LEAST);
+        for member in files {
+            if let Some(sha256) = member.sha256 {
+                by_content.entry(sha256).or_default().push((number, member));
+            }
+        }
+    }
+    let mut repeated: Vec<Repeated<'_>> = by_content.into_values().filter_map(Repeated::of).collect();
+    // The largest first; of equals, in the order of their paths, so that the order is always the same.
+    repeated.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.copies[0].1.path.cmp(&b.copies[0].1.path)));
+    let (largest, others) = repeated.split_at(repeated.len().min(TOLD));
+    for one in largest {
+        let ((lowest, first), (number, last)) = (one.copies[0], one.copies[one.copies.len() - 1]);
+        let mut message = if first.path == last.path {
+            format!("layer {lowest} has the same file already")
+        } else {
+            format!("layer {lowest} has the same content already, as {}", first.path)
+        };
+        if one.copies.len() > 2 {
+            message.push_str(&format!(", and there are {} copies in all", one.copies.len()));
+        }
+        findings.add(message).in_layer(case, number).at(&last.path).costs(one.bytes);
+    }
+    if !others.is_empty() {
+        let bytes = others.iter().map(|other| other.bytes).sum();
+        findings.add(format!("{} smaller contents are in several layers too", others.len())).costs(bytes);
+    }
+}
+
+impl<'a> Repeated<'a> {
+    /// `None` for what is in one layer alone.
+    fn of(copies: Vec<(usize, &'a Member)>) -> Option<Repeated<'a>> {
+        let (lowest, first) = *copies.first()?;
+        let (highest, _) = *copies.last()?;
+        let bytes = first.size.saturating_mul(copies.len() as u64 - 1);
+        (lowest != highest).then_some(Repeated { copies, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::{LEAST, RULE};
+    use crate::image::Digest;
+
+    fn file(sample: Sample, layer: usize, path: &str, content: &str, size: u64) -> Sample {
+        sample.file(layer, path, 0o644).with(layer, path, |member| {
+            member.size = size;
+            member.sha256 = Some(Digest::of(content.as_bytes()));
+        })
+    }
+
+    #[test]
+    fn equal_content_in_several_layers_is_found() {
+        let sample = file(Sample::empty(3), 0, "a", "x", LEAST);
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        assert_eq!(file(sample.clone(), 0, "b", "x", LEAST).says(&RULE), [""; 0], "one layer");
+        let same = file(sample.clone(), 1, "a", "x", LEAST);
+        assert_eq!(same.says(&RULE), ["a: layer 0 has the same file already"]);
+        assert_eq!(same.check(&RULE)[0].bytes, Some(LEAST));
+        let third = file(same, 2, "c", "x", LEAST);
+        assert_eq!(
+            third.says(&RULE),
+            ["c: layer 0 has the same content already, as a, and there are 3 copies in all"]
+        );
+        assert_eq!(third.check(&RULE)[0].bytes, Some(2 * LEAST));
+    }
+
+    #[test]
+    fn what_is_small_or_other_is_none() {
+        let small = file(file(Sample::empty(2), 0, "a", "x", LEAST - 1), 1, "a", "x", LEAST - 1);
+        assert_eq!(small.says(&RULE), [""; 0]);
+        let other = file(file(Sample::empty(2), 0, "a", "x", LEAST), 1, "a", "y", LEAST);
+        assert_eq!(other.says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn many_are_summed_up() {
+        let sample = (0..25).fold(Sample::empty(2), |sample, number| {
+            let (path, content, size) = (format!("f{number}"), number.to_string(), LEAST + number);
+            file(file(sample, 0, &path, &content, size), 1, &path, &content, size)
+        });
+        let found = sample.check(&RULE);
+        assert_eq!(found.len(), 21);
+        assert_eq!(found[0].message, "5 smaller contents are in several layers too");
+        assert_eq!(found[0].bytes, Some(5 * LEAST + 10));
+    }
+}

@@ -1,0 +1,178 @@
+//! What the image starts speaks with Lambda.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "runtime-client",
+    severity: Severity::Error,
+    what: "What the image starts is a runtime interface client, or starts one.",
+    why: "Lambda hands events over by its runtime API. A program that does not ask there for the next one never gets \
+          any, and every invocation ends in a time-out or with `Runtime.ExitError`.",
+    example: "FROM python:3.12-slim with CMD `python app.py`.",
+    way_out: "install the language's runtime interface client and make it the entrypoint, with the handler as CMD; a \
+              web server needs the Lambda Web Adapter",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-ric",
+    check,
+};
+
+/// A client that starts a function's code: the interpreter that runs it, its name, and the marks of it in a path.
+struct Client {
+    interpreter: &'static str,
+    name: &'static str,
+    marks: &'static [&'static str],
+}
+
+const CLIENTS: [Client; 4] = [
+    Client { interpreter: "python", name: "awslambdaric", marks: &["awslambdaric/"] },
+    Client { interpreter: "node", name: "aws-lambda-ric", marks: &["node_modules/aws-lambda-ric"] },
+    Client { interpreter: "ruby", name: "aws_lambda_ric", marks: &["aws_lambda_ric"] },
+    // Any jar may have it within.
+    Client {
+        interpreter: "java",
+        name: "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
+        marks: &[".jar"],
+    },
+];
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let (entrypoint, cmd) = (case.config.entrypoint(), case.config.cmd());
+    let field = if entrypoint.is_empty() { "config.Cmd" } else { "config.Entrypoint" };
+    let mut words: Vec<&str> = entrypoint.into_iter().chain(cmd).collect();
+    if words.is_empty() {
+        findings
+            .add("the image has neither ENTRYPOINT nor CMD: there is nothing to start")
+            .in_field("config.Entrypoint")
+            // The function's own settings may have it.
+            .as_severe(Severity::Warning);
+        return;
+    }
+    // The emulator starts what it is told.
+    if words[0].ends_with("aws-lambda-rie") {
+        words.remove(0);
+    }
+    let Some((program, arguments)) = words.split_first() else { return };
+    if !case.files.complete || has_extension(case) {
+        return;
+    }
+    let program = program.rsplit('/').next().unwrap_or_default();
+    let Some(client) = CLIENTS.iter().find(|client| runs(program, client.interpreter)) else { return };
+    if client.marks.iter().any(|mark| case.files.iter().any(|file| has_mark(&file.member.path, mark))) {
+        return;
+    }
+    let message = if arguments.iter().any(|argument| argument.ends_with(client.name)) {
+        format!("{program} is to start {}, which is not in the image", client.name)
+    } else if program != "npx" && !arguments.iter().any(|argument| may_be_a_client(argument)) {
+        format!("the image starts {program}, and has no runtime interface client for it ({})", client.name)
+    } else {
+        return;
+    };
+    findings.add(message).in_field(field);
+}
+
+/// Whether this program runs what is written in a language, as `python3.12` does for `python`.
+fn runs(program: &str, interpreter: &str) -> bool {
+    let version = program.strip_prefix(interpreter);
+    let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
+    version.is_some_and(is_version) || (interpreter == "node" && ["nodejs", "npx"].contains(&program))
+}
+
+fn has_mark(path: &str, mark: &str) -> bool {
+    // A Java of its own has jars that are no function's.
+    path.contains(mark) && !(mark == ".jar" && ["jdk", "jre", "jvm"].iter().any(|dir| path.contains(dir)))
+}
+
+/// Whether a word of the command line hides what is run, or says that it speaks with Lambda itself.
+fn may_be_a_client(argument: &str) -> bool {
+    let endings = [".jar", ".pyz", ".pex", ".zip"];
+    let word = argument.to_ascii_lowercase();
+    argument == "-jar" || word.contains("bootstrap") || endings.iter().any(|ending| word.ends_with(ending))
+}
+
+/// An extension may be the client, as the Lambda Web Adapter is.
+fn has_extension(case: &Case<'_>) -> bool {
+    let mut below = case.files.below("opt/extensions");
+    below.any(|file| !file.member.path["opt/extensions/".len()..].contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    fn sample(entrypoint: &[&str], cmd: &[&str], files: &[&str]) -> Sample {
+        let sample = Sample::empty(1).process("Entrypoint", json!(entrypoint)).process("Cmd", json!(cmd));
+        files.iter().fold(sample, |sample, file| sample.file(0, file, 0o755))
+    }
+
+    const RIC: &str = "usr/local/lib/python3.12/site-packages/awslambdaric/__init__.py";
+
+    type Words = &'static [&'static str];
+
+    #[test]
+    fn clients_are_known() {
+        let cases: &[(Words, Words, Words)] = &[
+            (&["/lambda-entrypoint.sh"], &["app.handler"], &[]),
+            (&["/usr/local/bin/python", "-m", "awslambdaric"], &["app.handler"], &[RIC]),
+            (&["/usr/local/bin/aws-lambda-rie", "python3", "-m", "awslambdaric"], &["app.handler"], &[RIC]),
+            (
+                &["/usr/bin/npx", "aws-lambda-ric"],
+                &["app.handler"],
+                &["f/node_modules/aws-lambda-ric/index.mjs"],
+            ),
+            (&["/usr/local/bin/aws_lambda_ric"], &["app.handler"], &[]),
+            (&["java", "-cp", "./*", "pkg.Main"], &[], &["function/client.jar"]),
+            (&["/usr/bin/java", "-jar"], &["app.jar"], &[]),
+            (&["/main"], &[], &["main"]),
+            (&["/bin/sh", "-c", "python app.py"], &[], &[]),
+            (&[], &["node", "server.js"], &["opt/extensions/lambda-adapter"]),
+            (&[], &["node", "bootstrap.js"], &[]),
+            (&["docker-entrypoint.sh"], &["node"], &[]),
+        ];
+        for &(entrypoint, cmd, files) in cases {
+            assert_eq!(sample(entrypoint, cmd, files).says(&RULE), [""; 0], "{entrypoint:?} {cmd:?}");
+        }
+    }
+
+    #[test]
+    fn interpreters_need_one() {
+        let cases: &[(Words, Words, &str)] = &[
+            (
+                &[],
+                &["python3"],
+                "the image starts python3, and has no runtime interface client for it (awslambdaric)",
+            ),
+            (
+                &["/usr/bin/python3.12", "app.py"],
+                &[],
+                "the image starts python3.12, and has no runtime interface client for it (awslambdaric)",
+            ),
+            (
+                &["node"],
+                &["index.js"],
+                "the image starts node, and has no runtime interface client for it (aws-lambda-ric)",
+            ),
+            (
+                &["python", "-m", "awslambdaric"],
+                &["a.b"],
+                "python is to start awslambdaric, which is not in the image",
+            ),
+            (
+                &["npx", "aws-lambda-ric"],
+                &["a.b"],
+                "npx is to start aws-lambda-ric, which is not in the image",
+            ),
+            (&[], &[], "the image has neither ENTRYPOINT nor CMD: there is nothing to start"),
+        ];
+        for &(entrypoint, cmd, fault) in cases {
+            assert_eq!(sample(entrypoint, cmd, &["usr/bin/python"]).says(&RULE), [fault]);
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_may_have_it() {
+        assert_eq!(sample(&["python", "app.py"], &[], &[]).unknown(0).says(&RULE), [""; 0]);
+        assert_eq!(sample(&["python", "app.py"], &[], &[RIC]).says(&RULE), [""; 0]);
+    }
+}

@@ -1,0 +1,125 @@
+//! The base's runtime is one that AWS maintains.
+
+use chrono::NaiveDate;
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use crate::lambda::{RuntimeBase, runtime_base};
+
+pub(super) const RULE: Rule = Rule {
+    name: "runtime-deprecated",
+    severity: Severity::Warning,
+    what: "The base is of a runtime that is not deprecated.",
+    why: "AWS no longer repairs a deprecated runtime, nor its base image: a new build of the image gets no security \
+          fixes any more.",
+    example: "FROM public.ecr.aws/lambda/nodejs:18.",
+    way_out: "move the function to a newer runtime's base",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtime-support-policy",
+    check,
+};
+
+const LABEL: &str = "org.opencontainers.image.base.name";
+
+/// How many days before the end it is told.
+const SOON: i64 = 60;
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let Some(name) = case.config.label(LABEL).and_then(of_aws) else { return };
+    let (message, severity) = match known(&name).and_then(|base| base.runtime) {
+        Some(runtime) => match runtime.deprecated {
+            Some(day) if day <= case.asked.today.as_str() => {
+                (format!("the base {name} is of a runtime that is deprecated since {day}"), Severity::Warning)
+            }
+            Some(day) if days(&case.asked.today, day).is_some_and(|days| days <= SOON) => {
+                (format!("the base {name} is of a runtime that will be deprecated on {day}"), Severity::Note)
+            }
+            _ => return,
+        },
+        None => {
+            (format!("lbuild does not know the base {name}, nor until when AWS maintains it"), Severity::Note)
+        }
+    };
+    findings.add(message).in_field(format!("config.Labels.{LABEL}")).as_severe(severity);
+}
+
+/// The repository and tag of one of AWS's bases, as `python:3.12`; nothing without a tag that tells a version.
+fn of_aws(label: &str) -> Option<String> {
+    let label = label.strip_prefix("docker.io/").unwrap_or(label);
+    let name = ["public.ecr.aws/lambda/", "amazon/aws-lambda-"]
+        .iter()
+        .find_map(|place| label.strip_prefix(*place))?;
+    let name = name.split('@').next()?;
+    let (repository, tag) = name.split_once(':')?;
+    // `latest` is another one each year.
+    let tells = tag.starts_with(|c: char| c.is_ascii_digit()) || repository == "provided";
+    (tells && tag != "latest").then(|| name.to_owned())
+}
+
+/// The runtime of a base whose tag may say more than the version, as `3.12-arm64` or `3.12.2026.01.08.16`.
+fn known(name: &str) -> Option<RuntimeBase> {
+    let ends = name.rmatch_indices(['.', '-']).map(|(at, _)| at);
+    let shorter = [name.len()].into_iter().chain(ends);
+    shorter.map(|end| runtime_base(&name[..end])).find(|base| base.runtime.is_some())
+}
+
+fn days(today: &str, day: &str) -> Option<i64> {
+    let (today, day): (NaiveDate, NaiveDate) = (today.parse().ok()?, day.parse().ok()?);
+    Some(day.signed_duration_since(today).num_days())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Severity;
+    use super::super::super::sample::Sample;
+    use super::{LABEL, RULE};
+    use serde_json::json;
+
+    fn on(base: &str, today: &str) -> Vec<(Severity, String)> {
+        let mut sample = Sample::python().process("Labels", json!({ LABEL: base }));
+        sample.asked.today = today.to_owned();
+        sample.check(&RULE).into_iter().map(|finding| (finding.severity, finding.message)).collect()
+    }
+
+    #[test]
+    fn the_end_of_a_runtime_is_told() {
+        let base = "public.ecr.aws/lambda/nodejs:22";
+        assert!(on(base, "2027-02-28").is_empty());
+        let soon = "the base nodejs:22 is of a runtime that will be deprecated on 2027-04-30";
+        assert_eq!(on(base, "2027-03-02"), [(Severity::Note, soon.to_owned())]);
+        let now = "the base nodejs:22 is of a runtime that is deprecated since 2027-04-30";
+        assert_eq!(on(base, "2027-04-30"), [(Severity::Warning, now.to_owned())]);
+        assert_eq!(on("amazon/aws-lambda-nodejs:22", "2028-01-01").len(), 1);
+    }
+
+    #[test]
+    fn tags_say_more_than_the_version() {
+        for tag in [
+            "nodejs:18-arm64",
+            "nodejs:18.2025.01.08.16",
+            "nodejs:18.2025.01.08.16-x86_64",
+            "nodejs:18@sha256:00",
+        ] {
+            let found = on(&format!("public.ecr.aws/lambda/{tag}"), "2026-11-21");
+            assert!(found.len() == 1 && found[0].0 == Severity::Warning, "{tag}: {found:?}");
+        }
+        for tag in [
+            "java:8.al2-arm64",
+            "provided:al2023.2026.01.08.16",
+            "python:latest",
+            "python",
+            "python@sha256:00",
+        ] {
+            assert!(on(&format!("public.ecr.aws/lambda/{tag}"), "2026-11-21").is_empty(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn other_bases_have_other_ends() {
+        assert!(on("docker.io/library/python:3.8", "2026-11-21").is_empty());
+        let unknown = "lbuild does not know the base python:3.99, nor until when AWS maintains it";
+        assert_eq!(
+            on("public.ecr.aws/lambda/python:3.99", "2026-11-21"),
+            [(Severity::Note, unknown.to_owned())]
+        );
+    }
+}

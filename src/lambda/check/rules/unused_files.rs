@@ -1,0 +1,184 @@
+//! Files that no function reads are left out.
+
+use std::collections::BTreeMap;
+
+use super::super::case::Case;
+use super::super::package::package;
+use super::super::{Findings, Rule, Severity};
+use crate::layer::survey::MemberKind;
+
+pub(super) const RULE: Rule = Rule {
+    name: "unused-files",
+    severity: Severity::Note,
+    what: "The image holds what the function needs at run time.",
+    why: "Test suites, installers' caches and what only compilers and editors read are pushed and pulled with each \
+          image, and count into the ten gigabytes that one may have.",
+    example: "`RUN pip install -r requirements.txt` without --no-cache-dir; packages with their test suites.",
+    way_out: "delete them in the step that brings them, or copy what is needed from another stage",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html",
+    check,
+};
+
+/// The bytes that are worth a word.
+const LEAST: u64 = 1 << 20;
+
+const TESTS: &str = "of test suites";
+const CACHES: &str = "of installers' caches";
+const STUBS: &str = "of type stubs (*.pyi)";
+const DECLARATIONS: &str = "of type declarations (*.d.ts)";
+const ARCHIVES: &str = "of static libraries (*.a)";
+const MAPS: &str = "of source maps (*.map)";
+
+/// Where tools keep what they can get again. Not all of `.cache`: models and browsers that a function does need
+/// are there.
+const CACHE_PLACES: [&str; 15] = [
+    ".cache/pip/",
+    ".cache/uv/",
+    ".cache/pypoetry/",
+    ".cache/pipenv/",
+    ".cache/yarn/",
+    ".cache/pnpm/",
+    ".cache/node-gyp/",
+    ".cache/go-build/",
+    ".npm/_cacache/",
+    "node_modules/.cache/",
+    "var/cache/apt/",
+    "var/lib/apt/lists/",
+    "var/cache/yum/",
+    "var/cache/dnf/",
+    "etc/apk/cache/",
+];
+
+/// The files of one kind.
+#[derive(Default)]
+struct Sum<'a> {
+    files: usize,
+    bytes: u64,
+    /// Bytes by package or directory.
+    places: BTreeMap<&'a str, u64>,
+}
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let with_maps =
+        case.config.var("NODE_OPTIONS").is_some_and(|options| options.contains("--enable-source-maps"));
+    let mut sums: BTreeMap<&str, Sum<'_>> = BTreeMap::new();
+    for file in case.files.iter().filter(|file| file.member.kind == MemberKind::File) {
+        let Some((kind, place)) = unused(&file.member.path) else { continue };
+        if kind == MAPS && with_maps {
+            continue;
+        }
+        let sum = sums.entry(kind).or_default();
+        sum.files += 1;
+        sum.bytes += file.member.size;
+        *sum.places.entry(place).or_default() += file.member.size;
+    }
+    for (kind, sum) in sums.into_iter().filter(|(_, sum)| sum.bytes > LEAST) {
+        let files = if sum.files == 1 { "1 file".to_owned() } else { format!("{} files", sum.files) };
+        let mut places: Vec<(&str, u64)> = sum.places.into_iter().collect();
+        places.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        let largest: Vec<&str> = places.iter().take(3).map(|(place, _)| *place).collect();
+        let most = if places.len() > largest.len() { "most in" } else { "in" };
+        findings.add(format!("{files} {kind}, {most} {}", largest.join(", "))).costs(sum.bytes);
+    }
+}
+
+/// What a file is that no function reads, and the package or directory that it is of.
+fn unused(path: &str) -> Option<(&'static str, &str)> {
+    let package = package(path);
+    if is_of_runtime(path, package) {
+        return None;
+    }
+    let (dir, name) = path.rsplit_once('/')?;
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if let Some(package) = package.filter(|package| has_tests(dir, package)) {
+        return Some((TESTS, package));
+    }
+    if let Some(cache) = CACHE_PLACES.iter().find_map(|place| below(path, place)) {
+        return Some((CACHES, cache));
+    }
+    // Compilers and type checkers do read these.
+    if matches!(package, Some("typescript" | "mypy" | "jedi" | "pyright")) {
+        return None;
+    }
+    let kind = match package {
+        _ if name.starts_with("lib") && ends(&[".a"]) => ARCHIVES,
+        Some(_) if ends(&[".pyi"]) => STUBS,
+        Some(_) if ends(&[".d.ts", ".d.mts", ".d.cts"]) => DECLARATIONS,
+        Some(_) if path.contains("node_modules/") && ends(&["js.map", ".ts.map", ".css.map"]) => MAPS,
+        _ => return None,
+    };
+    Some((kind, package.unwrap_or(dir)))
+}
+
+/// AWS's runtimes are as they are.
+fn is_of_runtime(path: &str, package: Option<&str>) -> bool {
+    ["var/runtime/", "var/lang/lib/node_modules/"].iter().any(|dir| path.starts_with(dir))
+        || (path.starts_with("var/lang/") && package.is_none())
+}
+
+/// Whether a directory is one of tests within this package.
+fn has_tests(dir: &str, package: &str) -> bool {
+    let inside = dir.split_once(&format!("/{package}/")).map(|(_, inside)| inside);
+    inside.is_some_and(|inside| inside.split('/').any(|part| part == "tests" || part == "test"))
+}
+
+/// The directory at which a path passes through this place.
+fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
+    let at = path.find(place).filter(|&at| at == 0 || path[..at].ends_with('/'))?;
+    Some(&path[..at + place.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::sample::Sample;
+    use super::*;
+
+    fn with(sample: Sample, path: &str, size: u64) -> Sample {
+        sample.file(1, path, 0o644).with(1, path, |member| member.size = size)
+    }
+
+    #[test]
+    fn files_are_summed_up_by_kind() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        let sample = with(Sample::python(), "var/task/numpy/core/tests/test_a.py", LEAST);
+        assert_eq!(sample.says(&RULE), [""; 0], "no more than the least");
+        let sample = with(sample, "var/task/pandas/tests/a/b.csv", 10);
+        assert_eq!(sample.says(&RULE), ["2 files of test suites, in numpy, pandas"]);
+        assert_eq!(sample.check(&RULE)[0].bytes, Some(LEAST + 10));
+        let sample = with(sample, "root/.cache/pip/http/a", 2 * LEAST);
+        assert_eq!(sample.says(&RULE)[0], "1 file of installers' caches, in root/.cache/pip");
+    }
+
+    #[test]
+    fn source_maps_may_be_used() {
+        let sample = with(Sample::python(), "var/task/node_modules/a/b.js.map", 2 * LEAST);
+        assert_eq!(sample.says(&RULE), ["1 file of source maps (*.map), in a"]);
+        let sample = sample.process("Env", json!(["NODE_OPTIONS=--enable-source-maps"]));
+        assert_eq!(sample.says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn kinds_are_known_by_their_paths() {
+        for (path, expected) in [
+            ("opt/python/lib/python3.12/site-packages/scipy/sparse/tests/x.npz", Some((TESTS, "scipy"))),
+            ("var/task/node_modules/a/test/b.js", Some((TESTS, "a"))),
+            ("var/cache/dnf/x.solv", Some((CACHES, "var/cache/dnf"))),
+            ("root/.npm/_cacache/content-v2/x", Some((CACHES, "root/.npm/_cacache"))),
+            ("var/task/boto3_stubs/a.pyi", Some((STUBS, "boto3_stubs"))),
+            ("var/task/node_modules/@aws-sdk/a/b.d.ts", Some((DECLARATIONS, "@aws-sdk/a"))),
+            ("usr/lib64/libx.a", Some((ARCHIVES, "usr/lib64"))),
+            ("var/task/node_modules/typescript/lib/lib.d.ts", None),
+            ("root/.cache/huggingface/model.bin", None),
+            ("var/task/tests/test_app.py", None),
+            ("var/task/numpy/testing/a.py", None),
+            ("var/lang/lib/python3.12/test/a.py", None),
+            ("var/lang/lib/python3.12/config/libpython3.12.a", None),
+            ("var/runtime/node_modules/a/b.d.ts", None),
+            ("var/task/site.map", None),
+        ] {
+            assert_eq!(unused(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The image does not count on a user of its own.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "user-set",
+    severity: Severity::Warning,
+    what: "The config names no user.",
+    why: "Lambda runs every image as its own user with the least rights, whatever the config says. Files that only the \
+          image's user may read or write are out of reach, and its home directory is not the one that programs see.",
+    example: "USER app, after `COPY --chown=app --chmod=600`.",
+    way_out: "leave USER out, and give others the right to read what the function needs",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let Some(user) = case.config.user() else { return };
+    // Root is what an image has that says nothing, and bases do say it.
+    let is_root = matches!(user.split(':').next(), Some("0" | "root"));
+    let severity = if is_root { Severity::Note } else { Severity::Warning };
+    let message = format!("the image is to run as {user}, and Lambda runs it as a user of its own");
+    findings.add(message).in_field("config.User").as_severe(severity);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Severity;
+    use super::super::super::sample::Sample;
+    use super::RULE;
+
+    #[test]
+    fn a_user_is_found() {
+        let user = |user: &str| Sample::python().process("User", user.into());
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        assert_eq!(user("").says(&RULE), [""; 0]);
+        assert_eq!(
+            user("app").says(&RULE),
+            ["the image is to run as app, and Lambda runs it as a user of its own"]
+        );
+        for (name, severity) in
+            [("1000:1000", Severity::Warning), ("0", Severity::Note), ("root:root", Severity::Note)]
+        {
+            assert_eq!(user(name).check(&RULE)[0].severity, severity, "{name}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The image does not count on volumes.
+
+use serde_json::Value;
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "volume-set",
+    severity: Severity::Warning,
+    what: "The config declares no volumes.",
+    why: "Lambda mounts none: the directory is what the image has there, and can only be read. A container engine makes \
+          it one to write to, so the fault shows in Lambda only.",
+    example: "VOLUME /data, and a program that keeps its database there.",
+    way_out: "leave VOLUME out, and write to /tmp, or to a file system that the function mounts below /mnt",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    check,
+};
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let process = case.config.as_json().get("config");
+    let volumes = process.and_then(|process| process.get("Volumes")).and_then(Value::as_object);
+    let mut paths: Vec<&String> = volumes.into_iter().flat_map(|volumes| volumes.keys()).collect();
+    // The order in the config depends on who wrote it.
+    paths.sort_unstable();
+    for path in paths {
+        // These can be written to all the same.
+        if path == "/tmp" || path.starts_with("/tmp/") || path.starts_with("/mnt/") {
+            continue;
+        }
+        let message = format!("{path} is declared as a volume, and in Lambda it can only be read");
+        findings.add(message).in_field("config.Volumes");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    #[test]
+    fn volumes_are_found() {
+        let says = |volumes: serde_json::Value| Sample::python().process("Volumes", volumes).says(&RULE);
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        assert_eq!(says(json!({})), [""; 0]);
+        assert_eq!(says(json!({ "/tmp/work": {}, "/mnt/efs": {} })), [""; 0]);
+        assert_eq!(
+            says(json!({ "/var/lib/x": {}, "/data": {} })),
+            [
+                "/data is declared as a volume, and in Lambda it can only be read",
+                "/var/lib/x is declared as a volume, and in Lambda it can only be read",
+            ]
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! What tools write goes to /tmp.
+
+use super::super::case::Case;
+use super::super::{Findings, Rule, Severity};
+use super::symlink_target::end;
+
+pub(super) const RULE: Rule = Rule {
+    name: "write-outside-tmp",
+    severity: Severity::Warning,
+    what: "Directories that tools are told to write to are below /tmp.",
+    why: "The file system of a function is read-only, but for /tmp. A tool that is to keep its files elsewhere fails, or \
+          does the same work again in every new environment.",
+    example: "ENV NUMBA_CACHE_DIR=/var/task/.cache.",
+    way_out: "set the variable to a directory below /tmp, or leave it out",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    check,
+};
+
+/// Variables that name a directory to write to, and whether one that was filled beforehand serves as it is.
+const VARIABLES: [(&str, bool); 10] = [
+    ("HF_HOME", true),
+    ("MPLCONFIGDIR", true),
+    ("NPM_CONFIG_CACHE", true),
+    ("NUMBA_CACHE_DIR", false),
+    ("PYTHONPYCACHEPREFIX", true),
+    ("SQLITE_TMPDIR", false),
+    ("TMPDIR", false),
+    ("TRANSFORMERS_CACHE", true),
+    ("XDG_CACHE_HOME", true),
+    ("npm_config_cache", true),
+];
+
+/// Where a function can write: its own /tmp and shared memory, and file systems that it mounts.
+const WRITABLE: [&str; 3] = ["tmp", "mnt", "dev/shm"];
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    for (name, serves) in VARIABLES {
+        let Some(dir) = case.config.var(name).filter(|dir| dir.starts_with('/')) else { continue };
+        // The directory may be a link to where it can write.
+        let place = end(case, dir);
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        if WRITABLE.iter().any(|allowed| place.strip_prefix(*allowed).is_some_and(is_below)) {
+            continue;
+        }
+        // What the image has there is perhaps all that is wanted, and an unknown layer may have it.
+        if serves && (!case.files.complete || case.files.below(&place).next().is_some()) {
+            continue;
+        }
+        let message = format!("{name} is {dir}, where a function cannot write");
+        findings.add(message).in_field(format!("config.Env.{name}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    fn with(variable: &str) -> Sample {
+        Sample::python().process("Env", json!([variable, "LAMBDA_TASK_ROOT=/var/task"]))
+    }
+
+    #[test]
+    fn directories_to_write_to_must_be_writable() {
+        assert_eq!(Sample::python().says(&RULE), [""; 0]);
+        for variable in
+            ["TMPDIR=/tmp", "HF_HOME=/tmp/hf", "HF_HOME=/mnt/models", "TMPDIR=relative", "HOME=/home/app"]
+        {
+            assert_eq!(with(variable).says(&RULE), [""; 0], "{variable}");
+        }
+        assert_eq!(
+            with("TMPDIR=/var/tmp").says(&RULE),
+            ["TMPDIR is /var/tmp, where a function cannot write"]
+        );
+        assert_eq!(
+            with("HF_HOME=/tmpfoo").says(&RULE),
+            ["HF_HOME is /tmpfoo, where a function cannot write"]
+        );
+        assert_eq!(with("TMPDIR=/work").link(1, "work", "tmp").says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_cache_may_be_filled_beforehand() {
+        let filled = with("HF_HOME=/opt/models").file(1, "opt/models/hub/version.txt", 0o644);
+        assert_eq!(filled.says(&RULE), [""; 0]);
+        assert_eq!(with("HF_HOME=/opt/models").unknown(0).says(&RULE), [""; 0]);
+        let numba = with("NUMBA_CACHE_DIR=/opt/numba").file(1, "opt/numba/x.nbi", 0o644);
+        assert_eq!(numba.says(&RULE).len(), 1, "numba wants to write whatever is there");
+    }
+}

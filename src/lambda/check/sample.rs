@@ -1,0 +1,194 @@
+//! Images for the rules' tests, made of as little as a rule looks at.
+
+use serde_json::{Value, json};
+
+use super::case::{Asked, Case, Subject};
+use super::{Finding, Rule, findings};
+use crate::image::{Arch, Compression, Config, DOCKER_MANIFEST, Descriptor, Digest, Manifest};
+use crate::layer::survey::{Content, Member, MemberKind, Survey};
+use crate::layer::{Elf, Machine};
+
+const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// An image whose parts can be put together at will.
+#[derive(Clone)]
+pub(super) struct Sample {
+    pub config: Value,
+    pub manifest: Value,
+    pub surveys: Vec<Option<Survey>>,
+    pub asked: Asked,
+}
+
+impl Sample {
+    /// An image of so many empty layers, for amd64.
+    pub fn empty(layers: usize) -> Sample {
+        let survey = |number: usize| Survey {
+            diff_id: Digest::of(format!("tar {number}").as_bytes()),
+            uncompressed: 1024,
+            compression: Compression::Gzip,
+            members: Vec::new(),
+        };
+        let surveys: Vec<_> = (0..layers).map(|number| Some(survey(number))).collect();
+        let diff_ids: Vec<_> = surveys.iter().flatten().map(|survey| survey.diff_id).collect();
+        let descriptors: Vec<_> = (0..layers)
+            .map(|number| json!({ "mediaType": LAYER, "size": 100, "digest": Digest::of(&[number as u8]) }))
+            .collect();
+        Sample {
+            config: json!({
+                "architecture": "amd64", "os": "linux", "config": {},
+                "rootfs": { "type": "layers", "diff_ids": diff_ids },
+                "history": diff_ids.iter().map(|_| json!({ "created_by": "test" })).collect::<Vec<_>>(),
+            }),
+            manifest: json!({
+                "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "layers": descriptors,
+                "config": { "mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, "digest": Digest::of(b"c") },
+            }),
+            surveys,
+            asked: Asked { arch: Some(Arch::Amd64), today: "2026-11-21".to_owned(), ..Asked::default() },
+        }
+    }
+
+    /// What AWS's Python base has, as far as rules care, and a function in a layer above: nothing is wrong with it.
+    pub fn python() -> Sample {
+        let mut sample = Sample::empty(2)
+            .directories(0, "usr/lib64")
+            .directories(0, "var/runtime/awslambdaric")
+            .directories(0, "var/lang/bin")
+            .directories(0, "bin")
+            .file(0, "lambda-entrypoint.sh", 0o755)
+            .script(0, "lambda-entrypoint.sh", "/bin/sh")
+            .elf(0, "bin/sh", |_| ())
+            .elf(0, "var/lang/bin/python3.12", |_| ())
+            .elf(0, "usr/lib64/libc.so.6", |elf| elf.is_glibc = Some((2, 34)))
+            .elf(0, "usr/lib64/ld-linux-x86-64.so.2", |_| ())
+            .link(0, "lib64", "usr/lib64")
+            .file(0, "var/runtime/bootstrap", 0o755)
+            .script(0, "var/runtime/bootstrap", "/bin/sh")
+            .file(0, "var/runtime/awslambdaric/__init__.py", 0o644)
+            .directories(1, "var/task")
+            .file(1, "var/task/app.py", 0o644)
+            .notes(1, "var/task/app.py", &["defines handler"]);
+        sample.config["config"] = json!({
+            "Entrypoint": ["/lambda-entrypoint.sh"], "Cmd": ["app.handler"], "WorkingDir": "/var/task",
+            "Env": ["PATH=/var/lang/bin:/usr/bin:/bin", "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
+            "Labels": { "org.opencontainers.image.base.name": "public.ecr.aws/lambda/python:3.12" },
+        });
+        sample
+    }
+
+    fn push(mut self, layer: usize, path: &str, kind: MemberKind, mode: u32) -> Sample {
+        let size = if kind == MemberKind::File { 10 } else { 0 };
+        let sha256 = (kind == MemberKind::File).then(|| Digest::of(path.as_bytes()));
+        let member = Member {
+            path: path.to_owned(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            size,
+            mtime: 0,
+            sha256,
+            content: None,
+        };
+        self.survey(layer).members.push(member);
+        self
+    }
+
+    fn survey(&mut self, layer: usize) -> &mut Survey {
+        self.surveys[layer].as_mut().expect("a layer that is known")
+    }
+
+    /// Changes the last member of this path.
+    pub fn with(mut self, layer: usize, path: &str, change: impl FnOnce(&mut Member)) -> Sample {
+        let members = &mut self.survey(layer).members;
+        change(members.iter_mut().rev().find(|member| member.path == path).expect("it was put there"));
+        self
+    }
+
+    pub fn file(self, layer: usize, path: &str, mode: u32) -> Sample {
+        self.push(layer, path, MemberKind::File, mode)
+    }
+
+    pub fn directory(self, layer: usize, path: &str) -> Sample {
+        self.push(layer, path, MemberKind::Directory, 0o755)
+    }
+
+    /// A directory with those of its parents that are not there yet.
+    pub fn directories(self, layer: usize, path: &str) -> Sample {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.fold(self, |mut sample, end| {
+            let there = sample.survey(layer).members.iter().any(|member| member.path == path[..end]);
+            if there { sample } else { sample.directory(layer, &path[..end]) }
+        })
+    }
+
+    pub fn link(self, layer: usize, path: &str, target: &str) -> Sample {
+        self.push(layer, path, MemberKind::Symlink(target.to_owned()), 0o777)
+    }
+
+    pub fn special(self, layer: usize, path: &str) -> Sample {
+        self.push(layer, path, MemberKind::Special, 0o644)
+    }
+
+    /// Machine code for amd64, changed.
+    pub fn elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
+        let mut elf = Elf { machine: Machine::of_arch(Arch::Amd64), ..Elf::default() };
+        change(&mut elf);
+        self.push(layer, path, MemberKind::File, 0o755)
+            .with(layer, path, |member| member.content = Some(Box::new(Content::Elf(elf))))
+    }
+
+    /// Makes a file a script of this interpreter.
+    pub fn script(self, layer: usize, path: &str, interpreter: &str) -> Sample {
+        self.with(layer, path, |member| {
+            member.content = Some(Box::new(Content::Script(interpreter.to_owned())))
+        })
+    }
+
+    /// Gives a file these notes.
+    pub fn notes(self, layer: usize, path: &str, notes: &[&str]) -> Sample {
+        let notes = notes.iter().map(|&note| note.to_owned()).collect();
+        self.with(layer, path, |member| member.content = Some(Box::new(Content::Notes(notes))))
+    }
+
+    /// Sets a field of the process part of the config, as `Cmd`.
+    pub fn process(mut self, field: &str, value: Value) -> Sample {
+        self.config["config"][field] = value;
+        self
+    }
+
+    /// Nobody knows what is in the layer.
+    pub fn unknown(mut self, layer: usize) -> Sample {
+        self.surveys[layer] = None;
+        self
+    }
+
+    /// What the rule has to say.
+    pub fn check(&self, rule: &'static Rule) -> Vec<Finding> {
+        let manifest = Manifest::stored(String::new(), self.manifest.to_string().into_bytes());
+        let layers: Vec<Descriptor> = self.manifest["layers"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|layer| Descriptor {
+                media_type: layer["mediaType"].as_str().expect("a text").to_owned(),
+                size: layer["size"].as_u64().expect("a number"),
+                digest: layer["digest"].as_str().expect("a text").parse().expect("a digest"),
+            })
+            .collect();
+        let config = Config::parse("sample", self.config.to_string().as_bytes()).expect("a config");
+        let surveys = &self.surveys[..];
+        let subject =
+            Subject { manifest: &manifest, layers: &layers, config: &config, surveys, asked: &self.asked };
+        findings(rule, &Case::of(&subject))
+    }
+
+    /// The messages of what the rule has to say, with the paths.
+    pub fn says(&self, rule: &'static Rule) -> Vec<String> {
+        let text = |finding: Finding| match finding.path {
+            Some(path) => format!("{path}: {}", finding.message),
+            None => finding.message,
+        };
+        self.check(rule).into_iter().map(text).collect()
+    }
+}

@@ -1,0 +1,131 @@
+use std::io::Write;
+
+use flate2::write::GzEncoder;
+use tar::Builder;
+
+use super::*;
+
+const LIMIT: u64 = 1 << 30;
+
+fn gzip(tar: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(tar).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn header(kind: EntryType, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_uid(1000);
+    header.set_gid(100);
+    header
+}
+
+/// A tar as the `tar` crate writes it.
+fn sample() -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    let long = format!("{}/file", "d".repeat(150));
+    tar.append_data(&mut header(EntryType::Directory, 0), "a/", &b""[..]).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 700), "a/b", &[7; 700][..]).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 3), long, &b"abc"[..]).unwrap();
+    tar.append_link(&mut header(EntryType::Symlink, 0), "a/s", "x".repeat(120)).unwrap();
+    tar.append_link(&mut header(EntryType::Link, 0), "a/h", "a/b").unwrap();
+    tar.append_data(&mut header(EntryType::Fifo, 0), "a/p", &b""[..]).unwrap();
+    tar.append_pax_extensions([("path", &b"\xff/pax"[..]), ("uid", b"70000")]).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 1), "other", &b"z"[..]).unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn read(tar: &[u8], compression: Compression) -> Result<Vec<(Head, Vec<u8>)>> {
+    let mut reader = LayerReader::new(tar, compression, LIMIT);
+    let mut members = Vec::new();
+    while let Some(head) = reader.next()? {
+        let mut content = Vec::new();
+        reader.content(|piece| {
+            content.extend_from_slice(piece);
+            Ok(())
+        })?;
+        members.push((head, content));
+    }
+    reader.finish()?;
+    Ok(members)
+}
+
+#[test]
+fn every_kind_of_member_is_read() {
+    let members = read(&gzip(&sample()), Compression::Gzip).unwrap();
+    let kinds: Vec<_> = members.iter().map(|(head, content)| (head.kind.clone(), content.len())).collect();
+    let expected = [
+        (HeadKind::Directory, 0),
+        (HeadKind::File, 700),
+        (HeadKind::File, 3),
+        (HeadKind::Symlink("x".repeat(120).into_bytes()), 0),
+        (HeadKind::HardLink(b"a/b".to_vec()), 0),
+        (HeadKind::Special(b'6'), 0),
+        (HeadKind::File, 1),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!((members[2].0.name.len(), members[2].0.size), (155, 3));
+    assert_eq!((members[1].0.mode, members[1].0.uid, members[1].0.gid), (0o644, 1000, 100));
+    assert_eq!((&members[6].0.name[..], members[6].0.uid), (&b"\xff/pax"[..], 70_000));
+}
+
+#[test]
+fn content_need_not_be_read() {
+    let tar = sample();
+    let mut reader = LayerReader::new(&tar[..], Compression::None, LIMIT);
+    let mut names = Vec::new();
+    while let Some(head) = reader.next().unwrap() {
+        names.push(head.name);
+    }
+    assert_eq!(names.len(), 7);
+    assert_eq!(reader.finish().unwrap(), (Digest::of(&tar), tar.len() as u64));
+}
+
+#[test]
+fn a_layer_that_is_cut_off_is_an_error_at_every_length() {
+    let tar = sample();
+    let whole = gzip(&tar);
+    for cut in 0..whole.len() {
+        assert!(read(&whole[..cut], Compression::Gzip).is_err(), "{cut} of {}", whole.len());
+    }
+    // A plain tar may end before its two empty blocks, but not within a member.
+    let last = tar.len() - 2 * BLOCK;
+    for cut in (BLOCK / 2..last).step_by(97).filter(|cut| cut % BLOCK != 0) {
+        assert!(read(&tar[..cut], Compression::None).is_err(), "{cut}");
+    }
+    assert_eq!(read(&tar[..last], Compression::None).unwrap().len(), 7);
+}
+
+#[test]
+fn what_is_no_tar_is_an_error() {
+    let mut wrong = sample();
+    wrong[0] ^= 1;
+    let error = read(&wrong, Compression::None).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("checksum"), "{error}");
+    assert!(read(b"hello", Compression::Gzip).is_err() && read(&[b'x'; 2048], Compression::None).is_err());
+}
+
+#[test]
+fn nothing_grows_beyond_its_bounds() {
+    // A name of 4 GB is refused before a byte of it is read.
+    let mut long = header(EntryType::GNULongName, 4 << 30);
+    long.set_path("././@LongLink").unwrap();
+    long.set_cksum();
+    assert!(read(long.as_bytes(), Compression::None).is_err());
+    let zeros = gzip(&vec![0; 3 << 20]);
+    let mut reader = LayerReader::new(&zeros[..], Compression::Gzip, 1 << 20);
+    assert!(reader.next().unwrap().is_none());
+    let error = reader.finish().unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("larger than 1048576"));
+}
+
+#[test]
+fn several_gzip_members_are_one_layer() {
+    let tar = sample();
+    let (first, second) = tar.split_at(1000);
+    let both = [gzip(first), gzip(second)].concat();
+    assert_eq!(read(&both, Compression::Gzip).unwrap().len(), 7);
+}

@@ -1,0 +1,259 @@
+//! What a layer holds, member by member, as far as anything that judges images wants to know; read once.
+
+use std::io::BufRead;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::elf::{self, Elf};
+use super::read::{Head, HeadKind, LayerReader};
+use super::spool::Spool;
+use crate::error::{Error, Result};
+use crate::image::{Compression, Digest};
+
+/// Changes with anything that a survey says.
+pub(crate) const VERSION: &str = "survey-1";
+
+/// The most members that are taken in; an image of more would not fit into ten gigabytes with its directories.
+const MAX_MEMBERS: usize = 1_000_000;
+
+/// The bytes that all names may have together.
+const MAX_NAMES: usize = 256 << 20;
+
+/// How much of a file a [`Annotate`] is shown.
+pub const SHOWN: u64 = 1 << 20;
+
+/// What a layer holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The digest of its tar.
+    pub diff_id: Digest,
+    /// The size of its tar in bytes.
+    pub uncompressed: u64,
+    /// How it is compressed, whatever its media type says.
+    pub compression: Compression,
+    /// In the order of the tar.
+    pub members: Vec<Member>,
+}
+
+/// A member of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The path in the image, without a slash at either end; what is not printable in it is written as `\xNN`.
+    #[serde(rename = "p")]
+    pub path: String,
+    /// What it is.
+    #[serde(rename = "k")]
+    pub kind: MemberKind,
+    /// Permission bits.
+    #[serde(rename = "m")]
+    pub mode: u32,
+    /// The owner.
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
+    pub uid: u64,
+    /// The group.
+    #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
+    pub gid: u64,
+    /// Bytes of content.
+    #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
+    pub size: u64,
+    /// When it was last changed, in seconds since 1970.
+    #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+    pub mtime: u64,
+    /// The digest of the content, of a regular file.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// What was found in the content.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<Content>>,
+}
+
+/// What a member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link to this target.
+    Symlink(String),
+    /// Another name of the member at this path.
+    HardLink(String),
+    /// A device, a pipe: what no function's image should hold.
+    Special,
+    /// A path that leads out of the image, as `../x`: no reader may follow it.
+    Outside,
+}
+
+/// What the content of a file tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// A program or library of machine code.
+    Elf(Elf),
+    /// A script, by its interpreter and what else stands in its first line.
+    Script(String),
+    /// What the [`Annotate`] noted.
+    Notes(Vec<String>),
+}
+
+/// Looks into files of its choice while a layer is read, and keeps short notes.
+pub trait Annotate: Sync {
+    /// Tells this annotator from others, and from what it was before: what is kept of a layer is kept by it.
+    fn name(&self) -> String;
+    /// Whether it wants to see the file at this path of the image, of which [`SHOWN`] bytes are shown at most.
+    fn wants(&self, path: &str) -> bool;
+    /// What it notes of the file. Notes are kept on disk: nothing secret may be in them.
+    fn notes(&self, path: &str, content: &[u8]) -> Vec<String>;
+}
+
+/// Wants to see nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread;
+
+impl Annotate for Unread {
+    fn name(&self) -> String {
+        "unread".to_owned()
+    }
+
+    fn wants(&self, _: &str) -> bool {
+        false
+    }
+
+    fn notes(&self, _: &str, _: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Survey {
+    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed. `tick` is told now and then
+    /// how far it got, in bytes of tar, and may end the work.
+    ///
+    /// # Errors
+    /// [`Error::LayerRead`] for what is no layer, not a whole one, or larger than anything takes.
+    pub fn of(
+        layer: impl BufRead,
+        compression: Compression,
+        limit: u64,
+        annotator: &dyn Annotate,
+        mut tick: impl FnMut(u64) -> Result<()>,
+    ) -> Result<Survey> {
+        let mut reader = LayerReader::new(layer, compression, limit);
+        let mut members = Vec::new();
+        let (mut spool, mut names) = (Spool::new(), 0);
+        while let Some(head) = reader.next()? {
+            names += head.name.len();
+            if members.len() >= MAX_MEMBERS || names > MAX_NAMES {
+                let fault = std::io::Error::other(format!(
+                    "it has more than {} members, or too long names",
+                    members.len()
+                ));
+                return Err(Error::LayerRead { source: fault });
+            }
+            tick(reader.position())?;
+            let mut member = Member::of(head);
+            if member.kind == MemberKind::File {
+                let wanted = annotator.wants(&member.path);
+                spool.begin(wanted.then_some(SHOWN));
+                let mut hash = Sha256::new();
+                let mut read = reader.position();
+                reader.content(|piece| {
+                    hash.update(piece);
+                    spool.put(piece)?;
+                    read += piece.len() as u64;
+                    tick(read)
+                })?;
+                member.sha256 = Some(Digest::from_bytes(hash.finalize().into()));
+                member.content =
+                    content(&mut spool, wanted.then_some(annotator), &member.path)?.map(Box::new);
+            }
+            members.push(member);
+        }
+        let (diff_id, uncompressed) = reader.finish()?;
+        Ok(Survey { diff_id, uncompressed, compression, members })
+    }
+}
+
+fn content(spool: &mut Spool, annotator: Option<&dyn Annotate>, path: &str) -> Result<Option<Content>> {
+    if let Some(annotator) = annotator {
+        let notes = annotator.notes(path, spool.head());
+        if !notes.is_empty() {
+            return Ok(Some(Content::Notes(notes)));
+        }
+    }
+    if spool.head().starts_with(elf::MAGIC) {
+        return Ok(spool.with_file(Elf::read).map(Content::Elf));
+    }
+    let script = spool.head().strip_prefix(b"#!").map(|line| {
+        let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
+        // As much as Linux reads of it.
+        String::from_utf8_lossy(&line[..line.len().min(255)]).trim().to_owned()
+    });
+    Ok(script.map(Content::Script))
+}
+
+impl Member {
+    fn of(head: Head) -> Member {
+        let path = path(&head.name);
+        let kind = match head.kind {
+            _ if path.split('/').any(|part| part == "..") => MemberKind::Outside,
+            HeadKind::File => MemberKind::File,
+            HeadKind::Directory => MemberKind::Directory,
+            HeadKind::Symlink(target) => MemberKind::Symlink(text(&target)),
+            HeadKind::HardLink(target) => MemberKind::HardLink(self::path(&target)),
+            HeadKind::Special(_) => MemberKind::Special,
+        };
+        let (mode, uid, gid, size, mtime) = (head.mode, head.uid, head.gid, head.size, head.mtime);
+        Member { path, kind, mode, uid, gid, size, mtime, sha256: None, content: None }
+    }
+
+    /// The last part of the path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// What it says of machine code, when it is that.
+    pub fn elf(&self) -> Option<&Elf> {
+        match self.content.as_deref() {
+            Some(Content::Elf(elf)) => Some(elf),
+            _ => None,
+        }
+    }
+
+    /// What a annotator noted.
+    pub fn notes(&self) -> &[String] {
+        match self.content.as_deref() {
+            Some(Content::Notes(notes)) => notes,
+            _ => &[],
+        }
+    }
+}
+
+/// A name as a path in the image: `./a//b/` is `a/b`.
+fn path(name: &[u8]) -> String {
+    let name = text(name);
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    parts.join("/")
+}
+
+/// Names are printable UTF-8 with few exceptions; those must stay apart from each other.
+fn text(bytes: &[u8]) -> String {
+    bytes.utf8_chunks().fold(String::with_capacity(bytes.len()), |mut text, chunk| {
+        for letter in chunk.valid().chars() {
+            match letter.is_control() {
+                true => text.push_str(&format!("\\x{:02x}", u32::from(letter))),
+                false => text.push(letter),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! `lbuild check` and `lbuild rules`: all that is wrong with an image in one report, and nothing that is not.
+
+use crate::support::bases;
+use crate::support::craft::{self, Layer, Tar, image};
+use crate::support::lbuild::{Lbuild, hello, tiny_base};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A runtime as in AWS's Python base, as far as it goes without an interpreter.
+fn runtime() -> Tar {
+    Tar::new()
+        .directory("bin/")
+        .file("bin/sh", 0o755, "")
+        .file("lambda-entrypoint.sh", 0o755, "#!/bin/sh\n")
+        .directory("var/")
+        .directory("var/lang/")
+        .directory("var/lang/bin/")
+        .file("var/lang/bin/python3.12", 0o755, "")
+        .directory("var/runtime/")
+        .directory("var/runtime/awslambdaric/")
+        .file("var/runtime/awslambdaric/__init__.py", 0o644, "")
+        .file("var/runtime/bootstrap", 0o755, "#!/bin/sh\n")
+}
+
+fn settings(config: &mut Value) {
+    config["config"] = json!({
+        "Entrypoint": ["/lambda-entrypoint.sh"], "Cmd": ["app.handler"], "WorkingDir": "/var/task",
+        "Env": ["PATH=/var/lang/bin:/bin", "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
+        "Labels": { "org.opencontainers.image.base.name": "public.ecr.aws/lambda/python:3.12" },
+    });
+}
+
+fn code() -> Tar {
+    Tar::new().directory("var/").directory("var/task/").file(
+        "var/task/app.py",
+        0o644,
+        "def handler(e, c): return e\n",
+    )
+}
+
+/// What a check reports, as JSON.
+fn report(lbuild: &Lbuild, image: &str, more: &[&str], code: i32) -> Value {
+    let done = lbuild.run(&[&["check", image, "--json"], more].concat());
+    assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);
+    serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stdout))
+}
+
+fn rules(report: &Value) -> BTreeSet<&str> {
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["rule"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let lbuild = Lbuild::new();
+    let image = image(&lbuild.path("good"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
+        settings(config)
+    });
+    let report = report(&lbuild, &image, &["--deny", "notes"], 0);
+    assert_eq!(report["findings"], json!([]));
+    assert!(lbuild.ok(&["check", &image]).stdout.ends_with(": nothing found\n"));
+}
+
+#[test]
+fn what_lbuild_makes_is_good() {
+    for (base, arch) in [
+        (tiny_base(), "arm64"),
+        (format!("oci:{}:{}", bases::layout("plain").display(), bases::TAG), "amd64"),
+    ] {
+        let lbuild = Lbuild::new();
+        let to = format!("oci:{}:v1", lbuild.text("image"));
+        let code = hello();
+        let arguments = [
+            "push",
+            code.to_str().unwrap(),
+            "--base",
+            &base,
+            "--arch",
+            arch,
+            "--handler",
+            "app.handler",
+            "--to",
+            &to,
+        ];
+        lbuild.ok(&arguments);
+        let report = report(&lbuild, &to, &["--arch", arch, "--deny", "warnings"], 0);
+        assert_eq!((&report["errors"], &report["warnings"]), (&json!(0), &json!(0)), "{report:#}");
+    }
+}
+
+#[test]
+fn ten_faults_are_one_report_in_a_stable_order() {
+    let lbuild = Lbuild::new();
+    // No more than the head of a library for arm64.
+    let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 183, 0, 1, 0, 0, 0], &[0; 40]].concat();
+    let code = Tar::new()
+        .directory("var/")
+        .directory("var/task/")
+        .file("var/task/app.py", 0o600, "def main(e, c): return e\n")
+        .file("var/task/app.py", 0o600, "def main(e, c): return e\n")
+        .file("var/task/lib/x.so", 0o755, elf)
+        .file("var/task/.env", 0o644, "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n")
+        .symlink("var/task/link", "nowhere")
+        .file("../outside", 0o644, "");
+    let broken = image(&lbuild.path("broken"), &[Layer::gzip(runtime()), Layer::gzip(code)], |config, _| {
+        settings(config);
+        config["config"]["User"] = json!("nobody");
+        config["config"]["Volumes"] = json!({ "/data": {} });
+        config["config"]["Env"].as_array_mut().unwrap().push(json!("API_TOKEN=abcdefgh12345678"));
+        config["config"]["Cmd"] = json!(["app.handler"]);
+    });
+    let first = report(&lbuild, &broken, &[], 8);
+    let found = rules(&first);
+    for rule in [
+        "duplicate-entry",
+        "elf-machine",
+        "entry-path",
+        "parent-directory",
+        "python-handler",
+        "secret-config",
+        "secret-file",
+        "symlink-target",
+        "unreadable",
+        "user-set",
+        "volume-set",
+    ] {
+        assert!(found.contains(rule), "{rule} in {first:#}");
+    }
+    // Another cache, and more threads.
+    assert_eq!(report(&Lbuild::new(), &broken, &["--jobs", "8"], 8), first);
+    assert_eq!(report(&lbuild, &broken, &[], 8), first, "from the cache");
+    let text = first.to_string();
+    assert!(!text.contains("AKIAQ3EGRIXW5Z7TNZ4K") && !text.contains("abcdefgh12345678"), "{text}");
+    let kept = crate::support::lbuild::files(&lbuild.cache());
+    assert!(kept.values().all(|bytes| !bytes.windows(20).any(|window| window == b"AKIAQ3EGRIXW5Z7TNZ4K")));
+}
+
+#[test]
+fn findings_may_be_allowed_and_denied() {
+    let lbuild = Lbuild::new();
+    let image = image(&lbuild.path("user"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
+        settings(config);
+        config["config"]["User"] = json!("nobody");
+    });
+    assert_eq!(rules(&report(&lbuild, &image, &[], 0)), BTreeSet::from(["user-set"]));
+    report(&lbuild, &image, &["--deny", "warnings"], 8);
+    assert_eq!(
+        report(&lbuild, &image, &["--deny", "warnings", "--allow", "user-set"], 0)["findings"],
+        json!([])
+    );
+    let said = lbuild.run(&["check", &image, "--allow", "no-such"]).failed(2);
+    assert!(said.contains("there is no rule `no-such`") && said.contains("lbuild rules"), "{said}");
+}
+
+/// The schema of `--json`, as the README has it.
+#[test]
+fn the_json_has_the_documented_fields() {
+    let lbuild = Lbuild::new();
+    let image = image(&lbuild.path("user"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
+        settings(config);
+        config["config"]["Volumes"] = json!({ "/data": {} });
+        config["config"]["Cmd"] = json!(["other.handler"]);
+    });
+    let report = report(&lbuild, &image, &[], 8);
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["digest", "errors", "findings", "image", "notes", "platform", "schema", "warnings"]);
+    assert_eq!(report["schema"], 1);
+    for finding in report["findings"].as_array().unwrap() {
+        for (key, value) in finding.as_object().unwrap() {
+            let fits = match key.as_str() {
+                "rule" | "message" | "way_out" | "path" | "field" | "layer" => value.is_string(),
+                "severity" => ["error", "warning", "note"].contains(&value.as_str().unwrap()),
+                "layer_number" | "bytes" => value.is_u64(),
+                _ => false,
+            };
+            assert!(fits, "{key}: {value}");
+        }
+    }
+}
+
+#[test]
+fn sarif_and_annotations_say_the_same() {
+    let lbuild = Lbuild::new();
+    let image = image(&lbuild.path("user"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
+        settings(config);
+        config["config"]["User"] = json!("nobody");
+        config["config"]["Cmd"] = json!(["other.handler"]);
+    });
+    let done = lbuild.run(&["check", &image, "--sarif"]);
+    assert_eq!(done.code, Some(8), "{}", done.stderr);
+    let log: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    for result in run["results"].as_array().unwrap() {
+        let index = result["ruleIndex"].as_u64().unwrap() as usize;
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert!(
+            result["message"]["text"].is_string() && result["locations"][0]["physicalLocation"].is_object()
+        );
+    }
+    let done = lbuild.run(&["check", &image, "--github"]);
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    assert_eq!(lines.len(), run["results"].as_array().unwrap().len(), "{}", done.stdout);
+    assert!(lines.iter().any(|line| line.starts_with("::error title=python-handler::")), "{}", done.stdout);
+    assert!(lines.iter().any(|line| line.starts_with("::warning title=user-set::")), "{}", done.stdout);
+}
+
+#[test]
+fn every_rule_is_explained() {
+    let lbuild = Lbuild::new();
+    let all: Value = serde_json::from_str(&lbuild.ok(&["rules", "--json"]).stdout).unwrap();
+    let listed = lbuild.ok(&["rules"]).stdout;
+    let mut names = BTreeSet::new();
+    for rule in all.as_array().unwrap() {
+        let name = rule["name"].as_str().unwrap();
+        assert!(names.insert(name) && listed.contains(name));
+        for field in ["what", "why", "example", "way_out", "source"] {
+            assert!(rule[field].as_str().is_some_and(|text| text.len() > 10), "{name}: {field}");
+        }
+        assert!(rule["source"].as_str().unwrap().starts_with("https://"), "{name}");
+        assert!(lbuild.ok(&["rules", name]).stdout.contains(rule["why"].as_str().unwrap()));
+    }
+    assert!(names.len() >= 30, "{}", names.len());
+}
+
+#[test]
+fn an_image_that_lies_or_ends_early_is_an_error() {
+    let lbuild = Lbuild::new();
+    let whole = Layer::gzip(code());
+    for cut in [10, whole.stored.len() / 2, whole.stored.len() - 1] {
+        let layer = Layer {
+            stored: whole.stored[..cut].to_vec(),
+            media_type: craft::GZIP,
+            diff_id: whole.diff_id.clone(),
+        };
+        let image = image(&lbuild.path(&format!("cut-{cut}")), &[layer], |config, _| settings(config));
+        let said = lbuild.run(&["check", &image]).failed(4);
+        assert!(said.contains("cannot be read"), "{said}");
+    }
+    let other = Layer {
+        stored: craft::gzip(b"no tar at all, but long enough for a head"),
+        media_type: craft::GZIP,
+        diff_id: whole.diff_id.clone(),
+    };
+    let image = image(&lbuild.path("no-tar"), &[other], |config, _| settings(config));
+    assert!(lbuild.run(&["check", &image]).failed(4).contains("cannot be read"));
+}

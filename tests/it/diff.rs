@@ -1,0 +1,215 @@
+//! `lbuild diff`: why two images are not the same; and the files of one, as `lbuild inspect` shows them.
+
+use crate::support::craft::{GZIP, Layer, PLAIN, Tar, image};
+use crate::support::lbuild::{Lbuild, tiny_base};
+use serde_json::{Value, json};
+
+fn below() -> Tar {
+    Tar::new().directory("a/").file("a/one", 0o644, "1").file("a/two", 0o644, "2").symlink("a/link", "one")
+}
+
+fn above() -> Tar {
+    Tar::new().directory("b/").file("b/three", 0o644, "3")
+}
+
+/// Makes an image of these layers called `name`.
+fn make(lbuild: &Lbuild, name: &str, layers: &[Layer], edit: impl FnOnce(&mut Value)) -> String {
+    image(&lbuild.path(name), layers, |config, _| {
+        config["config"]["Env"] = json!(["A=1", "B=2"]);
+        for (number, entry) in config["history"].as_array_mut().unwrap().iter_mut().enumerate() {
+            entry["created_by"] = json!(format!("step {number}"));
+        }
+        edit(config);
+    })
+}
+
+fn usual(lbuild: &Lbuild) -> String {
+    make(lbuild, "usual", &[Layer::gzip(below()), Layer::gzip(above())], |_| ())
+}
+
+fn diff(lbuild: &Lbuild, from: &str, to: &str) -> (Value, String) {
+    let json = lbuild.ok(&["diff", from, to, "--json"]).stdout;
+    (serde_json::from_str(&json).unwrap(), lbuild.ok(&["diff", from, to]).stdout)
+}
+
+#[test]
+fn equal_images_are_the_same() {
+    let lbuild = Lbuild::new();
+    let from = usual(&lbuild);
+    let to = make(&lbuild, "again", &[Layer::gzip(below()), Layer::gzip(above())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!(
+        (&json["layers"], &json["config"], &json["sends"]["bytes"]),
+        (&json!([]), &json!([]), &json!(0))
+    );
+    assert!(text.contains(": the same as oci:"), "{text}");
+}
+
+#[test]
+fn files_that_differ_are_told_with_what_became_of_them() {
+    let lbuild = Lbuild::new();
+    let from = usual(&lbuild);
+    let other = Tar::new()
+        .directory("a/")
+        .file("a/one", 0o755, "1")
+        .file("a/new", 0o644, "new")
+        .symlink("a/link", "new")
+        .file("a/two", 0o644, "22");
+    let to = make(&lbuild, "other", &[Layer::gzip(other), Layer::gzip(above())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    let layers = json["layers"].as_array().unwrap();
+    assert_eq!(
+        (layers.len(), &layers[0]["numbers"], &layers[0]["moved"]),
+        (1, &json!([0, 0]), &json!(false))
+    );
+    let files = [
+        json!({ "path": "a/link", "changes": [{ "change": "kind", "from": "link to one", "to": "link to new" }] }),
+        json!({ "path": "a/new", "changes": [{ "change": "added", "size": 3 }] }),
+        json!({ "path": "a/one", "changes": [{ "change": "mode", "from": "0644", "to": "0755" }] }),
+        json!({ "path": "a/two", "changes": [{ "change": "content", "from": 1, "to": 2 }] }),
+    ];
+    assert_eq!(layers[0]["files"], json!(files), "{json:#}");
+    assert_eq!(json["sends"]["layers"], 1);
+    for line in [
+        "layer 0 is otherwise  step 0",
+        "  /a/one  mode 0644 -> 0755",
+        "  /a/two  other content, 1 B -> 2 B",
+        "a push sends  1 layer,",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn config_and_base_are_told_by_field() {
+    let lbuild = Lbuild::new();
+    let (base, digest) = ("org.opencontainers.image.base.name", "org.opencontainers.image.base.digest");
+    let labelled = |config: &mut Value, of: &str| {
+        config["config"]["Labels"] = json!({ base: "r.example/b:1", digest: of })
+    };
+    let layers = || [Layer::gzip(below())];
+    let from = make(&lbuild, "from", &layers(), |config| labelled(config, "sha256:01"));
+    let to = make(&lbuild, "to", &layers(), |config| {
+        labelled(config, "sha256:02");
+        config["config"]["Env"] = json!(["A=other", "C=3", "B=2"]);
+        config["architecture"] = json!("arm64");
+    });
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!(json["base"], json!(["r.example/b:1@sha256:01", "r.example/b:1@sha256:02"]));
+    assert_eq!(json["layers"], json!([]));
+    for field in [
+        json!({ "field": "config.Env.A", "from": "1", "to": "other" }),
+        json!({ "field": "config.Env.C", "to": "3" }),
+        json!({ "field": "architecture", "from": "amd64", "to": "arm64" }),
+    ] {
+        assert!(json["config"].as_array().unwrap().contains(&field), "{field} in {json:#}");
+    }
+    assert!(text.contains("base  r.example/b:1@sha256:01 -> r.example/b:1@sha256:02"), "{text}");
+    assert!(
+        text.contains("config  config.Env.C: nothing -> \"3\"") && text.contains("a push sends  0 layers,"),
+        "{text}"
+    );
+}
+
+#[test]
+fn order_and_compression_are_told_apart_from_content() {
+    let lbuild = Lbuild::new();
+    let from = usual(&lbuild);
+    let swapped = make(&lbuild, "swapped", &[Layer::gzip(above()), Layer::gzip(below())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &swapped);
+    let moved: Vec<_> =
+        json["layers"].as_array().unwrap().iter().map(|layer| layer["moved"].clone()).collect();
+    assert_eq!((moved, &json["sends"]["layers"]), (vec![json!(true)], &json!(0)), "{json:#}");
+    assert!(text.contains(" has moved"), "{text}");
+
+    let tar = Layer::gzip(below());
+    let plain = Layer { stored: below().bytes(), media_type: PLAIN, diff_id: tar.diff_id.clone() };
+    let to = make(&lbuild, "plain", &[plain, Layer::gzip(above())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!(
+        (&json["layers"][0]["recompressed"], &json["layers"][0]["files"]),
+        (&json!(true), &json!([])),
+        "{json:#}"
+    );
+    assert!(text.contains("layer 0 is compressed otherwise, with the same content"), "{text}");
+
+    // The same files, in another order: another tar, and nothing else to tell.
+    let turned = Tar::new().file("b/three", 0o644, "3").directory("b/");
+    let to = make(&lbuild, "turned", &[Layer::gzip(below()), Layer::gzip(turned)], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!((&json["layers"][0]["numbers"], &json["layers"][0]["files"]), (&json!([1, 1]), &json!([])));
+    assert!(text.contains("layer 1 has the same files, in another order"), "{text}");
+}
+
+#[test]
+fn a_layer_more_or_less_is_told() {
+    let lbuild = Lbuild::new();
+    let from = usual(&lbuild);
+    let to = make(&lbuild, "less", &[Layer::gzip(below())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!(json["layers"][0]["numbers"], json!([1, null]));
+    assert!(text.contains("layer 1 is gone  step 1") && text.contains("/b/three  gone, 1 B"), "{text}");
+    let (json, text) = diff(&lbuild, &to, &from);
+    assert_eq!(json["layers"][0]["digests"][0], Value::Null);
+    assert!(text.contains("layer 1 is new  step 1"), "{text}");
+}
+
+#[test]
+fn a_changed_function_is_one_layer_of_one_file() {
+    let lbuild = Lbuild::new();
+    let code = crate::support::lbuild::function(&[("app.py", "def handler(e, c): return 1\n")]);
+    let base = tiny_base();
+    let push = |to: &str| {
+        let arguments = [
+            "push",
+            code.path().to_str().unwrap(),
+            "--base",
+            &base,
+            "--arch=arm64",
+            "--handler=app.handler",
+            "--to",
+            to,
+        ];
+        lbuild.ok(&arguments);
+    };
+    push("oci:image:v1");
+    std::fs::write(code.path().join("app.py"), "def handler(e, c): return 12\n").unwrap();
+    push("oci:image:v2");
+    let (json, text) = diff(
+        &lbuild,
+        &format!("oci:{}:v1", lbuild.text("image")),
+        &format!("oci:{}:v2", lbuild.text("image")),
+    );
+    assert_eq!(json["layers"][0]["files"][0]["path"], "var/task/app.py", "{text}");
+    assert_eq!((json["layers"].as_array().unwrap().len(), &json["base"]), (1, &Value::Null));
+}
+
+#[test]
+fn inspect_shows_files_and_history() {
+    let lbuild = Lbuild::new();
+    let over = Tar::new().directory("a/").file("a/.wh.two", 0o644, "").file("a/big", 0o600, vec![0; 5000]);
+    let image = make(
+        &lbuild,
+        "image",
+        &[Layer::gzip(below()), Layer { media_type: GZIP, ..Layer::gzip(over) }],
+        |_| (),
+    );
+    let tree = lbuild.ok(&["inspect", &image, "--tree"]).stdout;
+    let paths: Vec<&str> =
+        tree.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path)).collect();
+    assert_eq!(paths, ["a", "a/big", "a/link -> one", "a/one"], "{tree}");
+    let tree: Value =
+        serde_json::from_str(&lbuild.ok(&["inspect", &image, "--tree", "--json"]).stdout).unwrap();
+    assert_eq!(
+        (&tree[1]["layer"], &tree[1]["mode"], &tree[1]["size"]),
+        (&json!(1), &json!("0600"), &json!(5000))
+    );
+    let largest = lbuild.ok(&["inspect", &image, "--largest"]).stdout;
+    assert!(largest.lines().next().unwrap().contains("5.0 kB  layer 1   /a/big"), "{largest}");
+    assert!(largest.trim_end().ends_with("5.0 kB  in 2 files"), "{largest}");
+    let history = lbuild.ok(&["inspect", &image, "--history"]).stdout;
+    assert_eq!(
+        history.lines().map(|line| line.trim_start().split("  ").nth(1).unwrap()).collect::<Vec<_>>(),
+        ["step 0", "step 1"]
+    );
+}

@@ -1,0 +1,111 @@
+//! Images of any tar one can think of, right or wrong, in an OCI layout.
+
+use super::handmade::{bytes, replace, write_index};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::path::Path;
+use tar::{EntryType, Header};
+
+/// The name of the image in its layout.
+pub const TAG: &str = "crafted";
+
+/// A tar in the making; names are taken as they are.
+#[derive(Default)]
+pub struct Tar(Vec<u8>);
+
+impl Tar {
+    pub fn new() -> Tar {
+        Tar::default()
+    }
+
+    pub fn member(mut self, name: &str, kind: EntryType, mode: u32, content: &[u8], link: &str) -> Tar {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.0.extend_from_slice(header.as_bytes());
+        self.0.extend_from_slice(content);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    pub fn file(self, name: &str, mode: u32, content: impl AsRef<[u8]>) -> Tar {
+        self.member(name, EntryType::Regular, mode, content.as_ref(), "")
+    }
+
+    pub fn directory(self, name: &str) -> Tar {
+        self.member(name, EntryType::Directory, 0o755, b"", "")
+    }
+
+    pub fn symlink(self, name: &str, target: &str) -> Tar {
+        self.member(name, EntryType::Symlink, 0o777, b"", target)
+    }
+
+    pub fn bytes(mut self) -> Vec<u8> {
+        self.0.resize(self.0.len() + 1024, 0);
+        self.0
+    }
+}
+
+/// A layer as it is stored, and the digest that the config shall have for it.
+pub struct Layer {
+    pub stored: Vec<u8>,
+    pub media_type: &'static str,
+    pub diff_id: String,
+}
+
+pub const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
+
+impl Layer {
+    pub fn gzip(tar: Tar) -> Layer {
+        let tar = tar.bytes();
+        Layer { stored: gzip(&tar), media_type: GZIP, diff_id: sha256(&tar) }
+    }
+}
+
+pub fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(content).expect("memory");
+    gzip.finish().expect("memory")
+}
+
+fn sha256(content: &[u8]) -> String {
+    let hash = Sha256::digest(content);
+    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Writes the image of these layers to the layout, with what `edit` makes of its config and manifest.
+pub fn image(layout: &Path, layers: &[Layer], edit: impl FnOnce(&mut Value, &mut Value)) -> String {
+    std::fs::create_dir_all(layout.join("blobs/sha256")).expect("ours");
+    let mut config = json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": layers.iter().map(|layer| &layer.diff_id).collect::<Vec<_>>() },
+        "history": layers.iter().map(|_| json!({ "created_by": "by hand" })).collect::<Vec<_>>(),
+    });
+    let mut manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [],
+        "config": { "mediaType": "application/vnd.oci.image.config.v1+json" },
+    });
+    for layer in layers {
+        let mut descriptor = json!({ "mediaType": layer.media_type });
+        replace(layout, &mut descriptor, &layer.stored);
+        manifest["layers"].as_array_mut().expect("a list").push(descriptor);
+    }
+    edit(&mut config, &mut manifest);
+    replace(layout, &mut manifest["config"], &bytes(&config));
+    let mut entry = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "annotations": { "org.opencontainers.image.ref.name": TAG },
+    });
+    replace(layout, &mut entry, &bytes(&manifest));
+    write_index(layout, &entry);
+    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("ours");
+    format!("oci:{}:{TAG}", layout.display())
+}
