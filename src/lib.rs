@@ -79,7 +79,7 @@ mod source;
 mod store;
 
 pub use engine::diff;
-pub use engine::{Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published};
+pub use engine::{Built, Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;

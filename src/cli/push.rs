@@ -74,7 +74,7 @@ async fn send(
         return Ok(engine.push(&lowered.recipe, to).await?);
     }
     let judge = super::check::Judge::new(args, lowered, to, engine, &context.report)?;
-    engine.push_if(&lowered.recipe, to, async |image| judge.judge(image).await).await
+    engine.push_if(&lowered.recipe, to, async |built| judge.judge(built).await).await
 }
 
 /// Prints the pinned recipe.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bridge::blocking;
+use super::built::Trees;
 use super::earlier::Earlier;
 use super::{Caching, Shared, key};
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ impl Shared {
         mut files: Collected,
         to: &str,
         earlier: &Earlier,
+        trees: Option<&Trees>,
     ) -> Result<Layer> {
         let name = to.trim_end_matches('/').to_owned();
         let (shared, to) = (self.clone(), to.to_owned());
@@ -46,10 +48,13 @@ impl Shared {
                 found = earlier.layer(key).await;
             }
         }
-        let shared = self.clone();
+        let (shared, trees) = (self.clone(), trees.cloned());
         blocking(move |stop| {
             let layer = shared.found_or_made(found, &mut files.tree, epoch, &name, stop)?;
             files.remember();
+            if let Some(trees) = trees {
+                trees.keep(layer.blob.digest, files.tree);
+            }
             Ok(layer)
         })
         .await

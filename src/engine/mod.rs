@@ -11,6 +11,7 @@
 
 mod base;
 mod bridge;
+mod built;
 pub mod diff;
 mod earlier;
 mod key;
@@ -37,10 +38,12 @@ use crate::recipe::{Base, Recipe};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 
 pub use base::{Found, Inspected};
+pub use built::Built;
 pub use diff::Difference;
 pub use probe::Probe;
 pub use publish::Published;
 
+use built::Trees;
 use earlier::Earlier;
 use publish::Push;
 
@@ -228,7 +231,7 @@ impl Engine {
     /// # Errors
     /// When the recipe, its base or its files do not allow it.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        self.shared.build(recipe, &[], &Earlier::of(&self.shared, &[])).await
+        self.shared.build(recipe, &[], &Earlier::of(&self.shared, &[]), None).await
     }
 
     /// The layer of `files`, whose entries bear the time `epoch` (seconds since 1970): from the cache, or made
@@ -259,7 +262,7 @@ impl Engine {
     /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless a
     /// destination refused the manifest that another took.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
-        self.push_judged(recipe, to, None::<&fn(&Image) -> Ready<Result<()>>>).await
+        self.push_judged(recipe, to, None::<&fn(&Built<'_>) -> Ready<Result<()>>>).await
     }
 
     /// The same, but nothing is sent before `judge` has agreed to the image.
@@ -270,7 +273,7 @@ impl Engine {
         &self,
         recipe: &Recipe,
         to: &[(Destination, Format)],
-        judge: impl AsyncFn(&Image) -> Result<(), E>,
+        judge: impl AsyncFn(&Built<'_>) -> Result<(), E>,
     ) -> Result<Vec<Published>, E> {
         self.push_judged(recipe, to, Some(&judge)).await
     }
@@ -279,7 +282,7 @@ impl Engine {
         &self,
         recipe: &Recipe,
         to: &[(Destination, Format)],
-        judge: Option<&impl AsyncFn(&Image) -> Result<(), E>>,
+        judge: Option<&impl AsyncFn(&Built<'_>) -> Result<(), E>>,
     ) -> Result<Vec<Published>, E> {
         let on = self.shared.caching.policy != Caching::Off;
         let look_back = match self.try_push(recipe, to, on, judge).await {
@@ -306,7 +309,7 @@ impl Engine {
         recipe: &Recipe,
         to: &[(Destination, Format)],
         look_back: bool,
-        judge: Option<&impl AsyncFn(&Image) -> Result<(), E>>,
+        judge: Option<&impl AsyncFn(&Built<'_>) -> Result<(), E>>,
     ) -> Result<Vec<Published>, Stop<E>> {
         let source = match recipe.stages.last().map(|stage| &stage.base) {
             Some(Base::Registry(name)) => Some(name.clone()),
@@ -316,13 +319,14 @@ impl Engine {
         let pushes: Vec<Push> = to.iter().map(open).collect();
         let earlier = if look_back { Earlier::of(&self.shared, &pushes) } else { Earlier::default() };
         // What nobody judges sets off as it comes.
+        let trees = judge.map(|_| Trees::default());
         let begun = if judge.is_some() { &[] } else { &pushes[..] };
         let image = tokio::select! {
-            image = self.shared.build(recipe, begun, &earlier) => image?,
+            image = self.shared.build(recipe, begun, &earlier, trees.as_ref()) => image?,
             error = first_failure(&pushes) => return Err(error.into()),
         };
-        if let Some(judge) = judge {
-            judge(&image).await.map_err(Stop::Judged)?;
+        if let (Some(judge), Some(trees)) = (judge, &trees) {
+            judge(&Built { image: &image, shared: &self.shared, trees }).await.map_err(Stop::Judged)?;
             pushes.iter().for_each(|push| image.layers().iter().for_each(|layer| push.layer(layer)));
         }
         // No tag moves anywhere before every destination has what it needs.
@@ -359,19 +363,6 @@ impl Engine {
         annotator: Arc<dyn Annotate + Send>,
     ) -> Result<Vec<Option<Survey>>> {
         self.shared.survey(image, annotator).await
-    }
-
-    /// What the layers of a built image hold, lowest first; `None` for one that is neither on this machine nor was
-    /// ever read: nothing is fetched.
-    ///
-    /// # Errors
-    /// When a layer cannot be read, or is no whole layer.
-    pub async fn survey_built(
-        &self,
-        image: &Image,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Vec<Option<Survey>>> {
-        self.shared.survey_built(image, annotator).await
     }
 
     /// Why the second image is not the first. Layers are read only where they differ.

@@ -9,6 +9,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 
 use super::bridge::blocking;
+use super::built::Trees;
 use super::earlier::Earlier;
 use super::publish::Push;
 use super::{Shared, base};
@@ -27,12 +28,13 @@ enum Part {
 }
 
 impl Shared {
-    /// Builds the recipe's last stage; its layers set off to `pushes` as they come.
+    /// Builds the recipe's last stage; its layers set off to `pushes` as they come, and their files stay in `trees`.
     pub(super) async fn build(
         self: &Arc<Self>,
         recipe: &Recipe,
         pushes: &[Push],
         earlier: &Earlier,
+        trees: Option<&Trees>,
     ) -> Result<Image> {
         recipe.check()?;
         check_sources(recipe)?;
@@ -40,7 +42,7 @@ impl Shared {
         for (number, stage) in recipe.stages.iter().enumerate() {
             let last = number + 1 == recipe.stages.len();
             let pushes = if last { pushes } else { &[] };
-            images.push(self.build_stage(recipe, stage, &images, earlier, pushes).await?);
+            images.push(self.build_stage(recipe, stage, &images, earlier, pushes, trees).await?);
         }
         images.pop().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
     }
@@ -52,6 +54,7 @@ impl Shared {
         images: &[Image],
         earlier: &Earlier,
         pushes: &[Push],
+        trees: Option<&Trees>,
     ) -> Result<Image> {
         // The base is a matter of the network, the sources one of the disk: neither waits for the other.
         let (base, collected) = tokio::try_join!(
@@ -69,7 +72,7 @@ impl Shared {
                     let dir = to.trim_end_matches('/');
                     match part {
                         Part::Files(files) => {
-                            let layer = self.layer(recipe.epoch, files, &to, earlier).await?;
+                            let layer = self.layer(recipe.epoch, files, &to, earlier, trees).await?;
                             pushes.iter().for_each(|push| push.layer(&layer));
                             image.append(layer, &format!("lbuild: files in {dir}"))
                         }

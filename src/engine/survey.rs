@@ -11,7 +11,7 @@ use super::base::Found;
 use super::bridge::blocking;
 use super::{Shared, base};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Compression, Descriptor, Digest, Image, Location};
+use crate::image::{Blob, Compression, Descriptor, Digest};
 use crate::layer::survey::{self, Annotate, Survey};
 use crate::store;
 
@@ -41,42 +41,19 @@ impl Shared {
         stream::iter(layers).buffered(self.jobs).try_collect().await
     }
 
-    /// The same of a built image, as far as nothing has to be fetched.
-    pub(super) async fn survey_built(
-        self: &Arc<Self>,
-        image: &Image,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Vec<Option<Survey>>> {
-        let one = |blob: Blob| {
-            let (shared, annotator) = (self.clone(), annotator.clone());
-            async move {
-                let blob = match blob.location {
-                    Location::Registry(_) => shared.cache.blob(blob.digest, blob.size).unwrap_or(blob),
-                    Location::Memory(_) | Location::File(_) => blob,
-                };
-                match blob.location {
-                    Location::Registry(_) => Ok(shared.surveyed(key(&*annotator, blob.digest))),
-                    _ => shared.survey_layer("the image", blob, annotator).await.map(Some),
-                }
-            }
-        };
-        let layers: Vec<_> = image.layers().iter().map(|layer| one(layer.blob.clone())).collect();
-        stream::iter(layers).buffered(self.jobs).try_collect().await
-    }
-
     /// What was found when the layer was read before.
-    fn surveyed(&self, key: Digest) -> Option<Survey> {
-        self.cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    pub(super) fn surveyed(&self, layer: Digest, annotator: &dyn Annotate) -> Option<Survey> {
+        self.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
     }
 
-    async fn survey_layer(
+    pub(super) async fn survey_layer(
         self: &Arc<Self>,
         image: &str,
         blob: Blob,
         annotator: Arc<dyn Annotate + Send>,
     ) -> Result<Survey> {
         let key = key(&*annotator, blob.digest);
-        if let Some(known) = self.surveyed(key) {
+        if let Some(known) = self.surveyed(blob.digest, &*annotator) {
             return Ok(known);
         }
         let mut retry = self.registries.retry();

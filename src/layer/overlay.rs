@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Bound;
 
 use super::survey::{Member, MemberKind, Survey};
 
@@ -91,8 +92,9 @@ impl<'a> Files<'a> {
         if file.member.kind == MemberKind::Outside {
             return;
         }
-        // A directory that comes again keeps what is in it; all else takes the place of a whole tree.
-        if file.member.kind != MemberKind::Directory {
+        // A directory that comes again keeps what is in it; all else takes the place of a whole tree. The lowest layer
+        // has nothing below it.
+        if file.member.kind != MemberKind::Directory && file.layer > 0 {
             self.hide_below(path, file.layer);
         }
         match self.seen.entry(path) {
@@ -108,7 +110,8 @@ impl<'a> Files<'a> {
 
     fn hide_below(&mut self, dir: &str, layer: usize) {
         let start = if dir.is_empty() { String::new() } else { format!("{dir}/") };
-        let below = self.seen.range(start.as_str()..).take_while(|(path, _)| path.starts_with(&start));
+        let bounds = (Bound::Included(start.as_str()), Bound::Unbounded);
+        let below = self.seen.range::<str, _>(bounds).take_while(|(path, _)| path.starts_with(&start));
         let below: Vec<&str> = below.filter(|(_, file)| file.layer < layer).map(|(path, _)| *path).collect();
         for path in below {
             if let Some(file) = self.seen.remove(path) {
@@ -130,9 +133,7 @@ impl<'a> Files<'a> {
     /// What is below this directory, which has no slash at either end.
     pub fn below(&self, dir: &str) -> impl Iterator<Item = Seen<'a>> + '_ {
         let start = if dir.is_empty() { String::new() } else { format!("{dir}/") };
-        let from = self
-            .seen
-            .range::<str, _>((std::ops::Bound::Included(start.as_str()), std::ops::Bound::Unbounded));
+        let from = self.seen.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
         let from: Vec<_> =
             from.take_while(|(path, _)| path.starts_with(&start)).map(|(_, file)| *file).collect();
         from.into_iter()
@@ -164,9 +165,7 @@ impl<'a> Files<'a> {
             let here = place.join("/");
             last = self.get(&here);
             let Some(found) = last else {
-                let is_parent = self
-                    .seen
-                    .range::<str, _>((std::ops::Bound::Included(here.as_str()), std::ops::Bound::Unbounded));
+                let is_parent = self.seen.range::<str, _>((Bound::Included(here.as_str()), Bound::Unbounded));
                 let is_parent = is_parent.take(1).any(|(path, _)| path.starts_with(&format!("{here}/")));
                 if is_parent {
                     continue;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const IN_MEMORY: usize = 4 << 20;
 
 /// What is kept of any file: the first line of a script fits.
-const HEAD: u64 = 512;
+pub(super) const HEAD: u64 = 512;
 
 /// Keeps what is wanted of one file after the other: the beginning of any, and the whole of machine code, whose tables
 /// lie anywhere in it.

@@ -1,13 +1,16 @@
 //! What a layer holds, member by member, as far as anything that judges images wants to know; read once.
 
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead, Cursor, Read};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::elf::{self, Elf};
 use super::read::{Head, HeadKind, LayerReader};
-use super::spool::Spool;
+use super::spool::{self, Spool};
+use super::tar;
+use super::tree::{self, FileTree, Kind};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 
@@ -169,8 +172,9 @@ impl Survey {
                     tick(read)
                 })?;
                 member.sha256 = Some(Digest::from_bytes(hash.finalize().into()));
-                member.content =
-                    content(&mut spool, wanted.then_some(annotator), &member.path)?.map(Box::new);
+                let code = spool.head().starts_with(elf::MAGIC).then(|| spool.with_file(Elf::read)).flatten();
+                let annotator = wanted.then_some(annotator);
+                member.content = told(spool.head(), annotator, &member.path, || code).map(Box::new);
             }
             members.push(member);
         }
@@ -179,22 +183,91 @@ impl Survey {
     }
 }
 
-fn content(spool: &mut Spool, annotator: Option<&dyn Annotate>, path: &str) -> Result<Option<Content>> {
-    if let Some(annotator) = annotator {
-        let notes = annotator.notes(path, spool.head());
-        if !notes.is_empty() {
-            return Ok(Some(Content::Notes(notes)));
+impl Survey {
+    /// What the layer of a tree holds, without reading the layer: of the files, those are looked into that may be
+    /// machine code or scripts by their names and permissions, or that `annotator` wants to see. Members of archives are not.
+    ///
+    /// # Errors
+    /// [`Error::ImagePath`] for a tree that is no layer.
+    pub fn of_tree(tree: &FileTree, diff_id: Digest, annotator: &dyn Annotate) -> Result<Survey> {
+        let mut members = Vec::with_capacity(tree.len());
+        let mut uncompressed = tar::END.len() as u64;
+        for (path, entry) in tar::entries(tree)? {
+            let (kind, size) = match &entry.kind {
+                Kind::File(content) => (MemberKind::File, content.size()),
+                Kind::Directory => (MemberKind::Directory, 0),
+                Kind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
+            };
+            uncompressed += tar::BLOCK as u64 + size + tar::padding(size) as u64;
+            let mut member = Member {
+                path: text(path),
+                kind,
+                mode: entry.mode,
+                uid: 0,
+                gid: 0,
+                size,
+                mtime: 0,
+                sha256: None,
+                content: None,
+            };
+            if let Kind::File(source) = &entry.kind {
+                member.sha256 = match source {
+                    tree::Content::File(file) => file.sha256,
+                    _ => None,
+                };
+                let wanted = annotator.wants(&member.path);
+                if wanted || entry.mode & 0o111 != 0 || is_library(&member.path) {
+                    let found = of_source(source, wanted.then_some(annotator), &member.path);
+                    member.content = found.map(Box::new);
+                }
+            }
+            members.push(member);
         }
+        Ok(Survey { diff_id, uncompressed, compression: Compression::Gzip, members })
     }
-    if spool.head().starts_with(elf::MAGIC) {
-        return Ok(spool.with_file(Elf::read).map(Content::Elf));
+}
+
+/// Whether a program would load the file, by its name.
+fn is_library(path: &str) -> bool {
+    path.ends_with(".so") || path.ends_with(".node") || path.contains(".so.")
+}
+
+/// What a file on this machine tells; nothing, when it cannot be read any more.
+fn of_source(source: &tree::Content, annotator: Option<&dyn Annotate>, path: &str) -> Option<Content> {
+    let limit = if annotator.is_some() { SHOWN } else { spool::HEAD };
+    match source {
+        tree::Content::Bytes(bytes) => {
+            let head = &bytes[..bytes.len().min(limit as usize)];
+            told(head, annotator, path, || Elf::read(&mut Cursor::new(bytes)))
+        }
+        tree::Content::File(file) => {
+            let mut head = Vec::new();
+            let mut open = File::open(&file.path).ok()?;
+            (&mut open).take(limit).read_to_end(&mut head).ok()?;
+            told(&head, annotator, path, || Elf::read(&mut open))
+        }
+        tree::Content::Member(_) => None,
     }
-    let script = spool.head().strip_prefix(b"#!").map(|line| {
-        let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
-        // As much as Linux reads of it.
-        String::from_utf8_lossy(&line[..line.len().min(255)]).trim().to_owned()
-    });
-    Ok(script.map(Content::Script))
+}
+
+/// What a file's beginning tells, and the whole of it when it is machine code.
+fn told(
+    head: &[u8],
+    annotator: Option<&dyn Annotate>,
+    path: &str,
+    whole: impl FnOnce() -> Option<Elf>,
+) -> Option<Content> {
+    let notes = annotator.map(|annotator| annotator.notes(path, head)).unwrap_or_default();
+    if !notes.is_empty() {
+        return Some(Content::Notes(notes));
+    }
+    if head.starts_with(elf::MAGIC) {
+        return whole().map(Content::Elf);
+    }
+    let line = head.strip_prefix(b"#!")?;
+    let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
+    // As much as Linux reads of it.
+    Some(Content::Script(String::from_utf8_lossy(&line[..line.len().min(255)]).trim().to_owned()))
 }
 
 impl Member {
@@ -243,6 +316,9 @@ fn path(name: &[u8]) -> String {
 
 /// Names are printable UTF-8 with few exceptions; those must stay apart from each other.
 fn text(bytes: &[u8]) -> String {
+    if bytes.is_ascii() && !bytes.iter().any(u8::is_ascii_control) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     bytes.utf8_chunks().fold(String::with_capacity(bytes.len()), |mut text, chunk| {
         for letter in chunk.valid().chars() {
             match letter.is_control() {

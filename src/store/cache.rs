@@ -185,17 +185,17 @@ impl Cache {
         path.starts_with(self.blobs())
     }
 
-    /// Whether something was noted under this name before, and not pruned since.
-    pub fn has_note(&self, name: &str) -> bool {
-        self.noted(Digest::of(name.as_bytes())).is_some()
+    /// What was remembered under this name, and not pruned since.
+    pub fn remembered(&self, name: &str) -> Option<Vec<u8>> {
+        self.noted(Digest::of(name.as_bytes()))
     }
 
-    /// Notes that something is so, under a name that says what.
+    /// Remembers something under a name, in place of what was.
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn put_note(&self, name: &str) -> Result<()> {
-        self.note(Digest::of(name.as_bytes()), b"{}")
+    pub fn remember(&self, name: &str, text: &[u8]) -> Result<()> {
+        self.note(Digest::of(name.as_bytes()), text)
     }
 
     /// How much the cache holds.

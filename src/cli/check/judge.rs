@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lbuild::image::{Arch, Descriptor, Format};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
 use lbuild::layer::survey::Annotate;
-use lbuild::{Destination, Engine, Image};
+use lbuild::{Built, Destination, Engine};
 
 use super::{known, text};
 use crate::cli::args::Push;
@@ -50,29 +50,11 @@ impl<'a> Judge<'a> {
         Ok(Judge { engine, report, allowed, asked, format, name })
     }
 
-    /// Tells errors and warnings, and fails when there is an error. What was found good is not looked at again.
-    pub async fn judge(&self, image: &Image) -> Result<(), Failure> {
-        let manifest = image.manifest(self.format);
-        let annotator = Annotator::of(image.config());
-        // Another day or version may bring other findings.
-        let version = env!("CARGO_PKG_VERSION");
-        let note = format!("good {version} {} {} {:?}", manifest.digest, annotator.name(), self.asked);
-        if self.engine.cache().has_note(&note) {
-            return Ok(());
-        }
-        let surveys = self.engine.survey_built(image, Arc::new(annotator)).await?;
-        let layers: Vec<Descriptor> = image.descriptors(self.format);
-        let config = image.config();
-        let (manifest, layers, surveys) = (&manifest, &layers[..], &surveys[..]);
-        let mut findings = check::check(&Subject { manifest, layers, config, surveys, asked: &self.asked });
-        // Links were told of by their paths on this machine, when the sources were walked.
-        findings.retain(|found| found.severity > Severity::Note && found.rule != "symlink-target");
+    /// Tells errors and warnings, and fails when there is an error. What was judged is not looked at again.
+    pub async fn judge(&self, built: &Built<'_>) -> Result<(), Failure> {
+        let mut findings = self.findings(built).await?;
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
-        if findings.is_empty() {
-            // A cache that cannot be written costs time, no more.
-            let _ = self.engine.cache().put_note(&note);
-        }
         match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
             true => Err(Failure::Findings {
                 image: self.name.clone(),
@@ -80,5 +62,30 @@ impl<'a> Judge<'a> {
             }),
             false => Ok(()),
         }
+    }
+
+    async fn findings(&self, built: &Built<'_>) -> Result<Vec<Finding>, Failure> {
+        let (image, cache) = (built.image, self.engine.cache());
+        let manifest = image.manifest(self.format);
+        let annotator = Annotator::of(image.config());
+        // Another day or version may bring other findings.
+        let version = env!("CARGO_PKG_VERSION");
+        let name = format!("judged {version} {} {} {:?}", manifest.digest, annotator.name(), self.asked);
+        if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
+            return Ok(known);
+        }
+        let surveys = built.survey(Arc::new(annotator)).await?;
+        let layers: Vec<Descriptor> = image.descriptors(self.format);
+        let config = image.config();
+        let (manifest, layers, surveys) = (&manifest, &layers[..], &surveys[..]);
+        let subject = Subject { manifest, layers, config, surveys, asked: &self.asked };
+        let mut findings = check::check(&subject, Severity::Warning);
+        // Links were told of by their paths on this machine, when the sources were walked.
+        findings.retain(|found| found.rule != "symlink-target");
+        // A cache that cannot be written costs time, no more.
+        if let Ok(text) = serde_json::to_vec(&findings) {
+            let _ = cache.remember(&name, &text);
+        }
+        Ok(findings)
     }
 }

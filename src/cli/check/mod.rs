@@ -53,7 +53,8 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
         today: lower::today(),
     };
     let Found { manifest, layers, config, .. } = &found;
-    let mut findings = check::check(&Subject { manifest, layers, config, surveys: &surveys, asked: &asked });
+    let mut findings =
+        check::check(&Subject { manifest, layers, config, surveys: &surveys, asked: &asked }, Severity::Note);
     findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
     let name = super::inspect::name(&found);
     print(&match (args.sarif, args.github, context.output.json) {

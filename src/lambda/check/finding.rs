@@ -1,13 +1,14 @@
 //! One thing that is to be said of an image.
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Rule;
 use super::case::Case;
 use crate::image::Digest;
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Costs something, and breaks nothing.
@@ -45,6 +46,28 @@ pub struct Finding {
     /// What it costs, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+}
+
+/// Reads what was written; a rule that is not there any more is an error.
+impl<'de> Deserialize<'de> for Finding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Finding, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            rule: String,
+            severity: Severity,
+            message: String,
+            layer: Option<Digest>,
+            layer_number: Option<usize>,
+            path: Option<String>,
+            field: Option<String>,
+            bytes: Option<u64>,
+        }
+        let Written { rule, severity, message, layer, layer_number, path, field, bytes } =
+            Written::deserialize(deserializer)?;
+        let rule =
+            super::rule(&rule).ok_or_else(|| D::Error::custom(format!("there is no rule `{rule}`")))?;
+        Ok(Finding { severity, layer, layer_number, path, field, bytes, ..Finding::of(rule, message) })
+    }
 }
 
 impl Finding {

@@ -30,7 +30,7 @@ use case::Case;
 pub struct Rule {
     /// What it is called, as `--allow` takes it.
     pub name: &'static str,
-    /// How bad it is when it does not hold.
+    /// How bad it is when it does not hold, at worst.
     pub severity: Severity,
     /// What should hold, in one sentence.
     pub what: &'static str,
@@ -50,13 +50,12 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
 }
 
-/// Everything that is to be said of an image.
-pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
+/// Everything that is to be said of an image and is at least as bad as `least`.
+pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
     let case = Case::of(subject);
-    let mut all = Vec::new();
-    for &rule in RULES {
-        all.extend(findings(rule, &case));
-    }
+    let rules = RULES.iter().copied().filter(|rule| rule.severity >= least);
+    let mut all: Vec<Finding> = rules.flat_map(|rule| findings(rule, &case)).collect();
+    all.retain(|finding| finding.severity >= least);
     all
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::image::Arch;
-use crate::layer::elf::{HEADER, Machine};
+use crate::layer::elf::{HEADER, Machine, may_be_code};
 use crate::layer::{Content, FileTree, Kind};
 
 /// Fails for a link that is of no use in the image. `place` is where the tree is on this machine.
@@ -39,7 +39,7 @@ pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
     for (path, entry) in tree.iter() {
         let Kind::File(Content::File(file)) = &entry.kind else { continue };
         let package = package(path);
-        if !may_be_binary(&path[package.len()..], entry.mode) {
+        if !may_be_code(&path[package.len()..], entry.mode) {
             continue;
         }
         match machine(&file.path)? {
@@ -59,17 +59,6 @@ pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
             Err(Error::WrongMachine { file, package, machine: machine.to_string(), wanted: arch.as_str() })
         }
     }
-}
-
-/// What node or the kernel could be asked to load.
-fn may_be_binary(path: &[u8], mode: u32) -> bool {
-    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    mode & 0o111 != 0
-        || name.ends_with(b".node")
-        || name.ends_with(b".so")
-        || has(b".so.")
-        || !name.contains(&b'.')
 }
 
 fn machine(path: &Path) -> Result<Option<Machine>> {

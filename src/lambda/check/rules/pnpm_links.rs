@@ -8,7 +8,7 @@ use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "pnpm-links",
-    severity: Severity::Note,
+    severity: Severity::Error,
     what: "node_modules holds the packages themselves, and no links into pnpm's store.",
     why: "Lambda and Node.js follow links, so such an image runs as it is. But each package has its dependencies beside \
           its real path alone: with --preserve-symlinks none of them is found, and what copies a package without \

@@ -98,9 +98,10 @@ fn search_path(case: &Case<'_>) -> Vec<String> {
     dirs.extend(more.filter(|dir| !dir.is_empty()).map(str::to_owned));
     let mut installed = BTreeSet::new();
     for file in case.files.iter() {
-        for name in ["site-packages", "dist-packages"] {
-            if let Some((before, _)) = file.member.path.split_once(&format!("/{name}/")) {
-                installed.insert(format!("{before}/{name}"));
+        let path = file.member.path.as_str();
+        for name in ["/site-packages/", "/dist-packages/"] {
+            if let Some(at) = path.find(name) {
+                installed.insert(path[..at + name.len() - 1].to_owned());
             }
         }
     }
