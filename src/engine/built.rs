@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Shared;
 use super::bridge::blocking;
-use crate::error::Result;
-use crate::image::{Digest, Image, Location};
+use crate::error::{Error, Result};
+use crate::image::{Blob, Digest, Image, Location};
 use crate::layer::survey::Annotate;
 use crate::layer::{FileTree, Survey};
 
@@ -49,11 +49,21 @@ impl Built<'_> {
                 // Packages were looked at when they were chosen and installed.
                 (None, Some(_), _) => None,
                 (None, None, Location::Registry(_)) => self.shared.surveyed(layer.blob.digest, &*annotator),
-                (None, None, _) => {
-                    Some(self.shared.survey_layer("the image", layer.blob.clone(), annotator).await?)
-                }
+                (None, None, _) => self.survey_base(layer.blob.clone(), annotator).await?,
             });
         }
         Ok(surveys)
+    }
+
+    /// A layer of the base that is on this machine. One of the cache that is damaged, or was pruned meanwhile, is known
+    /// no more; the push makes it anew when it comes to it.
+    async fn survey_base(&self, blob: Blob, annotator: Arc<dyn Annotate + Send>) -> Result<Option<Survey>> {
+        let cache = &self.shared.cache;
+        match self.shared.survey_layer("the image", blob, annotator).await {
+            Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {
+                Ok(None)
+            }
+            survey => survey.map(Some),
+        }
     }
 }

@@ -46,6 +46,7 @@ impl Error {
             NoInterpreter { version } => {
                 format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
             }
+            Survey { .. } => "the layer is cut off, damaged or no tar: build or push the image again".into(),
             NoLock { .. } => "make one with `npm install --package-lock-only`, and keep it with the code".into(),
             OutsidePath { .. } => {
                 "give lbuild the directory above both as PATH, or install the package from a registry".into()

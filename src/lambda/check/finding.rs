@@ -19,6 +19,11 @@ pub enum Severity {
     Error,
 }
 
+/// So many files, in words.
+pub(super) fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 /// One thing that is to be said of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -138,6 +138,14 @@ impl Sample {
             .with(layer, path, |member| member.content = Some(Box::new(Content::Elf(elf))))
     }
 
+    /// Gives a file this content, and another size.
+    pub fn holding(self, layer: usize, path: &str, content: &str, size: u64) -> Sample {
+        self.with(layer, path, |member| {
+            member.size = size;
+            member.sha256 = Some(Digest::of(content.as_bytes()));
+        })
+    }
+
     /// Makes a file a script of this interpreter.
     pub fn script(self, layer: usize, path: &str, interpreter: &str) -> Sample {
         self.with(layer, path, |member| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::Case;
+use super::super::finding::files;
 use super::super::{Findings, Rule, Severity};
 use super::repeated_file;
 use crate::image::Digest;
@@ -71,21 +72,13 @@ fn large(case: &Case<'_>) -> BTreeSet<(usize, Digest)> {
     large.filter_map(|(number, member)| Some((number, member.sha256?))).collect()
 }
 
-fn files(count: usize) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::sample::Sample;
     use super::{LEAST, RULE};
-    use crate::image::Digest;
 
     fn file(sample: Sample, layer: usize, path: &str, content: &str, size: u64) -> Sample {
-        sample.file(layer, path, 0o644).with(layer, path, |member| {
-            member.size = size;
-            member.sha256 = Some(Digest::of(content.as_bytes()));
-        })
+        sample.file(layer, path, 0o644).holding(layer, path, content, size)
     }
 
     #[test]

@@ -79,13 +79,9 @@ impl<'a> Repeated<'a> {
 mod tests {
     use super::super::super::sample::Sample;
     use super::{LEAST, RULE};
-    use crate::image::Digest;
 
     fn file(sample: Sample, layer: usize, path: &str, content: &str, size: u64) -> Sample {
-        sample.file(layer, path, 0o644).with(layer, path, |member| {
-            member.size = size;
-            member.sha256 = Some(Digest::of(content.as_bytes()));
-        })
+        sample.file(layer, path, 0o644).holding(layer, path, content, size)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::case::Case;
+use super::super::finding::files;
 use super::super::package::package;
 use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::MemberKind;
@@ -73,7 +74,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         *sum.places.entry(place).or_default() += file.member.size;
     }
     for (kind, sum) in sums.into_iter().filter(|(_, sum)| sum.bytes > LEAST) {
-        let files = if sum.files == 1 { "1 file".to_owned() } else { format!("{} files", sum.files) };
+        let files = files(sum.files);
         let mut places: Vec<(&str, u64)> = sum.places.into_iter().collect();
         places.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         let largest: Vec<&str> = places.iter().take(3).map(|(place, _)| *place).collect();
