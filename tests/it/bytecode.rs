@@ -18,14 +18,11 @@ fn push(shop: &Shop, lock: &Lock, user: &Lbuild, more: &[&str]) -> lbuild::Done 
 /// A user with nothing but this on `PATH`.
 fn with(programs: &[(&str, &str)]) -> Lbuild {
     let mut user = Lbuild::new();
-    let dir = user.path("bin");
-    std::fs::create_dir(&dir).unwrap();
+    let bin = user.path("bin").display().to_string();
     for (name, text) in programs {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::write(dir.join(name), text).unwrap();
-        std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+        user.program_of(name, text);
     }
-    user.set("PATH", &dir.display().to_string());
+    user.set("PATH", &bin);
     user
 }
 

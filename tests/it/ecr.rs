@@ -4,7 +4,6 @@ use crate::support::bases;
 use crate::support::lbuild::{Lbuild, function, tiny_base};
 use crate::support::quirks::{After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks};
 use serde_json::json;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -89,16 +88,14 @@ fn a_password_that_runs_out_is_asked_for_again() {
         let (mut lbuild, code) = (Lbuild::new(), code());
         // as ECR's credential helper: another password each time
         let script = format!(
-            "#!/bin/sh\necho x >>{0}\n[ $(wc -l <{0}) = 1 ] && secret=first || secret=second\n\
+            "#!/bin/sh\ncat >>{0}\necho >>{0}\n[ $(wc -l <{0}) = 1 ] && secret=first || secret=second\n\
              echo '{{\"ServerURL\":\"\",\"Username\":\"AWS\",\"Secret\":\"'$secret'\"}}'\n",
             lbuild.text("asked")
         );
-        let helper = lbuild.path("tmp/docker-credential-renewing");
-        std::fs::write(&helper, script).unwrap();
-        std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+        let bin = lbuild.program_of("docker-credential-renewing", &script);
         let config = json!({ "credHelpers": { registry.host(): "renewing" } });
         std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
-        lbuild.set("PATH", &format!("{}:/usr/bin:/bin", lbuild.text("tmp")));
+        lbuild.set("PATH", &format!("{bin}:/usr/bin:/bin"));
         let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
         assert_eq!(registry.tags("function")["1"], digest, "{answer:?}");
         assert_eq!(std::fs::read_to_string(lbuild.path("asked")).unwrap().lines().count(), 2, "{answer:?}");

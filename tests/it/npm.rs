@@ -8,7 +8,7 @@ use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, npm, testdata};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -27,15 +27,12 @@ fn with_fake(version: &str, script: &str) -> Lbuild {
 
 fn with_fake_tool(name: &str, version: &str, script: &str) -> Lbuild {
     let mut lbuild = Lbuild::new();
-    let dir = lbuild.path("bin");
-    std::fs::create_dir(&dir).unwrap();
     let asked = lbuild.text("asked");
     let text = format!(
         "#!/bin/bash\necho \"$@\" >>'{asked}'\n[[ $1 == --version ]] && {{ {version}; exit; }}\n{script}\n"
     );
-    std::fs::write(dir.join(name), text).unwrap();
-    std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755)).unwrap();
-    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", dir.display()));
+    let bin = lbuild.program_of(name, &text);
+    lbuild.set("PATH", &format!("{bin}:/usr/bin:/bin"));
     lbuild
 }
 

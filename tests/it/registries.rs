@@ -161,18 +161,15 @@ fn an_identity_token_buys_access() {
 
 #[test]
 fn a_credential_helper_is_asked_for_its_registry() {
-    use std::os::unix::fs::PermissionsExt;
     let (registry, base) = registry_with_base(BASIC);
     for config in [json!({ "credHelpers": { registry.host(): "probe" } }), json!({ "credsStore": "probe" })] {
         let mut lbuild = Lbuild::new();
-        let helper = lbuild.path("tmp/docker-credential-probe");
         let answer = json!({ "ServerURL": registry.host(), "Username": USER, "Secret": PASSWORD });
         let script =
             format!("#!/bin/sh\n[ \"$1\" = get ] && cat >{} && echo '{answer}'\n", lbuild.text("asked"));
-        std::fs::write(&helper, script).unwrap();
-        std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+        let bin = lbuild.program_of("docker-credential-probe", &script);
         std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
-        lbuild.set("PATH", &format!("{}:/usr/bin:/bin", lbuild.text("tmp")));
+        lbuild.set("PATH", &format!("{bin}:/usr/bin:/bin"));
         lbuild.ok(&arguments(&base, &format!("{}/hello:1", registry.host())));
         let asked = std::fs::read_to_string(lbuild.path("asked")).unwrap();
         assert_eq!(asked.trim(), registry.host());

@@ -59,6 +59,23 @@ impl Lbuild {
         std::fs::write(self.dir.path().join("docker/config.json"), config.to_string()).expect("ours");
     }
 
+    /// A program `bin/NAME` that is this script; returns the directory, for `PATH`.
+    pub fn program_of(&self, name: &str, script: &str) -> String {
+        let dir = self.path("bin");
+        std::fs::create_dir_all(&dir).expect("ours");
+        // By a process of its own: what this one has open for writing goes to whatever another test is starting just
+        // now, and until that has started, the script is "busy" and does not.
+        let mut install = Command::new(tool("install"))
+            .args(["-m", "755", "/dev/stdin"])
+            .arg(dir.join(name))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("install starts");
+        install.stdin.take().expect("piped").write_all(script.as_bytes()).expect("install reads");
+        assert!(install.wait().expect("install ends").success());
+        dir.display().to_string()
+    }
+
     /// `$LBUILD_CACHE`.
     pub fn cache(&self) -> PathBuf {
         self.dir.path().join("cache")
