@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Context;
 use super::args::Diff;
 use super::exit::Failure;
-use super::human::bytes;
+use super::human::{bytes, one_line};
 use super::report::print;
 use super::{inspect, lower};
 
@@ -51,7 +51,7 @@ fn text(difference: &Difference, images: [&Found; 2]) -> String {
     }
     let mut text = format!("from  {from}\nto    {to}\n");
     let mut line = |words: String| {
-        let _ = writeln!(text, "{words}");
+        let _ = writeln!(text, "{}", one_line(&words));
     };
     if let Some([from, to]) = &difference.base {
         let name = |base: &Option<String>| base.clone().unwrap_or_else(|| "none".to_owned());

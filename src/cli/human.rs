@@ -91,6 +91,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same for what has to stay on its line: with an end of its own, it could pass for words of lbuild's.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
 /// Reads a size as people write it: `500MB`, `2GiB`, `1000000`.
 pub fn size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -193,6 +201,7 @@ mod tests {
     fn escapes_do_not_reach_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\td\r"), "a\u{fffd}[31mb\u{fffd}c\n\td\u{fffd}");
         assert!(matches!(printable("plain"), Cow::Borrowed(_)));
+        assert_eq!(one_line("a\u{9b}\nerror: b\tc"), "a\u{fffd}\u{fffd}error: b\u{fffd}c");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::args::Inspect;
 use super::exit::Failure;
-use super::human::bytes;
+use super::human::{bytes, one_line};
 use super::lower;
 use super::report::print;
 
@@ -137,11 +137,9 @@ fn as_json(found: &Found) -> Value {
 fn text(found: &Found) -> String {
     let config = &found.config;
     let mut lines = Vec::new();
-    // An image's words are not trusted with the terminal.
-    let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
     let mut field = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("{name:<11} {}", plain(&value)));
+            lines.push(format!("{name:<11} {}", one_line(&value)));
         }
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
@@ -165,7 +163,8 @@ fn text(found: &Found) -> String {
         let (size, origin) = (bytes(row.size), row.origin());
         field("layer", format!("{} {size:>9}  {origin:<6}  {created_by}", row.digest));
     }
-    let total: u64 = rows.iter().map(|row| row.size).sum();
+    // A manifest may claim any size.
+    let total = rows.iter().fold(0_u64, |total, row| total.saturating_add(row.size));
     field("total", format!("{} layers, {} compressed", rows.len(), bytes(total)));
     lines.join("\n")
 }

@@ -69,7 +69,7 @@ const RUNTIMES: &[Runtime] = &[
     entry("python3.11", "python:3.11", Some("2027-06-30")),
     entry("python3.12", "python:3.12", Some("2028-10-31")),
     entry("python3.13", "python:3.13", Some("2029-06-30")),
-    entry("python3.14", "python:3.14", None),
+    entry("python3.14", "python:3.14", Some("2029-06-30")),
     entry("nodejs18.x", "nodejs:18", Some("2025-09-01")),
     entry("nodejs20.x", "nodejs:20", Some("2026-04-30")),
     entry("nodejs22.x", "nodejs:22", Some("2027-04-30")),
@@ -78,15 +78,16 @@ const RUNTIMES: &[Runtime] = &[
     entry("java11", "java:11", Some("2027-06-30")),
     entry("java17", "java:17", Some("2027-06-30")),
     entry("java21", "java:21", Some("2029-06-30")),
-    entry("java25", "java:25", None),
+    entry("java25", "java:25", Some("2029-06-30")),
     entry("dotnet8", "dotnet:8", Some("2026-11-10")),
     entry("dotnet9", "dotnet:9", Some("2026-11-10")),
     entry("dotnet10", "dotnet:10", Some("2028-11-14")),
     entry("ruby3.2", "ruby:3.2", Some("2026-03-31")),
     entry("ruby3.3", "ruby:3.3", Some("2027-03-31")),
     entry("ruby3.4", "ruby:3.4", Some("2028-03-31")),
-    entry("provided.al2", "provided:al2", None),
-    entry("provided.al2023", "provided:al2023", None),
+    entry("ruby4.0", "ruby:4.0", Some("2029-03-31")),
+    entry("provided.al2", "provided:al2", Some("2026-07-31")),
+    entry("provided.al2023", "provided:al2023", Some("2029-06-30")),
 ];
 
 const fn entry(name: &'static str, image: &'static str, deprecated: Option<&'static str>) -> Runtime {

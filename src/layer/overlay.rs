@@ -1,7 +1,6 @@
 //! The layers one above the other: what a container sees, and what it never will.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::survey::{Member, MemberKind, Survey};
@@ -15,12 +14,20 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// As many links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
+/// The most names that are passed on one way, and the longest target of a link: Linux takes 4096 bytes, each of which
+/// may be written as four letters. What hostile links ask for stays small.
+const MAX_NAMES: usize = 4096;
+const MAX_TARGET: usize = 4 * 4096;
+
 /// What a container sees of the layers.
 #[derive(Debug)]
 pub struct Files<'a> {
     seen: BTreeMap<&'a str, Seen<'a>>,
+    /// By the path of a hard link: what it was made a name of, which may have lost its other names since.
+    linked: BTreeMap<&'a str, Seen<'a>>,
     hidden: Vec<Hidden<'a>>,
-    /// Whether nothing is unknown.
+    /// Whether nothing is unknown: each layer is known, and nothing in them lies below what is no directory, which
+    /// every reader puts somewhere else.
     pub complete: bool,
 }
 
@@ -53,15 +60,26 @@ pub enum Leads<'a> {
     Directory,
     /// To nothing.
     Nowhere,
-    /// Beyond the root by way of `..`, or round in a circle.
+    /// Round in a circle, or further than Linux follows.
     Astray,
+}
+
+/// A path that was followed from link to link.
+#[derive(Clone, Debug)]
+pub struct Way<'a> {
+    /// Where it leads.
+    pub leads: Leads<'a>,
+    /// The path of its end, without a slash in front, whether anything is there or not.
+    pub end: String,
+    /// Whether a `..` on it leads above the root, where the kernel stays.
+    pub leaves_root: bool,
 }
 
 impl<'a> Files<'a> {
     /// The layers one above the other, the lowest first; `None` where nobody knows.
     pub fn of(surveys: &'a [Option<Survey>]) -> Files<'a> {
-        let complete = surveys.iter().all(Option::is_some);
-        let mut files = Files { seen: BTreeMap::new(), hidden: Vec::new(), complete };
+        let (seen, linked) = (BTreeMap::new(), BTreeMap::new());
+        let mut files = Files { seen, linked, hidden: Vec::new(), complete: false };
         for (layer, survey) in surveys.iter().enumerate() {
             let Some(survey) = survey else { continue };
             // A layer takes away what is below it, never what is its own.
@@ -70,59 +88,112 @@ impl<'a> Files<'a> {
             let others = survey.members.iter().filter(|member| !member.name().starts_with(WHITEOUT));
             others.for_each(|member| files.put(Seen { layer, member }));
         }
+        files.complete = surveys.iter().all(Option::is_some) && files.is_tree();
+        files.keep_linked();
         files
     }
 
     fn white_out(&mut self, layer: usize, whiteout: &'a Member) {
         let (dir, name) = whiteout.path.rsplit_once('/').unwrap_or(("", &whiteout.path));
-        let at = |name: &str| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
         if name == OPAQUE {
             self.hide_below(dir, layer);
-        } else if let Some(name) = name.strip_prefix(WHITEOUT) {
-            let path = at(name);
-            self.hide_below(&path, layer);
-            if let Some(file) = self.seen.remove(path.as_str()) {
-                self.hidden.push(Hidden { file, by: layer, replaced: false });
-            }
+            return;
+        }
+        // One that names nothing takes nothing away.
+        let Some(name) = name.strip_prefix(WHITEOUT).filter(|name| !name.is_empty()) else { return };
+        let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
+        self.hide_below(&path, layer);
+        if let Some(file) = self.seen.remove(path.as_str()) {
+            self.hidden.push(Hidden { file, by: layer, replaced: false });
         }
     }
 
     fn put(&mut self, file: Seen<'a>) {
-        let path = file.member.path.as_str();
-        if file.member.kind == MemberKind::Outside {
+        let (path, kind) = (file.member.path.as_str(), &file.member.kind);
+        let is_directory = *kind == MemberKind::Directory;
+        // Nothing else takes the place of the root.
+        if *kind == MemberKind::Outside || (path.is_empty() && !is_directory) {
             return;
         }
+        if let MemberKind::HardLink(target) = kind {
+            match self.named(target) {
+                Some(inode) => self.linked.insert(path, inode),
+                None => self.linked.remove(path),
+            };
+        }
+        let old = self.seen.insert(path, file);
         // A directory that comes again keeps what is in it; all else takes the place of a whole tree. The lowest layer
         // has nothing below it.
-        if file.member.kind != MemberKind::Directory && file.layer > 0 {
+        let was_directory = old.is_some_and(|old| old.member.kind == MemberKind::Directory);
+        if !is_directory && (file.layer > 0 || was_directory) {
             self.hide_below(path, file.layer);
         }
-        match self.seen.entry(path) {
-            Entry::Vacant(place) => drop(place.insert(file)),
-            Entry::Occupied(mut place) => {
-                let old = place.insert(file);
-                if old.member.kind == MemberKind::File && old.layer != file.layer {
-                    self.hidden.push(Hidden { file: old, by: file.layer, replaced: true });
-                }
+        if let Some(old) = old
+            && old.member.kind == MemberKind::File
+            && old.layer < file.layer
+        {
+            self.hidden.push(Hidden { file: old, by: file.layer, replaced: true });
+        }
+    }
+
+    /// Takes away what is below a directory. What the layer itself has there was replaced by the layer itself: that
+    /// is no matter of layers.
+    fn hide_below(&mut self, dir: &str, layer: usize) {
+        let below: Vec<&'a str> = self.below(dir).map(|file| file.member.path.as_str()).collect();
+        for path in below {
+            if let Some(file) = self.seen.remove(path)
+                && file.layer < layer
+            {
+                self.hidden.push(Hidden { file, by: layer, replaced: false });
             }
         }
     }
 
-    fn hide_below(&mut self, dir: &str, layer: usize) {
-        let start = if dir.is_empty() { String::new() } else { format!("{dir}/") };
-        let bounds = (Bound::Included(start.as_str()), Bound::Unbounded);
-        let below = self.seen.range::<str, _>(bounds).take_while(|(path, _)| path.starts_with(&start));
-        let below: Vec<&str> = below.filter(|(_, file)| file.layer < layer).map(|(path, _)| *path).collect();
-        for path in below {
-            if let Some(file) = self.seen.remove(path) {
-                self.hidden.push(Hidden { file, by: layer, replaced: false });
-            }
-        }
+    /// What a hard link to this path becomes a name of, as the layers are so far.
+    fn named(&self, path: &str) -> Option<Seen<'a>> {
+        let by_link = || {
+            let (dir, name) = path.rsplit_once('/')?;
+            self.get(&format!("{}/{name}", self.way(dir).end))
+        };
+        let inode = self.inode(self.get(path).or_else(by_link)?)?;
+        (inode.member.kind != MemberKind::Directory).then_some(inode)
+    }
+
+    /// Whether all that is below something is below a directory.
+    fn is_tree(&self) -> bool {
+        let mut before = "";
+        self.seen.keys().all(|&path| {
+            // The directories that the path before is in as well were looked at with that.
+            let is_new = |dir: &&str| before.strip_prefix(*dir).is_none_or(|rest| !rest.starts_with('/'));
+            let dirs = std::iter::successors(parent(path), |dir| parent(dir));
+            let nearest = dirs.take_while(is_new).find_map(|dir| self.get(dir));
+            before = path;
+            nearest.is_none_or(|dir| dir.member.kind == MemberKind::Directory)
+        })
+    }
+
+    /// A file that has lost a name is seen as long as a hard link is another name of it.
+    fn keep_linked(&mut self) {
+        let is_seen = |path: &str| {
+            self.get(path).is_some_and(|file| matches!(file.member.kind, MemberKind::HardLink(_)))
+        };
+        let links = self.linked.iter().filter(|(path, _)| is_seen(path));
+        let kept: BTreeSet<*const Member> = links.map(|(_, file)| std::ptr::from_ref(file.member)).collect();
+        self.hidden.retain(|hidden| !kept.contains(&std::ptr::from_ref(hidden.file.member)));
     }
 
     /// What is at exactly this path, which has no slash at either end.
     pub fn get(&self, path: &str) -> Option<Seen<'a>> {
         self.seen.get(path).copied()
+    }
+
+    /// What this is a name of: of a hard link the file that it was made a name of, whatever became of the other names
+    /// of that; of all else itself.
+    pub fn inode(&self, file: Seen<'a>) -> Option<Seen<'a>> {
+        match file.member.kind {
+            MemberKind::HardLink(_) => self.linked.get(file.member.path.as_str()).copied(),
+            _ => Some(file),
+        }
     }
 
     /// All that a container sees, in the order of the paths.
@@ -133,10 +204,9 @@ impl<'a> Files<'a> {
     /// What is below this directory, which has no slash at either end.
     pub fn below(&self, dir: &str) -> impl Iterator<Item = Seen<'a>> + '_ {
         let start = if dir.is_empty() { String::new() } else { format!("{dir}/") };
-        let from = self.seen.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
-        let from: Vec<_> =
-            from.take_while(|(path, _)| path.starts_with(&start)).map(|(_, file)| *file).collect();
-        from.into_iter()
+        // The root may have an entry, which is not below itself.
+        let from = self.seen.range::<str, _>((Bound::Excluded(start.as_str()), Bound::Unbounded));
+        from.take_while(move |(path, _)| path.starts_with(start.as_str())).map(|(_, file)| *file)
     }
 
     /// What is in the layers and seen by nobody.
@@ -144,67 +214,75 @@ impl<'a> Files<'a> {
         &self.hidden
     }
 
-    /// Follows a path as the kernel would, links in its middle included; the path may begin with a slash.
+    /// Where a path leads, links in its middle included; it may begin with a slash.
     pub fn resolve(&self, path: &str) -> Leads<'a> {
-        let mut ahead: Vec<String> = path.rsplit('/').map(str::to_owned).collect();
-        let mut place: Vec<String> = Vec::new();
-        let (mut links, mut last) = (0, None);
+        self.way(path).leads
+    }
+
+    /// Follows a path as the kernel would; it may begin with a slash.
+    pub fn way(&self, path: &str) -> Way<'a> {
+        let mut ahead: Vec<&str> = path.rsplit('/').collect();
+        let mut way = Way { leads: Leads::Directory, end: String::new(), leaves_root: false };
+        let (mut names, mut links) = (0, 0);
         while let Some(part) = ahead.pop() {
-            match part.as_str() {
+            match part {
                 "" | "." => continue,
                 ".." => {
-                    // At the root, the kernel stays there; what counts on that is not of this image.
-                    if place.pop().is_none() {
-                        return Leads::Astray;
+                    way.leaves_root |= way.end.is_empty();
+                    way.end.truncate(way.end.rfind('/').unwrap_or(0));
+                    if !matches!(way.leads, Leads::Nowhere) {
+                        way.leads = self.get(&way.end).map_or(Leads::Directory, Leads::To);
                     }
-                    last = self.get(&place.join("/"));
                     continue;
                 }
-                _ => place.push(part),
+                _ => {}
             }
-            let here = place.join("/");
-            last = self.get(&here);
-            let Some(found) = last else {
-                let is_parent = self.seen.range::<str, _>((Bound::Included(here.as_str()), Bound::Unbounded));
-                let is_parent = is_parent.take(1).any(|(path, _)| path.starts_with(&format!("{here}/")));
-                if is_parent {
-                    continue;
-                }
-                return Leads::Nowhere;
+            names += 1;
+            if names > MAX_NAMES {
+                return Way { leads: Leads::Astray, ..way };
+            }
+            let dir = way.end.len();
+            if dir > 0 {
+                way.end.push('/');
+            }
+            way.end.push_str(part);
+            if matches!(way.leads, Leads::Nowhere) {
+                continue;
+            }
+            let Some(found) = self.get(&way.end) else {
+                let is_parent = self.below(&way.end).next().is_some();
+                way.leads = if is_parent { Leads::Directory } else { Leads::Nowhere };
+                continue;
             };
-            match &found.member.kind {
-                MemberKind::Symlink(target) => {
+            way.leads = Leads::To(found);
+            match self.inode(found).map(|inode| &inode.member.kind) {
+                Some(MemberKind::Symlink(target)) => {
                     links += 1;
-                    if links > MAX_LINKS {
-                        return Leads::Astray;
+                    if links > MAX_LINKS || target.len() > MAX_TARGET {
+                        return Way { leads: Leads::Astray, ..way };
                     }
-                    place.pop();
-                    if target.starts_with('/') {
-                        place.clear();
-                    }
-                    ahead.extend(target.rsplit('/').map(str::to_owned));
+                    way.end.truncate(if target.starts_with('/') { 0 } else { dir });
+                    way.leads = self.get(&way.end).map_or(Leads::Directory, Leads::To);
+                    ahead.extend(target.rsplit('/'));
                 }
-                MemberKind::Directory => {}
-                _ if ahead.iter().any(|part| !part.is_empty() && part != ".") => return Leads::Nowhere,
+                Some(MemberKind::Directory) => {}
+                _ if ahead.iter().any(|part| !part.is_empty() && *part != ".") => way.leads = Leads::Nowhere,
                 _ => {}
             }
         }
-        last.map_or(Leads::Directory, Leads::To)
+        way
     }
 
-    /// The file that a path leads to, if it is one.
+    /// The file that a path leads to, if it is one; of a hard link the one that it was made a name of.
     pub fn file(&self, path: &str) -> Option<Seen<'a>> {
-        match self.resolve(path) {
-            Leads::To(found) => match &found.member.kind {
-                MemberKind::File => Some(found),
-                MemberKind::HardLink(target) => {
-                    self.get(target).filter(|file| file.member.kind == MemberKind::File)
-                }
-                _ => None,
-            },
-            _ => None,
-        }
+        let Leads::To(found) = self.resolve(path) else { return None };
+        self.inode(found).filter(|file| file.member.kind == MemberKind::File)
     }
+}
+
+/// The directory that a path is in, unless that is the root.
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(dir, _)| dir)
 }
 
 #[cfg(test)]
@@ -212,13 +290,17 @@ mod tests {
     use super::*;
     use crate::image::{Compression, Digest};
 
-    /// A layer of these members: `a/` is a directory, `a -> b` a link.
+    /// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, and `a = b` a hard link.
     fn layer(members: &[&str]) -> Option<Survey> {
         let member = |&text: &&str| {
-            let (path, kind) = match text.split_once(" -> ") {
-                Some((path, target)) => (path, MemberKind::Symlink(target.to_owned())),
-                None if text.ends_with('/') => (text.trim_end_matches('/'), MemberKind::Directory),
-                None => (text, MemberKind::File),
+            let (path, kind) = if let Some((path, target)) = text.split_once(" -> ") {
+                (path, MemberKind::Symlink(target.to_owned()))
+            } else if let Some((path, target)) = text.split_once(" = ") {
+                (path, MemberKind::HardLink(target.to_owned()))
+            } else if text.ends_with('/') {
+                (text.trim_end_matches('/'), MemberKind::Directory)
+            } else {
+                (text, MemberKind::File)
             };
             let path = path.to_owned();
             Member { path, kind, mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, sha256: None, content: None }
@@ -231,6 +313,15 @@ mod tests {
         Files::of(layers).iter().map(|file| format!("{}{}", file.layer, file.member.path)).collect()
     }
 
+    fn hidden<'a>(files: &Files<'a>) -> Vec<(&'a str, usize, bool)> {
+        files.hidden().iter().map(|file| (file.file.member.path.as_str(), file.by, file.replaced)).collect()
+    }
+
+    /// The file that a path leads to, and its layer.
+    fn file<'a>(files: &Files<'a>, path: &str) -> Option<(usize, &'a str)> {
+        files.file(path).map(|file| (file.layer, file.member.path.as_str()))
+    }
+
     #[test]
     fn higher_layers_replace_and_delete() {
         let layers = [
@@ -239,19 +330,29 @@ mod tests {
             layer(&["d/f", "d/.wh..wh..opq"]),
         ];
         assert_eq!(seen(&layers), ["0a", "1a/c", "2d/f"]);
-        let files = Files::of(&layers);
-        let hidden: Vec<_> = files
-            .hidden()
-            .iter()
-            .map(|file| (file.file.member.path.as_str(), file.by, file.replaced))
-            .collect();
-        assert_eq!(hidden, [("a/b", 1, false), ("a/c", 1, true), ("d/e", 2, false)]);
+        let expected = [("a/b", 1, false), ("a/c", 1, true), ("d/e", 2, false)];
+        assert_eq!(hidden(&Files::of(&layers)), expected);
     }
 
     #[test]
-    fn a_file_in_place_of_a_directory_hides_what_was_in_it() {
+    fn whiteouts_take_away_what_they_name_alone() {
+        let lower = || layer(&["/", "a", "d/b"]);
+        let nothing = layer(&[".wh.", "d/.wh.", "d/.wh.none", ".wh.none"]);
+        assert_eq!(seen(&[lower(), nothing]), ["0", "0a", "0d/b"]);
+        assert_eq!(seen(&[lower(), layer(&[".wh..wh..opq", "c"])]), ["0", "1c"]);
+        assert_eq!(seen(&[lower(), layer(&["d/", "d/c", ".wh.d", "a", ".wh.a"])]), ["0", "1a", "1d", "1d/c"]);
+    }
+
+    #[test]
+    fn what_is_no_directory_hides_what_was_in_one() {
         assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a"])]), ["1a"]);
+        assert_eq!(seen(&[layer(&["a/b"]), layer(&["a -> c"])]), ["1a"]);
         assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a/", "a/c"])]), ["1a", "0a/b", "1a/c"]);
+        assert_eq!(seen(&[layer(&["a"]), layer(&["a/", "a/b"])]), ["1a", "1a/b"]);
+        assert_eq!(seen(&[layer(&["a -> c", "c/d"]), layer(&["a/", "a/b"])]), ["1a", "1a/b", "0c/d"]);
+        let again = [layer(&["a/", "a/b", "a"])];
+        assert_eq!(seen(&again), ["0a"]);
+        assert!(hidden(&Files::of(&again)).is_empty(), "no other layer did it");
     }
 
     #[test]
@@ -260,17 +361,86 @@ mod tests {
             "bin -> usr/bin",
             "usr/bin/sh",
             "usr/bin/bash -> /bin/sh",
-            "up -> ../../x",
+            "usr/bin/X11 -> .",
+            "up -> ../../usr",
+            "away -> ../none",
             "round -> round",
-            "dead -> none",
+            "dead -> none/../usr",
         ])];
         let files = Files::of(&layers);
-        assert!(files.file("/bin/bash").is_some_and(|found| found.member.path == "usr/bin/sh"));
+        assert_eq!(file(&files, "/bin/bash"), Some((0, "usr/bin/sh")));
+        assert_eq!(file(&files, "/bin/X11/X11/sh"), Some((0, "usr/bin/sh")));
         assert!(files.file("/bin/sh/x").is_none() && matches!(files.resolve("/usr"), Leads::Directory));
-        assert!(
-            matches!(files.resolve("/up"), Leads::Astray) && matches!(files.resolve("round"), Leads::Astray)
-        );
+        assert!(matches!(files.resolve("round"), Leads::Astray));
         assert!(matches!(files.resolve("dead"), Leads::Nowhere));
+        let up = files.way("/up/bin");
+        assert!(matches!(up.leads, Leads::Directory) && up.leaves_root && up.end == "usr/bin", "{up:?}");
+        let away = files.way("away/x");
+        assert!(matches!(away.leads, Leads::Nowhere) && away.leaves_root && away.end == "none/x", "{away:?}");
+        let bash = files.way("bin/bash");
+        assert!(!bash.leaves_root && bash.end == "usr/bin/sh", "{bash:?}");
         assert!(files.complete && !Files::of(&[None]).complete);
+    }
+
+    #[test]
+    fn no_way_is_longer_than_linux_goes() {
+        let long = format!("long -> {}", "./".repeat(MAX_TARGET));
+        let chain: Vec<String> = (0..50).map(|link| format!("l{link} -> l{}", link + 1)).collect();
+        let mut members: Vec<&str> = chain.iter().map(String::as_str).collect();
+        members.extend([long.as_str(), "l50", "d/"]);
+        let layers = [layer(&members)];
+        let files = Files::of(&layers);
+        assert!(matches!(files.resolve("long"), Leads::Astray));
+        assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES + 1)), Leads::Astray));
+        assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES)), Leads::Directory));
+        assert!(files.file("l10").is_some() && matches!(files.resolve("l9"), Leads::Astray));
+    }
+
+    #[test]
+    fn a_hard_link_keeps_its_file() {
+        let lower = || layer(&["a", "b = a", "c = b"]);
+        let replaced = [lower(), layer(&["a"])];
+        let files = Files::of(&replaced);
+        assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [1, 0, 0].map(|layer| Some((layer, "a"))));
+        let deleted = [lower(), layer(&[".wh.a", ".wh.c"])];
+        let files = Files::of(&deleted);
+        assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [None, Some((0, "a")), None]);
+        assert_eq!(hidden(&files), [("c", 1, false)], "the file itself is seen as b");
+        let gone = [lower(), layer(&[".wh.a", ".wh.c"]), layer(&["b"])];
+        assert_eq!(hidden(&Files::of(&gone)), [("a", 1, false), ("c", 1, false)]);
+        let upper = [layer(&["a"]), layer(&["b = a"]), layer(&[".wh.a"])];
+        assert_eq!(file(&Files::of(&upper), "b"), Some((0, "a")));
+    }
+
+    #[test]
+    fn a_hard_link_is_another_name_of_anything_but_a_directory() {
+        let layers = [layer(&[
+            "lib -> usr/lib",
+            "usr/lib/x",
+            "by-link = lib/x",
+            "s -> y",
+            "d/y",
+            "d/s = s",
+            "none = late",
+            "late",
+            "usr/",
+            "dir = usr",
+        ])];
+        let files = Files::of(&layers);
+        assert_eq!(file(&files, "by-link"), Some((0, "usr/lib/x")));
+        assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link counts from where its name is");
+        assert!(files.file("none").is_none() && files.file("dir").is_none());
+        let found = files.get("none").unwrap();
+        assert!(files.inode(found).is_none() && files.inode(files.get("late").unwrap()).is_some());
+    }
+
+    #[test]
+    fn nobody_knows_where_the_members_below_a_link_are() {
+        let complete = |layers: &[Option<Survey>]| Files::of(layers).complete;
+        assert!(!complete(&[layer(&["a -> b", "a-c", "a/x/y"])]));
+        assert!(!complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/x"])]));
+        assert!(complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/", "lib/x"])]));
+        assert!(complete(&[layer(&["a/", "a-c -> a", "a/b/c", "a/b/d", "e/f"])]));
+        assert!(!complete(&[layer(&["a/", "a/b", "a/b/c"])]));
     }
 }

@@ -1,5 +1,7 @@
 //! What a layer holds, member by member, as far as anything that judges images wants to know; read once.
 
+mod annotate;
+
 use std::fs::File;
 use std::io::{BufRead, Cursor, Read};
 
@@ -14,17 +16,17 @@ use super::tree::{self, FileTree, Kind};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 
+pub use super::spool::ReadSeek;
+pub use annotate::{Annotate, SHOWN, Unread, Wanted};
+
 /// Changes with anything that a survey says.
-pub(crate) const VERSION: &str = "survey-1";
+pub(crate) const VERSION: &str = "survey-2";
 
 /// The most members that are taken in; an image of more would not fit into ten gigabytes with its directories.
 const MAX_MEMBERS: usize = 1_000_000;
 
 /// The bytes that all names may have together.
 const MAX_NAMES: usize = 256 << 20;
-
-/// How much of a file a [`Annotate`] is shown.
-pub const SHOWN: u64 = 1 << 20;
 
 /// What a layer holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,34 +103,6 @@ pub enum Content {
     Notes(Vec<String>),
 }
 
-/// Looks into files of its choice while a layer is read, and keeps short notes.
-pub trait Annotate: Sync {
-    /// Tells this annotator from others, and from what it was before: what is kept of a layer is kept by it.
-    fn name(&self) -> String;
-    /// Whether it wants to see the file at this path of the image, of which [`SHOWN`] bytes are shown at most.
-    fn wants(&self, path: &str) -> bool;
-    /// What it notes of the file. Notes are kept on disk: nothing secret may be in them.
-    fn notes(&self, path: &str, content: &[u8]) -> Vec<String>;
-}
-
-/// Wants to see nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Unread;
-
-impl Annotate for Unread {
-    fn name(&self) -> String {
-        "unread".to_owned()
-    }
-
-    fn wants(&self, _: &str) -> bool {
-        false
-    }
-
-    fn notes(&self, _: &str, _: &[u8]) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -162,7 +136,7 @@ impl Survey {
             let mut member = Member::of(head);
             if member.kind == MemberKind::File {
                 let wanted = annotator.wants(&member.path);
-                spool.begin(wanted.then_some(SHOWN));
+                spool.begin(wanted);
                 let mut hash = Sha256::new();
                 let mut read = reader.position();
                 reader.content(|piece| {
@@ -172,9 +146,8 @@ impl Survey {
                     tick(read)
                 })?;
                 member.sha256 = Some(Digest::from_bytes(hash.finalize().into()));
-                let code = spool.head().starts_with(elf::MAGIC).then(|| spool.with_file(Elf::read)).flatten();
-                let annotator = wanted.then_some(annotator);
-                member.content = told(spool.head(), annotator, &member.path, || code).map(Box::new);
+                let found = spool.read(|head, file| told(annotator, wanted, &member.path, head, file));
+                member.content = found.map(Box::new);
             }
             members.push(member);
         }
@@ -216,9 +189,8 @@ impl Survey {
                     _ => None,
                 };
                 let wanted = annotator.wants(&member.path);
-                if wanted || entry.mode & 0o111 != 0 || is_library(&member.path) {
-                    let found = of_source(source, wanted.then_some(annotator), &member.path);
-                    member.content = found.map(Box::new);
+                if wanted != Wanted::Nothing || entry.mode & 0o111 != 0 || is_library(&member.path) {
+                    member.content = of_source(source, annotator, wanted, &member.path).map(Box::new);
                 }
             }
             members.push(member);
@@ -233,41 +205,52 @@ fn is_library(path: &str) -> bool {
 }
 
 /// What a file on this machine tells; nothing, when it cannot be read any more.
-fn of_source(source: &tree::Content, annotator: Option<&dyn Annotate>, path: &str) -> Option<Content> {
-    let limit = if annotator.is_some() { SHOWN } else { spool::HEAD };
+fn of_source(
+    source: &tree::Content,
+    annotator: &dyn Annotate,
+    wanted: Wanted,
+    path: &str,
+) -> Option<Content> {
+    let limit = spool::beginning(wanted);
     match source {
         tree::Content::Bytes(bytes) => {
             let head = &bytes[..bytes.len().min(limit as usize)];
-            told(head, annotator, path, || Elf::read(&mut Cursor::new(bytes)))
+            told(annotator, wanted, path, head, &mut Cursor::new(bytes))
         }
         tree::Content::File(file) => {
             let mut head = Vec::new();
             let mut open = File::open(&file.path).ok()?;
             (&mut open).take(limit).read_to_end(&mut head).ok()?;
-            told(&head, annotator, path, || Elf::read(&mut open))
+            told(annotator, wanted, path, &head, &mut open)
         }
         tree::Content::Member(_) => None,
     }
 }
 
-/// What a file's beginning tells, and the whole of it when it is machine code.
+/// What a file's beginning tells, and the whole of it when it is machine code or wanted.
 fn told(
-    head: &[u8],
-    annotator: Option<&dyn Annotate>,
+    annotator: &dyn Annotate,
+    wanted: Wanted,
     path: &str,
-    whole: impl FnOnce() -> Option<Elf>,
+    head: &[u8],
+    file: &mut dyn ReadSeek,
 ) -> Option<Content> {
-    let notes = annotator.map(|annotator| annotator.notes(path, head)).unwrap_or_default();
+    let notes = match wanted {
+        Wanted::Nothing => Vec::new(),
+        Wanted::Beginning => annotator.notes(path, head),
+        Wanted::Whole => annotator.notes_of_whole(path, file),
+    };
     if !notes.is_empty() {
         return Some(Content::Notes(notes));
     }
     if head.starts_with(elf::MAGIC) {
-        return whole().map(Content::Elf);
+        return Elf::read(file).map(Content::Elf);
     }
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
-    // As much as Linux reads of it.
-    Some(Content::Script(String::from_utf8_lossy(&line[..line.len().min(255)]).trim().to_owned()))
+    // As much as Linux reads of it; a carriage return at its end belongs to the interpreter's name.
+    let line = String::from_utf8_lossy(&line[..line.len().min(255)]);
+    Some(Content::Script(line.trim_matches([' ', '\t']).to_owned()))
 }
 
 impl Member {
@@ -298,7 +281,7 @@ impl Member {
         }
     }
 
-    /// What a annotator noted.
+    /// What an annotator noted.
     pub fn notes(&self) -> &[String] {
         match self.content.as_deref() {
             Some(Content::Notes(notes)) => notes,

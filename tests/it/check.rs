@@ -1,8 +1,11 @@
 //! `lbuild check` and `lbuild rules`: all that is wrong with an image in one report, and nothing that is not.
 
-use crate::support::bases;
-use crate::support::craft::{self, Layer, Tar, image};
-use crate::support::lbuild::{Lbuild, hello, tiny_base};
+mod clean;
+mod formats;
+
+use crate::support::craft::{self, Layer, PLAIN, Tar, image};
+use crate::support::lbuild::{Lbuild, files};
+use lbuild::image::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -38,6 +41,43 @@ fn code() -> Tar {
     )
 }
 
+/// An image in which nothing is wrong.
+fn good(lbuild: &Lbuild) -> String {
+    image(&lbuild.path("good"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| settings(config))
+}
+
+/// A library in a directory that the layer does not have, with letters that mean something elsewhere.
+const ODD: &str = "var/task/lib/é 100%, a:b.so";
+
+/// An image with more than ten faults: of the config, of files and of layers. Its function is `app`.
+fn broken(lbuild: &Lbuild, app: &str) -> String {
+    // No more than the head of a library for amd64.
+    let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 62, 0, 1, 0, 0, 0], &[0; 40]].concat();
+    let data = vec![7_u8; 70_000];
+    let code = Tar::new()
+        .directory("var/")
+        .directory("var/task/")
+        .file("var/task/app.py", 0o600, app)
+        .file("var/task/app.py", 0o600, app)
+        .file(ODD, 0o755, elf)
+        .file("var/task/data", 0o644, &data)
+        .file("var/task/.env", 0o644, "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n")
+        .symlink("var/task/link", "nowhere")
+        .file("../outside", 0o644, "");
+    let again = Tar::new().directory("var/").directory("var/task/").file("var/task/data", 0o644, data);
+    let again = again.bytes();
+    let plain = Layer { diff_id: Digest::of(&again).to_string(), stored: again, media_type: PLAIN };
+    let layers = [Layer::gzip(runtime()), Layer::gzip(code), plain];
+    image(&lbuild.path("broken"), &layers, |config, _| {
+        settings(config);
+        config["architecture"] = json!("arm64");
+        config["variant"] = json!("v8");
+        config["config"]["User"] = json!("nobody");
+        config["config"]["Volumes"] = json!({ "/data": {} });
+        config["config"]["Env"].as_array_mut().unwrap().push(json!("API_TOKEN=abcdefgh12345678"));
+    })
+}
+
 /// What a check reports, as JSON.
 fn report(lbuild: &Lbuild, image: &str, more: &[&str], code: i32) -> Value {
     let done = lbuild.run(&[&["check", image, "--json"], more].concat());
@@ -53,70 +93,26 @@ fn rules(report: &Value) -> BTreeSet<&str> {
 #[test]
 fn nothing_is_found_where_nothing_is_wrong() {
     let lbuild = Lbuild::new();
-    let image = image(&lbuild.path("good"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
-        settings(config)
-    });
+    let image = good(&lbuild);
     let report = report(&lbuild, &image, &["--deny", "notes"], 0);
     assert_eq!(report["findings"], json!([]));
     assert!(lbuild.ok(&["check", &image]).stdout.ends_with(": nothing found\n"));
 }
 
 #[test]
-fn what_lbuild_makes_is_good() {
-    for (base, arch) in [
-        (tiny_base(), "arm64"),
-        (format!("oci:{}:{}", bases::layout("plain").display(), bases::TAG), "amd64"),
-    ] {
-        let lbuild = Lbuild::new();
-        let to = format!("oci:{}:v1", lbuild.text("image"));
-        let code = hello();
-        let arguments = [
-            "push",
-            code.to_str().unwrap(),
-            "--base",
-            &base,
-            "--arch",
-            arch,
-            "--handler",
-            "app.handler",
-            "--to",
-            &to,
-        ];
-        lbuild.ok(&arguments);
-        let report = report(&lbuild, &to, &["--arch", arch, "--deny", "warnings"], 0);
-        assert_eq!((&report["errors"], &report["warnings"]), (&json!(0), &json!(0)), "{report:#}");
-    }
-}
-
-#[test]
 fn ten_faults_are_one_report_in_a_stable_order() {
     let lbuild = Lbuild::new();
-    // No more than the head of a library for arm64.
-    let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 183, 0, 1, 0, 0, 0], &[0; 40]].concat();
-    let code = Tar::new()
-        .directory("var/")
-        .directory("var/task/")
-        .file("var/task/app.py", 0o600, "def main(e, c): return e\n")
-        .file("var/task/app.py", 0o600, "def main(e, c): return e\n")
-        .file("var/task/lib/x.so", 0o755, elf)
-        .file("var/task/.env", 0o644, "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n")
-        .symlink("var/task/link", "nowhere")
-        .file("../outside", 0o644, "");
-    let broken = image(&lbuild.path("broken"), &[Layer::gzip(runtime()), Layer::gzip(code)], |config, _| {
-        settings(config);
-        config["config"]["User"] = json!("nobody");
-        config["config"]["Volumes"] = json!({ "/data": {} });
-        config["config"]["Env"].as_array_mut().unwrap().push(json!("API_TOKEN=abcdefgh12345678"));
-        config["config"]["Cmd"] = json!(["app.handler"]);
-    });
+    let broken = broken(&lbuild, "def main(e, c): return e\n");
     let first = report(&lbuild, &broken, &[], 8);
     let found = rules(&first);
     for rule in [
         "duplicate-entry",
         "elf-machine",
         "entry-path",
+        "layer-compression",
         "parent-directory",
         "python-handler",
+        "repeated-file",
         "secret-config",
         "secret-file",
         "symlink-target",
@@ -131,7 +127,7 @@ fn ten_faults_are_one_report_in_a_stable_order() {
     assert_eq!(report(&lbuild, &broken, &[], 8), first, "from the cache");
     let text = first.to_string();
     assert!(!text.contains("AKIAQ3EGRIXW5Z7TNZ4K") && !text.contains("abcdefgh12345678"), "{text}");
-    let kept = crate::support::lbuild::files(&lbuild.cache());
+    let kept = files(&lbuild.cache());
     assert!(kept.values().all(|bytes| !bytes.windows(20).any(|window| window == b"AKIAQ3EGRIXW5Z7TNZ4K")));
 }
 
@@ -150,59 +146,6 @@ fn findings_may_be_allowed_and_denied() {
     );
     let said = lbuild.run(&["check", &image, "--allow", "no-such"]).failed(2);
     assert!(said.contains("there is no rule `no-such`") && said.contains("lbuild rules"), "{said}");
-}
-
-/// The schema of `--json`, as the README has it.
-#[test]
-fn the_json_has_the_documented_fields() {
-    let lbuild = Lbuild::new();
-    let image = image(&lbuild.path("user"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
-        settings(config);
-        config["config"]["Volumes"] = json!({ "/data": {} });
-        config["config"]["Cmd"] = json!(["other.handler"]);
-    });
-    let report = report(&lbuild, &image, &[], 8);
-    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["digest", "errors", "findings", "image", "notes", "platform", "schema", "warnings"]);
-    assert_eq!(report["schema"], 1);
-    for finding in report["findings"].as_array().unwrap() {
-        for (key, value) in finding.as_object().unwrap() {
-            let fits = match key.as_str() {
-                "rule" | "message" | "way_out" | "path" | "field" | "layer" => value.is_string(),
-                "severity" => ["error", "warning", "note"].contains(&value.as_str().unwrap()),
-                "layer_number" | "bytes" => value.is_u64(),
-                _ => false,
-            };
-            assert!(fits, "{key}: {value}");
-        }
-    }
-}
-
-#[test]
-fn sarif_and_annotations_say_the_same() {
-    let lbuild = Lbuild::new();
-    let image = image(&lbuild.path("user"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| {
-        settings(config);
-        config["config"]["User"] = json!("nobody");
-        config["config"]["Cmd"] = json!(["other.handler"]);
-    });
-    let done = lbuild.run(&["check", &image, "--sarif"]);
-    assert_eq!(done.code, Some(8), "{}", done.stderr);
-    let log: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(log["version"], "2.1.0");
-    let run = &log["runs"][0];
-    for result in run["results"].as_array().unwrap() {
-        let index = result["ruleIndex"].as_u64().unwrap() as usize;
-        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
-        assert!(
-            result["message"]["text"].is_string() && result["locations"][0]["physicalLocation"].is_object()
-        );
-    }
-    let done = lbuild.run(&["check", &image, "--github"]);
-    let lines: Vec<&str> = done.stdout.lines().collect();
-    assert_eq!(lines.len(), run["results"].as_array().unwrap().len(), "{}", done.stdout);
-    assert!(lines.iter().any(|line| line.starts_with("::error title=python-handler::")), "{}", done.stdout);
-    assert!(lines.iter().any(|line| line.starts_with("::warning title=user-set::")), "{}", done.stdout);
 }
 
 #[test]

@@ -1,14 +1,23 @@
 //! Findings as SARIF 2.1.0, as code scanning takes it.
 //!
-//! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
+//! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>, and what GitHub wants of it besides:
+//! <https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support>
 
+use std::collections::BTreeMap;
+
+use lbuild::image::Digest;
 use lbuild::lambda::check::{Finding, RULES, Rule, Severity};
 use serde_json::{Value, json};
+
+/// Code scanning wants a file for each result: what is about none is about the image's own JSON.
+const OF_IMAGE: &str = "manifest.json";
 
 /// One log of one run.
 pub fn log(image: &str, findings: &[Finding]) -> Value {
     let rules: Vec<Value> = RULES.iter().map(|rule| descriptor(rule)).collect();
-    let results: Vec<Value> = findings.iter().map(result).collect();
+    let mut seen = BTreeMap::new();
+    let results: Vec<Value> =
+        findings.iter().map(|finding| result(finding, fingerprint(finding, &mut seen))).collect();
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -18,10 +27,20 @@ pub fn log(image: &str, findings: &[Finding]) -> Value {
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             } },
-            "automationDetails": { "id": format!("lbuild/{image}") },
+            "automationDetails": { "id": run(image) },
             "results": results,
         }],
     })
+}
+
+/// `lbuild/NAME/TAG@DIGEST`. What stands before the last slash is the category: a log takes the place of the last one
+/// of its category, so each repository or layout has its own, whatever tag and digest its image has today.
+fn run(image: &str) -> String {
+    let name = image.rsplit_once('@').map_or(image, |(name, _)| name);
+    // A colon in front of a slash belongs to a port; a layout's tag is not in its image's name.
+    let tag = name.rfind(':').filter(|at| !name.starts_with("oci:") && !name[*at..].contains('/'));
+    let name = &name[..tag.unwrap_or(name.len())];
+    format!("lbuild/{name}/{}", image[name.len()..].trim_start_matches([':', '@']))
 }
 
 fn descriptor(rule: &Rule) -> Value {
@@ -29,28 +48,47 @@ fn descriptor(rule: &Rule) -> Value {
         "id": rule.name,
         "shortDescription": { "text": rule.what },
         "fullDescription": { "text": rule.why },
-        "help": { "text": format!("{} For example: {}", rule.way_out, rule.example) },
+        "help": { "text": format!("Way out: {}.\n\nExample: {}", rule.way_out, rule.example) },
         "helpUri": rule.source,
         "defaultConfiguration": { "level": level(rule.severity) },
     })
 }
 
-fn result(finding: &Finding) -> Value {
-    // Code scanning wants a file for each result: what is about none is about the image's own JSON.
-    let uri = finding.path.as_deref().map_or_else(|| "manifest.json".to_owned(), uri);
-    let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri } } });
+fn result(finding: &Finding, fingerprint: String) -> Value {
+    let uri = finding.path.as_deref().map(uri).filter(|uri| !uri.is_empty());
+    let mut location = json!({ "physicalLocation": {
+        "artifactLocation": { "uri": uri.unwrap_or_else(|| OF_IMAGE.to_owned()) },
+        // Code scanning wants a place in the file, also of what has no lines or is about all of it.
+        "region": { "startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1 },
+    } });
     if let Some(field) = &finding.field {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": field, "kind": "property" }]);
     }
     let index = RULES.iter().position(|rule| rule.name == finding.rule);
+    let mut properties = json!(finding);
+    if let Some(fields) = properties.as_object_mut() {
+        fields.retain(|name, _| ["bytes", "layer", "layer_number", "path"].contains(&name.as_str()));
+    }
     json!({
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": level(finding.severity),
         "message": { "text": finding.message },
         "locations": [location],
-        "properties": { "layer": finding.layer, "bytes": finding.bytes },
+        "partialFingerprints": { "primaryLocationLineHash": fingerprint },
+        "properties": properties,
     })
+}
+
+/// What makes a finding the same one in the next image: its rule and place, and which it is of those that share them.
+/// Its message may count what changes. Code scanning would take the file's lines instead, and has not got the file.
+fn fingerprint(finding: &Finding, seen: &mut BTreeMap<Digest, usize>) -> String {
+    let (path, field) = (finding.path.as_deref(), finding.field.as_deref());
+    let place = [finding.rule, path.unwrap_or_default(), field.unwrap_or_default()].join("\0");
+    let digest = Digest::of(place.as_bytes());
+    let count = seen.entry(digest).or_insert(0);
+    *count += 1;
+    format!("{}:{count}", &digest.hex()[..16])
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -61,15 +99,48 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// A path as the relative reference that stands for it (RFC 3986).
+/// A path as the relative reference that stands for it (RFC 3986): never one that leads out of the image.
 fn uri(path: &str) -> String {
-    path.bytes().fold(String::new(), |mut uri, byte| {
+    let parts = path.split('/').filter(|part| !["", ".", ".."].contains(part));
+    parts.map(encoded).collect::<Vec<_>>().join("/")
+}
+
+fn encoded(part: &str) -> String {
+    part.bytes().fold(String::new(), |mut text, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(byte as char)
-            }
-            byte => uri.push_str(&format!("%{byte:02X}")),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(byte as char),
+            byte => text.push_str(&format!("%{byte:02X}")),
         }
-        uri
+        text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{run, uri};
+
+    #[test]
+    fn every_repository_and_layout_is_a_category() {
+        for (image, id) in [
+            ("r.example:5000/a/b", "lbuild/r.example:5000/a/b/"),
+            ("r.example:5000/a/b:v1", "lbuild/r.example:5000/a/b/v1"),
+            ("r.example/b@sha256:01", "lbuild/r.example/b/sha256:01"),
+            ("r.example/b:v1@sha256:01", "lbuild/r.example/b/v1@sha256:01"),
+            ("oci:/tmp/a:b@sha256:01", "lbuild/oci:/tmp/a:b/sha256:01"),
+        ] {
+            assert_eq!(run(image), id);
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_relative_reference() {
+        for (path, reference) in [
+            ("var/task/app.py", "var/task/app.py"),
+            ("var/task/é 100%,a:b?#.so", "var/task/%C3%A9%20100%25%2Ca%3Ab%3F%23.so"),
+            ("a/../../etc/passwd", "a/etc/passwd"),
+            ("..", ""),
+        ] {
+            assert_eq!(uri(path), reference);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use lbuild::lambda::check::{Finding, RULES, Rule, Severity};
 
-use crate::cli::human::bytes;
+use crate::cli::human::{bytes, one_line};
 
 /// What is told of one rule; `--json` has the rest.
 const MOST: usize = 10;
@@ -24,7 +24,7 @@ pub fn groups(findings: &[Finding]) -> String {
         let worst = group.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Note);
         let _ = writeln!(text, "{}: {}", word(worst), group[0].rule);
         for finding in group.iter().take(MOST) {
-            let _ = writeln!(text, "  {}", line(finding));
+            let _ = writeln!(text, "  {}", one_line(&line(finding)));
         }
         if group.len() > MOST {
             let _ = writeln!(text, "  and {} more", group.len() - MOST);

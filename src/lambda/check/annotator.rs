@@ -1,100 +1,229 @@
-//! What the rules want to know of the content of files: the names that a handler's module binds, and secrets.
+//! What the rules want to know of the content of files: the names that a handler's module binds, the classes that an
+//! archive has, what a program speaks with, and secrets.
 
 use std::collections::BTreeSet;
 
+use super::case::{handler, join, python_path, roots, within};
 use super::{module, secrets};
 use crate::image::Config;
-use crate::layer::survey::{Annotate, SHOWN};
+use crate::layer::survey::{Annotate, ReadSeek, SHOWN, Wanted};
 
 /// Changes with anything that is noted.
-const VERSION: &str = "notes-1";
+const VERSION: &str = "notes-2";
 
 /// More names than this tell nobody more.
 const MAX_NAMES: usize = 500;
+
+/// The note of a module that was read, and binds no name.
+pub(super) const NO_NAMES: &str = "no names";
+
+/// The note of a program's text that names what speaks with Lambda, or does it itself.
+pub(super) const CLIENT: &str = "may be a runtime interface client";
+
+/// What stands in the text of a client of Lambda's runtime API, or of what starts one.
+const SIGNS: [&str; 5] =
+    ["AWS_LAMBDA_RUNTIME_API", "runtime/invocation", "awslambdaric", "aws-lambda-ric", "aws_lambda_ric"];
 
 /// Notes what the rules want to know of the files of one image.
 #[derive(Debug)]
 pub struct Annotator {
     /// The paths at which the handler's module may be.
     modules: BTreeSet<String>,
+    /// The file of the class that the handler may name, and the directories with archives that may have it.
+    class: Option<(String, Vec<String>)>,
+    /// The paths of what is started, where that is no entry script of AWS's.
+    programs: BTreeSet<String>,
 }
+
+/// The endings of programs that an interpreter runs.
+const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
 
 impl Annotator {
     /// For the image of this config.
     pub fn of(config: &Config) -> Annotator {
-        let root = config
-            .var("LAMBDA_TASK_ROOT")
-            .or_else(|| config.workdir())
-            .unwrap_or("/var/task")
-            .trim_matches('/');
         // Which runtime it is will only be known when the layers are.
-        let modules = match config.cmd()[..] {
-            [handler] => python_files(root, handler).chain(node_files(root, handler)).collect(),
-            _ => BTreeSet::new(),
+        let Some(handler) = handler(config) else {
+            let programs = programs(config);
+            return Annotator { modules: BTreeSet::new(), class: None, programs };
         };
-        Annotator { modules }
+        let modules = python_files(config, handler).into_iter().chain(node_files(config, handler)).collect();
+        let class = module::class_file(handler).map(|class| (class, archive_dirs(config)));
+        Annotator { modules, class, programs: BTreeSet::new() }
+    }
+
+    /// The class that an archive at this path may have for the handler.
+    fn class_in(&self, path: &str) -> Option<&str> {
+        let (class, dirs) = self.class.as_ref()?;
+        let dir = path.strip_suffix(".jar").map(|path| path.rsplit_once('/').map_or("", |(dir, _)| dir))?;
+        dirs.iter().any(|of| of == dir).then_some(class.as_str())
     }
 }
 
-fn python_files(root: &str, handler: &str) -> impl Iterator<Item = String> {
-    let module = handler.rsplit_once('.').map(|(module, _)| module.replace('.', "/"));
-    let dirs = [root.to_owned(), "opt/python".to_owned(), "var/runtime".to_owned()];
-    module.into_iter().flat_map(move |module| {
-        dirs.clone()
-            .into_iter()
-            .flat_map(move |dir| [format!("{dir}/{module}.py"), format!("{dir}/{module}/__init__.py")])
-    })
+fn python_files(config: &Config, handler: &str) -> Vec<String> {
+    let Some((module, _)) = handler.rsplit_once('.') else { return Vec::new() };
+    let module = module.replace('.', "/");
+    let mut dirs = python_path(config);
+    dirs.push("var/runtime".to_owned());
+    let files = dirs
+        .iter()
+        .flat_map(|dir| [".py", "/__init__.py"].map(|ending| join(dir, &format!("{module}{ending}"))));
+    files.collect()
 }
 
-fn node_files(root: &str, handler: &str) -> impl Iterator<Item = String> {
+fn node_files(config: &Config, handler: &str) -> Vec<String> {
     let file = handler.rfind('/').map_or(0, |slash| slash + 1);
-    let module = handler[file..].find('.').map(|dot| handler[..file + dot].trim_start_matches("./"));
-    module
-        .into_iter()
-        .flat_map(move |module| ["js", "mjs", "cjs"].map(|ending| format!("{root}/{module}.{ending}")))
+    let Some(dot) = handler[file..].find('.') else { return Vec::new() };
+    let module = &handler[..file + dot];
+    let roots = roots(config);
+    let files = roots
+        .iter()
+        .flat_map(|root| ["js", "mjs", "cjs"].map(|ending| within(root, &format!("{module}.{ending}"))));
+    files.collect()
+}
+
+/// Where Java's runtime looks for archives, and where they are put by mistake.
+fn archive_dirs(config: &Config) -> Vec<String> {
+    let roots = roots(config).into_iter().flat_map(|root| [root.to_owned(), join(root, "lib")]);
+    roots.chain(["opt/java/lib".to_owned()]).collect()
+}
+
+/// The paths of what an interpreter may be told to run by the command line.
+fn programs(config: &Config) -> BTreeSet<String> {
+    let words = config.entrypoint().into_iter().chain(config.cmd()).skip(1);
+    let words = words.filter(|word| TEXTS.iter().any(|ending| word.ends_with(ending)));
+    words.map(|word| within(config.workdir().unwrap_or("/"), word)).collect()
 }
 
 impl Annotate for Annotator {
     fn name(&self) -> String {
-        let modules: Vec<&str> = self.modules.iter().map(String::as_str).collect();
-        format!("{VERSION} {}", modules.join(" "))
+        // The names of files may hold anything that separates them.
+        format!("{VERSION} {self:?}")
     }
 
-    fn wants(&self, path: &str) -> bool {
-        self.modules.contains(path) || secrets::is_secret_file(path).is_some()
+    fn wants(&self, path: &str) -> Wanted {
+        if self.class_in(path).is_some() {
+            return Wanted::Whole;
+        }
+        let is_wanted = self.modules.contains(path)
+            || self.programs.contains(path)
+            || secrets::is_secret_file(path).is_some();
+        if is_wanted { Wanted::Beginning } else { Wanted::Nothing }
     }
 
     fn notes(&self, path: &str, content: &[u8]) -> Vec<String> {
-        if !self.modules.contains(path) {
-            return secrets::notes(path, content);
-        }
-        let mut names = match path.ends_with(".py") {
-            true => module::python(content),
-            false => module::javascript(content),
-        };
+        let mut notes = secrets::notes(path, content);
         // Of a file that was not shown to its end, nobody knows the rest.
-        if content.len() as u64 >= SHOWN || names.len() > MAX_NAMES {
-            names = BTreeSet::from(["*".to_owned()]);
+        let is_whole = (content.len() as u64) < SHOWN;
+        let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
+        if self.programs.contains(path) && (!is_whole || SIGNS.into_iter().any(has)) {
+            notes.push(CLIENT.to_owned());
         }
-        names.into_iter().map(|name| format!("defines {name}")).collect()
+        if self.modules.contains(path) {
+            notes.extend(name_notes(path, content, is_whole));
+        }
+        notes
     }
+
+    fn notes_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<String> {
+        let class = self.class_in(path);
+        let found = class.and_then(|class| Some(class_note(class, module::has_class(file, class)?)));
+        found.into_iter().collect()
+    }
+}
+
+fn name_notes(path: &str, content: &[u8], is_whole: bool) -> Vec<String> {
+    let names = match path.ends_with(".py") {
+        _ if !is_whole => BTreeSet::from(["*".to_owned()]),
+        true => module::python(content),
+        false => module::javascript(content),
+    };
+    match names.len() {
+        0 => vec![NO_NAMES.to_owned()],
+        1..=MAX_NAMES => names.into_iter().map(|name| format!("defines {name}")).collect(),
+        _ => vec!["defines *".to_owned()],
+    }
+}
+
+/// The note of an archive that was read to its end: whether it has the class.
+pub(super) fn class_note(class: &str, has: bool) -> String {
+    format!("{} {class}", if has { "has" } else { "lacks" })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
+
+    fn annotator(process: &str) -> Annotator {
+        let text = format!(
+            r#"{{"os":"linux","architecture":"arm64","rootfs":{{"type":"layers","diff_ids":[]}},"config":{process}}}"#
+        );
+        Annotator::of(&Config::parse("test", text.as_bytes()).unwrap())
+    }
+
+    /// Of an image with AWS's entry script.
+    fn of_aws(handler: &str, more: &str) -> Annotator {
+        annotator(&format!(r#"{{"Entrypoint":["/lambda-entrypoint.sh"],"Cmd":["{handler}"]{more}}}"#))
+    }
 
     #[test]
     fn modules_are_looked_for_by_each_languages_rules() {
-        let config = r#"{"os":"linux","architecture":"arm64","config":{"Cmd":["./src/app.api.handler"],"WorkingDir":"/f"},
-            "rootfs":{"type":"layers","diff_ids":[]}}"#;
-        let annotator = Annotator::of(&Config::parse("test", config.as_bytes()).unwrap());
+        let of_app = of_aws("./src/app.api.handler", r#","WorkingDir":"/f""#);
         for path in ["f/src/app.js", "f/src/app.cjs", "f/.env"] {
-            assert!(annotator.wants(path), "{path}");
+            assert_eq!(of_app.wants(path), Wanted::Beginning, "{path}");
         }
-        assert!(!annotator.wants("f/src/api.js") && !annotator.wants("f/other.js"));
-        let notes = annotator.notes("f/src/app.js", b"exports.api = { handler() {} };");
-        assert_eq!(notes, ["defines api"]);
-        assert!(annotator.name().contains("f/src/app.mjs"));
+        for path in ["f/src/api.js", "f/other.js"] {
+            assert_eq!(of_app.wants(path), Wanted::Nothing, "{path}");
+        }
+        assert_eq!(of_app.notes("f/src/app.js", b"exports.api = { handler() {} };"), ["defines api"]);
+        assert_eq!(of_app.notes("f/src/app.js", b"const api = 1;"), [NO_NAMES]);
+        let long = [&b"exports.api = 1; //"[..], &vec![b'x'; SHOWN as usize]].concat();
+        assert_eq!(of_app.notes("f/src/app.js", &long[..SHOWN as usize]), ["defines *"]);
+        assert!(of_app.name().contains("f/src/app.mjs"));
+        let of_src = of_aws("app.handler", r#","WorkingDir":"/var/task","Env":["PYTHONPATH=src:/opt/x"]"#);
+        for path in ["var/task/app.py", "var/task/src/app/__init__.py", "opt/x/app.py", "opt/python/app.py"] {
+            assert_eq!(of_src.wants(path), Wanted::Beginning, "{path}");
+        }
+        assert_eq!(of_src.notes("opt/x/app.py", b"def handler(e, c): pass\n"), ["defines handler"]);
+        let absolute = of_aws("/code/index.handler", r#","WorkingDir":"/var/task""#);
+        assert_eq!(absolute.wants("code/index.js"), Wanted::Beginning);
+    }
+
+    #[test]
+    fn the_root_of_the_image_is_a_directory_as_any() {
+        let of_root = of_aws("app.handler", r#","WorkingDir":"/""#);
+        for path in ["app.py", "app/__init__.py", "app.mjs"] {
+            assert_eq!(of_root.wants(path), Wanted::Beginning, "{path}");
+        }
+        assert_eq!([of_root.wants("lib/x.jar"), of_root.wants("x.jar")], [Wanted::Whole; 2]);
+    }
+
+    #[test]
+    fn archives_are_asked_for_the_handlers_class() {
+        let of_main = of_aws("a.b.Main::run", r#","WorkingDir":"/var/task""#);
+        for path in ["var/task/lib/all.jar", "var/task/all.jar", "opt/java/lib/all.jar"] {
+            assert_eq!(of_main.wants(path), Wanted::Whole, "{path}");
+            let note = |bytes: &[u8]| of_main.notes_of_whole(path, &mut Cursor::new(bytes));
+            assert_eq!(note(&module::jar(&["a/b/Main.class"])), ["has a/b/Main.class"]);
+            assert_eq!(note(&module::jar(&["a/b/Other.class"])), ["lacks a/b/Main.class"]);
+            assert_eq!(note(b"no archive"), [""; 0]);
+        }
+        for path in ["var/task/lib/deep/all.jar", "usr/share/java/all.jar", "var/task/lib/all.zip"] {
+            assert_eq!(of_main.wants(path), Wanted::Nothing, "{path}");
+        }
+        assert_eq!(of_aws("src/app.handler", "").wants("var/task/lib/all.jar"), Wanted::Nothing);
+        assert_ne!(of_main.name(), of_aws("a.b.Other::run", r#","WorkingDir":"/var/task""#).name());
+    }
+
+    #[test]
+    fn what_is_started_may_speak_with_lambda_itself() {
+        let of_run = annotator(r#"{"Entrypoint":["python","-u"],"Cmd":["./run.py"],"WorkingDir":"/app"}"#);
+        assert_eq!(of_run.wants("app/run.py"), Wanted::Beginning);
+        assert_eq!(of_run.wants("app/other.py"), Wanted::Nothing);
+        let client = b"api = os.environ['AWS_LAMBDA_RUNTIME_API']\n";
+        assert_eq!(of_run.notes("app/run.py", client), [CLIENT]);
+        assert_eq!(of_run.notes("app/run.py", b"print('hello')\n"), [""; 0]);
+        assert_eq!(of_run.notes("app/run.py", &vec![b' '; SHOWN as usize]), [CLIENT], "the rest may tell");
     }
 }

@@ -1,4 +1,32 @@
-//! Which package a file belongs to, by where installers put it.
+//! Which package a file belongs to, by where installers put it, and what that tells of the file.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use crate::layer::elf::may_be_code;
+use crate::layer::survey::Member;
+
+/// Directories where installers put packages that are the work of no single one.
+const SHARED: [&str; 12] =
+    ["META-INF", "bin", "com", "etc", "io", "lib", "lib64", "org", "runtimes", "share", "src", "vendor"];
+
+/// Directories of what a package does not need to work.
+const TESTS: [&str; 11] = [
+    "__tests__",
+    "doc",
+    "docs",
+    "example",
+    "examples",
+    "fixtures",
+    "test",
+    "test-data",
+    "test_data",
+    "testdata",
+    "tests",
+];
+
+/// Where nothing is that a function uses.
+const ASIDE: [&str; 4] = ["boot/", "root/", "tmp/", "var/cache/"];
 
 /// The directory of the package, of its innermost: one of `node_modules`, or the first where Python looks for modules.
 pub(super) fn package_dir(path: &str) -> Option<&str> {
@@ -14,10 +42,14 @@ pub(super) fn package_dir(path: &str) -> Option<&str> {
         return Some(&path[..inside(start, if scoped { 2 } else { 1 }).1]);
     }
     let places = ["site-packages/", "dist-packages/", "opt/python/", "var/task/"];
-    let start = places.iter().find_map(|place| Some(path.rfind(place)? + place.len()))?;
-    let (_, end) = inside(start, 1);
-    // A file of the place itself is of no package.
-    (end < path.len()).then(|| &path[..end])
+    if let Some(start) = places.iter().find_map(|place| Some(path.rfind(place)? + place.len())) {
+        let (_, end) = inside(start, 1);
+        // A file of the place itself is of no package.
+        return (end < path.len()).then(|| &path[..end]);
+    }
+    // What .NET has for each platform is in one directory, whatever package it is from.
+    const RUNTIMES: &str = "/runtimes";
+    path.rfind(&format!("{RUNTIMES}/")).map(|at| &path[..at + RUNTIMES.len()])
 }
 
 /// The name of the package.
@@ -28,7 +60,7 @@ pub(super) fn package(path: &str) -> Option<&str> {
     }
     let name = dir.rsplit('/').next()?;
     // What auditwheel puts beside a package.
-    Some(name.strip_suffix(".libs").unwrap_or(name))
+    Some(name.strip_suffix(LIBS).unwrap_or(name)).filter(|name| !SHARED.contains(name))
 }
 
 /// What findings about a file are put together by: its package, or else its directory.
@@ -50,9 +82,58 @@ pub(super) fn dir(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
+/// Whether a loader may be asked for the file: it is no data that happens to be machine code, and not for debuggers.
+pub(super) fn is_code(member: &Member) -> bool {
+    let path = member.path.as_str();
+    may_be_code(path.as_bytes(), member.mode) && !path.ends_with(".debug") && !path.contains("lib/debug/")
+}
+
+/// Whether machine code is loaded for certain when what it is of is used: a library, and a program that stands for
+/// itself. The programs of a package, and its tests, may never be.
+pub(super) fn is_loaded(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_library = name.ends_with(".so") || name.ends_with(".node") || name.contains(".so.");
+    let is_aside = ASIDE.iter().any(|place| path.starts_with(place))
+        || dir(path).split('/').any(|part| TESTS.contains(&part));
+    !is_aside && (is_library || package(path).is_none())
+}
+
+/// Where the first word of a path stands of which this is true.
+pub(super) fn word_at(path: &str, is_it: impl Fn(&str) -> bool) -> Option<usize> {
+    let mut end = 0;
+    path.split(['/', '-', '_', '.', '+', '@']).find_map(|word| {
+        let start = end;
+        end = start + word.len() + 1;
+        is_it(word).then_some(start)
+    })
+}
+
+/// What a path has in common with those of the same for other platforms, when a word of it, from `at`, says for which
+/// it is: all before that word, or their package.
+pub(super) fn common(path: &str, at: usize) -> &str {
+    &path[..package_dir(path).map_or(at, |dir| at.min(dir.len() + 1))]
+}
+
+/// Whether one of these paths begins so.
+pub(super) fn begins(paths: &BTreeSet<&str>, start: &str) -> bool {
+    let mut from = paths.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+    from.next().is_some_and(|path| path.starts_with(start))
+}
+
+/// The directory that auditwheel makes for the libraries of a package ends so.
+const LIBS: &str = ".libs";
+
+/// Whether a file is one of the libraries that a wheel brings beside its package, which has something that fits: only
+/// who comes from the same wheel asks for it, by a name that no other has.
+pub(super) fn is_of_other_wheel(path: &str, fitting: &BTreeSet<&str>) -> bool {
+    let Some(dir) = package_dir(path) else { return false };
+    let Some(package) = dir.strip_suffix(LIBS) else { return false };
+    [dir, package].iter().any(|dir| begins(fitting, &format!("{dir}/")))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{package, package_dir};
+    use super::*;
 
     #[test]
     fn a_path_tells_the_package() {
@@ -65,8 +146,38 @@ mod tests {
         ] {
             assert_eq!((package(path), package_dir(path)), (Some(name), Some(dir)), "{path}");
         }
-        for path in ["var/task/app.py", "usr/bin/env"] {
+        for path in
+            ["var/task/app.py", "usr/bin/env", "var/task/lib/x.so", "app/runtimes/linux-x64/native/a.so"]
+        {
             assert_eq!(package(path), None, "{path}");
         }
+        assert_eq!(package_dir("app/runtimes/linux-x64/native/a.so"), Some("app/runtimes"));
+        assert_eq!(place("var/task/bin/a"), "var/task/bin");
+    }
+
+    #[test]
+    fn programs_of_packages_may_never_run() {
+        for (path, expected) in [
+            ("var/task/numpy/core/x.so", true),
+            ("var/task/node_modules/a/b.node", true),
+            ("usr/lib64/libx.so.1.2", true),
+            ("usr/bin/tool", true),
+            ("var/task/bin/ffmpeg", true),
+            ("var/task/node_modules/esbuild/bin/esbuild", false),
+            ("opt/python/selenium/webdriver/common/linux/selenium-manager", false),
+            ("var/task/numpy/tests/x.so", false),
+            ("root/.cache/x.so", false),
+        ] {
+            assert_eq!(is_loaded(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn variants_have_their_beginning_in_common() {
+        let common = |path| word_at(path, |word| word == "x64").map(|at| common(path, at));
+        assert_eq!(common("node_modules/@esbuild/linux-x64/bin/a"), Some("node_modules/@esbuild/linux-"));
+        assert_eq!(common("node_modules/a/prebuilds/linux-x64/a.node"), Some("node_modules/a/"));
+        assert_eq!(common("app/native/x64.so"), Some("app/native/"));
+        assert_eq!(common("app/native/x6.so"), None);
     }
 }

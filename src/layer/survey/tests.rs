@@ -1,3 +1,4 @@
+use std::io::SeekFrom;
 use std::ops::ControlFlow;
 
 use super::*;
@@ -10,12 +11,28 @@ impl Annotate for Notes {
         "test".to_owned()
     }
 
-    fn wants(&self, path: &str) -> bool {
-        path.ends_with(".py")
+    fn wants(&self, path: &str) -> Wanted {
+        match path.rsplit('.').next() {
+            Some("py") => Wanted::Beginning,
+            Some("jar") => Wanted::Whole,
+            _ => Wanted::Nothing,
+        }
     }
 
     fn notes(&self, path: &str, content: &[u8]) -> Vec<String> {
         vec![format!("{path} {}", content.len())]
+    }
+
+    /// The size, and the last byte.
+    fn notes_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<String> {
+        let size = file.seek(SeekFrom::End(0)).unwrap();
+        if size == 0 {
+            return Vec::new();
+        }
+        let mut last = [0];
+        file.seek(SeekFrom::Start(size - 1)).unwrap();
+        file.read_exact(&mut last).unwrap();
+        vec![format!("{path} {size} ends in {}", last[0])]
     }
 }
 
@@ -65,6 +82,34 @@ fn what_was_written_is_found_again() {
         elf.machine.is_computer() && (elf.needs_glibc > Some((2, 2)) || cfg!(target_env = "musl")),
         "{elf:?}"
     );
+}
+
+#[test]
+fn the_whole_of_a_file_is_read_in_place() {
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    // More than is kept in memory.
+    let mut big = vec![1; 9 << 20];
+    big.push(7);
+    let entries = || {
+        vec![
+            ("a/big.jar", file(&big)),
+            ("a/empty.jar", file(b"")),
+            ("a/program.py", file(&program)),
+            ("a/small.jar", file(b"abc")),
+            ("b/program", file(&program)),
+        ]
+    };
+    let tree =
+        FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
+    let survey = surveyed(entries());
+    for survey in [&survey, &Survey::of_tree(&tree, survey.diff_id, &Notes).unwrap()] {
+        let member = |path: &str| survey.members.iter().find(|member| member.path == path).unwrap();
+        assert_eq!(member("a/big.jar").notes(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
+        assert_eq!(member("a/small.jar").notes(), ["a/small.jar 3 ends in 99"]);
+        assert_eq!(member("a/empty.jar").content, None);
+        assert_eq!(member("a/program.py").notes(), [format!("a/program.py {SHOWN}")]);
+        assert!(member("b/program").elf().is_some(), "what came before is forgotten");
+    }
 }
 
 #[test]

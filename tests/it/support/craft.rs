@@ -47,10 +47,57 @@ impl Tar {
         self.member(name, EntryType::Symlink, 0o777, b"", target)
     }
 
+    /// Bytes as they are, filled up to whole blocks.
+    pub fn raw(mut self, bytes: &[u8]) -> Tar {
+        self.0.extend_from_slice(bytes);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    /// A head alone, whatever size it claims; `edit` has the last word, before it is summed up.
+    pub fn head(self, name: &str, kind: u8, size: u64, edit: impl FnOnce(&mut [u8; 512])) -> Tar {
+        let mut header = Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(EntryType::new(kind));
+        header.set_mode(0o644);
+        header.set_size(size);
+        edit(header.as_mut_bytes());
+        header.set_cksum();
+        self.raw(header.as_bytes())
+    }
+
+    /// A name (`L`) or a link's target (`K`) of any bytes and length for the next member, as GNU tar has it.
+    pub fn long(self, kind: u8, text: &[u8]) -> Tar {
+        let text = [text, &[0]].concat();
+        self.head("././@LongLink", kind, text.len() as u64, |_| ()).raw(&text)
+    }
+
+    /// Attributes for the next member (`x`) or for all that follow (`g`), as PAX has them, right or wrong.
+    pub fn attributes(self, kind: u8, text: &str) -> Tar {
+        self.head("attributes", kind, text.len() as u64, |_| ()).raw(text.as_bytes())
+    }
+
+    /// One attribute for the next member.
+    pub fn pax(self, key: &str, value: &str) -> Tar {
+        self.attributes(b'x', &record(key, value))
+    }
+
     pub fn bytes(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
+
+    /// Without the empty blocks at the end.
+    pub fn unended(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// A record of PAX attributes; its length counts its own digits.
+pub fn record(key: &str, value: &str) -> String {
+    let rest = key.len() + value.len() + 3;
+    let length = (rest + 1..).find(|length| length.to_string().len() + rest == *length);
+    format!("{} {key}={value}\n", length.expect("one fits"))
 }
 
 /// A layer as it is stored, and the digest that the config shall have for it.
@@ -62,11 +109,17 @@ pub struct Layer {
 
 pub const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 impl Layer {
+    /// What is stored, and the tar that the config shall say it is.
+    pub fn of(stored: Vec<u8>, media_type: &'static str, tar: &[u8]) -> Layer {
+        Layer { stored, media_type, diff_id: sha256(tar) }
+    }
+
     pub fn gzip(tar: Tar) -> Layer {
         let tar = tar.bytes();
-        Layer { stored: gzip(&tar), media_type: GZIP, diff_id: sha256(&tar) }
+        Layer::of(gzip(&tar), GZIP, &tar)
     }
 }
 
@@ -100,11 +153,16 @@ pub fn image(layout: &Path, layers: &[Layer], edit: impl FnOnce(&mut Value, &mut
     }
     edit(&mut config, &mut manifest);
     replace(layout, &mut manifest["config"], &bytes(&config));
+    stored(layout, &bytes(&manifest))
+}
+
+/// Names these bytes as the manifest of the layout's one image.
+pub fn stored(layout: &Path, manifest: &[u8]) -> String {
     let mut entry = json!({
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "annotations": { "org.opencontainers.image.ref.name": TAG },
     });
-    replace(layout, &mut entry, &bytes(&manifest));
+    replace(layout, &mut entry, manifest);
     write_index(layout, &entry);
     std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("ours");
     format!("oci:{}:{TAG}", layout.display())

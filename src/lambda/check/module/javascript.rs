@@ -12,46 +12,56 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     let Some(tree) = parse(source, &tree_sitter_javascript::LANGUAGE.into()) else {
         return BTreeSet::from([ANY.to_owned()]);
     };
+    let root = tree.root_node();
+    let exports = |node: &Node<'_>| node.kind() == "export_statement";
+    let of_es_module: Vec<Node<'_>> = children(root).into_iter().filter(exports).collect();
+    // A module that says `export` exports in no other way; the other kind may be bundled into it.
+    if !of_es_module.is_empty() {
+        of_es_module.into_iter().for_each(|node| export(node, root, source, &mut names));
+        return names;
+    }
     // By a list and not by recursion: the text may nest as deep as it likes.
-    let mut ahead = vec![tree.root_node()];
-    while let Some(node) = ahead.pop() {
-        match node.kind() {
-            "export_statement" => export(node, source, &mut names),
-            "assignment_expression" if assigns(node, source, &mut names) => {
-                ahead.extend(node.child_by_field_name("right"));
-                continue;
-            }
-            "call_expression" if defines(node, source, &mut names) => {
-                ahead.extend(
-                    node.child_by_field_name("arguments")
-                        .into_iter()
-                        .flat_map(|all| children(all).into_iter().skip(1)),
-                );
-                continue;
-            }
-            // Whatever else is done with it can export anything.
-            "identifier" if text(node, source) == "exports" => any(&mut names),
-            "member_expression" if is_exports(node, source) => any(&mut names),
-            _ => {}
-        }
-        ahead.extend(children(node));
+    let mut ahead = vec![(root, true)];
+    while let Some((node, is_outer)) = ahead.pop() {
+        // Outside of functions, `this` is what is exported.
+        let is_outer = is_outer && !OWN_THIS.contains(&node.kind());
+        let within = visit(node, root, is_outer, source, &mut names);
+        ahead.extend(within.into_iter().map(|child| (child, is_outer)));
     }
     names
 }
+
+/// What has a `this` of its own.
+const OWN_THIS: [&str; 6] = [
+    "function_expression",
+    "function_declaration",
+    "generator_function",
+    "generator_function_declaration",
+    "method_definition",
+    "class_body",
+];
+
+/// What is a function, which has no property that a handler could be.
+const FUNCTIONS: [&str; 3] = ["arrow_function", "function_expression", "generator_function"];
 
 fn any(names: &mut BTreeSet<String>) {
     names.insert(ANY.to_owned());
 }
 
 /// `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
-fn export(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+fn export(node: Node<'_>, root: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut cursor = node.walk();
     let words: Vec<&str> = node.children(&mut cursor).map(|child| child.kind()).collect();
     if words.contains(&"default") {
         names.insert("default".to_owned());
+        // Newer runtimes look into an object that is the default, too.
+        if let Some(value) = node.child_by_field_name("value") {
+            exported_whole(value, root, source, names);
+        }
+        return;
     }
     if words.contains(&"*") {
-        names.insert(ANY.to_owned());
+        any(names);
     }
     if let Some(declared) = node.child_by_field_name("declaration") {
         declaration(declared, source, names);
@@ -70,6 +80,39 @@ fn export(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
             _ => {}
         }
     }
+}
+
+/// What is exported as a whole: of an object its keys, of a function nothing, of all else anything.
+fn exported_whole(value: Node<'_>, root: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+    let mut value = value;
+    while value.kind() == "assignment_expression" {
+        let Some(right) = value.child_by_field_name("right") else { break };
+        value = right;
+    }
+    match value.kind() {
+        "object" => object(value, source, names),
+        kind if FUNCTIONS.contains(&kind) => {}
+        "identifier" if is_function(text(value, source), root, source) => {}
+        _ => any(names),
+    }
+}
+
+/// Whether a name is that of a function for good, and nothing is done with it that could give it properties.
+fn is_function(name: &str, root: Node<'_>, source: &[u8]) -> bool {
+    let is_const =
+        |node: Node<'_>| node.child_by_field_name("kind").is_some_and(|kind| text(kind, source) == "const");
+    let declared = children(root).into_iter().flat_map(|node| match node.kind() {
+        "lexical_declaration" if is_const(node) => children(node),
+        _ => vec![node],
+    });
+    let is_named =
+        |node: &Node<'_>| node.child_by_field_name("name").is_some_and(|of| text(of, source) == name);
+    let is_function = declared.filter(is_named).any(|node| match node.kind() {
+        "function_declaration" | "generator_function_declaration" => true,
+        _ => node.child_by_field_name("value").is_some_and(|value| FUNCTIONS.contains(&value.kind())),
+    });
+    let uses = [format!("{name}."), format!("{name}["), format!("({name},")];
+    is_function && !uses.iter().any(|changing| text(root, source).contains(changing))
 }
 
 /// The names that a declaration binds, also by patterns.
@@ -91,44 +134,103 @@ fn declaration(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     }
 }
 
-/// `exports.a = …`, `module.exports.a = …`, `module.exports = { a, b: … }`; whether it is one of these.
-fn assigns(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) -> bool {
-    let (Some(left), Some(right)) = (node.child_by_field_name("left"), node.child_by_field_name("right"))
-    else {
-        return false;
-    };
-    if is_exports(left, source) {
-        match right.kind() {
-            "object" => object(right, source, names),
-            _ => any(names),
+/// Takes in what a node of a CommonJS module exports; gives the nodes within that may export more.
+fn visit<'t>(
+    node: Node<'t>,
+    root: Node<'t>,
+    is_outer: bool,
+    source: &[u8],
+    names: &mut BTreeSet<String>,
+) -> Vec<Node<'t>> {
+    let is_exports = |node: Node<'_>| is_exports(node, source);
+    let mut within = children(node);
+    match node.kind() {
+        "assignment_expression" => {
+            let Some(left) = node.child_by_field_name("left") else { return within };
+            let of = left.child_by_field_name("object").map(|object| object.kind());
+            if is_exports(left) {
+                exported_whole(node, root, source, names);
+                within.retain(|child| *child != left);
+            } else if is_outer && of == Some("this") {
+                property(left, source, names);
+            }
         }
-        return true;
+        "member_expression" | "subscript_expression" => {
+            let Some(object) = node.child_by_field_name("object") else { return within };
+            if is_exports(node) {
+                any(names);
+            } else if is_exports(object) {
+                // Be it set or read: what reads it counts on it.
+                property(node, source, names);
+            } else if text(object, source) != "module" || key(node, source).is_none() {
+                return within;
+            }
+            within.retain(|child| *child != object);
+        }
+        "call_expression" => {
+            let arguments = node.child_by_field_name("arguments").map(children).unwrap_or_default();
+            let function = node.child_by_field_name("function").map(|function| text(function, source));
+            if function == Some("Object.defineProperty")
+                && let [of, property, rest @ ..] = &arguments[..]
+                && is_exports(*of)
+                && property.kind() == "string"
+            {
+                word(*property, source, names);
+                return rest.to_vec();
+            }
+        }
+        // What only asks what it is.
+        "binary_expression" | "unary_expression" if is_test(node, source) => {
+            within.retain(|child| child.kind() != "identifier" && !is_exports(*child));
+        }
+        "arguments" | "variable_declarator"
+            if is_outer && within.iter().any(|child| child.kind() == "this") =>
+        {
+            any(names);
+        }
+        // Whatever else is done with it can export anything.
+        "identifier" | "shorthand_property_identifier" | "shorthand_property_identifier_pattern"
+            if ["exports", "module", "eval"].contains(&text(node, source)) =>
+        {
+            any(names);
+        }
+        _ => {}
     }
-    let of = left.child_by_field_name("object").is_some_and(|object| is_exports(object, source));
-    let property = left.child_by_field_name("property").or_else(|| left.child_by_field_name("index"));
-    match property {
-        Some(property) if of => match property.kind() {
-            "property_identifier" | "string" => word(property, source, names),
-            _ => any(names),
-        },
-        _ => return false,
-    }
-    true
+    within
 }
 
-/// `Object.defineProperty(exports, "a", …)`; whether it is that.
-fn defines(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) -> bool {
-    let function = node.child_by_field_name("function").map(|function| text(function, source));
-    let arguments = node.child_by_field_name("arguments").map(children).unwrap_or_default();
-    match (function, &arguments[..]) {
-        (Some("Object.defineProperty"), [of, property, ..])
-            if is_exports(*of, source) && property.kind() == "string" =>
-        {
-            word(*property, source, names);
-            true
+/// The name that follows the point, or stands in brackets.
+fn property(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+    match key(node, source) {
+        Some(key) => drop(names.insert(key.to_owned())),
+        None => any(names),
+    }
+}
+
+fn key<'s>(node: Node<'_>, source: &'s [u8]) -> Option<&'s str> {
+    if let Some(property) = node.child_by_field_name("property") {
+        return Some(text(property, source));
+    }
+    let index = node.child_by_field_name("index").filter(|index| index.kind() == "string")?;
+    Some(text(index, source).trim_matches(['"', '\'']))
+}
+
+/// `exports`, `module.exports`, `module["exports"]`.
+fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
+    match node.kind() {
+        "identifier" => text(node, source) == "exports",
+        "member_expression" | "subscript_expression" => {
+            let object = node.child_by_field_name("object").map(|object| text(object, source));
+            object == Some("module") && key(node, source) == Some("exports")
         }
         _ => false,
     }
+}
+
+/// Whether it compares, or asks for a type.
+fn is_test(node: Node<'_>, source: &[u8]) -> bool {
+    let operator = node.child_by_field_name("operator").map(|operator| text(operator, source));
+    operator.is_some_and(|operator| ["===", "!==", "==", "!=", "typeof"].contains(&operator))
 }
 
 /// The keys of `{ a, b: …, c() {} }`; what is spread or computed may be anything.
@@ -148,61 +250,10 @@ fn object(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     }
 }
 
-fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
-    match node.kind() {
-        "identifier" => text(node, source) == "exports",
-        "member_expression" => text(node, source) == "module.exports",
-        _ => false,
-    }
-}
-
 /// A name, with quotes or without.
 fn word(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     names.insert(text(node, source).trim_matches(['"', '\'']).to_owned());
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn exported(text: &str) -> Vec<String> {
-        names(text.as_bytes()).into_iter().collect()
-    }
-
-    #[test]
-    fn whatever_exports_a_name_is_seen() {
-        for (text, expected) in [
-            ("export const handler = async () => {};", &["handler"][..]),
-            ("export async function handler() {}\nexport class A {}", &["A", "handler"]),
-            ("const a = 1; export { a, a as handler, a as 'x y' };", &["a", "handler", "x y"]),
-            ("export { handler } from './other.mjs'; export * as ns from './x.mjs';", &["handler", "ns"]),
-            ("export default async () => {};", &["default"]),
-            ("export const { a, b: [handler], ...c } = f(), d = 1;", &["a", "c", "d", "handler"]),
-            ("exports.handler = async () => {};", &["handler"]),
-            ("module.exports.handler = f; exports['b'] = g;", &["b", "handler"]),
-            ("module.exports = { handler, b: 1, 'c': 2, d() {} };", &["b", "c", "d", "handler"]),
-            ("exports.a = exports.handler = void 0;", &["a", "handler"]),
-            ("Object.defineProperty(exports, 'handler', { get() { return 1; } });", &["handler"]),
-            ("'use strict';\nconst local = 1;", &[]),
-        ] {
-            assert_eq!(exported(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_told_may_be_anything() {
-        for text in [
-            "module.exports = require('./other');",
-            "module.exports = { ...other };",
-            "module.exports = { [name]: 1 };",
-            "export * from './other.mjs';",
-            "exports[name] = 1;",
-            "__exportStar(require('./other'), exports);",
-            "(function (e) { e.handler = 1; })(exports);",
-            "Object.assign(module.exports, other);",
-            "export const handler = ;",
-        ] {
-            assert!(exported(text).contains(&"*".to_owned()), "{text}");
-        }
-    }
-}
+mod tests;

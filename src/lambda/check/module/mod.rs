@@ -1,7 +1,8 @@
-//! The names that a module binds for others, by its text.
+//! The names that a module binds for others, by its text, and the classes that an archive of Java has.
 //!
 //! Parsed, not guessed: whatever could bind more names than can be read off the text gives `*`, which stands for any.
 
+mod jar;
 mod javascript;
 mod python;
 
@@ -9,6 +10,9 @@ use std::collections::BTreeSet;
 
 use tree_sitter::{Language, Node, Parser, Tree};
 
+#[cfg(test)]
+pub(super) use jar::jar;
+pub(super) use jar::{class_file, has_class};
 pub(super) use javascript::names as javascript;
 pub(super) use python::names as python;
 

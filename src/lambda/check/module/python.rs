@@ -6,18 +6,31 @@ use tree_sitter::Node;
 
 use super::{ANY, children, name, parse, text};
 
+/// Where a node stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// What is bound is the module's.
+    Module,
+    /// What is bound is the comprehension's, but for what `:=` binds.
+    Comprehension,
+    /// What is bound is a function's or class's, but for what it calls `global`.
+    Inner,
+}
+
 /// The names that the module binds.
 pub fn names(source: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     // What writes into the module by other ways can bind any name.
-    let by_other_ways = ["globals()", "exec(", "sys.modules", "__dict__", "setattr("];
+    let by_other_ways = ["globals()", "locals()", "vars()", "exec(", "sys.modules", "__dict__", "setattr("];
     let holds = |word: &str| source.windows(word.len()).any(|window| window == word.as_bytes());
     match parse(source, &tree_sitter_python::LANGUAGE.into()) {
         Some(tree) if !by_other_ways.into_iter().any(holds) => {
             // By a list and not by recursion: the text may nest as deep as it likes.
-            let mut ahead = vec![tree.root_node()];
-            while let Some(node) = ahead.pop() {
-                statement(node, source, &mut names, &mut ahead);
+            let mut ahead = vec![(tree.root_node(), Scope::Module)];
+            while let Some((node, scope)) = ahead.pop() {
+                if let Some(within) = visit(node, scope, source, &mut names) {
+                    ahead.extend(children(node).into_iter().map(|child| (child, within)));
+                }
             }
         }
         _ => {
@@ -27,39 +40,44 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// Takes in what a node binds, and leaves what is to be looked at next in `ahead`.
-fn statement<'t>(node: Node<'t>, source: &[u8], names: &mut BTreeSet<String>, ahead: &mut Vec<Node<'t>>) {
+/// Takes in what a node binds; gives where its children stand, if they may bind more.
+fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<String>) -> Option<Scope> {
+    let bind_field = |field: &str, names: &mut BTreeSet<String>| {
+        node.child_by_field_name(field).into_iter().for_each(|target| bind(target, source, names));
+    };
     match node.kind() {
-        // What is bound within is not the module's.
+        "lambda" => return None,
         "function_definition" | "class_definition" => {
-            let Some(bound) = node.child_by_field_name("name") else { return };
-            match text(bound, source) {
-                "__getattr__" => names.insert(ANY.to_owned()),
-                bound => names.insert(bound.to_owned()),
-            };
-        }
-        "lambda"
-        | "list_comprehension"
-        | "set_comprehension"
-        | "dictionary_comprehension"
-        | "generator_expression" => {}
-        "import_statement" | "import_from_statement" | "future_import_statement" => {
-            import(node, source, names)
-        }
-        "assignment"
-        | "augmented_assignment"
-        | "for_statement"
-        | "named_expression"
-        | "as_pattern"
-        | "type_alias_statement" => {
-            for field in ["left", "name", "alias"] {
-                node.child_by_field_name(field).into_iter().for_each(|target| bind(target, source, names));
+            if scope == Scope::Module
+                && let Some(bound) = node.child_by_field_name("name")
+            {
+                name(bound, source, names);
+                if text(bound, source) == "__getattr__" {
+                    names.insert(ANY.to_owned());
+                }
             }
-            ahead.extend(children(node));
+            return Some(Scope::Inner);
         }
-        "as_pattern_target" => bind(node, source, names),
-        _ => ahead.extend(children(node)),
+        "global_statement" => bind(node, source, names),
+        "named_expression" if scope != Scope::Inner => bind_field("name", names),
+        "list_comprehension" | "set_comprehension" | "dictionary_comprehension" | "generator_expression"
+            if scope == Scope::Module =>
+        {
+            return Some(Scope::Comprehension);
+        }
+        _ if scope != Scope::Module => {}
+        "import_statement" | "import_from_statement" | "future_import_statement" => {
+            import(node, source, names);
+            return None;
+        }
+        "assignment" | "augmented_assignment" | "for_statement" | "type_alias_statement" => {
+            bind_field("left", names);
+        }
+        "as_pattern" => bind_field("alias", names),
+        "as_pattern_target" | "case_pattern" => bind(node, source, names),
+        _ => {}
     }
+    Some(scope)
 }
 
 /// `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
@@ -118,6 +136,12 @@ mod tests {
             ("for a in b:\n    with open(c) as d:\n        e = 1\n", &["a", "d", "e"]),
             ("x = [y for y in z]\nif (handler := f()): pass\n", &["handler", "x"]),
             ("match a:\n    case 1:\n        handler = 1\n", &["handler"]),
+            ("match a:\n    case [b, *c]:\n        d = 1\n", &["b", "c", "d"]),
+            ("def init():\n    global handler\n    handler = 1\n    other = 2\n", &["handler", "init"]),
+            ("class A:\n    def f(self):\n        global b\n        c = [d := 1]\n", &["A", "b"]),
+            ("[last := x for x in y]\nf(lambda: (z := 1))\n", &["last"]),
+            ("handler = Mangum(app)\nhandler = wrap(handler)\n", &["handler"]),
+            ("# nothing\n\"\"\"Nothing.\"\"\"\n", &[]),
         ] {
             assert_eq!(bound(text), expected, "{text}");
         }
@@ -128,6 +152,8 @@ mod tests {
         for text in [
             "from a import *\n",
             "def __getattr__(name): return 1\n",
+            "try:\n    from .a import *\nexcept ImportError:\n    pass\n",
+            "vars()[name] = f\n",
             "globals()['handler'] = f\n",
             "exec('handler = 1')\n",
             "def handler(:\n",

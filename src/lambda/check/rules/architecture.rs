@@ -2,6 +2,8 @@
 
 use super::super::case::Case;
 use super::super::{Findings, Rule, Severity};
+use super::image_index::is_unknown;
+use crate::image::Arch;
 
 pub(super) const RULE: Rule = Rule {
     name: "architecture",
@@ -15,21 +17,31 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
+    // An attestation, which is for no platform, is found as one.
+    if is_unknown(case) {
+        return;
+    }
     let named = case.config.platform().architecture;
-    let fault = match case.asked.arch {
-        Some(asked) if asked.as_str() != named => {
-            format!("the image is for {named:?}, and the function for {asked}")
+    match (case.asked.arch, named.parse::<Arch>().ok()) {
+        (Some(asked), found) if found != Some(asked) => {
+            let message = format!("the image is for {named:?}, and the function for {asked}");
+            findings.add(message).in_field("architecture");
         }
-        None if case.arch().is_none() => {
-            format!("the image is for {named:?}, which Lambda has no machines of")
+        (None, None) => {
+            let message = format!("the image is for {named:?}, which Lambda has no machines of");
+            findings.add(message).in_field("architecture");
         }
-        _ => return,
-    };
-    findings.add(fault).in_field("architecture");
+        (_, Some(found)) if found.as_str() != named => {
+            let message = format!("the config says {named:?}, and the image specification calls it {found}");
+            findings.add(message).in_field("architecture").as_severe(Severity::Warning);
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
@@ -44,5 +56,22 @@ mod tests {
         assert_eq!(sample.says(&RULE), [""; 0], "nobody asked for another");
         sample.config["architecture"] = "s390x".into();
         assert_eq!(sample.says(&RULE), ["the image is for \"s390x\", which Lambda has no machines of"]);
+        sample.config["architecture"] = "unknown".into();
+        assert_eq!(sample.says(&RULE).len(), 1);
+        sample.config["os"] = "unknown".into();
+        assert_eq!(sample.says(&RULE), [""; 0], "an attestation");
+    }
+
+    #[test]
+    fn a_kernels_name_is_another_word_for_the_same_machine() {
+        let mut sample = Sample::python();
+        sample.config["architecture"] = "x86_64".into();
+        let expected = ["the config says \"x86_64\", and the image specification calls it amd64"];
+        assert_eq!(sample.says(&RULE), expected);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
+        sample.asked.arch = None;
+        assert_eq!(sample.says(&RULE), expected);
+        sample.asked.arch = Some(Arch::Arm64);
+        assert_eq!(sample.says(&RULE), ["the image is for \"x86_64\", and the function for arm64"]);
     }
 }

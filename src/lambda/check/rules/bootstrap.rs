@@ -1,6 +1,6 @@
 //! AWS's OS-only bases find the program that they start.
 
-use super::super::case::Case;
+use super::super::case::{Case, join};
 use super::super::files::Leads;
 use super::super::{Findings, Rule, Severity};
 use super::cmd_count::has_aws_entry;
@@ -24,26 +24,24 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     }
     let path = &BOOTSTRAP[1..];
-    let Leads::To(found) = case.files.resolve(path) else {
-        if case.files.complete {
-            missing(case, findings);
-        }
-        return;
+    let found = match case.files.resolve(path) {
+        Leads::To(found) => case.files.file(path).unwrap_or(found),
+        _ if case.files.complete => return missing(case, findings),
+        _ => return,
     };
-    let member = case.files.file(path).unwrap_or(found).member;
-    let fault = match member.kind {
-        MemberKind::File | MemberKind::HardLink(_) if member.mode & 0o001 == 0 => {
-            format!("the base starts this file, which others may not execute (mode {:04o})", member.mode)
+    let fault = match found.member.kind {
+        MemberKind::File if found.member.mode & 0o001 == 0 => {
+            let mode = found.member.mode;
+            format!("the base starts this file, which others may not execute (mode {mode:04o})")
         }
         MemberKind::File | MemberKind::HardLink(_) => return,
         _ => "the base starts this path, and it is no file".to_owned(),
     };
-    findings.add(fault).in_layer(case, found.layer).at(&member.path);
+    findings.add(fault).in_layer(case, found.layer).at(&found.member.path);
 }
 
 fn missing(case: &Case<'_>, findings: &mut Findings) {
-    let root = case.task_root();
-    let elsewhere = format!("{root}/bootstrap");
+    let elsewhere = join(case.task_root(), "bootstrap");
     let instead = if case.files.file(&elsewhere).is_some() {
         format!("; it does not look at /{elsewhere}")
     } else {
@@ -96,7 +94,15 @@ mod tests {
             ["the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at \
               /var/task/bootstrap"]
         );
+        let root = base().process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime"]));
+        assert_eq!(
+            root.process("WorkingDir", "/".into()).file(1, "bootstrap", 0o755).says(&RULE),
+            [
+                "the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at /bootstrap"
+            ]
+        );
         assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
+        assert_eq!(base().link(1, "var/runtime/bootstrap", "../task/none").says(&RULE).len(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::super::case::Case;
 use super::super::{Findings, Rule, Severity};
+use crate::lambda::BOOTSTRAP;
 
 pub(super) const RULE: Rule = Rule {
     name: "cmd-count",
@@ -47,6 +48,17 @@ pub(super) fn has_aws_entry(case: &Case<'_>) -> bool {
     let has_base = case.config.var("LAMBDA_RUNTIME_DIR").is_some()
         && (!case.files.complete || starts.iter().any(|path| case.files.get(path).is_some()));
     is_named && !is_replaced && has_base
+}
+
+/// The runtime of one of AWS's bases, and the handler that it is given; nothing where another program comes between
+/// the two, as a wrapper may change the handler and all that is looked for.
+pub(super) fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
+    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == BOOTSTRAP[1..]);
+    let is_wrapped = case.config.var("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty());
+    if !has_aws_entry(case) || is_replaced || is_wrapped {
+        return None;
+    }
+    Some((case.runtime()?, case.handler()?))
 }
 
 #[cfg(test)]

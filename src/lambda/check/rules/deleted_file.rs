@@ -7,7 +7,7 @@ use super::super::finding::files;
 use super::super::{Findings, Rule, Severity};
 use super::repeated_file;
 use crate::image::Digest;
-use crate::layer::survey::MemberKind;
+use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "deleted-file",
@@ -25,15 +25,16 @@ pub(super) const RULE: Rule = Rule {
 const LEAST: u64 = 1 << 20;
 
 #[derive(Default)]
-struct Lost {
+struct Lost<'a> {
     deleted: usize,
     replaced: usize,
     bytes: u64,
+    largest: Option<&'a Member>,
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let large = large(case);
-    let mut groups: BTreeMap<(usize, usize, &str), Lost> = BTreeMap::new();
+    let mut groups: BTreeMap<(usize, usize, &str), Lost<'_>> = BTreeMap::new();
     for hidden in case.files.hidden() {
         let member = hidden.file.member;
         // What comes again, there or at another path, is told as a file that is repeated.
@@ -49,6 +50,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             lost.deleted += 1;
         }
         lost.bytes += member.size;
+        if lost.largest.is_none_or(|largest| member.size > largest.size) {
+            lost.largest = Some(member);
+        }
     }
     for ((layer, by, top), lost) in groups.into_iter().filter(|(_, lost)| lost.bytes > LEAST) {
         let what = match (lost.deleted, lost.replaced) {
@@ -56,10 +60,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             (0, replaced) => format!("replaces {}", files(replaced)),
             (deleted, replaced) => format!("deletes {} and replaces {replaced}", files(deleted)),
         };
-        let finding = findings.add(format!("layer {by} {what} that layer {layer} brings"));
-        finding.in_layer(case, layer).costs(lost.bytes);
-        if !top.is_empty() {
-            finding.at(top);
+        let Some(largest) = lost.largest else { continue };
+        let (message, path) = match lost.deleted + lost.replaced {
+            1 => (format!("layer {by} {what} that layer {layer} brings"), &largest.path[..]),
+            _ => (format!("layer {by} {what} that layer {layer} brings, {} the largest", largest.path), top),
+        };
+        let finding = findings.add(message).in_layer(case, layer).costs(lost.bytes);
+        if !path.is_empty() {
+            finding.at(path);
         }
     }
 }
@@ -88,16 +96,21 @@ mod tests {
         let sample = file(sample, 0, "opt/c", "c", 2 * LEAST);
         assert_eq!(sample.says(&RULE), [""; 0]);
         let deleted = sample.clone().file(1, "usr/.wh.lib", 0);
-        assert_eq!(deleted.says(&RULE), ["usr: layer 1 deletes 2 files that layer 0 brings"]);
+        let expected = "usr: layer 1 deletes 2 files that layer 0 brings, usr/lib/a the largest";
+        assert_eq!(deleted.says(&RULE), [expected]);
         assert_eq!(deleted.check(&RULE)[0].bytes, Some(LEAST + 10));
         let both = file(deleted, 1, "opt/c", "other", 10);
-        assert_eq!(
-            both.says(&RULE),
-            [
-                "opt: layer 1 replaces 1 file that layer 0 brings",
-                "usr: layer 1 deletes 2 files that layer 0 brings"
-            ]
-        );
+        assert_eq!(both.says(&RULE), ["opt/c: layer 1 replaces 1 file that layer 0 brings", expected]);
+        assert_eq!(both.check(&RULE)[0].layer_number, Some(0));
+    }
+
+    #[test]
+    fn files_of_the_root_are_named() {
+        let sample = file(file(Sample::empty(2), 0, "a", "a", LEAST), 0, "b", "b", 2 * LEAST);
+        let one = sample.file(1, ".wh.b", 0);
+        assert_eq!(one.says(&RULE), ["b: layer 1 deletes 1 file that layer 0 brings"]);
+        let both = one.file(1, ".wh.a", 0);
+        assert_eq!(both.says(&RULE), ["layer 1 deletes 2 files that layer 0 brings, b the largest"]);
     }
 
     #[test]

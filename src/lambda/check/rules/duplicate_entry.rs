@@ -5,18 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::case::Case;
 use super::super::package::{and_more, place};
 use super::super::{Findings, Rule, Severity};
-
 use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "duplicate-entry",
     severity: Severity::Warning,
     what: "No layer has two entries of one path.",
-    why: "Which of them counts is the reader's choice, and some refuse the layer: Docker says `duplicates of file paths \
-          not supported`.",
+    why: "The image spec forbids it. Which of them counts is the reader's choice, and some refuse the layer: Docker says \
+          `duplicates of file paths not supported`.",
     example: "A layer of several archives that were concatenated, each with `etc/os-release`.",
     way_out: "make the layer from a directory, or with lbuild, where the last of them counts",
-    source: "https://github.com/bazel-contrib/rules_distroless/pull/131",
+    source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#distributable-format",
     check,
 };
 

@@ -1,35 +1,55 @@
-//! Layers hold what can be unpacked: paths inside of the image that are not too long, and no devices.
+//! Layers hold what can be unpacked: paths inside of the image that are not too long, hard links to what is there, and
+//! no devices.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::case::Case;
+use super::super::files::Leads;
+use super::super::package::dir;
 use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "entry-path",
     severity: Severity::Error,
-    what: "The paths in a layer do not lead out of the image and are not longer than Linux takes, and none is a device.",
-    why: "No reader may follow a path out of the image, and Linux opens none of more than 4096 bytes or with a part of \
-          more than 255. A device needs rights that a function does not have.",
+    what: "The paths in a layer do not lead out of the image and are not longer than Linux takes, hard links lead to a \
+           file that comes before them, and none is a device.",
+    why: "No reader may follow a path out of the image, Linux opens none of 4096 bytes or with a part of more than 255, \
+          and a hard link cannot be made before its file, nor by all readers in another layer. Devices, pipes and \
+          sockets are of no use to a function, and who is not root cannot make a device.",
     example: "A tar with `../../etc/cron.d/x`, or with the `/dev/null` of the system that it was made on.",
     way_out: "find what puts the entry into the layer, and leave it out",
     source: "https://man7.org/linux/man-pages/man7/path_resolution.7.html",
     check,
 };
 
-/// The longest path, and the longest name between two slashes, in bytes.
+/// The longest path with a slash in front and the NUL that ends it, and the longest name between two slashes, in bytes.
 const MAX_PATH: usize = 4096;
 const MAX_NAME: usize = 255;
 
+/// No more dead links of a layer are followed through the image: that takes time, and a hostile layer can have a million.
+const FOLLOWED: usize = 100;
+
+/// What is wrong with a member, by how bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Outside,
+    LinkOutside,
+    LongPath,
+    LongName,
+    LinkNowhere,
+    LinkBelow,
+    Dots,
+    Special,
+}
+
 fn check(case: &Case<'_>, findings: &mut Findings) {
     for (number, survey) in case.known() {
-        let mut found: BTreeMap<(&str, &str), Vec<&Member>> = BTreeMap::new();
-        for member in &survey.members {
-            if let Some(fault) = fault(member) {
-                let dir = member.path.rsplit_once('/').map_or("", |(dir, _)| dir);
-                found.entry((fault, dir)).or_default().push(member);
-            }
+        let mut found: BTreeMap<(Fault, &str), Vec<&Member>> = BTreeMap::new();
+        let by_name = survey.members.iter().filter_map(|member| Some((fault(member)?, member)));
+        for (fault, member) in by_name.chain(dead_links(case, number, &survey.members)) {
+            found.entry((fault, dir(&member.path))).or_default().push(member);
         }
         for ((fault, _), members) in found {
             let Some(first) = members.first() else { continue };
@@ -37,26 +57,118 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
                 0 => String::new(),
                 others => format!(" (and {others} more in its directory)"),
             };
-            let finding =
-                findings.add(format!("{fault}{others}")).in_layer(case, number).at(first.path.as_str());
-            if first.kind == MemberKind::Special {
-                finding.as_severe(Severity::Warning);
-            }
+            let message = format!("{}{others}", message(fault, first));
+            findings.add(message).in_layer(case, number).at(first.path.as_str()).as_severe(severity(fault));
         }
     }
 }
 
-fn fault(member: &Member) -> Option<&'static str> {
+/// What a member's own path and kind tell.
+fn fault(member: &Member) -> Option<Fault> {
     if member.kind == MemberKind::Outside {
-        Some("this path leads out of the image")
-    } else if bytes(&member.path) > MAX_PATH {
-        Some("this path is longer than 4096 bytes")
+        Some(if inside(&member.path).is_none() { Fault::Outside } else { Fault::Dots })
+    } else if bytes(&member.path) + 2 > MAX_PATH {
+        Some(Fault::LongPath)
     } else if member.path.split('/').any(|part| bytes(part) > MAX_NAME) {
-        Some("a part of this path is longer than 255 bytes")
+        Some(Fault::LongName)
     } else if member.kind == MemberKind::Special {
-        Some("this is a device, a pipe or the like")
+        Some(Fault::Special)
     } else {
         None
+    }
+}
+
+/// The hard links whose file is not before them in the layer.
+fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<(Fault, &'a Member)> {
+    if !members.iter().any(|member| matches!(member.kind, MemberKind::HardLink(_))) {
+        return Vec::new();
+    }
+    let mut here: HashSet<&str> = HashSet::new();
+    let (mut dead, mut missing) = (Vec::new(), Vec::new());
+    for member in members {
+        if let MemberKind::HardLink(target) = &member.kind {
+            match inside(target) {
+                None => dead.push((Fault::LinkOutside, member)),
+                Some(target) if !here.contains(&*target) => missing.push((target, member)),
+                Some(_) => {}
+            }
+        }
+        here.insert(&member.path);
+    }
+    if missing.is_empty() {
+        return dead;
+    }
+    let lower = &case.surveys[..number];
+    let below = lower.iter().flatten().flat_map(|survey| &survey.members);
+    let below: HashSet<&str> = below.map(|member| member.path.as_str()).collect();
+    let is_known = lower.iter().all(Option::is_some);
+    let are_few = missing.len() <= FOLLOWED;
+    for (target, member) in missing {
+        if below.contains(&*target) {
+            dead.push((Fault::LinkBelow, member));
+        } else if is_known && !(are_few && is_behind_link(case, &target)) {
+            dead.push((Fault::LinkNowhere, member));
+        }
+    }
+    dead
+}
+
+/// Whether the path leads by way of a symbolic link to what has another path in its layer.
+fn is_behind_link(case: &Case<'_>, path: &str) -> bool {
+    path.len() < MAX_PATH && matches!(case.files.resolve(path), Leads::To(found) if found.member.path != path)
+}
+
+/// The path without any `..`; `None` when it leads out of the image.
+fn inside(path: &str) -> Option<Cow<'_, str>> {
+    if !path.split('/').any(|part| part == "..") {
+        return Some(path.into());
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/").into())
+}
+
+fn message(fault: Fault, member: &Member) -> String {
+    let target = match &member.kind {
+        MemberKind::HardLink(target) => shown(target),
+        _ => String::new(),
+    };
+    match fault {
+        Fault::Outside => "this path leads out of the image".to_owned(),
+        Fault::LinkOutside => format!("this is a hard link to {target}, out of the image"),
+        Fault::LongPath => "this path is longer than Linux takes".to_owned(),
+        Fault::LongName => format!("a part of this path is longer than {MAX_NAME} bytes"),
+        Fault::LinkNowhere => format!("this is a hard link to {target}, which is not there before it"),
+        Fault::LinkBelow => format!("this is a hard link to {target}, which is in another layer"),
+        Fault::Dots => "this path has `..` in it".to_owned(),
+        Fault::Special => "this is a device, a pipe or the like".to_owned(),
+    }
+}
+
+/// As much of a target as anyone reads.
+fn shown(target: &str) -> String {
+    match target.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}…", &target[..end]),
+        None => target.to_owned(),
+    }
+}
+
+fn severity(fault: Fault) -> Severity {
+    match fault {
+        Fault::Outside | Fault::LinkOutside | Fault::LongPath | Fault::LongName | Fault::LinkNowhere => {
+            Severity::Error
+        }
+        // Readers differ.
+        Fault::LinkBelow | Fault::Dots => Severity::Warning,
+        // A layer may hold them by the image spec, and bases do.
+        Fault::Special => Severity::Note,
     }
 }
 
@@ -71,20 +183,32 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::{MemberKind, RULE};
 
+    fn outside(path: &str) -> Sample {
+        Sample::empty(1).file(0, "x", 0o644).with(0, "x", |member| {
+            member.path = path.to_owned();
+            member.kind = MemberKind::Outside;
+        })
+    }
+
+    fn hard_link(sample: Sample, layer: usize, path: &str, target: &str) -> Sample {
+        let kind = MemberKind::HardLink(target.to_owned());
+        sample.file(layer, path, 0o644).with(layer, path, |member| member.kind = kind)
+    }
+
     #[test]
     fn a_path_out_of_the_image_is_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
-        let sample = Sample::empty(1).file(0, "x", 0o644).with(0, "x", |member| {
-            member.path = "a/../../x".to_owned();
-            member.kind = MemberKind::Outside;
-        });
+        let sample = outside("a/../../x");
         assert_eq!(sample.says(&RULE), ["a/../../x: this path leads out of the image"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
+        let sample = outside("a/b/../x");
+        assert_eq!(sample.says(&RULE), ["a/b/../x: this path has `..` in it"], "it stays inside");
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
     }
 
     #[test]
     fn a_path_that_is_too_long_is_found() {
-        let (name, part) = ("n".repeat(255), "d/".repeat(2047));
+        let (name, part) = ("n".repeat(255), "d/".repeat(2046));
         let fits = Sample::empty(1).file(0, &name, 0o644).file(0, &format!("{part}xx"), 0o644);
         assert_eq!(fits.says(&RULE), [""; 0]);
         let escaped = "\\xff".repeat(255);
@@ -94,17 +218,48 @@ mod tests {
         let messages: Vec<_> = long.check(&RULE).into_iter().map(|finding| finding.message).collect();
         assert_eq!(
             messages,
-            ["this path is longer than 4096 bytes", "a part of this path is longer than 255 bytes"]
+            ["this path is longer than Linux takes", "a part of this path is longer than 255 bytes"]
         );
     }
 
     #[test]
-    fn devices_of_a_directory_are_one_warning() {
+    fn a_hard_link_needs_its_file_before_it() {
+        let file =
+            Sample::empty(2).link(0, "lib", "usr/lib").directories(0, "usr/lib").file(0, "usr/lib/a", 0o644);
+        assert_eq!(hard_link(file.clone(), 0, "b", "usr/lib/a").says(&RULE), [""; 0]);
+        assert_eq!(hard_link(file.clone(), 0, "b", "lib/a").says(&RULE), [""; 0], "by way of a link");
+        assert_eq!(hard_link(file.clone(), 0, "b", "usr/bin/../lib/a").says(&RULE), [""; 0]);
+        for (target, fault) in [
+            ("usr/lib/c", "this is a hard link to usr/lib/c, which is not there before it"),
+            ("../c", "this is a hard link to ../c, out of the image"),
+        ] {
+            let sample = hard_link(file.clone(), 0, "b", target);
+            assert_eq!(sample.says(&RULE), [format!("b: {fault}")]);
+            assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
+        }
+        let long = hard_link(file.clone(), 0, "b", &"é".repeat(5000));
+        let expected =
+            format!("b: this is a hard link to {}…, which is not there before it", "é".repeat(255));
+        assert_eq!(long.says(&RULE), [expected]);
+        let late = hard_link(file, 0, "b", "c").file(0, "c", 0o644);
+        assert_eq!(late.says(&RULE), ["b: this is a hard link to c, which is not there before it"]);
+    }
+
+    #[test]
+    fn a_hard_link_to_another_layer_is_a_warning() {
+        let sample = hard_link(Sample::empty(2).file(0, "a", 0o644), 1, "b", "a");
+        assert_eq!(sample.says(&RULE), ["b: this is a hard link to a, which is in another layer"]);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
+        assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "it may have the file, or not");
+    }
+
+    #[test]
+    fn devices_of_a_directory_are_one_note() {
         let sample = Sample::empty(1).special(0, "dev/null").special(0, "dev/zero");
         assert_eq!(
             sample.says(&RULE),
             ["dev/null: this is a device, a pipe or the like (and 1 more in its directory)"]
         );
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Note);
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::case::Case;
+use super::super::case::{Case, join};
 use super::super::files::Seen;
 use super::super::{Findings, Rule, Severity};
-use super::python_handler::join;
 use crate::layer::survey::{Content, Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
@@ -59,10 +58,10 @@ fn directly_in<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
         .collect()
 }
 
-/// Whether it is a program whose name is that of a command: a function's own code may be in such a directory as well.
+/// Whether it is a program whose name is that of a command, as those of layers are: a function's own code and scripts
+/// may be in such a directory as well.
 fn looks_like_one(member: &Member) -> bool {
-    let name = member.name();
-    is_program(member) && (!name.contains('.') || name.ends_with(".sh"))
+    is_program(member) && !member.name().contains('.')
 }
 
 /// Whether others may execute it and it is what can be executed: a script, or machine code that is no library.
@@ -79,6 +78,7 @@ fn is_program(member: &Member) -> bool {
 mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
+    use serde_json::json;
 
     const ELSEWHERE: &str = "this looks like an extension, and Lambda starts those in /opt/extensions only";
 
@@ -90,9 +90,11 @@ mod tests {
             let copied = sample.elf(1, "opt/extensions/agent", |_| ());
             assert_eq!(copied.says(&RULE), [""; 0], "{path}");
         }
-        let path = "var/task/extensions/agent.sh";
+        let path = "var/task/extensions/agent";
         let script = Sample::python().file(1, path, 0o755).script(1, path, "/bin/sh");
         assert_eq!(script.says(&RULE), [format!("{path}: {ELSEWHERE}")]);
+        let root = Sample::python().process("Env", json!([])).process("WorkingDir", "/".into());
+        assert_eq!(root.elf(1, "extensions/agent", |_| ()).says(&RULE).len(), 1);
     }
 
     #[test]
@@ -101,10 +103,22 @@ mod tests {
             .elf(1, "opt/extensions/agent", |_| ())
             .file(1, "opt/extensions/lib/x.py", 0o644)
             .file(1, "var/task/extensions/app.py", 0o755)
+            .file(1, "var/task/extensions/build.sh", 0o755)
+            .script(1, "var/task/extensions/build.sh", "/bin/sh")
+            .file(1, "var/task/extensions/text", 0o644)
+            .script(1, "var/task/extensions/text", "/bin/sh")
             .file(1, "var/task/extensions/README", 0o755)
             .elf(1, "var/task/extensions/fast.so", |_| ())
             .elf(1, "var/task/pkg/extensions/agent", |_| ());
         assert_eq!(sample.says(&RULE), [""; 0]);
+        let linked = Sample::python().elf(1, "var/task/extensions/agent", |_| ()).link(
+            1,
+            "opt/extensions",
+            "/var/task/extensions",
+        );
+        assert_eq!(linked.says(&RULE), [""; 0], "Lambda follows the link");
+        let opt = Sample::python().process("Env", json!(["LAMBDA_TASK_ROOT=/opt"]));
+        assert_eq!(opt.elf(1, "opt/extensions/agent", |_| ()).says(&RULE), [""; 0]);
     }
 
     #[test]

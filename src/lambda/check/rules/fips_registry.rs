@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda does not pull from FIPS endpoints of ECR: creating or updating the function fails.",
     example: "`123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1`.",
     way_out: "name the image by the host without -fips: it is the same repository",
-    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };
 
@@ -20,7 +20,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let host = repository.split('/').next().unwrap_or(repository);
     if let Some(usual) = refused_registry(host) {
         findings.add(format!("{host} is a FIPS endpoint; the same repository is at {usual}"));
+    } else if is_named_so(host) {
+        findings.add(format!("{host} is a FIPS endpoint"));
     }
+}
+
+/// AWS knows them by this part of the name alone, in a partition that is newer than this program too.
+fn is_named_so(host: &str) -> bool {
+    [".dkr.ecr-fips.", ".dkr-ecr-fips."].iter().any(|service| host.contains(service))
 }
 
 #[cfg(test)]
@@ -42,5 +49,14 @@ mod tests {
                  123456789012.dkr.ecr.us-east-1.amazonaws.com"
             ]
         );
+        for host in [
+            "123456789012.dkr.ecr-fips.xy-new-1.amazonaws.xy",
+            "123456789012.dkr-ecr-fips.us-east-1.on.aws:443",
+        ] {
+            sample.asked.repository = Some(format!("{host}/a/b"));
+            assert_eq!(sample.says(&RULE), [format!("{host} is a FIPS endpoint")]);
+        }
+        sample.asked.repository = Some("r.example/a.dkr.ecr-fips.b".to_owned());
+        assert_eq!(sample.says(&RULE), [""; 0], "it is no host");
     }
 }

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::Case;
 use super::super::files::Seen;
-use super::super::package::{and_more, dir, place};
+use super::super::package::{and_more, dir, is_code, place};
 use super::super::{Findings, Rule, Severity};
+use super::interpreter::Started;
 use crate::layer::survey::Member;
 
 pub(super) const RULE: Rule = Rule {
     name: "glibc-version",
     severity: Severity::Error,
     what: "Programs and libraries need no newer glibc than the image has.",
-    why: "They cannot be loaded otherwise: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`.",
+    why: "They cannot be loaded otherwise: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`. A package's programs are \
+          a warning: the function may never start them.",
     example: "A program that was built on Ubuntu 24.04 (glibc 2.39), on Amazon Linux 2023 (2.34).",
     way_out: "install packages for the base's glibc (lbuild does), build the program on the base, or take a newer base",
     source: "https://github.com/aws/aws-lambda-rust-runtime/issues/932",
@@ -29,27 +31,29 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let code: Vec<Seen<'_>> = case.files.iter().filter(is_ours).collect();
     let libcs = code.iter().filter(|file| is_libc(file.member));
     let dirs: BTreeSet<&str> = libcs.map(|file| dir(&file.member.path)).collect();
-    let (own, others): (Vec<Seen<'_>>, Vec<Seen<'_>>) =
-        code.into_iter().partition(|file| dirs.contains(dir(&file.member.path)));
-    // Some versions add nothing to libc.so.6, and something to a library beside it.
-    let Some(has) = own.iter().filter_map(|file| file.member.elf()?.is_glibc).max() else { return };
+    // Some versions add nothing to libc.so.6, and something to a library beside it. Of several glibcs, a program may
+    // have brought the newest for itself: which file goes with which is not told.
+    let beside = code.iter().filter(|file| dirs.contains(dir(&file.member.path)));
+    let Some(has) = beside.filter_map(|file| file.member.elf()?.is_glibc).max() else { return };
 
-    let mut needing: BTreeMap<&str, Vec<Needs<'_>>> = BTreeMap::new();
-    for file in others {
+    let started = Started::of(case);
+    let mut needing: BTreeMap<(&str, Severity), Vec<Needs<'_>>> = BTreeMap::new();
+    for file in code.into_iter().filter(|file| is_code(file.member)) {
+        let path = file.member.path.as_str();
         if let Some(needs) = file.member.elf().and_then(|elf| elf.needs_glibc)
             && needs > has
         {
-            needing.entry(place(&file.member.path)).or_default().push((needs, file));
+            needing.entry((place(path), started.severity(path))).or_default().push((needs, file));
         }
     }
-    for files in needing.values() {
+    for ((_, severity), files) in &needing {
         // The first of those that need the most.
         let Some((needs, file)) = files.iter().rev().max_by_key(|(needs, _)| *needs) else { continue };
         let path = file.member.path.as_str();
         let (needs, has) = (format!("{}.{}", needs.0, needs.1), format!("{}.{}", has.0, has.1));
         let more = and_more(path, files.len() - 1);
         let message = format!("this file needs glibc {needs}, and the image has {has}{more}");
-        findings.add(message).in_layer(case, file.layer).at(path);
+        findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
 }
 
@@ -62,6 +66,7 @@ pub(super) fn is_libc(member: &Member) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
@@ -105,7 +110,33 @@ mod tests {
         let newer = |path| needing("var/task/x.so", 35).elf(0, path, |elf| elf.is_glibc = Some((2, 35)));
         assert_eq!(newer("usr/lib64/libm.so.6").says(&RULE), [""; 0]);
         assert_eq!(newer("var/task/lib/libm.so.6").says(&RULE).len(), 1, "it is in another place");
-        assert_eq!(needing("usr/lib64/libx.so", 40).says(&RULE), [""; 0], "it came with the glibc");
+        assert_eq!(needing("usr/lib64/libx.so", 40).says(&RULE).len(), 1, "it did not come with the glibc");
+    }
+
+    #[test]
+    fn a_program_may_bring_its_own_glibc() {
+        let libc = "opt/tool/lib/libc.so.6";
+        let with = |has| needing("opt/tool/bin/tool", 38).elf(1, libc, |elf| elf.is_glibc = Some((2, has)));
+        assert_eq!(with(39).says(&RULE), [""; 0]);
+        let expected = ["opt/tool/bin/tool: this file needs glibc 2.38, and the image has 2.34"];
+        assert_eq!(with(17).says(&RULE), expected, "an older one makes none older");
+    }
+
+    #[test]
+    fn what_may_never_be_loaded_is_a_warning() {
+        for (path, severity) in [
+            ("var/task/node_modules/esbuild/bin/esbuild", Severity::Warning),
+            ("var/task/numpy/tests/x.so", Severity::Warning),
+            ("var/task/node_modules/a/a.node", Severity::Error),
+            ("usr/bin/tool", Severity::Error),
+        ] {
+            let found = needing(path, 38).check(&RULE);
+            assert_eq!(
+                found.iter().map(|finding| finding.severity).collect::<Vec<_>>(),
+                [severity],
+                "{path}"
+            );
+        }
     }
 
     #[test]

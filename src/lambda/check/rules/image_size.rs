@@ -6,19 +6,22 @@ use super::super::{Findings, Rule, Severity};
 pub(super) const RULE: Rule = Rule {
     name: "image-size",
     severity: Severity::Error,
-    what: "All layers together are 10 GB at most when they are not compressed.",
-    why: "That is Lambda's quota for the uncompressed image, and it cannot be raised.",
+    what: "All layers together are 10 GiB at most when they are not compressed.",
+    why: "That is Lambda's quota for the uncompressed image, and it cannot be raised: `InvalidImage: SizeLimitExceeded: \
+          Uncompressed container image size exceeds 10 GiB limit`.",
     example: "An image with a toolchain for graphics cards and the weights of a large model.",
     way_out: "leave out what the function does not need, and read large data from S3 or EFS when it runs",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     check,
 };
 
-/// What Lambda takes, in bytes.
-const LIMIT: u64 = 10_000_000_000;
+const GIB: u64 = 1 << 30;
+
+/// What Lambda takes, in bytes. AWS writes 10 GB; what it says of a larger image names the unit.
+const LIMIT: u64 = 10 * GIB;
 
 /// Where it is time to look at what is in the image.
-const NEAR: u64 = 9_000_000_000;
+const NEAR: u64 = 9 * GIB;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let total = case.layers.iter().enumerate().fold(0_u64, |total, (number, layer)| {
@@ -29,14 +32,15 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     if total <= NEAR {
         return;
     }
-    let tenths = total.div_ceil(100_000_000);
-    let at_least = if case.files.complete { "" } else { "at least " };
+    // Of the largest image too, as a manifest may claim any size.
+    let tenths = (u128::from(total) * 10).div_ceil(u128::from(GIB));
+    let at_least = if case.surveys.iter().all(Option::is_some) { "" } else { "at least " };
     let size =
-        format!("the layers are {at_least}{}.{} GB when they are not compressed", tenths / 10, tenths % 10);
+        format!("the layers are {at_least}{}.{} GiB when they are not compressed", tenths / 10, tenths % 10);
     if total > LIMIT {
-        findings.add(format!("{size}, and Lambda takes 10 GB")).in_field("layers");
+        findings.add(format!("{size}, and Lambda takes 10 GiB")).in_field("layers");
     } else {
-        let message = format!("{size}, of the 10 GB that Lambda takes");
+        let message = format!("{size}, of the 10 GiB that Lambda takes");
         findings.add(message).in_field("layers").as_severe(Severity::Warning);
     }
 }
@@ -47,7 +51,7 @@ mod tests {
 
     use super::super::super::Severity;
     use super::super::super::sample::Sample;
-    use super::RULE;
+    use super::{LIMIT, NEAR, RULE};
 
     fn sample(sizes: [u64; 2]) -> Sample {
         let mut sample = Sample::empty(2);
@@ -59,12 +63,10 @@ mod tests {
 
     #[test]
     fn an_image_that_is_too_large_is_found() {
-        assert_eq!(sample([1, 8_999_999_999]).says(&RULE), [""; 0]);
-        let large = sample([1, 10_000_000_000]);
-        assert_eq!(
-            large.says(&RULE),
-            ["the layers are 10.1 GB when they are not compressed, and Lambda takes 10 GB"]
-        );
+        assert_eq!(sample([1, NEAR - 1]).says(&RULE), [""; 0]);
+        let large = sample([1, LIMIT]);
+        let expected = ["the layers are 10.1 GiB when they are not compressed, and Lambda takes 10 GiB"];
+        assert_eq!(large.says(&RULE), expected);
         assert_eq!(large.check(&RULE)[0].severity, Severity::Error);
     }
 
@@ -72,18 +74,21 @@ mod tests {
     fn one_that_nearly_is_is_a_warning() {
         let near = sample([5_000_000_000, 5_000_000_000]);
         let expected =
-            ["the layers are 10.0 GB when they are not compressed, of the 10 GB that Lambda takes"];
+            ["the layers are 9.4 GiB when they are not compressed, of the 10 GiB that Lambda takes"];
         assert_eq!(near.says(&RULE), expected);
         assert_eq!(near.check(&RULE)[0].severity, Severity::Warning);
+        assert_eq!(sample([1, LIMIT - 1]).check(&RULE)[0].severity, Severity::Warning, "it just fits");
     }
 
     #[test]
     fn an_unknown_layer_counts_as_it_is_stored() {
         let mut sample = sample([1_000_000_000, 1_000_000_000]).unknown(1);
         assert_eq!(sample.says(&RULE), [""; 0]);
-        sample.manifest["layers"][1]["size"] = json!(9_500_000_000_u64);
+        sample.manifest["layers"][1]["size"] = json!(10 * LIMIT);
         let expected =
-            ["the layers are at least 10.5 GB when they are not compressed, and Lambda takes 10 GB"];
+            ["the layers are at least 101.0 GiB when they are not compressed, and Lambda takes 10 GiB"];
         assert_eq!(sample.says(&RULE), expected);
+        sample.manifest["layers"][1]["size"] = json!(u64::MAX);
+        assert_eq!(sample.check(&RULE).len(), 1, "no sum is too large");
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
+use super::super::case::{Case, join};
 use super::super::files::{Leads, Seen};
+use super::super::package::{dir, is_loaded};
 use super::super::{Findings, Rule, Severity};
-use super::libc_kind;
+use super::cmd_count::has_aws_entry;
+use super::libc_kind::{self, Libc};
+use super::not_executable::places;
+use crate::lambda::BOOTSTRAP;
 use crate::layer::Elf;
 use crate::layer::survey::{Content, Member};
 
@@ -13,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     name: "interpreter",
     severity: Severity::Error,
     what: "The interpreter of what is started is in the image: of the entrypoint, of extensions, of the bootstrap, and of \
-           the function's commands.",
+           the commands that the function has in its PATH.",
     why: "The start fails with `no such file or directory`, which is said of the file that is there, and means the one \
           that is not.",
     example: "An extension that is a script of bash, in an image that has none; a command of a virtual environment, \
@@ -23,36 +27,38 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What the entry script of AWS's bases starts.
-const BOOTSTRAP: &str = "var/runtime/bootstrap";
+/// What Linux has for blanks in the first line of a script.
+const BLANKS: [char; 2] = [' ', '\t'];
 
-/// Where programs are looked for when the config does not say.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin:/var/lang/bin";
+/// A longer PATH than this is no one's.
+const MAX_PATH: usize = 4096;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     if !case.files.complete {
         return;
     }
+    let libc = libc_kind::of_image(case);
     let mut started = BTreeSet::new();
     for file in starting(case) {
         let path = file.member.path.as_str();
         if started.insert(path)
-            && let Some(name) = lacking(case, file.member)
+            && let Some(name) = lacking(case, libc, file.member)
         {
             let message = format!("this is started, and its interpreter {name} is not in the image");
             findings.add(message).in_layer(case, file.layer).at(path);
         }
     }
     let mut commands: BTreeMap<(&str, String), Vec<Seen<'_>>> = BTreeMap::new();
-    for file in case.files.below("var/task").chain(case.files.below("opt")) {
-        let Some((dir, _)) = file.member.path.rsplit_once('/') else { continue };
-        if !has_commands(dir) || file.member.mode & 0o111 == 0 || started.contains(file.member.path.as_str())
-        {
-            continue;
-        }
-        let Some(Content::Script(line)) = file.member.content.as_deref() else { continue };
-        if let Some(name) = of_script(case, line) {
-            commands.entry((dir, name)).or_default().push(file);
+    for place in command_dirs(case) {
+        for file in case.files.below(&place) {
+            let path = file.member.path.as_str();
+            if dir(path) != place || file.member.mode & 0o111 == 0 || started.contains(path) {
+                continue;
+            }
+            let Some(Content::Script(line)) = file.member.content.as_deref() else { continue };
+            if let Some(name) = of_script(case, line) {
+                commands.entry((dir(path), name)).or_default().push(file);
+            }
         }
     }
     for ((_, name), files) in &commands {
@@ -67,6 +73,20 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// What Lambda starts by itself, by its path.
+pub(super) struct Started<'a>(BTreeSet<&'a str>);
+
+impl<'a> Started<'a> {
+    pub fn of(case: &Case<'a>) -> Started<'a> {
+        Started(starting(case).into_iter().map(|file| file.member.path.as_str()).collect())
+    }
+
+    /// How bad it is when machine code at this path cannot be loaded.
+    pub fn severity(&self, path: &str) -> Severity {
+        if self.0.contains(path) || is_loaded(path) { Severity::Error } else { Severity::Warning }
+    }
+}
+
 /// The files that Lambda starts by itself.
 fn starting<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
     let (entrypoint, cmd) = (case.config.entrypoint(), case.config.cmd());
@@ -74,61 +94,83 @@ fn starting<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
     let entry = entry.and_then(|word| places(case, word).iter().find_map(|place| case.files.file(place)));
     let extensions = case.files.below("opt/extensions").map(|file| file.member.path.as_str());
     let extensions = extensions.filter(|path| path.matches('/').count() == 2);
-    let others = extensions.chain([BOOTSTRAP]).filter_map(|path| case.files.file(path));
+    let bootstrap = has_aws_entry(case).then_some(BOOTSTRAP);
+    let others = extensions.chain(bootstrap).filter_map(|path| case.files.file(path));
     entry.into_iter().chain(others).collect()
 }
 
-/// Whether the scripts of a directory are the function's own commands. Those of npm's packages are hardly ever run,
-/// and those of a base may be for what it does not have.
-fn has_commands(dir: &str) -> bool {
-    let is_own = dir.starts_with("var/task/") && dir.ends_with("/bin") && !dir.contains("/node_modules/");
-    is_own || ["opt/bin", "opt/python/bin"].contains(&dir)
-}
-
-/// Where a program of this name may be.
-fn places(case: &Case<'_>, word: &str) -> Vec<String> {
-    if word.starts_with('/') {
-        return vec![word.to_owned()];
-    }
-    if word.contains('/') {
-        return vec![format!("{}/{word}", case.config.workdir().unwrap_or_default())];
-    }
-    case.config.var("PATH").unwrap_or(PATH).split(':').map(|dir| format!("{dir}/{word}")).collect()
+/// The directories whose scripts are run by their names, and are the function's own: in its own directory, of a layer,
+/// or of a virtual environment. Those of a base may be for what it does not have, and those that pip puts beside the
+/// packages are hardly ever run.
+fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
+    let root = case.task_root();
+    let path = case.config.var("PATH").filter(|path| path.len() <= MAX_PATH).unwrap_or_default();
+    let dirs = path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| dir.trim_matches('/'));
+    let is_own = |dir: &&str| {
+        let is_of_function = !root.is_empty() && dir.starts_with(&format!("{root}/"));
+        let above = dir.rsplit_once('/').map_or("", |(above, _)| above);
+        is_of_function || *dir == "opt/bin" || case.files.get(&join(above, "pyvenv.cfg")).is_some()
+    };
+    dirs.filter(is_own).map(str::to_owned).collect()
 }
 
 /// The interpreter that a file needs and the image lacks.
-fn lacking(case: &Case<'_>, member: &Member) -> Option<String> {
+fn lacking(case: &Case<'_>, libc: Option<Libc>, member: &Member) -> Option<String> {
     match member.content.as_deref()? {
         Content::Script(line) => of_script(case, line),
-        Content::Elf(elf) => of_program(case, elf),
+        Content::Elf(elf) => of_program(case, libc, elf),
         Content::Notes(_) => None,
     }
 }
 
-fn of_program(case: &Case<'_>, elf: &Elf) -> Option<String> {
+fn of_program(case: &Case<'_>, libc: Option<Libc>, elf: &Elf) -> Option<String> {
     let loader = elf.interpreter.as_deref().filter(|path| path.starts_with('/'))?;
     // What is for another machine or another libc is found as that.
     let is_ours = case.arch().is_some_and(|arch| elf.machine.is(arch));
-    let libcs = (libc_kind::of_image(case), libc_kind::needed(elf));
-    let is_foreign = matches!(libcs, (Some(has), Some(needs)) if has != needs);
+    let is_foreign = matches!((libc, libc_kind::needed(elf)), (Some(has), Some(needs)) if has != needs);
     (is_ours && !is_foreign && is_missing(case, loader)).then(|| loader.to_owned())
 }
 
-/// Reads what stands behind `#!`.
+/// Reads what stands behind `#!`, as Linux and env do.
 fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
-    let mut words = line.split_whitespace();
-    let interpreter = words.next().filter(|path| path.starts_with('/'))?;
-    if is_missing(case, interpreter) {
-        return Some(interpreter.to_owned());
-    }
-    if !interpreter.ends_with("/env") {
+    let line = line.trim_matches(BLANKS);
+    let (interpreter, rest) = line.split_once(BLANKS).unwrap_or((line, ""));
+    if !interpreter.starts_with('/') {
         return None;
     }
-    let program = words.find(|word| *word != "-S" && !word.contains('='))?;
-    // What another option makes of the rest, or where a relative path begins, is not told.
-    let is_told = !program.starts_with('-') && (program.starts_with('/') || !program.contains('/'));
+    if is_missing(case, interpreter) {
+        return Some(shown(interpreter));
+    }
+    let program = of_env(rest).filter(|_| interpreter.ends_with("/env"))?;
+    // Where a relative path begins is not told.
+    let is_told = program.starts_with('/') || !program.contains('/');
+    let is_long = case.config.var("PATH").is_some_and(|path| path.len() > MAX_PATH);
     let is_nowhere = || places(case, program).iter().all(|place| is_missing(case, place));
-    (is_told && is_nowhere()).then(|| program.to_owned())
+    (is_told && !is_long && is_nowhere()).then(|| shown(program))
+}
+
+/// The program that env looks for, as far as it can be told.
+fn of_env(rest: &str) -> Option<&str> {
+    let rest = rest.trim_matches(BLANKS);
+    let split = ["-S", "--split-string="].iter().find_map(|option| rest.strip_prefix(*option));
+    let program = match split {
+        Some(words) => words.split(BLANKS).find(|word| !word.is_empty() && !word.contains('='))?,
+        // Linux gives it one argument, with its blanks.
+        None => Some(rest).filter(|rest| !rest.contains('='))?,
+    };
+    let is_plain = !program.starts_with('-') && !program.contains(['"', '\'', '\\', '$']);
+    (is_plain && !program.is_empty()).then_some(program)
+}
+
+/// A name that is not there, with what is likely to be wrong with it.
+fn shown(name: &str) -> String {
+    if name.ends_with('\r') {
+        return format!("{} (the line ends in Windows' way)", name.escape_debug());
+    }
+    match name.contains(BLANKS) {
+        true => format!("{name:?} (one name for env, without its option -S)"),
+        false => name.to_owned(),
+    }
 }
 
 /// Whether a path leads to nothing for certain.
@@ -166,10 +208,40 @@ mod tests {
         let says = |line| script("var/runtime/bootstrap", line).says(&RULE).len();
         assert_eq!(says("/usr/bin/env python3.12"), 0);
         assert_eq!(says("/usr/bin/env -S A=b python3.12 -u"), 0);
+        assert_eq!(says("/usr/bin/env -Spython3.12 -u"), 0);
+        assert_eq!(says("/usr/bin/env\t python3.12 "), 0);
+        assert_eq!(says("/usr/bin/env"), 0);
         assert_eq!(says("/usr/bin/env python3"), 1);
         assert_eq!(says("/usr/bin/env -S /opt/none"), 1);
         assert_eq!(says("/usr/bin/env -i none"), 0, "who knows");
+        assert_eq!(says("/usr/bin/env -S 'none'"), 0, "who knows");
+        assert_eq!(says("/usr/bin/env A=b none"), 0, "who knows");
         assert_eq!(says("/bin/env sh"), 1, "it is elsewhere");
+        assert_eq!(
+            script("var/runtime/bootstrap", "/usr/bin/env python3.12 -u").says(&RULE),
+            [
+                "var/runtime/bootstrap: this is started, and its interpreter \"python3.12 -u\" (one name for env, \
+                 without its option -S) is not in the image"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_carriage_return_is_part_of_the_name() {
+        for (line, name) in [("/bin/sh\r", "/bin/sh"), ("/usr/bin/env python3.12\r", "python3.12")] {
+            let expected = format!(
+                "opt/extensions/a: this is started, and its interpreter {name}\\r (the line ends in Windows' way) is \
+                 not in the image"
+            );
+            assert_eq!(script("opt/extensions/a", line).says(&RULE), [expected]);
+        }
+    }
+
+    #[test]
+    fn the_bootstrap_is_started_by_awss_entry_script() {
+        let sample = script("var/runtime/bootstrap", "/bin/none");
+        assert_eq!(sample.says(&RULE).len(), 1);
+        assert_eq!(sample.process("Entrypoint", json!(["/bin/sh"])).says(&RULE), [""; 0]);
     }
 
     #[test]
@@ -188,19 +260,37 @@ mod tests {
         assert_eq!(entry(program("/lib/ld-musl-x86_64.so.1")).says(&RULE), [""; 0], "it is for another libc");
     }
 
+    /// A script of a virtual environment's Python in this directory, which may be the first of PATH.
+    fn command(dir: &str, first: bool) -> Sample {
+        let path = format!("{dir}/a");
+        let sample = script(&path, "/home/me/.venv/bin/python");
+        let dirs = if first { format!("/{dir}:/opt/bin") } else { "/opt/bin".to_owned() };
+        sample
+            .process("Env", json!([format!("PATH={dirs}:/usr/bin/:/bin"), "LAMBDA_RUNTIME_DIR=/var/runtime"]))
+    }
+
     #[test]
     fn commands_of_a_directory_are_one_warning() {
-        let (venv, other) = ("/home/me/.venv/bin/python", "var/task/bin/b");
-        let sample = script("var/task/bin/a", venv).file(1, other, 0o755).script(1, other, venv);
+        let (path, other) = ("var/task/.venv/bin/a", "var/task/.venv/bin/b");
+        let sample = command("var/task/.venv/bin", true);
+        let two = sample.clone().file(1, other, 0o755).script(1, other, "/home/me/.venv/bin/python");
         let expected =
-            ["var/task/bin/a: the interpreter /home/me/.venv/bin/python of this script is not in the image \
-                         (and 1 more in its directory)"];
-        assert_eq!(sample.says(&RULE), expected);
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
-        for elsewhere in ["usr/bin/a", "var/task/a", "var/task/node_modules/a/bin/a", "opt/conda/bin/a"] {
-            assert_eq!(script(elsewhere, venv).says(&RULE), [""; 0], "{elsewhere}");
-        }
-        let text = script("var/task/bin/a", venv).with(1, "var/task/bin/a", |member| member.mode = 0o644);
+            ["var/task/.venv/bin/a: the interpreter /home/me/.venv/bin/python of this script is not in the \
+                         image (and 1 more in its directory)"];
+        assert_eq!(two.says(&RULE), expected);
+        assert_eq!(two.check(&RULE)[0].severity, Severity::Warning);
+        let text = sample.with(1, path, |member| member.mode = 0o644);
         assert_eq!(text.says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn commands_are_what_the_function_finds_by_name() {
+        assert_eq!(command("opt/bin", false).says(&RULE).len(), 1);
+        assert_eq!(command("var/task/bin", false).says(&RULE), [""; 0], "where pip puts what nobody runs");
+        assert_eq!(command("var/task/bin/more", true).says(&RULE).len(), 1);
+        assert_eq!(command("opt/conda/bin", true).says(&RULE), [""; 0], "a base's");
+        let venv = command("opt/venv/bin", true).file(1, "opt/venv/pyvenv.cfg", 0o644);
+        assert_eq!(venv.says(&RULE).len(), 1);
+        assert_eq!(command("usr/bin", true).says(&RULE), [""; 0], "a base's");
     }
 }

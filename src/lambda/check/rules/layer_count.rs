@@ -1,38 +1,67 @@
-//! An image has not too many layers.
+//! An image has not too many layers, nor a manifest that slows Lambda down.
 
 use super::super::case::Case;
 use super::super::{Findings, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "layer-count",
-    severity: Severity::Error,
-    what: "The image has 127 layers at most.",
-    why: "Container engines stop there: Docker says `max depth exceeded`. Neither Lambda nor ECR documents a limit of \
-          its own.",
+    severity: Severity::Warning,
+    what: "The image has 125 layers at most, and a manifest of less than 25,400 bytes.",
+    why: "Docker takes no more layers: it says `max depth exceeded`. Lambda documents no limit of its own, but asks for \
+          a manifest of less than 25,400 bytes to be at its fastest; layers and annotations make it larger.",
     example: "An image that is built on top of itself again and again, a layer more each time.",
     way_out: "build the image from its base again, or put several steps into one layer",
-    source: "https://github.com/moby/buildkit/pull/4815",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };
 
-/// As many as the engines take.
-const LIMIT: usize = 127;
+/// As many as Docker takes: its drivers take 127, and a container needs two of its own.
+///
+/// <https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go>
+const LIMIT: usize = 125;
+
+/// Below so many bytes of manifest, Lambda is at its fastest.
+const MANIFEST: usize = 25_400;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let count = case.layers.len();
     if count > LIMIT {
-        findings.add(format!("the image has {count} layers, and {LIMIT} are the most")).in_field("layers");
+        findings.add(format!("the image has {count} layers, and Docker takes {LIMIT}")).in_field("layers");
+    }
+    // As it is stored, it may have spaces and lines besides.
+    let bytes = case.manifest.to_string().len();
+    if bytes >= MANIFEST {
+        let message = format!(
+            "the manifest has at least {bytes} bytes, and Lambda is fastest with less than {MANIFEST}"
+        );
+        findings.add(message).as_severe(Severity::Note);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 
     #[test]
     fn too_many_layers_are_found() {
-        assert_eq!(Sample::empty(127).says(&RULE), [""; 0]);
-        assert_eq!(Sample::empty(128).says(&RULE), ["the image has 128 layers, and 127 are the most"]);
+        assert_eq!(Sample::empty(125).says(&RULE), [""; 0]);
+        let sample = Sample::empty(126);
+        assert_eq!(sample.says(&RULE), ["the image has 126 layers, and Docker takes 125"]);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Lambda may take them");
+    }
+
+    #[test]
+    fn a_large_manifest_is_a_note() {
+        let mut sample = Sample::empty(2);
+        sample.manifest["annotations"] = json!({ "text": "x".repeat(20_000) });
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        sample.manifest["annotations"]["more"] = "x".repeat(5_400).into();
+        let found = sample.check(&RULE);
+        assert!(found[0].message.ends_with("Lambda is fastest with less than 25400"), "{found:?}");
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Note));
     }
 }

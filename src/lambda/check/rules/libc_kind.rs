@@ -1,13 +1,13 @@
 //! Programs and libraries are for the libc that the image has: glibc or musl.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use super::super::case::Case;
 use super::super::files::Seen;
-use super::super::package::{and_more, package, place};
+use super::super::package::{and_more, begins, common, is_code, is_of_other_wheel, place};
 use super::super::{Findings, Rule, Severity};
 use super::glibc_version::is_libc;
+use super::interpreter::Started;
 use crate::layer::Elf;
 
 pub(super) const RULE: Rule = Rule {
@@ -15,7 +15,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     what: "Programs and libraries are for the libc that the image has, glibc or musl.",
     why: "A program for the other one cannot be started: its loader is not there, which is told as `no such file or \
-          directory`. A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`.",
+          directory`. A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`. musl does \
+          load a library for glibc that asks for nothing that musl lacks, and the function may never start a \
+          package's programs: these are warnings.",
     example: "A node_modules that was installed on Alpine, in an image on Amazon Linux.",
     way_out: "install the packages on a system like the base, or for it: with lbuild, by --requirements, --lock or --npm",
     source: "https://wiki.musl-libc.org/guidelines-for-distributions",
@@ -31,31 +33,36 @@ pub(super) enum Libc {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let (Some(arch), Some(has)) = (case.arch(), of_image(case)) else { return };
-    let kind = |file: Seen<'_>| file.member.elf().filter(|elf| elf.machine.is(arch)).and_then(needed);
+    let kind = |file: Seen<'_>| {
+        let elf = file.member.elf().filter(|elf| elf.machine.is(arch) && is_code(file.member))?;
+        // What is for Android says so there, if nowhere else.
+        needed(elf).filter(|_| !file.member.path.contains("android"))
+    };
     let code: Vec<(Seen<'_>, Libc)> =
         case.files.iter().filter_map(|file| Some((file, kind(file)?))).collect();
-    let of = |libc: Libc| {
-        code.iter().filter(move |(_, kind)| *kind == libc).map(|(file, _)| file.member.path.as_str())
-    };
+    let fitting = code.iter().filter(|(_, kind)| *kind == has);
+    let fitting: BTreeSet<&str> = fitting.map(|(file, _)| file.member.path.as_str()).collect();
 
     // Packages that bring binaries for both choose when they are loaded; those for musl say what they are.
-    let glibc: BTreeSet<&str> = of(Libc::Glibc).collect();
-    let reaches: BTreeSet<&str> = of(Libc::Musl).filter_map(reach).collect();
+    let reaches: BTreeSet<&str> = match has {
+        Libc::Glibc => BTreeSet::new(),
+        Libc::Musl => fitting.iter().copied().filter_map(reach).collect(),
+    };
     let has_twin = |path: &str| match has {
-        Libc::Glibc => reach(path).is_some_and(|start| {
-            let mut from = glibc.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-            from.next().is_some_and(|other| other.starts_with(start))
-        }),
+        Libc::Glibc => reach(path).is_some_and(|start| begins(&fitting, start)),
         Libc::Musl => path.char_indices().any(|(at, _)| reaches.contains(&path[..at])),
     };
 
-    let mut wrong: BTreeMap<&str, Vec<Seen<'_>>> = BTreeMap::new();
-    for &(file, kind) in &code {
-        if kind != has && !has_twin(&file.member.path) {
-            wrong.entry(place(&file.member.path)).or_default().push(file);
+    let started = Started::of(case);
+    let mut wrong: BTreeMap<(&str, Severity), Vec<Seen<'_>>> = BTreeMap::new();
+    for &(file, _) in code.iter().filter(|(_, kind)| *kind != has) {
+        let path = file.member.path.as_str();
+        if !has_twin(path) && !is_of_other_wheel(path, &fitting) {
+            let severity = if fails(file, has) { started.severity(path) } else { Severity::Warning };
+            wrong.entry((place(path), severity)).or_default().push(file);
         }
     }
-    for files in wrong.values() {
+    for ((_, severity), files) in &wrong {
         let Some(file) = files.first() else { continue };
         let (needs, has) = match has {
             Libc::Glibc => ("musl", "glibc"),
@@ -63,8 +70,16 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         };
         let more = and_more(&file.member.path, files.len() - 1);
         let message = format!("this file is for {needs}, and the image has {has}{more}");
-        findings.add(message).in_layer(case, file.layer).at(&file.member.path);
+        findings.add(message).in_layer(case, file.layer).at(&file.member.path).as_severe(*severity);
     }
+}
+
+/// Whether a file for the other libc cannot be loaded for certain. musl takes itself for `libc.so.6`, and is not asked
+/// for a loader by a library that names none; Python on musl passes over modules that say that they are for glibc.
+fn fails(file: Seen<'_>, has: Libc) -> bool {
+    let Some(elf) = file.member.elf() else { return false };
+    let needs_loader = elf.interpreter.is_some() || elf.needed.iter().any(|name| name.starts_with("ld-"));
+    has == Libc::Glibc || needs_loader || file.member.name().ends_with("-linux-gnu.so")
 }
 
 /// The one libc that the image has; `None` when it has none or both, or when it cannot be told.
@@ -102,15 +117,14 @@ pub(super) fn needed(elf: &Elf) -> Option<Libc> {
 /// What the paths of a binary for musl and of its twin for glibc have in common at least, when the former says that
 /// it is for musl: their package, or what stands before that word, as in `@img/sharp-linuxmusl-x64`.
 fn reach(path: &str) -> Option<&str> {
-    let package =
-        package(path).and_then(|package| Some((path.rfind(&format!("/{package}/"))? + 1, package.len())));
-    let (start, end) = package.map_or((0, path.len()), |(at, len)| (at, at + len + 1));
-    let word = ["musl", "alpine"].iter().filter_map(|word| path[start..].find(word)).min()?;
-    Some(&path[..end.min(start + word)]).filter(|common| !common.is_empty())
+    let plain = path.to_ascii_lowercase();
+    let word = ["musl", "alpine"].iter().filter_map(|word| plain.find(word)).min()?;
+    Some(common(path, word)).filter(|common| !common.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::{Libc, RULE, needed};
     use crate::layer::Elf;
@@ -165,6 +179,11 @@ mod tests {
             ),
             ("bcrypt/prebuilds/linux-x64/bcrypt.musl.node", "bcrypt/prebuilds/linux-x64/bcrypt.glibc.node"),
             (".prisma/client/engine-linux-musl.node", ".prisma/client/engine-rhel-openssl-3.0.x.node"),
+            (
+                ".pnpm/@img+sharp-linuxmusl-x64@1/node_modules/@img/sharp-linuxmusl-x64/a.node",
+                ".pnpm/@img+sharp-linux-x64@1/node_modules/@img/sharp-linux-x64/a.node",
+            ),
+            ("a/native/Linux-Musl/x86_64/a.so", "a/native/Linux/x86_64/a.so"),
         ] {
             let both = |sample: Sample| {
                 let path = |file: &str| format!("var/task/node_modules/{file}");
@@ -179,6 +198,58 @@ mod tests {
             glibc,
         );
         assert_eq!(other.says(&RULE).len(), 1, "another package");
+        let runtimes = |platform: &str| format!("app/runtimes/{platform}-x64/native/liba.so");
+        let net = |sample: Sample| {
+            sample.elf(1, &runtimes("linux-musl"), musl).elf(1, &runtimes("debian"), glibc).says(&RULE).len()
+        };
+        assert_eq!((net(Sample::python()), net(alpine())), (0, 0));
+    }
+
+    #[test]
+    fn wheels_for_both_have_their_libraries_in_one_directory() {
+        let both = |sample: Sample| {
+            sample
+                .elf(1, "var/task/numpy/x.cpython-312-x86_64-linux-musl.so", musl)
+                .elf(1, "var/task/numpy/x.cpython-312-x86_64-linux-gnu.so", glibc)
+                .elf(1, "var/task/numpy.libs/liba-1.so", musl)
+                .elf(1, "var/task/numpy.libs/liba-2.so", glibc)
+        };
+        assert_eq!(both(Sample::python()).says(&RULE), [""; 0]);
+        assert_eq!(both(alpine()).says(&RULE), [""; 0]);
+        let one = Sample::python().elf(1, "var/task/numpy.libs/liba-1.so", musl);
+        assert_eq!(one.says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn what_may_work_is_a_warning() {
+        let severity =
+            |sample: Sample| sample.check(&RULE).iter().map(|finding| finding.severity).collect::<Vec<_>>();
+        let on_musl = |path: &str, loader: bool| {
+            severity(alpine().elf(1, path, |elf| {
+                glibc(elf);
+                if loader {
+                    elf.needed.push("ld-linux-x86-64.so.2".to_owned());
+                }
+            }))
+        };
+        let library = "var/task/node_modules/a/a.node";
+        assert_eq!(on_musl(library, false), [Severity::Warning], "musl may load it");
+        assert_eq!(on_musl(library, true), [Severity::Error]);
+        let module = "var/task/a/x.cpython-312-x86_64-linux-gnu.so";
+        assert_eq!(on_musl(module, false), [Severity::Error], "Python does not look at it");
+        let program = "var/task/node_modules/a/bin/a";
+        assert_eq!(severity(Sample::python().elf(1, program, musl)), [Severity::Warning]);
+        assert_eq!(severity(Sample::python().elf(1, library, musl)), [Severity::Error]);
+    }
+
+    #[test]
+    fn android_has_a_libc_of_its_own() {
+        let bionic = |elf: &mut Elf| elf.needed = vec!["libc.so".to_owned()];
+        let at = |platform: &str| {
+            let path = format!("var/task/node_modules/a/prebuilds/{platform}/a.node");
+            Sample::python().elf(1, &path, bionic).says(&RULE).len()
+        };
+        assert_eq!((at("android-x64"), at("linux-x64")), (0, 1));
     }
 
     #[test]

@@ -10,10 +10,11 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     what: "Manifest, config and layers are all of Docker's types (V2 Schema 2), or all of OCI's.",
     why: "Lambda takes images that conform to one of the two formats. It refuses others with `The image manifest, \
-          config or layer media type for the source image … is not supported`, and registries refuse a mix.",
+          config or layer media type for the source image … is not supported`. Some registries and engines refuse a \
+          mix, as Quay, Podman and CRI-O.",
     example: "A layer of OCI's type that was put on top of a base with Docker's, without a word about the rest.",
     way_out: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
-    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };
 
@@ -33,30 +34,35 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     };
     let config = case.manifest["config"]["mediaType"].as_str().unwrap_or_default();
     let is_config = [DOCKER_CONFIG, OCI_CONFIG].contains(&config);
-    if let Some(fault) = fault("config", config, is_config, manifest) {
-        findings.add(fault).in_field("config.mediaType");
+    if let Some((fault, severity)) = fault("config", config, is_config, manifest) {
+        findings.add(fault).in_field("config.mediaType").as_severe(severity);
     }
     for (number, layer) in case.layers.iter().enumerate() {
         // How it is compressed is another rule's matter.
         let is_layer = Compression::of(&layer.media_type).is_some();
-        if let Some(fault) = fault("layer", &layer.media_type, is_layer, manifest) {
-            findings.add(fault).in_layer(case, number).in_field(format!("layers[{number}].mediaType"));
+        if let Some((fault, severity)) = fault("layer", &layer.media_type, is_layer, manifest) {
+            let finding = findings.add(fault).in_layer(case, number).as_severe(severity);
+            finding.in_field(format!("layers[{number}].mediaType"));
         }
     }
 }
 
-fn fault(what: &str, media_type: &str, is_known: bool, manifest: Option<Format>) -> Option<String> {
+fn fault(
+    what: &str,
+    media_type: &str,
+    is_known: bool,
+    manifest: Option<Format>,
+) -> Option<(String, Severity)> {
     // An attestation is found as one.
     if media_type == IN_TOTO {
         return None;
     }
+    let is = format!("the {what} is of the type {media_type:?}");
     if media_type.contains("nondistributable") || media_type.contains(".foreign.") {
-        return Some(format!(
-            "the {what} is of the type {media_type:?}: it is not distributed with the image"
-        ));
+        return Some((format!("{is}: it is not distributed with the image"), Severity::Error));
     }
     if !is_known {
-        return Some(format!("the {what} is of the type {media_type:?}, which Lambda does not take"));
+        return Some((format!("{is}, which Lambda does not take"), Severity::Error));
     }
     let is_docker = media_type.starts_with("application/vnd.docker.");
     let family = if is_docker { Format::Docker } else { Format::Oci };
@@ -65,11 +71,13 @@ fn fault(what: &str, media_type: &str, is_known: bool, manifest: Option<Format>)
         Format::Docker => "Docker's",
         Format::Oci => "OCI's",
     };
-    Some(format!("the {what} is of the type {media_type:?}, and the manifest of {other}"))
+    // Docker and containerd take a mix, which kaniko has made for years; nobody says what Lambda does.
+    Some((format!("{is}, and the manifest of {other}"), Severity::Warning))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::{OCI_CONFIG, RULE};
     use crate::image::OCI_MANIFEST;
@@ -103,6 +111,7 @@ mod tests {
         assert_eq!(fields(&sample), ["layers[1].mediaType"]);
         let message = format!("the layer is of the type {OCI_LAYER:?}, and the manifest of Docker's");
         assert_eq!(sample.says(&RULE), [message]);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some take it");
 
         let mut sample = oci();
         sample.manifest["mediaType"] = crate::image::DOCKER_MANIFEST.into();
@@ -124,6 +133,7 @@ mod tests {
         );
         assert!(says[0].ends_with("which Lambda does not take"), "{says:?}");
         assert!(says[1].ends_with("it is not distributed with the image"), "{says:?}");
+        assert!(sample.check(&RULE).iter().all(|finding| finding.severity == Severity::Error));
         sample.manifest["mediaType"] = "application/vnd.docker.distribution.manifest.v1+json".into();
         assert_eq!(fields(&sample)[0], "mediaType");
     }

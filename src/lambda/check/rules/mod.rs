@@ -15,6 +15,7 @@ mod glibc_version;
 mod image_index;
 mod image_size;
 mod interpreter;
+mod java_handler;
 mod layer_compression;
 mod layer_count;
 mod layer_descriptors;
@@ -66,6 +67,7 @@ pub const RULES: &[&Rule] = &[
     &bootstrap::RULE,
     &python_handler::RULE,
     &node_handler::RULE,
+    &java_handler::RULE,
     &other_handler::RULE,
     &python_extension_version::RULE,
     &runtime_deprecated::RULE,
@@ -89,3 +91,78 @@ pub const RULES: &[&Rule] = &[
     &deleted_file::RULE,
     &unused_files::RULE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::RULES;
+
+    /// `--allow` takes these names, and the order of findings is theirs.
+    #[test]
+    fn every_rule_is_in_the_list() {
+        let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+        let expected = [
+            "image-index",
+            "media-types",
+            "layer-compression",
+            "layer-descriptors",
+            "layer-count",
+            "image-size",
+            "entry-path",
+            "parent-directory",
+            "duplicate-entry",
+            "operating-system",
+            "architecture",
+            "elf-machine",
+            "glibc-version",
+            "libc-kind",
+            "interpreter",
+            "cmd-count",
+            "runtime-client",
+            "bootstrap",
+            "python-handler",
+            "node-handler",
+            "java-handler",
+            "other-handler",
+            "python-extension-version",
+            "runtime-deprecated",
+            "unreadable",
+            "not-executable",
+            "symlink-target",
+            "pnpm-links",
+            "extension-place",
+            "write-outside-tmp",
+            "user-set",
+            "volume-set",
+            "secret-config",
+            "secret-file",
+            "fips-registry",
+            "registry-region",
+            "repeated-file",
+            "deleted-file",
+            "unused-files",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn every_rule_has_one_form() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lambda/check/rules");
+        for rule in RULES {
+            let name = rule.name;
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+            assert!(dir.join(format!("{}.rs", name.replace('-', "_"))).is_file(), "{name} has no file");
+            for sentence in [rule.what, rule.why] {
+                assert!(sentence.ends_with('.'), "{name}: {sentence}");
+            }
+            let way_out = rule.way_out;
+            assert!(way_out.starts_with(|first: char| first.is_lowercase()), "{name}: {way_out}");
+            assert!(!way_out.ends_with('.'), "{name}: {way_out}");
+            assert!(rule.source.starts_with("https://"), "{name}: {}", rule.source);
+            for text in [rule.what, rule.why, rule.example, way_out] {
+                assert!(!text.contains("  ") && !text.contains('\n'), "{name}: {text}");
+            }
+        }
+    }
+}

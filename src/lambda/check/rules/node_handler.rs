@@ -1,9 +1,10 @@
 //! The function that the handler names is there, in Node.js.
 
-use super::super::case::Case;
+use super::super::case::{Case, join, within};
+use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::has_aws_entry;
-use super::python_handler::{fault, is_file, join};
+use super::cmd_count::handled;
+use super::python_handler::{fault, is_file};
 use crate::lambda::handler_files;
 
 pub(super) const RULE: Rule = Rule {
@@ -22,10 +23,7 @@ pub(super) const RULE: Rule = Rule {
 const OTHER_ENDINGS: [&str; 3] = [".ts", ".mts", ".cts"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let (Some("nodejs"), Some(handler)) = (case.runtime(), case.handler()) else { return };
-    if !has_aws_entry(case) {
-        return;
-    }
+    let Some(("nodejs", handler)) = handled(case) else { return };
     let name = handler.rsplit('/').next().unwrap_or(handler);
     let (Some((module, export)), Some(files)) = (name.split_once('.'), handler_files("nodejs", handler))
     else {
@@ -38,35 +36,64 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         findings.add(message).in_field("config.Cmd");
         return;
     }
-    let root = if handler.starts_with('/') { "" } else { case.task_root() };
-    let paths: Vec<String> = files.iter().map(|file| join(root, file.trim_start_matches('/'))).collect();
-    let stem = paths[0].strip_suffix(".js").unwrap_or(&paths[0]);
-    if is_file(case, stem) {
-        return;
+    // `index.api.handler` is a function in an object.
+    let export = export.split('.').next().unwrap_or(export);
+    let mut wrong = None;
+    for root in case.roots() {
+        match find(case, root, &files) {
+            Found::Source(file) => match fault(file.member, export) {
+                Some(fault) => wrong = wrong.or(Some((file, fault))),
+                None => return,
+            },
+            Found::Untold => return,
+            Found::Nothing => {}
+        }
     }
-    if let Some(path) = paths.iter().find(|path| is_file(case, path)) {
-        let Some(file) = case.files.file(path) else { return };
-        // `index.api.handler` is a function in an object.
-        let export = export.split('.').next().unwrap_or(export);
-        let Some(fault) = fault(file.member, export) else { return };
+    if let Some((file, fault)) = wrong {
         let message = format!("the handler {handler:?} cannot be loaded: {fault}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path);
-        return;
+    } else if case.files.complete && !is_package(case, module) {
+        let looked_for = files.join(", ");
+        let root = if handler.starts_with('/') { "" } else { case.task_root() };
+        let message = format!("the handler {handler:?} has no module: none of {looked_for} is in /{root}");
+        findings.add(message).in_field("config.Cmd");
     }
-    let other = OTHER_ENDINGS.iter().any(|ending| is_file(case, &format!("{stem}{ending}")));
-    if other || !case.files.complete || is_package(case, module) {
-        return;
+}
+
+enum Found<'a> {
+    Source(Seen<'a>),
+    Nothing,
+    /// It is there in a form that nobody looked into.
+    Untold,
+}
+
+/// What the runtime would load, looking where it looks, in its order. A handler that begins with a slash has a root of
+/// its own.
+fn find<'a>(case: &Case<'a>, root: &str, files: &[String]) -> Found<'a> {
+    let paths: Vec<String> = files.iter().map(|file| within(root, file)).collect();
+    let stem = paths[0].strip_suffix(".js").unwrap_or(&paths[0]);
+    if is_file(case, stem) {
+        return Found::Untold;
     }
-    let looked_for = files.join(", ");
-    let message = format!("the handler {handler:?} has no module: none of {looked_for} is in /{root}");
-    findings.add(message).in_field("config.Cmd");
+    if let Some(file) = paths.iter().find_map(|path| case.files.file(path)) {
+        return Found::Source(file);
+    }
+    // A directory is loaded by its package.json or index.js.
+    let is_other = OTHER_ENDINGS.iter().any(|ending| is_file(case, &format!("{stem}{ending}")));
+    if is_other || !matches!(case.files.resolve(stem), Leads::Nowhere) {
+        Found::Untold
+    } else {
+        Found::Nothing
+    }
 }
 
 /// Whether Node may find the module by its name alone, as it finds packages: the runtime's last attempt, which goes
 /// by `NODE_PATH` as well, and that has the function's directory in it.
 fn is_package(case: &Case<'_>, module: &str) -> bool {
-    let named = case.config.var("NODE_PATH").unwrap_or_default().split(':').map(|dir| dir.trim_matches('/'));
-    let mut places = named.filter(|dir| !dir.is_empty()).chain([case.task_root()]);
+    let start = case.config.workdir().unwrap_or("/");
+    let named = case.config.var("NODE_PATH").filter(|path| !path.is_empty());
+    let named = named.into_iter().flat_map(|path| path.split(':')).map(|dir| within(start, dir));
+    let mut places = named.chain(["var/task".to_owned(), case.task_root().to_owned()]);
     let starts = |path: &str, at: &str| {
         path.strip_prefix(at)
             .is_some_and(|rest| rest.starts_with('/') || ["", ".js", ".json", ".node"].contains(&rest))
@@ -75,7 +102,7 @@ fn is_package(case: &Case<'_>, module: &str) -> bool {
     let is_one =
         |path: &str| path.rfind(&among_packages).is_some_and(|at| starts(&path[at..], &among_packages));
     let by_place = places.any(|dir| {
-        let at = join(dir, module);
+        let at = join(&dir, module);
         case.files.iter().any(|file| starts(&file.member.path, &at))
     });
     by_place || case.files.iter().any(|file| is_one(&file.member.path))
@@ -97,6 +124,7 @@ mod tests {
             .file(1, path, 0o644)
             .process("Entrypoint", json!(["/lambda-entrypoint.sh"]))
             .process("Cmd", json!([handler]))
+            .process("WorkingDir", "/app".into())
             .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
     }
 
@@ -110,6 +138,9 @@ mod tests {
             ("index.handler", "var/task/index.ts"),
             ("wrapper.handler", "opt/nodejs/node_modules/wrapper/index.js"),
             ("index.handler", "var/task/index/package.json"),
+            ("src/api.handler", "var/task/src/api/index.js"),
+            ("index.handler", "var/task/index"),
+            ("index.handler", "app/index.js"),
         ] {
             assert_eq!(sample(handler, path).says(&RULE), [""; 0], "{handler} {path}");
         }
@@ -120,7 +151,15 @@ mod tests {
                 "the handler \"index.handler\" has no module: none of index.js, index.mjs, index.cjs is in /var/task"
             ]
         );
+        let path = |dirs: &str| {
+            let path = format!("NODE_PATH={dirs}");
+            missing.clone().process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime", path])).says(&RULE)
+        };
+        assert_eq!([path("/var/task/dist").len(), path("../dist").len(), path("/dist").len()], [0, 1, 1]);
         assert_eq!(missing.unknown(0).says(&RULE), [""; 0]);
+        let root = sample("index.handler", "index.js");
+        assert_eq!(root.says(&RULE).len(), 1);
+        assert_eq!(root.process("WorkingDir", "/".into()).says(&RULE), [""; 0]);
     }
 
     #[test]
@@ -144,6 +183,6 @@ mod tests {
         );
         assert_eq!(noted("index.api.handler", &["defines api"]), [""; 0]);
         assert_eq!(noted("index.handler", &["defines *"]), [""; 0]);
-        assert_eq!(noted("index.handler", &["broken 3"]).len(), 1);
+        assert_eq!(noted("index.handler", &["no names"]).len(), 1);
     }
 }

@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::Case;
-use super::super::files::Seen;
+use super::super::case::{Case, join};
+use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
 use super::bootstrap::is_os_only;
 use super::cmd_count::has_aws_entry;
-use super::python_handler::join;
+use super::unreadable::{barrier, is_in, looked_at};
 use crate::lambda::BOOTSTRAP;
+use crate::layer::survey::{Content, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "not-executable",
     severity: Severity::Error,
-    what: "Everybody may execute the entrypoint and the extensions.",
+    what: "Everybody may get to the entrypoint and the extensions, and execute them.",
     why: "Lambda starts them as a user who owns nothing in the image. One that others may not execute ends with \
           `permission denied`: as `Runtime.InvalidEntrypoint`, or as `Extension.LaunchError` for each file of \
           /opt/extensions, whatever it is.",
-    example: "/opt/extensions/agent with mode 0644, out of an archive that was made on Windows.",
-    way_out: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does; move what is no extension elsewhere",
+    example: "/opt/extensions/agent with mode 0644, out of an archive that was made on Windows; an entrypoint, or its \
+              interpreter, in /root, which has mode 0700.",
+    way_out: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does, and install programs outside of \
+              homes, as UV_PYTHON_INSTALL_DIR=/usr/local/uv does; move what is no extension elsewhere",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html",
     check,
 };
@@ -28,58 +31,146 @@ const EXTENSIONS: &str = "opt/extensions";
 /// Where programs are looked for when the image does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What keeps a path from being executed, and the layer that it is from when there is one.
+struct Fault {
+    layer: Option<usize>,
+    text: String,
+}
+
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    // One finding for each file, whatever it is started as.
-    let mut faults: BTreeMap<&str, (Seen<'_>, &str)> = BTreeMap::new();
-    let paths = case.files.below(EXTENSIONS).map(|file| file.member.path.as_str());
-    for path in paths.filter(|path| !path[EXTENSIONS.len() + 1..].contains('/')) {
-        if let Some(file) = case.files.file(path).filter(|file| !is_executable(*file)) {
-            faults.insert(path, (file, "Lambda takes this file for an extension"));
+    // One finding for each path, whatever it is started as.
+    let mut faults: BTreeMap<String, (Fault, &str)> = BTreeMap::new();
+    let dir = case.files.way(EXTENSIONS).end;
+    for file in case.files.below(&dir) {
+        let path = file.member.path.as_str();
+        // Lambda passes directories over, and takes a link for a file, whatever it leads to.
+        let is_deeper = path[dir.len()..].trim_start_matches('/').contains('/');
+        if is_deeper || file.member.kind == MemberKind::Directory {
+            continue;
+        }
+        if let Some(fault) = fault(case, path) {
+            faults.insert(path.to_owned(), (fault, "Lambda takes this file for an extension"));
         }
     }
-    if let Some(file) = entrypoint(case) {
-        faults.entry(&file.member.path).or_insert((file, "the image starts this file"));
+    if let Some((path, fault)) = entrypoint(case) {
+        faults.entry(path).or_insert((fault, "the image starts this file"));
     }
-    let bootstrap = case.files.file(BOOTSTRAP).filter(|file| !is_executable(*file));
     // The rule on the OS-only bases has its own word on theirs.
-    if let Some(file) = bootstrap
-        && has_aws_entry(case)
+    if has_aws_entry(case)
         && !is_os_only(case)
+        && let Some(fault) = fault(case, BOOTSTRAP)
     {
-        faults.entry(&file.member.path).or_insert((file, "the base's entry script starts this file"));
+        let path = case.files.way(BOOTSTRAP).end;
+        faults.entry(path).or_insert((fault, "the base's entry script starts this file"));
     }
-    for (path, (file, start)) in faults {
-        let message = format!("{start}, and others may not execute it (mode {:04o})", file.member.mode);
-        findings.add(message).in_layer(case, file.layer).at(path);
+    for (path, (fault, start)) in faults {
+        let finding = findings.add(format!("{start}, and {}", fault.text)).at(path);
+        if let Some(layer) = fault.layer {
+            finding.in_layer(case, layer);
+        }
     }
 }
 
-fn is_executable(file: Seen<'_>) -> bool {
-    file.member.mode & 0o001 != 0
+/// What keeps others from executing what a path leads to. What is missing is no matter of modes.
+fn fault(case: &Case<'_>, path: &str) -> Option<Fault> {
+    let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
+    let file = match case.files.resolve(path) {
+        Leads::Directory => return directory(None),
+        Leads::To(found) => case.files.inode(found)?,
+        Leads::Nowhere | Leads::Astray => return None,
+    };
+    match file.member.kind {
+        MemberKind::Directory => directory(Some(file.layer)),
+        MemberKind::File => fault_of_file(case, path, file),
+        _ => None,
+    }
 }
 
-/// The file that the image is to start, when it cannot be.
-fn entrypoint<'a>(case: &Case<'a>) -> Option<Seen<'a>> {
-    let entrypoint = case.config.entrypoint();
-    let program = entrypoint.first().copied().or_else(|| case.config.cmd().first().copied())?;
-    if program.contains('/') {
-        let dir = if program.starts_with('/') { "" } else { case.config.workdir().unwrap_or_default() };
-        return case.files.file(&join(dir, program)).filter(|file| !is_executable(*file));
+fn fault_of_file(case: &Case<'_>, path: &str, file: Seen<'_>) -> Option<Fault> {
+    let (layer, mode) = (Some(file.layer), file.member.mode);
+    if mode & 0o001 == 0 {
+        return Some(Fault { layer, text: format!("others may not execute it (mode {mode:04o})") });
     }
-    // An unknown layer may have it in a directory that comes first.
-    if !case.files.complete {
+    if let Some(text) = out_of_reach(case, path) {
+        return Some(Fault { layer, text });
+    }
+    let Some(Content::Script(line)) = file.member.content.as_deref() else { return None };
+    if mode & 0o004 == 0 && !is_looked_at(case, path) {
+        let text = format!("it is a script, which others may not read (mode {mode:04o})");
+        return Some(Fault { layer, text });
+    }
+    let text = unreached(case, line)?;
+    Some(Fault { layer, text: format!("{text}, which is its interpreter") })
+}
+
+/// What keeps others from getting to the interpreter of a script, by what stands behind `#!`.
+fn unreached(case: &Case<'_>, line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let first = words.next().filter(|first| first.starts_with('/'))?;
+    let mut found = match first.ends_with("/env") {
+        // An unknown layer may have another.
+        true if !case.files.complete => return None,
+        true => places(case, words.find(|word| !word.starts_with('-') && !word.contains('='))?),
+        false => vec![first.to_owned()],
+    };
+    found.retain(|path| case.files.file(path).is_some());
+    // What cannot be reached is passed over as long as there is another.
+    let faults: Option<Vec<String>> = found.iter().map(|path| out_of_reach(case, path)).collect();
+    faults?.into_iter().next()
+}
+
+/// What keeps others from getting to the end of a path. Another rule looks into the function's own directories.
+fn out_of_reach(case: &Case<'_>, path: &str) -> Option<String> {
+    if is_looked_at(case, path) {
         return None;
     }
-    let dirs = case.config.var("PATH").unwrap_or(PATH).split(':');
-    let files: Vec<Seen<'a>> = dirs.filter_map(|dir| case.files.file(&join(dir, program))).collect();
-    // What may not be executed is passed over as long as there is another.
-    if files.iter().any(|file| is_executable(*file)) { None } else { files.first().copied() }
+    let end = case.files.way(path).end;
+    let dir = barrier(case, path.trim_start_matches('/')).or_else(|| barrier(case, &end))?.member;
+    Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.mode))
+}
+
+fn is_looked_at(case: &Case<'_>, path: &str) -> bool {
+    let end = case.files.way(path).end;
+    looked_at(case).iter().any(|place| is_in(&end, place))
+}
+
+/// What the image is to start, by the path that it leads to, when it cannot be.
+fn entrypoint(case: &Case<'_>) -> Option<(String, Fault)> {
+    let program = case.config.entrypoint().first().copied().or_else(|| case.config.cmd().first().copied())?;
+    let mut places = places(case, program);
+    if !program.contains('/') {
+        // An unknown layer may have it in a directory that comes first.
+        if !case.files.complete {
+            return None;
+        }
+        places.retain(|place| case.files.file(place).is_some());
+        // What may not be executed is passed over as long as there is another.
+        if places.iter().any(|place| fault(case, place).is_none()) {
+            return None;
+        }
+    }
+    let place = places.first()?;
+    Some((case.files.way(place).end, fault(case, place)?))
+}
+
+/// Where the program that a word of the config names may be, first those that are looked at first.
+pub(super) fn places(case: &Case<'_>, word: &str) -> Vec<String> {
+    if word.starts_with('/') {
+        return vec![word.to_owned()];
+    }
+    if word.contains('/') {
+        return vec![join(case.config.workdir().unwrap_or_default(), word)];
+    }
+    // A directory that is not absolute counts from wherever the process is.
+    let dirs = case.config.var("PATH").unwrap_or(PATH).split(':').filter(|dir| dir.starts_with('/'));
+    dirs.map(|dir| join(dir, word)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
+    use crate::layer::survey::MemberKind;
     use serde_json::json;
 
     #[test]
@@ -97,6 +188,37 @@ mod tests {
     }
 
     #[test]
+    fn a_link_among_the_extensions_is_one_too() {
+        let message =
+            |text: &str| [format!("opt/extensions/a: Lambda takes this file for an extension, and {text}")];
+        let link = |target: &str| {
+            let sample = Sample::python().file(1, "opt/agent/run", 0o644).directory(1, "opt/extensions/lib");
+            sample.link(1, "opt/extensions/a", target).says(&RULE)
+        };
+        assert_eq!(link("../agent/run"), message("others may not execute it (mode 0644)"));
+        assert_eq!(link("/opt/agent"), message("it is a directory"));
+        assert_eq!(link("lib"), message("it is a directory"));
+        assert_eq!(link("../none"), [""; 0], "what is missing is no matter of modes");
+        let elsewhere = Sample::python().link(1, "opt/extensions", "/ext").file(1, "ext/a", 0o644);
+        assert_eq!(elsewhere.says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn a_hard_link_has_the_mode_of_its_file() {
+        let sample = |mode: u32| {
+            let sample = Sample::python().file(0, "opt/agent", mode).file(1, "opt/extensions/a", 0o644);
+            let target = MemberKind::HardLink("opt/agent".to_owned());
+            // What its other name became in a higher layer is no matter.
+            sample
+                .with(1, "opt/extensions/a", |member| member.kind = target)
+                .file(1, "opt/agent", 0o600)
+                .says(&RULE)
+                .len()
+        };
+        assert_eq!([0o755, 0o644].map(sample), [0, 1]);
+    }
+
+    #[test]
     fn the_entrypoint_must_be_executable() {
         let found = |entrypoint: &[&str], path: &str, mode: u32| {
             let sample = Sample::python().process("Entrypoint", json!(entrypoint)).file(1, path, mode);
@@ -111,6 +233,76 @@ mod tests {
         assert_eq!(found(&["/none"], "app", 0o644), 0, "what is missing is no matter of modes");
         let both = Sample::python().file(1, "usr/bin/run", 0o644).file(1, "bin/run", 0o755);
         assert_eq!(both.process("Entrypoint", json!(["run"])).says(&RULE), [""; 0]);
+        let root =
+            Sample::python().process("Entrypoint", json!(["./run.sh"])).process("WorkingDir", "/".into());
+        assert_eq!(root.file(1, "run.sh", 0o644).says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn the_entrypoint_is_a_file() {
+        let sample = |entrypoint: &str| Sample::python().process("Entrypoint", json!([entrypoint]));
+        let expected = ["var/task: the image starts this file, and it is a directory"];
+        assert_eq!(sample("/var/task").says(&RULE), expected);
+        assert_eq!(sample("./").says(&RULE), expected);
+        let by_path = sample("lang").process("Env", json!(["PATH=/var"]));
+        assert_eq!(by_path.says(&RULE), [""; 0], "a directory on PATH is passed over");
+    }
+
+    #[test]
+    fn only_absolute_directories_of_path_are_looked_into() {
+        let sample = Sample::python().process("Entrypoint", json!(["app"])).file(1, "app", 0o644);
+        for (path, found) in [("PATH=:/usr/bin", 0), ("PATH=bin:.", 0), ("PATH=/usr/bin:/", 1)] {
+            assert_eq!(sample.clone().process("Env", json!([path])).says(&RULE).len(), found, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_way_to_the_entrypoint_must_be_open() {
+        let home = Sample::python().directory(1, "root").with(1, "root", |member| member.mode = 0o700);
+        let home = home.file(1, "root/bin/app", 0o755);
+        let start = |sample: &Sample, word: &str| sample.clone().process("Entrypoint", json!([word]));
+        let expected = [
+            "root/bin/app: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+             /root/bin/app",
+        ];
+        assert_eq!(start(&home, "/root/bin/app").says(&RULE), expected);
+        assert_eq!(start(&home.clone().link(1, "start", "root/bin/app"), "/start").says(&RULE), expected);
+        assert_eq!(start(&home, "bin/app").process("WorkingDir", "/root".into()).says(&RULE), expected);
+        let path = start(&home, "app").process("Env", json!(["PATH=/root/bin:/bin"]));
+        assert_eq!(path.says(&RULE), expected);
+        assert_eq!(path.clone().file(1, "bin/app", 0o755).says(&RULE), [""; 0], "it is passed over");
+        assert_eq!(path.unknown(0).says(&RULE), [""; 0], "nobody knows which one is started");
+        assert_eq!(start(&home, "/bin/sh").says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_script_is_read_by_an_interpreter_that_can_be_reached() {
+        let script = |line: &str, mode: u32| {
+            let sample = Sample::python().directory(1, "root").with(1, "root", |member| member.mode = 0o700);
+            let sample = sample.elf(1, "root/uv/python3", |_| ()).link(1, "app/python", "/root/uv/python3");
+            let sample = sample.file(1, "app/run", mode).script(1, "app/run", line);
+            sample.process("Entrypoint", json!(["/app/run"])).process("Env", json!(["PATH=/app:/usr/bin"]))
+        };
+        assert_eq!(script("/bin/sh", 0o755).says(&RULE), [""; 0]);
+        assert_eq!(
+            script("/bin/sh", 0o711).says(&RULE),
+            [
+                "app/run: the image starts this file, and it is a script, which others may not read (mode 0711)"
+            ]
+        );
+        for line in ["/app/python -u", "/usr/bin/env -S A=b python -u"] {
+            assert_eq!(
+                script(line, 0o755).says(&RULE),
+                [
+                    "app/run: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+                     /root/uv/python3, which is its interpreter"
+                ],
+                "{line}"
+            );
+        }
+        let another = script("/usr/bin/env python", 0o755).elf(0, "usr/bin/python", |_| ());
+        assert_eq!(another.says(&RULE), [""; 0]);
+        assert_eq!(script("/usr/bin/env none", 0o755).says(&RULE), [""; 0]);
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! What the handler names is there, in Java, .NET and Ruby.
+//! What the handler names is there, in .NET and Ruby.
 
-use super::super::case::Case;
+use super::super::case::{Case, join, within};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::has_aws_entry;
-use super::python_handler::{is_file, join};
+use super::cmd_count::handled;
+use super::python_handler::is_file;
 use crate::lambda::handler_files;
 
 pub(super) const RULE: Rule = Rule {
     name: "other-handler",
     severity: Severity::Error,
-    what: "The handler of a function in Java, .NET or Ruby names a class, an assembly or a file that is in the image.",
-    why: "The runtime loads it when it starts; without it, every invocation fails.",
+    what: "The handler of a function in .NET or Ruby names an assembly or a file that is in the image.",
+    why: "The runtime loads it when it starts, and an assembly by the two files that are published beside it. Without \
+          them, every invocation fails.",
     example: "CMD `Orders::Orders.Function::Handle`, and /var/task/bin/Release/Orders.dll.",
     way_out: "put what the build published into the function's directory itself, or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/csharp-handler.html",
@@ -18,12 +19,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let (Some(runtime), Some(handler)) = (case.runtime(), case.handler()) else { return };
-    if !has_aws_entry(case) {
-        return;
-    }
+    let Some((runtime, handler)) = handled(case) else { return };
     let fault = match runtime {
-        "java" => java(case, handler),
         "dotnet" => dotnet(case, handler),
         "ruby" => ruby(case, handler),
         _ => return,
@@ -33,29 +30,46 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// `pkg.Class::method` or `pkg.Class`, in the function's directory or in any jar that the runtime has on its way.
-fn java(case: &Case<'_>, handler: &str) -> Option<String> {
-    let class = handler.split("::").next().unwrap_or(handler);
-    let file = format!("{}.class", class.replace('.', "/"));
-    let root = case.task_root();
-    let mut on_the_way = case.files.below(root).chain(case.files.below("opt/java/lib"));
-    let any_jar = on_the_way.any(|file| file.member.path.ends_with(".jar"));
-    let found = any_jar || is_file(case, &join(root, &file));
-    missing(case, found, || format!("has no class: there is no {file} in /{root}, and no jar"))
-}
-
 /// `Assembly::Namespace.Type::Method`, or `Assembly` alone for one that can be started.
+///
+/// See `bootstrap-al2023.sh` and `HandlerInfo.cs` of aws-lambda-dotnet.
 fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     let root = case.task_root();
-    let parts: Vec<&str> = handler.split("::").collect();
-    let assembly = parts[0];
-    if parts.len() != 1 && parts.len() != 3 {
+    if !handler.contains(':') {
+        let library = format!("{}.dll", handler.strip_suffix(".dll").unwrap_or(handler));
+        let found = [library.as_str(), handler].into_iter().any(|name| is_file(case, &join(root, name)));
+        return missing(case, found, || format!("has no assembly: there is no {library} in /{root}"));
+    }
+    let parts: Vec<&str> = handler.splitn(3, "::").map(str::trim).collect();
+    if parts.len() != 3 || parts.contains(&"") {
         return Some("is not of the form `Assembly::Namespace.Type::Method`".to_owned());
     }
-    let library = format!("{}.dll", assembly.strip_suffix(".dll").unwrap_or(assembly));
-    let program = parts.len() == 1 && is_file(case, &join(root, assembly));
-    let found = program || is_file(case, &join(root, &library));
-    missing(case, found, || format!("has no assembly: there is no {library} in /{root}"))
+    // The name of an assembly may be followed by its version.
+    let assembly = parts[0].split(',').next().unwrap_or(parts[0]).trim_end();
+    let assembly = assembly.strip_suffix(".dll").unwrap_or(assembly);
+    let library = format!("{assembly}.dll");
+    let found = is_file(case, &join(root, &library)) || case.config.var("DOTNET_SHARED_STORE").is_some();
+    missing(case, found, || format!("has no assembly: there is no {library} in /{root}")).or_else(|| {
+        let main = case.config.var("LAMBDA_DOTNET_MAIN_ASSEMBLY").filter(|main| !main.is_empty());
+        let main = main.map_or(assembly, |main| main.strip_suffix(".dll").unwrap_or(main));
+        let absent =
+            ["deps.json", "runtimeconfig.json"].into_iter().find(|kind| !has_settings(case, main, kind))?;
+        missing(case, false, || {
+            format!("cannot be loaded: there is no {main}.{absent} in /{root}, which `dotnet publish` writes")
+        })
+    })
+}
+
+/// Whether the function's directory has the file that .NET needs beside an assembly: by its name, or as the only one.
+fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
+    let root = case.task_root();
+    let start = if root.is_empty() { 0 } else { root.len() + 1 };
+    let is_one = |path: &str| {
+        let name = path.get(start..).unwrap_or_default();
+        !name.contains('/') && name.ends_with(&format!(".{kind}"))
+    };
+    is_file(case, &join(root, &format!("{main}.{kind}")))
+        || case.files.below(root).filter(|file| is_one(&file.member.path)).count() == 1
 }
 
 /// `file.method` or `file.Class.method`; the file may be a gem's as well.
@@ -64,10 +78,9 @@ fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
         return Some("names no method: it has to be `file.method`".to_owned());
     };
     let file = files[0].trim_start_matches("./");
-    let root = if file.starts_with('/') { "" } else { case.task_root() };
     let in_a_gem = format!("/lib/{file}");
-    let found = is_file(case, &join(root, file.trim_start_matches('/')))
-        || case.config.var("RUBYLIB").is_some()
+    let found = case.roots().into_iter().any(|root| is_file(case, &within(root, file)))
+        || ["RUBYLIB", "RUBYOPT"].into_iter().any(|name| case.config.var(name).is_some())
         || case.files.iter().any(|other| other.member.path.ends_with(&in_a_gem));
     missing(case, found, || format!("has no file: there is no {file} in /{}", case.task_root()))
 }
@@ -83,72 +96,88 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// An image on this base of AWS's, with one file.
-    fn sample(runtime: &str, handler: &str, path: &str) -> Sample {
-        Sample::empty(2)
+    /// An image on this base of AWS's, with these files.
+    fn sample(runtime: &str, handler: &str, paths: &[&str]) -> Sample {
+        let sample = Sample::empty(2)
             .file(0, "var/runtime/bootstrap", 0o755)
-            .file(1, path, 0o644)
             .process("Entrypoint", json!(["/lambda-entrypoint.sh"]))
             .process("Cmd", json!([handler]))
             .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
             .process(
                 "Labels",
                 json!({ "org.opencontainers.image.base.name": format!("public.ecr.aws/lambda/{runtime}:1") }),
-            )
+            );
+        paths.iter().fold(sample, |sample, path| sample.file(1, path, 0o644))
     }
+
+    const DLL: &str = "var/task/Orders.dll";
+    const DEPS: &str = "var/task/Orders.deps.json";
+    const CONFIG: &str = "var/task/Orders.runtimeconfig.json";
+    const LIBRARY: &str = "Orders::Orders.Function::Handle";
 
     #[test]
     fn what_is_there_is_found() {
-        for (runtime, handler, path) in [
-            ("java", "a.b.Main::run", "var/task/a/b/Main.class"),
-            ("java", "a.b.Main", "var/task/a/b/Main.class"),
-            ("java", "a.b.Main::run", "var/task/lib/all.jar"),
-            ("java", "a.b.Main::run", "opt/java/lib/all.jar"),
-            ("dotnet", "Orders::Orders.Function::Handle", "var/task/Orders.dll"),
-            ("dotnet", "Orders", "var/task/Orders.dll"),
-            ("dotnet", "Orders", "var/task/Orders"),
-            ("ruby", "app.run", "var/task/app.rb"),
-            ("ruby", "./app.Handler.run", "var/task/app.rb"),
-            ("ruby", "app.run", "var/task/vendor/bundle/ruby/3.4.0/gems/app-1/lib/app.rb"),
-            ("python", "app.run", "var/task/other.py"),
+        for (runtime, handler, paths) in [
+            ("dotnet", LIBRARY, &[DLL, DEPS, CONFIG][..]),
+            ("dotnet", "Orders, Version=1.0::Orders.Function::System.Int32 Handle()", &[DLL, DEPS, CONFIG]),
+            ("dotnet", LIBRARY, &[DLL, "var/task/Host.deps.json", CONFIG, "var/task/bin/a.deps.json"]),
+            ("dotnet", "Orders", &[DLL]),
+            ("dotnet", "Orders.dll", &[DLL]),
+            ("dotnet", "Orders", &["var/task/Orders"]),
+            ("ruby", "app.run", &["var/task/app.rb"]),
+            ("ruby", "./app.Handler.run", &["var/task/app.rb"]),
+            ("ruby", "app.run", &["var/task/vendor/bundle/ruby/3.4.0/gems/app-1/lib/app.rb"]),
+            ("ruby", "/code/app.run", &["code/app.rb"]),
+            ("python", "app.run", &["var/task/other.py"]),
+            ("java", "a.b.Main", &[]),
         ] {
-            assert_eq!(sample(runtime, handler, path).says(&RULE), [""; 0], "{handler} {path}");
+            assert_eq!(sample(runtime, handler, paths).says(&RULE), [""; 0], "{handler} {paths:?}");
         }
+        let main = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "LAMBDA_DOTNET_MAIN_ASSEMBLY=Host.dll"]);
+        let of_host =
+            ["var/task/Host.deps.json", "var/task/Host.runtimeconfig.json", "var/task/Other.deps.json"];
+        let hosted = sample("dotnet", LIBRARY, &[&[DLL][..], &of_host].concat()).process("Env", main);
+        assert_eq!(hosted.says(&RULE), [""; 0]);
     }
 
     #[test]
     fn what_is_not_there_is_told() {
-        for (runtime, handler, path, fault) in [
-            (
-                "java",
-                "a.b.Main::run",
-                "var/task/b/Main.class",
-                "has no class: there is no a/b/Main.class in /var/task, and no jar",
-            ),
+        let form = "is not of the form `Assembly::Namespace.Type::Method`";
+        let absent = |file: &str| {
+            format!("cannot be loaded: there is no {file} in /var/task, which `dotnet publish` writes")
+        };
+        let (no_deps, no_config) = (absent("Orders.deps.json"), absent("Orders.runtimeconfig.json"));
+        for (runtime, handler, paths, fault) in [
             (
                 "dotnet",
-                "Orders::F::H",
-                "var/task/bin/Orders.dll",
+                LIBRARY,
+                &["var/task/bin/Orders.dll"][..],
                 "has no assembly: there is no Orders.dll in /var/task",
             ),
             (
                 "dotnet",
                 "Orders",
-                "var/task/bin/Orders.dll",
+                &["var/task/bin/Orders.dll"],
                 "has no assembly: there is no Orders.dll in /var/task",
             ),
+            ("dotnet", "Orders::Handle", &[DLL], form),
+            ("dotnet", "Orders::::Handle", &[DLL], form),
+            ("dotnet", "Orders:Handle", &[DLL], form),
+            ("dotnet", LIBRARY, &[DLL, CONFIG], no_deps.as_str()),
             (
                 "dotnet",
-                "Orders::Handle",
-                "var/task/Orders.dll",
-                "is not of the form `Assembly::Namespace.Type::Method`",
+                LIBRARY,
+                &[DLL, DEPS, "var/task/a.runtimeconfig.json", "var/task/b.runtimeconfig.json"],
+                no_config.as_str(),
             ),
-            ("ruby", "app.run", "var/task/src/app.rb", "has no file: there is no app.rb in /var/task"),
-            ("ruby", "app", "var/task/app.rb", "names no method: it has to be `file.method`"),
+            ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: there is no app.rb in /var/task"),
+            ("ruby", "app", &["var/task/app.rb"], "names no method: it has to be `file.method`"),
         ] {
-            let sample = sample(runtime, handler, path);
+            let sample = sample(runtime, handler, paths);
             assert_eq!(sample.says(&RULE), [format!("the handler {handler:?} {fault}")]);
         }
-        assert_eq!(sample("ruby", "app.run", "var/task/src/app.rb").unknown(0).says(&RULE), [""; 0]);
+        for (runtime, handler) in [("ruby", "app.run"), ("dotnet", LIBRARY)] {
+            assert_eq!(sample(runtime, handler, &[DLL]).unknown(0).says(&RULE), [""; 0]);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! A directory stands in the image before what is in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::case::Case;
+use super::super::package::dir;
 use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::{Member, MemberKind};
 
@@ -11,7 +12,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     what: "A directory has one entry in its layer or in a lower one, which comes before what is in it.",
     why: "Container engines make the directories that a layer leaves out. Lambda refuses the image with `InvalidImage: \
-          MissingParentDirectory: Parent directory does not exist for file`, also when the entry comes too late.",
+          MissingParentDirectory: Parent directory does not exist for file`, also when the entry comes too late. A \
+          layer that has one twice is refused by some: Docker says `duplicates of file paths not supported`.",
     example: "A layer of `opt/extensions/agent` alone, as tools make that put files straight into a tar.",
     way_out: "make the layer with lbuild, or write an entry for each directory, sorted by path, into its tar",
     source: "https://github.com/bazel-contrib/tar.bzl/issues/76",
@@ -39,6 +41,12 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// As long a path as Linux takes.
+const MAX_PATH: usize = 4096;
+
+/// A hostile layer can lack more directories than there is memory for; nobody wants to know of more.
+const MOST: usize = 50_000;
+
 /// What is wrong with a directory of a layer.
 struct Fault<'a> {
     /// What is in it and came before it.
@@ -57,7 +65,12 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
     let mut here: HashSet<&str> = HashSet::new();
     let mut checked: HashSet<&str> = HashSet::new();
     let mut missing = BTreeMap::new();
-    for member in members.iter().filter(|member| member.kind != MemberKind::Outside) {
+    // What has too long a path is found for that.
+    let fits = |member: &&Member| member.kind != MemberKind::Outside && member.path.len() < MAX_PATH;
+    for member in members.iter().filter(fits) {
+        if missing.len() > MOST {
+            break;
+        }
         let is_whiteout = member.name().starts_with(".wh.");
         let mut path = member.path.as_str();
         while let Some((parent, _)) = path.rsplit_once('/') {
@@ -69,7 +82,7 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
             let (is_late, is_below) = (listed.contains(parent), below.contains(parent));
             // Kaniko writes whiteouts before all else.
             if is_below && is_whiteout {
-                continue;
+                break;
             }
             checked.insert(parent);
             if is_late || !is_below {
@@ -83,21 +96,31 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
 
 /// One finding for a directory and those below it that have the same fault.
 fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, findings: &mut Findings) {
+    // The highest directory that each hangs from by others with a fault as bad; it comes first in the order of paths.
+    let mut tops: HashMap<&str, &str> = HashMap::new();
     let mut below: BTreeMap<&str, usize> = BTreeMap::new();
-    for &path in missing.keys() {
-        *below.entry(topmost(path, missing)).or_default() += 1;
+    for (&path, fault) in missing {
+        let parent = dir(path);
+        let is_as_bad = missing.get(parent).is_some_and(|parent| parent.is_below == fault.is_below);
+        let top = tops.get(parent).copied().filter(|_| is_as_bad).unwrap_or(path);
+        tops.insert(path, top);
+        *below.entry(top).or_default() += 1;
     }
     for (path, count) in below {
         let Some(fault) = missing.get(path) else { continue };
+        if is_in_link(case, path) {
+            continue;
+        }
         let others = match count - 1 {
             0 => String::new(),
+            1 => " (and 1 more directory below it)".to_owned(),
             others => format!(" (and {others} more directories below it)"),
         };
         let member = &fault.member.path;
         let message = if fault.is_late {
             format!("the entry of this directory comes after that of {member} in it{others}")
         } else {
-            format!("no layer has an entry for this directory, which {member} is in{others}")
+            format!("no layer up to this one has an entry for this directory, which {member} is in{others}")
         };
         let finding = findings.add(message).in_layer(case, number).at(path);
         if fault.is_below {
@@ -106,16 +129,10 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
     }
 }
 
-/// The highest directory that this one hangs from by others with a fault as bad.
-fn topmost<'a>(mut path: &'a str, missing: &BTreeMap<&'a str, Fault<'_>>) -> &'a str {
-    let is_below = |path: &str| missing.get(path).map(|fault| fault.is_below);
-    while let Some((parent, _)) = path.rsplit_once('/') {
-        if is_below(parent) != is_below(path) {
-            break;
-        }
-        path = parent;
-    }
-    path
+/// Whether the directory is below a symbolic link: its entry is where that leads to, as `usr/lib/x` of `lib/x`.
+fn is_in_link(case: &Case<'_>, path: &str) -> bool {
+    let parent = case.files.get(dir(path));
+    parent.is_some_and(|parent| matches!(parent.member.kind, MemberKind::Symlink(_)))
 }
 
 /// The directories that have several entries, but for the root, of which nothing depends on an entry.
@@ -140,8 +157,9 @@ mod tests {
             .file(1, "opt/extensions/a", 0o755)
             .file(1, "opt/extensions/b", 0o755)
             .file(1, "var/task/app.py", 0o644);
-        let expected =
-            ["opt/extensions: no layer has an entry for this directory, which opt/extensions/a is in"];
+        let expected = [
+            "opt/extensions: no layer up to this one has an entry for this directory, which opt/extensions/a is in",
+        ];
         assert_eq!(sample.says(&RULE), expected, "the lower layer has the other one");
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
         assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "it may have any directory");
@@ -150,8 +168,23 @@ mod tests {
     #[test]
     fn a_tree_of_them_is_one_finding() {
         let sample = Sample::empty(1).file(0, "a/b/c/d", 0o644).file(0, "a/x/y", 0o644);
-        let missing = "a: no layer has an entry for this directory, which a/b/c/d is in";
+        let missing = "a: no layer up to this one has an entry for this directory, which a/b/c/d is in";
         assert_eq!(sample.says(&RULE), [format!("{missing} (and 3 more directories below it)")]);
+    }
+
+    #[test]
+    fn an_entry_in_a_higher_layer_is_too_late() {
+        let sample = Sample::empty(2).file(0, "a/b", 0o644).directories(1, "a");
+        let expected = ["a: no layer up to this one has an entry for this directory, which a/b is in"];
+        assert_eq!(sample.says(&RULE), expected);
+        assert_eq!(sample.check(&RULE)[0].layer_number, Some(0));
+    }
+
+    #[test]
+    fn what_is_below_a_link_is_elsewhere() {
+        let base = Sample::empty(2).directories(0, "usr/lib/x").link(0, "lib", "usr/lib");
+        assert_eq!(base.clone().file(1, "lib/x/y", 0o644).says(&RULE), [""; 0]);
+        assert_eq!(base.file(1, "opt/x/y", 0o644).says(&RULE).len(), 1);
     }
 
     #[test]
@@ -175,7 +208,17 @@ mod tests {
         let known = Sample::empty(2).directories(0, "a/b").file(1, "a/b/.wh.c", 0o644).directories(1, "a/b");
         assert_eq!(known.says(&RULE), [""; 0]);
         let unknown = Sample::empty(1).file(0, "a/.wh.c", 0o644);
-        assert_eq!(unknown.says(&RULE), ["a: no layer has an entry for this directory, which a/.wh.c is in"]);
+        let expected = ["a: no layer up to this one has an entry for this directory, which a/.wh.c is in"];
+        assert_eq!(unknown.says(&RULE), expected);
+    }
+
+    #[test]
+    fn a_layer_that_lacks_millions_is_told_soon() {
+        let deep = |number: u32| format!("{number}{}", "/d".repeat(2_000));
+        let sample = (0..200).fold(Sample::empty(1), |sample, number| sample.file(0, &deep(number), 0o644));
+        let found = sample.check(&RULE);
+        assert!((25..200).contains(&found.len()), "{}", found.len());
+        assert_eq!(Sample::empty(1).file(0, &"d/".repeat(2_048), 0o644).says(&RULE), [""; 0], "too long");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::Case;
+use super::super::case::{Case, join};
+use super::super::files::Leads;
+use super::super::package::dir as parent;
 use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::MemberKind;
 
@@ -11,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     what: "node_modules holds the packages themselves, and no links into pnpm's store.",
     why: "Lambda and Node.js follow links, so such an image runs as it is. But each package has its dependencies beside \
-          its real path alone: with --preserve-symlinks none of them is found, and what copies a package without \
-          node_modules/.pnpm, or zips the directory without its links, breaks it.",
+          its real path: with --preserve-symlinks those are not found that are not linked at the top as well, and what \
+          copies a package without node_modules/.pnpm, or zips the directory without its links, breaks it.",
     example: "`pnpm install` with its default nodeLinker, and NODE_OPTIONS=--preserve-symlinks.",
     way_out: "install with nodeLinker: hoisted, bundle the code, or let lbuild install the packages by --npm",
     source: "https://pnpm.io/settings/node-modules",
@@ -21,33 +23,84 @@ pub(super) const RULE: Rule = Rule {
 
 const STORE: &str = "node_modules/.pnpm/";
 
+/// Where AWS's Node.js looks for packages as well.
+const NODE_PATH: [&str; 2] = ["opt/nodejs/node_modules", "var/runtime/node_modules"];
+
+/// A directory of links.
+struct Farm {
+    packages: usize,
+    layer: usize,
+    /// A package that is not found where links are preserved, and the one that needs it.
+    lost: Option<(String, String)>,
+}
+
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut farms: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut has_store = false;
-    for file in case.files.below(case.task_root()) {
+    let root = case.task_root();
+    let is_preserved = preserves_links(case);
+    let mut farms: BTreeMap<&str, Farm> = BTreeMap::new();
+    for file in case.files.below(root) {
         let path = file.member.path.as_str();
-        has_store |= path.contains(STORE);
-        let MemberKind::Symlink(target) = &file.member.kind else { continue };
-        let Some((before, name)) = path.rsplit_once("node_modules/") else { continue };
+        // Where the whole image is the function's, what a base has installed for itself is not.
+        if root.is_empty() && (path.starts_with("usr/") || path.starts_with("root/")) {
+            continue;
+        }
+        let Some((dir, package)) = innermost(path) else { continue };
         // Links within the store are pnpm's own; those of the function's code count.
-        if target.contains(".pnpm/") && !before.contains(STORE) && !name.starts_with(".bin/") {
-            farms.entry(format!("{before}node_modules")).or_insert((0, file.layer)).0 += 1;
+        if !matches!(file.member.kind, MemberKind::Symlink(_)) || path.contains(STORE) {
+            continue;
+        }
+        // A link that leads nowhere is another rule's.
+        let way = case.files.way(path);
+        if !matches!(way.leads, Leads::To(_) | Leads::Directory) || !way.end.contains(STORE) {
+            continue;
+        }
+        let farm = farms.entry(dir).or_insert(Farm { packages: 0, layer: file.layer, lost: None });
+        farm.packages += 1;
+        if is_preserved && farm.lost.is_none() {
+            farm.lost = lost(case, dir, &way.end).map(|lost| (lost, package.to_owned()));
         }
     }
-    // Without the store, the links lead nowhere, and that is another rule's.
-    if !has_store {
-        return;
-    }
-    let preserved = preserves_links(case);
-    for (dir, (count, layer)) in farms {
-        let packages = if count == 1 { "1 package is".to_owned() } else { format!("{count} packages are") };
+    for (dir, Farm { packages, layer, lost }) in farms {
+        let packages =
+            if packages == 1 { "1 package is".to_owned() } else { format!("{packages} packages are") };
         let mut message = format!("{packages} here as links into pnpm's store only");
-        if preserved {
-            message += ", and Node.js is told to preserve links: it will not find what they depend on";
+        if let Some((lost, package)) = &lost {
+            message += &format!(
+                ", and Node.js is told to preserve links: {package} will not find {lost}, which it depends on"
+            );
         }
-        let severity = if preserved { Severity::Error } else { Severity::Note };
+        let severity = if lost.is_some() { Severity::Error } else { Severity::Note };
         findings.add(message).in_layer(case, layer).at(dir).as_severe(severity);
     }
+}
+
+/// The innermost node_modules of a path, and the package right in it.
+fn innermost(path: &str) -> Option<(&str, &str)> {
+    const NAME: &str = "node_modules";
+    let (at, _) =
+        path.rmatch_indices("node_modules/").find(|(at, _)| *at == 0 || path[..*at].ends_with('/'))?;
+    let (dir, name) = (&path[..at + NAME.len()], &path[at + NAME.len() + 1..]);
+    let parts = if name.starts_with('@') { 2 } else { 1 };
+    (name.split('/').count() == parts && !name.starts_with('.')).then_some((dir, name))
+}
+
+/// A package that stands beside another in the store, as what it depends on does, and that Node.js does not find from
+/// where the link to that one is.
+fn lost(case: &Case<'_>, dir: &str, end: &str) -> Option<String> {
+    let (beside, _) = innermost(end)?;
+    case.files.below(beside).find_map(|file| {
+        let (_, name) = innermost(&file.member.path).filter(|(found, _)| *found == beside)?;
+        if file.member.path == end {
+            return None;
+        }
+        let is_in = |place: String| {
+            matches!(case.files.resolve(&format!("{place}/{name}")), Leads::To(_) | Leads::Directory)
+        };
+        let above = std::iter::successors(Some(parent(dir)), |base| (!base.is_empty()).then(|| parent(base)));
+        let above = above.chain([end]).map(|base| join(base, "node_modules"));
+        let is_found = above.chain(NODE_PATH.map(str::to_owned)).any(is_in);
+        (!is_found).then(|| name.to_owned())
+    })
 }
 
 fn preserves_links(case: &Case<'_>) -> bool {
@@ -72,6 +125,10 @@ mod tests {
             .link(1, "var/task/node_modules/a", ".pnpm/a@1.0.0/node_modules/a")
     }
 
+    fn preserved(sample: Sample) -> Sample {
+        sample.process("Env", json!(["NODE_PRESERVE_SYMLINKS=1"]))
+    }
+
     #[test]
     fn a_farm_of_links_is_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
@@ -79,9 +136,17 @@ mod tests {
             installed().says(&RULE),
             ["var/task/node_modules: 1 package is here as links into pnpm's store only"]
         );
-        let scoped =
-            installed().link(1, "var/task/node_modules/@s/c", "../.pnpm/@s+c@1.0.0/node_modules/@s/c");
+        let scoped = installed()
+            .link(1, "var/task/node_modules/@s/c", "../.pnpm/@s+c@1.0.0/node_modules/@s/c")
+            .file(1, "var/task/node_modules/.pnpm/@s+c@1.0.0/node_modules/@s/c/index.js", 0o644);
         assert!(scoped.says(&RULE)[0].contains("2 packages are here"));
+        let workspace = installed()
+            .link(1, "var/task/w/node_modules/a", "../../node_modules/.pnpm/a@1.0.0/node_modules/a")
+            .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task/w"]));
+        assert_eq!(
+            workspace.says(&RULE),
+            ["var/task/w/node_modules: 1 package is here as links into pnpm's store only"]
+        );
     }
 
     #[test]
@@ -91,6 +156,27 @@ mod tests {
         assert_eq!(found("NODE_OPTIONS=--enable-source-maps"), Severity::Note);
         assert_eq!(found("NODE_OPTIONS=--enable-source-maps --preserve-symlinks"), Severity::Error);
         assert_eq!(found("NODE_PRESERVE_SYMLINKS=1"), Severity::Error);
+        assert_eq!(
+            preserved(installed()).says(&RULE),
+            [
+                "var/task/node_modules: 1 package is here as links into pnpm's store only, and Node.js is told to \
+              preserve links: a will not find b, which it depends on"
+            ]
+        );
+    }
+
+    #[test]
+    fn links_may_be_preserved_where_all_is_found() {
+        for place in
+            ["var/task/node_modules/b", "var/node_modules/b", "node_modules/b", "opt/nodejs/node_modules/b"]
+        {
+            let sample = preserved(installed()).file(1, &format!("{place}/index.js"), 0o644);
+            assert_eq!(sample.check(&RULE)[0].severity, Severity::Note, "{place}");
+        }
+        let bundled = "var/task/node_modules/.pnpm/a@1.0.0/node_modules/a/node_modules/b/index.js";
+        assert_eq!(preserved(installed()).file(1, bundled, 0o644).check(&RULE)[0].severity, Severity::Note);
+        let elsewhere = preserved(installed()).file(1, "var/task/other/node_modules/b/index.js", 0o644);
+        assert_eq!(elsewhere.check(&RULE)[0].severity, Severity::Error);
     }
 
     #[test]
@@ -98,9 +184,18 @@ mod tests {
         let hoisted = Sample::python()
             .file(1, "var/task/node_modules/.pnpm/lock.yaml", 0o644)
             .file(1, "var/task/node_modules/a/index.js", 0o644)
-            .link(1, "var/task/node_modules/.bin/a", "../a/index.js");
+            .link(1, "var/task/node_modules/.bin/a", "../a/index.js")
+            .file(1, "var/task/packages/w/index.js", 0o644)
+            .link(1, "var/task/node_modules/w", "../packages/w");
         assert_eq!(hoisted.says(&RULE), [""; 0]);
         let dangling = Sample::python().link(1, "var/task/node_modules/a", ".pnpm/a@1.0.0/node_modules/a");
         assert_eq!(dangling.says(&RULE), [""; 0]);
+        let root = |dir: &str| {
+            let sample = Sample::python()
+                .file(0, &format!("{dir}/node_modules/.pnpm/a@1/node_modules/a/x.js"), 0o644)
+                .link(0, &format!("{dir}/node_modules/a"), ".pnpm/a@1/node_modules/a");
+            sample.process("Env", json!([])).process("WorkingDir", "/".into()).says(&RULE).len()
+        };
+        assert_eq!([root("usr/local/lib"), root("app")], [0, 1]);
     }
 }

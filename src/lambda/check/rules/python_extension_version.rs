@@ -2,103 +2,141 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
+use super::super::case::{Case, join};
 use super::super::files::Seen;
 use super::super::package::package;
 use super::super::{Findings, Rule, Severity};
-use super::python_handler::join;
 
 pub(super) const RULE: Rule = Rule {
     name: "python-extension-version",
     severity: Severity::Error,
-    what: "Compiled modules are for the version of Python that the image has.",
-    why: "Python takes no notice of a module whose name says another version: the import fails with \
-          `ModuleNotFoundError`, often deep within the package.",
+    what: "Compiled modules are for the version of Python that the image has, and for Linux.",
+    why: "Python takes no notice of a module whose name says another version or system: the import fails with \
+          `ModuleNotFoundError`, often deep within the package. A package that does without its compiled modules is a \
+          warning: it is slower.",
     example: "numpy as pip of Python 3.11 installed it, in an image with Python 3.12.",
     way_out: "install the packages for the image's Python: with lbuild, by --requirements or --lock",
     source: "https://peps.python.org/pep-3149/",
     check,
 };
 
+/// Packages that do the same in Python when they find no compiled module.
+const SLOWER: [&str; 14] = [
+    "aiohttp",
+    "charset_normalizer",
+    "coverage",
+    "frozenlist",
+    "markupsafe",
+    "msgpack",
+    "multidict",
+    "propcache",
+    "simplejson",
+    "sqlalchemy",
+    "websockets",
+    "wrapt",
+    "yaml",
+    "yarl",
+];
+
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let Some(minor) = python(case) else { return };
-    let mut packages: BTreeMap<(String, u32), Vec<Seen<'_>>> = BTreeMap::new();
-    for place in [case.task_root(), "opt/python"] {
+    let Some(versions) = python(case) else { return };
+    let mut packages: BTreeMap<(String, String), Vec<Seen<'_>>> = BTreeMap::new();
+    for place in BTreeSet::from([case.task_root(), "opt/python"]) {
         // A task root that is the root of the image says nothing of what the function loads.
         if place.is_empty() {
             continue;
         }
-        for file in case.files.below(place) {
+        let modules = || case.files.below(place).filter_map(|file| Some((file, module(&file.member.path)?)));
+        let fitting = modules().filter(|(_, (_, tag))| fits(tag, &versions));
+        let fitting: BTreeSet<&str> = fitting.map(|(_, (stem, _))| stem).collect();
+        for (file, (stem, tag)) in modules() {
             let path = file.member.path.as_str();
-            let Some((stem, other)) = module(path).filter(|(_, other)| *other != minor) else { continue };
-            if is_of_another(path, minor) || has_other_form(case, stem, minor) {
+            let Some((minor, system)) = asks(tag).filter(|_| !fits(tag, &versions)) else { continue };
+            if is_of_another(path, &versions) || fitting.contains(stem) || has_source(case, stem) {
                 continue;
             }
-            packages.entry((group(place, path), other)).or_default().push(file);
+            let has = versions.first().copied().unwrap_or_default();
+            let wanted = match system {
+                "darwin" => "macOS, and the image is for Linux".to_owned(),
+                _ => format!("Python 3.{minor}, and the image has 3.{has}"),
+            };
+            packages.entry((group(place, path), wanted)).or_default().push(file);
         }
     }
-    for ((package, other), files) in packages {
+    for ((package, wanted), files) in packages {
         let first = files[0];
-        let message = match files.len() {
-            1 => format!("this module of {package} is for Python 3.{other}, and the image has 3.{minor}"),
-            count => {
-                let more = count - 1;
-                format!(
-                    "this module and {more} more of {package} are for Python 3.{other}, and the image has 3.{minor}"
-                )
-            }
+        let message = match files.len() - 1 {
+            0 => format!("this module of {package} is for {wanted}"),
+            more => format!("this module and {more} more of {package} are for {wanted}"),
         };
-        findings.add(message).in_layer(case, first.layer).at(&first.member.path);
+        let finding = findings.add(message).in_layer(case, first.layer).at(&first.member.path);
+        if SLOWER.contains(&package.as_str()) {
+            finding.as_severe(Severity::Warning);
+        }
     }
 }
 
-/// The minor version of the image's Python, when there is but one that can be meant.
-fn python(case: &Case<'_>) -> Option<u32> {
-    let versions = |dir: &str| -> BTreeSet<u32> {
-        let names = case
-            .files
-            .below(dir)
-            .filter_map(|file| file.member.path[dir.len() + 1..].strip_prefix("python3."));
-        names.filter_map(|minor| minor.parse().ok()).collect()
+/// The minor version of the image's Python, when there is but one that can be meant: `12`, and `12t` when it is there
+/// without its global lock.
+fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
+    let versions = |dir: &str| -> BTreeSet<&'a str> {
+        let names = case.files.below(dir).map(|file| &file.member.path[dir.len() + 1..]);
+        names.filter_map(|name| minor(name.strip_prefix("python3.")?)).collect()
     };
-    let of_lambda = versions("var/lang/bin");
-    let all: BTreeSet<u32> = ["usr/local/bin", "usr/bin"].iter().flat_map(|dir| versions(dir)).collect();
+    let mut all = versions("var/lang/bin");
     // AWS's runtimes start theirs, whatever else is installed. Of others, an unknown layer may have another one.
-    let all = if of_lambda.is_empty() && case.files.complete { all } else { of_lambda };
-    if all.len() == 1 { all.first().copied() } else { None }
+    if all.is_empty() && case.files.complete {
+        all = ["usr/local/bin", "usr/bin"].iter().flat_map(|dir| versions(dir)).collect();
+    }
+    let numbers: BTreeSet<&str> = all.iter().map(|minor| minor.trim_end_matches(is_flag)).collect();
+    (numbers.len() == 1).then_some(all)
 }
 
-/// A module's path without what names its version, and the minor version: of `a/b.cpython-311-x86_64-linux-gnu.so`,
-/// `a/b` and 11. What has none fits any version.
-fn module(path: &str) -> Option<(&str, u32)> {
+/// A minor version with what tells builds apart that load different modules; `m` stands for what every build was.
+fn minor(text: &str) -> Option<&str> {
+    let number = text.trim_end_matches(is_flag);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.trim_end_matches('m'))
+}
+
+fn is_flag(letter: char) -> bool {
+    letter.is_ascii_lowercase()
+}
+
+/// A module's path without its endings, and the one that tells what it is for: of
+/// `a/b.cpython-311-x86_64-linux-gnu.so`, `a/b` and `cpython-311-x86_64-linux-gnu`.
+fn module(path: &str) -> Option<(&str, &str)> {
     let inner = path.strip_suffix(".so")?;
-    let (stem, tag) = inner.rsplit_once('.').filter(|(_, tag)| !tag.contains('/'))?;
-    let version = tag.strip_prefix("cpython-").or_else(|| tag.strip_prefix("cp"))?.split('-').next()?;
-    let minor = version.trim_end_matches(|c: char| c.is_ascii_lowercase()).strip_prefix('3')?;
-    Some((stem, minor.parse().ok()?))
+    let name = inner.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = inner[name..].find('.').map(|dot| name + dot);
+    Some(dot.map_or((inner, ""), |dot| (&inner[..dot], &inner[dot + 1..])))
+}
+
+/// The minor version that a module is for, and the system: of `cpython-311-x86_64-linux-gnu`, `11` and
+/// `x86_64-linux-gnu`.
+fn asks(tag: &str) -> Option<(&str, &str)> {
+    let tag = tag.strip_prefix("cpython-")?;
+    let (version, system) = tag.split_once('-').unwrap_or((tag, ""));
+    Some((minor(version.strip_prefix('3')?)?, system))
+}
+
+/// Whether Python looks at a module of this tag.
+fn fits(tag: &str, versions: &BTreeSet<&str>) -> bool {
+    match asks(tag) {
+        Some((minor, system)) => versions.contains(minor) && system != "darwin",
+        // The limited interface fits any version.
+        None => tag.is_empty() || tag.starts_with("abi3"),
+    }
 }
 
 /// Whether it lies where only another version looks, as layers for several versions have it.
-fn is_of_another(path: &str, minor: u32) -> bool {
-    let own = format!("python3.{minor}");
-    path.split('/').any(|part| part.starts_with("python3.") && part != own)
+fn is_of_another(path: &str, versions: &BTreeSet<&str>) -> bool {
+    path.split('/').filter_map(|part| part.strip_prefix("python3.")).any(|minor| !versions.contains(minor))
 }
 
-/// Whether the same module is there in a form that fits: packages bring modules for several versions side by side,
-/// or the source beside what mypyc made of it.
-fn has_other_form(case: &Case<'_>, stem: &str, minor: u32) -> bool {
-    // The shared part of what mypyc makes is imported by nothing else.
-    if stem.ends_with("__mypyc") || case.files.get(&format!("{stem}.py")).is_some() {
-        return true;
-    }
-    let (dir, name) = stem.rsplit_once('/').unwrap_or(("", stem));
-    let start = format!("{name}.");
-    case.files.below(dir).any(|file| {
-        let path = file.member.path.as_str();
-        let is_same = path.ends_with(".so")
-            && path.strip_prefix(dir).is_some_and(|rest| rest.trim_start_matches('/').starts_with(&start));
-        is_same && module(path).is_none_or(|(_, other)| other == minor)
-    })
+/// Whether the source is there as well, as of what mypyc makes; the shared part of that is imported by nothing else.
+fn has_source(case: &Case<'_>, stem: &str) -> bool {
+    stem.ends_with("__mypyc") || case.files.get(&format!("{stem}.py")).is_some()
 }
 
 /// What a user knows the module by: the package, or its own name when it stands alone.
@@ -110,8 +148,9 @@ fn group(place: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
-    use super::{RULE, module};
+    use super::{RULE, asks, module};
 
     const OLD: &str = "cpython-311-x86_64-linux-gnu.so";
     const NEW: &str = "cpython-312-x86_64-linux-gnu.so";
@@ -124,17 +163,22 @@ mod tests {
     #[test]
     fn names_tell_the_version() {
         for (path, expected) in [
-            ("a/b.cpython-311-x86_64-linux-gnu.so", Some(("a/b", 11))),
-            ("a/b.cpython-39-aarch64-linux-gnu.so", Some(("a/b", 9))),
-            ("a/b.cpython-313t-x86_64-linux-gnu.so", Some(("a/b", 13))),
-            ("a/b.cpython-36m-x86_64-linux-gnu.so", Some(("a/b", 6))),
-            ("a/b.cp311-x.so", Some(("a/b", 11))),
+            ("a/b.cpython-311-x86_64-linux-gnu.so", Some(("a/b", "11", "x86_64-linux-gnu"))),
+            ("a/b.cpython-39-aarch64-linux-gnu.so", Some(("a/b", "9", "aarch64-linux-gnu"))),
+            ("a/b.cpython-313t-x86_64-linux-gnu.so", Some(("a/b", "13t", "x86_64-linux-gnu"))),
+            ("a/b.cpython-312d-x86_64-linux-gnu.so", Some(("a/b", "12d", "x86_64-linux-gnu"))),
+            ("a/b.cpython-36m-x86_64-linux-gnu.so", Some(("a/b", "6", "x86_64-linux-gnu"))),
+            ("a/b.cpython-312-darwin.so", Some(("a/b", "12", "darwin"))),
+            ("a/b.cpython-312.so", Some(("a/b", "12", ""))),
+            ("a/b.cp311-win_amd64.so", None),
+            ("a/b.pypy311-pp73-x86_64-linux-gnu.so", None),
             ("a/b.abi3.so", None),
             ("a/b.so", None),
             ("a/b.cpython-311-x86_64-linux-gnu.so.1", None),
             ("a.cpython-311/b.so", None),
         ] {
-            assert_eq!(module(path), expected, "{path}");
+            let told = module(path).and_then(|(stem, tag)| asks(tag).map(|(minor, of)| (stem, minor, of)));
+            assert_eq!(told, expected, "{path}");
         }
     }
 
@@ -145,6 +189,7 @@ mod tests {
             says(&[&format!("var/task/numpy/core/a.{NEW}"), "var/task/x.abi3.so", "var/task/y.so"]),
             [""; 0]
         );
+        assert_eq!(says(&["var/task/x.abi3-x86_64-linux-gnu.so", "var/task/y.pypy311-pp73-x.so"]), [""; 0]);
         let (a, b) = (format!("var/task/numpy/core/a.{OLD}"), format!("var/task/numpy/fft/b.{OLD}"));
         let message = "are for Python 3.11, and the image has 3.12";
         assert_eq!(says(&[&a, &b]), [format!("{a}: this module and 1 more of numpy {message}")]);
@@ -166,6 +211,41 @@ mod tests {
             [""; 0],
             "not on the function's way"
         );
+        assert_eq!(
+            says(&[&old, "var/task/a/b.pypy311-pp73-x86_64-linux-gnu.so"]).len(),
+            1,
+            "of another Python"
+        );
+        assert_eq!(says(&[&old, &format!("var/task/a/bc.{NEW}")]).len(), 1, "another module");
+    }
+
+    #[test]
+    fn modules_for_macos_are_found() {
+        let mac = "var/task/a/b.cpython-312-darwin.so";
+        assert_eq!(
+            says(&[mac]),
+            [format!("{mac}: this module of a is for macOS, and the image is for Linux")]
+        );
+        assert_eq!(says(&[mac, &format!("var/task/a/b.{NEW}")]), [""; 0]);
+    }
+
+    #[test]
+    fn builds_load_different_modules() {
+        let free = "var/task/a/b.cpython-312t-x86_64-linux-gnu.so";
+        let message = "this module of a is for Python 3.12t, and the image has 3.12";
+        assert_eq!(says(&[free]), [format!("{free}: {message}")]);
+        assert_eq!(says(&[free, "var/lang/bin/python3.12t"]), [""; 0]);
+        assert_eq!(says(&["var/task/a/b.cpython-312d-x86_64-linux-gnu.so"]).len(), 1);
+    }
+
+    #[test]
+    fn a_package_that_does_without_is_a_warning() {
+        let severity = |package: &str| {
+            let sample = Sample::python().file(1, &format!("var/task/{package}/_speedups.{OLD}"), 0o755);
+            sample.check(&RULE).iter().map(|finding| finding.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(severity("markupsafe"), [Severity::Warning]);
+        assert_eq!(severity("numpy"), [Severity::Error]);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::case::Case;
+use super::super::annotator::NO_NAMES;
+use super::super::case::{Case, join, python_path};
 use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::has_aws_entry;
+use super::cmd_count::handled;
 use crate::lambda::handler_files;
 use crate::layer::survey::{Member, MemberKind};
 
@@ -22,10 +23,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let (Some("python"), Some(handler)) = (case.runtime(), case.handler()) else { return };
-    if !has_aws_entry(case) {
-        return;
-    }
+    let Some(("python", handler)) = handled(case) else { return };
     let (Some((_, function)), Some(files)) = (handler.rsplit_once('.'), handler_files("python", handler))
     else {
         let message = format!("the handler {handler:?} has no dot: it has to be `module.function`");
@@ -33,6 +31,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     };
     let module = files[0].strip_suffix(".py").unwrap_or(&files[0]);
+    if module.starts_with('/') {
+        let message = format!(
+            "the handler {handler:?} begins as a path does: to Python that is a module relative to a package, and \
+             there is none"
+        );
+        findings.add(message).in_field("config.Cmd");
+        return;
+    }
     match find(case, module) {
         Found::Source(file) => {
             let Some(fault) = fault(file.member, function) else { return };
@@ -93,9 +99,7 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
 
 /// Where Python looks for modules in Lambda, as far as they can be the function's.
 fn search_path(case: &Case<'_>) -> Vec<String> {
-    let mut dirs = vec![case.task_root().to_owned(), "opt/python".to_owned()];
-    let more = case.config.var("PYTHONPATH").unwrap_or_default().split(':').map(|dir| dir.trim_matches('/'));
-    dirs.extend(more.filter(|dir| !dir.is_empty()).map(str::to_owned));
+    let mut dirs = python_path(case.config);
     let mut installed = BTreeSet::new();
     for file in case.files.iter() {
         let path = file.member.path.as_str();
@@ -110,26 +114,19 @@ fn search_path(case: &Case<'_>) -> Vec<String> {
     dirs
 }
 
-/// A path in a directory, which may be the root.
-pub(super) fn join(dir: &str, path: &str) -> String {
-    if dir.is_empty() { path.to_owned() } else { format!("{dir}/{path}") }
-}
-
 /// Whether a program that opens this path may find a file there.
 pub(super) fn is_file(case: &Case<'_>, path: &str) -> bool {
     match case.files.resolve(path) {
         Leads::To(found) => matches!(found.member.kind, MemberKind::File | MemberKind::HardLink(_)),
-        // The kernel makes of it what this image does not tell.
-        Leads::Astray => true,
-        Leads::Directory | Leads::Nowhere => false,
+        Leads::Directory | Leads::Nowhere | Leads::Astray => false,
     }
 }
 
 /// What keeps `name` from being taken out of a module, by what was noted of it. Without notes, nobody looked.
 pub(super) fn fault(module: &Member, name: &str) -> Option<String> {
     let notes = module.notes();
-    if let Some(line) = notes.iter().find_map(|note| note.strip_prefix("broken ")) {
-        return Some(format!("this module has a syntax error in line {line}"));
+    if notes.iter().any(|note| note == NO_NAMES) {
+        return Some(format!("this module has no {name:?}, nor any other name for others"));
     }
     let names: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("defines ")).collect();
     if names.is_empty() || names.iter().any(|defined| [name, "*", "__getattr__"].contains(defined)) {
@@ -165,12 +162,18 @@ mod tests {
             with_handler("app").says(&RULE),
             ["the handler \"app\" has no dot: it has to be `module.function`"]
         );
+        for handler in ["./app.handler", "/var/task/app.handler", ".app.handler"] {
+            let says = with_handler(handler).says(&RULE);
+            assert!(says.len() == 1 && says[0].contains("begins as a path does"), "{says:?}");
+        }
     }
 
     #[test]
     fn a_module_has_many_forms_and_places() {
         for path in [
+            "var/task/src/app.py",
             "var/task/src/app/__init__.py",
+            "var/task/src/app/__init__.pyc",
             "var/task/src/app.pyc",
             "var/task/src/app.cpython-312-x86_64-linux-gnu.so",
             "opt/python/src/app.py",
@@ -180,8 +183,44 @@ mod tests {
         ] {
             assert_eq!(with_handler("src.app.handler").file(1, path, 0o644).says(&RULE), [""; 0], "{path}");
         }
-        let elsewhere = with_handler("src.app.handler").file(1, "code/src/app.py", 0o644);
-        assert_eq!(elsewhere.says(&RULE).len(), 1);
+        for path in
+            ["code/src/app.py", "var/task/src/__pycache__/app.cpython-312.pyc", "var/task/src/app/x.py"]
+        {
+            assert_eq!(with_handler("src.app.handler").file(1, path, 0o644).says(&RULE).len(), 1, "{path}");
+        }
+        let by_path = with_handler("src/app.handler").file(1, "var/task/src/app.py", 0o644);
+        assert_eq!(by_path.says(&RULE), [""; 0]);
+        let wrapped = with_handler("datadog_lambda.handler.handler");
+        let path = "opt/python/lib/python3.12/site-packages/datadog_lambda/handler.py";
+        assert_eq!(wrapped.says(&RULE).len(), 1);
+        assert_eq!(wrapped.file(1, path, 0o644).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn the_search_path_is_the_images() {
+        let found = |env: &str, workdir: &str, path: &str| {
+            let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "LAMBDA_TASK_ROOT=/var/task", env]);
+            let sample = with_handler("src.app.handler").process("Env", env);
+            sample.process("WorkingDir", workdir.into()).file(1, path, 0o644).says(&RULE).len()
+        };
+        assert_eq!(found("PYTHONPATH=/code", "/var/task", "code/src/app.py"), 0);
+        assert_eq!(found("PYTHONPATH=.", "/code", "code/src/app.py"), 0);
+        assert_eq!(found("PYTHONPATH=lib:", "/", "src/app.py"), 0);
+        assert_eq!(found("A=B", "/code", "code/src/app.py"), 1, "where it starts is not looked into");
+        assert_eq!(found("LAMBDA_TASK_ROOT=/", "/var/task", "src/app.py"), 0);
+    }
+
+    #[test]
+    fn what_comes_between_may_change_all() {
+        let missing = || with_handler("src.app.handler");
+        assert_eq!(missing().says(&RULE).len(), 1);
+        let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper"]);
+        assert_eq!(missing().process("Env", env).says(&RULE), [""; 0]);
+        assert_eq!(missing().file(1, "var/runtime/bootstrap", 0o755).says(&RULE), [""; 0]);
+        let os_only =
+            json!({ "org.opencontainers.image.base.name": "public.ecr.aws/lambda/provided:al2023" });
+        assert_eq!(missing().process("Labels", os_only).says(&RULE), [""; 0]);
+        assert_eq!(missing().process("Entrypoint", json!(["/entry.sh"])).says(&RULE), [""; 0]);
     }
 
     #[test]
@@ -195,9 +234,10 @@ mod tests {
             ]
         );
         assert_eq!(
-            noted(&["broken 7"]),
+            noted(&["no names"]),
             [
-                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has a syntax error in line 7"
+                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\", nor any \
+              other name for others"
             ]
         );
         let many = ["a", "b", "c", "d", "e", "f", "g"].map(|name| format!("defines {name}"));

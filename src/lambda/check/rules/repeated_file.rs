@@ -61,7 +61,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
     if !others.is_empty() {
         let bytes = others.iter().map(|other| other.bytes).sum();
-        findings.add(format!("{} smaller contents are in several layers too", others.len())).costs(bytes);
+        let what = if others.len() == 1 { "content is" } else { "contents are" };
+        findings.add(format!("{} smaller {what} in several layers too", others.len())).costs(bytes);
     }
 }
 
@@ -118,5 +119,11 @@ mod tests {
         assert_eq!(found.len(), 21);
         assert_eq!(found[0].message, "5 smaller contents are in several layers too");
         assert_eq!(found[0].bytes, Some(5 * LEAST + 10));
+        let sample = file(file(Sample::empty(2), 0, "a", "a", LEAST), 1, "a", "a", LEAST);
+        let sample = (0..20).fold(sample, |sample, number| {
+            let (path, content) = (format!("f{number}"), number.to_string());
+            file(file(sample, 0, &path, &content, 2 * LEAST), 1, &path, &content, 2 * LEAST)
+        });
+        assert_eq!(sample.says(&RULE)[0], "1 smaller content is in several layers too");
     }
 }

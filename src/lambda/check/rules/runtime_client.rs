@@ -1,7 +1,10 @@
 //! What the image starts speaks with Lambda.
 
+use super::super::annotator::CLIENT;
 use super::super::case::Case;
+use super::super::files::Seen;
 use super::super::{Findings, Rule, Severity};
+use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "runtime-client",
@@ -25,13 +28,14 @@ struct Client {
 
 const CLIENTS: [Client; 4] = [
     Client { interpreter: "python", name: "awslambdaric", marks: &["awslambdaric/"] },
-    Client { interpreter: "node", name: "aws-lambda-ric", marks: &["node_modules/aws-lambda-ric"] },
+    // Not every package manager unpacks it into a directory of its own.
+    Client { interpreter: "node", name: "aws-lambda-ric", marks: &["aws-lambda-ric"] },
     Client { interpreter: "ruby", name: "aws_lambda_ric", marks: &["aws_lambda_ric"] },
     // Any jar may have it within.
     Client {
         interpreter: "java",
         name: "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
-        marks: &[".jar"],
+        marks: &[".jar", "lambda/runtime/api/client/AWSLambda.class"],
     },
 ];
 
@@ -57,7 +61,10 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
     let program = program.rsplit('/').next().unwrap_or_default();
     let Some(client) = CLIENTS.iter().find(|client| runs(program, client.interpreter)) else { return };
-    if client.marks.iter().any(|mark| case.files.iter().any(|file| has_mark(&file.member.path, mark))) {
+    let is_one = |path: &str| client.marks.iter().any(|mark| has_mark(path, mark));
+    // A bundle has it within, and a program may do without.
+    let is_its_own = |notes: &[String]| notes.iter().any(|note| note == CLIENT);
+    if case.files.iter().any(|file| is_one(&file.member.path) || is_its_own(file.member.notes())) {
         return;
     }
     let message = if arguments.iter().any(|argument| argument.ends_with(client.name)) {
@@ -91,8 +98,12 @@ fn may_be_a_client(argument: &str) -> bool {
 
 /// An extension may be the client, as the Lambda Web Adapter is.
 fn has_extension(case: &Case<'_>) -> bool {
-    let mut below = case.files.below("opt/extensions");
-    below.any(|file| !file.member.path["opt/extensions/".len()..].contains('/'))
+    let dir = case.files.way("opt/extensions").end;
+    let is_one = |file: Seen<'_>| {
+        let name = file.member.path.get(dir.len() + 1..).unwrap_or_default();
+        !name.contains('/') && file.member.kind != MemberKind::Directory
+    };
+    case.files.below(&dir).any(is_one)
 }
 
 #[cfg(test)]
@@ -124,6 +135,13 @@ mod tests {
             (&["/usr/local/bin/aws_lambda_ric"], &["app.handler"], &[]),
             (&["java", "-cp", "./*", "pkg.Main"], &[], &["function/client.jar"]),
             (&["/usr/bin/java", "-jar"], &["app.jar"], &[]),
+            (
+                &["node", "f/node_modules/.bin/aws-lambda-ric"],
+                &["a.b"],
+                &[".yarn/cache/aws-lambda-ric-npm-3.zip"],
+            ),
+            (&["bundle", "exec", "aws_lambda_ric"], &["app.run"], &[]),
+            (&["python"], &["-m", "awslambdaric", "app.handler"], &[RIC]),
             (&["/main"], &[], &["main"]),
             (&["/bin/sh", "-c", "python app.py"], &[], &[]),
             (&[], &["node", "server.js"], &["opt/extensions/lambda-adapter"]),
@@ -171,8 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn a_program_may_be_its_own_client() {
+        let run = || sample(&["node", "--enable-source-maps"], &["dist/run.js"], &["dist/run.js"]);
+        assert_eq!(run().says(&RULE).len(), 1);
+        let noted = |notes: &[&str]| run().notes(0, "dist/run.js", notes).says(&RULE);
+        assert_eq!(noted(&["may be a runtime interface client"]), [""; 0]);
+        assert_eq!(noted(&["defines handler"]).len(), 1);
+        let classes = sample(&["java"], &["-cp", "/app", "x.Main"], &["app/x/Main.class"]);
+        assert_eq!(classes.says(&RULE).len(), 1);
+        let path = "app/com/amazonaws/services/lambda/runtime/api/client/AWSLambda.class";
+        assert_eq!(classes.file(0, path, 0o644).says(&RULE), [""; 0]);
+    }
+
+    #[test]
     fn what_is_unknown_may_have_it() {
         assert_eq!(sample(&["python", "app.py"], &[], &[]).unknown(0).says(&RULE), [""; 0]);
         assert_eq!(sample(&["python", "app.py"], &[], &[RIC]).says(&RULE), [""; 0]);
+        let web = || sample(&["node", "app.js"], &[], &["opt/adapter/lambda-adapter"]);
+        assert_eq!(web().link(0, "opt/extensions", "adapter").says(&RULE), [""; 0]);
+        assert_eq!(
+            web().directory(0, "opt/extensions").directory(0, "opt/extensions/a").says(&RULE).len(),
+            1
+        );
     }
 }

@@ -36,7 +36,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             _ => return,
         },
         None => {
-            (format!("lbuild does not know the base {name}, nor until when AWS maintains it"), Severity::Note)
+            let message = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            (message, Severity::Warning)
         }
     };
     findings.add(message).in_field(format!("config.Labels.{LABEL}")).as_severe(severity);
@@ -55,9 +56,10 @@ fn of_aws(label: &str) -> Option<String> {
     (tells && tag != "latest").then(|| name.to_owned())
 }
 
-/// The runtime of a base whose tag may say more than the version, as `3.12-arm64` or `3.12.2026.01.08.16`.
+/// The runtime of a base whose tag may say more than the version, as `3.12-arm64` or `3.12.2026.01.08.16`. Another
+/// system is another runtime, as that of `8.al2023`.
 fn known(name: &str) -> Option<RuntimeBase> {
-    let ends = name.rmatch_indices(['.', '-']).map(|(at, _)| at);
+    let ends = name.rmatch_indices(['.', '-']).map(|(at, _)| at).filter(|at| !name[*at..].starts_with(".al"));
     let shorter = [name.len()].into_iter().chain(ends);
     shorter.map(|end| runtime_base(&name[..end])).find(|base| base.runtime.is_some())
 }
@@ -116,10 +118,10 @@ mod tests {
     #[test]
     fn other_bases_have_other_ends() {
         assert!(on("docker.io/library/python:3.8", "2026-11-21").is_empty());
-        let unknown = "lbuild does not know the base python:3.99, nor until when AWS maintains it";
-        assert_eq!(
-            on("public.ecr.aws/lambda/python:3.99", "2026-11-21"),
-            [(Severity::Note, unknown.to_owned())]
-        );
+        for name in ["python:3.99", "java:17.al2099", "nodejs:98-arm64"] {
+            let unknown = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            let found = on(&format!("public.ecr.aws/lambda/{name}"), "2026-11-21");
+            assert_eq!(found, [(Severity::Warning, unknown)]);
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! No layer holds a file of logins.
 
+use std::cell::LazyCell;
+use std::collections::{BTreeSet, HashMap};
+
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity, secrets};
+use super::super::secrets::{self, Kind};
+use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
@@ -9,7 +13,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     what: "No layer holds a file with logins, even one that a later layer deletes.",
     why: "Whoever may pull the image can read every one of its layers. To delete a file in a later layer hides it from \
-          the function, and from nobody else.",
+          the function, and from nobody else. Looked into are the files that tools keep logins in, and small settings \
+          of the function's own; a login in an installed package, and a file that only may hold one, is a warning.",
     example: "`COPY . .` with an .env file or a .git directory in the context; `COPY .npmrc .`, and later \
               `RUN rm .npmrc`.",
     way_out: "revoke the login, and keep the file out: name it in .dockerignore, or mount it for the build alone with \
@@ -21,69 +26,128 @@ pub(super) const RULE: Rule = Rule {
 /// How many secrets of a file are told one by one.
 const TOLD: usize = 3;
 
-/// Where packages are installed to.
-const PACKAGES: [&str; 3] = ["site-packages", "dist-packages", "node_modules"];
-
 fn check(case: &Case<'_>, findings: &mut Findings) {
+    // Most images need neither.
+    let fates = LazyCell::new(|| fates(case));
+    let installed = LazyCell::new(|| Installed::of(case));
     for (number, survey) in case.known() {
         let files = survey.members.iter().filter(|member| member.kind == MemberKind::File && member.size > 0);
-        for member in files.filter(|member| !is_of_tests(&member.path)) {
-            let Some((severity, path, message)) = fault(member) else { continue };
-            let message = format!("{message}{}", fate(case, number, &member.path));
-            findings.add(message).as_severe(severity).in_layer(case, number).at(path);
+        for member in files {
+            let Some(Fault { severity, path, message }) = fault(case, member) else { continue };
+            if is_of_others(&member.path, &installed) {
+                continue;
+            }
+            let fate = fates.get(&(number, member.path.as_str())).copied().unwrap_or_default();
+            findings.add(format!("{message}{fate}")).as_severe(severity).in_layer(case, number).at(path);
         }
     }
 }
 
 /// How bad a file is, where, and what is wrong with it.
-fn fault(member: &Member) -> Option<(Severity, &str, String)> {
+struct Fault<'a> {
+    severity: Severity,
+    path: &'a str,
+    message: String,
+}
+
+fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
     let path = member.path.as_str();
-    let repository = path.strip_suffix("/HEAD").filter(|dir| *dir == ".git" || dir.ends_with("/.git"));
-    if let Some(repository) = repository {
+    let packaged = secrets::is_packaged(path);
+    if let Some(path) = repository(case, path).filter(|_| !packaged) {
         let message = "a git repository: all that was ever committed to it, and perhaps logins".to_owned();
-        return Some((Severity::Warning, repository, message));
+        return Some(Fault { severity: Severity::Warning, path, message });
     }
-    let kind = secrets::is_secret_file(path)?;
+    let kind = Kind::of(path)?;
+    // The variables of what everybody can install are nobody's.
+    if packaged && kind == Kind::Environment {
+        return None;
+    }
     let notes = member.notes();
     let found: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("secret ")).collect();
     if !found.is_empty() {
-        let listed = found[..found.len().min(TOLD)].join(", ");
-        let message = match found.len() {
-            1 => format!("it holds a secret: {listed}"),
-            all if all <= TOLD => format!("it holds {all} secrets: {listed}"),
-            all => format!("it holds {all} secrets: {listed} and others"),
-        };
-        return Some((Severity::Error, path, message));
+        let severity = if packaged { Severity::Warning } else { Severity::Error };
+        return Some(Fault { severity, path, message: holding(&found) });
     }
     let is_likely = match notes {
-        [] => !secrets::is_plain(kind),
+        [] => kind.is_for_secrets(),
         notes => notes.iter().any(|note| note.starts_with("login ")),
     };
-    // What everybody can install has logins that open nothing, or none.
-    let is_packaged = path.split('/').any(|part| PACKAGES.contains(&part));
-    (is_likely && !is_packaged)
-        .then(|| (Severity::Warning, path, format!("a file that may hold logins: {kind}")))
+    (is_likely && !packaged).then(|| {
+        let message = format!("a file that may hold logins: {}", kind.name());
+        Fault { severity: Severity::Warning, path, message }
+    })
 }
 
-/// What becomes of a file in the layers above its own.
-fn fate(case: &Case<'_>, layer: usize, path: &str) -> &'static str {
-    let mut hidden = case.files.hidden().iter();
-    match hidden.find(|hidden| hidden.file.layer == layer && hidden.file.member.path == path) {
-        Some(hidden) if hidden.replaced => {
-            "; a later layer replaces it, and anyone who can pull the image can still read it"
-        }
-        Some(_) => "; a later layer deletes it, and anyone who can pull the image can still read it",
-        None => "",
+fn holding(found: &[&str]) -> String {
+    let listed = found[..found.len().min(TOLD)].join(", ");
+    match found.len() {
+        1 => format!("it holds a secret: {listed}"),
+        all if all <= TOLD => format!("it holds {all} secrets: {listed}"),
+        all => format!("it holds {all} secrets: {listed} and others"),
     }
 }
 
-/// Whether it is of the tests of a package, or of a system's documents.
-fn is_of_tests(path: &str) -> bool {
-    const TESTS: [&str; 8] =
-        ["test", "tests", "testing", "testdata", "__tests__", "fixtures", "example", "examples"];
-    let mut parts = path.split('/');
-    let is_place = |part: &str| PACKAGES.contains(&part) || part.starts_with("python3.");
-    path.starts_with("usr/share/doc/") || (parts.any(is_place) && parts.any(|part| TESTS.contains(&part)))
+/// The git repository of the function that this file is the mark of. Tools that were cloned are public.
+fn repository<'a>(case: &Case<'_>, path: &'a str) -> Option<&'a str> {
+    let repository = path.strip_suffix("/HEAD").filter(|dir| *dir == ".git" || dir.ends_with("/.git"))?;
+    let root = case.task_root();
+    let below_root = path.strip_prefix(root).is_some_and(|inside| inside.starts_with('/'));
+    (below_root || secrets::in_function(path).is_some()).then_some(repository)
+}
+
+/// What becomes of the files that layers above their own hide, by layer and path.
+fn fates<'a>(case: &Case<'a>) -> HashMap<(usize, &'a str), &'static str> {
+    let hidden = case.files.hidden().iter();
+    let fates = hidden.map(|hidden| {
+        let fate = if hidden.replaced {
+            "; a later layer replaces it, and anyone who can pull the image can still read it"
+        } else {
+            "; a later layer deletes it, and anyone who can pull the image can still read it"
+        };
+        ((hidden.file.layer, hidden.file.member.path.as_str()), fate)
+    });
+    fates.collect()
+}
+
+/// Whether it is of the tests of a package or of a system, or came with a package: keys that are there open nothing.
+fn is_of_others(path: &str, installed: &LazyCell<Installed, impl FnOnce() -> Installed>) -> bool {
+    let is_of_tests = secrets::has_tests(path)
+        && (secrets::in_function(path).is_none() || secrets::is_packaged(path) || installed.beside(path));
+    let is_documented = path.starts_with("usr/share/doc/");
+    is_documented || is_of_tests || (Kind::of(path) == Some(Kind::Own) && installed.brought(path))
+}
+
+/// The Python packages that the layers hold: many a function has them among its own modules.
+struct Installed {
+    /// The directories in which they are.
+    places: BTreeSet<String>,
+    /// Their own directories, in small letters.
+    packages: BTreeSet<String>,
+}
+
+impl Installed {
+    fn of(case: &Case<'_>) -> Installed {
+        let mut installed = Installed { places: BTreeSet::new(), packages: BTreeSet::new() };
+        for member in case.known().flat_map(|(_, survey)| &survey.members) {
+            let Some((start, _)) = member.path.split_once(".dist-info") else { continue };
+            let (place, name) = start.rsplit_once('/').unwrap_or(("", start));
+            let package = name.split('-').next().unwrap_or(name);
+            installed.places.insert(place.to_owned());
+            let dir = if place.is_empty() { package.to_owned() } else { format!("{place}/{package}") };
+            installed.packages.insert(dir.to_ascii_lowercase());
+        }
+        installed
+    }
+
+    /// Whether packages are installed in one of the directories that this file is in.
+    fn beside(&self, path: &str) -> bool {
+        self.places.contains("") || secrets::parents(path).any(|parent| self.places.contains(parent))
+    }
+
+    /// Whether a package brought this file.
+    fn brought(&self, path: &str) -> bool {
+        secrets::parents(&path.to_ascii_lowercase()).any(|parent| self.packages.contains(parent))
+    }
 }
 
 #[cfg(test)]
@@ -92,12 +156,15 @@ mod tests {
     use super::super::super::{Finding, Severity};
     use super::RULE;
 
-    /// What is said of a file with these notes, which have commas between them.
-    fn with(path: &str, notes: &str) -> Vec<Finding> {
+    /// An image with this file, of these notes, which have commas between them.
+    fn sample(path: &str, notes: &str) -> Sample {
         let sample = Sample::python().file(1, path, 0o600);
         let notes: Vec<&str> = notes.split(',').filter(|note| !note.is_empty()).collect();
-        let sample = if notes.is_empty() { sample } else { sample.notes(1, path, &notes) };
-        sample.check(&RULE)
+        if notes.is_empty() { sample } else { sample.notes(1, path, &notes) }
+    }
+
+    fn with(path: &str, notes: &str) -> Vec<Finding> {
+        sample(path, notes).check(&RULE)
     }
 
     #[test]
@@ -107,11 +174,11 @@ mod tests {
         assert_eq!(found[0].message, "it holds a secret: password in DB_PASSWORD");
         assert_eq!((found[0].severity, found[0].layer_number), (Severity::Error, Some(1)));
         let sample =
-            Sample::empty(2).file(0, "a/.npmrc", 0o644).notes(0, "a/.npmrc", &["secret npm token npm_…abcd"]);
+            Sample::empty(2).file(0, "a/.npmrc", 0o644).notes(0, "a/.npmrc", &["secret npm token npm_…"]);
         assert_eq!(
             sample.clone().file(1, "a/.wh..npmrc", 0).says(&RULE),
             [
-                "a/.npmrc: it holds a secret: npm token npm_…abcd; a later layer deletes it, and anyone who can pull \
+                "a/.npmrc: it holds a secret: npm token npm_…; a later layer deletes it, and anyone who can pull \
                  the image can still read it"
             ]
         );
@@ -131,15 +198,19 @@ mod tests {
             assert_eq!(found.len(), 1, "{path}");
             assert_eq!(found[0].severity, Severity::Warning, "{path}");
         }
-        for (path, notes) in
-            [("var/task/.npmrc", "no login"), ("var/task/.npmrc", ""), ("a/credentials.json", "")]
-        {
+        for (path, notes) in [
+            ("var/task/.npmrc", "no login"),
+            ("var/task/.npmrc", ""),
+            ("var/task/.env", "no login"),
+            ("var/task/config.json", ""),
+            ("a/credentials.json", ""),
+        ] {
             assert!(with(path, notes).is_empty(), "{path}");
         }
     }
 
     #[test]
-    fn a_git_repository_is_found_once() {
+    fn a_functions_repository_is_found_once() {
         let sample = Sample::python()
             .file(1, "var/task/.git/HEAD", 0o644)
             .file(1, "var/task/.git/config", 0o644)
@@ -148,21 +219,48 @@ mod tests {
         let found = sample.check(&RULE);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].path.as_deref(), found[0].severity), (Some("var/task/.git"), Severity::Warning));
+        for path in [".git/HEAD", "app/.git/HEAD"] {
+            assert_eq!(with(path, "").len(), 1, "{path}");
+        }
+        for path in ["root/.pyenv/.git/HEAD", "opt/nvm/.git/HEAD", "var/task/node_modules/a/.git/HEAD"] {
+            assert!(with(path, "").is_empty(), "{path}");
+        }
+        let elsewhere = Sample::python().file(1, "opt/app/.git/HEAD", 0o644);
+        assert_eq!(
+            elsewhere.process("Env", serde_json::json!(["LAMBDA_TASK_ROOT=/opt/app"])).says(&RULE).len(),
+            1
+        );
     }
 
     #[test]
     fn what_packages_bring_is_none() {
-        let secret = "secret private key";
+        let secret = "secret private key in line 1";
         for path in [
             "var/task/node_modules/ssh2/test/fixtures/id_rsa",
             "usr/lib/python3/dist-packages/a/tests/.netrc",
             "usr/lib/python3.11/test/id_rsa",
+            "usr/local/go/src/crypto/testdata/id_rsa",
             "usr/share/doc/a/.env",
+            "var/task/node_modules/a/.env",
         ] {
             assert!(with(path, secret).is_empty(), "{path}");
         }
-        assert!(with("var/task/node_modules/a/.env", "login environment file").is_empty());
-        assert_eq!(with("var/task/node_modules/a/.npmrc", "secret npm token").len(), 1);
+        let packaged = with("var/task/node_modules/a/.npmrc", "secret npm token npm_…");
+        assert_eq!(packaged[0].severity, Severity::Warning);
         assert_eq!(with("var/task/tests/id_rsa", secret).len(), 1, "of the function's own");
+    }
+
+    #[test]
+    fn packages_may_be_among_the_functions_own_modules() {
+        let secret = "secret private key in line 1";
+        for path in ["var/task/moto/moto_proxy/ca.key", "var/task/Moto/a.pem", "var/task/tornado/test/id_rsa"]
+        {
+            assert_eq!(with(path, secret).len(), 1, "{path}");
+            let installed = sample(path, secret).file(1, "var/task/moto-5.1.0.dist-info/METADATA", 0o644);
+            assert_eq!(installed.says(&RULE), [""; 0], "{path}");
+        }
+        let own =
+            sample("var/task/certs/ca.key", secret).file(1, "var/task/moto-5.1.0.dist-info/RECORD", 0o644);
+        assert_eq!(own.says(&RULE), ["var/task/certs/ca.key: it holds a secret: private key in line 1"]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::case::Case;
 use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
-use super::unreadable::{group, own_places};
+use super::unreadable::{group, is_others, own_places};
 use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
@@ -13,7 +13,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     what: "Symbolic links among the function's files lead to something in the image.",
     why: "A link is stored as the text of its target. What that named on the machine where the image was built is not \
-          there in Lambda: opening it fails with `No such file or directory`.",
+          there in Lambda: opening it fails with `No such file or directory`. One that climbs above the root ends at the \
+          root in Lambda, and elsewhere for whoever unpacks the image.",
     example: "/var/task/shared -> /home/me/project/shared, or -> ../../shared of a workspace.",
     way_out: "put the target into the image as well, or the file itself in place of the link",
     source: "https://man7.org/linux/man-pages/man7/symlink.7.html",
@@ -26,42 +27,90 @@ const AT_RUN_TIME: [&str; 6] = ["dev", "mnt", "proc", "run", "sys", "tmp"];
 /// As many links of one directory are told one by one.
 const SINGLE: usize = 5;
 
-/// As many links as Linux follows in one path.
-const MAX_LINKS: usize = 40;
+/// What is wrong with a link.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Nowhere,
+    /// The kernel stays at the root, where it finds what the link names, or may find it.
+    Above,
+    AboveToNowhere,
+    Astray,
+}
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut groups: BTreeMap<String, Vec<(Seen<'_>, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, Fault), Vec<Seen<'_>>> = BTreeMap::new();
     for place in own_places(case) {
-        for file in case.files.below(place) {
+        for file in case.files.below(&place) {
             if let Some(fault) = fault(case, file) {
-                groups.entry(group(place, &file.member.path)).or_default().push((file, fault));
+                groups.entry((group(&place, &file.member.path), fault)).or_default().push(file);
             }
         }
     }
-    for (dir, links) in groups {
-        if links.len() > SINGLE {
-            let first = links[0].0;
-            let path = first.member.path.strip_prefix(&format!("{dir}/")).unwrap_or(&first.member.path);
-            let message = format!("{} links below it lead to nothing in the image, as {path}", links.len());
-            findings.add(message).in_layer(case, first.layer).at(dir);
-            continue;
-        }
-        for (file, fault) in links {
-            findings.add(fault).in_layer(case, file.layer).at(&file.member.path);
+    for ((dir, fault), links) in groups {
+        // What others have in /opt, they may know of.
+        let severity = match fault {
+            Fault::Above => Severity::Note,
+            _ if is_others(case, &dir) => Severity::Note,
+            _ => Severity::Warning,
+        };
+        let told = if links.len() > SINGLE { 1 } else { links.len() };
+        for &link in &links[..told] {
+            let path = &link.member.path;
+            let (message, place) = match links.len() {
+                1..=SINGLE => (fault.of(target(case, link).unwrap_or_default()), path),
+                count => {
+                    let below = path.strip_prefix(&format!("{dir}/")).unwrap_or(path);
+                    (format!("{count} links below it {}, as {below}", fault.of_many()), &dir)
+                }
+            };
+            findings.add(message).in_layer(case, link.layer).at(place).as_severe(severity);
         }
     }
 }
 
-fn fault(case: &Case<'_>, file: Seen<'_>) -> Option<String> {
-    let MemberKind::Symlink(target) = &file.member.kind else { return None };
-    let path = &file.member.path;
-    match case.files.resolve(path) {
-        Leads::To(_) | Leads::Directory => None,
-        Leads::Astray => {
-            Some(format!("this link, to {target}, leads round in a circle or above the root of the image"))
+impl Fault {
+    fn of(self, target: &str) -> String {
+        match self {
+            Fault::Nowhere => format!("this link leads to {target}, which is not in the image"),
+            Fault::Above => format!("this link, to {target}, leads above the root of the image"),
+            Fault::AboveToNowhere => {
+                format!("this link, to {target}, leads above the root of the image, and to nothing in it")
+            }
+            Fault::Astray => {
+                format!("this link, to {target}, leads round in a circle, or further than Linux follows")
+            }
         }
-        Leads::Nowhere if !case.files.complete || is_at_run_time(&end(case, path)) => None,
-        Leads::Nowhere => Some(format!("this link leads to {target}, which is not in the image")),
+    }
+
+    fn of_many(self) -> &'static str {
+        match self {
+            Fault::Nowhere => "lead to nothing in the image",
+            Fault::Above => "lead above the root of the image",
+            Fault::AboveToNowhere => "lead above the root of the image, and to nothing in it",
+            Fault::Astray => "lead round in circles, or further than Linux follows",
+        }
+    }
+}
+
+fn fault<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<Fault> {
+    target(case, file)?;
+    let way = case.files.way(&file.member.path);
+    // What is there in Lambda alone, or in a layer that nobody knows, is there for all that is known.
+    let is_told = case.files.complete && !is_at_run_time(&way.end);
+    match (way.leads, way.leaves_root) {
+        (Leads::Astray, _) => Some(Fault::Astray),
+        (Leads::Nowhere, false) => is_told.then_some(Fault::Nowhere),
+        (Leads::Nowhere, true) if is_told => Some(Fault::AboveToNowhere),
+        (_, true) => Some(Fault::Above),
+        (Leads::To(_) | Leads::Directory, false) => None,
+    }
+}
+
+/// The text of a symbolic link, by whichever of its names.
+fn target<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<&'a str> {
+    match &case.files.inode(file)?.member.kind {
+        MemberKind::Symlink(target) => Some(target),
+        _ => None,
     }
 }
 
@@ -70,39 +119,13 @@ fn is_at_run_time(path: &str) -> bool {
     AT_RUN_TIME.contains(&path.split('/').next().unwrap_or(path))
 }
 
-/// Where a path leads by the links that are in the image, whether anything is there or not; without a slash in front.
-pub(super) fn end(case: &Case<'_>, path: &str) -> String {
-    let mut ahead: Vec<String> = path.rsplit('/').map(str::to_owned).collect();
-    let mut place: Vec<String> = Vec::new();
-    let mut links = 0;
-    while let Some(part) = ahead.pop() {
-        match part.as_str() {
-            "" | "." => continue,
-            ".." => {
-                place.pop();
-                continue;
-            }
-            _ => place.push(part),
-        }
-        let Some(found) = case.files.get(&place.join("/")) else { continue };
-        let MemberKind::Symlink(target) = &found.member.kind else { continue };
-        links += 1;
-        if links > MAX_LINKS {
-            break;
-        }
-        place.pop();
-        if target.starts_with('/') {
-            place.clear();
-        }
-        ahead.extend(target.rsplit('/').map(str::to_owned));
-    }
-    place.join("/")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
+    use crate::layer::survey::MemberKind;
+    use serde_json::json;
 
     #[test]
     fn links_that_lead_nowhere_are_found() {
@@ -118,19 +141,30 @@ mod tests {
                 [format!("var/task/a: this link leads to {target}, which is not in the image")]
             );
         }
-        for target in ["a", "../../../x"] {
-            assert_eq!(
-                says(target),
-                [format!(
-                    "var/task/a: this link, to {target}, leads round in a circle or above the root of the image"
-                )]
-            );
+        assert_eq!(
+            says("a"),
+            ["var/task/a: this link, to a, leads round in a circle, or further than Linux follows"]
+        );
+    }
+
+    #[test]
+    fn links_above_the_root_are_found_by_where_the_kernel_ends() {
+        let link = |target: &str| Sample::python().link(1, "var/task/a", target);
+        let message = "var/task/a: this link, to ../../../x, leads above the root of the image";
+        let lost = link("../../../x");
+        assert_eq!(lost.says(&RULE), [format!("{message}, and to nothing in it")]);
+        assert_eq!(lost.check(&RULE)[0].severity, Severity::Warning);
+        for sample in [link("../../../x").file(1, "x", 0o644), lost.unknown(0)] {
+            assert_eq!(sample.says(&RULE), [message]);
+            assert_eq!(sample.check(&RULE)[0].severity, Severity::Note);
         }
+        assert_eq!(link("../../bin/sh").says(&RULE), [""; 0]);
+        assert_eq!(link("../../../tmp/x").check(&RULE)[0].severity, Severity::Note);
     }
 
     #[test]
     fn what_is_unknown_may_be_there() {
-        let sample = Sample::python().link(1, "opt/a", "/usr/share/x");
+        let sample = Sample::python().link(1, "opt/python/a", "/usr/share/x");
         assert_eq!(sample.says(&RULE).len(), 1);
         assert_eq!(sample.unknown(0).says(&RULE), [""; 0]);
     }
@@ -154,5 +188,50 @@ mod tests {
             ["var/task/node_modules: 7 links below it lead to nothing in the image, as p0"]
         );
         assert_eq!((0..5).fold(Sample::python(), link).says(&RULE).len(), 5);
+    }
+
+    #[test]
+    fn whole_trees_of_links_are_none() {
+        let sample = Sample::python()
+            .file(1, "var/task/node_modules/a/cli.js", 0o755)
+            .link(1, "var/task/node_modules/.bin/a", "../a/cli.js")
+            .file(1, "var/task/packages/w/index.js", 0o644)
+            .link(1, "var/task/node_modules/@me/w", "../../packages/w")
+            .link(1, "var/task/node_modules/via", "@me/w/../w")
+            .file(1, "var/task/node_modules/.pnpm/b@1.0.0/node_modules/b/index.js", 0o644)
+            .link(1, "var/task/node_modules/b", ".pnpm/b@1.0.0/node_modules/b")
+            .link(1, "var/task/logs", "/dev/stdout")
+            .link(1, "var/task/mtab", "/proc/self/mounts")
+            .link(1, "var/task/here", ".")
+            .link(1, "var/task/libs", "/lib64/libc.so.6");
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        assert_eq!(
+            sample.clone().process("Env", json!([])).process("WorkingDir", "/".into()).says(&RULE),
+            [""; 0]
+        );
+        let annex = sample.link(1, "var/task/data", ".git/annex/objects/x/data");
+        assert_eq!(annex.says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn links_have_hard_links_too() {
+        let sample = |target: &str| {
+            let kind = MemberKind::HardLink("usr/share/link".to_owned());
+            let sample = Sample::python().link(0, "usr/share/link", target).file(1, "var/task/a", 0o777);
+            sample.with(1, "var/task/a", |member| member.kind = kind).says(&RULE)
+        };
+        assert_eq!(sample("app.py"), [""; 0]);
+        assert_eq!(sample("none.py"), ["var/task/a: this link leads to none.py, which is not in the image"]);
+    }
+
+    #[test]
+    fn what_others_have_in_opt_is_a_note() {
+        let found = |path: &str| {
+            let sample = Sample::python().link(1, path, "/var/lib/vendor/settings");
+            sample.check(&RULE).into_iter().map(|finding| finding.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(found("opt/vendor/settings"), [Severity::Note]);
+        assert_eq!(found("opt/nodejs/settings"), [Severity::Warning]);
+        assert!(found("usr/lib/systemd/system/default.target").is_empty());
     }
 }

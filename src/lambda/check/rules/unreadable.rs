@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
-use super::super::files::Seen;
+use super::super::case::{Case, join};
+use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "unreadable",
     severity: Severity::Error,
-    what: "Everybody may read the function's files, and enter their directories.",
+    what: "Everybody may read the function's files, and get to them.",
     why: "Lambda runs the image as a user of its own who owns nothing in it, so only the rights of others count. The \
           rest fails with `Permission denied`, though it runs in Docker, as root.",
-    example: "/var/task/app.py with mode 0600, as an editor, a download or a umask of 077 left it.",
+    example: "/var/task/app.py with mode 0600, as an editor, a download or a umask of 077 left it; a virtual environment \
+              whose python is a link into /root.",
     way_out: "give others the right to read, as `chmod -R o+rX` does; lbuild does so itself with what it adds",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
@@ -22,57 +23,70 @@ pub(super) const RULE: Rule = Rule {
 /// What Lambda and its runtimes look for in /opt. All else there is somebody's own, and may not be the function's.
 const OPT: [&str; 7] = ["bin", "extensions", "java", "lib", "nodejs", "python", "ruby"];
 
-/// Directories that are a distribution's: a task root there does not make all that is in it the function's.
+/// Directories that are a distribution's or a user's: a task root there does not make all that is in it the function's.
 const SYSTEM: [&str; 19] = [
-    "", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "run", "sbin",
-    "srv", "sys", "tmp", "usr", "var",
+    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run",
+    "sbin", "srv", "sys", "tmp", "usr", "var",
 ];
+const SYSTEM_USR: [&str; 8] = ["bin", "lib", "lib64", "local", "local/bin", "local/lib", "sbin", "share"];
+const SYSTEM_VAR: [&str; 4] = ["cache", "lib", "log", "tmp"];
+
+/// What lies beside the code where a home or a checkout is the task root, and is hardly ever read.
+const BESIDE: [&str; 8] =
+    [".bash_history", ".cache", ".config", ".git", ".gnupg", ".npm", ".python_history", ".ssh"];
+
+const RUNTIME: &str = "var/runtime";
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut closed = BTreeSet::new();
-    for place in own_places(case).into_iter().chain(["var/runtime"]) {
-        look(case, findings, place, &mut closed);
+    let places = looked_at(case);
+    let mut told = BTreeSet::new();
+    for place in &places {
+        look(case, findings, place, &mut told);
     }
+    arguments(case, findings, &places, &mut told);
+    links(case, findings, &places, &told);
 }
 
-fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, closed: &mut BTreeSet<&'a str>) {
-    for dir in way(place) {
-        let Some(seen) = case.files.get(dir) else { continue };
-        let needed = if dir == place { 0o005 } else { 0o001 };
-        if is_closed(case, seen, needed) {
-            // The same directory may be on the way to several places.
-            if closed.insert(&seen.member.path) {
-                findings.add(one(seen)).in_layer(case, seen.layer).at(&seen.member.path);
-            }
-            return;
+/// Looks at all that is in a directory of the function's.
+fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BTreeSet<&'a str>) {
+    if let Some(dir) = barrier(case, place) {
+        // The same directory may be on the way to several places.
+        if has_files(case, dir) && told.insert(&dir.member.path) {
+            findings.add(lack(dir.member)).in_layer(case, dir.layer).at(&dir.member.path);
         }
+        return;
     }
-    let mut groups: BTreeMap<String, Vec<Seen<'a>>> = BTreeMap::new();
-    for file in case.files.below(place) {
+    let mut groups: BTreeMap<(String, Severity), Vec<(Seen<'a>, &'a Member)>> = BTreeMap::new();
+    for file in case.files.get(place).into_iter().chain(case.files.below(place)) {
         let path = file.member.path.as_str();
-        let is_hidden = |dir: &&str| path.strip_prefix(*dir).is_some_and(|rest| rest.starts_with('/'));
-        let is_bad = match file.member.kind {
-            MemberKind::File => file.member.mode & 0o004 == 0,
-            MemberKind::Directory => is_closed(case, file, 0o005),
+        let Some(inode) = case.files.inode(file).map(|inode| inode.member) else { continue };
+        let is_bad = match inode.kind {
+            MemberKind::File => !is_readable(file.member.name(), inode),
+            MemberKind::Directory => inode.mode & 0o005 != 0o005,
             _ => false,
         };
         // What is below a directory that nobody enters adds nothing.
-        if !is_bad || closed.iter().any(is_hidden) {
+        if !is_bad || way(path).any(|dir| dir != path && told.contains(dir)) {
             continue;
         }
-        if file.member.kind == MemberKind::Directory {
-            closed.insert(path);
+        if inode.kind == MemberKind::Directory {
+            if !has_files(case, file) {
+                continue;
+            }
+            if inode.mode & 0o001 == 0 {
+                told.insert(path);
+            }
         }
-        groups.entry(group(place, path)).or_default().push(file);
+        let severity = severity(case, place, path, inode);
+        groups.entry((group(place, path), severity)).or_default().push((file, inode));
     }
-    for (dir, files) in groups {
-        let first = files[0];
-        let severity = if is_others(case, place, &dir) { Severity::Warning } else { Severity::Error };
+    for ((dir, severity), files) in groups {
+        let (first, inode) = files[0];
         let found = match files.len() {
-            1 => findings.add(one(first)).at(&first.member.path),
+            1 => findings.add(lack(inode)).at(&first.member.path),
             count => {
                 let path = first.member.path.strip_prefix(&format!("{dir}/")).unwrap_or(&first.member.path);
-                let mode = first.member.mode;
+                let mode = inode.mode;
                 let what = format!("{count} files and directories below it");
                 findings.add(format!("others may not read {what}, as {path} (mode {mode:04o})")).at(dir)
             }
@@ -81,41 +95,156 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, closed: &mut 
     }
 }
 
-/// Whether a directory of /opt is not one that Lambda or the function is known to use.
-fn is_others(case: &Case<'_>, place: &str, dir: &str) -> bool {
-    let part = dir.strip_prefix("opt/").unwrap_or_default();
-    let of_root = case.task_root().strip_prefix("opt/").and_then(|rest| rest.split('/').next());
-    place == "opt" && !OPT.contains(&part) && of_root != Some(part)
-}
-
-fn one(seen: Seen<'_>) -> String {
-    let mode = seen.member.mode;
-    match seen.member.kind {
-        MemberKind::Directory => format!("others may not enter or list this directory (mode {mode:04o})"),
-        _ => format!("others may not read this file (mode {mode:04o})"),
+/// How bad it is that others may not read something in a place.
+fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severity {
+    // Python and what loads plug-ins list a directory; to open a file in it, nobody has to.
+    let is_listed_alone = inode.kind == MemberKind::Directory && inode.mode & 0o001 != 0;
+    let part = path.get(place.len() + 1..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    match is_listed_alone || BESIDE.contains(&part) || is_others(case, &group(place, path)) {
+        true => Severity::Warning,
+        false => Severity::Error,
     }
 }
 
-/// Whether a directory keeps others from something; an empty one does not.
-fn is_closed(case: &Case<'_>, dir: Seen<'_>, needed: u32) -> bool {
-    dir.member.kind == MemberKind::Directory
-        && dir.member.mode & needed != needed
-        && case.files.below(&dir.member.path).any(|file| file.member.kind != MemberKind::Directory)
+/// Whether a directory of /opt is not one that Lambda or the function is known to use.
+pub(super) fn is_others(case: &Case<'_>, dir: &str) -> bool {
+    let Some(part) = dir.strip_prefix("opt/") else { return dir == "opt" };
+    let of_root = case.task_root().strip_prefix("opt/").and_then(|rest| rest.split('/').next());
+    !OPT.contains(&part) && of_root != Some(part)
 }
 
-/// A directory and those that it is in, the highest first.
-fn way(dir: &str) -> impl Iterator<Item = &str> {
-    dir.match_indices('/').map(move |(at, _)| &dir[..at]).chain([dir])
+/// What others may not do with this file or directory.
+fn lack(member: &Member) -> String {
+    let lack = match (&member.kind, member.mode & 0o005) {
+        (MemberKind::Directory, 0) => "enter or list this directory",
+        (MemberKind::Directory, 0o001) => "list this directory",
+        (MemberKind::Directory, _) => "enter this directory",
+        _ => "read this file",
+    };
+    format!("others may not {lack} (mode {:04o})", member.mode)
 }
 
-/// The directories that are the function's: its own, unless that is the distribution's, and what takes Lambda's layers.
-pub(super) fn own_places<'a>(case: &Case<'a>) -> Vec<&'a str> {
-    let root = case.task_root();
-    let mut places = vec!["opt"];
-    if !SYSTEM.contains(&root) && !root.starts_with("opt/") {
-        places.insert(0, root);
+/// Whether others may do with a file of this name what it is for: a program is executed, and need not be read.
+fn is_readable(name: &str, file: &Member) -> bool {
+    let is_program = file.elf().is_some() && !name.contains(".so") && !name.ends_with(".node");
+    file.mode & 0o004 != 0 || (is_program && file.mode & 0o001 != 0)
+}
+
+/// Whether a directory keeps anything from others.
+fn has_files(case: &Case<'_>, dir: Seen<'_>) -> bool {
+    case.files.below(&dir.member.path).any(|file| file.member.kind != MemberKind::Directory)
+}
+
+/// The highest directory on the way to here that others may not enter.
+pub(super) fn barrier<'a>(case: &Case<'a>, path: &str) -> Option<Seen<'a>> {
+    let is_closed = |dir: &Seen<'_>| dir.member.kind == MemberKind::Directory && dir.member.mode & 0o001 == 0;
+    way(path).filter_map(|dir| case.files.get(dir)).find(is_closed)
+}
+
+/// A path and the directories that it is in, the highest first.
+fn way(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(move |(at, _)| &path[..at]).chain([path])
+}
+
+/// Looks at the files that the command line names, wherever they are: `python /srv/app.py`. The program itself is
+/// another rule's.
+fn arguments<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: &mut BTreeSet<&'a str>) {
+    let words = case.config.entrypoint().into_iter().chain(case.config.cmd());
+    for word in words.skip(1).filter(|word| !word.starts_with('-')) {
+        let dir = if word.starts_with('/') { "" } else { case.config.workdir().unwrap_or_default() };
+        let path = join(dir, word);
+        let Some(file) = case.files.file(&path) else { continue };
+        let end = case.files.way(&path).end;
+        let dir = barrier(case, path.trim_start_matches('/')).or_else(|| barrier(case, &end));
+        let (seen, message) = match dir {
+            Some(dir) => (dir, format!("{}, and the command line names /{end}", lack(dir.member))),
+            None if is_readable(file.member.name(), file.member) => continue,
+            None => (file, lack(file.member)),
+        };
+        let is_looked_at = dir.is_none() && places.iter().any(|place| is_in(&end, place));
+        if !is_looked_at && told.insert(&seen.member.path) {
+            let finding = findings.add(message).in_layer(case, seen.layer).at(&seen.member.path);
+            finding.as_severe(Severity::Warning);
+        }
+    }
+}
+
+/// Links of the function's whose targets others cannot get to.
+struct Behind<'a> {
+    dir: Seen<'a>,
+    link: Seen<'a>,
+    end: String,
+    others: usize,
+}
+
+/// Looks for links that lead from the function's directories to where others may not go.
+fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: &BTreeSet<&'a str>) {
+    let mut behind: BTreeMap<&'a str, Behind<'a>> = BTreeMap::new();
+    for place in places {
+        for link in case.files.below(place) {
+            let inode = case.files.inode(link);
+            let is_link = inode.is_some_and(|inode| matches!(inode.member.kind, MemberKind::Symlink(_)));
+            if !is_link || is_others(case, &group(place, &link.member.path)) {
+                continue;
+            }
+            let way = case.files.way(&link.member.path);
+            let is_elsewhere = !places.iter().any(|place| is_in(&way.end, place));
+            if !is_elsewhere || !matches!(way.leads, Leads::To(_) | Leads::Directory) {
+                continue;
+            }
+            let Some(dir) = barrier(case, &way.end) else { continue };
+            let path = dir.member.path.as_str();
+            if !told.contains(path) {
+                let first = || Behind { dir, link, end: way.end, others: 0 };
+                behind.entry(path).and_modify(|behind| behind.others += 1).or_insert_with(first);
+            }
+        }
+    }
+    for (path, Behind { dir, link, end, others }) in behind {
+        let more = if others > 0 { format!(" (and {others} more like it)") } else { String::new() };
+        let mode = dir.member.mode;
+        let message =
+            format!("this link leads to /{end}, and others may not enter /{path} (mode {mode:04o}){more}");
+        let finding = findings.add(message).in_layer(case, link.layer).at(&link.member.path);
+        finding.as_severe(Severity::Warning);
+    }
+}
+
+/// The directories that this rule looks into.
+pub(super) fn looked_at(case: &Case<'_>) -> Vec<String> {
+    let mut places = own_places(case);
+    if !places.iter().any(|place| is_in(RUNTIME, place) || is_in(place, RUNTIME)) {
+        places.push(RUNTIME.to_owned());
     }
     places
+}
+
+/// The directories that are the function's, wherever links lead: its own, unless that is the distribution's, and what
+/// takes Lambda's layers.
+pub(super) fn own_places(case: &Case<'_>) -> Vec<String> {
+    let (root, opt) = (case.files.way(case.task_root()).end, case.files.way("opt").end);
+    let mut places = Vec::new();
+    if !is_systems(&root) && !is_in(&root, &opt) {
+        places.push(root);
+    }
+    if opt == "opt" || !is_systems(&opt) {
+        places.push(opt);
+    }
+    places
+}
+
+fn is_systems(dir: &str) -> bool {
+    match dir.split_once('/') {
+        None => dir.is_empty() || SYSTEM.contains(&dir),
+        Some(("usr", rest)) => SYSTEM_USR.contains(&rest),
+        Some(("var", rest)) => SYSTEM_VAR.contains(&rest),
+        Some(_) => false,
+    }
+}
+
+/// Whether a path is a directory or below it.
+pub(super) fn is_in(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Where findings about a path are put together: the directory right below a place, or the place itself.
@@ -129,46 +258,168 @@ pub(super) fn group(place: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::super::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
+    use crate::layer::survey::MemberKind;
+
+    /// A directory of this mode in the layer of the function.
+    fn closed(sample: Sample, path: &str, mode: u32) -> Sample {
+        sample.directory(1, path).with(1, path, |member| member.mode = mode)
+    }
+
+    fn severities(sample: &Sample) -> Vec<Severity> {
+        sample.check(&RULE).into_iter().map(|finding| finding.severity).collect()
+    }
 
     #[test]
     fn files_that_others_may_not_read_are_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let sample = Sample::python().file(1, "var/task/key.py", 0o600);
         assert_eq!(sample.says(&RULE), ["var/task/key.py: others may not read this file (mode 0600)"]);
+        assert_eq!(severities(&sample), [Severity::Error]);
         let several = Sample::python().file(1, "var/task/a/b/c.py", 0o640).file(1, "var/task/a/d.py", 0o600);
         assert_eq!(
             several.says(&RULE),
             ["var/task/a: others may not read 2 files and directories below it, as b/c.py (mode 0640)"]
         );
+        let linked =
+            Sample::python().link(0, "app", "var/task").process("Env", json!(["LAMBDA_TASK_ROOT=/app"]));
+        assert_eq!(linked.file(1, "var/task/key.py", 0o600).says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn a_hard_link_has_the_mode_of_its_file() {
+        let kind = MemberKind::HardLink("usr/share/key".to_owned());
+        let sample = Sample::python().file(0, "usr/share/key", 0o600).file(1, "var/task/key", 0o644);
+        let sample = sample.with(1, "var/task/key", |member| member.kind = kind);
+        assert_eq!(sample.says(&RULE), ["var/task/key: others may not read this file (mode 0600)"]);
+    }
+
+    #[test]
+    fn a_program_need_not_be_read() {
+        let found = |path: &str, mode: u32| {
+            Sample::python().elf(1, path, |_| ()).with(1, path, |member| member.mode = mode).says(&RULE).len()
+        };
+        assert_eq!(found("var/task/tool", 0o711), 0);
+        assert_eq!(found("var/task/tool", 0o700), 1);
+        assert_eq!(found("var/task/libx.so.1", 0o711), 1);
     }
 
     #[test]
     fn a_closed_directory_is_told_once() {
-        let closed = |path: &str, mode: u32| Sample::python().with(1, path, |member| member.mode = mode);
+        let outer = |path: &str, mode: u32| Sample::python().with(1, path, |member| member.mode = mode);
         let message =
             |path: &str| [format!("{path}: others may not enter or list this directory (mode 0700)")];
-        assert_eq!(closed("var/task", 0o700).says(&RULE), message("var/task"));
-        assert_eq!(closed("var", 0o700).says(&RULE), message("var"));
-        assert_eq!(closed("var", 0o711).says(&RULE), [""; 0], "nobody has to list it");
-        let inner = Sample::python()
-            .directory(1, "var/task/a")
-            .with(1, "var/task/a", |member| member.mode = 0o700)
-            .file(1, "var/task/a/b.py", 0o600)
-            .file(1, "var/task/a-b", 0o644);
+        assert_eq!(outer("var/task", 0o700).says(&RULE), message("var/task"));
+        assert_eq!(outer("var", 0o700).says(&RULE), message("var"));
+        assert_eq!(outer("var", 0o711).says(&RULE), [""; 0], "nobody has to list it");
+        let inner = closed(Sample::python(), "var/task/a", 0o700).file(1, "var/task/a/b.py", 0o600);
+        let inner = inner.file(1, "var/task/a-b", 0o644);
         assert_eq!(inner.says(&RULE), message("var/task/a"));
-        let empty = Sample::python().directory(1, "opt").with(1, "opt", |member| member.mode = 0o700);
+        let empty = closed(Sample::python(), "opt", 0o700);
         assert_eq!(empty.says(&RULE), [""; 0]);
+        let again = Sample::python().process("Env", json!([])).process("WorkingDir", "/var/runtime".into());
+        assert_eq!(
+            again.file(1, "var/runtime/bootstrap", 0o700).says(&RULE).len(),
+            1,
+            "one place, told once"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_not_listed_is_a_warning() {
+        let sample = closed(Sample::python(), "var/task/pkg", 0o711).file(1, "var/task/pkg/x.py", 0o644);
+        assert_eq!(sample.says(&RULE), ["var/task/pkg: others may not list this directory (mode 0711)"]);
+        assert_eq!(severities(&sample), [Severity::Warning]);
+        let inner = sample.file(1, "var/task/pkg/y.py", 0o600);
+        assert_eq!(severities(&inner), [Severity::Warning, Severity::Error], "what is in it counts");
+        let root = Sample::python().with(1, "var/task", |member| member.mode = 0o711);
+        assert_eq!(root.says(&RULE), ["var/task: others may not list this directory (mode 0711)"]);
     }
 
     #[test]
     fn the_systems_own_files_are_not_looked_at() {
-        let mut sample = Sample::python().file(1, "etc/shadow", 0o640).file(1, "opt/agent/auth/token", 0o600);
-        let found = sample.check(&RULE);
-        assert!(found.len() == 1 && found[0].severity == Severity::Warning, "{found:?}");
-        sample = sample.process("Env", serde_json::json!([])).process("WorkingDir", "/".into());
-        assert_eq!(sample.says(&RULE).len(), 1, "the root is no task root");
+        let mut sample = Sample::python()
+            .file(1, "etc/shadow", 0o640)
+            .file(1, "var/log/lastlog", 0o660)
+            .file(1, "usr/lib/python3/dist-packages/x.py", 0o600);
+        for (dir, mode) in [
+            ("root", 0o700),
+            ("home/nonroot", 0o700),
+            ("etc/sudoers.d", 0o750),
+            ("etc/ssl/private", 0o710),
+            ("var/cache/apt/archives/partial", 0o700),
+            ("var/lib/private", 0o700),
+        ] {
+            sample = closed(sample, dir, mode).file(1, &format!("{dir}/x"), 0o600);
+        }
+        assert_eq!(sample.says(&RULE), [""; 0]);
+        for root in ["/", "/root", "/usr/lib"] {
+            let sample = sample.clone().process("Env", json!([])).process("WorkingDir", root.into());
+            assert_eq!(sample.says(&RULE), [""; 0], "{root} is no task root");
+        }
+        assert_eq!(
+            sample.clone().link(1, "opt", "/").says(&RULE),
+            [""; 0],
+            "all is in /opt, and nothing of it"
+        );
+        let home = sample.process("Env", json!([])).process("WorkingDir", "/home/nonroot".into());
+        assert_eq!(home.says(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn what_is_hardly_the_functions_is_a_warning() {
+        let found = |path: &str| severities(&Sample::python().file(1, path, 0o600));
+        assert_eq!(found("opt/agent/auth/token"), [Severity::Warning]);
+        assert_eq!(found("var/task/.git/index"), [Severity::Warning]);
+        assert_eq!(found("var/task/.ssh"), [Severity::Warning]);
+        assert_eq!(found("opt/python/x.py"), [Severity::Error]);
+        let root = Sample::python().process("Env", json!(["LAMBDA_TASK_ROOT=/opt/agent"]));
+        assert_eq!(severities(&root.file(1, "opt/agent/app.py", 0o600)), [Severity::Error]);
+    }
+
+    #[test]
+    fn what_the_command_line_names_is_looked_at() {
+        let start = |sample: Sample, words: &[&str]| sample.process("Entrypoint", json!(words));
+        let home = closed(Sample::python(), "root", 0o700).file(1, "root/app.py", 0o644);
+        let message =
+            ["root: others may not enter or list this directory (mode 0700), and the command line names \
+                        /root/app.py"];
+        let found = start(home.clone(), &["/bin/sh", "-e", "/root/app.py"]);
+        assert_eq!(
+            (found.says(&RULE), severities(&found)),
+            (message.map(str::to_owned).to_vec(), vec![Severity::Warning])
+        );
+        assert_eq!(
+            start(home.clone(), &["/bin/sh", "app.py"]).process("WorkingDir", "/root".into()).says(&RULE),
+            message
+        );
+        assert_eq!(start(home, &["/bin/sh", "-e"]).says(&RULE), [""; 0]);
+        let file =
+            start(Sample::python().file(1, "srv/app.py", 0o640), &["/bin/sh", "/srv/app.py", "", "none"]);
+        assert_eq!(file.says(&RULE), ["srv/app.py: others may not read this file (mode 0640)"]);
+        let own = start(Sample::python().file(1, "var/task/x.py", 0o600), &["/bin/sh", "x.py"]);
+        assert_eq!(severities(&own), [Severity::Error], "told once");
+    }
+
+    #[test]
+    fn a_virtual_environment_may_hang_from_a_home() {
+        let python = "root/.local/share/uv/python/bin/python3.12";
+        let sample = closed(Sample::python(), "root", 0o700)
+            .elf(1, python, |_| ())
+            .link(1, "var/task/.venv/bin/python", &format!("/{python}"))
+            .link(1, "var/task/.venv/bin/python3", "python")
+            .link(1, "var/task/.venv/bin/gone", "/root/none");
+        let expected = [format!(
+            "var/task/.venv/bin/python: this link leads to /{python}, and others may not enter /root (mode 0700) (and 1 \
+             more like it)"
+        )];
+        assert_eq!(sample.says(&RULE), expected);
+        assert_eq!(severities(&sample), [Severity::Warning]);
+        let open = sample.with(1, "root", |member| member.mode = 0o755);
+        assert_eq!(open.says(&RULE), [""; 0]);
     }
 }

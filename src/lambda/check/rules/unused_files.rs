@@ -32,7 +32,7 @@ const MAPS: &str = "of source maps (*.map)";
 
 /// Where tools keep what they can get again. Not all of `.cache`: models and browsers that a function does need
 /// are there.
-const CACHE_PLACES: [&str; 15] = [
+const CACHE_PLACES: [&str; 21] = [
     ".cache/pip/",
     ".cache/uv/",
     ".cache/pypoetry/",
@@ -47,7 +47,13 @@ const CACHE_PLACES: [&str; 15] = [
     "var/lib/apt/lists/",
     "var/cache/yum/",
     "var/cache/dnf/",
+    "var/cache/libdnf5/",
+    "var/cache/apk/",
     "etc/apk/cache/",
+    ".cargo/registry/",
+    "go/pkg/mod/",
+    ".m2/repository/",
+    ".gradle/caches/",
 ];
 
 /// The files of one kind.
@@ -60,26 +66,38 @@ struct Sum<'a> {
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let with_maps =
-        case.config.var("NODE_OPTIONS").is_some_and(|options| options.contains("--enable-source-maps"));
     let mut sums: BTreeMap<&str, Sum<'_>> = BTreeMap::new();
     for file in case.files.iter().filter(|file| file.member.kind == MemberKind::File) {
         let Some((kind, place)) = unused(&file.member.path) else { continue };
-        if kind == MAPS && with_maps {
-            continue;
-        }
         let sum = sums.entry(kind).or_default();
         sum.files += 1;
         sum.bytes += file.member.size;
         *sum.places.entry(place).or_default() += file.member.size;
     }
     for (kind, sum) in sums.into_iter().filter(|(_, sum)| sum.bytes > LEAST) {
+        if is_read(case, kind) {
+            continue;
+        }
         let files = files(sum.files);
         let mut places: Vec<(&str, u64)> = sum.places.into_iter().collect();
         places.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         let largest: Vec<&str> = places.iter().take(3).map(|(place, _)| *place).collect();
         let most = if places.len() > largest.len() { "most in" } else { "in" };
         findings.add(format!("{files} {kind}, {most} {}", largest.join(", "))).costs(sum.bytes);
+    }
+}
+
+/// Whether the image has what reads files of this kind, after all.
+fn is_read(case: &Case<'_>, kind: &str) -> bool {
+    let has = |end: &str| case.files.iter().any(|file| file.member.path.ends_with(end));
+    match kind {
+        MAPS => {
+            let options = case.config.var("NODE_OPTIONS").unwrap_or_default();
+            options.contains("--enable-source-maps") || has("/source-map-support/package.json")
+        }
+        // It reads the stubs of a package to know what to import, and when.
+        STUBS => has("/lazy_loader/__init__.py"),
+        _ => false,
     }
 }
 
@@ -117,8 +135,11 @@ fn is_of_runtime(path: &str, package: Option<&str>) -> bool {
         || (path.starts_with("var/lang/") && package.is_none())
 }
 
-/// Whether a directory is one of tests within this package.
+/// Whether a directory is one of tests within this package. Django's is there for the tests of others.
 fn has_tests(dir: &str, package: &str) -> bool {
+    if package == "django" {
+        return false;
+    }
     let inside = dir.split_once(&format!("/{package}/")).map(|(_, inside)| inside);
     inside.is_some_and(|inside| inside.split('/').any(|part| part == "tests" || part == "test"))
 }
@@ -156,8 +177,17 @@ mod tests {
     fn source_maps_may_be_used() {
         let sample = with(Sample::python(), "var/task/node_modules/a/b.js.map", 2 * LEAST);
         assert_eq!(sample.says(&RULE), ["1 file of source maps (*.map), in a"]);
-        let sample = sample.process("Env", json!(["NODE_OPTIONS=--enable-source-maps"]));
-        assert_eq!(sample.says(&RULE), [""; 0]);
+        let set = sample.clone().process("Env", json!(["NODE_OPTIONS=--enable-source-maps"]));
+        assert_eq!(set.says(&RULE), [""; 0]);
+        let module = "var/task/node_modules/source-map-support/package.json";
+        assert_eq!(with(sample, module, 10).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn stubs_may_be_read() {
+        let sample = with(Sample::python(), "var/task/skimage/filters/__init__.pyi", 2 * LEAST);
+        assert_eq!(sample.says(&RULE), ["1 file of type stubs (*.pyi), in skimage"]);
+        assert_eq!(with(sample, "var/task/lazy_loader/__init__.py", 10).says(&RULE), [""; 0]);
     }
 
     #[test]
@@ -172,6 +202,9 @@ mod tests {
             ("usr/lib64/libx.a", Some((ARCHIVES, "usr/lib64"))),
             ("var/task/node_modules/typescript/lib/lib.d.ts", None),
             ("root/.cache/huggingface/model.bin", None),
+            ("var/cache/apk/APKINDEX.1.tar.gz", Some((CACHES, "var/cache/apk"))),
+            ("root/go/pkg/mod/cache/x.zip", Some((CACHES, "root/go/pkg/mod"))),
+            ("var/task/django/test/client.py", None),
             ("var/task/tests/test_app.py", None),
             ("var/task/numpy/testing/a.py", None),
             ("var/lang/lib/python3.12/test/a.py", None),

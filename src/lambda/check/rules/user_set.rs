@@ -17,9 +17,10 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(user) = case.config.user() else { return };
-    // Root is what an image has that says nothing, and bases do say it.
-    let is_root = matches!(user.split(':').next(), Some("0" | "root"));
-    let severity = if is_root { Severity::Note } else { Severity::Warning };
+    // Bases say these by themselves: root, which is what an image has that says nothing, and the user of distroless
+    // images and their like, which owns an empty home.
+    let is_of_base = matches!(user.split(':').next(), Some("0" | "root" | "65532" | "nonroot"));
+    let severity = if is_of_base { Severity::Note } else { Severity::Warning };
     let message = format!("the image is to run as {user}, and Lambda runs it as a user of its own");
     findings.add(message).in_field("config.User").as_severe(severity);
 }
@@ -39,10 +40,13 @@ mod tests {
             user("app").says(&RULE),
             ["the image is to run as app, and Lambda runs it as a user of its own"]
         );
-        for (name, severity) in
-            [("1000:1000", Severity::Warning), ("0", Severity::Note), ("root:root", Severity::Note)]
-        {
-            assert_eq!(user(name).check(&RULE)[0].severity, severity, "{name}");
+        for (names, severity) in [
+            (["1000:1000", "nobody", "rooted", "app:0"], Severity::Warning),
+            (["0", "root:root", "65532:65532", "nonroot"], Severity::Note),
+        ] {
+            for name in names {
+                assert_eq!(user(name).check(&RULE)[0].severity, severity, "{name}");
+            }
         }
     }
 }

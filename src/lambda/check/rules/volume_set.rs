@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::case::Case;
 use super::super::{Findings, Rule, Severity};
+use super::write_outside_tmp::is_writable;
 
 pub(super) const RULE: Rule = Rule {
     name: "volume-set",
@@ -24,12 +25,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     // The order in the config depends on who wrote it.
     paths.sort_unstable();
     for path in paths {
-        // These can be written to all the same.
-        if path == "/tmp" || path.starts_with("/tmp/") || path.starts_with("/mnt/") {
-            continue;
+        // Some can be written to all the same.
+        if !is_writable(case, path) {
+            let message = format!("{path} is declared as a volume, and in Lambda it can only be read");
+            findings.add(message).in_field("config.Volumes");
         }
-        let message = format!("{path} is declared as a volume, and in Lambda it can only be read");
-        findings.add(message).in_field("config.Volumes");
     }
 }
 
@@ -44,7 +44,10 @@ mod tests {
         let says = |volumes: serde_json::Value| Sample::python().process("Volumes", volumes).says(&RULE);
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(says(json!({})), [""; 0]);
-        assert_eq!(says(json!({ "/tmp/work": {}, "/mnt/efs": {} })), [""; 0]);
+        assert_eq!(says(json!({ "/tmp": {}, "/tmp/work/": {}, "/mnt/efs": {} })), [""; 0]);
+        assert_eq!(says(json!({ "/tmpfoo": {}, "/dev/shm": {} })).len(), 2);
+        let link = Sample::python().link(1, "data", "/tmp").process("Volumes", json!({ "/data/db": {} }));
+        assert_eq!(link.says(&RULE), [""; 0]);
         assert_eq!(
             says(json!({ "/var/lib/x": {}, "/data": {} })),
             [

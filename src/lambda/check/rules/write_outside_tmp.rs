@@ -2,7 +2,8 @@
 
 use super::super::case::Case;
 use super::super::{Findings, Rule, Severity};
-use super::symlink_target::end;
+use super::unreadable::is_in;
+use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "write-outside-tmp",
@@ -16,39 +17,46 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// Variables that name a directory to write to, and whether one that was filled beforehand serves as it is.
-const VARIABLES: [(&str, bool); 10] = [
+/// Variables that name a directory to write to, and whether one that was filled beforehand serves as it is. What looks
+/// for another directory by itself, as SQLite does, is not among them.
+const VARIABLES: [(&str, bool); 11] = [
     ("HF_HOME", true),
+    ("HF_HUB_CACHE", true),
     ("MPLCONFIGDIR", true),
     ("NPM_CONFIG_CACHE", true),
     ("NUMBA_CACHE_DIR", false),
     ("PYTHONPYCACHEPREFIX", true),
-    ("SQLITE_TMPDIR", false),
     ("TMPDIR", false),
+    ("TORCH_HOME", true),
     ("TRANSFORMERS_CACHE", true),
     ("XDG_CACHE_HOME", true),
     ("npm_config_cache", true),
 ];
 
-/// Where a function can write: its own /tmp and shared memory, and file systems that it mounts.
-const WRITABLE: [&str; 3] = ["tmp", "mnt", "dev/shm"];
+/// Where a function can write: its own /tmp, and file systems that it mounts. There is no /dev/shm.
+const WRITABLE: [&str; 2] = ["tmp", "mnt"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     for (name, serves) in VARIABLES {
         let Some(dir) = case.config.var(name).filter(|dir| dir.starts_with('/')) else { continue };
-        // The directory may be a link to where it can write.
-        let place = end(case, dir);
-        let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
-        if WRITABLE.iter().any(|allowed| place.strip_prefix(*allowed).is_some_and(is_below)) {
+        if is_writable(case, dir) {
             continue;
         }
         // What the image has there is perhaps all that is wanted, and an unknown layer may have it.
-        if serves && (!case.files.complete || case.files.below(&place).next().is_some()) {
+        let place = case.files.way(dir).end;
+        let has_files = || case.files.below(&place).any(|file| file.member.kind != MemberKind::Directory);
+        if serves && (!case.files.complete || has_files()) {
             continue;
         }
         let message = format!("{name} is {dir}, where a function cannot write");
         findings.add(message).in_field(format!("config.Env.{name}"));
     }
+}
+
+/// Whether a function can write to a directory, which may be a link to where it can.
+pub(super) fn is_writable(case: &Case<'_>, dir: &str) -> bool {
+    let place = case.files.way(dir).end;
+    WRITABLE.iter().any(|allowed| is_in(&place, allowed))
 }
 
 #[cfg(test)]
@@ -78,6 +86,9 @@ mod tests {
             ["HF_HOME is /tmpfoo, where a function cannot write"]
         );
         assert_eq!(with("TMPDIR=/work").link(1, "work", "tmp").says(&RULE), [""; 0]);
+        assert_eq!(with("TMPDIR=/dev/shm").says(&RULE).len(), 1, "Lambda has none");
+        assert_eq!(with("TMPDIR=/").says(&RULE).len(), 1);
+        assert_eq!(with("SQLITE_TMPDIR=/var/lib").says(&RULE), [""; 0], "SQLite goes on to /tmp");
     }
 
     #[test]
@@ -85,6 +96,7 @@ mod tests {
         let filled = with("HF_HOME=/opt/models").file(1, "opt/models/hub/version.txt", 0o644);
         assert_eq!(filled.says(&RULE), [""; 0]);
         assert_eq!(with("HF_HOME=/opt/models").unknown(0).says(&RULE), [""; 0]);
+        assert_eq!(with("HF_HOME=/opt/models").directories(1, "opt/models/hub").says(&RULE).len(), 1);
         let numba = with("NUMBA_CACHE_DIR=/opt/numba").file(1, "opt/numba/x.nbi", 0o644);
         assert_eq!(numba.says(&RULE).len(), 1, "numba wants to write whatever is there");
     }

@@ -1,0 +1,203 @@
+//! The class that the handler names is there, in Java.
+
+use super::super::annotator::class_note;
+use super::super::case::{Case, join};
+use super::super::files::Seen;
+use super::super::module::class_file;
+use super::super::{Findings, Rule, Severity};
+use super::cmd_count::handled;
+use super::python_handler::is_file;
+use crate::layer::survey::MemberKind;
+
+pub(super) const RULE: Rule = Rule {
+    name: "java-handler",
+    severity: Severity::Error,
+    what: "The handler of a Java function names a class that is in the function's directory, or in a jar of its lib.",
+    why: "The runtime looks for the class in /var/task, and in the jars of /var/task/lib and /opt/java/lib. It takes \
+          no notice of a jar elsewhere, and without the class every invocation fails with \
+          `java.lang.ClassNotFoundException`.",
+    example: "CMD `example.Handler::handleRequest`, and `COPY target/app.jar ${LAMBDA_TASK_ROOT}`.",
+    way_out: "put the jar into the directory lib of the function's directory, or the classes into that directory \
+              itself; or correct the handler",
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/java-image.html",
+    check,
+};
+
+const LAYERS: &str = "opt/java/lib";
+
+/// What can give Java other places to look for classes.
+const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
+
+fn check(case: &Case<'_>, findings: &mut Findings) {
+    let Some(("java", handler)) = handled(case) else { return };
+    let is_empty = handler.is_empty() || handler.starts_with("::") || handler.ends_with("::");
+    let Some(class) = class_file(handler).filter(|_| !is_empty) else {
+        if is_empty {
+            let message = format!(
+                "the handler {handler:?} is not of the form `package.Class::method` or `package.Class`"
+            );
+            findings.add(message).in_field("config.Cmd");
+        }
+        return;
+    };
+    if is_elsewhere(case) || has_class(case, &class) != Some(false) {
+        return;
+    }
+    let root = case.task_root();
+    let lib = join(root, "lib");
+    let message = format!(
+        "the handler {handler:?} has no class: {class} is neither in /{root} nor in a jar of /{lib} or /{LAYERS}{}",
+        instead(case, &class)
+    );
+    findings.add(message).in_field("config.Cmd");
+}
+
+/// Whether Java may look for classes where no rule knows of.
+fn is_elsewhere(case: &Case<'_>) -> bool {
+    let options = OPTIONS.iter().filter_map(|name| case.config.var(name));
+    options.flat_map(str::split_whitespace).any(|option| {
+        ["classpath", "class.path", "class.loader", "-cp"].iter().any(|part| option.contains(part))
+    })
+}
+
+/// Whether the class is where the runtime looks; `None` when a jar or a layer is unknown that may have it.
+fn has_class(case: &Case<'_>, class: &str) -> Option<bool> {
+    let roots = case.roots();
+    if roots.iter().any(|root| is_file(case, &join(root, class))) {
+        return Some(true);
+    }
+    let mut is_known = case.files.complete;
+    for dir in roots.iter().map(|root| join(root, "lib")).chain([LAYERS.to_owned()]) {
+        for jar in jars(case, &dir) {
+            match in_jar(case, jar, class) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => is_known = false,
+            }
+        }
+    }
+    is_known.then_some(false)
+}
+
+/// The jars directly in a directory.
+fn jars<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
+    let dir = case.files.way(dir).end;
+    let start = if dir.is_empty() { 0 } else { dir.len() + 1 };
+    let is_jar = |file: &Seen<'a>| {
+        let name = file.member.path.get(start..).unwrap_or_default();
+        name.ends_with(".jar") && !name.contains('/') && file.member.kind != MemberKind::Directory
+    };
+    case.files.below(&dir).filter(is_jar).collect()
+}
+
+/// Whether a jar has the class, by what was noted of it; `None` when nobody could look into it.
+fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
+    let notes = case.files.file(&jar.member.path)?.member.notes();
+    [true, false].into_iter().find(|has| notes.contains(&class_note(class, *has)))
+}
+
+/// Where the class is instead.
+fn instead(case: &Case<'_>, class: &str) -> String {
+    let mut in_root = case.roots().into_iter().flat_map(|root| jars(case, root));
+    if let Some(jar) = in_root.find(|jar| in_jar(case, *jar, class) == Some(true)) {
+        return format!("; it is in /{}, which is not looked into", jar.member.path);
+    }
+    let end = format!("/{class}");
+    match case.files.iter().find(|file| file.member.path.ends_with(&end)) {
+        Some(file) => format!("; it is at /{}", file.member.path),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::Sample;
+    use super::RULE;
+    use serde_json::json;
+
+    const CLASS: &str = "a/b/Main.class";
+
+    /// What AWS's Java base has.
+    fn base(handler: &str) -> Sample {
+        Sample::empty(2)
+            .file(0, "var/runtime/bootstrap", 0o755)
+            .file(0, "var/runtime/lib/aws-lambda-java-runtime-interface-client-2.6.0-linux-x86_64.jar", 0o644)
+            .process("Entrypoint", json!(["/lambda-entrypoint.sh"]))
+            .process("Cmd", json!([handler]))
+            .process("WorkingDir", "/var/task".into())
+            .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
+    }
+
+    /// A jar of which it was noted whether it has the class.
+    fn with_jar(sample: Sample, path: &str, has: bool) -> Sample {
+        let note = format!("{} {CLASS}", if has { "has" } else { "lacks" });
+        sample.file(1, path, 0o644).notes(1, path, &[&note])
+    }
+
+    fn fault(more: &str) -> [String; 1] {
+        let places = "/var/task nor in a jar of /var/task/lib or /opt/java/lib";
+        [format!("the handler \"a.b.Main::run\" has no class: {CLASS} is neither in {places}{more}")]
+    }
+
+    #[test]
+    fn the_class_is_found_where_the_runtime_looks() {
+        for handler in ["a.b.Main::run", "a.b.Main"] {
+            assert_eq!(base(handler).file(1, "var/task/a/b/Main.class", 0o644).says(&RULE), [""; 0]);
+            for path in ["var/task/lib/app.jar", "opt/java/lib/layer.jar"] {
+                let others = with_jar(base(handler), "var/task/lib/0.jar", false);
+                assert_eq!(with_jar(others, path, true).says(&RULE), [""; 0], "{handler} {path}");
+            }
+        }
+        let inner = base("a.b.Outer$Inner::run").file(1, "var/task/a/b/Outer$Inner.class", 0o644);
+        assert_eq!(inner.says(&RULE), [""; 0]);
+        let started = base("a.b.Main::run").process("WorkingDir", "/app".into());
+        assert_eq!(with_jar(started, "app/lib/app.jar", true).says(&RULE), [""; 0]);
+        let linked = with_jar(base("a.b.Main::run"), "app/app.jar", true);
+        assert_eq!(linked.link(1, "var/task/lib", "/app").says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_class_that_is_not_there_is_told() {
+        let base = || base("a.b.Main::run");
+        assert_eq!(base().says(&RULE), fault(""));
+        assert_eq!(with_jar(base(), "var/task/lib/app.jar", false).says(&RULE), fault(""));
+        assert_eq!(
+            with_jar(base(), "var/task/app.jar", true).says(&RULE),
+            fault("; it is in /var/task/app.jar, which is not looked into")
+        );
+        assert_eq!(
+            base().file(1, "var/task/classes/a/b/Main.class", 0o644).says(&RULE),
+            fault("; it is at /var/task/classes/a/b/Main.class")
+        );
+        assert_eq!(with_jar(base(), "var/task/lib/deep/app.jar", true).says(&RULE), fault(""));
+        let root = base()
+            .process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime"]))
+            .process("WorkingDir", "/".into());
+        assert_eq!(with_jar(root.clone(), "lib/app.jar", true).says(&RULE), [""; 0]);
+        assert_eq!(root.file(1, CLASS, 0o644).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_unknown_may_have_it() {
+        let base = || base("a.b.Main::run");
+        assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
+        assert_eq!(base().file(1, "var/task/lib/broken.jar", 0o644).says(&RULE), [""; 0]);
+        assert_eq!(base().link(1, "var/task/lib/app.jar", "/app/app.jar").says(&RULE), [""; 0]);
+        for options in ["JAVA_TOOL_OPTIONS=-Xbootclasspath/a:/app/app.jar", "JDK_JAVA_OPTIONS=-cp /app/*"] {
+            let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", options]);
+            assert_eq!(base().process("Env", env).says(&RULE), [""; 0], "{options}");
+        }
+        let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "JAVA_TOOL_OPTIONS=-XX:+UseSerialGC"]);
+        assert_eq!(base().process("Env", env).says(&RULE).len(), 1);
+        let python = base().process("Cmd", json!(["app.handler"])).file(0, "var/runtime/bootstrap.py", 0o644);
+        assert_eq!(python.says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn the_form_is_the_runtimes() {
+        for handler in ["a.b.Main::", "::run"] {
+            let says = base(handler).says(&RULE);
+            assert!(says.len() == 1 && says[0].contains("is not of the form"), "{says:?}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Which files hold secrets: those that tools keep their logins in, and the settings of a function.
+
+/// What kind of file it is that may hold secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `.env`: variables, and among them secrets.
+    Environment,
+    /// The keys of AWS's tools.
+    Aws,
+    /// What AWS's command line was given for a while.
+    AwsCache,
+    Npm,
+    Yarn,
+    Pypi,
+    Pip,
+    Netrc,
+    /// The logins of git, as addresses.
+    Git,
+    GitConfig,
+    Docker,
+    Ssh,
+    Google,
+    Azure,
+    /// What Terraform knows of what it made, passwords included.
+    Terraform,
+    /// The configuration of another tool, which may have a password or token.
+    Tool,
+    /// The key of a service account, by its usual name.
+    Key,
+    /// A file of the function's own that by its name may hold settings or a key.
+    Own,
+}
+
+impl Kind {
+    /// What the file at this path is, if it may hold secrets.
+    pub fn of(path: &str) -> Option<Kind> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if is_environment(name) {
+            return Some(Kind::Environment);
+        }
+        if is_ssh(dir, name) {
+            return Some(Kind::Ssh);
+        }
+        if [".aws/sso/cache", ".aws/cli/cache"].iter().any(|cache| dir.ends_with(cache)) {
+            return Some(Kind::AwsCache);
+        }
+        let is_at =
+            |place: &str| path.strip_suffix(place).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
+        let place = PLACES.iter().find(|(place, _)| is_at(place)).map(|(_, kind)| *kind);
+        place.or_else(|| is_own(path, name).then_some(Kind::Own))
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Environment => "environment file",
+            Kind::Aws | Kind::AwsCache => "AWS credentials",
+            Kind::Npm => "npm's configuration",
+            Kind::Yarn => "yarn's configuration",
+            Kind::Pypi => "PyPI's configuration",
+            Kind::Pip => "pip's configuration",
+            Kind::Netrc => "netrc",
+            Kind::Git => "git's credentials",
+            Kind::GitConfig => "git's configuration",
+            Kind::Docker => "Docker's configuration",
+            Kind::Ssh => "SSH key",
+            Kind::Google => "Google Cloud credentials",
+            Kind::Azure => "Azure credentials",
+            Kind::Terraform => "Terraform's state",
+            Kind::Tool => "a tool's configuration",
+            Kind::Key => "service account's key",
+            Kind::Own => "settings",
+        }
+    }
+
+    /// Whether such a file is there for secrets: one that nobody has looked into holds some, as a rule.
+    pub fn is_for_secrets(self) -> bool {
+        matches!(
+            self,
+            Kind::Environment
+                | Kind::Aws
+                | Kind::AwsCache
+                | Kind::Netrc
+                | Kind::Git
+                | Kind::Ssh
+                | Kind::Google
+                | Kind::Azure
+                | Kind::Terraform
+        )
+    }
+}
+
+/// What kind of secrets a file at this path may hold.
+pub fn is_secret_file(path: &str) -> Option<&'static str> {
+    Kind::of(path).map(Kind::name)
+}
+
+/// Where tools keep them, by the ends of the paths.
+const PLACES: [(&str, Kind); 31] = [
+    (".aws/credentials", Kind::Aws),
+    (".aws/config", Kind::Tool),
+    (".npmrc", Kind::Npm),
+    (".yarnrc.yml", Kind::Yarn),
+    (".pypirc", Kind::Pypi),
+    ("pip.conf", Kind::Pip),
+    (".netrc", Kind::Netrc),
+    (".git-credentials", Kind::Git),
+    (".config/git/credentials", Kind::Git),
+    (".git/config", Kind::GitConfig),
+    (".docker/config.json", Kind::Docker),
+    ("containers/auth.json", Kind::Docker),
+    (".config/gcloud/application_default_credentials.json", Kind::Google),
+    (".config/gcloud/credentials.db", Kind::Google),
+    (".azure/msal_token_cache.json", Kind::Azure),
+    (".azure/service_principal_entries.json", Kind::Azure),
+    (".azure/accessTokens.json", Kind::Azure),
+    ("terraform.tfstate", Kind::Terraform),
+    ("terraform.tfstate.backup", Kind::Terraform),
+    (".cargo/credentials.toml", Kind::Tool),
+    (".cargo/credentials", Kind::Tool),
+    (".config/pypoetry/auth.toml", Kind::Tool),
+    (".config/gh/hosts.yml", Kind::Tool),
+    (".kube/config", Kind::Tool),
+    (".my.cnf", Kind::Tool),
+    (".s3cfg", Kind::Tool),
+    (".boto", Kind::Tool),
+    ("credentials.json", Kind::Key),
+    ("service-account.json", Kind::Key),
+    ("service_account.json", Kind::Key),
+    ("serviceAccountKey.json", Kind::Key),
+];
+
+fn is_environment(name: &str) -> bool {
+    // What only shows how such a file looks, is ciphertext, or is no list of variables.
+    const OTHER: [&str; 19] = [
+        "example", "examples", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema",
+        "vault", "enc", "gpg", "md", "js", "cjs", "mjs", "ts", "py",
+    ];
+    let is_other = |end: &str| end.split('.').any(|part| OTHER.contains(&part));
+    name == ".env" || name == ".envrc" || name.strip_prefix(".env.").is_some_and(|end| !is_other(end))
+}
+
+fn is_ssh(dir: &str, name: &str) -> bool {
+    const KEYS: [&str; 6] = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"];
+    let in_ssh = dir == ".ssh" || dir.ends_with("/.ssh");
+    KEYS.contains(&name) || (in_ssh && name.starts_with("id_") && !name.ends_with(".pub"))
+}
+
+/// Below a function's directory, settings are not far down; what is, came with a package.
+const DEEP: usize = 2;
+
+fn is_own(path: &str, name: &str) -> bool {
+    const ENDINGS: [&str; 13] = [
+        "json",
+        "yml",
+        "yaml",
+        "toml",
+        "ini",
+        "cfg",
+        "conf",
+        "properties",
+        "env",
+        "pem",
+        "key",
+        "tfvars",
+        "sh",
+    ];
+    const LOCKS: [&str; 3] = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml"];
+    let Some((_, ending)) = name.rsplit_once('.').filter(|(start, _)| !start.starts_with(".wh.")) else {
+        return false;
+    };
+    let is_aside = |dir: &str| is_tests(dir) || is_package_place(dir) || dir.ends_with(".dist-info");
+    ENDINGS.contains(&ending)
+        && !LOCKS.contains(&name)
+        && in_function(path)
+            .is_some_and(|inside| inside.matches('/').count() <= DEEP && !inside.split('/').any(is_aside))
+}
+
+/// The path below the directory of a function, when it may be in one: what is of a system is not.
+pub fn in_function(path: &str) -> Option<&str> {
+    const ROOTS: [&str; 2] = ["var/task/", "usr/src/app/"];
+    const SYSTEM: [&str; 20] = [
+        "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt",
+        "proc", "root", "run", "sbin", "srv", "sys", "tmp", "var",
+    ];
+    if let Some(inside) = ROOTS.iter().find_map(|root| path.strip_prefix(root)) {
+        return Some(inside);
+    }
+    let (first, inside) = path.split_once('/')?;
+    (first != "usr" && !SYSTEM.contains(&first)).then_some(inside)
+}
+
+/// Whether it is of an installed package.
+pub fn is_packaged(path: &str) -> bool {
+    path.split('/').any(is_package_place)
+}
+
+fn is_package_place(dir: &str) -> bool {
+    ["site-packages", "dist-packages", "node_modules", "vendor"].contains(&dir)
+}
+
+/// Whether it is in a directory for tests or examples.
+pub fn has_tests(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(dir, _)| dir.split('/').any(is_tests))
+}
+
+fn is_tests(dir: &str) -> bool {
+    const TESTS: [&str; 11] = [
+        "test",
+        "tests",
+        "testing",
+        "testdata",
+        "__tests__",
+        "fixtures",
+        "example",
+        "examples",
+        "samples",
+        "doc",
+        "docs",
+    ];
+    TESTS.contains(&dir)
+}
+
+/// The directories that a file is in, from the outermost.
+pub fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(move |(at, _)| &path[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_logins_are_known_by_their_paths() {
+        for (path, expected) in [
+            ("var/task/.env", Some(Kind::Environment)),
+            (".env.production", Some(Kind::Environment)),
+            ("root/.aws/credentials", Some(Kind::Aws)),
+            ("root/.aws/config", Some(Kind::Tool)),
+            ("root/.aws/sso/cache/0123.json", Some(Kind::AwsCache)),
+            (".npmrc", Some(Kind::Npm)),
+            ("root/.docker/config.json", Some(Kind::Docker)),
+            ("root/.ssh/id_work", Some(Kind::Ssh)),
+            ("var/task/id_rsa", Some(Kind::Ssh)),
+            ("var/task/.git/config", Some(Kind::GitConfig)),
+            ("root/.config/gcloud/application_default_credentials.json", Some(Kind::Google)),
+            ("var/task/infra/terraform.tfstate", Some(Kind::Terraform)),
+            ("opt/credentials.json", Some(Kind::Key)),
+            ("var/task/.env.example", None),
+            ("var/task/.env.production.sample", None),
+            ("var/task/.env.vault", None),
+            ("root/.ssh/id_rsa.pub", None),
+            ("root/.ssh/known_hosts", None),
+            ("root/.ssh/authorized_keys", None),
+            ("var/task/.wh..env", None),
+            ("var/task/.wh.config.json", None),
+            ("etc/my.npmrc", None),
+        ] {
+            assert_eq!(Kind::of(path), expected, "{path}");
+            assert_eq!(is_secret_file(path), expected.map(Kind::name), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_functions_own_settings_may_hold_secrets() {
+        for path in [
+            "var/task/config.json",
+            "var/task/src/config/prod.yml",
+            "var/task/server.pem",
+            "usr/src/app/prod.env",
+            "function/run.sh",
+            "app/settings.toml",
+        ] {
+            assert_eq!(Kind::of(path), Some(Kind::Own), "{path}");
+        }
+        for path in [
+            "config.json",
+            "var/task/app.py",
+            "var/task/README",
+            "var/task/package-lock.json",
+            "var/task/a/b/c/deep.json",
+            "var/task/node_modules/a/package.json",
+            "var/task/vendor/bundle/a.yml",
+            "var/task/tests/key.pem",
+            "var/task/moto/test/ca.key",
+            "var/task/requests-2.32.dist-info/direct_url.json",
+            "var/lang/lib/python3.12/site-packages/certifi/cacert.pem",
+            "var/runtime/x.json",
+            "usr/share/ca-certificates/a.pem",
+            "etc/ssl/private/ssl-cert-snakeoil.key",
+            "opt/python/botocore/cacert.pem",
+        ] {
+            assert_eq!(Kind::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_tell_packages_and_tests() {
+        assert!(is_packaged("var/task/node_modules/a/.npmrc") && !is_packaged("var/task/.npmrc"));
+        assert!(has_tests("usr/lib/python3.12/test/id_rsa") && !has_tests("var/task/test"));
+        assert_eq!(parents("a/b/c").collect::<Vec<_>>(), ["a", "a/b"]);
+        assert_eq!(parents("a").count(), 0);
+    }
+}

@@ -1,0 +1,238 @@
+//! What secrets look like.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use regex::{Captures, Regex};
+
+use super::Secret;
+use super::placeholder::{is_made_up, is_placeholder};
+
+/// More are not told one by one, of one text.
+pub const MOST: usize = 20;
+
+/// So near the two halves of a key of AWS stand together.
+const NEAR: usize = 200;
+
+/// The shortest password in an address that is taken for one.
+const SHORT: usize = 6;
+
+/// So much of a secret tells whether it is one.
+const SAMPLE: usize = 64;
+
+/// A secret in a text.
+pub struct Place {
+    /// Where that begins by which it was known.
+    pub at: usize,
+    /// Whether nothing else looks so, in whatever text.
+    pub is_sure: bool,
+    /// What was found there.
+    pub secret: Secret,
+}
+
+/// How a kind of secrets looks.
+struct Form {
+    kind: &'static str,
+    /// Whether nothing else looks so.
+    is_sure: bool,
+    /// Its first group is what may be shown, the second the secret; the first may be empty.
+    pattern: &'static str,
+    /// Whether what looks so is one: the text, and what was matched in it.
+    is_one: fn(&str, &Captures<'_>) -> bool,
+}
+
+const fn sure(kind: &'static str, pattern: &'static str) -> Form {
+    Form { kind, is_sure: true, pattern, is_one: |_, _| true }
+}
+
+const fn likely(kind: &'static str, pattern: &'static str, is_one: fn(&str, &Captures<'_>) -> bool) -> Form {
+    Form { kind, is_sure: false, pattern, is_one }
+}
+
+const AWS_KEY: &str = "AWS access key";
+const AWS_SECRET: &str = "AWS secret access key";
+
+/// * AWS: the characters behind the prefix are those of base32.
+///   <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+/// * GitHub: <https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github>
+/// * Google: keys of Firebase look the same, and are public.
+///   <https://firebase.google.com/docs/projects/api-keys>
+///
+/// What stands in a header or address comes last: it may be one of the others. A word's edge is that of ASCII, as
+/// nothing else is compiled in.
+static FORMS: [Form; 15] = [
+    Form {
+        kind: "private key",
+        is_sure: true,
+        pattern: concat!(
+            r"()-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+            // Line ends, which may be written out, and the heads that old formats have.
+            r"(?:[ \t\r\n]|\\[nr]|[A-Z][A-Za-z-]{3,20}: [ -\[\]-~]*)*",
+            r"([A-Za-z0-9+/]{16}[A-Za-z0-9+/=\\ \t\r\n]{44,})",
+        ),
+        is_one: is_open,
+    },
+    likely(AWS_KEY, r"(?-u:\b)(AKIA|ASIA)([A-Z2-7]{16})(?-u:\b)", is_of_no_link),
+    sure(
+        AWS_SECRET,
+        concat!(
+            r#"()(?i-u:secret_?access_?key)["']?(?:[ \t]*[:=][ \t]*|[ \t]+)["']?"#,
+            r"([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
+        ),
+    ),
+    sure("GitHub token", r"(?-u:\b)(gh[opru]_)([A-Za-z0-9]{36,})"),
+    sure("GitHub token", r"(?-u:\b)(ghs_)([A-Za-z0-9._-]{36,})"),
+    sure("GitHub token", r"(?-u:\b)(github_pat_)([A-Za-z0-9_]{60,})"),
+    sure("GitLab token", r"(?-u:\b)(glpat-)([A-Za-z0-9_.-]{20,})"),
+    sure("npm token", r"(?-u:\b)(npm_)([A-Za-z0-9]{36})(?-u:\b)"),
+    sure("PyPI token", r"(?-u:\b)(pypi-AgE)((?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{40,})"),
+    sure("Slack token", r"(?-u:\b)(xox[abprs]-)((?:[0-9]-)?[0-9]{6,}-[A-Za-z0-9-]{10,})"),
+    sure("Stripe key", r"(?-u:\b)([rs]k_live_)([A-Za-z0-9]{16,})"),
+    likely("Google API key", r"(?-u:\b)(AIza)([A-Za-z0-9_-]{35})(?:[^A-Za-z0-9_-]|$)", |_, _| true),
+    likely(
+        "JSON web token",
+        r"(?-u:\b)(eyJ)([A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{16,})",
+        is_of_somebody,
+    ),
+    likely(
+        "login in a header",
+        concat!(
+            r#"()(?i-u:authorization)["']?[ \t]*[:=][ \t]*["']?(?i-u:bearer|basic|token)[ \t]+"#,
+            r"([A-Za-z0-9._~+/=-]{16,})",
+        ),
+        |_, _| true,
+    ),
+    likely(
+        "password in a URL",
+        concat!(
+            r#"(?-u:\b)()[A-Za-z][A-Za-z0-9+.-]*://[^ \t\r\n/:@"'<>?#]*:([^ \t\r\n/@"'?#]+)"#,
+            r"@([A-Za-z0-9.\[-]+)",
+        ),
+        is_login,
+    ),
+];
+
+static COMPILED: LazyLock<Vec<(&'static Form, Regex)>> = LazyLock::new(|| {
+    let compiled = |pattern| Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"));
+    FORMS.iter().map(|form| (form, compiled(form.pattern))).collect()
+});
+
+/// The secrets in a text that can be told by their form, each once.
+pub fn find(text: &str) -> Vec<Secret> {
+    places(text).into_iter().map(|place| place.secret).collect()
+}
+
+/// The secrets in a text that can be told by their form, each where it is met first, one form after the other.
+pub fn places(text: &str) -> Vec<Place> {
+    let mut search = Search { text, known: Vec::new(), found: Vec::new() };
+    for (form, pattern) in COMPILED.iter() {
+        for parts in pattern.captures_iter(text) {
+            let (Some(whole), Some(prefix), Some(rest)) = (parts.get(0), parts.get(1), parts.get(2)) else {
+                continue;
+            };
+            if search.known.len() >= MOST {
+                return search.found;
+            }
+            if !is_real(rest.as_str()) || !(form.is_one)(text, &parts) {
+                continue;
+            }
+            let at = whole.start();
+            search.take(form.kind, form.is_sure, prefix.as_str(), at, rest.range());
+            if form.kind == AWS_KEY
+                && let Some(secret) = other_half(text, &rest.range())
+            {
+                search.take(AWS_SECRET, true, "", secret.start, secret);
+            }
+        }
+    }
+    search.found
+}
+
+/// What was found in a text so far, and where.
+struct Search<'t> {
+    text: &'t str,
+    known: Vec<Range<usize>>,
+    found: Vec<Place>,
+}
+
+impl Search<'_> {
+    fn take(&mut self, kind: &'static str, is_sure: bool, prefix: &str, at: usize, range: Range<usize>) {
+        if self.known.iter().any(|known| known.start < range.end && range.start < known.end) {
+            return;
+        }
+        let secret = Secret::of(kind, prefix, &self.text[range.clone()]);
+        self.known.push(range);
+        if self.found.iter().all(|place| place.secret != secret) {
+            self.found.push(Place { at, is_sure, secret });
+        }
+    }
+}
+
+fn is_real(secret: &str) -> bool {
+    // What is long has any short word in it somewhere, by chance.
+    let sample = secret.get(..SAMPLE).unwrap_or(secret);
+    !is_placeholder(sample) && !is_made_up(sample)
+}
+
+/// A private key that no passphrase protects. In OpenSSH's format, the name of what does stands in the text, in base64.
+fn is_open(_: &str, parts: &Captures<'_>) -> bool {
+    parts.get(0).is_some_and(|key| !["ENCRYPTED", "YmNyeXB0"].iter().any(|sign| key.as_str().contains(sign)))
+}
+
+/// A link that is signed names the key, and not its secret half.
+fn is_of_no_link(text: &str, parts: &Captures<'_>) -> bool {
+    parts.get(0).is_some_and(|key| !text[..key.start()].ends_with("Credential="))
+}
+
+/// A token that says something, and of somebody: not of the public of a database, and not the example that
+/// everybody copies.
+fn is_of_somebody(_: &str, parts: &Captures<'_>) -> bool {
+    let claims = parts.get(2).and_then(|token| token.as_str().split('.').nth(1));
+    let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
+    let claims = claims.map(|claims| String::from_utf8_lossy(&claims).replace(' ', ""));
+    claims.is_some_and(|claims| {
+        claims.starts_with('{')
+            && !claims.contains(r#""role":"anon""#)
+            && !claims.contains(r#""sub":"1234567890""#)
+    })
+}
+
+/// A login that is no default, for another machine. `docker://name:tag@sha256:…` is an image's name.
+fn is_login(_: &str, parts: &Captures<'_>) -> bool {
+    const OTHER: [&str; 6] = ["localhost", "127.0.0.1", "0.0.0.0", "[", "sha256", "sha512"];
+    const EXAMPLES: [&str; 3] = ["example.com", "example.org", "example.net"];
+    let (Some(whole), Some(password), Some(host)) = (parts.get(0), parts.get(2), parts.get(3)) else {
+        return false;
+    };
+    let user = whole.as_str().split_once("://").and_then(|(_, login)| login.split_once(':'));
+    let is_default = user.is_some_and(|(user, _)| user == password.as_str());
+    password.len() >= SHORT
+        && !is_default
+        && !OTHER.contains(&host.as_str())
+        && !EXAMPLES.iter().any(|example| host.as_str().ends_with(example))
+}
+
+/// The secret half of a key of AWS, beside the other: forty characters of base64, as nothing else is that stands
+/// there. A path or a commit has not all of small letters, capitals and digits.
+fn other_half(text: &str, key: &Range<usize>) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    let (start, end) = (key.start.saturating_sub(NEAR), bytes.len().min(key.end + NEAR));
+    let mut next = start;
+    bytes[start..end].split(|byte| !is_base64(byte)).find_map(|run| {
+        let range = next..next + run.len();
+        next = range.end + 1;
+        // The window may end within a longer run.
+        let is_whole = (range.start == 0 || !is_base64(&bytes[range.start - 1]))
+            && bytes.get(range.end).is_none_or(|byte| !is_base64(byte));
+        let is_mixed = run.iter().any(u8::is_ascii_lowercase)
+            && run.iter().any(u8::is_ascii_uppercase)
+            && run.iter().any(u8::is_ascii_digit);
+        (run.len() == 40 && is_whole && is_mixed && is_real(&text[range.clone()])).then_some(range)
+    })
+}
+
+#[cfg(test)]
+mod tests;
