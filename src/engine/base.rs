@@ -10,7 +10,7 @@ use crate::image::{
     parse_manifest,
 };
 use crate::recipe::Base;
-use crate::store::{Layout, Repository};
+use crate::store::{Archive, Layout, Repository};
 
 /// An image as a store holds it.
 #[derive(Clone, Debug)]
@@ -51,8 +51,9 @@ pub(super) struct Resolved {
     pub(super) digest: Option<Digest>,
 }
 
-/// The two places that bases come from, behind the same three questions.
+/// The places that bases come from, behind the same three questions.
 pub(super) enum Place {
+    Archive(Box<Archive>),
     Registry(Repository),
     Layout(Layout),
 }
@@ -60,6 +61,8 @@ pub(super) enum Place {
 impl Place {
     async fn small_blob(&self, shared: &Arc<Shared>, digest: Digest, size: u64) -> Result<Vec<u8>> {
         match self {
+            // An archive is asked for no other.
+            Place::Archive(archive) => Ok(archive.config()),
             Place::Layout(layout) => layout.small_blob(digest),
             Place::Registry(repository) => shared.small_blob(repository, digest, size).await,
         }
@@ -72,6 +75,7 @@ impl Place {
         media_type: &str,
     ) -> Result<Option<Manifest>> {
         match self {
+            Place::Archive(archive) => Ok(archive.manifest(target)),
             Place::Layout(layout) => layout.manifest(target),
             Place::Registry(repository) => {
                 let target = target.unwrap_or("latest");
@@ -91,6 +95,7 @@ impl Place {
 
     pub(super) fn blob(&self, digest: Digest, size: u64) -> Blob {
         match self {
+            Place::Archive(archive) => archive.blob(digest, size),
             Place::Layout(layout) => layout.blob(digest, size),
             Place::Registry(repository) => {
                 Blob { digest, size, location: Location::Registry(repository.name().clone()) }
@@ -170,9 +175,14 @@ pub(super) fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)
             let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
             Ok((Place::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
         }
+        Base::Archive { path, name, .. } => {
+            let archive = Archive::open(path, name.as_ref())?;
+            let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
+            Ok((Place::Archive(archive.into()), format!("docker-archive:{}{name}", path.display())))
+        }
         Base::Scratch | Base::Stage(_) => Err(Error::Location {
             location: format!("{base:?}"),
-            expected: "an image in a registry or layout",
+            expected: "an image in a registry, layout or archive",
         }),
     }
 }
@@ -186,9 +196,11 @@ async fn find(
 ) -> Result<Inspected> {
     let target = match base {
         Base::Registry(reference) => Some(reference.target()),
-        Base::Layout { digest: Some(digest), .. } => Some(digest.to_string()),
+        Base::Layout { digest: Some(digest), .. } | Base::Archive { digest: Some(digest), .. } => {
+            Some(digest.to_string())
+        }
         Base::Layout { tag, .. } => tag.clone(),
-        Base::Scratch | Base::Stage(_) => None,
+        Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
     let manifest = place.manifest(shared, target.as_deref(), "").await?.ok_or_else(no_image)?;
@@ -227,6 +239,9 @@ fn pinned(base: &Base, digest: Digest) -> Base {
         Base::Registry(name) => Base::Registry(name.pinned(digest)),
         Base::Layout { path, tag, .. } => {
             Base::Layout { path: path.clone(), tag: tag.clone(), digest: Some(digest) }
+        }
+        Base::Archive { path, name, .. } => {
+            Base::Archive { path: path.clone(), name: name.clone(), digest: Some(digest) }
         }
         other => other.clone(),
     }
