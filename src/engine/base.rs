@@ -58,6 +58,13 @@ pub(super) enum Place {
     Layout(Layout),
 }
 
+/// Whether a manifest that is known here by its digest is asked for all the same: the registry may have lost it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Enough,
+    Asked,
+}
+
 impl Place {
     async fn small_blob(&self, shared: &Arc<Shared>, digest: Digest, size: u64) -> Result<Vec<u8>> {
         match self {
@@ -73,13 +80,14 @@ impl Place {
         shared: &Arc<Shared>,
         target: Option<&str>,
         media_type: &str,
+        known: Known,
     ) -> Result<Option<Manifest>> {
         match self {
             Place::Archive(archive) => Ok(archive.manifest(target)),
             Place::Layout(layout) => layout.manifest(target),
             Place::Registry(repository) => {
                 let target = target.unwrap_or("latest");
-                let digest = target.parse::<Digest>().ok();
+                let digest = target.parse::<Digest>().ok().filter(|_| known == Known::Enough);
                 if let Some(bytes) = digest.and_then(|digest| shared.cache.bytes(digest)) {
                     return Ok(Some(Manifest::stored(media_type.to_owned(), bytes)));
                 }
@@ -140,7 +148,7 @@ pub(super) async fn for_platform(
     platform: &Platform,
 ) -> Result<(Place, String, Found)> {
     let (place, name) = place(shared, base)?;
-    let found = match find(shared, &place, base, &name, Some(platform)).await? {
+    let found = match find(shared, &place, base, &name, Some(platform), Known::Enough).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
     };
@@ -159,7 +167,7 @@ pub(super) async fn inspect(
     platform: Option<&Platform>,
 ) -> Result<Inspected> {
     let (place, name) = place(shared, base)?;
-    match find(shared, &place, base, &name, platform).await? {
+    match find(shared, &place, base, &name, platform, Known::Asked).await? {
         Inspected::Index { index, .. } if platform.is_some() => {
             let wanted = platform.cloned().unwrap_or_else(|| unreachable!("asked in the guard"));
             Err(not_offered(&name, &wanted, index.platforms()))
@@ -193,6 +201,7 @@ async fn find(
     base: &Base,
     name: &str,
     platform: Option<&Platform>,
+    known: Known,
 ) -> Result<Inspected> {
     let target = match base {
         Base::Registry(reference) => Some(reference.target()),
@@ -203,7 +212,7 @@ async fn find(
         Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
-    let manifest = place.manifest(shared, target.as_deref(), "").await?.ok_or_else(no_image)?;
+    let manifest = place.manifest(shared, target.as_deref(), "", known).await?.ok_or_else(no_image)?;
     let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
         Parsed::Index(index) => {
             let digest = manifest.digest;
@@ -213,8 +222,10 @@ async fn find(
                 return Ok(Inspected::Index { digest, index });
             };
             let target = entry.digest.to_string();
-            let manifest =
-                place.manifest(shared, Some(&target), &entry.media_type).await?.ok_or_else(no_image)?;
+            let manifest = place
+                .manifest(shared, Some(&target), &entry.media_type, known)
+                .await?
+                .ok_or_else(no_image)?;
             let parsed = parse_manifest(name, &manifest.bytes)?;
             (Some(digest), manifest, parsed)
         }

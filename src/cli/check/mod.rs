@@ -98,8 +98,8 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
     };
     let surveys = engine.survey(&found, Arc::new(Annotator::of(&found.config))).await?;
     let region = args.region.clone();
-    let in_index = found.index.is_some();
-    let asked = Asked { arch, region, repository, in_index, today: lower::today() };
+    let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
+    let asked = Asked { arch, region, repository, in_index, in_archive, today: lower::today() };
     let Found { manifest, layers, config, .. } = &found;
     let subject = Subject { manifest, layers, config, surveys: &surveys, asked: &asked };
     Ok(Judged {

@@ -127,7 +127,10 @@ impl Tape {
     fn open(path: &Path) -> Result<Tape> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let fault = |fault| Err(Error::NoArchive { path: path.to_owned(), fault });
-        let file = File::open(path).map_err(read)?;
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return fault("there is no such file"),
+            file => file.map_err(read)?,
+        };
         if !file.metadata().map_err(read)?.is_file() {
             return fault("it is no file");
         }
