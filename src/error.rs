@@ -157,6 +157,9 @@ pub enum Error {
     /// A directory to read an image from that has none.
     #[error("{} is no OCI layout: {fault}", path.display())]
     NoLayout { path: PathBuf, fault: &'static str },
+    /// A file to read an image from that has none.
+    #[error("{} is no Docker archive: {fault}", path.display())]
+    NoArchive { path: PathBuf, fault: &'static str },
     /// A manifest and a config that do not belong together.
     #[error("{image} is broken: its manifest has {manifest} layers, its config {config} (or others)")]
     LayersMismatch { image: String, manifest: usize, config: usize },
@@ -329,6 +332,7 @@ impl Error {
             | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
             | NoLayout { .. }
+            | NoArchive { .. }
             | BlobRead { .. }
             | PlatformNotOffered { .. }
             | Manifest { .. }

@@ -79,7 +79,9 @@ mod source;
 mod store;
 
 pub use engine::diff;
-pub use engine::{Built, Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published};
+pub use engine::{
+    Built, Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published, Reach,
+};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;

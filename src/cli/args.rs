@@ -172,7 +172,7 @@ pub struct What {
     /// The Lambda runtime whose base image to use, as python3.12
     #[arg(long, value_name = "NAME", conflicts_with = "base")]
     pub runtime: Option<String>,
-    /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or scratch
+    /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG], docker-archive:FILE[:NAME[:TAG]] or scratch
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
     /// Dependencies as a layer below the code: a directory, or the zip of a Lambda layer, which goes to /opt; may be
@@ -276,7 +276,7 @@ pub struct Registry {
 
 #[derive(ClapArgs)]
 pub struct Inspect {
-    /// The image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
+    /// The image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
     pub image: String,
     /// Which of an index's images
     #[arg(long)]
@@ -296,7 +296,7 @@ pub struct Inspect {
 
 #[derive(ClapArgs)]
 pub struct Diff {
-    /// The first image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
+    /// The first image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
     pub from: String,
     /// The second image
     pub to: String,
@@ -309,12 +309,20 @@ pub struct Diff {
 
 #[cfg(feature = "check")]
 #[derive(ClapArgs)]
+#[command(mut_arg("path", |path| path
+    .value_name("IMAGE|PATH")
+    .help("The image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Or what \
+           `lbuild push` would take, for the image that it would make: a directory, a zip package or one file that is \
+           there")))]
+#[command(mut_arg("arch", |arch| arch.help(
+    "The function's architecture: arm64 (aarch64) or amd64 (x86_64); of an index, also which image [default: the \
+     image's own]")))]
 pub struct Check {
-    /// The image: REGISTRY/REPO[:TAG][@DIGEST] or oci:DIR[:TAG]
-    pub image: String,
-    /// The function's architecture; of an index, also which image [default: the image's own]
-    #[arg(long)]
-    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub what: What,
+    /// Where the image of PATH is to go; may be repeated
+    #[arg(long, value_name = "DESTINATION")]
+    pub to: Vec<String>,
     /// The function's Region
     #[arg(long)]
     pub region: Option<String>,
@@ -369,6 +377,38 @@ pub enum Cache {
 pub enum FormatName {
     Docker,
     Oci,
+}
+
+impl What {
+    /// The first of the flags that say how to make an image, if one was given.
+    #[cfg(feature = "check")]
+    pub fn making(&self) -> Option<&'static str> {
+        let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =
+            &self.python;
+        let given = [
+            ("--runtime", self.runtime.is_some()),
+            ("--base", self.base.is_some()),
+            ("--deps", !self.deps.is_empty()),
+            ("--requirements", requirements.is_some()),
+            ("--lock", lock.is_some()),
+            ("--wheels", wheels.is_some()),
+            ("--require-hashes", *require_hashes),
+            ("--slim", *slim),
+            ("--compile-bytecode", compile_bytecode.is_some()),
+            ("--python-version", python_version.is_some()),
+            ("--npm", self.node.npm),
+            ("--npm-scripts", self.node.npm_scripts),
+            ("--add", !self.add.is_empty()),
+            ("--handler", self.handler.is_some()),
+            ("--entrypoint", self.entrypoint.is_some()),
+            ("--cmd", self.cmd.is_some()),
+            ("--workdir", self.workdir.is_some()),
+            ("--env", !self.env.is_empty()),
+            ("--label", !self.label.is_empty()),
+            ("--user", self.user.is_some()),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
 }
 
 impl From<FormatName> for Format {

@@ -82,6 +82,10 @@ pub fn name(found: &Found) -> String {
     match &found.base {
         Base::Registry(name) => name.to_string(),
         Base::Layout { path, .. } => format!("oci:{}@{}", path.display(), found.manifest.digest),
+        Base::Archive { path, name, .. } => {
+            let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
+            format!("docker-archive:{}{name}", path.display())
+        }
         Base::Scratch | Base::Stage(_) => String::new(),
     }
 }

@@ -149,18 +149,28 @@ fn base(args: &What, config: &Config, report: &Report) -> Result<(Base, Option<S
     Ok((parse_base(base, if from_file { &args.path } else { Path::new("") })?, Some(base.clone())))
 }
 
-/// `scratch`, `oci:DIR[:TAG]`, or the name of an image.
+/// `scratch`, `oci:DIR[:TAG]`, `oci:DIR@DIGEST`, `docker-archive:FILE[:NAME[:TAG]]`, or the name of an image.
 pub fn parse_base(text: &str, dir: &Path) -> Result<Base, Failure> {
     if text == "scratch" {
         return Ok(Base::Scratch);
     }
-    if text.starts_with("oci:") {
+    // As `lbuild inspect` names an image of a layout.
+    if let Some((path, digest)) = text.strip_prefix("oci:").and_then(|rest| rest.rsplit_once('@'))
+        && let Ok(digest) = digest.parse()
+    {
+        return Ok(Base::Layout { path: dir.join(path), tag: None, digest: Some(digest) });
+    }
+    if ["oci:", "docker-archive:"].iter().any(|scheme| text.starts_with(scheme)) {
         return match text.parse()? {
             Destination::Layout { path, tags } => {
                 let tag = tags.into_iter().next();
                 Ok(Base::Layout { path: dir.join(path), tag, digest: None })
             }
-            _ => unreachable!("a text that starts with `oci:` is a layout"),
+            Destination::Archive { path, names } => {
+                let name = names.into_iter().next();
+                Ok(Base::Archive { path: dir.join(path), name, digest: None })
+            }
+            Destination::Registry { .. } => unreachable!("it starts with the scheme of another"),
         };
     }
     Ok(Base::Registry(text.parse()?))

@@ -10,7 +10,7 @@ use crate::image::{
     parse_manifest,
 };
 use crate::recipe::Base;
-use crate::store::{Layout, Repository};
+use crate::store::{Archive, Layout, Repository};
 
 /// An image as a store holds it.
 #[derive(Clone, Debug)]
@@ -51,15 +51,25 @@ pub(super) struct Resolved {
     pub(super) digest: Option<Digest>,
 }
 
-/// The two places that bases come from, behind the same three questions.
+/// The places that bases come from, behind the same three questions.
 pub(super) enum Place {
+    Archive(Box<Archive>),
     Registry(Repository),
     Layout(Layout),
+}
+
+/// Whether a manifest that is known here by its digest is asked for all the same: the registry may have lost it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Enough,
+    Asked,
 }
 
 impl Place {
     async fn small_blob(&self, shared: &Arc<Shared>, digest: Digest, size: u64) -> Result<Vec<u8>> {
         match self {
+            // An archive is asked for no other.
+            Place::Archive(archive) => Ok(archive.config()),
             Place::Layout(layout) => layout.small_blob(digest),
             Place::Registry(repository) => shared.small_blob(repository, digest, size).await,
         }
@@ -70,12 +80,14 @@ impl Place {
         shared: &Arc<Shared>,
         target: Option<&str>,
         media_type: &str,
+        known: Known,
     ) -> Result<Option<Manifest>> {
         match self {
+            Place::Archive(archive) => Ok(archive.manifest(target)),
             Place::Layout(layout) => layout.manifest(target),
             Place::Registry(repository) => {
                 let target = target.unwrap_or("latest");
-                let digest = target.parse::<Digest>().ok();
+                let digest = target.parse::<Digest>().ok().filter(|_| known == Known::Enough);
                 if let Some(bytes) = digest.and_then(|digest| shared.cache.bytes(digest)) {
                     return Ok(Some(Manifest::stored(media_type.to_owned(), bytes)));
                 }
@@ -91,6 +103,7 @@ impl Place {
 
     pub(super) fn blob(&self, digest: Digest, size: u64) -> Blob {
         match self {
+            Place::Archive(archive) => archive.blob(digest, size),
             Place::Layout(layout) => layout.blob(digest, size),
             Place::Registry(repository) => {
                 Blob { digest, size, location: Location::Registry(repository.name().clone()) }
@@ -135,7 +148,7 @@ pub(super) async fn for_platform(
     platform: &Platform,
 ) -> Result<(Place, String, Found)> {
     let (place, name) = place(shared, base)?;
-    let found = match find(shared, &place, base, &name, Some(platform)).await? {
+    let found = match find(shared, &place, base, &name, Some(platform), Known::Enough).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
     };
@@ -154,7 +167,7 @@ pub(super) async fn inspect(
     platform: Option<&Platform>,
 ) -> Result<Inspected> {
     let (place, name) = place(shared, base)?;
-    match find(shared, &place, base, &name, platform).await? {
+    match find(shared, &place, base, &name, platform, Known::Asked).await? {
         Inspected::Index { index, .. } if platform.is_some() => {
             let wanted = platform.cloned().unwrap_or_else(|| unreachable!("asked in the guard"));
             Err(not_offered(&name, &wanted, index.platforms()))
@@ -170,9 +183,14 @@ pub(super) fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)
             let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
             Ok((Place::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
         }
+        Base::Archive { path, name, .. } => {
+            let archive = Archive::open(path, name.as_ref())?;
+            let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
+            Ok((Place::Archive(archive.into()), format!("docker-archive:{}{name}", path.display())))
+        }
         Base::Scratch | Base::Stage(_) => Err(Error::Location {
             location: format!("{base:?}"),
-            expected: "an image in a registry or layout",
+            expected: "an image in a registry, layout or archive",
         }),
     }
 }
@@ -183,15 +201,18 @@ async fn find(
     base: &Base,
     name: &str,
     platform: Option<&Platform>,
+    known: Known,
 ) -> Result<Inspected> {
     let target = match base {
         Base::Registry(reference) => Some(reference.target()),
-        Base::Layout { digest: Some(digest), .. } => Some(digest.to_string()),
+        Base::Layout { digest: Some(digest), .. } | Base::Archive { digest: Some(digest), .. } => {
+            Some(digest.to_string())
+        }
         Base::Layout { tag, .. } => tag.clone(),
-        Base::Scratch | Base::Stage(_) => None,
+        Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
-    let manifest = place.manifest(shared, target.as_deref(), "").await?.ok_or_else(no_image)?;
+    let manifest = place.manifest(shared, target.as_deref(), "", known).await?.ok_or_else(no_image)?;
     let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
         Parsed::Index(index) => {
             let digest = manifest.digest;
@@ -201,8 +222,10 @@ async fn find(
                 return Ok(Inspected::Index { digest, index });
             };
             let target = entry.digest.to_string();
-            let manifest =
-                place.manifest(shared, Some(&target), &entry.media_type).await?.ok_or_else(no_image)?;
+            let manifest = place
+                .manifest(shared, Some(&target), &entry.media_type, known)
+                .await?
+                .ok_or_else(no_image)?;
             let parsed = parse_manifest(name, &manifest.bytes)?;
             (Some(digest), manifest, parsed)
         }
@@ -227,6 +250,9 @@ fn pinned(base: &Base, digest: Digest) -> Base {
         Base::Registry(name) => Base::Registry(name.pinned(digest)),
         Base::Layout { path, tag, .. } => {
             Base::Layout { path: path.clone(), tag: tag.clone(), digest: Some(digest) }
+        }
+        Base::Archive { path, name, .. } => {
+            Base::Archive { path: path.clone(), name: name.clone(), digest: Some(digest) }
         }
         other => other.clone(),
     }

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::Shared;
 use super::bridge::blocking;
 use crate::error::{Error, Result};
-use crate::image::{Blob, Digest, Image, Location};
+use crate::image::{Blob, Digest, Image, Layer, Location};
 use crate::layer::survey::Annotate;
 use crate::layer::{FileTree, Survey};
 
@@ -32,27 +34,50 @@ pub struct Built<'b> {
     pub(super) trees: &'b Trees,
 }
 
+/// Which layers of an image that was built are looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of files, and of the base those that are on this machine or were read before: nothing is fetched, and
+    /// none is unpacked that was packed just now.
+    AtHand,
+    /// All, wherever they are.
+    Everything,
+}
+
 impl Built<'_> {
-    /// What its layers hold, lowest first; `None` for layers of packages, and for those of the base that are neither
-    /// on this machine nor were ever read: nothing is fetched, and no layer is unpacked that was packed just now.
+    /// What its layers hold, lowest first; `None` for what is out of reach.
     ///
     /// # Errors
     /// When a layer cannot be read, or is no whole layer.
-    pub async fn survey(&self, annotator: Arc<dyn Annotate + Send>) -> Result<Vec<Option<Survey>>> {
-        let mut surveys = Vec::with_capacity(self.image.layers().len());
-        for layer in self.image.layers() {
-            let (diff_id, annotator) = (layer.diff_id, annotator.clone());
-            surveys.push(match (self.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
-                (Some(tree), ..) => {
-                    Some(blocking(move |_| Survey::of_tree(&tree, diff_id, &*annotator)).await?)
-                }
-                // Packages were looked at when they were chosen and installed.
-                (None, Some(_), _) => None,
-                (None, None, Location::Registry(_)) => self.shared.surveyed(layer.blob.digest, &*annotator),
-                (None, None, _) => self.survey_base(layer.blob.clone(), annotator).await?,
-            });
+    pub async fn survey(
+        &self,
+        annotator: Arc<dyn Annotate + Send>,
+        reach: Reach,
+    ) -> Result<Vec<Option<Survey>>> {
+        let one = |layer: &Layer| self.survey_of(layer.clone(), annotator.clone(), reach);
+        let layers: Vec<_> = self.image.layers().iter().map(one).collect();
+        stream::iter(layers).buffered(self.shared.jobs).try_collect().await
+    }
+
+    async fn survey_of(
+        &self,
+        layer: Layer,
+        annotator: Arc<dyn Annotate + Send>,
+        reach: Reach,
+    ) -> Result<Option<Survey>> {
+        let diff_id = layer.diff_id;
+        match (self.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
+            (Some(tree), ..) => {
+                blocking(move |_| Survey::of_tree(&tree, diff_id, &*annotator)).await.map(Some)
+            }
+            (None, ..) if reach == Reach::Everything => {
+                self.shared.survey_layer("the image", layer.blob, annotator).await.map(Some)
+            }
+            // Packages were looked at when they were chosen and installed.
+            (None, Some(_), _) => Ok(None),
+            (None, None, Location::Registry(_)) => Ok(self.shared.surveyed(layer.blob.digest, &*annotator)),
+            (None, None, _) => self.survey_base(layer.blob, annotator).await,
         }
-        Ok(surveys)
     }
 
     /// A layer of the base that is on this machine. One of the cache that is damaged, or was pruned meanwhile, is known

@@ -38,7 +38,7 @@ use crate::recipe::{Base, Recipe};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 
 pub use base::{Found, Inspected};
-pub use built::Built;
+pub use built::{Built, Reach};
 pub use diff::Difference;
 pub use probe::Probe;
 pub use publish::Published;

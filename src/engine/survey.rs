@@ -103,14 +103,9 @@ fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
     Digest::of(format!("{} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
 }
 
-/// How a layer is compressed by its first bytes: what its media type says is another matter.
+/// How a layer is compressed in fact: what its media type says is another matter.
 fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
     let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
-    let compression = match start {
-        [0x1f, 0x8b, ..] => Compression::Gzip,
-        // A frame, or one of those that are skipped.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-        _ => Compression::None,
-    };
+    let compression = Compression::sniff(start);
     Ok((layer, compression))
 }

@@ -84,6 +84,9 @@ impl Error {
             NoLayout { .. } => {
                 "name it as oci:DIR:TAG; `lbuild build` and `skopeo copy` make such directories".into()
             }
+            NoArchive { .. } => {
+                "name it as docker-archive:FILE[:NAME:TAG]; `docker save` and `lbuild build` make such files".into()
+            }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
             ImmutableTag { .. } => "push under a new tag: this one can never name another image".into(),

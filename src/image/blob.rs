@@ -116,6 +116,13 @@ pub enum Location {
     Memory(Arc<[u8]>),
     /// In a file of their own: in the cache, in an OCI layout.
     File(PathBuf),
+    /// In a file of others' too, from this byte on: in a Docker archive.
+    Slice {
+        /// The file.
+        path: PathBuf,
+        /// Where the bytes begin.
+        offset: u64,
+    },
     /// In a repository of a registry; tag and digest of the reference play no part.
     Registry(Reference),
 }
@@ -125,6 +132,7 @@ impl fmt::Debug for Location {
         match self {
             Location::Memory(bytes) => write!(f, "memory ({} bytes)", bytes.len()),
             Location::File(path) => write!(f, "{}", path.display()),
+            Location::Slice { path, offset } => write!(f, "{} from byte {offset}", path.display()),
             Location::Registry(reference) => write!(f, "{}", reference.repository_name()),
         }
     }

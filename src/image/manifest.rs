@@ -17,6 +17,8 @@ pub const OCI_MANIFEST: &str = media::OCI_IMAGE_MEDIA_TYPE;
 /// Media type of an OCI image index.
 pub const OCI_INDEX: &str = media::OCI_IMAGE_INDEX_MEDIA_TYPE;
 
+const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+
 /// Which family of media types a manifest is written in. Lambda takes both; the blobs are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,6 +69,11 @@ impl Manifest {
     /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family, not
     /// rewritten. `mediaType` stands in the manifest itself too: ECR refuses one without.
     pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
+        Manifest::of(format, config, Descriptor::of_layers(format, layers))
+    }
+
+    /// The manifest of these layers, whatever they are.
+    pub(crate) fn of(format: Format, config: &Blob, layers: Vec<Descriptor>) -> Manifest {
         let (manifest_type, config_type, _) = format.media_types();
         // serde_json orders keys by name or by insertion, as another crate of the build may decide;
         // a struct is always written in the order of its fields.
@@ -82,7 +89,7 @@ impl Manifest {
             schema_version: 2,
             media_type: manifest_type,
             config: Descriptor::of(config_type, config),
-            layers: Descriptor::of_layers(format, layers),
+            layers,
         };
         let bytes =
             serde_json::to_vec(&manifest).unwrap_or_else(|_| unreachable!("strings and numbers only"));
@@ -143,9 +150,27 @@ impl Compression {
             media::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE | media::IMAGE_LAYER_MEDIA_TYPE => {
                 Some(Compression::None)
             }
-            "application/vnd.oci.image.layer.v1.tar+zstd"
-            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Compression::Zstd),
+            "application/vnd.oci.image.layer.v1.tar+zstd" | DOCKER_LAYER_ZSTD => Some(Compression::Zstd),
             _ => None,
+        }
+    }
+
+    /// How a layer is compressed by its first bytes, whatever its media type says; four of them tell.
+    pub(crate) fn sniff(start: &[u8]) -> Compression {
+        match start {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            // A frame, or one of those that are skipped.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
+
+    /// What Docker calls such a layer.
+    pub(crate) fn docker_media_type(self) -> &'static str {
+        match self {
+            Compression::None => media::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE,
+            Compression::Gzip => media::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE,
+            Compression::Zstd => DOCKER_LAYER_ZSTD,
         }
     }
 }

@@ -64,6 +64,18 @@ pub enum Base {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
+    /// An image in a Docker archive.
+    #[serde(rename_all = "kebab-case")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// The image's name in the archive; needed when it holds several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Reference>,
+        /// The digest of the manifest that a registry would have for it, once pinned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+    },
     /// The result of an earlier stage, counted from 0.
     Stage(usize),
 }

@@ -74,7 +74,8 @@ impl Layout {
     /// The manifest under `target`, a tag or digest; with `None`, the only one there is.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Result<Option<Manifest>> {
         if let Some(digest) = target.and_then(|target| target.parse::<Digest>().ok()) {
-            return Ok(Some(self.stored(digest, String::new())?));
+            let there = self.blob_path(digest).exists();
+            return there.then(|| self.stored(digest, String::new())).transpose();
         }
         let index = self.index()?;
         let entries = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -17,12 +17,15 @@ mod staged;
 mod verify;
 mod workplace;
 
+use std::io::SeekFrom;
+use std::path::Path;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
-pub(crate) use archive::write as write_archive;
+pub(crate) use archive::{Archive, write as write_archive};
 pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};
 pub use destination::Destination;
@@ -47,17 +50,26 @@ pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStr
     let (bytes, origin) = match &blob.location {
         Location::Memory(bytes) => return Ok(bytes_stream(bytes.to_vec())),
         Location::Registry(name) => return registries.source(name).blob(blob.digest, blob.size).await,
-        Location::File(path) => {
-            let fail = {
-                let path = path.clone();
-                move |source| Error::BlobRead { path: path.clone(), source }
-            };
-            let file = tokio::fs::File::open(path).await.map_err(&fail)?;
-            let pieces = ReaderStream::with_capacity(file, PIECE).map(move |piece| piece.map_err(&fail));
-            (Box::pin(pieces) as ByteStream, Origin::File(path.clone()))
+        Location::File(path) => (file(path, 0, u64::MAX).await?, Origin::File(path.clone())),
+        Location::Slice { path, offset } => {
+            (file(path, *offset, blob.size).await?, Origin::File(path.clone()))
         }
     };
     Ok(verified(bytes, origin, blob.digest, blob.size))
+}
+
+/// At most so many bytes of a file from `offset` on.
+async fn file(path: &Path, offset: u64, size: u64) -> Result<ByteStream> {
+    let fail = {
+        let path = path.to_owned();
+        move |source| Error::BlobRead { path: path.clone(), source }
+    };
+    let mut file = tokio::fs::File::open(path).await.map_err(&fail)?;
+    if offset > 0 {
+        file.seek(SeekFrom::Start(offset)).await.map_err(&fail)?;
+    }
+    let pieces = ReaderStream::with_capacity(file.take(size), PIECE);
+    Ok(Box::pin(pieces.map(move |piece| piece.map_err(&fail))))
 }
 
 /// Bytes that are at hand, as a stream.

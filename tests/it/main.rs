@@ -1,5 +1,6 @@
 //! One binary for all integration tests, a file per behaviour. `tests/run` installs what they need.
 
+mod archives;
 mod aws;
 mod aws_commands;
 mod aws_rights;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lbuild::image::{Arch, Descriptor, Format};
+use lbuild::image::{Arch, Format};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
-use lbuild::layer::survey::Annotate;
-use lbuild::{Built, Destination, Engine};
+use lbuild::layer::survey::{Annotate, Survey};
+use lbuild::{Built, Destination, Engine, Reach};
 
 use super::{known, text};
 use crate::cli::args::Push;
@@ -33,12 +33,7 @@ impl<'a> Judge<'a> {
         report: &'a Report,
     ) -> Result<Judge<'a>, Failure> {
         let allowed = args.allow.iter().map(|name| known(name)).collect::<Result<_, _>>()?;
-        let repository = to.iter().find_map(|(to, _)| match to {
-            Destination::Registry { repository, .. } if lowered.for_lambda => {
-                Some(repository.repository_name())
-            }
-            _ => None,
-        });
+        let repository = repository(lowered, to);
         let asked = Asked {
             arch: lowered.recipe.platform.architecture.parse::<Arch>().ok(),
             repository,
@@ -66,20 +61,16 @@ impl<'a> Judge<'a> {
 
     async fn findings(&self, built: &Built<'_>) -> Result<Vec<Finding>, Failure> {
         let (image, cache) = (built.image, self.engine.cache());
-        let manifest = image.manifest(self.format);
+        let digest = image.manifest(self.format).digest;
         let annotator = Annotator::of(image.config());
         // Another day or version may bring other findings.
         let version = env!("CARGO_PKG_VERSION");
-        let name = format!("judged {version} {} {} {:?}", manifest.digest, annotator.name(), self.asked);
+        let name = format!("judged {version} {digest} {} {:?}", annotator.name(), self.asked);
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
-        let surveys = built.survey(Arc::new(annotator)).await?;
-        let layers: Vec<Descriptor> = image.descriptors(self.format);
-        let config = image.config();
-        let (manifest, layers, surveys) = (&manifest, &layers[..], &surveys[..]);
-        let subject = Subject { manifest, layers, config, surveys, asked: &self.asked };
-        let mut findings = check::check(&subject, Severity::Warning);
+        let surveys = built.survey(Arc::new(annotator), Reach::AtHand).await?;
+        let mut findings = of_built(built, self.format, &surveys, &self.asked, Severity::Warning);
         // Links were told of by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.
@@ -88,4 +79,25 @@ impl<'a> Judge<'a> {
         }
         Ok(findings)
     }
+}
+
+/// Where an image for Lambda goes.
+pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<String> {
+    to.iter().find_map(|(to, _)| match to {
+        Destination::Registry { repository, .. } if lowered.for_lambda => Some(repository.repository_name()),
+        _ => None,
+    })
+}
+
+/// What is to be said of an image that was built.
+pub fn of_built(
+    built: &Built<'_>,
+    format: Format,
+    surveys: &[Option<Survey>],
+    asked: &Asked,
+    least: Severity,
+) -> Vec<Finding> {
+    let (manifest, layers) = (built.image.manifest(format), built.image.descriptors(format));
+    let (manifest, layers, config) = (&manifest, &layers[..], built.image.config());
+    check::check(&Subject { manifest, layers, config, surveys, asked }, least)
 }

@@ -111,7 +111,7 @@ impl<T> Drop for AbortOnDrop<T> {
 pub(super) fn registry_source(image: &Image) -> Option<Reference> {
     image.layers().iter().find_map(|layer| match &layer.blob.location {
         Location::Registry(name) => Some(name.clone()),
-        Location::Memory(_) | Location::File(_) => None,
+        Location::Memory(_) | Location::File(_) | Location::Slice { .. } => None,
     })
 }
 

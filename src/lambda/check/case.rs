@@ -30,6 +30,8 @@ pub struct Asked {
     pub region: Option<String>,
     /// The image's registry, with its repository.
     pub repository: Option<String>,
+    /// Whether the image is in a Docker archive: who pushes it from there makes its manifest, and compresses its layers.
+    pub in_archive: bool,
     /// Whether the name led to an index, of which this image is one entry.
     pub in_index: bool,
     /// The day, as `2026-11-21`.

@@ -130,8 +130,12 @@ pub fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 fn sha256(content: &[u8]) -> String {
-    let hash = Sha256::digest(content);
-    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256:{}", hex(content))
+}
+
+/// The digest of some bytes, without the algorithm.
+pub fn hex(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the image of these layers to the layout, with what `edit` makes of its config and manifest.

@@ -153,6 +153,14 @@ pub fn podman_run(place: &Place, options: &[&str], arguments: &[&str]) -> Result
     jail.run(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// `podman save`, as an archive for Docker.
+pub fn podman_save(place: &Place, to: &Path) -> Result<(), String> {
+    let jail = Jail::new();
+    let script = "podman save --quiet --format docker-archive --output image.tar $(pull \"$1\")";
+    jail.run(script, &[&place.inside(&jail).name])?;
+    std::fs::copy(jail.path().join("image.tar"), to).map(drop).map_err(|error| error.to_string())
+}
+
 /// Takes the numbers of options for pulling and for running, then all of them, then the program's arguments.
 pub(super) const PODMAN: &str = r#"
     image=$1 pulling=$2 running=$3; shift 3

@@ -17,6 +17,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
+    if case.asked.in_archive {
+        return;
+    }
     for (number, layer) in case.layers.iter().enumerate() {
         // What is no layer at all is found by its media type.
         let Some(said) = Compression::of(&layer.media_type) else { continue };
@@ -79,6 +82,13 @@ mod tests {
         let expected = ["the layer is not compressed, and its media type says that it is compressed by gzip"];
         assert_eq!(plain.says(&RULE), expected);
         assert_eq!(plain.unknown(1).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn an_archives_layers_are_not_pushed_as_they_are() {
+        let mut plain = sample("application/vnd.docker.image.rootfs.diff.tar", Compression::None);
+        plain.asked.in_archive = true;
+        assert_eq!(plain.says(&RULE), [""; 0]);
     }
 
     #[test]

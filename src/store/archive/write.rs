@@ -1,14 +1,15 @@
-//! Docker archives: the tar that `docker load` and `podman load` take.
+//! An image as a Docker archive.
 
 use std::path::Path;
 
 use serde_json::json;
 use tar::Header;
 
-use super::Registries;
-use super::staged::Staged;
+use super::super::Registries;
+use super::super::staged::Staged;
 use crate::error::Result;
 use crate::image::{Blob, Image, Reference};
+use crate::store;
 
 /// Tar's unit: a file is filled up to a multiple of it, and two empty ones end the archive.
 const BLOCK: u64 = 512;
@@ -71,8 +72,8 @@ impl Archive<'_> {
         let start = self.file.position()?;
         let mut retry = self.registries.retry();
         loop {
-            let bytes = super::open(self.registries, blob).await?;
-            match super::write_stream(&self.file, bytes, progress).await {
+            let bytes = store::open(self.registries, blob).await?;
+            match store::write_stream(&self.file, bytes, progress).await {
                 Ok(()) => break,
                 Err(error) => retry.after(error).await?,
             }
@@ -82,6 +83,6 @@ impl Archive<'_> {
     }
 
     async fn append(&self, bytes: Vec<u8>) -> Result<()> {
-        super::write_stream(&self.file, super::bytes_stream(bytes), &|_| ()).await
+        store::write_stream(&self.file, store::bytes_stream(bytes), &|_| ()).await
     }
 }

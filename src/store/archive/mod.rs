@@ -1,0 +1,7 @@
+//! Docker archives: the tar that `docker save` makes and `docker load` and `podman load` take.
+
+mod read;
+mod write;
+
+pub(crate) use read::Archive;
+pub(crate) use write::write;

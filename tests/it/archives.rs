@@ -1,0 +1,217 @@
+//! Docker archives as what an image is read from: each tool writes them in its own way.
+
+use crate::support::craft::{self, Tar};
+use crate::support::judges::{self, Place};
+use crate::support::layers;
+use crate::support::lbuild::{Lbuild, function, image_of, tiny_base};
+use serde_json::json;
+use std::path::Path;
+
+/// `lbuild push` of some code onto `base`, into the layout `name`.
+fn push(lbuild: &Lbuild, base: &str, name: &str) -> String {
+    let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
+    let to = format!("oci:{}:it", lbuild.text(name));
+    lbuild.push(code.path(), &["--base", base, "--arch", "arm64", "--to", &to])
+}
+
+/// The committed base with a layer more, as lbuild writes an archive; and as a layout.
+fn saved(lbuild: &Lbuild) -> (String, String) {
+    let code = function(&[("base.txt", "of the base")]);
+    let (archive, layout) = (lbuild.text("image.tar"), lbuild.text("layout"));
+    let to = [format!("docker-archive:{archive}:example.test/base:v1"), format!("oci:{layout}:v1")];
+    let (base, dir) = (tiny_base(), code.path().to_str().unwrap());
+    lbuild.ok(&["push", dir, "--base", &base, "--arch", "arm64", "--to", &to[0], "--to", &to[1]]);
+    (format!("docker-archive:{archive}"), to[1].clone())
+}
+
+#[test]
+fn what_lbuild_saved_is_the_image_that_it_was() {
+    let lbuild = Lbuild::new();
+    let (archive, layout) = saved(&lbuild);
+    for name in ["", ":example.test/base:v1"] {
+        let archive = format!("{archive}{name}");
+        let done = lbuild.ok(&["diff", &archive, &layout, "--json"]);
+        let difference: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(difference["layers"], json!([]), "{difference}");
+        let findings = |image: &str| {
+            let report = lbuild.ok(&["check", image, "--json"]).stdout;
+            serde_json::from_str::<serde_json::Value>(&report).unwrap()["findings"].clone()
+        };
+        assert_eq!(findings(&archive), findings(&layout));
+        let seen = lbuild.ok(&["inspect", &archive, "--tree"]).stdout;
+        assert_eq!(seen, lbuild.ok(&["inspect", &layout, "--tree"]).stdout);
+        assert!(seen.contains("base.txt"), "{seen}");
+        // and a base as good as the other
+        let (one, other) = (push(&lbuild, &archive, "one"), push(&lbuild, &layout, "other"));
+        assert_eq!(layer_digests(&lbuild, "one"), layer_digests(&lbuild, "other"), "{one} {other}");
+    }
+}
+
+fn layer_digests(lbuild: &Lbuild, layout: &str) -> Vec<serde_json::Value> {
+    let (manifest, _) = image_of(&lbuild.path(layout), "it", "");
+    manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone()).collect()
+}
+
+#[test]
+fn what_others_saved_is_a_base() {
+    let lbuild = Lbuild::new();
+    let (_, layout) = saved(&lbuild);
+    push(&lbuild, &layout, "expected");
+    let expected = layers::blobs(&lbuild.path("expected"), "it", "arm64");
+    let place = Place::layout(&lbuild.path("layout"), "v1");
+    let (skopeo, podman) = (lbuild.path("skopeo.tar"), lbuild.path("podman.tar"));
+    // plain tars, and links to them
+    judges::skopeo_copy(&place, &format!("docker-archive:{}:example.test/base:v1", skopeo.display()))
+        .unwrap();
+    judges::podman_save(&place, &podman).unwrap();
+    for file in [&skopeo, &podman] {
+        let archive = format!("docker-archive:{}", file.display());
+        push(&lbuild, &archive, "made");
+        let place = Place::layout(&lbuild.path("made"), "it");
+        judges::skopeo_inspect(&place).unwrap();
+        judges::umoci_unpack(&place).unwrap();
+        let made = layers::blobs(&lbuild.path("made"), "it", "arm64");
+        let members = |blobs: &[Vec<u8>]| blobs.iter().map(|blob| layers::members(blob)).collect::<Vec<_>>();
+        assert_eq!(members(&made), members(&expected), "{archive}");
+        // what is pushed from it is compressed: its being plain is no fault
+        assert!(!lbuild.ok(&["check", &archive]).stdout.contains("layer-compression"), "{archive}");
+    }
+}
+
+/// An archive of the two layers of an image, as another tool would name its members.
+fn archive(to: &Path, config: &[u8], names: [&str; 2], tar: impl FnOnce(Tar) -> Tar) {
+    let manifest = json!([{ "Config": "config.json", "RepoTags": ["hello:v1"], "Layers": names }]);
+    let tar =
+        tar(Tar::new().file("manifest.json", 0o644, manifest.to_string())).file("config.json", 0o644, config);
+    std::fs::write(to, tar.bytes()).unwrap();
+}
+
+fn layer(name: &str) -> craft::Layer {
+    craft::Layer::gzip(Tar::new().file(name, 0o644, name))
+}
+
+/// What two layers make, and their tars.
+fn two() -> ([craft::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
+    let layers = [layer("a"), layer("b")];
+    let tars = ["a", "b"].map(|name| Tar::new().file(name, 0o644, name).bytes());
+    let config = json!({
+        "architecture": "arm64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layers[0].diff_id, layers[1].diff_id] },
+    });
+    (layers, tars, config.to_string().into_bytes())
+}
+
+#[test]
+fn members_are_found_whatever_their_names() {
+    let lbuild = Lbuild::new();
+    let (layers, tars, config) = two();
+    let file = lbuild.path("image.tar");
+    let check = |what: &str| {
+        let name = format!("docker-archive:{}:hello:v1", file.display());
+        let tree = lbuild.ok(&["inspect", &name, "--tree"]).stdout;
+        assert!(tree.contains('a') && tree.contains('b'), "{what}: {tree}");
+        push(&lbuild, &name, what);
+        assert_eq!(layer_digests(&lbuild, what).len(), 3, "{what}");
+    };
+    archive(&file, &config, ["1/layer.tar", "2/layer.tar"], |tar| {
+        tar.directory("1/")
+            .file("1/layer.tar", 0o644, &tars[0])
+            .file("x.tar", 0o644, &tars[1])
+            .symlink("2/layer.tar", "../x.tar")
+    });
+    check("dockers-links");
+    let digests = [0, 1].map(|number| format!("blobs/sha256/{}", craft::hex(&layers[number].stored)));
+    archive(&file, &config, [&digests[0], &digests[1]], |tar| {
+        tar.file(&digests[0], 0o644, &layers[0].stored).file(&digests[1], 0o644, &layers[1].stored)
+    });
+    check("a-layout-within");
+    archive(&file, &config, ["./one.tgz", "two.tgz"], |tar| {
+        tar.file("one.tgz", 0o644, &layers[0].stored).file("./two.tgz", 0o644, &layers[1].stored)
+    });
+    check("compressed-under-any-name");
+}
+
+#[test]
+fn what_is_no_archive_is_told_with_the_reason() {
+    let lbuild = Lbuild::new();
+    let (layers, tars, config) = two();
+    let file = lbuild.path("image.tar");
+    let name = format!("docker-archive:{}", file.display());
+    let fails = |expected: &str| {
+        for command in ["inspect", "check"] {
+            let error = lbuild.run(&[command, &name]).failed(4);
+            assert!(error.contains(expected) && error.contains("image.tar"), "{expected}: {error}");
+        }
+    };
+    fails("there is no such file");
+    std::fs::write(&file, "no tar").unwrap();
+    fails("it is no tar");
+    std::fs::write(&file, craft::gzip(&Tar::new().bytes())).unwrap();
+    fails("decompress it first");
+    std::fs::write(&file, Tar::new().file("index.json", 0o644, "{}").bytes()).unwrap();
+    fails("it is an OCI layout in a tar");
+    std::fs::write(&file, Tar::new().file("manifest.json", 0o644, "{").bytes()).unwrap();
+    fails("cannot be read");
+    archive(&file, &config, ["1.tar", "missing.tar"], |tar| tar.file("1.tar", 0o644, &tars[0]));
+    fails("it lacks a layer");
+    archive(&file, &config, ["1.tar", "2.tar"], |tar| {
+        tar.symlink("1.tar", "2.tar").symlink("2.tar", "1.tar")
+    });
+    fails("it lacks a layer");
+    archive(&file, &config, ["1.tar", "2.tar"], |tar| {
+        tar.file("1.tar", 0o644, &tars[0]).file("2.tar", 0o644, &tars[1])
+    });
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 2500]).unwrap();
+    fails("not a whole one");
+    std::fs::write(&file, &whole).unwrap();
+    let error = lbuild.run(&["check", &format!("{name}:hello:v2")]).failed(4);
+    assert!(error.contains("no image docker-archive:") && error.contains("hello:v2"), "{error}");
+    // what is read is checked
+    archive(&file, &config, ["1.tar", "2.tar"], |tar| {
+        tar.file("1.tar", 0o644, &tars[1]).file("2.tar", 0o644, &tars[0])
+    });
+    let error = lbuild.run(&["check", &name]).failed(7);
+    assert!(error.contains("is corrupt"), "{error}");
+    archive(&file, &config, ["1.tar.gz", &format!("{}.tar.gz", "0".repeat(64))], |tar| {
+        tar.file("1.tar.gz", 0o644, &layers[0].stored).file(
+            &format!("{}.tar.gz", "0".repeat(64)),
+            0o644,
+            &layers[1].stored,
+        )
+    });
+    let error = lbuild.run(&["check", &name]).failed(7);
+    assert!(error.contains("is corrupt"), "{error}");
+}
+
+#[test]
+fn an_image_of_several_has_to_be_named() {
+    let lbuild = Lbuild::new();
+    let (layers, tars, config) = two();
+    let one = |tag: &str| json!({ "Config": "config.json", "RepoTags": [tag], "Layers": ["1.tar", "2.tar"] });
+    let tar = Tar::new()
+        .file("manifest.json", 0o644, json!([one("hello:v1"), one("hello:v2")]).to_string())
+        .file("config.json", 0o644, config)
+        .file("1.tar", 0o644, &tars[0])
+        .file("2.tar", 0o644, &tars[1]);
+    std::fs::write(lbuild.path("image.tar"), tar.bytes()).unwrap();
+    let name = format!("docker-archive:{}", lbuild.text("image.tar"));
+    let error = lbuild.run(&["inspect", &name]).failed(4);
+    assert!(error.contains("it holds several images"), "{error}");
+    let seen = lbuild.ok(&["inspect", &format!("{name}:hello:v2")]).stdout;
+    assert!(seen.contains(&layers[0].diff_id), "{seen}");
+}
+
+#[test]
+fn a_digest_that_is_not_there_is_no_image() {
+    let lbuild = Lbuild::new();
+    let (_, layout) = saved(&lbuild);
+    let (place, _) = layout.rsplit_once(':').unwrap();
+    let digest = lbuild.ok(&["inspect", &layout, "--json"]).stdout;
+    let digest: serde_json::Value = serde_json::from_str(&digest).unwrap();
+    let digest = digest["digest"].as_str().unwrap();
+    lbuild.ok(&["inspect", &format!("{place}@{digest}")]);
+    let other = format!("{place}@sha256:{}", "0".repeat(64));
+    let error = lbuild.run(&["check", &other]).failed(4);
+    assert!(error.contains("no image oci:"), "{error}");
+}
