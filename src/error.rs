@@ -164,7 +164,7 @@ pub enum Error {
     #[error("{image} is broken: its manifest has {manifest} layers, its config {config} (or others)")]
     LayersMismatch { image: String, manifest: usize, config: usize },
     /// A foreign layer, or something that is no tar.
-    #[error("layer {digest} of {image} is of type {media_type}, which cannot be pushed elsewhere")]
+    #[error("layer {digest} of {image} is of type {media_type:?}, which cannot be pushed elsewhere")]
     ForeignLayer { image: String, digest: Digest, media_type: String },
     /// A layer in another form whose bytes do not arrive, or cannot be decompressed.
     #[error("cannot read the layer")]

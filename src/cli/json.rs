@@ -4,6 +4,7 @@ use lbuild::{Event, Published};
 use serde_json::{Value, json};
 
 use super::exit::Failure;
+use super::human;
 
 /// One event.
 pub fn event(event: &Event) {
@@ -41,5 +42,5 @@ pub fn failure(failure: &Failure) {
 }
 
 fn line(value: &Value) {
-    eprintln!("{value}");
+    eprintln!("{}", human::printable(&value.to_string()));
 }

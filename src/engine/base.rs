@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::de;
+
 use super::Shared;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -262,6 +264,11 @@ fn not_offered(image: &str, wanted: &Platform, offered: Vec<Platform>) -> Error 
     Error::PlatformNotOffered { image: image.to_owned(), wanted: wanted.clone(), offered }
 }
 
+fn parse_diff_id(image: &str, text: &str) -> Result<Digest> {
+    let fail = |error: Error| Error::Config { image: image.to_owned(), source: de::Error::custom(error) };
+    text.parse().map_err(fail)
+}
+
 /// The base's layers: gzip ones as they are, others made so.
 async fn layers(shared: &Arc<Shared>, place: &Place, name: &str, found: &Found) -> Result<Vec<Layer>> {
     let diff_ids = found.config.diff_ids();
@@ -278,7 +285,7 @@ async fn layers(shared: &Arc<Shared>, place: &Place, name: &str, found: &Found) 
         })?;
         let blob = place.blob(layer.digest, layer.size);
         let layer = match compression {
-            Compression::Gzip => Layer { blob, diff_id: diff_id.parse()?, key: None },
+            Compression::Gzip => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
             compression => super::recompress::recompressed(shared, name, blob, compression).await?,
         };
         if layer.diff_id.to_string() != diff_id {

@@ -17,5 +17,10 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
     let guard = StopOnDrop(Arc::default());
     let stop = guard.0.clone();
-    tokio::task::spawn_blocking(move || work(&stop)).await.map_err(|_| Error::Interrupted)?
+    match tokio::task::spawn_blocking(move || work(&stop)).await {
+        Ok(done) => done,
+        // A fault of ours shall be seen as one.
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::Interrupted),
+    }
 }

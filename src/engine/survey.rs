@@ -1,6 +1,7 @@
 //! What the layers of an image hold: each is read once, and remembered.
 
 use std::io::{BufRead, BufReader};
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,11 +13,13 @@ use super::bridge::blocking;
 use super::{Shared, base};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest};
+use crate::layer::MAX_LAYER;
 use crate::layer::survey::{self, Annotate, Survey};
 use crate::store;
 
-/// What a layer may unpack to: twice what Lambda takes for a whole image.
-const LIMIT: u64 = 20_000_000_000;
+/// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
+/// has a tenth of it.
+const MAX_KEPT: usize = 1 << 30;
 
 impl Shared {
     /// What each layer holds; `None` for one that is elsewhere, or no tar at all.
@@ -26,15 +29,25 @@ impl Shared {
         annotator: Arc<dyn Annotate + Send>,
     ) -> Result<Vec<Option<Survey>>> {
         let (place, name) = base::place(self, &found.base)?;
+        let kept = Arc::new(AtomicUsize::new(0));
         let one = |layer: Descriptor| {
             let blob = self.cache.blob(layer.digest, layer.size);
             let blob = blob.unwrap_or_else(|| place.blob(layer.digest, layer.size));
             let (shared, name, annotator) = (self.clone(), name.clone(), annotator.clone());
+            let kept = kept.clone();
             async move {
                 if Compression::of(&layer.media_type).is_none() {
                     return Ok(None);
                 }
-                shared.survey_layer(&name, blob, annotator).await.map(Some)
+                let digest = blob.digest;
+                let survey = shared.survey_layer(&name, blob, annotator).await?;
+                if kept.fetch_add(survey.kept(), Relaxed) > MAX_KEPT {
+                    let source =
+                        std::io::Error::other("with those below it, it has more files than any image");
+                    let source = Error::LayerRead { source }.into();
+                    return Err(Error::Survey { image: name, digest, source });
+                }
+                Ok(Some(survey))
             }
         };
         let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
@@ -93,7 +106,7 @@ impl Shared {
         let done = blocking(move |stop| {
             let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
             let (reader, compression) = sniffed(reader)?;
-            Survey::of(reader, compression, LIMIT, &*annotator, tick)
+            Survey::of(reader, compression, MAX_LAYER, &*annotator, tick)
         });
         done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
     }

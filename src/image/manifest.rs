@@ -2,7 +2,7 @@
 
 use oci_client::manifest as media;
 use oci_spec::image as spec;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 use serde_json::json;
 
 use super::{Blob, Digest, Layer, Platform};
@@ -119,11 +119,11 @@ impl Descriptor {
         layers.iter().map(|layer| Descriptor::of(media_type, &layer.blob)).collect()
     }
 
-    fn read(descriptor: &spec::Descriptor) -> Result<Descriptor> {
+    fn read(descriptor: &spec::Descriptor) -> serde_json::Result<Descriptor> {
         Ok(Descriptor {
             media_type: descriptor.media_type().to_string(),
             size: descriptor.size(),
-            digest: descriptor.digest().to_string().parse()?,
+            digest: descriptor.digest().to_string().parse().map_err(de::Error::custom)?,
         })
     }
 }
@@ -222,7 +222,7 @@ pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
                 architecture: p.architecture().to_string(),
                 variant: p.variant().clone(),
             });
-            Ok((Descriptor::read(entry)?, platform))
+            Ok((Descriptor::read(entry).map_err(fail)?, platform))
         });
         return Ok(Parsed::Index(Index(entries.collect::<Result<_>>()?)));
     }
@@ -231,8 +231,8 @@ pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
     }
     let manifest: spec::ImageManifest = serde_json::from_value(json).map_err(fail)?;
     Ok(Parsed::Image {
-        config: Descriptor::read(manifest.config())?,
-        layers: manifest.layers().iter().map(Descriptor::read).collect::<Result<_>>()?,
+        config: Descriptor::read(manifest.config()).map_err(fail)?,
+        layers: manifest.layers().iter().map(Descriptor::read).collect::<Result<_, _>>().map_err(fail)?,
     })
 }
 

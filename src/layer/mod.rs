@@ -31,7 +31,7 @@ mod tree;
 mod write;
 
 pub use elf::{Elf, Machine};
-pub use recompress::{recompress, zstd};
+pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
 pub use survey::Survey;
 pub use tree::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};

@@ -7,9 +7,9 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
-use super::recompress::zstd;
+use super::recompress::{too_large, zstd};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 
@@ -83,7 +83,8 @@ impl<R: BufRead> LayerReader<R> {
     /// # Errors
     /// [`Error::LayerRead`] for what is no layer, or not a whole one.
     pub fn next(&mut self) -> Result<Option<Head>> {
-        self.skip(self.left + self.padding)?;
+        self.skip(self.left)?;
+        self.skip(self.padding)?;
         (self.left, self.padding) = (0, 0);
         let mut more = More::default();
         loop {
@@ -94,7 +95,7 @@ impl<R: BufRead> LayerReader<R> {
                     Err(broken("it ends within a member's head"))
                 };
             };
-            let size = header.entry_size().map_err(|_| broken("a member has no valid size"))?;
+            let size = size_of(&header)?;
             match header.entry_type() {
                 EntryType::GNULongName => more.name = Some(trimmed(self.small(size)?)),
                 EntryType::GNULongLink => more.link = Some(trimmed(self.small(size)?)),
@@ -257,28 +258,51 @@ impl More {
         self.name.is_none() && self.link.is_none() && self.size.is_none()
     }
 
-    fn pax(&mut self, records: &[u8]) -> Result<()> {
-        for record in PaxExtensions::new(records) {
-            let record = record.map_err(|_| broken("a member's attributes are malformed"))?;
-            let value = record.value_bytes();
-            let number = || std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
-            match record.key_bytes() {
+    /// Each record is its own length, a key and a value, which may hold anything, ends of lines too.
+    fn pax(&mut self, mut records: &[u8]) -> Result<()> {
+        let malformed = || broken("a member's attributes are malformed");
+        while !records.is_empty() {
+            let digits = records.iter().position(|&byte| byte == b' ').ok_or_else(malformed)?;
+            let length: Option<usize> = number(&records[..digits]);
+            let length = length.filter(|&length| length > digits + 1 && length <= records.len());
+            let (record, rest) = records.split_at(length.ok_or_else(malformed)?);
+            let record = record[digits + 1..].strip_suffix(b"\n").ok_or_else(malformed)?;
+            let equals = record.iter().position(|&byte| byte == b'=').ok_or_else(malformed)?;
+            let (key, value) = (&record[..equals], &record[equals + 1..]);
+            match key {
                 b"path" => self.name = Some(value.to_vec()),
                 b"linkpath" => self.link = Some(value.to_vec()),
-                b"size" => self.size = Some(number().ok_or_else(|| broken("a member has no valid size"))?),
-                b"uid" => self.uid = number(),
-                b"gid" => self.gid = number(),
-                b"mtime" => self.mtime = seconds(value),
+                b"size" => self.size = Some(number(value).and_then(sane).ok_or_else(no_size)?),
+                b"uid" => self.uid = number(value),
+                b"gid" => self.gid = number(value),
+                b"mtime" => self.mtime = value.split(|&byte| byte == b'.').next().and_then(number),
                 _ => {}
             }
+            records = rest;
         }
         Ok(())
     }
 }
 
-/// A time's whole seconds.
-fn seconds(value: &[u8]) -> Option<u64> {
-    std::str::from_utf8(value).ok()?.split('.').next()?.parse().ok()
+fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// How much content a head says that there is.
+fn size_of(header: &Header) -> Result<u64> {
+    let field = &header.as_old().size;
+    // A number in binary; of one that is too large for 64 bits, the crate would give the lower ones.
+    let fits = field[0] & 0x80 == 0 || (field[0] == 0x80 && field[1..4] == [0; 3]);
+    header.entry_size().ok().filter(|_| fits).and_then(sane).ok_or_else(no_size)
+}
+
+/// A size that can be added to without care; nothing is as large.
+fn sane(size: u64) -> Option<u64> {
+    (size <= i64::MAX as u64).then_some(size)
+}
+
+fn no_size() -> Error {
+    broken("a member has no valid size")
 }
 
 /// A letter of no standard: by all of them it is a file with content.
@@ -344,10 +368,7 @@ impl<R: Read> Read for Summed<R> {
         self.hash.update(&out[..read]);
         self.size += read as u64;
         if self.size > self.limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it is larger than {} bytes", self.limit),
-            ));
+            return Err(too_large(self.limit));
         }
         Ok(read)
     }

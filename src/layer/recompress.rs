@@ -8,6 +8,14 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::write::{LayerWriter, WriteOptions, Written};
 use crate::error::{Error, Result};
 
+/// What a layer may unpack to: twice what Lambda takes for a whole image.
+pub const MAX_LAYER: u64 = 20_000_000_000;
+
+/// Why no more is read of a layer.
+pub(super) fn too_large(limit: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"))
+}
+
 /// Writes the tar that `tar` yields to `out` as one gzip member; the tar stays as it is, so its digest is the
 /// diff id that it always had, and `epoch` has no part in it. [`Written::files`] is empty.
 ///
@@ -16,11 +24,17 @@ use crate::error::{Error, Result};
 /// the caller asked for it.
 pub fn recompress(mut tar: impl Read, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
     let mut layer = LayerWriter::new(options, out)?;
-    let mut buffer = vec![0; 128 << 10];
+    let (mut buffer, mut size) = (vec![0; 128 << 10], 0);
     loop {
         match tar.read(&mut buffer) {
             Ok(0) => return layer.finish(Vec::new()),
-            Ok(read) => layer.put(&buffer[..read])?,
+            Ok(read) => {
+                size += read as u64;
+                if size > MAX_LAYER {
+                    return Err(Error::LayerRead { source: too_large(MAX_LAYER) });
+                }
+                layer.put(&buffer[..read])?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => return Err(Error::LayerRead { source }),
         }

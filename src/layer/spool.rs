@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// What is kept in memory of a file; the rest goes to a file without a name.
 const IN_MEMORY: usize = 4 << 20;
 
+/// What is kept of a file on disk; nothing is told of a larger one.
+const ON_DISK: u64 = 2 << 30;
+
 /// What is kept of any file: the first line of a script fits.
 const HEAD: u64 = 512;
 
@@ -22,6 +25,8 @@ pub(super) struct Spool {
     /// Whether all of it is.
     whole: bool,
     file: Option<File>,
+    /// How much is in `file`.
+    filed: u64,
 }
 
 /// A file that is read in place.
@@ -30,13 +35,13 @@ impl<T: Read + Seek> ReadSeek for T {}
 
 impl Spool {
     pub fn new() -> Spool {
-        Spool { memory: Vec::new(), wanted: HEAD, whole: false, file: None }
+        Spool { memory: Vec::new(), wanted: HEAD, whole: false, file: None, filed: 0 }
     }
 
     /// What comes next is another file, of which so much is wanted.
     pub fn begin(&mut self, wanted: Wanted) {
         self.memory.clear();
-        self.file = None;
+        (self.file, self.filed) = (None, 0);
         self.wanted = beginning(wanted);
         self.whole = wanted == Wanted::Whole;
     }
@@ -56,6 +61,11 @@ impl Spool {
         if !whole || rest.is_empty() {
             return Ok(());
         }
+        self.filed += rest.len() as u64;
+        if self.filed > ON_DISK {
+            self.file = None;
+            return Ok(());
+        }
         let fail = |source| Error::Write { path: std::env::temp_dir(), source };
         let file = match &mut self.file {
             Some(file) => file,
@@ -70,6 +80,9 @@ impl Spool {
 
     /// Reads the beginning of the file, as much as is wanted of it, and what is kept of the whole.
     pub fn read<T>(&mut self, read: impl FnOnce(&[u8], &mut dyn ReadSeek) -> Option<T>) -> Option<T> {
+        if self.filed > ON_DISK {
+            return None;
+        }
         let head = &self.memory[..self.memory.len().min(self.wanted as usize)];
         match &mut self.file {
             Some(file) => read(head, file),

@@ -25,8 +25,11 @@ pub(crate) const VERSION: &str = "survey-2";
 /// The most members that are taken in; an image of more would not fit into ten gigabytes with its directories.
 const MAX_MEMBERS: usize = 1_000_000;
 
-/// The bytes that all names may have together.
+/// The bytes that all names and targets of links may have together.
 const MAX_NAMES: usize = 256 << 20;
+
+/// What is kept of a name, in bytes: twice what Linux takes, so that it is seen to be too long.
+const MAX_PATH: usize = 8192;
 
 /// What a layer holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +127,8 @@ impl Survey {
         let mut members = Vec::new();
         let (mut spool, mut names) = (Spool::new(), 0);
         while let Some(head) = reader.next()? {
-            names += head.name.len();
+            let mut member = Member::of(head);
+            names += member.path.len() + member.target().map_or(0, str::len);
             if members.len() >= MAX_MEMBERS || names > MAX_NAMES {
                 let fault = std::io::Error::other(format!(
                     "it has more than {} members, or too long names",
@@ -133,7 +137,6 @@ impl Survey {
                 return Err(Error::LayerRead { source: fault });
             }
             tick(reader.position())?;
-            let mut member = Member::of(head);
             if member.kind == MemberKind::File {
                 let wanted = annotator.wants(&member.path);
                 spool.begin(wanted);
@@ -253,6 +256,15 @@ fn told(
     Some(Content::Script(line.trim_matches([' ', '\t']).to_owned()))
 }
 
+impl Survey {
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn kept(&self) -> usize {
+        let member =
+            |member: &Member| size_of::<Member>() + member.path.len() + member.target().map_or(0, str::len);
+        self.members.iter().map(member).sum()
+    }
+}
+
 impl Member {
     fn of(head: Head) -> Member {
         let path = path(&head.name);
@@ -266,6 +278,14 @@ impl Member {
         };
         let (mode, uid, gid, size, mtime) = (head.mode, head.uid, head.gid, head.size, head.mtime);
         Member { path, kind, mode, uid, gid, size, mtime, sha256: None, content: None }
+    }
+
+    /// What it links to, when it is a link.
+    pub fn target(&self) -> Option<&str> {
+        match &self.kind {
+            MemberKind::Symlink(target) | MemberKind::HardLink(target) => Some(target),
+            _ => None,
+        }
     }
 
     /// The last part of the path.
@@ -297,8 +317,10 @@ fn path(name: &[u8]) -> String {
     parts.join("/")
 }
 
-/// Names are printable UTF-8 with few exceptions; those must stay apart from each other.
+/// Names are printable UTF-8 with few exceptions; those must stay apart from each other. One that is longer than any
+/// system takes is cut off.
 fn text(bytes: &[u8]) -> String {
+    let bytes = &bytes[..bytes.len().min(MAX_PATH)];
     if bytes.is_ascii() && !bytes.iter().any(u8::is_ascii_control) {
         return String::from_utf8_lossy(bytes).into_owned();
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde_json::{Value, json};
 
+use super::SMALL;
 use super::staged;
 use super::verify::ByteStream;
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ use crate::image::{Blob, Digest, Location, Manifest, Platform};
 
 const INDEX: &str = "index.json";
 const MARKER: &str = "oci-layout";
+/// A layout may hold some ten thousand images.
+const MAX_INDEX: u64 = 64 << 20;
 /// The annotation that holds a manifest's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
 
@@ -27,7 +30,7 @@ impl Layout {
     /// The layout at `path`, to read from.
     pub(crate) fn open(path: &Path) -> Result<Layout> {
         let fail = |fault| Err(Error::NoLayout { path: path.to_owned(), fault });
-        match fs::read(path.join(MARKER)) {
+        match super::read_small(&path.join(MARKER), SMALL) {
             Ok(bytes) if version_fits(&bytes) => Ok(Layout { path: path.to_owned() }),
             Ok(_) => fail("its oci-layout file names no version 1"),
             Err(_) if !path.exists() => fail("there is no such directory"),
@@ -100,7 +103,8 @@ impl Layout {
     /// A small blob's bytes, checked.
     pub(crate) fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.blob_path(digest);
-        let bytes = fs::read(&path).map_err(|source| Error::BlobRead { path: path.clone(), source })?;
+        let bytes = super::read_small(&path, SMALL)
+            .map_err(|source| Error::BlobRead { path: path.clone(), source })?;
         match Digest::of(&bytes) {
             got if got == digest => Ok(bytes),
             got => Err(Error::CorruptFile { path, expected: digest, got }),
@@ -178,7 +182,8 @@ impl Layout {
 
     fn index(&self) -> Result<Value> {
         let path = self.path.join(INDEX);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = super::read_small(&path, MAX_INDEX)
+            .map_err(|source| Error::Read { path: path.clone(), source })?;
         serde_json::from_slice(&bytes)
             .map_err(|source| Error::Manifest { image: path.display().to_string(), source })
     }

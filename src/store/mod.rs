@@ -17,7 +17,7 @@ mod staged;
 mod verify;
 mod workplace;
 
-use std::io::SeekFrom;
+use std::io::{self, Read, SeekFrom};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -58,12 +58,35 @@ pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStr
     Ok(verified(bytes, origin, blob.digest, blob.size))
 }
 
+/// No manifest or config of an image needs more; a registry that sends more is not heard out.
+const SMALL: u64 = 4 << 20;
+
+/// The bytes of a file that is read into memory, when it is no larger than that.
+fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    regular(&std::fs::metadata(path)?)?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any of its kind")),
+        false => Ok(bytes),
+    }
+}
+
+/// A pipe is waited for, and a device may have no end.
+fn regular(metadata: &std::fs::Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
 /// At most so many bytes of a file from `offset` on.
 async fn file(path: &Path, offset: u64, size: u64) -> Result<ByteStream> {
     let fail = {
         let path = path.to_owned();
         move |source| Error::BlobRead { path: path.clone(), source }
     };
+    tokio::fs::metadata(path).await.and_then(|metadata| regular(&metadata)).map_err(&fail)?;
     let mut file = tokio::fs::File::open(path).await.map_err(&fail)?;
     if offset > 0 {
         file.seek(SeekFrom::Start(offset)).await.map_err(&fail)?;

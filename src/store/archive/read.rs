@@ -14,15 +14,12 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tar::EntryType;
 
-use super::super::PIECE;
+use super::super::{PIECE, SMALL};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference};
 
 /// An image has some hundred members; what has more is something else.
 const MAX_MEMBERS: usize = 100_000;
-
-/// More than any config or list of images has.
-const MAX_JSON: u64 = 16 << 20;
 
 /// One image of an archive, which stays a file on disk.
 #[derive(Debug)]
@@ -206,7 +203,7 @@ impl Tape {
 
     fn json(&mut self, name: &str, missing: &'static str) -> Result<Vec<u8>> {
         let Some((offset, size)) = self.find(name) else { return self.fault(missing) };
-        if size > MAX_JSON {
+        if size > SMALL {
             return self.fault("its manifest.json or config is larger than any image's");
         }
         let mut bytes = Vec::new();

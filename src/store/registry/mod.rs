@@ -23,6 +23,7 @@ use reqwest::{Response, StatusCode};
 use self::auth::Scope;
 use self::call::Call;
 use self::transport::{Request, Transport};
+use super::SMALL;
 use super::credentials::Credentials;
 use super::http::answer::refusal;
 use super::http::{Retry, limited_bytes, watched};
@@ -30,9 +31,6 @@ use super::verify::{ByteStream, Origin, verified};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{DOCKER_INDEX, DOCKER_MANIFEST, Digest, Manifest, OCI_INDEX, OCI_MANIFEST, Reference};
-
-/// No manifest of an image needs more; a registry that sends more is not heard out.
-const MANIFEST_LIMIT: usize = 4 << 20;
 
 /// All registries, reached through one client. Cheap to clone.
 #[derive(Clone)]
@@ -165,7 +163,7 @@ impl Repository {
 
     /// A small blob's bytes, read whole.
     pub(crate) async fn small_blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
-        if size > MANIFEST_LIMIT as u64 {
+        if size > SMALL {
             return Err(Error::Protocol {
                 operation: format!("read blob {digest} of {}", self.name.repository_name()),
                 host: self.name.registry().to_owned(),
@@ -218,7 +216,7 @@ fn is_confused(error: &Error) -> bool {
 async fn read_manifest(response: Response, request: &Request, target: &str) -> Result<Manifest> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
-    let bytes = limited_bytes(response, &request.operation, &request.host, MANIFEST_LIMIT).await?;
+    let bytes = limited_bytes(response, &request.operation, &request.host, SMALL as usize).await?;
     let manifest = Manifest::stored(media_type, bytes);
     let size = manifest.bytes.len() as u64;
     match target.parse::<Digest>() {
