@@ -1,0 +1,153 @@
+use super::*;
+use crate::image::{Compression, Digest};
+
+/// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, and `a = b` a hard link.
+fn layer(members: &[&str]) -> Option<Survey> {
+    let member = |&text: &&str| {
+        let (path, kind) = if let Some((path, target)) = text.split_once(" -> ") {
+            (path, MemberKind::Symlink(target.to_owned()))
+        } else if let Some((path, target)) = text.split_once(" = ") {
+            (path, MemberKind::HardLink(target.to_owned()))
+        } else if text.ends_with('/') {
+            (text.trim_end_matches('/'), MemberKind::Directory)
+        } else {
+            (text, MemberKind::File)
+        };
+        let path = path.to_owned();
+        Member { path, kind, mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, sha256: None, content: None }
+    };
+    let members = members.iter().map(member).collect();
+    Some(Survey { diff_id: Digest::of(b""), uncompressed: 0, compression: Compression::Gzip, members })
+}
+
+fn seen(layers: &[Option<Survey>]) -> Vec<String> {
+    Files::of(layers).iter().map(|file| format!("{}{}", file.layer, file.member.path)).collect()
+}
+
+fn hidden<'a>(files: &Files<'a>) -> Vec<(&'a str, usize, bool)> {
+    files.hidden().iter().map(|file| (file.file.member.path.as_str(), file.by, file.replaced)).collect()
+}
+
+/// The file that a path leads to, and its layer.
+fn file<'a>(files: &Files<'a>, path: &str) -> Option<(usize, &'a str)> {
+    files.file(path).map(|file| (file.layer, file.member.path.as_str()))
+}
+
+#[test]
+fn higher_layers_replace_and_delete() {
+    let layers =
+        [layer(&["a/", "a/b", "a/c", "d/e"]), layer(&["a/c", "a/.wh.b"]), layer(&["d/f", "d/.wh..wh..opq"])];
+    assert_eq!(seen(&layers), ["0a", "1a/c", "2d/f"]);
+    let expected = [("a/b", 1, false), ("a/c", 1, true), ("d/e", 2, false)];
+    assert_eq!(hidden(&Files::of(&layers)), expected);
+}
+
+#[test]
+fn whiteouts_take_away_what_they_name_alone() {
+    let lower = || layer(&["/", "a", "d/b"]);
+    let nothing = layer(&[".wh.", "d/.wh.", "d/.wh.none", ".wh.none"]);
+    assert_eq!(seen(&[lower(), nothing]), ["0", "0a", "0d/b"]);
+    assert_eq!(seen(&[lower(), layer(&[".wh..wh..opq", "c"])]), ["0", "1c"]);
+    assert_eq!(seen(&[lower(), layer(&["d/", "d/c", ".wh.d", "a", ".wh.a"])]), ["0", "1a", "1d", "1d/c"]);
+}
+
+#[test]
+fn what_is_no_directory_hides_what_was_in_one() {
+    assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a"])]), ["1a"]);
+    assert_eq!(seen(&[layer(&["a/b"]), layer(&["a -> c"])]), ["1a"]);
+    assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a/", "a/c"])]), ["1a", "0a/b", "1a/c"]);
+    assert_eq!(seen(&[layer(&["a"]), layer(&["a/", "a/b"])]), ["1a", "1a/b"]);
+    assert_eq!(seen(&[layer(&["a -> c", "c/d"]), layer(&["a/", "a/b"])]), ["1a", "1a/b", "0c/d"]);
+    let again = [layer(&["a/", "a/b", "a"])];
+    assert_eq!(seen(&again), ["0a"]);
+    assert!(hidden(&Files::of(&again)).is_empty(), "no other layer did it");
+}
+
+#[test]
+fn links_are_followed_as_the_kernel_would() {
+    let layers = [layer(&[
+        "bin -> usr/bin",
+        "usr/bin/sh",
+        "usr/bin/bash -> /bin/sh",
+        "usr/bin/X11 -> .",
+        "up -> ../../usr",
+        "away -> ../none",
+        "round -> round",
+        "dead -> none/../usr",
+    ])];
+    let files = Files::of(&layers);
+    assert_eq!(file(&files, "/bin/bash"), Some((0, "usr/bin/sh")));
+    assert_eq!(file(&files, "/bin/X11/X11/sh"), Some((0, "usr/bin/sh")));
+    assert!(files.file("/bin/sh/x").is_none() && matches!(files.resolve("/usr"), Leads::Directory));
+    assert!(matches!(files.resolve("round"), Leads::Astray));
+    assert!(matches!(files.resolve("dead"), Leads::Nowhere));
+    let up = files.way("/up/bin");
+    assert!(matches!(up.leads, Leads::Directory) && up.leaves_root && up.end == "usr/bin", "{up:?}");
+    let away = files.way("away/x");
+    assert!(matches!(away.leads, Leads::Nowhere) && away.leaves_root && away.end == "none/x", "{away:?}");
+    let bash = files.way("bin/bash");
+    assert!(!bash.leaves_root && bash.end == "usr/bin/sh", "{bash:?}");
+    assert!(files.complete && !Files::of(&[None]).complete);
+}
+
+#[test]
+fn no_way_is_longer_than_linux_goes() {
+    let long = format!("long -> {}", "./".repeat(MAX_TARGET));
+    let chain: Vec<String> = (0..50).map(|link| format!("l{link} -> l{}", link + 1)).collect();
+    let mut members: Vec<&str> = chain.iter().map(String::as_str).collect();
+    members.extend([long.as_str(), "l50", "d/"]);
+    let layers = [layer(&members)];
+    let files = Files::of(&layers);
+    assert!(matches!(files.resolve("long"), Leads::Astray));
+    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES + 1)), Leads::Astray));
+    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES)), Leads::Directory));
+    assert!(files.file("l10").is_some() && matches!(files.resolve("l9"), Leads::Astray));
+}
+
+#[test]
+fn a_hard_link_keeps_its_file() {
+    let lower = || layer(&["a", "b = a", "c = b"]);
+    let replaced = [lower(), layer(&["a"])];
+    let files = Files::of(&replaced);
+    assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [1, 0, 0].map(|layer| Some((layer, "a"))));
+    let deleted = [lower(), layer(&[".wh.a", ".wh.c"])];
+    let files = Files::of(&deleted);
+    assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [None, Some((0, "a")), None]);
+    assert_eq!(hidden(&files), [("c", 1, false)], "the file itself is seen as b");
+    let gone = [lower(), layer(&[".wh.a", ".wh.c"]), layer(&["b"])];
+    assert_eq!(hidden(&Files::of(&gone)), [("a", 1, false), ("c", 1, false)]);
+    let upper = [layer(&["a"]), layer(&["b = a"]), layer(&[".wh.a"])];
+    assert_eq!(file(&Files::of(&upper), "b"), Some((0, "a")));
+}
+
+#[test]
+fn a_hard_link_is_another_name_of_anything_but_a_directory() {
+    let layers = [layer(&[
+        "lib -> usr/lib",
+        "usr/lib/x",
+        "by-link = lib/x",
+        "s -> y",
+        "d/y",
+        "d/s = s",
+        "none = late",
+        "late",
+        "usr/",
+        "dir = usr",
+    ])];
+    let files = Files::of(&layers);
+    assert_eq!(file(&files, "by-link"), Some((0, "usr/lib/x")));
+    assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link counts from where its name is");
+    assert!(files.file("none").is_none() && files.file("dir").is_none());
+    let found = files.get("none").unwrap();
+    assert!(files.inode(found).is_none() && files.inode(files.get("late").unwrap()).is_some());
+}
+
+#[test]
+fn nobody_knows_where_the_members_below_a_link_are() {
+    let complete = |layers: &[Option<Survey>]| Files::of(layers).complete;
+    assert!(!complete(&[layer(&["a -> b", "a-c", "a/x/y"])]));
+    assert!(!complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/x"])]));
+    assert!(complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/", "lib/x"])]));
+    assert!(complete(&[layer(&["a/", "a-c -> a", "a/b/c", "a/b/d", "e/f"])]));
+    assert!(!complete(&[layer(&["a/", "a/b", "a/b/c"])]));
+}
