@@ -19,6 +19,9 @@ const MAX_LINKS: usize = 40;
 const MAX_NAMES: usize = 4096;
 const MAX_TARGET: usize = 4 * 4096;
 
+/// How much larger a tree is than what is below it, for a look at each file there to be worth it.
+const MUCH: usize = 4;
+
 /// What a container sees of the layers.
 #[derive(Debug)]
 pub struct Files<'a> {
@@ -82,6 +85,9 @@ impl<'a> Files<'a> {
         let mut files = Files { seen, linked, hidden: Vec::new(), complete: false };
         for (layer, survey) in surveys.iter().enumerate() {
             let Some(survey) = survey else { continue };
+            if files.lay(layer, survey) {
+                continue;
+            }
             // A layer takes away what is below it, never what is its own.
             let whiteouts = survey.members.iter().filter(|member| member.name().starts_with(WHITEOUT));
             whiteouts.for_each(|whiteout| files.white_out(layer, whiteout));
@@ -91,6 +97,30 @@ impl<'a> Files<'a> {
         files.complete = surveys.iter().all(Option::is_some) && files.is_tree();
         files.keep_linked();
         files
+    }
+
+    /// Puts a tree over what there is at one go, when it is far larger and takes nothing away.
+    fn lay(&mut self, layer: usize, tree: &'a Survey) -> bool {
+        let members = &tree.members;
+        if !tree.from_tree || members.len() < MUCH * (self.seen.len() + 1) {
+            return false;
+        }
+        if members.iter().any(|member| member.name().starts_with(WHITEOUT)) {
+            return false;
+        }
+        let is_directory = |file: &Seen<'_>| file.member.kind == MemberKind::Directory;
+        let file = |member: &'a Member| (member.path.as_str(), Seen { layer, member });
+        let mut new: BTreeMap<_, _> = members.iter().map(file).collect();
+        let stays = |(path, old): (&&str, &Seen<'a>)| {
+            let mut dirs = std::iter::successors(parent(path), |dir| parent(dir));
+            dirs.all(|dir| new.get(dir).is_none_or(is_directory))
+                && new.get(path).is_none_or(|new| is_directory(new) && is_directory(old))
+        };
+        let is_clear = self.seen.iter().all(stays);
+        if is_clear {
+            self.seen.append(&mut new);
+        }
+        is_clear
     }
 
     fn white_out(&mut self, layer: usize, whiteout: &'a Member) {

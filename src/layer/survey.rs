@@ -42,6 +42,10 @@ pub struct Survey {
     pub compression: Compression,
     /// In the order of the tar.
     pub members: Vec<Member>,
+    /// Whether the layer was made of a tree of files: then each path comes once and after its directory, and none leads
+    /// anywhere else. Of one that was read, nobody has seen to that.
+    #[serde(skip)]
+    pub from_tree: bool,
 }
 
 /// A member of a layer.
@@ -155,7 +159,7 @@ impl Survey {
             members.push(member);
         }
         let (diff_id, uncompressed) = reader.finish()?;
-        Ok(Survey { diff_id, uncompressed, compression, members })
+        Ok(Survey { diff_id, uncompressed, compression, members, from_tree: false })
     }
 }
 
@@ -166,41 +170,26 @@ impl Survey {
     /// # Errors
     /// [`Error::ImagePath`] for a tree that is no layer.
     pub fn of_tree(tree: &FileTree, diff_id: Digest, annotator: &dyn Annotate) -> Result<Survey> {
-        let mut members = Vec::with_capacity(tree.len());
-        let mut uncompressed = tar::END.len() as u64;
-        for (path, entry) in tar::entries(tree)? {
-            let (kind, size) = match &entry.kind {
-                Kind::File(content) => (MemberKind::File, content.size()),
-                Kind::Directory => (MemberKind::Directory, 0),
-                Kind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
-            };
-            uncompressed += tar::BLOCK as u64 + size + tar::padding(size) as u64;
-            let mut member = Member {
-                path: text(path),
-                kind,
-                mode: entry.mode,
-                uid: 0,
-                gid: 0,
-                size,
-                mtime: 0,
-                sha256: None,
-                content: None,
-            };
-            if let Kind::File(source) = &entry.kind {
-                member.sha256 = match source {
-                    tree::Content::File(file) => file.sha256,
-                    _ => None,
-                };
-                let wanted = annotator.wants(&member.path);
-                if wanted != Wanted::Nothing || entry.mode & 0o111 != 0 || is_library(&member.path) {
-                    member.content = of_source(source, annotator, wanted, &member.path).map(Box::new);
-                }
-            }
-            members.push(member);
-        }
-        Ok(Survey { diff_id, uncompressed, compression: Compression::Gzip, members })
+        let entries = tar::entries(tree)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let parts = entries.chunks(entries.len().div_ceil(threads).max(LEAST));
+        let parts = std::thread::scope(|scope| {
+            let look = |(path, entry): &(&[u8], &tree::Entry)| Member::of_entry(path, entry, annotator);
+            let parts: Vec<_> =
+                parts.map(|part| scope.spawn(move || part.iter().map(look).collect())).collect();
+            let done = parts.into_iter().map(|part| part.join());
+            done.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<Vec<Vec<Member>>>()
+        });
+        let members: Vec<Member> = parts.into_iter().flatten().collect();
+        let packed = |member: &Member| (tar::BLOCK + tar::padding(member.size)) as u64 + member.size;
+        let uncompressed = tar::END.len() as u64 + members.iter().map(packed).sum::<u64>();
+        Ok(Survey { diff_id, uncompressed, compression: Compression::Gzip, members, from_tree: true })
     }
 }
+
+/// Entries of which one thread makes quick work.
+const LEAST: usize = 4000;
 
 /// Whether a program would load the file, by its name.
 fn is_library(path: &str) -> bool {
@@ -278,6 +267,29 @@ impl Member {
         };
         let (mode, uid, gid, size, mtime) = (head.mode, head.uid, head.gid, head.size, head.mtime);
         Member { path, kind, mode, uid, gid, size, mtime, sha256: None, content: None }
+    }
+
+    /// What the writer makes of a tree's entry.
+    fn of_entry(path: &[u8], entry: &tree::Entry, annotator: &dyn Annotate) -> Member {
+        let (kind, size) = match &entry.kind {
+            Kind::File(content) => (MemberKind::File, content.size()),
+            Kind::Directory => (MemberKind::Directory, 0),
+            Kind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
+        };
+        let (path, mode) = (text(path), entry.mode);
+        let mut member =
+            Member { path, kind, mode, uid: 0, gid: 0, size, mtime: 0, sha256: None, content: None };
+        if let Kind::File(source) = &entry.kind {
+            member.sha256 = match source {
+                tree::Content::File(file) => file.sha256,
+                _ => None,
+            };
+            let wanted = annotator.wants(&member.path);
+            if wanted != Wanted::Nothing || mode & 0o111 != 0 || is_library(&member.path) {
+                member.content = of_source(source, annotator, wanted, &member.path).map(Box::new);
+            }
+        }
+        member
     }
 
     /// What it links to, when it is a link.

@@ -23,6 +23,7 @@ impl Sample {
     /// An image of so many empty layers, for amd64.
     pub fn empty(layers: usize) -> Sample {
         let survey = |number: usize| Survey {
+            from_tree: false,
             diff_id: Digest::of(format!("tar {number}").as_bytes()),
             uncompressed: 1024,
             compression: Compression::Gzip,

@@ -17,7 +17,13 @@ fn layer(members: &[&str]) -> Option<Survey> {
         Member { path, kind, mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, sha256: None, content: None }
     };
     let members = members.iter().map(member).collect();
-    Some(Survey { diff_id: Digest::of(b""), uncompressed: 0, compression: Compression::Gzip, members })
+    Some(Survey {
+        diff_id: Digest::of(b""),
+        uncompressed: 0,
+        compression: Compression::Gzip,
+        members,
+        from_tree: false,
+    })
 }
 
 fn seen(layers: &[Option<Survey>]) -> Vec<String> {
@@ -150,4 +156,31 @@ fn nobody_knows_where_the_members_below_a_link_are() {
     assert!(complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/", "lib/x"])]));
     assert!(complete(&[layer(&["a/", "a-c -> a", "a/b/c", "a/b/d", "e/f"])]));
     assert!(!complete(&[layer(&["a/", "a/b", "a/b/c"])]));
+}
+
+#[test]
+fn a_tree_is_laid_as_if_each_file_was_put() {
+    let many: Vec<String> = (0..100).map(|number| format!("opt/{number:03}")).collect();
+    for (below, more) in [
+        (&[][..], &[][..]),
+        (&["etc/", "etc/a"], &[]),
+        (&["opt/", "opt/a"], &[]),
+        (&["opt/", "opt/007"], &[]),
+        (&["opt"], &[]),
+        (&["x/", "x/a"], &["x"]),
+        (&["x/", "x/a"], &["x/", "x/.wh.a"]),
+        (&["x -> opt"], &["x/", "x/a"]),
+    ] {
+        let mut tree: Vec<&str> = ["opt/"].into_iter().chain(many.iter().map(String::as_str)).collect();
+        tree.extend(more);
+        tree.sort_unstable();
+        let mut layers = [layer(below), layer(&tree)];
+        let mut told = |from_tree: bool| {
+            layers[1].as_mut().unwrap().from_tree = from_tree;
+            let files = Files::of(&layers);
+            let hidden = files.hidden().iter().map(|hidden| hidden.file.member.path.clone());
+            (seen(&layers), hidden.collect::<Vec<_>>(), files.complete)
+        };
+        assert_eq!(told(true), told(false), "{below:?} {more:?}");
+    }
 }

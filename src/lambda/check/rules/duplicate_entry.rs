@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    for (number, survey) in case.known() {
+    for (number, survey) in case.known().filter(|(_, survey)| !survey.from_tree) {
         let mut met: HashMap<&str, bool> = HashMap::new();
         let mut again: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for member in survey.members.iter().filter(|member| member.kind != MemberKind::Outside) {

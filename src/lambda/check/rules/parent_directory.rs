@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::super::case::Case;
 use super::super::package::dir;
 use super::super::{Findings, Rule, Severity};
+use crate::layer::Survey;
 use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
@@ -22,13 +23,15 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut below = HashSet::new();
-    for (number, survey) in case.surveys.iter().enumerate() {
+    let others = |survey: &Option<Survey>| survey.as_ref().is_none_or(|survey| !survey.from_tree);
+    let last = case.surveys.iter().rposition(others).map_or(0, |last| last + 1);
+    for (number, survey) in case.surveys[..last].iter().enumerate() {
         // A layer that nobody knows may have the directories of all above it.
         let Some(survey) = survey else { break };
         tell(case, number, &missing(&survey.members, &below), findings);
         below.extend(survey.members.iter().map(|member| member.path.as_str()));
     }
-    for (number, survey) in case.known() {
+    for (number, survey) in case.known().filter(|(_, survey)| !survey.from_tree) {
         let again = repeated(&survey.members);
         if let Some(first) = again.first() {
             let others = match again.len() - 1 {
