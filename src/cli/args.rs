@@ -275,6 +275,7 @@ pub struct Registry {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = super::inspect::shown::HELP)]
 pub struct Inspect {
     /// The image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
     pub image: String,
@@ -295,6 +296,7 @@ pub struct Inspect {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = super::inspect::shown::HELP)]
 pub struct Diff {
     /// The first image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
     pub from: String,

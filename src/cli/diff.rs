@@ -11,8 +11,9 @@ use super::Context;
 use super::args::Diff;
 use super::exit::Failure;
 use super::human::{bytes, one_line};
+use super::inspect::{self, shown};
+use super::lower;
 use super::report::print;
-use super::{inspect, lower};
 
 /// How many files of a layer are listed; `--json` has all.
 const MOST: usize = 20;
@@ -30,7 +31,7 @@ pub async fn run(args: &Diff, context: &Context) -> Result<(), Failure> {
     let engine = lower::engine(&args.registry, &[], context, &login)?.build()?;
     let from = one(&engine, &names[0], &args.from, args).await?;
     let to = one(&engine, &names[1], &args.to, args).await?;
-    let difference = engine.diff([&from, &to]).await?;
+    let difference = redacted(engine.diff([&from, &to]).await?);
     print(&match context.output.json {
         true => format!("{:#}", serde_json::to_value(&difference).unwrap_or_default()),
         false => text(&difference, [&from, &to]),
@@ -41,6 +42,38 @@ async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<Fo
     match engine.inspect(name, lower::platform(args.arch).as_ref()).await? {
         Inspected::Image(found) => Ok(*found),
         _ => Err(Failure::usage(format!("{text} is an index of several images"), "say which with --arch")),
+    }
+}
+
+/// What may be shown of a difference.
+fn redacted(mut difference: Difference) -> Difference {
+    let bases = difference.base.iter_mut().flatten().flatten();
+    let made_by = difference.layers.iter_mut().filter_map(|layer| layer.created_by.as_mut());
+    bases.chain(made_by).for_each(|text| *text = shown::text(text));
+    difference.config.iter_mut().for_each(redact);
+    difference
+}
+
+/// Takes the secrets out of a field of the config. That it differs is told all the same.
+fn redact(difference: &mut FieldDifference) {
+    let FieldDifference { field, from, to } = difference;
+    let values = [from.as_mut(), to.as_mut()].into_iter().flatten();
+    // The name of a label may have dots in it.
+    let way = field.split_once('.').and_then(|(process, rest)| Some((process, rest.split_once('.')?)));
+    let told = match way {
+        Some((process, (list @ ("Env" | "Labels"), name))) => {
+            values.for_each(|value| shown::redact_value(name, value));
+            format!("{process}.{list}.{}", shown::name(name))
+        }
+        _ => {
+            let name = field.rsplit('.').next().unwrap_or_default();
+            values.for_each(|value| shown::redact(name, value));
+            field.clone()
+        }
+    };
+    *field = told;
+    if from == to {
+        *to = Some(shown::OTHER.into());
     }
 }
 
@@ -73,7 +106,11 @@ fn text(difference: &Difference, images: [&Found; 2]) -> String {
 }
 
 fn of_field(field: &FieldDifference) -> String {
-    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let value = |value: &Option<Value>| match value {
+        None => "nothing".to_owned(),
+        Some(Value::String(text)) if shown::is_hidden(text) => text.clone(),
+        Some(value) => value.to_string(),
+    };
     format!("{}: {} -> {}", field.field, value(&field.from), value(&field.to))
 }
 

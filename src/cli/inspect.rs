@@ -1,6 +1,7 @@
 //! `lbuild inspect`: an image as it is stored.
 
 mod files;
+pub mod shown;
 
 use lbuild::image::{Digest, History};
 use lbuild::recipe::Base;
@@ -95,23 +96,23 @@ fn history(found: &Found, json: bool) -> String {
     let mut layers = found.layers.iter();
     let entries = found.config.history().into_iter().map(|entry| {
         let layer = if entry.empty_layer { None } else { layers.next() };
-        (entry, layer)
+        (shown::text(&entry.created_by), entry.key, layer)
     });
     if json {
-        let entries = entries.map(|(entry, layer)| {
+        let entries = entries.map(|(created_by, key, layer)| {
             json!({
-                "created_by": entry.created_by,
+                "created_by": created_by,
                 "layer": layer.map(|layer| layer.digest),
                 "size": layer.map(|layer| layer.size),
-                "key": entry.key,
+                "key": key,
             })
         });
         return format!("{:#}", Value::from(entries.collect::<Vec<_>>()));
     }
-    let lines = entries.map(|(entry, layer)| {
+    let lines = entries.map(|(created_by, _, layer)| {
         let size = layer.map(|layer| bytes(layer.size)).unwrap_or_else(|| "config".to_owned());
         // Commands of several lines are one entry.
-        format!("{size:>9}  {}", entry.created_by.split_whitespace().collect::<Vec<_>>().join(" "))
+        format!("{size:>9}  {}", created_by.split_whitespace().collect::<Vec<_>>().join(" "))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -123,7 +124,7 @@ fn as_json(found: &Found) -> Value {
             "size": row.size,
             "diff_id": row.diff_id,
             "origin": row.origin(),
-            "created_by": row.history.as_ref().map(|entry| &entry.created_by),
+            "created_by": row.history.as_ref().map(|entry| shown::text(&entry.created_by)),
             "key": row.history.and_then(|entry| entry.key),
         })
     });
@@ -134,7 +135,7 @@ fn as_json(found: &Found) -> Value {
         "platform": found.config.platform(),
         "layers": layers.collect::<Vec<_>>(),
         "config_digest": found.config_digest,
-        "config": found.config.as_json(),
+        "config": shown::config(found.config.as_json()),
     })
 }
 
@@ -152,17 +153,18 @@ fn text(found: &Found) -> String {
     field("media type", found.manifest.media_type.clone());
     field("platform", config.platform().to_string());
     field("created", text(config.created()));
-    field("base", text(config.label("org.opencontainers.image.base.name")));
-    field("base digest", text(config.label("org.opencontainers.image.base.digest")));
+    let label = |name: &str| config.label(name).map(shown::text).unwrap_or_default();
+    field("base", label("org.opencontainers.image.base.name"));
+    field("base digest", label("org.opencontainers.image.base.digest"));
     field("entrypoint", list(config.entrypoint()));
     field("cmd", list(config.cmd()));
     field("workdir", text(config.workdir()));
     field("user", text(config.user()));
-    config.env().into_iter().for_each(|(name, value)| field("env", format!("{name}={value}")));
-    config.labels().into_iter().for_each(|(name, value)| field("label", format!("{name}={value}")));
+    config.env().into_iter().for_each(|(name, value)| field("env", shown::pair(name, value)));
+    config.labels().into_iter().for_each(|(name, value)| field("label", shown::pair(name, value)));
     let rows = rows(found);
     for row in &rows {
-        let created_by = row.history.as_ref().map(|entry| entry.created_by.as_str()).unwrap_or_default();
+        let created_by = row.history.as_ref().map(|entry| shown::text(&entry.created_by)).unwrap_or_default();
         let created_by: String = created_by.chars().take(60).collect();
         let (size, origin) = (bytes(row.size), row.origin());
         field("layer", format!("{} {size:>9}  {origin:<6}  {created_by}", row.digest));

@@ -20,7 +20,7 @@ pub use super::spool::ReadSeek;
 pub use annotate::{Annotate, SHOWN, Unread, Wanted};
 
 /// Changes with anything that a survey says.
-pub(crate) const VERSION: &str = "survey-2";
+pub(crate) const VERSION: &str = "survey-3";
 
 /// The most members that are taken in; an image of more would not fit into ten gigabytes with its directories.
 const MAX_MEMBERS: usize = 1_000_000;
@@ -30,6 +30,10 @@ const MAX_NAMES: usize = 256 << 20;
 
 /// What is kept of a name, in bytes: twice what Linux takes, so that it is seen to be too long.
 const MAX_PATH: usize = 8192;
+
+/// The bytes of one layer that are shown to who looks into its files; of what comes behind, nobody has seen anything. A
+/// megabyte of source takes seconds to parse when it is made for that.
+const MAX_SHOWN: u64 = 64 << 20;
 
 /// What a layer holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +133,7 @@ impl Survey {
     ) -> Result<Survey> {
         let mut reader = LayerReader::new(layer, compression, limit);
         let mut members = Vec::new();
-        let (mut spool, mut names) = (Spool::new(), 0);
+        let (mut spool, mut names, mut shown) = (Spool::new(), 0, 0);
         while let Some(head) = reader.next()? {
             let mut member = Member::of(head);
             names += member.path.len() + member.target().map_or(0, str::len);
@@ -142,7 +146,10 @@ impl Survey {
             }
             tick(reader.position())?;
             if member.kind == MemberKind::File {
-                let wanted = annotator.wants(&member.path);
+                let wanted = if shown < MAX_SHOWN { annotator.wants(&member.path) } else { Wanted::Nothing };
+                if wanted != Wanted::Nothing {
+                    shown += member.size.min(SHOWN);
+                }
                 spool.begin(wanted);
                 let mut hash = Sha256::new();
                 let mut read = reader.position();

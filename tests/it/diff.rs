@@ -3,6 +3,7 @@
 use crate::support::craft::{GZIP, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, tiny_base};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 fn below() -> Tar {
     Tar::new().directory("a/").file("a/one", 0o644, "1").file("a/two", 0o644, "2").symlink("a/link", "one")
@@ -212,4 +213,148 @@ fn inspect_shows_files_and_history() {
         history.lines().map(|line| line.trim_start().split("  ").nth(1).unwrap()).collect::<Vec<_>>(),
         ["step 0", "step 1"]
     );
+}
+
+/// An image that holds secrets wherever these are looked for; each has `mark` in it.
+fn leaking(lbuild: &Lbuild, name: &str, mark: &str) -> String {
+    let over = Tar::new().file("b", 0o644, name);
+    make(lbuild, name, &[Layer::gzip(below()), Layer::gzip(over)], |config| {
+        let (password, url) = (format!("DB_PASSWORD={mark}1"), format!("DB_URL=pg://me:{mark}2@db/x"));
+        config["config"]["Env"] = json!(["A=1", password, url]);
+        config["config"]["Labels"] = json!({ "a.token": format!("{mark}3"), "b.c": "2" });
+        config["container_config"] = json!({ "Env": [format!("OLD_TOKEN={mark}4")] });
+        config["history"][1]["created_by"] = json!(format!("RUN |1 NPM_TOKEN={mark}5 /bin/sh -c npm ci"));
+    })
+}
+
+const MARKS: [&str; 2] = ["a1B2c3D4a1B2", "d4C3b2A1d4C3"];
+
+/// What its history says of a leaking image's second layer, as it may be shown.
+const MADE_BY: &str = "RUN |1 NPM_TOKEN=… /bin/sh -c npm ci";
+
+#[track_caller]
+fn assert_kept(told: &str) {
+    assert!(MARKS.iter().all(|mark| !told.contains(mark)), "{told}");
+}
+
+#[test]
+fn a_changed_secret_is_told_and_not_shown() {
+    let lbuild = Lbuild::new();
+    let (from, to) = (leaking(&lbuild, "from", MARKS[0]), leaking(&lbuild, "to", MARKS[1]));
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_kept(&format!("{json}{text}"));
+    let fields = json["config"].as_array().unwrap();
+    for field in [
+        "config.Env.DB_PASSWORD",
+        "config.Env.DB_URL",
+        "config.Labels.a.token",
+        "container_config.Env.OLD_TOKEN",
+    ] {
+        let expected = json!({ "field": field, "from": "(a secret)", "to": "(another secret)" });
+        assert!(fields.contains(&expected), "{field} in {json:#}");
+        let line = format!("config  {field}: (a secret) -> (another secret)");
+        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+    }
+    assert_eq!((fields.len(), &json["layers"][0]["created_by"]), (4, &json!(MADE_BY)), "{json:#}");
+    assert!(text.contains(&format!("layer 1 is otherwise  {MADE_BY}")), "{text}");
+}
+
+#[test]
+fn a_secret_that_comes_or_goes_is_not_shown() {
+    let lbuild = Lbuild::new();
+    let with = |name: &str, env: Option<Value>| {
+        make(&lbuild, name, &[Layer::gzip(below())], |config| match env {
+            Some(env) => config["config"]["Env"] = env,
+            None => drop(config["config"].as_object_mut().unwrap().remove("Env")),
+        })
+    };
+    // One of them in place of a pair.
+    let (secret, token) = (format!("TOKEN={}", MARKS[0]), format!("ghp_{}", MARKS[1].repeat(3)));
+    let leaking = with("leaking", Some(json!([secret, token, "B=2"])));
+    let public = with("public", Some(json!(["TOKEN=changeme", "B=2"])));
+    let (json, text) = diff(&lbuild, &public, &leaking);
+    assert_kept(&format!("{json}{text}"));
+    let expected = json!([
+        { "field": "config.Env.TOKEN", "from": "changeme", "to": "(a secret)" },
+        { "field": "config.Env.…", "to": "(a secret)" },
+    ]);
+    assert_eq!(json["config"], expected);
+    assert!(text.contains("config  config.Env.TOKEN: \"changeme\" -> (a secret)\n"), "{text}");
+    assert!(text.contains("config  config.Env.…: nothing -> (a secret)\n"), "{text}");
+    // A list as a whole.
+    let (json, text) = diff(&lbuild, &leaking, &with("none", None));
+    assert_kept(&format!("{json}{text}"));
+    let expected = json!({ "TOKEN": "(a secret)", "…": "(a secret)", "B": "2" });
+    assert_eq!(json["config"], json!([{ "field": "config.Env", "from": expected }]));
+}
+
+#[test]
+fn inspect_shows_no_secret() {
+    let lbuild = Lbuild::new();
+    let image = leaking(&lbuild, "image", MARKS[0]);
+    let ask = |more: &[&str]| {
+        let mut arguments = vec!["inspect", &image];
+        arguments.extend(more);
+        let told = lbuild.ok(&arguments).stdout;
+        assert_kept(&told);
+        told
+    };
+    let text = ask(&[]);
+    for told in ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)", "a.token=(a secret)", "b.c=2", MADE_BY]
+    {
+        assert!(text.lines().any(|line| line.ends_with(told)), "{told} in {text}");
+    }
+    assert!(ask(&["--history"]).trim_end().ends_with(MADE_BY));
+    let history: Value = serde_json::from_str(&ask(&["--history", "--json"])).unwrap();
+    assert_eq!(history[1]["created_by"], MADE_BY);
+
+    let json: Value = serde_json::from_str(&ask(&["--json"])).unwrap();
+    assert_eq!(json["layers"][1]["created_by"], MADE_BY);
+    let config = &json["config"];
+    let process = json!({
+        "Env": ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)"],
+        "Labels": { "a.token": "(a secret)", "b.c": "2" },
+    });
+    assert_eq!(config["config"], process);
+    assert_eq!(config["container_config"], json!({ "Env": ["OLD_TOKEN=(a secret)"] }));
+    assert_eq!(config["history"], json!([{ "created_by": "step 0" }, { "created_by": MADE_BY }]));
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn very_many_layers_take_no_time() {
+    const MANY: usize = 27_000;
+    // Where time grows as the square of their number, it takes minutes.
+    const LIMIT: Duration = Duration::from_secs(30);
+    let lbuild = Lbuild::new();
+    let digest = |number: usize| format!("sha256:{number:064x}");
+    // Of a media type that nobody reads.
+    let many = |name: &str, number: &dyn Fn(usize) -> usize| {
+        image(&lbuild.path(name), &[], |config, manifest| {
+            let layers = (0..MANY).map(|place| digest(number(place)));
+            let layers =
+                layers.map(|digest| json!({ "mediaType": "a/b", "size": u64::MAX, "digest": digest }));
+            manifest["layers"] = layers.collect();
+            let steps = (0..MANY).map(|place| format!("step {}", number(place) % MANY));
+            config["history"] = steps.map(|step| json!({ "created_by": step })).collect();
+            config["rootfs"]["diff_ids"] = (0..MANY).map(|place| digest(number(place) + 2 * MANY)).collect();
+        })
+    };
+    let from = many("from", &|place| place);
+    // In reverse; of the first half of the numbers, others stand in place of the layers that there were.
+    let turned = |number: usize| if number < MANY / 2 { MANY + number } else { number };
+    let to = many("to", &|place| turned(MANY - 1 - place));
+    let start = Instant::now();
+    let json: Value = serde_json::from_str(&lbuild.ok(&["diff", &from, &to, "--json"]).stdout).unwrap();
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    // One has not moved, and it has not changed either.
+    let layers = json["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), MANY - 1);
+    for (place, layer) in (1..).zip(layers) {
+        let number = MANY - 1 - place;
+        assert_eq!(layer["numbers"], json!([number, place]));
+        assert_eq!(layer["digests"], json!([digest(number), digest(turned(number))]));
+        assert_eq!((&layer["moved"], &layer["files"]), (&json!(true), &json!([])));
+    }
+    assert_eq!(json["sends"], json!({ "layers": MANY / 2, "bytes": u64::MAX }));
 }

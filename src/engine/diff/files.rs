@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::layer::Survey;
 use crate::layer::survey::{Member, MemberKind};
 
 /// A file that is otherwise, or in one layer only.
@@ -70,7 +69,7 @@ pub enum Change {
 
 /// The files that differ, in the order of their paths; of several of one path, the last counts, as when a layer is
 /// unpacked.
-pub fn compare(from: &Survey, to: &Survey) -> Vec<FileDifference> {
+pub fn compare(from: &[Member], to: &[Member]) -> Vec<FileDifference> {
     let [old, new] = [from, to].map(by_path);
     let mut paths: Vec<&str> = old.keys().chain(new.keys()).copied().collect();
     paths.sort_unstable();
@@ -87,8 +86,8 @@ pub fn compare(from: &Survey, to: &Survey) -> Vec<FileDifference> {
     paths.into_iter().filter_map(difference).collect()
 }
 
-fn by_path(survey: &Survey) -> BTreeMap<&str, &Member> {
-    survey.members.iter().map(|member| (member.path.as_str(), member)).collect()
+fn by_path(members: &[Member]) -> BTreeMap<&str, &Member> {
+    members.iter().map(|member| (member.path.as_str(), member)).collect()
 }
 
 fn changes(old: &Member, new: &Member) -> Vec<Change> {

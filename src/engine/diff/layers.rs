@@ -1,5 +1,8 @@
 //! Which layer of one image stands for which of the other.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+
 use serde::Serialize;
 
 use super::files::{FileDifference, compare};
@@ -50,65 +53,53 @@ impl Pair {
     }
 }
 
-/// Whether two layers, by their numbers, belong together.
-type Belong<'a> = &'a dyn Fn(usize, usize) -> bool;
-
-/// Every layer of both images, in the order of the second's, those that are gone last.
-///
-/// What is equal belongs together; of the rest, what the same command made, and then what is left, in order.
-pub fn pair(images: [&Found; 2]) -> Vec<Pair> {
-    let [from, to] = images;
-    let diff_ids = images.map(|image| image.config.diff_ids());
-    let made_by = images.map(created_by);
-    let mut partner: Vec<Option<(usize, Same)>> = vec![None; to.layers.len()];
-    let mut free: Vec<bool> = vec![true; from.layers.len()];
-    let rules: [(Same, Belong<'_>); 4] = [
-        (Same::Bytes, &|a, b| from.layers[a].digest == to.layers[b].digest),
-        (Same::Tar, &|a, b| diff_ids[0].get(a).is_some_and(|id| diff_ids[1].get(b) == Some(id))),
-        (Same::Nothing, &|a, b| made_by[0].get(a).is_some_and(|made| made_by[1].get(b) == Some(made))),
-        (Same::Nothing, &|_, _| true),
-    ];
-    for (same, belong) in rules {
-        for (b, partner) in partner.iter_mut().enumerate().filter(|(_, partner)| partner.is_none()) {
-            let found = (0..free.len()).find(|&a| free[a] && belong(a, b));
-            if let Some(a) = found {
-                free[a] = false;
-                *partner = Some((a, same));
-            }
-        }
-    }
-    let order: Vec<usize> = partner.iter().flatten().map(|(a, _)| *a).collect();
-    let kept = in_order(&order);
-    let mut pairs: Vec<Pair> = partner
-        .iter()
-        .enumerate()
-        .map(|(b, partner)| {
-            let moved = partner.is_some_and(|(a, _)| !kept.contains(&a));
-            let (from, same) = partner.map_or((None, Same::Nothing), |(a, same)| (Some(a), same));
-            Pair { from, to: Some(b), same, moved }
-        })
-        .collect();
-    let gone = (0..free.len()).filter(|&a| free[a]);
-    pairs.extend(gone.map(|a| Pair { from: Some(a), to: None, same: Same::Nothing, moved: false }));
-    pairs
+/// The layers of two images.
+pub struct Layers<'a> {
+    images: [&'a Found; 2],
+    /// What made each, by the history.
+    made_by: [Vec<String>; 2],
 }
 
-/// The layers that both have and that keep their order, as many as can be; the others have moved.
-fn in_order(order: &[usize]) -> Vec<usize> {
-    // For each place, the longest run that ends there: how long it is, and the place before.
-    let mut runs: Vec<(usize, Option<usize>)> = Vec::with_capacity(order.len());
-    for place in 0..order.len() {
-        let before = (0..place).filter(|&before| order[before] < order[place]);
-        let best = before.max_by_key(|&before| (runs[before].0, std::cmp::Reverse(before)));
-        runs.push((best.map_or(1, |best| runs[best].0 + 1), best));
+impl<'a> Layers<'a> {
+    pub fn of(images: [&'a Found; 2]) -> Layers<'a> {
+        Layers { images, made_by: images.map(created_by) }
     }
-    let mut place = (0..order.len()).max_by_key(|&place| (runs[place].0, std::cmp::Reverse(place)));
-    let mut kept = Vec::new();
-    while let Some(now) = place {
-        kept.push(order[now]);
-        place = runs[now].1;
+
+    /// Every layer of both images, in the order of the second's, those that are gone last.
+    ///
+    /// What is equal belongs together; of the rest, what the same command made, and then what is left, in order.
+    pub fn pairs(&self) -> Vec<Pair> {
+        let [from, to] = self.images;
+        let diff_ids = self.images.map(|image| image.config.diff_ids());
+        let mut matched = Matched::none(from.layers.len(), to.layers.len());
+        matched.by(Same::Bytes, |a| Some(from.layers[a].digest), |b| Some(to.layers[b].digest));
+        matched.by(Same::Tar, |a| diff_ids[0].get(a), |b| diff_ids[1].get(b));
+        matched.by(Same::Nothing, |a| self.made_by[0].get(a), |b| self.made_by[1].get(b));
+        matched.by(Same::Nothing, |_| Some(()), |_| Some(()));
+        matched.pairs()
     }
-    kept
+
+    /// What is to be told of a pair, if anything is; `surveys` are what its layers hold, where that is known.
+    pub fn difference(&self, pair: &Pair, surveys: &[Option<Survey>; 2]) -> Option<LayerDifference> {
+        if pair.same == Same::Bytes && !pair.moved {
+            return None;
+        }
+        let [from, to] = surveys.each_ref().map(|survey| match survey {
+            Some(survey) => survey.members.as_slice(),
+            None => &[],
+        });
+        let numbers = [pair.from, pair.to];
+        let digest = |side: usize| numbers[side].map(|number| self.images[side].layers[number].digest);
+        let made_by = |side: usize| numbers[side].and_then(|number| self.made_by[side].get(number));
+        Some(LayerDifference {
+            numbers,
+            digests: [digest(0), digest(1)],
+            created_by: made_by(1).or_else(|| made_by(0)).cloned(),
+            moved: pair.moved,
+            recompressed: pair.same == Same::Tar,
+            files: compare(from, to),
+        })
+    }
 }
 
 /// What made each layer, by the history.
@@ -117,33 +108,85 @@ fn created_by(image: &Found) -> Vec<String> {
     history.map(|entry| entry.created_by).collect()
 }
 
-/// What is to be told of a pair, if anything is.
-pub fn difference(
-    images: [&Found; 2],
-    pair: &Pair,
-    surveys: Option<[Option<Survey>; 2]>,
-) -> Option<LayerDifference> {
-    if pair.same == Same::Bytes && !pair.moved {
-        return None;
+/// Which layers belong together, as far as it is known.
+struct Matched {
+    /// For each layer of the second image, the one of the first.
+    partner: Vec<Option<(usize, Same)>>,
+    /// Which of the first are nobody's partner.
+    free: Vec<bool>,
+}
+
+impl Matched {
+    fn none(from: usize, to: usize) -> Matched {
+        Matched { partner: vec![None; to], free: vec![true; from] }
     }
-    let empty = |like: &Survey| Survey { members: Vec::new(), ..like.clone() };
-    let files = match surveys {
-        Some([Some(from), Some(to)]) => compare(&from, &to),
-        Some([Some(from), None]) => compare(&from, &empty(&from)),
-        Some([None, Some(to)]) => compare(&empty(&to), &to),
-        Some([None, None]) | None => Vec::new(),
-    };
-    let numbers = [pair.from, pair.to];
-    let digest = |side: usize| numbers[side].map(|number| images[side].layers[number].digest);
-    let made = |side: usize| created_by(images[side]).into_iter().nth(numbers[side]?);
-    Some(LayerDifference {
-        numbers,
-        digests: [digest(0), digest(1)],
-        created_by: made(1).or_else(|| made(0)),
-        moved: pair.moved,
-        recompressed: pair.same == Same::Tar,
-        files,
-    })
+
+    /// Brings together those of one key that have no partner yet, in their order.
+    fn by<K: Hash + Eq>(
+        &mut self,
+        same: Same,
+        from: impl Fn(usize) -> Option<K>,
+        to: impl Fn(usize) -> Option<K>,
+    ) {
+        let mut waiting: HashMap<K, VecDeque<usize>> = HashMap::new();
+        for a in (0..self.free.len()).filter(|&a| self.free[a]) {
+            if let Some(key) = from(a) {
+                waiting.entry(key).or_default().push_back(a);
+            }
+        }
+        for (b, partner) in self.partner.iter_mut().enumerate().filter(|(_, partner)| partner.is_none()) {
+            let Some(key) = to(b) else { continue };
+            if let Some(a) = waiting.get_mut(&key).and_then(VecDeque::pop_front) {
+                self.free[a] = false;
+                *partner = Some((a, same));
+            }
+        }
+    }
+
+    fn pairs(&self) -> Vec<Pair> {
+        let order: Vec<usize> = self.partner.iter().flatten().map(|(a, _)| *a).collect();
+        let kept: HashSet<usize> = in_order(&order).into_iter().collect();
+        let mut pairs: Vec<Pair> = self
+            .partner
+            .iter()
+            .enumerate()
+            .map(|(b, partner)| {
+                let moved = partner.is_some_and(|(a, _)| !kept.contains(&a));
+                let (from, same) = partner.map_or((None, Same::Nothing), |(a, same)| (Some(a), same));
+                Pair { from, to: Some(b), same, moved }
+            })
+            .collect();
+        let gone = (0..self.free.len()).filter(|&a| self.free[a]);
+        pairs.extend(gone.map(|a| Pair { from: Some(a), to: None, same: Same::Nothing, moved: false }));
+        pairs
+    }
+}
+
+/// The layers that both have and that keep their order, as many as can be, from the last; the others have moved.
+fn in_order(order: &[usize]) -> Vec<usize> {
+    // The places by how long the longest run is that ends there. Of those of one length, a later one has a lower
+    // layer: with a higher one, its run would be longer.
+    let mut ends: Vec<Vec<usize>> = Vec::new();
+    // For each place, the one before it in such a run.
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(order.len());
+    for (place, &layer) in order.iter().enumerate() {
+        let shorter = ends.partition_point(|ends| ends.last().is_some_and(|&end| order[end] < layer));
+        before.push(shorter.checked_sub(1).map(|length| {
+            let ends = &ends[length];
+            ends[ends.partition_point(|&end| order[end] > layer)]
+        }));
+        match ends.get_mut(shorter) {
+            Some(ends) => ends.push(place),
+            None => ends.push(vec![place]),
+        }
+    }
+    let mut place = ends.last().and_then(|ends| ends.first()).copied();
+    let mut kept = Vec::new();
+    while let Some(now) = place {
+        kept.push(order[now]);
+        place = before[now];
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -157,6 +200,10 @@ mod tests {
             (&[0, 2], &[2, 0]),
             (&[1, 0, 2], &[2, 1]),
             (&[2, 0, 1], &[1, 0]),
+            // Of several ways, the one that ends first, by what stands first.
+            (&[2, 3, 0, 1], &[3, 2]),
+            (&[3, 1, 2, 0, 4], &[4, 2, 1]),
+            (&[3, 2, 1, 0], &[3]),
             (&[], &[]),
         ] {
             assert_eq!(in_order(order), kept, "{order:?}");

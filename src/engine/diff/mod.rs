@@ -4,22 +4,27 @@ mod config;
 mod files;
 mod layers;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Shared;
-use super::base::Found;
+use super::base::{self, Found, Place};
 use crate::error::Result;
-use crate::image::Digest;
+use crate::image::{Compression, Digest};
 use crate::layer::Survey;
 use crate::layer::survey::Unread;
 
 pub use files::{Change, FileDifference};
 pub use layers::LayerDifference;
 
+use layers::{Layers, Pair};
+
 /// Why two images are not the same: the first, and what is otherwise in the second.
+///
+/// Values are those of the images: where their configs hold secrets, so does this.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Difference {
@@ -70,16 +75,21 @@ impl Difference {
 impl Shared {
     /// Layers are read only where they differ.
     pub(super) async fn diff(self: &Arc<Self>, images: [&Found; 2]) -> Result<Difference> {
-        let paired = layers::pair(images);
+        let layers = Layers::of(images);
+        let pairs = layers.pairs();
+        let opened = match pairs.iter().any(Pair::is_changed) {
+            true => Some([self.opened(images[0])?, self.opened(images[1])?]),
+            false => None,
+        };
         let mut differences = Vec::new();
-        for pair in paired {
-            let surveys = match pair.is_changed() {
-                true => {
-                    Some([self.known(images[0], pair.from).await?, self.known(images[1], pair.to).await?])
+        for pair in pairs {
+            let surveys = match &opened {
+                Some([from, to]) if pair.is_changed() => {
+                    [self.known(from, pair.from).await?, self.known(to, pair.to).await?]
                 }
-                false => None,
+                _ => [None, None],
             };
-            differences.extend(layers::difference(images, &pair, surveys));
+            differences.extend(layers.difference(&pair, &surveys));
         }
         let label = |image: &Found| {
             let name = image.config.label("org.opencontainers.image.base.name");
@@ -98,19 +108,37 @@ impl Shared {
         })
     }
 
-    async fn known(self: &Arc<Self>, image: &Found, layer: Option<usize>) -> Result<Option<Survey>> {
-        let Some(number) = layer else { return Ok(None) };
-        let one = Found { layers: vec![image.layers[number].clone()], ..image.clone() };
-        Ok(self.survey(&one, Arc::new(Unread)).await?.pop().flatten())
+    fn opened<'a>(self: &Arc<Self>, image: &'a Found) -> Result<Opened<'a>> {
+        let (place, name) = base::place(self, &image.base)?;
+        Ok(Opened { image, place, name })
+    }
+
+    async fn known(self: &Arc<Self>, from: &Opened<'_>, layer: Option<usize>) -> Result<Option<Survey>> {
+        let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
+        if Compression::of(&layer.media_type).is_none() {
+            return Ok(None);
+        }
+        let blob = self.cache.blob(layer.digest, layer.size);
+        let blob = blob.unwrap_or_else(|| from.place.blob(layer.digest, layer.size));
+        self.survey_layer(&from.name, blob, Arc::new(Unread)).await.map(Some)
     }
 }
 
+/// An image with the place that it is in: to find that anew for each layer takes long where there are many.
+struct Opened<'a> {
+    image: &'a Found,
+    place: Place,
+    name: String,
+}
+
 fn sends([from, to]: [&Found; 2]) -> Sends {
-    let mut new: Vec<_> =
-        to.layers.iter().filter(|layer| from.layers.iter().all(|old| old.digest != layer.digest)).collect();
+    let there: HashSet<Digest> = from.layers.iter().map(|layer| layer.digest).collect();
+    let mut new: Vec<_> = to.layers.iter().filter(|layer| !there.contains(&layer.digest)).collect();
     new.sort_by_key(|layer| layer.digest);
     new.dedup_by_key(|layer| layer.digest);
     let config = if from.config_digest == to.config_digest { 0 } else { to.config.to_bytes().len() as u64 };
-    let bytes = new.iter().map(|layer| layer.size).sum::<u64>() + config + to.manifest.bytes.len() as u64;
+    // A manifest may claim any size.
+    let sizes = new.iter().map(|layer| layer.size).chain([config, to.manifest.bytes.len() as u64]);
+    let bytes = sizes.fold(0, u64::saturating_add);
     Sends { layers: new.len(), bytes }
 }

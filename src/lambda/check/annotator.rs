@@ -9,7 +9,16 @@ use crate::image::Config;
 use crate::layer::survey::{Annotate, ReadSeek, SHOWN, Wanted};
 
 /// Changes with anything that is noted.
-const VERSION: &str = "notes-2";
+const VERSION: &str = "notes-3";
+
+/// Linux takes no longer path, and no one has a longer list of them.
+pub(super) const MAX_PATH: usize = 4096;
+
+/// The most files that are looked into for one handler or command line.
+const MAX_FILES: usize = 100;
+
+/// What is looked at of a file that may hold secrets: no tool keeps its logins in a longer one.
+const LOGINS: usize = 256 << 10;
 
 /// More names than this tell nobody more.
 const MAX_NAMES: usize = 500;
@@ -42,11 +51,13 @@ impl Annotator {
     /// For the image of this config.
     pub fn of(config: &Config) -> Annotator {
         // Which runtime it is will only be known when the layers are.
-        let Some(handler) = handler(config) else {
+        let is_sound = |handler: &&str| handler.len() <= MAX_PATH && !is_overlong(config);
+        let Some(handler) = handler(config).filter(is_sound) else {
             let programs = programs(config);
             return Annotator { modules: BTreeSet::new(), class: None, programs };
         };
-        let modules = python_files(config, handler).into_iter().chain(node_files(config, handler)).collect();
+        let modules = python_files(config, handler).into_iter().chain(node_files(config, handler));
+        let modules = modules.take(MAX_FILES).collect();
         let class = module::class_file(handler).map(|class| (class, archive_dirs(config)));
         Annotator { modules, class, programs: BTreeSet::new() }
     }
@@ -57,6 +68,12 @@ impl Annotator {
         let dir = path.strip_suffix(".jar").map(|path| path.rsplit_once('/').map_or("", |(dir, _)| dir))?;
         dirs.iter().any(|of| of == dir).then_some(class.as_str())
     }
+}
+
+/// Whether the directories of a handler's module are named by more than anyone writes.
+pub(super) fn is_overlong(config: &Config) -> bool {
+    let named = [config.workdir(), config.var("LAMBDA_TASK_ROOT"), config.var("PYTHONPATH")];
+    named.into_iter().flatten().any(|text| text.len() > MAX_PATH)
 }
 
 fn python_files(config: &Config, handler: &str) -> Vec<String> {
@@ -89,9 +106,11 @@ fn archive_dirs(config: &Config) -> Vec<String> {
 
 /// The paths of what an interpreter may be told to run by the command line.
 fn programs(config: &Config) -> BTreeSet<String> {
+    let start = config.workdir().unwrap_or("/");
     let words = config.entrypoint().into_iter().chain(config.cmd()).skip(1);
     let words = words.filter(|word| TEXTS.iter().any(|ending| word.ends_with(ending)));
-    words.map(|word| within(config.workdir().unwrap_or("/"), word)).collect()
+    let words = words.filter(|word| start.len() + word.len() < MAX_PATH).take(MAX_FILES);
+    words.map(|word| within(start, word)).collect()
 }
 
 impl Annotate for Annotator {
@@ -111,7 +130,7 @@ impl Annotate for Annotator {
     }
 
     fn notes(&self, path: &str, content: &[u8]) -> Vec<String> {
-        let mut notes = secrets::notes(path, content);
+        let mut notes = secret_notes(path, content);
         // Of a file that was not shown to its end, nobody knows the rest.
         let is_whole = (content.len() as u64) < SHOWN;
         let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
@@ -129,6 +148,15 @@ impl Annotate for Annotator {
         let found = class.and_then(|class| Some(class_note(class, module::has_class(file, class)?)));
         found.into_iter().collect()
     }
+}
+
+fn secret_notes(path: &str, content: &[u8]) -> Vec<String> {
+    let beginning = &content[..content.len().min(LOGINS)];
+    let mut notes = secrets::notes(path, beginning);
+    // That there are none can be told of a whole file alone.
+    let is_whole = beginning.len() == content.len();
+    notes.retain(|note| is_whole || note != "no login");
+    notes
 }
 
 fn name_notes(path: &str, content: &[u8], is_whole: bool) -> Vec<String> {
@@ -225,5 +253,84 @@ mod tests {
         assert_eq!(of_run.notes("app/run.py", client), [CLIENT]);
         assert_eq!(of_run.notes("app/run.py", b"print('hello')\n"), [""; 0]);
         assert_eq!(of_run.notes("app/run.py", &vec![b' '; SHOWN as usize]), [CLIENT], "the rest may tell");
+    }
+
+    #[test]
+    fn secrets_are_looked_for_in_the_beginning_of_a_file() {
+        let (any, filler) = (annotator("{}"), b"#".repeat(LOGINS));
+        let setting = &b"\nDB_PASSWORD=hunter2hunter2\n"[..];
+        let found = ["secret password in DB_PASSWORD"];
+        assert_eq!(any.notes(".env", setting), found);
+        assert_eq!(any.notes(".env", &[setting, &filler[..]].concat()), found);
+        assert_eq!(any.notes(".env", &[&filler[..], setting].concat()), [""; 0], "nobody looked");
+        assert_eq!(any.notes(".env", &filler), ["no login"]);
+    }
+
+    #[test]
+    fn nothing_longer_than_any_path_is_looked_for() {
+        let long = "a".repeat(MAX_PATH);
+        let wants = |handler: &str, more: &str| of_aws(handler, more).wants("opt/python/app.py");
+        assert_eq!(wants("app.handler", ""), Wanted::Beginning);
+        assert_eq!(wants("app.handler", &format!(r#","WorkingDir":"/{long}""#)), Wanted::Nothing);
+        assert_eq!(wants("app.handler", &format!(r#","Env":["PYTHONPATH=/{long}"]"#)), Wanted::Nothing);
+        let of_long = of_aws(&format!("{long}.handler"), "");
+        assert_eq!(of_long.wants(&format!("opt/python/{long}.py")), Wanted::Nothing);
+        let path = (0..MAX_FILES).map(|number| format!("/{number}:")).collect::<String>();
+        let of_many = of_aws("app.handler", &format!(r#","Env":["PYTHONPATH={path}"]"#));
+        assert_eq!(
+            [of_many.wants("0/app.py"), of_many.wants("99/app.py")],
+            [Wanted::Beginning, Wanted::Nothing]
+        );
+        let run = |workdir: &str, words: &str| {
+            let process = format!(r#"{{"Entrypoint":["python"],"Cmd":[{words}],"WorkingDir":"{workdir}"}}"#);
+            annotator(&process).programs.len()
+        };
+        let words =
+            |count: usize| (0..count).map(|number| format!(r#""{number}.py""#)).collect::<Vec<_>>().join(",");
+        assert_eq!([run("/app", &words(3)), run("/app", &words(MAX_FILES + 1))], [3, MAX_FILES]);
+        assert_eq!(run(&format!("/{long}"), &words(3)), 0);
+    }
+
+    #[test]
+    fn a_function_is_told_from_names_that_end_like_it() {
+        let of_app = of_aws("app.handler", r#","WorkingDir":"/f""#);
+        for (change, expected) in [
+            ("suf.x = 1", NO_NAMES),
+            ("f.x = 1", "defines *"),
+            ("f['x'] = 1", "defines *"),
+            ("set(f, 1)", "defines *"),
+            ("set(1, f)", NO_NAMES),
+        ] {
+            let text = format!("function f() {{}}\n{change};\nmodule.exports = f;\n");
+            assert_eq!(of_app.notes("f/app.js", text.as_bytes()), [expected], "{change}");
+        }
+    }
+
+    #[test]
+    fn the_depth_of_a_module_is_no_danger() {
+        let of_app = of_aws("app.handler", r#","WorkingDir":"/f""#);
+        for (open, within, close) in [
+            ("(", "1", ")"),
+            ("[", "", "]"),
+            ("{b:", "1", "}"),
+            ("", "b", ".b"),
+            ("", "b", "()"),
+            ("", "b", "[0]"),
+            ("!", "1", ""),
+            ("b=>", "1", ""),
+            ("b=exports.a=", "1", ""),
+        ] {
+            let (before, behind) = (open.repeat(50_000), close.repeat(50_000));
+            let text = format!("exports.a = {before}{within}{behind};");
+            assert_eq!(of_app.notes("f/app.js", text.as_bytes()), ["defines a"], "{open}{within}{close}");
+        }
+        let text = format!("{}{}", "{".repeat(50_000), "}".repeat(50_000));
+        assert_eq!(of_app.notes("f/app.js", text.as_bytes()), [NO_NAMES]);
+        let text = "exports = b = ".repeat(30_000) + "1";
+        assert_eq!(of_app.notes("f/app.js", text.as_bytes()), ["defines *"]);
+        let open = "[".repeat(50_000);
+        for path in ["f/app.js", "f/app.py"] {
+            assert_eq!(of_app.notes(path, open.as_bytes()), ["defines *"], "it is nothing that is known");
+        }
     }
 }

@@ -20,6 +20,7 @@ pub use annotator::Annotator;
 pub use case::{Asked, Subject};
 pub use finding::{Finding, Severity};
 pub use rules::RULES;
+pub use secrets::{is_secret, without_secrets};
 
 use crate::layer::overlay as files;
 

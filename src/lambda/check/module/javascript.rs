@@ -13,11 +13,12 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
         return BTreeSet::from([ANY.to_owned()]);
     };
     let root = tree.root_node();
+    let functions = functions(root, source);
     let exports = |node: &Node<'_>| node.kind() == "export_statement";
     let of_es_module: Vec<Node<'_>> = children(root).into_iter().filter(exports).collect();
     // A module that says `export` exports in no other way; the other kind may be bundled into it.
     if !of_es_module.is_empty() {
-        of_es_module.into_iter().for_each(|node| export(node, root, source, &mut names));
+        of_es_module.into_iter().for_each(|node| export(node, &functions, source, &mut names));
         return names;
     }
     // By a list and not by recursion: the text may nest as deep as it likes.
@@ -25,7 +26,7 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     while let Some((node, is_outer)) = ahead.pop() {
         // Outside of functions, `this` is what is exported.
         let is_outer = is_outer && !OWN_THIS.contains(&node.kind());
-        let within = visit(node, root, is_outer, source, &mut names);
+        let within = visit(node, &functions, is_outer, source, &mut names);
         ahead.extend(within.into_iter().map(|child| (child, is_outer)));
     }
     names
@@ -44,19 +45,22 @@ const OWN_THIS: [&str; 6] = [
 /// What is a function, which has no property that a handler could be.
 const FUNCTIONS: [&str; 3] = ["arrow_function", "function_expression", "generator_function"];
 
+/// So many variables in a row get one value at most: `exports = module.exports = {}`.
+const MAX_ROW: usize = 20;
+
 fn any(names: &mut BTreeSet<String>) {
     names.insert(ANY.to_owned());
 }
 
 /// `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
-fn export(node: Node<'_>, root: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+fn export(node: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut cursor = node.walk();
     let words: Vec<&str> = node.children(&mut cursor).map(|child| child.kind()).collect();
     if words.contains(&"default") {
         names.insert("default".to_owned());
         // Newer runtimes look into an object that is the default, too.
         if let Some(value) = node.child_by_field_name("value") {
-            exported_whole(value, root, source, names);
+            exported_whole(value, functions, source, names);
         }
         return;
     }
@@ -83,36 +87,51 @@ fn export(node: Node<'_>, root: Node<'_>, source: &[u8], names: &mut BTreeSet<St
 }
 
 /// What is exported as a whole: of an object its keys, of a function nothing, of all else anything.
-fn exported_whole(value: Node<'_>, root: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+fn exported_whole(value: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut value = value;
-    while value.kind() == "assignment_expression" {
-        let Some(right) = value.child_by_field_name("right") else { break };
+    for _ in 0..MAX_ROW {
+        let is_assignment = value.kind() == "assignment_expression";
+        let Some(right) = value.child_by_field_name("right").filter(|_| is_assignment) else { break };
         value = right;
     }
     match value.kind() {
         "object" => object(value, source, names),
         kind if FUNCTIONS.contains(&kind) => {}
-        "identifier" if is_function(text(value, source), root, source) => {}
+        "identifier" if functions.contains(text(value, source)) => {}
         _ => any(names),
     }
 }
 
-/// Whether a name is that of a function for good, and nothing is done with it that could give it properties.
-fn is_function(name: &str, root: Node<'_>, source: &[u8]) -> bool {
+/// The names that are those of functions for good, and nothing is done with them that could give them properties.
+fn functions<'s>(root: Node<'_>, source: &'s [u8]) -> BTreeSet<&'s str> {
     let is_const =
         |node: Node<'_>| node.child_by_field_name("kind").is_some_and(|kind| text(kind, source) == "const");
     let declared = children(root).into_iter().flat_map(|node| match node.kind() {
         "lexical_declaration" if is_const(node) => children(node),
         _ => vec![node],
     });
-    let is_named =
-        |node: &Node<'_>| node.child_by_field_name("name").is_some_and(|of| text(of, source) == name);
-    let is_function = declared.filter(is_named).any(|node| match node.kind() {
+    let is_function = |node: &Node<'_>| match node.kind() {
         "function_declaration" | "generator_function_declaration" => true,
         _ => node.child_by_field_name("value").is_some_and(|value| FUNCTIONS.contains(&value.kind())),
-    });
-    let uses = [format!("{name}."), format!("{name}["), format!("({name},")];
-    is_function && !uses.iter().any(|changing| text(root, source).contains(changing))
+    };
+    let named = declared.filter(is_function).filter_map(|node| node.child_by_field_name("name"));
+    let mut names: BTreeSet<&str> = named.map(|node| text(node, source)).collect();
+    // `name.`, `name[` and `(name,`, in one go for all names.
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || !byte.is_ascii();
+    let mut start = 0_usize;
+    for part in source.split(|byte| !is_of_name(byte)) {
+        let before = start.checked_sub(1).map(|at| source[at]);
+        let is_changed = match source.get(start + part.len()) {
+            Some(b'.' | b'[') => true,
+            Some(b',') => before == Some(b'('),
+            _ => false,
+        };
+        if is_changed && let Ok(name) = std::str::from_utf8(part) {
+            names.remove(name);
+        }
+        start += part.len() + 1;
+    }
+    names
 }
 
 /// The names that a declaration binds, also by patterns.
@@ -137,7 +156,7 @@ fn declaration(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
 /// Takes in what a node of a CommonJS module exports; gives the nodes within that may export more.
 fn visit<'t>(
     node: Node<'t>,
-    root: Node<'t>,
+    functions: &BTreeSet<&str>,
     is_outer: bool,
     source: &[u8],
     names: &mut BTreeSet<String>,
@@ -149,7 +168,7 @@ fn visit<'t>(
             let Some(left) = node.child_by_field_name("left") else { return within };
             let of = left.child_by_field_name("object").map(|object| object.kind());
             if is_exports(left) {
-                exported_whole(node, root, source, names);
+                exported_whole(node, functions, source, names);
                 within.retain(|child| *child != left);
             } else if is_outer && of == Some("this") {
                 property(left, source, names);
@@ -162,15 +181,15 @@ fn visit<'t>(
             } else if is_exports(object) {
                 // Be it set or read: what reads it counts on it.
                 property(node, source, names);
-            } else if text(object, source) != "module" || key(node, source).is_none() {
+            } else if !reads(object, source, "module") || key(node, source).is_none() {
                 return within;
             }
             within.retain(|child| *child != object);
         }
         "call_expression" => {
             let arguments = node.child_by_field_name("arguments").map(children).unwrap_or_default();
-            let function = node.child_by_field_name("function").map(|function| text(function, source));
-            if function == Some("Object.defineProperty")
+            let function = node.child_by_field_name("function");
+            if function.is_some_and(|function| reads(function, source, "Object.defineProperty"))
                 && let [of, property, rest @ ..] = &arguments[..]
                 && is_exports(*of)
                 && property.kind() == "string"
@@ -218,13 +237,20 @@ fn key<'s>(node: Node<'_>, source: &'s [u8]) -> Option<&'s str> {
 /// `exports`, `module.exports`, `module["exports"]`.
 fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
     match node.kind() {
-        "identifier" => text(node, source) == "exports",
+        "identifier" => reads(node, source, "exports"),
         "member_expression" | "subscript_expression" => {
-            let object = node.child_by_field_name("object").map(|object| text(object, source));
-            object == Some("module") && key(node, source) == Some("exports")
+            let object = node.child_by_field_name("object");
+            object.is_some_and(|object| reads(object, source, "module"))
+                && key(node, source) == Some("exports")
         }
         _ => false,
     }
+}
+
+/// Whether a node's text is this. Of nodes one in the other, that takes no longer than one look at each: their lengths
+/// tell most of them apart.
+fn reads(node: Node<'_>, source: &[u8], text: &str) -> bool {
+    source[node.byte_range()] == *text.as_bytes()
 }
 
 /// Whether it compares, or asks for a type.

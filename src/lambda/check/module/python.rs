@@ -17,6 +17,39 @@ enum Scope {
     Inner,
 }
 
+/// Which children of a node are bound: names, also in patterns, but neither attributes nor items.
+enum Bound<'t> {
+    Nothing,
+    One(Node<'t>),
+    All,
+}
+
+impl<'t> Bound<'t> {
+    /// `is_bound` tells of the node itself. It is handed down, and what is below is not looked for at each level.
+    fn of(node: Node<'t>, scope: Scope, is_bound: bool) -> Bound<'t> {
+        let field = match node.kind() {
+            "attribute" | "subscript" | "call" => return Bound::Nothing,
+            "global_statement" => return Bound::All,
+            _ if is_bound => return Bound::All,
+            "named_expression" if scope != Scope::Inner => "name",
+            _ if scope != Scope::Module => return Bound::Nothing,
+            "as_pattern_target" | "case_pattern" => return Bound::All,
+            "assignment" | "augmented_assignment" | "for_statement" | "type_alias_statement" => "left",
+            "as_pattern" => "alias",
+            _ => return Bound::Nothing,
+        };
+        node.child_by_field_name(field).map_or(Bound::Nothing, Bound::One)
+    }
+
+    fn has(&self, child: Node<'_>) -> bool {
+        match self {
+            Bound::Nothing => false,
+            Bound::One(bound) => *bound == child,
+            Bound::All => true,
+        }
+    }
+}
+
 /// The names that the module binds.
 pub fn names(source: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
@@ -26,11 +59,14 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     match parse(source, &tree_sitter_python::LANGUAGE.into()) {
         Some(tree) if !by_other_ways.into_iter().any(holds) => {
             // By a list and not by recursion: the text may nest as deep as it likes.
-            let mut ahead = vec![(tree.root_node(), Scope::Module)];
-            while let Some((node, scope)) = ahead.pop() {
-                if let Some(within) = visit(node, scope, source, &mut names) {
-                    ahead.extend(children(node).into_iter().map(|child| (child, within)));
+            let mut ahead = vec![(tree.root_node(), Scope::Module, false)];
+            while let Some((node, scope, is_bound)) = ahead.pop() {
+                if is_bound && node.kind() == "identifier" {
+                    name(node, source, &mut names);
                 }
+                let Some(within) = visit(node, scope, source, &mut names) else { continue };
+                let bound = Bound::of(node, scope, is_bound);
+                ahead.extend(children(node).into_iter().map(|child| (child, within, bound.has(child))));
             }
         }
         _ => {
@@ -40,13 +76,10 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// Takes in what a node binds; gives where its children stand, if they may bind more.
+/// Takes in what a definition or import binds; gives where a node's children stand, if they may bind more.
 fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<String>) -> Option<Scope> {
-    let bind_field = |field: &str, names: &mut BTreeSet<String>| {
-        node.child_by_field_name(field).into_iter().for_each(|target| bind(target, source, names));
-    };
     match node.kind() {
-        "lambda" => return None,
+        "lambda" => None,
         "function_definition" | "class_definition" => {
             if scope == Scope::Module
                 && let Some(bound) = node.child_by_field_name("name")
@@ -56,28 +89,21 @@ fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<Strin
                     names.insert(ANY.to_owned());
                 }
             }
-            return Some(Scope::Inner);
+            Some(Scope::Inner)
         }
-        "global_statement" => bind(node, source, names),
-        "named_expression" if scope != Scope::Inner => bind_field("name", names),
         "list_comprehension" | "set_comprehension" | "dictionary_comprehension" | "generator_expression"
             if scope == Scope::Module =>
         {
-            return Some(Scope::Comprehension);
+            Some(Scope::Comprehension)
         }
-        _ if scope != Scope::Module => {}
-        "import_statement" | "import_from_statement" | "future_import_statement" => {
+        "import_statement" | "import_from_statement" | "future_import_statement"
+            if scope == Scope::Module =>
+        {
             import(node, source, names);
-            return None;
+            None
         }
-        "assignment" | "augmented_assignment" | "for_statement" | "type_alias_statement" => {
-            bind_field("left", names);
-        }
-        "as_pattern" => bind_field("alias", names),
-        "as_pattern_target" | "case_pattern" => bind(node, source, names),
-        _ => {}
+        _ => Some(scope),
     }
-    Some(scope)
 }
 
 /// `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
@@ -96,18 +122,6 @@ fn import(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
                 names.insert(whole.split('.').next().unwrap_or(whole).to_owned());
             }
             _ => {}
-        }
-    }
-}
-
-/// What an assignment binds: names, also in patterns, but neither attributes nor items.
-fn bind(target: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
-    let mut ahead = vec![target];
-    while let Some(node) = ahead.pop() {
-        match node.kind() {
-            "identifier" => name(node, source, names),
-            "attribute" | "subscript" | "call" => {}
-            _ => ahead.extend(children(node)),
         }
     }
 }
@@ -141,6 +155,10 @@ mod tests {
             ("class A:\n    def f(self):\n        global b\n        c = [d := 1]\n", &["A", "b"]),
             ("[last := x for x in y]\nf(lambda: (z := 1))\n", &["last"]),
             ("handler = Mangum(app)\nhandler = wrap(handler)\n", &["handler"]),
+            ("a.b[(c := 1)], (d.e, [f, *g.h]) = i\n", &["c", "f"]),
+            ("with a as (b, c.d), e as f[g]:\n    pass\n", &["b"]),
+            ("match a:\n    case {1: [b], **c} as d:\n        pass\n", &["b", "c", "d"]),
+            ("def f():\n    global a, b\n    with c as d: e = f = 1\n", &["a", "b", "f"]),
             ("# nothing\n\"\"\"Nothing.\"\"\"\n", &[]),
         ] {
             assert_eq!(bound(text), expected, "{text}");
@@ -171,5 +189,10 @@ mod tests {
             + &" ".repeat(3000)
             + "a = 1\n";
         names(deep.as_bytes());
+        // Each of these is bound, and has the others in it.
+        let (open, close) = ("(a as ".repeat(50_000), ")".repeat(50_000));
+        assert_eq!(bound(&format!("with {open}b{close}:\n    c = 1\n")), ["a", "b", "c"]);
+        let (open, close) = ("[".repeat(50_000), "]".repeat(50_000));
+        assert_eq!(bound(&format!("match a:\n    case {open}b{close}:\n        c = 1\n")), ["b", "c"]);
     }
 }

@@ -8,7 +8,7 @@ use super::super::package::{dir, is_loaded};
 use super::super::{Findings, Rule, Severity};
 use super::cmd_count::has_aws_entry;
 use super::libc_kind::{self, Libc};
-use super::not_executable::places;
+use super::not_executable::{path, places};
 use crate::lambda::BOOTSTRAP;
 use crate::layer::Elf;
 use crate::layer::survey::{Content, Member};
@@ -29,9 +29,6 @@ pub(super) const RULE: Rule = Rule {
 
 /// What Linux has for blanks in the first line of a script.
 const BLANKS: [char; 2] = [' ', '\t'];
-
-/// A longer PATH than this is no one's.
-const MAX_PATH: usize = 4096;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     if !case.files.complete {
@@ -104,8 +101,11 @@ fn starting<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
 /// packages are hardly ever run.
 fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     let root = case.task_root();
-    let path = case.config.var("PATH").filter(|path| path.len() <= MAX_PATH).unwrap_or_default();
-    let dirs = path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| dir.trim_matches('/'));
+    let dirs = path(case)
+        .unwrap_or_default()
+        .split(':')
+        .filter(|dir| dir.starts_with('/'))
+        .map(|dir| dir.trim_matches('/'));
     let is_own = |dir: &&str| {
         let is_of_function = !root.is_empty() && dir.starts_with(&format!("{root}/"));
         let above = dir.rsplit_once('/').map_or("", |(above, _)| above);
@@ -144,9 +144,8 @@ fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
     let program = of_env(rest).filter(|_| interpreter.ends_with("/env"))?;
     // Where a relative path begins is not told.
     let is_told = program.starts_with('/') || !program.contains('/');
-    let is_long = case.config.var("PATH").is_some_and(|path| path.len() > MAX_PATH);
     let is_nowhere = || places(case, program).iter().all(|place| is_missing(case, place));
-    (is_told && !is_long && is_nowhere()).then(|| shown(program))
+    (is_told && path(case).is_some() && is_nowhere()).then(|| shown(program))
 }
 
 /// The program that env looks for, as far as it can be told.

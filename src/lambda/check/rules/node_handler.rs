@@ -1,5 +1,6 @@
 //! The function that the handler names is there, in Node.js.
 
+use super::super::annotator::MAX_PATH;
 use super::super::case::{Case, join, within};
 use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
@@ -87,31 +88,39 @@ fn find<'a>(case: &Case<'a>, root: &str, files: &[String]) -> Found<'a> {
     }
 }
 
+/// What Node adds to a name that it looks for.
+const ADDED: [&str; 4] = ["", ".js", ".json", ".node"];
+
 /// Whether Node may find the module by its name alone, as it finds packages: the runtime's last attempt, which goes
 /// by `NODE_PATH` as well, and that has the function's directory in it.
 fn is_package(case: &Case<'_>, module: &str) -> bool {
+    if module.is_empty() || module.len() > MAX_PATH {
+        return false;
+    }
     let start = case.config.workdir().unwrap_or("/");
     let named = case.config.var("NODE_PATH").filter(|path| !path.is_empty());
+    // Nobody looks through so many directories.
+    if start.len() > MAX_PATH || named.is_some_and(|path| path.len() > MAX_PATH) {
+        return true;
+    }
     let named = named.into_iter().flat_map(|path| path.split(':')).map(|dir| within(start, dir));
     let mut places = named.chain(["var/task".to_owned(), case.task_root().to_owned()]);
-    let starts = |path: &str, at: &str| {
-        path.strip_prefix(at)
-            .is_some_and(|rest| rest.starts_with('/') || ["", ".js", ".json", ".node"].contains(&rest))
+    let is_there = |at: &str| {
+        let is_file = ADDED.iter().any(|added| case.files.get(&format!("{at}{added}")).is_some());
+        is_file || case.files.below(at).next().is_some()
     };
     let among_packages = format!("node_modules/{module}");
-    let is_one =
-        |path: &str| path.rfind(&among_packages).is_some_and(|at| starts(&path[at..], &among_packages));
-    let by_place = places.any(|dir| {
-        let at = join(&dir, module);
-        case.files.iter().any(|file| starts(&file.member.path, &at))
-    });
-    by_place || case.files.iter().any(|file| is_one(&file.member.path))
+    let is_one = |path: &str| {
+        let rest = path.rfind(&among_packages).map(|at| &path[at + among_packages.len()..]);
+        rest.is_some_and(|rest| rest.starts_with('/') || ADDED.contains(&rest))
+    };
+    places.any(|dir| is_there(&join(&dir, module))) || case.files.iter().any(|file| is_one(&file.member.path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::sample::Sample;
-    use super::RULE;
+    use super::{MAX_PATH, RULE};
     use serde_json::json;
 
     /// What AWS's Node.js base has, with a function whose module is at this path.
@@ -156,10 +165,35 @@ mod tests {
             missing.clone().process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime", path])).says(&RULE)
         };
         assert_eq!([path("/var/task/dist").len(), path("../dist").len(), path("/dist").len()], [0, 1, 1]);
+        assert_eq!(path("/dist:/var").len(), 1);
+        assert_eq!(path(&"/dist:".repeat(MAX_PATH)), [""; 0], "who knows");
         assert_eq!(missing.unknown(0).says(&RULE), [""; 0]);
         let root = sample("index.handler", "index.js");
         assert_eq!(root.says(&RULE).len(), 1);
         assert_eq!(root.process("WorkingDir", "/".into()).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn packages_are_found_by_their_names() {
+        let by_path = |path: &str| {
+            let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "NODE_PATH=/opt/lib"]);
+            sample("wrap.handler", path).process("Env", env).says(&RULE).len()
+        };
+        for path in [
+            "opt/lib/wrap.js",
+            "opt/lib/wrap.json",
+            "opt/lib/wrap.node",
+            "opt/lib/wrap/lib/index.js",
+            "opt/lib/wrap",
+            "any/node_modules/wrap.js",
+        ] {
+            assert_eq!(by_path(path), 0, "{path}");
+        }
+        for path in ["opt/lib/wrap.ts", "opt/lib/wraps/index.js", "opt/wrap.js", "any/node_modules/wrap.ts"] {
+            assert_eq!(by_path(path), 1, "{path}");
+        }
+        let long = "a".repeat(MAX_PATH + 1);
+        assert_eq!(sample(&format!("{long}.handler"), "var/task/index.js").says(&RULE).len(), 1);
     }
 
     #[test]

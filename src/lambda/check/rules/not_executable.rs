@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::annotator::MAX_PATH;
 use super::super::case::{Case, join};
 use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
@@ -28,8 +29,10 @@ pub(super) const RULE: Rule = Rule {
 
 const EXTENSIONS: &str = "opt/extensions";
 
-/// Where programs are looked for when the image does not say.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for when the image does not say: what Lambda sets, and what container engines have besides.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// What keeps a path from being executed, and the layer that it is from when there is one.
 struct Fault {
@@ -38,6 +41,7 @@ struct Fault {
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
+    let mut search = Search::of(case);
     // One finding for each path, whatever it is started as.
     let mut faults: BTreeMap<String, (Fault, &str)> = BTreeMap::new();
     let dir = case.files.way(EXTENSIONS).end;
@@ -48,17 +52,17 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if is_deeper || file.member.kind == MemberKind::Directory {
             continue;
         }
-        if let Some(fault) = fault(case, path) {
+        if let Some(fault) = search.fault(path) {
             faults.insert(path.to_owned(), (fault, "Lambda takes this file for an extension"));
         }
     }
-    if let Some((path, fault)) = entrypoint(case) {
+    if let Some((path, fault)) = search.entrypoint() {
         faults.entry(path).or_insert((fault, "the image starts this file"));
     }
     // The rule on the OS-only bases has its own word on theirs.
     if has_aws_entry(case)
         && !is_os_only(case)
-        && let Some(fault) = fault(case, BOOTSTRAP)
+        && let Some(fault) = search.fault(BOOTSTRAP)
     {
         let path = case.files.way(BOOTSTRAP).end;
         faults.entry(path).or_insert((fault, "the base's entry script starts this file"));
@@ -71,86 +75,157 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// What keeps others from executing what a path leads to. What is missing is no matter of modes.
-fn fault(case: &Case<'_>, path: &str) -> Option<Fault> {
-    let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
-    let file = match case.files.resolve(path) {
-        Leads::Directory => return directory(None),
-        Leads::To(found) => case.files.inode(found)?,
-        Leads::Nowhere | Leads::Astray => return None,
-    };
-    match file.member.kind {
-        MemberKind::Directory => directory(Some(file.layer)),
-        MemberKind::File => fault_of_file(case, path, file),
-        _ => None,
-    }
+/// Looks at one file after the other: what is the same for all is found once.
+struct Search<'c, 'a> {
+    case: &'c Case<'a>,
+    /// The directories that another rule looks into.
+    looked_at: Vec<String>,
+    programs: Option<Programs<'a>>,
+    /// By the word that names an interpreter: what keeps others from it.
+    interpreters: BTreeMap<String, Option<String>>,
 }
 
-fn fault_of_file(case: &Case<'_>, path: &str, file: Seen<'_>) -> Option<Fault> {
-    let (layer, mode) = (Some(file.layer), file.member.mode);
-    if mode & 0o001 == 0 {
-        return Some(Fault { layer, text: format!("others may not execute it (mode {mode:04o})") });
+impl<'c, 'a> Search<'c, 'a> {
+    fn of(case: &'c Case<'a>) -> Search<'c, 'a> {
+        Search { case, looked_at: looked_at(case), programs: None, interpreters: BTreeMap::new() }
     }
-    if let Some(text) = out_of_reach(case, path) {
-        return Some(Fault { layer, text });
-    }
-    let Some(Content::Script(line)) = file.member.content.as_deref() else { return None };
-    if mode & 0o004 == 0 && !is_looked_at(case, path) {
-        let text = format!("it is a script, which others may not read (mode {mode:04o})");
-        return Some(Fault { layer, text });
-    }
-    let text = unreached(case, line)?;
-    Some(Fault { layer, text: format!("{text}, which is its interpreter") })
-}
 
-/// What keeps others from getting to the interpreter of a script, by what stands behind `#!`.
-fn unreached(case: &Case<'_>, line: &str) -> Option<String> {
-    let mut words = line.split_whitespace();
-    let first = words.next().filter(|first| first.starts_with('/'))?;
-    let mut found = match first.ends_with("/env") {
-        // An unknown layer may have another.
-        true if !case.files.complete => return None,
-        true => places(case, words.find(|word| !word.starts_with('-') && !word.contains('='))?),
-        false => vec![first.to_owned()],
-    };
-    found.retain(|path| case.files.file(path).is_some());
-    // What cannot be reached is passed over as long as there is another.
-    let faults: Option<Vec<String>> = found.iter().map(|path| out_of_reach(case, path)).collect();
-    faults?.into_iter().next()
-}
-
-/// What keeps others from getting to the end of a path. Another rule looks into the function's own directories.
-fn out_of_reach(case: &Case<'_>, path: &str) -> Option<String> {
-    if is_looked_at(case, path) {
-        return None;
-    }
-    let end = case.files.way(path).end;
-    let dir = barrier(case, path.trim_start_matches('/')).or_else(|| barrier(case, &end))?.member;
-    Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.mode))
-}
-
-fn is_looked_at(case: &Case<'_>, path: &str) -> bool {
-    let end = case.files.way(path).end;
-    looked_at(case).iter().any(|place| is_in(&end, place))
-}
-
-/// What the image is to start, by the path that it leads to, when it cannot be.
-fn entrypoint(case: &Case<'_>) -> Option<(String, Fault)> {
-    let program = case.config.entrypoint().first().copied().or_else(|| case.config.cmd().first().copied())?;
-    let mut places = places(case, program);
-    if !program.contains('/') {
-        // An unknown layer may have it in a directory that comes first.
-        if !case.files.complete {
-            return None;
-        }
-        places.retain(|place| case.files.file(place).is_some());
-        // What may not be executed is passed over as long as there is another.
-        if places.iter().any(|place| fault(case, place).is_none()) {
-            return None;
+    /// What keeps others from executing what a path leads to. What is missing is no matter of modes.
+    fn fault(&mut self, path: &str) -> Option<Fault> {
+        let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
+        let file = match self.case.files.resolve(path) {
+            Leads::Directory => return directory(None),
+            Leads::To(found) => self.case.files.inode(found)?,
+            Leads::Nowhere | Leads::Astray => return None,
+        };
+        match file.member.kind {
+            MemberKind::Directory => directory(Some(file.layer)),
+            MemberKind::File => self.fault_of_file(path, file),
+            _ => None,
         }
     }
-    let place = places.first()?;
-    Some((case.files.way(place).end, fault(case, place)?))
+
+    fn fault_of_file(&mut self, path: &str, file: Seen<'_>) -> Option<Fault> {
+        let (layer, mode) = (Some(file.layer), file.member.mode);
+        if mode & 0o001 == 0 {
+            return Some(Fault { layer, text: format!("others may not execute it (mode {mode:04o})") });
+        }
+        if let Some(text) = self.out_of_reach(path) {
+            return Some(Fault { layer, text });
+        }
+        let Some(Content::Script(line)) = file.member.content.as_deref() else { return None };
+        if mode & 0o004 == 0 && !self.is_looked_at(path) {
+            let text = format!("it is a script, which others may not read (mode {mode:04o})");
+            return Some(Fault { layer, text });
+        }
+        let text = self.unreached(line)?;
+        Some(Fault { layer, text: format!("{text}, which is its interpreter") })
+    }
+
+    /// What keeps others from getting to the interpreter of a script, by what stands behind `#!`.
+    fn unreached(&mut self, line: &str) -> Option<String> {
+        let mut words = line.split_whitespace();
+        let mut program = words.next().filter(|first| first.starts_with('/'))?;
+        if program.ends_with("/env") {
+            // An unknown layer may have another.
+            if !self.case.files.complete {
+                return None;
+            }
+            program = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+        }
+        if let Some(known) = self.interpreters.get(program) {
+            return known.clone();
+        }
+        // What cannot be reached is passed over as long as there is another.
+        let found = self.found(program);
+        let faults: Option<Vec<String>> = found.iter().map(|path| self.out_of_reach(path)).collect();
+        let fault = faults.and_then(|faults| faults.into_iter().next());
+        self.interpreters.insert(program.to_owned(), fault.clone());
+        fault
+    }
+
+    /// What keeps others from getting to the end of a path. Another rule looks into the function's own directories.
+    fn out_of_reach(&self, path: &str) -> Option<String> {
+        if self.is_looked_at(path) {
+            return None;
+        }
+        let end = self.case.files.way(path).end;
+        let dir =
+            barrier(self.case, path.trim_start_matches('/')).or_else(|| barrier(self.case, &end))?.member;
+        Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.mode))
+    }
+
+    fn is_looked_at(&self, path: &str) -> bool {
+        let end = self.case.files.way(path).end;
+        self.looked_at.iter().any(|place| is_in(&end, place))
+    }
+
+    /// What the image is to start, by the path that it leads to, when it cannot be.
+    fn entrypoint(&mut self) -> Option<(String, Fault)> {
+        let (case, config) = (self.case, self.case.config);
+        let program = config.entrypoint().first().copied().or_else(|| config.cmd().first().copied())?;
+        let mut found = places(case, program);
+        if !program.contains('/') {
+            // An unknown layer may have it in a directory that comes first.
+            if !case.files.complete {
+                return None;
+            }
+            found = self.found(program);
+            // What may not be executed is passed over as long as there is another.
+            if found.iter().any(|place| self.fault(place).is_none()) {
+                return None;
+            }
+        }
+        let place = found.first()?;
+        Some((case.files.way(place).end, self.fault(place)?))
+    }
+
+    /// The files that a word may name as a program, first those that are looked at first.
+    fn found(&mut self, word: &str) -> Vec<String> {
+        let case = self.case;
+        let mut found = if word.contains('/') {
+            places(case, word)
+        } else {
+            self.programs.get_or_insert_with(|| Programs::of(case)).places(word)
+        };
+        found.retain(|path| case.files.file(path).is_some());
+        found
+    }
+}
+
+/// What the directories of PATH have, by name: there may be as many words to look for as there are files.
+struct Programs<'a> {
+    dirs: Vec<&'a str>,
+    /// The numbers of the directories that have something of a name.
+    named: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Programs<'a> {
+    fn of(case: &Case<'a>) -> Programs<'a> {
+        let dirs = dirs(case);
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, dir) in dirs.iter().enumerate() {
+            let way = case.files.way(dir);
+            if matches!(way.leads, Leads::To(_) | Leads::Directory) {
+                numbers.entry(way.end).or_insert(number);
+            }
+        }
+        let mut named: BTreeMap<&'a str, Vec<usize>> = BTreeMap::new();
+        for file in case.files.iter() {
+            let path = file.member.path.as_str();
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+            if let Some(&number) = numbers.get(dir) {
+                named.entry(name).or_default().push(number);
+            }
+        }
+        named.values_mut().for_each(|numbers| numbers.sort_unstable());
+        Programs { dirs, named }
+    }
+
+    fn places(&self, name: &str) -> Vec<String> {
+        let numbers = self.named.get(name).into_iter().flatten();
+        numbers.map(|&number| join(self.dirs[number], name)).collect()
+    }
 }
 
 /// Where the program that a word of the config names may be, first those that are looked at first.
@@ -161,9 +236,18 @@ pub(super) fn places(case: &Case<'_>, word: &str) -> Vec<String> {
     if word.contains('/') {
         return vec![join(case.config.workdir().unwrap_or_default(), word)];
     }
-    // A directory that is not absolute counts from wherever the process is.
-    let dirs = case.config.var("PATH").unwrap_or(PATH).split(':').filter(|dir| dir.starts_with('/'));
-    dirs.map(|dir| join(dir, word)).collect()
+    dirs(case).into_iter().map(|dir| join(dir, word)).collect()
+}
+
+/// The directories of PATH. One that is not absolute counts from wherever the process is.
+fn dirs<'a>(case: &Case<'a>) -> Vec<&'a str> {
+    path(case).unwrap_or_default().split(':').filter(|dir| dir.starts_with('/')).collect()
+}
+
+/// The PATH of what is started; nothing, when it is longer than anyone's.
+pub(super) fn path<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let path = case.config.var("PATH").unwrap_or(PATH);
+    (path.len() <= MAX_PATH).then_some(path)
 }
 
 #[cfg(test)]
@@ -254,6 +338,41 @@ mod tests {
         for (path, found) in [("PATH=:/usr/bin", 0), ("PATH=bin:.", 0), ("PATH=/usr/bin:/", 1)] {
             assert_eq!(sample.clone().process("Env", json!([path])).says(&RULE).len(), found, "{path}");
         }
+    }
+
+    #[test]
+    fn path_is_lambdas_when_the_image_sets_none() {
+        let found = |path: &str, env: serde_json::Value| {
+            let sample = Sample::python().process("Entrypoint", json!(["run"])).process("Env", env);
+            sample.file(1, path, 0o644).says(&RULE).len()
+        };
+        for path in ["opt/bin/run", "usr/bin/run", "usr/local/bin/run", "usr/sbin/run"] {
+            assert_eq!(found(path, json!([])), 1, "{path}");
+        }
+        assert_eq!(found("opt/bin/run", json!(["PATH=/usr/bin"])), 0);
+        assert_eq!(found("opt/run", json!([])), 0);
+        let long = format!("PATH=/usr/bin{}", ":/usr/bin".repeat(500));
+        assert_eq!(found("usr/bin/run", json!([long])), 0, "who knows");
+        assert_eq!(found("usr/bin/run", json!(["PATH=/usr/bin:/usr/bin"])), 1);
+    }
+
+    #[test]
+    fn a_directory_of_path_may_be_a_link() {
+        let sample = Sample::python().link(0, "sbin", "usr/bin").file(1, "usr/bin/run", 0o644);
+        let sample = sample.process("Entrypoint", json!(["run"]));
+        for path in ["/none:/sbin:/usr/bin", "/lambda-entrypoint.sh/../usr/bin:/sbin/:/sbin", "/usr/../sbin"]
+        {
+            assert_eq!(
+                sample.clone().process("Env", json!([format!("PATH={path}")])).says(&RULE),
+                ["usr/bin/run: the image starts this file, and others may not execute it (mode 0644)"],
+                "{path}"
+            );
+        }
+        let first = sample.file(1, "bin/run", 0o600).process("Env", json!(["PATH=/bin:/sbin"]));
+        assert_eq!(
+            first.says(&RULE),
+            ["bin/run: the image starts this file, and others may not execute it (mode 0600)"]
+        );
     }
 
     #[test]

@@ -44,11 +44,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if root.is_empty() && (path.starts_with("usr/") || path.starts_with("root/")) {
             continue;
         }
-        let Some((dir, package)) = innermost(path) else { continue };
         // Links within the store are pnpm's own; those of the function's code count.
         if !matches!(file.member.kind, MemberKind::Symlink(_)) || path.contains(STORE) {
             continue;
         }
+        let Some((dir, package)) = innermost(path) else { continue };
         // A link that leads nowhere is another rule's.
         let way = case.files.way(path);
         if !matches!(way.leads, Leads::To(_) | Leads::Directory) || !way.end.contains(STORE) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::annotator::NO_NAMES;
+use super::super::annotator::{MAX_PATH, NO_NAMES, is_overlong};
 use super::super::case::{Case, join, python_path};
 use super::super::files::{Leads, Seen};
 use super::super::{Findings, Rule, Severity};
@@ -67,18 +67,21 @@ enum Found<'a> {
 
 /// What Python would import, looking where it looks, in its order: packages, machine code, source, bytecode.
 fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
-    let compiled: Vec<Seen<'a>> =
-        case.files.iter().filter(|file| file.member.path.ends_with(".so")).collect();
-    let dirs = search_path(case);
+    if module.len() > MAX_PATH {
+        return Found::Nothing;
+    }
+    // Nobody looks through so many directories.
+    if is_overlong(case.config) {
+        return Found::Untold;
+    }
+    let compiled = compiled(case);
+    let dirs = search_path(case, module);
     for dir in &dirs {
         let at = join(dir, module);
-        let is_this = |path: &str| {
-            path.strip_prefix(&at).is_some_and(|rest| rest.starts_with('.') || rest.starts_with("/__init__."))
-        };
         if let Some(file) = case.files.file(&format!("{at}/__init__.py")) {
             return Found::Source(file);
         }
-        if compiled.iter().any(|file| is_this(&file.member.path)) {
+        if compiled.contains(at.as_str()) {
             return Found::Untold;
         }
         if let Some(file) = case.files.file(&format!("{at}.py")) {
@@ -97,19 +100,45 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
     if more || !case.files.complete { Found::Untold } else { Found::Nothing }
 }
 
-/// Where Python looks for modules in Lambda, as far as they can be the function's.
-fn search_path(case: &Case<'_>) -> Vec<String> {
+/// The modules that are there as machine code, by their paths without any ending: one look at each file, however many
+/// directories there are to look in.
+fn compiled<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
+    let mut modules = BTreeSet::new();
+    for file in case.files.iter() {
+        let path = file.member.path.as_str();
+        let name = path.len() - file.member.name().len();
+        if path.ends_with(".so")
+            && let Some(dot) = path[name..].find('.')
+        {
+            let module = &path[..name + dot];
+            modules.insert(module);
+            // A package is imported by its directory.
+            modules.extend(module.strip_suffix("/__init__"));
+        }
+    }
+    modules
+}
+
+/// Where Python looks for a module in Lambda, as far as it can be the function's. There may be as many directories of
+/// packages as files: only those count that have what the module's path begins with.
+fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
     let mut dirs = python_path(case.config);
+    let first = module.split('/').next().unwrap_or(module);
+    let begins = |inside: &str| {
+        inside.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+    };
     let mut installed = BTreeSet::new();
     for file in case.files.iter() {
         let path = file.member.path.as_str();
         for name in ["/site-packages/", "/dist-packages/"] {
-            if let Some(at) = path.find(name) {
-                installed.insert(path[..at + name.len() - 1].to_owned());
+            if let Some(at) = path.find(name)
+                && begins(&path[at + name.len()..])
+            {
+                installed.insert(&path[..at + name.len() - 1]);
             }
         }
     }
-    dirs.extend(installed);
+    dirs.extend(installed.into_iter().map(str::to_owned));
     dirs.push("var/runtime".to_owned());
     dirs
 }
@@ -140,7 +169,7 @@ pub(super) fn fault(module: &Member, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::super::sample::Sample;
-    use super::RULE;
+    use super::{MAX_PATH, RULE};
     use serde_json::json;
 
     fn with_handler(handler: &str) -> Sample {
@@ -176,6 +205,7 @@ mod tests {
             "var/task/src/app/__init__.pyc",
             "var/task/src/app.pyc",
             "var/task/src/app.cpython-312-x86_64-linux-gnu.so",
+            "var/task/src/app/__init__.cpython-312-x86_64-linux-gnu.so",
             "opt/python/src/app.py",
             "opt/python/lib/python3.12/site-packages/src/app.py",
             "var/lang/lib/python3.12/site-packages/src/app.so",
@@ -183,9 +213,15 @@ mod tests {
         ] {
             assert_eq!(with_handler("src.app.handler").file(1, path, 0o644).says(&RULE), [""; 0], "{path}");
         }
-        for path in
-            ["code/src/app.py", "var/task/src/__pycache__/app.cpython-312.pyc", "var/task/src/app/x.py"]
-        {
+        for path in [
+            "code/src/app.py",
+            "var/task/src/__pycache__/app.cpython-312.pyc",
+            "var/task/src/app/x.py",
+            "var/task/src/app/x.so",
+            "var/task/src/app.libs/x.so",
+            "var/task/src/apps.so",
+            "var/lang/lib/python3.12/site-packages/srcs/app.py",
+        ] {
             assert_eq!(with_handler("src.app.handler").file(1, path, 0o644).says(&RULE).len(), 1, "{path}");
         }
         let by_path = with_handler("src/app.handler").file(1, "var/task/src/app.py", 0o644);
@@ -208,6 +244,22 @@ mod tests {
         assert_eq!(found("PYTHONPATH=lib:", "/", "src/app.py"), 0);
         assert_eq!(found("A=B", "/code", "code/src/app.py"), 1, "where it starts is not looked into");
         assert_eq!(found("LAMBDA_TASK_ROOT=/", "/var/task", "src/app.py"), 0);
+    }
+
+    #[test]
+    fn nothing_longer_than_any_path_is_looked_for() {
+        let (long, env) =
+            ("a".repeat(MAX_PATH + 1), |path: &str| json!([path, "LAMBDA_RUNTIME_DIR=/var/runtime"]));
+        assert_eq!(with_handler(&format!("{long}.handler")).says(&RULE).len(), 1);
+        let missing = with_handler("src.app.handler");
+        let by_path =
+            |path: &str| missing.clone().process("Env", env(&format!("PYTHONPATH={path}"))).says(&RULE);
+        assert_eq!([by_path("/code").len(), by_path(&long).len()], [1, 0], "who knows");
+        assert_eq!(
+            missing.process("WorkingDir", format!("/{long}").into()).says(&RULE),
+            [""; 0],
+            "who knows"
+        );
     }
 
     #[test]

@@ -52,12 +52,13 @@ struct Fault<'a> {
 
 fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
     let path = member.path.as_str();
-    let packaged = secrets::is_packaged(path);
-    if let Some(path) = repository(case, path).filter(|_| !packaged) {
+    let packaged = || secrets::is_packaged(path);
+    if let Some(path) = repository(case, path).filter(|_| !packaged()) {
         let message = "a git repository: all that was ever committed to it, and perhaps logins".to_owned();
         return Some(Fault { severity: Severity::Warning, path, message });
     }
     let kind = Kind::of(path)?;
+    let packaged = packaged();
     // The variables of what everybody can install are nobody's.
     if packaged && kind == Kind::Environment {
         return None;

@@ -44,10 +44,7 @@ impl Kind {
         if [".aws/sso/cache", ".aws/cli/cache"].iter().any(|cache| dir.ends_with(cache)) {
             return Some(Kind::AwsCache);
         }
-        let is_at =
-            |place: &str| path.strip_suffix(place).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
-        let place = PLACES.iter().find(|(place, _)| is_at(place)).map(|(_, kind)| *kind);
-        place.or_else(|| is_own(path, name).then_some(Kind::Own))
+        place(dir, name).or_else(|| is_own(path, name).then_some(Kind::Own))
     }
 
     /// What it is called.
@@ -95,40 +92,39 @@ pub fn is_secret_file(path: &str) -> Option<&'static str> {
     Kind::of(path).map(Kind::name)
 }
 
-/// Where tools keep them, by the ends of the paths.
-const PLACES: [(&str, Kind); 31] = [
-    (".aws/credentials", Kind::Aws),
-    (".aws/config", Kind::Tool),
-    (".npmrc", Kind::Npm),
-    (".yarnrc.yml", Kind::Yarn),
-    (".pypirc", Kind::Pypi),
-    ("pip.conf", Kind::Pip),
-    (".netrc", Kind::Netrc),
-    (".git-credentials", Kind::Git),
-    (".config/git/credentials", Kind::Git),
-    (".git/config", Kind::GitConfig),
-    (".docker/config.json", Kind::Docker),
-    ("containers/auth.json", Kind::Docker),
-    (".config/gcloud/application_default_credentials.json", Kind::Google),
-    (".config/gcloud/credentials.db", Kind::Google),
-    (".azure/msal_token_cache.json", Kind::Azure),
-    (".azure/service_principal_entries.json", Kind::Azure),
-    (".azure/accessTokens.json", Kind::Azure),
-    ("terraform.tfstate", Kind::Terraform),
-    ("terraform.tfstate.backup", Kind::Terraform),
-    (".cargo/credentials.toml", Kind::Tool),
-    (".cargo/credentials", Kind::Tool),
-    (".config/pypoetry/auth.toml", Kind::Tool),
-    (".config/gh/hosts.yml", Kind::Tool),
-    (".kube/config", Kind::Tool),
-    (".my.cnf", Kind::Tool),
-    (".s3cfg", Kind::Tool),
-    (".boto", Kind::Tool),
-    ("credentials.json", Kind::Key),
-    ("service-account.json", Kind::Key),
-    ("service_account.json", Kind::Key),
-    ("serviceAccountKey.json", Kind::Key),
-];
+/// Where tools keep them. Names come first: of many files, few have one of these.
+fn place(dir: &str, name: &str) -> Option<Kind> {
+    let is_in = |of: &str| dir.strip_suffix(of).is_some_and(|above| above.is_empty() || above.ends_with('/'));
+    Some(match name {
+        ".npmrc" => Kind::Npm,
+        ".yarnrc.yml" => Kind::Yarn,
+        ".pypirc" => Kind::Pypi,
+        "pip.conf" => Kind::Pip,
+        ".netrc" => Kind::Netrc,
+        ".git-credentials" => Kind::Git,
+        ".my.cnf" | ".s3cfg" | ".boto" => Kind::Tool,
+        "terraform.tfstate" | "terraform.tfstate.backup" => Kind::Terraform,
+        "credentials.json" | "service-account.json" | "service_account.json" | "serviceAccountKey.json" => {
+            Kind::Key
+        }
+        "credentials" if is_in(".aws") => Kind::Aws,
+        "credentials" if is_in(".config/git") => Kind::Git,
+        "credentials" | "credentials.toml" if is_in(".cargo") => Kind::Tool,
+        "config" if is_in(".git") => Kind::GitConfig,
+        "config" if is_in(".aws") || is_in(".kube") => Kind::Tool,
+        "config.json" if is_in(".docker") => Kind::Docker,
+        "auth.json" if is_in("containers") => Kind::Docker,
+        "auth.toml" if is_in(".config/pypoetry") => Kind::Tool,
+        "hosts.yml" if is_in(".config/gh") => Kind::Tool,
+        "application_default_credentials.json" | "credentials.db" if is_in(".config/gcloud") => Kind::Google,
+        "msal_token_cache.json" | "service_principal_entries.json" | "accessTokens.json"
+            if is_in(".azure") =>
+        {
+            Kind::Azure
+        }
+        _ => return None,
+    })
+}
 
 fn is_environment(name: &str) -> bool {
     // What only shows how such a file looks, is ciphertext, or is no list of variables.
@@ -150,27 +146,28 @@ fn is_ssh(dir: &str, name: &str) -> bool {
 const DEEP: usize = 2;
 
 fn is_own(path: &str, name: &str) -> bool {
-    const ENDINGS: [&str; 13] = [
-        "json",
-        "yml",
-        "yaml",
-        "toml",
-        "ini",
-        "cfg",
-        "conf",
-        "properties",
-        "env",
-        "pem",
-        "key",
-        "tfvars",
-        "sh",
-    ];
     const LOCKS: [&str; 3] = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml"];
     let Some((_, ending)) = name.rsplit_once('.').filter(|(start, _)| !start.starts_with(".wh.")) else {
         return false;
     };
     let is_aside = |dir: &str| is_tests(dir) || is_package_place(dir) || dir.ends_with(".dist-info");
-    ENDINGS.contains(&ending)
+    let is_settings = matches!(
+        ending,
+        "json"
+            | "yml"
+            | "yaml"
+            | "toml"
+            | "ini"
+            | "cfg"
+            | "conf"
+            | "properties"
+            | "env"
+            | "pem"
+            | "key"
+            | "tfvars"
+            | "sh"
+    );
+    is_settings
         && !LOCKS.contains(&name)
         && in_function(path)
             .is_some_and(|inside| inside.matches('/').count() <= DEEP && !inside.split('/').any(is_aside))

@@ -8,6 +8,7 @@ mod file;
 mod form;
 mod name;
 mod placeholder;
+mod redact;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,6 +17,7 @@ pub(super) use content::notes;
 pub(super) use file::{Kind, has_tests, in_function, is_packaged, is_secret_file, parents};
 pub(super) use form::find;
 pub(super) use name::{assignment, in_shell, is_public, named, option};
+pub use redact::{is_secret, without_secrets};
 
 /// A secret that was found, and nothing of it that opens anything.
 #[derive(Clone, Debug, PartialEq, Eq)]

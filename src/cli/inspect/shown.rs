@@ -1,0 +1,105 @@
+//! What is shown of a config: all but its secrets, for a terminal and a log may have many readers.
+
+use std::mem;
+
+use serde_json::{Map, Value};
+
+pub use judge::{HELP, OTHER, name, text};
+use judge::{SECRET, is_secret};
+
+#[cfg(feature = "check")]
+mod judge {
+    pub use lbuild::lambda::check::{is_secret, without_secrets as name, without_secrets as text};
+
+    /// For `--help`.
+    pub const HELP: &str = "Secrets are not shown, nor are they with --json: what `lbuild check` calls one \
+                            is `(a secret)` as the value of a variable or label, and `…` in a line of the \
+                            history. Other fields are shown as they are.";
+
+    /// What stands for a secret.
+    pub const SECRET: &str = "(a secret)";
+
+    /// What stands for a secret that is not the one told of before.
+    pub const OTHER: &str = "(another secret)";
+}
+
+/// Without the rules, nobody can tell a secret from anything else.
+#[cfg(not(feature = "check"))]
+mod judge {
+    pub const HELP: &str = "This lbuild is built without `check`, and knows no secret from another value: \
+                            it shows no values of variables and labels, and no lines of the history. Other \
+                            fields are shown as they are.";
+
+    pub const SECRET: &str = "(not shown)";
+
+    pub const OTHER: &str = "(another, not shown)";
+
+    pub fn is_secret(_: &str, value: &str) -> bool {
+        !value.is_empty()
+    }
+
+    pub fn name(name: &str) -> String {
+        name.to_owned()
+    }
+
+    pub fn text(text: &str) -> String {
+        if text.is_empty() { String::new() } else { SECRET.to_owned() }
+    }
+}
+
+/// A variable or label, as `NAME=VALUE`.
+pub fn pair(of: &str, value: &str) -> String {
+    format!("{}={}", name(of), if is_secret(of, value) { SECRET } else { value })
+}
+
+/// Whether this stands for what is not shown.
+pub fn is_hidden(value: &str) -> bool {
+    [SECRET, OTHER].contains(&value)
+}
+
+/// A config with all but its secrets.
+pub fn config(config: &Map<String, Value>) -> Value {
+    let mut config = Value::Object(config.clone());
+    redact("", &mut config);
+    config
+}
+
+/// Takes the secrets out of the variables, labels and lines of history of a field of this name.
+pub fn redact(field: &str, value: &mut Value) {
+    match (field, value) {
+        ("Env" | "Labels", Value::Object(pairs)) => {
+            let all = mem::take(pairs).into_iter();
+            let all = all.map(|(of, mut value)| {
+                redact_value(&of, &mut value);
+                (name(&of), value)
+            });
+            *pairs = all.collect();
+        }
+        ("Env", Value::Array(lines)) => lines.iter_mut().for_each(redact_line),
+        ("created_by", Value::String(line)) => *line = text(line),
+        (_, Value::Object(fields)) => fields.iter_mut().for_each(|(field, value)| redact(field, value)),
+        (_, Value::Array(values)) => values.iter_mut().for_each(|value| redact("", value)),
+        _ => {}
+    }
+}
+
+/// Takes a line `NAME=VALUE` for what it is.
+fn redact_line(line: &mut Value) {
+    if let Value::String(line) = line {
+        *line = match line.split_once('=') {
+            Some((of, value)) => pair(of, value),
+            None => name(line),
+        };
+    }
+}
+
+/// Takes out the value of a variable or label, if it is a secret.
+pub fn redact_value(of: &str, value: &mut Value) {
+    if let Value::String(text) = value {
+        if is_secret(of, text) {
+            *text = SECRET.to_owned();
+        }
+    } else {
+        redact("", value);
+    }
+}

@@ -1,0 +1,234 @@
+//! Images that are made to do harm: each ends in an error or in findings, within bounded memory and time, and nothing
+//! is written but the cache.
+
+mod bombs;
+mod documents;
+mod elf;
+mod heads;
+mod links;
+mod streams;
+mod words;
+mod work;
+
+use crate::support::craft::{self, Layer, Tar};
+use crate::support::lbuild::Lbuild;
+use crate::support::run;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What a run may hold at any time, in KiB: some buffers for each thread, in a build that nobody optimised.
+const LITTLE: u64 = 128 << 10;
+
+/// What a run may hold that takes in as many names as it takes at all, in KiB.
+const MUCH: u64 = 512 << 10;
+
+/// What a run may take, in seconds. One of two seconds, where time grows as the square of something, takes minutes.
+const SECONDS: u64 = 30;
+
+/// Runs one command after the other, and tells how each ended. A fault shall not take the machine with it.
+const RUNS: &str = r#"
+import json, os, resource, signal, subprocess, sys, tempfile
+
+def bounds():
+    signal.alarm(int(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+def text(stream):
+    stream.seek(0)
+    return stream.read().decode()
+
+for arguments in json.loads(sys.argv[3]):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = subprocess.Popen([sys.argv[2], *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                 preexec_fn=bounds)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        print(json.dumps({"code": child.returncode, "peak": usage.ru_maxrss, "out": text(out), "err": text(err)}))
+"#;
+
+/// How a run ended.
+#[derive(Debug, Deserialize)]
+struct End {
+    /// Negative when a signal ended it.
+    code: i32,
+    /// The most memory that it held, in KiB.
+    peak: u64,
+    out: String,
+    err: String,
+}
+
+impl End {
+    /// What holds of every run, however it ended.
+    #[track_caller]
+    fn assert_sound(&self, arguments: &[String], memory: u64) {
+        let told = format!("{arguments:?}: {}", head(&self.err));
+        assert_ne!(self.code, -14, "it takes more than {SECONDS} s: {told}");
+        assert!(
+            self.code >= 0 && self.code != 130 && !self.err.contains("panicked"),
+            "{}: {told}",
+            self.code
+        );
+        assert!(self.peak < memory, "{} KiB: {told}", self.peak);
+        for text in [&self.out, &self.err] {
+            let raw = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(raw, None, "reaches the terminal: {told}");
+        }
+    }
+
+    #[track_caller]
+    fn failed(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, code, "{}{}", head(&self.out), head(&self.err));
+        for text in says {
+            assert!(self.err.contains(text), "no {text:?} in {}", head(&self.err));
+        }
+    }
+}
+
+/// As much of a text as helps.
+fn head(text: &str) -> String {
+    text.chars().take(2000).collect()
+}
+
+/// A user, and beside them directories that nothing has a right to write to.
+struct Ground {
+    lbuild: Lbuild,
+    /// What each run may hold, in KiB.
+    memory: u64,
+}
+
+impl Ground {
+    fn new() -> Ground {
+        let lbuild = Lbuild::new();
+        for dir in ["beside", "function"] {
+            std::fs::create_dir(lbuild.path(dir)).unwrap();
+        }
+        std::fs::write(lbuild.path("function/app.py"), "def handler(e, c): return e\n").unwrap();
+        Ground { lbuild, memory: LITTLE }
+    }
+
+    /// An image of these layers with which nothing else is wrong.
+    fn image(&self, name: &str, layers: &[Layer]) -> String {
+        craft::image(&self.lbuild.path(name), layers, |config, _| {
+            config["config"] = json!({ "Entrypoint": ["/entry"] });
+        })
+    }
+
+    /// A push with this image as its base.
+    fn push(&self, base: &str) -> Vec<String> {
+        let function = self.lbuild.text("function");
+        words(&["push", &function, "--base", base, "--arch", "amd64", "--to", "oci:out:v1"])
+    }
+
+    /// The commands that read an image's layers; `good` is another to compare it with.
+    fn readers(&self, good: &str, image: &str) -> [Vec<String>; 3] {
+        [
+            words(&["check", image, "--deny", "notes"]),
+            words(&["inspect", image, "--tree"]),
+            words(&["diff", good, image]),
+        ]
+    }
+
+    #[track_caller]
+    fn run(&self, runs: &[Vec<String>]) -> Vec<End> {
+        let (before, seconds) = (self.names(), SECONDS.to_string());
+        let all = serde_json::to_string(runs).unwrap();
+        let mut python = self.lbuild.wrapped(&["python3", "-c", RUNS, &seconds], &[all]);
+        let told = run(&mut python).unwrap();
+        let ends: Vec<End> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(ends.len(), runs.len());
+        ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_sound(arguments, self.memory));
+        assert_eq!(self.names(), before, "only the cache is there to be written to");
+        self.assert_clean_cache();
+        ends
+    }
+
+    /// Everything there is but the cache, and the layout that pushes go to.
+    fn names(&self) -> BTreeSet<PathBuf> {
+        let mut found = names(&self.lbuild.path(""));
+        found.retain(|path| ["cache", "out"].iter().all(|place| !path.starts_with(self.lbuild.path(place))));
+        found
+    }
+
+    /// All names in a cache are digests; others are of files that nobody finished.
+    fn assert_clean_cache(&self) {
+        let own = ["CACHEDIR.TAG", "blobs", "sha256", "keys", "stat"];
+        for path in names(&self.lbuild.cache()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_digest || own.contains(&name), "{path:?}");
+        }
+    }
+
+    /// Runs every command that reads layers on an image of each case, and judges how it ended.
+    #[track_caller]
+    fn judge(&self, cases: Vec<(Vec<Layer>, Ends)>) {
+        let good = self.image("good", &[Layer::gzip(Tar::new().file("good", 0o644, "good"))]);
+        let images: Vec<String> = cases
+            .iter()
+            .enumerate()
+            .map(|(number, (layers, _))| self.image(&format!("case-{number}"), layers))
+            .collect();
+        let mut runs = Vec::new();
+        for (image, (_, ends)) in images.iter().zip(&cases) {
+            runs.extend(self.readers(&good, image));
+            if let Ends::Broken(_) = ends {
+                runs.push(self.push(image));
+            }
+        }
+        let mut done = self.run(&runs).into_iter();
+        for (number, (image, (_, ends))) in images.iter().zip(cases).enumerate() {
+            eprintln!("case {number}: {ends:?}");
+            let [check, tree, diff]: [End; 3] = std::array::from_fn(|_| done.next().unwrap());
+            match ends {
+                Ends::Broken(cause) => {
+                    for end in [&check, &tree, &diff] {
+                        end.failed(4, &["layer sha256:", image, cause]);
+                    }
+                    done.next().unwrap().failed(4, &["layer sha256:"]);
+                    assert!(!self.lbuild.path("out/index.json").exists(), "nothing was pushed");
+                    continue;
+                }
+                Ends::Found(rule) => {
+                    assert!(check.out.contains(&format!(": {rule}\n")), "no {rule} in {}", head(&check.out));
+                    check.failed(8, &[&format!("oci:{}@", self.lbuild.text(&format!("case-{number}")))]);
+                }
+                Ends::Good => assert_eq!(check.code, 0, "{}", head(&check.out)),
+            }
+            assert_eq!((tree.code, diff.code), (0, 0), "{}{}", head(&tree.err), head(&diff.err));
+        }
+    }
+}
+
+/// How the commands that read layers end.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    /// With an error of the image, and this among its causes.
+    Broken(&'static str),
+    /// All is read, and `check` tells what this rule has found.
+    Found(&'static str),
+    /// All is read, and nothing is wrong.
+    Good,
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Every path below a directory; links are not followed.
+fn names(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![dir.to_owned()];
+    while let Some(dir) = ahead.pop() {
+        // A cache that nothing was put into is not there.
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                ahead.push(entry.path());
+            }
+            found.insert(entry.path());
+        }
+    }
+    found
+}

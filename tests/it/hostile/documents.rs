@@ -1,0 +1,341 @@
+//! Manifests, configs and indexes that are too large, too deep, or no such thing.
+
+use super::{Ground, MUCH, words};
+use crate::support::bases::{blob, named, read};
+use crate::support::craft::{self, Layer, TAG, Tar};
+use crate::support::handmade::{bytes, replace, text};
+use crate::support::{run, tool};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HUGE: usize = 100 << 20;
+
+fn manifest(layout: &Path) -> Value {
+    read(&blob(layout, text(&named(layout, TAG)["digest"])))
+}
+
+/// An image of one layer, with these bytes for its config.
+fn with_config(ground: &Ground, name: &str, config: &[u8]) -> String {
+    let layout = ground.lbuild.path(name);
+    ground.image(name, &[Layer::gzip(Tar::new())]);
+    let mut manifest = manifest(&layout);
+    replace(&layout, &mut manifest["config"], config);
+    craft::stored(&layout, &bytes(&manifest))
+}
+
+/// The same with these bytes for its manifest.
+fn with_manifest(ground: &Ground, name: &str, manifest: &[u8]) -> String {
+    ground.image(name, &[Layer::gzip(Tar::new())]);
+    craft::stored(&ground.lbuild.path(name), manifest)
+}
+
+/// Every command that reads an image ends with an error of it, that says this.
+#[track_caller]
+fn refused(ground: &Ground, images: &[String], says: &[&str]) {
+    let good = ground.image("good", &[]);
+    let mut runs = Vec::new();
+    for image in images {
+        runs.extend(ground.readers(&good, image));
+        runs.extend([words(&["inspect", image]), ground.push(image)]);
+    }
+    for (ends, image) in ground.run(&runs).chunks(5).zip(images) {
+        eprintln!("{image}");
+        let layout = image.trim_start_matches("oci:").trim_end_matches(":crafted");
+        ends.iter().for_each(|end| end.failed(4, &[&[layout], says].concat()));
+    }
+    assert!(!ground.lbuild.path("out/index.json").exists(), "nothing was pushed");
+}
+
+fn deep(open: &str, close: &str) -> Vec<u8> {
+    [open.repeat(100_000), close.repeat(100_000)].concat().into_bytes()
+}
+
+/// JSON with as many spaces behind it as to be huge.
+fn padded(json: &Value) -> Vec<u8> {
+    let mut bytes = bytes(json);
+    bytes.resize(HUGE, b' ');
+    bytes
+}
+
+fn config() -> Value {
+    json!({
+        "architecture": "amd64", "os": "linux", "config": {}, "history": [],
+        "rootfs": { "type": "layers", "diff_ids": [] },
+    })
+}
+
+#[test]
+fn configs_that_are_none_are_errors() {
+    let ground = Ground::new();
+    let with = |field: &str, value: Value| {
+        let mut config = config();
+        config[field] = value;
+        bytes(&config)
+    };
+    let all = [
+        b"".to_vec(),
+        b"no JSON".to_vec(),
+        b"[]".to_vec(),
+        b"{}".to_vec(),
+        b"\xff\xfe".to_vec(),
+        deep("[", "]"),
+        deep("{\"a\":", "}"),
+        [&b"{\"os\":\"linux\",\"architecture\":\"amd64\",\"a\":"[..], &deep("[", "]")[..], b"}"].concat(),
+        with("architecture", json!(1)),
+        with("rootfs", json!([])),
+        with("config", json!({ "Env": [1] })),
+        with("config", json!({ "Entrypoint": "/entry" })),
+        with("history", json!({})),
+        bytes(&config())[..40].to_vec(),
+    ];
+    let image =
+        |(number, config): (usize, &Vec<u8>)| with_config(&ground, &format!("config-{number}"), config);
+    let images: Vec<String> = all.iter().enumerate().map(image).collect();
+    refused(&ground, &images, &["the config of oci:"]);
+}
+
+#[test]
+fn manifests_that_are_none_are_errors() {
+    let ground = Ground::new();
+    ground.image("model", &[Layer::gzip(Tar::new())]);
+    let model = manifest(&ground.lbuild.path("model"));
+    let with = |field: &str, value: Value| {
+        let mut manifest = model.clone();
+        manifest["layers"][0][field] = value;
+        bytes(&manifest)
+    };
+    let digest = |text: &str| with("digest", json!(text));
+    let sha256 = |hex: &str| digest(&format!("sha256:{hex}"));
+    let mut all = vec![
+        b"".to_vec(),
+        b"no JSON".to_vec(),
+        b"[]".to_vec(),
+        b"{}".to_vec(),
+        deep("[", "]"),
+        deep("{\"a\":", "}"),
+        br#"{"schemaVersion":1,"fsLayers":[]}"#.to_vec(),
+        br#"{"schemaVersion":2,"layers":{},"config":[]}"#.to_vec(),
+        br#"{"schemaVersion":2,"manifests":7}"#.to_vec(),
+        sha256("../../x"),
+        sha256("../../../../beside"),
+        sha256(""),
+        sha256(&"A".repeat(64)),
+        sha256(&"0".repeat(63)),
+        sha256(&format!("{}/", "0".repeat(63))),
+        digest("../../x"),
+        digest("sha256"),
+        digest(&format!("sha512:{}", "0".repeat(128))),
+        digest("sha257:00"),
+    ];
+    all.extend([json!(-1), json!(1e30), json!("1"), json!(null)].map(|size| with("size", size)));
+    all.push(with("mediaType", json!(7)));
+    let image = |(number, manifest): (usize, &Vec<u8>)| {
+        with_manifest(&ground, &format!("manifest-{number}"), manifest)
+    };
+    let images: Vec<String> = all.iter().enumerate().map(image).collect();
+    refused(&ground, &images, &["the manifest of oci:"]);
+}
+
+/// No registry takes them, whatever is in them.
+#[test]
+fn documents_of_a_hundred_megabytes_are_not_read() {
+    let ground = Ground::new();
+    let descriptor = json!({ "mediaType": craft::GZIP, "size": 1024, "digest": format!("sha256:{:064}", 0) });
+    let layers = format!("{descriptor},").repeat(1_000_000);
+    let million =
+        format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{}]}}"#, layers.trim_end_matches(','));
+    let images = [
+        with_config(&ground, "config", &padded(&config())),
+        with_manifest(&ground, "manifest", &padded(&json!({ "schemaVersion": 2 }))),
+        with_manifest(&ground, "layers", million.as_bytes()),
+    ];
+    refused(&ground, &images, &[]);
+}
+
+#[test]
+fn images_that_lack_their_parts_are_errors() {
+    let ground = Ground::new();
+    let image = |name: &str, remove: fn(&Value, &Value) -> Value| {
+        let image = ground.image(name, &[Layer::gzip(Tar::new())]);
+        let layout = ground.lbuild.path(name);
+        let gone = remove(&named(&layout, TAG), &manifest(&layout));
+        std::fs::remove_file(blob(&layout, text(&gone))).unwrap();
+        image
+    };
+    let images = [
+        image("manifest", |entry, _| entry["digest"].clone()),
+        image("config", |_, manifest| manifest["config"]["digest"].clone()),
+    ];
+    refused(&ground, &images, &["cannot read the blob"]);
+}
+
+#[test]
+fn indexes_of_indexes_are_no_images() {
+    let ground = Ground::new();
+    let layout = ground.lbuild.path("image");
+    ground.image("image", &[]);
+    let platform = json!({ "os": "linux", "architecture": "amd64" });
+    let mut entry = named(&layout, TAG);
+    for _ in 0..3 {
+        entry["platform"] = platform.clone();
+        entry["mediaType"] = json!("application/vnd.oci.image.index.v1+json");
+        let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+        replace(&layout, &mut entry, &bytes(&index));
+    }
+    let index = read(&blob(&layout, text(&entry["digest"])));
+    let nested = craft::stored(&layout, &bytes(&index));
+    refused(&ground, &[nested], &["is not of schema version 2"]);
+}
+
+#[test]
+fn an_index_that_claims_to_be_its_own_entry_is_corrupt() {
+    let ground = Ground::new();
+    let layout = ground.lbuild.path("image");
+    let image = ground.image("image", &[]);
+    let digest = text(&named(&layout, TAG)["digest"]).to_owned();
+    std::fs::copy(layout.join("index.json"), blob(&layout, &digest)).unwrap();
+    for end in ground.run(&[words(&["check", &image]), words(&["inspect", &image]), ground.push(&image)]) {
+        end.failed(7, &["is corrupt", digest.trim_start_matches("sha256:")]);
+    }
+}
+
+#[test]
+fn indexes_of_many_entries_are_searched_once() {
+    let ground = Ground { memory: MUCH, ..Ground::new() };
+    let layout = ground.lbuild.path("image");
+    let image = ground.image("image", &[]);
+    let entry = named(&layout, TAG);
+    // The layout's own: the image is the last of 100,000.
+    let mut other = entry.clone();
+    other["annotations"]["org.opencontainers.image.ref.name"] = json!("other");
+    let index =
+        format!(r#"{{"schemaVersion":2,"manifests":[{}{entry}]}}"#, format!("{other},").repeat(99_999));
+    std::fs::write(layout.join("index.json"), index).unwrap();
+    let done =
+        ground.run(&[words(&["check", &image]), words(&["check", image.trim_end_matches(":crafted")])]);
+    assert!([0, 4].contains(&done[0].code), "{}", done[0].err);
+    assert!([0, 4].contains(&done[1].code), "{}", done[1].err);
+    // One of an image, as large as registries take.
+    let mut entry = entry;
+    entry.as_object_mut().unwrap().remove("annotations");
+    entry["platform"] = json!({ "os": "linux", "architecture": "s390x" });
+    let index = json!({ "schemaVersion": 2, "manifests": vec![entry; 15_000] });
+    let many = craft::stored(&layout, &bytes(&index));
+    let done = ground.run(&[
+        words(&["check", &many]),
+        words(&["check", &many, "--arch", "amd64"]),
+        words(&["inspect", &many]),
+        ground.push(&many),
+    ]);
+    let codes: Vec<i32> = done.iter().map(|end| end.code).collect();
+    assert_eq!(codes, [2, 4, 0, 4], "{}", done[0].err);
+}
+
+#[test]
+fn indexes_that_name_nothing_are_errors() {
+    let ground = Ground::new();
+    let entry = |digest: &str| {
+        let name = json!({ "org.opencontainers.image.ref.name": TAG });
+        bytes(&json!({ "schemaVersion": 2, "manifests": [{ "digest": digest, "annotations": name }] }))
+    };
+    let all = [
+        b"".to_vec(),
+        b"no JSON".to_vec(),
+        b"[]".to_vec(),
+        br#"{"manifests":{"0":1}}"#.to_vec(),
+        br#"{"manifests":[7,null,"crafted"]}"#.to_vec(),
+        deep("[", "]"),
+        entry("sha256:../../x"),
+        entry("../../../beside"),
+        entry(""),
+    ];
+    let mut images = Vec::new();
+    for (number, index) in all.iter().enumerate() {
+        let name = format!("image-{number}");
+        images.push(ground.image(&name, &[]));
+        std::fs::write(ground.lbuild.path(&name).join("index.json"), index).unwrap();
+    }
+    refused(&ground, &images, &[]);
+}
+
+#[test]
+fn sizes_beyond_all_sums_are_no_reason_to_panic() {
+    let ground = Ground::new();
+    let good = ground.image("good", &[]);
+    let layers = [Layer::gzip(Tar::new()), Layer::gzip(Tar::new().file("f", 0o644, "f"))];
+    let image = |name: &str, media_type: &str| {
+        craft::image(&ground.lbuild.path(name), &layers, |_, manifest| {
+            for layer in manifest["layers"].as_array_mut().unwrap() {
+                layer["size"] = json!(u64::MAX);
+                layer["mediaType"] = json!(media_type);
+            }
+        })
+    };
+    let (foreign, gzip) = (image("foreign", "application/octet-stream"), image("gzip", craft::GZIP));
+    let mut runs = Vec::from(ground.readers(&good, &foreign));
+    runs.extend([
+        words(&["inspect", &foreign]),
+        words(&["inspect", &foreign, "--history"]),
+        ground.push(&foreign),
+    ]);
+    runs.extend(ground.readers(&good, &gzip));
+    runs.extend([words(&["inspect", &gzip]), ground.push(&gzip)]);
+    let codes: Vec<i32> = ground.run(&runs).iter().map(|end| end.code).collect();
+    assert_eq!(codes, [8, 0, 0, 0, 0, 4, 7, 7, 7, 0, 7]);
+}
+
+/// Makes something else of a file.
+type Instead = fn(&Path);
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let ground = Ground::new();
+    let good = ground.image("good", &[]);
+    let instead: [Instead; 3] = [
+        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        |path| std::fs::create_dir(path).unwrap(),
+        // Nobody ever writes to it.
+        |path| drop(run(Command::new(tool("mkfifo")).arg(path)).unwrap()),
+    ];
+    let parts: [fn(&Path) -> PathBuf; 5] = [
+        |layout| layout.join("oci-layout"),
+        |layout| layout.join("index.json"),
+        |layout| blob(layout, text(&named(layout, TAG)["digest"])),
+        |layout| blob(layout, text(&manifest(layout)["config"]["digest"])),
+        |layout| blob(layout, text(&manifest(layout)["layers"][0]["digest"])),
+    ];
+    let mut runs = Vec::new();
+    for (kind, instead) in instead.into_iter().enumerate() {
+        for (number, part) in parts.into_iter().enumerate() {
+            let name = format!("image-{kind}-{number}");
+            let image = ground.image(&name, &[Layer::gzip(Tar::new())]);
+            let path = part(&ground.lbuild.path(&name));
+            std::fs::remove_file(&path).unwrap();
+            instead(&path);
+            runs.push(words(&["diff", &good, &image]));
+        }
+    }
+    for (end, run) in ground.run(&runs).iter().zip(&runs) {
+        assert!([3, 4, 7].contains(&end.code), "{run:?}: {} {}", end.code, end.err);
+        assert!(
+            end.err.contains(run[2].trim_start_matches("oci:").trim_end_matches(":crafted")),
+            "{}",
+            end.err
+        );
+    }
+}
+
+#[test]
+fn layouts_that_name_no_version_are_none() {
+    let ground = Ground::new();
+    let mut images = Vec::new();
+    for (number, marker) in
+        [&b""[..], b"no JSON", b"{}", br#"{"imageLayoutVersion":2}"#].into_iter().enumerate()
+    {
+        let name = format!("image-{number}");
+        images.push(ground.image(&name, &[]));
+        std::fs::write(ground.lbuild.path(&name).join("oci-layout"), marker).unwrap();
+    }
+    refused(&ground, &images, &["is no OCI layout"]);
+}

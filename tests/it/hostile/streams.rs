@@ -1,0 +1,178 @@
+//! Layers that end early, are damaged or go on for too long, at each stage of the way to a file's content.
+
+use super::Ends::{Broken, Found};
+use super::{Ends, Ground, words};
+use crate::support::bases::{blob, named, read};
+use crate::support::craft::{GZIP, Layer, PLAIN, TAG, Tar, ZSTD, gzip};
+use crate::support::handmade::text;
+use crate::support::lbuild::noise;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A head of a directory, a head of a file, 40 blocks of content, and two that are empty.
+fn tar() -> Vec<u8> {
+    Tar::new().directory("a/").file("a/f", 0o644, noise(1, 20_000)).bytes()
+}
+
+fn zstd(content: &[u8]) -> Vec<u8> {
+    compress_to_vec(content, CompressionLevel::Fastest)
+}
+
+/// A case of what is stored in place of [`tar`].
+fn case(stored: Vec<u8>, media_type: &'static str, ends: Ends) -> (Vec<Layer>, Ends) {
+    (vec![Layer::of(stored, media_type, &tar())], ends)
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+const UNREAD: Ends = Broken("cannot read the layer");
+
+#[test]
+fn a_gzip_that_is_cut_or_damaged_is_an_error() {
+    let whole = gzip(&tar());
+    let end = whole.len();
+    // In the header, before the stream, in it, before the trailer, in it.
+    let cuts = [1, 2, 9, 10, 12, end / 2, end - 8, end - 1].map(|at| whole[..at].to_vec());
+    // A bit of the content, of its checksum, of its length.
+    let flips = [end / 2, end - 8, end - 1].map(|at| flipped(&whole, at));
+    let more = [[&whole[..], b"garbage"].concat(), [&whole[..], &[0; 512]].concat()];
+    let mut cases: Vec<_> =
+        cuts.into_iter().chain(flips).chain(more).map(|stored| case(stored, GZIP, UNREAD)).collect();
+    cases.push(case(Vec::new(), GZIP, Found("layer-compression")));
+    cases.push(case([&whole[..], &gzip(&[1; 600])[..]].concat(), GZIP, Found("layer-descriptors")));
+    cases.push(case(gzip(&whole), GZIP, Broken("wrong checksum: it is no tar")));
+    Ground::new().judge(cases);
+}
+
+#[test]
+fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
+    let tar = tar();
+    let mut cases = Vec::new();
+    for (at, ends) in [
+        (600, Broken("ends within a member's head")),
+        (1024, UNREAD),
+        (1024 + 100, UNREAD),
+        (1024 + 20_005, UNREAD),
+        (1024 + 20_480, Found("layer-descriptors")),
+        (1024 + 20_480 + 512, Found("layer-descriptors")),
+    ] {
+        let cut = &tar[..at];
+        cases.extend([(gzip(cut), GZIP), (zstd(cut), ZSTD), (cut.to_vec(), PLAIN)].map(
+            // For what can be recompressed, the fault is one of the tar alone.
+            |(stored, media_type)| match ends {
+                Broken(_) => (vec![Layer::of(stored, media_type, cut)], ends),
+                _ => case(stored, media_type, ends),
+            },
+        ));
+    }
+    cases.push(case(gzip(&[b'x'; 2048]), GZIP, Broken("wrong checksum: it is no tar")));
+    Ground::new().judge(cases);
+}
+
+/// A frame without a checksum: what follows its descriptor is given.
+fn frame(descriptor: u8, rest: &[u8]) -> Vec<u8> {
+    [&[0x28, 0xb5, 0x2f, 0xfd, descriptor][..], rest].concat()
+}
+
+/// A window of 128 KiB, as a frame's head has it.
+const WINDOW: u8 = 7 << 3;
+
+#[test]
+fn a_zstd_that_is_cut_damaged_or_asks_for_too_much_is_an_error() {
+    let whole = zstd(&tar());
+    let end = whole.len();
+    let mut all = Vec::from([3, 6, end / 2, end - 1].map(|at| whole[..at].to_vec()));
+    all.extend([
+        flipped(&whole, end - 1),
+        [&whole[..], b"more"].concat(),
+        // Windows of 2 GiB and of 3.75 TiB, and a content of 8 EiB that is to be one segment.
+        frame(0, &[21 << 3, 1, 0, 0]),
+        frame(0, &[31 << 3 | 7, 1, 0, 0]),
+        frame(0xe0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 0, 0]),
+        // A dictionary that nobody has, a block of no type, and one of 2 MiB.
+        frame(1, &[WINDOW, 5, 1, 0, 0]),
+        frame(0, &[WINDOW, 7, 0, 0]),
+        frame(0, &[WINDOW, 0xfb, 0xff, 0xff, 0]),
+        // More to be skipped than there is.
+        vec![0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0x7f],
+    ]);
+    let mut cases: Vec<_> = all.into_iter().map(|stored| case(stored, ZSTD, UNREAD)).collect();
+    // What is within is compressed too. The config tells the truth, so that it can be recompressed.
+    let twice = Layer::of(zstd(&whole), ZSTD, &whole);
+    cases.push((vec![twice], Broken("wrong checksum: it is no tar")));
+    Ground::new().judge(cases);
+}
+
+#[test]
+fn blocks_of_noise_are_errors() {
+    let cases = (0..16).map(|seed| {
+        let length = 20 + 40 * seed as usize;
+        // The last block, compressed, of this length.
+        let head = ((length << 3) as u32 | 2 << 1 | 1).to_le_bytes();
+        let block = [&[WINDOW][..], &head[..3], &noise(seed, length)[..]].concat();
+        case(frame(0, &block), ZSTD, UNREAD)
+    });
+    Ground::new().judge(cases.collect());
+}
+
+/// The file of an image's only layer.
+fn layer_file(layout: &Path) -> PathBuf {
+    let manifest = read(&blob(layout, text(&named(layout, TAG)["digest"])));
+    blob(layout, text(&manifest["layers"][0]["digest"]))
+}
+
+#[test]
+fn a_layer_that_is_not_its_descriptors_is_an_error() {
+    type Edit = fn(&Path);
+    let edits: [(Edit, i32, &str); 6] = [
+        (|file| resize(file, -1), 7, "is corrupt"),
+        (|file| resize(file, 1), 7, "is corrupt"),
+        (|file| std::fs::write(file, flipped(&std::fs::read(file).unwrap(), 5000)).unwrap(), 7, "is corrupt"),
+        (|file| std::fs::remove_file(file).unwrap(), 4, "cannot read the blob"),
+        (
+            |file| std::fs::remove_file(file).and_then(|()| std::fs::create_dir(file)).unwrap(),
+            4,
+            "cannot read",
+        ),
+        // It never ends.
+        (
+            |file| {
+                std::fs::remove_file(file).unwrap();
+                std::os::unix::fs::symlink("/dev/zero", file).unwrap();
+            },
+            4,
+            "it is no regular file",
+        ),
+    ];
+    let ground = Ground::new();
+    let good = ground.image("good", &[Layer::gzip(Tar::new())]);
+    let (mut runs, mut expected) = (Vec::new(), Vec::new());
+    for (number, (edit, code, says)) in edits.into_iter().enumerate() {
+        let name = format!("image-{number}");
+        let (stored, layout) = (gzip(&tar()), ground.lbuild.path(&name));
+        let image = ground.image(&name, &[Layer::of(stored, GZIP, &tar())]);
+        let file = layer_file(&layout);
+        edit(&file);
+        runs.extend(ground.readers(&good, &image));
+        runs.push(ground.push(&image));
+        // Without its files, the image is there.
+        runs.push(words(&["inspect", &image]));
+        expected.push((file.file_name().unwrap().to_str().unwrap().to_owned(), code, says));
+    }
+    let done = ground.run(&runs);
+    for (ends, (digest, code, says)) in done.chunks(5).zip(&expected) {
+        ends[..4].iter().for_each(|end| end.failed(*code, &[digest, says]));
+        assert_eq!(ends[4].code, 0);
+    }
+}
+
+fn resize(file: &Path, by: i64) {
+    let file = File::options().write(true).open(file).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length.checked_add_signed(by).unwrap()).unwrap();
+}
