@@ -9,12 +9,16 @@
 mod annotator;
 mod case;
 mod finding;
+mod handler;
+mod libc;
 mod module;
 mod package;
+mod places;
 mod rules;
 #[cfg(test)]
 mod sample;
 mod secrets;
+mod start;
 
 pub use annotator::Annotator;
 pub use case::{Asked, Subject};

@@ -2,8 +2,8 @@
 
 use super::super::case::{Case, join};
 use super::super::files::Leads;
+use super::super::start::is_os_only;
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::has_aws_entry;
 use crate::lambda::BOOTSTRAP;
 use crate::layer::survey::MemberKind;
 
@@ -48,19 +48,6 @@ fn missing(case: &Case<'_>, findings: &mut Findings) {
         String::new()
     };
     findings.add(format!("the base starts {BOOTSTRAP}, and it is not in the image{instead}"));
-}
-
-/// Whether the image has the entry script of AWS's bases, and none of their runtimes.
-pub(super) fn is_os_only(case: &Case<'_>) -> bool {
-    has_aws_entry(case)
-        && match case.runtime() {
-            Some(runtime) => runtime == "provided",
-            // A runtime that is not known by its files has files all the same.
-            None => {
-                case.files.complete
-                    && case.files.below("var/runtime").all(|file| file.member.path == BOOTSTRAP[1..])
-            }
-        }
 }
 
 #[cfg(test)]

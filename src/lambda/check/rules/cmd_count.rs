@@ -1,8 +1,8 @@
 //! AWS's entry script gets the handler, and nothing else.
 
 use super::super::case::Case;
+use super::super::start::{ENTRY, has_aws_entry};
 use super::super::{Findings, Rule, Severity};
-use crate::lambda::BOOTSTRAP;
 
 pub(super) const RULE: Rule = Rule {
     name: "cmd-count",
@@ -14,8 +14,6 @@ pub(super) const RULE: Rule = Rule {
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };
-
-const ENTRY: &str = "/lambda-entrypoint.sh";
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     if !has_aws_entry(case) {
@@ -37,28 +35,6 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         // The function's own settings may have it.
         finding.as_severe(Severity::Warning);
     }
-}
-
-/// Whether the image starts with the entry script of AWS's bases, as far as it can be told: others call theirs the
-/// same, and some put their own in its place.
-pub(super) fn has_aws_entry(case: &Case<'_>) -> bool {
-    let is_named = case.config.entrypoint().first() == Some(&ENTRY);
-    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == ENTRY[1..]);
-    let starts = ["usr/local/bin/aws-lambda-rie", "var/runtime/bootstrap"];
-    let has_base = case.config.var("LAMBDA_RUNTIME_DIR").is_some()
-        && (!case.files.complete || starts.iter().any(|path| case.files.get(path).is_some()));
-    is_named && !is_replaced && has_base
-}
-
-/// The runtime of one of AWS's bases, and the handler that it is given; nothing where another program comes between
-/// the two, as a wrapper may change the handler and all that is looked for.
-pub(super) fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
-    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == BOOTSTRAP[1..]);
-    let is_wrapped = case.config.var("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty());
-    if !has_aws_entry(case) || is_replaced || is_wrapped {
-        return None;
-    }
-    Some((case.runtime()?, case.handler()?))
 }
 
 #[cfg(test)]

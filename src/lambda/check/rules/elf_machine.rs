@@ -8,8 +8,8 @@ use super::super::files::Seen;
 use super::super::package::{
     and_more, begins, common, dir, is_code, is_of_other_wheel, package, package_dir, word_at,
 };
+use super::super::start::Started;
 use super::super::{Findings, Rule, Severity};
-use super::interpreter::Started;
 use crate::image::Arch;
 use crate::layer::Machine;
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::Case;
 use super::super::files::Seen;
+use super::super::libc::is_libc;
 use super::super::package::{and_more, dir, is_code, place};
+use super::super::start::Started;
 use super::super::{Findings, Rule, Severity};
-use super::interpreter::Started;
-use crate::layer::survey::Member;
 
 pub(super) const RULE: Rule = Rule {
     name: "glibc-version",
@@ -55,13 +55,6 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("this file needs glibc {needs}, and the image has {has}{more}");
         findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
-}
-
-/// Whether a file is the libc of a glibc.
-pub(super) fn is_libc(member: &Member) -> bool {
-    let name = member.name();
-    let is_named = name == "libc.so.6" || (name.starts_with("libc-") && name.ends_with(".so"));
-    is_named && member.elf().is_some_and(|elf| elf.is_glibc.is_some())
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, join};
 use super::super::files::{Leads, Seen};
-use super::super::package::{dir, is_loaded};
+use super::super::libc::{self, Libc};
+use super::super::package::dir;
+use super::super::start::{path, places, starting};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::has_aws_entry;
-use super::libc_kind::{self, Libc};
-use super::not_executable::{path, places};
-use crate::lambda::BOOTSTRAP;
 use crate::layer::Elf;
 use crate::layer::survey::{Content, Member};
 
@@ -34,7 +32,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     if !case.files.complete {
         return;
     }
-    let libc = libc_kind::of_image(case);
+    let libc = libc::of_image(case);
     let mut started = BTreeSet::new();
     for file in starting(case) {
         let path = file.member.path.as_str();
@@ -70,32 +68,6 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// What Lambda starts by itself, by its path.
-pub(super) struct Started<'a>(BTreeSet<&'a str>);
-
-impl<'a> Started<'a> {
-    pub fn of(case: &Case<'a>) -> Started<'a> {
-        Started(starting(case).into_iter().map(|file| file.member.path.as_str()).collect())
-    }
-
-    /// How bad it is when machine code at this path cannot be loaded.
-    pub fn severity(&self, path: &str) -> Severity {
-        if self.0.contains(path) || is_loaded(path) { Severity::Error } else { Severity::Warning }
-    }
-}
-
-/// The files that Lambda starts by itself.
-fn starting<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
-    let (entrypoint, cmd) = (case.config.entrypoint(), case.config.cmd());
-    let entry = entrypoint.first().or(cmd.first());
-    let entry = entry.and_then(|word| places(case, word).iter().find_map(|place| case.files.file(place)));
-    let extensions = case.files.below("opt/extensions").map(|file| file.member.path.as_str());
-    let extensions = extensions.filter(|path| path.matches('/').count() == 2);
-    let bootstrap = has_aws_entry(case).then_some(BOOTSTRAP);
-    let others = extensions.chain(bootstrap).filter_map(|path| case.files.file(path));
-    entry.into_iter().chain(others).collect()
-}
-
 /// The directories whose scripts are run by their names, and are the function's own: in its own directory, of a layer,
 /// or of a virtual environment. Those of a base may be for what it does not have, and those that pip puts beside the
 /// packages are hardly ever run.
@@ -127,7 +99,7 @@ fn of_program(case: &Case<'_>, libc: Option<Libc>, elf: &Elf) -> Option<String> 
     let loader = elf.interpreter.as_deref().filter(|path| path.starts_with('/'))?;
     // What is for another machine or another libc is found as that.
     let is_ours = case.arch().is_some_and(|arch| elf.machine.is(arch));
-    let is_foreign = matches!((libc, libc_kind::needed(elf)), (Some(has), Some(needs)) if has != needs);
+    let is_foreign = matches!((libc, libc::needed(elf)), (Some(has), Some(needs)) if has != needs);
     (is_ours && !is_foreign && is_missing(case, loader)).then(|| loader.to_owned())
 }
 

@@ -3,10 +3,9 @@
 use super::super::annotator::class_note;
 use super::super::case::{Case, join};
 use super::super::files::Seen;
+use super::super::handler::{handled, is_file};
 use super::super::module::class_file;
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::handled;
-use super::python_handler::is_file;
 use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {

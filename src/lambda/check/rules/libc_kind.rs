@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::Case;
 use super::super::files::Seen;
+use super::super::libc::{Libc, needed, of_image};
 use super::super::package::{and_more, begins, common, is_code, is_of_other_wheel, place};
+use super::super::start::Started;
 use super::super::{Findings, Rule, Severity};
-use super::glibc_version::is_libc;
-use super::interpreter::Started;
-use crate::layer::Elf;
 
 pub(super) const RULE: Rule = Rule {
     name: "libc-kind",
@@ -23,13 +22,6 @@ pub(super) const RULE: Rule = Rule {
     source: "https://wiki.musl-libc.org/guidelines-for-distributions",
     check,
 };
-
-/// The C library of a system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Libc {
-    Glibc,
-    Musl,
-}
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let (Some(arch), Some(has)) = (case.arch(), of_image(case)) else { return };
@@ -80,38 +72,6 @@ fn fails(file: Seen<'_>, has: Libc) -> bool {
     let Some(elf) = file.member.elf() else { return false };
     let needs_loader = elf.interpreter.is_some() || elf.needed.iter().any(|name| name.starts_with("ld-"));
     has == Libc::Glibc || needs_loader || file.member.name().ends_with("-linux-gnu.so")
-}
-
-/// The one libc that the image has; `None` when it has none or both, or when it cannot be told.
-pub(super) fn of_image(case: &Case<'_>) -> Option<Libc> {
-    let files = || case.files.iter().map(|file| file.member);
-    let has_musl = files().any(|member| member.name().starts_with("ld-musl-"));
-    // What makes programs for glibc run on musl has these names too.
-    let is_glibc = |name: &str| name == "libc.so.6" || name.starts_with("ld-linux");
-    if !case.files.complete {
-        None
-    } else if has_musl {
-        let has_glibc = files().any(|member| is_glibc(member.name()));
-        (!has_glibc).then_some(Libc::Musl)
-    } else {
-        files().any(is_libc).then_some(Libc::Glibc)
-    }
-}
-
-/// The libc that machine code asks for.
-pub(super) fn needed(elf: &Elf) -> Option<Libc> {
-    let loader = elf.interpreter.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    let needs = |name: &str| elf.needed.iter().any(|needed| needed == name);
-    if loader.starts_with("ld-musl-") || elf.needed.iter().any(|name| name.starts_with("libc.musl-")) {
-        return Some(Libc::Musl);
-    }
-    if loader.starts_with("ld-linux") || needs("libc.so.6") {
-        return Some(Libc::Glibc);
-    }
-    // Android's libc is called as musl's; what stands beside it is not.
-    let is_android =
-        ["libdl.so", "libm.so", "liblog.so"].into_iter().any(needs) || loader.starts_with("linker");
-    (needs("libc.so") && !is_android).then_some(Libc::Musl)
 }
 
 /// What the paths of a binary for musl and of its twin for glibc have in common at least, when the former says that

@@ -3,9 +3,8 @@
 use super::super::annotator::MAX_PATH;
 use super::super::case::{Case, join, within};
 use super::super::files::{Leads, Seen};
+use super::super::handler::{fault, handled, is_file};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::handled;
-use super::python_handler::{fault, is_file};
 use crate::lambda::handler_files;
 
 pub(super) const RULE: Rule = Rule {

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::annotator::MAX_PATH;
 use super::super::case::{Case, join};
 use super::super::files::{Leads, Seen};
+use super::super::places::{barrier, is_in, looked_at};
+use super::super::start::{dirs, has_aws_entry, is_os_only, places};
 use super::super::{Findings, Rule, Severity};
-use super::bootstrap::is_os_only;
-use super::cmd_count::has_aws_entry;
-use super::unreadable::{barrier, is_in, looked_at};
 use crate::lambda::BOOTSTRAP;
 use crate::layer::survey::{Content, MemberKind};
 
@@ -28,11 +26,6 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const EXTENSIONS: &str = "opt/extensions";
-
-/// Where programs are looked for when the image does not say: what Lambda sets, and what container engines have besides.
-///
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// What keeps a path from being executed, and the layer that it is from when there is one.
 struct Fault {
@@ -226,28 +219,6 @@ impl<'a> Programs<'a> {
         let numbers = self.named.get(name).into_iter().flatten();
         numbers.map(|&number| join(self.dirs[number], name)).collect()
     }
-}
-
-/// Where the program that a word of the config names may be, first those that are looked at first.
-pub(super) fn places(case: &Case<'_>, word: &str) -> Vec<String> {
-    if word.starts_with('/') {
-        return vec![word.to_owned()];
-    }
-    if word.contains('/') {
-        return vec![join(case.config.workdir().unwrap_or_default(), word)];
-    }
-    dirs(case).into_iter().map(|dir| join(dir, word)).collect()
-}
-
-/// The directories of PATH. One that is not absolute counts from wherever the process is.
-fn dirs<'a>(case: &Case<'a>) -> Vec<&'a str> {
-    path(case).unwrap_or_default().split(':').filter(|dir| dir.starts_with('/')).collect()
-}
-
-/// The PATH of what is started; nothing, when it is longer than anyone's.
-pub(super) fn path<'a>(case: &Case<'a>) -> Option<&'a str> {
-    let path = case.config.var("PATH").unwrap_or(PATH);
-    (path.len() <= MAX_PATH).then_some(path)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What the handler names is there, in .NET and Ruby.
 
 use super::super::case::{Case, join, within};
+use super::super::handler::{handled, is_file};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::handled;
-use super::python_handler::is_file;
 use crate::lambda::handler_files;
 
 pub(super) const RULE: Rule = Rule {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::annotator::{MAX_PATH, NO_NAMES, is_overlong};
+use super::super::annotator::{MAX_PATH, is_overlong};
 use super::super::case::{Case, join, python_path};
-use super::super::files::{Leads, Seen};
+use super::super::files::Seen;
+use super::super::handler::{fault, handled, is_file};
 use super::super::{Findings, Rule, Severity};
-use super::cmd_count::handled;
 use crate::lambda::handler_files;
-use crate::layer::survey::{Member, MemberKind};
+use crate::layer::survey::Member;
 
 pub(super) const RULE: Rule = Rule {
     name: "python-handler",
@@ -141,29 +141,6 @@ fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
     dirs.extend(installed.into_iter().map(str::to_owned));
     dirs.push("var/runtime".to_owned());
     dirs
-}
-
-/// Whether a program that opens this path may find a file there.
-pub(super) fn is_file(case: &Case<'_>, path: &str) -> bool {
-    match case.files.resolve(path) {
-        Leads::To(found) => matches!(found.member.kind, MemberKind::File | MemberKind::HardLink(_)),
-        Leads::Directory | Leads::Nowhere | Leads::Astray => false,
-    }
-}
-
-/// What keeps `name` from being taken out of a module, by what was noted of it. Without notes, nobody looked.
-pub(super) fn fault(module: &Member, name: &str) -> Option<String> {
-    let notes = module.notes();
-    if notes.iter().any(|note| note == NO_NAMES) {
-        return Some(format!("this module has no {name:?}, nor any other name for others"));
-    }
-    let names: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("defines ")).collect();
-    if names.is_empty() || names.iter().any(|defined| [name, "*", "__getattr__"].contains(defined)) {
-        return None;
-    }
-    let first = names[..names.len().min(5)].join(", ");
-    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
-    Some(format!("this module has no {name:?}; it defines {first}{more}"))
 }
 
 #[cfg(test)]

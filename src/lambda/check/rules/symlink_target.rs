@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::case::Case;
 use super::super::files::{Leads, Seen};
+use super::super::places::{group, is_others, own_places};
 use super::super::{Findings, Rule, Severity};
-use super::unreadable::{group, is_others, own_places};
 use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {

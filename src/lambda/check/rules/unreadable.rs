@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, join};
 use super::super::files::{Leads, Seen};
+use super::super::places::{barrier, group, is_in, is_others, looked_at, way};
 use super::super::{Findings, Rule, Severity};
 use crate::layer::survey::{Member, MemberKind};
 
@@ -20,22 +21,9 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What Lambda and its runtimes look for in /opt. All else there is somebody's own, and may not be the function's.
-const OPT: [&str; 7] = ["bin", "extensions", "java", "lib", "nodejs", "python", "ruby"];
-
-/// Directories that are a distribution's or a user's: a task root there does not make all that is in it the function's.
-const SYSTEM: [&str; 19] = [
-    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run",
-    "sbin", "srv", "sys", "tmp", "usr", "var",
-];
-const SYSTEM_USR: [&str; 8] = ["bin", "lib", "lib64", "local", "local/bin", "local/lib", "sbin", "share"];
-const SYSTEM_VAR: [&str; 4] = ["cache", "lib", "log", "tmp"];
-
 /// What lies beside the code where a home or a checkout is the task root, and is hardly ever read.
 const BESIDE: [&str; 8] =
     [".bash_history", ".cache", ".config", ".git", ".gnupg", ".npm", ".python_history", ".ssh"];
-
-const RUNTIME: &str = "var/runtime";
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let places = looked_at(case);
@@ -106,13 +94,6 @@ fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severit
     }
 }
 
-/// Whether a directory of /opt is not one that Lambda or the function is known to use.
-pub(super) fn is_others(case: &Case<'_>, dir: &str) -> bool {
-    let Some(part) = dir.strip_prefix("opt/") else { return dir == "opt" };
-    let of_root = case.task_root().strip_prefix("opt/").and_then(|rest| rest.split('/').next());
-    !OPT.contains(&part) && of_root != Some(part)
-}
-
 /// What others may not do with this file or directory.
 fn lack(member: &Member) -> String {
     let lack = match (&member.kind, member.mode & 0o005) {
@@ -133,17 +114,6 @@ fn is_readable(name: &str, file: &Member) -> bool {
 /// Whether a directory keeps anything from others.
 fn has_files(case: &Case<'_>, dir: Seen<'_>) -> bool {
     case.files.below(&dir.member.path).any(|file| file.member.kind != MemberKind::Directory)
-}
-
-/// The highest directory on the way to here that others may not enter.
-pub(super) fn barrier<'a>(case: &Case<'a>, path: &str) -> Option<Seen<'a>> {
-    let is_closed = |dir: &Seen<'_>| dir.member.kind == MemberKind::Directory && dir.member.mode & 0o001 == 0;
-    way(path).filter_map(|dir| case.files.get(dir)).find(is_closed)
-}
-
-/// A path and the directories that it is in, the highest first.
-fn way(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/').map(move |(at, _)| &path[..at]).chain([path])
 }
 
 /// Looks at the files that the command line names, wherever they are: `python /srv/app.py`. The program itself is
@@ -207,52 +177,6 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
             format!("this link leads to /{end}, and others may not enter /{path} (mode {mode:04o}){more}");
         let finding = findings.add(message).in_layer(case, link.layer).at(&link.member.path);
         finding.as_severe(Severity::Warning);
-    }
-}
-
-/// The directories that this rule looks into.
-pub(super) fn looked_at(case: &Case<'_>) -> Vec<String> {
-    let mut places = own_places(case);
-    if !places.iter().any(|place| is_in(RUNTIME, place) || is_in(place, RUNTIME)) {
-        places.push(RUNTIME.to_owned());
-    }
-    places
-}
-
-/// The directories that are the function's, wherever links lead: its own, unless that is the distribution's, and what
-/// takes Lambda's layers.
-pub(super) fn own_places(case: &Case<'_>) -> Vec<String> {
-    let (root, opt) = (case.files.way(case.task_root()).end, case.files.way("opt").end);
-    let mut places = Vec::new();
-    if !is_systems(&root) && !is_in(&root, &opt) {
-        places.push(root);
-    }
-    if opt == "opt" || !is_systems(&opt) {
-        places.push(opt);
-    }
-    places
-}
-
-fn is_systems(dir: &str) -> bool {
-    match dir.split_once('/') {
-        None => dir.is_empty() || SYSTEM.contains(&dir),
-        Some(("usr", rest)) => SYSTEM_USR.contains(&rest),
-        Some(("var", rest)) => SYSTEM_VAR.contains(&rest),
-        Some(_) => false,
-    }
-}
-
-/// Whether a path is a directory or below it.
-pub(super) fn is_in(path: &str, dir: &str) -> bool {
-    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Where findings about a path are put together: the directory right below a place, or the place itself.
-pub(super) fn group(place: &str, path: &str) -> String {
-    let below = path.get(place.len() + 1..).unwrap_or_default();
-    match below.split_once('/') {
-        Some((first, _)) => format!("{place}/{first}"),
-        None => place.to_owned(),
     }
 }
 

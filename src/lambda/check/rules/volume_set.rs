@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::super::case::Case;
+use super::super::places::is_writable;
 use super::super::{Findings, Rule, Severity};
-use super::write_outside_tmp::is_writable;
 
 pub(super) const RULE: Rule = Rule {
     name: "volume-set",

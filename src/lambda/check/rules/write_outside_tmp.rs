@@ -1,8 +1,8 @@
 //! What tools write goes to /tmp.
 
 use super::super::case::Case;
+use super::super::places::is_writable;
 use super::super::{Findings, Rule, Severity};
-use super::unreadable::is_in;
 use crate::layer::survey::MemberKind;
 
 pub(super) const RULE: Rule = Rule {
@@ -33,9 +33,6 @@ const VARIABLES: [(&str, bool); 11] = [
     ("npm_config_cache", true),
 ];
 
-/// Where a function can write: its own /tmp, and file systems that it mounts. There is no /dev/shm.
-const WRITABLE: [&str; 2] = ["tmp", "mnt"];
-
 fn check(case: &Case<'_>, findings: &mut Findings) {
     for (name, serves) in VARIABLES {
         let Some(dir) = case.config.var(name).filter(|dir| dir.starts_with('/')) else { continue };
@@ -51,12 +48,6 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("{name} is {dir}, where a function cannot write");
         findings.add(message).in_field(format!("config.Env.{name}"));
     }
-}
-
-/// Whether a function can write to a directory, which may be a link to where it can.
-pub(super) fn is_writable(case: &Case<'_>, dir: &str) -> bool {
-    let place = case.files.way(dir).end;
-    WRITABLE.iter().any(|allowed| is_in(&place, allowed))
 }
 
 #[cfg(test)]

@@ -1,0 +1,42 @@
+//! The handler of one of AWS's bases, and what is known of the module that it is in.
+
+use super::annotator::NO_NAMES;
+use super::case::Case;
+use super::files::Leads;
+use super::start::has_aws_entry;
+use crate::lambda::BOOTSTRAP;
+use crate::layer::survey::{Member, MemberKind};
+
+/// The runtime of one of AWS's bases, and the handler that it is given; nothing where another program comes between
+/// the two, as a wrapper may change the handler and all that is looked for.
+pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
+    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == BOOTSTRAP[1..]);
+    let is_wrapped = case.config.var("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty());
+    if !has_aws_entry(case) || is_replaced || is_wrapped {
+        return None;
+    }
+    Some((case.runtime()?, case.handler()?))
+}
+
+/// Whether a program that opens this path may find a file there.
+pub fn is_file(case: &Case<'_>, path: &str) -> bool {
+    match case.files.resolve(path) {
+        Leads::To(found) => matches!(found.member.kind, MemberKind::File | MemberKind::HardLink(_)),
+        Leads::Directory | Leads::Nowhere | Leads::Astray => false,
+    }
+}
+
+/// What keeps `name` from being taken out of a module, by what was noted of it. Without notes, nobody looked.
+pub fn fault(module: &Member, name: &str) -> Option<String> {
+    let notes = module.notes();
+    if notes.iter().any(|note| note == NO_NAMES) {
+        return Some(format!("this module has no {name:?}, nor any other name for others"));
+    }
+    let names: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("defines ")).collect();
+    if names.is_empty() || names.iter().any(|defined| [name, "*", "__getattr__"].contains(defined)) {
+        return None;
+    }
+    let first = names[..names.len().min(5)].join(", ");
+    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+    Some(format!("this module has no {name:?}; it defines {first}{more}"))
+}
