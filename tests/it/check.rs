@@ -2,6 +2,7 @@
 
 mod clean;
 mod formats;
+mod path;
 
 use crate::support::craft::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, files};

@@ -1,0 +1,59 @@
+//! `lbuild check PATH`: the image that a push would make, before there is any.
+
+use super::*;
+use crate::support::lbuild::function;
+
+/// `lbuild check` of a directory, onto the good image as its base.
+fn check(lbuild: &Lbuild, dir: &str, more: &[&str], code: i32) -> Value {
+    let base = good(lbuild);
+    report(lbuild, dir, &[&["--base", &base, "--arch", "amd64"], more].concat(), code)
+}
+
+#[test]
+fn what_a_push_would_send_is_judged_and_not_sent() {
+    let lbuild = Lbuild::new();
+    let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
+    let dir = code.path().to_str().unwrap();
+    let good = check(&lbuild, dir, &["--handler", "app.handler", "--deny", "warnings"], 0);
+    assert_eq!((&good["image"], &good["findings"]), (&json!(dir), &json!([])));
+    let bad = check(
+        &lbuild,
+        dir,
+        &["--handler", "app.handle", "--env", "TOKEN=ghp_0123456789abcdefghijklmnopqrstuvwxyz"],
+        8,
+    );
+    assert_eq!(rules(&bad), BTreeSet::from(["python-handler", "secret-config"]), "{bad}");
+    assert!(!bad.to_string().contains("0123456789abcdefghij"), "{bad}");
+    // what lbuild.toml says counts, and nothing is written beside it
+    std::fs::write(code.path().join("lbuild.toml"), "arch = \"amd64\"\nhandler = \"app.handle\"\n").unwrap();
+    let base = super::good(&lbuild);
+    let done = lbuild.run(&["check", dir, "--base", &base]);
+    assert!(done.code == Some(8) && done.stdout.contains("python-handler"), "{}{}", done.stdout, done.stderr);
+    let names = std::fs::read_dir(code.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<BTreeSet<_>>(), ["app.py", "lbuild.toml"].map(Into::into).into());
+}
+
+#[test]
+fn the_place_that_it_is_for_is_judged() {
+    let lbuild = Lbuild::new();
+    let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
+    let to = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello:1";
+    let more = ["--handler", "app.handler", "--to", to, "--region"];
+    let dir = code.path().to_str().unwrap();
+    assert_eq!(check(&lbuild, dir, &[&more[..], &["eu-west-1"]].concat(), 0)["findings"], json!([]));
+    let elsewhere = check(&lbuild, dir, &[&more[..], &["us-east-1"]].concat(), 8);
+    assert_eq!(rules(&elsewhere), BTreeSet::from(["registry-region"]), "{elsewhere}");
+}
+
+#[test]
+fn an_image_is_told_from_what_one_is_made_of() {
+    let lbuild = Lbuild::new();
+    let image = good(&lbuild);
+    let error = lbuild.run(&["check", &image, "--handler", "app.handler"]).failed(2);
+    assert!(error.contains("--handler says how to make an image") && error.contains("hint: "), "{error}");
+    let error = lbuild.run(&["check", "./none", "--base", &image, "--arch", "amd64"]).failed(3);
+    assert!(error.contains("none"), "{error}");
+    std::fs::write(lbuild.path("image.tar"), "").unwrap();
+    let error = lbuild.run(&["check", &lbuild.text("image.tar")]).failed(2);
+    assert!(error.contains("docker-archive:"), "{error}");
+}
