@@ -159,7 +159,7 @@ pub enum Error {
     NoLayout { path: PathBuf, fault: &'static str },
     /// A file to read an image from that has none.
     #[error("{} is no Docker archive: {fault}", path.display())]
-    NoArchive { path: PathBuf, fault: &'static str },
+    NoArchive { path: PathBuf, fault: String },
     /// A manifest and a config that do not belong together.
     #[error("{image} is broken: its manifest has {manifest} layers, its config {config} (or others)")]
     LayersMismatch { image: String, manifest: usize, config: usize },

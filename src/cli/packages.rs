@@ -136,7 +136,7 @@ pub fn node(args: &What, config: &Config, dir: &Path, report: &Report) -> Result
 const MODULES: &str = "node_modules";
 
 /// What of the function's directory is not its code's then: each `node_modules` that is installed anew, and the
-/// settings, which may have a token in them.
+/// programs' settings, which may have a token in them.
 pub fn brought(npm: &Npm) -> Vec<String> {
     let lock = NPM_LOCKS.iter().find_map(|name| std::fs::read(npm.path.join(name)).ok()).unwrap_or_default();
     let lock: serde_json::Value = serde_json::from_slice(&lock).unwrap_or_default();
@@ -145,5 +145,5 @@ pub fn brought(npm: &Npm) -> Vec<String> {
     // The packages' own places, the first of which is the function's, are those of no other package.
     let own = places.filter(|place| !place.is_empty() && !place.split('/').any(|part| part == MODULES));
     let own = own.map(|place| format!("{place}/{MODULES}"));
-    [MODULES.to_owned(), ".npmrc".to_owned()].into_iter().chain(own).collect()
+    [MODULES, ".npmrc", ".yarnrc", ".yarnrc.yml"].map(str::to_owned).into_iter().chain(own).collect()
 }

@@ -1,15 +1,19 @@
 //! From a base's name to an [`Image`]: its manifest for one platform, its config, its layers.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use serde::de;
 
 use super::Shared;
+use super::bridge::blocking;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{
     Blob, Compression, Config, Descriptor, Digest, Image, Index, Layer, Location, Manifest, Parsed, Platform,
-    parse_manifest,
+    Reference, parse_manifest,
 };
 use crate::recipe::Base;
 use crate::store::{Archive, Layout, Repository};
@@ -55,7 +59,7 @@ pub(super) struct Resolved {
 
 /// The places that bases come from, behind the same three questions.
 pub(super) enum Place {
-    Archive(Box<Archive>),
+    Archive(Arc<Archive>),
     Registry(Repository),
     Layout(Layout),
 }
@@ -149,7 +153,7 @@ pub(super) async fn for_platform(
     base: &Base,
     platform: &Platform,
 ) -> Result<(Place, String, Found)> {
-    let (place, name) = place(shared, base)?;
+    let (place, name) = place(shared, base).await?;
     let found = match find(shared, &place, base, &name, Some(platform), Known::Enough).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
@@ -168,7 +172,7 @@ pub(super) async fn inspect(
     base: &Base,
     platform: Option<&Platform>,
 ) -> Result<Inspected> {
-    let (place, name) = place(shared, base)?;
+    let (place, name) = place(shared, base).await?;
     match find(shared, &place, base, &name, platform, Known::Asked).await? {
         Inspected::Index { index, .. } if platform.is_some() => {
             let wanted = platform.cloned().unwrap_or_else(|| unreachable!("asked in the guard"));
@@ -178,7 +182,27 @@ pub(super) async fn inspect(
     }
 }
 
-pub(super) fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)> {
+/// Archives that were opened, by file and image: what is in one may have to be hashed to be named.
+#[derive(Default)]
+pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
+
+/// A file as it is now, and an image in it.
+type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
+
+async fn archive(shared: &Arc<Shared>, path: &Path, name: Option<&Reference>) -> Result<Arc<Archive>> {
+    let stat = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
+    let key = (path.to_owned(), name.map(ToString::to_string), stat);
+    let archives = || shared.archives.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = archives().get(&key) {
+        return Ok(known.clone());
+    }
+    let (path, name) = (path.to_owned(), name.cloned());
+    let archive = Arc::new(blocking(move |stop| Archive::open(&path, name.as_ref(), stop)).await?);
+    archives().insert(key, archive.clone());
+    Ok(archive)
+}
+
+pub(super) async fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)> {
     match base {
         Base::Registry(name) => Ok((Place::Registry(shared.registries.source(name)), name.to_string())),
         Base::Layout { path, tag, .. } => {
@@ -186,9 +210,9 @@ pub(super) fn place(shared: &Arc<Shared>, base: &Base) -> Result<(Place, String)
             Ok((Place::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
         }
         Base::Archive { path, name, .. } => {
-            let archive = Archive::open(path, name.as_ref())?;
+            let archive = archive(shared, path, name.as_ref()).await?;
             let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
-            Ok((Place::Archive(archive.into()), format!("docker-archive:{}{name}", path.display())))
+            Ok((Place::Archive(archive), format!("docker-archive:{}{name}", path.display())))
         }
         Base::Scratch | Base::Stage(_) => Err(Error::Location {
             location: format!("{base:?}"),

@@ -81,6 +81,7 @@ struct Shared {
     dry_run: bool,
     registries: Registries,
     downloads: Downloads,
+    archives: base::Archives,
     events: Events,
 }
 
@@ -204,6 +205,7 @@ impl EngineBuilder {
         Ok(Engine {
             shared: Arc::new(Shared {
                 downloads: Downloads::new(cache.clone(), self.events.clone()),
+                archives: base::Archives::default(),
                 cache,
                 caching: self.caching,
                 jobs: self.jobs.unwrap_or_else(jobs),

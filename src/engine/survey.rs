@@ -28,7 +28,7 @@ impl Shared {
         found: &Found,
         annotator: Arc<dyn Annotate + Send>,
     ) -> Result<Vec<Option<Survey>>> {
-        let (place, name) = base::place(self, &found.base)?;
+        let (place, name) = base::place(self, &found.base).await?;
         let kept = Arc::new(AtomicUsize::new(0));
         let one = |layer: Descriptor| {
             let blob = self.cache.blob(layer.digest, layer.size);

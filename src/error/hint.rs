@@ -79,13 +79,13 @@ impl Error {
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
             CacheMismatch { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
             LostBlob { .. } => "delete the image there, and push again with --no-cache".into(),
-            CorruptFile { .. } => "remove the file, and run again".into(),
+            CorruptFile { .. } => "make the file anew; one of lbuild's cache can be removed".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {
                 "name it as oci:DIR:TAG; `lbuild build` and `skopeo copy` make such directories".into()
             }
             NoArchive { .. } => {
-                "name it as docker-archive:FILE[:NAME:TAG]; `docker save` and `lbuild build` make such files".into()
+                "`docker save`, and `lbuild build --to docker-archive:FILE`, make such files".into()
             }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),

@@ -166,7 +166,7 @@ fn what_is_no_archive_is_told_with_the_reason() {
     fails("not a whole one");
     std::fs::write(&file, &whole).unwrap();
     let error = lbuild.run(&["check", &format!("{name}:hello:v2")]).failed(4);
-    assert!(error.contains("no image docker-archive:") && error.contains("hello:v2"), "{error}");
+    assert!(error.contains("it has no image") && error.contains("(it has hello:v1)"), "{error}");
     // what is read is checked
     archive(&file, &config, ["1.tar", "2.tar"], |tar| {
         tar.file("1.tar", 0o644, &tars[1]).file("2.tar", 0o644, &tars[0])
@@ -214,4 +214,26 @@ fn a_digest_that_is_not_there_is_no_image() {
     let other = format!("{place}@sha256:{}", "0".repeat(64));
     let error = lbuild.run(&["check", &other]).failed(4);
     assert!(error.contains("no image oci:"), "{error}");
+}
+
+#[test]
+fn a_layer_of_more_than_eight_gigabytes_has_its_size_elsewhere() {
+    let lbuild = Lbuild::new();
+    let (layers, tars, config) = two();
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": ["hello:v1"], "Layers": ["1.tar", "2.tar"] }]);
+    let size = 9_u64 << 30;
+    let head = Tar::new()
+        .file("manifest.json", 0o644, manifest.to_string())
+        .file("config.json", 0o644, config)
+        .file("1.tar", 0o644, &tars[0])
+        .pax("size", &size.to_string())
+        .file("2.tar", 0o644, "");
+    let file = lbuild.path("image.tar");
+    let head = head.unended();
+    std::fs::write(&file, &head).unwrap();
+    // the rest is a hole
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(head.len() as u64 + size).unwrap();
+    let seen = lbuild.ok(&["inspect", &format!("docker-archive:{}", file.display())]).stdout;
+    assert!(seen.contains("9.66 GB") && seen.contains(&layers[0].diff_id), "{seen}");
 }

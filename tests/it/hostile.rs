@@ -1,6 +1,7 @@
 //! Images that are made to do harm: each ends in an error or in findings, within bounded memory and time, and nothing
 //! is written but the cache.
 
+mod archives;
 mod bombs;
 mod documents;
 mod elf;

@@ -167,6 +167,12 @@ fn a_token_in_yarns_settings_goes_nowhere() {
     for (name, bytes) in files(&lbuild.cache()) {
         assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "{name}");
     }
+    for blob in layers::blobs(&lbuild.path("image"), "it", "arm64") {
+        for member in layers::members(&blob) {
+            let has_token = member.content.windows(7).any(|window| window == b"hunter2");
+            assert!(!has_token && !member.path.ends_with(".yarnrc.yml"), "{}", member.path);
+        }
+    }
     assert!(
         modules(&lbuild, "arm64")
             .iter()

@@ -78,7 +78,7 @@ impl Shared {
         let layers = Layers::of(images);
         let pairs = layers.pairs();
         let opened = match pairs.iter().any(Pair::is_changed) {
-            true => Some([self.opened(images[0])?, self.opened(images[1])?]),
+            true => Some([self.opened(images[0]).await?, self.opened(images[1]).await?]),
             false => None,
         };
         let mut differences = Vec::new();
@@ -108,8 +108,8 @@ impl Shared {
         })
     }
 
-    fn opened<'a>(self: &Arc<Self>, image: &'a Found) -> Result<Opened<'a>> {
-        let (place, name) = base::place(self, &image.base)?;
+    async fn opened<'a>(self: &Arc<Self>, image: &'a Found) -> Result<Opened<'a>> {
+        let (place, name) = base::place(self, &image.base).await?;
         Ok(Opened { image, place, name })
     }
 

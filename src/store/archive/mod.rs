@@ -1,5 +1,6 @@
 //! Docker archives: the tar that `docker save` makes and `docker load` and `podman load` take.
 
+mod index;
 mod read;
 mod write;
 

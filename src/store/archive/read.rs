@@ -9,17 +9,16 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use tar::EntryType;
 
 use super::super::{PIECE, SMALL};
+use super::index::{self, Member, plain};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference};
-
-/// An image has some hundred members; what has more is something else.
-const MAX_MEMBERS: usize = 100_000;
 
 /// One image of an archive, which stays a file on disk.
 #[derive(Debug)]
@@ -37,38 +36,43 @@ pub(crate) struct Archive {
 struct Saved {
     config: String,
     repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
+    /// Nothing at all, where there is none.
+    layers: Option<Vec<String>>,
 }
 
 impl Archive {
-    /// The image of this name; without one, the only image that there is.
+    /// The image of this name; without one, the only image that there is. `stop` ends the work.
     ///
     /// # Errors
-    /// [`Error::NoArchive`] for a file that is none, [`Error::NoSuchImage`] when it has no such image.
-    pub(crate) fn open(path: &Path, name: Option<&Reference>) -> Result<Archive> {
-        let mut tape = Tape::open(path)?;
+    /// [`Error::NoArchive`] for a file that is none, or has no such image.
+    pub(crate) fn open(path: &Path, name: Option<&Reference>, stop: &AtomicBool) -> Result<Archive> {
+        let mut tape = Tape::open(path, stop)?;
         let saved = tape.saved()?;
         let found = match name {
             Some(name) => saved.iter().find(|image| image.is_called(name)),
             None if saved.len() > 1 => {
-                return tape.fault("it holds several images: name one, as docker-archive:FILE:NAME:TAG");
+                let names = names(&saved);
+                return tape.fault(format!(
+                    "it holds several images: name one, as docker-archive:FILE:NAME:TAG{names}"
+                ));
             }
             None => saved.first(),
         };
         let Some(found) = found else {
-            let name = name.map(|name| format!(":{name}")).unwrap_or_default();
-            return Err(Error::NoSuchImage { image: format!("docker-archive:{}{name}", path.display()) });
+            let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+            return tape.fault(format!("it has no image{name}{}", names(&saved)));
         };
+        let listed = found.layers.as_deref().unwrap_or_default();
         let config = tape.json(&found.config, "it lacks the config that its manifest.json names")?;
         let image = path.display().to_string();
         let parsed = Config::parse(&image, &config)?;
         let diff_ids = parsed.diff_ids();
-        if diff_ids.len() != found.layers.len() {
-            let (manifest, config) = (found.layers.len(), diff_ids.len());
+        if diff_ids.len() != listed.len() {
+            let (manifest, config) = (listed.len(), diff_ids.len());
             return Err(Error::LayersMismatch { image, manifest, config });
         }
         let (mut layers, mut descriptors) = (HashMap::new(), Vec::new());
-        for (name, diff_id) in found.layers.iter().zip(diff_ids) {
+        for (name, diff_id) in listed.iter().zip(diff_ids) {
             let (descriptor, offset) = tape.layer(name, diff_id)?;
             layers.insert(descriptor.digest, offset);
             descriptors.push(descriptor);
@@ -104,76 +108,51 @@ impl Saved {
     }
 }
 
+/// The names that images have here, for who named none of them.
+fn names(saved: &[Saved]) -> String {
+    let mut names = saved.iter().flat_map(|image| image.repo_tags.iter().flatten());
+    let first: Vec<String> = names.by_ref().take(5).map(|name| name.escape_debug().to_string()).collect();
+    match (first.is_empty(), names.next()) {
+        (true, _) => String::new(),
+        (_, None) => format!(" (it has {})", first.join(", ")),
+        (_, Some(_)) => format!(" (it has {} and others)", first.join(", ")),
+    }
+}
+
 /// The members of an archive, by name.
-struct Tape {
+struct Tape<'s> {
     file: File,
     path: PathBuf,
     members: HashMap<String, Member>,
+    /// The digests of members, by where they begin: one may have many names.
+    digests: HashMap<u64, Digest>,
+    stop: &'s AtomicBool,
 }
 
-enum Member {
-    File {
-        offset: u64,
-        size: u64,
-    },
-    /// To another member, by its path in the archive.
-    Link(String),
-}
-
-impl Tape {
-    fn open(path: &Path) -> Result<Tape> {
+impl Tape<'_> {
+    fn open<'s>(path: &Path, stop: &'s AtomicBool) -> Result<Tape<'s>> {
         let read = |source| Error::Read { path: path.to_owned(), source };
-        let fault = |fault| Err(Error::NoArchive { path: path.to_owned(), fault });
-        let file = match File::open(path) {
+        let fault = |fault: &str| Err(Error::NoArchive { path: path.to_owned(), fault: fault.to_owned() });
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => {}
+            // A pipe is waited for, and a device may have no end.
+            Ok(_) => return fault("it is no file"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return fault("there is no such file"),
-            file => file.map_err(read)?,
-        };
-        if !file.metadata().map_err(read)?.is_file() {
-            return fault("it is no file");
+            Err(error) => return Err(read(error)),
         }
-        let mut tape = Tape { file, path: path.to_owned(), members: HashMap::new() };
+        let (file, members) = (File::open(path).map_err(read)?, HashMap::new());
+        let mut tape = Tape { file, path: path.to_owned(), members, digests: HashMap::new(), stop };
         let mut start = [0; 4];
         let length = tape.at(0, 4).and_then(|mut start_of| read_up_to(&mut start_of, &mut start));
         if Compression::sniff(&start[..length.map_err(read)?]) != Compression::None {
             return fault("it is compressed: decompress it first, as with gunzip");
         }
-        match tape.index() {
-            Ok(()) if tape.members.len() > MAX_MEMBERS => fault("it has more members than an image"),
-            Ok(()) => Ok(tape),
-            Err(_) => fault("it is no tar, or not a whole one"),
+        match index::members(&tape.file, stop) {
+            Ok(members) => tape.members = members,
+            Err(_) if stop.load(Relaxed) => return Err(Error::Interrupted),
+            Err(_) => return fault("it is no tar of an image, or not a whole one"),
         }
-    }
-
-    /// Notes where the members are. Their names are short: those that need an extension of the format are others'.
-    fn index(&mut self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        self.file.rewind()?;
-        let mut archive = tar::Archive::new(&self.file);
-        for entry in archive.entries_with_seek()?.raw(true) {
-            let entry = entry?;
-            let name = plain(&String::from_utf8_lossy(&entry.path_bytes()));
-            let (offset, size) = (entry.raw_file_position(), entry.size());
-            let member = match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => Member::File { offset, size },
-                kind @ (EntryType::Symlink | EntryType::Link) => {
-                    let target = entry.link_name_bytes().unwrap_or_default();
-                    let target = String::from_utf8_lossy(&target).into_owned();
-                    let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
-                    let beside = kind == EntryType::Symlink;
-                    Member::Link(plain(&if beside { format!("{dir}/{target}") } else { target }))
-                }
-                _ => continue,
-            };
-            // Seeking goes past the end without a word.
-            if offset.checked_add(size).is_none_or(|end| end > length) {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.members.insert(name, member);
-            if self.members.len() > MAX_MEMBERS {
-                break;
-            }
-        }
-        Ok(())
+        Ok(tape)
     }
 
     fn saved(&mut self) -> Result<Vec<Saved>> {
@@ -224,7 +203,8 @@ impl Tape {
         // What it says of itself is checked when it is read.
         let digest = match compression {
             Compression::None => diff_id.parse()?,
-            _ => match named(name) {
+            // Some name it after its tar.
+            _ => match named(name).filter(|named| named.to_string() != diff_id) {
                 Some(digest) => digest,
                 None => self.digest(offset, size)?,
             },
@@ -233,10 +213,14 @@ impl Tape {
     }
 
     fn digest(&mut self, offset: u64, size: u64) -> Result<Digest> {
+        if let Some(known) = self.digests.get(&offset) {
+            return Ok(*known);
+        }
         let mut hash = Sha256::new();
+        let stop = self.stop;
         let read = self.at(offset, size).and_then(|from| {
             let mut from = BufReader::with_capacity(PIECE, from);
-            loop {
+            while !stop.load(Relaxed) {
                 let length = match from.fill_buf()? {
                     [] => return Ok(()),
                     piece => {
@@ -246,9 +230,15 @@ impl Tape {
                 };
                 from.consume(length);
             }
+            Err(io::ErrorKind::Interrupted.into())
         });
-        read.map_err(|source| Error::Read { path: self.path.clone(), source })?;
-        Ok(Digest::from_bytes(hash.finalize().into()))
+        read.map_err(|source| match stop.load(Relaxed) {
+            true => Error::Interrupted,
+            false => Error::Read { path: self.path.clone(), source },
+        })?;
+        let digest = Digest::from_bytes(hash.finalize().into());
+        self.digests.insert(offset, digest);
+        Ok(digest)
     }
 
     fn at(&mut self, offset: u64, size: u64) -> io::Result<io::Take<&File>> {
@@ -256,8 +246,8 @@ impl Tape {
         Ok((&self.file).take(size))
     }
 
-    fn fault<T>(&self, fault: &'static str) -> Result<T> {
-        Err(Error::NoArchive { path: self.path.clone(), fault })
+    fn fault<T>(&self, fault: impl Into<String>) -> Result<T> {
+        Err(Error::NoArchive { path: self.path.clone(), fault: fault.into() })
     }
 }
 
@@ -266,19 +256,6 @@ fn read_up_to(from: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
     from.take(start.len() as u64).read_to_end(&mut bytes)?;
     start[..bytes.len()].copy_from_slice(&bytes);
     Ok(bytes.len())
-}
-
-/// A path without `.`, `..` and slashes that mean nothing.
-fn plain(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 /// The digest that a layer's file is named after, if it is.

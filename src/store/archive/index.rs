@@ -1,0 +1,166 @@
+//! Where the members of an archive are, without reading what is in them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tar::{EntryType, Header, PaxExtensions};
+
+/// An image has some hundred members; what has more is something else.
+const MAX_MEMBERS: usize = 100_000;
+
+/// The longest name or set of attributes that is read, in bytes.
+const MAX_NAME: u64 = 64 << 10;
+
+/// Tar's unit.
+const BLOCK: u64 = 512;
+
+/// A member of an archive.
+pub(super) enum Member {
+    /// A file's bytes.
+    File { offset: u64, size: u64 },
+    /// To another member, by its path in the archive.
+    Link(String),
+}
+
+/// What stands before a member's own head, where that has no room for it: a long name, a size of over 8 GiB.
+#[derive(Default)]
+struct More {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+/// The members by their names; of several with one name, the last.
+pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<String, Member>> {
+    let length = file.metadata()?.len();
+    let mut reader = BufReader::with_capacity(8 << 10, file);
+    reader.rewind()?;
+    let (mut members, mut more, mut at) = (HashMap::new(), More::default(), 0_u64);
+    for number in 0.. {
+        if number > MAX_MEMBERS || stop.load(Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let Some(header) = header(&mut reader)? else { break };
+        at += BLOCK;
+        let kind = header.entry_type();
+        let mut size = header.entry_size()?;
+        let mut read = 0;
+        match kind {
+            EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader => {
+                let text = small(&mut reader, size)?;
+                read = size;
+                more.take(kind, text)?;
+            }
+            EntryType::XGlobalHeader => {}
+            _ => {
+                let more = std::mem::take(&mut more);
+                size = more.size.unwrap_or(size);
+                if let Some((name, member)) = member(&header, more, at, size) {
+                    members.insert(name, member);
+                }
+            }
+        }
+        // Seeking goes past the end without a word.
+        let end = size.checked_next_multiple_of(BLOCK).and_then(|size| at.checked_add(size));
+        at = match end {
+            Some(end) if at + size <= length => {
+                reader.seek_relative(i64::try_from(end - at - read).map_err(io::Error::other)?)?;
+                end
+            }
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+    }
+    Ok(members)
+}
+
+fn member(header: &Header, more: More, offset: u64, size: u64) -> Option<(String, Member)> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let name = plain(&text(more.name.unwrap_or_else(|| header.path_bytes().into_owned())));
+    let link = || {
+        let own = header.link_name_bytes().map(|link| link.into_owned());
+        text(more.link.clone().or(own).unwrap_or_default())
+    };
+    let member = match header.entry_type() {
+        EntryType::Regular | EntryType::Continuous => Member::File { offset, size },
+        EntryType::Link => Member::Link(plain(&link())),
+        EntryType::Symlink => {
+            let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
+            Member::Link(plain(&format!("{dir}/{}", link())))
+        }
+        _ => return None,
+    };
+    Some((name, member))
+}
+
+impl More {
+    fn take(&mut self, kind: EntryType, mut text: Vec<u8>) -> io::Result<()> {
+        if kind == EntryType::XHeader {
+            return self.pax(&text);
+        }
+        // GNU tar ends names with a NUL.
+        text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
+        *(if kind == EntryType::GNULongName { &mut self.name } else { &mut self.link }) = Some(text);
+        Ok(())
+    }
+
+    fn pax(&mut self, records: &[u8]) -> io::Result<()> {
+        for record in PaxExtensions::new(records) {
+            let record = record?;
+            let value = record.value_bytes();
+            match record.key_bytes() {
+                b"path" => self.name = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"size" => {
+                    let size = record.value().ok().and_then(|value| value.parse().ok());
+                    self.size = Some(size.ok_or(io::ErrorKind::InvalidData)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next head; `None` at the end, with the empty blocks that should be there or without.
+fn header(reader: &mut impl Read) -> io::Result<Option<Header>> {
+    let mut header = Header::new_old();
+    let mut block = Vec::with_capacity(BLOCK as usize);
+    reader.take(BLOCK).read_to_end(&mut block)?;
+    if block.iter().all(|&byte| byte == 0) {
+        return Ok(None);
+    }
+    if block.len() < BLOCK as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    header.as_mut_bytes().copy_from_slice(&block);
+    let sum = block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
+    match header.cksum()? == sum {
+        true => Ok(Some(header)),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn small(reader: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
+    if size > MAX_NAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = vec![0; size as usize];
+    reader.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A path without `.`, `..` and slashes that mean nothing.
+pub(super) fn plain(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
