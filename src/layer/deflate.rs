@@ -1,10 +1,15 @@
 //! One gzip member from several threads, the same bytes for any number of them.
 //!
-//! The stream is cut into segments of [`SEGMENT`] bytes, whatever the sizes of the writes. Segments are
+//! The stream is cut into [segments](window::SEGMENT) of one size, whatever the sizes of the writes. Segments are
 //! deflated apart from each other and written in order. The thread that writes into [`GzipWriter`] takes part:
 //! when enough segments are under way it deflates one itself, so `jobs` threads work and none waits while there
 //! is something to do. A segment with no other beside it is never worth a thread: the only one of a stream, and
 //! the short one before what is spliced.
+//!
+//! The compressor is our own. What there is to call makes whole streams only, of which the end must be found again to
+//! join them, and cannot be told what stands before a segment; or it takes twice the time. It finds matches through
+//! hash chains (`matches`, in a `window`), looks a byte ahead before it takes one, lets a block end where that pays
+//! (`counts`, `encoder`), and writes it in the shortest of the three forms (`block`, `huffman`, `symbols`, `bits`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -12,9 +17,24 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use libdeflater::Crc;
+use flate2::Crc;
 
-use super::segment::{Deflater, SEGMENT};
+pub(super) use block::sync;
+use encoder::Encoder;
+use window::Window;
+
+mod bits;
+mod block;
+mod counts;
+mod encoder;
+mod huffman;
+mod matches;
+mod symbols;
+mod window;
+
+/// Changes with anything below that changes a byte; part of [`super::WRITER_VERSION`].
+#[cfg(test)]
+pub(super) const VERSION: u32 = 1;
 
 /// [RFC 1952](https://www.rfc-editor.org/rfc/rfc1952): deflate, no flags, no time, no hint at the compressor,
 /// made on an unknown system (255), for the bytes do not depend on it.
@@ -34,7 +54,7 @@ pub struct GzipWriter<W: Write> {
     begun: u64,
     written: u64,
     spare: Vec<Task>,
-    deflater: Deflater,
+    encoder: Encoder,
     pool: Option<Pool>,
 }
 
@@ -54,7 +74,7 @@ impl<W: Write> GzipWriter<W> {
             begun: 0,
             written: 0,
             spare: Vec::new(),
-            deflater: Deflater::new(),
+            encoder: Encoder::new(),
             pool: None,
         })
     }
@@ -79,9 +99,11 @@ impl<W: Write> GzipWriter<W> {
     /// # Errors
     /// When `out` does not take it.
     pub fn begin_splice(&mut self) -> io::Result<()> {
-        if !self.current.segment.is_empty() {
+        if !self.current.window.is_empty() {
             self.hand_out()?;
         }
+        // what is spliced is not kept, so nothing is known to stand before what follows it
+        self.current.window.clear();
         self.settle(0)
     }
 
@@ -101,11 +123,12 @@ impl<W: Write> GzipWriter<W> {
     }
 
     fn hand_out(&mut self) -> io::Result<()> {
-        let next = self.spare.pop().unwrap_or_else(Task::new);
+        let mut next = self.spare.pop().unwrap_or_else(Task::new);
+        next.window.follow(&self.current.window);
         let mut task = std::mem::replace(&mut self.current, next);
-        let alone = self.begun == self.written && (task.last || task.segment.len() < SEGMENT);
+        let alone = self.begun == self.written && (task.last || !task.window.is_full());
         if self.jobs <= 1 || alone {
-            task.run(&mut self.deflater)?;
+            task.run(&mut self.encoder);
             return self.put(task);
         }
         let pool = self.pool.get_or_insert_with(|| Pool::new(self.jobs - 1));
@@ -122,15 +145,15 @@ impl<W: Write> GzipWriter<W> {
             let mut state = pool.shared.lock();
             if let Some(done) = state.done.remove(&self.written) {
                 drop(state);
-                let task = done.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+                let task = done.unwrap_or_else(|panic| panic::resume_unwind(panic));
                 self.put(task)?;
                 self.written += 1;
             } else if self.begun - self.written <= open {
                 break;
             } else if let Some((index, mut task)) = state.queue.pop_front() {
                 drop(state);
-                task.run(&mut self.deflater)?;
-                pool.shared.lock().done.insert(index, Ok(Ok(task)));
+                task.run(&mut self.encoder);
+                pool.shared.lock().done.insert(index, Ok(task));
             } else {
                 drop(pool.shared.wait(state));
             }
@@ -138,9 +161,8 @@ impl<W: Write> GzipWriter<W> {
         Ok(())
     }
 
-    fn put(&mut self, mut task: Task) -> io::Result<()> {
+    fn put(&mut self, task: Task) -> io::Result<()> {
         self.out.write_all(&task.deflated)?;
-        task.segment.clear();
         self.spare.push(task);
         Ok(())
     }
@@ -149,13 +171,10 @@ impl<W: Write> GzipWriter<W> {
 impl<W: Write> Write for GzipWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // only when something follows: the last segment is another, even when it is full
-        if self.current.segment.len() == SEGMENT {
+        if self.current.window.is_full() {
             self.hand_out()?;
         }
-        let segment = &mut self.current.segment;
-        let taken = &bytes[..bytes.len().min(SEGMENT - segment.len())];
-        segment.extend_from_slice(taken);
-        let taken = taken.len();
+        let taken = self.current.window.fill(bytes);
         self.inflated(&bytes[..taken]);
         Ok(taken)
     }
@@ -167,19 +186,18 @@ impl<W: Write> Write for GzipWriter<W> {
 }
 
 struct Task {
-    segment: Vec<u8>,
+    window: Window,
     last: bool,
     deflated: Vec<u8>,
 }
 
 impl Task {
-    /// The memory is the system's until it is written to, so a small stream has no large one's cost.
     fn new() -> Task {
-        Task { segment: Vec::with_capacity(SEGMENT), last: false, deflated: Vec::new() }
+        Task { window: Window::new(), last: false, deflated: Vec::new() }
     }
 
-    fn run(&mut self, deflater: &mut Deflater) -> io::Result<()> {
-        deflater.deflate(&self.segment, self.last, &mut self.deflated)
+    fn run(&mut self, encoder: &mut Encoder) {
+        encoder.deflate(&self.window, self.last, &mut self.deflated);
     }
 }
 
@@ -199,7 +217,7 @@ struct Shared {
 struct State {
     queue: VecDeque<(u64, Task)>,
     /// With the panic of the thread, for the writer to pass on.
-    done: BTreeMap<u64, thread::Result<io::Result<Task>>>,
+    done: BTreeMap<u64, thread::Result<Task>>,
     closed: bool,
 }
 
@@ -240,7 +258,7 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut deflater = Deflater::new();
+        let mut encoder = Encoder::new();
         let mut state = self.lock();
         while !state.closed {
             let Some((index, mut task)) = state.queue.pop_front() else {
@@ -248,7 +266,10 @@ impl Shared {
                 continue;
             };
             drop(state);
-            let done = panic::catch_unwind(AssertUnwindSafe(|| task.run(&mut deflater).map(|()| task)));
+            let done = panic::catch_unwind(AssertUnwindSafe(|| {
+                task.run(&mut encoder);
+                task
+            }));
             state = self.lock();
             state.done.insert(index, done);
             self.changed.notify_all();

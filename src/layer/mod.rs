@@ -8,21 +8,17 @@
 //! * [`tree`](FileTree): what a layer holds, by image path.
 //! * `tar`: every rule of the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
-//! * `segment`, `scan`, `codes`: one segment, and where its compressed form is mended so that another can follow.
 //! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
 //! * `elf`: which machine a binary is for, and what it asks for there.
 //! * `read`, [`survey`], [`overlay`]: the way back, from any layer to what it holds, and from all to what is seen.
 //! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
 
-mod codes;
 mod deflate;
 pub(crate) mod elf;
 mod inflate;
 pub mod overlay;
 mod read;
 mod recompress;
-mod scan;
-mod segment;
 mod splice;
 mod spool;
 pub mod survey;

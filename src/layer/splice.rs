@@ -2,7 +2,7 @@
 //!
 //! A layer's deflate stream is a chain of blocks, and so is a member. Its blocks are copied bit by bit between the
 //! writer's own: the last one's mark is cleared, and an empty stored block leads from its end to the next byte
-//! (as [`segment`](super::segment) does it). The member is inflated on the way, in pieces, for the digest of the
+//! (as between two [segments](super::deflate)). The member is inflated on the way, in pieces, for the digest of the
 //! tar, for its checksum, and to find the mark.
 
 use std::fs::File;
@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use libdeflater::Crc;
+use flate2::Crc;
 
+use super::deflate;
 use super::inflate::{Border, Inflater, Step};
-use super::segment;
 use super::tree::{Member, SourceFile, Stat};
 use super::write::LayerWriter;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ fn deflated(
             Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.inflated(bytes)),
             Piece::Deflated(bytes) => layer.deflated(bytes),
         })?;
-        layer.deflated(segment::sync(spare))?;
+        layer.deflated(deflate::sync(spare))?;
     }
     checked.finish()
 }

@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use libdeflater::{DecompressionError, Decompressor};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive, ZipFileHeaderRecord};
 
 use crate::error::{Error, Result};
@@ -277,7 +277,7 @@ pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
         _ => unreadable(error),
     })?;
     let content = if member.deflated { inflate(member, &data)? } else { data };
-    let mut crc = libdeflater::Crc::new();
+    let mut crc = Crc::new();
     crc.update(&content);
     if crc.sum() != member.crc32 {
         return Err(broken(member, "its checksum is not the one in the archive"));
@@ -287,13 +287,13 @@ pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
 
 fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
     let mut content = vec![0; member.size as usize];
-    match Decompressor::new().deflate_decompress(data, &mut content) {
-        Ok(size) if size == content.len() => Ok(content),
-        Ok(_) => Err(broken(member, "it is shorter than the archive says")),
-        Err(DecompressionError::InsufficientSpace) => {
-            Err(broken(member, "it is longer than the archive says"))
-        }
-        Err(DecompressionError::BadData) => Err(broken(member, "it is no valid deflate stream")),
+    let mut inflater = Decompress::new(false);
+    let status = inflater.decompress(data, &mut content, FlushDecompress::Finish);
+    match status.map_err(|_| broken(member, "it is no valid deflate stream"))? {
+        Status::StreamEnd if inflater.total_out() == member.size => Ok(content),
+        Status::StreamEnd => Err(broken(member, "it is shorter than the archive says")),
+        _ if inflater.total_in() == member.length => Err(broken(member, "its deflate stream does not end")),
+        _ => Err(broken(member, "it is longer than the archive says")),
     }
 }
 

@@ -2,8 +2,9 @@ use std::io::Read;
 
 use flate2::bufread::GzDecoder;
 
-use super::super::segment::PART;
+use super::window::SEGMENT;
 use super::*;
+use crate::image::Digest;
 
 /// Text-like, noisy and constant stretches, the same on every run.
 fn content(length: usize) -> Vec<u8> {
@@ -43,7 +44,7 @@ fn gunzip(gzip: &[u8]) -> Vec<u8> {
 #[test]
 fn the_member_holds_what_was_written() {
     let all = content(3 * SEGMENT + 5);
-    let border = [PART, SEGMENT, SEGMENT + PART, 2 * SEGMENT, 3 * SEGMENT];
+    let border = [SEGMENT, 2 * SEGMENT, 3 * SEGMENT];
     let around = border.into_iter().flat_map(|size| [size - 1, size, size + 1]);
     for size in [0, 1, 2, 100, 5000].into_iter().chain(around) {
         for jobs in [1, 3] {
@@ -55,7 +56,7 @@ fn the_member_holds_what_was_written() {
 #[test]
 fn content_that_does_not_compress_hardly_grows() {
     let mut state = 1u64;
-    let noise: Vec<u8> = (0..SEGMENT + PART / 2)
+    let noise: Vec<u8> = (0..SEGMENT + SEGMENT / 4)
         .map(|_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 56) as u8
@@ -75,6 +76,21 @@ fn neither_jobs_nor_writes_change_a_byte() {
             assert!(gzip(&content, jobs, write) == expected, "{jobs} jobs, writes of {write}");
         }
     }
+}
+
+/// A change here means that every layer of every user changes: see [`VERSION`].
+#[test]
+fn golden_digest() {
+    let mut content = content(3 * SEGMENT);
+    for at in (0..content.len() - 8192).step_by(100_000) {
+        // what blocks of other codes, matches of three bytes and noise are for
+        for (n, byte) in content[at..at + 8192].iter_mut().enumerate() {
+            *byte = (n as u32).wrapping_mul(n as u32 | 1).wrapping_mul(0x9e37_79b1).rotate_left(9) as u8;
+        }
+        content.copy_within(at..at + 3, at + 5000);
+    }
+    let digest = Digest::of(&gzip(&content, 1, 1 << 20));
+    assert_eq!(digest.hex(), "11e44c8ddbc12e1506dae08159bac8d1ad8d1f899ad9546477596c51fdc39bfc");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use flate2::Crc;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -131,7 +132,9 @@ impl Compiler {
             }
             staged.write_all(&bytes).map_err(|source| staged.failure(source))?;
             hash.update(&bytes);
-            made.push((pyc, end, bytes.len() as u64, libdeflater::crc32(&bytes)));
+            let mut crc = Crc::new();
+            crc.update(&bytes);
+            made.push((pyc, end, bytes.len() as u64, crc.sum()));
             end += bytes.len() as u64;
         }
         run.end().await?;

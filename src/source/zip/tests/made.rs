@@ -29,7 +29,7 @@ pub struct Part {
 }
 
 pub fn crc(content: &[u8]) -> u32 {
-    let mut crc = libdeflater::Crc::new();
+    let mut crc = flate2::Crc::new();
     crc.update(content);
     crc.sum()
 }

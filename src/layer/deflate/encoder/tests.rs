@@ -1,0 +1,163 @@
+use std::io::Read;
+
+use flate2::read::DeflateDecoder;
+use proptest::prelude::*;
+
+use super::super::window::SEGMENT;
+use super::*;
+
+/// Deflates `segments` one after another with one encoder, each behind the other.
+fn deflate(segments: &[&[u8]]) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    let (mut window, mut joined, mut out) = (Window::new(), Vec::new(), Vec::new());
+    for (index, segment) in segments.iter().enumerate() {
+        let mut next = Window::new();
+        next.follow(&window);
+        assert_eq!(next.fill(segment), segment.len(), "it fits");
+        window = next;
+        encoder.deflate(&window, index + 1 == segments.len(), &mut out);
+        joined.extend_from_slice(&out);
+    }
+    joined
+}
+
+/// What a whole stream holds; fails for a broken one and for anything after it.
+fn inflate(stream: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut decoder = DeflateDecoder::new(stream);
+    decoder.read_to_end(&mut content).unwrap();
+    assert_eq!(decoder.total_in(), stream.len() as u64, "nothing follows");
+    content
+}
+
+/// The same on every run: `length` bytes of `kinds` values each.
+fn noise(length: usize, kinds: u32) -> Vec<u8> {
+    let mut state = kinds;
+    let mut byte = || {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        ((u64::from(state) * u64::from(kinds)) >> 32) as u8
+    };
+    (0..length).map(|_| byte()).collect()
+}
+
+#[test]
+fn every_form_of_a_block_is_written_when_it_is_the_shortest() {
+    let form = |content: &[u8]| deflate(&[content])[0] >> 1 & 3;
+    assert_eq!(form(&noise(3000, 256)), 0, "stored");
+    assert_eq!(form(b""), 1, "fixed codes");
+    assert_eq!(form(b"hello, hello"), 1, "fixed codes");
+    assert_eq!(form(&noise(3000, 20)), 2, "codes of its own");
+}
+
+#[test]
+fn small_streams_are_as_small_as_they_can_be() {
+    assert_eq!(deflate(&[b""]), [3, 0]);
+    assert_eq!(deflate(&[b"a"]), [0x4b, 4, 0]);
+    assert_eq!(deflate(&[b"", b""]), [0, 0, 0, 0xff, 0xff, 3, 0], "a sync flush");
+    assert_eq!(deflate(&[&noise(5, 256)]).len(), 5 + 2, "nine bits at most for each");
+    assert!(deflate(&[&[0; SEGMENT]]).len() < SEGMENT / 900);
+}
+
+#[test]
+fn segments_end_on_every_bit_of_a_byte() {
+    let segments: Vec<Vec<u8>> =
+        (0..300usize).map(|n| noise(n * n % 40_000 + n / 100, 1 << (n % 9))).collect();
+    let segments: Vec<&[u8]> = segments.iter().map(Vec::as_slice).collect();
+    let mut ends = [false; 8];
+    let (mut encoder, mut out) = (Encoder::new(), Vec::new());
+    for segment in &segments {
+        let mut window = Window::new();
+        window.fill(segment);
+        let mut room = vec![0; block::bound(segment.len())];
+        let mut bits = Bits::new(&mut room);
+        encoder.blocks(&window, true, &mut bits);
+        ends[bits.spare()] = true;
+        encoder.deflate(&window, true, &mut out);
+        assert!(inflate(&out) == *segment);
+    }
+    assert_eq!(ends, [true; 8]);
+    assert!(inflate(&deflate(&segments)) == segments.concat());
+}
+
+#[test]
+fn what_stands_before_a_segment_is_found_and_nothing_else() {
+    let text = noise(30_000, 256);
+    let alone = deflate(&[&text]).len();
+    let again = deflate(&[&text, &text]).len();
+    assert!(again < alone + 400, "{again} after {alone}");
+    // farther away than a match may be
+    let between = noise(SEGMENT, 2);
+    let far = deflate(&[&text, &between, &text]).len();
+    assert!(far > deflate(&[&between]).len() + 2 * 29_900, "{far}");
+}
+
+#[test]
+fn an_encoder_that_was_used_writes_what_a_new_one_does() {
+    let (mut encoder, mut first, mut again) = (Encoder::new(), Vec::new(), Vec::new());
+    for kinds in [2, 20, 200, 256] {
+        let mut window = Window::new();
+        window.fill(&noise(200_000, kinds));
+        encoder.deflate(&window, true, &mut again);
+        Encoder::new().deflate(&window, true, &mut first);
+        assert!(first == again);
+    }
+}
+
+/// At the borders of windows and segments, of what a match may reach, and of places as the chains count them.
+#[test]
+fn borders() {
+    let text = noise(2 * SEGMENT, 30);
+    for size in
+        [1, 2, 3, 4, 5, 258, 259, 32_767, 32_768, 32_769, 65_535, 65_536, 98_304, SEGMENT - 1, SEGMENT]
+    {
+        let [first, second] = [&text[..size], &text[SEGMENT..SEGMENT + size]];
+        assert!(inflate(&deflate(&[first, second])) == [first, second].concat(), "{size} bytes");
+        let zeros = vec![0; size];
+        assert!(inflate(&deflate(&[&zeros, &zeros])) == [&zeros[..], &zeros].concat(), "{size} zeros");
+    }
+    for period in [1, 2, 3, 4, 257, 258, 32_767, 32_768, 32_769] {
+        let content: Vec<u8> = text[..period].iter().cycle().copied().take(200_000).collect();
+        let stream = deflate(&[&content]);
+        assert!(inflate(&stream) == content, "a period of {period} bytes");
+        assert_eq!(stream.len() < 30_000, period <= 32_768, "a period of {period} bytes: {}", stream.len());
+    }
+}
+
+/// Noise, in which something repeats now and then: so that blocks are many, and none is worth a code.
+#[test]
+fn what_does_not_compress_fits_the_room() {
+    let mut content = noise(SEGMENT, 256);
+    for at in (40..SEGMENT - 8).step_by(16) {
+        content.copy_within(at - 40..at - 36, at);
+    }
+    for content in [content, noise(SEGMENT, 256)] {
+        let stream = deflate(&[&content]);
+        assert!(stream.len() <= SEGMENT + SEGMENT / 5000 + 10, "{}", stream.len());
+        assert!(inflate(&stream) == content);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn content_comes_back(
+        stretches in prop::collection::vec((1u32..=256, 1usize..3000, 1usize..40, any::<bool>()), 1..60),
+        cut in 0usize..100,
+    ) {
+        let mut content = Vec::new();
+        for (kinds, length, times, back) in stretches {
+            let stretch = if back && !content.is_empty() {
+                let from = (length * 37) % content.len();
+                content[from..content.len().min(from + length)].to_vec()
+            } else {
+                noise(length, kinds)
+            };
+            for _ in 0..times {
+                content.extend_from_slice(&stretch);
+            }
+        }
+        content.truncate(SEGMENT);
+        let (first, second) = content.split_at(content.len() * cut / 100);
+        prop_assert!(inflate(&deflate(&[first, second])) == content);
+    }
+}
