@@ -7,7 +7,7 @@
 //! the short one before what is spliced.
 //!
 //! The compressor is our own. What there is to call makes whole streams only, of which the end must be found again to
-//! join them, and cannot be told what stands before a segment; or it takes twice the time. It finds matches through
+//! join them, and cannot be told what stands before a segment; or, as zlib, takes twice the time. It finds matches through
 //! hash chains (`matches`, in a `window`), looks a byte ahead before it takes one, lets a block end where that pays
 //! (`counts`, `encoder`), and writes it in the shortest of the three forms (`block`, `huffman`, `symbols`, `bits`).
 
@@ -146,8 +146,8 @@ impl<W: Write> GzipWriter<W> {
             if let Some(done) = state.done.remove(&self.written) {
                 drop(state);
                 let task = done.unwrap_or_else(|panic| panic::resume_unwind(panic));
-                self.put(task)?;
                 self.written += 1;
+                self.put(task)?;
             } else if self.begun - self.written <= open {
                 break;
             } else if let Some((index, mut task)) = state.queue.pop_front() {
@@ -171,7 +171,7 @@ impl<W: Write> GzipWriter<W> {
 impl<W: Write> Write for GzipWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // only when something follows: the last segment is another, even when it is full
-        if self.current.window.is_full() {
+        if !bytes.is_empty() && self.current.window.is_full() {
             self.hand_out()?;
         }
         let taken = self.current.window.fill(bytes);

@@ -286,15 +286,25 @@ pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
 }
 
 fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
-    let mut content = vec![0; member.size as usize];
+    // with room for a byte too many: how much of the input is used does not tell whether there is one
+    let mut content = vec![0; member.size as usize + 1];
     let mut inflater = Decompress::new(false);
     let status = inflater.decompress(data, &mut content, FlushDecompress::Finish);
-    match status.map_err(|_| broken(member, "it is no valid deflate stream"))? {
-        Status::StreamEnd if inflater.total_out() == member.size => Ok(content),
-        Status::StreamEnd => Err(broken(member, "it is shorter than the archive says")),
-        _ if inflater.total_in() == member.length => Err(broken(member, "its deflate stream does not end")),
-        _ => Err(broken(member, "it is longer than the archive says")),
+    let status = status.map_err(|_| broken(member, "it is no valid deflate stream"))?;
+    if inflater.total_out() > member.size {
+        return Err(broken(member, "it is longer than the archive says"));
     }
+    if status != Status::StreamEnd {
+        return Err(broken(member, "its deflate stream does not end"));
+    }
+    if inflater.total_in() < member.length {
+        return Err(broken(member, "its deflate stream ends before its data do"));
+    }
+    if inflater.total_out() < member.size {
+        return Err(broken(member, "it is shorter than the archive says"));
+    }
+    content.truncate(member.size as usize);
+    Ok(content)
 }
 
 fn broken(member: &Member, fault: &'static str) -> Error {

@@ -51,7 +51,7 @@ impl<'a> Bits<'a> {
         self.whole += bytes.len();
     }
 
-    /// How many of the bits that come are missing to a byte.
+    /// How many bits are free in the last byte.
     pub fn spare(&self) -> usize {
         (8 - self.count as usize) % 8
     }

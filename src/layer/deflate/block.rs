@@ -18,18 +18,21 @@ pub(super) fn write(content: &[u8], matches: &[Match], counts: &mut Counts, last
     let codes =
         Codes { literals: Code::of(&counts.literals, 15), distances: Code::of(&counts.distances, 15) };
     let head = Head::of(&codes);
-    let (dynamic, fixed) = (head.size() + codes.size(counts), FIXED.size(counts));
+    let (dynamic, fixed) = (KIND + head.size() + codes.size(counts), KIND + FIXED.size(counts));
     if stored_size(content.len(), out.spare()) < fixed.min(dynamic) {
         stored(content, last, out);
     } else if fixed <= dynamic {
-        out.put(u64::from(last) | 1 << 1, 3);
+        out.put(u64::from(last) | 1 << 1, KIND as u32);
         FIXED.write(content, matches, out);
     } else {
-        out.put(u64::from(last) | 2 << 1, 3);
+        out.put(u64::from(last) | 2 << 1, KIND as u32);
         head.write(out);
         codes.write(content, matches, out);
     }
 }
+
+/// The bits that say which form a block has, and whether it is the last.
+const KIND: usize = 3;
 
 /// What leads from the end of a block to the next byte, behind a byte of which `spare` bits are left, all zero.
 ///

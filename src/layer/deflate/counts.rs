@@ -6,7 +6,6 @@
 use super::matches::Match;
 use super::symbols::{DISTANCES, END, LENGTH_SYMBOLS, LITERALS, distance_symbol};
 
-#[derive(Clone)]
 pub(super) struct Counts {
     pub literals: [u32; LITERALS],
     pub distances: [u32; DISTANCES],

@@ -6,7 +6,7 @@ use super::counts::{Counts, ONE_BIT};
 use super::matches::{Chains, Match};
 use super::window::Window;
 
-/// Deflates segments, each with nothing but what stands before it: what was deflated earlier has no influence, and
+/// Deflates segments, each knowing nothing but what its window holds: what was deflated earlier has no influence, and
 /// so neither has the number of threads.
 pub(in super::super) struct Encoder {
     chains: Chains,

@@ -127,10 +127,11 @@ impl Chains {
         }
     }
 
-    /// Moves the base on unless the places of the next [`ROOM`] bytes, and of a match behind, fit.
+    /// Moves the base on unless the places of the next [`ROOM`] bytes fit, and of a match behind them, with the bytes
+    /// that it is put off by.
     fn make_room(&mut self, at: usize) {
         let passed = at.wrapping_sub(self.base);
-        if passed + ROOM + LONGEST < 1 << 16 {
+        if passed + ROOM + 2 * LONGEST < 1 << 16 {
             return;
         }
         let forward = passed - KEPT;
@@ -202,6 +203,7 @@ impl Cursor<'_> {
     /// Enters the place `at`, and tells how far the one before is.
     #[inline(always)]
     fn step(&mut self, at: usize) -> usize {
+        debug_assert!(at.wrapping_sub(self.base) < 1 << 16, "there is room");
         let place = at.wrapping_sub(self.base) as u16;
         let distance = place.wrapping_sub(self.head);
         self.heads[self.hash] = place;
@@ -290,8 +292,8 @@ impl Cursor<'_> {
         self.longest(at, end, distance, SHORTEST, if near { three } else { 0 }, DEPTH)
     }
 
-    /// The longest match at `at` that is longer than `least`, which is [`SHORTEST`] or more: the nearest of several.
-    /// The first place is `distance` away. Without one, what `known` says of a match of three bytes.
+    /// The longest match at `at` that is longer than `least` and [`SHORTEST`]: the nearest of several. The first place
+    /// is `distance` away. Without one, what `known` says of a match of three bytes.
     #[inline(always)]
     fn longest(
         &self,

@@ -229,6 +229,16 @@ fn content_is_held_to_the_archive() {
     );
     assert_eq!(fault(Part { size: Some(13), ..x() }), "it is longer than the archive says");
     assert_eq!(fault(Part { size: Some(15), ..x() }), "it is shorter than the archive says");
+    assert_eq!(
+        fault(Part { size: Some(299), ..deflated("x", [b'a'; 300]) }),
+        "it is longer than the archive says"
+    );
+    let cut = |data: &[u8]| data[..data.len() - 1].to_vec();
+    assert_eq!(fault(Part { data: cut(&x().data), ..x() }), "its deflate stream does not end");
+    assert_eq!(
+        fault(Part { data: [&x().data[..], b"more"].concat(), ..x() }),
+        "its deflate stream ends before its data do"
+    );
     assert_eq!(fault(Part { data: vec![7; 20], ..x() }), "it is no valid deflate stream");
     let large = vec![0; READ_LIMIT as usize + 1];
     assert_eq!(fault(deflated("x", large)), "it is too large for what it should be");

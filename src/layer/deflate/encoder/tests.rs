@@ -94,12 +94,21 @@ fn what_stands_before_a_segment_is_found_and_nothing_else() {
 #[test]
 fn an_encoder_that_was_used_writes_what_a_new_one_does() {
     let (mut encoder, mut first, mut again) = (Encoder::new(), Vec::new(), Vec::new());
+    let mut used = Window::new();
+    used.fill(&noise(SEGMENT, 50));
     for kinds in [2, 20, 200, 256] {
-        let mut window = Window::new();
-        window.fill(&noise(200_000, kinds));
-        encoder.deflate(&window, true, &mut again);
-        Encoder::new().deflate(&window, true, &mut first);
-        assert!(first == again);
+        // with long matches, and noise long enough to be left out
+        let content =
+            [noise(200_000, kinds), vec![7; 500], noise(40_000, 256), noise(50_000, kinds)].concat();
+        for length in [content.len(), 70_000, 4, 1] {
+            used.clear();
+            used.fill(&content[..length]);
+            encoder.deflate(&used, true, &mut again);
+            let mut window = Window::new();
+            window.fill(&content[..length]);
+            Encoder::new().deflate(&window, true, &mut first);
+            assert!(first == again, "{length} bytes");
+        }
     }
 }
 
@@ -121,6 +130,23 @@ fn borders() {
         assert!(inflate(&stream) == content, "a period of {period} bytes");
         assert_eq!(stream.len() < 30_000, period <= 32_768, "a period of {period} bytes: {}", stream.len());
     }
+}
+
+/// Matches that are put off again and again, and the longest one behind them, around all places at which the chains
+/// are moved on.
+#[test]
+fn matches_that_are_put_off() {
+    let seed = noise(30_000, 256);
+    let mut content = seed.clone();
+    while content.len() < 300_000 {
+        // each byte begins a match that is a byte longer than the one before
+        let at = content.len() % 29_000;
+        let stretch: Vec<u8> = (4..36).flat_map(|length| seed[at..at + length].to_vec()).collect();
+        content.extend_from_slice(&stretch);
+        content.extend_from_slice(&seed[at..at + 300]);
+        content.extend_from_slice(&noise(content.len() % 13, 256));
+    }
+    assert!(inflate(&deflate(&[&content])) == content);
 }
 
 /// Noise, in which something repeats now and then: so that blocks are many, and none is worth a code.
