@@ -1,12 +1,13 @@
 //! What secrets look like.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::{Captures, Regex};
 
+use self::Signs::{AnyCase, Exact};
 use super::Secret;
 use super::placeholder::{is_made_up, is_placeholder};
 
@@ -37,18 +38,45 @@ struct Form {
     kind: &'static str,
     /// Whether nothing else looks so.
     is_sure: bool,
+    /// One of these is in every text that has such a secret. Few texts have any, and a pattern takes longer to compile
+    /// than a config to judge.
+    signs: Signs,
     /// Its first group is what may be shown, the second the secret; the first may be empty.
     pattern: &'static str,
     /// Whether what looks so is one: the text, and what was matched in it.
     is_one: fn(&str, &Captures<'_>) -> bool,
 }
 
-const fn sure(kind: &'static str, pattern: &'static str) -> Form {
-    Form { kind, is_sure: true, pattern, is_one: |_, _| true }
+/// What gives a form away before anything is matched.
+enum Signs {
+    Exact(&'static [&'static str]),
+    /// In capitals, too.
+    AnyCase(&'static str),
 }
 
-const fn likely(kind: &'static str, pattern: &'static str, is_one: fn(&str, &Captures<'_>) -> bool) -> Form {
-    Form { kind, is_sure: false, pattern, is_one }
+impl Signs {
+    fn are_in(&self, text: &str) -> bool {
+        match self {
+            Signs::Exact(signs) => signs.iter().any(|sign| text.contains(sign)),
+            Signs::AnyCase(sign) => {
+                let mut windows = text.as_bytes().windows(sign.len());
+                windows.any(|window| window.eq_ignore_ascii_case(sign.as_bytes()))
+            }
+        }
+    }
+}
+
+const fn sure(kind: &'static str, signs: Signs, pattern: &'static str) -> Form {
+    Form { kind, is_sure: true, signs, pattern, is_one: |_, _| true }
+}
+
+const fn likely(
+    kind: &'static str,
+    signs: Signs,
+    pattern: &'static str,
+    is_one: fn(&str, &Captures<'_>) -> bool,
+) -> Form {
+    Form { kind, is_sure: false, signs, pattern, is_one }
 }
 
 const AWS_KEY: &str = "AWS access key";
@@ -66,6 +94,7 @@ static FORMS: [Form; 15] = [
     Form {
         kind: "private key",
         is_sure: true,
+        signs: Exact(&["PRIVATE KEY"]),
         pattern: concat!(
             r"()-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
             // Line ends, which may be written out, and the heads that old formats have.
@@ -74,30 +103,42 @@ static FORMS: [Form; 15] = [
         ),
         is_one: is_open,
     },
-    likely(AWS_KEY, r"(?-u:\b)(AKIA|ASIA)([A-Z2-7]{16})(?-u:\b)", is_of_no_link),
+    likely(AWS_KEY, Exact(&["AKIA", "ASIA"]), r"(?-u:\b)(AKIA|ASIA)([A-Z2-7]{16})(?-u:\b)", is_of_no_link),
     sure(
         AWS_SECRET,
+        AnyCase("access"),
         concat!(
             r#"()(?i-u:secret_?access_?key)["']?(?:[ \t]*[:=][ \t]*|[ \t]+)["']?"#,
             r"([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
         ),
     ),
-    sure("GitHub token", r"(?-u:\b)(gh[opru]_)([A-Za-z0-9]{36,})"),
-    sure("GitHub token", r"(?-u:\b)(ghs_)([A-Za-z0-9._-]{36,})"),
-    sure("GitHub token", r"(?-u:\b)(github_pat_)([A-Za-z0-9_]{60,})"),
-    sure("GitLab token", r"(?-u:\b)(glpat-)([A-Za-z0-9_.-]{20,})"),
-    sure("npm token", r"(?-u:\b)(npm_)([A-Za-z0-9]{36})(?-u:\b)"),
-    sure("PyPI token", r"(?-u:\b)(pypi-AgE)((?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{40,})"),
-    sure("Slack token", r"(?-u:\b)(xox[abprs]-)((?:[0-9]-)?[0-9]{6,}-[A-Za-z0-9-]{10,})"),
-    sure("Stripe key", r"(?-u:\b)([rs]k_live_)([A-Za-z0-9]{16,})"),
-    likely("Google API key", r"(?-u:\b)(AIza)([A-Za-z0-9_-]{35})(?:[^A-Za-z0-9_-]|$)", |_, _| true),
+    sure("GitHub token", Exact(&["gho_", "ghp_", "ghr_", "ghu_"]), r"(?-u:\b)(gh[opru]_)([A-Za-z0-9]{36,})"),
+    sure("GitHub token", Exact(&["ghs_"]), r"(?-u:\b)(ghs_)([A-Za-z0-9._-]{36,})"),
+    sure("GitHub token", Exact(&["github_pat_"]), r"(?-u:\b)(github_pat_)([A-Za-z0-9_]{60,})"),
+    sure("GitLab token", Exact(&["glpat-"]), r"(?-u:\b)(glpat-)([A-Za-z0-9_.-]{20,})"),
+    sure("npm token", Exact(&["npm_"]), r"(?-u:\b)(npm_)([A-Za-z0-9]{36})(?-u:\b)"),
+    sure(
+        "PyPI token",
+        Exact(&["pypi-AgE"]),
+        r"(?-u:\b)(pypi-AgE)((?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{40,})",
+    ),
+    sure("Slack token", Exact(&["xox"]), r"(?-u:\b)(xox[abprs]-)((?:[0-9]-)?[0-9]{6,}-[A-Za-z0-9-]{10,})"),
+    sure("Stripe key", Exact(&["k_live_"]), r"(?-u:\b)([rs]k_live_)([A-Za-z0-9]{16,})"),
+    likely(
+        "Google API key",
+        Exact(&["AIza"]),
+        r"(?-u:\b)(AIza)([A-Za-z0-9_-]{35})(?:[^A-Za-z0-9_-]|$)",
+        |_, _| true,
+    ),
     likely(
         "JSON web token",
+        Exact(&["eyJ"]),
         r"(?-u:\b)(eyJ)([A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{16,})",
         is_of_somebody,
     ),
     likely(
         "login in a header",
+        AnyCase("authorization"),
         concat!(
             r#"()(?i-u:authorization)["']?[ \t]*[:=][ \t]*["']?(?i-u:bearer|basic|token)[ \t]+"#,
             r"([A-Za-z0-9._~+/=-]{16,})",
@@ -106,6 +147,7 @@ static FORMS: [Form; 15] = [
     ),
     likely(
         "password in a URL",
+        Exact(&["://"]),
         concat!(
             r#"(?-u:\b)()[A-Za-z][A-Za-z0-9+.-]*://[^ \t\r\n/:@"'<>?#]*:([^ \t\r\n/@"'?#]+)"#,
             r"@([A-Za-z0-9.\[-]+)",
@@ -114,10 +156,13 @@ static FORMS: [Form; 15] = [
     ),
 ];
 
-static COMPILED: LazyLock<Vec<(&'static Form, Regex)>> = LazyLock::new(|| {
-    let compiled = |pattern| Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"));
-    FORMS.iter().map(|form| (form, compiled(form.pattern))).collect()
-});
+/// The pattern of the form of this number, compiled when a text has a sign of it.
+fn compiled(number: usize) -> &'static Regex {
+    static COMPILED: [OnceLock<Regex>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
+    let compile =
+        || Regex::new(FORMS[number].pattern).unwrap_or_else(|_| unreachable!("the pattern is right"));
+    COMPILED[number].get_or_init(compile)
+}
 
 /// The secrets in a text that can be told by their form, each once.
 pub fn find(text: &str) -> Vec<Secret> {
@@ -127,8 +172,8 @@ pub fn find(text: &str) -> Vec<Secret> {
 /// The secrets in a text that can be told by their form, each where it is met first, one form after the other.
 pub fn places(text: &str) -> Vec<Place> {
     let mut search = Search { text, known: Vec::new(), found: Vec::new() };
-    for (form, pattern) in COMPILED.iter() {
-        for parts in pattern.captures_iter(text) {
+    for (number, form) in FORMS.iter().enumerate().filter(|(_, form)| form.signs.are_in(text)) {
+        for parts in compiled(number).captures_iter(text) {
             let (Some(whole), Some(prefix), Some(rest)) = (parts.get(0), parts.get(1), parts.get(2)) else {
                 continue;
             };
