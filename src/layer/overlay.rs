@@ -118,7 +118,10 @@ impl<'a> Files<'a> {
         };
         let is_clear = self.seen.iter().all(stays);
         if is_clear {
-            self.seen.append(&mut new);
+            std::mem::swap(&mut self.seen, &mut new);
+            for (path, below) in new {
+                self.seen.entry(path).or_insert(below);
+            }
         }
         is_clear
     }

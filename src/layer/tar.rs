@@ -23,6 +23,9 @@ pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 /// The most that an octal field of twelve bytes holds: 8 GiB less one, or the year 2242.
 const OCTAL_MAX: u64 = 0o77_777_777_777;
 
+/// What the writer adds where a tree leaves a directory out.
+pub(super) static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
+
 /// The entries of an archive in the order of their paths, with the parents that the tree leaves out. A parent's
 /// path is a prefix of its children's, so it comes before them.
 ///
@@ -30,32 +33,58 @@ const OCTAL_MAX: u64 = 0o77_777_777_777;
 /// [`crate::error::Error::ImagePath`] for an entry below something that is no directory.
 pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
     let mut missing = BTreeSet::new();
-    let mut known = &b""[..];
-    for (path, _) in tree.iter() {
-        let parent = parent(path);
-        if parent == known {
-            continue;
-        }
-        known = parent;
-        for ancestor in std::iter::successors(Some(parent), |path| Some(self::parent(path))) {
-            match tree.get(ancestor).map(|entry| &entry.kind) {
-                _ if ancestor.is_empty() => break,
+    // The directories that an entry is in mostly come right before it: they need not be looked for in the tree.
+    let mut dirs: Vec<&[u8]> = Vec::new();
+    for (path, entry) in tree.iter() {
+        while dirs.pop_if(|dir| !is_below(path, dir)).is_some() {}
+        let (parent, known) = (parent(path), dirs.last().copied().unwrap_or_default());
+        for dir in std::iter::successors(Some(parent), |path| Some(self::parent(path))) {
+            if dir == known {
+                break;
+            }
+            match tree.get(dir).map(|entry| &entry.kind) {
                 Some(Kind::Directory) => {}
                 Some(_) => return Err(image_path(path, "something above it is no directory")),
-                None if !missing.insert(ancestor) => break,
+                None if !missing.insert(dir) => break,
                 None => {}
             }
         }
+        if parent != known {
+            dirs.push(parent);
+        }
+        if matches!(entry.kind, Kind::Directory) {
+            dirs.push(path);
+        }
     }
-    static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
-    let mut entries: Vec<_> = tree.iter().chain(missing.into_iter().map(|path| (path, &PARENT))).collect();
-    // two sorted runs, which this sort only merges
-    entries.sort_by_key(|(path, _)| *path);
-    Ok(entries)
+    Ok(with(tree.iter(), &missing))
+}
+
+/// The entries in the order of their paths, and among them the directories that are missing. Most trees lack few: a
+/// place is looked for each, and the entries need not be compared with each other.
+fn with<'a>(
+    entries: impl ExactSizeIterator<Item = (&'a [u8], &'a Entry)>,
+    missing: &BTreeSet<&'a [u8]>,
+) -> Vec<(&'a [u8], &'a Entry)> {
+    let mut all = Vec::with_capacity(entries.len() + missing.len());
+    all.extend(entries);
+    let places: Vec<usize> = missing.iter().map(|dir| all.partition_point(|(path, _)| path < dir)).collect();
+    // From the end, each moves what stands behind its place, and nothing is moved twice.
+    let mut end = all.len();
+    all.resize(end + missing.len(), (&[][..], &PARENT));
+    for (before, (dir, place)) in missing.iter().zip(places).enumerate().rev() {
+        all.copy_within(place..end, place + before + 1);
+        all[place + before] = (dir, &PARENT);
+        end = place;
+    }
+    all
 }
 
 fn parent(path: &[u8]) -> &[u8] {
     path.iter().rposition(|&byte| byte == b'/').map_or(&[], |slash| &path[..slash])
+}
+
+fn is_below(path: &[u8], dir: &[u8]) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 /// How many zeros follow `size` bytes of content.

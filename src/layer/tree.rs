@@ -250,7 +250,7 @@ fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
     if path.contains(&0) {
         return Some("it holds a NUL byte");
     }
-    if path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b"..")) {
+    if !is_plain(path) && path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b"..")) {
         return Some("it has an empty, `.` or `..` component");
     }
     match &entry.kind {
@@ -259,6 +259,15 @@ fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether no name in a path can be empty or made of dots. Most paths are such, and this is seen many bytes at a time.
+fn is_plain(path: &[u8]) -> bool {
+    let [first, rest @ ..] = path else { return false };
+    let starts_oddly = |byte: u8| byte == b'/' || byte == b'.';
+    let pairs = path.iter().zip(rest);
+    let is_odd = pairs.fold(false, |odd, (&slash, &next)| odd | ((slash == b'/') & starts_oddly(next)));
+    !is_odd && !starts_oddly(*first) && path.last() != Some(&b'/')
 }
 
 #[cfg(test)]
