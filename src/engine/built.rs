@@ -65,10 +65,10 @@ impl Built<'_> {
         annotator: Arc<dyn Annotate + Send>,
         reach: Reach,
     ) -> Result<Option<Survey>> {
-        let diff_id = layer.diff_id;
         match (self.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
             (Some(tree), ..) => {
-                blocking(move |_| Survey::of_tree(&tree, diff_id, &*annotator)).await.map(Some)
+                let shared = self.shared.clone();
+                blocking(move |_| shared.survey_tree(&tree, &layer, &*annotator)).await.map(Some)
             }
             (None, ..) if reach == Reach::Everything => {
                 self.shared.survey_layer("the image", layer.blob, annotator).await.map(Some)

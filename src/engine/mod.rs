@@ -8,6 +8,9 @@
 //! 3. Step by step, files become layers ([`layer`]): found by their key ([`key`]) in the cache or in an image that
 //!    was pushed earlier ([`earlier`]), or made. Each sets off as soon as it is there.
 //! 4. The config follows, then the manifest, and the tags move last.
+//!
+//! Where somebody judges the image first ([`Engine::push_if`]), blobs set off all the same, and wait before they would
+//! be sent: what the destinations have, they were asked by then.
 
 mod base;
 mod bridge;
@@ -45,7 +48,7 @@ pub use publish::Published;
 
 use built::Trees;
 use earlier::Earlier;
-use publish::Push;
+use publish::{Gate, Push};
 
 /// Why a push ends early.
 enum Stop<E> {
@@ -250,10 +253,9 @@ impl Engine {
     /// # Errors
     /// When the destination refuses it, or a blob is not what its digest says.
     pub async fn publish(&self, image: &Image, format: Format, to: &Destination) -> Result<Published> {
-        let push = Push::open(self.shared.clone(), to, publish::registry_source(image));
-        for layer in image.layers() {
-            push.layer(layer);
-        }
+        let gate = Arc::new(Gate::opened());
+        let push = Push::open(self.shared.clone(), to, publish::registry_source(image), gate);
+        push.image(image);
         let ready = push.ready(image, format).await?;
         push.put(image, ready).await
     }
@@ -267,7 +269,8 @@ impl Engine {
         self.push_judged(recipe, to, None::<&fn(&Built<'_>) -> Ready<Result<()>>>).await
     }
 
-    /// The same, but nothing is sent before `judge` has agreed to the image.
+    /// The same, but nothing is sent before `judge` has agreed to the image. What the destinations have, they are asked
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`push`](Engine::push), and whatever `judge` fails with.
@@ -317,19 +320,22 @@ impl Engine {
             Some(Base::Registry(name)) => Some(name.clone()),
             _ => None,
         };
-        let open = |(to, _): &(Destination, Format)| Push::open(self.shared.clone(), to, source.clone());
+        // What nobody judges sets off as it comes; all else waits for the verdict where it would be sent.
+        let gate = Arc::new(if judge.is_some() { Gate::shut() } else { Gate::opened() });
+        let open = |(to, _): &(Destination, Format)| {
+            Push::open(self.shared.clone(), to, source.clone(), gate.clone())
+        };
         let pushes: Vec<Push> = to.iter().map(open).collect();
         let earlier = if look_back { Earlier::of(&self.shared, &pushes) } else { Earlier::default() };
-        // What nobody judges sets off as it comes.
         let trees = judge.map(|_| Trees::default());
-        let begun = if judge.is_some() { &[] } else { &pushes[..] };
         let image = tokio::select! {
-            image = self.shared.build(recipe, begun, &earlier, trees.as_ref()) => image?,
+            image = self.shared.build(recipe, &pushes, &earlier, trees.as_ref()) => image?,
             error = first_failure(&pushes) => return Err(error.into()),
         };
         if let (Some(judge), Some(trees)) = (judge, &trees) {
+            pushes.iter().for_each(|push| push.image(&image));
             judge(&Built { image: &image, shared: &self.shared, trees }).await.map_err(Stop::Judged)?;
-            pushes.iter().for_each(|push| image.layers().iter().for_each(|layer| push.layer(layer)));
+            gate.open();
         }
         // No tag moves anywhere before every destination has what it needs.
         let ready = pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&image, *format));

@@ -12,9 +12,9 @@ use super::base::Found;
 use super::bridge::blocking;
 use super::{Shared, base};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Compression, Descriptor, Digest};
-use crate::layer::MAX_LAYER;
-use crate::layer::survey::{self, Annotate, Survey};
+use crate::image::{Blob, Compression, Descriptor, Digest, Layer};
+use crate::layer::survey::{self, Annotate, Survey, Told};
+use crate::layer::{FileTree, MAX_LAYER};
 use crate::store;
 
 /// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
@@ -57,6 +57,26 @@ impl Shared {
     /// What was found when the layer was read before.
     pub(super) fn surveyed(&self, layer: Digest, annotator: &dyn Annotate) -> Option<Survey> {
         self.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    }
+
+    /// What the layer of a tree holds. What its files told is kept: the next image has most layers of the last.
+    pub(super) fn survey_tree(
+        &self,
+        tree: &FileTree,
+        layer: &Layer,
+        annotator: &dyn Annotate,
+    ) -> Result<Survey> {
+        let key = of_tree(annotator, layer.blob.digest);
+        let told = self.cache.noted(key).and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
+        if let Some(told) = told {
+            return Ok(Survey::of_known_tree(tree, layer.diff_id, &told));
+        }
+        let (survey, told) = Survey::of_tree(tree, layer.diff_id, annotator)?;
+        if let Some(Ok(bytes)) = told.map(|told| serde_json::to_vec(&told)) {
+            // A cache that cannot be written costs time, no more.
+            let _ = self.cache.note(key, &bytes);
+        }
+        Ok(survey)
     }
 
     pub(super) async fn survey_layer(
@@ -114,6 +134,11 @@ impl Shared {
 
 fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
     Digest::of(format!("{} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+}
+
+/// Of a layer whose tree is here, less is kept.
+fn of_tree(annotator: &dyn Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("tree {} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
 }
 
 /// How a layer is compressed in fact: what its media type says is another matter.

@@ -1,9 +1,9 @@
 //! What a layer holds, member by member, as far as anything that judges images wants to know; read once.
 
 mod annotate;
+mod packed;
 
-use std::fs::File;
-use std::io::{BufRead, Cursor, Read};
+use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -11,13 +11,12 @@ use sha2::{Digest as _, Sha256};
 use super::elf::{self, Elf};
 use super::read::{Head, HeadKind, LayerReader};
 use super::spool::{self, Spool};
-use super::tar;
-use super::tree::{self, FileTree, Kind};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 
 pub use super::spool::ReadSeek;
 pub use annotate::{Annotate, SHOWN, Unread, Wanted};
+pub(crate) use packed::Told;
 
 /// Changes with anything that a survey says.
 pub(crate) const VERSION: &str = "survey-3";
@@ -170,62 +169,6 @@ impl Survey {
     }
 }
 
-impl Survey {
-    /// What the layer of a tree holds, without reading the layer: of the files, those are looked into that may be
-    /// machine code or scripts by their names and permissions, or that `annotator` wants to see. Members of archives are not.
-    ///
-    /// # Errors
-    /// [`Error::ImagePath`] for a tree that is no layer.
-    pub fn of_tree(tree: &FileTree, diff_id: Digest, annotator: &dyn Annotate) -> Result<Survey> {
-        let entries = tar::entries(tree)?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let parts = entries.chunks(entries.len().div_ceil(threads).max(LEAST));
-        let parts = std::thread::scope(|scope| {
-            let look = |(path, entry): &(&[u8], &tree::Entry)| Member::of_entry(path, entry, annotator);
-            let parts: Vec<_> =
-                parts.map(|part| scope.spawn(move || part.iter().map(look).collect())).collect();
-            let done = parts.into_iter().map(|part| part.join());
-            done.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect::<Vec<Vec<Member>>>()
-        });
-        let members: Vec<Member> = parts.into_iter().flatten().collect();
-        let packed = |member: &Member| (tar::BLOCK + tar::padding(member.size)) as u64 + member.size;
-        let uncompressed = tar::END.len() as u64 + members.iter().map(packed).sum::<u64>();
-        Ok(Survey { diff_id, uncompressed, compression: Compression::Gzip, members, from_tree: true })
-    }
-}
-
-/// Entries of which one thread makes quick work.
-const LEAST: usize = 4000;
-
-/// Whether a program would load the file, by its name.
-fn is_library(path: &str) -> bool {
-    path.ends_with(".so") || path.ends_with(".node") || path.contains(".so.")
-}
-
-/// What a file on this machine tells; nothing, when it cannot be read any more.
-fn of_source(
-    source: &tree::Content,
-    annotator: &dyn Annotate,
-    wanted: Wanted,
-    path: &str,
-) -> Option<Content> {
-    let limit = spool::beginning(wanted);
-    match source {
-        tree::Content::Bytes(bytes) => {
-            let head = &bytes[..bytes.len().min(limit as usize)];
-            told(annotator, wanted, path, head, &mut Cursor::new(bytes))
-        }
-        tree::Content::File(file) => {
-            let mut head = Vec::new();
-            let mut open = File::open(&file.path).ok()?;
-            (&mut open).take(limit).read_to_end(&mut head).ok()?;
-            told(annotator, wanted, path, &head, &mut open)
-        }
-        tree::Content::Member(_) => None,
-    }
-}
-
 /// What a file's beginning tells, and the whole of it when it is machine code or wanted.
 fn told(
     annotator: &dyn Annotate,
@@ -276,29 +219,6 @@ impl Member {
         Member { path, kind, mode, uid, gid, size, mtime, sha256: None, content: None }
     }
 
-    /// What the writer makes of a tree's entry.
-    fn of_entry(path: &[u8], entry: &tree::Entry, annotator: &dyn Annotate) -> Member {
-        let (kind, size) = match &entry.kind {
-            Kind::File(content) => (MemberKind::File, content.size()),
-            Kind::Directory => (MemberKind::Directory, 0),
-            Kind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
-        };
-        let (path, mode) = (text(path), entry.mode);
-        let mut member =
-            Member { path, kind, mode, uid: 0, gid: 0, size, mtime: 0, sha256: None, content: None };
-        if let Kind::File(source) = &entry.kind {
-            member.sha256 = match source {
-                tree::Content::File(file) => file.sha256,
-                _ => None,
-            };
-            let wanted = annotator.wants(&member.path);
-            if wanted != Wanted::Nothing || mode & 0o111 != 0 || is_library(&member.path) {
-                member.content = of_source(source, annotator, wanted, &member.path).map(Box::new);
-            }
-        }
-        member
-    }
-
     /// What it links to, when it is a link.
     pub fn target(&self) -> Option<&str> {
         match &self.kind {
@@ -340,7 +260,8 @@ fn path(name: &[u8]) -> String {
 /// system takes is cut off.
 fn text(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(MAX_PATH)];
-    if bytes.is_ascii() && !bytes.iter().any(u8::is_ascii_control) {
+    // Without a way out in the middle, which costs more than it spares.
+    if bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     bytes.utf8_chunks().fold(String::with_capacity(bytes.len()), |mut text, chunk| {

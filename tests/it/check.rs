@@ -3,6 +3,7 @@
 mod clean;
 mod formats;
 mod path;
+mod push;
 
 use crate::support::craft::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, files};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::remote::Remote;
-use super::{Directory, Place};
+use super::{Directory, Gate, Place};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
@@ -18,10 +18,10 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) async fn run(self, place: Place) -> Result<Outcome> {
+    pub(super) async fn run(self, place: Place, gate: &Gate) -> Result<Outcome> {
         let outcome = match place {
-            Place::Registry(remote) => self.to_registry(&remote).await?,
-            Place::Layout(directory) => self.to_layout(&directory).await?,
+            Place::Registry(remote) => self.to_registry(&remote, gate).await?,
+            Place::Layout(directory) => self.to_layout(&directory, gate).await?,
             Place::Archive { .. } => return Ok(Outcome::Existed),
         };
         let Blob { digest, size, .. } = self.blob;
@@ -29,7 +29,7 @@ impl Delivery {
         Ok(outcome)
     }
 
-    async fn to_registry(&self, remote: &Remote) -> Result<Outcome> {
+    async fn to_registry(&self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
         let digest = self.blob.digest;
         if remote.is_home_of(&self.blob) || remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
@@ -37,7 +37,8 @@ impl Delivery {
         if remote.repository.has_blob(digest).await? {
             return Ok(Outcome::Existed);
         }
-        remote.may_send().await?;
+        remote.may_send().await;
+        gate.pass().await;
         match self.shared.dry_run {
             true => Ok(Outcome::WouldSend),
             false => self.upload(remote).await,
@@ -55,7 +56,8 @@ impl Delivery {
         remote.repository.put_blob(&upload, || self.open()).await
     }
 
-    async fn to_layout(&self, directory: &Directory) -> Result<Outcome> {
+    async fn to_layout(&self, directory: &Directory, gate: &Gate) -> Result<Outcome> {
+        gate.pass().await;
         let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
         if self.shared.dry_run {
             let there = Layout::preview(&directory.path)?;

@@ -2,6 +2,7 @@
 //! tags last.
 
 mod delivery;
+mod gate;
 mod remote;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 use self::delivery::Delivery;
+pub(super) use self::gate::Gate;
 pub(super) use self::remote::{Remote, Tagged};
 use super::Shared;
 use super::bridge::blocking;
@@ -51,6 +53,8 @@ pub(super) struct Push {
     name: String,
     /// The blobs on their way, by digest; none is sent twice.
     sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
+    /// Where blobs wait that the destination lacks, until it is certain that they may be sent.
+    gate: Arc<Gate>,
     failure: Arc<Failure>,
 }
 
@@ -116,8 +120,14 @@ pub(super) fn registry_source(image: &Image) -> Option<Reference> {
 }
 
 impl Push {
-    /// Begins: a registry is asked at once what its tags name. `base` is the repository of the base.
-    pub(super) fn open(shared: Arc<Shared>, to: &Destination, base: Option<Reference>) -> Push {
+    /// Begins: a registry is asked at once what its tags name. `base` is the repository of the base. Nothing is sent
+    /// as long as `gate` is shut.
+    pub(super) fn open(
+        shared: Arc<Shared>,
+        to: &Destination,
+        base: Option<Reference>,
+        gate: Arc<Gate>,
+    ) -> Push {
         let failure = Arc::new(Failure::default());
         let place = match to {
             Destination::Registry { repository, tags } => {
@@ -132,7 +142,7 @@ impl Push {
                 Place::Archive { path: path.clone(), names: names.clone() }
             }
         };
-        Push { shared, place, name: to.to_string(), sending: Mutex::default(), failure }
+        Push { shared, place, name: to.to_string(), sending: Mutex::default(), gate, failure }
     }
 
     /// The registry that it goes to, if it is one.
@@ -148,15 +158,21 @@ impl Push {
         self.blob(&layer.blob);
     }
 
+    /// Lets all that the image needs set off, if the destination lacks it.
+    pub(super) fn image(&self, image: &Image) {
+        image.layers().iter().for_each(|layer| self.layer(layer));
+        self.blob(&image.config_blob());
+    }
+
     fn blob(&self, blob: &Blob) {
         if matches!(self.place, Place::Archive { .. }) {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
             let task = Delivery { shared: self.shared.clone(), to: self.name.clone(), blob: blob.clone() };
-            let (place, failure) = (self.place.clone(), self.failure.clone());
+            let (place, gate, failure) = (self.place.clone(), self.gate.clone(), self.failure.clone());
             AbortOnDrop(tokio::spawn(async move {
-                match task.run(place).await {
+                match task.run(place, &gate).await {
                     Ok(outcome) => Some(outcome),
                     Err(error) => {
                         failure.keep(error);
@@ -190,8 +206,7 @@ impl Push {
         if let Place::Registry(remote) = &self.place {
             remote.clear(&manifest).await.map_err(|error| self.first(error))?;
         }
-        image.layers().iter().for_each(|layer| self.layer(layer));
-        self.blob(&image.config_blob());
+        self.image(image);
         Ok(Ready { manifest, there, sent: self.settle().await? })
     }
 

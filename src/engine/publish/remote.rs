@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
-use super::Failure;
 use super::delivery::Delivery;
+use super::{Failure, Gate};
 use crate::engine::Shared;
 use crate::engine::earlier::Contents;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub(in crate::engine) struct Remote {
     /// Those of the tags that name an image and can name no other. Found out before anything is sent.
     immutable: OnceCell<HashSet<String>>,
     /// Opened when the new image's digest is known to be no fault to such tags.
-    cleared: Semaphore,
+    cleared: Gate,
     base: Option<Reference>,
     failure: Arc<Failure>,
 }
@@ -55,7 +55,7 @@ impl Remote {
             tags: tags.to_vec(),
             tagged: OnceCell::new(),
             immutable: OnceCell::new(),
-            cleared: Semaphore::new(0),
+            cleared: Gate::shut(),
             base,
             failure,
         });
@@ -82,11 +82,10 @@ impl Remote {
 
     /// Waits until it is certain that what is sent will not have been sent for nothing: where a tag is immutable,
     /// that is when the whole image is known.
-    pub(super) async fn may_send(&self) -> Result<()> {
+    pub(super) async fn may_send(&self) {
         if !self.immutable().await.is_empty() {
-            self.cleared.acquire().await.map(drop).map_err(|_| Error::Interrupted)?;
+            self.cleared.pass().await;
         }
-        Ok(())
     }
 
     /// Lets blobs set off, unless a tag can never name the image that they are for.
@@ -99,7 +98,7 @@ impl Remote {
                 return Err(Error::ImmutableTag { image, digest: *digest });
             }
         }
-        self.cleared.add_permits(Semaphore::MAX_PERMITS / 2);
+        self.cleared.open();
         Ok(())
     }
 

@@ -102,7 +102,7 @@ fn the_whole_of_a_file_is_read_in_place() {
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let survey = surveyed(entries());
-    for survey in [&survey, &Survey::of_tree(&tree, survey.diff_id, &Notes).unwrap()] {
+    for survey in [&survey, &Survey::of_tree(&tree, survey.diff_id, &Notes).unwrap().0] {
         let member = |path: &str| survey.members.iter().find(|member| member.path == path).unwrap();
         assert_eq!(member("a/big.jar").notes(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").notes(), ["a/small.jar 3 ends in 99"]);
@@ -110,6 +110,42 @@ fn the_whole_of_a_file_is_read_in_place() {
         assert_eq!(member("a/program.py").notes(), [format!("a/program.py {SHOWN}")]);
         assert!(member("b/program").elf().is_some(), "what came before is forgotten");
     }
+}
+
+/// Files on disk, one of which is looked into because it may be executed.
+fn on_disk(dir: &std::path::Path) -> FileTree {
+    let files = ["app.py", "bin/script", "text"].map(|name| {
+        let path = dir.join(name.replace('/', "-"));
+        let stat = (&std::fs::metadata(&path).unwrap()).into();
+        let file = layer::SourceFile { path, stat, sha256: None, lasting: false };
+        (name.as_bytes().to_vec(), Entry::file(layer::Content::File(file), name == "bin/script"))
+    });
+    FileTree::of(files).unwrap()
+}
+
+#[test]
+fn what_files_told_is_good_without_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    for (name, text) in [("app.py", "x = 1"), ("bin-script", "#!/bin/sh"), ("text", "hello")] {
+        write(name, text);
+    }
+    let tree = on_disk(dir.path()).under(b"var/task").unwrap();
+    let diff_id = Digest::of(b"");
+    let (survey, told) = Survey::of_tree(&tree, diff_id, &Notes).unwrap();
+    let kept = serde_json::to_vec(&told.unwrap()).unwrap();
+
+    write("app.py", "x = 22");
+    assert!(Survey::of_tree(&tree, diff_id, &Notes).unwrap().1.is_none(), "it is another file now");
+    std::fs::remove_file(dir.path().join("app.py")).unwrap();
+    let (lacking, told) = Survey::of_tree(&tree, diff_id, &Notes).unwrap();
+    assert!(told.is_none() && lacking != survey);
+    let told = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(Survey::of_known_tree(&tree, diff_id, &told), survey);
+    let paths: Vec<&str> = survey.members.iter().map(|member| member.path.as_str()).collect();
+    let expected =
+        ["var", "var/task", "var/task/app.py", "var/task/bin", "var/task/bin/script", "var/task/text"];
+    assert_eq!(paths, expected, "with what the tree leaves out");
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! The check before a push: what it refuses goes nowhere.
+
+use super::*;
+use crate::support::lbuild::{Done, function};
+use crate::support::registry::{Mode, Registry};
+use std::path::Path;
+
+const SECRET: &str = "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n";
+
+/// `lbuild push` of a function onto the good image, with a layer of its own for what it depends on.
+fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> Done {
+    let (base, deps) = (good(lbuild), format!("{}:/opt", deps.display()));
+    let code = code.to_str().unwrap();
+    let all = ["push", code, "--base", &base, "--arch=amd64", "--handler=app.handler", "--deps", &deps];
+    lbuild.run(&[&all[..], &["--to", to], more].concat())
+}
+
+fn app(version: u8) -> String {
+    format!("def handler(event, context): return {version}\n")
+}
+
+#[test]
+fn what_is_refused_is_not_sent() {
+    let (lbuild, registry) = (Lbuild::new(), Registry::start(Mode::Plain));
+    let (code, deps) = (function(&[("app.py", app(1))]), function(&[("python/.env", SECRET)]));
+    let (name, layout) = (format!("{}/function:v1", registry.host()), lbuild.path("out"));
+    let both = ["--to", &format!("oci:{}", layout.display())];
+    let said = push(&lbuild, code.path(), deps.path(), &name, &both).failed(8);
+    assert!(said.contains("secret-file") && said.contains("opt/python/.env"), "{said}");
+    let log = registry.log();
+    assert!(!log.is_empty(), "what the registry has, it is asked meanwhile");
+    let written = log.iter().find(|access| !["GET", "HEAD"].contains(&access.method.as_str()));
+    assert!(written.is_none() && !layout.exists(), "{written:?}");
+    push(&lbuild, code.path(), deps.path(), &name, &[&both[..], &["--allow", "secret-file"]].concat())
+        .succeeded();
+    assert!(layout.join("index.json").is_file());
+}
+
+#[test]
+fn what_was_found_in_a_layer_is_found_again_beside_other_code() {
+    let lbuild = Lbuild::new();
+    let (code, deps) = (function(&[("app.py", app(1))]), function(&[("python/.env", SECRET)]));
+    let to = format!("oci:{}", lbuild.text("out"));
+    push(&lbuild, code.path(), deps.path(), &to, &["--allow", "secret-file"]).succeeded();
+    for version in 2..4 {
+        std::fs::write(code.path().join("app.py"), app(version)).unwrap();
+        let said = push(&lbuild, code.path(), deps.path(), &to, &[]).failed(8);
+        assert!(said.contains("opt/python/.env"), "{said}");
+    }
+    std::fs::write(deps.path().join("python/.env"), "LOG_LEVEL=debug\n").unwrap();
+    push(&lbuild, code.path(), deps.path(), &to, &[]).succeeded();
+}
