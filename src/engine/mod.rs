@@ -10,7 +10,7 @@
 //! 4. The config follows, then the manifest, and the tags move last.
 //!
 //! Where somebody judges the image first ([`Engine::push_if`]), blobs set off all the same, and wait before they would
-//! be sent: what the destinations have, they were asked by then.
+//! be sent: a registry is asked meanwhile what it has.
 
 mod base;
 mod bridge;
@@ -269,8 +269,8 @@ impl Engine {
         self.push_judged(recipe, to, None::<&fn(&Built<'_>) -> Ready<Result<()>>>).await
     }
 
-    /// The same, but nothing is sent before `judge` has agreed to the image. What the destinations have, they are asked
-    /// meanwhile.
+    /// The same, but nothing is sent before `judge` has agreed to the image. Registries are asked meanwhile what they
+    /// have.
     ///
     /// # Errors
     /// As [`push`](Engine::push), and whatever `judge` fails with.

@@ -69,7 +69,7 @@ impl Shared {
         let key = of_tree(annotator, layer.blob.digest);
         let told = self.cache.noted(key).and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
         if let Some(told) = told {
-            return Ok(Survey::of_known_tree(tree, layer.diff_id, &told));
+            return Survey::of_known_tree(tree, layer.diff_id, &told);
         }
         let (survey, told) = Survey::of_tree(tree, layer.diff_id, annotator)?;
         if let Some(Ok(bytes)) = told.map(|told| serde_json::to_vec(&told)) {
@@ -138,7 +138,7 @@ fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
 
 /// Of a layer whose tree is here, less is kept.
 fn of_tree(annotator: &dyn Annotate, layer: Digest) -> Digest {
-    Digest::of(format!("tree {} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+    Digest::of(format!("told {} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
 }
 
 /// How a layer is compressed in fact: what its media type says is another matter.

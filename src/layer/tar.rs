@@ -23,9 +23,6 @@ pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 /// The most that an octal field of twelve bytes holds: 8 GiB less one, or the year 2242.
 const OCTAL_MAX: u64 = 0o77_777_777_777;
 
-/// What the writer adds where a tree leaves a directory out.
-pub(super) static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
-
 /// The entries of an archive in the order of their paths, with the parents that the tree leaves out. A parent's
 /// path is a prefix of its children's, so it comes before them.
 ///
@@ -65,6 +62,7 @@ fn with<'a>(
     entries: impl ExactSizeIterator<Item = (&'a [u8], &'a Entry)>,
     missing: &BTreeSet<&'a [u8]>,
 ) -> Vec<(&'a [u8], &'a Entry)> {
+    static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
     let mut all = Vec::with_capacity(entries.len() + missing.len());
     all.extend(entries);
     let places: Vec<usize> = missing.iter().map(|dir| all.partition_point(|(path, _)| path < dir)).collect();

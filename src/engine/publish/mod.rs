@@ -53,7 +53,7 @@ pub(super) struct Push {
     name: String,
     /// The blobs on their way, by digest; none is sent twice.
     sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
-    /// Where blobs wait that the destination lacks, until it is certain that they may be sent.
+    /// Where blobs wait until they may be sent.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
 }

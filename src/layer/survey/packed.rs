@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use serde::{Deserialize, Serialize};
-
 use super::{Annotate, Content, Member, MemberKind, Survey, Wanted, spool, text, told};
 use crate::error::Result;
 use crate::image::{Compression, Digest};
@@ -15,15 +13,8 @@ use crate::layer::tree::{self, Entry, FileTree, Kind, Stat};
 /// Entries of which one thread makes quick work.
 const LEAST: usize = 4000;
 
-/// What a tree's layer told that its paths and permissions do not: with it, no file is opened again, and no directory
-/// looked for.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Told {
-    /// What was found in files, by the entries' numbers in the tree.
-    contents: Vec<(usize, Content)>,
-    /// The directories that the tree leaves out, by their numbers in the layer.
-    parents: Vec<(usize, String)>,
-}
+/// What the files of a layer told, by the members' numbers: whatever tree the layer was made of, these are the same.
+pub(crate) type Told = Vec<(usize, Content)>;
 
 impl Survey {
     /// What the layer of a tree holds, without reading the layer: of the files, those are looked into that may be
@@ -37,47 +28,33 @@ impl Survey {
         let is_sure = AtomicBool::new(true);
         let entries = tar::entries(tree)?;
         let members = members(&entries, |_, member, entry| look_into(member, entry, annotator, &is_sure));
-        let told = is_sure.into_inner().then(|| Told::of(tree, &entries, &members));
+        let told = is_sure.into_inner().then(|| {
+            let members = members.iter().enumerate();
+            members.filter_map(|(number, member)| Some((number, *member.content.clone()?))).collect()
+        });
         Ok((Survey::packed(members, diff_id), told))
     }
 
-    /// The same of a tree whose layer was looked into before.
-    pub(crate) fn of_known_tree(tree: &FileTree, diff_id: Digest, told: &Told) -> Survey {
-        let entries: Vec<_> = tree.iter().collect();
-        let mut members = members(&entries, |number, _, _| {
-            let at = told.contents.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-            Some(told.contents[at].1.clone())
+    /// The same of a layer that was looked into before. No file is opened.
+    ///
+    /// # Errors
+    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is no layer.
+    pub(crate) fn of_known_tree(
+        tree: &FileTree,
+        diff_id: Digest,
+        told: &[(usize, Content)],
+    ) -> Result<Survey> {
+        let members = members(&tar::entries(tree)?, |number, _, _| {
+            let at = told.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+            Some(told[at].1.clone())
         });
-        if !told.parents.is_empty() {
-            let mut rest = std::mem::take(&mut members).into_iter();
-            for (number, path) in &told.parents {
-                members.extend(rest.by_ref().take(number.saturating_sub(members.len())));
-                members.push(Member::of_entry(path.as_bytes(), &tar::PARENT));
-            }
-            members.extend(rest);
-        }
-        Survey::packed(members, diff_id)
+        Ok(Survey::packed(members, diff_id))
     }
 
     fn packed(members: Vec<Member>, diff_id: Digest) -> Survey {
         let packed = |member: &Member| (tar::BLOCK + tar::padding(member.size)) as u64 + member.size;
         let uncompressed = tar::END.len() as u64 + members.iter().map(packed).sum::<u64>();
         Survey { diff_id, uncompressed, compression: Compression::Gzip, members, from_tree: true }
-    }
-}
-
-impl Told {
-    fn of(tree: &FileTree, entries: &[(&[u8], &Entry)], members: &[Member]) -> Told {
-        let mut told = Told { contents: Vec::new(), parents: Vec::new() };
-        let is_whole = entries.len() == tree.len();
-        for (number, (member, (path, _))) in members.iter().zip(entries).enumerate() {
-            if !is_whole && tree.get(path).is_none() {
-                told.parents.push((number, member.path.clone()));
-            } else if let Some(content) = &member.content {
-                told.contents.push((number - told.parents.len(), Content::clone(content)));
-            }
-        }
-        told
     }
 }
 

@@ -250,6 +250,38 @@ fn nothing_is_below_what_is_no_directory() {
     }
 }
 
+/// The paths that an archive should have, found the long way; none, when something is below what is no directory.
+fn expected(tree: &FileTree) -> Option<BTreeSet<Vec<u8>>> {
+    let mut paths = BTreeSet::new();
+    for (path, _) in tree.iter() {
+        paths.insert(path.to_vec());
+        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if tree.get(&path[..at]).is_some_and(|above| !matches!(above.kind, Kind::Directory)) {
+                return None;
+            }
+            paths.insert(path[..at].to_vec());
+        }
+    }
+    Some(paths)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn all_parents_are_there_in_order(
+        files in prop::collection::vec((prop::collection::vec("[ab][-.]?", 1..5), 0..4_u8), 1..12),
+    ) {
+        let mut tree = FileTree::new();
+        for (names, kind) in files {
+            let entry = if kind == 0 { file(b"") } else { Entry::directory() };
+            tree.insert(names.join("/"), entry).unwrap();
+        }
+        let found: Option<Vec<Vec<u8>>> =
+            entries(&tree).ok().map(|entries| entries.iter().map(|(path, _)| path.to_vec()).collect());
+        prop_assert_eq!(found, expected(&tree).map(|paths| paths.into_iter().collect()));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]

@@ -23,17 +23,20 @@ fn app(version: u8) -> String {
 fn what_is_refused_is_not_sent() {
     let (lbuild, registry) = (Lbuild::new(), Registry::start(Mode::Plain));
     let (code, deps) = (function(&[("app.py", app(1))]), function(&[("python/.env", SECRET)]));
-    let (name, layout) = (format!("{}/function:v1", registry.host()), lbuild.path("out"));
-    let both = ["--to", &format!("oci:{}", layout.display())];
-    let said = push(&lbuild, code.path(), deps.path(), &name, &both).failed(8);
+    let name = format!("{}/function:v1", registry.host());
+    let (layout, archive) = (lbuild.path("out"), lbuild.path("out.tar"));
+    let to = ["oci:", "docker-archive:"].into_iter().zip([&layout, &archive]);
+    let to: Vec<String> = to.map(|(scheme, path)| format!("--to={scheme}{}", path.display())).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let said = push(&lbuild, code.path(), deps.path(), &name, &to).failed(8);
     assert!(said.contains("secret-file") && said.contains("opt/python/.env"), "{said}");
     let log = registry.log();
-    assert!(!log.is_empty(), "what the registry has, it is asked meanwhile");
+    assert!(!log.is_empty(), "it was asked what it has");
     let written = log.iter().find(|access| !["GET", "HEAD"].contains(&access.method.as_str()));
-    assert!(written.is_none() && !layout.exists(), "{written:?}");
-    push(&lbuild, code.path(), deps.path(), &name, &[&both[..], &["--allow", "secret-file"]].concat())
-        .succeeded();
-    assert!(layout.join("index.json").is_file());
+    assert!(written.is_none() && !layout.exists() && !archive.exists(), "{written:?}");
+    let allowed = [&to[..], &["--allow", "secret-file"]].concat();
+    push(&lbuild, code.path(), deps.path(), &name, &allowed).succeeded();
+    assert!(layout.join("index.json").is_file() && archive.is_file());
 }
 
 #[test]
@@ -49,4 +52,31 @@ fn what_was_found_in_a_layer_is_found_again_beside_other_code() {
     }
     std::fs::write(deps.path().join("python/.env"), "LOG_LEVEL=debug\n").unwrap();
     push(&lbuild, code.path(), deps.path(), &to, &[]).succeeded();
+}
+
+/// The layer's bytes are the same, whether its directories are the tree's or the writer's.
+#[test]
+fn what_was_found_in_a_layer_is_found_again_in_another_tree_of_it() {
+    let lbuild = Lbuild::new();
+    let (code, deps) = (function(&[("app.py", app(1))]), function(&[(".env", SECRET)]));
+    let (base, file) = (good(&lbuild), deps.path().join(".env"));
+    let to = format!("oci:{}", lbuild.text("out"));
+    for place in ["/opt/python/.env", "/opt/python/"] {
+        let code = code.path().to_str().unwrap();
+        let add = format!("{}:{place}", file.display());
+        let all = [
+            "push",
+            code,
+            "--base",
+            &base,
+            "--arch=amd64",
+            "--handler=app.handler",
+            "--add",
+            &add,
+            "--to",
+            &to,
+        ];
+        let said = lbuild.run(&all).failed(8);
+        assert!(said.contains("opt/python/.env"), "{place}: {said}");
+    }
 }

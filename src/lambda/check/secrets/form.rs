@@ -43,8 +43,17 @@ struct Form {
     signs: Signs,
     /// Its first group is what may be shown, the second the secret; the first may be empty.
     pattern: &'static str,
+    /// Compiled when a text has a sign of it.
+    compiled: OnceLock<Regex>,
     /// Whether what looks so is one: the text, and what was matched in it.
     is_one: fn(&str, &Captures<'_>) -> bool,
+}
+
+impl Form {
+    fn compiled(&self) -> &Regex {
+        let compile = || Regex::new(self.pattern).unwrap_or_else(|_| unreachable!("the pattern is right"));
+        self.compiled.get_or_init(compile)
+    }
 }
 
 /// What gives a form away before anything is matched.
@@ -67,7 +76,7 @@ impl Signs {
 }
 
 const fn sure(kind: &'static str, signs: Signs, pattern: &'static str) -> Form {
-    Form { kind, is_sure: true, signs, pattern, is_one: |_, _| true }
+    Form { kind, is_sure: true, signs, pattern, compiled: OnceLock::new(), is_one: |_, _| true }
 }
 
 const fn likely(
@@ -76,7 +85,7 @@ const fn likely(
     pattern: &'static str,
     is_one: fn(&str, &Captures<'_>) -> bool,
 ) -> Form {
-    Form { kind, is_sure: false, signs, pattern, is_one }
+    Form { kind, is_sure: false, signs, pattern, compiled: OnceLock::new(), is_one }
 }
 
 const AWS_KEY: &str = "AWS access key";
@@ -101,6 +110,7 @@ static FORMS: [Form; 15] = [
             r"(?:[ \t\r\n]|\\[nr]|[A-Z][A-Za-z-]{3,20}: [ -\[\]-~]*)*",
             r"([A-Za-z0-9+/]{16}[A-Za-z0-9+/=\\ \t\r\n]{44,})",
         ),
+        compiled: OnceLock::new(),
         is_one: is_open,
     },
     likely(AWS_KEY, Exact(&["AKIA", "ASIA"]), r"(?-u:\b)(AKIA|ASIA)([A-Z2-7]{16})(?-u:\b)", is_of_no_link),
@@ -156,14 +166,6 @@ static FORMS: [Form; 15] = [
     ),
 ];
 
-/// The pattern of the form of this number, compiled when a text has a sign of it.
-fn compiled(number: usize) -> &'static Regex {
-    static COMPILED: [OnceLock<Regex>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
-    let compile =
-        || Regex::new(FORMS[number].pattern).unwrap_or_else(|_| unreachable!("the pattern is right"));
-    COMPILED[number].get_or_init(compile)
-}
-
 /// The secrets in a text that can be told by their form, each once.
 pub fn find(text: &str) -> Vec<Secret> {
     places(text).into_iter().map(|place| place.secret).collect()
@@ -172,8 +174,8 @@ pub fn find(text: &str) -> Vec<Secret> {
 /// The secrets in a text that can be told by their form, each where it is met first, one form after the other.
 pub fn places(text: &str) -> Vec<Place> {
     let mut search = Search { text, known: Vec::new(), found: Vec::new() };
-    for (number, form) in FORMS.iter().enumerate().filter(|(_, form)| form.signs.are_in(text)) {
-        for parts in compiled(number).captures_iter(text) {
+    for form in FORMS.iter().filter(|form| form.signs.are_in(text)) {
+        for parts in form.compiled().captures_iter(text) {
             let (Some(whole), Some(prefix), Some(rest)) = (parts.get(0), parts.get(1), parts.get(2)) else {
                 continue;
             };
