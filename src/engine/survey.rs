@@ -12,7 +12,7 @@ use super::base::Found;
 use super::bridge::blocking;
 use super::{Shared, base};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Compression, Descriptor, Digest, Layer};
+use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::survey::{self, Annotate, Survey, Told};
 use crate::layer::{FileTree, MAX_LAYER};
 use crate::store;
@@ -66,12 +66,17 @@ impl Shared {
         layer: &Layer,
         annotator: &dyn Annotate,
     ) -> Result<Survey> {
+        let diff_id = layer.diff_id;
+        // That a layer elsewhere has this digest is what a history says, and nobody here has seen.
+        if matches!(layer.blob.location, Location::Registry(_)) {
+            return Ok(Survey::of_tree(tree, diff_id, annotator)?.0);
+        }
         let key = of_tree(annotator, layer.blob.digest);
         let told = self.cache.noted(key).and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
         if let Some(told) = told {
-            return Survey::of_known_tree(tree, layer.diff_id, &told);
+            return Survey::of_known_tree(tree, diff_id, &told);
         }
-        let (survey, told) = Survey::of_tree(tree, layer.diff_id, annotator)?;
+        let (survey, told) = Survey::of_tree(tree, diff_id, annotator)?;
         if let Some(Ok(bytes)) = told.map(|told| serde_json::to_vec(&told)) {
             // A cache that cannot be written costs time, no more.
             let _ = self.cache.note(key, &bytes);

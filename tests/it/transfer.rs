@@ -4,6 +4,10 @@ use crate::support::judges::{self, Place};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
 use crate::support::registry::{Access, Mode, Registry};
 use crate::support::{bases, testdata};
+use lbuild::error::Error;
+use lbuild::image::Format;
+use lbuild::{Built, Destination, Engine, Recipe};
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn code() -> TempDir {
@@ -86,6 +90,31 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
     };
     assert_eq!(layers.iter().map(named).collect::<Vec<_>>(), [false, false, false, true]);
     assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+}
+
+#[test]
+fn a_registry_is_asked_what_it_has_while_the_image_is_judged() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    let plan = ["plan", code.path().to_str().unwrap(), "--base", &tiny_base(), "--arch", "arm64"];
+    let recipe: Recipe = serde_json::from_str(&lbuild.ok(&plan).stdout).unwrap();
+    let repository = format!("{}/function", registry.host()).parse().unwrap();
+    let to = [(Destination::Registry { repository, tags: vec!["1".to_owned()] }, Format::Docker)];
+    let engine = Engine::builder().cache(lbuild.cache()).build().unwrap();
+    // Refuses the image as soon as the registry was asked for all of its blobs; else, in the end, agrees to it.
+    let judge = async |built: &Built<'_>| {
+        let blobs = built.image.layers().len() + 1;
+        for _ in 0..100 {
+            if count(&registry.log(), "HEAD", "/blobs/") == blobs {
+                return Err(Error::Interrupted);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(engine.push_if(&recipe, &to, judge));
+    assert!(matches!(refused, Err(Error::Interrupted)), "{refused:?}");
+    assert!(only_reads(&registry.log()), "{:?}", registry.log());
 }
 
 #[test]

@@ -151,6 +151,21 @@ fn what_files_told_is_good_without_them() {
 }
 
 #[test]
+fn many_entries_are_looked_into_by_several_threads() {
+    let files = (0..9000).map(|number| {
+        let content = layer::Content::Bytes(vec![b'#'; number % 7].into());
+        (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
+    });
+    let tree = FileTree::of(files).unwrap();
+    let (survey, told) = Survey::of_tree(&tree, Digest::of(b""), &Notes).unwrap();
+    assert_eq!(survey.members.len(), 9001);
+    for member in &survey.members[1..] {
+        assert_eq!(member.notes(), [format!("{} {}", member.path, member.size)]);
+    }
+    assert_eq!(Survey::of_known_tree(&tree, Digest::of(b""), &told.unwrap()).unwrap(), survey);
+}
+
+#[test]
 fn it_is_kept_as_it_is() {
     let survey = surveyed(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
     let text = serde_json::to_vec(&survey).unwrap();

@@ -31,7 +31,6 @@ fn what_is_refused_is_not_sent() {
     let said = push(&lbuild, code.path(), deps.path(), &name, &to).failed(8);
     assert!(said.contains("secret-file") && said.contains("opt/python/.env"), "{said}");
     let log = registry.log();
-    assert!(!log.is_empty(), "it was asked what it has");
     let written = log.iter().find(|access| !["GET", "HEAD"].contains(&access.method.as_str()));
     assert!(written.is_none() && !layout.exists() && !archive.exists(), "{written:?}");
     let allowed = [&to[..], &["--allow", "secret-file"]].concat();
