@@ -1,8 +1,8 @@
 //! Puts a layer made in memory on top of an image: `cargo run --example append_layer BASE DESTINATION`
 
 use lbuild::image::{Arch, Platform};
-use lbuild::layer::{Content, Entry, FileTree};
 use lbuild::recipe::{Base, DEFAULT_EPOCH, Recipe};
+use lbuild::tree::{Content, Entry, FileTree};
 use lbuild::{Destination, Engine};
 
 #[tokio::main(flavor = "current_thread")]

@@ -42,7 +42,7 @@
 //! * [`Engine`]: executes recipes. [`pin`](Engine::pin) makes one exact, [`build`](Engine::build) makes an image
 //!   of it, [`publish`](Engine::publish) brings that somewhere, and [`push`](Engine::push) does all at once.
 //! * [`image`]: the central value, [`Image`]: config and layers, every digest known. Pure data.
-//! * [`layer`]: sorted files ([`layer::FileTree`]) become a layer whose bytes depend on them alone.
+//! * [`tree`]: the files of a layer, in one model. [`layer`]: such files ([`tree::FileTree`]) become a layer whose bytes depend on them alone.
 //! * [`Destination`]: the only door out. The manifest's format is chosen there; the blobs are the same.
 //! * [`lambda`]: what Lambda itself demands and offers, as data.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
@@ -77,6 +77,7 @@ pub mod layer;
 pub mod recipe;
 mod source;
 mod store;
+pub mod tree;
 
 pub use engine::diff;
 pub use engine::{

@@ -9,8 +9,9 @@ use super::Shared;
 use super::bridge::blocking;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Image, Layer, Location};
+use crate::layer::Survey;
 use crate::layer::survey::Annotate;
-use crate::layer::{FileTree, Survey};
+use crate::tree::FileTree;
 
 /// The files of layers, by the layers' digests, for who wants to look at them before they are sent.
 #[derive(Clone, Default)]

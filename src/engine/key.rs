@@ -3,20 +3,21 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::image::{Digest, LayerKey};
-use crate::layer::{Content, FileTree, Kind, Member, SPLICE_VERSION, WRITER_VERSION};
+use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
+use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
 /// The key of the layer that `tree` becomes, once the content of every file is known.
 pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     fingerprint(tree, epoch, "content", |content| match content {
         Content::Bytes(bytes) => Some(*Digest::of(bytes).as_bytes()),
         Content::File(file) => file.sha256.map(|digest| *digest.as_bytes()),
-        Content::Member(member) => of_member(member),
+        Content::Zip(member) => of_member(member),
     })
     .map(LayerKey)
 }
 
 /// Not the digest of its content: how that is deflated in the archive decides the layer's bytes, too.
-fn of_member(member: &Member) -> Option<[u8; 32]> {
+fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     let archive = member.archive.sha256?;
     let mut hash = Sha256::new();
     hash.update(SPLICE_VERSION.as_bytes());
@@ -58,22 +59,58 @@ fn fingerprint<const N: usize>(
     part(WRITER_VERSION.as_bytes());
     part(&epoch.to_be_bytes());
     for (path, entry) in tree.iter() {
+        // Without `..`: a field that is added to the model cannot be left out here.
+        let Entry { kind, mode, uid, gid, xattrs } = entry;
         part(path);
-        part(&entry.mode.to_be_bytes());
-        match &entry.kind {
-            Kind::File(file) => {
-                part(if matches!(file, Content::Member(_)) { b"member" } else { b"file" });
+        part(&mode.to_be_bytes());
+        if (*uid, *gid) != (0, 0) {
+            part(b"owner");
+            part(&uid.to_be_bytes());
+            part(&gid.to_be_bytes());
+        }
+        for (name, value) in xattrs.iter() {
+            part(b"xattr");
+            part(name);
+            part(value);
+        }
+        match kind {
+            EntryKind::File(file) => {
+                part(if matches!(file, Content::Zip(_)) { b"member" } else { b"file" });
                 part(&content(file)?);
             }
-            Kind::Directory => part(b"directory"),
-            Kind::Symlink(target) => {
+            EntryKind::Directory => part(b"directory"),
+            EntryKind::Symlink(target) => {
                 part(b"symlink");
                 part(target);
             }
+            EntryKind::HardLink(target) => {
+                part(b"hard link");
+                part(target);
+            }
+            EntryKind::Device(device) => {
+                part(b"device");
+                part(&device_bytes(*device));
+            }
+            EntryKind::Whiteout => part(b"whiteout"),
+            EntryKind::Opaque => part(b"opaque"),
         }
     }
     hash.update(&waiting);
     Some(Digest::from_bytes(hash.finalize().into()))
+}
+
+/// A device's type flag and numbers.
+fn device_bytes(device: Device) -> [u8; 9] {
+    let (flag, major, minor) = match device {
+        Device::Character { major, minor } => (b'3', major, minor),
+        Device::Block { major, minor } => (b'4', major, minor),
+        Device::Fifo => (b'6', 0, 0),
+        Device::Unknown(flag) => (flag, 0, 0),
+    };
+    let mut bytes = [flag; 9];
+    bytes[1..5].copy_from_slice(&major.to_be_bytes());
+    bytes[5..].copy_from_slice(&minor.to_be_bytes());
+    bytes
 }
 
 /// The key of the layer that a bundle becomes under `to`, known before its files are.
@@ -85,7 +122,6 @@ pub(super) fn of_bundle(identity: Digest, to: &str, epoch: u64) -> LayerKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::Entry;
 
     fn tree(entries: &[(&str, Entry)]) -> FileTree {
         let mut tree = FileTree::new();

@@ -11,8 +11,9 @@ use super::{Caching, Shared, key};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::Layer;
-use crate::layer::{self, FileTree, WriteOptions, Written};
+use crate::layer::{self, WriteOptions, Written};
 use crate::source::{self, Collected};
+use crate::tree::{Content, EntryKind, FileTree};
 
 impl Shared {
     /// The layer of the collected files under `to`.
@@ -155,12 +156,12 @@ pub(super) fn same(name: &str, cached: Layer, made: &Layer) -> Result<Layer> {
 fn record(tree: &mut FileTree, written: &Written) {
     let mut digests = written.files.iter();
     for (path, entry) in tree.iter_mut() {
-        if let layer::Kind::File(content) = &mut entry.kind {
-            if matches!(content, layer::Content::Member(_)) {
+        if let EntryKind::File(content) = &mut entry.kind {
+            if matches!(content, Content::Zip(_)) {
                 continue;
             }
             let seen = digests.next().filter(|(seen, _)| seen == path);
-            if let (layer::Content::File(file), Some((_, digest))) = (content, seen) {
+            if let (Content::File(file), Some((_, digest))) = (content, seen) {
                 file.sha256 = Some(*digest);
             }
         }

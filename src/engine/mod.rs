@@ -35,10 +35,10 @@ use futures_util::future::{Ready, try_join_all};
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform, Reference};
-use crate::layer::FileTree;
 use crate::layer::survey::{Annotate, Survey};
 use crate::recipe::{Base, Recipe};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
+use crate::tree::FileTree;
 
 pub use base::{Found, Inspected};
 pub use built::{Built, Reach};

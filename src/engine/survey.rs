@@ -13,9 +13,10 @@ use super::bridge::blocking;
 use super::{Shared, base};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
+use crate::layer::MAX_LAYER;
 use crate::layer::survey::{self, Annotate, Survey, Told};
-use crate::layer::{FileTree, MAX_LAYER};
 use crate::store;
+use crate::tree::FileTree;
 
 /// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
 /// has a tenth of it.

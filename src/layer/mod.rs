@@ -5,7 +5,6 @@
 //!                   └── sha256: diff id               └── sha256: digest
 //! ```
 //!
-//! * [`tree`](FileTree): what a layer holds, by image path.
 //! * `tar`: every rule of the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
 //! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
@@ -23,12 +22,10 @@ mod splice;
 mod spool;
 pub mod survey;
 mod tar;
-mod tree;
 mod write;
 
 pub use elf::{Elf, Machine};
 pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
 pub use survey::Survey;
-pub use tree::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
 pub use write::{WRITER_VERSION, WriteOptions, Written, write};

@@ -14,9 +14,9 @@ use flate2::Crc;
 
 use super::deflate;
 use super::inflate::{Border, Inflater, Step};
-use super::tree::{Member, SourceFile, Stat};
 use super::write::LayerWriter;
 use crate::error::{Error, Result};
+use crate::tree::{SourceFile, Stat, ZipContent};
 
 /// What decides, besides [`WRITER_VERSION`](super::WRITER_VERSION), the bytes of a layer that has members of
 /// archives in it; it belongs into the cache keys of such layers. A test holds it to the constants that it names.
@@ -51,7 +51,7 @@ impl Splicer {
     ///
     /// # Errors
     /// [`Error::ZipMember`] for a member that is not what its archive's directory says.
-    pub fn write(&mut self, member: &Member, layer: &mut LayerWriter<'_, impl Write>) -> Result<()> {
+    pub fn write(&mut self, member: &ZipContent, layer: &mut LayerWriter<'_, impl Write>) -> Result<()> {
         let archive = &member.archive;
         if self.open.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, archive)) {
             let file = File::open(&archive.path).map_err(|error| unreadable(archive, error))?;
@@ -101,7 +101,7 @@ fn deflated(
 /// A member that was not worth deflating: as a file.
 fn stored(
     file: &File,
-    member: &Member,
+    member: &ZipContent,
     buffer: &mut [u8],
     layer: &mut LayerWriter<'_, impl Write>,
 ) -> Result<()> {
@@ -127,7 +127,7 @@ enum Piece<'a> {
 /// A way through the blocks of a member.
 struct Walk<'a> {
     file: &'a File,
-    member: &'a Member,
+    member: &'a ZipContent,
     /// Bytes of the member that are in `input`, or were.
     read: u64,
     /// `input[used..end]` is still to be inflated. `input[..used]` is not yet passed on: in the last byte of it
@@ -209,13 +209,13 @@ impl Walk<'_> {
 
 /// Holds content to what the archive's directory says of it.
 struct Checked<'a> {
-    member: &'a Member,
+    member: &'a ZipContent,
     crc: Crc,
     size: u64,
 }
 
 impl<'a> Checked<'a> {
-    fn new(member: &'a Member) -> Self {
+    fn new(member: &'a ZipContent) -> Self {
         Checked { member, crc: Crc::new(), size: 0 }
     }
 
@@ -241,7 +241,7 @@ impl<'a> Checked<'a> {
 }
 
 /// Reads from the member what fits into `buffer`, at least a byte.
-fn read_at(file: &File, member: &Member, from: u64, buffer: &mut [u8]) -> Result<usize> {
+fn read_at(file: &File, member: &ZipContent, from: u64, buffer: &mut [u8]) -> Result<usize> {
     let wanted = (member.length - from).min(buffer.len() as u64) as usize;
     loop {
         match file.read_at(&mut buffer[..wanted], member.offset + from) {
@@ -257,7 +257,7 @@ fn unreadable(archive: &SourceFile, source: io::Error) -> Error {
     Error::Read { path: archive.path.clone(), source }
 }
 
-fn broken(member: &Member, fault: &'static str) -> Error {
+fn broken(member: &ZipContent, fault: &'static str) -> Error {
     let name = String::from_utf8_lossy(&member.name).into_owned();
     Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }
 }

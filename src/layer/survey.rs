@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::elf::{self, Elf};
-use super::read::{Head, HeadKind, LayerReader};
+use super::read::LayerReader;
 use super::spool::{self, Spool};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
+use crate::tree::{self, EntryKind};
 
 pub use super::spool::ReadSeek;
 pub use annotate::{Annotate, SHOWN, Unread, Wanted};
@@ -152,6 +153,11 @@ impl Survey {
                 spool.begin(wanted);
                 let mut hash = Sha256::new();
                 let mut read = reader.position();
+                if !reader.fits() {
+                    // The holes of a sparse file are larger than all layers may be: nothing is read of it.
+                    members.push(member);
+                    continue;
+                }
                 reader.content(|piece| {
                     hash.update(piece);
                     spool.put(piece)?;
@@ -205,17 +211,22 @@ impl Survey {
 }
 
 impl Member {
-    fn of(head: Head) -> Member {
-        let path = path(&head.name);
-        let kind = match head.kind {
+    fn of(member: tree::Member<u64>) -> Member {
+        let tree::Member { path, entry, mtime } = member;
+        let (path, mut size) = (path.to_string(), 0);
+        let kind = match entry.kind {
             _ if path.split('/').any(|part| part == "..") => MemberKind::Outside,
-            HeadKind::File => MemberKind::File,
-            HeadKind::Directory => MemberKind::Directory,
-            HeadKind::Symlink(target) => MemberKind::Symlink(text(&target)),
-            HeadKind::HardLink(target) => MemberKind::HardLink(self::path(&target)),
-            HeadKind::Special(_) => MemberKind::Special,
+            EntryKind::File(bytes) => {
+                size = bytes;
+                MemberKind::File
+            }
+            EntryKind::Directory => MemberKind::Directory,
+            EntryKind::Symlink(target) => MemberKind::Symlink(text(&target)),
+            EntryKind::HardLink(target) => MemberKind::HardLink(text(&target)),
+            EntryKind::Device(_) => MemberKind::Special,
+            EntryKind::Whiteout | EntryKind::Opaque => MemberKind::File,
         };
-        let (mode, uid, gid, size, mtime) = (head.mode, head.uid, head.gid, head.size, head.mtime);
+        let (mode, uid, gid) = (entry.mode, entry.uid, entry.gid);
         Member { path, kind, mode, uid, gid, size, mtime, sha256: None, content: None }
     }
 
@@ -247,13 +258,6 @@ impl Member {
             _ => &[],
         }
     }
-}
-
-/// A name as a path in the image: `./a//b/` is `a/b`.
-fn path(name: &[u8]) -> String {
-    let name = text(name);
-    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    parts.join("/")
 }
 
 /// Names are printable UTF-8 with few exceptions; those must stay apart from each other. One that is longer than any

@@ -1,14 +1,15 @@
 //! Every rule of the tar headers.
 //!
 //! USTAR ([POSIX pax, "ustar Interchange Format"](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)),
-//! with a pax extended header before an entry whose path, target, size or time USTAR cannot hold. Owners are 0
-//! without names, device numbers 0, all times the same. Names are the bytes they are, in UTF-8 or not.
+//! with a pax extended header before an entry of which USTAR cannot hold a value: a long path or target, a large size,
+//! time, owner or device number, extended attributes. Owners have no names, and all times are the same. Names are
+//! written byte by byte, in UTF-8 or not.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::tree::{Entry, FileTree, Kind, image_path};
 use crate::error::Result;
+use crate::tree::{Device, Entry, EntryKind, FileTree, Xattrs, image_path, whiteout};
 
 /// Changes with anything in this file that changes a byte; part of [`super::WRITER_VERSION`].
 #[cfg(test)]
@@ -22,6 +23,12 @@ pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
 /// The most that an octal field of twelve bytes holds: 8 GiB less one, or the year 2242.
 const OCTAL_MAX: u64 = 0o77_777_777_777;
+
+/// The most that an octal field of eight bytes holds: numbers of users, groups and devices.
+const SMALL_OCTAL_MAX: u64 = 0o7_777_777;
+
+/// The keywords of extended attributes begin so, as star, GNU tar, Go and libarchive write them.
+const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// The entries of an archive in the order of their paths, with the parents that the tree leaves out. A parent's
 /// path is a prefix of its children's, so it comes before them.
@@ -40,7 +47,7 @@ pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
                 break;
             }
             match tree.get(dir).map(|entry| &entry.kind) {
-                Some(Kind::Directory) => {}
+                Some(EntryKind::Directory | EntryKind::Opaque) => {}
                 Some(_) => return Err(image_path(path, "something above it is no directory")),
                 None if !missing.insert(dir) => break,
                 None => {}
@@ -49,11 +56,23 @@ pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
         if parent != known {
             dirs.push(parent);
         }
-        if matches!(entry.kind, Kind::Directory) {
+        if entry.is_directory() {
             dirs.push(path);
+        } else if let EntryKind::HardLink(target) = &entry.kind
+            && !is_linkable(tree, target, path)
+        {
+            return Err(image_path(path, "the file that this hard link names does not come before it"));
         }
     }
     Ok(with(tree.iter(), &missing))
+}
+
+/// Whether a hard link at `path` can name the entry at `target`: readers look for it among those that they have
+/// extracted.
+fn is_linkable(tree: &FileTree, target: &[u8], path: &[u8]) -> bool {
+    let entry = tree.get(target).filter(|_| target < path);
+    let kind = entry.map(|entry| &entry.kind);
+    matches!(kind, Some(EntryKind::File(_) | EntryKind::Symlink(_) | EntryKind::Device(_)))
 }
 
 /// The entries in the order of their paths, and among them the directories that are missing. Most trees lack few: a
@@ -62,7 +81,7 @@ fn with<'a>(
     entries: impl ExactSizeIterator<Item = (&'a [u8], &'a Entry)>,
     missing: &BTreeSet<&'a [u8]>,
 ) -> Vec<(&'a [u8], &'a Entry)> {
-    static PARENT: Entry = Entry { kind: Kind::Directory, mode: 0o755 };
+    static PARENT: Entry = Entry::directory();
     let mut all = Vec::with_capacity(entries.len() + missing.len());
     all.extend(entries);
     let places: Vec<usize> = missing.iter().map(|dir| all.partition_point(|(path, _)| path < dir)).collect();
@@ -90,45 +109,101 @@ pub(super) fn padding(size: u64) -> usize {
     (size.next_multiple_of(BLOCK as u64) - size) as usize
 }
 
-/// Appends the header of `entry`, with a pax extended header before it where it needs one, to `out`.
-/// `epoch` is in seconds since 1970.
+/// Appends the header of `entry`, with a pax extended header before it where it needs one, to `out`; behind the header
+/// of an opaque directory, that of its marker. `epoch` is in seconds since 1970.
 pub(super) fn header(path: &[u8], entry: &Entry, epoch: u64, out: &mut Vec<u8>) {
-    let (flag, target, size) = match &entry.kind {
-        Kind::File(content) => (b'0', &[][..], content.size()),
-        Kind::Symlink(target) => (b'2', &target[..], 0),
-        Kind::Directory => (b'5', &[][..], 0),
+    let Entry { kind, mode, uid, gid, xattrs } = entry;
+    let (flag, target, size) = match kind {
+        EntryKind::File(content) => (b'0', &[][..], content.size()),
+        EntryKind::HardLink(target) => (b'1', &target[..], 0),
+        EntryKind::Symlink(target) => (b'2', &target[..], 0),
+        EntryKind::Device(device) => (type_flag(*device), &[][..], 0),
+        EntryKind::Directory | EntryKind::Opaque => (b'5', &[][..], 0),
+        EntryKind::Whiteout => (b'0', &[][..], 0),
     };
-    let path = match &entry.kind {
-        Kind::Directory => Cow::Owned([path, b"/"].concat()),
-        Kind::File(_) | Kind::Symlink(_) => Cow::Borrowed(path),
+    let device = match kind {
+        EntryKind::Device(Device::Character { major, minor } | Device::Block { major, minor }) => {
+            (*major, *minor)
+        }
+        _ => (0, 0),
     };
-    let split = split(&path);
+    let name = match kind {
+        EntryKind::Directory | EntryKind::Opaque => Cow::Owned([path, b"/"].concat()),
+        EntryKind::Whiteout => Cow::Owned(whiteout::whiteout_name(path)),
+        EntryKind::File(_) | EntryKind::HardLink(_) | EntryKind::Symlink(_) | EntryKind::Device(_) => {
+            Cow::Borrowed(path)
+        }
+    };
+    let values = Values { name: &name, target, mode: *mode, uid: *uid, gid: *gid, size, epoch, flag, device };
+    values.write(xattrs, out);
+    if matches!(kind, EntryKind::Opaque) {
+        let marker = whiteout::opaque_name(path);
+        Values { name: &marker, flag: b'0', mode: 0o644, ..values }.write(&Xattrs::NONE, out);
+    }
+}
 
-    let mut records = Vec::new();
-    let not_utf8 = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
-    let long_target = target.len() > 100;
-    if (split.is_none() && not_utf8(&path)) || (long_target && not_utf8(target)) {
-        // else a pax value would have to be UTF-8
-        record("hdrcharset", b"BINARY", &mut records);
+fn type_flag(device: Device) -> u8 {
+    match device {
+        Device::Character { .. } => b'3',
+        Device::Block { .. } => b'4',
+        Device::Fifo => b'6',
+        Device::Unknown(flag) => flag,
     }
-    if long_target {
-        record("linkpath", target, &mut records);
-    }
-    if epoch > OCTAL_MAX {
-        record("mtime", epoch.to_string().as_bytes(), &mut records);
-    }
-    if split.is_none() {
-        record("path", &path, &mut records);
-    }
-    if size > OCTAL_MAX {
-        record("size", size.to_string().as_bytes(), &mut records);
-    }
-    if !records.is_empty() {
-        extended(&path, &records, epoch, out);
+}
+
+/// The values of a header, before it is known which of them USTAR can hold.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    name: &'a [u8],
+    target: &'a [u8],
+    mode: u32,
+    uid: u64,
+    gid: u64,
+    size: u64,
+    epoch: u64,
+    flag: u8,
+    device: (u32, u32),
+}
+
+impl Values<'_> {
+    fn write(self, xattrs: &Xattrs, out: &mut Vec<u8>) {
+        let Values { name: path, target, mode, uid, gid, size, epoch, flag, device } = self;
+        let split = split(path);
+        let records = self.records(split.is_none(), xattrs);
+        if !records.is_empty() {
+            extended(path, &records, epoch, out);
+        }
+        let (prefix, name) = split.unwrap_or((b"", path));
+        let fields = Fields { prefix, name, mode, uid, gid, size, epoch, flag, target, device };
+        out.extend_from_slice(&fields.block());
     }
 
-    let (prefix, name) = split.unwrap_or((b"", &path));
-    out.extend_from_slice(&Fields { prefix, name, mode: entry.mode, size, epoch, flag, target }.block());
+    /// The pax records of all values that USTAR cannot hold, in the order of their keywords.
+    fn records(&self, is_long: bool, xattrs: &Xattrs) -> Vec<u8> {
+        let mut records = Vec::new();
+        large(b"SCHILY.devmajor", self.device.0.into(), SMALL_OCTAL_MAX, &mut records);
+        large(b"SCHILY.devminor", self.device.1.into(), SMALL_OCTAL_MAX, &mut records);
+        for (name, value) in xattrs.iter() {
+            record(&[XATTR, name].concat(), value, &mut records);
+        }
+        large(b"gid", self.gid, SMALL_OCTAL_MAX, &mut records);
+        let not_utf8 = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
+        let long_target = self.target.len() > 100;
+        if (is_long && not_utf8(self.name)) || (long_target && not_utf8(self.target)) {
+            // else a pax value would have to be UTF-8
+            record(b"hdrcharset", b"BINARY", &mut records);
+        }
+        if long_target {
+            record(b"linkpath", self.target, &mut records);
+        }
+        large(b"mtime", self.epoch, OCTAL_MAX, &mut records);
+        if is_long {
+            record(b"path", self.name, &mut records);
+        }
+        large(b"size", self.size, OCTAL_MAX, &mut records);
+        large(b"uid", self.uid, SMALL_OCTAL_MAX, &mut records);
+        records
+    }
 }
 
 /// A path as USTAR holds it: a prefix of at most 155 bytes and a name of at most 100, with a `/` between that
@@ -143,14 +218,23 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     (name.len() <= 100).then_some((prefix, name))
 }
 
+/// The pax record of a number that is too large for its field.
+fn large(keyword: &[u8], value: u64, max: u64, records: &mut Vec<u8>) {
+    if value > max {
+        record(keyword, value.to_string().as_bytes(), records);
+    }
+}
+
 /// A pax record: its own length in decimal, the keyword, the value.
-fn record(keyword: &str, value: &[u8], records: &mut Vec<u8>) {
+fn record(keyword: &[u8], value: &[u8], records: &mut Vec<u8>) {
     let rest = " =\n".len() + keyword.len() + value.len();
     let mut length = rest;
     while length != rest + length.to_string().len() {
         length = rest + length.to_string().len();
     }
-    records.extend_from_slice(format!("{length} {keyword}=").as_bytes());
+    records.extend_from_slice(format!("{length} ").as_bytes());
+    records.extend_from_slice(keyword);
+    records.push(b'=');
     records.extend_from_slice(value);
     records.push(b'\n');
 }
@@ -161,7 +245,18 @@ fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
     let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let name = [b"PaxHeaders/", &base[..base.len().min(89)]].concat();
     let size = records.len() as u64;
-    let fields = Fields { prefix: b"", name: &name, mode: 0o644, size, epoch, flag: b'x', target: b"" };
+    let fields = Fields {
+        prefix: b"",
+        name: &name,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        size,
+        epoch,
+        flag: b'x',
+        target: b"",
+        device: (0, 0),
+    };
     out.extend_from_slice(&fields.block());
     out.extend_from_slice(records);
     out.resize(out.len() + padding(size), 0);
@@ -172,10 +267,13 @@ struct Fields<'a> {
     prefix: &'a [u8],
     name: &'a [u8],
     mode: u32,
+    uid: u64,
+    gid: u64,
     size: u64,
     epoch: u64,
     flag: u8,
     target: &'a [u8],
+    device: (u32, u32),
 }
 
 impl Fields<'_> {
@@ -183,16 +281,16 @@ impl Fields<'_> {
         let mut block = [0; BLOCK];
         text(&mut block[0..100], self.name);
         octal(&mut block[100..108], u64::from(self.mode & 0o7777));
-        octal(&mut block[108..116], 0); // user
-        octal(&mut block[116..124], 0); // group
+        octal(&mut block[108..116], self.uid);
+        octal(&mut block[116..124], self.gid);
         octal(&mut block[124..136], self.size);
         octal(&mut block[136..148], self.epoch);
         block[156] = self.flag;
         text(&mut block[157..257], self.target);
         block[257..265].copy_from_slice(b"ustar\x0000");
         // 265..297 and 297..329, the names of user and group, stay empty
-        octal(&mut block[329..337], 0); // device, major
-        octal(&mut block[337..345], 0); // device, minor
+        octal(&mut block[329..337], self.device.0.into());
+        octal(&mut block[337..345], self.device.1.into());
         text(&mut block[345..500], self.prefix);
 
         // the sum of all bytes, with spaces where it will stand, in six digits, NUL and space

@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 use super::deflate::GzipWriter;
 use super::splice::Splicer;
 use super::tar;
-use super::tree::{Content, FileTree, Kind, SourceFile, Stat};
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::tree::{Content, EntryKind, FileTree, SourceFile, Stat};
 
 /// What decides a layer's bytes besides its tree and its epoch. It belongs into every cache key: equal trees
 /// written by writers of different versions are different layers. A test holds it to the constants that it names.
@@ -62,14 +62,14 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
         head.clear();
         tar::header(path, entry, options.epoch, &mut head);
         layer.put(&head)?;
-        let Kind::File(content) = &entry.kind else { continue };
+        let EntryKind::File(content) = &entry.kind else { continue };
         let digest = match content {
             Content::Bytes(bytes) => {
                 bytes.chunks(CHUNK).try_for_each(|chunk| layer.put(chunk))?;
                 Some(Digest::of(bytes))
             }
             Content::File(file) => Some(copy(file, &mut buffer, &mut layer)?),
-            Content::Member(member) => {
+            Content::Zip(member) => {
                 splicer.get_or_insert_with(Splicer::new).write(member, &mut layer)?;
                 None
             }

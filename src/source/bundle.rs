@@ -4,9 +4,9 @@ use super::{node, python};
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::{Digest, Platform};
-use crate::layer::FileTree;
 use crate::recipe::Source;
 use crate::store::{Cache, Downloads, Workplace};
+use crate::tree::FileTree;
 
 /// Where packages come from, and who is told.
 #[derive(Clone)]

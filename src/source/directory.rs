@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
-use crate::layer::{Content, Entry, FileTree, SourceFile, Stat};
 use crate::source::ignore::Ignore;
+use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
 
 pub use links::{Warning, check as check_links};
 use walk::{Pending, Walk};
@@ -123,7 +123,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::layer::Kind;
+    use crate::tree::EntryKind;
 
     /// A directory with these files, each of which holds its own path; a slash at the end makes a directory.
     fn source(paths: &[&str]) -> TempDir {
@@ -153,10 +153,11 @@ mod tests {
         let line = |(path, entry): (&[u8], &Entry)| {
             let path = path.escape_ascii();
             match &entry.kind {
-                Kind::Directory => format!("{path}/"),
-                Kind::Symlink(target) => format!("{path} -> {}", target.escape_ascii()),
-                Kind::File(_) if entry.mode == 0o755 => format!("{path}*"),
-                Kind::File(_) => path.to_string(),
+                EntryKind::Directory => format!("{path}/"),
+                EntryKind::Symlink(target) => format!("{path} -> {}", target.escape_ascii()),
+                EntryKind::File(_) if entry.mode == 0o755 => format!("{path}*"),
+                EntryKind::File(_) => path.to_string(),
+                other => panic!("{other:?}"),
             }
         };
         tree.iter().map(line).collect()
@@ -176,7 +177,8 @@ mod tests {
             assert_eq!(listing(&tree), ["app.py", "empty/", "lib/", "lib-x", "lib/a.py"]);
         }
         let tree = tree(root.path(), "t", &Ignore::none());
-        let Some(Kind::File(Content::File(file))) = tree.get(b"t/lib/a.py").map(|entry| &entry.kind) else {
+        let Some(EntryKind::File(Content::File(file))) = tree.get(b"t/lib/a.py").map(|entry| &entry.kind)
+        else {
             panic!("no file");
         };
         assert_eq!(fs::read_to_string(&file.path).unwrap(), "lib/a.py");

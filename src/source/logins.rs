@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use super::zip;
 use crate::error::{Error, Result};
-use crate::layer::{Content, FileTree, Kind};
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// Files that may name an index, besides what has `requirements` or `constraints` in its name.
 const NAMES: [&str; 8] = [
@@ -35,7 +35,7 @@ static LOGIN: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
     let named: Vec<PathBuf> = named.iter().filter_map(|path| path.canonicalize().ok()).collect();
     for (path, entry) in tree.iter() {
-        let Kind::File(content) = &entry.kind else { continue };
+        let EntryKind::File(content) = &entry.kind else { continue };
         if content.size() > LIMIT || !(is_named(content, &named) || is_requirements(path)) {
             continue;
         }
@@ -44,7 +44,7 @@ pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
                 let read = std::fs::read(&file.path);
                 (file.path.clone(), read.map_err(|source| Error::Read { path: file.path.clone(), source })?)
             }
-            Content::Member(member) => {
+            Content::Zip(member) => {
                 let name = String::from_utf8_lossy(&member.name).into_owned();
                 (member.archive.path.join(name), zip::read(member)?)
             }

@@ -20,9 +20,9 @@ pub(crate) use directory::hash::hash_missing;
 use self::directory::hash;
 use self::ignore::Ignore;
 use crate::error::{Error, Result};
-use crate::layer::FileTree;
 use crate::recipe::{Requirements, Source};
 use crate::store::Fingerprints;
+use crate::tree::FileTree;
 
 /// The files of a source, and what is remembered of their contents from earlier runs.
 pub(crate) struct Collected {

@@ -44,9 +44,9 @@ use super::address::without_login;
 use super::{Context, zip};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location, Platform};
-use crate::layer::FileTree;
 use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::Download;
+use crate::tree::FileTree;
 
 /// Changes with anything here that changes a file of an unpacked wheel.
 const VERSION: &str = "wheels-1";

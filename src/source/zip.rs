@@ -24,7 +24,7 @@ use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive
 
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::layer::{Member, SourceFile, Stat};
+use crate::tree::{SourceFile, Stat, ZipContent};
 
 /// An archive's members.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct ZipMember {
     /// Whether an execute bit is set. Archives that were not made on a Unix have none.
     pub(crate) executable: bool,
     /// The data: a file's content, or a symlink's target.
-    pub(crate) content: Member,
+    pub(crate) content: ZipContent,
 }
 
 /// What a member is.
@@ -140,7 +140,7 @@ fn list(
 fn member(record: &ZipFileHeaderRecord<'_>, archive: &Arc<SourceFile>) -> Result<ZipMember> {
     let raw = record.file_path().as_bytes();
     let method = record.compression_method();
-    let content = Member {
+    let content = ZipContent {
         archive: Arc::clone(archive),
         name: raw.into(),
         deflated: method == CompressionMethod::DEFLATE,
@@ -212,8 +212,8 @@ fn kind(raw: &[u8], mode: u32) -> Result<ZipKind, &'static str> {
 }
 
 /// What can be told from the sizes alone: archives that would unpack to more than their data hold.
-fn check_sizes(content: &Member, kind: ZipKind) -> Result<(), &'static str> {
-    let Member { length, size, deflated, .. } = *content;
+fn check_sizes(content: &ZipContent, kind: ZipKind) -> Result<(), &'static str> {
+    let ZipContent { length, size, deflated, .. } = *content;
     if !deflated && length != size {
         Err("it is stored, but its sizes differ")
     } else if deflated && size > length.saturating_mul(DEFLATE_LIMIT) {
@@ -258,7 +258,7 @@ fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
 /// # Errors
 /// [`Error::ZipMember`] when it is larger, or not what the directory says; [`Error::SourceChanged`] when the
 /// archive is no longer the one that was opened.
-pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
+pub(crate) fn read(member: &ZipContent) -> Result<Vec<u8>> {
     if member.size.max(member.length) > READ_LIMIT {
         return Err(broken(member, "it is too large for what it should be"));
     }
@@ -285,7 +285,7 @@ pub(crate) fn read(member: &Member) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
+fn inflate(member: &ZipContent, data: &[u8]) -> Result<Vec<u8>> {
     // with room for a byte too many: how much of the input is used does not tell whether there is one
     let mut content = vec![0; member.size as usize + 1];
     let mut inflater = Decompress::new(false);
@@ -307,12 +307,12 @@ fn inflate(member: &Member, data: &[u8]) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-fn broken(member: &Member, fault: &'static str) -> Error {
+fn broken(member: &ZipContent, fault: &'static str) -> Error {
     let name = String::from_utf8_lossy(&member.name).into_owned();
     Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }
 }
 
-fn misnamed(member: &Member, fault: &'static str) -> Error {
+fn misnamed(member: &ZipContent, fault: &'static str) -> Error {
     let name = String::from_utf8_lossy(&member.name).into_owned();
     Error::ZipName { archive: member.archive.path.clone(), member: name, fault }
 }

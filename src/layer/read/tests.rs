@@ -38,16 +38,16 @@ fn sample() -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn read(tar: &[u8], compression: Compression) -> Result<Vec<(Head, Vec<u8>)>> {
+fn read(tar: &[u8], compression: Compression) -> Result<Vec<(Member<u64>, Vec<u8>)>> {
     let mut reader = LayerReader::new(tar, compression, LIMIT);
     let mut members = Vec::new();
-    while let Some(head) = reader.next()? {
+    while let Some(member) = reader.next()? {
         let mut content = Vec::new();
         reader.content(|piece| {
             content.extend_from_slice(piece);
             Ok(())
         })?;
-        members.push((head, content));
+        members.push((member, content));
     }
     reader.finish()?;
     Ok(members)
@@ -56,20 +56,56 @@ fn read(tar: &[u8], compression: Compression) -> Result<Vec<(Head, Vec<u8>)>> {
 #[test]
 fn every_kind_of_member_is_read() {
     let members = read(&gzip(&sample()), Compression::Gzip).unwrap();
-    let kinds: Vec<_> = members.iter().map(|(head, content)| (head.kind.clone(), content.len())).collect();
+    let kinds: Vec<_> =
+        members.iter().map(|(member, content)| (member.entry.kind.clone(), content.len())).collect();
     let expected = [
-        (HeadKind::Directory, 0),
-        (HeadKind::File, 700),
-        (HeadKind::File, 3),
-        (HeadKind::Symlink("x".repeat(120).into_bytes()), 0),
-        (HeadKind::HardLink(b"a/b".to_vec()), 0),
-        (HeadKind::Special(b'6'), 0),
-        (HeadKind::File, 1),
+        (EntryKind::Directory, 0),
+        (EntryKind::File(700), 700),
+        (EntryKind::File(3), 3),
+        (EntryKind::Symlink("x".repeat(120).into_bytes()), 0),
+        (EntryKind::HardLink(b"a/b".to_vec()), 0),
+        (EntryKind::Device(Device::Fifo), 0),
+        (EntryKind::File(1), 1),
     ];
     assert_eq!(kinds, expected);
-    assert_eq!((members[2].0.name.len(), members[2].0.size), (155, 3));
-    assert_eq!((members[1].0.mode, members[1].0.uid, members[1].0.gid), (0o644, 1000, 100));
-    assert_eq!((&members[6].0.name[..], members[6].0.uid), (&b"\xff/pax"[..], 70_000));
+    assert_eq!(members[2].0.path.len(), 155);
+    let entry = &members[1].0.entry;
+    assert_eq!((entry.mode, entry.uid, entry.gid), (0o644, 1000, 100));
+    assert_eq!((members[6].0.path.as_bytes(), members[6].0.entry.uid), (&b"\xff/pax"[..], 70_000));
+}
+
+#[test]
+fn devices_attributes_and_deletions_are_read() {
+    let mut tar = Builder::new(Vec::new());
+    let mut device = header(EntryType::Char, 0);
+    device.set_device_major(1).unwrap();
+    device.set_device_minor(3).unwrap();
+    tar.append_data(&mut device, "dev/null", &b""[..]).unwrap();
+    let capability = &b"\x01\0\0\x02\0\x20\0\0\n=\xff"[..];
+    let records = [("SCHILY.xattr.security.capability", capability), ("SCHILY.xattr.user.a", b"")];
+    tar.append_pax_extensions(records).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 0), "usr/bin/ping", &b""[..]).unwrap();
+    for name in ["usr/.wh.bin", "./opt/.wh..wh..opq", ".wh..wh..opq", "usr/.wh.", "../a"] {
+        let mut header = header(EntryType::Regular, 0);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.append(&header, &b""[..]).unwrap();
+    }
+    let members = read(&tar.into_inner().unwrap(), Compression::None).unwrap();
+    let found: Vec<_> =
+        members.iter().map(|(member, _)| (member.path.as_str(), member.entry.kind.clone())).collect();
+    let expected = [
+        ("dev/null", EntryKind::Device(Device::Character { major: 1, minor: 3 })),
+        ("usr/bin/ping", EntryKind::File(0)),
+        ("usr/bin", EntryKind::Whiteout),
+        ("opt", EntryKind::Opaque),
+        ("", EntryKind::Opaque),
+        ("usr/.wh.", EntryKind::File(0)),
+        ("../a", EntryKind::File(0)),
+    ];
+    assert_eq!(found, expected);
+    let xattrs = &members[1].0.entry.xattrs;
+    assert_eq!((xattrs.len(), xattrs.get(b"security.capability")), (2, Some(capability)));
 }
 
 #[test]
@@ -77,8 +113,8 @@ fn content_need_not_be_read() {
     let tar = sample();
     let mut reader = LayerReader::new(&tar[..], Compression::None, LIMIT);
     let mut names = Vec::new();
-    while let Some(head) = reader.next().unwrap() {
-        names.push(head.name);
+    while let Some(member) = reader.next().unwrap() {
+        names.push(member.path);
     }
     assert_eq!(names.len(), 7);
     assert_eq!(reader.finish().unwrap(), (Digest::of(&tar), tar.len() as u64));
@@ -128,4 +164,19 @@ fn several_gzip_members_are_one_layer() {
     let (first, second) = tar.split_at(1000);
     let both = [gzip(first), gzip(second)].concat();
     assert_eq!(read(&both, Compression::Gzip).unwrap().len(), 7);
+}
+
+#[test]
+fn paths_are_plain_and_stay_apart() {
+    for (name, expected) in [
+        (&b"./a//b/"[..], "a/b"),
+        (b"/a", "a"),
+        (b"./", ""),
+        (b"a\xff", "a\\xff"),
+        (b"a\xfe", "a\\xfe"),
+        (b"a\nb", "a\\x0ab"),
+        ("\u{e9}".as_bytes(), "\u{e9}"),
+    ] {
+        assert_eq!(ImagePath::new(&plain(name)).as_str(), expected);
+    }
 }

@@ -7,9 +7,9 @@ use flate2::bufread::GzDecoder;
 use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 
-use super::super::tree::{Content, Entry, FileTree};
 use super::super::write::{WriteOptions, Written, write};
 use super::*;
+use crate::tree::{Content, Entry, FileTree, ZipContent};
 
 #[test]
 fn the_version_names_what_decides_bytes() {
@@ -54,8 +54,8 @@ fn archive(path: &Path, bytes: &[u8]) -> Arc<SourceFile> {
     Arc::new(SourceFile { path: path.to_owned(), stat, sha256: None, lasting: false })
 }
 
-fn member(archive: &Arc<SourceFile>, offset: usize, data: &Data) -> Member {
-    Member {
+fn member(archive: &Arc<SourceFile>, offset: usize, data: &Data) -> ZipContent {
+    ZipContent {
         archive: Arc::clone(archive),
         name: Box::from(*b"m"),
         deflated: data.deflated,
@@ -74,7 +74,7 @@ fn trees(directory: &Path, all: &[Data]) -> (FileTree, FileTree) {
     for (number, data) in all.iter().enumerate() {
         let path = format!("d/{number:05}");
         at += 4;
-        members.insert(&*path, Entry::file(Content::Member(member(&archive, at, data)), false)).unwrap();
+        members.insert(&*path, Entry::file(Content::Zip(member(&archive, at, data)), false)).unwrap();
         plain.insert(path, Entry::file(Content::Bytes(data.content.clone().into()), false)).unwrap();
         at += data.bytes.len();
     }
@@ -165,7 +165,7 @@ fn bits_behind_the_end_do_no_harm() {
     }
 }
 
-fn failure(change: impl FnOnce(&mut Member, &mut Vec<u8>)) -> String {
+fn failure(change: impl FnOnce(&mut ZipContent, &mut Vec<u8>)) -> String {
     let directory = tempfile::tempdir().unwrap();
     let data = data(noise(100_000, 0x3f), 6);
     let path = directory.path().join("a.zip");
@@ -174,7 +174,7 @@ fn failure(change: impl FnOnce(&mut Member, &mut Vec<u8>)) -> String {
     change(&mut member, &mut bytes);
     member.archive = archive(&path, &bytes);
     let mut tree = FileTree::new();
-    tree.insert("m", Entry::file(Content::Member(member), false)).unwrap();
+    tree.insert("m", Entry::file(Content::Zip(member), false)).unwrap();
     match write(&tree, &options(1), &mut io::sink()).unwrap_err() {
         Error::ZipMember { archive, member, fault } => {
             assert_eq!((archive, &member[..]), (path, "m"));
@@ -234,7 +234,7 @@ fn a_lasting_archive_may_be_used_by_others_meanwhile() {
     fs::File::open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert!(matches!(write(&tree, &options(1), &mut io::sink()), Err(Error::SourceChanged { .. })));
     let lasting = tree.into_iter().map(|(name, mut entry)| {
-        if let crate::layer::Kind::File(Content::Member(member)) = &mut entry.kind {
+        if let crate::tree::EntryKind::File(Content::Zip(member)) = &mut entry.kind {
             let archive = SourceFile { lasting: true, ..SourceFile::clone(&member.archive) };
             member.archive = Arc::new(archive);
         }

@@ -8,7 +8,7 @@ use super::{Annotate, Content, Member, MemberKind, Survey, Wanted, spool, text, 
 use crate::error::Result;
 use crate::image::{Compression, Digest};
 use crate::layer::tar;
-use crate::layer::tree::{self, Entry, FileTree, Kind, Stat};
+use crate::tree::{self, Entry, EntryKind, FileTree, Stat};
 
 /// Entries of which one thread makes quick work.
 const LEAST: usize = 4000;
@@ -89,12 +89,15 @@ impl Member {
     /// What the writer makes of a tree's entry.
     fn of_entry(path: &[u8], entry: &Entry) -> Member {
         let (kind, size) = match &entry.kind {
-            Kind::File(content) => (MemberKind::File, content.size()),
-            Kind::Directory => (MemberKind::Directory, 0),
-            Kind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
+            EntryKind::File(content) => (MemberKind::File, content.size()),
+            EntryKind::Directory => (MemberKind::Directory, 0),
+            EntryKind::Symlink(target) => (MemberKind::Symlink(text(target)), 0),
+            EntryKind::HardLink(target) => (MemberKind::HardLink(text(target)), 0),
+            EntryKind::Device(_) => (MemberKind::Special, 0),
+            EntryKind::Whiteout | EntryKind::Opaque => (MemberKind::File, 0),
         };
         let sha256 = match &entry.kind {
-            Kind::File(tree::Content::File(file)) => file.sha256,
+            EntryKind::File(tree::Content::File(file)) => file.sha256,
             _ => None,
         };
         Member {
@@ -118,7 +121,7 @@ fn look_into(
     annotator: &dyn Annotate,
     is_sure: &AtomicBool,
 ) -> Option<Content> {
-    let Kind::File(source) = &entry.kind else { return None };
+    let EntryKind::File(source) = &entry.kind else { return None };
     let wanted = annotator.wants(&member.path);
     if wanted == Wanted::Nothing && member.mode & 0o111 == 0 && !is_library(&member.path) {
         return None;
@@ -141,7 +144,7 @@ fn look_into(
             is_sure.fetch_and(is_same, Relaxed);
             content
         }
-        tree::Content::Member(_) => {
+        tree::Content::Zip(_) => {
             is_sure.store(false, Relaxed);
             None
         }

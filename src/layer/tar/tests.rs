@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::tree::Content;
 use super::*;
+use crate::tree::Content;
 
 const EPOCH: u64 = 315_532_800;
 
@@ -96,14 +96,10 @@ fn a_path_that_ustar_cannot_hold_has_a_pax_record() {
 
 #[test]
 fn a_size_or_time_that_ustar_cannot_hold_has_a_pax_record() {
-    let stat = |size| super::super::tree::Stat { size, mtime_ns: 0, ctime_ns: 0, ino: 0, dev: 0 };
+    let stat = |size| crate::tree::Stat { size, mtime_ns: 0, ctime_ns: 0, ino: 0, dev: 0 };
     let source = |size| {
-        let source = super::super::tree::SourceFile {
-            path: "x".into(),
-            stat: stat(size),
-            sha256: None,
-            lasting: false,
-        };
+        let source =
+            crate::tree::SourceFile { path: "x".into(), stat: stat(size), sha256: None, lasting: false };
         Entry::file(Content::File(source), false)
     };
     let small = header(b"a", &source(8 << 30));
@@ -120,7 +116,7 @@ fn a_size_or_time_that_ustar_cannot_hold_has_a_pax_record() {
 fn a_record_counts_its_own_length() {
     for (value, expected) in [(1, 6), (92, 98), (93, 99), (94, 101)] {
         let mut out = Vec::new();
-        record("k", &vec![b'v'; value], &mut out);
+        record(b"k", &vec![b'v'; value], &mut out);
         let told: usize = std::str::from_utf8(&out[..out.iter().position(|&b| b == b' ').unwrap()])
             .unwrap()
             .parse()
@@ -135,7 +131,7 @@ fn archive(tree: &FileTree) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, entry) in entries(tree).unwrap() {
         super::header(path, entry, EPOCH, &mut out);
-        if let Kind::File(Content::Bytes(bytes)) = &entry.kind {
+        if let EntryKind::File(Content::Bytes(bytes)) = &entry.kind {
             out.extend_from_slice(bytes);
             out.resize(out.len() + padding(bytes.len() as u64), 0);
         }
@@ -233,7 +229,7 @@ fn parents_come_once_before_their_children() {
     assert_eq!(paths, expected);
     assert_eq!(entries[0].1.mode, 0o755);
     assert_eq!(entries[4].1.mode, 0o700, "one that the tree has is left as it is");
-    assert!(matches!(entries[7].1.kind, Kind::Directory));
+    assert!(matches!(entries[7].1.kind, EntryKind::Directory));
 }
 
 #[test]
@@ -256,7 +252,7 @@ fn expected(tree: &FileTree) -> Option<BTreeSet<Vec<u8>>> {
     for (path, _) in tree.iter() {
         paths.insert(path.to_vec());
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            if tree.get(&path[..at]).is_some_and(|above| !matches!(above.kind, Kind::Directory)) {
+            if tree.get(&path[..at]).is_some_and(|above| !matches!(above.kind, EntryKind::Directory)) {
                 return None;
             }
             paths.insert(path[..at].to_vec());
@@ -302,8 +298,8 @@ proptest! {
         prop_assert_eq!(archive.len() % 512, 0);
         let read = read(&archive);
         let expected: Vec<_> = entries(&tree).unwrap().into_iter().map(|(path, entry)| match &entry.kind {
-            Kind::File(Content::Bytes(bytes)) => (path.to_vec(), Vec::new(), bytes.to_vec()),
-            Kind::Symlink(target) => (path.to_vec(), target.clone(), Vec::new()),
+            EntryKind::File(Content::Bytes(bytes)) => (path.to_vec(), Vec::new(), bytes.to_vec()),
+            EntryKind::Symlink(target) => (path.to_vec(), target.clone(), Vec::new()),
             _ => ([path, b"/"].concat(), Vec::new(), Vec::new()),
         }).collect();
         prop_assert_eq!(read, expected);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::GzDecoder;
 
 use super::super::deflate;
-use super::super::tree::Entry;
 use super::*;
+use crate::tree::Entry;
 
 const QUIET: &(dyn Fn(u64) -> ControlFlow<()> + Sync) = &|_| ControlFlow::Continue(());
 
@@ -90,12 +90,12 @@ fn neither_jobs_nor_the_place_of_the_content_change_a_byte() {
     let mut on_disk = FileTree::new();
     for (index, (path, entry)) in sample().into_iter().enumerate() {
         let entry = match entry.kind {
-            Kind::File(Content::Bytes(bytes)) => {
+            EntryKind::File(Content::Bytes(bytes)) => {
                 let path = directory.path().join(index.to_string());
                 fs::write(&path, &bytes).unwrap();
                 let mut file = source(&path);
                 file.sha256 = Some(Digest::of(&bytes));
-                Entry { kind: Kind::File(Content::File(file)), mode: entry.mode }
+                Entry::new(EntryKind::File(Content::File(file)), entry.mode)
             }
             _ => entry,
         };

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::layer::{Content, Entry, FileTree, Kind, SourceFile, Stat};
 use crate::store::fingerprint::{Fingerprint, Fingerprints};
+use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// What one read asks for: large enough to make the system calls cheap, small enough for a core's own cache.
 const BUFFER: usize = 256 << 10;
@@ -43,7 +43,7 @@ pub fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
 /// When the cache directory cannot be written.
 pub fn remember<'t>(tree: &'t FileTree, root: &Path, known: &Fingerprints, began: SystemTime) -> Result<()> {
     let seen = |(_, entry): (_, &'t Entry)| match &entry.kind {
-        Kind::File(Content::File(file)) => {
+        EntryKind::File(Content::File(file)) => {
             Some((relative(&file.path, root)?, fingerprint(&file.stat), file.sha256?))
         }
         _ => None,
@@ -122,7 +122,7 @@ fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {
 
 fn source_file(entry: &mut Entry) -> Option<&mut SourceFile> {
     match &mut entry.kind {
-        Kind::File(Content::File(file)) => Some(file),
+        EntryKind::File(Content::File(file)) => Some(file),
         _ => None,
     }
 }
@@ -163,7 +163,7 @@ mod tests {
 
     fn digest(tree: &FileTree, path: &str) -> Option<Digest> {
         match &tree.get(path.as_bytes()).unwrap().kind {
-            Kind::File(Content::File(file)) => file.sha256,
+            EntryKind::File(Content::File(file)) => file.sha256,
             _ => panic!("{path} is no file"),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::layer::{FileTree, Kind};
+use crate::tree::{EntryKind, FileTree};
 
 /// As many links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
@@ -52,7 +52,7 @@ impl fmt::Display for Warning {
 pub fn check(tree: &FileTree, root: &Path, to: &[u8], warn: &mut dyn FnMut(Warning)) {
     let mut real_root = None;
     for (path, entry) in tree.iter() {
-        let Kind::Symlink(target) = &entry.kind else { continue };
+        let EntryKind::Symlink(target) = &entry.kind else { continue };
         let relative = below(path, to).unwrap_or_default();
         let link = root.join(OsStr::from_bytes(relative));
         let target = PathBuf::from(OsStr::from_bytes(target));
@@ -101,10 +101,13 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
         place.extend_from_slice(part);
         match tree.get(&place).map(|entry| &entry.kind) {
             None => return End::Nowhere,
-            Some(Kind::Directory) => {}
+            Some(EntryKind::Directory | EntryKind::Opaque) => {}
             // Not even `file/.` resolves.
-            Some(Kind::File(_)) => return if ahead.is_empty() { End::Found } else { End::Nowhere },
-            Some(Kind::Symlink(target)) => {
+            Some(EntryKind::File(_) | EntryKind::HardLink(_) | EntryKind::Device(_)) => {
+                return if ahead.is_empty() { End::Found } else { End::Nowhere };
+            }
+            Some(EntryKind::Whiteout) => return End::Nowhere,
+            Some(EntryKind::Symlink(target)) => {
                 links += 1;
                 if links > MAX_LINKS {
                     return End::Nowhere;

@@ -15,8 +15,8 @@ use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 
 use super::special;
 use crate::error::{Error, Result};
-use crate::layer::{Content, Entry, SourceFile, Stat};
 use crate::source::ignore::{Ignore, Verdict};
+use crate::tree::{Content, Entry, SourceFile, Stat};
 
 /// One walk: everything that is the same for each of its directories.
 pub(super) struct Walk<'a> {

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::image::Arch;
 use crate::layer::elf::{HEADER, Machine, may_be_code};
-use crate::layer::{Content, FileTree, Kind};
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// Fails for a link that is of no use in the image. `place` is where the tree is on this machine.
 pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
     let root = place.canonicalize().map_err(|source| Error::Read { path: place.to_owned(), source })?;
     for (path, entry) in tree.iter() {
-        let Kind::Symlink(target) = &entry.kind else { continue };
+        let EntryKind::Symlink(target) = &entry.kind else { continue };
         let found = place.join(std::ffi::OsStr::from_bytes(path)).canonicalize();
         let fault = match found {
             _ if target.starts_with(b"/") => "which is a path of this machine only",
@@ -37,7 +37,7 @@ pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
     let mut fit = BTreeSet::new();
     let mut wrong = Vec::new();
     for (path, entry) in tree.iter() {
-        let Kind::File(Content::File(file)) = &entry.kind else { continue };
+        let EntryKind::File(Content::File(file)) = &entry.kind else { continue };
         let package = package(path);
         if !may_be_code(&path[package.len()..], entry.mode) {
             continue;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::layer::FileTree;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
+use crate::tree::FileTree;
 
 pub(super) const PACKAGE: &str = "package.json";
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::image::Arch;
-use crate::layer::{Content, FileTree, Kind};
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// Takes out what is for other machines, with the commands of it. `function` is the function's own package.json.
 ///
@@ -37,7 +37,7 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
     let paths: Vec<Vec<u8>> = tree
         .iter()
         .filter(|(path, entry)| match &entry.kind {
-            Kind::Symlink(target) => gone(path) || gone(&leads_to(path, target)),
+            EntryKind::Symlink(target) => gone(path) || gone(&leads_to(path, target)),
             _ => gone(path),
         })
         .map(|(path, _)| path.to_vec())
@@ -52,7 +52,9 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
 fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
     let mut found = Vec::new();
     for (path, entry) in tree.iter() {
-        let (Some(dir), Kind::File(Content::File(file))) = (package(path), &entry.kind) else { continue };
+        let (Some(dir), EntryKind::File(Content::File(file))) = (package(path), &entry.kind) else {
+            continue;
+        };
         let text = std::fs::read(&file.path);
         let text = text.map_err(|source| Error::Read { path: file.path.clone(), source })?;
         // What is no JSON says nothing about machines.

@@ -11,12 +11,12 @@ use super::files::PACKAGE;
 use super::lock::{Local, Tool};
 use super::{Bundle, check, files, foreign, npmrc, version, yarn};
 use crate::error::{Error, Result};
-use crate::layer::{Content, FileTree, Kind};
 use crate::source::bundle::Context;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::source::program::{self, Lines};
 use crate::store::Workplace;
+use crate::tree::{Content, EntryKind, FileTree};
 
 const MODULES: &str = "node_modules";
 
@@ -175,15 +175,16 @@ fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>
             if path == files::SINGLE { to.to_owned() } else { to.join(std::ffi::OsStr::from_bytes(path)) };
         let fail = |source| Error::Write { path: to.clone(), source };
         match &entry.kind {
-            Kind::Directory => fs::create_dir_all(&to).map_err(fail)?,
-            Kind::Symlink(target) => {
+            EntryKind::Directory => fs::create_dir_all(&to).map_err(fail)?,
+            EntryKind::Symlink(target) => {
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &to).map_err(fail)?;
             }
-            Kind::File(Content::File(file)) => {
+            EntryKind::File(Content::File(file)) => {
                 write(&to, &[])?;
                 fs::copy(&file.path, &to).map(drop).map_err(fail)?;
             }
-            Kind::File(_) => unreachable!("a directory's files are on disk"),
+            // A walk finds no other kind, and files on disk only.
+            _ => {}
         }
     }
     Ok(())

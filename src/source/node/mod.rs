@@ -29,9 +29,9 @@ use super::bundle::Context;
 use super::directory::hash::hash_missing;
 use crate::error::{Error, Result};
 use crate::image::{Arch, Digest, Platform};
-use crate::layer::{Content, FileTree, Kind};
 use crate::recipe::Npm;
 use crate::store::Workplace;
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// Changes with anything here that changes what is installed.
 const VERSION: &str = "node_modules-1";
@@ -162,11 +162,12 @@ fn content(path: &Path, jobs: usize, part: &mut dyn FnMut(&[u8])) -> Result<()> 
         part(path);
         part(&entry.mode.to_be_bytes());
         match &entry.kind {
-            Kind::File(Content::File(file)) => {
+            EntryKind::File(Content::File(file)) => {
                 part(file.sha256.as_ref().map_or(&[][..], |digest| &digest.as_bytes()[..]));
             }
-            Kind::Symlink(target) => part(target),
-            Kind::Directory | Kind::File(_) => part(b"/"),
+            EntryKind::Symlink(target) => part(target),
+            // A walk finds no other kind than directories.
+            _ => part(b"/"),
         }
     }
     Ok(())

@@ -18,10 +18,10 @@ use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Digest, Location};
-use crate::layer::{Content, Entry, FileTree, Kind, Member, SourceFile, Stat};
 use crate::recipe::{Bytecode, Python};
 use crate::source::program::on_path;
 use crate::store::Cache;
+use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat, ZipContent};
 
 /// Changes with anything here that changes the bytes.
 const VERSION: &str = "bytecode-1";
@@ -117,12 +117,12 @@ impl Compiler {
         let (mut made, mut hash, mut end) = (Vec::new(), Sha256::new(), 0);
         for (path, entry) in tree.iter() {
             let Some((path, pyc)) = self.place(path) else { continue };
-            let Kind::File(content) = &entry.kind else { continue };
+            let EntryKind::File(content) = &entry.kind else { continue };
             if content.size() > LARGEST {
                 continue;
             }
             let source = match content {
-                Content::Member(member) => zip::read(member)?,
+                Content::Zip(member) => zip::read(member)?,
                 Content::Bytes(bytes) => bytes.to_vec(),
                 Content::File(_) => continue,
             };
@@ -150,8 +150,8 @@ impl Compiler {
         for (pyc, offset, length, crc32) in made {
             let name = pyc.as_bytes().into();
             let archive = archive.clone();
-            let member = Member { archive, name, deflated: false, offset, length, size: length, crc32 };
-            tree.insert(pyc, Entry::file(Content::Member(member), false))?;
+            let member = ZipContent { archive, name, deflated: false, offset, length, size: length, crc32 };
+            tree.insert(pyc, Entry::file(Content::Zip(member), false))?;
         }
         Ok(tree)
     }

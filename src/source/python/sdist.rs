@@ -18,11 +18,11 @@ use super::tags::{Target, WheelName, normalized};
 use super::{Context, zip};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
-use crate::layer::{Content, FileTree, Kind};
 use crate::recipe::Wheel;
 use crate::source::address::without_login;
 use crate::source::program::on_path;
 use crate::store::Download;
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// Changes with anything here that changes the wheel.
 pub(super) const VERSION: &str = "sdist-1";
@@ -206,8 +206,8 @@ impl Builder {
 /// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
 pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
     for (_, entry) in tree.iter_mut() {
-        if let Kind::File(content) = &mut entry.kind
-            && let Content::Member(member) = content
+        if let EntryKind::File(content) = &mut entry.kind
+            && let Content::Zip(member) = content
         {
             *content = Content::Bytes(zip::read(member)?.into());
         }

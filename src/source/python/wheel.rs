@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::layer::{Content, Entry, FileTree};
 use crate::recipe::Wheel;
 use crate::source::zip::{self, Archive, READ_LIMIT, ZipKind, ZipMember};
+use crate::tree::{Content, Entry, FileTree};
 
 use super::record::Record;
 use super::scripts;
@@ -122,7 +122,7 @@ impl Unpacking<'_> {
                 if let Some(told) = told {
                     self.record.moved(&path, told);
                 }
-                let content = Content::Member(member.content.clone());
+                let content = Content::Zip(member.content.clone());
                 self.tree.insert(path, Entry::file(content, member.executable))?;
             }
             Place::Script(path) => {
@@ -134,7 +134,7 @@ impl Unpacking<'_> {
                 if let Some(told) = told {
                     self.record.moved(&path, told);
                 }
-                self.tree.insert(path, Entry::file(Content::Member(member.content.clone()), true))?;
+                self.tree.insert(path, Entry::file(Content::Zip(member.content.clone()), true))?;
             }
         }
         Ok(())

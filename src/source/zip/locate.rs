@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use super::{ZipMember, broken};
 use crate::error::{Error, Result};
-use crate::layer::SourceFile;
+use crate::tree::SourceFile;
 
 /// Bytes of a header before its name.
 const HEADER: usize = 30;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use self::made::{Part, deflate, deflated, stored, zip};
 use super::*;
-use crate::layer::{Entry, FileTree, Kind};
+use crate::tree::{Entry, EntryKind, FileTree};
 
 mod fuzz;
 pub(in crate::source) mod made;
@@ -83,7 +83,7 @@ fn a_tree_has_the_parents_that_no_member_is() {
     let tree = tree(&zip(&[stored("a/b/c", "x"), stored("a/l", "b").mode(0o120_777)]));
     let paths: Vec<_> = tree.iter().map(|(path, _)| String::from_utf8_lossy(path).into_owned()).collect();
     assert_eq!(paths, ["a", "a/b", "a/b/c", "a/l"]);
-    assert!(matches!(&tree.get(b"a/l").unwrap().kind, Kind::Symlink(target) if target == b"b"));
+    assert!(matches!(&tree.get(b"a/l").unwrap().kind, EntryKind::Symlink(target) if target == b"b"));
     assert_eq!(tree.get(b"a/b/c").unwrap().mode, 0o644);
 }
 

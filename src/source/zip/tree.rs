@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{ZipKind, broken, open, read};
 use crate::error::{Error, Result};
-use crate::layer::{Content, Entry, FileTree, Kind, SourceFile, Stat};
+use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// The archive itself, as the one file of a tree: to be hashed, and remembered, as any file is.
 ///
@@ -27,7 +27,7 @@ pub fn alone(path: &Path) -> Result<FileTree> {
 /// longer the archive that was hashed.
 pub fn collect(alone: &FileTree) -> Result<FileTree> {
     let mut tree = FileTree::new();
-    let Some(Kind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
+    let Some(EntryKind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
         return Ok(tree);
     };
     let members = open(&file.path, file.sha256)?.members;
@@ -45,7 +45,7 @@ pub fn collect(alone: &FileTree) -> Result<FileTree> {
         }
         let entry = match member.kind {
             ZipKind::Directory => Entry::directory(),
-            ZipKind::File => Entry::file(Content::Member(member.content), member.executable),
+            ZipKind::File => Entry::file(Content::Zip(member.content), member.executable),
             ZipKind::Symlink => {
                 let target = read(&member.content)?;
                 if target.is_empty() || target.contains(&0) {

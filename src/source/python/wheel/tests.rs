@@ -1,7 +1,7 @@
 use super::*;
 use crate::image::Digest;
-use crate::layer::Kind;
 use crate::source::zip::tests::made::{Part, deflated, zip};
+use crate::tree::EntryKind;
 
 fn wheel() -> Wheel {
     Wheel {
@@ -36,7 +36,7 @@ fn unpacked(wheel: &Wheel, parts: &[Part], slim: bool) -> Result<Unpacked> {
 
 fn text(tree: &FileTree, path: &str) -> String {
     match &tree.get(path.as_bytes()).unwrap_or_else(|| panic!("no {path}")).kind {
-        Kind::File(Content::Bytes(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
+        EntryKind::File(Content::Bytes(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
         other => panic!("{path} is not made here: {other:?}"),
     }
 }
@@ -74,7 +74,7 @@ fn each_part_goes_to_its_place() {
     assert_eq!(text(&tree, "bin/run"), "#!/var/lang/bin/python3.12\nx");
     assert_eq!(tree.get(b"bin/sh").map(|entry| entry.mode), Some(0o755));
     let member = |path: &str| tree.get(path.as_bytes()).map(|entry| entry.kind.clone());
-    assert!(matches!(member("a.py"), Some(Kind::File(Content::Member(_)))), "it keeps its compression");
+    assert!(matches!(member("a.py"), Some(EntryKind::File(Content::Zip(_)))), "it keeps its compression");
 }
 
 #[test]

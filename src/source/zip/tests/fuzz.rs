@@ -12,7 +12,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::made::crc;
 use super::*;
-use crate::layer::{Content, WriteOptions, write};
+use crate::layer::{WriteOptions, write};
+use crate::tree::Content;
 
 /// Bytes of content that a stream is followed for.
 const LIMIT: u64 = 8 << 20;
@@ -94,13 +95,13 @@ fn judged(tree: &FileTree, bytes: &[u8]) -> Option<FileTree> {
     let mut plain = FileTree::new();
     for (path, entry) in tree.iter() {
         let mut entry = entry.clone();
-        if let Kind::File(Content::Member(member)) = &entry.kind {
+        if let EntryKind::File(Content::Zip(member)) = &entry.kind {
             let data = &bytes[member.offset as usize..][..member.length as usize];
             let content = if member.deflated { inflated(data)? } else { data.to_vec() };
             if content.len() as u64 != member.size || crc(&content) != member.crc32 {
                 return None;
             }
-            entry.kind = Kind::File(Content::Bytes(content.into()));
+            entry.kind = EntryKind::File(Content::Bytes(content.into()));
         }
         plain.insert(path, entry).unwrap();
     }
@@ -122,7 +123,8 @@ fn archive(bytes: &[u8], path: &Path, counts: &mut Counts) {
     let Ok(tree) = tree::collect(&tree::alone(path).unwrap()) else { return };
     counts.opened += 1;
     // A bomb that is one is written as any other; here there is no time for it.
-    if tree.iter().any(|(_, entry)| matches!(&entry.kind, Kind::File(content) if content.size() > LIMIT)) {
+    if tree.iter().any(|(_, entry)| matches!(&entry.kind, EntryKind::File(content) if content.size() > LIMIT))
+    {
         return;
     }
     match (tar(&tree), judged(&tree, bytes)) {
@@ -140,7 +142,7 @@ fn stream(bytes: Vec<u8>, path: &Path, counts: &mut Counts) {
     counts.streams += 1;
     let judged = inflated(&bytes).filter(|content| (content.len() as u64) < LIMIT);
     let content = judged.clone().unwrap_or_default();
-    let member = Member {
+    let member = ZipContent {
         archive: Arc::new(SourceFile {
             path: path.to_owned(),
             stat: Stat::from(&fs::metadata(path).unwrap()),
@@ -156,7 +158,7 @@ fn stream(bytes: Vec<u8>, path: &Path, counts: &mut Counts) {
     };
     let entry = |content| Entry::file(content, false);
     let (mut tree, mut plain) = (FileTree::new(), FileTree::new());
-    tree.insert("m", entry(Content::Member(member))).unwrap();
+    tree.insert("m", entry(Content::Zip(member))).unwrap();
     plain.insert("m", entry(Content::Bytes(content.into()))).unwrap();
     match (tar(&tree), judged) {
         (Ok(found), Some(_)) => {

@@ -1,7 +1,11 @@
-//! A layer read back: its tar in one pass, member by member, whoever wrote it.
+//! Reads a layer, whichever tool wrote it: its tar in one pass, member by member.
 //!
-//! Nothing is written and nothing trusted. Names are kept within [`MAX_NAME`], and what comes out of the decompressor
-//! within a bound that the caller sets, so that neither memory nor time depend on what a layer claims to be.
+//! Nothing is written and nothing trusted. Names have at most [`MAX_NAME`] bytes, and the decompressor's output, with
+//! the holes of sparse files, has a bound that the caller sets, so that neither memory nor time depend on what a layer
+//! claims to be.
+
+mod pax;
+mod sparse;
 
 use std::io::{self, BufRead, Read};
 
@@ -9,9 +13,12 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
+use self::pax::Extended;
+use self::sparse::Segment;
 use super::recompress::{too_large, zstd};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
+use crate::tree::{Device, Entry, EntryKind, ImagePath, Member, whiteout};
 
 /// Tar's unit.
 const BLOCK: usize = 512;
@@ -22,46 +29,18 @@ pub const MAX_NAME: u64 = 256 << 10;
 /// How much of a member is handed on at once.
 const CHUNK: usize = 128 << 10;
 
-/// The head of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// As it stands in the tar: it may begin with `/` or `./`, or hold `..`.
-    pub name: Vec<u8>,
-    /// What it is.
-    pub kind: HeadKind,
-    /// Permission bits.
-    pub mode: u32,
-    /// The owner.
-    pub uid: u64,
-    /// The group.
-    pub gid: u64,
-    /// Bytes of content.
-    pub size: u64,
-    /// When it was last changed, in seconds since 1970.
-    pub mtime: u64,
-}
-
-/// What a member of a tar is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeadKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link to this target.
-    Symlink(Vec<u8>),
-    /// Another name of this member.
-    HardLink(Vec<u8>),
-    /// A device, pipe, or what else has no content: the tar's letter for it.
-    Special(u8),
-}
-
 /// Reads a layer's members, and sums up its tar on the way.
 pub struct LayerReader<R: BufRead> {
     tar: Summed<Decoder<R>>,
-    /// Content of the current member that was not read yet, and what fills it up to a whole block.
+    /// Stored bytes of the current member that were not read yet, and those that fill it up to a whole block.
     left: u64,
     padding: u64,
+    /// The size of the current member's content, with its holes.
+    size: u64,
+    /// Where the stored bytes belong in the content, of a sparse file.
+    segments: Option<Vec<Segment>>,
+    /// Bytes of holes so far: they count against the limit as if they were stored.
+    holes: u64,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -75,47 +54,81 @@ impl<R: BufRead> LayerReader<R> {
             Compression::None => Decoder::None(layer),
         };
         let tar = Summed { from: decoder, hash: Sha256::new(), size: 0, limit };
-        LayerReader { tar, left: 0, padding: 0, buffer: vec![0; CHUNK], ended: false }
+        let (left, padding, size, segments, holes) = (0, 0, 0, None, 0);
+        LayerReader { tar, left, padding, size, segments, holes, buffer: vec![0; CHUNK], ended: false }
     }
 
-    /// The next member, whatever is left of the last one's content; `None` behind the last.
+    /// The next member with the size of its content, whatever is left of the last one's; `None` behind the last.
     ///
     /// # Errors
-    /// [`Error::LayerRead`] for what is no layer, or not a whole one.
-    pub fn next(&mut self) -> Result<Option<Head>> {
+    /// [`Error::LayerRead`] for bytes that are not a layer, or not a whole one.
+    pub fn next(&mut self) -> Result<Option<Member<u64>>> {
         self.skip(self.left)?;
         self.skip(self.padding)?;
         (self.left, self.padding) = (0, 0);
-        let mut more = More::default();
+        let mut extended = Extended::default();
         loop {
             let Some(header) = self.header()? else {
-                return if more.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(broken("it ends within a member's head"))
+                return match extended.is_empty() {
+                    true => Ok(None),
+                    false => Err(broken("it ends within a member's head")),
                 };
             };
             let size = size_of(&header)?;
             match header.entry_type() {
-                EntryType::GNULongName => more.name = Some(trimmed(self.small(size)?)),
-                EntryType::GNULongLink => more.link = Some(trimmed(self.small(size)?)),
-                EntryType::XHeader => more.pax(&self.small(size)?)?,
+                EntryType::GNULongName => extended.name = Some(trimmed(self.small(size)?)),
+                EntryType::GNULongLink => extended.link = Some(trimmed(self.small(size)?)),
+                EntryType::XHeader => extended.take(&self.small(size)?)?,
                 // Attributes for all that follows: git writes its commit there.
                 EntryType::XGlobalHeader => drop(self.small(size)?),
-                kind => return self.member(&header, kind, size, more).map(Some),
+                flag => return self.member(&header, flag, size, extended).map(Some),
             }
         }
     }
 
-    /// Hands on the current member's content, piece by piece.
+    /// Hands on the current member's content, piece by piece, with zeros for the holes of a sparse file.
     ///
     /// # Errors
     /// As [`next`](LayerReader::next), or what `each` fails with.
     pub fn content(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        while self.left > 0 {
-            let wanted = self.left.min(CHUNK as u64) as usize;
+        let Some(segments) = self.segments.take() else { return self.stored(self.left, &mut each) };
+        let mut at = 0;
+        for Segment { offset, length } in segments {
+            self.hole(offset - at, &mut each)?;
+            self.stored(length, &mut each)?;
+            at = offset + length;
+        }
+        self.hole(self.size - at, &mut each)
+    }
+
+    /// Whether [`content`](LayerReader::content) stays within the limit: the holes of a sparse file take no room in
+    /// the tar.
+    pub fn fits(&self) -> bool {
+        let holes = self.size.saturating_sub(self.left);
+        self.segments.is_none()
+            || self.position().saturating_add(self.holes).saturating_add(holes) <= self.tar.limit
+    }
+
+    fn stored(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        while bytes > 0 {
+            let wanted = bytes.min(CHUNK as u64) as usize;
             self.tar.read_exact(&mut self.buffer[..wanted]).map_err(failed)?;
             self.left -= wanted as u64;
+            bytes -= wanted as u64;
+            each(&self.buffer[..wanted])?;
+        }
+        Ok(())
+    }
+
+    fn hole(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.holes = self.holes.saturating_add(bytes);
+        if self.position().saturating_add(self.holes) > self.tar.limit {
+            return Err(failed(too_large(self.tar.limit)));
+        }
+        self.buffer.fill(0);
+        while bytes > 0 {
+            let wanted = bytes.min(CHUNK as u64) as usize;
+            bytes -= wanted as u64;
             each(&self.buffer[..wanted])?;
         }
         Ok(())
@@ -143,38 +156,56 @@ impl<R: BufRead> LayerReader<R> {
         self.tar.size
     }
 
-    fn member(&mut self, header: &Header, kind: EntryType, size: u64, more: More) -> Result<Head> {
-        let has_content = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
-        let size = more.size.filter(|_| has_content).unwrap_or(size);
-        // Some writers give a link the size of what it leads to, and no content.
-        self.left = if has_content || is_unknown(kind) { size } else { 0 };
+    fn member(
+        &mut self,
+        header: &Header,
+        flag: EntryType,
+        size: u64,
+        extended: Extended,
+    ) -> Result<Member<u64>> {
+        let Extended { name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } = extended;
+        let has_content = matches!(flag, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        let stored = long_size.filter(|_| has_content).unwrap_or(size);
+        // Some writers give a link the size of the file that it leads to, and no content.
+        self.left = if has_content || is_unknown(flag) { stored } else { 0 };
         self.padding = padding(self.left);
-        if kind == EntryType::GNUSparse {
-            self.skip_sparse_map(header)?;
-        }
-        let name = more.name.unwrap_or_else(|| header.path_bytes().into_owned());
-        let link =
-            || more.link.clone().or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
-        let kind = match kind {
-            // Old tars have no letter for a directory but a slash.
-            EntryType::Regular if name.ends_with(b"/") => HeadKind::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => HeadKind::File,
-            EntryType::Directory => HeadKind::Directory,
-            EntryType::Symlink => HeadKind::Symlink(link()),
-            EntryType::Link => HeadKind::HardLink(link()),
-            other => HeadKind::Special(other.as_byte()),
+        (self.size, self.segments) = (self.left, None);
+        let map = match flag {
+            EntryType::GNUSparse => Some(sparse::old_gnu(header, &mut self.tar)?),
+            EntryType::Regular => sparse.map(&mut self.tar, &mut self.left)?,
+            _ => None,
         };
-        let size = if kind == HeadKind::File { self.left } else { 0 };
-        Ok(Head {
-            name,
+        if let Some((segments, size)) = map {
+            self.segments = Some(sparse::checked(segments, size, self.left)?);
+            self.size = size;
+        }
+        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = || link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
+        let (major, minor) = device_numbers(header, device);
+        let kind = match flag {
+            // Old tars have no type flag for a directory but a slash.
+            EntryType::Regular if name.ends_with(b"/") => EntryKind::Directory,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File(self.size),
+            EntryType::Directory => EntryKind::Directory,
+            EntryType::Symlink => EntryKind::Symlink(link()),
+            EntryType::Link => EntryKind::HardLink(plain(&link())),
+            EntryType::Char => EntryKind::Device(Device::Character { major, minor }),
+            EntryType::Block => EntryKind::Device(Device::Block { major, minor }),
+            EntryType::Fifo => EntryKind::Device(Device::Fifo),
+            other => EntryKind::Device(Device::Unknown(other.as_byte())),
+        };
+        let path = plain(&name);
+        let (kind, path) = whiteout::deletion(&path).unwrap_or((kind, path));
+        let entry = Entry {
             kind,
             // A field that was left empty is a zero to every reader.
             mode: header.mode().unwrap_or_default() & 0o7777,
-            uid: more.uid.or_else(|| header.uid().ok()).unwrap_or_default(),
-            gid: more.gid.or_else(|| header.gid().ok()).unwrap_or_default(),
-            size,
-            mtime: more.mtime.or_else(|| header.mtime().ok()).unwrap_or_default(),
-        })
+            uid: uid.or_else(|| header.uid().ok()).unwrap_or_default(),
+            gid: gid.or_else(|| header.gid().ok()).unwrap_or_default(),
+            xattrs,
+        };
+        let mtime = mtime.or_else(|| header.mtime().ok()).unwrap_or_default();
+        Ok(Member { path: ImagePath::new(&path), entry, mtime })
     }
 
     /// The next block, as a head; `None` at the end of the tar.
@@ -221,17 +252,6 @@ impl<R: BufRead> LayerReader<R> {
         Ok(bytes)
     }
 
-    /// Of a sparse file, only what is stored is looked at; where that lies in it does not matter here.
-    fn skip_sparse_map(&mut self, header: &Header) -> Result<()> {
-        let mut extended = header.as_bytes()[482] != 0;
-        while extended {
-            let mut block = [0; BLOCK];
-            self.tar.read_exact(&mut block).map_err(failed)?;
-            extended = block[504] != 0;
-        }
-        Ok(())
-    }
-
     fn skip(&mut self, mut bytes: u64) -> Result<()> {
         while bytes > 0 {
             let wanted = bytes.min(CHUNK as u64) as usize;
@@ -242,46 +262,20 @@ impl<R: BufRead> LayerReader<R> {
     }
 }
 
-/// What stands before a member's own head.
-#[derive(Default)]
-struct More {
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u64>,
-    gid: Option<u64>,
-    mtime: Option<u64>,
+/// A name as a path in the image, without empty and `.` components: `./a//b/` is `a/b`. A `..` stays: no reader may
+/// follow it.
+fn plain(name: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> =
+        name.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
+    parts.join(&b'/')
 }
 
-impl More {
-    fn is_empty(&self) -> bool {
-        self.name.is_none() && self.link.is_none() && self.size.is_none()
-    }
-
-    /// Each record is its own length, a key and a value, which may hold anything, ends of lines too.
-    fn pax(&mut self, mut records: &[u8]) -> Result<()> {
-        let malformed = || broken("a member's attributes are malformed");
-        while !records.is_empty() {
-            let digits = records.iter().position(|&byte| byte == b' ').ok_or_else(malformed)?;
-            let length: Option<usize> = number(&records[..digits]);
-            let length = length.filter(|&length| length > digits + 1 && length <= records.len());
-            let (record, rest) = records.split_at(length.ok_or_else(malformed)?);
-            let record = record[digits + 1..].strip_suffix(b"\n").ok_or_else(malformed)?;
-            let equals = record.iter().position(|&byte| byte == b'=').ok_or_else(malformed)?;
-            let (key, value) = (&record[..equals], &record[equals + 1..]);
-            match key {
-                b"path" => self.name = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
-                b"size" => self.size = Some(number(value).and_then(sane).ok_or_else(no_size)?),
-                b"uid" => self.uid = number(value),
-                b"gid" => self.gid = number(value),
-                b"mtime" => self.mtime = value.split(|&byte| byte == b'.').next().and_then(number),
-                _ => {}
-            }
-            records = rest;
-        }
-        Ok(())
-    }
+/// The numbers of a device; a header without them, as of old tars, has zeros.
+fn device_numbers(header: &Header, extended: (Option<u32>, Option<u32>)) -> (u32, u32) {
+    let own = |number: io::Result<Option<u32>>| number.ok().flatten();
+    let major = extended.0.or_else(|| own(header.device_major()));
+    let minor = extended.1.or_else(|| own(header.device_minor()));
+    (major.unwrap_or_default(), minor.unwrap_or_default())
 }
 
 fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {

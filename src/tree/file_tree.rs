@@ -1,13 +1,9 @@
 //! [`FileTree`]: the files of a layer, wherever they come from.
 
 use std::collections::{BTreeMap, btree_map};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
-use crate::image::Digest;
 
 /// What a layer holds: entries by their path in the image, in the order of the paths' bytes.
 ///
@@ -16,138 +12,6 @@ use crate::image::Digest;
 #[derive(Clone, Debug, Default)]
 pub struct FileTree {
     entries: BTreeMap<Vec<u8>, Entry>,
-}
-
-/// A file, directory or link, and its permission bits.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits, as `0o644`.
-    pub mode: u32,
-}
-
-/// What an [`Entry`] is.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// A regular file.
-    File(Content),
-    /// A directory; what it contains are entries of their own.
-    Directory,
-    /// A symbolic link to this target, which may be dangling.
-    Symlink(Vec<u8>),
-}
-
-/// Where the bytes of a file are.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// Here.
-    Bytes(Arc<[u8]>),
-    /// On disk, to be read when the layer is written.
-    File(SourceFile),
-    /// Within an archive on disk, deflated perhaps: then it goes into the layer without being compressed anew.
-    Member(Member),
-}
-
-/// A file in a zip archive, as the archive's directory has it. The writer refuses one that is otherwise.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// The archive; its members share it.
-    pub archive: Arc<SourceFile>,
-    /// The name within, for messages.
-    pub name: Box<[u8]>,
-    /// Whether the data are a deflate stream, rather than the content itself.
-    pub deflated: bool,
-    /// Where the data begin, in bytes from the start of the archive.
-    pub offset: u64,
-    /// How many bytes there are of them.
-    pub length: u64,
-    /// Bytes of the content.
-    pub size: u64,
-    /// The content's CRC-32, as in gzip.
-    pub crc32: u32,
-}
-
-/// A file on disk as it was found.
-#[derive(Clone, Debug)]
-pub struct SourceFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it looked like; the writer refuses a file that looks otherwise after reading.
-    pub stat: Stat,
-    /// The hash of its content, when it is known; the writer refuses other content.
-    pub sha256: Option<Digest>,
-    /// Whether its name is its digest, so that nobody writes to it, and its times tell only of when it was used.
-    pub lasting: bool,
-}
-
-impl SourceFile {
-    /// Whether a file that looks like this is the one that was found. A file system that is mounted anew may have
-    /// another device number.
-    pub fn is_still(&self, now: Stat) -> bool {
-        let known = Stat { dev: now.dev, ..self.stat };
-        match self.lasting {
-            true => (known.size, known.ino) == (now.size, now.ino),
-            false => known == now,
-        }
-    }
-}
-
-/// What tells that a file has not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// Bytes.
-    pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Last change of the content or the inode, in nanoseconds since 1970.
-    pub ctime_ns: i64,
-    /// Inode number.
-    pub ino: u64,
-    /// Device number.
-    pub dev: u64,
-}
-
-impl From<&Metadata> for Stat {
-    fn from(metadata: &Metadata) -> Stat {
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-        Stat {
-            size: metadata.size(),
-            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            ino: metadata.ino(),
-            dev: metadata.dev(),
-        }
-    }
-}
-
-impl Entry {
-    /// A regular file: 0755 when it can be executed, else 0644.
-    pub fn file(content: Content, executable: bool) -> Entry {
-        Entry { kind: Kind::File(content), mode: if executable { 0o755 } else { 0o644 } }
-    }
-
-    /// A directory, 0755.
-    pub fn directory() -> Entry {
-        Entry { kind: Kind::Directory, mode: 0o755 }
-    }
-
-    /// A symbolic link. Its mode has no meaning anywhere; 0777 is what Linux shows.
-    pub fn symlink(target: impl Into<Vec<u8>>) -> Entry {
-        Entry { kind: Kind::Symlink(target.into()), mode: 0o777 }
-    }
-}
-
-impl Content {
-    /// In bytes.
-    pub fn size(&self) -> u64 {
-        match self {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::File(file) => file.stat.size,
-            Content::Member(member) => member.size,
-        }
-    }
 }
 
 impl FileTree {
@@ -198,7 +62,12 @@ impl FileTree {
             return Ok(self);
         }
         let directory = FileTree::of([(to.to_vec(), Entry::directory())])?;
-        let moved = self.entries.into_iter().map(|(path, entry)| ([to, b"/", &path].concat(), entry));
+        let moved = self.entries.into_iter().map(|(path, mut entry)| {
+            if let EntryKind::HardLink(target) = &mut entry.kind {
+                *target = [to, b"/", &target[..]].concat();
+            }
+            ([to, b"/", &path].concat(), entry)
+        });
         Ok(FileTree { entries: directory.entries.into_iter().chain(moved).collect() })
     }
 
@@ -242,7 +111,7 @@ impl IntoIterator for FileTree {
     }
 }
 
-pub(super) fn image_path(path: &[u8], fault: &'static str) -> Error {
+pub(crate) fn image_path(path: &[u8], fault: &'static str) -> Error {
     Error::ImagePath { path: String::from_utf8_lossy(path).into_owned(), fault }
 }
 
@@ -250,15 +119,23 @@ fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
     if path.contains(&0) {
         return Some("it holds a NUL byte");
     }
-    if !is_plain(path) && path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b"..")) {
+    if !is_path(path) {
         return Some("it has an empty, `.` or `..` component");
     }
     match &entry.kind {
-        Kind::Symlink(target) if target.is_empty() || target.contains(&0) => {
+        EntryKind::Symlink(target) if target.is_empty() || target.contains(&0) => {
             Some("the target of this link is empty or holds a NUL byte")
+        }
+        EntryKind::HardLink(target) if !is_path(target) => {
+            Some("the target of this hard link is not a path in a layer")
         }
         _ => None,
     }
+}
+
+/// Whether no component of a path is empty, `.` or `..`.
+fn is_path(path: &[u8]) -> bool {
+    is_plain(path) || !path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b".."))
 }
 
 /// Whether no name in a path can be empty or made of dots. Most paths are such, and this is seen many bytes at a time.
@@ -272,7 +149,10 @@ fn is_plain(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::tree::Content;
 
     #[test]
     fn paths_that_readers_disagree_on_are_refused() {

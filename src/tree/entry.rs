@@ -1,0 +1,210 @@
+//! [`Entry`]: all that a layer says of one file, but for its path.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::path::as_text;
+use super::xattrs::Xattrs;
+use crate::image::Digest;
+
+/// A file, directory, link, device or deletion, with its metadata. `C` is what is known of a regular file's content:
+/// where its bytes are ([`Content`], for a layer that is to be written), or what a scan found in it.
+///
+/// Times are missing on purpose: in a layer that lbuild writes, all entries have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry<C = Content> {
+    /// What it is.
+    #[serde(rename = "k")]
+    pub kind: EntryKind<C>,
+    /// Permission bits with set-user-id, set-group-id and sticky bit, as `0o644`.
+    #[serde(rename = "m")]
+    pub mode: u32,
+    /// The owner's number.
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
+    pub uid: u64,
+    /// The group's number.
+    #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
+    pub gid: u64,
+    /// Extended attributes.
+    #[serde(rename = "x", default, skip_serializing_if = "Xattrs::is_empty")]
+    pub xattrs: Xattrs,
+}
+
+/// What an [`Entry`] is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind<C = Content> {
+    /// A regular file.
+    File(C),
+    /// A directory; what it contains are entries of their own.
+    Directory,
+    /// A symbolic link to this target, which may be dangling.
+    Symlink(#[serde(with = "as_text")] Vec<u8>),
+    /// Another name of the entry at this path of the same layer.
+    HardLink(#[serde(with = "as_text")] Vec<u8>),
+    /// A device, a named pipe, or what else has neither content nor target.
+    Device(Device),
+    /// The path is deleted: lower layers' entries at it and below it are hidden.
+    ///
+    /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>
+    Whiteout,
+    /// A directory that hides what lower layers have below it.
+    ///
+    /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#opaque-whiteout>
+    Opaque,
+}
+
+/// A special file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// A character device.
+    Character {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device.
+    Block {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A member of this type flag, which no standard of tar defines.
+    Unknown(u8),
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// On disk, to be read when the layer is written.
+    File(SourceFile),
+    /// In a zip archive on disk. What is deflated there goes into the layer without being compressed again.
+    Zip(ZipContent),
+}
+
+/// The content of a member of a zip archive, as the archive's directory describes it. The writer refuses one that
+/// differs.
+#[derive(Clone, Debug)]
+pub struct ZipContent {
+    /// The archive; its members share it.
+    pub archive: Arc<SourceFile>,
+    /// The member's name, for messages.
+    pub name: Box<[u8]>,
+    /// Whether the data are a deflate stream, rather than the content itself.
+    pub deflated: bool,
+    /// Where the data begin, in bytes from the start of the archive.
+    pub offset: u64,
+    /// The length of the data, in bytes.
+    pub length: u64,
+    /// The size of the content, in bytes.
+    pub size: u64,
+    /// The content's CRC-32, as in gzip.
+    pub crc32: u32,
+}
+
+/// A file on disk as it was found.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its metadata when it was found; the writer refuses a file whose metadata differ after reading.
+    pub stat: Stat,
+    /// The digest of its content, when it is known; the writer refuses other content.
+    pub sha256: Option<Digest>,
+    /// Whether its name is its digest. Then nobody writes to it, and its times only say when it was used.
+    pub lasting: bool,
+}
+
+impl SourceFile {
+    /// Whether a file with this metadata is the one that was found. A file system that is mounted again may have
+    /// another device number.
+    pub fn is_still(&self, now: Stat) -> bool {
+        let known = Stat { dev: now.dev, ..self.stat };
+        match self.lasting {
+            true => (known.size, known.ino) == (now.size, now.ino),
+            false => known == now,
+        }
+    }
+}
+
+/// Metadata that show whether a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Last change of the content or the inode, in nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// Inode number.
+    pub ino: u64,
+    /// Device number.
+    pub dev: u64,
+}
+
+impl From<&Metadata> for Stat {
+    fn from(metadata: &Metadata) -> Stat {
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Stat {
+            size: metadata.size(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            ino: metadata.ino(),
+            dev: metadata.dev(),
+        }
+    }
+}
+
+impl<C> Entry<C> {
+    /// An entry of root's, without extended attributes.
+    pub const fn new(kind: EntryKind<C>, mode: u32) -> Entry<C> {
+        Entry { kind, mode, uid: 0, gid: 0, xattrs: Xattrs::NONE }
+    }
+
+    /// A regular file: 0755 when it can be executed, else 0644.
+    pub fn file(content: C, executable: bool) -> Entry<C> {
+        Entry::new(EntryKind::File(content), if executable { 0o755 } else { 0o644 })
+    }
+
+    /// A directory, 0755.
+    pub const fn directory() -> Entry<C> {
+        Entry::new(EntryKind::Directory, 0o755)
+    }
+
+    /// A symbolic link. Its mode has no meaning anywhere; 0777 is what Linux shows.
+    pub fn symlink(target: impl Into<Vec<u8>>) -> Entry<C> {
+        Entry::new(EntryKind::Symlink(target.into()), 0o777)
+    }
+
+    /// Whether entries may be below it.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.kind, EntryKind::Directory | EntryKind::Opaque)
+    }
+}
+
+impl Content {
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File(file) => file.stat.size,
+            Content::Zip(member) => member.size,
+        }
+    }
+}
+
+pub(super) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

@@ -1,0 +1,21 @@
+//! Files as layers hold them: the one model of an entry that all code which reads or writes layers shares.
+//!
+//! * [`Entry`]: a file, directory, link, device or deletion, with its mode, owner and extended attributes.
+//! * [`FileTree`]: entries by path, for one layer that is to be written.
+//! * [`Member`]: an entry at its place in a layer's archive, as it was read.
+//!
+//! The tar writer and reader, the key of a layer, the scan and the view of several layers all speak it.
+
+mod entry;
+mod file_tree;
+mod member;
+mod path;
+pub(crate) mod whiteout;
+mod xattrs;
+
+pub use entry::{Content, Device, Entry, EntryKind, SourceFile, Stat, ZipContent};
+pub use file_tree::FileTree;
+pub(crate) use file_tree::image_path;
+pub use member::Member;
+pub use path::ImagePath;
+pub use xattrs::Xattrs;

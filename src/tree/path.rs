@@ -1,0 +1,182 @@
+//! Paths in an image: bytes, which are nearly always printable text.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest path whose text is kept whole, in bytes: twice what Linux takes, so that a longer one shows.
+const MAX_TEXT: usize = 8192;
+
+/// A path in an image. It is compared and resolved by its bytes, and shown by a text that a terminal takes: bytes that
+/// are not UTF-8 and control characters appear there as `\xNN`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImagePath {
+    text: String,
+    /// The bytes, where they differ from the text.
+    bytes: Option<Box<[u8]>>,
+}
+
+impl ImagePath {
+    /// The path of these bytes.
+    pub fn new(bytes: &[u8]) -> ImagePath {
+        let text = printable(bytes);
+        let bytes = (text.as_bytes() != bytes).then(|| bytes.into());
+        ImagePath { text, bytes }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+    }
+
+    /// The printable text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Deref for ImagePath {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl From<&str> for ImagePath {
+    fn from(text: &str) -> ImagePath {
+        ImagePath::new(text.as_bytes())
+    }
+}
+
+impl Serialize for ImagePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_text::serialize(self.as_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImagePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ImagePath, D::Error> {
+        as_text::deserialize(deserializer).map(|bytes| ImagePath::new(&bytes))
+    }
+}
+
+/// Bytes as a text that a terminal takes, cut off behind [`MAX_TEXT`] bytes.
+pub fn printable(bytes: &[u8]) -> String {
+    let bytes = &bytes[..bytes.len().min(MAX_TEXT)];
+    // Without an early exit, which would cost more than it saves: the compiler checks many bytes at a time.
+    if bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    bytes.utf8_chunks().fold(String::with_capacity(bytes.len()), |mut text, chunk| {
+        for letter in chunk.valid().chars() {
+            match letter.is_control() {
+                true => text.push_str(&format!("\\x{:02x}", u32::from(letter))),
+                false => text.push(letter),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+        text
+    })
+}
+
+/// Lowercase hexadecimal digits of the bytes.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|_| pair.len() == 2)?, 16).ok())
+        .collect()
+}
+
+/// Bytes in JSON: a string where they are UTF-8, else an array of numbers.
+pub(super) mod as_text {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.collect_seq(bytes),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct TextOrBytes;
+        impl<'de> Visitor<'de> for TextOrBytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or an array of bytes")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+                Ok(text.as_bytes().to_vec())
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Vec<u8>, E> {
+                Ok(text.into_bytes())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<u8>, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = numbers.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_any(TextOrBytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_printable_and_the_bytes_are_kept() {
+        for (bytes, text) in [
+            (&b"var/task/app.py"[..], "var/task/app.py"),
+            ("\u{e9}t\u{e9}".as_bytes(), "\u{e9}t\u{e9}"),
+            (b"a\xffb", "a\\xffb"),
+            (b"a\x1b[1m", "a\\x1b[1m"),
+        ] {
+            let path = ImagePath::new(bytes);
+            assert_eq!((path.as_bytes(), path.as_str()), (bytes, text));
+            let json = serde_json::to_string(&path).unwrap();
+            assert_eq!(serde_json::from_str::<ImagePath>(&json).unwrap(), path, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_looks_escaped_is_another_path() {
+        assert_ne!(ImagePath::new(b"a\xffb"), ImagePath::new(b"a\\xffb"));
+        let long = vec![b'a'; 2 * MAX_TEXT];
+        let path = ImagePath::new(&long);
+        assert_eq!((path.as_str().len(), path.as_bytes().len()), (MAX_TEXT, 2 * MAX_TEXT));
+    }
+
+    #[test]
+    fn hexadecimal_digits_come_in_pairs() {
+        assert_eq!(unhex(&hex(b"\x00\xfe")).as_deref(), Some(&b"\x00\xfe"[..]));
+        assert_eq!((unhex("0"), unhex("0g"), unhex("")), (None, None, Some(Vec::new())));
+    }
+}
