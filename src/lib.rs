@@ -77,11 +77,12 @@ pub mod layer;
 pub mod recipe;
 mod source;
 mod store;
+mod threads;
 pub mod tree;
 
 pub use engine::diff;
 pub use engine::{
-    Built, Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published, Reach,
+    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, StoredImage,
 };
 pub use error::{Error, Result};
 pub use event::Event;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use lbuild::diff::{Change, FieldDifference, FileDifference, LayerDifference};
 use lbuild::recipe::Base;
-use lbuild::{Difference, Engine, Found, Inspected};
+use lbuild::{Difference, Engine, Inspected, StoredImage};
 use serde_json::Value;
 
 use super::Context;
@@ -38,7 +38,7 @@ pub async fn run(args: &Diff, context: &Context) -> Result<(), Failure> {
     })
 }
 
-async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<Found, Failure> {
+async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<StoredImage, Failure> {
     match engine.inspect(name, lower::platform(args.arch).as_ref()).await? {
         Inspected::Image(found) => Ok(*found),
         _ => Err(Failure::usage(format!("{text} is an index of several images"), "say which with --arch")),
@@ -77,7 +77,7 @@ fn redact(difference: &mut FieldDifference) {
     }
 }
 
-fn text(difference: &Difference, images: [&Found; 2]) -> String {
+fn text(difference: &Difference, images: [&StoredImage; 2]) -> String {
     let [from, to] = images.map(inspect::name);
     if difference.is_none() {
         return format!("{to}: the same as {from}");

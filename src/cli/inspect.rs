@@ -5,7 +5,7 @@ pub mod shown;
 
 use lbuild::image::{Digest, History};
 use lbuild::recipe::Base;
-use lbuild::{Found, Inspected};
+use lbuild::{Inspected, StoredImage};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -66,7 +66,7 @@ impl Row {
     }
 }
 
-fn rows(found: &Found) -> Vec<Row> {
+fn rows(found: &StoredImage) -> Vec<Row> {
     let mut history = found.config.history().into_iter().filter(|entry| !entry.empty_layer);
     let layers = found.layers.iter().zip(found.config.diff_ids());
     layers
@@ -79,7 +79,7 @@ fn rows(found: &Found) -> Vec<Row> {
         .collect()
 }
 
-pub fn name(found: &Found) -> String {
+pub fn name(found: &StoredImage) -> String {
     match &found.base {
         Base::Registry(name) => name.to_string(),
         Base::Layout { path, .. } => format!("oci:{}@{}", path.display(), found.manifest.digest),
@@ -92,7 +92,7 @@ pub fn name(found: &Found) -> String {
 }
 
 /// What made the image, step by step.
-fn history(found: &Found, json: bool) -> String {
+fn history(found: &StoredImage, json: bool) -> String {
     let mut layers = found.layers.iter();
     let entries = found.config.history().into_iter().map(|entry| {
         let layer = if entry.empty_layer { None } else { layers.next() };
@@ -117,7 +117,7 @@ fn history(found: &Found, json: bool) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn as_json(found: &Found) -> Value {
+fn as_json(found: &StoredImage) -> Value {
     let layers = rows(found).into_iter().map(|row| {
         json!({
             "digest": row.digest,
@@ -139,7 +139,7 @@ fn as_json(found: &Found) -> Value {
     })
 }
 
-fn text(found: &Found) -> String {
+fn text(found: &StoredImage) -> String {
     let config = &found.config;
     let mut lines = Vec::new();
     let mut field = |name: &str, value: String| {

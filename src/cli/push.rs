@@ -74,7 +74,9 @@ async fn send(
         return Ok(engine.push(&lowered.recipe, to).await?);
     }
     let judge = super::check::Judge::new(args, lowered, to, engine, &context.report)?;
-    engine.push_if(&lowered.recipe, to, async |built| judge.judge(built).await).await
+    let prepared = engine.prepare(&lowered.recipe, to).await?;
+    judge.judge(&prepared).await?;
+    Ok(prepared.send().await?)
 }
 
 /// Prints the pinned recipe.

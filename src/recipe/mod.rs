@@ -102,7 +102,29 @@ pub struct Add {
     pub to: Option<String>,
 }
 
+impl Stage {
+    /// The files that the stage adds, in order.
+    pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Add(add) => Some(add),
+            Step::Edit(_) => None,
+        })
+    }
+}
+
 impl Recipe {
+    /// The numbers of the stages that the last one needs, and of itself, in order.
+    pub(crate) fn needed_stages(&self) -> Vec<usize> {
+        let last = self.stages.len().checked_sub(1);
+        let base = |number: &usize| match self.stages[*number].base {
+            Base::Stage(base) => Some(base),
+            _ => None,
+        };
+        let mut needed: Vec<usize> = std::iter::successors(last, base).collect();
+        needed.reverse();
+        needed
+    }
+
     /// A recipe of one stage, with the default epoch.
     pub fn new(platform: Platform, base: Base, steps: Vec<Step>) -> Recipe {
         Recipe { platform, epoch: DEFAULT_EPOCH, stages: vec![Stage { name: None, base, steps }] }

@@ -10,6 +10,7 @@
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
 mod locate;
+mod provider;
 pub mod tree;
 
 use std::collections::HashSet;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive, ZipFileHeaderRecord};
+
+pub(super) use provider::Provider;
 
 use crate::error::{Error, Result};
 use crate::image::Digest;

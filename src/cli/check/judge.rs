@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lbuild::image::{Arch, Format};
+use lbuild::image::{Arch, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
 use lbuild::layer::survey::{Annotate, Survey};
-use lbuild::{Built, Destination, Engine, Reach};
+use lbuild::{Destination, Engine, Prepared, Reach};
 
 use super::{known, text};
 use crate::cli::args::Push;
@@ -46,8 +46,8 @@ impl<'a> Judge<'a> {
     }
 
     /// Tells errors and warnings, and fails when there is an error. What was judged is not looked at again.
-    pub async fn judge(&self, built: &Built<'_>) -> Result<(), Failure> {
-        let mut findings = self.findings(built).await?;
+    pub async fn judge(&self, prepared: &Prepared) -> Result<(), Failure> {
+        let mut findings = self.findings(prepared).await?;
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
         match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
@@ -59,8 +59,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    async fn findings(&self, built: &Built<'_>) -> Result<Vec<Finding>, Failure> {
-        let (image, cache) = (built.image, self.engine.cache());
+    async fn findings(&self, prepared: &Prepared) -> Result<Vec<Finding>, Failure> {
+        let (image, cache) = (prepared.image(), self.engine.cache());
         let digest = image.manifest(self.format).digest;
         let annotator = Annotator::of(image.config());
         // Another day or version may bring other findings.
@@ -69,8 +69,8 @@ impl<'a> Judge<'a> {
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
-        let surveys = built.survey(Arc::new(annotator), Reach::AtHand).await?;
-        let mut findings = of_built(built, self.format, &surveys, &self.asked, Severity::Warning);
+        let surveys = prepared.scan(Arc::new(annotator), Reach::Local).await?;
+        let mut findings = of_image(image, self.format, &surveys, &self.asked, Severity::Warning);
         // Links were told of by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.
@@ -89,15 +89,15 @@ pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<Str
     })
 }
 
-/// What is to be said of an image that was built.
-pub fn of_built(
-    built: &Built<'_>,
+/// The findings about an image that was built.
+pub fn of_image(
+    image: &Image,
     format: Format,
     surveys: &[Option<Survey>],
     asked: &Asked,
     least: Severity,
 ) -> Vec<Finding> {
-    let (manifest, layers) = (built.image.manifest(format), built.image.descriptors(format));
-    let (manifest, layers, config) = (&manifest, &layers[..], built.image.config());
+    let (manifest, layers) = (image.manifest(format), image.descriptors(format));
+    let (manifest, layers, config) = (&manifest, &layers[..], image.config());
     check::check(&Subject { manifest, layers, config, surveys, asked }, least)
 }

@@ -5,7 +5,6 @@ mod judge;
 mod sarif;
 mod text;
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use lbuild::event::Event;
 use lbuild::image::{Digest, Platform};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, RULES, Rule, Severity, Subject};
 use lbuild::recipe::Base;
-use lbuild::{Built, Found, Inspected, Reach};
+use lbuild::{Inspected, Reach, StoredImage};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -96,11 +95,11 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
         }
         _ => unreachable!("an image or an index"),
     };
-    let surveys = engine.survey(&found, Arc::new(Annotator::of(&found.config))).await?;
+    let surveys = engine.scan(&found, Arc::new(Annotator::of(&found.config))).await?;
     let region = args.region.clone();
     let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
     let asked = Asked { arch, region, repository, in_index, in_archive, today: lower::today() };
-    let Found { manifest, layers, config, .. } = &found;
+    let StoredImage { manifest, layers, config, .. } = &found;
     let subject = Subject { manifest, layers, config, surveys: &surveys, asked: &asked };
     Ok(Judged {
         name: super::inspect::name(&found),
@@ -133,17 +132,15 @@ async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
     };
     let format = to.first().map(|(_, format)| *format).unwrap_or_default();
     let name = args.what.path.display().to_string();
-    let judged = RefCell::new(None);
-    let judge = async |built: &Built<'_>| {
-        let annotator = Arc::new(Annotator::of(built.image.config()));
-        let surveys = built.survey(annotator, Reach::Everything).await?;
-        let findings = judge::of_built(built, format, &surveys, &asked, Severity::Note);
-        let (digest, platform) = (built.image.manifest(format).digest, built.image.config().platform());
-        judged.replace(Some(Judged { name: name.clone(), digest, platform, findings }));
-        Ok::<(), Failure>(())
-    };
-    engine.push_if(&lowered.recipe, &[], judge).await?;
-    Ok(judged.into_inner().unwrap_or_else(|| unreachable!("what was built was judged")))
+    let prepared = engine.prepare(&lowered.recipe, &[]).await?;
+    let image = prepared.image();
+    let scans = prepared.scan(Arc::new(Annotator::of(image.config())), Reach::All).await?;
+    Ok(Judged {
+        name,
+        digest: image.manifest(format).digest,
+        platform: image.config().platform(),
+        findings: judge::of_image(image, format, &scans, &asked, Severity::Note),
+    })
 }
 
 /// Prints all rules, a line each, or all about one.

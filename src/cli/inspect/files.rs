@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lbuild::layer::Survey;
 use lbuild::layer::overlay::{Files, Seen};
 use lbuild::layer::survey::{MemberKind, Unread};
-use lbuild::{Engine, Found};
+use lbuild::{Engine, StoredImage};
 use serde_json::{Value, json};
 
 use crate::cli::exit::Failure;
@@ -15,8 +15,8 @@ use crate::cli::human::bytes;
 const LARGEST: usize = 30;
 
 /// What each layer holds; nothing of the files' content is wanted.
-pub async fn surveys(engine: &Engine, found: &Found) -> Result<Vec<Option<Survey>>, Failure> {
-    Ok(engine.survey(found, Arc::new(Unread)).await?)
+pub async fn surveys(engine: &Engine, found: &StoredImage) -> Result<Vec<Option<Survey>>, Failure> {
+    Ok(engine.scan(found, Arc::new(Unread)).await?)
 }
 
 /// All files, in the order of their paths.

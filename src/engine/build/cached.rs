@@ -1,4 +1,4 @@
-//! Images that were pushed earlier. Their history tells which key made which of their layers, so that a machine whose
+//! Layers of images that were pushed earlier. Their history says under which key each was made, so that a machine whose
 //! cache is empty need not make them again.
 
 use std::collections::HashMap;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use super::publish::{Push, Remote, Tagged};
-use super::{Caching, Shared};
+use crate::engine::publish::{ImageBlobs, Push, Remote, TaggedImages};
+use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{
     Blob, Compression, Config, Descriptor, Digest, History, Layer, LayerKey, Location, Parsed, Reference,
@@ -16,16 +16,16 @@ use crate::image::{
 };
 use crate::store::Repository;
 
-/// What is known of earlier images: those that the destinations' tags name now, and those that the user names.
+/// The images that layers may be taken from: those that the destinations' tags name now, and those that the user names.
 #[derive(Default)]
-pub(super) struct Earlier {
-    places: Vec<Place>,
+pub(in crate::engine) struct Cached {
+    images: Vec<EarlierImages>,
 }
 
-struct Place {
-    shared: Arc<Shared>,
+struct EarlierImages {
+    session: Arc<Session>,
     at: At,
-    /// The layers of the images there, by key. Asked for when a layer is looked for in vain on this machine.
+    /// Their layers by key. The registry is asked when this machine lacks a layer.
     layers: OnceCell<HashMap<LayerKey, Layer>>,
 }
 
@@ -34,35 +34,29 @@ enum At {
     Image(Box<Repository>),
 }
 
-/// What a manifest says, as far as it is an image's.
-pub(super) struct Contents {
-    pub(super) config: Descriptor,
-    pub(super) layers: Vec<Descriptor>,
-}
-
-impl Earlier {
-    /// The images that this push may take layers from.
-    pub(super) fn of(shared: &Arc<Shared>, pushes: &[Push]) -> Earlier {
-        if shared.caching.policy == Caching::Off {
-            return Earlier::default();
+impl Cached {
+    /// The images for these pushes.
+    pub(in crate::engine) fn of(session: &Arc<Session>, pushes: &[Push]) -> Cached {
+        if session.caching.policy == Caching::Off {
+            return Cached::default();
         }
-        let named = shared.caching.from.iter();
-        let named = named.map(|name| At::Image(Box::new(shared.registries.source(name))));
+        let named = session.caching.from.iter();
+        let named = named.map(|name| At::Image(Box::new(session.registries.source(name))));
         let destinations = pushes.iter().filter_map(Push::remote).map(At::Destination);
-        let place = |at| Place { shared: shared.clone(), at, layers: OnceCell::new() };
-        Earlier { places: destinations.chain(named).map(place).collect() }
+        let images = |at| EarlierImages { session: session.clone(), at, layers: OnceCell::new() };
+        Cached { images: destinations.chain(named).map(images).collect() }
     }
 
     /// Whether any layer can be found at all: without one, no key is worth knowing.
     pub(super) async fn has_layers(&self) -> bool {
-        join_all(self.places.iter().map(Place::layers)).await.iter().any(|layers| !layers.is_empty())
+        join_all(self.images.iter().map(EarlierImages::layers)).await.iter().any(|layers| !layers.is_empty())
     }
 
     /// The layer that `key` made, when an image has it and its repository says that it still has the blob.
     pub(super) async fn layer(&self, key: LayerKey) -> Option<Layer> {
-        for place in &self.places {
-            if let Some(layer) = place.layers().await.get(&key)
-                && place.repository().has_blob_of(layer.blob.digest, layer.blob.size).await.unwrap_or(false)
+        for images in &self.images {
+            if let Some(layer) = images.layers().await.get(&key)
+                && images.repository().has_blob_of(layer.blob.digest, layer.blob.size).await.unwrap_or(false)
             {
                 return Some(layer.clone());
             }
@@ -71,7 +65,7 @@ impl Earlier {
     }
 }
 
-impl Place {
+impl EarlierImages {
     fn repository(&self) -> &Repository {
         match &self.at {
             At::Destination(remote) => &remote.repository,
@@ -83,12 +77,12 @@ impl Place {
         let asked = self.layers.get_or_init(|| async {
             match self.ask().await {
                 Ok(layers) => layers,
-                // What is wrong with a destination, the push itself tells.
+                // The push itself reports a fault of a destination.
                 Err(error) => {
                     if let At::Image(repository) = &self.at {
                         let name = repository.name();
                         let message = format!("no layer is taken from {name}: {error}");
-                        self.shared.events.warn(message, error.hint().as_deref());
+                        self.session.events.warn(message, error.hint().as_deref());
                     }
                     HashMap::new()
                 }
@@ -101,7 +95,7 @@ impl Place {
         let mut layers = HashMap::new();
         match &self.at {
             At::Destination(remote) => {
-                let tagged: &Tagged = remote.tagged().await?;
+                let tagged: &TaggedImages = remote.tagged().await?;
                 for image in &tagged.images {
                     layers.extend(self.layers_of(image).await?);
                 }
@@ -113,17 +107,17 @@ impl Place {
                 if let Parsed::Image { config, layers: found } =
                     parse_manifest(&name.to_string(), &manifest.bytes)?
                 {
-                    layers.extend(self.layers_of(&Contents { config, layers: found }).await?);
+                    layers.extend(self.layers_of(&ImageBlobs { config, layers: found }).await?);
                 }
             }
         }
         Ok(layers)
     }
 
-    async fn layers_of(&self, image: &Contents) -> Result<Vec<(LayerKey, Layer)>> {
+    async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Layer)>> {
         let repository = self.repository();
         let Descriptor { digest, size, .. } = image.config;
-        let config = self.shared.small_blob(repository, digest, size).await?;
+        let config = self.session.small_blob(repository, digest, size).await?;
         let config = Config::parse(&format!("config {digest}"), &config)?;
         Ok(keyed(&config, &image.layers, repository.name()))
     }

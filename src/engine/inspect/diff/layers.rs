@@ -6,7 +6,7 @@ use std::hash::Hash;
 use serde::Serialize;
 
 use super::files::{FileDifference, compare};
-use crate::engine::base::Found;
+use crate::engine::find::StoredImage;
 use crate::image::Digest;
 use crate::layer::Survey;
 
@@ -55,13 +55,13 @@ impl Pair {
 
 /// The layers of two images.
 pub struct Layers<'a> {
-    images: [&'a Found; 2],
+    images: [&'a StoredImage; 2],
     /// What made each, by the history.
     made_by: [Vec<String>; 2],
 }
 
 impl<'a> Layers<'a> {
-    pub fn of(images: [&'a Found; 2]) -> Layers<'a> {
+    pub fn of(images: [&'a StoredImage; 2]) -> Layers<'a> {
         Layers { images, made_by: images.map(created_by) }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Layers<'a> {
 }
 
 /// What made each layer, by the history.
-fn created_by(image: &Found) -> Vec<String> {
+fn created_by(image: &StoredImage) -> Vec<String> {
     let history = image.config.history().into_iter().filter(|entry| !entry.empty_layer);
     history.map(|entry| entry.created_by).collect()
 }

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::Shared;
-use super::bridge::blocking;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Digest, Layer, LayerKey};
 use crate::layer::{self, WriteOptions};
@@ -16,20 +15,20 @@ use crate::store::{self, ByteStream};
 
 /// A zstd or plain layer as gzip, from the cache when it was made before.
 pub(super) async fn recompressed(
-    shared: &Arc<Shared>,
+    session: &Arc<Session>,
     image: &str,
     blob: Blob,
     compression: Compression,
 ) -> Result<Layer> {
     let key = format!("recompress {} {}", layer::WRITER_VERSION, blob.digest);
     let key = LayerKey(Digest::of(key.as_bytes()));
-    if let Some(layer) = shared.cache.layer(key) {
+    if let Some(layer) = session.cache.layer(key) {
         return Ok(Layer { key: None, ..layer });
     }
-    let mut retry = shared.registries.retry();
+    let mut retry = session.registries.retry();
     let layer = loop {
-        let bytes = store::open(&shared.registries, &blob).await?;
-        match recompress(shared, bytes, compression).await {
+        let bytes = store::open(&session.registries, &blob).await?;
+        match recompress(session, bytes, compression).await {
             Ok(layer) => break layer,
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error, None)) => {
@@ -38,13 +37,13 @@ pub(super) async fn recompressed(
             }
         }
     };
-    shared.cache.put_layer(key, &layer)?;
+    session.cache.put_layer(key, &layer)?;
     Ok(layer)
 }
 
 /// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
 async fn recompress(
-    shared: &Arc<Shared>,
+    session: &Arc<Session>,
     bytes: ByteStream,
     compression: Compression,
 ) -> std::result::Result<Layer, (Error, Option<Error>)> {
@@ -57,11 +56,11 @@ async fn recompress(
         std::io::Error::other(text)
     });
     let reader = SyncIoBridge::new(StreamReader::new(bytes));
-    let worker = shared.clone();
-    let done = blocking(move |stop| {
+    let worker = session.clone();
+    let done = session.threads.run(session.threads.all(), move |threads, stop| {
         let progress =
             |_| if stop.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let options = WriteOptions { epoch: 0, jobs: worker.jobs, progress: &progress };
+        let options = WriteOptions { epoch: 0, jobs: threads, progress: &progress };
         let mut staged = worker.cache.stage()?;
         let written = match compression {
             Compression::Zstd => layer::recompress(layer::zstd(reader), &options, &mut staged),

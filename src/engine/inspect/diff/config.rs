@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::FieldDifference;
-use crate::engine::base::Found;
+use crate::engine::find::StoredImage;
 
 /// A field whose name is longer, with those of what it is in, is told of as a whole: each of very many fields in it
 /// would be told with all of that name.
@@ -16,7 +16,7 @@ const PROCESSES: [&str; 2] = ["config", "container_config"];
 const OF_LAYERS: [&str; 2] = ["rootfs", "history"];
 
 /// The fields of the config.
-pub fn config(images: [&Found; 2]) -> Vec<FieldDifference> {
+pub fn config(images: [&StoredImage; 2]) -> Vec<FieldDifference> {
     let [from, to] = images.map(|image| {
         let mut config = image.config.as_json().clone();
         OF_LAYERS.iter().for_each(|field| drop(config.remove(*field)));
@@ -44,7 +44,7 @@ fn variables(env: &Value) -> Value {
 }
 
 /// The fields of the manifest, but for layers and config; of the config's, its type.
-pub fn manifest(images: [&Found; 2]) -> Vec<FieldDifference> {
+pub fn manifest(images: [&StoredImage; 2]) -> Vec<FieldDifference> {
     let [from, to] = images.map(|image| {
         let mut manifest: Value = serde_json::from_slice(&image.manifest.bytes).unwrap_or_default();
         if let Some(fields) = manifest.as_object_mut() {

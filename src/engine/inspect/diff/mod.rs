@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Shared;
-use super::base::{self, Found, Place};
+use super::scan;
+use crate::engine::find::{self, ImageStore, StoredImage};
+use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
 use crate::layer::Survey;
@@ -72,66 +73,67 @@ impl Difference {
     }
 }
 
-impl Shared {
-    /// Layers are read only where they differ.
-    pub(super) async fn diff(self: &Arc<Self>, images: [&Found; 2]) -> Result<Difference> {
-        let layers = Layers::of(images);
-        let pairs = layers.pairs();
-        let opened = match pairs.iter().any(Pair::is_changed) {
-            true => Some([self.opened(images[0]).await?, self.opened(images[1]).await?]),
-            false => None,
+/// Why the second image is not the first. Layers are read only where they differ.
+pub(in crate::engine) async fn difference(
+    session: &Arc<Session>,
+    images: [&StoredImage; 2],
+) -> Result<Difference> {
+    let layers = Layers::of(images);
+    let pairs = layers.pairs();
+    let opened = match pairs.iter().any(Pair::is_changed) {
+        true => Some([opened(session, images[0]).await?, opened(session, images[1]).await?]),
+        false => None,
+    };
+    let mut differences = Vec::new();
+    for pair in pairs {
+        let surveys = match &opened {
+            Some([from, to]) if pair.is_changed() => {
+                [known(session, from, pair.from).await?, known(session, to, pair.to).await?]
+            }
+            _ => [None, None],
         };
-        let mut differences = Vec::new();
-        for pair in pairs {
-            let surveys = match &opened {
-                Some([from, to]) if pair.is_changed() => {
-                    [self.known(from, pair.from).await?, self.known(to, pair.to).await?]
-                }
-                _ => [None, None],
-            };
-            differences.extend(layers.difference(&pair, &surveys));
-        }
-        let label = |image: &Found| {
-            let name = image.config.label("org.opencontainers.image.base.name");
-            let digest = image.config.label("org.opencontainers.image.base.digest");
-            name.map(|name| digest.map_or_else(|| name.to_owned(), |digest| format!("{name}@{digest}")))
-        };
-        let base = images.map(label);
-        let digests = images.map(|image| image.manifest.digest);
-        Ok(Difference {
-            digests,
-            base: (base[0] != base[1]).then_some(base),
-            manifest: config::manifest(images),
-            config: config::config(images),
-            layers: differences,
-            sends: if digests[0] == digests[1] { Sends { layers: 0, bytes: 0 } } else { sends(images) },
-        })
+        differences.extend(layers.difference(&pair, &surveys));
     }
+    let label = |image: &StoredImage| {
+        let name = image.config.label("org.opencontainers.image.base.name");
+        let digest = image.config.label("org.opencontainers.image.base.digest");
+        name.map(|name| digest.map_or_else(|| name.to_owned(), |digest| format!("{name}@{digest}")))
+    };
+    let base = images.map(label);
+    let digests = images.map(|image| image.manifest.digest);
+    Ok(Difference {
+        digests,
+        base: (base[0] != base[1]).then_some(base),
+        manifest: config::manifest(images),
+        config: config::config(images),
+        layers: differences,
+        sends: if digests[0] == digests[1] { Sends { layers: 0, bytes: 0 } } else { sends(images) },
+    })
+}
 
-    async fn opened<'a>(self: &Arc<Self>, image: &'a Found) -> Result<Opened<'a>> {
-        let (place, name) = base::place(self, &image.base).await?;
-        Ok(Opened { image, place, name })
-    }
+async fn opened<'a>(session: &Arc<Session>, image: &'a StoredImage) -> Result<Opened<'a>> {
+    let (store, name) = find::store(session, &image.base).await?;
+    Ok(Opened { image, store, name })
+}
 
-    async fn known(self: &Arc<Self>, from: &Opened<'_>, layer: Option<usize>) -> Result<Option<Survey>> {
-        let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
-        if Compression::of(&layer.media_type).is_none() {
-            return Ok(None);
-        }
-        let blob = self.cache.blob(layer.digest, layer.size);
-        let blob = blob.unwrap_or_else(|| from.place.blob(layer.digest, layer.size));
-        self.survey_layer(&from.name, blob, Arc::new(Unread)).await.map(Some)
+async fn known(session: &Arc<Session>, from: &Opened<'_>, layer: Option<usize>) -> Result<Option<Survey>> {
+    let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
+    if Compression::of(&layer.media_type).is_none() {
+        return Ok(None);
     }
+    let blob = session.cache.blob(layer.digest, layer.size);
+    let blob = blob.unwrap_or_else(|| from.store.blob(layer.digest, layer.size));
+    scan::of_layer(session, &from.name, blob, Arc::new(Unread)).await.map(Some)
 }
 
 /// An image with the place that it is in: to find that anew for each layer takes long where there are many.
 struct Opened<'a> {
-    image: &'a Found,
-    place: Place,
+    image: &'a StoredImage,
+    store: ImageStore,
     name: String,
 }
 
-fn sends([from, to]: [&Found; 2]) -> Sends {
+fn sends([from, to]: [&StoredImage; 2]) -> Sends {
     let there: HashSet<Digest> = from.layers.iter().map(|layer| layer.digest).collect();
     let mut new: Vec<_> = to.layers.iter().filter(|layer| !there.contains(&layer.digest)).collect();
     new.sort_by_key(|layer| layer.digest);

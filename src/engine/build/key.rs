@@ -113,8 +113,8 @@ fn device_bytes(device: Device) -> [u8; 9] {
     bytes
 }
 
-/// The key of the layer that a bundle becomes under `to`, known before its files are.
-pub(super) fn of_bundle(identity: Digest, to: &str, epoch: u64) -> LayerKey {
+/// The key of the layer that a part of this identity becomes under `to`, known before its files are.
+pub(super) fn of_part(identity: Digest, to: &str, epoch: u64) -> LayerKey {
     let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
     LayerKey(Digest::of(text.as_bytes()))
 }

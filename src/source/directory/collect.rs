@@ -1,27 +1,19 @@
 //! A directory, or a single file, as a [`FileTree`].
 //!
-//! The walk reads names and metadata only: what the files hold is read when the layer is written, and not even
-//! then when [`hash`] finds it unchanged. Permissions, owners and times of the tree do not depend on whose
+//! The walk reads names and metadata only: contents are read when the layer is written, and not even then when they
+//! are unchanged. Permissions, owners and times of the tree do not depend on whose
 //! checkout it is: files are 0644, or 0755 when any execute bit is set, and directories 0755. Symlinks stay
 //! symlinks, and hard links become files of their own.
-
-pub mod hash;
-mod links;
-mod walk;
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::FileType;
-
+use super::walk::{Pending, Walk, special};
 use crate::error::{Error, Result};
 use crate::source::ignore::Ignore;
 use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
-
-pub use links::{Warning, check as check_links};
-use walk::{Pending, Walk};
 
 /// Collects the directory `root`, less what `ignore` keeps out, as the image directory `to` (`var/task`; slashes
 /// at its start and end are of no account).
@@ -91,7 +83,7 @@ fn file_destination(root: &Path, to: &[u8]) -> Vec<u8> {
 fn single_file(path: &Path, metadata: &fs::Metadata) -> Result<Entry> {
     let kind = metadata.file_type();
     if !kind.is_file() {
-        return Err(special(path.to_owned(), FileType::from_raw_mode(metadata.mode() as _)));
+        return Err(special(path.to_owned(), rustix::fs::FileType::from_raw_mode(metadata.mode() as _)));
     }
     let file = SourceFile { path: path.to_owned(), stat: Stat::from(metadata), sha256: None, lasting: false };
     Ok(Entry::file(Content::File(file), metadata.mode() & 0o111 != 0))
@@ -101,17 +93,6 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
     let start = path.iter().position(|&b| b != b'/').unwrap_or(path.len());
     let end = path.iter().rposition(|&b| b != b'/').map_or(start, |last| last + 1);
     &path[start..end]
-}
-
-/// The error for what an image cannot hold.
-fn special(path: PathBuf, kind: FileType) -> Error {
-    let kind = match kind {
-        FileType::Socket => "socket",
-        FileType::Fifo => "named pipe",
-        FileType::CharacterDevice | FileType::BlockDevice => "device",
-        _ => "file of an unknown kind",
-    };
-    Error::SpecialFile { path, kind }
 }
 
 #[cfg(test)]
