@@ -4,7 +4,6 @@ use crate::support::judges::{self, Place};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
 use crate::support::registry::{Access, Mode, Registry};
 use crate::support::{bases, testdata};
-use lbuild::error::Error;
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Recipe};
 use std::time::Duration;
