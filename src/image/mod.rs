@@ -9,6 +9,7 @@ mod config;
 mod ecr;
 mod edit;
 mod layer;
+mod locator;
 mod manifest;
 mod platform;
 mod reference;
@@ -18,6 +19,7 @@ pub use config::{Config, History};
 pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
 pub use layer::{Layer, LayerKey};
+pub(crate) use locator::{ARCHIVE_SCHEME, LAYOUT_SCHEME, Locator};
 pub use manifest::{
     Compression, DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Format, Index, Manifest, OCI_INDEX, OCI_MANIFEST,
     Parsed, parse_manifest,
