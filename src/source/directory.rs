@@ -5,6 +5,7 @@
 //! checkout it is: files are 0644, or 0755 when any execute bit is set, and directories 0755. Symlinks stay
 //! symlinks, and hard links become files of their own.
 
+pub mod fingerprint;
 pub mod hash;
 mod links;
 mod walk;

@@ -17,12 +17,12 @@ pub(crate) use bundle::{Bundle, Context, bundles};
 pub(crate) use directory::Warning;
 pub(crate) use directory::hash::hash_missing;
 
+use self::directory::fingerprint::Fingerprints;
 use self::directory::hash;
 use self::ignore::Ignore;
 use crate::error::{Error, Result};
 use crate::layer::FileTree;
 use crate::recipe::{Requirements, Source};
-use crate::store::Fingerprints;
 
 /// The files of a source, and what is remembered of their contents from earlier runs.
 pub(crate) struct Collected {

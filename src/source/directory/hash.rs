@@ -11,10 +11,10 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::layer::{Content, Entry, FileTree, Kind, SourceFile, Stat};
-use crate::store::fingerprint::{Fingerprint, Fingerprints};
 
 /// What one read asks for: large enough to make the system calls cheap, small enough for a core's own cache.
 const BUFFER: usize = 256 << 10;
