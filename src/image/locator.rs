@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Reference;
+use super::reference::Reference;
 use crate::error::{Error, Result};
 
 /// The scheme of an OCI layout directory.

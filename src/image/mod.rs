@@ -6,6 +6,7 @@
 
 mod blob;
 mod config;
+mod digest;
 mod ecr;
 mod edit;
 mod layer;
@@ -14,8 +15,9 @@ mod manifest;
 mod platform;
 mod reference;
 
-pub use blob::{Blob, Digest, Location};
+pub use blob::{Blob, Location};
 pub use config::{Config, History};
+pub use digest::Digest;
 pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
 pub use layer::{Layer, LayerKey};
