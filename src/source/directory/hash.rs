@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::store::fingerprint::{Fingerprint, Fingerprints};
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// What one read asks for: large enough to make the system calls cheap, small enough for a core's own cache.

@@ -5,12 +5,14 @@
 //! * [`links`]: warnings about symbolic links that lead nowhere in the image.
 
 mod collect;
+mod fingerprint;
 mod hash;
 mod links;
 mod provider;
 mod walk;
 
 pub(super) use collect::collect;
+pub(super) use fingerprint::Fingerprints;
 pub(crate) use hash::hash_missing;
 pub(super) use hash::{Memory, recall};
 pub(super) use links::warn_of_links;

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::collect::{self, collect};
+use super::fingerprint::Fingerprints;
 use super::hash::{self, Memory};
 use super::links;
 use crate::error::{Error, Result};
@@ -15,7 +16,6 @@ use crate::recipe::Source;
 use crate::source::ignore::Ignore;
 use crate::source::logins;
 use crate::source::part::{self, Context, Fetched, Part};
-use crate::store::Fingerprints;
 use crate::tree::FileTree;
 
 /// A directory's content, or one file.

@@ -10,10 +10,9 @@ use futures_util::future::BoxFuture;
 use super::tree;
 use crate::error::{Error, Result};
 use crate::recipe::Source;
-use crate::source::directory::{Memory, future_path, hash_missing, recall, warn_of_links};
+use crate::source::directory::{Fingerprints, Memory, future_path, hash_missing, recall, warn_of_links};
 use crate::source::logins;
 use crate::source::part::{self, Context, Fetched, Part};
-use crate::store::Fingerprints;
 use crate::tree::FileTree;
 
 /// The content of an archive.

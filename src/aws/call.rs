@@ -1,4 +1,4 @@
-//! What the SDK says went wrong, in lbuild's words.
+//! A call of AWS and its failures, as lbuild's errors.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::config::http::HttpResponse;
@@ -6,13 +6,13 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{AwsRefusal, Error, Permission};
 
-/// A call of AWS, as messages name it.
+/// A call of AWS, as error messages name it.
 pub(super) struct Call {
     /// As in "cannot {operation}".
     operation: String,
-    /// The right that it needs, which bears the call's name.
+    /// The IAM action that the call needs; it has the call's name.
     action: &'static str,
-    /// What the right is needed on.
+    /// The ARN that the action is needed on.
     resource: String,
 }
 
@@ -49,7 +49,7 @@ impl Call {
         }
     }
 
-    /// A call that never came to be answered: for want of credentials, or of a connection.
+    /// The error for a call without an answer: no credentials, or no connection.
     fn unanswered<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: std::error::Error + Send + Sync + 'static,

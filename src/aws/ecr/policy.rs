@@ -1,7 +1,7 @@
-//! What a repository's policy must say for Lambda to pull from it.
+//! The statements of a repository's policy that let Lambda pull from it.
 //!
 //! The statements are those of <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions>,
-//! under the same names. Whatever else a policy says stays.
+//! under the same names. All other statements stay.
 
 use serde_json::{Map, Value, json};
 
@@ -17,14 +17,14 @@ const ACCOUNTS: &str = "CrossAccountPermission";
 /// Lambda on behalf of other accounts.
 const FOREIGN: &str = "LambdaECRImageCrossAccountRetrievalPolicy";
 
-/// The policy with Lambda allowed, for functions of `accounts` too; `None` when it allows that already.
+/// The policy extended so that Lambda may pull, for functions of `accounts` too; `None` when it allows that already.
 ///
-/// Only statements of the very shape that is written here are ever changed, and only to say more. One that its owner
-/// has narrowed, under whatever name, stays as it is; where it lets Lambda in for functions of the own account, it is
-/// enough.
+/// Only statements of exactly the shape that lbuild writes change, and they only grow. A statement that its owner has
+/// narrowed stays as it is, whatever its name; if it lets Lambda pull for functions of the repository's account, no
+/// other is added.
 ///
 /// # Errors
-/// Why the text is no policy.
+/// The reason why the text is not a policy.
 pub(super) fn allow_lambda(
     policy: Option<&str>,
     host: &EcrHost,
@@ -51,7 +51,7 @@ pub(super) fn allow_lambda(
     Ok(changed.then(|| format!("{document:#}")))
 }
 
-/// The statements, as a list that can grow: a policy of one may stand without.
+/// The statements as a list that can grow: a policy of one statement may have an object in its place.
 fn statements(document: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
     let policy = document.as_object_mut().ok_or("it is no JSON object")?;
     let statement = policy.entry("Statement").or_insert_with(|| json!([]));
@@ -61,8 +61,8 @@ fn statements(document: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
     statement.as_array_mut().ok_or("it has no list of statements")
 }
 
-/// Whether a statement, whatever its name, lets Lambda pull for functions of the repository's own account: for all of
-/// them, or for those that its owner has chosen.
+/// Whether a statement lets Lambda pull for functions of the repository's own account, all or some, whatever the
+/// statement's name.
 fn lets_lambda(statement: &Value, host: &EcrHost) -> bool {
     let actions = texts(&statement["Action"]);
     let allowed = |action: &&str| {
@@ -94,7 +94,7 @@ fn is_for_others(condition: &Map<String, Value>, account: &str) -> bool {
     })
 }
 
-/// Statements for other accounts: which list in them grows.
+/// A family of statements for other accounts, and the list in them that grows.
 struct Family {
     sid: &'static str,
     condition: bool,
@@ -104,7 +104,7 @@ impl Family {
     const ACCOUNTS: Family = Family { sid: ACCOUNTS, condition: false };
     const FUNCTIONS: Family = Family { sid: FOREIGN, condition: true };
 
-    /// The list that grows, of a statement that is nobody's but lbuild's: it has this shape and no more.
+    /// The list that grows, of a statement of exactly the shape that lbuild writes.
     fn list<'a>(&self, statement: &'a mut Value) -> Option<&'a mut Value> {
         let keys = ["Sid", "Effect", "Principal", "Action", "Condition"];
         let own = statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(self.sid))
@@ -151,7 +151,7 @@ fn only(object: &mut Value) -> Option<(&str, &mut Value)> {
     object.iter_mut().next().map(|(key, value)| (key.as_str(), value))
 }
 
-/// Lets `more` in, unless they are in: by a statement that is there, or else by one that is added.
+/// Adds the members of `more` that no statement lists: to an existing statement, else to a new one.
 fn grow(statements: &mut Vec<Value>, family: &Family, mut more: Vec<String>) {
     for statement in statements.iter_mut() {
         let known = family.list(statement).map(|list| texts(list)).unwrap_or_default();
@@ -170,14 +170,14 @@ fn allow(sid: String, principal: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": ACTIONS })
 }
 
-/// The name, or the name with a number where it is taken: a policy has each but once.
+/// The name, with a number when it is taken: names are unique within a policy.
 fn fresh(statements: &[Value], sid: &str) -> String {
     let taken = |name: &String| statements.iter().any(|statement| statement["Sid"] == **name);
     let mut names = std::iter::once(sid.to_owned()).chain((2u32..).map(|number| format!("{sid}{number}")));
     names.find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A policy's values are a text or a list of them.
+/// A policy's values are a string or a list of strings.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -186,7 +186,7 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// Sorted, none twice.
+/// Sorted, without duplicates.
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts.dedup();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_console_wrote_is_enough() {
+    fn the_statement_of_the_console_is_enough() {
         let policy = json!({ "Version": "2008-10-17", "Statement": {
             "Sid": "any", "Effect": "Allow", "Principal": { "Service": ["lambda.amazonaws.com"] },
             "Action": ["ecr:SetRepositoryPolicy", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
@@ -253,9 +253,8 @@ mod tests {
         assert_eq!(allowed(Some(&merged.to_string()), &[]), None);
     }
 
-    /// Whoever has narrowed a statement wants it so.
     #[test]
-    fn what_its_owner_has_narrowed_stays_narrow() {
+    fn a_statement_that_its_owner_has_narrowed_stays_narrow() {
         for condition in [
             json!({ "StringEquals": { "aws:SourceAccount": "123456789012" } }),
             json!({ "ArnLike": { "AWS:SourceArn": "arn:aws:lambda:eu-west-1:123456789012:function:hello" } }),
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_not_overwritten() {
+    fn a_text_that_is_not_a_policy_is_not_overwritten() {
         for text in ["", "[]", r#"{"Statement": "x"}"#] {
             assert!(allow_lambda(Some(text), &host(), &[]).is_err(), "{text}");
         }

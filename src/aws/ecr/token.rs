@@ -1,4 +1,4 @@
-//! ECR's tokens, for those who push and pull.
+//! ECR's tokens, as [`Credentials`] for pushes and pulls.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -7,13 +7,14 @@ use aws_config::Region;
 use base64::Engine as _;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::Aws;
-use super::failure::Call;
+use crate::aws::call::Call;
+use crate::aws::caller::Aws;
 use crate::error::{Error, Result};
 use crate::image::{ECR_PUBLIC, EcrHost, Reference};
 use crate::store::{Credential, Credentials, Later, Secret};
 
-/// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>: it gives tokens in one region.
+/// The only region that gives tokens for the public registry:
+/// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>.
 const PUBLIC_REGION: Region = Region::from_static("us-east-1");
 
 impl Credentials for Aws {
@@ -21,7 +22,7 @@ impl Credentials for Aws {
         Box::pin(async move {
             let token = match EcrHost::parse(registry) {
                 Some(host) => self.token(Some(host), renew).await?,
-                // What is public needs no credentials: who seems to have none is not kept waiting for a search.
+                // A public image needs no credentials, so a caller without signs of any does not wait for a search.
                 None if registry == ECR_PUBLIC && has_credentials() => match self.token(None, renew).await {
                     Err(Error::NoAwsCredentials { .. }) => return Ok(None),
                     token => token?,
@@ -39,7 +40,7 @@ impl Credentials for Aws {
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
         Box::pin(async move {
             let Some(host) = EcrHost::parse(repository.registry()) else { return Vec::new() };
-            // Who may not ask is told by the registry when it refuses the manifest.
+            // Without the right to ask, the registry's refusal of the manifest is the answer.
             match self.repository(host, repository.repository()).find().await {
                 Ok(Some(found)) => tags.iter().filter(|tag| found.is_immutable(tag)).cloned().collect(),
                 Ok(None) | Err(_) => Vec::new(),
@@ -49,10 +50,10 @@ impl Credentials for Aws {
 }
 
 impl Aws {
-    /// The token for a registry, or for the public one. It is asked for once, whatever it says of its end:
-    /// the registry knows best, and emulators give ones that seem to have run out long ago.
+    /// The token for a registry; `None` stands for the public one. It is fetched once, and its expiry is not read:
+    /// the registry decides, and emulators give tokens whose expiry is long past.
     async fn token(&self, host: Option<EcrHost>, renew: bool) -> Result<Credential> {
-        // The hosts of one account and region differ in the way there, not in what opens them.
+        // All hosts of one account and region take the same token.
         let key = host.as_ref().map(|host| EcrHost::new(host.account(), host.region()));
         let slot = {
             let mut tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,8 +100,8 @@ fn decode(token: &str) -> Option<Credential> {
     Some(Credential::Password { username: username.to_owned(), password: Secret::from(password.to_owned()) })
 }
 
-/// Whether there are signs of AWS credentials on this machine. To look for an instance's role where there is no
-/// instance takes seconds.
+/// Whether there are signs of AWS credentials on this machine. The search for an instance's role takes seconds on a
+/// machine that is not an instance.
 fn has_credentials() -> bool {
     const VARIABLES: [&str; 5] = [
         "AWS_ACCESS_KEY_ID",

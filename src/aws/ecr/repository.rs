@@ -1,4 +1,4 @@
-//! ECR's repositories: made, described, opened to Lambda.
+//! ECR's repositories: create, describe, allow Lambda to pull.
 
 use std::fmt;
 
@@ -7,27 +7,28 @@ use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, Repository, Tag,
 };
 
-use super::failure::Call;
-use super::{Aws, policy};
+use super::policy;
+use crate::aws::call::Call;
+use crate::aws::caller::Aws;
 use crate::error::{Error, Result};
 use crate::image::EcrHost;
 
 /// A repository of ECR, by name; it may not exist yet.
 #[derive(Clone)]
 pub struct EcrRepository {
-    pub(super) aws: Aws,
-    pub(super) host: EcrHost,
-    pub(super) name: String,
+    aws: Aws,
+    host: EcrHost,
+    name: String,
 }
 
-/// How a new repository shall be.
+/// The settings of a new repository.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Whether no tag may move once it is there.
+    /// Whether tags are immutable.
     pub immutable: bool,
-    /// Whether images are scanned for vulnerabilities when they come.
+    /// Whether images are scanned for vulnerabilities on push.
     pub scan: bool,
-    /// The encryption of what is stored, instead of ECR's own.
+    /// The encryption of stored images, instead of ECR's default.
     pub encryption: Option<Encryption>,
     /// The lifecycle policy, as JSON.
     pub lifecycle: Option<String>,
@@ -39,18 +40,18 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption {
-    /// With a key of KMS, by its id, alias or ARN; without one, with AWS's own for ECR.
+    /// A KMS key by its id, alias or ARN; `None` is AWS's own key for ECR.
     Kms(Option<String>),
 }
 
 /// A repository that exists.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct ExistingRepository {
     repository: Repository,
 }
 
-impl Found {
-    /// Whether a tag that is there can name no other image.
+impl ExistingRepository {
+    /// Whether an existing tag can never name another image.
     pub fn is_immutable(&self, tag: &str) -> bool {
         let excluded = || {
             let filters = self.repository.image_tag_mutability_exclusion_filters();
@@ -64,7 +65,7 @@ impl Found {
         }
     }
 
-    /// The settings that were asked for and that it does not have, by name.
+    /// The names of the settings that differ from `settings`.
     pub fn differences(&self, settings: &Settings) -> Vec<&'static str> {
         let scan =
             self.repository.image_scanning_configuration().is_some_and(|scanning| scanning.scan_on_push());
@@ -87,7 +88,7 @@ impl Found {
     }
 }
 
-/// ECR's filters know one sign: `*`.
+/// ECR's filters have one wildcard: `*`.
 fn matches(filter: &str, tag: &str) -> bool {
     let mut parts = filter.split('*');
     let Some(mut rest) = parts.next().and_then(|first| tag.strip_prefix(first)) else { return false };
@@ -101,17 +102,33 @@ fn matches(filter: &str, tag: &str) -> bool {
     last.map_or(rest.is_empty(), |last: &str| rest.ends_with(last))
 }
 
+impl Aws {
+    /// The registry of the caller's own account, in the region of the environment.
+    ///
+    /// # Errors
+    /// Those of [`identity`](Aws::identity) and [`region`](Aws::region).
+    pub async fn registry(&self) -> Result<EcrHost> {
+        let region = self.region().await?;
+        Ok(EcrHost::new(self.identity().await?.account, region))
+    }
+
+    /// A repository of a registry, whether it exists or not.
+    pub fn repository(&self, registry: EcrHost, name: impl Into<String>) -> EcrRepository {
+        EcrRepository { aws: self.clone(), host: registry, name: name.into() }
+    }
+}
+
 impl EcrRepository {
-    /// The registry it is in.
+    /// The registry of the repository.
     pub fn host(&self) -> &EcrHost {
         &self.host
     }
 
-    /// What ECR knows of it; `None` when it does not exist.
+    /// ECR's description of the repository; `None` when it does not exist.
     ///
     /// # Errors
-    /// When ECR refuses to tell.
-    pub async fn find(&self) -> Result<Option<Found>> {
+    /// When ECR refuses the call.
+    pub async fn find(&self) -> Result<Option<ExistingRepository>> {
         let client = self.client().await;
         let call = self.call(&format!("look for the repository {self}"), "ecr:DescribeRepositories");
         let request =
@@ -120,7 +137,7 @@ impl EcrRepository {
             Ok(answer) => Ok(answer
                 .repositories
                 .and_then(|found| found.into_iter().next())
-                .map(|repository| Found { repository })),
+                .map(|repository| ExistingRepository { repository })),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_repository_not_found_exception()) => {
                 Ok(None)
             }
@@ -128,10 +145,10 @@ impl EcrRepository {
         }
     }
 
-    /// Makes it, unless it exists; `true` when it was made. Several callers may do so at once.
+    /// Creates the repository unless it exists; `true` when it was created. Several callers may do so at once.
     ///
     /// # Errors
-    /// When ECR refuses to.
+    /// When ECR refuses the call.
     pub async fn create(&self, settings: &Settings) -> Result<bool> {
         let client = self.client().await;
         let call = self.call(&format!("create the repository {self}"), "ecr:CreateRepository");
@@ -152,7 +169,7 @@ impl EcrRepository {
             request = request.set_encryption_configuration(kms.build().ok());
         }
         for (key, value) in &settings.tags {
-            // Only a tag without a key or a value would fail to be one.
+            // Building fails only for a tag without a key or a value.
             if let Ok(tag) = Tag::builder().key(key).value(value).build() {
                 request = request.tags(tag);
             }
@@ -166,23 +183,23 @@ impl EcrRepository {
             }
             Err(error) => return Err(call.failed(error)),
         };
-        // Put again where it may have been forgotten between two calls.
+        // An earlier call may have created the repository and then failed before it set the policy.
         if let Some(lifecycle) = &settings.lifecycle {
             self.put_lifecycle(&client, lifecycle).await?;
         }
         Ok(made)
     }
 
-    /// Makes it when it does not exist, which is asked first: who may not create repositories can still push to
-    /// those that are there.
+    /// Creates the repository when a lookup does not find it: a caller without the right to create repositories can
+    /// still push to existing ones.
     ///
     /// # Errors
-    /// When it does not exist, and ECR refuses to make it.
+    /// When it does not exist, and ECR refuses to create it.
     pub async fn ensure(&self) -> Result<bool> {
         match self.find().await {
             Ok(Some(_)) => Ok(false),
             Ok(None) => self.create(&Settings::default()).await,
-            // Who may not look may still create; if neither, that is the one to tell.
+            // A caller without the right to look may still create; without both, the error names the right to create.
             Err(Error::Aws { answer, .. }) if answer.missing.is_some() => {
                 self.create(&Settings::default()).await
             }
@@ -200,10 +217,10 @@ impl EcrRepository {
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
-    /// The policy that says who else may do what with it.
+    /// The repository's policy.
     ///
     /// # Errors
-    /// When ECR refuses to tell.
+    /// When ECR refuses the call.
     pub async fn policy(&self) -> Result<Option<String>> {
         let client = self.client().await;
         let call = self.call(&format!("read the policy of {self}"), "ecr:GetRepositoryPolicy");
@@ -220,7 +237,7 @@ impl EcrRepository {
         }
     }
 
-    /// The policy with Lambda allowed to pull, for functions of other `accounts` too; `None` when it allows that
+    /// The policy extended so that Lambda may pull, for functions of other `accounts` too; `None` when it allows that
     /// already.
     ///
     /// # Errors
@@ -231,7 +248,7 @@ impl EcrRepository {
         policy::allow_lambda(policy.as_deref(), &self.host, accounts).map_err(fail)
     }
 
-    /// Allows Lambda to pull; `true` when the policy had to change. What else it says stays.
+    /// Allows Lambda to pull; `true` when the policy had to change. All other statements stay.
     ///
     /// # Errors
     /// When the policy cannot be read, or ECR refuses the new one.

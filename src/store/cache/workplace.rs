@@ -1,4 +1,4 @@
-//! Directories for programs to work in, which are gone when they are done with.
+//! Temporary directories for other programs.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -7,21 +7,29 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 
-use super::staged::TEMPORARY_PREFIX;
+use super::directory::Cache;
 use crate::error::{Error, Result};
+use crate::store::staged::TEMPORARY_PREFIX;
 
-/// A directory that only its owner can look into. It goes with this value; what a killed process leaves goes when
-/// the next one makes a workplace, or the cache is pruned.
+/// A directory that only its owner can read. It is removed when this value is dropped; leftovers of killed processes
+/// are removed when the next workplace is made, or the cache is pruned.
 #[derive(Debug)]
 pub(crate) struct Workplace {
     dir: TempDir,
-    /// Held as long as the directory is in use: a lock ends with its process, however that does.
+    /// Held as long as the directory is in use: a lock ends with its process, even a killed one.
     _lock: File,
 }
 
+impl Cache {
+    /// A directory for another program to work in.
+    pub(crate) fn workplace(&self) -> Result<Workplace> {
+        Workplace::new_in(&self.work_dir())
+    }
+}
+
 impl Workplace {
-    /// A new one in `root`, after what others have left there is removed.
-    pub(super) fn new_in(root: &Path) -> Result<Workplace> {
+    /// A new one in `root`, after leftovers there are removed.
+    fn new_in(root: &Path) -> Result<Workplace> {
         let fail = |source| Error::Write { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(fail)?;
         sweep(root)?;
@@ -42,7 +50,7 @@ impl Workplace {
     }
 }
 
-/// Removes the workplaces in `root` that nobody holds.
+/// Removes the workplaces in `root` that are not locked.
 pub(super) fn sweep(root: &Path) -> Result<()> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -52,7 +60,7 @@ pub(super) fn sweep(root: &Path) -> Result<()> {
         let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
         let Some(lock) = ours.then(|| File::open(entry.path()).ok()).flatten() else { continue };
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // A program that outlived its caller may still write there: then the next sweep has the rest.
+            // A program that outlived its caller may still write there: then the next sweep removes the rest.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -64,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_holds_is_swept() {
+    fn unlocked_workplaces_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let held = Workplace::new_in(root.path()).unwrap();
         fs::write(held.path().join("file"), "x").unwrap();
