@@ -1,50 +1,35 @@
 //! The command line. It uses nothing but the library's public surface.
 
 mod args;
-mod cache;
-#[cfg(feature = "check")]
-mod check;
-mod config;
-mod diff;
-#[cfg(feature = "aws")]
-mod doctor;
-#[cfg(feature = "aws")]
-mod ecr;
-mod exit;
-mod handler;
-mod human;
-mod init;
-mod inspect;
-mod json;
-#[cfg(feature = "aws")]
-mod login;
+mod commands;
+mod context;
+mod destination;
+mod engine;
+mod input;
 mod lower;
-mod packages;
-mod push;
-mod report;
+mod output;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command, Output};
-use self::exit::Failure;
-use self::report::Report;
-
-/// What every command has at hand.
-struct Context {
-    output: Output,
-    report: Report,
-    #[cfg(feature = "aws")]
-    aws: lbuild::aws::Aws,
-}
+use self::args::{Args, Command};
+use self::commands::{cache, diff, init, inspect, plan, push};
+#[cfg(feature = "check")]
+use self::commands::{check, rules};
+#[cfg(feature = "aws")]
+use self::commands::{doctor, login, repo};
+use self::context::Context;
+use self::destination::DefaultDestination;
+use self::output::exit::Failure;
+use self::output::report::Report;
 
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn run() -> ExitCode {
     let mut args = parse();
-    let report = Report::new(&args.output);
+    let report = Report::new(args.output.style());
     // Before the runtime starts, signals still end a wait for somebody to type.
-    if let Err(failure) = lower::read_input(&mut args.command) {
+    if let Err(failure) = input::read(&mut args.command) {
         report.failure(&failure);
         return ExitCode::from(failure.code());
     }
@@ -82,31 +67,32 @@ fn parse() -> Args {
 
 async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     let context = Context {
-        output: args.output,
         report,
+        json: args.output.json,
+        jobs: args.output.jobs,
         #[cfg(feature = "aws")]
         aws: lbuild::aws::Aws::from_env(),
     };
     match args.command {
         Command::Init(args) => init::run(&args),
-        Command::Push(args) => push::run(args, push::Default::None, &context).await,
-        Command::Build(args) => push::run(args, push::Default::Layout, &context).await,
-        Command::Plan(args) => push::plan(args, &context).await,
+        Command::Push(args) => push::run(args, DefaultDestination::None, &context).await,
+        Command::Build(args) => push::run(args, DefaultDestination::Layout, &context).await,
+        Command::Plan(args) => plan::run(args, &context).await,
         Command::Inspect(args) => inspect::run(&args, &context).await,
         Command::Diff(args) => diff::run(&args, &context).await,
         #[cfg(feature = "check")]
         Command::Check(args) => check::run(&args, &context).await,
         #[cfg(feature = "check")]
-        Command::Rules(args) => check::rules(&args, &context.output),
+        Command::Rules(args) => rules::run(&args, &context),
         #[cfg(feature = "aws")]
         Command::Doctor(args) => doctor::run(args, &context).await,
         #[cfg(feature = "aws")]
-        Command::Repo(command) => ecr::run(command, &context).await,
+        Command::Repo(command) => repo::run(command, &context).await,
         #[cfg(feature = "aws")]
         Command::Login(args) => login::print(args, &context).await,
         #[cfg(feature = "aws")]
         Command::CredentialHelper(args) => login::helper(args, &context).await,
-        Command::Cache(command) => cache::run(&command, &context.output),
+        Command::Cache(command) => cache::run(&command, &context),
     }
 }
 

@@ -1,0 +1,30 @@
+//! Standard input, read before the runtime starts.
+
+use std::io::Read;
+
+use super::args::Command;
+#[cfg(feature = "aws")]
+use super::args::ecr::Verb;
+use super::output::exit::Failure;
+
+/// Takes from standard input what the command expects there: a password, or a helper's question.
+pub fn read(command: &mut Command) -> Result<(), Failure> {
+    let read_all = |what: &str| {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map(|_| text).map_err(|source| Failure::Read { what: what.to_owned(), source })
+    };
+    #[cfg(feature = "aws")]
+    if let Command::CredentialHelper(helper) = command {
+        // Who stores or erases a login says which, and would be told of a broken pipe if nobody listened.
+        if !matches!(helper.verb, Verb::List) {
+            helper.input = read_all("standard input")?;
+        }
+        return Ok(());
+    }
+    if let Some(registry) = command.registry().filter(|registry| registry.password_stdin) {
+        let text = read_all("the password from standard input")?;
+        registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What the command writes, and how it ends.
+
+mod bars;
+pub mod exit;
+#[cfg(feature = "check")]
+pub mod findings;
+pub mod human;
+pub mod image_name;
+mod json;
+pub mod report;
+pub mod secrets;
