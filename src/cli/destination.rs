@@ -50,7 +50,7 @@ pub async fn of_push(
     parse(&to, tags, format)
 }
 
-/// The destinations that were given, and the repository of one's own registry.
+/// The given destinations, and the repository in the registry of the user's AWS account.
 #[cfg(feature = "aws")]
 pub async fn given_or_own(
     path: &Path,
@@ -60,7 +60,7 @@ pub async fn given_or_own(
     context: &Context,
 ) -> Result<Vec<String>, Failure> {
     let repo = match repo {
-        // A repository that is named now is in the place of what the file says.
+        // A repository in the flags replaces the destinations of the file.
         Some(repo) if to.is_empty() => return Ok(vec![own(repo, context).await?]),
         Some(repo) => Some(repo),
         None if to.is_empty() => config.repo.as_deref(),
@@ -82,7 +82,7 @@ async fn own(repo: &str, context: &Context) -> Result<String, Failure> {
     Ok(format!("{}/{repo}", context.aws.registry().await?))
 }
 
-/// The destinations that were given by flag, else by lbuild.toml.
+/// The destinations of the flags, else those of lbuild.toml.
 pub fn given(path: &Path, to: &[String], config: &ConfigFile) -> Vec<String> {
     match to.is_empty() {
         true => config.to.0.iter().map(|to| beside(path, to)).collect(),
@@ -101,7 +101,7 @@ fn beside(dir: &Path, to: &str) -> String {
 }
 
 fn layout(path: &Path) -> PathBuf {
-    // A single file's neighbours are not packed, but its directory is the place to look for the image.
+    // For a single file it is the file's directory, although its neighbours are not packed.
     let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     if dir == Path::new(".") { LAYOUT.into() } else { dir.join(LAYOUT) }
 }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::lower::config_file::ConfigFile;
 use super::output::exit::Failure;
 
-/// An engine; a password that was given is for `login`, and for no other registry.
+/// The builder of an engine. A given password is for the one registry in `login`, and for no other.
 pub fn builder(
     args: &Registry,
     config_insecure: &[String],
@@ -43,12 +43,12 @@ pub fn builder(
     Ok(builder.credentials(DockerConfig))
 }
 
-/// Where registries are reached, when that is not where their names say.
+/// Registries with the endpoints that `LBUILD_REGISTRY_ENDPOINT` sets for them.
 fn endpoints() -> Result<Vec<(String, String)>, Failure> {
     let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
     let split = |pair: &str| match pair.trim().split_once('=') {
         Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),
-        // What stands before an @ may be a password.
+        // The part before an @ may be a password.
         _ => Err(Failure::usage(
             format!("LBUILD_REGISTRY_ENDPOINT has `{}`", pair.rsplit('@').next().unwrap_or_default().trim()),
             "write it as REGISTRY=https://HOST[:PORT], with commas between several",
@@ -70,7 +70,7 @@ pub fn registry(base: &Base) -> Option<&str> {
     }
 }
 
-/// What the engine may take from earlier runs.
+/// Sets which layers of earlier runs the engine may take.
 pub fn caching(
     mut engine: EngineBuilder,
     args: &CachingArgs,

@@ -7,7 +7,8 @@ use super::args::Command;
 use super::args::ecr::Verb;
 use super::output::exit::Failure;
 
-/// Takes from standard input what the command expects there: a password, or a helper's question.
+/// Reads standard input for the commands that take something from it: a password, or the request of a tool to its
+/// credential helper.
 pub fn read(command: &mut Command) -> Result<(), Failure> {
     let read_all = |what: &str| {
         let mut text = String::new();
@@ -16,7 +17,7 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
     };
     #[cfg(feature = "aws")]
     if let Command::CredentialHelper(helper) = command {
-        // Who stores or erases a login says which, and would be told of a broken pipe if nobody listened.
+        // A client that stores or erases a login writes it, and would see a broken pipe if nobody read it.
         if !matches!(helper.verb, Verb::List) {
             helper.input = read_all("standard input")?;
         }

@@ -24,11 +24,11 @@ use self::destination::DefaultDestination;
 use self::output::exit::Failure;
 use self::output::report::Report;
 
-/// Reads the arguments, does what they say, and tells how it went.
+/// Parses the arguments, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
     let mut args = parse();
     let report = Report::new(args.output.style());
-    // Before the runtime starts, signals still end a wait for somebody to type.
+    // Before the runtime starts, a signal still ends a read that waits for the keyboard.
     if let Err(failure) = input::read(&mut args.command) {
         report.failure(&failure);
         return ExitCode::from(failure.code());
@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
-            // Threads that still compress have been told to stop, and have nothing that anybody waits for.
+            // Threads that still compress stop by themselves; nothing waits for them.
             runtime.shutdown_background();
             done
         }
@@ -53,7 +53,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The arguments. Docker starts its credential helpers by a name of their own, and adds one word.
+/// The arguments. Docker starts a credential helper by a name of its own, with the verb as argument.
 fn parse() -> Args {
     let words: Vec<_> = std::env::args_os().collect();
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
@@ -96,7 +96,7 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     }
 }
 
-/// Drops the work when the user or the system asks to stop: its files have no names yet, its tags not moved.
+/// Drops the work on an interrupt: unfinished files have no names yet, and the tags have not moved.
 async fn until_interrupted(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::human::bytes;
 
-/// Tells of the cache, or cleans it.
+/// Prints the size of the cache, or cleans it.
 pub fn run(command: &CacheCommand, context: &Context) -> Result<(), Failure> {
     let root = Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?;
     let cache = Cache::at(root);

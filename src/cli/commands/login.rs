@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report;
 
-/// Prints the password of a registry. Standard output is the one place that it is meant for.
+/// Prints the password of a registry: it goes to standard output only.
 pub async fn print(args: Login, context: &Context) -> Result<(), Failure> {
     let registry = match args.registry {
         Some(registry) => registry,
@@ -34,7 +34,7 @@ pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Fai
                     &json!({ "ServerURL": server, "Username": username, "Secret": password.expose() })
                         .to_string(),
                 ),
-                // Docker and its like know this text, on standard output, for "no": then they go on without.
+                // Docker takes this text on standard output for "no", and continues without credentials.
                 None => {
                     report::print("credentials not found in native keychain")?;
                     Err(Failure::usage(format!("no credentials for {server}"), None))
@@ -42,7 +42,7 @@ pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Fai
             }
         }
         Verb::List => report::print("{}"),
-        // There is nothing to keep: each password is asked for when it is needed.
+        // Nothing is stored: each password is fetched when it is needed.
         Verb::Store | Verb::Erase => Ok(()),
     }
 }
@@ -57,7 +57,7 @@ async fn password(registry: &str, context: &Context) -> Result<Option<(String, S
     })
 }
 
-/// Some tools name the server by its address.
+/// The host of a server, which some tools name by its URL.
 fn host(server: &str) -> &str {
     let server = server.strip_prefix("https://").unwrap_or(server);
     server.split('/').next().unwrap_or(server)

@@ -36,7 +36,7 @@ fn all() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// All about one rule.
+/// One rule in full.
 fn text(rule: &Rule) -> String {
     let Rule { name, severity, what, why, example, way_out, source, .. } = rule;
     let severity = word(*severity);

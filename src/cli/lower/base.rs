@@ -47,7 +47,7 @@ pub fn parse_base(text: &str, dir: &Path) -> Result<Base, Failure> {
     if text == "scratch" {
         return Ok(Base::Scratch);
     }
-    // As `lbuild inspect` names an image of a layout.
+    // The form in which `lbuild inspect` prints an image of a layout.
     if let Some((path, digest)) = text.strip_prefix("oci:").and_then(|rest| rest.rsplit_once('@'))
         && let Ok(digest) = digest.parse()
     {

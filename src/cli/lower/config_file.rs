@@ -49,7 +49,7 @@ pub struct ConfigFile {
     pub allow_lambda: bool,
 }
 
-/// One text or a list of them.
+/// One string or a list of them.
 #[derive(Deserialize, Default, Clone)]
 #[serde(from = "OneOrMany")]
 pub struct Many(pub Vec<String>);

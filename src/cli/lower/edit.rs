@@ -8,7 +8,7 @@ use super::config_file::ConfigFile;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 
-/// What the flags, and lbuild.toml where they say nothing, set in the config.
+/// The config fields that the flags set, else lbuild.toml.
 pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failure> {
     let words = |flag: &Option<String>, file: &Option<Vec<String>>| match flag {
         Some(text) => words(text).map(Some),
@@ -41,13 +41,13 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failur
 fn pairs(flags: &[String], name: &str) -> Result<Vec<(String, String)>, Failure> {
     let split = |flag: &String| match flag.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // The value may be a secret: only the name's place is told.
+        // The value may be a secret: the message has only the flag.
         _ => Err(Failure::usage(format!("a value of {name} is not of the form NAME=VALUE"), None)),
     };
     flags.iter().map(split).collect()
 }
 
-/// A JSON array of texts, or words between spaces.
+/// A JSON array of strings, or words between spaces.
 fn words(text: &str) -> Result<Vec<String>, Failure> {
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text).map_err(|error| {

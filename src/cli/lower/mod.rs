@@ -16,7 +16,7 @@ use super::args::image::ImageArgs;
 use super::output::exit::Failure;
 use super::output::report::Report;
 
-/// A recipe, and what it does not say of the image.
+/// A recipe, and facts about the image that it does not hold.
 pub struct Lowered {
     pub recipe: Recipe,
     pub config: ConfigFile,
@@ -24,11 +24,11 @@ pub struct Lowered {
     pub handler: Option<(String, String)>,
     /// Whether the image starts a program of the user's choice, not the base's.
     pub own_entrypoint: bool,
-    /// Whether Lambda shall run it, as far as can be told: another container engine takes more.
+    /// Whether the image is for Lambda, as far as handler and base show: other container engines accept more.
     pub for_lambda: bool,
 }
 
-/// The recipe of the arguments; what they leave out, lbuild.toml says.
+/// The recipe of the arguments, completed from lbuild.toml.
 pub fn recipe(args: &ImageArgs, report: &Report) -> Result<Lowered, Failure> {
     let config = ConfigFile::load(&args.path)?;
     let arch = arch(args, &config)?;

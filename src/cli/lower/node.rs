@@ -27,7 +27,7 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
         return Err(Failure::usage("--npm-scripts is of no use without --npm", "add --npm"));
     }
     let lock = NPM_LOCKS.into_iter().find(|name| dir.join(name).is_file());
-    // Other directories may bring them.
+    // Directories of dependencies may contain the packages.
     let elsewhere = !args.deps.is_empty() || !config.deps.0.is_empty();
     if let Some(lock) = lock.filter(|_| !elsewhere && !dir.join(MODULES).exists()) {
         let message = format!("{} has {lock} and no node_modules: its packages stay out", dir.display());
@@ -38,14 +38,14 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
 
 const MODULES: &str = "node_modules";
 
-/// What of the function's directory is not its code's then: each `node_modules` that is installed anew, and the
-/// programs' settings, which may have a token in them.
+/// Paths to leave out of the code when npm installs the packages: each `node_modules` that is installed, and the
+/// package managers' settings, which may contain a token.
 pub fn brought(npm: &Npm) -> Vec<String> {
     let lock = NPM_LOCKS.iter().find_map(|name| std::fs::read(npm.path.join(name)).ok()).unwrap_or_default();
     let lock: serde_json::Value = serde_json::from_slice(&lock).unwrap_or_default();
     let packages = lock["packages"].as_object();
     let places = packages.into_iter().flat_map(|packages| packages.keys());
-    // The packages' own places, the first of which is the function's, are those of no other package.
+    // Workspaces stand outside of `node_modules`; the empty path is the function itself.
     let own = places.filter(|place| !place.is_empty() && !place.split('/').any(|part| part == MODULES));
     let own = own.map(|place| format!("{place}/{MODULES}"));
     [MODULES, ".npmrc", ".yarnrc", ".yarnrc.yml"].map(str::to_owned).into_iter().chain(own).collect()

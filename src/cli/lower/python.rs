@@ -10,7 +10,7 @@ use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Python packages, when some are asked for. `base` is the runtime's or the base image's name.
+/// The Python packages that the arguments ask for. `base` is the runtime's or the base image's name.
 pub fn packages(
     args: &ImageArgs,
     config: &ConfigFile,
@@ -61,7 +61,7 @@ pub fn packages(
     })))
 }
 
-/// The files that tell of packages, and under which key lbuild.toml names each; the most exact come first.
+/// Files that list packages, each with its key in lbuild.toml; the most exact come first.
 const FOUND: [(&str, &str); 5] = [
     ("lock", "uv.lock"),
     ("lock", "pylock.toml"),
@@ -70,11 +70,11 @@ const FOUND: [(&str, &str); 5] = [
     ("requirements", "requirements.txt"),
 ];
 
-/// The file in the function's directory that tells of its packages, and its key.
+/// The key and the name of the file in the function's directory that lists its packages.
 pub fn found(dir: &Path) -> Option<(&'static str, &'static str)> {
     FOUND.into_iter().find(|(key, name)| {
         let text = std::fs::read_to_string(dir.join(name));
-        // Requirements that ask for nothing are common, and locks by other tools always say something.
+        // Empty requirements are common; a lock file is never empty.
         let asks = |text: &String| {
             *key == "lock" || text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))
         };
@@ -82,7 +82,7 @@ pub fn found(dir: &Path) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Tells the user whose packages are listed beside the code and go into no layer.
+/// Warns when packages are listed beside the code but go into no layer.
 pub fn remind(args: &ImageArgs, config: &ConfigFile, report: &Report) {
     let code = &config.code(&args.path);
     let runtime = args.runtime.as_ref().or(config.runtime.as_ref().filter(|_| args.base.is_none()));
@@ -98,7 +98,7 @@ pub fn remind(args: &ImageArgs, config: &ConfigFile, report: &Report) {
     report.warn(&message, Some(&hint));
 }
 
-/// Whether packages are installed beside the code already.
+/// Whether packages are already installed beside the code.
 fn has_packages(code: &Path) -> bool {
     let entries = std::fs::read_dir(code).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".dist-info"))

@@ -58,7 +58,7 @@ pub fn lower(
     Ok(steps)
 }
 
-/// What was given by flag, else by the file; paths in the file are relative to it.
+/// The values of the flag, else those of the file, whose paths are relative to it.
 fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
     match flags {
         [] => file.iter().map(|text| dir.join(text).display().to_string()).collect(),
@@ -66,7 +66,7 @@ fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
     }
 }
 
-/// Splits `SRC:/PATH`; the last `:/` counts, as a source's name may hold one.
+/// Splits `SRC:/PATH` at the last `:/`: the source's name may contain one.
 fn split_path(text: &str) -> (String, Option<String>) {
     match text.rfind(":/") {
         Some(colon) => (text[..colon].to_owned(), Some(text[colon + 1..].to_owned())),
@@ -74,12 +74,12 @@ fn split_path(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// The content of a zip archive, when `path` is one; else that of a directory, or a file.
+/// A zip archive if `path` is one, else a directory or a file.
 fn source(path: PathBuf, ignore: bool) -> Source {
     let mut magic = [0; 4];
-    // a pipe would be waited for
+    // Reading a pipe would block.
     let read = path.is_file() && File::open(&path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
-    // of the first member's header, or of the directory when there is no member
+    // The magic of the first member's header, or of the end of the central directory in an empty archive.
     match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
         true => Source::Zip { path },
         false => Source::Directory { path, ignore, without: Vec::new() },

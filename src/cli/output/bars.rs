@@ -8,7 +8,7 @@ use lbuild::Event;
 
 use super::human::{printable, short, text};
 
-/// A bar for each blob on its way and each layer in the making; lines go above them.
+/// A bar for each blob in transfer and each layer in progress; lines go above them.
 pub struct Bars {
     screen: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
@@ -37,7 +37,7 @@ impl Bars {
 
     /// Writes lines above the bars.
     pub fn say(&self, text: &str) {
-        // Without a terminal that can be drawn on, the line is all the same worth having.
+        // Where the terminal cannot be drawn on, the line is still printed.
         let text = printable(text.trim_end());
         if self.screen.println(&text).is_err() {
             eprintln!("{text}");

@@ -43,11 +43,11 @@ pub enum Failure {
     /// lbuild.toml or standard input.
     #[error("cannot read {what}")]
     Read { what: String, source: io::Error },
-    /// What `lbuild doctor` found and told.
+    /// Findings of `lbuild doctor`, already printed.
     #[cfg(feature = "aws")]
     #[error("a push would fail")]
     Doctor { code: u8 },
-    /// What `lbuild check` found and told.
+    /// Findings of `lbuild check`, already printed.
     #[cfg(feature = "check")]
     #[error("{image} has {count} that Lambda would not take or run")]
     Findings { image: String, count: String },

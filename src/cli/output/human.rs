@@ -76,12 +76,12 @@ pub fn text(event: &Event) -> Option<String> {
     })
 }
 
-/// Enough of a digest to tell it from others.
+/// A digest, shortened for people.
 pub fn short(digest: Digest) -> String {
     digest.hex()[..12].to_owned()
 }
 
-/// What others have written is not trusted with the terminal.
+/// Replaces control characters: text from elsewhere must not control the terminal.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     match text.contains(bad) {
@@ -90,7 +90,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same for what has to stay on its line: with an end of its own, it could pass for words of lbuild's.
+/// Replaces line ends too: after one, text from elsewhere could pass for a message of lbuild's.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     match text.contains(char::is_control) {
         true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),

@@ -21,7 +21,7 @@ pub fn published(published: &Published) {
     }
 }
 
-/// What a check found.
+/// A finding of a check.
 #[cfg(feature = "check")]
 pub fn finding(finding: &lbuild::lambda::check::Finding) {
     if let Ok(Value::Object(mut value)) = serde_json::to_value(finding) {

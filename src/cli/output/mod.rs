@@ -1,4 +1,4 @@
-//! What the command writes, and how it ends.
+//! The output of the command, and its exit code.
 
 mod bars;
 pub mod exit;

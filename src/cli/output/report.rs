@@ -11,7 +11,7 @@ use super::exit::Failure;
 use super::findings::text::groups;
 use super::{human, json};
 
-/// The form that the arguments ask for.
+/// The style that the arguments ask for.
 #[derive(Clone, Copy)]
 pub enum Style {
     /// JSON lines.
@@ -47,7 +47,7 @@ impl Report {
         Report { form: Arc::new(form) }
     }
 
-    /// Tells of an event.
+    /// Writes an event.
     pub fn event(&self, event: &Event) {
         match (&*self.form, event) {
             (Form::Json, event) => json::event(event),
@@ -57,12 +57,12 @@ impl Report {
         }
     }
 
-    /// Tells of something that the user should know.
+    /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
         self.event(&Event::Warning { message: message.to_owned(), hint: hint.map(str::to_owned) });
     }
 
-    /// Reports what was done to a repository of ECR.
+    /// Writes a change of an ECR repository.
     #[cfg(feature = "aws")]
     pub fn repository(
         &self,
@@ -72,7 +72,7 @@ impl Report {
         self.event(&Event::Repository { repository: repository.to_string(), change });
     }
 
-    /// Tells what a check found.
+    /// Writes the findings of a check.
     #[cfg(feature = "check")]
     pub fn findings(&self, findings: &[lbuild::lambda::check::Finding]) {
         match &*self.form {
@@ -82,7 +82,7 @@ impl Report {
         }
     }
 
-    /// Tells why the command failed.
+    /// Writes the failure that ends the command.
     pub fn failure(&self, failure: &Failure) {
         match &*self.form {
             Form::Json => json::failure(failure),
@@ -90,14 +90,14 @@ impl Report {
         }
     }
 
-    /// Takes the bars down.
+    /// Removes the bars.
     pub fn finish(&self) {
         if let Form::Bars(bars) = &*self.form {
             bars.clear();
         }
     }
 
-    /// Tells of an image at its destination: its name, alone, on standard output.
+    /// Writes an image at its destination: its name, alone, on standard output.
     pub fn published(&self, published: &lbuild::Published) -> Result<(), Failure> {
         self.finish();
         if let Form::Json = &*self.form {
@@ -107,7 +107,7 @@ impl Report {
     }
 }
 
-/// Prints a result. A reader that has seen enough, as `head`, is no failure.
+/// Prints a result. A reader that closes the pipe early, as `head` does, is not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{}", human::printable(text)) {
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -1,4 +1,4 @@
-//! What is shown of a config: all but its secrets, for a terminal and a log may have many readers.
+//! Configs without their secrets: a terminal and a log may have many readers.
 
 use std::mem;
 
@@ -16,14 +16,14 @@ mod judge {
                             is `(a secret)` as the value of a variable or label, and `…` in a line of the \
                             history. Other fields are shown as they are.";
 
-    /// What stands for a secret.
+    /// Stands for a secret.
     pub const SECRET: &str = "(a secret)";
 
-    /// What stands for a secret that is not the one told of before.
+    /// Stands for a secret that differs from the one shown before it.
     pub const OTHER: &str = "(another secret)";
 }
 
-/// Without the rules, nobody can tell a secret from anything else.
+/// Without the rules, secrets cannot be told from other values: all are hidden.
 #[cfg(not(feature = "check"))]
 mod judge {
     pub const HELP: &str = "This lbuild is built without `check`, and knows no secret from another value: \
@@ -52,19 +52,19 @@ pub fn pair(of: &str, value: &str) -> String {
     format!("{}={}", name(of), if is_secret(of, value) { SECRET } else { value })
 }
 
-/// Whether this stands for what is not shown.
+/// Whether this text stands for a hidden value.
 pub fn is_hidden(value: &str) -> bool {
     [SECRET, OTHER].contains(&value)
 }
 
-/// A config with all but its secrets.
+/// A config without its secrets.
 pub fn config(config: &Map<String, Value>) -> Value {
     let mut config = Value::Object(config.clone());
     redact("", &mut config);
     config
 }
 
-/// Takes the secrets out of the variables, labels and lines of history of a field of this name.
+/// Removes the secrets from the variables, labels and history lines in the value of a field of this name.
 pub fn redact(field: &str, value: &mut Value) {
     match (field, value) {
         ("Env" | "Labels", Value::Object(pairs)) => {
@@ -83,7 +83,7 @@ pub fn redact(field: &str, value: &mut Value) {
     }
 }
 
-/// Takes a line `NAME=VALUE` for what it is.
+/// Removes the secrets from a line `NAME=VALUE`.
 fn redact_line(line: &mut Value) {
     if let Value::String(line) = line {
         *line = match line.split_once('=') {
@@ -93,7 +93,7 @@ fn redact_line(line: &mut Value) {
     }
 }
 
-/// Takes out the value of a variable or label, if it is a secret.
+/// Replaces the value of a variable or label if it is a secret.
 pub fn redact_value(of: &str, value: &mut Value) {
     if let Value::String(text) = value {
         if is_secret(of, text) {

@@ -24,7 +24,7 @@ use crate::cli::output::image_name::image_name;
 use crate::cli::output::report::print;
 use crate::cli::{destination, engine, lower};
 
-/// An image, and what is to be said of it.
+/// An image, and its findings.
 struct Judged {
     name: String,
     digest: Digest,
@@ -32,7 +32,7 @@ struct Judged {
     findings: Vec<Finding>,
 }
 
-/// Prints what is to be said of an image, and fails when that is a reason to.
+/// Prints the findings of an image, and fails if they are severe enough.
 pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     let allowed: Vec<&Rule> = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
     let mut judged = match image(args)? {
@@ -50,7 +50,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     verdict(name, findings, args.deny)
 }
 
-/// The name of an image; `None` for what an image is to be made of.
+/// The name of an image; `None` if the path is a source to make an image of.
 fn image(args: &Check) -> Result<Option<String>, Failure> {
     let path = &args.image.path;
     let text = path.display().to_string();

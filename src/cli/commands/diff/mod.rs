@@ -39,7 +39,7 @@ async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<Fo
     }
 }
 
-/// What may be shown of a difference.
+/// A difference without its secrets.
 fn redacted(mut difference: Difference) -> Difference {
     let bases = difference.base.iter_mut().flatten().flatten();
     let made_by = difference.layers.iter_mut().filter_map(|layer| layer.created_by.as_mut());
@@ -48,11 +48,11 @@ fn redacted(mut difference: Difference) -> Difference {
     difference
 }
 
-/// Takes the secrets out of a field of the config. That it differs is told all the same.
+/// Removes the secrets from a field of the config. The field is still shown as different.
 fn redact(difference: &mut FieldDifference) {
     let FieldDifference { field, from, to } = difference;
     let values = [from.as_mut(), to.as_mut()].into_iter().flatten();
-    // The name of a label may have dots in it.
+    // The name of a label may contain dots.
     let way = field.split_once('.').and_then(|(process, rest)| Some((process, rest.split_once('.')?)));
     let told = match way {
         Some((process, (list @ ("Env" | "Labels"), name))) => {

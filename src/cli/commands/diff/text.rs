@@ -10,7 +10,7 @@ use crate::cli::output::human::{bytes, one_line};
 use crate::cli::output::image_name::image_name;
 use crate::cli::output::secrets;
 
-/// How many files of a layer are listed; `--json` has all.
+/// Files that are listed for one layer; `--json` has all.
 const MOST: usize = 20;
 
 /// All differences, a line each.

@@ -8,14 +8,14 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report;
 
-/// The findings so far, told as they come.
+/// The findings so far, printed as they come.
 pub struct Examination<'a> {
     pub context: &'a Context,
-    /// The exit code of the first failure: a push would come no further.
+    /// The exit code of the first failure, at which a push would stop.
     pub first: Option<u8>,
 }
 
-/// A finding that is as it should be.
+/// A finding without a fault.
 pub const DONE: Result<(), Failure> = Ok(());
 
 impl<'a> Examination<'a> {
@@ -40,7 +40,7 @@ impl<'a> Examination<'a> {
             false => text(what, failure.as_ref()),
         };
         report::print(&text)?;
-        // A finding may take long; what is known is shown.
+        // The next finding may take long.
         let _ = std::io::stdout().flush();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `lbuild doctor`: what a push would meet.
+//! `lbuild doctor`: the faults that a push would meet.
 
 mod examination;
 mod repository;
@@ -15,14 +15,14 @@ use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::output::exit::Failure;
 use crate::cli::{destination, engine, lower};
 
-/// Looks at everything that a push needs, and goes on after what is missing.
+/// Examines everything that a push needs, and continues after a failure.
 pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let mut findings = Examination::new(context);
     let config = ConfigFile::load(&args.image.path)?;
     let configured = [&args.image.base, &args.image.runtime, &config.base, &config.runtime]
         .iter()
         .any(|name| name.is_some());
-    // Without a base there is still the registry to look at.
+    // Without a base, the registry can still be examined.
     let lowered = configured.then(|| lower::recipe(&args.image, &context.report)).transpose()?;
     let to = destinations(&args, &config, &mut findings).await?;
     if to.is_empty() && findings.first.is_none() {
@@ -42,7 +42,7 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let wanted = wanted(&args.ecr, &config, &to);
     let wanted = match wanted {
         Ok(wanted) => wanted,
-        // The account that is unknown has been told of already.
+        // The unknown account has already been reported.
         Err(_) if to.is_empty() => Wanted { create: false, allow: false },
         Err(failure) => return Err(failure),
     };
@@ -55,7 +55,7 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// What a push would meet at one destination, if that is a registry.
+/// Examines one destination, if it is a registry.
 async fn registry(
     to: &Destination,
     wanted: Wanted,
@@ -65,7 +65,7 @@ async fn registry(
     let Destination::Registry { repository, tags } = to else { return Ok(()) };
     let exists = repository::examine(to, tags, wanted, findings).await?;
     for probe in engine.probe(repository).await {
-        // Of a repository that is not there the registry tells no more than that, which has been told.
+        // The registry reports a missing repository for every probe: once is enough.
         if exists || !is_about_absence(&probe) {
             findings.add(&format!("{} at {to}", probe.what), probe.result)?;
         }
@@ -92,7 +92,7 @@ async fn destinations(
     .await;
     match to {
         Ok(to) => destination::parse(&to, &config.tag.0, config.format),
-        // Without an account there is no registry to ask; the rest can be looked at.
+        // Without an account there is no registry to ask; the rest can be examined.
         Err(failure @ Failure::Library(_)) => {
             findings.add("find the registry of the AWS account", Err::<(), _>(failure))?;
             Ok(Vec::new())
@@ -101,7 +101,7 @@ async fn destinations(
     }
 }
 
-/// Whether the cache can be written to, tried as a push would.
+/// Tries to write to the cache, as a push would.
 fn writable(engine: &Engine) -> Result<(), Failure> {
     let root = engine.cache().root();
     let tried = std::fs::create_dir_all(root).and_then(|()| tempfile::tempfile_in(root).map(drop));

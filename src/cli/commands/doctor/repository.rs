@@ -1,4 +1,4 @@
-//! What AWS knows of the repository of a destination.
+//! The examination of a destination's ECR repository.
 
 use lbuild::Destination;
 use lbuild::aws::EcrRepository;
@@ -7,7 +7,7 @@ use super::examination::{DONE, Examination};
 use crate::cli::commands::push::repository::{self, Wanted};
 use crate::cli::output::exit::Failure;
 
-/// What AWS knows of a destination, and whether it is there to be asked for more.
+/// Examines the repository of a destination. Returns whether it exists, as far as AWS says.
 pub async fn examine(
     to: &Destination,
     tags: &[String],
@@ -44,7 +44,7 @@ pub async fn examine(
                 context.report.warn(&message, Some(hint));
             }
         }
-        // To push needs no such right, not even to create: that is tried all the same.
+        // A push needs no right to describe repositories, even to create one: it tries.
         Err(error) if wanted.create && !is_about_rights(&error) => {
             findings.add("find the repository", Err(error))?;
         }
@@ -54,7 +54,7 @@ pub async fn examine(
     Ok(true)
 }
 
-/// Whether Lambda may pull. A push does not need that, unless it is asked to see to it.
+/// Examines whether Lambda may pull. A push needs that only with `--allow-lambda`.
 async fn policy(
     repository: &EcrRepository,
     wanted: Wanted,
@@ -66,7 +66,7 @@ async fn policy(
         Ok(Some(_)) if wanted.allow => {
             findings.add("let Lambda pull: it may not, and the push will allow it", DONE)
         }
-        // Who may not look for the repository learns only here that it is missing.
+        // Without the right to describe the repository, this is the first sign that it is missing.
         Err(lbuild::Error::Aws { answer, .. })
             if wanted.create && answer.code == "RepositoryNotFoundException" =>
         {

@@ -1,4 +1,4 @@
-//! The runtime and the handler of a function, told by its files.
+//! The runtime and the handler of a function, guessed from its files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// A function as it looks.
+/// A guess about a function.
 #[derive(Debug, PartialEq)]
 pub struct Guess {
     pub runtime: &'static str,
     pub handler: String,
-    /// What has to be put elsewhere than into the function's directory.
+    /// The value of `add`, for a file that belongs outside of the function's directory.
     pub add: Option<&'static str>,
 }
 
@@ -19,7 +19,7 @@ pub struct Guess {
 const MODULES: [&str; 7] = ["app", "lambda_function", "index", "main", "handler", "function", "lambda"];
 const FUNCTIONS: [&str; 4] = ["handler", "lambda_handler", "main", "run"];
 
-/// The function in `dir`, if its files look like one.
+/// The guess about the function in `dir`, if its files look like one.
 pub fn guess(dir: &Path) -> Option<Guess> {
     if fs::metadata(dir.join("bootstrap"))
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::human::bytes;
 
-/// How many of the largest are shown.
+/// Number of the largest files that are shown.
 const LARGEST: usize = 30;
 
-/// What each layer holds; nothing of the files' content is wanted.
+/// The members of each layer, without the files' content.
 pub async fn surveys(engine: &Engine, found: &Found) -> Result<Vec<Option<Survey>>, Failure> {
     Ok(engine.survey(found, Arc::new(Unread)).await?)
 }
@@ -28,7 +28,7 @@ pub fn tree(surveys: &[Option<Survey>], json: bool) -> String {
     }
 }
 
-/// The largest files, and what all of them have together.
+/// The largest files, and the size of all files.
 pub fn largest(surveys: &[Option<Survey>], json: bool) -> String {
     let files = Files::of(surveys);
     let mut found: Vec<Seen<'_>> = files.iter().filter(|file| file.member.kind == MemberKind::File).collect();

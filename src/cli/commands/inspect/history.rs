@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::output::human::bytes;
 use crate::cli::output::secrets;
 
-/// What made the image, step by step.
+/// The steps that made the image, a line each.
 pub fn show(found: &Found, json: bool) -> String {
     let mut layers = found.layers.iter();
     let entries = found.config.history().into_iter().map(|entry| {

@@ -8,7 +8,7 @@ use crate::cli::output::human::{bytes, one_line};
 use crate::cli::output::image_name::image_name;
 use crate::cli::output::secrets;
 
-/// A layer with the history entry that stands for it.
+/// A layer with its history entry.
 struct Row {
     digest: Digest,
     size: u64,

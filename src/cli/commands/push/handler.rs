@@ -1,4 +1,4 @@
-//! Whether Lambda will find what it is to start, told before anything is sent.
+//! The check that Lambda will find the handler's file, before anything is sent.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,7 @@ use crate::cli::lower::base::is_lambda_base;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Refuses a handler whose file is nowhere among what is packed. A base of the user's own may have it: then it is
-/// a warning.
+/// Refuses a handler whose file is not packed. A base of the user's own may contain it: then this only warns.
 pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
     let Some((handler, image)) = &lowered.handler else { return Ok(()) };
     let Some(files) = handler_files(image, handler) else { return Ok(()) };
@@ -55,7 +54,7 @@ fn place(recipe: &Recipe) -> String {
 /// `Runtime.InvalidEntrypoint`.
 fn executable(recipe: &Recipe) -> Result<(), Failure> {
     for file in adds(recipe).filter_map(behind_bootstrap) {
-        // What cannot be looked at from here, as a link to a place in the image, is not judged.
+        // A file that cannot be read here, as a link into the image, is not judged.
         let mode =
             std::fs::metadata(&file).ok().filter(|file| file.is_file()).map(|file| file.permissions().mode());
         if mode.is_some_and(|mode| mode & 0o111 == 0) {
@@ -66,7 +65,7 @@ fn executable(recipe: &Recipe) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file on this machine that an `Add` makes the image's bootstrap, if it does.
+/// The file on this machine that becomes the image's bootstrap by an `Add`.
 fn behind_bootstrap(add: &Add) -> Option<PathBuf> {
     let Source::Directory { path, .. } = &add.source else { return None };
     let below = Path::new(BOOTSTRAP).strip_prefix(add.to.as_deref()?.trim_end_matches('/')).ok()?;

@@ -17,7 +17,7 @@ use crate::cli::lower::Lowered;
 use crate::cli::output::exit::Failure;
 use crate::cli::{engine, lower};
 
-/// Builds the image and brings it to its destinations.
+/// Builds the image and sends it to its destinations.
 pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
     let report = &context.report;
     let lowered = lower::recipe(&args.image, report)?;
@@ -54,7 +54,7 @@ async fn send(
     Ok(engine.push(&lowered.recipe, to).await?)
 }
 
-/// Builds the image and sends it, once nothing speaks against that.
+/// Builds the image and sends it if the check passes.
 #[cfg(feature = "check")]
 async fn send(
     engine: &Engine,
@@ -70,7 +70,7 @@ async fn send(
     engine.push_if(&lowered.recipe, to, async |built| judge.judge(built).await).await
 }
 
-/// What is written into the directory that is packed would be part of the next image.
+/// Refuses outputs in a directory that is packed: the next image would contain them.
 fn check_outputs(
     engine: &Engine,
     lowered: &Lowered,

@@ -1,4 +1,4 @@
-//! What a push does to the ECR repositories that it sends to.
+//! The changes that a push makes to its ECR repositories before it sends.
 
 use lbuild::Destination;
 use lbuild::aws::EcrRepository;
@@ -12,17 +12,17 @@ use crate::cli::destination;
 use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::output::exit::Failure;
 
-/// What a push does to its repositories before it sends anything.
+/// The changes that a push is asked to make.
 #[derive(Clone, Copy)]
 pub struct Wanted {
     pub create: bool,
     pub allow: bool,
 }
 
-/// What the flags and lbuild.toml ask for, of these destinations.
+/// The changes that the flags and lbuild.toml ask for at these destinations.
 pub fn wanted(flags: &Ecr, config: &ConfigFile, to: &[(Destination, Format)]) -> Result<Wanted, Failure> {
     let is_ecr = |(to, _): &(Destination, Format)| host(to).is_some();
-    // What lbuild.toml asks for is for the pushes that can do with it; a flag is for this one.
+    // lbuild.toml speaks for all pushes, also those to other registries; a flag speaks for this one.
     if (flags.create_repo || flags.allow_lambda) && !to.iter().any(is_ecr) {
         return Err(Failure::usage(
             "no destination is a repository of ECR",
@@ -35,7 +35,7 @@ pub fn wanted(flags: &Ecr, config: &ConfigFile, to: &[(Destination, Format)]) ->
     })
 }
 
-/// Creates the repositories and opens them to Lambda, as far as that was asked for.
+/// Creates the repositories and lets Lambda pull from them, if asked to.
 pub async fn prepare(
     args: &Push,
     config: &ConfigFile,
@@ -54,7 +54,7 @@ pub async fn prepare(
     Ok(())
 }
 
-/// The repository of a destination that is one of ECR's.
+/// The ECR repository of a destination, if it is one.
 pub fn repository(to: &Destination, context: &Context) -> Option<EcrRepository> {
     let Destination::Registry { repository, .. } = to else { return None };
     Some(context.aws.repository(host(to)?, repository.repository()))

@@ -23,7 +23,7 @@ pub fn annotations(findings: &[Finding]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A message: a line's end would end the command.
+/// Escapes a message: a line end would end the command.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

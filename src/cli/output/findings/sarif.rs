@@ -1,6 +1,6 @@
 //! Findings as SARIF 2.1.0, as code scanning takes it.
 //!
-//! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>, and what GitHub wants of it besides:
+//! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>, and the additional requirements of GitHub:
 //! <https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support>
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use lbuild::image::Digest;
 use lbuild::lambda::check::{Finding, RULES, Rule, Severity};
 use serde_json::{Value, json};
 
-/// Code scanning wants a file for each result: what is about none is about the image's own JSON.
+/// Code scanning wants a file for each result; a finding without one is about the image's own JSON.
 const OF_IMAGE: &str = "manifest.json";
 
 /// One log of one run.
@@ -33,8 +33,8 @@ pub fn log(image: &str, findings: &[Finding]) -> Value {
     })
 }
 
-/// `lbuild/NAME/TAG@DIGEST`. What stands before the last slash is the category: a log takes the place of the last one
-/// of its category, so each repository or layout has its own, whatever tag and digest its image has today.
+/// `lbuild/NAME/TAG@DIGEST`. The part before the last slash is the category: a log replaces the previous one of its
+/// category, so each repository or layout has its own, independent of its image's tag and digest.
 fn run(image: &str) -> String {
     let name = image.rsplit_once('@').map_or(image, |(name, _)| name);
     // A colon in front of a slash belongs to a port; a layout's tag is not in its image's name.
@@ -58,7 +58,7 @@ fn result(finding: &Finding, fingerprint: String) -> Value {
     let uri = finding.path.as_deref().map(uri).filter(|uri| !uri.is_empty());
     let mut location = json!({ "physicalLocation": {
         "artifactLocation": { "uri": uri.unwrap_or_else(|| OF_IMAGE.to_owned()) },
-        // Code scanning wants a place in the file, also of what has no lines or is about all of it.
+        // Code scanning wants a region, even in binary files and for findings about a whole file.
         "region": { "startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1 },
     } });
     if let Some(field) = &finding.field {
@@ -80,8 +80,8 @@ fn result(finding: &Finding, fingerprint: String) -> Value {
     })
 }
 
-/// What makes a finding the same one in the next image: its rule and place, and which it is of those that share them.
-/// Its message may count what changes. Code scanning would take the file's lines instead, and has not got the file.
+/// Identifies a finding across images: its rule, its place, and its number among those that share both. The message
+/// may contain counts that change. Code scanning would use the file's lines instead, but it does not have the file.
 fn fingerprint(finding: &Finding, seen: &mut BTreeMap<Digest, usize>) -> String {
     let (path, field) = (finding.path.as_deref(), finding.field.as_deref());
     let place = [finding.rule, path.unwrap_or_default(), field.unwrap_or_default()].join("\0");
@@ -99,7 +99,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// A path as the relative reference that stands for it (RFC 3986): never one that leads out of the image.
+/// A path as a relative reference (RFC 3986) that never leads out of the image.
 fn uri(path: &str) -> String {
     let parts = path.split('/').filter(|part| !["", ".", ".."].contains(part));
     parts.map(encoded).collect::<Vec<_>>().join("/")

@@ -6,10 +6,10 @@ use lbuild::lambda::check::{Finding, Severity};
 
 use crate::cli::output::human::{bytes, one_line};
 
-/// What is told of one rule; `--json` has the rest.
+/// Findings that are printed for one rule; `--json` has the rest.
 const MOST: usize = 10;
 
-/// The findings, by rule, and how many there are.
+/// The findings, by rule, and their number.
 pub fn report(image: &str, findings: &[Finding]) -> String {
     match findings {
         [] => format!("{image}: nothing found"),
@@ -49,7 +49,7 @@ fn line(finding: &Finding) -> String {
     line
 }
 
-/// How many there are of each kind, as `2 errors and 1 note`.
+/// The number of findings of each severity, as `2 errors and 1 note`.
 pub fn count(findings: &[Finding], least: Severity) -> String {
     let kinds = [Severity::Error, Severity::Warning, Severity::Note];
     let counted = kinds.into_iter().filter(|kind| *kind >= least).filter_map(|kind| {
