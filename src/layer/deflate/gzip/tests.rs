@@ -1,12 +1,15 @@
 use std::io::Read;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use flate2::bufread::GzDecoder;
 
-use super::window::SEGMENT;
+use super::super::decoders::inflate;
+use super::super::window::SEGMENT_SIZE;
 use super::*;
 use crate::image::Digest;
 
-/// Text-like, noisy and constant stretches, the same on every run.
+/// Text-like, random and constant stretches, the same on every run.
 fn content(length: usize) -> Vec<u8> {
     let mut state = 7u32;
     let mut bytes = Vec::with_capacity(length + 4096);
@@ -32,20 +35,22 @@ fn gzip(content: &[u8], jobs: usize, write: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// What one member holds; fails for a broken one and for anything after it.
+/// The content of the member. Panics when a decoder rejects it, and when bytes follow its end.
 fn gunzip(gzip: &[u8]) -> Vec<u8> {
     let mut decoder = GzDecoder::new(gzip);
     let mut content = Vec::new();
     decoder.read_to_end(&mut content).unwrap();
-    assert!(decoder.into_inner().is_empty(), "nothing follows the member");
+    assert!(decoder.into_inner().is_empty(), "bytes follow the end of the member");
+    let stream = &gzip[HEADER.len()..gzip.len() - 8];
+    assert!(inflate(stream) == content, "the deflate stream alone has the same content");
     content
 }
 
 #[test]
-fn the_member_holds_what_was_written() {
-    let all = content(3 * SEGMENT + 5);
-    let border = [SEGMENT, 2 * SEGMENT, 3 * SEGMENT];
-    let around = border.into_iter().flat_map(|size| [size - 1, size, size + 1]);
+fn the_content_of_the_member_is_what_was_written() {
+    let all = content(3 * SEGMENT_SIZE + 5);
+    let boundaries = [SEGMENT_SIZE, 2 * SEGMENT_SIZE, 3 * SEGMENT_SIZE];
+    let around = boundaries.into_iter().flat_map(|size| [size - 1, size, size + 1]);
     for size in [0, 1, 2, 100, 5000].into_iter().chain(around) {
         for jobs in [1, 3] {
             assert!(gunzip(&gzip(&all[..size], jobs, 1 << 17)) == all[..size], "{size} bytes, {jobs} jobs");
@@ -54,9 +59,9 @@ fn the_member_holds_what_was_written() {
 }
 
 #[test]
-fn content_that_does_not_compress_hardly_grows() {
+fn incompressible_content_grows_by_less_than_a_5000th() {
     let mut state = 1u64;
-    let noise: Vec<u8> = (0..SEGMENT + SEGMENT / 4)
+    let noise: Vec<u8> = (0..SEGMENT_SIZE + SEGMENT_SIZE / 4)
         .map(|_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 56) as u8
@@ -68,22 +73,22 @@ fn content_that_does_not_compress_hardly_grows() {
 }
 
 #[test]
-fn neither_jobs_nor_writes_change_a_byte() {
-    let content = content(5 * SEGMENT + 1234);
+fn neither_jobs_nor_sizes_of_writes_change_a_byte() {
+    let content = content(5 * SEGMENT_SIZE + 1234);
     let expected = gzip(&content, 1, content.len());
     for jobs in [1, 2, 3, 8] {
-        for write in [1021, 1 << 16, SEGMENT - 1, SEGMENT, content.len()] {
+        for write in [1021, 1 << 16, SEGMENT_SIZE - 1, SEGMENT_SIZE, content.len()] {
             assert!(gzip(&content, jobs, write) == expected, "{jobs} jobs, writes of {write}");
         }
     }
 }
 
-/// A change here means that every layer of every user changes: see [`VERSION`].
+/// A new digest means that every layer of every user changes: see [`VERSION`](super::super::VERSION).
 #[test]
 fn golden_digest() {
-    let mut content = content(3 * SEGMENT);
+    let mut content = content(3 * SEGMENT_SIZE);
     for at in (0..content.len() - 8192).step_by(100_000) {
-        // what blocks of other codes, matches of three bytes and noise are for
+        // Content for split blocks, matches of three bytes and skipped positions.
         for (n, byte) in content[at..at + 8192].iter_mut().enumerate() {
             *byte = (n as u32).wrapping_mul(n as u32 | 1).wrapping_mul(0x9e37_79b1).rotate_left(9) as u8;
         }
@@ -103,29 +108,33 @@ fn the_header_has_no_name_and_no_time() {
 #[test]
 fn a_stream_of_one_segment_starts_no_thread() {
     let mut writer = GzipWriter::new(Vec::new(), 8).unwrap();
-    writer.write_all(&content(SEGMENT)).unwrap();
+    writer.write_all(&content(SEGMENT_SIZE)).unwrap();
     writer.current.last = true;
-    writer.hand_out().unwrap();
+    writer.end_segment().unwrap();
     assert!(writer.pool.is_none());
 
     let mut writer = GzipWriter::new(Vec::new(), 8).unwrap();
-    writer.write_all(&content(SEGMENT + 1)).unwrap();
+    writer.write_all(&content(SEGMENT_SIZE + 1)).unwrap();
     assert_eq!(writer.pool.as_ref().unwrap().threads.len(), 7);
 }
 
 #[test]
 fn memory_does_not_grow_with_the_stream() {
     let mut writer = GzipWriter::new(io::sink(), 3).unwrap();
-    let segment = content(SEGMENT);
+    let segment = content(SEGMENT_SIZE);
     for _ in 0..20 {
         writer.write_all(&segment).unwrap();
-        let open = (writer.begun - writer.written) as usize;
-        assert!(open + writer.spare.len() <= 5, "{open} segments under way, {} kept", writer.spare.len());
+        let pending = (writer.queued - writer.written) as usize;
+        assert!(
+            pending + writer.spare.len() <= 5,
+            "{pending} segments pending, {} spare",
+            writer.spare.len()
+        );
     }
     writer.finish().unwrap();
 }
 
-/// Takes some bytes, then fails as a full disk does.
+/// Accepts a number of bytes, then fails as a full disk does.
 struct Full(usize);
 
 impl Write for Full {
@@ -143,9 +152,9 @@ impl Write for Full {
 }
 
 #[test]
-fn what_the_receiver_refuses_is_an_error() {
-    let content = content(4 * SEGMENT);
-    let size = gzip(&content, 1, SEGMENT).len();
+fn a_failure_of_the_output_is_an_error() {
+    let content = content(4 * SEGMENT_SIZE);
+    let size = gzip(&content, 1, SEGMENT_SIZE).len();
     for jobs in [1, 2] {
         for room in [0, 10, size / 2, size - 1] {
             let result = GzipWriter::new(Full(room), jobs).and_then(|mut writer| {
@@ -158,23 +167,23 @@ fn what_the_receiver_refuses_is_an_error() {
 }
 
 #[test]
-fn one_that_is_dropped_midway_ends_its_threads() {
+fn a_writer_that_is_dropped_early_ends_its_threads() {
     for segments in 0..5 {
         let mut writer = GzipWriter::new(Vec::new(), 4).unwrap();
-        writer.write_all(&content(segments * SEGMENT + 1)).unwrap();
+        writer.write_all(&content(segments * SEGMENT_SIZE + 1)).unwrap();
         let shared = writer.pool.as_ref().map(|pool| Arc::downgrade(&pool.shared));
         drop(writer);
-        assert!(shared.is_none_or(|shared| shared.upgrade().is_none()), "all threads have let go");
+        assert!(shared.is_none_or(|shared| shared.upgrade().is_none()), "all threads have ended");
     }
 }
 
 #[test]
-fn a_panic_in_a_thread_is_passed_on() {
+fn a_panic_of_a_thread_is_resumed() {
     let mut writer = GzipWriter::new(Vec::new(), 2).unwrap();
     let pool = Pool::new(1);
-    pool.shared.lock().done.insert(0, Err(Box::new("a thread's panic")));
+    pool.store(0, Err(Box::new("a thread's panic")));
     writer.pool = Some(pool);
-    writer.begun = 1;
+    writer.queued = 1;
     let panic = panic::catch_unwind(AssertUnwindSafe(|| writer.finish().map(drop))).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"a thread's panic"));
 }
