@@ -9,8 +9,7 @@ use super::Shared;
 use super::bridge::blocking;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Image, Layer, Location};
-use crate::layer::Survey;
-use crate::layer::survey::Annotate;
+use crate::scan::{Annotate, LayerScan};
 use crate::tree::FileTree;
 
 /// The files of layers, by the layers' digests, for who wants to look at them before they are sent.
@@ -50,22 +49,22 @@ impl Built<'_> {
     ///
     /// # Errors
     /// When a layer cannot be read, or is no whole layer.
-    pub async fn survey(
+    pub async fn survey<A: Annotate + Send + 'static>(
         &self,
-        annotator: Arc<dyn Annotate + Send>,
+        annotator: Arc<A>,
         reach: Reach,
-    ) -> Result<Vec<Option<Survey>>> {
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         let one = |layer: &Layer| self.survey_of(layer.clone(), annotator.clone(), reach);
         let layers: Vec<_> = self.image.layers().iter().map(one).collect();
         stream::iter(layers).buffered(self.shared.jobs).try_collect().await
     }
 
-    async fn survey_of(
+    async fn survey_of<A: Annotate + Send + 'static>(
         &self,
         layer: Layer,
-        annotator: Arc<dyn Annotate + Send>,
+        annotator: Arc<A>,
         reach: Reach,
-    ) -> Result<Option<Survey>> {
+    ) -> Result<Option<LayerScan<A::Fact>>> {
         match (self.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
             (Some(tree), ..) => {
                 let shared = self.shared.clone();
@@ -83,7 +82,11 @@ impl Built<'_> {
 
     /// A layer of the base that is on this machine. One of the cache that is damaged, or was pruned meanwhile, is known
     /// no more; the push makes it anew when it comes to it.
-    async fn survey_base(&self, blob: Blob, annotator: Arc<dyn Annotate + Send>) -> Result<Option<Survey>> {
+    async fn survey_base<A: Annotate + Send + 'static>(
+        &self,
+        blob: Blob,
+        annotator: Arc<A>,
+    ) -> Result<Option<LayerScan<A::Fact>>> {
         let cache = &self.shared.cache;
         match self.shared.survey_layer("the image", blob, annotator).await {
             Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {

@@ -35,8 +35,8 @@ use futures_util::future::{Ready, try_join_all};
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Format, Image, Layer, Platform, Reference};
-use crate::layer::survey::{Annotate, Survey};
 use crate::recipe::{Base, Recipe};
+use crate::scan::{Annotate, LayerScan};
 use crate::store::{Addresses, Cache, Credentials, Destination, DockerConfig, Downloads, Registries};
 use crate::tree::FileTree;
 
@@ -365,11 +365,11 @@ impl Engine {
     ///
     /// # Errors
     /// When a layer cannot be had, or is no whole layer.
-    pub async fn survey(
+    pub async fn survey<A: Annotate + Send + 'static>(
         &self,
         image: &Found,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Vec<Option<Survey>>> {
+        annotator: Arc<A>,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         self.shared.survey(image, annotator).await
     }
 

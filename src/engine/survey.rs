@@ -14,7 +14,7 @@ use super::{Shared, base};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::layer::survey::{self, Annotate, Survey, Told};
+use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
 use crate::tree::FileTree;
 
@@ -24,11 +24,11 @@ const MAX_KEPT: usize = 1 << 30;
 
 impl Shared {
     /// What each layer holds; `None` for one that is elsewhere, or no tar at all.
-    pub(super) async fn survey(
+    pub(super) async fn survey<A: Annotate + Send + 'static>(
         self: &Arc<Self>,
         found: &Found,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Vec<Option<Survey>>> {
+        annotator: Arc<A>,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         let (place, name) = base::place(self, &found.base).await?;
         let kept = Arc::new(AtomicUsize::new(0));
         let one = |layer: Descriptor| {
@@ -42,7 +42,7 @@ impl Shared {
                 }
                 let digest = blob.digest;
                 let survey = shared.survey_layer(&name, blob, annotator).await?;
-                if kept.fetch_add(survey.kept(), Relaxed) > MAX_KEPT {
+                if kept.fetch_add(survey.memory(), Relaxed) > MAX_KEPT {
                     let source =
                         std::io::Error::other("with those below it, it has more files than any image");
                     let source = Error::LayerRead { source }.into();
@@ -56,41 +56,42 @@ impl Shared {
     }
 
     /// What was found when the layer was read before.
-    pub(super) fn surveyed(&self, layer: Digest, annotator: &dyn Annotate) -> Option<Survey> {
+    pub(super) fn surveyed<A: Annotate>(&self, layer: Digest, annotator: &A) -> Option<LayerScan<A::Fact>> {
         self.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
     }
 
     /// What the layer of a tree holds. What its files told is kept: the next image has most layers of the last.
-    pub(super) fn survey_tree(
+    pub(super) fn survey_tree<A: Annotate>(
         &self,
         tree: &FileTree,
         layer: &Layer,
-        annotator: &dyn Annotate,
-    ) -> Result<Survey> {
+        annotator: &A,
+    ) -> Result<LayerScan<A::Fact>> {
         let diff_id = layer.diff_id;
         // That a layer elsewhere has this digest is what a history says, and nobody here has seen.
         if matches!(layer.blob.location, Location::Registry(_)) {
-            return Ok(Survey::of_tree(tree, diff_id, annotator)?.0);
+            return Ok(LayerScan::of_tree(tree, diff_id, annotator)?.0);
         }
         let key = of_tree(annotator, layer.blob.digest);
-        let told = self.cache.noted(key).and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
-        if let Some(told) = told {
-            return Survey::of_known_tree(tree, diff_id, &told);
+        let known = self.cache.noted(key);
+        let known = known.and_then(|bytes| serde_json::from_slice::<RecognizedFiles<A::Fact>>(&bytes).ok());
+        if let Some(known) = known {
+            return LayerScan::of_known_tree(tree, diff_id, &known);
         }
-        let (survey, told) = Survey::of_tree(tree, diff_id, annotator)?;
-        if let Some(Ok(bytes)) = told.map(|told| serde_json::to_vec(&told)) {
+        let (survey, found) = LayerScan::of_tree(tree, diff_id, annotator)?;
+        if let Some(Ok(bytes)) = found.map(|found| serde_json::to_vec(&found)) {
             // A cache that cannot be written costs time, no more.
             let _ = self.cache.note(key, &bytes);
         }
         Ok(survey)
     }
 
-    pub(super) async fn survey_layer(
+    pub(super) async fn survey_layer<A: Annotate + Send + 'static>(
         self: &Arc<Self>,
         image: &str,
         blob: Blob,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Survey> {
+        annotator: Arc<A>,
+    ) -> Result<LayerScan<A::Fact>> {
         let key = key(&*annotator, blob.digest);
         if let Some(known) = self.surveyed(blob.digest, &*annotator) {
             return Ok(known);
@@ -114,11 +115,11 @@ impl Shared {
     }
 
     /// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
-    async fn read_layer(
+    async fn read_layer<A: Annotate + Send + 'static>(
         self: &Arc<Self>,
         blob: &Blob,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> std::result::Result<Survey, (Error, Option<Error>)> {
+        annotator: Arc<A>,
+    ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
         let bytes = store::open(&self.registries, blob).await.map_err(|error| (error, None))?;
         // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
         let cause = Arc::new(Mutex::new(None));
@@ -132,19 +133,19 @@ impl Shared {
         let done = blocking(move |stop| {
             let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
             let (reader, compression) = sniffed(reader)?;
-            Survey::of(reader, compression, MAX_LAYER, &*annotator, tick)
+            LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)
         });
         done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
     }
 }
 
-fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
-    Digest::of(format!("{} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("{} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
 /// Of a layer whose tree is here, less is kept.
-fn of_tree(annotator: &dyn Annotate, layer: Digest) -> Digest {
-    Digest::of(format!("told {} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+fn of_tree(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
 /// How a layer is compressed in fact: what its media type says is another matter.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lbuild::image::{Arch, Format};
-use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
-use lbuild::layer::survey::{Annotate, Survey};
+use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject};
+use lbuild::scan::{Annotate, LayerScan};
 use lbuild::{Built, Destination, Engine, Reach};
 
 use super::{known, text};
@@ -69,8 +69,8 @@ impl<'a> Judge<'a> {
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
-        let surveys = built.survey(Arc::new(annotator), Reach::AtHand).await?;
-        let mut findings = of_built(built, self.format, &surveys, &self.asked, Severity::Warning);
+        let scans = built.survey(Arc::new(annotator), Reach::AtHand).await?;
+        let mut findings = of_built(built, self.format, &scans, &self.asked, Severity::Warning);
         // Links were told of by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.
@@ -93,11 +93,11 @@ pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<Str
 pub fn of_built(
     built: &Built<'_>,
     format: Format,
-    surveys: &[Option<Survey>],
+    scans: &[Option<LayerScan<Fact>>],
     asked: &Asked,
     least: Severity,
 ) -> Vec<Finding> {
     let (manifest, layers) = (built.image.manifest(format), built.image.descriptors(format));
     let (manifest, layers, config) = (&manifest, &layers[..], built.image.config());
-    check::check(&Subject { manifest, layers, config, surveys, asked }, least)
+    check::check(&Subject { manifest, layers, config, scans, asked }, least)
 }

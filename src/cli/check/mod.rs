@@ -96,12 +96,12 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
         }
         _ => unreachable!("an image or an index"),
     };
-    let surveys = engine.survey(&found, Arc::new(Annotator::of(&found.config))).await?;
+    let scans = engine.survey(&found, Arc::new(Annotator::of(&found.config))).await?;
     let region = args.region.clone();
     let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
     let asked = Asked { arch, region, repository, in_index, in_archive, today: lower::today() };
     let Found { manifest, layers, config, .. } = &found;
-    let subject = Subject { manifest, layers, config, surveys: &surveys, asked: &asked };
+    let subject = Subject { manifest, layers, config, scans: &scans, asked: &asked };
     Ok(Judged {
         name: super::inspect::name(&found),
         digest: manifest.digest,
@@ -136,8 +136,8 @@ async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
     let judged = RefCell::new(None);
     let judge = async |built: &Built<'_>| {
         let annotator = Arc::new(Annotator::of(built.image.config()));
-        let surveys = built.survey(annotator, Reach::Everything).await?;
-        let findings = judge::of_built(built, format, &surveys, &asked, Severity::Note);
+        let scans = built.survey(annotator, Reach::Everything).await?;
+        let findings = judge::of_built(built, format, &scans, &asked, Severity::Note);
         let (digest, platform) = (built.image.manifest(format).digest, built.image.config().platform());
         judged.replace(Some(Judged { name: name.clone(), digest, platform, findings }));
         Ok::<(), Failure>(())

@@ -14,8 +14,7 @@ use super::Shared;
 use super::base::{self, Found, Place};
 use crate::error::Result;
 use crate::image::{Compression, Digest};
-use crate::layer::Survey;
-use crate::layer::survey::Unread;
+use crate::scan::{LayerScan, NoFact, Unread};
 
 pub use files::{Change, FileDifference};
 pub use layers::LayerDifference;
@@ -113,7 +112,11 @@ impl Shared {
         Ok(Opened { image, place, name })
     }
 
-    async fn known(self: &Arc<Self>, from: &Opened<'_>, layer: Option<usize>) -> Result<Option<Survey>> {
+    async fn known(
+        self: &Arc<Self>,
+        from: &Opened<'_>,
+        layer: Option<usize>,
+    ) -> Result<Option<LayerScan<NoFact>>> {
         let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
         if Compression::of(&layer.media_type).is_none() {
             return Ok(None);
