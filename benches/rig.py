@@ -1,5 +1,5 @@
 """The instruments: registries behind a counting proxy, what a command costs, and tables."""
-import collections, fcntl, os, pathlib, shutil, statistics, subprocess, sys, tempfile, time
+import collections, fcntl, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, time
 
 HOME = pathlib.Path(__file__).resolve().parent.parent
 TARGET = HOME / os.environ.get("CARGO_TARGET_DIR", "target")
@@ -15,6 +15,13 @@ def call(command, **more):
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def bench_target(name):
+    """The program that benches/NAME.rs makes, with the optimizations of a release."""
+    out = call(["cargo", "bench", "--no-run", "--locked", "--bench", name, "--message-format=json"], cwd=HOME)
+    made = [json.loads(text) for text in out.splitlines()]
+    return next(m["executable"] for m in made if m.get("executable") and m["target"]["name"] == name)
 
 
 class Rig:

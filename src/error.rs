@@ -197,6 +197,9 @@ pub enum Error {
     /// A registry has lost a blob that it said it had, and from which nothing else has it.
     #[error("{image} has lost blob {digest}")]
     LostBlob { image: String, digest: Digest },
+    /// A blob was lost or damaged before it was sent, and the image that was built again is another one.
+    #[error("the image is {now} after a blob had to be made again, and was {was} before")]
+    Rebuilt { was: Digest, now: Digest },
     /// Neither a cache directory was named, nor a home directory to put it in.
     #[error("no place for the cache")]
     NoCacheRoot,
@@ -323,6 +326,7 @@ impl Error {
             | Address { .. } => Kind::Source,
             Read { .. }
             | SourceChanged { .. }
+            | Rebuilt { .. }
             | SpecialFile { .. }
             | Zip { .. }
             | ZipMember { .. }

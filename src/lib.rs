@@ -79,11 +79,12 @@ pub mod recipe;
 pub mod scan;
 mod source;
 mod store;
+mod threads;
 pub mod tree;
 
 pub use engine::diff;
 pub use engine::{
-    Built, Caching, Difference, Engine, EngineBuilder, Found, Inspected, Probe, Published, Reach,
+    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, StoredImage,
 };
 pub use error::{Error, Result};
 pub use event::Event;

@@ -1,50 +1,35 @@
 //! The command line. It uses nothing but the library's public surface.
 
 mod args;
-mod cache;
-#[cfg(feature = "check")]
-mod check;
-mod config;
-mod diff;
-#[cfg(feature = "aws")]
-mod doctor;
-#[cfg(feature = "aws")]
-mod ecr;
-mod exit;
-mod handler;
-mod human;
-mod init;
-mod inspect;
-mod json;
-#[cfg(feature = "aws")]
-mod login;
+mod commands;
+mod context;
+mod destination;
+mod engine;
+mod input;
 mod lower;
-mod packages;
-mod push;
-mod report;
+mod output;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command, Output};
-use self::exit::Failure;
-use self::report::Report;
+use self::args::{Args, Command};
+use self::commands::{cache, diff, init, inspect, plan, push};
+#[cfg(feature = "check")]
+use self::commands::{check, rules};
+#[cfg(feature = "aws")]
+use self::commands::{doctor, login, repo};
+use self::context::Context;
+use self::destination::DefaultDestination;
+use self::output::exit::Failure;
+use self::output::report::Report;
 
-/// What every command has at hand.
-struct Context {
-    output: Output,
-    report: Report,
-    #[cfg(feature = "aws")]
-    aws: lbuild::aws::Aws,
-}
-
-/// Reads the arguments, does what they say, and tells how it went.
+/// Parses the arguments, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
     let mut args = parse();
-    let report = Report::new(&args.output);
-    // Before the runtime starts, signals still end a wait for somebody to type.
-    if let Err(failure) = lower::read_input(&mut args.command) {
+    let report = Report::new(args.output.style());
+    // Before the runtime starts, a signal still ends a read that waits for the keyboard.
+    if let Err(failure) = input::read(&mut args.command) {
         report.failure(&failure);
         return ExitCode::from(failure.code());
     }
@@ -52,7 +37,7 @@ pub fn run() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
-            // Threads that still compress have been told to stop, and have nothing that anybody waits for.
+            // Threads that still compress stop by themselves; nothing waits for them.
             runtime.shutdown_background();
             done
         }
@@ -68,7 +53,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The arguments. Docker starts its credential helpers by a name of their own, and adds one word.
+/// The arguments. Docker starts a credential helper by a name of its own, with the verb as argument.
 fn parse() -> Args {
     let words: Vec<_> = std::env::args_os().collect();
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
@@ -82,35 +67,36 @@ fn parse() -> Args {
 
 async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     let context = Context {
-        output: args.output,
         report,
+        json: args.output.json,
+        jobs: args.output.jobs,
         #[cfg(feature = "aws")]
         aws: lbuild::aws::Aws::from_env(),
     };
     match args.command {
         Command::Init(args) => init::run(&args),
-        Command::Push(args) => push::run(args, push::Default::None, &context).await,
-        Command::Build(args) => push::run(args, push::Default::Layout, &context).await,
-        Command::Plan(args) => push::plan(args, &context).await,
+        Command::Push(args) => push::run(args, DefaultDestination::None, &context).await,
+        Command::Build(args) => push::run(args, DefaultDestination::Layout, &context).await,
+        Command::Plan(args) => plan::run(args, &context).await,
         Command::Inspect(args) => inspect::run(&args, &context).await,
         Command::Diff(args) => diff::run(&args, &context).await,
         #[cfg(feature = "check")]
         Command::Check(args) => check::run(&args, &context).await,
         #[cfg(feature = "check")]
-        Command::Rules(args) => check::rules(&args, &context.output),
+        Command::Rules(args) => rules::run(&args, &context),
         #[cfg(feature = "aws")]
         Command::Doctor(args) => doctor::run(args, &context).await,
         #[cfg(feature = "aws")]
-        Command::Repo(command) => ecr::run(command, &context).await,
+        Command::Repo(command) => repo::run(command, &context).await,
         #[cfg(feature = "aws")]
         Command::Login(args) => login::print(args, &context).await,
         #[cfg(feature = "aws")]
         Command::CredentialHelper(args) => login::helper(args, &context).await,
-        Command::Cache(command) => cache::run(&command, &context.output),
+        Command::Cache(command) => cache::run(&command, &context),
     }
 }
 
-/// Drops the work when the user or the system asks to stop: its files have no names yet, its tags not moved.
+/// Drops the work on an interrupt: unfinished files have no names yet, and the tags have not moved.
 async fn until_interrupted(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;

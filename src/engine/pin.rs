@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{Shared, base, stage};
+use super::build::{check_sources, target};
+use super::find;
+use super::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Image};
-use crate::recipe::{Base, Recipe, Requirements, Source, Step};
-use crate::source::python;
+use crate::recipe::{Base, Recipe, Step};
+use crate::source;
 
-/// Bases by digest, and the path of every `Add` spelled out.
-pub(super) async fn pin(shared: &Arc<Shared>, mut recipe: Recipe) -> Result<Recipe> {
+/// Bases by digest, sources made exact, and the path of every `Add` spelled out.
+pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Recipe> {
     recipe.check()?;
-    super::stage::check_sources(&recipe)?;
+    check_sources(&recipe)?;
     let mut configs: Vec<Config> = Vec::with_capacity(recipe.stages.len());
     for stage in &mut recipe.stages {
+        let context = session.context(stage, &recipe.platform);
         let mut config = match &stage.base {
             Base::Stage(number) => configs[*number].clone(),
             Base::Scratch => Image::scratch(&recipe.platform).config().clone(),
             named => {
-                let (_, _, found) = base::for_platform(shared, named, &recipe.platform).await?;
+                let (_, _, found) = find::for_platform(session, named, &recipe.platform).await?;
                 stage.base = found.base;
                 found.config
             }
@@ -27,11 +30,9 @@ pub(super) async fn pin(shared: &Arc<Shared>, mut recipe: Recipe) -> Result<Reci
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
                 Step::Add(add) => {
-                    add.to = Some(stage::target(add, &config));
-                    if let Source::Python(python) = &mut add.source {
-                        let wheels = python::resolve(python, &recipe.platform, &shared.context()).await?;
-                        python.requirements = Requirements::Pinned(wheels);
-                    }
+                    add.to = Some(target(add, &config));
+                    let exact = source::provider(&add.source).pin(&context).await?;
+                    add.source = exact;
                 }
             }
         }

@@ -25,7 +25,7 @@ impl Error {
                 "check the path; it is relative to the working directory, or to lbuild.toml when it stands there".into()
             }
             IgnorePattern { .. } => r"write a backslash before a character that is meant as such, as in `\[`".into(),
-            SourceChanged { .. } => "run again when nothing writes to the directory".into(),
+            SourceChanged { .. } | Rebuilt { .. } => "run again when nothing writes to the directory".into(),
             ZipEncrypted { .. } | ZipMethod { .. } => {
                 "make the archive anew without a password and with deflate, as `zip -r` does".into()
             }

@@ -6,7 +6,8 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-use super::{ConfigEdit, Layer, LayerKey, Platform};
+use super::layer::{Layer, LayerKey};
+use super::platform::Platform;
 use crate::error::{Error, Result};
 
 /// An image's config: a JSON object with typed accessors, written with sorted keys.
@@ -137,13 +138,6 @@ impl Config {
     /// The whole config, for what no accessor gives.
     pub fn as_json(&self) -> &Map<String, Value> {
         &self.0
-    }
-
-    /// The config with `edit` applied.
-    #[must_use]
-    pub fn edit(mut self, edit: &ConfigEdit) -> Config {
-        edit.apply(&mut self);
-        self
     }
 
     pub(super) fn set_created(&mut self, epoch: u64) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Config;
+use super::config::Config;
 
 /// Changes to an image's config. What is `None` or empty stays as the base has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,15 @@ pub struct ConfigEdit {
     /// The image's creation time, in seconds since 1970; layers appended afterwards carry it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<u64>,
+}
+
+impl Config {
+    /// The config with `edit` applied.
+    #[must_use]
+    pub fn edit(mut self, edit: &ConfigEdit) -> Config {
+        edit.apply(&mut self);
+        self
+    }
 }
 
 impl ConfigEdit {

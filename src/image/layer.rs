@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, Digest};
+use super::blob::Blob;
+use super::digest::Digest;
 use crate::error::{Error, Result};
 
 /// A layer of an image. It exists only with its digests, and is always one gzip-compressed tar.

@@ -5,7 +5,10 @@ use oci_spec::image as spec;
 use serde::{Deserialize, Serialize, de};
 use serde_json::json;
 
-use super::{Blob, Digest, Layer, Platform};
+use super::blob::Blob;
+use super::digest::Digest;
+use super::layer::Layer;
+use super::platform::Platform;
 use crate::error::{Error, Result};
 
 /// Media type of a Docker V2 Schema 2 manifest.

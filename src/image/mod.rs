@@ -6,18 +6,22 @@
 
 mod blob;
 mod config;
+mod digest;
 mod ecr;
 mod edit;
 mod layer;
+mod locator;
 mod manifest;
 mod platform;
 mod reference;
 
-pub use blob::{Blob, Digest, Location};
+pub use blob::{Blob, Location};
 pub use config::{Config, History};
+pub use digest::Digest;
 pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
 pub use layer::{Layer, LayerKey};
+pub(crate) use locator::{ARCHIVE_SCHEME, LAYOUT_SCHEME, Locator};
 pub use manifest::{
     Compression, DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Format, Index, Manifest, OCI_INDEX, OCI_MANIFEST,
     Parsed, parse_manifest,

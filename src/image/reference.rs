@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use oci_spec::distribution::ParseError;
 
-use super::Digest;
+use super::digest::Digest;
 use crate::error::{Error, Result};
 
 /// The name of an image in a registry, in Docker's short or long form.

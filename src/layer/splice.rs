@@ -91,7 +91,7 @@ fn deflated(
             Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.inflated(bytes)),
             Piece::Deflated(bytes) => layer.deflated(bytes),
         })?;
-        layer.deflated(deflate::sync(spare))?;
+        layer.deflated(deflate::sync_flush(spare))?;
     }
     checked.finish()
 }

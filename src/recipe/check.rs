@@ -1,23 +1,31 @@
-//! What can be wrong with a recipe before anything is read.
+//! Faults of a recipe that show before any file is read.
 
-use super::{Base, Recipe, Step};
+use super::base::Base;
+use super::stages::Recipe;
+use super::step::Step;
 use crate::error::{Error, Result};
 
-pub(super) fn check(recipe: &Recipe) -> Result<()> {
-    if recipe.stages.is_empty() {
-        return Err(Error::RecipeStage { stage: 0, fault: "there is no stage" });
-    }
-    for (number, stage) in recipe.stages.iter().enumerate() {
-        if matches!(stage.base, Base::Stage(base) if base >= number) {
-            return Err(Error::RecipeStage { stage: number, fault: "its base is no earlier stage" });
+impl Recipe {
+    /// Whether the recipe can be built, as far as the recipe alone can tell.
+    ///
+    /// # Errors
+    /// Names the stage and step at fault.
+    pub fn check(&self) -> Result<()> {
+        if self.stages.is_empty() {
+            return Err(Error::RecipeStage { stage: 0, fault: "there is no stage" });
         }
-        for (step_number, step) in stage.steps.iter().enumerate() {
-            if let Some(fault) = fault(step) {
-                return Err(Error::Recipe { stage: number, step: step_number, fault });
+        for (number, stage) in self.stages.iter().enumerate() {
+            if matches!(stage.base, Base::Stage(base) if base >= number) {
+                return Err(Error::RecipeStage { stage: number, fault: "its base is no earlier stage" });
+            }
+            for (step_number, step) in stage.steps.iter().enumerate() {
+                if let Some(fault) = fault(step) {
+                    return Err(Error::Recipe { stage: number, step: step_number, fault });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn fault(step: &Step) -> Option<&'static str> {
@@ -64,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_build_could_do_is_refused_with_its_place() {
+    fn a_recipe_that_no_build_could_execute_is_refused() {
         let env =
             |name: &str| ConfigEdit { env: vec![(name.to_owned(), String::new())], ..Default::default() };
         for bad in [
@@ -75,9 +83,9 @@ mod tests {
             recipe(Base::Scratch, Step::Edit(ConfigEdit { workdir: Some("x".into()), ..Default::default() })),
             Recipe { stages: Vec::new(), ..recipe(Base::Scratch, add("/x")) },
         ] {
-            assert!(check(&bad).is_err(), "{bad:?}");
+            assert!(bad.check().is_err(), "{bad:?}");
         }
-        assert!(check(&recipe(Base::Scratch, add("/var/task"))).is_ok());
+        assert!(recipe(Base::Scratch, add("/var/task")).check().is_ok());
     }
 
     #[test]

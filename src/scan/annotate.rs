@@ -26,7 +26,7 @@ impl<T: Read + Seek> ReadSeek for T {}
 
 /// Looks into files of its choice while a layer is scanned, and states facts about them. Facts are kept on disk: they
 /// must not contain anything secret.
-pub trait Annotate: Sync {
+pub trait Annotate: Send + Sync + 'static {
     /// A fact about the content of a file.
     type Fact: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static;
 

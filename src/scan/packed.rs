@@ -32,10 +32,12 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
         tree: &FileTree,
         diff_id: Digest,
         annotator: &A,
+        threads: usize,
     ) -> Result<(LayerScan<F>, Option<RecognizedFiles<F>>)> {
         let is_sure = AtomicBool::new(true);
         let entries = archive_entries(tree)?;
-        let members = members(&entries, |_, path, entry| look_into(path, entry, annotator, &is_sure));
+        let members =
+            members(&entries, threads, |_, path, entry| look_into(path, entry, annotator, &is_sure));
         let found = is_sure.into_inner().then(|| {
             let entries = members.iter().filter(|member| !matches!(member.entry.kind, EntryKind::Opaque));
             let found = entries.enumerate().filter_map(|(number, member)| {
@@ -54,8 +56,9 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
         tree: &FileTree,
         diff_id: Digest,
         known: &[(usize, Recognized<F>)],
+        threads: usize,
     ) -> Result<LayerScan<F>> {
-        let members = members(&archive_entries(tree)?, |number, _, _| {
+        let members = members(&archive_entries(tree)?, threads, |number, _, _| {
             let at = known.binary_search_by_key(&number, |(number, _)| *number).ok()?;
             Some(Box::new(known[at].1.clone()))
         });
@@ -68,12 +71,12 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
     }
 }
 
-/// The members that the writer makes of the entries, by all cores, with what `look` finds in each file.
+/// The members that the writer makes of the entries, by so many threads, with what `look` finds in each file.
 fn members<F: Send>(
     entries: &[(&[u8], &Entry)],
+    threads: usize,
     look: impl Fn(usize, &ImagePath, &Entry) -> Option<Box<Recognized<F>>> + Sync,
 ) -> Vec<Member<ScannedFile<F>>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let size = entries.len().div_ceil(threads).max(THREADED);
     let mut members = Vec::with_capacity(entries.len());
     std::thread::scope(|scope| {

@@ -106,7 +106,7 @@ fn the_whole_of_a_file_is_read_in_place() {
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let scan = scanned(entries());
-    for scan in [&scan, &LayerScan::of_tree(&tree, scan.diff_id, &Facts).unwrap().0] {
+    for scan in [&scan, &LayerScan::of_tree(&tree, scan.diff_id, &Facts, 2).unwrap().0] {
         let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
         assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
@@ -136,22 +136,22 @@ fn what_was_found_in_files_is_good_without_them() {
     }
     let tree = on_disk(dir.path()).under(b"var/task").unwrap();
     let diff_id = Digest::of(b"");
-    let (scan, found) = LayerScan::of_tree(&tree, diff_id, &Facts).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
     let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(LayerScan::of_tree(&tree, diff_id, &Facts).unwrap().1.is_none(), "it is another file now");
+    assert!(LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap().1.is_none(), "it is another file now");
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
-    let (lacking, found) = LayerScan::of_tree(&tree, diff_id, &Facts).unwrap();
+    let (lacking, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
     assert!(found.is_none() && lacking != scan);
     let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
-    assert_eq!(LayerScan::of_known_tree(&tree, diff_id, &found).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, diff_id, &found, 2).unwrap(), scan);
     // Whether a tree spells its directories out makes no other layer.
     let spelled = scan.members.iter().filter(|member| member.is_directory());
     let mut whole: FileTree =
         FileTree::of(spelled.map(|dir| (dir.path.as_bytes().to_vec(), Entry::directory()))).unwrap();
     whole.extend(tree);
-    assert_eq!(LayerScan::of_known_tree(&whole, diff_id, &found).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&whole, diff_id, &found, 2).unwrap(), scan);
 }
 
 #[test]
@@ -161,12 +161,12 @@ fn many_entries_are_looked_into_by_several_threads() {
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
     });
     let tree = FileTree::of(files).unwrap();
-    let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts, 2).unwrap();
     assert_eq!(scan.members.len(), 9001);
     for member in &scan.members[1..] {
         assert_eq!(member.facts(), [format!("{} {}", member.path, member.size())]);
     }
-    assert_eq!(LayerScan::of_known_tree(&tree, Digest::of(b""), &found.unwrap()).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, Digest::of(b""), &found.unwrap(), 2).unwrap(), scan);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod credentials;
 mod group;
 mod markers;
 mod pinned;
+mod provider;
 mod pylock;
 mod record;
 mod requirements;
@@ -35,15 +36,16 @@ use self::choice::{Chosen, Locked};
 use self::credentials::Indexes;
 use self::markers::Environment;
 use self::pinned::Pinned;
+pub(super) use self::provider::Provider;
 use self::requirements::Asked;
-pub(crate) use self::requirements::files;
 use self::resolve::Question;
 use self::sdist::{Builder, is_source};
 use self::tags::Target;
 use super::address::without_login;
-use super::{Context, zip};
+use super::part::Context;
+use super::zip;
 use crate::error::{Error, Result};
-use crate::image::{Blob, Digest, Location, Platform};
+use crate::image::{Blob, Digest, Location};
 use crate::recipe::{Bytecode, Python, Requirements, Wheel};
 use crate::store::Download;
 use crate::tree::FileTree;
@@ -53,7 +55,7 @@ const VERSION: &str = "wheels-1";
 
 /// Wheels that become one layer.
 #[derive(Clone)]
-pub(crate) struct Bundle {
+struct Bundle {
     wheels: Vec<Wheel>,
     minor: u32,
     slim: bool,
@@ -64,8 +66,8 @@ pub(crate) struct Bundle {
 }
 
 /// The wheels that are asked for, exactly: what [`Requirements::Pinned`] holds.
-pub(crate) async fn resolve(python: &Python, platform: &Platform, context: &Context) -> Result<Vec<Wheel>> {
-    let target = Target::of(python, platform)?;
+async fn resolve(python: &Python, context: &Context) -> Result<Vec<Wheel>> {
+    let target = Target::of(python, &context.platform)?;
     let path = match &python.requirements {
         Requirements::Pinned(wheels) => {
             fit(wheels, &target)?;
@@ -91,13 +93,8 @@ pub(crate) async fn resolve(python: &Python, platform: &Platform, context: &Cont
 }
 
 /// The layers of some wheels. A pure function of the list, and of the compiler where bytecode is asked for.
-pub(crate) async fn bundles(
-    python: &Python,
-    wheels: &[Wheel],
-    platform: &Platform,
-    context: &Context,
-) -> Result<Vec<Bundle>> {
-    let target = Target::of(python, platform)?;
+async fn bundles(python: &Python, wheels: &[Wheel], context: &Context) -> Result<Vec<Bundle>> {
+    let target = Target::of(python, &context.platform)?;
     let minor = target.minor;
     let builder = Arc::new(Builder::new(python.wheels.clone(), target));
     let indexes = Arc::new(Indexes::of(python));
@@ -244,7 +241,7 @@ fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
 
 impl Bundle {
     /// What is in it, for people.
-    pub(crate) fn name(&self) -> String {
+    fn name(&self) -> String {
         let wheels = match &self.wheels[..] {
             [wheel] => format!("{} {}", wheel.name, wheel.version),
             wheels => format!("{} small packages", wheels.len()),
@@ -253,7 +250,7 @@ impl Bundle {
     }
 
     /// What decides its files, known before anything is fetched.
-    pub(crate) fn identity(&self) -> Digest {
+    fn identity(&self) -> Digest {
         let mut hash = Sha256::new();
         // Every variable part goes in with its length, so that no two lists run together to the same bytes.
         let mut part = |bytes: &[u8]| {
@@ -277,12 +274,11 @@ impl Bundle {
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// Its files, with paths relative to `to`, where they go. The wheels are fetched when the cache has them not.
-    pub(crate) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
+    /// Its files with paths relative to `to`, where they go. Wheels are downloaded when the cache lacks them.
+    async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
         let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
         let bundle = self.clone();
-        let unpacked = tokio::task::spawn_blocking(move || bundle.unpack(&blobs)).await;
-        let (tree, (files, bytes)) = unpacked.map_err(|_| Error::Interrupted)??;
+        let (tree, (files, bytes)) = context.threads.run(1, move |_, _| bundle.unpack(&blobs)).await?;
         if let Some(compiler) = &self.compiler {
             return compiler.compiled(&tree, to, &context.cache).await;
         }

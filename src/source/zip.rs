@@ -10,6 +10,7 @@
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
 mod locate;
+mod provider;
 pub mod tree;
 
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive, ZipFileHeaderRecord};
+
+pub(super) use provider::Provider;
 
 use crate::error::{Error, Result};
 use crate::image::Digest;

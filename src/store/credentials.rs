@@ -1,4 +1,4 @@
-//! Who we are to a registry: one trait, and what answers it without AWS.
+//! Credentials for registries: the trait, its types, and a password from the caller.
 
 use std::fmt;
 use std::future::Future;
@@ -30,10 +30,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is shown to a registry or to its token service.
+/// A credential for a registry or its token service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// A user's name and password, or what a cloud gives in their place.
+    /// A user's name and password, or a cloud's substitute for them.
     Password {
         /// The user.
         username: String,
@@ -44,25 +44,25 @@ pub enum Credential {
     IdentityToken(Secret),
 }
 
-/// What [`Credentials`] answer, some time later.
+/// The future that [`Credentials`] return.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A place that credentials come from: a file, a cloud, a caller's own vault.
+/// A source of credentials: a file, a cloud, a caller's own vault.
 pub trait Credentials: Send + Sync {
-    /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next.
+    /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next source.
     ///
     /// Asked when a registry demands one: once for a registry that takes passwords, once for each repository
-    /// of one that takes tokens; and again with `renew` when what was given before has been refused.
+    /// of one that takes tokens; and again with `renew` when the registry has refused the former credential.
     ///
     /// # Errors
-    /// When there should be a credential but it cannot be had.
+    /// When there should be a credential but it cannot be obtained.
     fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>>;
 
-    /// Where they come from, for messages: `from Docker's configuration`.
+    /// The source for messages: `from Docker's configuration`.
     fn describe(&self) -> String;
 
     /// Those of `tags` that can never name another image of `repository` than they name now, as far as the
-    /// source knows: a cloud that lets one in may know more of its repositories than their registry tells.
+    /// source knows: a cloud's API may know more of its repositories than the registry's protocol gives.
     ///
     /// Asked before anything is sent to a repository that has an image under one of the tags.
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
@@ -74,7 +74,7 @@ pub trait Credentials: Send + Sync {
 /// One password for one registry, as given on a command line.
 #[derive(Clone, Debug)]
 pub struct Password {
-    /// The registry it is for; no other is shown it.
+    /// The registry; no other one gets the password.
     pub registry: String,
     /// The user.
     pub username: String,

@@ -1,43 +1,43 @@
-//! Where an image goes.
+//! The destination of an image.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::image::{Format, Reference};
+use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference};
 
-/// Where an image goes: the only door out.
+/// The destination of an image: the only door out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A repository of a registry.
     Registry {
-        /// The repository; a tag in it plays no part.
+        /// The repository; a tag in it is ignored.
         repository: Reference,
-        /// The tags that shall name the image.
+        /// The tags of the image.
         tags: Vec<String>,
     },
-    /// An OCI layout directory, made when it is missing.
+    /// An OCI layout directory, created when it is missing.
     Layout {
         /// The directory.
         path: PathBuf,
-        /// The tags that shall name the image; with none, it stands in the layout untagged.
+        /// The tags of the image; with none, it is untagged in the layout.
         tags: Vec<String>,
     },
-    /// A Docker archive, replaced when it is there.
+    /// A Docker archive; an existing file is replaced.
     Archive {
         /// The file.
         path: PathBuf,
-        /// The names that `docker load` shall give the image.
+        /// The names that `docker load` gives the image.
         names: Vec<Reference>,
     },
 }
 
 impl Destination {
-    /// The destination with more tags; a registry's that has none else is `latest`.
+    /// The destination with more tags; in a registry, an image without tags gets `latest`.
     ///
     /// # Errors
-    /// When a tag is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or there is no repository name to put it to.
+    /// When a tag is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or an archive has no name that the tag could extend.
     pub fn tagged(mut self, more: &[String]) -> Result<Destination> {
         match &mut self {
             Destination::Registry { repository, tags } => {
@@ -53,7 +53,7 @@ impl Destination {
             Destination::Archive { names, path } if !more.is_empty() => {
                 let Some(name) = names.first().cloned() else {
                     return Err(Error::Location {
-                        location: format!("docker-archive:{}", path.display()),
+                        location: format!("{ARCHIVE_SCHEME}{}", path.display()),
                         expected: "a tag needs a name before it, as docker-archive:FILE:NAME",
                     });
                 };
@@ -68,10 +68,8 @@ impl Destination {
         }
         Ok(self)
     }
-}
 
-impl Destination {
-    /// The format that readers of such a place expect: tools that read OCI layouts pass over Docker manifests.
+    /// The format that readers of such a destination expect: tools that read OCI layouts ignore Docker manifests.
     pub fn usual_format(&self) -> Format {
         match self {
             Destination::Layout { .. } => Format::Oci,
@@ -88,42 +86,25 @@ fn add(tags: &mut Vec<String>, more: &[String]) {
     }
 }
 
-/// Splits `DIR[:TAG]`; a colon within a directory's name is not one.
-fn split_tag(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') && !tag.is_empty() => (path, Some(tag)),
-        _ => (text, None),
-    }
-}
-
 impl FromStr for Destination {
     type Err = Error;
 
     /// `REGISTRY/REPO[:TAG]`, `oci:DIR[:TAG]`, or `docker-archive:FILE[:NAME[:TAG]]`.
     fn from_str(text: &str) -> Result<Destination> {
-        let fail = |expected| Error::Location { location: text.to_owned(), expected };
-        if let Some(rest) = text.strip_prefix("oci:") {
-            let (path, tag) = split_tag(rest);
-            if path.is_empty() {
-                return Err(fail("a directory is needed, as oci:DIR[:TAG]"));
+        let repository = match text.parse()? {
+            Locator::Layout { path, tag } => {
+                return Ok(Destination::Layout { path, tags: tag.into_iter().collect() });
             }
-            return Ok(Destination::Layout {
-                path: path.into(),
-                tags: tag.map(str::to_owned).into_iter().collect(),
-            });
-        }
-        if let Some(rest) = text.strip_prefix("docker-archive:") {
-            let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
-            if path.is_empty() {
-                return Err(fail("a file is needed, as docker-archive:FILE[:NAME[:TAG]]"));
+            Locator::Archive { path, name } => {
+                return Ok(Destination::Archive { path, names: name.into_iter().collect() });
             }
-            let names = name.map(str::parse).transpose()?.into_iter().collect();
-            return Ok(Destination::Archive { path: path.into(), names });
-        }
-        let repository: Reference = text.parse()?;
+            Locator::Registry(repository) => repository,
+        };
         if repository.digest().is_some() {
-            return Err(fail("an image is pushed under a tag; its digest follows from its content"));
+            let expected = "an image is pushed under a tag; its digest follows from its content";
+            return Err(Error::Location { location: text.to_owned(), expected });
         }
+        // A reference without a tag has the tag `latest`; here the tags may follow by `tagged`.
         let last = text.rsplit('/').next().unwrap_or(text);
         let tags = if last.contains(':') { repository.tag().map(str::to_owned) } else { None };
         Ok(Destination::Registry { repository, tags: tags.into_iter().collect() })
@@ -134,8 +115,8 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Destination::Registry { repository, .. } => f.write_str(&repository.repository_name()),
-            Destination::Layout { path, .. } => write!(f, "oci:{}", path.display()),
-            Destination::Archive { path, .. } => write!(f, "docker-archive:{}", path.display()),
+            Destination::Layout { path, .. } => write!(f, "{LAYOUT_SCHEME}{}", path.display()),
+            Destination::Archive { path, .. } => write!(f, "{ARCHIVE_SCHEME}{}", path.display()),
         }
     }
 }
@@ -166,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_place_is_refused() {
+    fn a_text_that_is_not_a_destination_is_refused() {
         for text in
             ["oci:", "docker-archive:", "r.example/UPPER", &format!("r.example/a@sha256:{}", "0".repeat(64))]
         {

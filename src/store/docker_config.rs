@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// Docker's `config.json` and Podman's `auth.json`: stored logins, identity tokens, credential helpers and stores.
 ///
-/// Docker's lies in `$DOCKER_CONFIG`, else `~/.docker`. What it has no login for is looked for in Podman's:
+/// Docker's is in `$DOCKER_CONFIG`, else `~/.docker`. For a registry without a login there, Podman's files are read:
 /// `$REGISTRY_AUTH_FILE`, else `containers/auth.json` in `$XDG_RUNTIME_DIR` (else `/run/containers/UID/auth.json`) and
 /// in `$XDG_CONFIG_HOME` (else `~/.config`):
 /// <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>.
@@ -35,16 +35,17 @@ impl Credentials for DockerConfig {
     }
 }
 
-/// A file of logins.
+/// A file with logins.
 #[derive(Debug, PartialEq)]
-struct Logins {
+struct LoginFile {
     path: PathBuf,
-    /// Docker Hub's are stored by Docker under the address that its first registry had, by Podman under its name.
+    /// Whether it is Docker's: Docker stores Docker Hub's login under the address of its first registry, Podman under its
+    /// name.
     dockers: bool,
 }
 
-/// Where logins may be, in the order in which they count.
-fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Logins> {
+/// The files that may have logins, in order of precedence.
+fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<LoginFile> {
     let home = variable("HOME");
     let below_home = |name: &str| home.as_ref().map(|home| home.join(name));
     let docker =
@@ -60,12 +61,12 @@ fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Logins> {
             [Some(runtime), kept].into_iter().flatten().map(|dir| dir.join("auth.json")).collect()
         }
     };
-    let docker = docker.into_iter().map(|path| Logins { path, dockers: true });
-    docker.chain(podman.into_iter().map(|path| Logins { path, dockers: false })).collect()
+    let docker = docker.into_iter().map(|path| LoginFile { path, dockers: true });
+    docker.chain(podman.into_iter().map(|path| LoginFile { path, dockers: false })).collect()
 }
 
 /// The first login that one of the files has.
-fn first(files: &[Logins], registry: &str) -> Result<Option<Credential>> {
+fn first(files: &[LoginFile], registry: &str) -> Result<Option<Credential>> {
     for file in files {
         if let Some(credential) = file.get(registry)? {
             return Ok(Some(credential));
@@ -74,7 +75,7 @@ fn first(files: &[Logins], registry: &str) -> Result<Option<Credential>> {
     Ok(None)
 }
 
-impl Logins {
+impl LoginFile {
     fn get(&self, registry: &str) -> Result<Option<Credential>> {
         use CredentialRetrievalError::{ConfigReadError, HelperFailure, NoCredentialConfigured};
         let fail = |reason: String| Error::Credentials {
@@ -98,11 +99,11 @@ impl Logins {
             }
             Err(NoCredentialConfigured) => Ok(None),
             Err(ConfigReadError) => Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
-                // Says where, and repeats nothing of a file that is full of secrets.
+                // The parser's error has a position, and repeats nothing of a file that is full of secrets.
                 Err(error) => told(&error),
                 Ok(_) => told(&"no configuration of Docker's or Podman's"),
             }),
-            // A helper says in words that it holds nothing for the name. What else it prints may hold a secret,
+            // A helper says in its output that it has nothing for the name. Other output may contain a secret,
             // and is not repeated.
             Err(HelperFailure { stdout, stderr, .. })
                 if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
@@ -115,7 +116,7 @@ impl Logins {
     }
 }
 
-/// The file's bytes, if it is there and has any: a file that was only made says nothing.
+/// The file's bytes; `None` for a missing or blank file.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty())),
@@ -138,13 +139,13 @@ mod tests {
         format!(r#"{{"auths": {{"{registry}": {{"auth": "{auth}"}}}}}}"#)
     }
 
-    /// What these contents of Docker's file and Podman's say of a registry.
+    /// The password for a registry, with these contents of Docker's file and Podman's.
     fn found(docker: &str, podman: &str, registry: &str) -> Result<Option<String>> {
         let dir = tempfile::tempdir().unwrap();
         let files =
             [("config.json", docker, true), ("auth.json", podman, false)].map(|(name, text, dockers)| {
                 std::fs::write(dir.path().join(name), text).unwrap();
-                Logins { path: dir.path().join(name), dockers }
+                LoginFile { path: dir.path().join(name), dockers }
             });
         let found = first(&files, registry)?;
         Ok(found.map(|credential| match credential {
@@ -184,7 +185,7 @@ mod tests {
             let error = found(docker, podman, "a.example").unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("s3cret"), "{error}");
         }
-        // what is found first is not held up by what comes later
+        // a fault of a later file does not matter after a login is found
         assert_eq!(found(&good, secret, "a.example").unwrap().as_deref(), Some("one"));
     }
 

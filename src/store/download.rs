@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use futures_util::StreamExt;
@@ -12,28 +12,29 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use super::PIECE;
 use super::cache::Cache;
 use super::credentials::Secret;
-use super::http::{Clients, Retry, STALL, answer, answered, passing_status, retry_after, watched};
+use super::http::{Clients, Retry, STALL, answered, passing_status, read_refusal, retry_after, watched};
+use super::lock::lock;
+use super::stream::PIECE;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Blob, Digest, Location};
 
-/// Wheels lie on servers made for many at once; more than this gains nothing on any line.
+/// Wheels lie on servers made for many connections; more than this gains nothing on any line.
 const AT_ONCE: usize = 8;
 const REDIRECTS: usize = 10;
 
-/// Who we are to a server.
+/// A login at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) username: String,
     pub(crate) password: Secret,
 }
 
-/// Who we are to each server.
+/// The logins at all servers.
 pub(crate) trait Logins: Send + Sync {
-    /// The login for an address; asked anew for each address that a redirect leads to.
+    /// The login for an address; asked again for each address that a redirect leads to.
     fn at(&self, url: &Url) -> Option<Login>;
 }
 
@@ -41,11 +42,11 @@ pub(crate) trait Logins: Send + Sync {
 pub(crate) struct Download<'a> {
     /// `https:`, `http:` or `file:`.
     pub(crate) url: &'a str,
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) file: &'a str,
-    /// Its digest, when it is known beforehand.
+    /// Its digest, if known beforehand.
     pub(crate) sha256: Option<Digest>,
-    /// Its size in bytes, when it is known beforehand.
+    /// Its size in bytes, if known beforehand.
     pub(crate) size: Option<u64>,
     pub(crate) logins: &'a dyn Logins,
 }
@@ -57,7 +58,7 @@ pub(crate) struct Downloads {
     clients: Clients,
     events: Events,
     slots: Arc<Semaphore>,
-    /// What is being fetched, by address: who wants it as well waits, and finds it in the cache.
+    /// Downloads in progress, by address: a second caller waits, and then finds the file in the cache.
     busy: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
@@ -72,17 +73,17 @@ impl Downloads {
         }
     }
 
-    /// The file: as it is when it is on this machine, from the cache, or fetched into it.
+    /// The file: itself when it is on this machine, else from the cache, else fetched into it.
     ///
     /// # Errors
-    /// When it cannot be had, or is not what its digest and size say.
+    /// When it cannot be fetched, or does not match its digest and size.
     pub(crate) async fn fetch(&self, wanted: &Download<'_>) -> Result<Blob> {
         let url = address(wanted)?;
         if let Some(path) = local(&url, wanted)? {
             return self.checked(path, wanted).await;
         }
         let turn = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut busy = lock(&self.busy);
             busy.entry(url.to_string()).or_default().clone()
         };
         let _turn = turn.lock().await;
@@ -105,10 +106,10 @@ impl Downloads {
         }
     }
 
-    /// How large the file is, without fetching it where that can be.
+    /// The file's size, without fetching it where possible.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// When the server does not give it.
     pub(crate) async fn size(&self, wanted: &Download<'_>) -> Result<u64> {
         let url = address(wanted)?;
         if let Some(path) = local(&url, wanted)? {
@@ -120,7 +121,7 @@ impl Downloads {
         }
         let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let mut retry = Retry::new(self.events.clone());
-        // An address that is signed for GET takes no HEAD.
+        // An address that is signed for GET refuses HEAD.
         for method in [Method::HEAD, Method::GET] {
             let last = method == Method::GET;
             match self.ask(method, &url, wanted, &mut retry).await {
@@ -140,7 +141,7 @@ impl Downloads {
         Ok(self.fetch(wanted).await?.size)
     }
 
-    /// A file that is there already, once it is known to be the right one.
+    /// An existing file, after its digest is checked.
     async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<Blob> {
         let (got, size) = digest_of(&path).await?;
         match wanted.sha256 {
@@ -149,7 +150,7 @@ impl Downloads {
         }
     }
 
-    /// A success, as often as it takes.
+    /// Sends the request until it succeeds or fails for good.
     async fn ask(
         &self,
         method: Method,
@@ -170,7 +171,7 @@ impl Downloads {
                 return Ok(response);
             }
             let asked = retry_after(&response);
-            let answer = Box::new(answer::read(response).await);
+            let answer = Box::new(read_refusal(response).await);
             let error = Error::Download { file: wanted.file.to_owned(), answer };
             match passing_status(status.as_u16()) {
                 true => retry.pause(error, asked).await?,
@@ -179,16 +180,16 @@ impl Downloads {
         }
     }
 
-    /// Goes where it is sent; each address is shown its own login, and no other's.
+    /// Follows redirects; each address gets its own login, and no other's.
     async fn follow(&self, method: &Method, url: &Url, wanted: &Download<'_>) -> Result<Response> {
         let operation = format!("fetch {}", wanted.file);
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
-            // The client would make a second header of it. Neither can fail where there is a host.
+            // The client would make a second header of them. Neither call can fail for an address with a host.
             let _ = (url.set_username(""), url.set_password(None));
             let host = authority(&url);
             let mut request = self.clients.at(&url)?.request(method.clone(), url.clone());
-            // The bytes are what the digest is of; a server must not deflate them for the way.
+            // The digest is of the bytes as stored, so a server must not compress them for the transfer.
             request = request.header(ACCEPT_ENCODING, "identity");
             if let Some(value) = wanted.logins.at(&url).and_then(|login| basic(&login)) {
                 request = request.header(AUTHORIZATION, value);

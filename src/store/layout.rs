@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde_json::{Value, json};
 
-use super::SMALL;
-use super::staged;
-use super::verify::ByteStream;
+use super::document::{MAX_DOCUMENT, read_document};
+use super::staged::{self, Staged, TEMPORARY_PREFIX};
+use super::stream::{ByteStream, write_stream};
 use crate::error::{Error, Result};
 use crate::event::Outcome;
 use crate::image::{Blob, Digest, Location, Manifest, Platform};
@@ -30,7 +30,7 @@ impl Layout {
     /// The layout at `path`, to read from.
     pub(crate) fn open(path: &Path) -> Result<Layout> {
         let fail = |fault| Err(Error::NoLayout { path: path.to_owned(), fault });
-        match super::read_small(&path.join(MARKER), SMALL) {
+        match read_document(&path.join(MARKER), MAX_DOCUMENT) {
             Ok(bytes) if version_fits(&bytes) => Ok(Layout { path: path.to_owned() }),
             Ok(_) => fail("its oci-layout file names no version 1"),
             Err(_) if !path.exists() => fail("there is no such directory"),
@@ -39,7 +39,7 @@ impl Layout {
         }
     }
 
-    /// The layout at `path`, to write to; made when there is nothing yet.
+    /// The layout at `path`, to write to; created when there is nothing yet.
     pub(crate) fn create(path: &Path) -> Result<Layout> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(fail)?;
@@ -50,10 +50,10 @@ impl Layout {
         Ok(Layout { path: path.to_owned() })
     }
 
-    /// The layout at `path`, or `None` when one could be made there.
+    /// The layout at `path`, or `None` when one could be created there.
     ///
     /// # Errors
-    /// When there is something else.
+    /// When `path` has other files.
     pub(crate) fn preview(path: &Path) -> Result<Option<Layout>> {
         let marker = path.join(MARKER);
         if marker.exists() {
@@ -65,9 +65,9 @@ impl Layout {
         };
         let foreign = |entry: std::io::Result<fs::DirEntry>| {
             let name = entry.as_ref().map(fs::DirEntry::file_name).unwrap_or_default();
-            !name.to_string_lossy().starts_with(staged::TEMPORARY_PREFIX)
+            !name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
         };
-        // Another writer may be making the layout at this moment: its marker comes first.
+        // Another writer may be creating the layout at this moment: its marker comes first.
         if entries.into_iter().any(foreign) && !marker.exists() {
             return Err(Error::Layout { path: path.to_owned(), fault: "it has other files in it" });
         }
@@ -103,7 +103,7 @@ impl Layout {
     /// A small blob's bytes, checked.
     pub(crate) fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.blob_path(digest);
-        let bytes = super::read_small(&path, SMALL)
+        let bytes = read_document(&path, MAX_DOCUMENT)
             .map_err(|source| Error::BlobRead { path: path.clone(), source })?;
         match Digest::of(&bytes) {
             got if got == digest => Ok(bytes),
@@ -116,7 +116,7 @@ impl Layout {
         Blob { digest, size, location: Location::File(self.blob_path(digest)) }
     }
 
-    /// Whether the layout has the blob; a file of another size is none.
+    /// Whether the layout has the blob; a file of another size does not count.
     pub(crate) fn has_blob(&self, digest: Digest, size: u64) -> bool {
         fs::metadata(self.blob_path(digest)).is_ok_and(|held| held.len() == size)
     }
@@ -129,21 +129,21 @@ impl Layout {
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Outcome> {
         let path = self.blob_path(digest);
-        let staged = staged::Staged::new_in(&self.path.join("blobs/sha256"))?;
-        super::write_stream(&staged, bytes, progress).await?;
-        // What may stand there is of another size, or it would not be written again.
+        let staged = Staged::new_in(&self.path.join("blobs/sha256"))?;
+        write_stream(&staged, bytes, progress).await?;
+        // An existing file has another size, else the blob would not be written again.
         staged.replace(&path)?;
         Ok(Outcome::Sent)
     }
 
-    /// Puts `manifest` under each of `tags`, or untagged when there is none. Says whether it was there so.
+    /// Puts `manifest` under each of `tags`, or untagged when there are none. Tells whether the layout changed.
     pub(crate) fn put_manifest(
         &self,
         manifest: &Manifest,
         platform: &Platform,
         tags: &[String],
     ) -> Result<Outcome> {
-        // Two runs that write other tags into one layout must not undo each other.
+        // Two runs that write different tags into one layout must not undo each other.
         let dir = File::open(&self.path).map_err(|source| self.failure(source))?;
         rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(|error| self.failure(error.into()))?;
         let blob = self.blob_path(manifest.digest);
@@ -163,7 +163,7 @@ impl Layout {
             .ok_or(Error::Layout { path: path.clone(), fault: "its index.json lists no manifests" })?;
         for tag in tags {
             let entry = entry(manifest, platform, tag);
-            // What is untagged is known by its platform alone.
+            // An untagged entry is identified by its platform alone.
             let same = |held: &&mut Value| match tag {
                 Some(_) => tag_of(held) == tag,
                 None => tag_of(held).is_none() && held["platform"] == entry["platform"],
@@ -182,8 +182,8 @@ impl Layout {
 
     fn index(&self) -> Result<Value> {
         let path = self.path.join(INDEX);
-        let bytes = super::read_small(&path, MAX_INDEX)
-            .map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes =
+            read_document(&path, MAX_INDEX).map_err(|source| Error::Read { path: path.clone(), source })?;
         serde_json::from_slice(&bytes)
             .map_err(|source| Error::Manifest { image: path.display().to_string(), source })
     }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn many_may_make_a_layout_at_once() {
+    fn several_threads_may_create_a_layout_at_once() {
         let dir = tempfile::tempdir().unwrap();
         for round in 0..50 {
             let path = dir.path().join(round.to_string());

@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 
 /// A file that is being written and has no name yet.
 ///
-/// Where the file system can, it has none at all until it is complete, so that even a killed process
-/// leaves nothing behind; elsewhere it has a temporary one beside its place.
+/// Where the file system supports it, the file has no name until it is complete, so that even a killed process leaves
+/// nothing behind; elsewhere it has a temporary name beside its final one.
 #[derive(Debug)]
 pub(crate) struct Staged {
     file: File,
-    /// The temporary name, where there must be one; dropping it removes the file.
+    /// The temporary name, where there is one; dropping it removes the file.
     name: Option<tempfile::TempPath>,
     dir: PathBuf,
 }
 
 impl Staged {
-    /// A new file in `dir`, which is made when it is missing.
+    /// A new file in `dir`, which is created when it is missing.
     pub(crate) fn new_in(dir: &Path) -> Result<Staged> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(fail)?;
@@ -39,28 +39,28 @@ impl Staged {
         }
     }
 
-    /// A handle for writing elsewhere, as from an async task.
+    /// Another handle for writing, as from an async task.
     pub(crate) fn handle(&self) -> Result<File> {
         self.file.try_clone().map_err(|source| self.failure(source))
     }
 
-    /// Where the next byte goes.
+    /// The position of the next byte.
     pub(crate) fn position(&mut self) -> Result<u64> {
         self.file.stream_position().map_err(|source| self.failure(source))
     }
 
-    /// Forgets what was written after `position`.
+    /// Discards the bytes after `position`.
     pub(crate) fn rewind(&mut self, position: u64) -> Result<()> {
         let cut = self.file.set_len(position).and_then(|()| self.file.seek(SeekFrom::Start(position)));
         cut.map(drop).map_err(|source| self.failure(source))
     }
 
-    /// What a failed write to the handle is.
+    /// The error for a failed write to the handle.
     pub(crate) fn failure(&self, source: io::Error) -> Error {
         Error::Write { path: self.dir.clone(), source }
     }
 
-    /// Gives the complete file its name. A file that has that name already stays: names are digests.
+    /// Gives the complete file its name. An existing file of that name stays: names are digests.
     pub(crate) fn commit(self, path: &Path) -> Result<()> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         if let Some(name) = self.name {
@@ -72,9 +72,7 @@ impl Staged {
             Err(error) => Err(fail(error.into())),
         }
     }
-}
 
-impl Staged {
     /// Gives the complete file the name `path`, in place of any file that has it.
     pub(crate) fn replace(self, path: &Path) -> Result<()> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
@@ -85,7 +83,7 @@ impl Staged {
         if rustix::fs::linkat(CWD, file, CWD, path, AtFlags::SYMLINK_FOLLOW).is_ok() {
             return Ok(());
         }
-        // A link cannot replace, a rename can: the second name lives for the moment between the two.
+        // A link cannot replace a file, a rename can: the second name exists for the moment between the two.
         let spare = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(&self.dir, |spare| {
             let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
             Ok(rustix::fs::linkat(CWD, file, CWD, spare, AtFlags::SYMLINK_FOLLOW)?)
@@ -109,9 +107,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     written(path, bytes)?.replace(path)
 }
 
-/// Replaces a file that nobody misses for a moment, as a cache's: readers see the old content, the new, or no file.
+/// Replaces a file that may be missing for a moment, as in a cache: readers see the old content, the new, or no file.
 ///
-/// In return there is no moment at which a killed process would leave a second name behind.
+/// In return a killed process never leaves a second name behind.
 pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
     let staged = written(path, bytes)?;
     match std::fs::remove_file(path) {
@@ -128,7 +126,7 @@ fn written(path: &Path, bytes: &[u8]) -> Result<Staged> {
     Ok(staged)
 }
 
-/// Where a temporary name cannot be avoided, it says whose it is.
+/// Temporary names begin with this, to tell them from other files.
 pub(crate) const TEMPORARY_PREFIX: &str = ".lbuild-";
 
 fn named_in(dir: &Path) -> io::Result<NamedTempFile> {
@@ -144,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_seen_before_the_commit() {
+    fn nothing_is_visible_before_the_commit() {
         let dir = tempfile::tempdir().unwrap();
         let mut staged = Staged::new_in(dir.path()).unwrap();
         staged.write_all(b"half").unwrap();

@@ -1,54 +1,51 @@
 //! Bytes checked against digest and size while they stream, in either direction.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use sha2::{Digest as _, Sha256};
 
+use super::stream::ByteStream;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
-/// A blob's bytes, in pieces.
-pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
-
-/// Whose bytes they are, for the error.
+/// The origin of the bytes, for the error.
 pub(crate) enum Origin {
-    /// A registry's: damaged on the way, perhaps, and whole the next time.
+    /// A registry: bytes that were damaged on the way may be whole the next time.
     Remote(String),
-    /// A file's: damaged for good.
+    /// A file, which stays damaged.
     File(PathBuf),
 }
 
 /// `input` with its bytes checked: it fails when they are not `size` bytes of `digest`.
 ///
-/// The last piece is given out only once all is known to be right, so a receiver that was told `size`
-/// never has the whole of a wrong blob.
+/// The last piece is passed on only after the check, so a receiver that knows `size` never has the whole of a wrong
+/// blob.
 pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: u64) -> ByteStream {
-    let state = State { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
+    let state = Verification { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
     Box::pin(stream::unfold(state, |mut state| async {
         let item = state.next().await?;
         Some((item, state))
     }))
 }
 
-struct State {
+struct Verification {
     input: ByteStream,
     origin: Origin,
     digest: Digest,
     size: u64,
-    /// `None` when the verdict has been given.
+    /// `None` after the check.
     hash: Option<Sha256>,
     seen: u64,
 }
 
-impl State {
+impl Verification {
     async fn next(&mut self) -> Option<Result<Bytes>> {
         match self.input.next().await {
             Some(Ok(piece)) => {
                 let Some(hash) = &mut self.hash else {
-                    // An empty piece may follow; any byte is one too many.
+                    // An empty piece may follow; any further byte is a fault.
                     return (!piece.is_empty()).then(|| Err(self.mismatch(Digest::of(&piece), piece.len())));
                 };
                 hash.update(&piece);

@@ -4,9 +4,8 @@ use crate::support::judges::{self, Place};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
 use crate::support::registry::{Access, Mode, Registry};
 use crate::support::{bases, testdata};
-use lbuild::error::Error;
 use lbuild::image::Format;
-use lbuild::{Built, Destination, Engine, Recipe};
+use lbuild::{Destination, Engine, Recipe};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -93,28 +92,33 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
 }
 
 #[test]
-fn a_registry_is_asked_what_it_has_while_the_image_is_judged() {
+fn a_registry_is_asked_what_it_lacks_and_gets_the_base_before_the_image_is_sent() {
     let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
     let plan = ["plan", code.path().to_str().unwrap(), "--base", &tiny_base(), "--arch", "arm64"];
     let recipe: Recipe = serde_json::from_str(&lbuild.ok(&plan).stdout).unwrap();
     let repository = format!("{}/function", registry.host()).parse().unwrap();
     let to = [(Destination::Registry { repository, tags: vec!["1".to_owned()] }, Format::Docker)];
     let engine = Engine::builder().cache(lbuild.cache()).build().unwrap();
-    // Refuses the image as soon as the registry was asked for all of its blobs; else, in the end, agrees to it.
-    let judge = async |built: &Built<'_>| {
-        let blobs = built.image.layers().len() + 1;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let base = runtime.block_on(async {
+        let prepared = engine.prepare(&recipe, &to).await.unwrap();
+        let (code, base) = prepared.image().layers().split_last().unwrap();
+        assert!(code.key.is_some() && base.iter().all(|layer| layer.key.is_none()));
         for _ in 0..100 {
-            if count(&registry.log(), "HEAD", "/blobs/") == blobs {
-                return Err(Error::Interrupted);
+            let log = registry.log();
+            if count(&log, "HEAD", "/blobs/") == base.len() + 2 && uploads(&log) == base.len() {
+                break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let refused = runtime.block_on(engine.push_if(&recipe, &to, judge));
-    assert!(matches!(refused, Err(Error::Interrupted)), "{refused:?}");
-    assert!(only_reads(&registry.log()), "{:?}", registry.log());
+        base.iter().map(|layer| layer.blob.digest.hex()).collect::<Vec<_>>()
+    });
+    // It was asked for all blobs, and those of the base alone were sent.
+    let log = registry.log();
+    assert_eq!(count(&log, "HEAD", "/blobs/"), base.len() + 2, "{log:?}");
+    let ends: Vec<_> = log.iter().filter(|access| access.method == "PUT").collect();
+    assert_eq!(ends.len(), base.len(), "{ends:?}");
+    assert!(ends.iter().all(|end| base.iter().any(|digest| end.path.contains(digest.as_str()))), "{ends:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::{Registry, What};
+use super::image::ImageArgs;
+use super::registry::Registry;
 
 /// What a push does to its ECR repository besides.
 #[derive(ClapArgs)]
@@ -105,7 +106,7 @@ pub enum Verb {
 #[derive(ClapArgs)]
 pub struct Doctor {
     #[command(flatten)]
-    pub what: What,
+    pub image: ImageArgs,
     #[command(flatten)]
     pub registry: Registry,
     /// As for the push in question; the doctor itself changes nothing.

@@ -1,31 +1,63 @@
-//! One blob on its way to one place.
+//! One blob on its way to one destination.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
+use super::gate::Gate;
 use super::remote::Remote;
-use super::{Directory, Gate, Place};
-use crate::engine::Shared;
+use super::upload;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
-use crate::image::Blob;
-use crate::store::{self, ByteStream, Layout, Upload};
+use crate::image::{Blob, Reference};
+use crate::store::{self, Layout};
+
+/// A destination while a push to it is under way.
+#[derive(Clone)]
+pub(super) enum Target {
+    Registry(Arc<Remote>),
+    Layout(Arc<Directory>),
+    Archive { path: PathBuf, names: Vec<Reference> },
+}
+
+/// A layout directory.
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    pub(super) tags: Vec<String>,
+    pub(super) writers: Semaphore,
+}
+
+impl Target {
+    /// The names that the image has there.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        match self {
+            Target::Registry(remote) => remote.tags.iter().map(|tag| format!("{name}:{tag}")).collect(),
+            Target::Layout(directory) if directory.tags.is_empty() => vec![name.to_owned()],
+            Target::Layout(directory) => directory.tags.iter().map(|tag| format!("{name}:{tag}")).collect(),
+            Target::Archive { names, .. } if names.is_empty() => vec![name.to_owned()],
+            Target::Archive { names, .. } => names.iter().map(|image| format!("{name}:{image}")).collect(),
+        }
+    }
+}
 
 /// One blob on its way to one place.
 pub(super) struct Delivery {
-    pub(super) shared: Arc<Shared>,
+    pub(super) session: Arc<Session>,
     pub(super) to: String,
     pub(super) blob: Blob,
 }
 
 impl Delivery {
-    pub(super) async fn run(self, place: Place, gate: &Gate) -> Result<Outcome> {
-        let outcome = match place {
-            Place::Registry(remote) => self.to_registry(&remote, gate).await?,
-            Place::Layout(directory) => self.to_layout(&directory, gate).await?,
-            Place::Archive { .. } => return Ok(Outcome::Existed),
+    pub(super) async fn run(self, target: Target, gate: &Gate) -> Result<Outcome> {
+        let outcome = match target {
+            Target::Registry(remote) => self.to_registry(&remote, gate).await?,
+            Target::Layout(directory) => self.to_layout(&directory, gate).await?,
+            Target::Archive { .. } => return Ok(Outcome::Existed),
         };
         let Blob { digest, size, .. } = self.blob;
-        self.shared.events.emit(Event::Blob { destination: self.to.clone(), digest, size, outcome });
+        self.session.events.emit(Event::Blob { destination: self.to.clone(), digest, size, outcome });
         Ok(outcome)
     }
 
@@ -39,27 +71,16 @@ impl Delivery {
         }
         remote.may_send().await;
         gate.pass().await;
-        match self.shared.dry_run {
+        match self.session.dry_run {
             true => Ok(Outcome::WouldSend),
-            false => self.upload(remote).await,
+            false => upload::upload(&self.session, &self.to, &self.blob, remote).await,
         }
-    }
-
-    pub(super) async fn upload(&self, remote: &Remote) -> Result<Outcome> {
-        let (shared, to, blob) = (self.shared.clone(), self.to.clone(), self.blob.clone());
-        let upload = Upload {
-            digest: self.blob.digest,
-            size: self.blob.size,
-            mount_from: remote.mount_from(&self.blob),
-            progress: Arc::new(move |sent| shared.progress(&to, &blob, sent)),
-        };
-        remote.repository.put_blob(&upload, || self.open()).await
     }
 
     async fn to_layout(&self, directory: &Directory, gate: &Gate) -> Result<Outcome> {
         gate.pass().await;
         let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
-        if self.shared.dry_run {
+        if self.session.dry_run {
             let there = Layout::preview(&directory.path)?;
             let there = there.is_some_and(|layout| layout.has_blob(self.blob.digest, self.blob.size));
             return Ok(if there { Outcome::Existed } else { Outcome::WouldSend });
@@ -68,19 +89,15 @@ impl Delivery {
         if layout.has_blob(self.blob.digest, self.blob.size) {
             return Ok(Outcome::Existed);
         }
-        let progress = |sent| self.shared.progress(&self.to, &self.blob, sent);
-        let mut retry = self.shared.registries.retry();
+        let progress = |sent| upload::progress(&self.session, &self.to, &self.blob, sent);
+        let mut retry = self.session.registries.retry();
         loop {
             // Asking for the bytes is tried again by itself; here it is their way to the disk.
-            let bytes = self.open().await?;
+            let bytes = store::open(&self.session.registries, &self.blob).await?;
             match layout.put_blob(self.blob.digest, bytes, &progress).await {
                 Err(error) => retry.after(error).await?,
                 done => return done,
             }
         }
-    }
-
-    async fn open(&self) -> Result<ByteStream> {
-        store::open(&self.shared.registries, &self.blob).await
     }
 }

@@ -1,25 +1,23 @@
-//! A registry as destination: what it has, and the manifest that moves its tags.
+//! A registry as destination, and what its tags name before the push.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use super::delivery::Delivery;
-use super::{Failure, Gate};
-use crate::engine::Shared;
-use crate::engine::earlier::Contents;
+use super::failure::Failure;
+use super::gate::Gate;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::event::{Event, Outcome};
-use crate::image::{Blob, Digest, Image, Location, Manifest, Parsed, Reference, parse_manifest};
+use crate::image::{Blob, Descriptor, Digest, Location, Manifest, Parsed, Reference, parse_manifest};
 use crate::store::Repository;
 
 /// A repository, what its tags name now, and where the base is.
 pub(in crate::engine) struct Remote {
     pub(in crate::engine) repository: Repository,
     pub(super) tags: Vec<String>,
-    tagged: OnceCell<Option<Tagged>>,
+    tagged: OnceCell<Option<TaggedImages>>,
     /// Those of the tags that name an image and can name no other. Found out before anything is sent.
     immutable: OnceCell<HashSet<String>>,
     /// Opened when the new image's digest is known to be no fault to such tags.
@@ -30,19 +28,25 @@ pub(in crate::engine) struct Remote {
 
 /// What the destination's tags name before the push.
 #[derive(Default)]
-pub(in crate::engine) struct Tagged {
+pub(in crate::engine) struct TaggedImages {
     /// The digest that each tag names.
-    digests: HashMap<String, Digest>,
+    pub(super) digests: HashMap<String, Digest>,
     /// The blobs of those images: they are there, and need not be asked for.
     pub(super) blobs: HashSet<Digest>,
     /// What those images are made of.
-    pub(in crate::engine) images: Vec<Contents>,
+    pub(in crate::engine) images: Vec<ImageBlobs>,
+}
+
+/// The blobs that the manifest of an image names.
+pub(in crate::engine) struct ImageBlobs {
+    pub(in crate::engine) config: Descriptor,
+    pub(in crate::engine) layers: Vec<Descriptor>,
 }
 
 impl Remote {
     /// The repository `to`, whose tags are asked for at once.
     pub(super) fn open(
-        shared: &Shared,
+        session: &Session,
         to: &Reference,
         tags: &[String],
         base: Option<Reference>,
@@ -51,7 +55,7 @@ impl Remote {
         let base = base.filter(|base| base.registry() == to.registry());
         let mount_from = base.as_ref().map(Reference::repository);
         let remote = Arc::new(Remote {
-            repository: shared.registries.destination(to, mount_from),
+            repository: session.registries.destination(to, mount_from),
             tags: tags.to_vec(),
             tagged: OnceCell::new(),
             immutable: OnceCell::new(),
@@ -103,7 +107,7 @@ impl Remote {
     }
 
     /// Asks for all tags at once; the answer is kept, and a failure is told once.
-    pub(in crate::engine) async fn tagged(&self) -> Result<&Tagged> {
+    pub(in crate::engine) async fn tagged(&self) -> Result<&TaggedImages> {
         let asked = self.tagged.get_or_init(|| async {
             let asked = self.ask().await;
             asked.map_err(|error| self.failure.keep(error)).ok()
@@ -111,9 +115,9 @@ impl Remote {
         asked.await.as_ref().ok_or(Error::Interrupted)
     }
 
-    async fn ask(&self) -> Result<Tagged> {
+    async fn ask(&self) -> Result<TaggedImages> {
         let answers = join_all(self.tags.iter().map(|tag| self.repository.manifest(tag))).await;
-        let mut tagged = Tagged::default();
+        let mut tagged = TaggedImages::default();
         for (tag, answer) in self.tags.iter().zip(answers) {
             let Some(manifest) = answer? else { continue };
             tagged.digests.insert(tag.clone(), manifest.digest);
@@ -121,7 +125,7 @@ impl Remote {
             if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
                 tagged.blobs.insert(config.digest);
                 tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
-                tagged.images.push(Contents { config, layers });
+                tagged.images.push(ImageBlobs { config, layers });
             }
         }
         Ok(tagged)
@@ -146,95 +150,4 @@ impl Remote {
         matches!(&blob.location, Location::Registry(name) if name.repository() == base.repository())
             .then(|| base.repository())
     }
-
-    /// Puts the manifest under each tag that names another. With several, it is put by its digest first, so
-    /// that what a registry would refuse moves no tag.
-    pub(super) async fn put(
-        &self,
-        shared: &Arc<Shared>,
-        image: &Image,
-        manifest: &Manifest,
-        name: &str,
-    ) -> Result<Outcome> {
-        let tagged = self.tagged().await?;
-        let stale = |tag: &&String| tagged.digests.get(*tag) != Some(&manifest.digest);
-        let stale: Vec<&String> = self.tags.iter().filter(stale).collect();
-        let known = tagged.digests.values().any(|digest| *digest == manifest.digest);
-        let first = match &stale[..] {
-            [] if self.tags.is_empty() => manifest.digest.to_string(),
-            [] => return Ok(Outcome::Existed),
-            [only] => (*only).clone(),
-            _ if known => stale[0].clone(),
-            _ => manifest.digest.to_string(),
-        };
-        self.put_first(shared, image, manifest, &first, name).await?;
-        let rest = stale.into_iter().filter(|tag| **tag != first);
-        for done in join_all(rest.map(|tag| self.repository.put_manifest(manifest, tag))).await {
-            done?;
-        }
-        Ok(Outcome::Sent)
-    }
-
-    /// Those of the blobs that the registry says it has not; all of them when it says that it has each.
-    async fn denied(&self, blobs: impl Iterator<Item = Blob>) -> Result<Vec<Blob>> {
-        let blobs: Vec<Blob> = blobs.collect();
-        let there = try_join_all(blobs.iter().map(|blob| self.repository.has_blob(blob.digest))).await?;
-        if !there.contains(&false) {
-            return Ok(blobs);
-        }
-        Ok(blobs.into_iter().zip(there).filter_map(|(blob, there)| (!there).then_some(blob)).collect())
-    }
-
-    /// A registry may have lost a blob that its own manifest names, or say of one that it has it when it has
-    /// not. It says so here; that blob is sent, and the manifest again.
-    async fn put_first(
-        &self,
-        shared: &Arc<Shared>,
-        image: &Image,
-        manifest: &Manifest,
-        target: &str,
-        name: &str,
-    ) -> Result<()> {
-        let config = image.config_blob();
-        let mut unsent: HashMap<Digest, Blob> = image
-            .layers()
-            .iter()
-            .map(|layer| &layer.blob)
-            .chain([&config])
-            .map(|b| (b.digest, b.clone()))
-            .collect();
-        loop {
-            let error = match self.repository.put_manifest(manifest, target).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            let missing: Vec<Blob> = match missing_blob(&error) {
-                None => return Err(error),
-                Some(Some(digest)) => unsent.remove(&digest).into_iter().collect(),
-                // It does not say which: any that it now denies.
-                Some(None) => self.denied(unsent.drain().map(|(_, blob)| blob)).await?,
-            };
-            if missing.is_empty() {
-                return Err(error);
-            }
-            for blob in missing {
-                if self.is_home_of(&blob) {
-                    return Err(Error::LostBlob { image: name.to_owned(), digest: blob.digest });
-                }
-                let (digest, size) = (blob.digest, blob.size);
-                let delivery = Delivery { shared: shared.clone(), to: name.to_owned(), blob };
-                let outcome = delivery.upload(self).await?;
-                shared.events.emit(Event::Blob { destination: name.to_owned(), digest, size, outcome });
-            }
-        }
-    }
-}
-
-/// Whether a manifest was refused because a blob is not there, and which.
-fn missing_blob(error: &Error) -> Option<Option<Digest>> {
-    let Error::Registry { answer, .. } = error else { return None };
-    let code = answer.code.as_deref()?;
-    // ECR has a name of its own for it.
-    matches!(code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "LayersNotFoundException")
-        .then_some(answer.digest)
 }

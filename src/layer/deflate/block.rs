@@ -1,73 +1,79 @@
-//! A block: literals and matches with the codes that suit them, or the bytes as they are
+//! Writes blocks: stored, or compressed with fixed or dynamic Huffman codes
 //! ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.3 to 3.2.7).
 
 use std::sync::LazyLock;
 
-use super::bits::Bits;
-use super::counts::Counts;
-use super::huffman::Code;
-use super::matches::Match;
+use super::bit_buffer::BitBuffer;
+use super::dynamic_header::DynamicHeader;
+use super::frequencies::Frequencies;
+use super::huffman::{Codeword, HuffmanCode, MAX_BITS};
 use super::symbols::{
-    DISTANCE_EXTRA, DISTANCES, END, Extra, LENGTH_EXTRA, LENGTH_SYMBOLS, LITERALS, distance_symbol,
+    DISTANCE_CODES, DISTANCE_EXTRA, END_OF_BLOCK, Extra, FIRST_LENGTH_CODE, LENGTH_EXTRA,
+    LITERAL_LENGTH_SYMBOLS, Match, length_code,
 };
 
-/// Writes `content`, which `matches` and the literals between and behind them make up, in whatever form is the
-/// shortest.
-pub(super) fn write(content: &[u8], matches: &[Match], counts: &mut Counts, last: bool, out: &mut Bits<'_>) {
-    counts.literals[END] = 1;
-    let codes =
-        Codes { literals: Code::of(&counts.literals, 15), distances: Code::of(&counts.distances, 15) };
-    let head = Head::of(&codes);
-    let (dynamic, fixed) = (KIND + head.size() + codes.size(counts), KIND + FIXED.size(counts));
-    if stored_size(content.len(), out.spare()) < fixed.min(dynamic) {
-        stored(content, last, out);
-    } else if fixed <= dynamic {
-        out.put(u64::from(last) | 1 << 1, KIND as u32);
+/// Writes a block in the shortest of the three forms. `content` consists of `matches`, the literals between them, and
+/// the literals after them; `frequencies` are those of its symbols, without the end of the block.
+pub(super) fn write(
+    content: &[u8],
+    matches: &[Match],
+    frequencies: &mut Frequencies,
+    last: bool,
+    out: &mut BitBuffer<'_>,
+) {
+    frequencies.literal_length[END_OF_BLOCK] = 1;
+    let dynamic = Codes::new(frequencies);
+    let header = DynamicHeader::new(&dynamic.literal_length.lengths, &dynamic.distance.lengths);
+    let dynamic_size = BLOCK_HEADER + header.size() + dynamic.size(frequencies);
+    let fixed_size = BLOCK_HEADER + FIXED.size(frequencies);
+    if stored_size(content.len(), out.unused_bits()) < fixed_size.min(dynamic_size) {
+        write_stored(content, last, out);
+    } else if fixed_size <= dynamic_size {
+        out.put(u64::from(last) | 1 << 1, BLOCK_HEADER as u32);
         FIXED.write(content, matches, out);
     } else {
-        out.put(u64::from(last) | 2 << 1, KIND as u32);
-        head.write(out);
-        codes.write(content, matches, out);
+        out.put(u64::from(last) | 2 << 1, BLOCK_HEADER as u32);
+        header.write(out);
+        dynamic.write(content, matches, out);
     }
 }
 
-/// The bits that say which form a block has, and whether it is the last.
-const KIND: usize = 3;
+/// Bits of a block's header: BFINAL and BTYPE.
+const BLOCK_HEADER: usize = 3;
 
-/// What leads from the end of a block to the next byte, behind a byte of which `spare` bits are left, all zero.
-///
-/// An empty stored block, as zlib's sync flush writes it: three zero bits, zeros up to the byte, then the length 0
-/// and its complement. Its first bits are in the last byte when there is room for them.
-pub(in super::super) fn sync(spare: usize) -> &'static [u8] {
-    const BLOCK: &[u8] = &[0, 0, 0, 0xff, 0xff];
-    if spare < 3 { BLOCK } else { &BLOCK[1..] }
+/// The bytes of a sync flush after a block that leaves `unused_bits` zero bits in its last byte: an empty stored block,
+/// as zlib writes it. The header of that block is in the last byte already when it fits there.
+pub(in super::super) fn sync_flush(unused_bits: usize) -> &'static [u8] {
+    const EMPTY_STORED_BLOCK: &[u8] = &[0, 0, 0, 0xff, 0xff];
+    if unused_bits < BLOCK_HEADER { EMPTY_STORED_BLOCK } else { &EMPTY_STORED_BLOCK[1..] }
 }
 
-/// The most bytes that a stored block can have.
-const MOST_STORED: usize = 0xffff;
+/// The longest content of a stored block.
+const MAX_STORED: usize = 0xffff;
 
-/// The room for blocks of `length` bytes in all, and what [`Bits`] wants behind them, when each but the last has at
-/// least 3 KiB: at worst they are stored, which takes six bytes besides the content and five for each 64 KiB more.
+/// Output space for blocks of `length` bytes in total, the padding of [`BitBuffer`] included, if every block but the
+/// last has at least 3 KiB (zlib's `deflateBound`). In the worst case all are stored: six bytes for each block, and five
+/// more for every further 64 KiB of it.
 pub(super) fn bound(length: usize) -> usize {
     length + length / 256 + 64
 }
 
-/// The bits that [`stored`] takes.
-fn stored_size(length: usize, spare: usize) -> usize {
-    let first = if spare < 3 { 8 + spare } else { spare };
-    first + 32 + length.saturating_sub(1) / MOST_STORED * 40 + length * 8
+/// Size in bits of what [`write_stored`] writes.
+fn stored_size(length: usize, unused_bits: usize) -> usize {
+    let header = if unused_bits < BLOCK_HEADER { 8 + unused_bits } else { unused_bits };
+    header + 32 + length.saturating_sub(1) / MAX_STORED * 40 + length * 8
 }
 
-fn stored(content: &[u8], last: bool, out: &mut Bits<'_>) {
+fn write_stored(content: &[u8], last: bool, out: &mut BitBuffer<'_>) {
     let mut rest = content;
     loop {
-        let (piece, more) = rest.split_at(rest.len().min(MOST_STORED));
-        out.put(u64::from(last && more.is_empty()), 3);
+        let (stored, more) = rest.split_at(rest.len().min(MAX_STORED));
+        out.put(u64::from(last && more.is_empty()), BLOCK_HEADER as u32);
         out.align();
-        let length = piece.len() as u16;
-        out.bytes(&length.to_le_bytes());
-        out.bytes(&(!length).to_le_bytes());
-        out.bytes(piece);
+        let length = stored.len() as u16;
+        out.copy(&length.to_le_bytes());
+        out.copy(&(!length).to_le_bytes());
+        out.copy(stored);
         rest = more;
         if rest.is_empty() {
             return;
@@ -75,197 +81,95 @@ fn stored(content: &[u8], last: bool, out: &mut Bits<'_>) {
     }
 }
 
+/// The two Huffman codes of a compressed block.
 struct Codes {
-    literals: Code<LITERALS>,
-    distances: Code<DISTANCES>,
+    literal_length: HuffmanCode<LITERAL_LENGTH_SYMBOLS>,
+    distance: HuffmanCode<DISTANCE_CODES>,
 }
 
-/// The codes that need no head (3.2.6).
+/// The fixed codes (3.2.6).
 static FIXED: LazyLock<Codes> = LazyLock::new(|| {
-    let mut lengths = [8; LITERALS];
+    let mut lengths = [8; LITERAL_LENGTH_SYMBOLS];
     lengths[144..256].fill(9);
     lengths[256..280].fill(7);
-    Codes { literals: Code::canonical(lengths), distances: Code::canonical([5; DISTANCES]) }
+    Codes {
+        literal_length: HuffmanCode::from_lengths(lengths),
+        distance: HuffmanCode::from_lengths([5; DISTANCE_CODES]),
+    }
 });
 
 impl Codes {
-    /// The bits that symbols so often take.
-    fn size(&self, counts: &Counts) -> usize {
-        let bits = |counts: &[u32], lengths: &[u8]| -> usize {
-            counts.iter().zip(lengths).map(|(&count, &length)| count as usize * length as usize).sum()
-        };
-        let extra = |counts: &[u32], extra: &[Extra]| -> usize {
-            counts.iter().zip(extra).map(|(&count, extra)| count as usize * extra.bits as usize).sum()
-        };
-        bits(&counts.literals, &self.literals.lengths)
-            + bits(&counts.distances, &self.distances.lengths)
-            + extra(&counts.literals[END + 1..], &LENGTH_EXTRA)
-            + extra(&counts.distances, &DISTANCE_EXTRA)
+    fn new(frequencies: &Frequencies) -> Codes {
+        Codes {
+            literal_length: HuffmanCode::from_frequencies(&frequencies.literal_length, MAX_BITS),
+            distance: HuffmanCode::from_frequencies(&frequencies.distance, MAX_BITS),
+        }
     }
 
-    fn write(&self, content: &[u8], matches: &[Match], out: &mut Bits<'_>) {
-        let literals = self.literal_words();
-        let lengths = self.length_words();
-        let distances = self.distance_words();
+    /// Size in bits of symbols with these frequencies.
+    fn size(&self, frequencies: &Frequencies) -> usize {
+        let codewords = |frequencies: &[u32], lengths: &[u8]| -> usize {
+            let pairs = frequencies.iter().zip(lengths);
+            pairs.map(|(&frequency, &length)| frequency as usize * length as usize).sum()
+        };
+        let extra_bits = |frequencies: &[u32], extra: &[Extra]| -> usize {
+            let pairs = frequencies.iter().zip(extra);
+            pairs.map(|(&frequency, extra)| frequency as usize * extra.bits as usize).sum()
+        };
+        codewords(&frequencies.literal_length, &self.literal_length.lengths)
+            + codewords(&frequencies.distance, &self.distance.lengths)
+            + extra_bits(&frequencies.literal_length[FIRST_LENGTH_CODE..], &LENGTH_EXTRA)
+            + extra_bits(&frequencies.distance, &DISTANCE_EXTRA)
+    }
+
+    /// Writes the symbols of a block, and its end.
+    fn write(&self, content: &[u8], matches: &[Match], out: &mut BitBuffer<'_>) {
+        let literals: [Codeword; 256] = std::array::from_fn(|literal| self.literal_length.codeword(literal));
+        let lengths = self.length_codewords();
+        let distances: [Codeword; DISTANCE_CODES] = std::array::from_fn(|code| self.distance.codeword(code));
         let mut rest = content;
         for found in matches {
-            let (before, matched) = rest.split_at(found.literals as usize);
-            write_literals(before, &literals, out);
+            let (run, matched) = rest.split_at(found.literals as usize);
+            write_literals(run, &literals, out);
             rest = &matched[found.length()..];
-            let length = lengths[found.length as usize];
-            out.add(length.bits.into(), length.count.into());
-            let symbol = distance_symbol(found.distance);
-            let distance = distances[symbol % 32];
-            out.add(distance.bits.into(), distance.count.into());
-            let extra = DISTANCE_EXTRA[symbol % 32];
-            out.add(u64::from(found.distance - extra.base), extra.bits.into());
+            let length = lengths[found.length_offset as usize];
+            out.push(length.bits.into(), length.length.into());
+            let code = found.distance_code();
+            let distance = distances[code];
+            out.push(distance.bits.into(), distance.length.into());
+            let extra = DISTANCE_EXTRA[code];
+            out.push(u64::from(found.distance_offset - extra.base), extra.bits.into());
             out.flush();
         }
         write_literals(rest, &literals, out);
-        let end = self.literals.word(END);
-        out.put(end.bits.into(), end.count.into());
+        let end = self.literal_length.codeword(END_OF_BLOCK);
+        out.put(end.bits.into(), end.length.into());
     }
 
-    fn literal_words(&self) -> [Word; 256] {
-        std::array::from_fn(|literal| self.literals.word(literal))
-    }
-
-    /// Of lengths with their extra bits.
-    fn length_words(&self) -> [Word; 256] {
-        std::array::from_fn(|length| {
-            let symbol = LENGTH_SYMBOLS[length] as usize;
-            let (word, extra) = (self.literals.word(END + 1 + symbol), LENGTH_EXTRA[symbol]);
-            let value = length as u32 - u32::from(extra.base);
-            Word { bits: word.bits | value << word.count, count: word.count + extra.bits }
+    /// By length offset: the codeword of the length code, with the extra bits.
+    fn length_codewords(&self) -> [Codeword; 256] {
+        std::array::from_fn(|offset| {
+            let code = length_code(offset as u8);
+            let (codeword, extra) =
+                (self.literal_length.codeword(FIRST_LENGTH_CODE + code), LENGTH_EXTRA[code]);
+            let value = offset as u32 - u32::from(extra.base);
+            Codeword { bits: codeword.bits | value << codeword.length, length: codeword.length + extra.bits }
         })
-    }
-
-    fn distance_words(&self) -> [Word; 32] {
-        std::array::from_fn(|symbol| {
-            if symbol < DISTANCES { self.distances.word(symbol) } else { Word { bits: 0, count: 0 } }
-        })
-    }
-}
-
-/// What is written for a symbol.
-#[derive(Clone, Copy)]
-struct Word {
-    bits: u32,
-    count: u8,
-}
-
-impl<const N: usize> Code<N> {
-    fn word(&self, symbol: usize) -> Word {
-        Word { bits: self.bits[symbol].into(), count: self.lengths[symbol] }
     }
 }
 
 #[inline(always)]
-fn write_literals(literals: &[u8], words: &[Word; 256], out: &mut Bits<'_>) {
-    let add = |literal: u8, out: &mut Bits<'_>| {
-        let word = words[literal as usize];
-        out.add(word.bits.into(), word.count.into());
+fn write_literals(literals: &[u8], codewords: &[Codeword; 256], out: &mut BitBuffer<'_>) {
+    let push = |literal: u8, out: &mut BitBuffer<'_>| {
+        let codeword = codewords[literal as usize];
+        out.push(codeword.bits.into(), codeword.length.into());
     };
-    // as many as fit between two flushes
-    let threes = literals.chunks_exact(3);
-    let rest = threes.remainder();
+    // Three codewords of at most 15 bits fit between two flushes.
+    let (threes, rest) = literals.as_chunks::<3>();
     for three in threes {
-        three.iter().for_each(|&literal| add(literal, out));
+        three.iter().for_each(|&literal| push(literal, out));
         out.flush();
     }
-    rest.iter().for_each(|&literal| add(literal, out));
+    rest.iter().for_each(|&literal| push(literal, out));
     out.flush();
-}
-
-/// What comes before a block's symbols: the lengths of its codes, in a code of their own (3.2.7).
-struct Head {
-    literals: usize,
-    distances: usize,
-    /// How many of [`ORDER`] have a length in the head.
-    sent: usize,
-    runs: Vec<Run>,
-    code: Code<19>,
-}
-
-/// A length, or one of the symbols that stand for a repetition, with the value of its extra bits.
-struct Run {
-    symbol: u8,
-    extra: u8,
-}
-
-/// The order in which the lengths of the code length code are sent.
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-
-/// The extra bits of symbol 16, that repeats the length before 3 to 6 times, of 17 and 18, that stand for 3 to 10 and
-/// 11 to 138 zeros.
-const RUN_BITS: [u8; 3] = [2, 3, 7];
-
-impl Head {
-    fn of(codes: &Codes) -> Head {
-        let used = |lengths: &[u8]| lengths.iter().rposition(|&length| length > 0).map_or(0, |last| last + 1);
-        let (literals, distances) = (used(&codes.literals.lengths), used(&codes.distances.lengths));
-        let lengths = [&codes.literals.lengths[..literals], &codes.distances.lengths[..distances]].concat();
-        let mut runs = Vec::new();
-        for same in lengths.chunk_by(|first, second| first == second) {
-            repeat(same[0], same.len(), &mut runs);
-        }
-        let mut counts = [0; 19];
-        for run in &runs {
-            counts[run.symbol as usize] += 1;
-        }
-        let code = Code::of(&counts, 7);
-        let sent =
-            ORDER.iter().rposition(|&symbol| code.lengths[symbol] > 0).map_or(4, |last| 4.max(last + 1));
-        Head { literals, distances, sent, runs, code }
-    }
-
-    fn size(&self) -> usize {
-        let runs = self.runs.iter().map(|run| (self.code.lengths[run.symbol as usize] + run.bits()) as usize);
-        14 + 3 * self.sent + runs.sum::<usize>()
-    }
-
-    fn write(&self, out: &mut Bits<'_>) {
-        out.add(self.literals as u64 - 257, 5);
-        out.add(self.distances as u64 - 1, 5);
-        out.put(self.sent as u64 - 4, 4);
-        for &symbol in &ORDER[..self.sent] {
-            out.put(self.code.lengths[symbol].into(), 3);
-        }
-        for run in &self.runs {
-            let word = self.code.word(run.symbol as usize);
-            out.add(word.bits.into(), word.count.into());
-            out.put(run.extra.into(), run.bits().into());
-        }
-    }
-}
-
-impl Run {
-    /// How many extra bits there are.
-    fn bits(&self) -> u8 {
-        self.symbol.checked_sub(16).map_or(0, |repeated| RUN_BITS[repeated as usize])
-    }
-}
-
-/// `length`, `times` in a row.
-fn repeat(length: u8, mut times: usize, runs: &mut Vec<Run>) {
-    if length == 0 {
-        while times >= 11 {
-            let zeros = times.min(138);
-            runs.push(Run { symbol: 18, extra: (zeros - 11) as u8 });
-            times -= zeros;
-        }
-        if times >= 3 {
-            runs.push(Run { symbol: 17, extra: (times - 3) as u8 });
-            times = 0;
-        }
-    } else {
-        runs.push(Run { symbol: length, extra: 0 });
-        times -= 1;
-        while times >= 3 {
-            let again = times.min(6);
-            runs.push(Run { symbol: 16, extra: (again - 3) as u8 });
-            times -= again;
-        }
-    }
-    runs.extend((0..times).map(|_| Run { symbol: length, extra: 0 }));
 }

@@ -1,83 +1,89 @@
-//! One segment of the stream, deflated so that another may follow.
+//! Deflates one segment, so that another may follow.
 
-use super::bits::Bits;
+use super::bit_buffer::BitBuffer;
 use super::block;
-use super::counts::{Counts, ONE_BIT};
-use super::matches::{Chains, Match};
+use super::frequencies::{Frequencies, ONE_BIT};
+use super::lazy_matching::LazyMatcher;
+use super::symbols::Match;
 use super::window::Window;
 
-/// Deflates segments, each knowing nothing but what its window holds: what was deflated earlier has no influence, and
-/// so neither has the number of threads.
-pub(in super::super) struct Encoder {
-    chains: Chains,
-    /// Of the block that is being made.
+/// Deflates segments. The result depends on the window only, not on earlier segments, and therefore not on the number
+/// of threads.
+pub(super) struct Encoder {
+    matcher: LazyMatcher,
+    /// The matches of the current block.
     matches: Vec<Match>,
-    /// Where blocks are written; made once, for it is to be initialised.
-    room: Vec<u8>,
+    /// The output; kept because its initialization takes time.
+    buffer: Vec<u8>,
 }
 
-/// Matches after which it is decided whether the block goes on: 3 KiB at least, as [`block::bound`] wants it.
-const PIECE: usize = 1 << 10;
+/// Matches in a chunk, after each of which the block may end: at least 3 KiB, as [`block::bound`] requires.
+const CHUNK_MATCHES: usize = 1 << 10;
 
-/// A block of more bytes than this takes no other piece.
-const BLOCK: usize = 256 << 10;
+/// The maximum length of the content of a block of several chunks.
+const MAX_BLOCK: usize = 256 << 10;
 
-/// What a block takes besides its symbols, about.
-const HEAD: u64 = 600 * ONE_BIT;
+/// Approximate size of the header of a dynamic block.
+const DYNAMIC_HEADER: u64 = 600 * ONE_BIT;
 
-/// Where literals take more, it is worth while to look for matches of three bytes.
-const DEAR: u64 = 68 * ONE_BIT / 10;
+/// Matches of three bytes are searched when a literal costs more than this.
+const HASH3_LITERAL_COST: u64 = 68 * ONE_BIT / 10;
 
 impl Encoder {
     pub fn new() -> Encoder {
-        Encoder { chains: Chains::new(), matches: Vec::new(), room: Vec::new() }
+        Encoder { matcher: LazyMatcher::new(), matches: Vec::new(), buffer: Vec::new() }
     }
 
-    /// Replaces what is in `out` by the deflated segment: the end of a stream when it is the `last`, else whole
-    /// bytes that the next segment's can follow.
+    /// Replaces the content of `out` by the deflated segment: the end of the stream for the `last` segment; whole bytes,
+    /// after a sync flush, for the others.
     pub fn deflate(&mut self, window: &Window, last: bool, out: &mut Vec<u8>) {
-        let room = block::bound(window.end() - window.begin());
-        if self.room.len() < room {
-            self.room.resize(room, 0);
+        let bound = block::bound(window.segment_length());
+        if self.buffer.len() < bound {
+            self.buffer.resize(bound, 0);
         }
-        let mut room = std::mem::take(&mut self.room);
-        let mut bits = Bits::new(&mut room);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut bits = BitBuffer::new(&mut buffer);
         if last || !window.is_empty() {
-            self.blocks(window, last, &mut bits);
+            self.write_blocks(window, last, &mut bits);
         }
-        let sync = if last { &[] } else { block::sync(bits.spare()) };
+        let flush = if last { &[] } else { block::sync_flush(bits.unused_bits()) };
         bits.align();
-        bits.bytes(sync);
+        bits.copy(flush);
         out.clear();
         out.extend_from_slice(bits.written());
-        self.room = room;
+        self.buffer = buffer;
     }
 
-    /// Each piece joins the block before it, unless both take less with codes of their own.
-    fn blocks(&mut self, window: &Window, last: bool, out: &mut Bits<'_>) {
-        self.chains.begin(window);
+    /// Splits the segment into blocks. A chunk extends the block before it, unless the two are shorter with codes of
+    /// their own.
+    fn write_blocks(&mut self, window: &Window, last: bool, out: &mut BitBuffer<'_>) {
+        self.matcher.reset(window);
         self.matches.clear();
         let (bytes, end) = (window.bytes(), window.end());
-        // the block is from `begin` to `middle`, and has the first `settled` matches; then comes the piece
-        let (mut begin, mut middle, mut settled) = (window.begin(), window.begin(), 0);
-        let mut counts = Counts::new();
-        let mut threes = false;
-        while middle < end {
-            let to = self.chains.find(window, middle, PIECE, threes, &mut self.matches);
-            let mut piece = Counts::new();
-            piece.count(&self.matches[settled..], &bytes[middle..to]);
-            threes = piece.bits_per_literal() > DEAR;
-            if middle > begin && (to - begin > BLOCK || counts.cost_of_sharing(&piece) > HEAD) {
-                block::write(&bytes[begin..middle], &self.matches[..settled], &mut counts, false, out);
-                self.matches.drain(..settled);
-                begin = middle;
-                counts = piece;
+        // The block so far is `block_start..chunk_start`, with the first `block_matches` matches.
+        let (mut block_start, mut chunk_start) = (window.segment_start(), window.segment_start());
+        let mut block_matches = 0;
+        let mut frequencies = Frequencies::new();
+        let mut hash3 = false;
+        while chunk_start < end {
+            let chunk_end = self.matcher.find(window, chunk_start, CHUNK_MATCHES, hash3, &mut self.matches);
+            let mut chunk = Frequencies::new();
+            chunk.count(&self.matches[block_matches..], &bytes[chunk_start..chunk_end]);
+            hash3 = chunk.literal_cost() > HASH3_LITERAL_COST;
+            let split = chunk_start > block_start
+                && (chunk_end - block_start > MAX_BLOCK || frequencies.sharing_cost(&chunk) > DYNAMIC_HEADER);
+            if split {
+                let content = &bytes[block_start..chunk_start];
+                block::write(content, &self.matches[..block_matches], &mut frequencies, false, out);
+                self.matches.drain(..block_matches);
+                block_start = chunk_start;
+                frequencies = chunk;
             } else {
-                counts.add(&piece);
+                frequencies.add(&chunk);
             }
-            (middle, settled) = (to, self.matches.len());
+            (chunk_start, block_matches) = (chunk_end, self.matches.len());
         }
-        block::write(&bytes[begin..], &self.matches, &mut counts, last, out);
+        block::write(&bytes[block_start..], &self.matches, &mut frequencies, last, out);
     }
 }
 

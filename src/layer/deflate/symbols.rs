@@ -1,91 +1,139 @@
-//! Which symbols stand for a length and a distance ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.5).
+//! The symbols of a compressed block: literals and length codes in one alphabet, distance codes in another
+//! ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.5).
 
-/// The shortest and the longest match.
-pub(super) const SHORTEST: usize = 3;
-pub(super) const LONGEST: usize = 258;
+/// The length of the shortest match.
+pub(super) const MIN_MATCH: usize = 3;
 
-/// How far back a match may be.
-pub(super) const REACH: usize = 32 << 10;
+/// The length of the longest match.
+pub(super) const MAX_MATCH: usize = 258;
 
-/// Symbols of literals, of the end of a block, and of lengths, of which the last two are never used; and of distances.
-pub(super) const LITERALS: usize = 288;
-pub(super) const DISTANCES: usize = 30;
+/// The largest distance of a match, in bytes.
+pub(super) const WINDOW_SIZE: usize = 32 << 10;
 
-/// The symbol that ends a block, and the one before the first of a length.
-pub(super) const END: usize = 256;
+/// Size of the literal/length alphabet; its last two symbols never occur.
+pub(super) const LITERAL_LENGTH_SYMBOLS: usize = 288;
 
-/// What a symbol's extra bits are added to, and how many they are.
+/// The symbol that ends a block.
+pub(super) const END_OF_BLOCK: usize = 256;
+
+/// The symbol of the first length code; the others follow.
+pub(super) const FIRST_LENGTH_CODE: usize = END_OF_BLOCK + 1;
+
+/// Number of length codes.
+pub(super) const LENGTH_CODES: usize = 29;
+
+/// Number of distance codes.
+pub(super) const DISTANCE_CODES: usize = 30;
+
+/// A run of literals and the match that follows it.
+#[derive(Clone, Copy)]
+pub(super) struct Match {
+    /// Number of literals before the match.
+    pub literals: u32,
+    /// The length minus [`MIN_MATCH`].
+    pub length_offset: u8,
+    /// The distance minus 1.
+    pub distance_offset: u16,
+}
+
+impl Match {
+    #[inline(always)]
+    pub fn new(literals: usize, length: usize, distance: usize) -> Match {
+        Match {
+            literals: literals as u32,
+            length_offset: (length - MIN_MATCH) as u8,
+            distance_offset: (distance - 1) as u16,
+        }
+    }
+
+    #[inline(always)]
+    pub fn length(self) -> usize {
+        self.length_offset as usize + MIN_MATCH
+    }
+
+    /// The length code, counted from [`FIRST_LENGTH_CODE`].
+    #[inline(always)]
+    pub fn length_code(self) -> usize {
+        length_code(self.length_offset)
+    }
+
+    #[inline(always)]
+    pub fn distance_code(self) -> usize {
+        let offset = self.distance_offset as usize;
+        let index = if offset < 256 { offset } else { 256 + offset / 128 };
+        DISTANCE_CODE_OF_OFFSET[index] as usize
+    }
+}
+
+/// The code, counted from [`FIRST_LENGTH_CODE`], of a length minus [`MIN_MATCH`].
+#[inline(always)]
+pub(super) fn length_code(length_offset: u8) -> usize {
+    LENGTH_CODE_OF_OFFSET[length_offset as usize] as usize
+}
+
+/// The lengths or distances that share a code: an offset is `base` plus the value of the extra bits.
 #[derive(Clone, Copy)]
 pub(super) struct Extra {
     pub base: u16,
     pub bits: u8,
 }
 
-const NONE: Extra = Extra { base: 0, bits: 0 };
-
-/// By symbol from `END + 1` on; the base is a length less [`SHORTEST`].
-pub(super) const LENGTH_EXTRA: [Extra; 29] = {
-    let mut extra = [NONE; 29];
-    let (mut symbol, mut base) = (0, 0);
-    while symbol < 28 {
-        let bits = if symbol < 8 { 0 } else { symbol / 4 - 1 };
-        extra[symbol] = Extra { base, bits: bits as u8 };
+/// By length code; offsets are lengths minus [`MIN_MATCH`].
+pub(super) static LENGTH_EXTRA: [Extra; LENGTH_CODES] = {
+    let mut extra = [Extra { base: 0, bits: 0 }; LENGTH_CODES];
+    let (mut code, mut base) = (0, 0);
+    while code < LENGTH_CODES - 1 {
+        let bits = if code < 8 { 0 } else { code / 4 - 1 };
+        extra[code] = Extra { base, bits: bits as u8 };
         base += 1 << bits;
-        symbol += 1;
+        code += 1;
     }
-    // the longest has a symbol of its own
-    extra[28] = Extra { base: (LONGEST - SHORTEST) as u16, bits: 0 };
+    // The longest match has a code of its own.
+    extra[LENGTH_CODES - 1] = Extra { base: (MAX_MATCH - MIN_MATCH) as u16, bits: 0 };
     extra
 };
 
-/// By symbol; the base is a distance less 1.
-pub(super) const DISTANCE_EXTRA: [Extra; DISTANCES] = {
-    let mut extra = [NONE; DISTANCES];
-    let (mut symbol, mut base) = (0, 0u32);
-    while symbol < DISTANCES {
-        let bits = if symbol < 4 { 0 } else { symbol / 2 - 1 };
-        extra[symbol] = Extra { base: base as u16, bits: bits as u8 };
+/// By distance code; offsets are distances minus 1.
+pub(super) static DISTANCE_EXTRA: [Extra; DISTANCE_CODES] = {
+    let mut extra = [Extra { base: 0, bits: 0 }; DISTANCE_CODES];
+    let (mut code, mut base) = (0, 0u32);
+    while code < DISTANCE_CODES {
+        let bits = if code < 4 { 0 } else { code / 2 - 1 };
+        extra[code] = Extra { base: base as u16, bits: bits as u8 };
         base += 1 << bits;
-        symbol += 1;
+        code += 1;
     }
     extra
 };
 
-/// Which of [`LENGTH_EXTRA`] a length less [`SHORTEST`] has.
-pub(super) static LENGTH_SYMBOLS: [u8; 256] = {
-    let mut symbols = [28; 256];
-    let mut symbol = 0;
-    while symbol < 28 {
-        let Extra { base, bits } = LENGTH_EXTRA[symbol];
-        let mut length = base as usize;
-        while length < base as usize + (1 << bits) && length < 255 {
-            symbols[length] = symbol as u8;
-            length += 1;
+/// zlib's `_length_code`.
+static LENGTH_CODE_OF_OFFSET: [u8; 256] = {
+    let mut codes = [(LENGTH_CODES - 1) as u8; 256];
+    let mut code = 0;
+    while code < LENGTH_CODES - 1 {
+        let Extra { base, bits } = LENGTH_EXTRA[code];
+        let mut offset = base as usize;
+        while offset < base as usize + (1 << bits) && offset < MAX_MATCH - MIN_MATCH {
+            codes[offset] = code as u8;
+            offset += 1;
         }
-        symbol += 1;
+        code += 1;
     }
-    symbols
+    codes
 };
 
-/// Of distances less 1: of those below 256, then of each 128.
-static DISTANCE_SYMBOLS: [u8; 512] = {
-    let mut symbols = [0; 512];
-    let mut symbol = 0;
-    while symbol < DISTANCES {
-        let Extra { base, bits } = DISTANCE_EXTRA[symbol];
-        let mut distance = base as usize;
-        while distance < base as usize + (1 << bits) {
-            symbols[if distance < 256 { distance } else { 256 + distance / 128 }] = symbol as u8;
-            distance += 1;
+/// zlib's `_dist_code`: one entry for each offset below 256, then one for every 128 offsets.
+static DISTANCE_CODE_OF_OFFSET: [u8; 512] = {
+    let mut codes = [0; 512];
+    let mut code = 0;
+    while code < DISTANCE_CODES {
+        let Extra { base, bits } = DISTANCE_EXTRA[code];
+        let mut offset = base as usize;
+        while offset < base as usize + (1 << bits) {
+            codes[if offset < 256 { offset } else { 256 + offset / 128 }] = code as u8;
+            offset += 1;
         }
-        symbol += 1;
+        code += 1;
     }
-    symbols
+    codes
 };
-
-/// The symbol of a distance less 1.
-#[inline(always)]
-pub(super) fn distance_symbol(distance: u16) -> usize {
-    let index = if distance < 256 { distance as usize } else { 256 + distance as usize / 128 };
-    DISTANCE_SYMBOLS[index % 512] as usize
-}

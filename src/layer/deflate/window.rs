@@ -1,95 +1,108 @@
-//! A segment, with what stands before it.
+//! A segment of the stream, after the dictionary that its matches may refer to.
 
-use super::symbols::REACH;
+use super::symbols::WINDOW_SIZE;
 
-/// Bytes of a segment: with what stands before it, they fill a power of two.
-pub(in super::super) const SEGMENT: usize = SIZE - REACH;
+/// Bytes of a segment: a dictionary and a segment fill the buffer.
+pub(super) const SEGMENT_SIZE: usize = BUFFER_SIZE - WINDOW_SIZE;
 
-const SIZE: usize = 1 << 20;
+/// A power of two, so that a mask can take the place of a bounds check.
+const BUFFER_SIZE: usize = 1 << 20;
 
-/// The bytes, and as many as are read at once: an index below [`SIZE`] needs no check.
-pub(in super::super) struct Window {
-    bytes: Box<[u8; SIZE + 8]>,
-    begin: usize,
+/// Bytes that may be loaded from the last position on.
+const PADDING: usize = 8;
+
+/// The buffer: up to [`WINDOW_SIZE`] bytes of dictionary, then up to [`SEGMENT_SIZE`] bytes of segment.
+pub(super) struct Window {
+    bytes: Box<[u8; BUFFER_SIZE + PADDING]>,
+    segment_start: usize,
     end: usize,
 }
 
 impl Window {
-    /// The memory is the system's until it is written to, so a small stream has no large one's cost.
+    /// An empty segment without a dictionary. The system provides memory only for the pages that are written to, so a
+    /// short stream stays cheap.
     pub fn new() -> Window {
-        let bytes = vec![0; SIZE + 8].into_boxed_slice().try_into().expect("its length");
-        Window { bytes, begin: 0, end: 0 }
+        let bytes = vec![0; BUFFER_SIZE + PADDING].into_boxed_slice().try_into().expect("its length");
+        Window { bytes, segment_start: 0, end: 0 }
     }
 
-    /// Empties it, for a segment before which nothing stands.
+    /// Starts a segment without a dictionary.
     pub fn clear(&mut self) {
-        (self.begin, self.end) = (0, 0);
+        (self.segment_start, self.end) = (0, 0);
     }
 
-    /// Empties it, for the segment behind that of `before`.
-    pub fn follow(&mut self, before: &Window) {
-        let reach = before.end.min(REACH);
-        self.bytes[..reach].copy_from_slice(&before.bytes[before.end - reach..before.end]);
-        (self.begin, self.end) = (reach, reach);
+    /// Starts a segment whose dictionary is the end of `previous`.
+    pub fn follow(&mut self, previous: &Window) {
+        let length = previous.end.min(WINDOW_SIZE);
+        self.bytes[..length].copy_from_slice(&previous.bytes[previous.end - length..previous.end]);
+        (self.segment_start, self.end) = (length, length);
     }
 
-    /// Takes what there is room for, and tells how much that is.
+    /// Appends to the segment as much of `bytes` as fits, and returns the number of bytes appended.
     pub fn fill(&mut self, bytes: &[u8]) -> usize {
-        let taken = bytes.len().min(SEGMENT - (self.end - self.begin));
-        self.bytes[self.end..self.end + taken].copy_from_slice(&bytes[..taken]);
-        self.end += taken;
-        taken
+        let length = bytes.len().min(SEGMENT_SIZE - self.segment_length());
+        self.bytes[self.end..self.end + length].copy_from_slice(&bytes[..length]);
+        self.end += length;
+        length
     }
 
-    pub fn begin(&self) -> usize {
-        self.begin
+    /// The position of the segment's first byte: the length of the dictionary.
+    pub fn segment_start(&self) -> usize {
+        self.segment_start
     }
 
+    /// The position after the segment's last byte.
     pub fn end(&self) -> usize {
         self.end
     }
 
+    pub fn segment_length(&self) -> usize {
+        self.end - self.segment_start
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.end == self.begin
+        self.segment_length() == 0
     }
 
     pub fn is_full(&self) -> bool {
-        self.end - self.begin == SEGMENT
+        self.segment_length() == SEGMENT_SIZE
     }
 
+    /// The dictionary and the segment.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.end]
     }
 
-    /// Four bytes as a number. What stands behind the end is anything.
+    /// Four bytes as a number. The value of bytes after the end is not specified.
     #[inline(always)]
-    pub fn four(&self, at: usize) -> u32 {
-        let at = at % SIZE;
-        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"))
+    pub fn load4(&self, position: usize) -> u32 {
+        let position = position % BUFFER_SIZE;
+        u32::from_le_bytes(self.bytes[position..position + 4].try_into().expect("four bytes"))
     }
 
     #[inline(always)]
-    fn eight(&self, at: usize) -> u64 {
-        let at = at % SIZE;
-        u64::from_le_bytes(self.bytes[at..at + 8].try_into().expect("eight bytes"))
+    fn load8(&self, position: usize) -> u64 {
+        let position = position % BUFFER_SIZE;
+        u64::from_le_bytes(self.bytes[position..position + 8].try_into().expect("eight bytes"))
     }
 
+    /// Whether the three bytes at both positions are equal.
     #[inline(always)]
-    pub fn same_three(&self, first: usize, second: usize) -> bool {
-        (self.four(first) ^ self.four(second)) << 8 == 0
+    pub fn equal3(&self, first: usize, second: usize) -> bool {
+        (self.load4(first) ^ self.load4(second)) << 8 == 0
     }
 
-    /// How many bytes are the same from `first` and `second` on, at most `most`. The first four are known to be.
+    /// Number of equal bytes from both positions on, at most `max`. The first four must be equal.
     #[inline(always)]
-    pub fn common(&self, first: usize, second: usize, most: usize) -> usize {
+    pub fn match_length(&self, first: usize, second: usize, max: usize) -> usize {
         let mut length = 4;
-        while length < most {
-            let different = self.eight(first + length) ^ self.eight(second + length);
-            if different != 0 {
-                return most.min(length + different.trailing_zeros() as usize / 8);
+        while length < max {
+            let difference = self.load8(first + length) ^ self.load8(second + length);
+            if difference != 0 {
+                return max.min(length + difference.trailing_zeros() as usize / 8);
             }
             length += 8;
         }
-        most
+        max
     }
 }

@@ -4,6 +4,8 @@ use flate2::write::GzEncoder;
 use tar::Builder;
 
 use super::*;
+use crate::layer::{WriteOptions, write};
+use crate::tree::{Content, FileTree};
 
 const LIMIT: u64 = 1 << 30;
 
@@ -178,5 +180,135 @@ fn paths_are_plain_and_stay_apart() {
         ("\u{e9}".as_bytes(), "\u{e9}"),
     ] {
         assert_eq!(ImagePath::new(&plain(name)).as_str(), expected);
+    }
+}
+
+/// GNU tar stores sparse files in four formats; all stand for the same file.
+#[test]
+fn sparse_files_have_the_content_that_gnu_tar_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sparse");
+    let mut content = vec![0; 3 << 20];
+    // More segments than an old header has room for, and a hole at the end.
+    for start in (1 << 16..2 << 20).step_by(1 << 16) {
+        content[start..start + 4096].fill(start as u8 | 1);
+    }
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(content.len() as u64).unwrap();
+    for start in (1 << 16..2 << 20).step_by(1 << 16) {
+        std::os::unix::fs::FileExt::write_all_at(&file, &content[start..start + 4096], start as u64).unwrap();
+    }
+    drop(file);
+    for format in [
+        &["--format=gnu"][..],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ] {
+        let mut tar = std::process::Command::new("tar");
+        tar.args(["-c", "--sparse"]).args(format).arg("-C").arg(directory.path()).args(["sparse"]);
+        let stored = tar.output().unwrap();
+        assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
+        assert!(stored.stdout.len() < 1 << 20, "{format:?}: it is stored with its holes");
+        let members = read(&stored.stdout, Compression::None).unwrap();
+        let [(member, read)] = &members[..] else { panic!("{format:?}: {members:?}") };
+        assert_eq!(member.path.as_str(), "sparse", "{format:?}");
+        assert_eq!(member.entry.kind, EntryKind::File(content.len() as u64), "{format:?}");
+        assert!(*read == content, "{format:?}");
+    }
+}
+
+#[test]
+fn a_map_that_contradicts_itself_is_an_error() {
+    let map = |records: &[(&str, &[u8])], stored: u64| {
+        let mut tar = Builder::new(Vec::new());
+        tar.append_pax_extensions(records.iter().copied()).unwrap();
+        let content = vec![b'x'; stored as usize];
+        tar.append_data(&mut header(EntryType::Regular, stored), "f", &content[..]).unwrap();
+        read(&tar.into_inner().unwrap(), Compression::None)
+    };
+    let size = ("GNU.sparse.size", &b"10"[..]);
+    let good = map(&[size, ("GNU.sparse.map", b"2,3,8,1")], 4).unwrap();
+    assert_eq!(good[0].1, b"\0\0xxx\0\0\0x\0");
+    for (list, stored) in [
+        (&b"2,3,4,1"[..], 4), // overlaps
+        (b"8,3", 3),          // ends behind the file
+        (b"2,3", 2),          // more than is stored
+        (b"2", 4),            // an offset without a length
+        (b"2,x", 4),
+        (b"18446744073709551615,1", 1),
+    ] {
+        assert!(map(&[size, ("GNU.sparse.map", list)], stored).is_err(), "{}", list.escape_ascii());
+    }
+    assert!(map(&[size, ("GNU.sparse.numbytes", b"1")], 1).is_err());
+    let endless =
+        [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.realsize", b"9"), ("GNU.sparse.minor", b"0")];
+    assert!(map(&endless, 600).is_err(), "its map has no lines");
+}
+
+#[test]
+fn holes_count_against_the_limit() {
+    let mut tar = Builder::new(Vec::new());
+    let size = (4 * LIMIT).to_string();
+    let records = [("GNU.sparse.size", size.as_bytes()), ("GNU.sparse.map", b"0,1")];
+    tar.append_pax_extensions(records).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 1), "f", &b"x"[..]).unwrap();
+    let tar = tar.into_inner().unwrap();
+    let mut reader = LayerReader::new(&tar[..], Compression::None, LIMIT);
+    assert_eq!(reader.next().unwrap().unwrap().entry.kind, EntryKind::File(4 * LIMIT));
+    assert!(!reader.fits());
+    assert!(reader.content(|_| Ok(())).is_err());
+}
+
+/// All that a tree can hold comes back from the layer that it becomes.
+#[test]
+fn a_written_tree_is_read_back() {
+    let file = |bytes: &[u8]| Entry::file(Content::Bytes(bytes.into()), false);
+    let mut owned = file(b"owned");
+    (owned.mode, owned.uid, owned.gid) = (0o4755, 1000, 70_000_000);
+    owned.xattrs.insert("security.capability", &b"\x01\0\0\x02\xff"[..]);
+    owned.xattrs.insert("user.a", &b"line\nfeed"[..]);
+    let device = |device| Entry::new(EntryKind::Device(device), 0o600);
+    let tree = FileTree::of([
+        (b"a".to_vec(), Entry::new(EntryKind::Opaque, 0o1777)),
+        (b"a/file".to_vec(), owned),
+        (b"a/link".to_vec(), Entry::new(EntryKind::HardLink(b"a/file".to_vec()), 0o4755)),
+        (b"b".to_vec(), Entry::directory()),
+        (b"b/block".to_vec(), device(Device::Block { major: 8, minor: 3_000_000 })),
+        (b"b/gone".to_vec(), Entry::new(EntryKind::Whiteout, 0)),
+        (b"b/null".to_vec(), device(Device::Character { major: 1, minor: 3 })),
+        (b"b/pipe".to_vec(), device(Device::Fifo)),
+        (b"b/symlink".to_vec(), Entry::symlink("x".repeat(200))),
+    ])
+    .unwrap();
+    let mut layer = Vec::new();
+    let options = WriteOptions { epoch: 7, jobs: 1, progress: &|_| std::ops::ControlFlow::Continue(()) };
+    write(&tree, &options, &mut layer).unwrap();
+    let members = read(&layer, Compression::Gzip).unwrap();
+    let marker = members.iter().position(|(member, _)| member.entry.kind == EntryKind::Opaque).unwrap();
+    let (before, behind) = members.split_at(marker);
+    assert_eq!(
+        (before.len(), before[0].0.path.as_str(), &before[0].0.entry.kind),
+        (1, "a", &EntryKind::Directory)
+    );
+    let read: Vec<_> = before.iter().chain(&behind[1..]).collect();
+    assert_eq!(read.len(), tree.len());
+    for ((path, entry), (member, content)) in tree.iter().zip(read) {
+        assert_eq!((member.path.as_bytes(), member.mtime), (path, 7));
+        let expected = match &entry.kind {
+            EntryKind::File(Content::Bytes(bytes)) => {
+                assert_eq!(&bytes[..], content);
+                EntryKind::File(bytes.len() as u64)
+            }
+            EntryKind::File(other) => panic!("{other:?}"),
+            EntryKind::Opaque | EntryKind::Directory => EntryKind::Directory,
+            EntryKind::Symlink(target) => EntryKind::Symlink(target.clone()),
+            EntryKind::HardLink(target) => EntryKind::HardLink(target.clone()),
+            EntryKind::Device(device) => EntryKind::Device(*device),
+            EntryKind::Whiteout => EntryKind::Whiteout,
+        };
+        let Entry { kind, mode, uid, gid, xattrs } = &member.entry;
+        assert_eq!((kind, mode), (&expected, &entry.mode), "{}", path.escape_ascii());
+        assert_eq!((uid, gid, xattrs), (&entry.uid, &entry.gid, &entry.xattrs), "{}", path.escape_ascii());
     }
 }

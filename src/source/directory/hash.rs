@@ -4,16 +4,16 @@ use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::store::fingerprint::{Fingerprint, Fingerprints};
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// What one read asks for: large enough to make the system calls cheap, small enough for a core's own cache.
@@ -21,7 +21,7 @@ const BUFFER: usize = 256 << 10;
 
 /// Sets the sha256 of each file that is as it was when `known` was saved. `root` is what the tree was collected
 /// from.
-pub fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
+pub(in crate::source) fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
     let (mut files, mut found) = (0, 0);
     let mut lookup = known.lookups();
     for (_, entry) in tree.iter_mut() {
@@ -37,25 +37,34 @@ pub fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
     known.seen(files, found);
 }
 
-/// Saves the sha256 of each file of the tree for the next run. `began` is a moment before the tree was collected.
-///
-/// # Errors
-/// When the cache directory cannot be written.
-pub fn remember<'t>(tree: &'t FileTree, root: &Path, known: &Fingerprints, began: SystemTime) -> Result<()> {
-    let seen = |(_, entry): (_, &'t Entry)| match &entry.kind {
-        EntryKind::File(Content::File(file)) => {
-            Some((relative(&file.path, root)?, fingerprint(&file.stat), file.sha256?))
-        }
-        _ => None,
-    };
-    known.save(|| tree.iter().filter_map(seen), began)
+/// Where the digests of a directory's files are kept for the next run.
+pub(in crate::source) struct Memory {
+    /// The directory.
+    pub(in crate::source) root: PathBuf,
+    /// What the last run has kept.
+    pub(in crate::source) known: Fingerprints,
+    /// A moment before the directory was read.
+    pub(in crate::source) began: SystemTime,
+}
+
+impl Memory {
+    /// Keeps the digest of each file of the tree. A cache that cannot be written costs time, no more.
+    pub(in crate::source) fn keep<'t>(&self, tree: &'t FileTree) {
+        let seen = |(_, entry): (_, &'t Entry)| match &entry.kind {
+            EntryKind::File(Content::File(file)) => {
+                Some((relative(&file.path, &self.root)?, fingerprint(&file.stat), file.sha256?))
+            }
+            _ => None,
+        };
+        let _ = self.known.save(|| tree.iter().filter_map(seen), self.began);
+    }
 }
 
 /// Computes the sha256 of each file that has none yet, in `jobs` threads.
 ///
 /// # Errors
 /// When a file cannot be read, or is no longer what it was when the tree was collected.
-pub fn hash_missing(tree: &mut FileTree, jobs: usize) -> Result<()> {
+pub(crate) fn hash_missing(tree: &mut FileTree, jobs: usize) -> Result<()> {
     let mut missing: Vec<&mut SourceFile> = tree
         .iter_mut()
         .filter_map(|(_, entry)| source_file(entry))
@@ -174,7 +183,7 @@ mod tests {
         let mut known = Fingerprints::load(cache, root);
         recall(&mut tree, root, &mut known);
         hash_missing(&mut tree, 2).unwrap();
-        remember(&tree, root, &known, began).unwrap();
+        Memory { root: root.to_owned(), known, began }.keep(&tree);
         tree
     }
 

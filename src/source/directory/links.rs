@@ -6,6 +6,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::event::Events;
 use crate::tree::{EntryKind, FileTree};
 
 /// As many links as Linux follows in one path.
@@ -13,8 +14,7 @@ const MAX_LINKS: usize = 40;
 
 /// A symlink that may not work in the image. None is an error, as another layer may hold what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
+enum Warning {
     /// Nothing in the source is where the link leads, or it leads to itself.
     Dangles { link: PathBuf, target: PathBuf },
     /// The link leads out of the source by way of `..`.
@@ -25,7 +25,7 @@ pub enum Warning {
 
 impl Warning {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match self {
             Warning::Dangles { .. } => {
                 "if no other layer has the target, replace the link, or add it to .lambdaignore; \
@@ -48,8 +48,13 @@ impl fmt::Display for Warning {
     }
 }
 
+/// Tells `events` of the symlinks in `tree` that may not work in the image.
+pub(in crate::source) fn warn_of_links(tree: &FileTree, root: &Path, to: &[u8], events: &Events) {
+    check(tree, root, to, &mut |warning| events.warn(warning.to_string(), Some(warning.hint())));
+}
+
 /// Warns of the symlinks in `tree`, which was collected from `root` as the image directory `to`.
-pub fn check(tree: &FileTree, root: &Path, to: &[u8], warn: &mut dyn FnMut(Warning)) {
+fn check(tree: &FileTree, root: &Path, to: &[u8], warn: &mut dyn FnMut(Warning)) {
     let mut real_root = None;
     for (path, entry) in tree.iter() {
         let EntryKind::Symlink(target) = &entry.kind else { continue };

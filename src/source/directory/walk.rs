@@ -13,7 +13,6 @@ use std::thread;
 
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 
-use super::special;
 use crate::error::{Error, Result};
 use crate::source::ignore::{Ignore, Verdict};
 use crate::tree::{Content, Entry, SourceFile, Stat};
@@ -259,6 +258,17 @@ fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     }
     path.extend_from_slice(name);
     path
+}
+
+/// The error for a file that an image cannot hold.
+pub(super) fn special(path: PathBuf, kind: FileType) -> Error {
+    let kind = match kind {
+        FileType::Socket => "socket",
+        FileType::Fifo => "named pipe",
+        FileType::CharacterDevice | FileType::BlockDevice => "device",
+        _ => "file of an unknown kind",
+    };
+    Error::SpecialFile { path, kind }
 }
 
 /// Whether one of the sorted `entries` lies below `directory`.

@@ -11,11 +11,12 @@ use super::files::PACKAGE;
 use super::lock::{Local, Tool};
 use super::{Bundle, check, files, foreign, npmrc, version, yarn};
 use crate::error::{Error, Result};
-use crate::source::bundle::Context;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
+use crate::source::part::Context;
 use crate::source::program::{self, Lines};
 use crate::store::Workplace;
+use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
 
 const MODULES: &str = "node_modules";
@@ -36,7 +37,7 @@ const OWN: [&str; 8] = [
 pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileTree, Workplace)> {
     let program = version::usable(bundle.lock.tool, &bundle.version, &bundle.lock.path)?;
     let (this, cache) = (bundle.clone(), context.cache.clone());
-    let place = blocking(move || {
+    let place = blocking(move |_| {
         let place = cache.workplace()?;
         copy(&this, place.path())?;
         Ok(place)
@@ -58,12 +59,9 @@ pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileT
             place.path(),
         )));
     }
-    let (this, jobs) = (bundle.clone(), context.jobs);
-    blocking(move || Ok((collect(&this, place.path(), jobs)?, place))).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?
+    let this = bundle.clone();
+    let collected = move |threads, _: &_| Ok((collect(&this, place.path(), threads)?, place));
+    context.threads.run(context.threads.all(), collected).await
 }
 
 /// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>,

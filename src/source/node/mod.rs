@@ -14,6 +14,7 @@ mod foreign;
 mod install;
 mod lock;
 mod npmrc;
+mod provider;
 mod version;
 mod yarn;
 
@@ -24,21 +25,21 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::lock::{Local, Lock, Tool};
+pub(super) use self::provider::Provider;
 use self::version::Version;
-use super::bundle::Context;
-use super::directory::hash::hash_missing;
+use super::directory::hash_missing;
+use super::part::Context;
 use crate::error::{Error, Result};
-use crate::image::{Arch, Digest, Platform};
+use crate::image::{Arch, Digest};
 use crate::recipe::Npm;
-use crate::store::Workplace;
-use crate::tree::{Content, EntryKind, FileTree};
+use crate::tree::{Content, EntryKind};
 
 /// Changes with anything here that changes what is installed.
 const VERSION: &str = "node_modules-1";
 
 /// A `node_modules` that becomes one layer.
 #[derive(Clone)]
-pub(crate) struct Bundle {
+struct Bundle {
     npm: Npm,
     arch: Arch,
     lock: Arc<Lock>,
@@ -48,47 +49,24 @@ pub(crate) struct Bundle {
 }
 
 /// Fails when there is nothing that could be installed.
-pub(crate) fn check(npm: &Npm) -> Result<()> {
+fn check_lock(npm: &Npm) -> Result<()> {
     let package = npm.path.join("package.json");
     std::fs::metadata(&package).map_err(|source| Error::Read { path: package, source })?;
     lock::find(&npm.path).map(drop)
 }
 
 /// What the lock file's packages will be. Nothing is installed.
-pub(crate) async fn bundle(npm: &Npm, platform: &Platform, context: &Context) -> Result<Bundle> {
-    let arch: Arch = platform.architecture.parse()?;
-    let (this, jobs) = (npm.clone(), context.jobs);
-    let read = tokio::task::spawn_blocking(move || {
+async fn bundle(npm: &Npm, context: &Context) -> Result<Bundle> {
+    let arch: Arch = context.platform.architecture.parse()?;
+    let this = npm.clone();
+    let read = context.threads.run(context.threads.all(), move |threads, _| {
         let lock = Lock::read(&this.path)?;
-        let decisive = decisive(&this, arch, &lock, jobs)?;
+        let decisive = decisive(&this, arch, &lock, threads)?;
         Ok((lock, decisive))
     });
-    let (lock, decisive) = read.await.map_err(|_| Error::Interrupted)??;
+    let (lock, decisive) = read.await?;
     let version = version::find(lock.tool, &npm.path).await?;
     Ok(Bundle { npm: npm.clone(), arch, lock: Arc::new(lock), version, decisive })
-}
-
-impl Bundle {
-    pub(crate) fn name(&self) -> String {
-        "node_modules".to_owned()
-    }
-
-    /// One for each version of the program by which it may have been made.
-    pub(crate) fn identities(&self) -> Vec<Digest> {
-        let identity = |major: u32| {
-            let tool = self.lock.tool.name();
-            Digest::of(format!("{VERSION} {tool} {major} {}", self.decisive).as_bytes())
-        };
-        match &self.version {
-            Version::Major(_, major) => vec![identity(*major)],
-            Version::Missing | Version::Unknown => version::majors(self.lock.tool).map(identity).collect(),
-        }
-    }
-
-    /// Its files, with paths relative to the function's directory, and the place where they are.
-    pub(crate) async fn install(&self, context: &Context) -> Result<(FileTree, Workplace)> {
-        install::install(self, context).await
-    }
 }
 
 /// As node has it.

@@ -15,10 +15,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::super::{PIECE, SMALL};
 use super::index::{self, Member, plain};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference};
+use crate::store::document::MAX_DOCUMENT;
+use crate::store::stream::PIECE;
 
 /// One image of an archive, which stays a file on disk.
 #[derive(Debug)]
@@ -182,7 +183,7 @@ impl Tape<'_> {
 
     fn json(&mut self, name: &str, missing: &'static str) -> Result<Vec<u8>> {
         let Some((offset, size)) = self.find(name) else { return self.fault(missing) };
-        if size > SMALL {
+        if size > MAX_DOCUMENT {
             return self.fault("its manifest.json or config is larger than any image's");
         }
         let mut bytes = Vec::new();

@@ -5,21 +5,22 @@ use std::path::Path;
 use serde_json::json;
 use tar::Header;
 
-use super::super::Registries;
-use super::super::staged::Staged;
 use crate::error::Result;
 use crate::image::{Blob, Image, Reference};
-use crate::store;
+use crate::store::blob::open;
+use crate::store::registry::Registries;
+use crate::store::staged::Staged;
+use crate::store::stream::{bytes_stream, write_stream};
 
-/// Tar's unit: a file is filled up to a multiple of it, and two empty ones end the archive.
+/// The size of a tar block: a file is padded to a multiple of it, and two empty blocks end the archive.
 const BLOCK: u64 = 512;
 
-/// The archive's own files bear the time that layers do by default.
+/// The modification time of the archive's members, equal to the default of layers.
 const EPOCH: u64 = 315_532_800;
 
 /// Writes `image` as a Docker archive to `path`, under `names`.
 ///
-/// The layers stay compressed: every loader tells a gzip by its first bytes.
+/// The layers stay compressed: every loader recognises gzip by its first bytes.
 pub(crate) async fn write(
     path: &Path,
     image: &Image,
@@ -28,7 +29,7 @@ pub(crate) async fn write(
     progress: impl Fn(&Blob, u64) + Send + Sync,
 ) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut archive = Archive { file: Staged::new_in(dir)?, registries };
+    let mut archive = ArchiveWriter { file: Staged::new_in(dir)?, registries };
     let config = image.config_blob();
     let config_name = format!("{}.json", config.digest.hex());
     archive.member(&config_name, &config, &|_| ()).await?;
@@ -45,16 +46,16 @@ pub(crate) async fn write(
     let manifest = json!([{ "Config": config_name, "RepoTags": names, "Layers": layer_names }]).to_string();
     archive.member("manifest.json", &Blob::from_bytes(manifest.into_bytes()), &|_| ()).await?;
     archive.append(vec![0; 2 * BLOCK as usize]).await?;
-    // Unlike a cache's, this name is the user's: what stands there is replaced.
+    // Unlike a cache's file, this one is replaced: its name is not a digest.
     archive.file.replace(path)
 }
 
-struct Archive<'a> {
+struct ArchiveWriter<'a> {
     file: Staged,
     registries: &'a Registries,
 }
 
-impl Archive<'_> {
+impl ArchiveWriter<'_> {
     async fn member(
         &mut self,
         name: &str,
@@ -72,8 +73,8 @@ impl Archive<'_> {
         let start = self.file.position()?;
         let mut retry = self.registries.retry();
         loop {
-            let bytes = store::open(self.registries, blob).await?;
-            match store::write_stream(&self.file, bytes, progress).await {
+            let bytes = open(self.registries, blob).await?;
+            match write_stream(&self.file, bytes, progress).await {
                 Ok(()) => break,
                 Err(error) => retry.after(error).await?,
             }
@@ -83,6 +84,6 @@ impl Archive<'_> {
     }
 
     async fn append(&self, bytes: Vec<u8>) -> Result<()> {
-        store::write_stream(&self.file, store::bytes_stream(bytes), &|_| ()).await
+        write_stream(&self.file, bytes_stream(bytes), &|_| ()).await
     }
 }

@@ -1,84 +1,73 @@
-//! What a registry says when it refuses.
+//! Answers with a time limit: their arrival and their bodies.
 
+use std::time::Duration;
+
+use futures_util::stream;
 use reqwest::Response;
-use serde_json::Value;
 
-use super::STALL;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Result};
+use crate::store::stream::ByteStream;
 
-/// Bodies and messages are for people; a page of HTML is not.
-const BODY_LIMIT: usize = 64 << 10;
-const MESSAGE_LIMIT: usize = 400;
+/// The longest time without any data on a connection.
+pub(in crate::store) const STALL: Duration = Duration::from_secs(60);
 
-/// Turns an answer other than success into an error. The URL is left out: it may be a signed one.
-pub(in crate::store) async fn refusal(response: Response, operation: String) -> Error {
-    Error::Registry { operation, answer: Box::new(read(response).await) }
+/// The answer, or the error for a failed connection or an elapsed time limit.
+pub(in crate::store) fn answered<T>(
+    answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
+    operation: &str,
+    host: &str,
+) -> Result<T> {
+    match answer {
+        Ok(answer) => answer.map_err(|error| Error::Connection {
+            operation: operation.to_owned(),
+            host: host.to_owned(),
+            // A redirect's address may be signed, and is not shown in messages.
+            source: error.without_url().into(),
+        }),
+        Err(_) => Err(stalled(operation, host)),
+    }
 }
 
-pub(in crate::store) async fn read(mut response: Response) -> Refusal {
-    let host = response.url().host_str().unwrap_or_default().to_owned();
-    let host = response.url().port().map_or(host.clone(), |port| format!("{host}:{port}"));
-    let status = response.status();
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let request_id = header("x-amzn-requestid").or_else(|| header("x-request-id"));
-    let mut body = Vec::new();
-    while let Ok(Ok(Some(piece))) = tokio::time::timeout(STALL, response.chunk()).await {
-        body.extend_from_slice(&piece);
-        if body.len() > BODY_LIMIT {
-            break;
+pub(in crate::store) fn stalled(operation: &str, host: &str) -> Error {
+    Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after: STALL }
+}
+
+/// The whole body of an answer.
+///
+/// # Errors
+/// When it is longer than `limit` bytes.
+pub(in crate::store) async fn limited_bytes(
+    mut response: Response,
+    operation: &str,
+    host: &str,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let piece = tokio::time::timeout(STALL, response.chunk()).await;
+        match answered(piece, operation, host)? {
+            None => return Ok(bytes),
+            Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
+            Some(_) => {
+                let (operation, host) = (operation.to_owned(), host.to_owned());
+                return Err(Error::Protocol {
+                    operation,
+                    host,
+                    fault: "sent more than any such answer holds",
+                });
+            }
         }
     }
-    let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    // The distribution spec's envelope; a token service may put the same in the object itself.
-    let error = error.pointer("/errors/0").unwrap_or(&error);
-    let field = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
-    let message = field("message").or_else(|| field("details")).or_else(|| field("error_description"));
-    let message = message.or_else(|| status.canonical_reason().map(str::to_owned)).unwrap_or_default();
-    let digest = error.pointer("/detail/digest").or_else(|| error.get("detail")).and_then(Value::as_str);
-    Refusal {
-        host,
-        status: status.as_u16(),
-        code: field("code"),
-        digest: digest.or(Some(&message)).and_then(first_digest),
-        message: printable(&message),
-        request_id,
-        missing: None,
-    }
 }
 
-fn first_digest(text: &str) -> Option<crate::image::Digest> {
-    let start = text.find("sha256:")?;
-    text.get(start..start + 71)?.parse().ok()
-}
-
-/// Registries are not trusted with the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MESSAGE_LIMIT).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn response(status: u16, body: &'static str) -> Response {
-        http::Response::builder().status(status).header("x-amzn-requestid", "id-1").body(body).unwrap().into()
-    }
-
-    #[tokio::test]
-    async fn code_message_and_digest_are_read_from_the_envelope() {
-        let digest = crate::image::Digest::of(b"x");
-        let body = format!(
-            r#"{{"errors":[{{"code":"MANIFEST_BLOB_UNKNOWN","message":"gone","detail":{{"digest":"{digest}"}}}}]}}"#
-        );
-        let refusal = read(response(400, body.leak())).await;
-        assert_eq!(refusal.code.as_deref(), Some("MANIFEST_BLOB_UNKNOWN"));
-        assert_eq!((refusal.digest, refusal.message.as_str()), (Some(digest), "gone"));
-        assert_eq!(refusal.request_id.as_deref(), Some("id-1"));
-    }
-
-    #[tokio::test]
-    async fn anything_else_is_the_status_and_no_control_characters() {
-        assert_eq!(read(response(503, "<html>\u{1b}[31m")).await.message, "Service Unavailable");
-        assert_eq!(read(response(400, "{\"message\":\"a\\u001b[31mb\"}")).await.message, "a[31mb");
-    }
+/// A body's bytes, with an error when no data arrives for [`STALL`].
+pub(in crate::store) fn watched(response: Response, operation: String, host: String) -> ByteStream {
+    Box::pin(stream::unfold(Some((response, operation, host)), |state| async {
+        let (mut response, operation, host) = state?;
+        let piece = tokio::time::timeout(STALL, response.chunk()).await;
+        match answered(piece, &operation, &host).transpose()? {
+            Ok(piece) => Some((Ok(piece), Some((response, operation, host)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
 }

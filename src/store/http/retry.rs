@@ -1,8 +1,10 @@
-//! When a failure is tried again, and how long after.
+//! Retries: which failures are tried again, and after which delay.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
@@ -27,12 +29,12 @@ impl Retry {
         Retry { delays, events }
     }
 
-    /// Waits before the next attempt, or gives the error back when there shall be none.
+    /// Waits before the next attempt, or returns the error when there is none.
     pub(crate) async fn after(&mut self, error: Error) -> Result<()> {
         if passing(&error) { self.pause(error, None).await } else { Err(error) }
     }
 
-    /// As [`after`](Retry::after), for a failure that may pass; the registry may have said how long it lasts.
+    /// As [`after`](Retry::after), for a failure that may pass; `asked` is the delay that the registry asks for.
     pub(in crate::store) async fn pause(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
         if matches!(&error, Error::Registry { answer, .. } if answer.is_over_limit()) {
             return Err(error);
@@ -49,10 +51,22 @@ impl Retry {
     }
 }
 
-/// Statuses that say "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
-/// those that proxies before a registry have of their own.
+/// Statuses that mean "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
+/// those of proxies in front of a registry.
 pub(in crate::store) fn passing_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502..=504 | 520..=599)
+}
+
+/// The delay that a registry asks for, in seconds or as a date:
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>.
+pub(in crate::store) fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(at.timestamp()).ok()?.checked_sub(now.as_secs()).map(Duration::from_secs)
 }
 
 fn passing(error: &Error) -> bool {
@@ -60,13 +74,13 @@ fn passing(error: &Error) -> bool {
         Error::Connection { source, .. } => !final_cause(&**source),
         Error::Stalled { .. } => true,
         Error::Registry { answer, .. } => passing_status(answer.status) || answer.is_too_many(),
-        // Bytes that were damaged on the way may arrive whole the next time.
+        // Bytes that were damaged in transfer may arrive whole the next time.
         Error::Corrupt { .. } => true,
         _ => false,
     }
 }
 
-/// A certificate does not become valid by asking again, nor a name known.
+/// A retry does not make a certificate valid, nor a host name known.
 fn final_cause(source: &(dyn std::error::Error + 'static)) -> bool {
     let mut chain = std::iter::successors(Some(source), |error| error.source());
     chain.any(|error| {

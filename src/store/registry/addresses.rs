@@ -1,4 +1,4 @@
-//! Where registries are: a name becomes an address.
+//! Addresses of registries: from a name to a URL.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -6,30 +6,31 @@ use std::sync::Mutex;
 use reqwest::Url;
 
 use crate::error::{Error, Result};
-use crate::store::http::{is_loopback, lock};
+use crate::store::http::is_loopback;
+use crate::store::lock::lock;
 
-/// What is known of where registries are, besides their names.
+/// Addresses of registries that differ from the usual ones.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     insecure: HashSet<String>,
-    /// Registries that are reached elsewhere than their names say.
+    /// Registries with an address other than their name.
     endpoints: HashMap<String, Url>,
     /// Loopback registries that turned out to speak HTTPS.
     https: Mutex<HashSet<String>>,
 }
 
 impl Addresses {
-    /// Plain HTTP is spoken to this registry.
+    /// Uses plain HTTP for this registry.
     pub(crate) fn insecure(&mut self, registry: String) {
         self.insecure.insert(registry);
     }
 
-    /// This registry is reached at `endpoint`, `https://HOST[:PORT]`, whatever its name.
+    /// Reaches this registry at `endpoint`, `https://HOST[:PORT]`, whatever its name.
     ///
     /// # Errors
-    /// When that is no such address. Credentials go there, so plain HTTP is for loopback alone.
+    /// When `endpoint` is not such an address. Credentials go there, so plain HTTP is for loopback alone.
     pub(crate) fn endpoint(&mut self, registry: &str, endpoint: &str) -> Result<()> {
-        // A password has no place in an address, nor in a message.
+        // A password must not be in an address, nor in a message.
         let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, after)| after);
         let fail =
             |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: shown.to_owned(), fault };
@@ -51,8 +52,8 @@ impl Addresses {
         Ok(())
     }
 
-    /// The address of a path on a registry: HTTPS, but for loopback and for registries that the user calls
-    /// insecure.
+    /// The address of a path on a registry: HTTPS, except for loopback and for registries that the user
+    /// has marked insecure.
     pub(super) fn url(&self, host: &str, path: &str, operation: &str) -> Result<Url> {
         let url = match self.endpoints.get(host) {
             Some(endpoint) => endpoint.join(path),
@@ -72,7 +73,7 @@ impl Addresses {
         })
     }
 
-    /// A refusal, told of the registry by its name and not by its endpoint.
+    /// A refusal with the registry's name in place of its endpoint.
     pub(super) fn named(&self, mut error: Error, host: &str) -> Error {
         if let (Error::Registry { answer, .. }, Some(endpoint)) = (&mut error, self.endpoints.get(host))
             && answer.host == endpoint.authority()
@@ -82,17 +83,17 @@ impl Addresses {
         error
     }
 
-    /// Whether plain HTTP to `host` is but a guess.
+    /// Whether plain HTTP to `host` is a guess.
     pub(super) fn guesses(&self, host: &str, url: &Url) -> bool {
         url.scheme() == "http" && !self.insecure.contains(host) && !self.endpoints.contains_key(host)
     }
 
-    /// The guess was wrong.
+    /// Records that a guess of plain HTTP was wrong.
     pub(super) fn speaks_https(&self, host: &str) {
         lock(&self.https).insert(host.to_owned());
     }
 
-    /// An address that the registry gave, which may use its name: then that is reached where the registry is.
+    /// An address that the registry gave; if it has the registry's name, the name is replaced by the endpoint.
     pub(super) fn reached(&self, mut url: Url, host: &str) -> Url {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let own = url.host_str().is_some_and(|name| format!("{name}{port}") == host);

@@ -25,9 +25,9 @@ impl Call {
         }
     }
 
-    /// The right that ECR asks for it:
-    /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>. A blob comes whole, so that
-    /// either of two may be what is missing.
+    /// The IAM action that ECR demands for it:
+    /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>. A blob is sent whole, so that
+    /// either of two may be missing.
     pub(super) fn ecr_action(self) -> &'static str {
         match self {
             Call::ReadManifest => "ecr:BatchGetImage",

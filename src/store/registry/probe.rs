@@ -1,28 +1,36 @@
-//! Finding out what a push would meet, without leaving anything behind.
+//! A push without content, which finds missing rights and leaves nothing behind.
+
+use std::sync::Arc;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Url};
+use tokio::time::sleep;
 
 use super::call::Call;
-use super::{Repository, Upload};
+use super::repository::Repository;
+use super::request::Request;
+use super::upload::Upload;
 use crate::error::{Error, Result};
 use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
 use crate::store::http::STALL;
-use reqwest::header::CONTENT_TYPE;
 
 impl Repository {
     /// Whether blobs may be sent: an upload is begun, ended without a byte, and cancelled.
     pub(crate) async fn probe_upload(&self) -> Result<()> {
         let digest = Digest::of(b"lbuild doctor");
-        let upload = Upload { digest, size: 0, mount_from: None, progress: std::sync::Arc::new(|_| ()) };
+        let upload = Upload { digest, size: 0, mount_from: None, progress: Arc::new(|_| ()) };
         let Some(session) = self.open_session(&upload).await? else { return Ok(()) };
         let operation = format!("send blobs to {}", self.name().repository_name());
         let end = self.request(Call::SendBlob, format!("blobs/{digest}"), operation.clone());
         let ended = self.send_empty(session.clone(), &end).await;
         let cancel = self.request(Call::CancelUpload, format!("blobs/{digest}"), operation);
-        // ECR knows no cancelling, and forgets what nobody ends.
+        // ECR does not support cancelling, and discards unfinished uploads.
         let _ = self.send_empty(session, &cancel).await;
         unless_refused(ended)
     }
 
-    /// Whether manifests may be put: one is, that no registry takes. Where the repository is missing, it says so.
+    /// Whether manifests may be put: an invalid one is sent, which every registry refuses. A missing repository has its
+    /// own error.
     pub(crate) async fn probe_manifest(&self) -> Result<()> {
         let manifest = Manifest::stored(DOCKER_MANIFEST.to_owned(), b"{}".to_vec());
         let operation = format!("put a manifest to {}", self.name().repository_name());
@@ -33,14 +41,14 @@ impl Repository {
         unless_refused(self.transport.send(&request).await.map(drop))
     }
 
-    async fn send_empty(&self, url: reqwest::Url, request: &super::transport::Request) -> Result<()> {
-        let body = reqwest::Body::from(Vec::new());
-        let answer = self.transport.send_body(url, request, 0, body, tokio::time::sleep(STALL)).await?;
+    async fn send_empty(&self, url: Url, request: &Request) -> Result<()> {
+        let body = Body::from(Vec::new());
+        let answer = self.transport.send_body(url, request, 0, body, sleep(STALL)).await?;
         self.transport.accepted(answer, request, true).await.map(drop)
     }
 }
 
-/// Anything but a refusal for want of rights is what was to be expected.
+/// The expected result is any error but a 403.
 fn unless_refused(result: Result<()>) -> Result<()> {
     match result {
         Err(Error::Registry { answer, .. }) if answer.status != 403 => Ok(()),

@@ -1,24 +1,25 @@
-//! One HTTP client for all registries: scheme, authorization, retries.
+//! The transport of all registries: scheme, authorization, redirects, retries.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
 use super::addresses::Addresses;
-use super::auth::{self, Auth, Scope};
+use super::auth::{Auth, Exchange};
 use super::call::Call;
-use crate::error::{Error, Permission, Refusal, Result};
+use super::request::{Answer, Request};
+use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::{EcrHost, Reference};
+use crate::image::Reference;
 use crate::store::credentials::Credentials;
 use crate::store::http::{
-    Clients, Retry, STALL, answer, answered, lock, passing_status, retry_after, stalled,
+    Clients, Retry, STALL, answered, passing_status, read_refusal, refusal, retry_after, stalled,
 };
+use crate::store::lock::lock;
 
 /// ECR drops connections when it is sent more than about four blobs at once.
 const UPLOADS_PER_HOST: usize = 4;
@@ -29,54 +30,6 @@ pub(super) struct Transport {
     pub(super) addresses: Addresses,
     uploads: Mutex<HashMap<String, Arc<Semaphore>>>,
     events: Events,
-}
-
-/// A request that can be made again.
-pub(super) struct Request {
-    pub(super) call: Call,
-    pub(super) host: String,
-    path: String,
-    pub(super) scope: Scope,
-    headers: HeaderMap,
-    body: Option<Bytes>,
-    /// What it is for, as in "cannot {operation}".
-    pub(super) operation: String,
-}
-
-/// A registry's answer, and what it was shown.
-pub(super) struct Answer {
-    pub(super) response: Response,
-    pub(super) grant: Option<HeaderValue>,
-}
-
-impl Request {
-    pub(super) fn new(call: Call, host: &str, path: String, scope: Scope, operation: String) -> Request {
-        Request { call, host: host.to_owned(), path, scope, headers: HeaderMap::new(), body: None, operation }
-    }
-
-    pub(super) fn header(mut self, name: HeaderName, value: String) -> Request {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            self.headers.insert(name, value);
-        }
-        self
-    }
-
-    pub(super) fn body(mut self, bytes: Vec<u8>) -> Request {
-        self.body = Some(bytes.into());
-        self
-    }
-
-    /// What the caller may not do, when it is ECR that refuses: in its own words, else what the call needs.
-    fn missing_permission(&self, refusal: &Refusal) -> Option<Permission> {
-        let host = EcrHost::parse(&self.host).filter(|_| refusal.status == 403)?;
-        let repository = self.path.strip_prefix("/v2/")?;
-        let end = [repository.find("/manifests/"), repository.find("/blobs/")].into_iter().flatten().min()?;
-        Some(Permission::told(&refusal.message).unwrap_or_else(|| Permission {
-            action: self.call.ecr_action().to_owned(),
-            resource: host.repository_arn(&repository[..end]),
-            denied: false,
-        }))
-    }
 }
 
 impl Transport {
@@ -95,8 +48,8 @@ impl Transport {
         })
     }
 
-    /// Makes the request, as often as it takes. The answer is a success, a redirect of other than a GET, or 404,
-    /// which callers read each in their own way; every other is an error.
+    /// Sends the request until it succeeds or fails for good. The answer is a success, a redirect of other than a GET,
+    /// or 404; every other one is an error.
     pub(super) async fn send(&self, request: &Request) -> Result<Response> {
         let sent = self.attempts(request).await;
         sent.map_err(|error| self.addresses.named(error, &request.host))
@@ -117,7 +70,7 @@ impl Transport {
                 None => renewed = true,
                 Some(response) if passing_status(response.status().as_u16()) => {
                     let asked = retry_after(&response);
-                    let error = answer::refusal(response, request.operation.clone()).await;
+                    let error = refusal(response, request.operation.clone()).await;
                     retry.pause(error, asked).await?;
                 }
                 Some(response) => return Ok(response),
@@ -125,10 +78,10 @@ impl Transport {
         }
     }
 
-    /// The answer, unless it asks for a grant, or for a newer one: then that is got, and the caller asks again.
+    /// The answer; `None` when it demanded a grant, or a newer one, which has been obtained: the caller sends again.
     ///
     /// # Errors
-    /// A refusal for any other reason, and one of a grant that was `renewed` just now.
+    /// A refusal for any other reason, or of a grant that was `renewed` just before.
     pub(super) async fn accepted(
         &self,
         answer: Answer,
@@ -141,18 +94,18 @@ impl Transport {
         // What a redirect leads to may refuse as it likes, but not ask for the registry's password.
         let own = answer.response.url().origin() == url.origin();
         if status == StatusCode::UNAUTHORIZED && own && renewed {
-            let said = answer::read(answer.response).await.message;
+            let said = read_refusal(answer.response).await.message;
             return Err(self.auth.refused(host, scope, operation, said).await);
         }
         if status == StatusCode::UNAUTHORIZED && own {
             let reached = |realm| self.addresses.reached(realm, host);
-            self.auth.challenged(&answer, &url, reached, &auth::Call { host, scope, operation }).await?;
+            self.auth.challenged(&answer, &url, reached, &Exchange { host, scope, operation }).await?;
             return Ok(None);
         }
         if !status.is_client_error() || is_for_caller(status) {
             return Ok(Some(answer.response));
         }
-        let mut refusal = answer::read(answer.response).await;
+        let mut refusal = read_refusal(answer.response).await;
         // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
         // HEAD has no body to say it in.
         let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);

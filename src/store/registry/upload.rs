@@ -1,7 +1,7 @@
 //! Sending a blob: one session, one PUT of the whole; on any failure a new session.
 //!
-//! PATCH is not used: ECR demands 5 MiB pieces and answers them in its own way. Nor is a session ever
-//! resumed: registries disagree on what of a broken PUT they keep.
+//! PATCH is not used: ECR demands 5 MiB pieces and answers them in its own way. A session is never resumed: registries
+//! disagree on which bytes of a broken PUT they keep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,31 +12,32 @@ use reqwest::header::LOCATION;
 use reqwest::{StatusCode, Url};
 
 use super::call::Call;
-use super::transport::{Answer, Request};
-use super::{Repository, refusal};
+use super::repository::Repository;
+use super::request::{Answer, Request};
 use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
 use crate::image::{Digest, EcrHost};
-use crate::store::http::{STALL, lock, retry_after};
-use crate::store::verify::ByteStream;
+use crate::store::http::{STALL, refusal, retry_after};
+use crate::store::lock::lock;
+use crate::store::stream::ByteStream;
 
 /// A registry may take long to store a large blob after its last byte.
 const COMMIT: Duration = Duration::from_secs(300);
 
 /// A blob on its way to a repository.
 pub(crate) struct Upload<'a> {
-    /// Which blob.
+    /// The blob's digest.
     pub(crate) digest: Digest,
-    /// How many bytes.
+    /// Its size in bytes.
     pub(crate) size: u64,
     /// Another repository of the same registry that has it.
     pub(crate) mount_from: Option<&'a str>,
-    /// Told how much has been sent; falls back to 0 when the upload begins again.
+    /// Called with the number of bytes sent; falls back to 0 when the upload begins again.
     pub(crate) progress: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Repository {
-    /// Sends a blob whose bytes `open` gives, as often as it is asked.
+    /// Sends a blob; each attempt reads its bytes from `open`.
     pub(crate) async fn put_blob<F>(&self, upload: &Upload<'_>, open: impl Fn() -> F) -> Result<Outcome>
     where
         F: Future<Output = Result<ByteStream>>,
@@ -94,7 +95,7 @@ impl Repository {
                     Error::Protocol { operation, host, fault }
                 };
                 let mut url = url.ok_or_else(|| fail("gave no address for the upload"))?;
-                // No layer goes in the open where the registry's own answer did not.
+                // A layer must not go over plain HTTP where the registry's own answer did not.
                 if response.url().scheme() == "https" && url.scheme() != "https" {
                     return Err(fail("gave an upload address on plain HTTP"));
                 }
@@ -105,8 +106,8 @@ impl Repository {
         }
     }
 
-    /// ECR may hang up on who pushes to a repository that is not there, or that they may not push to, instead of
-    /// saying so: <https://github.com/aws/containers-roadmap/issues/1970>. Asked otherwise, it tells.
+    /// ECR may close the connection of a push to a repository that does not exist, or without the right to push, instead
+    /// of giving an error: <https://github.com/aws/containers-roadmap/issues/1970>. Another request gets the error.
     async fn why_no_answer(&self, error: Error) -> Error {
         let operation = format!("push to {}", self.name.repository_name());
         let request = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
@@ -125,7 +126,7 @@ impl Repository {
         }
     }
 
-    /// The error for who is let in, but hung up on: at ECR that is a missing right.
+    /// The error for a connection that was closed although the repository exists: at ECR, a missing right.
     fn hung_up(&self, error: Error) -> Error {
         match (EcrHost::parse(self.name.registry()), error) {
             (Some(ecr), Error::Connection { operation, host, source }) => {
@@ -165,7 +166,7 @@ impl Repository {
         let body = reqwest::Body::wrap_stream(body);
         let watch = watchdog(sent, upload.size);
         let answer = self.transport.send_body(url, request, upload.size, body, watch).await;
-        // When the bytes themselves failed, that is the cause; the broken connection only follows from it.
+        // When reading the bytes failed, that is the cause, and the broken connection its effect.
         match lock(&failure).take() {
             Some(cause) => Err(cause),
             None => answer,
@@ -173,7 +174,7 @@ impl Repository {
     }
 }
 
-/// Ends when nothing has been taken for long: while bytes are left to send, or after them.
+/// Ends when the registry has taken no data for long: while bytes are left to send, or after them.
 async fn watchdog(sent: Arc<AtomicU64>, size: u64) {
     let mut before = 0;
     loop {

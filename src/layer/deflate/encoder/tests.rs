@@ -1,12 +1,10 @@
-use std::io::Read;
-
-use flate2::read::DeflateDecoder;
 use proptest::prelude::*;
 
-use super::super::window::SEGMENT;
+use super::super::decoders::inflate;
+use super::super::window::SEGMENT_SIZE;
 use super::*;
 
-/// Deflates `segments` one after another with one encoder, each behind the other.
+/// Deflates `segments` with one encoder, each with the end of the previous ones as dictionary.
 fn deflate(segments: &[&[u8]]) -> Vec<u8> {
     let mut encoder = Encoder::new();
     let (mut window, mut joined, mut out) = (Window::new(), Vec::new(), Vec::new());
@@ -21,16 +19,7 @@ fn deflate(segments: &[&[u8]]) -> Vec<u8> {
     joined
 }
 
-/// What a whole stream holds; fails for a broken one and for anything after it.
-fn inflate(stream: &[u8]) -> Vec<u8> {
-    let mut content = Vec::new();
-    let mut decoder = DeflateDecoder::new(stream);
-    decoder.read_to_end(&mut content).unwrap();
-    assert_eq!(decoder.total_in(), stream.len() as u64, "nothing follows");
-    content
-}
-
-/// The same on every run: `length` bytes of `kinds` values each.
+/// Random bytes, the same on every run: `length` bytes of `kinds` values.
 fn noise(length: usize, kinds: u32) -> Vec<u8> {
     let mut state = kinds;
     let mut byte = || {
@@ -41,25 +30,25 @@ fn noise(length: usize, kinds: u32) -> Vec<u8> {
 }
 
 #[test]
-fn every_form_of_a_block_is_written_when_it_is_the_shortest() {
+fn a_block_has_the_shortest_of_the_three_forms() {
     let form = |content: &[u8]| deflate(&[content])[0] >> 1 & 3;
     assert_eq!(form(&noise(3000, 256)), 0, "stored");
     assert_eq!(form(b""), 1, "fixed codes");
     assert_eq!(form(b"hello, hello"), 1, "fixed codes");
-    assert_eq!(form(&noise(3000, 20)), 2, "codes of its own");
+    assert_eq!(form(&noise(3000, 20)), 2, "dynamic codes");
 }
 
 #[test]
-fn small_streams_are_as_small_as_they_can_be() {
+fn small_streams_have_their_minimum_size() {
     assert_eq!(deflate(&[b""]), [3, 0]);
     assert_eq!(deflate(&[b"a"]), [0x4b, 4, 0]);
     assert_eq!(deflate(&[b"", b""]), [0, 0, 0, 0xff, 0xff, 3, 0], "a sync flush");
-    assert_eq!(deflate(&[&noise(5, 256)]).len(), 5 + 2, "nine bits at most for each");
-    assert!(deflate(&[&[0; SEGMENT]]).len() < SEGMENT / 900);
+    assert_eq!(deflate(&[&noise(5, 256)]).len(), 5 + 2, "at most nine bits for each literal");
+    assert!(deflate(&[&[0; SEGMENT_SIZE]]).len() < SEGMENT_SIZE / 900);
 }
 
 #[test]
-fn segments_end_on_every_bit_of_a_byte() {
+fn segments_end_at_every_bit_of_a_byte() {
     let segments: Vec<Vec<u8>> =
         (0..300usize).map(|n| noise(n * n % 40_000 + n / 100, 1 << (n % 9))).collect();
     let segments: Vec<&[u8]> = segments.iter().map(Vec::as_slice).collect();
@@ -68,10 +57,10 @@ fn segments_end_on_every_bit_of_a_byte() {
     for segment in &segments {
         let mut window = Window::new();
         window.fill(segment);
-        let mut room = vec![0; block::bound(segment.len())];
-        let mut bits = Bits::new(&mut room);
-        encoder.blocks(&window, true, &mut bits);
-        ends[bits.spare()] = true;
+        let mut buffer = vec![0; block::bound(segment.len())];
+        let mut bits = BitBuffer::new(&mut buffer);
+        encoder.write_blocks(&window, true, &mut bits);
+        ends[bits.unused_bits()] = true;
         encoder.deflate(&window, true, &mut out);
         assert!(inflate(&out) == *segment);
     }
@@ -80,24 +69,24 @@ fn segments_end_on_every_bit_of_a_byte() {
 }
 
 #[test]
-fn what_stands_before_a_segment_is_found_and_nothing_else() {
+fn matches_reach_into_the_dictionary_and_no_farther() {
     let text = noise(30_000, 256);
     let alone = deflate(&[&text]).len();
     let again = deflate(&[&text, &text]).len();
     assert!(again < alone + 400, "{again} after {alone}");
-    // farther away than a match may be
-    let between = noise(SEGMENT, 2);
+    // Farther away than the maximum distance.
+    let between = noise(SEGMENT_SIZE, 2);
     let far = deflate(&[&text, &between, &text]).len();
     assert!(far > deflate(&[&between]).len() + 2 * 29_900, "{far}");
 }
 
 #[test]
-fn an_encoder_that_was_used_writes_what_a_new_one_does() {
+fn an_encoder_writes_the_same_after_other_segments() {
     let (mut encoder, mut first, mut again) = (Encoder::new(), Vec::new(), Vec::new());
     let mut used = Window::new();
-    used.fill(&noise(SEGMENT, 50));
+    used.fill(&noise(SEGMENT_SIZE, 50));
     for kinds in [2, 20, 200, 256] {
-        // with long matches, and noise long enough to be left out
+        // With long matches, and with random bytes for which positions are skipped.
         let content =
             [noise(200_000, kinds), vec![7; 500], noise(40_000, 256), noise(50_000, kinds)].concat();
         for length in [content.len(), 70_000, 4, 1] {
@@ -112,14 +101,28 @@ fn an_encoder_that_was_used_writes_what_a_new_one_does() {
     }
 }
 
-/// At the borders of windows and segments, of what a match may reach, and of places as the chains count them.
+/// Around the sizes of the window and of segments, the maximum distance and length, and the range of stored positions.
 #[test]
-fn borders() {
-    let text = noise(2 * SEGMENT, 30);
-    for size in
-        [1, 2, 3, 4, 5, 258, 259, 32_767, 32_768, 32_769, 65_535, 65_536, 98_304, SEGMENT - 1, SEGMENT]
-    {
-        let [first, second] = [&text[..size], &text[SEGMENT..SEGMENT + size]];
+fn content_around_every_limit_comes_back() {
+    let text = noise(2 * SEGMENT_SIZE, 30);
+    for size in [
+        1,
+        2,
+        3,
+        4,
+        5,
+        258,
+        259,
+        32_767,
+        32_768,
+        32_769,
+        65_535,
+        65_536,
+        98_304,
+        SEGMENT_SIZE - 1,
+        SEGMENT_SIZE,
+    ] {
+        let [first, second] = [&text[..size], &text[SEGMENT_SIZE..SEGMENT_SIZE + size]];
         assert!(inflate(&deflate(&[first, second])) == [first, second].concat(), "{size} bytes");
         let zeros = vec![0; size];
         assert!(inflate(&deflate(&[&zeros, &zeros])) == [&zeros[..], &zeros].concat(), "{size} zeros");
@@ -132,14 +135,14 @@ fn borders() {
     }
 }
 
-/// Matches that are put off again and again, and the longest one behind them, around all places at which the chains
-/// are moved on.
+/// Series of deferred matches, each followed by one of the maximum length, around all positions at which the chains
+/// slide.
 #[test]
-fn matches_that_are_put_off() {
+fn deferred_matches() {
     let seed = noise(30_000, 256);
     let mut content = seed.clone();
     while content.len() < 300_000 {
-        // each byte begins a match that is a byte longer than the one before
+        // At each position the match is a byte longer than at the previous one.
         let at = content.len() % 29_000;
         let stretch: Vec<u8> = (4..36).flat_map(|length| seed[at..at + length].to_vec()).collect();
         content.extend_from_slice(&stretch);
@@ -149,16 +152,16 @@ fn matches_that_are_put_off() {
     assert!(inflate(&deflate(&[&content])) == content);
 }
 
-/// Noise, in which something repeats now and then: so that blocks are many, and none is worth a code.
+/// Random bytes with few matches: many blocks, none of them shorter with Huffman codes.
 #[test]
-fn what_does_not_compress_fits_the_room() {
-    let mut content = noise(SEGMENT, 256);
-    for at in (40..SEGMENT - 8).step_by(16) {
+fn incompressible_content_fits_the_bound() {
+    let mut content = noise(SEGMENT_SIZE, 256);
+    for at in (40..SEGMENT_SIZE - 8).step_by(16) {
         content.copy_within(at - 40..at - 36, at);
     }
-    for content in [content, noise(SEGMENT, 256)] {
+    for content in [content, noise(SEGMENT_SIZE, 256)] {
         let stream = deflate(&[&content]);
-        assert!(stream.len() <= SEGMENT + SEGMENT / 5000 + 10, "{}", stream.len());
+        assert!(stream.len() <= SEGMENT_SIZE + SEGMENT_SIZE / 5000 + 10, "{}", stream.len());
         assert!(inflate(&stream) == content);
     }
 }
@@ -182,7 +185,7 @@ proptest! {
                 content.extend_from_slice(&stretch);
             }
         }
-        content.truncate(SEGMENT);
+        content.truncate(SEGMENT_SIZE);
         let (first, second) = content.split_at(content.len() * cut / 100);
         prop_assert!(inflate(&deflate(&[first, second])) == content);
     }

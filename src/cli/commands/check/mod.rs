@@ -1,0 +1,168 @@
+//! `lbuild check`.
+
+pub mod judge;
+
+use std::sync::Arc;
+
+use lbuild::event::Event;
+use lbuild::image::{Digest, Platform};
+use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
+use lbuild::recipe::Base;
+use lbuild::{Inspected, Reach, StoredImage};
+use serde_json::{Value, json};
+
+use crate::cli::args::check::{Check, Deny};
+use crate::cli::commands::rules;
+use crate::cli::context::Context;
+use crate::cli::lower::date::today;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::findings::{github, sarif, text};
+use crate::cli::output::image_name::image_name;
+use crate::cli::output::report::print;
+use crate::cli::{destination, engine, lower};
+
+/// An image, and its findings.
+struct Judged {
+    name: String,
+    digest: Digest,
+    platform: Platform,
+    findings: Vec<Finding>,
+}
+
+/// Prints the findings of an image, and fails if they are severe enough.
+pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
+    let allowed: Vec<&Rule> = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
+    let mut judged = match image(args)? {
+        Some(image) => stored(args, &image, context).await?,
+        None => built(args, context).await?,
+    };
+    judged.findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
+    let Judged { name, findings, .. } = &judged;
+    print(&match (args.sarif, args.github, context.json) {
+        (true, ..) => format!("{:#}", sarif::log(name, findings)),
+        (_, true, _) => github::annotations(findings),
+        (.., true) => format!("{:#}", as_json(&judged)),
+        _ => text::report(name, findings),
+    })?;
+    verdict(name, findings, args.deny)
+}
+
+/// The name of an image; `None` if the path is a source to make an image of.
+fn image(args: &Check) -> Result<Option<String>, Failure> {
+    let path = &args.image.path;
+    let text = path.display().to_string();
+    let scheme = ["oci:", "docker-archive:"].iter().any(|scheme| text.starts_with(scheme));
+    if !scheme && (path.exists() || text.starts_with(['.', '/'])) {
+        return match path.extension().is_some_and(|ending| ending == "tar") {
+            true => Err(Failure::Usage {
+                message: format!("{text} is a file, not the name of an image"),
+                hint: Some(format!("name it as docker-archive:{text}")),
+            }),
+            false => Ok(None),
+        };
+    }
+    if let Some(flag) = args.image.making().or((!args.to.is_empty()).then_some("--to")) {
+        let message = format!("{flag} says how to make an image, and {text} is one");
+        let hint = Some(format!("leave it out; or name a directory that is there: {text} is none"));
+        return Err(Failure::Usage { message, hint });
+    }
+    Ok(Some(text))
+}
+
+/// An image that is stored somewhere.
+async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, Failure> {
+    let image = name.parse()?;
+    let repository = match &image {
+        Base::Registry(name) => Some(name.repository_name()),
+        _ => None,
+    };
+    let registry = repository.as_deref().and_then(|name| name.split('/').next());
+    let login: Vec<_> = registry.into_iter().collect();
+    let engine = engine::builder(&args.registry, &[], context, &login)?.build()?;
+    let arch = args.image.arch;
+    let found = match engine.inspect(&image, arch.map(Platform::linux).as_ref()).await? {
+        Inspected::Image(found) => *found,
+        Inspected::Index { index, .. } => {
+            let offered: Vec<String> = index.platforms().iter().map(ToString::to_string).collect();
+            let message = format!("{name} is an index of images for {}", offered.join(", "));
+            return Err(Failure::usage(
+                message,
+                "say which with --arch; Lambda takes no index, only one of its images",
+            ));
+        }
+        _ => unreachable!("an image or an index"),
+    };
+    let scans = engine.scan(&found, Arc::new(Annotator::of(&found.config))).await?;
+    let region = args.region.clone();
+    let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
+    let asked = Asked { arch, region, repository, in_index, in_archive, today: today() };
+    let StoredImage { manifest, layers, config, .. } = &found;
+    let subject = Subject { manifest, layers, config, scans: &scans, asked: &asked };
+    Ok(Judged {
+        name: image_name(&found),
+        digest: manifest.digest,
+        platform: config.platform(),
+        findings: check::check(&subject, Severity::Note),
+    })
+}
+
+/// The image that a push would make, of which nothing is sent.
+async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
+    let lowered = lower::recipe(&args.image, &context.report)?;
+    let to = destination::given(&args.image.path, &args.to, &lowered.config);
+    let to = destination::parse(&to, &[], lowered.config.format)?;
+    let login: Vec<_> = engine::base_registry(&lowered.recipe).into_iter().collect();
+    let engine = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
+    let report = context.report.clone();
+    // What is to be warned of is a finding.
+    let engine = engine.on_event(move |event| match event {
+        Event::Warning { .. } => {}
+        event => report.event(&event),
+    });
+    let engine = engine.build()?;
+    let asked = Asked {
+        arch: lowered.recipe.platform.architecture.parse().ok(),
+        region: args.region.clone(),
+        repository: judge::repository(&lowered, &to),
+        today: today(),
+        ..Asked::default()
+    };
+    let format = to.first().map(|(_, format)| *format).unwrap_or_default();
+    let name = args.image.path.display().to_string();
+    let prepared = engine.prepare(&lowered.recipe, &[]).await?;
+    let image = prepared.image();
+    let scans = prepared.scan(Arc::new(Annotator::of(image.config())), Reach::All).await?;
+    Ok(Judged {
+        name,
+        digest: image.manifest(format).digest,
+        platform: image.config().platform(),
+        findings: judge::of_image(image, format, &scans, &asked, Severity::Note),
+    })
+}
+
+fn verdict(image: &str, findings: &[Finding], deny: Option<Deny>) -> Result<(), Failure> {
+    let least = match deny {
+        None => Severity::Error,
+        Some(Deny::Warnings) => Severity::Warning,
+        Some(Deny::Notes) => Severity::Note,
+    };
+    if findings.iter().all(|finding| finding.severity < least) {
+        return Ok(());
+    }
+    Err(Failure::Findings { image: image.to_owned(), count: text::count(findings, least) })
+}
+
+fn as_json(judged: &Judged) -> Value {
+    let Judged { name, digest, platform, findings } = judged;
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    json!({
+        "schema": 1,
+        "image": name,
+        "digest": digest,
+        "platform": platform,
+        "errors": count(Severity::Error),
+        "warnings": count(Severity::Warning),
+        "notes": count(Severity::Note),
+        "findings": findings,
+    })
+}

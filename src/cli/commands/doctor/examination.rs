@@ -1,0 +1,53 @@
+//! The findings of the doctor, printed one by one.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::report;
+
+/// The findings so far, printed as they come.
+pub struct Examination<'a> {
+    pub context: &'a Context,
+    /// The exit code of the first failure, at which a push would stop.
+    pub first: Option<u8>,
+}
+
+/// A finding without a fault.
+pub const DONE: Result<(), Failure> = Ok(());
+
+impl<'a> Examination<'a> {
+    pub fn new(context: &'a Context) -> Examination<'a> {
+        Examination { context, first: None }
+    }
+
+    /// Prints a finding.
+    pub fn add<E: Into<Failure>>(&mut self, what: &str, result: Result<(), E>) -> Result<(), Failure> {
+        let failure: Option<Failure> = result.err().map(Into::into);
+        if let Some(failure) = &failure {
+            self.first.get_or_insert(failure.code());
+        }
+        let text = match self.context.json {
+            true => json!({
+                "check": what,
+                "ok": failure.is_none(),
+                "message": failure.as_ref().map(|failure| failure.chain().join(": ")),
+                "hint": failure.as_ref().and_then(Failure::hint),
+            })
+            .to_string(),
+            false => text(what, failure.as_ref()),
+        };
+        report::print(&text)?;
+        // The next finding may take long.
+        let _ = std::io::stdout().flush();
+        Ok(())
+    }
+}
+
+fn text(what: &str, failure: Option<&Failure>) -> String {
+    let Some(failure) = failure else { return format!("ok      {what}") };
+    let hint = failure.hint().map(|hint| format!("\n        hint: {hint}")).unwrap_or_default();
+    format!("failed  {what}\n        {}{hint}", failure.chain().join(": "))
+}

@@ -1,0 +1,92 @@
+//! The examination of a destination's ECR repository.
+
+use lbuild::Destination;
+use lbuild::aws::EcrRepository;
+
+use super::examination::{DONE, Examination};
+use crate::cli::commands::push::repository::{self, Wanted};
+use crate::cli::output::exit::Failure;
+
+/// Examines the repository of a destination. Returns whether it exists, as far as AWS says.
+pub async fn examine(
+    to: &Destination,
+    tags: &[String],
+    wanted: Wanted,
+    findings: &mut Examination<'_>,
+) -> Result<bool, Failure> {
+    let context = findings.context;
+    let Some(repository) = repository::repository(to, context) else { return Ok(true) };
+    let identity = context.aws.identity().await;
+    let known = identity.is_ok();
+    let who = identity
+        .as_ref()
+        .map_or("log in to AWS".to_owned(), |identity| format!("log in to AWS as {}", identity.arn));
+    findings.add(&who, identity.map(drop))?;
+    if !known {
+        return Ok(true);
+    }
+    match repository.find().await {
+        Ok(None) if wanted.create => {
+            findings.add("find the repository: it is missing, and the push will create it", DONE)?;
+            return Ok(false);
+        }
+        Ok(None) => {
+            let message = format!("there is no repository {repository}");
+            let hint = "create it with `lbuild repo create`, or push with --create-repo";
+            findings.add("find the repository", Err(Failure::usage(message, hint)))?;
+            return Ok(false);
+        }
+        Ok(Some(found)) => {
+            findings.add("find the repository", DONE)?;
+            if let Some(tag) = tags.iter().find(|tag| found.is_immutable(tag)) {
+                let message = format!("the tag {tag} of {repository} is immutable");
+                let hint = "once it is there, a push under it succeeds for the same image only";
+                context.report.warn(&message, Some(hint));
+            }
+        }
+        // A push needs no right to describe repositories, even to create one: it tries.
+        Err(error) if wanted.create && !is_about_rights(&error) => {
+            findings.add("find the repository", Err(error))?;
+        }
+        Err(error) => context.report.warn(&error.to_string(), error.hint().as_deref()),
+    }
+    policy(&repository, wanted, findings).await?;
+    Ok(true)
+}
+
+/// Examines whether Lambda may pull. A push needs that only with `--allow-lambda`.
+async fn policy(
+    repository: &EcrRepository,
+    wanted: Wanted,
+    findings: &mut Examination<'_>,
+) -> Result<(), Failure> {
+    let report = &findings.context.report;
+    match repository.policy_for_lambda(&[]).await {
+        Ok(None) => findings.add("let Lambda pull", DONE),
+        Ok(Some(_)) if wanted.allow => {
+            findings.add("let Lambda pull: it may not, and the push will allow it", DONE)
+        }
+        // Without the right to describe the repository, this is the first sign that it is missing.
+        Err(lbuild::Error::Aws { answer, .. })
+            if wanted.create && answer.code == "RepositoryNotFoundException" =>
+        {
+            Ok(())
+        }
+        Err(error) if wanted.allow => findings.add("let Lambda pull", Err(error)),
+        Ok(Some(_)) => {
+            let message = format!("the policy of {repository} does not let Lambda pull");
+            let hint = "push with --allow-lambda, or set it with `lbuild repo policy NAME --allow-lambda`; who deploys \
+                        may leave it to Lambda";
+            report.warn(&message, Some(hint));
+            Ok(())
+        }
+        Err(error) => {
+            report.warn(&error.to_string(), error.hint().as_deref());
+            Ok(())
+        }
+    }
+}
+
+fn is_about_rights(error: &lbuild::Error) -> bool {
+    matches!(error, lbuild::Error::Aws { answer, .. } if answer.missing.is_some())
+}

@@ -1,0 +1,75 @@
+//! `lbuild init`: the lbuild.toml of a function, as its files suggest it.
+
+mod guess;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+
+use self::guess::{Guess, guess};
+use crate::cli::args::init::Init;
+use crate::cli::lower::config_file::NAME;
+use crate::cli::lower::node::NPM_LOCKS;
+use crate::cli::lower::python;
+use crate::cli::output::exit::Failure;
+
+/// Writes `lbuild.toml`, unless there is one.
+pub fn run(args: &Init) -> Result<(), Failure> {
+    let path = args.path.join(NAME);
+    let npm = NPM_LOCKS.iter().any(|name| args.path.join(name).is_file());
+    let text = config(guess(&args.path).as_ref(), python::found(&args.path), npm);
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::usage(format!("{} is there already", path.display()), "edit it, or remove it first")
+        }
+        _ => Failure::Write { path: path.clone(), source },
+    })?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>, npm: bool) -> String {
+    let mut text = String::from("# Every key is the flag of the same name: see `lbuild push --help`.\n\n");
+    let (comment, runtime, handler) = match guess {
+        Some(guess) => ("", guess.runtime, guess.handler.as_str()),
+        None => ("# ", "python3.13", "app.handler"),
+    };
+    let add = guess.and_then(|guess| guess.add).map(|add| format!("add = \"{add}\"\n")).unwrap_or_default();
+    let packages = packages.map(|(key, file)| format!("{key} = \"{file}\"\n")).unwrap_or_default();
+    let npm = if npm { "npm = true  # node_modules as package-lock.json has it\n" } else { "" };
+    let _ = write!(
+        text,
+        "{comment}runtime = \"{runtime}\"\n\
+         {comment}handler = \"{handler}\"\n\
+         {add}\
+         {packages}\
+         {npm}\
+         \n\
+         # arch = \"arm64\"                 # or \"amd64\"; or --arch\n\
+         # to = \"REGISTRY/REPOSITORY:TAG\"  # or --to\n\
+         # deps = [\"build/site-packages\"]  # layers below the code\n"
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::lower::config_file::ConfigFile;
+
+    #[test]
+    fn what_is_written_is_a_valid_config() {
+        let guess = |add| Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add };
+        let (plain, added) = (guess(None), guess(Some("bootstrap:/var/runtime/bootstrap")));
+        for (guess, npm) in [(Some(&plain), true), (Some(&added), false), (None, true)] {
+            let text = config(guess, Some(("lock", "uv.lock")), npm);
+            let parsed = toml::from_str::<ConfigFile>(&text).unwrap();
+            assert_eq!((parsed.add.0.len(), parsed.npm), (usize::from(guess == Some(&added)), npm));
+            assert_eq!(parsed.lock.as_deref(), Some(Path::new("uv.lock")));
+        }
+    }
+}

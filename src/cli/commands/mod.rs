@@ -1,0 +1,18 @@
+//! The commands, a file each.
+
+pub mod cache;
+#[cfg(feature = "check")]
+pub mod check;
+pub mod diff;
+#[cfg(feature = "aws")]
+pub mod doctor;
+pub mod init;
+pub mod inspect;
+#[cfg(feature = "aws")]
+pub mod login;
+pub mod plan;
+pub mod push;
+#[cfg(feature = "aws")]
+pub mod repo;
+#[cfg(feature = "check")]
+pub mod rules;

@@ -1,0 +1,81 @@
+//! The check that Lambda will find the handler's file, before anything is sent.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lbuild::Engine;
+use lbuild::lambda::{BOOTSTRAP, handler_files};
+use lbuild::recipe::{Add, Recipe, Source, Step};
+
+use crate::cli::lower::Lowered;
+use crate::cli::lower::base::is_lambda_base;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::report::Report;
+
+/// Refuses a handler whose file is not packed. A base of the user's own may contain it: then this only warns.
+pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
+    let Some((handler, image)) = &lowered.handler else { return Ok(()) };
+    let Some(files) = handler_files(image, handler) else { return Ok(()) };
+    let bootstrap = files == [BOOTSTRAP];
+    // A program that is named itself, as Go's, needs no bootstrap.
+    if bootstrap && lowered.own_entrypoint {
+        return Ok(());
+    }
+    for file in &files {
+        if engine.provides(&lowered.recipe, file)? {
+            return if bootstrap { executable(&lowered.recipe) } else { Ok(()) };
+        }
+    }
+    let missing = match bootstrap {
+        true => Failure::Bootstrap {
+            fault: format!("{image} starts {BOOTSTRAP}, and nothing is put there"),
+            hint: "add --add bootstrap:/var/runtime/bootstrap; a file in the function's directory is not looked at",
+        },
+        false => Failure::Handler { handler: handler.clone(), files, place: place(&lowered.recipe) },
+    };
+    if is_lambda_base(image) {
+        return Err(missing);
+    }
+    report.warn(&missing.to_string(), missing.hint().as_deref());
+    Ok(())
+}
+
+/// The function's directory, as it was given.
+fn place(recipe: &Recipe) -> String {
+    let place = adds(recipe).find_map(|add| match &add.source {
+        Source::Directory { path, ignore: true, .. } => Some(path.clone()),
+        Source::Zip { path } if add.to.is_none() => Some(path.clone()),
+        Source::Directory { .. } | Source::Zip { .. } | Source::Python(_) | Source::Npm(_) => None,
+    });
+    place.unwrap_or_else(|| PathBuf::from(".")).display().to_string()
+}
+
+/// Files lose their execute bits in archives and in CI's artifacts, and the function would end with a bare
+/// `Runtime.InvalidEntrypoint`.
+fn executable(recipe: &Recipe) -> Result<(), Failure> {
+    for file in adds(recipe).filter_map(behind_bootstrap) {
+        // A file that cannot be read here, as a link into the image, is not judged.
+        let mode =
+            std::fs::metadata(&file).ok().filter(|file| file.is_file()).map(|file| file.permissions().mode());
+        if mode.is_some_and(|mode| mode & 0o111 == 0) {
+            let fault = format!("{} becomes {BOOTSTRAP}, and is not executable", file.display());
+            return Err(Failure::Bootstrap { fault, hint: "make it so with `chmod +x`" });
+        }
+    }
+    Ok(())
+}
+
+/// The file on this machine that becomes the image's bootstrap by an `Add`.
+fn behind_bootstrap(add: &Add) -> Option<PathBuf> {
+    let Source::Directory { path, .. } = &add.source else { return None };
+    let below = Path::new(BOOTSTRAP).strip_prefix(add.to.as_deref()?.trim_end_matches('/')).ok()?;
+    Some(if path.is_dir() { path.join(below) } else { path.clone() })
+}
+
+fn adds(recipe: &Recipe) -> impl Iterator<Item = &Add> {
+    let steps = recipe.stages.last().into_iter().flat_map(|stage| &stage.steps);
+    steps.filter_map(|step| match step {
+        Step::Add(add) => Some(add),
+        Step::Edit(_) => None,
+    })
+}

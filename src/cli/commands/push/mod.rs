@@ -1,0 +1,94 @@
+//! `lbuild push` and `lbuild build`.
+
+pub mod handler;
+#[cfg(feature = "aws")]
+pub mod repository;
+mod results;
+
+use lbuild::image::Format;
+use lbuild::{Destination, Engine, Published};
+
+use crate::cli::args::push::Push;
+#[cfg(feature = "check")]
+use crate::cli::commands::check::judge::Judge;
+use crate::cli::context::Context;
+use crate::cli::destination::{self, DefaultDestination};
+use crate::cli::lower::Lowered;
+use crate::cli::output::exit::Failure;
+use crate::cli::{engine, lower};
+
+/// Builds the image and sends it to its destinations.
+pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
+    let report = &context.report;
+    let lowered = lower::recipe(&args.image, report)?;
+    let to = destination::of_push(&args, &lowered.config, default, context).await?;
+    if lowered.for_lambda {
+        destination::refuse_unpullable(&to)?;
+    }
+    let mut login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
+    if login.is_empty() {
+        login.extend(engine::base_registry(&lowered.recipe));
+    }
+    let builder = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
+    let builder = engine::caching(builder, &args.caching, &lowered.config)?;
+    let engine = builder.dry_run(args.dry_run).build()?;
+    handler::check(&engine, &lowered, report)?;
+    check_outputs(&engine, &lowered, &args, &to)?;
+    #[cfg(feature = "aws")]
+    repository::prepare(&args, &lowered.config, &to, context).await?;
+    let published = send(&engine, &args, &lowered, &to, context).await?;
+    if !args.dry_run {
+        results::write(&args, &published)?;
+    }
+    published.iter().try_for_each(|published| report.published(published))
+}
+
+#[cfg(not(feature = "check"))]
+async fn send(
+    engine: &Engine,
+    _: &Push,
+    lowered: &Lowered,
+    to: &[(Destination, Format)],
+    _: &Context,
+) -> Result<Vec<Published>, Failure> {
+    Ok(engine.push(&lowered.recipe, to).await?)
+}
+
+/// Builds the image and sends it if the check passes.
+#[cfg(feature = "check")]
+async fn send(
+    engine: &Engine,
+    args: &Push,
+    lowered: &Lowered,
+    to: &[(Destination, Format)],
+    context: &Context,
+) -> Result<Vec<Published>, Failure> {
+    if args.no_check {
+        return Ok(engine.push(&lowered.recipe, to).await?);
+    }
+    let judge = Judge::new(args, lowered, to, engine, &context.report)?;
+    let prepared = engine.prepare(&lowered.recipe, to).await?;
+    judge.judge(&prepared).await?;
+    Ok(prepared.send().await?)
+}
+
+/// Refuses outputs in a directory that is packed: the next image would contain them.
+fn check_outputs(
+    engine: &Engine,
+    lowered: &Lowered,
+    args: &Push,
+    to: &[(Destination, Format)],
+) -> Result<(), Failure> {
+    let destinations = to.iter().filter_map(|(to, _)| match to {
+        Destination::Layout { path, .. } | Destination::Archive { path, .. } => Some(path),
+        Destination::Registry { .. } => None,
+    });
+    for path in destinations.chain(&args.metadata_file).chain(&args.digest_file) {
+        if engine.packs(&lowered.recipe, path)? {
+            let message = format!("{} is in a directory that is packed", path.display());
+            let hint = "the next image would contain it: write it elsewhere, or name it in .lambdaignore";
+            return Err(Failure::usage(message, hint));
+        }
+    }
+    Ok(())
+}

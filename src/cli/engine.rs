@@ -1,0 +1,88 @@
+//! The engine that the flags ask for.
+
+use lbuild::recipe::{Base, Recipe};
+use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
+
+use super::args::push::CachingArgs;
+use super::args::registry::Registry;
+use super::context::Context;
+use super::lower::config_file::ConfigFile;
+use super::output::exit::Failure;
+
+/// The builder of an engine. A given password is for the one registry in `login`, and for no other.
+pub fn builder(
+    args: &Registry,
+    config_insecure: &[String],
+    context: &Context,
+    login: &[&str],
+) -> Result<EngineBuilder, Failure> {
+    let report = context.report.clone();
+    let mut builder = Engine::builder().on_event(move |event| report.event(&event));
+    if let Some(jobs) = context.jobs {
+        builder = builder.jobs(jobs.into());
+    }
+    for registry in args.insecure.iter().chain(config_insecure) {
+        builder = builder.insecure(registry);
+    }
+    if let (Some(username), Some(password)) = (&args.username, &args.password) {
+        let Some(registry) = login.first().filter(|first| login.iter().all(|other| other == *first)) else {
+            let message = "a username is given, but not one registry that it is for";
+            return Err(Failure::usage(
+                message,
+                "for several registries, log in to each with any Docker tool",
+            ));
+        };
+        let (registry, username, password) = ((*registry).to_owned(), username.clone(), password.clone());
+        builder = builder.credentials(Password { registry, username, password });
+    }
+    for (registry, endpoint) in endpoints()? {
+        builder = builder.endpoint(registry, endpoint);
+    }
+    #[cfg(feature = "aws")]
+    let builder = builder.credentials(context.aws.clone());
+    Ok(builder.credentials(DockerConfig))
+}
+
+/// Registries with the endpoints that `LBUILD_REGISTRY_ENDPOINT` sets for them.
+fn endpoints() -> Result<Vec<(String, String)>, Failure> {
+    let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
+    let split = |pair: &str| match pair.trim().split_once('=') {
+        Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),
+        // The part before an @ may be a password.
+        _ => Err(Failure::usage(
+            format!("LBUILD_REGISTRY_ENDPOINT has `{}`", pair.rsplit('@').next().unwrap_or_default().trim()),
+            "write it as REGISTRY=https://HOST[:PORT], with commas between several",
+        )),
+    };
+    text.split(',').filter(|pair| !pair.trim().is_empty()).map(split).collect()
+}
+
+/// The registry of a recipe's base.
+pub fn base_registry(recipe: &Recipe) -> Option<&str> {
+    recipe.stages.iter().find_map(|stage| registry(&stage.base))
+}
+
+/// The registry of a base, if it is in one.
+pub fn registry(base: &Base) -> Option<&str> {
+    match base {
+        Base::Registry(name) => Some(name.registry()),
+        _ => None,
+    }
+}
+
+/// Sets which layers of earlier runs the engine may take.
+pub fn caching(
+    mut engine: EngineBuilder,
+    args: &CachingArgs,
+    config: &ConfigFile,
+) -> Result<EngineBuilder, Failure> {
+    let from = if args.cache_from.is_empty() { &config.cache_from.0 } else { &args.cache_from };
+    for image in from {
+        engine = engine.cache_from(image.parse()?);
+    }
+    Ok(engine.caching(match (args.no_cache, args.verify_cache) {
+        (true, _) => Caching::Off,
+        (_, true) => Caching::Verify,
+        _ => Caching::On,
+    }))
+}

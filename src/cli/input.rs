@@ -1,0 +1,31 @@
+//! Standard input, read before the runtime starts.
+
+use std::io::Read;
+
+use super::args::Command;
+#[cfg(feature = "aws")]
+use super::args::ecr::Verb;
+use super::output::exit::Failure;
+
+/// Reads standard input for the commands that take something from it: a password, or the request of a tool to its
+/// credential helper.
+pub fn read(command: &mut Command) -> Result<(), Failure> {
+    let read_all = |what: &str| {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map(|_| text).map_err(|source| Failure::Read { what: what.to_owned(), source })
+    };
+    #[cfg(feature = "aws")]
+    if let Command::CredentialHelper(helper) = command {
+        // A client that stores or erases a login writes it, and would see a broken pipe if nobody read it.
+        if !matches!(helper.verb, Verb::List) {
+            helper.input = read_all("standard input")?;
+        }
+        return Ok(());
+    }
+    if let Some(registry) = command.registry().filter(|registry| registry.password_stdin) {
+        let text = read_all("the password from standard input")?;
+        registry.password = Some(text.trim_end_matches(['\r', '\n']).to_owned().into());
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Python packages.
+
+use std::path::{Path, PathBuf};
+
+use lbuild::lambda::PythonBase;
+use lbuild::recipe::{Python, Requirements, Source};
+
+use super::config_file::ConfigFile;
+use crate::cli::args::image::ImageArgs;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::report::Report;
+
+/// The Python packages that the arguments ask for. `base` is the runtime's or the base image's name.
+pub fn packages(
+    args: &ImageArgs,
+    config: &ConfigFile,
+    base: Option<&str>,
+) -> Result<Option<Source>, Failure> {
+    let flags = &args.python;
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| args.path.join(path));
+    let (requirements, lock) = match (&flags.requirements, &flags.lock) {
+        (None, None) => (file(&config.requirements), file(&config.lock)),
+        (requirements, lock) => (requirements.clone(), lock.clone()),
+    };
+    let path = match (requirements, lock) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("lbuild.toml gives both requirements and a lock", "keep one of them"));
+        }
+        (Some(path), None) => path,
+        (None, Some(path)) if is_lock(&path) => path,
+        (None, Some(path)) => {
+            let message = format!("{} is no lock file that lbuild knows", path.display());
+            let hint = "give uv.lock, pylock.toml, poetry.lock or Pipfile.lock; or --requirements FILE";
+            return Err(Failure::usage(message, hint));
+        }
+    };
+    let named = base.map(PythonBase::named).unwrap_or_default();
+    if named.is_alpine {
+        return Err(Failure::usage(
+            "the base is Alpine, whose C library is musl: lbuild takes wheels for glibc",
+            "give --runtime, or a --base with glibc, as python:3.12-slim",
+        ));
+    }
+    let version = flags.python_version.clone().or(config.python_version.clone()).or(named.version);
+    let Some(version) = version else {
+        return Err(Failure::usage(
+            "the image's version of Python is not known",
+            "give --runtime, or --python-version 3.12",
+        ));
+    };
+    let glibc = PythonBase::glibc(&version, named.is_lambda);
+    Ok(Some(Source::Python(Python {
+        requirements: Requirements::File { path },
+        version,
+        glibc,
+        wheels: flags.wheels.clone().or(file(&config.wheels)),
+        require_hashes: flags.require_hashes || config.require_hashes,
+        slim: flags.slim || config.slim,
+        bytecode: flags.compile_bytecode.or(config.compile_bytecode).unwrap_or_default(),
+    })))
+}
+
+/// Files that list packages, each with its key in lbuild.toml; the most exact come first.
+const FOUND: [(&str, &str); 5] = [
+    ("lock", "uv.lock"),
+    ("lock", "pylock.toml"),
+    ("lock", "poetry.lock"),
+    ("lock", "Pipfile.lock"),
+    ("requirements", "requirements.txt"),
+];
+
+/// The key and the name of the file in the function's directory that lists its packages.
+pub fn found(dir: &Path) -> Option<(&'static str, &'static str)> {
+    FOUND.into_iter().find(|(key, name)| {
+        let text = std::fs::read_to_string(dir.join(name));
+        // Empty requirements are common; a lock file is never empty.
+        let asks = |text: &String| {
+            *key == "lock" || text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        };
+        text.is_ok_and(|text| asks(&text))
+    })
+}
+
+/// Warns when packages are listed beside the code but go into no layer.
+pub fn remind(args: &ImageArgs, config: &ConfigFile, report: &Report) {
+    let code = &config.code(&args.path);
+    let runtime = args.runtime.as_ref().or(config.runtime.as_ref().filter(|_| args.base.is_none()));
+    let other = runtime.is_some_and(|runtime| !runtime.starts_with("python"));
+    let given = !(args.deps.is_empty() && config.deps.0.is_empty());
+    if other || given || has_packages(code) {
+        return;
+    }
+    let Some((key, name)) = found(code) else { return };
+    let file = code.join(name);
+    let message = format!("the packages of {} are not put into the image", file.display());
+    let hint = format!("add --{key} {}, or `{key} = \"{name}\"` to lbuild.toml", file.display());
+    report.warn(&message, Some(&hint));
+}
+
+/// Whether packages are already installed beside the code.
+fn has_packages(code: &Path) -> bool {
+    let entries = std::fs::read_dir(code).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".dist-info"))
+}
+
+fn is_lock(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let pylock = name.starts_with("pylock.") && name.ends_with("toml");
+    pylock || matches!(name, "uv.lock" | "poetry.lock" | "Pipfile.lock")
+}

@@ -1,0 +1,87 @@
+//! The recipe's steps: the config's edit, then layers from the packages up to the files above the code.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use lbuild::image::ConfigEdit;
+use lbuild::recipe::{Add, Npm, Source, Step};
+
+use super::config_file::ConfigFile;
+use super::node;
+use crate::cli::args::image::ImageArgs;
+use crate::cli::output::exit::Failure;
+
+/// Where Lambda unpacks the zip archives of layers.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+const LAYERS: &str = "/opt";
+
+/// The steps, in the order of their layers.
+pub fn lower(
+    args: &ImageArgs,
+    config: &ConfigFile,
+    edit: ConfigEdit,
+    python: Option<Source>,
+    npm: Option<Npm>,
+) -> Result<Vec<Step>, Failure> {
+    let mut steps = Vec::new();
+    if edit != ConfigEdit::default() {
+        steps.push(Step::Edit(edit));
+    }
+    steps.extend(python.map(|source| Step::Add(Add { source, to: None })));
+    for deps in given(&args.deps, &config.deps.0, &args.path) {
+        let (path, to) = split_path(&deps);
+        let source = source(path.into(), false);
+        let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
+        steps.push(Step::Add(Add { source, to: to.or(layer) }));
+    }
+    let without = npm.as_ref().map(node::brought).unwrap_or_default();
+    steps.extend(npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
+    let code = match source(config.code(&args.path), true) {
+        Source::Directory { path, ignore, .. } => Source::Directory { path, ignore, without },
+        other => other,
+    };
+    steps.push(Step::Add(Add { source: code, to: None }));
+    for added in given(&args.add, &config.add.0, &args.path) {
+        match split_path(&added) {
+            (path, to @ Some(_)) => {
+                let source = Source::Directory { path: path.into(), ignore: false, without: Vec::new() };
+                steps.push(Step::Add(Add { source, to }));
+            }
+            (path, None) => {
+                let message = format!("--add {path} names no place in the image");
+                return Err(Failure::usage(message, "write it as SRC:/PATH"));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// The values of the flag, else those of the file, whose paths are relative to it.
+fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
+    match flags {
+        [] => file.iter().map(|text| dir.join(text).display().to_string()).collect(),
+        flags => flags.to_vec(),
+    }
+}
+
+/// Splits `SRC:/PATH` at the last `:/`: the source's name may contain one.
+fn split_path(text: &str) -> (String, Option<String>) {
+    match text.rfind(":/") {
+        Some(colon) => (text[..colon].to_owned(), Some(text[colon + 1..].to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+/// A zip archive if `path` is one, else a directory or a file.
+fn source(path: PathBuf, ignore: bool) -> Source {
+    let mut magic = [0; 4];
+    // Reading a pipe would block.
+    let read = path.is_file() && File::open(&path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
+    // The magic of the first member's header, or of the end of the central directory in an empty archive.
+    match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
+        true => Source::Zip { path },
+        false => Source::Directory { path, ignore, without: Vec::new() },
+    }
+}

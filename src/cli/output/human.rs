@@ -1,0 +1,129 @@
+//! Events for people: a line for each that matters.
+
+use std::borrow::Cow;
+
+use lbuild::Event;
+use lbuild::event::{Outcome, RepositoryChange};
+use lbuild::image::Digest;
+
+use super::exit::Failure;
+
+/// Writes the event's line, if it has one.
+pub fn line(event: &Event) {
+    if let Some(text) = text(event) {
+        eprintln!("{}", printable(&text));
+    }
+}
+
+/// Writes lines, if there are any.
+#[cfg(feature = "check")]
+pub fn say(text: &str) {
+    if !text.is_empty() {
+        eprintln!("{}", printable(text.trim_end()));
+    }
+}
+
+/// Writes the failure, its causes and the way out.
+pub fn failure(failure: &Failure) {
+    let chain = failure.chain();
+    let mut causes = chain.iter();
+    if let Some(message) = causes.next() {
+        eprintln!("error: {}", printable(message));
+    }
+    causes.for_each(|cause| eprintln!("  caused by: {}", printable(cause)));
+    if let Some(hint) = failure.hint() {
+        eprintln!("hint: {}", printable(&hint));
+    }
+}
+
+/// The event's line, if it has one.
+pub fn text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Base { image, digest, platform } => format!("base     {image} {} {platform}", short(*digest)),
+        Event::Layer { layer, digest, size, cached } => {
+            let made = if *cached { "unchanged" } else { "made" };
+            format!("layer    {layer} {} {} {made}", short(*digest), bytes(*size))
+        }
+        Event::Slimmed { layer, files, bytes: size } => {
+            format!("slim     {layer} without {files} files, {}", bytes(*size))
+        }
+        Event::Blob { destination, digest, size, outcome } => {
+            let verb = match outcome {
+                Outcome::Existed => return None,
+                Outcome::Sent => "sent",
+                Outcome::Mounted => "mounted",
+                Outcome::WouldSend => "would send",
+                _ => "done",
+            };
+            format!("{verb:<8} {} {} to {destination}", short(*digest), bytes(*size))
+        }
+        Event::Manifest { image, digest, outcome } => match outcome {
+            Outcome::Existed => format!("there    {image} {}", short(*digest)),
+            Outcome::WouldSend => format!("would tag {image} {}", short(*digest)),
+            _ => format!("pushed   {image} {}", short(*digest)),
+        },
+        Event::Repository { repository, change } => match change {
+            RepositoryChange::Created => format!("created  {repository}"),
+            RepositoryChange::LambdaAllowed => format!("allowed  Lambda to pull from {repository}"),
+            _ => return None,
+        },
+        Event::Retry { cause, delay, .. } => format!("retry    in {:.1} s: {cause}", delay.as_secs_f64()),
+        Event::Warning { message, hint } => match hint {
+            Some(hint) => format!("warning: {message}\nhint: {hint}"),
+            None => format!("warning: {message}"),
+        },
+        _ => return None,
+    })
+}
+
+/// A digest, shortened for people.
+pub fn short(digest: Digest) -> String {
+    digest.hex()[..12].to_owned()
+}
+
+/// Replaces control characters: text from elsewhere must not control the terminal.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(bad) {
+        true => Cow::Owned(text.replace(bad, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Replaces line ends too: after one, text from elsewhere could pass for a message of lbuild's.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Bytes in the units that registries' pages use.
+pub fn bytes(size: u64) -> String {
+    match size {
+        0..1_000 => format!("{size} B"),
+        1_000..1_000_000 => format!("{:.1} kB", size as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", size as f64 / 1e6),
+        _ => format!("{:.2} GB", size as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\td\r"), "a\u{fffd}[31mb\u{fffd}c\n\td\u{fffd}");
+        assert!(matches!(printable("plain"), Cow::Borrowed(_)));
+        assert_eq!(one_line("a\u{9b}\nerror: b\tc"), "a\u{fffd}\u{fffd}error: b\u{fffd}c");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!(
+            [0, 999, 1_500, 12_345_678, 2_000_000_000].map(bytes),
+            ["0 B", "999 B", "1.5 kB", "12.3 MB", "2.00 GB"]
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The output of the command, and its exit code.
+
+mod bars;
+pub mod exit;
+#[cfg(feature = "check")]
+pub mod findings;
+pub mod human;
+pub mod image_name;
+mod json;
+pub mod report;
+pub mod secrets;

@@ -1,0 +1,118 @@
+//! One place that writes to the terminal: bars, lines or JSON.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use lbuild::Event;
+
+use super::bars::Bars;
+use super::exit::Failure;
+#[cfg(feature = "check")]
+use super::findings::text::groups;
+use super::{human, json};
+
+/// The style that the arguments ask for.
+#[derive(Clone, Copy)]
+pub enum Style {
+    /// JSON lines.
+    Json,
+    /// Warnings and errors only.
+    Quiet,
+    /// Bars where they can be drawn, else lines.
+    Usual,
+}
+
+/// Where events and failures go. Cheap to clone.
+#[derive(Clone)]
+pub struct Report {
+    form: Arc<Form>,
+}
+
+enum Form {
+    Bars(Bars),
+    Lines,
+    Quiet,
+    Json,
+}
+
+impl Report {
+    /// Writes in this style; bars only where they can be drawn.
+    pub fn new(style: Style) -> Report {
+        let form = match style {
+            Style::Json => Form::Json,
+            Style::Quiet => Form::Quiet,
+            Style::Usual if std::io::stderr().is_terminal() => Form::Bars(Bars::new()),
+            Style::Usual => Form::Lines,
+        };
+        Report { form: Arc::new(form) }
+    }
+
+    /// Writes an event.
+    pub fn event(&self, event: &Event) {
+        match (&*self.form, event) {
+            (Form::Json, event) => json::event(event),
+            (Form::Bars(bars), event) => bars.event(event),
+            (Form::Quiet, event @ Event::Warning { .. }) | (Form::Lines, event) => human::line(event),
+            (Form::Quiet, _) => {}
+        }
+    }
+
+    /// Writes a warning.
+    pub fn warn(&self, message: &str, hint: Option<&str>) {
+        self.event(&Event::Warning { message: message.to_owned(), hint: hint.map(str::to_owned) });
+    }
+
+    /// Writes a change of an ECR repository.
+    #[cfg(feature = "aws")]
+    pub fn repository(
+        &self,
+        repository: &lbuild::aws::EcrRepository,
+        change: lbuild::event::RepositoryChange,
+    ) {
+        self.event(&Event::Repository { repository: repository.to_string(), change });
+    }
+
+    /// Writes the findings of a check.
+    #[cfg(feature = "check")]
+    pub fn findings(&self, findings: &[lbuild::lambda::check::Finding]) {
+        match &*self.form {
+            Form::Json => findings.iter().for_each(json::finding),
+            Form::Bars(bars) => bars.say(&groups(findings)),
+            Form::Lines | Form::Quiet => human::say(&groups(findings)),
+        }
+    }
+
+    /// Writes the failure that ends the command.
+    pub fn failure(&self, failure: &Failure) {
+        match &*self.form {
+            Form::Json => json::failure(failure),
+            Form::Bars(_) | Form::Lines | Form::Quiet => human::failure(failure),
+        }
+    }
+
+    /// Removes the bars.
+    pub fn finish(&self) {
+        if let Form::Bars(bars) = &*self.form {
+            bars.clear();
+        }
+    }
+
+    /// Writes an image at its destination: its name, alone, on standard output.
+    pub fn published(&self, published: &lbuild::Published) -> Result<(), Failure> {
+        self.finish();
+        if let Form::Json = &*self.form {
+            json::published(published);
+        }
+        print(&published.image)
+    }
+}
+
+/// Prints a result. A reader that closes the pipe early, as `head` does, is not a failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{}", human::printable(text)) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Write { path: "standard output".into(), source })
+        }
+        _ => Ok(()),
+    }
+}

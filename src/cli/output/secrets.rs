@@ -1,0 +1,105 @@
+//! Configs without their secrets: a terminal and a log may have many readers.
+
+use std::mem;
+
+use serde_json::{Map, Value};
+
+pub use judge::{HELP, OTHER, name, text};
+use judge::{SECRET, is_secret};
+
+#[cfg(feature = "check")]
+mod judge {
+    pub use lbuild::lambda::check::{is_secret, without_secrets as name, without_secrets as text};
+
+    /// For `--help`.
+    pub const HELP: &str = "Secrets are not shown, nor are they with --json: what `lbuild check` calls one \
+                            is `(a secret)` as the value of a variable or label, and `…` in a line of the \
+                            history. Other fields are shown as they are.";
+
+    /// Stands for a secret.
+    pub const SECRET: &str = "(a secret)";
+
+    /// Stands for a secret that differs from the one shown before it.
+    pub const OTHER: &str = "(another secret)";
+}
+
+/// Without the rules, secrets cannot be told from other values: all are hidden.
+#[cfg(not(feature = "check"))]
+mod judge {
+    pub const HELP: &str = "This lbuild is built without `check`, and knows no secret from another value: \
+                            it shows no values of variables and labels, and no lines of the history. Other \
+                            fields are shown as they are.";
+
+    pub const SECRET: &str = "(not shown)";
+
+    pub const OTHER: &str = "(another, not shown)";
+
+    pub fn is_secret(_: &str, value: &str) -> bool {
+        !value.is_empty()
+    }
+
+    pub fn name(name: &str) -> String {
+        name.to_owned()
+    }
+
+    pub fn text(text: &str) -> String {
+        if text.is_empty() { String::new() } else { SECRET.to_owned() }
+    }
+}
+
+/// A variable or label, as `NAME=VALUE`.
+pub fn pair(of: &str, value: &str) -> String {
+    format!("{}={}", name(of), if is_secret(of, value) { SECRET } else { value })
+}
+
+/// Whether this text stands for a hidden value.
+pub fn is_hidden(value: &str) -> bool {
+    [SECRET, OTHER].contains(&value)
+}
+
+/// A config without its secrets.
+pub fn config(config: &Map<String, Value>) -> Value {
+    let mut config = Value::Object(config.clone());
+    redact("", &mut config);
+    config
+}
+
+/// Removes the secrets from the variables, labels and history lines in the value of a field of this name.
+pub fn redact(field: &str, value: &mut Value) {
+    match (field, value) {
+        ("Env" | "Labels", Value::Object(pairs)) => {
+            let all = mem::take(pairs).into_iter();
+            let all = all.map(|(of, mut value)| {
+                redact_value(&of, &mut value);
+                (name(&of), value)
+            });
+            *pairs = all.collect();
+        }
+        ("Env", Value::Array(lines)) => lines.iter_mut().for_each(redact_line),
+        ("created_by", Value::String(line)) => *line = text(line),
+        (_, Value::Object(fields)) => fields.iter_mut().for_each(|(field, value)| redact(field, value)),
+        (_, Value::Array(values)) => values.iter_mut().for_each(|value| redact("", value)),
+        _ => {}
+    }
+}
+
+/// Removes the secrets from a line `NAME=VALUE`.
+fn redact_line(line: &mut Value) {
+    if let Value::String(line) = line {
+        *line = match line.split_once('=') {
+            Some((of, value)) => pair(of, value),
+            None => name(line),
+        };
+    }
+}
+
+/// Replaces the value of a variable or label if it is a secret.
+pub fn redact_value(of: &str, value: &mut Value) {
+    if let Value::String(text) = value {
+        if is_secret(of, text) {
+            *text = SECRET.to_owned();
+        }
+    } else {
+        redact("", value);
+    }
+}

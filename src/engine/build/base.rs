@@ -1,0 +1,93 @@
+//! From a stage's base to an [`Image`] that can be appended to.
+
+use std::sync::Arc;
+
+use serde::de;
+
+use super::recompress::recompressed;
+use crate::engine::find::{self, ImageStore, StoredImage};
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::image::{Compression, ConfigEdit, Digest, Image, Layer, Platform};
+use crate::recipe::{Base, Recipe};
+
+/// An image to start from.
+struct ResolvedBase {
+    image: Image,
+    /// The manifest's digest.
+    digest: Option<Digest>,
+}
+
+/// The image of a base that is stored somewhere, with labels that name it.
+pub(super) async fn stored(session: &Arc<Session>, base: &Base, recipe: &Recipe) -> Result<Image> {
+    let resolved = resolve(session, base, &recipe.platform).await?;
+    Ok(resolved.image.edit(&origin(base, resolved.digest, recipe.epoch)))
+}
+
+/// The image of a base that is not a stage. All its layers are gzip.
+async fn resolve(session: &Arc<Session>, base: &Base, platform: &Platform) -> Result<ResolvedBase> {
+    if matches!(base, Base::Scratch | Base::Stage(_)) {
+        return Ok(ResolvedBase { image: Image::scratch(platform), digest: None });
+    }
+    let (store, name, found) = find::for_platform(session, base, platform).await?;
+    let digest = Some(found.manifest.digest);
+    let layers = layers(session, &store, &name, &found).await?;
+    Ok(ResolvedBase { image: Image::existing(&name, found.config, layers)?, digest })
+}
+
+fn parse_diff_id(image: &str, text: &str) -> Result<Digest> {
+    let fail = |error: Error| Error::Config { image: image.to_owned(), source: de::Error::custom(error) };
+    text.parse().map_err(fail)
+}
+
+/// The base's layers: gzip ones as they are, others made so.
+async fn layers(
+    session: &Arc<Session>,
+    store: &ImageStore,
+    name: &str,
+    found: &StoredImage,
+) -> Result<Vec<Layer>> {
+    let diff_ids = found.config.diff_ids();
+    if diff_ids.len() != found.layers.len() {
+        let (manifest, config) = (found.layers.len(), diff_ids.len());
+        return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
+    }
+    let mut layers = Vec::with_capacity(found.layers.len());
+    for (layer, diff_id) in found.layers.iter().zip(diff_ids) {
+        let compression = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
+            image: name.to_owned(),
+            digest: layer.digest,
+            media_type: layer.media_type.clone(),
+        })?;
+        let blob = store.blob(layer.digest, layer.size);
+        let layer = match compression {
+            Compression::Gzip => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
+            compression => recompressed(session, name, blob, compression).await?,
+        };
+        if layer.diff_id.to_string() != diff_id {
+            return Err(Error::DiffId {
+                image: name.to_owned(),
+                digest: layer.blob.digest,
+                expected: diff_id.to_owned(),
+                got: layer.diff_id,
+            });
+        }
+        layers.push(layer);
+    }
+    Ok(layers)
+}
+
+/// Labels that tell what the image stands on, under the names that the image spec has for annotations.
+///
+/// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
+fn origin(base: &Base, digest: Option<Digest>, epoch: u64) -> ConfigEdit {
+    let mut edit = ConfigEdit { created: Some(epoch), ..ConfigEdit::default() };
+    if let Some(digest) = digest {
+        edit.labels.insert("org.opencontainers.image.base.digest".into(), digest.to_string());
+    }
+    if let Base::Registry(name) = base {
+        let name = name.tag().and_then(|tag| name.with_tag(tag).ok()).map(|name| name.to_string());
+        edit.labels.extend(name.map(|name| ("org.opencontainers.image.base.name".to_owned(), name)));
+    }
+    edit
+}

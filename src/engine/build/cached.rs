@@ -1,0 +1,142 @@
+//! Layers of images that were pushed earlier. Their history says under which key each was made, so that a machine whose
+//! cache is empty need not make them again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::engine::publish::{ImageBlobs, Push, Remote, TaggedImages};
+use crate::engine::session::{Caching, Session};
+use crate::error::{Error, Result};
+use crate::image::{
+    Blob, Compression, Config, Descriptor, Digest, History, Layer, LayerKey, Location, Parsed, Reference,
+    parse_manifest,
+};
+use crate::store::Repository;
+
+/// The images that layers may be taken from: those that the destinations' tags name now, and those that the user names.
+#[derive(Default)]
+pub(in crate::engine) struct Cached {
+    images: Vec<EarlierImages>,
+}
+
+struct EarlierImages {
+    session: Arc<Session>,
+    at: At,
+    /// Their layers by key. The registry is asked when this machine lacks a layer.
+    layers: OnceCell<HashMap<LayerKey, Layer>>,
+}
+
+enum At {
+    Destination(Arc<Remote>),
+    Image(Box<Repository>),
+}
+
+impl Cached {
+    /// The images for these pushes.
+    pub(in crate::engine) fn of(session: &Arc<Session>, pushes: &[Push]) -> Cached {
+        if session.caching.policy == Caching::Off {
+            return Cached::default();
+        }
+        let named = session.caching.from.iter();
+        let named = named.map(|name| At::Image(Box::new(session.registries.source(name))));
+        let destinations = pushes.iter().filter_map(Push::remote).map(At::Destination);
+        let images = |at| EarlierImages { session: session.clone(), at, layers: OnceCell::new() };
+        Cached { images: destinations.chain(named).map(images).collect() }
+    }
+
+    /// Whether any layer can be found at all: without one, no key is worth knowing.
+    pub(super) async fn has_layers(&self) -> bool {
+        join_all(self.images.iter().map(EarlierImages::layers)).await.iter().any(|layers| !layers.is_empty())
+    }
+
+    /// The layer that `key` made, when an image has it and its repository says that it still has the blob.
+    pub(super) async fn layer(&self, key: LayerKey) -> Option<Layer> {
+        for images in &self.images {
+            if let Some(layer) = images.layers().await.get(&key)
+                && images.repository().has_blob_of(layer.blob.digest, layer.blob.size).await.unwrap_or(false)
+            {
+                return Some(layer.clone());
+            }
+        }
+        None
+    }
+}
+
+impl EarlierImages {
+    fn repository(&self) -> &Repository {
+        match &self.at {
+            At::Destination(remote) => &remote.repository,
+            At::Image(repository) => repository,
+        }
+    }
+
+    async fn layers(&self) -> &HashMap<LayerKey, Layer> {
+        let asked = self.layers.get_or_init(|| async {
+            match self.ask().await {
+                Ok(layers) => layers,
+                // The push itself reports a fault of a destination.
+                Err(error) => {
+                    if let At::Image(repository) = &self.at {
+                        let name = repository.name();
+                        let message = format!("no layer is taken from {name}: {error}");
+                        self.session.events.warn(message, error.hint().as_deref());
+                    }
+                    HashMap::new()
+                }
+            }
+        });
+        asked.await
+    }
+
+    async fn ask(&self) -> Result<HashMap<LayerKey, Layer>> {
+        let mut layers = HashMap::new();
+        match &self.at {
+            At::Destination(remote) => {
+                let tagged: &TaggedImages = remote.tagged().await?;
+                for image in &tagged.images {
+                    layers.extend(self.layers_of(image).await?);
+                }
+            }
+            At::Image(repository) => {
+                let name = repository.name();
+                let manifest = repository.manifest(&name.target()).await?;
+                let manifest = manifest.ok_or_else(|| Error::NoSuchImage { image: name.to_string() })?;
+                if let Parsed::Image { config, layers: found } =
+                    parse_manifest(&name.to_string(), &manifest.bytes)?
+                {
+                    layers.extend(self.layers_of(&ImageBlobs { config, layers: found }).await?);
+                }
+            }
+        }
+        Ok(layers)
+    }
+
+    async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Layer)>> {
+        let repository = self.repository();
+        let Descriptor { digest, size, .. } = image.config;
+        let config = self.session.small_blob(repository, digest, size).await?;
+        let config = Config::parse(&format!("config {digest}"), &config)?;
+        Ok(keyed(&config, &image.layers, repository.name()))
+    }
+}
+
+/// The layers of an image that lbuild appended. An image whose parts do not fit each other has none to give.
+fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(LayerKey, Layer)> {
+    let (diff_ids, history) = (config.diff_ids(), config.history());
+    let made: Vec<_> = history.iter().filter(|entry| !entry.empty_layer).collect();
+    if made.len() != layers.len() || diff_ids.len() != layers.len() {
+        return Vec::new();
+    }
+    let layer = |((made, layer), diff_id): ((&&History, &Descriptor), &str)| {
+        let key = made.key?;
+        let diff_id: Digest = diff_id.parse().ok()?;
+        let gzip = Compression::of(&layer.media_type) == Some(Compression::Gzip);
+        let location = Location::Registry(home.clone());
+        let blob = Blob { digest: layer.digest, size: layer.size, location };
+        gzip.then_some((key, Layer { blob, diff_id, key: Some(key) }))
+    };
+    made.iter().zip(layers).zip(diff_ids).filter_map(layer).collect()
+}

@@ -1,0 +1,163 @@
+//! A layer's key: a digest over everything that decides its bytes.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::image::{Digest, LayerKey};
+use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
+use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
+
+/// The key of the layer that `tree` becomes, once the content of every file is known.
+pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
+    fingerprint(tree, epoch, "content", |content| match content {
+        Content::Bytes(bytes) => Some(*Digest::of(bytes).as_bytes()),
+        Content::File(file) => file.sha256.map(|digest| *digest.as_bytes()),
+        Content::Zip(member) => of_member(member),
+    })
+    .map(LayerKey)
+}
+
+/// Not the digest of its content: how that is deflated in the archive decides the layer's bytes, too.
+fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
+    let archive = member.archive.sha256?;
+    let mut hash = Sha256::new();
+    hash.update(SPLICE_VERSION.as_bytes());
+    hash.update([0, u8::from(member.deflated)]);
+    hash.update(archive.as_bytes());
+    hash.update(member.offset.to_be_bytes());
+    hash.update(member.length.to_be_bytes());
+    Some(hash.finalize().into())
+}
+
+/// What can be told of the layer without reading a file. Equal trees have equal shapes: a shape that was never
+/// seen is a tree that was never packed.
+pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
+    let shape = fingerprint(tree, epoch, "shape", |content| Some(content.size().to_be_bytes()));
+    shape.unwrap_or_else(|| unreachable!("every content has a size"))
+}
+
+const TOGETHER: usize = 32 << 10;
+
+fn fingerprint<const N: usize>(
+    tree: &FileTree,
+    epoch: u64,
+    domain: &str,
+    content: impl Fn(&Content) -> Option<[u8; N]>,
+) -> Option<Digest> {
+    let mut hash = Sha256::new();
+    // Parts are short and many: the hash takes them together in half the time.
+    let mut waiting = Vec::with_capacity(TOGETHER + 4096);
+    // Every variable part goes in with its length, so that no two lists run together to the same bytes.
+    let mut part = |bytes: &[u8]| {
+        waiting.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        waiting.extend_from_slice(bytes);
+        if waiting.len() >= TOGETHER {
+            hash.update(&waiting);
+            waiting.clear();
+        }
+    };
+    part(domain.as_bytes());
+    part(WRITER_VERSION.as_bytes());
+    part(&epoch.to_be_bytes());
+    for (path, entry) in tree.iter() {
+        // Without `..`: a field that is added to the model cannot be left out here.
+        let Entry { kind, mode, uid, gid, xattrs } = entry;
+        part(path);
+        part(&mode.to_be_bytes());
+        if (*uid, *gid) != (0, 0) {
+            part(b"owner");
+            part(&uid.to_be_bytes());
+            part(&gid.to_be_bytes());
+        }
+        for (name, value) in xattrs.iter() {
+            part(b"xattr");
+            part(name);
+            part(value);
+        }
+        match kind {
+            EntryKind::File(file) => {
+                part(if matches!(file, Content::Zip(_)) { b"member" } else { b"file" });
+                part(&content(file)?);
+            }
+            EntryKind::Directory => part(b"directory"),
+            EntryKind::Symlink(target) => {
+                part(b"symlink");
+                part(target);
+            }
+            EntryKind::HardLink(target) => {
+                part(b"hard link");
+                part(target);
+            }
+            EntryKind::Device(device) => {
+                part(b"device");
+                part(&device_bytes(*device));
+            }
+            EntryKind::Whiteout => part(b"whiteout"),
+            EntryKind::Opaque => part(b"opaque"),
+        }
+    }
+    hash.update(&waiting);
+    Some(Digest::from_bytes(hash.finalize().into()))
+}
+
+/// A device's type flag and numbers.
+fn device_bytes(device: Device) -> [u8; 9] {
+    let (flag, major, minor) = match device {
+        Device::Character { major, minor } => (b'3', major, minor),
+        Device::Block { major, minor } => (b'4', major, minor),
+        Device::Fifo => (b'6', 0, 0),
+        Device::Unknown(flag) => (flag, 0, 0),
+    };
+    let mut bytes = [flag; 9];
+    bytes[1..5].copy_from_slice(&major.to_be_bytes());
+    bytes[5..].copy_from_slice(&minor.to_be_bytes());
+    bytes
+}
+
+/// The key of the layer that a part of this identity becomes under `to`, known before its files are.
+pub(super) fn of_part(identity: Digest, to: &str, epoch: u64) -> LayerKey {
+    let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
+    LayerKey(Digest::of(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(entries: &[(&str, Entry)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, entry) in entries {
+            tree.insert(path.as_bytes(), entry.clone()).unwrap();
+        }
+        tree
+    }
+
+    fn file(text: &str, executable: bool) -> Entry {
+        Entry::file(Content::Bytes(text.as_bytes().into()), executable)
+    }
+
+    #[test]
+    fn whatever_changes_the_bytes_changes_the_key() {
+        let trees = [
+            tree(&[("a", file("x", false))]),
+            tree(&[("a", file("y", false))]),
+            tree(&[("a", file("x", true))]),
+            tree(&[("b", file("x", false))]),
+            tree(&[("a", Entry::directory())]),
+            tree(&[("a", Entry::symlink("x"))]),
+            tree(&[("a", Entry::symlink("y"))]),
+            tree(&[("a", file("x", false)), ("b", Entry::directory())]),
+            tree(&[]),
+        ];
+        let mut keys: Vec<_> = trees.iter().map(|tree| of_content(tree, 1).unwrap().to_string()).collect();
+        keys.push(of_content(&trees[0], 2).unwrap().to_string());
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), trees.len() + 1);
+    }
+
+    #[test]
+    fn a_shape_knows_sizes_only() {
+        let [x, y, long] = ["x", "y", "xx"].map(|text| of_shape(&tree(&[("a", file(text, false))]), 1));
+        assert!(x == y && x != long);
+    }
+}

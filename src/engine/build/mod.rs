@@ -1,0 +1,18 @@
+//! From a recipe to an image.
+//!
+//! 1. The stages that the last one needs are built, in order ([`stage`]). A stage's base ([`base`]) is a matter of the
+//!    network, its sources are planned on the disk: neither waits for the other.
+//! 2. Every part of a source becomes a layer ([`add`]). It is looked for by its key ([`key`]), in the cache of this
+//!    machine and in images of earlier pushes ([`cached`]), else fetched and written.
+//! 3. Layers are handed to the pushes under way as soon as they exist.
+
+mod add;
+mod base;
+mod cached;
+mod key;
+mod recompress;
+mod stage;
+
+pub(super) use add::{Trees, layer_of_tree};
+pub(super) use cached::Cached;
+pub(super) use stage::{build, check_sources, packs, provides, target};

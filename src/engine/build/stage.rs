@@ -1,0 +1,148 @@
+//! A stage, step by step: parts of sources become layers, edits change the config.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::add::{Adding, Planned, Trees};
+use super::base;
+use super::cached::Cached;
+use crate::engine::publish::Push;
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::image::{Config, Image};
+use crate::recipe::{Add, Base, Recipe, Stage, Step};
+use crate::source::{self, Part};
+
+/// The function's directory when neither `LAMBDA_TASK_ROOT` nor a working directory names another.
+const TASK_ROOT: &str = "/var/task";
+
+/// Builds the recipe's last stage, and before it the stages that it needs. Its layers are handed to `pushes` as soon as
+/// they exist, and their files stay in `trees`.
+pub(in crate::engine) async fn build(
+    session: &Arc<Session>,
+    recipe: &Recipe,
+    pushes: &[Push],
+    cached: &Cached,
+    trees: &Trees,
+) -> Result<Image> {
+    recipe.check()?;
+    check_sources(recipe)?;
+    let last = recipe.stages.len() - 1;
+    let mut images: Vec<Option<Image>> = vec![None; recipe.stages.len()];
+    for number in recipe.needed_stages() {
+        let building =
+            Building { session, recipe, cached, pushes: if number == last { pushes } else { &[] }, trees };
+        images[number] = Some(building.stage(&recipe.stages[number], &images).await?);
+    }
+    images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
+}
+
+/// The build of one stage.
+struct Building<'b> {
+    session: &'b Arc<Session>,
+    recipe: &'b Recipe,
+    cached: &'b Cached,
+    pushes: &'b [Push],
+    trees: &'b Trees,
+}
+
+impl Building<'_> {
+    async fn stage(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
+        let context = self.session.context(stage, &self.recipe.platform);
+        let plans = stage
+            .adds()
+            .map(async |add| source::provider(&add.source).plan(add.to.is_none(), &context).await);
+        let (base, plans) = tokio::try_join!(self.base(stage, images), try_join_all(plans))?;
+        let planned = planned(stage, base.config(), plans);
+        let counts: Vec<usize> = planned.iter().map(Vec::len).collect();
+        let adding = Adding {
+            session: self.session,
+            epoch: self.recipe.epoch,
+            context: &context,
+            cached: self.cached,
+            pushes: self.pushes,
+            trees: self.trees,
+        };
+        let mut layers = adding.layers(planned.into_iter().flatten().collect()).await?.into_iter();
+        let mut counts = counts.into_iter();
+        let image = stage.steps.iter().fold(base, |image, step| match step {
+            Step::Edit(edit) => image.edit(edit),
+            Step::Add(_) => {
+                let own = layers.by_ref().take(counts.next().unwrap_or_default());
+                own.fold(image, |image, (layer, created_by)| image.append(layer, &created_by))
+            }
+        });
+        Ok(image)
+    }
+
+    async fn base(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
+        let image = match stage.base {
+            Base::Stage(number) => images[number]
+                .clone()
+                .ok_or(Error::RecipeStage { stage: number, fault: "its base is not an earlier stage" })?,
+            _ => base::stored(self.session, &stage.base, self.recipe).await?,
+        };
+        for layer in image.layers() {
+            self.pushes.iter().for_each(|push| push.base_layer(layer));
+        }
+        Ok(image)
+    }
+}
+
+/// The parts of each `Add`, with their places in the image.
+fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<Vec<Planned>> {
+    let mut config = base.clone();
+    let mut plans = plans.into_iter();
+    let mut all = Vec::with_capacity(plans.len());
+    for step in &stage.steps {
+        match step {
+            Step::Edit(edit) => config = config.edit(edit),
+            Step::Add(add) => {
+                let to = target(add, &config);
+                let parts = plans.next().unwrap_or_default();
+                all.push(parts.into_iter().map(|part| Planned::new(part, to.clone())).collect());
+            }
+        }
+    }
+    all
+}
+
+/// Fails when a source does not exist: better before a base is asked for than after.
+pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
+    let mut adds = recipe.stages.iter().flat_map(Stage::adds);
+    adds.try_for_each(|add| source::provider(&add.source).check())
+}
+
+/// The place of an `Add` in an image whose config is known.
+pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
+    let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
+    match &add.to {
+        Some(to) => to.clone(),
+        // A file goes into the function's directory, a directory's content becomes it; for both a slash is right.
+        None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
+    }
+}
+
+/// Whether one of the recipe's sources puts something at `path` of the image, below the function's directory
+/// unless it is absolute.
+pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
+    let path = Path::new(TASK_ROOT).join(path);
+    for add in recipe.stages.last().into_iter().flat_map(Stage::adds) {
+        if source::provider(&add.source).provides(add.to.as_deref().unwrap_or(TASK_ROOT), &path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a file of this machine is, or would be, among the recipe's files.
+pub(in crate::engine) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
+    for add in recipe.stages.iter().flat_map(Stage::adds) {
+        if source::provider(&add.source).packs(path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,268 @@
+//! Finds images where they are stored: from a name to the manifest for one platform, the config and the layers.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::image::{
+    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, Reference, parse_manifest,
+};
+use crate::recipe::Base;
+use crate::store::{Archive, Layout, Repository};
+use crate::threads::blocking;
+
+/// An image as it is stored.
+#[derive(Clone, Debug)]
+pub struct StoredImage {
+    /// Its name, pinned to the manifest's digest.
+    pub base: Base,
+    /// The index that the name led to, if it did not lead to the manifest itself.
+    pub index: Option<Digest>,
+    /// The manifest for the platform.
+    pub manifest: Manifest,
+    /// What the manifest says of each layer, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// The config.
+    pub config: Config,
+    /// The digest of the config.
+    pub config_digest: Digest,
+}
+
+/// The image or index that a name stands for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Inspected {
+    /// One image.
+    Image(Box<StoredImage>),
+    /// An index over several, of which none was chosen.
+    Index {
+        /// The index's own digest.
+        digest: Digest,
+        /// Its entries.
+        index: Index,
+    },
+}
+
+/// A store of images: each answers the same three questions.
+pub(super) enum ImageStore {
+    Archive(Arc<Archive>),
+    Registry(Repository),
+    Layout(Layout),
+}
+
+/// Whether a manifest that is known here by its digest is asked for all the same: the registry may have lost it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Enough,
+    Asked,
+}
+
+impl ImageStore {
+    async fn small_blob(&self, session: &Arc<Session>, digest: Digest, size: u64) -> Result<Vec<u8>> {
+        match self {
+            // An archive is asked for no other.
+            ImageStore::Archive(archive) => Ok(archive.config()),
+            ImageStore::Layout(layout) => layout.small_blob(digest),
+            ImageStore::Registry(repository) => session.small_blob(repository, digest, size).await,
+        }
+    }
+
+    async fn manifest(
+        &self,
+        session: &Arc<Session>,
+        target: Option<&str>,
+        media_type: &str,
+        known: Known,
+    ) -> Result<Option<Manifest>> {
+        match self {
+            ImageStore::Archive(archive) => Ok(archive.manifest(target)),
+            ImageStore::Layout(layout) => layout.manifest(target),
+            ImageStore::Registry(repository) => {
+                let target = target.unwrap_or("latest");
+                let digest = target.parse::<Digest>().ok().filter(|_| known == Known::Enough);
+                if let Some(bytes) = digest.and_then(|digest| session.cache.bytes(digest)) {
+                    return Ok(Some(Manifest::stored(media_type.to_owned(), bytes)));
+                }
+                let found = repository.manifest(target).await?;
+                if let Some(manifest) = &found {
+                    // A cache that cannot be written costs a request, no more.
+                    let _ = session.cache.put_bytes(&manifest.bytes);
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    pub(super) fn blob(&self, digest: Digest, size: u64) -> Blob {
+        match self {
+            ImageStore::Archive(archive) => archive.blob(digest, size),
+            ImageStore::Layout(layout) => layout.blob(digest, size),
+            ImageStore::Registry(repository) => {
+                Blob { digest, size, location: Location::Registry(repository.name().clone()) }
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A config of a registry: from the cache when it is there, and there from now on.
+    pub(super) async fn small_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.cache.bytes(digest) {
+            return Ok(bytes);
+        }
+        let bytes = repository.small_blob(digest, size).await?;
+        // A cache that cannot be written costs a request, no more.
+        let _ = self.cache.put_bytes(&bytes);
+        Ok(bytes)
+    }
+}
+
+/// Manifest and config of the base's image for the platform; its layers are left alone.
+pub(super) async fn for_platform(
+    session: &Arc<Session>,
+    base: &Base,
+    platform: &Platform,
+) -> Result<(ImageStore, String, StoredImage)> {
+    let (store, name) = store(session, base).await?;
+    let found = match find(session, &store, base, &name, Some(platform), Known::Enough).await? {
+        Inspected::Image(found) => *found,
+        Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
+    };
+    if !found.config.platform().satisfies(platform) {
+        return Err(not_offered(&name, platform, vec![found.config.platform()]));
+    }
+    let (image, digest) = (name.clone(), found.manifest.digest);
+    session.events.emit(Event::Base { image, digest, platform: found.config.platform() });
+    Ok((store, name, found))
+}
+
+/// An image as it is stored, whatever its platform.
+pub(super) async fn inspect(
+    session: &Arc<Session>,
+    base: &Base,
+    platform: Option<&Platform>,
+) -> Result<Inspected> {
+    let (store, name) = store(session, base).await?;
+    match find(session, &store, base, &name, platform, Known::Asked).await? {
+        Inspected::Index { digest, index } => match platform {
+            Some(wanted) => Err(not_offered(&name, wanted, index.platforms())),
+            None => Ok(Inspected::Index { digest, index }),
+        },
+        found => Ok(found),
+    }
+}
+
+/// Archives that were opened, by file and image: what is in one may have to be hashed to be named.
+#[derive(Default)]
+pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
+
+/// A file as it is now, and an image in it.
+type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
+
+async fn archive(session: &Arc<Session>, path: &Path, name: Option<&Reference>) -> Result<Arc<Archive>> {
+    let stat = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
+    let key = (path.to_owned(), name.map(ToString::to_string), stat);
+    let archives = || session.archives.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = archives().get(&key) {
+        return Ok(known.clone());
+    }
+    let (path, name) = (path.to_owned(), name.cloned());
+    let archive = Arc::new(blocking(move |stop| Archive::open(&path, name.as_ref(), stop)).await?);
+    archives().insert(key, archive.clone());
+    Ok(archive)
+}
+
+pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageStore, String)> {
+    match base {
+        Base::Registry(name) => Ok((ImageStore::Registry(session.registries.source(name)), name.to_string())),
+        Base::Layout { path, tag, .. } => {
+            let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+            Ok((ImageStore::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
+        }
+        Base::Archive { path, name, .. } => {
+            let archive = archive(session, path, name.as_ref()).await?;
+            let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
+            Ok((ImageStore::Archive(archive), format!("docker-archive:{}{name}", path.display())))
+        }
+        Base::Scratch | Base::Stage(_) => Err(Error::Location {
+            location: format!("{base:?}"),
+            expected: "an image in a registry, layout or archive",
+        }),
+    }
+}
+
+async fn find(
+    session: &Arc<Session>,
+    store: &ImageStore,
+    base: &Base,
+    name: &str,
+    platform: Option<&Platform>,
+    known: Known,
+) -> Result<Inspected> {
+    let target = match base {
+        Base::Registry(reference) => Some(reference.target()),
+        Base::Layout { digest: Some(digest), .. } | Base::Archive { digest: Some(digest), .. } => {
+            Some(digest.to_string())
+        }
+        Base::Layout { tag, .. } => tag.clone(),
+        Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
+    };
+    let no_image = || Error::NoSuchImage { image: name.to_owned() };
+    let manifest = store.manifest(session, target.as_deref(), "", known).await?.ok_or_else(no_image)?;
+    let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
+        Parsed::Index(index) => {
+            let digest = manifest.digest;
+            let offered = index.platforms();
+            let wanted = platform.or(if let [only] = &offered[..] { Some(only) } else { None });
+            let Some(entry) = wanted.and_then(|wanted| index.for_platform(wanted)) else {
+                return Ok(Inspected::Index { digest, index });
+            };
+            let target = entry.digest.to_string();
+            let manifest = store
+                .manifest(session, Some(&target), &entry.media_type, known)
+                .await?
+                .ok_or_else(no_image)?;
+            let parsed = parse_manifest(name, &manifest.bytes)?;
+            (Some(digest), manifest, parsed)
+        }
+        image => (None, manifest, image),
+    };
+    let Parsed::Image { config, layers } = parsed else {
+        return Err(Error::ManifestSchema { image: name.to_owned() });
+    };
+    let bytes = store.small_blob(session, config.digest, config.size).await?;
+    Ok(Inspected::Image(Box::new(StoredImage {
+        base: pinned(base, manifest.digest),
+        index,
+        config: Config::parse(name, &bytes)?,
+        config_digest: config.digest,
+        manifest,
+        layers,
+    })))
+}
+
+fn pinned(base: &Base, digest: Digest) -> Base {
+    match base {
+        Base::Registry(name) => Base::Registry(name.pinned(digest)),
+        Base::Layout { path, tag, .. } => {
+            Base::Layout { path: path.clone(), tag: tag.clone(), digest: Some(digest) }
+        }
+        Base::Archive { path, name, .. } => {
+            Base::Archive { path: path.clone(), name: name.clone(), digest: Some(digest) }
+        }
+        other => other.clone(),
+    }
+}
+
+fn not_offered(image: &str, wanted: &Platform, offered: Vec<Platform>) -> Error {
+    Error::PlatformNotOffered { image: image.to_owned(), wanted: wanted.clone(), offered }
+}

@@ -1,0 +1,149 @@
+//! Why two images are not the same.
+
+mod config;
+mod files;
+mod layers;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::scan;
+use crate::engine::find::{self, ImageStore, StoredImage};
+use crate::engine::session::Session;
+use crate::error::Result;
+use crate::image::{Compression, Digest};
+use crate::scan::{LayerScan, NoFact, Unread};
+
+pub use files::{Change, FileDifference};
+pub use layers::LayerDifference;
+
+use layers::{Layers, Pair};
+
+/// Why two images are not the same: the first, and what is otherwise in the second.
+///
+/// Values are those of the images: where their configs hold secrets, so does this.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The digests of their manifests.
+    pub digests: [Digest; 2],
+    /// The bases that they say they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<[Option<String>; 2]>,
+    /// Fields of the manifest, as `mediaType`; layers and config are told of below.
+    pub manifest: Vec<FieldDifference>,
+    /// Fields of the config, as `config.Env.NAME`; not those that follow from the layers.
+    pub config: Vec<FieldDifference>,
+    /// Layers, in the order of the second image, those that are gone last.
+    pub layers: Vec<LayerDifference>,
+    /// What a push of the second sends to where the first is.
+    pub sends: Sends,
+}
+
+/// A field that is otherwise, or in one image only.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldDifference {
+    /// The names on the way to it, with dots between.
+    pub field: String,
+    /// What it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+}
+
+/// What a push sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sends {
+    /// How many layers.
+    pub layers: usize,
+    /// Their bytes, with the manifest's, and the config's if that is another.
+    pub bytes: u64,
+}
+
+impl Difference {
+    /// Whether the images are the same, to the byte.
+    pub fn is_none(&self) -> bool {
+        self.digests[0] == self.digests[1]
+    }
+}
+
+/// Why the second image is not the first. Layers are read only where they differ.
+pub(in crate::engine) async fn difference(
+    session: &Arc<Session>,
+    images: [&StoredImage; 2],
+) -> Result<Difference> {
+    let layers = Layers::of(images);
+    let pairs = layers.pairs();
+    let opened = match pairs.iter().any(Pair::is_changed) {
+        true => Some([opened(session, images[0]).await?, opened(session, images[1]).await?]),
+        false => None,
+    };
+    let mut differences = Vec::new();
+    for pair in pairs {
+        let scans = match &opened {
+            Some([from, to]) if pair.is_changed() => {
+                [known(session, from, pair.from).await?, known(session, to, pair.to).await?]
+            }
+            _ => [None, None],
+        };
+        differences.extend(layers.difference(&pair, &scans));
+    }
+    let label = |image: &StoredImage| {
+        let name = image.config.label("org.opencontainers.image.base.name");
+        let digest = image.config.label("org.opencontainers.image.base.digest");
+        name.map(|name| digest.map_or_else(|| name.to_owned(), |digest| format!("{name}@{digest}")))
+    };
+    let base = images.map(label);
+    let digests = images.map(|image| image.manifest.digest);
+    Ok(Difference {
+        digests,
+        base: (base[0] != base[1]).then_some(base),
+        manifest: config::manifest(images),
+        config: config::config(images),
+        layers: differences,
+        sends: if digests[0] == digests[1] { Sends { layers: 0, bytes: 0 } } else { sends(images) },
+    })
+}
+
+async fn opened<'a>(session: &Arc<Session>, image: &'a StoredImage) -> Result<Opened<'a>> {
+    let (store, name) = find::store(session, &image.base).await?;
+    Ok(Opened { image, store, name })
+}
+
+async fn known(
+    session: &Arc<Session>,
+    from: &Opened<'_>,
+    layer: Option<usize>,
+) -> Result<Option<LayerScan<NoFact>>> {
+    let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
+    if Compression::of(&layer.media_type).is_none() {
+        return Ok(None);
+    }
+    let blob = session.cache.blob(layer.digest, layer.size);
+    let blob = blob.unwrap_or_else(|| from.store.blob(layer.digest, layer.size));
+    scan::of_layer(session, &from.name, blob, Arc::new(Unread)).await.map(Some)
+}
+
+/// An image with the place that it is in: to find that anew for each layer takes long where there are many.
+struct Opened<'a> {
+    image: &'a StoredImage,
+    store: ImageStore,
+    name: String,
+}
+
+fn sends([from, to]: [&StoredImage; 2]) -> Sends {
+    let there: HashSet<Digest> = from.layers.iter().map(|layer| layer.digest).collect();
+    let mut new: Vec<_> = to.layers.iter().filter(|layer| !there.contains(&layer.digest)).collect();
+    new.sort_by_key(|layer| layer.digest);
+    new.dedup_by_key(|layer| layer.digest);
+    let config = if from.config_digest == to.config_digest { 0 } else { to.config.to_bytes().len() as u64 };
+    // A manifest may claim any size.
+    let sizes = new.iter().map(|layer| layer.size).chain([config, to.manifest.bytes.len() as u64]);
+    let bytes = sizes.fold(0, u64::saturating_add);
+    Sends { layers: new.len(), bytes }
+}

@@ -1,0 +1,161 @@
+//! What the layers of an image hold: each is read once, and remembered.
+
+use std::io::{BufRead, BufReader};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::engine::find::{self, StoredImage};
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
+use crate::layer::MAX_LAYER;
+use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
+use crate::store;
+use crate::tree::FileTree;
+
+/// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
+/// has a tenth of it.
+const MAX_KEPT: usize = 1 << 30;
+
+/// What each layer holds; `None` for one that is elsewhere, or no tar at all.
+pub(in crate::engine) async fn of_image<A: Annotate>(
+    session: &Arc<Session>,
+    found: &StoredImage,
+    annotator: Arc<A>,
+) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+    let (store, name) = find::store(session, &found.base).await?;
+    let kept = Arc::new(AtomicUsize::new(0));
+    let one = |layer: Descriptor| {
+        let blob = session.cache.blob(layer.digest, layer.size);
+        let blob = blob.unwrap_or_else(|| store.blob(layer.digest, layer.size));
+        let (session, name, annotator) = (session.clone(), name.clone(), annotator.clone());
+        let kept = kept.clone();
+        async move {
+            if Compression::of(&layer.media_type).is_none() {
+                return Ok(None);
+            }
+            let digest = blob.digest;
+            let scanned = of_layer(&session, &name, blob, annotator).await?;
+            if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
+                let source = std::io::Error::other("with those below it, it has more files than any image");
+                let source = Error::LayerRead { source }.into();
+                return Err(Error::Survey { image: name, digest, source });
+            }
+            Ok(Some(scanned))
+        }
+    };
+    let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
+    stream::iter(layers).buffered(session.threads.all()).try_collect().await
+}
+
+/// What was found when the layer was read before.
+pub(in crate::engine) fn known<A: Annotate>(
+    session: &Session,
+    layer: Digest,
+    annotator: &A,
+) -> Option<LayerScan<A::Fact>> {
+    session.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+}
+
+/// Scans the layer of a tree. The facts of its files are kept: the next image has most layers of the last.
+pub(in crate::engine) async fn of_tree<A: Annotate>(
+    session: &Arc<Session>,
+    tree: Arc<FileTree>,
+    layer: Layer,
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
+    let cache = session.cache.clone();
+    let scan = move |threads, _: &AtomicBool| {
+        let diff_id = layer.diff_id;
+        // The history of an image elsewhere claims that its layer has this digest; nobody here has seen that.
+        if matches!(layer.blob.location, Location::Registry(_)) {
+            return Ok(LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?.0);
+        }
+        let key = tree_key(&*annotator, layer.blob.digest);
+        let facts: Option<RecognizedFiles<A::Fact>> =
+            cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(facts) = facts {
+            return LayerScan::of_known_tree(&tree, diff_id, &facts, threads);
+        }
+        let (scanned, facts) = LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?;
+        if let Some(Ok(bytes)) = facts.map(|facts| serde_json::to_vec(&facts)) {
+            // A cache that cannot be written costs time, no more.
+            let _ = cache.note(key, &bytes);
+        }
+        Ok(scanned)
+    };
+    session.threads.run(session.threads.all(), scan).await
+}
+
+/// Scans a layer, unless it was scanned before. `image` names the image in errors.
+pub(in crate::engine) async fn of_layer<A: Annotate>(
+    session: &Arc<Session>,
+    image: &str,
+    blob: Blob,
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
+    let key = key(&*annotator, blob.digest);
+    if let Some(scan) = known(session, blob.digest, &*annotator) {
+        return Ok(scan);
+    }
+    let mut retry = session.registries.retry();
+    let scanned = loop {
+        match read_layer(session, &blob, annotator.clone()).await {
+            Ok(scanned) => break scanned,
+            Err((_, Some(error))) => retry.after(error).await?,
+            Err((error, None)) => {
+                let (image, digest) = (image.to_owned(), blob.digest);
+                return Err(Error::Survey { image, digest, source: error.into() });
+            }
+        }
+    };
+    // A cache that cannot be written costs time, no more.
+    if let Ok(bytes) = serde_json::to_vec(&scanned) {
+        let _ = session.cache.note(key, &bytes);
+    }
+    Ok(scanned)
+}
+
+/// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
+async fn read_layer<A: Annotate>(
+    session: &Arc<Session>,
+    blob: &Blob,
+    annotator: Arc<A>,
+) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
+    let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
+    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
+    let cause = Arc::new(Mutex::new(None));
+    let aside = cause.clone();
+    let bytes = bytes.map_err(move |error| {
+        let text = error.to_string();
+        *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        std::io::Error::other(text)
+    });
+    let reader = BufReader::with_capacity(256 << 10, SyncIoBridge::new(StreamReader::new(bytes)));
+    let done = session.threads.run(1, move |_, stop| {
+        let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
+        let (reader, compression) = sniffed(reader)?;
+        LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)
+    });
+    done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
+}
+
+fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("{} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
+}
+
+/// Of a layer whose tree is here, less is kept.
+fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
+}
+
+/// How a layer is compressed in fact: what its media type says is another matter.
+fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
+    let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
+    let compression = Compression::sniff(start);
+    Ok((layer, compression))
+}

@@ -1,0 +1,208 @@
+//! An image that is built while its destinations are asked what they have, and then sent.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::build::{self, Cached, Trees};
+use super::inspect::scan;
+use super::publish::{Gate, Published, Push};
+use super::session::{Caching, Session};
+use crate::error::{Error, Result};
+use crate::image::{Blob, Digest, Format, Image, Layer, Location};
+use crate::recipe::{Base, Recipe};
+use crate::scan::{Annotate, LayerScan};
+use crate::store::Destination;
+
+/// An image that is ready to be sent. Its destinations were asked meanwhile what they lack, and layers of the base are
+/// on their way to registries; nothing else is sent before [`send`](Prepared::send).
+pub struct Prepared {
+    session: Arc<Session>,
+    recipe: Recipe,
+    to: Vec<(Destination, Format)>,
+    attempt: Attempt,
+}
+
+/// The layers of an image that a scan looks into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those whose files are known on this machine: layers of the function's files, and those of the base that are
+    /// stored here or were scanned before. Nothing is fetched.
+    Local,
+    /// All, wherever they are.
+    All,
+}
+
+/// One build for the destinations.
+struct Attempt {
+    image: Image,
+    trees: Trees,
+    pushes: Vec<Push>,
+    /// The image's own blobs wait here.
+    gate: Arc<Gate>,
+}
+
+/// Builds the recipe's image for the destinations. With `held`, its own blobs wait until they are sent.
+pub(super) async fn prepare(
+    session: &Arc<Session>,
+    recipe: &Recipe,
+    to: &[(Destination, Format)],
+    held: bool,
+) -> Result<Prepared> {
+    let look_back = session.caching.policy != Caching::Off;
+    let attempt = match Attempt::new(session, recipe, to, held, look_back).await {
+        Err(error) => {
+            let look_back = recovery(session, error, look_back)?;
+            Attempt::new(session, recipe, to, held, look_back).await?
+        }
+        Ok(attempt) => attempt,
+    };
+    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), attempt })
+}
+
+/// Whether the build is tried once more, and then takes layers from earlier images: when a blob of the cache is damaged
+/// or was pruned, and when an earlier image has lost a blob. Any other error stays.
+fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
+    match error {
+        Error::CorruptFile { path, expected, .. } if session.cache.holds(&path) => {
+            session.cache.evict(expected);
+            Ok(look_back)
+        }
+        Error::BlobRead { ref path, .. }
+        | Error::Read { ref path, .. }
+        | Error::SourceChanged { ref path }
+            if session.cache.holds(path) =>
+        {
+            Ok(look_back)
+        }
+        Error::LostBlob { .. } if look_back => Ok(false),
+        error => Err(error),
+    }
+}
+
+impl Attempt {
+    async fn new(
+        session: &Arc<Session>,
+        recipe: &Recipe,
+        to: &[(Destination, Format)],
+        held: bool,
+        look_back: bool,
+    ) -> Result<Attempt> {
+        let source = match recipe.stages.last().map(|stage| &stage.base) {
+            Some(Base::Registry(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let gate = Arc::new(if held { Gate::shut() } else { Gate::opened() });
+        let open =
+            |(to, _): &(Destination, Format)| Push::open(session.clone(), to, source.clone(), gate.clone());
+        let pushes: Vec<Push> = to.iter().map(open).collect();
+        let cached = if look_back { Cached::of(session, &pushes) } else { Cached::default() };
+        let trees = Trees::default();
+        let image = tokio::select! {
+            image = build::build(session, recipe, &pushes, &cached, &trees) => image?,
+            error = first_failure(&pushes) => return Err(error),
+        };
+        pushes.iter().for_each(|push| push.image(&image));
+        Ok(Attempt { image, trees, pushes, gate })
+    }
+
+    async fn send(&self, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+        self.gate.open();
+        // No tag moves anywhere before every destination has what it needs.
+        let ready = self.pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&self.image, *format));
+        let ready = try_join_all(ready).await?;
+        try_join_all(self.pushes.iter().zip(ready).map(|(push, ready)| push.put(&self.image, ready))).await
+    }
+
+    fn digest(&self) -> Digest {
+        self.image.manifest(Format::Docker).digest
+    }
+}
+
+/// The first failure of any push: a destination that cannot be reached is no reason to finish a build first.
+async fn first_failure(pushes: &[Push]) -> Error {
+    let failures = pushes.iter().map(|push| Box::pin(push.failed()));
+    match pushes.is_empty() {
+        true => std::future::pending().await,
+        false => futures_util::future::select_all(failures).await.0,
+    }
+}
+
+impl Prepared {
+    /// The image.
+    pub fn image(&self) -> &Image {
+        &self.attempt.image
+    }
+
+    /// Scans the layers, lowest first; `None` stands for a layer that is out of reach.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or is not a whole layer.
+    pub async fn scan<A: Annotate>(
+        &self,
+        annotator: Arc<A>,
+        reach: Reach,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+        let one = |layer: &Layer| self.scan_layer(layer.clone(), annotator.clone(), reach);
+        let layers: Vec<_> = self.image().layers().iter().map(one).collect();
+        stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
+    }
+
+    async fn scan_layer<A: Annotate>(
+        &self,
+        layer: Layer,
+        annotator: Arc<A>,
+        reach: Reach,
+    ) -> Result<Option<LayerScan<A::Fact>>> {
+        match (self.attempt.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
+            (Some(tree), ..) => scan::of_tree(&self.session, tree, layer, annotator).await.map(Some),
+            (None, ..) if reach == Reach::All => {
+                scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some)
+            }
+            // Packages were looked at when they were chosen and installed.
+            (None, Some(_), _) => Ok(None),
+            (None, None, Location::Registry(_)) => {
+                Ok(scan::known(&self.session, layer.blob.digest, &*annotator))
+            }
+            (None, None, _) => self.scan_base(layer.blob, annotator).await,
+        }
+    }
+
+    /// A layer of the base that is on this machine. A damaged or pruned one of the cache is not scanned; the push makes
+    /// it again when it comes to it.
+    async fn scan_base<A: Annotate>(
+        &self,
+        blob: Blob,
+        annotator: Arc<A>,
+    ) -> Result<Option<LayerScan<A::Fact>>> {
+        let cache = &self.session.cache;
+        match scan::of_layer(&self.session, "the image", blob, annotator).await {
+            Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {
+                Ok(None)
+            }
+            scan => scan.map(Some),
+        }
+    }
+
+    /// Sends the image to its destinations. When a blob is lost or damaged on the way, the image is built once more,
+    /// and must come out the same.
+    ///
+    /// # Errors
+    /// When a destination refuses the image, or a blob is not what its digest says. No tag has moved then, unless a
+    /// destination refused the manifest that another took.
+    pub async fn send(self) -> Result<Vec<Published>> {
+        let Prepared { session, recipe, to, attempt } = self;
+        let error = match attempt.send(&to).await {
+            Ok(published) => return Ok(published),
+            Err(error) => error,
+        };
+        let look_back = recovery(&session, error, session.caching.policy != Caching::Off)?;
+        let again = Attempt::new(&session, &recipe, &to, true, look_back).await?;
+        let (was, now) = (attempt.digest(), again.digest());
+        if was != now {
+            return Err(Error::Rebuilt { was, now });
+        }
+        again.send(&to).await
+    }
+}

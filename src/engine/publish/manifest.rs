@@ -1,0 +1,103 @@
+//! The manifest of an image, which moves the tags of a registry.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::remote::Remote;
+use super::upload;
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::event::{Event, Outcome};
+use crate::image::{Blob, Digest, Image, Manifest};
+
+/// Puts the manifest under each tag that names another. With several, it is put by its digest first, so
+/// that what a registry would refuse moves no tag.
+pub(super) async fn put(
+    remote: &Remote,
+    session: &Arc<Session>,
+    image: &Image,
+    manifest: &Manifest,
+    name: &str,
+) -> Result<Outcome> {
+    let tagged = remote.tagged().await?;
+    let stale = |tag: &&String| tagged.digests.get(*tag) != Some(&manifest.digest);
+    let stale: Vec<&String> = remote.tags.iter().filter(stale).collect();
+    let known = tagged.digests.values().any(|digest| *digest == manifest.digest);
+    let first = match &stale[..] {
+        [] if remote.tags.is_empty() => manifest.digest.to_string(),
+        [] => return Ok(Outcome::Existed),
+        [only] => (*only).clone(),
+        _ if known => stale[0].clone(),
+        _ => manifest.digest.to_string(),
+    };
+    put_first(remote, session, image, manifest, &first, name).await?;
+    let rest = stale.into_iter().filter(|tag| **tag != first);
+    for done in join_all(rest.map(|tag| remote.repository.put_manifest(manifest, tag))).await {
+        done?;
+    }
+    Ok(Outcome::Sent)
+}
+
+/// Those of the blobs that the registry says it has not; all of them when it says that it has each.
+async fn denied(remote: &Remote, blobs: impl Iterator<Item = Blob>) -> Result<Vec<Blob>> {
+    let blobs: Vec<Blob> = blobs.collect();
+    let there = try_join_all(blobs.iter().map(|blob| remote.repository.has_blob(blob.digest))).await?;
+    if !there.contains(&false) {
+        return Ok(blobs);
+    }
+    Ok(blobs.into_iter().zip(there).filter_map(|(blob, there)| (!there).then_some(blob)).collect())
+}
+
+/// A registry may have lost a blob that its own manifest names, or say of one that it has it when it has
+/// not. It says so here; that blob is sent, and the manifest again.
+async fn put_first(
+    remote: &Remote,
+    session: &Arc<Session>,
+    image: &Image,
+    manifest: &Manifest,
+    target: &str,
+    name: &str,
+) -> Result<()> {
+    let config = image.config_blob();
+    let mut unsent: HashMap<Digest, Blob> = image
+        .layers()
+        .iter()
+        .map(|layer| &layer.blob)
+        .chain([&config])
+        .map(|b| (b.digest, b.clone()))
+        .collect();
+    loop {
+        let error = match remote.repository.put_manifest(manifest, target).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let missing: Vec<Blob> = match missing_blob(&error) {
+            None => return Err(error),
+            Some(Some(digest)) => unsent.remove(&digest).into_iter().collect(),
+            // It does not say which: any that it now denies.
+            Some(None) => denied(remote, unsent.drain().map(|(_, blob)| blob)).await?,
+        };
+        if missing.is_empty() {
+            return Err(error);
+        }
+        for blob in missing {
+            if remote.is_home_of(&blob) {
+                return Err(Error::LostBlob { image: name.to_owned(), digest: blob.digest });
+            }
+            let (digest, size) = (blob.digest, blob.size);
+            let outcome = upload::upload(session, name, &blob, remote).await?;
+            session.events.emit(Event::Blob { destination: name.to_owned(), digest, size, outcome });
+        }
+    }
+}
+
+/// Whether a manifest was refused because a blob is not there, and which.
+fn missing_blob(error: &Error) -> Option<Option<Digest>> {
+    let Error::Registry { answer, .. } = error else { return None };
+    let code = answer.code.as_deref()?;
+    // ECR has a name of its own for it.
+    matches!(code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "LayersNotFoundException")
+        .then_some(answer.digest)
+}

@@ -1,0 +1,254 @@
+//! A push to one destination.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::try_join_all;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::delivery::{Delivery, Directory, Target};
+use super::failure::Failure;
+use super::gate::Gate;
+use super::remote::Remote;
+use super::{manifest, upload};
+use crate::engine::session::Session;
+use crate::error::{Error, Result};
+use crate::event::{Event, Outcome};
+use crate::image::{Blob, Digest, Format, Image, Layer, Location, Manifest, Reference};
+use crate::store::{self, Destination, Layout};
+use crate::threads::blocking;
+
+/// A layout is written by this many tasks at once: enough to keep a download and the disk busy.
+const LAYOUT_WRITERS: usize = 4;
+
+/// An image at its destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// The image by digest, as `registry/repository@sha256:…` or `oci:DIR@sha256:…`.
+    pub image: String,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The manifest's size in bytes.
+    pub size: u64,
+    /// The config's digest, which Docker calls the image id.
+    pub config: Digest,
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The names that point to the image now.
+    pub names: Vec<String>,
+    /// Whether anything was sent: `false` when the destination had it all.
+    pub changed: bool,
+}
+
+/// A push to one destination, begun before the image is complete.
+pub(in crate::engine) struct Push {
+    session: Arc<Session>,
+    target: Target,
+    name: String,
+    /// The blobs on their way, by digest; none is sent twice.
+    sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
+    /// Where the image's own blobs wait until they may be sent.
+    gate: Arc<Gate>,
+    failure: Arc<Failure>,
+}
+
+/// An image of which the destination has everything but the manifest.
+pub(in crate::engine) struct Ready {
+    manifest: Manifest,
+    /// Whether it has the manifest too, under every tag.
+    there: bool,
+    /// Whether a blob had to be sent.
+    sent: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A task that ends when nobody waits for it any more.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Where an image's base came from, when that is a registry: its blobs may be mounted from there.
+pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
+    image.layers().iter().find_map(|layer| match &layer.blob.location {
+        Location::Registry(name) => Some(name.clone()),
+        Location::Memory(_) | Location::File(_) | Location::Slice { .. } => None,
+    })
+}
+
+impl Push {
+    /// Begins: a registry is asked at once what its tags name. `base` is the repository of the base. Nothing is sent
+    /// as long as `gate` is shut.
+    pub(in crate::engine) fn open(
+        session: Arc<Session>,
+        to: &Destination,
+        base: Option<Reference>,
+        gate: Arc<Gate>,
+    ) -> Push {
+        let failure = Arc::new(Failure::default());
+        let target = match to {
+            Destination::Registry { repository, tags } => {
+                Target::Registry(Remote::open(&session, repository, tags, base, failure.clone()))
+            }
+            Destination::Layout { path, tags } => Target::Layout(Arc::new(Directory {
+                path: path.clone(),
+                tags: tags.clone(),
+                writers: Semaphore::new(LAYOUT_WRITERS),
+            })),
+            Destination::Archive { path, names } => {
+                Target::Archive { path: path.clone(), names: names.clone() }
+            }
+        };
+        Push { session, target, name: to.to_string(), sending: Mutex::default(), gate, failure }
+    }
+
+    /// The registry that it goes to, if it is one.
+    pub(in crate::engine) fn remote(&self) -> Option<Arc<Remote>> {
+        match &self.target {
+            Target::Registry(remote) => Some(remote.clone()),
+            Target::Layout(_) | Target::Archive { .. } => None,
+        }
+    }
+
+    /// Starts the delivery of a layer of the base to a registry that lacks it. A check of the image does not hold it
+    /// back: the layer is in a registry or on this machine already, and without a manifest nothing names it. A
+    /// directory or file appears only when the check has passed.
+    pub(in crate::engine) fn base_layer(&self, layer: &Layer) {
+        match &self.target {
+            Target::Registry(_) => self.blob(&layer.blob, Gate::opened().into()),
+            Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
+        }
+    }
+
+    /// Starts the delivery of a layer to a destination that lacks it.
+    pub(in crate::engine) fn layer(&self, layer: &Layer) {
+        self.blob(&layer.blob, self.gate.clone());
+    }
+
+    /// Starts the delivery of all blobs of the image that the destination lacks.
+    pub(in crate::engine) fn image(&self, image: &Image) {
+        image.layers().iter().for_each(|layer| self.layer(layer));
+        self.blob(&image.config_blob(), self.gate.clone());
+    }
+
+    fn blob(&self, blob: &Blob, gate: Arc<Gate>) {
+        if matches!(self.target, Target::Archive { .. }) {
+            return;
+        }
+        lock(&self.sending).entry(blob.digest).or_insert_with(|| {
+            let task = Delivery { session: self.session.clone(), to: self.name.clone(), blob: blob.clone() };
+            let (target, failure) = (self.target.clone(), self.failure.clone());
+            AbortOnDrop(tokio::spawn(async move {
+                match task.run(target, &gate).await {
+                    Ok(outcome) => Some(outcome),
+                    Err(error) => {
+                        failure.keep(error);
+                        None
+                    }
+                }
+            }))
+        });
+    }
+
+    /// Waits for the first failure; for ever when there is none.
+    pub(in crate::engine) async fn failed(&self) -> Error {
+        self.failure.wait().await
+    }
+
+    /// Sends what is left of the image, and waits until the destination has all of it but the manifest.
+    pub(in crate::engine) async fn ready(&self, image: &Image, format: Format) -> Result<Ready> {
+        let manifest = image.manifest(format);
+        let there = match &self.target {
+            Target::Registry(remote) => {
+                remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?
+            }
+            Target::Layout(_) | Target::Archive { .. } => false,
+        };
+        if there {
+            // The registry checked the image's blobs when it took the manifest.
+            lock(&self.sending).clear();
+            return Ok(Ready { manifest, there, sent: false });
+        }
+        if let Target::Registry(remote) = &self.target {
+            remote.clear(&manifest).await.map_err(|error| self.first(error))?;
+        }
+        self.image(image);
+        Ok(Ready { manifest, there, sent: self.settle().await? })
+    }
+
+    /// The first failure on the way here, which may be the cause of this one.
+    fn first(&self, error: Error) -> Error {
+        self.failure.keep(error);
+        self.failure.take()
+    }
+
+    /// Puts the manifest, and moves the tags.
+    pub(in crate::engine) async fn put(&self, image: &Image, ready: Ready) -> Result<Published> {
+        let Ready { manifest, there, sent } = ready;
+        let outcome = match there {
+            true => Outcome::Existed,
+            false => self.put_manifest(image, &manifest).await?,
+        };
+        if outcome == Outcome::Sent {
+            // The next push looks into it; a cache that cannot be written costs a request, no more.
+            let _ = self.session.cache.put_bytes(&image.config().to_bytes());
+        }
+        self.tell(&manifest, outcome);
+        Ok(Published {
+            image: format!("{}@{}", self.name, manifest.digest),
+            digest: manifest.digest,
+            size: manifest.bytes.len() as u64,
+            config: image.config_blob().digest,
+            names: self.target.names(&self.name),
+            media_type: manifest.media_type,
+            changed: sent || outcome != Outcome::Existed,
+        })
+    }
+
+    /// Waits for all blobs, and says whether any had to be sent. The first failure ends the others.
+    async fn settle(&self) -> Result<bool> {
+        let sending = std::mem::take(&mut *lock(&self.sending));
+        let waiting = sending.into_values().map(|mut task| async move {
+            let outcome = (&mut task.0).await;
+            outcome.ok().flatten().ok_or_else(|| self.failure.take())
+        });
+        let outcomes = try_join_all(waiting).await?;
+        Ok(outcomes.iter().any(|outcome| *outcome != Outcome::Existed))
+    }
+
+    async fn put_manifest(&self, image: &Image, manifest: &Manifest) -> Result<Outcome> {
+        Ok(match &self.target {
+            _ if self.session.dry_run => Outcome::WouldSend,
+            Target::Registry(remote) => {
+                manifest::put(remote, &self.session, image, manifest, &self.name).await?
+            }
+            Target::Layout(directory) => {
+                let (directory, manifest) = (directory.clone(), manifest.clone());
+                let platform = image.config().platform();
+                blocking(move |_| {
+                    Layout::create(&directory.path)?.put_manifest(&manifest, &platform, &directory.tags)
+                })
+                .await?
+            }
+            Target::Archive { path, names } => {
+                let progress = |blob: &Blob, sent| upload::progress(&self.session, &self.name, blob, sent);
+                store::write_archive(path, image, names, &self.session.registries, progress).await?;
+                Outcome::Sent
+            }
+        })
+    }
+
+    fn tell(&self, manifest: &Manifest, outcome: Outcome) {
+        for image in self.target.names(&self.name) {
+            self.session.events.emit(Event::Manifest { image, digest: manifest.digest, outcome });
+        }
+    }
+}

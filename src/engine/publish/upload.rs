@@ -1,0 +1,33 @@
+//! The upload of one blob to a registry.
+
+use std::sync::Arc;
+
+use super::remote::Remote;
+use crate::engine::session::Session;
+use crate::error::Result;
+use crate::event::{Event, Outcome};
+use crate::image::Blob;
+use crate::store::{self, Upload};
+
+/// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events.
+pub(super) async fn upload(
+    session: &Arc<Session>,
+    to: &str,
+    blob: &Blob,
+    remote: &Remote,
+) -> Result<Outcome> {
+    let (shared, destination, sending) = (session.clone(), to.to_owned(), blob.clone());
+    let upload = Upload {
+        digest: blob.digest,
+        size: blob.size,
+        mount_from: remote.mount_from(blob),
+        progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
+    };
+    remote.repository.put_blob(&upload, || store::open(&session.registries, blob)).await
+}
+
+/// Reports how much of a blob was sent.
+pub(super) fn progress(session: &Session, to: &str, blob: &Blob, sent: u64) {
+    let (digest, size) = (blob.digest, blob.size);
+    session.events.emit(Event::BlobProgress { destination: to.to_owned(), digest, sent, size });
+}

@@ -1,0 +1,98 @@
+//! Names of images in any place: the grammar that a base and a destination share.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::reference::Reference;
+use crate::error::{Error, Result};
+
+/// The scheme of an OCI layout directory.
+pub(crate) const LAYOUT_SCHEME: &str = "oci:";
+/// The scheme of a Docker archive.
+pub(crate) const ARCHIVE_SCHEME: &str = "docker-archive:";
+
+/// An image by its place and its name there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Locator {
+    /// `[REGISTRY/]REPO[:TAG][@DIGEST]`
+    Registry(Reference),
+    /// `oci:DIR[:TAG]`
+    Layout { path: PathBuf, tag: Option<String> },
+    /// `docker-archive:FILE[:NAME[:TAG]]`
+    Archive { path: PathBuf, name: Option<Reference> },
+}
+
+impl FromStr for Locator {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Locator> {
+        let fail = |expected| Error::Location { location: text.to_owned(), expected };
+        if let Some(rest) = text.strip_prefix(LAYOUT_SCHEME) {
+            let (path, tag) = split_tag(rest);
+            if path.is_empty() {
+                return Err(fail("a directory is needed, as oci:DIR[:TAG]"));
+            }
+            return Ok(Locator::Layout { path: path.into(), tag: tag.map(str::to_owned) });
+        }
+        if let Some(rest) = text.strip_prefix(ARCHIVE_SCHEME) {
+            let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
+            if path.is_empty() {
+                return Err(fail("a file is needed, as docker-archive:FILE[:NAME[:TAG]]"));
+            }
+            return Ok(Locator::Archive { path: path.into(), name: name.map(str::parse).transpose()? });
+        }
+        Ok(Locator::Registry(text.parse()?))
+    }
+}
+
+/// Splits `DIR[:TAG]`; a colon before a slash is part of the directory's path.
+fn split_tag(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') && !tag.is_empty() => (path, Some(tag)),
+        _ => (text, None),
+    }
+}
+
+impl fmt::Display for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Locator::Registry(name) => name.fmt(f),
+            Locator::Layout { path, tag } => {
+                write!(f, "{LAYOUT_SCHEME}{}", path.display())?;
+                tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
+            }
+            Locator::Archive { path, name } => {
+                write!(f, "{ARCHIVE_SCHEME}{}", path.display())?;
+                name.iter().try_for_each(|name| write!(f, ":{name}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_colon_after_the_last_slash_begins_a_tag() {
+        for (text, path, tag) in [
+            ("oci:dir", "dir", None),
+            ("oci:dir:v1", "dir", Some("v1")),
+            ("oci:a:b:v1", "a:b", Some("v1")),
+            ("oci:/tmp/x:y/z", "/tmp/x:y/z", None),
+            ("oci:dir:", "dir:", None),
+        ] {
+            let tag = tag.map(str::to_owned);
+            assert_eq!(text.parse::<Locator>().unwrap(), Locator::Layout { path: path.into(), tag });
+        }
+    }
+
+    #[test]
+    fn the_first_colon_ends_the_file_of_an_archive() {
+        let name = Some("r.example:5000/n:v1".parse().unwrap());
+        let archive = Locator::Archive { path: "f.tar".into(), name };
+        assert_eq!("docker-archive:f.tar:r.example:5000/n:v1".parse::<Locator>().unwrap(), archive);
+        assert!("docker-archive:f.tar:".parse::<Locator>().is_err());
+    }
+}

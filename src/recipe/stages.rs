@@ -1,0 +1,66 @@
+//! A recipe: stages, one after another.
+
+use serde::{Deserialize, Serialize};
+
+use super::base::Base;
+use super::step::{Add, Step};
+use crate::image::Platform;
+
+/// A time that every tool accepts: 1980-01-01T00:00:00Z, in seconds since 1970.
+///
+/// Zip writers refuse earlier times, and some tools take 0 for a missing time.
+pub const DEFAULT_EPOCH: u64 = 315_532_800;
+
+/// One image, described by its stages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The platform of the image.
+    pub platform: Platform,
+    /// The time of files and image, in seconds since 1970: [`DEFAULT_EPOCH`] or `SOURCE_DATE_EPOCH`.
+    pub epoch: u64,
+    /// Images built one after another; the last is the result, the others are its sources.
+    pub stages: Vec<Stage>,
+}
+
+/// A base and the steps on top of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// A name for the reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The image that the stage starts from.
+    pub base: Base,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Stage {
+    /// The files that the stage adds, in order.
+    pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Add(add) => Some(add),
+            Step::Edit(_) => None,
+        })
+    }
+}
+
+impl Recipe {
+    /// The numbers of the stages that the last one needs, and of itself, in order.
+    pub(crate) fn needed_stages(&self) -> Vec<usize> {
+        let last = self.stages.len().checked_sub(1);
+        let base = |number: &usize| match self.stages[*number].base {
+            Base::Stage(base) => Some(base),
+            _ => None,
+        };
+        let mut needed: Vec<usize> = std::iter::successors(last, base).collect();
+        needed.reverse();
+        needed
+    }
+
+    /// A recipe of one stage, with the default epoch.
+    pub fn new(platform: Platform, base: Base, steps: Vec<Step>) -> Recipe {
+        Recipe { platform, epoch: DEFAULT_EPOCH, stages: vec![Stage { name: None, base, steps }] }
+    }
+}

@@ -1,0 +1,222 @@
+//! The sha256 of files as of their last reading, so that unchanged ones need not be read again.
+//!
+//! One file of the cache directory for each source directory, named by the sha256 of its real path:
+//!
+//! ```text
+//! "lbuildfp"  version u32  count u32
+//! count × (length u32, relative path, size u64, mtime u64, ctime u64, inode u64, device u64, sha256), by path
+//! sha256 of all that
+//! ```
+//!
+//! Numbers are little endian. The file is only ever replaced as a whole, so runs at the same time cannot mix their
+//! entries: those of the last run stay.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf, absolute};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Result;
+use crate::image::Digest;
+use crate::store::{mark_used, renew};
+
+const MAGIC: &[u8] = b"lbuildfp";
+const VERSION: u32 = 1;
+/// Magic, version and count.
+const HEADER: usize = 16;
+/// The five numbers of a fingerprint, and the sha256.
+const FIXED: usize = 5 * 8 + 32;
+const CHECKSUM: usize = 32;
+
+/// By how much a file's times must lie before the start of the walk.
+///
+/// A write changes them only if the clock that stamps files has ticked since the last one. So a file that was
+/// written just before it was read can be written again unnoticed, and is read again next time instead, as git
+/// does with "racy" entries. Kernels tick every 1 to 10 ms and stamp by the last tick; ten times that also covers
+/// exFAT's 10 ms, and a file server whose clock is a little behind.
+const MARGIN_NS: i128 = 100_000_000;
+
+/// The same where a file system stamps in seconds (ext3, HFS+), or in steps of two (FAT), plus a second.
+const COARSE_MARGIN_NS: i128 = 3_000_000_000;
+
+/// The metadata by which an unchanged file is recognised without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// In bytes.
+    pub size: u64,
+    /// When the content last changed, in nanoseconds since 1970; any program may set it.
+    pub mtime_ns: i64,
+    /// When content or metadata last changed; only the kernel sets it.
+    pub ctime_ns: i64,
+    pub ino: u64,
+    pub dev: u64,
+}
+
+/// The fingerprints of one source directory, as an earlier run saved them.
+#[derive(Debug)]
+pub struct Fingerprints {
+    file: PathBuf,
+    bytes: Vec<u8>,
+    /// Where each entry starts in `bytes`.
+    starts: Vec<u32>,
+    /// Whether the walk found exactly these files, unchanged.
+    current: bool,
+}
+
+impl Fingerprints {
+    /// Reads the entries that `cache_dir` has for the source directory `root`.
+    ///
+    /// A fault of that file is not an error: a file that is missing, cut off, damaged or of another version has no
+    /// entries, and all source files are read.
+    pub fn load(cache_dir: &Path, root: &Path) -> Fingerprints {
+        // A root without a real path has no files either.
+        let root = root.canonicalize().or_else(|_| absolute(root)).unwrap_or_else(|_| root.to_owned());
+        let file = cache_dir.join(Digest::of(root.as_os_str().as_bytes()).hex());
+        let bytes = fs::read(&file).unwrap_or_default();
+        match index(&bytes) {
+            Some(starts) => {
+                mark_used(&file);
+                Fingerprints { file, bytes, starts, current: false }
+            }
+            None => Fingerprints { file, bytes: Vec::new(), starts: Vec::new(), current: false },
+        }
+    }
+
+    /// A look-up for one path after the other: the sha256 of the file at that path (relative to the root), if it
+    /// had the same fingerprint when it was read. Paths in the order of their bytes are found without a search.
+    pub fn lookups(&self) -> impl FnMut(&[u8], &Fingerprint) -> Option<Digest> {
+        let mut next = 0;
+        move |path, now| {
+            let expected = self.starts.get(next).is_some_and(|&start| self.path(start) == path);
+            let found = if expected { next } else { self.find(path)? };
+            next = found + 1;
+            self.sha256(found, now)
+        }
+    }
+
+    /// Records how many files the walk saw, all of different names, and how many of them had an entry.
+    pub fn seen(&mut self, files: usize, found: usize) {
+        self.current = files == found && found == self.starts.len();
+    }
+
+    /// Replaces the entries by those of the files that were `seen` in a walk which began at `began`.
+    ///
+    /// Entries that could be out of date without showing it are left out. `seen` may be called twice.
+    ///
+    /// # Errors
+    /// When the cache directory cannot be written.
+    pub fn save<'a, I>(&self, seen: impl Fn() -> I, began: SystemTime) -> Result<()>
+    where
+        I: Iterator<Item = (&'a [u8], Fingerprint, Digest)>,
+    {
+        let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+        let safe = || seen().filter(|(_, stat, _)| !stat.is_racy(began));
+        // Most runs end here.
+        if self.current || self.holds(safe()) {
+            return Ok(());
+        }
+        let mut safe: Vec<_> = safe().collect();
+        safe.sort_unstable_by_key(|(path, ..)| *path);
+        safe.dedup_by_key(|(path, ..)| *path);
+        // The checksum at the end shows damage.
+        let mut bytes = encode(&safe);
+        bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
+        renew(&self.file, &bytes)
+    }
+
+    /// Whether these are the entries, in this order.
+    fn holds<'a>(&self, entries: impl Iterator<Item = (&'a [u8], Fingerprint, Digest)>) -> bool {
+        let mut places = 0..self.starts.len();
+        for (path, stat, sha256) in entries {
+            let place = places.next().filter(|&place| self.path(self.starts[place]) == path);
+            if place.and_then(|place| self.sha256(place, &stat)) != Some(sha256) {
+                return false;
+            }
+        }
+        places.next().is_none()
+    }
+
+    fn find(&self, path: &[u8]) -> Option<usize> {
+        self.starts.binary_search_by(|&start| self.path(start).cmp(path)).ok()
+    }
+
+    /// The sha256 of an entry, if its fingerprint is `now`.
+    fn sha256(&self, place: usize, now: &Fingerprint) -> Option<Digest> {
+        let start = self.starts[place];
+        let fixed = &self.bytes[start as usize + 4 + self.path(start).len()..][..FIXED];
+        let (stat, sha256) = fixed.split_at(5 * 8);
+        if stat != now.to_bytes() {
+            return None;
+        }
+        sha256.try_into().map(Digest::from_bytes).ok()
+    }
+
+    fn path(&self, start: u32) -> &[u8] {
+        let rest = &self.bytes[start as usize..];
+        &rest[4..4 + number(rest) as usize]
+    }
+}
+
+impl Fingerprint {
+    fn to_bytes(self) -> [u8; 5 * 8] {
+        let numbers = [self.size, self.mtime_ns as u64, self.ctime_ns as u64, self.ino, self.dev];
+        let mut bytes = [0; 5 * 8];
+        for (to, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            to.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Whether the file may be written after `began` and look the same.
+    fn is_racy(&self, began: i128) -> bool {
+        // A fine clock hits a whole second once in a hundred ticks, and then the wide margin does no harm.
+        let coarse = [self.mtime_ns, self.ctime_ns].iter().all(|ns| ns % 1_000_000_000 == 0);
+        let margin = if coarse { COARSE_MARGIN_NS } else { MARGIN_NS };
+        i128::from(self.mtime_ns.max(self.ctime_ns)) >= began - margin
+    }
+}
+
+/// The entries in their file's format, without the checksum.
+fn encode(entries: &[(&[u8], Fingerprint, Digest)]) -> Vec<u8> {
+    let size = entries.iter().map(|(path, ..)| 4 + path.len() + FIXED).sum::<usize>();
+    let mut bytes = Vec::with_capacity(HEADER + size);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+    for (path, stat, sha256) in entries {
+        bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(path);
+        bytes.extend_from_slice(&stat.to_bytes());
+        bytes.extend_from_slice(sha256.as_bytes());
+    }
+    bytes
+}
+
+/// Where each entry starts, if `bytes` are a whole and sound file of this version.
+fn index(bytes: &[u8]) -> Option<Vec<u32>> {
+    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+    let header = body.get(..HEADER)?;
+    if !header.starts_with(MAGIC)
+        || number(&header[8..]) != VERSION
+        || Digest::of(body).as_bytes() != checksum
+    {
+        return None;
+    }
+    let count = number(&header[12..]);
+    let mut starts = Vec::with_capacity((count as usize).min(body.len() / FIXED));
+    let mut start = HEADER;
+    for _ in 0..count {
+        starts.push(u32::try_from(start).ok()?);
+        let length = number(body.get(start..start + 4)?) as usize;
+        start = start.checked_add(4 + length + FIXED)?;
+    }
+    (start == body.len()).then_some(starts)
+}
+
+/// The number at the start of `bytes`, which has at least four.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().take(4).rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+#[cfg(test)]
+mod tests;

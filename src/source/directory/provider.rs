@@ -1,0 +1,142 @@
+//! A directory answers as a source.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::collect::{self, collect};
+use super::fingerprint::Fingerprints;
+use super::hash::{self, Memory};
+use super::links;
+use crate::error::{Error, Result};
+use crate::recipe::Source;
+use crate::source::ignore::Ignore;
+use crate::source::logins;
+use crate::source::part::{self, Context, Fetched, Part};
+use crate::tree::FileTree;
+
+/// A directory's content, or one file.
+pub(in crate::source) struct Provider<'s> {
+    pub(in crate::source) path: &'s Path,
+    /// Whether an ignore file in the directory counts.
+    pub(in crate::source) ignore: bool,
+    /// Paths that are left out in any case.
+    pub(in crate::source) without: &'s [String],
+}
+
+impl Provider<'_> {
+    fn rules(&self) -> Result<Ignore> {
+        let rules = if self.ignore { Ignore::load(self.path)? } else { Ignore::none() };
+        Ok(rules.without(self.without))
+    }
+}
+
+impl part::Provider for Provider<'_> {
+    fn check(&self) -> Result<()> {
+        let found = std::fs::metadata(self.path).map(drop);
+        found.map_err(|source| Error::Read { path: self.path.to_owned(), source })
+    }
+
+    fn provides(&self, to: &str, path: &Path) -> Result<bool> {
+        Ok(collect::provides(self.path, to.as_bytes(), &self.rules()?, path.as_os_str().as_bytes()))
+    }
+
+    fn packs(&self, path: &Path) -> Result<bool> {
+        let (Ok(root), Some(path)) = (self.path.canonicalize(), future_path(path)) else { return Ok(false) };
+        let Ok(relative) = path.strip_prefix(&root) else { return Ok(false) };
+        Ok(!self.rules()?.is_ignored(relative.as_os_str().as_bytes()))
+    }
+
+    fn pin<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Source>> {
+        let (path, ignore, without) = (self.path.to_owned(), self.ignore, self.without.to_vec());
+        async move { Ok(Source::Directory { path, ignore, without }) }.boxed()
+    }
+
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+        async move {
+            let (path, is_code) = (self.path.to_owned(), self.ignore);
+            let rules = self.rules()?;
+            let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
+            let walked = context.threads.run(context.threads.all(), move |threads, _| {
+                let walked = Walked::new(path, &rules, &stat_dir, threads)?;
+                // Files that the user writes, rather than those that come from elsewhere.
+                if is_code {
+                    logins::refuse(&walked.tree, &named)?;
+                }
+                Ok(walked)
+            });
+            Ok(vec![Box::new(walked.await?) as Box<dyn Part>])
+        }
+        .boxed()
+    }
+}
+
+/// The path of a file that need not exist yet: its nearest existing parent decides.
+pub(in crate::source) fn future_path(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let known = path.ancestors().find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
+    let (parent, real) = known?;
+    Some(real.join(path.strip_prefix(parent).ok()?))
+}
+
+/// A directory's files. None of them was read, but their digests are known as far as they are unchanged.
+struct Walked {
+    tree: FileTree,
+    /// The name of the file, when the source is one.
+    single: Option<Vec<u8>>,
+    memory: Memory,
+}
+
+impl Walked {
+    fn new(root: PathBuf, rules: &Ignore, stat_dir: &Path, threads: usize) -> Result<Walked> {
+        let began = SystemTime::now();
+        let (tree, mut known) = std::thread::scope(|scope| {
+            let known = scope.spawn(|| Fingerprints::load(stat_dir, &root));
+            let tree = collect(&root, b"", rules, threads);
+            (tree, known.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let mut tree = tree?;
+        hash::recall(&mut tree, &root, &mut known);
+        let name = root.file_name().filter(|_| root.is_file());
+        let single = name.map(|name| name.as_bytes().to_vec());
+        Ok(Walked { tree, single, memory: Memory { root, known, began } })
+    }
+
+    /// The files at their place in the image. A directory's content becomes that of `to`; a single file becomes `to`,
+    /// or goes into it when it ends in a slash.
+    fn under(&mut self, to: &str) -> Result<FileTree> {
+        let mut tree = std::mem::take(&mut self.tree);
+        let dir = to.trim_matches('/').as_bytes();
+        match &self.single {
+            Some(name) if !to.ends_with('/') => {
+                let mut renamed = FileTree::new();
+                if let Some(entry) = tree.remove(name) {
+                    renamed.insert(dir, entry)?;
+                }
+                Ok(renamed)
+            }
+            _ => tree.under(dir),
+        }
+    }
+}
+
+impl Part for Walked {
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn fetch<'a>(mut self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
+        let (to, events) = (to.to_owned(), context.events.clone());
+        let placed = context.threads.run(1, move |_, _| {
+            let tree = self.under(&to)?;
+            // Only now is it known where the links lead.
+            let dir = to.trim_matches('/').as_bytes();
+            links::warn_of_links(&tree, &self.memory.root, dir, &events);
+            Ok(Fetched { tree, memory: Some(self.memory), workplace: None })
+        });
+        placed.boxed()
+    }
+}

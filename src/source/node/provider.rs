@@ -1,0 +1,57 @@
+//! Node packages answer as a source.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::version::{self, Version};
+use super::{Bundle, VERSION, bundle, check_lock, install};
+use crate::error::Result;
+use crate::image::Digest;
+use crate::recipe::{Npm, Source};
+use crate::source::part::{self, Context, Fetched, Part};
+
+/// Node packages.
+pub(in crate::source) struct Provider<'s>(pub(in crate::source) &'s Npm);
+
+impl part::Provider for Provider<'_> {
+    fn check(&self) -> Result<()> {
+        check_lock(self.0)
+    }
+
+    /// A lock file is exact already.
+    fn pin<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Source>> {
+        let npm = self.0.clone();
+        async move { Ok(Source::Npm(npm)) }.boxed()
+    }
+
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+        async move { Ok(vec![Box::new(bundle(self.0, context).await?) as Box<dyn Part>]) }.boxed()
+    }
+}
+
+impl Part for Bundle {
+    fn name(&self) -> Option<String> {
+        Some("node_modules".to_owned())
+    }
+
+    /// One for each version of the package manager that may have made it.
+    fn identities(&self) -> Vec<Digest> {
+        let identity = |major: u32| {
+            let tool = self.lock.tool.name();
+            Digest::of(format!("{VERSION} {tool} {major} {}", self.decisive).as_bytes())
+        };
+        match &self.version {
+            Version::Major(_, major) => vec![identity(*major)],
+            Version::Missing | Version::Unknown => version::majors(self.lock.tool).map(identity).collect(),
+        }
+    }
+
+    fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
+        async move {
+            let (tree, workplace) = install::install(&self, context).await?;
+            let tree = tree.under(to.trim_matches('/').as_bytes())?;
+            Ok(Fetched { tree, memory: None, workplace: Some(workplace) })
+        }
+        .boxed()
+    }
+}

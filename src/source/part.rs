@@ -1,0 +1,106 @@
+//! The protocol of sources: a [`Provider`] answers which [`Part`]s it has, and each part becomes a layer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::directory::Memory;
+use crate::error::Result;
+use crate::event::Events;
+use crate::image::{Digest, Platform};
+use crate::recipe::Source;
+use crate::store::{Cache, Downloads, Workplace};
+use crate::threads::Threads;
+use crate::tree::FileTree;
+
+/// What the sources of a stage work with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) cache: Cache,
+    pub(crate) downloads: Downloads,
+    pub(crate) events: Events,
+    pub(crate) threads: Threads,
+    /// The platform of the image.
+    pub(crate) platform: Platform,
+    /// The files that name the stage's packages: none of them may bring a login into the image.
+    pub(crate) requirement_files: Arc<[PathBuf]>,
+}
+
+/// A kind of source. Each has one file that implements it, and no other code asks which kind a source is.
+pub(crate) trait Provider: Send + Sync {
+    /// Fails when the source does not exist: a mistake that should show before anything is sent.
+    fn check(&self) -> Result<()>;
+
+    /// The files that name packages.
+    fn requirement_files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Whether the source has a file at `path` of the image when its files go to `to`. Packages never count: a handler
+    /// is the function's own.
+    fn provides(&self, _to: &str, _path: &Path) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Whether the source takes in a file at `path` of this machine, or would if there were one.
+    fn packs(&self, _path: &Path) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The source made exact, as `lbuild plan` prints it.
+    fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>>;
+
+    /// The parts, in the order of their layers. Nothing is fetched but what a lock file leaves out.
+    /// `is_function` says that the files go into the function's directory, because no other place is named.
+    fn plan<'a>(
+        &'a self,
+        is_function: bool,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>>;
+}
+
+/// A part of a source: what becomes one layer.
+pub(crate) trait Part: Send + Sync {
+    /// The name for people, as `numpy 2.1.0`; `None` for a part that is named after its place in the image.
+    fn name(&self) -> Option<String>;
+
+    /// Digests over all that decides the files, before they are fetched. There are several where another machine may
+    /// have used another one; this machine makes the layer under the first. There is none where the files themselves
+    /// decide.
+    fn identities(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    /// Fetches or installs the files, and puts them at their place in the image: below `to`, or at `to` for a single
+    /// file and a place without a slash at its end.
+    fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;
+}
+
+/// The files of a part.
+pub(crate) struct Fetched {
+    /// The files at their paths in the image.
+    pub(crate) tree: FileTree,
+    /// Where digests of the files are kept for the next run.
+    pub(super) memory: Option<Memory>,
+    /// The directory that holds the files, when it is removed after use.
+    pub(super) workplace: Option<Workplace>,
+}
+
+impl Fetched {
+    /// Files that need nothing to be kept.
+    pub(super) fn of(tree: FileTree) -> Fetched {
+        Fetched { tree, memory: None, workplace: None }
+    }
+
+    /// Keeps what is known of the files' content for the next run, and returns the tree. The files of a package
+    /// manager's installation are removed.
+    pub(crate) fn finish(self) -> FileTree {
+        let Fetched { tree, memory, workplace } = self;
+        if let Some(memory) = memory {
+            memory.keep(&tree);
+        }
+        drop(workplace);
+        tree
+    }
+}

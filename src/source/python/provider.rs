@@ -1,0 +1,65 @@
+//! Python packages answer as a source.
+
+use std::path::PathBuf;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::{Bundle, bundles, requirements, resolve};
+use crate::error::{Error, Result};
+use crate::image::Digest;
+use crate::recipe::{Python, Requirements, Source};
+use crate::source::part::{self, Context, Fetched, Part};
+
+/// Python packages.
+pub(in crate::source) struct Provider<'s>(pub(in crate::source) &'s Python);
+
+impl part::Provider for Provider<'_> {
+    fn check(&self) -> Result<()> {
+        let Requirements::File { path } = &self.0.requirements else { return Ok(()) };
+        let found = std::fs::metadata(path).map(drop);
+        found.map_err(|source| Error::Read { path: path.clone(), source })
+    }
+
+    fn requirement_files(&self) -> Vec<PathBuf> {
+        match &self.0.requirements {
+            Requirements::File { path } => requirements::files(path),
+            Requirements::Pinned(_) => Vec::new(),
+        }
+    }
+
+    fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>> {
+        async move {
+            let wheels = resolve(self.0, context).await?;
+            Ok(Source::Python(Python { requirements: Requirements::Pinned(wheels), ..self.0.clone() }))
+        }
+        .boxed()
+    }
+
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+        async move {
+            let wheels = resolve(self.0, context).await?;
+            let bundles = bundles(self.0, &wheels, context).await?;
+            Ok(bundles.into_iter().map(|bundle| Box::new(bundle) as Box<dyn Part>).collect())
+        }
+        .boxed()
+    }
+}
+
+impl Part for Bundle {
+    fn name(&self) -> Option<String> {
+        Some(Bundle::name(self))
+    }
+
+    fn identities(&self) -> Vec<Digest> {
+        vec![self.identity()]
+    }
+
+    fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
+        async move {
+            let tree = self.tree(context, to).await?;
+            Ok(Fetched::of(tree.under(to.trim_matches('/').as_bytes())?))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,84 @@
+//! Blobs by digest.
+
+use std::fs;
+use std::path::Path;
+
+use super::directory::{Cache, mark_used};
+use crate::error::Result;
+use crate::image::{Blob, Digest, Location};
+use crate::store::staged::{self, Staged};
+
+const TAG: &str = "CACHEDIR.TAG";
+/// Backup programs recognise a cache by this line: <https://bford.info/cachedir/>.
+const TAG_TEXT: &[u8] =
+    b"Signature: 8a477f597d28d172789f06886806bc55\n# This directory is a cache of lbuild.\n";
+
+impl Cache {
+    /// The blob, when the cache has a file of its name and size. Its readers check the bytes.
+    pub(crate) fn blob(&self, digest: Digest, size: u64) -> Option<Blob> {
+        let path = self.blob_path(digest);
+        let held = fs::metadata(&path).ok()?;
+        if held.len() != size {
+            self.evict(digest);
+            return None;
+        }
+        mark_used(&path);
+        Some(Blob { digest, size, location: Location::File(path) })
+    }
+
+    /// The blob, whatever its size. The caller must check its bytes.
+    pub(crate) fn held(&self, digest: Digest) -> Option<Blob> {
+        let path = self.blob_path(digest);
+        let size = fs::metadata(&path).ok()?.len();
+        mark_used(&path);
+        Some(Blob { digest, size, location: Location::File(path) })
+    }
+
+    /// A small blob's bytes, checked.
+    pub(crate) fn bytes(&self, digest: Digest) -> Option<Vec<u8>> {
+        let path = self.blob_path(digest);
+        let bytes = fs::read(&path).ok()?;
+        if Digest::of(&bytes) != digest {
+            self.evict(digest);
+            return None;
+        }
+        mark_used(&path);
+        Some(bytes)
+    }
+
+    /// Stores a small blob.
+    pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        let mut staged = self.stage()?;
+        std::io::Write::write_all(&mut staged, bytes).map_err(|source| staged.failure(source))?;
+        self.keep(staged, digest, bytes.len() as u64)?;
+        Ok(digest)
+    }
+
+    /// A file for a blob whose digest is not known yet.
+    pub(crate) fn stage(&self) -> Result<Staged> {
+        let staged = Staged::new_in(&self.blobs_dir())?;
+        let tag = self.root().join(TAG);
+        if !tag.exists() {
+            staged::replace(&tag, TAG_TEXT)?;
+        }
+        Ok(staged)
+    }
+
+    /// Stores a staged blob under its digest.
+    pub(crate) fn keep(&self, staged: Staged, digest: Digest, size: u64) -> Result<Blob> {
+        let path = self.blob_path(digest);
+        staged.commit(&path)?;
+        Ok(Blob { digest, size, location: Location::File(path) })
+    }
+
+    /// Removes a blob whose bytes do not match its name.
+    pub(crate) fn evict(&self, digest: Digest) {
+        let _ = fs::remove_file(self.blob_path(digest));
+    }
+
+    /// Whether `path` is one of this cache's blobs.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        path.starts_with(self.blobs_dir())
+    }
+}

@@ -1,0 +1,23 @@
+//! The local cache: blobs by digest, and records under keys.
+//!
+//! ```text
+//! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases
+//! keys/<hex>           a layer's key → the layer's digests, as JSON
+//! stat/<hex>           fingerprints of a source directory's files
+//! work/                temporary directories for other programs
+//! ```
+//! Names are digests and files appear whole, so concurrent runs share it without a lock. A blob is
+//! checked whenever it is used; one that fails the check is removed and recreated.
+
+mod blobs;
+mod directory;
+mod prune;
+mod records;
+#[cfg(test)]
+mod tests;
+mod workplace;
+
+pub use directory::Cache;
+pub(crate) use directory::mark_used;
+pub use prune::Usage;
+pub(crate) use workplace::Workplace;

@@ -1,0 +1,87 @@
+//! Temporary directories for other programs.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+use tempfile::TempDir;
+
+use super::directory::Cache;
+use crate::error::{Error, Result};
+use crate::store::staged::TEMPORARY_PREFIX;
+
+/// A directory that only its owner can read. It is removed when this value is dropped; leftovers of killed processes
+/// are removed when the next workplace is made, or the cache is pruned.
+#[derive(Debug)]
+pub(crate) struct Workplace {
+    dir: TempDir,
+    /// Held as long as the directory is in use: a lock ends with its process, even a killed one.
+    _lock: File,
+}
+
+impl Cache {
+    /// A directory for another program to work in.
+    pub(crate) fn workplace(&self) -> Result<Workplace> {
+        Workplace::new_in(&self.work_dir())
+    }
+}
+
+impl Workplace {
+    /// A new one in `root`, after leftovers there are removed.
+    fn new_in(root: &Path) -> Result<Workplace> {
+        let fail = |source| Error::Write { path: root.to_owned(), source };
+        fs::create_dir_all(root).map_err(fail)?;
+        sweep(root)?;
+        loop {
+            let dir = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(root).map_err(fail)?;
+            // Another process may take it for a leftover until it is locked.
+            let Ok(lock) = File::open(dir.path()) else { continue };
+            let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
+            let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(dir.path()));
+            if found.is_ok_and(|found| (found.ino(), found.dev()) == (held.ino(), held.dev())) {
+                return Ok(Workplace { dir, _lock: lock });
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Removes the workplaces in `root` that are not locked.
+pub(super) fn sweep(root: &Path) -> Result<()> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|source| Error::Read { path: root.to_owned(), source })?,
+    };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        let Some(lock) = ours.then(|| File::open(entry.path()).ok()).flatten() else { continue };
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // A program that outlived its caller may still write there: then the next sweep removes the rest.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unlocked_workplaces_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let held = Workplace::new_in(root.path()).unwrap();
+        fs::write(held.path().join("file"), "x").unwrap();
+        let left = root.path().join(format!("{TEMPORARY_PREFIX}left"));
+        fs::create_dir_all(left.join("deep")).unwrap();
+        fs::create_dir(root.path().join("foreign")).unwrap();
+        let next = Workplace::new_in(root.path()).unwrap();
+        assert!(held.path().join("file").exists() && !left.exists() && root.path().join("foreign").exists());
+        drop((held, next));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! The HTTP clients, created on first use.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+
+use crate::error::{Error, Result};
+use crate::store::lock::lock;
+
+/// The HTTP clients. They do not follow redirects: a redirect answers a HEAD, a POST must not be sent elsewhere, and a
+/// GET continues without the grant.
+///
+/// Each is created on first use: reading the system's certificates takes as long as a round trip.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Clients {
+    proxied: Arc<Mutex<Option<Client>>>,
+    /// For loopback, which a proxy cannot reach, and whose plain HTTP must not leave the machine.
+    direct: Arc<Mutex<Option<Client>>>,
+}
+
+impl Clients {
+    /// The client for an address.
+    pub(in crate::store) fn at(&self, url: &Url) -> Result<Client> {
+        let loopback = url.host_str().is_some_and(is_loopback);
+        let mut held = lock(if loopback { &self.direct } else { &self.proxied });
+        if let Some(client) = &*held {
+            return Ok(client.clone());
+        }
+        let builder = Client::builder()
+            .user_agent(concat!("lbuild/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(15))
+            .http2_adaptive_window(true)
+            .redirect(Policy::none());
+        let builder = if loopback { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| Error::Tls { source: error.into() })?;
+        Ok(held.insert(client).clone())
+    }
+}
+
+/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
+pub(in crate::store) fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["127.0.0.1.example", "localhost.example:5000", "10.0.0.1:5000", "[fe80::1]:5000", "r.example"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Authorization: a registry's challenge, the credential for it, the token in exchange.
+//!
+//! The first request to a registry has no credentials. When it answers 401 with a challenge, a Basic one is met
+//! with the stored password, a [Bearer](https://distribution.github.io/distribution/spec/auth/token/) one
+//! with a token from the service that the challenge names. Grants are kept in memory only.
+
+mod challenge;
+mod exchange;
+mod token;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex as AsyncMutex;
+
+use self::challenge::{Challenge, challenge};
+pub(super) use self::exchange::Exchange;
+use self::exchange::{Grant, basic};
+use self::token::TokenService;
+use super::request::Answer;
+use super::scope::Scope;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::image::{EcrHost, Reference};
+use crate::store::credentials::{Credential, Credentials};
+use crate::store::http::Clients;
+use crate::store::lock::lock;
+
+/// The name of a grant without a credential, for messages.
+const ANONYMOUS: &str = "anonymous access";
+
+pub(super) struct Auth {
+    clients: Clients,
+    sources: Vec<Arc<dyn Credentials>>,
+    grants: Mutex<HashMap<(String, Scope), Arc<Slot>>>,
+    /// The challenge of each registry that has sent one: its other scopes need not be refused first.
+    challenges: Mutex<HashMap<String, Challenge>>,
+    events: Events,
+}
+
+/// The grant for one scope; the lock lets one task fetch it while the others wait.
+type Slot = AsyncMutex<Option<Grant>>;
+
+impl Auth {
+    pub(super) fn new(clients: Clients, sources: Vec<Arc<dyn Credentials>>, events: Events) -> Auth {
+        Auth { clients, sources, grants: Mutex::default(), challenges: Mutex::default(), events }
+    }
+
+    /// The `Authorization` for the scope, when one is held or can be obtained without a refusal first.
+    pub(super) async fn grant(
+        &self,
+        host: &str,
+        scope: &Scope,
+        operation: &str,
+    ) -> Result<Option<HeaderValue>> {
+        let slot = self.slot(host, scope);
+        let mut held = slot.lock().await;
+        if held.is_none() {
+            let Some(challenge) = self.challenge_of(host) else { return Ok(None) };
+            *held = Some(self.acquire(&challenge, &Exchange { host, scope, operation }, false).await?);
+        }
+        Ok(held.as_ref().map(|grant| grant.header.clone()))
+    }
+
+    /// Answers a 401: gets a grant, unless another task has got one since the refused request was sent. `reached`
+    /// maps the token service's address to the one where it is reached.
+    pub(super) async fn challenged(
+        &self,
+        refusal: &Answer,
+        url: &Url,
+        reached: impl FnOnce(Url) -> Url,
+        exchange: &Exchange<'_>,
+    ) -> Result<()> {
+        let challenge = match challenge(&refusal.response, url, exchange.host, exchange.operation)? {
+            Challenge::Bearer { realm, service } => Challenge::Bearer { realm: reached(realm), service },
+            Challenge::Basic => Challenge::Basic,
+        };
+        lock(&self.challenges).insert(exchange.host.to_owned(), challenge.clone());
+        self.replace(&challenge, refusal.grant.as_ref(), exchange).await
+    }
+
+    /// Gets a grant in place of an expired one.
+    pub(super) async fn expired(
+        &self,
+        grant: &HeaderValue,
+        host: &str,
+        scope: &Scope,
+        operation: &str,
+    ) -> Result<()> {
+        // A grant is only ever held for a registry whose challenge is known.
+        let Some(challenge) = self.challenge_of(host) else { return Ok(()) };
+        self.replace(&challenge, Some(grant), &Exchange { host, scope, operation }).await
+    }
+
+    async fn replace(
+        &self,
+        challenge: &Challenge,
+        old: Option<&HeaderValue>,
+        exchange: &Exchange<'_>,
+    ) -> Result<()> {
+        let slot = self.slot(exchange.host, exchange.scope);
+        let mut held = slot.lock().await;
+        if held.as_ref().map(|grant| &grant.header) == old {
+            *held = Some(self.acquire(challenge, exchange, old.is_some()).await?);
+        }
+        Ok(())
+    }
+
+    /// The error for a registry that refuses the grant.
+    pub(super) async fn refused(&self, host: &str, scope: &Scope, operation: &str, said: String) -> Error {
+        let held = self.slot(host, scope).lock().await.clone();
+        let credential = held.map_or(ANONYMOUS.to_owned(), |grant| grant.credential);
+        Error::Unauthorized {
+            operation: operation.to_owned(),
+            host: host.to_owned(),
+            credential,
+            reason: said,
+        }
+    }
+
+    /// The known challenge of a registry. ECR's private ones always demand a password: knowing it saves a refusal.
+    fn challenge_of(&self, host: &str) -> Option<Challenge> {
+        let known = lock(&self.challenges).get(host).cloned();
+        known.or_else(|| EcrHost::parse(host).map(|_| Challenge::Basic))
+    }
+
+    /// The slot of a grant: a password is the same for every repository, a token is for its scope alone.
+    fn slot(&self, host: &str, scope: &Scope) -> Arc<Slot> {
+        let scope = match self.challenge_of(host) {
+            Some(Challenge::Basic) => Scope::default(),
+            Some(Challenge::Bearer { .. }) | None => scope.clone(),
+        };
+        lock(&self.grants).entry((host.to_owned(), scope)).or_default().clone()
+    }
+
+    /// The immutable tags among `tags`, as far as the sources of credentials know.
+    pub(super) async fn immutable_tags(&self, repository: &Reference, tags: &[String]) -> HashSet<String> {
+        let mut immutable = HashSet::new();
+        for source in &self.sources {
+            immutable.extend(source.immutable_tags(repository, tags).await);
+        }
+        immutable
+    }
+
+    async fn acquire(&self, challenge: &Challenge, exchange: &Exchange<'_>, renew: bool) -> Result<Grant> {
+        let found = match self.credential(exchange.host, renew).await {
+            // A token service may grant anonymous access to a public image. A registry that demands a password does
+            // not.
+            Err(error) if exchange.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
+                self.events
+                    .warn(format!("{}; going on without", error.with_causes()), error.hint().as_deref());
+                None
+            }
+            found => found?,
+        };
+        match challenge {
+            Challenge::Basic => basic(found, exchange),
+            Challenge::Bearer { realm, service } => {
+                self.bearer(realm, service.as_deref(), found, exchange).await
+            }
+        }
+    }
+
+    async fn credential(&self, host: &str, renew: bool) -> Result<Option<(Credential, String)>> {
+        let mut failure = None;
+        for source in &self.sources {
+            let credential = match source.get(host, renew).await {
+                Ok(Some(credential)) => credential,
+                Ok(None) => continue,
+                // Another source may have one.
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+            };
+            let name = match &credential {
+                Credential::Password { username, .. } => format!("login of `{username}`"),
+                Credential::IdentityToken(_) => "identity token".to_owned(),
+            };
+            let name = format!("{name} {}", source.describe());
+            if let Some(error) = failure.filter(|error| !matches!(error, Error::NoAwsCredentials { .. })) {
+                let message = format!("{}; going on with the {name}", error.with_causes());
+                self.events.warn(message, error.hint().as_deref());
+            }
+            return Ok(Some((credential, name)));
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    async fn bearer(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        found: Option<(Credential, String)>,
+        exchange: &Exchange<'_>,
+    ) -> Result<Grant> {
+        let service = TokenService { clients: &self.clients, events: &self.events, realm, service };
+        let Some((credential, name)) = found else {
+            return service.token(None, ANONYMOUS, exchange).await;
+        };
+        match service.token(Some(&credential), &name, exchange).await {
+            // A stale login must not stand in the way of a public image.
+            Err(Error::Unauthorized { reason, .. }) if exchange.scope.only_pulls() => {
+                let grant = service.token(None, ANONYMOUS, exchange).await;
+                if grant.is_ok() {
+                    let host = exchange.host;
+                    let message = format!("{host} refused the {name} ({reason}); going on without it");
+                    self.events.warn(message, Some("log in again, or remove the login"));
+                }
+                grant
+            }
+            grant => grant,
+        }
+    }
+}

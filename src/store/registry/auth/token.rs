@@ -1,0 +1,106 @@
+//! Tokens from the [service](https://distribution.github.io/distribution/spec/auth/token/) that a challenge names.
+
+use reqwest::Url;
+use reqwest::header::AUTHORIZATION;
+use serde::Deserialize;
+
+use super::exchange::{Exchange, Grant, basic_value, secret_header};
+use crate::error::Result;
+use crate::event::Events;
+use crate::store::credentials::Credential;
+use crate::store::http::{
+    Clients, Retry, STALL, answered, limited_bytes, passing_status, read_refusal, refusal, retry_after,
+};
+use crate::store::registry::scope::Scope;
+
+/// The operation's name in messages.
+const OPERATION: &str = "get a token";
+/// Tokens are some kilobytes long at most.
+const TOKEN_LIMIT: usize = 1 << 20;
+
+/// A token service.
+pub(super) struct TokenService<'a> {
+    pub(super) clients: &'a Clients,
+    pub(super) events: &'a Events,
+    pub(super) realm: &'a Url,
+    pub(super) service: Option<&'a str>,
+}
+
+/// The answer of a token service; the two names mean the same.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl TokenService<'_> {
+    /// A token in exchange for `credential`, which messages call `name`; `None` asks for anonymous access.
+    pub(super) async fn token(
+        &self,
+        credential: Option<&Credential>,
+        name: &str,
+        exchange: &Exchange<'_>,
+    ) -> Result<Grant> {
+        let mut retry = Retry::new(self.events.clone());
+        let host = self.realm.host_str().unwrap_or_default();
+        let bytes = loop {
+            let sent = self.request(credential, exchange.scope)?.send();
+            let read = match answered(tokio::time::timeout(STALL, sent).await, OPERATION, host) {
+                Ok(response) if response.status().is_success() => {
+                    limited_bytes(response, OPERATION, host, TOKEN_LIMIT).await
+                }
+                Ok(response) if passing_status(response.status().as_u16()) => {
+                    let asked = retry_after(&response);
+                    retry.pause(refusal(response, OPERATION.to_owned()).await, asked).await?;
+                    continue;
+                }
+                Ok(response) => {
+                    let answer = read_refusal(response).await;
+                    let reason = format!("{}, at {}", answer.message, answer.host);
+                    return Err(exchange.unauthorized(name, &reason));
+                }
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(bytes) => break bytes,
+                Err(error) => retry.after(error).await?,
+            }
+        };
+        let answer: Option<TokenAnswer> = serde_json::from_slice(&bytes).ok();
+        let token = answer.and_then(|answer| answer.token.or(answer.access_token));
+        let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
+        let Some(header) = header else {
+            return Err(exchange.unauthorized(name, "its token service gave no token"));
+        };
+        Ok(Grant { header, credential: name.to_owned() })
+    }
+
+    fn request(&self, credential: Option<&Credential>, scope: &Scope) -> Result<reqwest::RequestBuilder> {
+        let client = self.clients.at(self.realm)?;
+        let service = self.service.map(|service| ("service", service));
+        if let Some(Credential::IdentityToken(token)) = credential {
+            let scope = scope.texts().join(" ");
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.expose()),
+                ("client_id", "lbuild"),
+                ("scope", &scope),
+            ];
+            return Ok(client
+                .post(self.realm.clone())
+                .form(&form.into_iter().chain(service).collect::<Vec<_>>()));
+        }
+        let scopes = scope.texts().iter().map(|scope| ("scope", scope.as_str()));
+        let request =
+            client.get(self.realm.clone()).query(&service.into_iter().chain(scopes).collect::<Vec<_>>());
+        Ok(match credential {
+            Some(Credential::Password { username, password }) => {
+                match secret_header(&basic_value(username, password.expose())) {
+                    Some(header) => request.header(AUTHORIZATION, header),
+                    None => request,
+                }
+            }
+            _ => request,
+        })
+    }
+}

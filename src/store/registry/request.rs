@@ -1,0 +1,58 @@
+//! A request to a registry, and its answer.
+
+use bytes::Bytes;
+use reqwest::Response;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::call::Call;
+use super::scope::Scope;
+use crate::error::{Permission, Refusal};
+use crate::image::EcrHost;
+
+/// A request that can be sent again.
+pub(super) struct Request {
+    pub(super) call: Call,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) scope: Scope,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+    /// The purpose for messages, as in "cannot {operation}".
+    pub(super) operation: String,
+}
+
+/// A registry's answer, and the grant that the request had.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    pub(super) grant: Option<HeaderValue>,
+}
+
+impl Request {
+    pub(super) fn new(call: Call, host: &str, path: String, scope: Scope, operation: String) -> Request {
+        Request { call, host: host.to_owned(), path, scope, headers: HeaderMap::new(), body: None, operation }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: String) -> Request {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    pub(super) fn body(mut self, bytes: Vec<u8>) -> Request {
+        self.body = Some(bytes.into());
+        self
+    }
+
+    /// The permission that the caller lacks, when ECR refuses: from its message, else the one that the call needs.
+    pub(super) fn missing_permission(&self, refusal: &Refusal) -> Option<Permission> {
+        let host = EcrHost::parse(&self.host).filter(|_| refusal.status == 403)?;
+        let repository = self.path.strip_prefix("/v2/")?;
+        let end = [repository.find("/manifests/"), repository.find("/blobs/")].into_iter().flatten().min()?;
+        Some(Permission::told(&refusal.message).unwrap_or_else(|| Permission {
+            action: self.call.ecr_action().to_owned(),
+            resource: host.repository_arn(&repository[..end]),
+            denied: false,
+        }))
+    }
+}
