@@ -43,6 +43,7 @@
 //!   of it, [`publish`](Engine::publish) brings that somewhere, and [`push`](Engine::push) does all at once.
 //! * [`image`]: the central value, [`Image`]: config and layers, every digest known. Pure data.
 //! * [`tree`]: the files of a layer, in one model. [`layer`]: such files ([`tree::FileTree`]) become a layer whose bytes depend on them alone.
+//! * [`scan`]: what a layer holds, and facts about the files in it.
 //! * [`Destination`]: the only door out. The manifest's format is chosen there; the blobs are the same.
 //! * [`lambda`]: what Lambda itself demands and offers, as data.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
@@ -75,6 +76,7 @@ pub mod image;
 pub mod lambda;
 pub mod layer;
 pub mod recipe;
+pub mod scan;
 mod source;
 mod store;
 mod threads;

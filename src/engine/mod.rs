@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::image::{Format, Image, Layer, Platform, Reference};
-use crate::layer::survey::{Annotate, Survey};
 use crate::recipe::{Base, Recipe};
+use crate::scan::{Annotate, LayerScan};
 use crate::store::{Cache, Destination};
 use crate::tree::FileTree;
 
@@ -138,11 +138,11 @@ impl Engine {
     ///
     /// # Errors
     /// When a layer cannot be fetched, or is not a whole layer.
-    pub async fn scan(
+    pub async fn scan<A: Annotate>(
         &self,
         image: &StoredImage,
-        annotator: Arc<dyn Annotate + Send>,
-    ) -> Result<Vec<Option<Survey>>> {
+        annotator: Arc<A>,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         inspect::scan::of_image(&self.session, image, annotator).await
     }
 

@@ -11,9 +11,8 @@ use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Format, Image, Layer, Location};
-use crate::layer::Survey;
-use crate::layer::survey::Annotate;
 use crate::recipe::{Base, Recipe};
+use crate::scan::{Annotate, LayerScan};
 use crate::store::Destination;
 
 /// An image that is ready to be sent. Its destinations were asked meanwhile what they lack, and layers of the base are
@@ -140,22 +139,22 @@ impl Prepared {
     ///
     /// # Errors
     /// When a layer cannot be read, or is not a whole layer.
-    pub async fn scan(
+    pub async fn scan<A: Annotate>(
         &self,
-        annotator: Arc<dyn Annotate + Send>,
+        annotator: Arc<A>,
         reach: Reach,
-    ) -> Result<Vec<Option<Survey>>> {
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         let one = |layer: &Layer| self.scan_layer(layer.clone(), annotator.clone(), reach);
         let layers: Vec<_> = self.image().layers().iter().map(one).collect();
         stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
     }
 
-    async fn scan_layer(
+    async fn scan_layer<A: Annotate>(
         &self,
         layer: Layer,
-        annotator: Arc<dyn Annotate + Send>,
+        annotator: Arc<A>,
         reach: Reach,
-    ) -> Result<Option<Survey>> {
+    ) -> Result<Option<LayerScan<A::Fact>>> {
         match (self.attempt.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
             (Some(tree), ..) => scan::of_tree(&self.session, tree, layer, annotator).await.map(Some),
             (None, ..) if reach == Reach::All => {
@@ -172,7 +171,11 @@ impl Prepared {
 
     /// A layer of the base that is on this machine. A damaged or pruned one of the cache is not scanned; the push makes
     /// it again when it comes to it.
-    async fn scan_base(&self, blob: Blob, annotator: Arc<dyn Annotate + Send>) -> Result<Option<Survey>> {
+    async fn scan_base<A: Annotate>(
+        &self,
+        blob: Blob,
+        annotator: Arc<A>,
+    ) -> Result<Option<LayerScan<A::Fact>>> {
         let cache = &self.session.cache;
         match scan::of_layer(&self.session, "the image", blob, annotator).await {
             Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {

@@ -32,6 +32,18 @@ pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
     None
 }
 
+/// The file of the class that a handler of Java names, as `package.Class::method` or `package.Class`: relative to the
+/// function's directory, or within an archive in its directory `lib`.
+pub fn class_file(handler: &str) -> Option<String> {
+    let class = handler.rsplit_once("::").map_or(handler, |(class, _)| class);
+    let is_name = |part: &str| {
+        !part.starts_with(|c: char| c.is_ascii_digit())
+            && !part.is_empty()
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+    };
+    class.split('.').all(is_name).then(|| format!("{}.class", class.replace('.', "/")))
+}
+
 /// The module where what follows may be nested: Node's `index.api.handler` is a function in an object, Ruby's
 /// `app.Module::Class.method` one of a class.
 ///
@@ -72,6 +84,21 @@ mod tests {
             ("ruby3.4", "handler"),
         ] {
             assert_eq!(handler_files(image, handler), None, "{image} {handler}");
+        }
+    }
+
+    #[test]
+    fn a_handler_names_the_file_of_a_class() {
+        for (handler, file) in [
+            ("a.b.Main::run", "a/b/Main.class"),
+            ("a.b.Main", "a/b/Main.class"),
+            ("Main", "Main.class"),
+            ("a.b.Outer$Inner::run", "a/b/Outer$Inner.class"),
+        ] {
+            assert_eq!(class_file(handler).as_deref(), Some(file), "{handler}");
+        }
+        for handler in ["", "::run", "a..B", "src/app.handler", "a.1b", "Orders::Orders.Function::Handle"] {
+            assert_eq!(class_file(handler), None, "{handler}");
         }
     }
 }

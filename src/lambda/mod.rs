@@ -1,5 +1,6 @@
 //! What Lambda demands and offers, as data and pure functions.
 
+pub mod base;
 #[cfg(feature = "check")]
 pub mod check;
 mod handler;
@@ -7,7 +8,7 @@ mod python;
 mod registry;
 mod runtimes;
 
-pub use handler::{BOOTSTRAP, handler_files};
+pub use handler::{BOOTSTRAP, class_file, handler_files};
 pub use python::PythonBase;
 pub use registry::refused_registry;
 pub use runtimes::{Runtime, RuntimeBase, runtime_base};

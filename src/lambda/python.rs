@@ -1,5 +1,7 @@
 //! What an image's name tells of the Python in it.
 
+use super::base::is_named_after_lambda;
+
 /// The Python of a base image, as far as its name tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PythonBase {
@@ -20,7 +22,7 @@ impl PythonBase {
             let end = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
             (end > 0).then(|| format!("3.{}", &minor[..end]))
         });
-        let is_lambda = !name.contains(['/', ':']) || name.contains("lambda");
+        let is_lambda = is_named_after_lambda(name);
         // A directory or a registry may be called anything.
         let is_alpine = name.rsplit('/').next().is_some_and(|last| last.contains("alpine"));
         PythonBase { version, is_lambda, is_alpine }

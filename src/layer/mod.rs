@@ -8,24 +8,21 @@
 //! * `tar`: every rule of the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
 //! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
-//! * `elf`: which machine a binary is for, and what it asks for there.
-//! * `read`, [`survey`], [`overlay`]: the way back, from any layer to what it holds, and from all to what is seen.
+//! * `zip_content`: reads members of zip archives.
+//! * `read`: the way back, from any layer to its members.
 //! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
 
 mod deflate;
-pub(crate) mod elf;
 mod inflate;
-pub mod overlay;
 mod read;
 mod recompress;
 mod splice;
-mod spool;
-pub mod survey;
 mod tar;
 mod write;
+pub(crate) mod zip_content;
 
-pub use elf::{Elf, Machine};
+pub(crate) use read::LayerReader;
 pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
-pub use survey::Survey;
+pub(crate) use tar::{archive_size, entries as archive_entries};
 pub use write::{WRITER_VERSION, WriteOptions, Written, write};

@@ -6,15 +6,13 @@
 //! tar, for its checksum, and to find the mark.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io::Write;
 use std::sync::Arc;
-
-use flate2::Crc;
 
 use super::deflate;
 use super::inflate::{Border, Inflater, Step};
 use super::write::LayerWriter;
+use super::zip_content::{Checked, broken, read_at, unreadable};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
@@ -205,61 +203,6 @@ impl Walk<'_> {
         self.input[self.used - 1] &= 0xff >> spare;
         pass(Piece::Deflated(&self.input[..self.used]))
     }
-}
-
-/// Holds content to what the archive's directory says of it.
-struct Checked<'a> {
-    member: &'a ZipContent,
-    crc: Crc,
-    size: u64,
-}
-
-impl<'a> Checked<'a> {
-    fn new(member: &'a ZipContent) -> Self {
-        Checked { member, crc: Crc::new(), size: 0 }
-    }
-
-    /// At once when there is too much: the header in the layer has the size.
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        self.crc.update(bytes);
-        self.size += bytes.len() as u64;
-        if self.size > self.member.size {
-            return Err(broken(self.member, "it is longer than the archive says"));
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        if self.size < self.member.size {
-            return Err(broken(self.member, "it is shorter than the archive says"));
-        }
-        if self.crc.sum() != self.member.crc32 {
-            return Err(broken(self.member, "its checksum is not the one in the archive"));
-        }
-        Ok(())
-    }
-}
-
-/// Reads from the member what fits into `buffer`, at least a byte.
-fn read_at(file: &File, member: &ZipContent, from: u64, buffer: &mut [u8]) -> Result<usize> {
-    let wanted = (member.length - from).min(buffer.len() as u64) as usize;
-    loop {
-        match file.read_at(&mut buffer[..wanted], member.offset + from) {
-            Ok(0) => return Err(broken(member, "the archive ends within it")),
-            Ok(read) => return Ok(read),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(&member.archive, error)),
-        }
-    }
-}
-
-fn unreadable(archive: &SourceFile, source: io::Error) -> Error {
-    Error::Read { path: archive.path.clone(), source }
-}
-
-fn broken(member: &ZipContent, fault: &'static str) -> Error {
-    let name = String::from_utf8_lossy(&member.name).into_owned();
-    Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }
 }
 
 #[cfg(test)]

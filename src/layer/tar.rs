@@ -35,7 +35,7 @@ const XATTR: &[u8] = b"SCHILY.xattr.";
 ///
 /// # Errors
 /// [`crate::error::Error::ImagePath`] for an entry below something that is no directory.
-pub(super) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
+pub(crate) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
     let mut missing = BTreeSet::new();
     // The directories that an entry is in mostly come right before it: they need not be looked for in the tree.
     let mut dirs: Vec<&[u8]> = Vec::new();
@@ -102,6 +102,12 @@ fn parent(path: &[u8]) -> &[u8] {
 
 fn is_below(path: &[u8], dir: &[u8]) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// The size in bytes of an archive with members of these sizes, without pax extended headers.
+pub(crate) fn archive_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    let member = |size: u64| (BLOCK + padding(size)) as u64 + size;
+    END.len() as u64 + sizes.map(member).sum::<u64>()
 }
 
 /// How many zeros follow `size` bytes of content.

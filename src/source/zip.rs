@@ -16,17 +16,17 @@ pub mod tree;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::{CompressionMethod, CreatorSystem, ErrorKind, FileReader, ZipArchive, ZipFileHeaderRecord};
 
 pub(super) use provider::Provider;
 
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::layer::zip_content::{broken, read_member};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
 /// An archive's members.
@@ -265,54 +265,12 @@ pub(crate) fn read(member: &ZipContent) -> Result<Vec<u8>> {
     if member.size.max(member.length) > READ_LIMIT {
         return Err(broken(member, "it is too large for what it should be"));
     }
-    let archive = &*member.archive;
-    let unreadable = |source| Error::Read { path: archive.path.clone(), source };
-    let file = File::open(&archive.path).map_err(unreadable)?;
-    let mut data = vec![0; member.length as usize];
-    let read = file.read_exact_at(&mut data, member.offset);
-    let stat = Stat::from(&file.metadata().map_err(unreadable)?);
-    // Some file systems tell another device by handle than by name.
-    if !archive.is_still(stat) {
-        return Err(Error::SourceChanged { path: archive.path.clone() });
-    }
-    read.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => broken(member, "the archive ends within it"),
-        _ => unreadable(error),
+    let mut content = Vec::with_capacity(member.size as usize);
+    read_member(member, |piece| {
+        content.extend_from_slice(piece);
+        Ok(ControlFlow::Continue(()))
     })?;
-    let content = if member.deflated { inflate(member, &data)? } else { data };
-    let mut crc = Crc::new();
-    crc.update(&content);
-    if crc.sum() != member.crc32 {
-        return Err(broken(member, "its checksum is not the one in the archive"));
-    }
     Ok(content)
-}
-
-fn inflate(member: &ZipContent, data: &[u8]) -> Result<Vec<u8>> {
-    // with room for a byte too many: how much of the input is used does not tell whether there is one
-    let mut content = vec![0; member.size as usize + 1];
-    let mut inflater = Decompress::new(false);
-    let status = inflater.decompress(data, &mut content, FlushDecompress::Finish);
-    let status = status.map_err(|_| broken(member, "it is no valid deflate stream"))?;
-    if inflater.total_out() > member.size {
-        return Err(broken(member, "it is longer than the archive says"));
-    }
-    if status != Status::StreamEnd {
-        return Err(broken(member, "its deflate stream does not end"));
-    }
-    if inflater.total_in() < member.length {
-        return Err(broken(member, "its deflate stream ends before its data do"));
-    }
-    if inflater.total_out() < member.size {
-        return Err(broken(member, "it is shorter than the archive says"));
-    }
-    content.truncate(member.size as usize);
-    Ok(content)
-}
-
-fn broken(member: &ZipContent, fault: &'static str) -> Error {
-    let name = String::from_utf8_lossy(&member.name).into_owned();
-    Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }
 }
 
 fn misnamed(member: &ZipContent, fault: &'static str) -> Error {

@@ -194,6 +194,21 @@ impl<C> Entry<C> {
     }
 }
 
+impl<C> EntryKind<C> {
+    /// The same kind, with other knowledge of a file's content.
+    pub fn map_content<D>(&self, content: impl FnOnce(&C) -> D) -> EntryKind<D> {
+        match self {
+            EntryKind::File(known) => EntryKind::File(content(known)),
+            EntryKind::Directory => EntryKind::Directory,
+            EntryKind::Symlink(target) => EntryKind::Symlink(target.clone()),
+            EntryKind::HardLink(target) => EntryKind::HardLink(target.clone()),
+            EntryKind::Device(device) => EntryKind::Device(*device),
+            EntryKind::Whiteout => EntryKind::Whiteout,
+            EntryKind::Opaque => EntryKind::Opaque,
+        }
+    }
+}
+
 impl Content {
     /// Its size in bytes.
     pub fn size(&self) -> u64 {

@@ -3,6 +3,7 @@
 //! * [`Entry`]: a file, directory, link, device or deletion, with its mode, owner and extended attributes.
 //! * [`FileTree`]: entries by path, for one layer that is to be written.
 //! * [`Member`]: an entry at its place in a layer's archive, as it was read.
+//! * [`View`]: layers laid over each other, with links resolved as in a container.
 //!
 //! The tar writer and reader, the key of a layer, the scan and the view of several layers all speak it.
 
@@ -10,6 +11,7 @@ mod entry;
 mod file_tree;
 mod member;
 mod path;
+mod view;
 pub(crate) mod whiteout;
 mod xattrs;
 
@@ -18,4 +20,5 @@ pub use file_tree::FileTree;
 pub(crate) use file_tree::image_path;
 pub use member::Member;
 pub use path::ImagePath;
+pub use view::{Hidden, Resolved, Seen, Target, View, ViewLayer};
 pub use xattrs::Xattrs;

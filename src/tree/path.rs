@@ -57,9 +57,39 @@ impl fmt::Debug for ImagePath {
     }
 }
 
+impl AsRef<[u8]> for ImagePath {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl From<&str> for ImagePath {
     fn from(text: &str) -> ImagePath {
         ImagePath::new(text.as_bytes())
+    }
+}
+
+impl PartialEq<str> for ImagePath {
+    fn eq(&self, path: &str) -> bool {
+        self.as_bytes() == path.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for ImagePath {
+    fn eq(&self, path: &&str) -> bool {
+        *self == **path
+    }
+}
+
+impl From<&ImagePath> for String {
+    fn from(path: &ImagePath) -> String {
+        path.text.clone()
+    }
+}
+
+impl From<ImagePath> for String {
+    fn from(path: ImagePath) -> String {
+        path.text
     }
 }
 

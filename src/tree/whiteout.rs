@@ -2,7 +2,7 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>
 
-use super::EntryKind;
+use super::entry::EntryKind;
 
 /// The prefix of all reserved names.
 pub(crate) const PREFIX: &str = ".wh.";

@@ -13,7 +13,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::layer::survey::{self, Annotate, Survey, Told};
+use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
 use crate::tree::FileTree;
 
@@ -22,11 +22,11 @@ use crate::tree::FileTree;
 const MAX_KEPT: usize = 1 << 30;
 
 /// What each layer holds; `None` for one that is elsewhere, or no tar at all.
-pub(in crate::engine) async fn of_image(
+pub(in crate::engine) async fn of_image<A: Annotate>(
     session: &Arc<Session>,
     found: &StoredImage,
-    annotator: Arc<dyn Annotate + Send>,
-) -> Result<Vec<Option<Survey>>> {
+    annotator: Arc<A>,
+) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
     let (store, name) = find::store(session, &found.base).await?;
     let kept = Arc::new(AtomicUsize::new(0));
     let one = |layer: Descriptor| {
@@ -39,13 +39,13 @@ pub(in crate::engine) async fn of_image(
                 return Ok(None);
             }
             let digest = blob.digest;
-            let survey = of_layer(&session, &name, blob, annotator).await?;
-            if kept.fetch_add(survey.kept(), Relaxed) > MAX_KEPT {
+            let scanned = of_layer(&session, &name, blob, annotator).await?;
+            if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
                 let source = std::io::Error::other("with those below it, it has more files than any image");
                 let source = Error::LayerRead { source }.into();
                 return Err(Error::Survey { image: name, digest, source });
             }
-            Ok(Some(survey))
+            Ok(Some(scanned))
         }
     };
     let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
@@ -53,54 +53,59 @@ pub(in crate::engine) async fn of_image(
 }
 
 /// What was found when the layer was read before.
-pub(in crate::engine) fn known(session: &Session, layer: Digest, annotator: &dyn Annotate) -> Option<Survey> {
+pub(in crate::engine) fn known<A: Annotate>(
+    session: &Session,
+    layer: Digest,
+    annotator: &A,
+) -> Option<LayerScan<A::Fact>> {
     session.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
 /// Scans the layer of a tree. The facts of its files are kept: the next image has most layers of the last.
-pub(in crate::engine) async fn of_tree(
+pub(in crate::engine) async fn of_tree<A: Annotate>(
     session: &Arc<Session>,
     tree: Arc<FileTree>,
     layer: Layer,
-    annotator: Arc<dyn Annotate + Send>,
-) -> Result<Survey> {
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
     let cache = session.cache.clone();
-    let scan = move |_threads, _: &AtomicBool| {
+    let scan = move |threads, _: &AtomicBool| {
         let diff_id = layer.diff_id;
         // The history of an image elsewhere claims that its layer has this digest; nobody here has seen that.
         if matches!(layer.blob.location, Location::Registry(_)) {
-            return Ok(Survey::of_tree(&tree, diff_id, &*annotator)?.0);
+            return Ok(LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?.0);
         }
         let key = tree_key(&*annotator, layer.blob.digest);
-        let facts = cache.noted(key).and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
+        let facts: Option<RecognizedFiles<A::Fact>> =
+            cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(facts) = facts {
-            return Survey::of_known_tree(&tree, diff_id, &facts);
+            return LayerScan::of_known_tree(&tree, diff_id, &facts, threads);
         }
-        let (survey, facts) = Survey::of_tree(&tree, diff_id, &*annotator)?;
+        let (scanned, facts) = LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?;
         if let Some(Ok(bytes)) = facts.map(|facts| serde_json::to_vec(&facts)) {
             // A cache that cannot be written costs time, no more.
             let _ = cache.note(key, &bytes);
         }
-        Ok(survey)
+        Ok(scanned)
     };
     session.threads.run(session.threads.all(), scan).await
 }
 
 /// Scans a layer, unless it was scanned before. `image` names the image in errors.
-pub(in crate::engine) async fn of_layer(
+pub(in crate::engine) async fn of_layer<A: Annotate>(
     session: &Arc<Session>,
     image: &str,
     blob: Blob,
-    annotator: Arc<dyn Annotate + Send>,
-) -> Result<Survey> {
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
     let key = key(&*annotator, blob.digest);
     if let Some(scan) = known(session, blob.digest, &*annotator) {
         return Ok(scan);
     }
     let mut retry = session.registries.retry();
-    let survey = loop {
+    let scanned = loop {
         match read_layer(session, &blob, annotator.clone()).await {
-            Ok(survey) => break survey,
+            Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error, None)) => {
                 let (image, digest) = (image.to_owned(), blob.digest);
@@ -109,18 +114,18 @@ pub(in crate::engine) async fn of_layer(
         }
     };
     // A cache that cannot be written costs time, no more.
-    if let Ok(bytes) = serde_json::to_vec(&survey) {
+    if let Ok(bytes) = serde_json::to_vec(&scanned) {
         let _ = session.cache.note(key, &bytes);
     }
-    Ok(survey)
+    Ok(scanned)
 }
 
 /// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
-async fn read_layer(
+async fn read_layer<A: Annotate>(
     session: &Arc<Session>,
     blob: &Blob,
-    annotator: Arc<dyn Annotate + Send>,
-) -> std::result::Result<Survey, (Error, Option<Error>)> {
+    annotator: Arc<A>,
+) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
     let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
     // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
     let cause = Arc::new(Mutex::new(None));
@@ -134,18 +139,18 @@ async fn read_layer(
     let done = session.threads.run(1, move |_, stop| {
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
         let (reader, compression) = sniffed(reader)?;
-        Survey::of(reader, compression, MAX_LAYER, &*annotator, tick)
+        LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)
     });
     done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
 }
 
-fn key(annotator: &dyn Annotate, layer: Digest) -> Digest {
-    Digest::of(format!("{} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("{} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
 /// Of a layer whose tree is here, less is kept.
-fn tree_key(annotator: &dyn Annotate, layer: Digest) -> Digest {
-    Digest::of(format!("told {} {} {layer}", survey::VERSION, annotator.name()).as_bytes())
+fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
 /// How a layer is compressed in fact: what its media type says is another matter.

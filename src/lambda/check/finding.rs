@@ -1,9 +1,7 @@
 //! One thing that is to be said of an image.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::Rule;
 use super::case::Case;
 use crate::image::Digest;
 
@@ -53,43 +51,7 @@ pub struct Finding {
     pub bytes: Option<u64>,
 }
 
-/// Reads what was written; a rule that is not there any more is an error.
-impl<'de> Deserialize<'de> for Finding {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Finding, D::Error> {
-        #[derive(Deserialize)]
-        struct Written {
-            rule: String,
-            severity: Severity,
-            message: String,
-            layer: Option<Digest>,
-            layer_number: Option<usize>,
-            path: Option<String>,
-            field: Option<String>,
-            bytes: Option<u64>,
-        }
-        let Written { rule, severity, message, layer, layer_number, path, field, bytes } =
-            Written::deserialize(deserializer)?;
-        let rule =
-            super::rule(&rule).ok_or_else(|| D::Error::custom(format!("there is no rule `{rule}`")))?;
-        Ok(Finding { severity, layer, layer_number, path, field, bytes, ..Finding::of(rule, message) })
-    }
-}
-
 impl Finding {
-    pub(super) fn of(rule: &Rule, message: String) -> Finding {
-        Finding {
-            rule: rule.name,
-            severity: rule.severity,
-            message,
-            way_out: rule.way_out,
-            layer: None,
-            layer_number: None,
-            path: None,
-            field: None,
-            bytes: None,
-        }
-    }
-
     /// It is about the layer of this number.
     pub(super) fn in_layer(&mut self, case: &Case<'_>, number: usize) -> &mut Finding {
         self.layer_number = Some(number);

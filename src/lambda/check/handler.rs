@@ -1,11 +1,10 @@
 //! The handler of one of AWS's bases, and what is known of the module that it is in.
 
-use super::annotator::NO_NAMES;
-use super::case::Case;
-use super::files::Leads;
+use super::case::{Case, Member};
+use super::facts::{Fact, Names};
 use super::start::has_aws_entry;
 use crate::lambda::BOOTSTRAP;
-use crate::layer::survey::{Member, MemberKind};
+use crate::tree::Target;
 
 /// The runtime of one of AWS's bases, and the handler that it is given; nothing where another program comes between
 /// the two, as a wrapper may change the handler and all that is looked for.
@@ -20,20 +19,22 @@ pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
 
 /// Whether a program that opens this path may find a file there.
 pub fn is_file(case: &Case<'_>, path: &str) -> bool {
-    match case.files.resolve(path) {
-        Leads::To(found) => matches!(found.member.kind, MemberKind::File | MemberKind::HardLink(_)),
-        Leads::Directory | Leads::Nowhere | Leads::Astray => false,
+    match case.files.resolve(path).target {
+        Target::Entry(found) => found.member.is_file() || found.member.is_hard_link(),
+        Target::Directory | Target::Nothing | Target::Loop => false,
     }
 }
 
-/// What keeps `name` from being taken out of a module, by what was noted of it. Without notes, nobody looked.
+/// Why `name` cannot be taken out of a module, by the names that it defines; nothing when nobody looked into it.
 pub fn fault(module: &Member, name: &str) -> Option<String> {
-    let notes = module.notes();
-    if notes.iter().any(|note| note == NO_NAMES) {
+    let names = module.facts().iter().find_map(|fact| match fact {
+        Fact::Defines(Names::These(names)) => Some(names),
+        _ => None,
+    })?;
+    if names.is_empty() {
         return Some(format!("this module has no {name:?}, nor any other name for others"));
     }
-    let names: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("defines ")).collect();
-    if names.is_empty() || names.iter().any(|defined| [name, "*", "__getattr__"].contains(defined)) {
+    if names.iter().any(|defined| [name, "__getattr__"].contains(&defined.as_str())) {
         return None;
     }
     let first = names[..names.len().min(5)].join(", ");

@@ -1,8 +1,7 @@
 //! Which C library an image has, and which one machine code is for.
 
-use super::case::Case;
-use crate::layer::Elf;
-use crate::layer::survey::Member;
+use super::case::{Case, Member};
+use crate::scan::Elf;
 
 /// The C library of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use crate::layer::elf::may_be_code;
-use crate::layer::survey::Member;
+use super::case::Member;
+use crate::scan::{is_library, may_be_code};
 
 /// Directories where installers put packages that are the work of no single one.
 const SHARED: [&str; 12] =
@@ -84,18 +84,15 @@ pub(super) fn dir(path: &str) -> &str {
 
 /// Whether a loader may be asked for the file: it is no data that happens to be machine code, and not for debuggers.
 pub(super) fn is_code(member: &Member) -> bool {
-    let path = member.path.as_str();
-    may_be_code(path.as_bytes(), member.mode) && !path.ends_with(".debug") && !path.contains("lib/debug/")
+    may_be_code(member.path.as_bytes(), member.entry.mode)
 }
 
 /// Whether machine code is loaded for certain when what it is of is used: a library, and a program that stands for
 /// itself. The programs of a package, and its tests, may never be.
 pub(super) fn is_loaded(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_library = name.ends_with(".so") || name.ends_with(".node") || name.contains(".so.");
     let is_aside = ASIDE.iter().any(|place| path.starts_with(place))
         || dir(path).split('/').any(|part| TESTS.contains(&part));
-    !is_aside && (is_library || package(path).is_none())
+    !is_aside && (is_library(path.as_bytes()) || package(path).is_none())
 }
 
 /// Where the first word of a path stands of which this is true.

@@ -1,8 +1,6 @@
 //! Which directories of an image are the function's, and what it may do there.
 
-use super::case::Case;
-use super::files::Seen;
-use crate::layer::survey::MemberKind;
+use super::case::{Case, Seen};
 
 /// What Lambda and its runtimes look for in /opt. All else there is somebody's own, and may not be the function's.
 const OPT: [&str; 7] = ["bin", "extensions", "java", "lib", "nodejs", "python", "ruby"];
@@ -32,13 +30,13 @@ pub fn looked_at(case: &Case<'_>) -> Vec<String> {
 /// The directories that are the function's, wherever links lead: its own, unless that is the distribution's, and what
 /// takes Lambda's layers.
 pub fn own_places(case: &Case<'_>) -> Vec<String> {
-    let (root, opt) = (case.files.way(case.task_root()).end, case.files.way("opt").end);
+    let (root, opt) = (case.files.resolve(case.task_root()).path, case.files.resolve("opt").path);
     let mut places = Vec::new();
     if !is_systems(&root) && !is_in(&root, &opt) {
-        places.push(root);
+        places.push(root.to_string());
     }
     if opt == "opt" || !is_systems(&opt) {
-        places.push(opt);
+        places.push(opt.to_string());
     }
     places
 }
@@ -61,13 +59,13 @@ fn is_systems(dir: &str) -> bool {
 
 /// Whether a function can write to a directory, which may be a link to where it can.
 pub fn is_writable(case: &Case<'_>, dir: &str) -> bool {
-    let place = case.files.way(dir).end;
+    let place = case.files.resolve(dir).path;
     WRITABLE.iter().any(|allowed| is_in(&place, allowed))
 }
 
 /// The highest directory on the way to here that others may not enter.
 pub fn barrier<'a>(case: &Case<'a>, path: &str) -> Option<Seen<'a>> {
-    let is_closed = |dir: &Seen<'_>| dir.member.kind == MemberKind::Directory && dir.member.mode & 0o001 == 0;
+    let is_closed = |dir: &Seen<'_>| dir.member.is_directory() && dir.member.entry.mode & 0o001 == 0;
     way(path).filter_map(|dir| case.files.get(dir)).find(is_closed)
 }
 

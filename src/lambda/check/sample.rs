@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::case::{Asked, Case, Subject};
-use super::{Finding, Rule, findings};
+use super::case::{Asked, Case, Member, Scan, Subject};
+use super::facts::Fact;
+use super::finding::Finding;
+use super::rule::Rule;
 use crate::image::{Arch, Compression, Config, DOCKER_MANIFEST, Descriptor, Digest, Manifest};
-use crate::layer::survey::{Content, Member, MemberKind, Survey};
-use crate::layer::{Elf, Machine};
+use crate::scan::{Code, Elf, Machine, Recognized, ScannedFile};
+use crate::tree::{Device, Entry, EntryKind, ImagePath, whiteout};
 
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
@@ -15,22 +17,22 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 pub(super) struct Sample {
     pub config: Value,
     pub manifest: Value,
-    pub surveys: Vec<Option<Survey>>,
+    pub scans: Vec<Option<Scan>>,
     pub asked: Asked,
 }
 
 impl Sample {
     /// An image of so many empty layers, for amd64.
     pub fn empty(layers: usize) -> Sample {
-        let survey = |number: usize| Survey {
+        let scan = |number: usize| Scan {
             from_tree: false,
             diff_id: Digest::of(format!("tar {number}").as_bytes()),
             uncompressed: 1024,
             compression: Compression::Gzip,
             members: Vec::new(),
         };
-        let surveys: Vec<_> = (0..layers).map(|number| Some(survey(number))).collect();
-        let diff_ids: Vec<_> = surveys.iter().flatten().map(|survey| survey.diff_id).collect();
+        let scans: Vec<_> = (0..layers).map(|number| Some(scan(number))).collect();
+        let diff_ids: Vec<_> = scans.iter().flatten().map(|scan| scan.diff_id).collect();
         let descriptors: Vec<_> = (0..layers)
             .map(|number| json!({ "mediaType": LAYER, "size": 100, "digest": Digest::of(&[number as u8]) }))
             .collect();
@@ -44,7 +46,7 @@ impl Sample {
                 "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "layers": descriptors,
                 "config": { "mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, "digest": Digest::of(b"c") },
             }),
-            surveys,
+            scans,
             asked: Asked { arch: Some(Arch::Amd64), today: "2026-11-21".to_owned(), ..Asked::default() },
         }
     }
@@ -68,7 +70,7 @@ impl Sample {
             .file(0, "var/runtime/awslambdaric/__init__.py", 0o644)
             .directories(1, "var/task")
             .file(1, "var/task/app.py", 0o644)
-            .notes(1, "var/task/app.py", &["defines handler"]);
+            .facts(1, "var/task/app.py", [Fact::defines(["handler"])]);
         sample.config["config"] = json!({
             "Entrypoint": ["/lambda-entrypoint.sh"], "Cmd": ["app.handler"], "WorkingDir": "/var/task",
             "Env": ["PATH=/var/lang/bin:/usr/bin:/bin", "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
@@ -77,87 +79,99 @@ impl Sample {
         sample
     }
 
-    fn push(mut self, layer: usize, path: &str, kind: MemberKind, mode: u32) -> Sample {
-        let size = if kind == MemberKind::File { 10 } else { 0 };
-        let sha256 = (kind == MemberKind::File).then(|| Digest::of(path.as_bytes()));
-        let member = Member {
-            path: path.to_owned(),
-            kind,
-            mode,
-            uid: 0,
-            gid: 0,
-            size,
-            mtime: 0,
-            sha256,
-            content: None,
-        };
-        self.survey(layer).members.push(member);
+    fn push(mut self, layer: usize, path: &str, kind: EntryKind<ScannedFile<Fact>>, mode: u32) -> Sample {
+        let (kind, path) = whiteout::deletion(path.as_bytes()).unwrap_or((kind, path.into()));
+        let member = Member { path: ImagePath::new(&path), entry: Entry::new(kind, mode), mtime: 0 };
+        self.scan(layer).members.push(member);
         self
     }
 
-    fn survey(&mut self, layer: usize) -> &mut Survey {
-        self.surveys[layer].as_mut().expect("a layer that is known")
+    fn scan(&mut self, layer: usize) -> &mut Scan {
+        self.scans[layer].as_mut().expect("a layer that is known")
     }
 
     /// Changes the last member of this path.
     pub fn with(mut self, layer: usize, path: &str, change: impl FnOnce(&mut Member)) -> Sample {
-        let members = &mut self.survey(layer).members;
+        let members = &mut self.scan(layer).members;
         change(members.iter_mut().rev().find(|member| member.path == path).expect("it was put there"));
         self
     }
 
     pub fn file(self, layer: usize, path: &str, mode: u32) -> Sample {
-        self.push(layer, path, MemberKind::File, mode)
+        let file = ScannedFile::new(10, Some(Digest::of(path.as_bytes())));
+        self.push(layer, path, EntryKind::File(file), mode)
     }
 
     pub fn directory(self, layer: usize, path: &str) -> Sample {
-        self.push(layer, path, MemberKind::Directory, 0o755)
+        self.push(layer, path, EntryKind::Directory, 0o755)
     }
 
     /// A directory with those of its parents that are not there yet.
     pub fn directories(self, layer: usize, path: &str) -> Sample {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.fold(self, |mut sample, end| {
-            let there = sample.survey(layer).members.iter().any(|member| member.path == path[..end]);
+            let there = sample.scan(layer).members.iter().any(|member| member.path == path[..end]);
             if there { sample } else { sample.directory(layer, &path[..end]) }
         })
     }
 
     pub fn link(self, layer: usize, path: &str, target: &str) -> Sample {
-        self.push(layer, path, MemberKind::Symlink(target.to_owned()), 0o777)
+        self.push(layer, path, EntryKind::Symlink(target.into()), 0o777)
     }
 
     pub fn special(self, layer: usize, path: &str) -> Sample {
-        self.push(layer, path, MemberKind::Special, 0o644)
+        self.push(layer, path, EntryKind::Device(Device::Fifo), 0o644)
+    }
+
+    /// Changes the last file of this path.
+    fn with_file(self, layer: usize, path: &str, change: impl FnOnce(&mut ScannedFile<Fact>)) -> Sample {
+        self.with(layer, path, |member| match &mut member.entry.kind {
+            EntryKind::File(file) => change(file),
+            other => panic!("it is a file, and not {other:?}"),
+        })
+    }
+
+    fn recognized(self, layer: usize, path: &str, change: impl FnOnce(&mut Recognized<Fact>)) -> Sample {
+        let nothing = || Box::new(Recognized { code: None, facts: Vec::new() });
+        self.with_file(layer, path, |file| change(file.recognized.get_or_insert_with(nothing)))
     }
 
     /// Machine code for amd64, changed.
     pub fn elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
-        let mut elf = Elf { machine: Machine::of_arch(Arch::Amd64), ..Elf::default() };
-        change(&mut elf);
-        self.push(layer, path, MemberKind::File, 0o755)
-            .with(layer, path, |member| member.content = Some(Box::new(Content::Elf(elf))))
+        let elf = Elf { machine: Machine::of_arch(Arch::Amd64), ..Elf::default() };
+        self.file(layer, path, 0o755)
+            .recognized(layer, path, |recognized| recognized.code = Some(Code::Elf(elf)))
+            .with_elf(layer, path, change)
+    }
+
+    /// Changes machine code.
+    pub fn with_elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
+        self.recognized(layer, path, |recognized| match &mut recognized.code {
+            Some(Code::Elf(elf)) => change(elf),
+            other => panic!("it is machine code, and not {other:?}"),
+        })
     }
 
     /// Gives a file this content, and another size.
     pub fn holding(self, layer: usize, path: &str, content: &str, size: u64) -> Sample {
-        self.with(layer, path, |member| {
-            member.size = size;
-            member.sha256 = Some(Digest::of(content.as_bytes()));
-        })
+        self.with_file(layer, path, |file| file.sha256 = Some(Digest::of(content.as_bytes())))
+            .sized(layer, path, size)
+    }
+
+    /// Gives a file another size.
+    pub fn sized(self, layer: usize, path: &str, size: u64) -> Sample {
+        self.with_file(layer, path, |file| file.size = size)
     }
 
     /// Makes a file a script of this interpreter.
     pub fn script(self, layer: usize, path: &str, interpreter: &str) -> Sample {
-        self.with(layer, path, |member| {
-            member.content = Some(Box::new(Content::Script(interpreter.to_owned())))
-        })
+        let script = Code::Script(interpreter.to_owned());
+        self.recognized(layer, path, |recognized| recognized.code = Some(script))
     }
 
-    /// Gives a file these notes.
-    pub fn notes(self, layer: usize, path: &str, notes: &[&str]) -> Sample {
-        let notes = notes.iter().map(|&note| note.to_owned()).collect();
-        self.with(layer, path, |member| member.content = Some(Box::new(Content::Notes(notes))))
+    /// Gives a file these facts.
+    pub fn facts(self, layer: usize, path: &str, facts: impl IntoIterator<Item = Fact>) -> Sample {
+        self.recognized(layer, path, |recognized| recognized.facts = facts.into_iter().collect())
     }
 
     /// Sets a field of the process part of the config, as `Cmd`.
@@ -168,7 +182,7 @@ impl Sample {
 
     /// Nobody knows what is in the layer.
     pub fn unknown(mut self, layer: usize) -> Sample {
-        self.surveys[layer] = None;
+        self.scans[layer] = None;
         self
     }
 
@@ -186,10 +200,10 @@ impl Sample {
             })
             .collect();
         let config = Config::parse("sample", self.config.to_string().as_bytes()).expect("a config");
-        let surveys = &self.surveys[..];
+        let scans = &self.scans[..];
         let subject =
-            Subject { manifest: &manifest, layers: &layers, config: &config, surveys, asked: &self.asked };
-        findings(rule, &Case::of(&subject))
+            Subject { manifest: &manifest, layers: &layers, config: &config, scans, asked: &self.asked };
+        rule.findings(&Case::of(&subject))
     }
 
     /// The messages of what the rule has to say, with the paths.

@@ -2,24 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::Severity;
-use super::annotator::MAX_PATH;
-use super::case::{Case, join};
-use super::files::Seen;
+use super::case::{Case, Seen};
+use super::facts::MAX_PATH;
+use super::finding::Severity;
+use super::function::join;
 use super::package::is_loaded;
 use crate::lambda::BOOTSTRAP;
-
-pub const ENTRY: &str = "/lambda-entrypoint.sh";
+use crate::lambda::base::{ENTRY_SCRIPT, starts_with_entry_script};
 
 /// Whether the image starts with the entry script of AWS's bases, as far as it can be told: others call theirs the
 /// same, and some put their own in its place.
 pub fn has_aws_entry(case: &Case<'_>) -> bool {
-    let is_named = case.config.entrypoint().first() == Some(&ENTRY);
-    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == ENTRY[1..]);
+    let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == ENTRY_SCRIPT[1..]);
     let starts = ["usr/local/bin/aws-lambda-rie", "var/runtime/bootstrap"];
-    let has_base = case.config.var("LAMBDA_RUNTIME_DIR").is_some()
-        && (!case.files.complete || starts.iter().any(|path| case.files.get(path).is_some()));
-    is_named && !is_replaced && has_base
+    let has_base = !case.files.complete || starts.iter().any(|path| case.files.get(path).is_some());
+    starts_with_entry_script(case.config) && !is_replaced && has_base
 }
 
 /// Whether the image has the entry script of AWS's bases, and none of their runtimes.

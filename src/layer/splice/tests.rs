@@ -1,10 +1,10 @@
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
-use flate2::{Compress, Compression, FlushCompress};
+use flate2::{Compress, Compression, Crc, FlushCompress};
 use proptest::prelude::*;
 
 use super::super::write::{WriteOptions, Written, write};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::image::Arch;
-use crate::layer::elf::{HEADER, Machine, may_be_code};
+use crate::scan::{HEADER, Machine, may_be_code};
 use crate::tree::{Content, EntryKind, FileTree};
 
 /// Fails for a link that is of no use in the image. `place` is where the tree is on this machine.

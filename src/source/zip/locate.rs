@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::{ZipMember, broken};
+use super::ZipMember;
 use crate::error::{Error, Result};
+use crate::layer::zip_content::broken;
 use crate::tree::SourceFile;
 
 /// Bytes of a header before its name.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{ZipKind, broken, open, read};
+use super::{ZipKind, open, read};
 use crate::error::{Error, Result};
+use crate::layer::zip_content::broken;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// The archive itself, as the one file of a tree: to be hashed, and remembered, as any file is.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lbuild::image::{Arch, Format, Image};
-use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
-use lbuild::layer::survey::{Annotate, Survey};
+use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject};
+use lbuild::scan::{Annotate, LayerScan};
 use lbuild::{Destination, Engine, Prepared, Reach};
 
 use crate::cli::args::push::Push;
@@ -71,8 +71,8 @@ impl<'a> Judge<'a> {
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
-        let surveys = prepared.scan(Arc::new(annotator), Reach::Local).await?;
-        let mut findings = of_image(image, self.format, &surveys, &self.asked, Severity::Warning);
+        let scans = prepared.scan(Arc::new(annotator), Reach::Local).await?;
+        let mut findings = of_image(image, self.format, &scans, &self.asked, Severity::Warning);
         // Links were told of by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.
@@ -95,11 +95,11 @@ pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<Str
 pub fn of_image(
     image: &Image,
     format: Format,
-    surveys: &[Option<Survey>],
+    scans: &[Option<LayerScan<Fact>>],
     asked: &Asked,
     least: Severity,
 ) -> Vec<Finding> {
     let (manifest, layers) = (image.manifest(format), image.descriptors(format));
     let (manifest, layers, config) = (&manifest, &layers[..], image.config());
-    check::check(&Subject { manifest, layers, config, surveys, asked }, least)
+    check::check(&Subject { manifest, layers, config, scans, asked }, least)
 }

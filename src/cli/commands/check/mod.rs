@@ -97,7 +97,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
     let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
     let asked = Asked { arch, region, repository, in_index, in_archive, today: today() };
     let StoredImage { manifest, layers, config, .. } = &found;
-    let subject = Subject { manifest, layers, config, surveys: &scans, asked: &asked };
+    let subject = Subject { manifest, layers, config, scans: &scans, asked: &asked };
     Ok(Judged {
         name: image_name(&found),
         digest: manifest.digest,

@@ -22,10 +22,10 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
     let inspected = engine.inspect(&image, args.arch.map(Platform::linux).as_ref()).await?;
     let json = context.json;
     if let (Inspected::Image(found), true) = (&inspected, args.tree || args.largest) {
-        let surveys = files::surveys(&engine, found).await?;
+        let scans = files::scans(&engine, found).await?;
         return print(&match args.tree {
-            true => files::tree(&surveys, json),
-            false => files::largest(&surveys, json),
+            true => files::tree(&scans, json),
+            false => files::largest(&scans, json),
         });
     }
     if let (Inspected::Image(found), true) = (&inspected, args.history) {

@@ -1,10 +1,14 @@
 //! The files of a layer that differ.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::layer::survey::{Member, MemberKind};
+use crate::scan::{NoFact, ScannedFile};
+use crate::tree::{self, EntryKind, ImagePath};
+
+type Member = tree::Member<ScannedFile<NoFact>>;
 
 /// A file that is otherwise, or in one layer only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,13 +75,13 @@ pub enum Change {
 /// unpacked.
 pub fn compare(from: &[Member], to: &[Member]) -> Vec<FileDifference> {
     let [old, new] = [from, to].map(by_path);
-    let mut paths: Vec<&str> = old.keys().chain(new.keys()).copied().collect();
+    let mut paths: Vec<&str> = old.keys().chain(new.keys()).map(|path| &**path).collect();
     paths.sort_unstable();
     paths.dedup();
     let difference = |path: &str| {
         let changes = match (old.get(path), new.get(path)) {
-            (None, Some(new)) => vec![Change::Added { size: new.size }],
-            (Some(old), None) => vec![Change::Removed { size: old.size }],
+            (None, Some(new)) => vec![Change::Added { size: new.size() }],
+            (Some(old), None) => vec![Change::Removed { size: old.size() }],
             (Some(old), Some(new)) => changes(old, new),
             (None, None) => Vec::new(),
         };
@@ -86,23 +90,24 @@ pub fn compare(from: &[Member], to: &[Member]) -> Vec<FileDifference> {
     paths.into_iter().filter_map(difference).collect()
 }
 
-fn by_path(members: &[Member]) -> BTreeMap<&str, &Member> {
-    members.iter().map(|member| (member.path.as_str(), member)).collect()
+fn by_path(members: &[Member]) -> BTreeMap<Cow<'_, str>, &Member> {
+    members.iter().map(|member| (member.archive_name(), member)).collect()
 }
 
 fn changes(old: &Member, new: &Member) -> Vec<Change> {
     let mut found = Vec::new();
-    if old.kind != new.kind {
-        found.push(Change::Kind { from: kind(&old.kind), to: kind(&new.kind) });
-    } else if old.sha256 != new.sha256 {
-        found.push(Change::Content { from: old.size, to: new.size });
+    let [from, to] = [old, new].map(kind);
+    if from != to {
+        found.push(Change::Kind { from, to });
+    } else if old.sha256() != new.sha256() {
+        found.push(Change::Content { from: old.size(), to: new.size() });
     }
-    if old.mode != new.mode {
-        let octal = |mode: u32| format!("{mode:04o}");
-        found.push(Change::Mode { from: octal(old.mode), to: octal(new.mode) });
+    if old.entry.mode != new.entry.mode {
+        let octal = |member: &Member| format!("{:04o}", member.entry.mode);
+        found.push(Change::Mode { from: octal(old), to: octal(new) });
     }
-    if (old.uid, old.gid) != (new.uid, new.gid) {
-        let owner = |member: &Member| format!("{}:{}", member.uid, member.gid);
+    if (old.entry.uid, old.entry.gid) != (new.entry.uid, new.entry.gid) {
+        let owner = |member: &Member| format!("{}:{}", member.entry.uid, member.entry.gid);
         found.push(Change::Owner { from: owner(old), to: owner(new) });
     }
     if old.mtime != new.mtime {
@@ -111,13 +116,14 @@ fn changes(old: &Member, new: &Member) -> Vec<Change> {
     found
 }
 
-fn kind(kind: &MemberKind) -> String {
-    match kind {
-        MemberKind::File => "file".to_owned(),
-        MemberKind::Directory => "directory".to_owned(),
-        MemberKind::Symlink(target) => format!("link to {target}"),
-        MemberKind::HardLink(target) => format!("hard link to {target}"),
-        MemberKind::Special => "device or pipe".to_owned(),
-        MemberKind::Outside => "path out of the image".to_owned(),
+fn kind(member: &Member) -> String {
+    match &member.entry.kind {
+        _ if member.is_outside() => "path out of the image".to_owned(),
+        // The archive has an empty file for a deletion.
+        EntryKind::File(_) | EntryKind::Whiteout | EntryKind::Opaque => "file".to_owned(),
+        EntryKind::Directory => "directory".to_owned(),
+        EntryKind::Symlink(target) => format!("link to {}", ImagePath::new(target)),
+        EntryKind::HardLink(target) => format!("hard link to {}", ImagePath::new(target)),
+        EntryKind::Device(_) => "device or pipe".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::files::{FileDifference, compare};
 use crate::engine::find::StoredImage;
 use crate::image::Digest;
-use crate::layer::Survey;
+use crate::scan::{LayerScan, NoFact};
 
 /// A layer that is otherwise, elsewhere, or in one image only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -79,13 +79,13 @@ impl<'a> Layers<'a> {
         matched.pairs()
     }
 
-    /// What is to be told of a pair, if anything is; `surveys` are what its layers hold, where that is known.
-    pub fn difference(&self, pair: &Pair, surveys: &[Option<Survey>; 2]) -> Option<LayerDifference> {
+    /// What is to be told of a pair, if anything is; `scans` are what its layers hold, where that is known.
+    pub fn difference(&self, pair: &Pair, scans: &[Option<LayerScan<NoFact>>; 2]) -> Option<LayerDifference> {
         if pair.same == Same::Bytes && !pair.moved {
             return None;
         }
-        let [from, to] = surveys.each_ref().map(|survey| match survey {
-            Some(survey) => survey.members.as_slice(),
+        let [from, to] = scans.each_ref().map(|scan| match scan {
+            Some(scan) => scan.members.as_slice(),
             None => &[],
         });
         let numbers = [pair.from, pair.to];

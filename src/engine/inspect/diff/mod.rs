@@ -15,8 +15,7 @@ use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
-use crate::layer::Survey;
-use crate::layer::survey::Unread;
+use crate::scan::{LayerScan, NoFact, Unread};
 
 pub use files::{Change, FileDifference};
 pub use layers::LayerDifference;
@@ -86,13 +85,13 @@ pub(in crate::engine) async fn difference(
     };
     let mut differences = Vec::new();
     for pair in pairs {
-        let surveys = match &opened {
+        let scans = match &opened {
             Some([from, to]) if pair.is_changed() => {
                 [known(session, from, pair.from).await?, known(session, to, pair.to).await?]
             }
             _ => [None, None],
         };
-        differences.extend(layers.difference(&pair, &surveys));
+        differences.extend(layers.difference(&pair, &scans));
     }
     let label = |image: &StoredImage| {
         let name = image.config.label("org.opencontainers.image.base.name");
@@ -116,7 +115,11 @@ async fn opened<'a>(session: &Arc<Session>, image: &'a StoredImage) -> Result<Op
     Ok(Opened { image, store, name })
 }
 
-async fn known(session: &Arc<Session>, from: &Opened<'_>, layer: Option<usize>) -> Result<Option<Survey>> {
+async fn known(
+    session: &Arc<Session>,
+    from: &Opened<'_>,
+    layer: Option<usize>,
+) -> Result<Option<LayerScan<NoFact>>> {
     let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
     if Compression::of(&layer.media_type).is_none() {
         return Ok(None);

@@ -1,7 +1,8 @@
 //! The config names the architecture that the function shall have.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use super::image_index::is_unknown;
 use crate::image::Arch;
 
@@ -41,7 +42,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;

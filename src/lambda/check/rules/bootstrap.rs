@@ -1,11 +1,12 @@
 //! AWS's OS-only bases find the program that they start.
 
-use super::super::case::{Case, join};
-use super::super::files::Leads;
+use super::super::case::Case;
+use super::super::finding::Severity;
+use super::super::function::join;
+use super::super::rule::{Findings, Rule};
 use super::super::start::is_os_only;
-use super::super::{Findings, Rule, Severity};
 use crate::lambda::BOOTSTRAP;
-use crate::layer::survey::MemberKind;
+use crate::tree::{EntryKind, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "bootstrap",
@@ -24,17 +25,17 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     }
     let path = &BOOTSTRAP[1..];
-    let found = match case.files.resolve(path) {
-        Leads::To(found) => case.files.file(path).unwrap_or(found),
+    let found = match case.files.resolve(path).target {
+        Target::Entry(found) => case.files.file(path).unwrap_or(found),
         _ if case.files.complete => return missing(case, findings),
         _ => return,
     };
-    let fault = match found.member.kind {
-        MemberKind::File if found.member.mode & 0o001 == 0 => {
-            let mode = found.member.mode;
+    let fault = match found.member.entry.kind {
+        EntryKind::File(_) if found.member.entry.mode & 0o001 == 0 => {
+            let mode = found.member.entry.mode;
             format!("the base starts this file, which others may not execute (mode {mode:04o})")
         }
-        MemberKind::File | MemberKind::HardLink(_) => return,
+        EntryKind::File(_) | EntryKind::HardLink(_) => return,
         _ => "the base starts this path, and it is no file".to_owned(),
     };
     findings.add(fault).in_layer(case, found.layer).at(&found.member.path);

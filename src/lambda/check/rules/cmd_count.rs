@@ -1,8 +1,10 @@
 //! AWS's entry script gets the handler, and nothing else.
 
 use super::super::case::Case;
-use super::super::start::{ENTRY, has_aws_entry};
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
+use super::super::start::has_aws_entry;
+use crate::lambda::base::ENTRY_SCRIPT;
 
 pub(super) const RULE: Rule = Rule {
     name: "cmd-count",
@@ -24,11 +26,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let words = case.config.entrypoint().len() - 1 + cmd.len();
     let message = match (words, &cmd[..]) {
         (1, _) => return,
-        (0, _) => format!("no handler is set: {ENTRY} has to get one from CMD"),
+        (0, _) => format!("no handler is set: {ENTRY_SCRIPT} has to get one from CMD"),
         (_, [shell, "-c", ..]) if shell.ends_with("sh") => {
-            format!("CMD is a command line for {shell}, and {ENTRY} takes the handler alone")
+            format!("CMD is a command line for {shell}, and {ENTRY_SCRIPT} takes the handler alone")
         }
-        _ => format!("{ENTRY} gets {words} words, and takes the handler alone"),
+        _ => format!("{ENTRY_SCRIPT} gets {words} words, and takes the handler alone"),
     };
     let finding = findings.add(message).in_field("config.Cmd");
     if words == 0 {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
+use super::super::case::{Case, Member};
+use super::super::finding::Severity;
 use super::super::finding::files;
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 use super::repeated_file;
 use crate::image::Digest;
-use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "deleted-file",
@@ -38,8 +38,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for hidden in case.files.hidden() {
         let member = hidden.file.member;
         // What comes again, there or at another path, is told as a file that is repeated.
-        let is_repeated = member.sha256.is_some_and(|sha256| large.contains(&(hidden.by, sha256)));
-        if member.kind != MemberKind::File || is_repeated {
+        let is_repeated = member.sha256().is_some_and(|sha256| large.contains(&(hidden.by, sha256)));
+        if !member.is_file() || is_repeated {
             continue;
         }
         let top = member.path.split_once('/').map_or("", |(top, _)| top);
@@ -49,8 +49,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         } else {
             lost.deleted += 1;
         }
-        lost.bytes += member.size;
-        if lost.largest.is_none_or(|largest| member.size > largest.size) {
+        lost.bytes += member.size();
+        if lost.largest.is_none_or(|largest| member.size() > largest.size()) {
             lost.largest = Some(member);
         }
     }
@@ -75,9 +75,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 /// The contents that [`repeated_file`] looks at, with their layers.
 fn large(case: &Case<'_>) -> BTreeSet<(usize, Digest)> {
     let members =
-        case.known().flat_map(|(number, survey)| survey.members.iter().map(move |member| (number, member)));
-    let large = members.filter(|(_, member)| member.size >= repeated_file::LEAST);
-    large.filter_map(|(number, member)| Some((number, member.sha256?))).collect()
+        case.known().flat_map(|(number, scan)| scan.members.iter().map(move |member| (number, member)));
+    let large = members.filter(|(_, member)| member.size() >= repeated_file::LEAST);
+    large.filter_map(|(number, member)| Some((number, member.sha256()?))).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A layer has each path once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::case::Case;
+use super::super::finding::Severity;
 use super::super::package::{and_more, place};
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "duplicate-entry",
@@ -20,22 +21,23 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    for (number, survey) in case.known().filter(|(_, survey)| !survey.from_tree) {
-        let mut met: HashMap<&str, bool> = HashMap::new();
-        let mut again: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for member in survey.members.iter().filter(|member| member.kind != MemberKind::Outside) {
-            let path = member.path.as_str();
-            let is_directory = member.kind == MemberKind::Directory;
+    for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
+        let mut met: HashMap<Cow<'_, str>, bool> = HashMap::new();
+        let mut again: BTreeMap<String, BTreeSet<Cow<'_, str>>> = BTreeMap::new();
+        for member in scan.members.iter().filter(|member| !member.is_outside()) {
+            let path = member.archive_name();
+            let is_directory = member.is_directory();
             // A directory that comes again is another rule's matter.
-            if met.insert(path, is_directory).is_some_and(|was_directory| !(was_directory && is_directory)) {
-                again.entry(place(path)).or_default().insert(path);
+            let before = met.insert(path.clone(), is_directory);
+            if before.is_some_and(|was_directory| !(was_directory && is_directory)) {
+                again.entry(place(&path).to_owned()).or_default().insert(path);
             }
         }
         for paths in again.values() {
-            let Some(&first) = paths.first() else { continue };
+            let Some(first) = paths.first() else { continue };
             let message =
                 format!("the layer has this path more than once{}", and_more(first, paths.len() - 1));
-            findings.add(message).in_layer(case, number).at(first);
+            findings.add(message).in_layer(case, number).at(first.clone());
         }
     }
 }

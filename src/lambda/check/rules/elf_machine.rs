@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::super::case::Case;
-use super::super::files::Seen;
+use super::super::case::Seen;
+use super::super::finding::Severity;
 use super::super::package::{
     and_more, begins, common, dir, is_code, is_of_other_wheel, package, package_dir, word_at,
 };
+use super::super::rule::{Findings, Rule};
 use super::super::start::Started;
-use super::super::{Findings, Rule, Severity};
 use crate::image::Arch;
-use crate::layer::Machine;
+use crate::scan::Machine;
 
 pub(super) const RULE: Rule = Rule {
     name: "elf-machine",
@@ -86,11 +87,11 @@ fn has_named_neighbour(fitting: &BTreeSet<&str>, path: &str, arch: Arch) -> bool
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
-    use crate::layer::{Elf, Machine};
+    use crate::scan::{Elf, Machine};
 
     fn arm(elf: &mut Elf) {
         elf.machine = Machine::of_arch(Arch::Arm64);
@@ -208,7 +209,11 @@ mod tests {
         }
         let data = |mode| {
             let path = "var/task/a/firmware.elf";
-            Sample::python().elf(1, path, arm).with(1, path, |member| member.mode = mode).says(&RULE).len()
+            Sample::python()
+                .elf(1, path, arm)
+                .with(1, path, |member| member.entry.mode = mode)
+                .says(&RULE)
+                .len()
         };
         assert_eq!((data(0o644), data(0o755)), (0, 1));
         assert_eq!(Sample::python().elf(1, "var/task/a/libx.so.debug", arm).says(&RULE), [""; 0]);

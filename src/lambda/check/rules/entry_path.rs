@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::case::Case;
-use super::super::files::Leads;
+use super::super::case::{Case, Member};
+use super::super::finding::Severity;
 use super::super::package::dir;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::{Member, MemberKind};
+use super::super::rule::{Findings, Rule};
+use crate::tree::{EntryKind, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "entry-path",
@@ -45,10 +45,10 @@ enum Fault {
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    for (number, survey) in case.known().filter(|(_, survey)| !survey.from_tree) {
+    for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
         let mut found: BTreeMap<(Fault, &str), Vec<&Member>> = BTreeMap::new();
-        let by_name = survey.members.iter().filter_map(|member| Some((fault(member)?, member)));
-        for (fault, member) in by_name.chain(dead_links(case, number, &survey.members)) {
+        let by_name = scan.members.iter().filter_map(|member| Some((fault(member)?, member)));
+        for (fault, member) in by_name.chain(dead_links(case, number, &scan.members)) {
             found.entry((fault, dir(&member.path))).or_default().push(member);
         }
         for ((fault, _), members) in found {
@@ -58,20 +58,20 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
                 others => format!(" (and {others} more in its directory)"),
             };
             let message = format!("{}{others}", message(fault, first));
-            findings.add(message).in_layer(case, number).at(first.path.as_str()).as_severe(severity(fault));
+            findings.add(message).in_layer(case, number).at(first.archive_name()).as_severe(severity(fault));
         }
     }
 }
 
 /// What a member's own path and kind tell.
 fn fault(member: &Member) -> Option<Fault> {
-    if member.kind == MemberKind::Outside {
+    if member.is_outside() {
         Some(if inside(&member.path).is_none() { Fault::Outside } else { Fault::Dots })
-    } else if bytes(&member.path) + 2 > MAX_PATH {
+    } else if member.path.as_bytes().len() + 2 > MAX_PATH {
         Some(Fault::LongPath)
-    } else if member.path.split('/').any(|part| bytes(part) > MAX_NAME) {
+    } else if member.path.as_bytes().split(|&byte| byte == b'/').any(|part| part.len() > MAX_NAME) {
         Some(Fault::LongName)
-    } else if member.kind == MemberKind::Special {
+    } else if matches!(member.entry.kind, EntryKind::Device(_)) {
         Some(Fault::Special)
     } else {
         None
@@ -80,26 +80,29 @@ fn fault(member: &Member) -> Option<Fault> {
 
 /// The hard links whose file is not before them in the layer.
 fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<(Fault, &'a Member)> {
-    if !members.iter().any(|member| matches!(member.kind, MemberKind::HardLink(_))) {
+    if !members.iter().any(|member| member.is_hard_link()) {
         return Vec::new();
     }
     let mut here: HashSet<&str> = HashSet::new();
     let (mut dead, mut missing) = (Vec::new(), Vec::new());
     for member in members {
-        if let MemberKind::HardLink(target) = &member.kind {
-            match inside(target) {
+        if let Some(target) = member.target().filter(|_| member.is_hard_link()) {
+            match inside(&target) {
                 None => dead.push((Fault::LinkOutside, member)),
-                Some(target) if !here.contains(&*target) => missing.push((target, member)),
+                Some(target) if !here.contains(&*target) => missing.push((target.into_owned(), member)),
                 Some(_) => {}
             }
         }
-        here.insert(&member.path);
+        if !member.is_deletion() {
+            here.insert(&member.path);
+        }
     }
     if missing.is_empty() {
         return dead;
     }
-    let lower = &case.surveys[..number];
-    let below = lower.iter().flatten().flat_map(|survey| &survey.members);
+    let lower = &case.scans[..number];
+    let below = lower.iter().flatten().flat_map(|scan| &scan.members);
+    let below = below.filter(|member| !member.is_deletion());
     let below: HashSet<&str> = below.map(|member| member.path.as_str()).collect();
     let is_known = lower.iter().all(Option::is_some);
     let are_few = missing.len() <= FOLLOWED;
@@ -115,7 +118,8 @@ fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<
 
 /// Whether the path leads by way of a symbolic link to what has another path in its layer.
 fn is_behind_link(case: &Case<'_>, path: &str) -> bool {
-    path.len() < MAX_PATH && matches!(case.files.resolve(path), Leads::To(found) if found.member.path != path)
+    path.len() < MAX_PATH
+        && matches!(case.files.resolve(path).target, Target::Entry(found) if found.member.path != path)
 }
 
 /// The path without any `..`; `None` when it leads out of the image.
@@ -136,10 +140,7 @@ fn inside(path: &str) -> Option<Cow<'_, str>> {
 }
 
 fn message(fault: Fault, member: &Member) -> String {
-    let target = match &member.kind {
-        MemberKind::HardLink(target) => shown(target),
-        _ => String::new(),
-    };
+    let target = member.target().map(|target| shown(&target)).unwrap_or_default();
     match fault {
         Fault::Outside => "this path leads out of the image".to_owned(),
         Fault::LinkOutside => format!("this is a hard link to {target}, out of the image"),
@@ -172,27 +173,22 @@ fn severity(fault: Fault) -> Severity {
     }
 }
 
-/// How many bytes it was: what is no UTF-8 is written as `\xNN`, four for one.
-fn bytes(path: &str) -> usize {
-    path.len().saturating_sub(3 * path.matches("\\x").count())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
-    use super::{MemberKind, RULE};
+    use super::RULE;
+    use crate::tree::{EntryKind, ImagePath};
 
     fn outside(path: &str) -> Sample {
         Sample::empty(1).file(0, "x", 0o644).with(0, "x", |member| {
-            member.path = path.to_owned();
-            member.kind = MemberKind::Outside;
+            member.path = path.into();
         })
     }
 
     fn hard_link(sample: Sample, layer: usize, path: &str, target: &str) -> Sample {
-        let kind = MemberKind::HardLink(target.to_owned());
-        sample.file(layer, path, 0o644).with(layer, path, |member| member.kind = kind)
+        let kind = EntryKind::HardLink(target.into());
+        sample.file(layer, path, 0o644).with(layer, path, |member| member.entry.kind = kind)
     }
 
     #[test]
@@ -211,8 +207,11 @@ mod tests {
         let (name, part) = ("n".repeat(255), "d/".repeat(2046));
         let fits = Sample::empty(1).file(0, &name, 0o644).file(0, &format!("{part}xx"), 0o644);
         assert_eq!(fits.says(&RULE), [""; 0]);
-        let escaped = "\\xff".repeat(255);
-        assert_eq!(Sample::empty(1).file(0, &escaped, 0o644).says(&RULE), [""; 0], "it is 255 bytes");
+        let escaped = |bytes: &[u8]| {
+            let sample = Sample::empty(1).file(0, "x", 0o644);
+            sample.with(0, "x", |member| member.path = ImagePath::new(bytes)).says(&RULE).len()
+        };
+        assert_eq!([escaped(&[0xff; 255]), escaped(&[0xff; 256])], [0, 1], "a byte is shown by four letters");
         let long =
             Sample::empty(1).file(0, &format!("{name}n/a"), 0o644).file(0, &format!("{part}xxx"), 0o644);
         let messages: Vec<_> = long.check(&RULE).into_iter().map(|finding| finding.message).collect();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::case::{Case, join};
-use super::super::files::Seen;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::{Content, Member, MemberKind};
+use super::super::case::{Case, Member, Seen};
+use super::super::finding::Severity;
+use super::super::function::join;
+use super::super::rule::{Findings, Rule};
+use crate::scan::Code;
 
 pub(super) const RULE: Rule = Rule {
     name: "extension-place",
@@ -38,12 +39,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 
 /// An unpacked archive often brings a directory of its own.
 fn deeper(case: &Case<'_>, findings: &mut Findings) {
-    let is_directory = |file: &Seen<'_>| file.member.kind == MemberKind::Directory;
+    let is_directory = |file: &Seen<'_>| file.member.is_directory();
     if !case.files.complete || directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
         return;
     }
-    let below =
-        case.files.below(PLACE).find(|file| file.member.kind == MemberKind::File && is_program(file.member));
+    let below = case.files.below(PLACE).find(|file| file.member.is_file() && is_program(file.member));
     if let Some(file) = below {
         let name = file.member.path.strip_prefix("opt/extensions/").unwrap_or(&file.member.path);
         let message = format!("no file is directly in it, so Lambda starts nothing; {name} is not looked at");
@@ -66,12 +66,12 @@ fn looks_like_one(member: &Member) -> bool {
 
 /// Whether others may execute it and it is what can be executed: a script, or machine code that is no library.
 fn is_program(member: &Member) -> bool {
-    let is_program = match member.content.as_deref() {
-        Some(Content::Script(_)) => true,
-        Some(Content::Elf(_)) => !member.name().contains(".so"),
+    let is_program = match member.code() {
+        Some(Code::Script(_)) => true,
+        Some(Code::Elf(_)) => !member.name().contains(".so"),
         _ => false,
     };
-    is_program && member.mode & 0o001 != 0
+    is_program && member.entry.mode & 0o001 != 0
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The registry is none of FIPS.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use crate::lambda::refused_registry;
 
 pub(super) const RULE: Rule = Rule {

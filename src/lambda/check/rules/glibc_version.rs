@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
-use super::super::files::Seen;
+use super::super::case::{Case, Seen};
+use super::super::finding::Severity;
 use super::super::libc::is_libc;
 use super::super::package::{and_more, dir, is_code, place};
+use super::super::rule::{Findings, Rule};
 use super::super::start::Started;
-use super::super::{Findings, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "glibc-version",
@@ -59,12 +59,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
-    use crate::layer::Machine;
-    use crate::layer::survey::Content;
+    use crate::scan::Machine;
 
     fn needing(path: &str, minor: u32) -> Sample {
         Sample::python().elf(1, path, |elf| elf.needs_glibc = Some((2, minor)))
@@ -78,8 +77,7 @@ mod tests {
         let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, and the image has 2.34"];
         assert_eq!(newer.says(&RULE), expected);
         assert_eq!(newer.clone().unknown(0).says(&RULE), [""; 0], "nobody knows what it has");
-        let other = newer.with(1, "var/task/numpy/core/x.so", |member| {
-            let Some(Content::Elf(elf)) = member.content.as_deref_mut() else { panic!("it is machine code") };
+        let other = newer.with_elf(1, "var/task/numpy/core/x.so", |elf| {
             elf.machine = Machine::of_arch(Arch::Arm64);
         });
         assert_eq!(other.says(&RULE), [""; 0], "another rule's matter");

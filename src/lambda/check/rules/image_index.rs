@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "image-index",

@@ -1,7 +1,8 @@
 //! The image is not larger than Lambda takes.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "image-size",
@@ -25,16 +26,16 @@ const NEAR: u64 = 9 * GIB;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let total = case.layers.iter().enumerate().fold(0_u64, |total, (number, layer)| {
-        let survey = case.surveys.get(number).and_then(Option::as_ref);
+        let scan = case.scans.get(number).and_then(Option::as_ref);
         // Of a layer that nobody knows, there is hardly less than what is stored.
-        total.saturating_add(survey.map_or(layer.size, |survey| survey.uncompressed))
+        total.saturating_add(scan.map_or(layer.size, |scan| scan.uncompressed))
     });
     if total <= NEAR {
         return;
     }
     // Of the largest image too, as a manifest may claim any size.
     let tenths = (u128::from(total) * 10).div_ceil(u128::from(GIB));
-    let at_least = if case.surveys.iter().all(Option::is_some) { "" } else { "at least " };
+    let at_least = if case.scans.iter().all(Option::is_some) { "" } else { "at least " };
     let size =
         format!("the layers are {at_least}{}.{} GiB when they are not compressed", tenths / 10, tenths % 10);
     if total > LIMIT {
@@ -49,14 +50,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::{LIMIT, NEAR, RULE};
 
     fn sample(sizes: [u64; 2]) -> Sample {
         let mut sample = Sample::empty(2);
-        for (survey, size) in sample.surveys.iter_mut().flatten().zip(sizes) {
-            survey.uncompressed = size;
+        for (scan, size) in sample.scans.iter_mut().flatten().zip(sizes) {
+            scan.uncompressed = size;
         }
         sample
     }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::{Case, join};
-use super::super::files::{Leads, Seen};
+use super::super::case::{Case, Member, Seen};
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::libc::{self, Libc};
 use super::super::package::dir;
+use super::super::rule::{Findings, Rule};
 use super::super::start::{path, places, starting};
-use super::super::{Findings, Rule, Severity};
-use crate::layer::Elf;
-use crate::layer::survey::{Content, Member};
+use crate::scan::{Code, Elf};
+use crate::tree::Target;
 
 pub(super) const RULE: Rule = Rule {
     name: "interpreter",
@@ -47,10 +48,10 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for place in command_dirs(case) {
         for file in case.files.below(&place) {
             let path = file.member.path.as_str();
-            if dir(path) != place || file.member.mode & 0o111 == 0 || started.contains(path) {
+            if dir(path) != place || file.member.entry.mode & 0o111 == 0 || started.contains(path) {
                 continue;
             }
-            let Some(Content::Script(line)) = file.member.content.as_deref() else { continue };
+            let Some(Code::Script(line)) = file.member.code() else { continue };
             if let Some(name) = of_script(case, line) {
                 commands.entry((dir(path), name)).or_default().push(file);
             }
@@ -88,10 +89,9 @@ fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
 
 /// The interpreter that a file needs and the image lacks.
 fn lacking(case: &Case<'_>, libc: Option<Libc>, member: &Member) -> Option<String> {
-    match member.content.as_deref()? {
-        Content::Script(line) => of_script(case, line),
-        Content::Elf(elf) => of_program(case, libc, elf),
-        Content::Notes(_) => None,
+    match member.code()? {
+        Code::Script(line) => of_script(case, line),
+        Code::Elf(elf) => of_program(case, libc, elf),
     }
 }
 
@@ -146,14 +146,14 @@ fn shown(name: &str) -> String {
 
 /// Whether a path leads to nothing for certain.
 fn is_missing(case: &Case<'_>, path: &str) -> bool {
-    matches!(case.files.resolve(path), Leads::Nowhere)
+    matches!(case.files.resolve(path).target, Target::Nothing)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 
@@ -250,7 +250,7 @@ mod tests {
                          image (and 1 more in its directory)"];
         assert_eq!(two.says(&RULE), expected);
         assert_eq!(two.check(&RULE)[0].severity, Severity::Warning);
-        let text = sample.with(1, path, |member| member.mode = 0o644);
+        let text = sample.with(1, path, |member| member.entry.mode = 0o644);
         assert_eq!(text.says(&RULE), [""; 0]);
     }
 

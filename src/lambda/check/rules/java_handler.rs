@@ -1,12 +1,12 @@
 //! The class that the handler names is there, in Java.
 
-use super::super::annotator::class_note;
-use super::super::case::{Case, join};
-use super::super::files::Seen;
+use super::super::case::{Case, Seen};
+use super::super::facts::Fact;
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::handler::{handled, is_file};
-use super::super::module::class_file;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
+use crate::lambda::class_file;
 
 pub(super) const RULE: Rule = Rule {
     name: "java-handler",
@@ -80,19 +80,22 @@ fn has_class(case: &Case<'_>, class: &str) -> Option<bool> {
 
 /// The jars directly in a directory.
 fn jars<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
-    let dir = case.files.way(dir).end;
+    let dir = case.files.resolve(dir).path;
     let start = if dir.is_empty() { 0 } else { dir.len() + 1 };
     let is_jar = |file: &Seen<'a>| {
         let name = file.member.path.get(start..).unwrap_or_default();
-        name.ends_with(".jar") && !name.contains('/') && file.member.kind != MemberKind::Directory
+        name.ends_with(".jar") && !name.contains('/') && !file.member.is_directory()
     };
     case.files.below(&dir).filter(is_jar).collect()
 }
 
-/// Whether a jar has the class, by what was noted of it; `None` when nobody could look into it.
+/// Whether a jar has the class, by the facts about it; `None` when there are none.
 fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
-    let notes = case.files.file(&jar.member.path)?.member.notes();
-    [true, false].into_iter().find(|has| notes.contains(&class_note(class, *has)))
+    let facts = case.files.file(&jar.member.path)?.member.facts();
+    facts.iter().find_map(|fact| match fact {
+        Fact::Class { file, present } if file == class => Some(*present),
+        _ => None,
+    })
 }
 
 /// Where the class is instead.
@@ -110,6 +113,7 @@ fn instead(case: &Case<'_>, class: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::facts::Fact;
     use super::super::super::sample::Sample;
     use super::RULE;
     use serde_json::json;
@@ -129,8 +133,8 @@ mod tests {
 
     /// A jar of which it was noted whether it has the class.
     fn with_jar(sample: Sample, path: &str, has: bool) -> Sample {
-        let note = format!("{} {CLASS}", if has { "has" } else { "lacks" });
-        sample.file(1, path, 0o644).notes(1, path, &[&note])
+        let fact = Fact::Class { file: CLASS.to_owned(), present: has };
+        sample.file(1, path, 0o644).facts(1, path, [fact])
     }
 
     fn fault(more: &str) -> [String; 1] {

@@ -1,7 +1,8 @@
 //! Layers are compressed by gzip, and say so.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use crate::image::{Compression, OCI_MANIFEST};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,8 +24,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for (number, layer) in case.layers.iter().enumerate() {
         // What is no layer at all is found by its media type.
         let Some(said) = Compression::of(&layer.media_type) else { continue };
-        let survey = case.surveys.get(number).and_then(Option::as_ref);
-        let real = survey.map_or(said, |survey| survey.compression);
+        let scan = case.scans.get(number).and_then(Option::as_ref);
+        let real = scan.map_or(said, |scan| scan.compression);
         let message = match (said, real) {
             (Compression::Gzip, Compression::Gzip) => continue,
             (said, real) if said != real => {
@@ -51,7 +52,7 @@ fn name(compression: Compression) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::{Compression, OCI_MANIFEST};
@@ -59,7 +60,7 @@ mod tests {
     fn sample(media_type: &str, real: Compression) -> Sample {
         let mut sample = Sample::empty(2);
         sample.manifest["layers"][1]["mediaType"] = media_type.into();
-        sample.surveys[1].as_mut().expect("it is known").compression = real;
+        sample.scans[1].as_mut().expect("it is known").compression = real;
         sample
     }
 

@@ -1,7 +1,8 @@
 //! An image has not too many layers, nor a manifest that slows Lambda down.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "layer-count",
@@ -42,7 +43,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 

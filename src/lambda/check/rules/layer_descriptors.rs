@@ -1,7 +1,8 @@
 //! The config names exactly the layers that the manifest has.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "layer-descriptors",
@@ -23,9 +24,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("the config names {named}, and the manifest has {layers}");
         findings.add(message).in_field("rootfs.diff_ids");
     } else {
-        for (number, survey) in case.known() {
+        for (number, scan) in case.known() {
             let Some(said) = diff_ids.get(number) else { continue };
-            let real = survey.diff_id.to_string();
+            let real = scan.diff_id.to_string();
             // One of another algorithm cannot be compared.
             if said.starts_with("sha256:") && *said != real {
                 let message = format!("the layer's tar is {real}, and the config says that it is {said}");
@@ -52,7 +53,7 @@ fn count(layers: usize) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Digest;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::Case;
-use super::super::files::Seen;
+use super::super::case::{Case, Seen};
+use super::super::finding::Severity;
 use super::super::libc::{Libc, needed, of_image};
 use super::super::package::{and_more, begins, common, is_code, is_of_other_wheel, place};
+use super::super::rule::{Findings, Rule};
 use super::super::start::Started;
-use super::super::{Findings, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "libc-kind",
@@ -84,10 +84,10 @@ fn reach(path: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::{Libc, RULE, needed};
-    use crate::layer::Elf;
+    use crate::scan::Elf;
 
     fn musl(elf: &mut Elf) {
         elf.needed = vec!["libstdc++.so.6".to_owned(), "libc.musl-x86_64.so.1".to_owned()];

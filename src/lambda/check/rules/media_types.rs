@@ -1,7 +1,8 @@
 //! Manifest, config and layers are of one family, and of types that Lambda takes.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use super::image_index::IN_TOTO;
 use crate::image::{Compression, DOCKER_MANIFEST, Format, OCI_MANIFEST};
 
@@ -77,7 +78,7 @@ fn fault(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::{OCI_CONFIG, RULE};
     use crate::image::OCI_MANIFEST;

@@ -1,6 +1,6 @@
 //! The rules, a file each.
 
-use super::Rule;
+use super::rule::Rule;
 
 mod architecture;
 mod bootstrap;
@@ -91,6 +91,11 @@ pub const RULES: &[&Rule] = &[
     &deleted_file::RULE,
     &unused_files::RULE,
 ];
+
+/// The rule of this name.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.name == name)
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,13 @@
 //! The function that the handler names is there, in Node.js.
 
-use super::super::annotator::MAX_PATH;
-use super::super::case::{Case, join, within};
-use super::super::files::{Leads, Seen};
+use super::super::case::{Case, Seen};
+use super::super::facts::MAX_PATH;
+use super::super::finding::Severity;
+use super::super::function::{join, within};
 use super::super::handler::{fault, handled, is_file};
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 use crate::lambda::handler_files;
+use crate::tree::Target;
 
 pub(super) const RULE: Rule = Rule {
     name: "node-handler",
@@ -80,7 +82,7 @@ fn find<'a>(case: &Case<'a>, root: &str, files: &[String]) -> Found<'a> {
     }
     // A directory is loaded by its package.json or index.js.
     let is_other = OTHER_ENDINGS.iter().any(|ending| is_file(case, &format!("{stem}{ending}")));
-    if is_other || !matches!(case.files.resolve(stem), Leads::Nowhere) {
+    if is_other || !matches!(case.files.resolve(stem).target, Target::Nothing) {
         Found::Untold
     } else {
         Found::Nothing
@@ -118,6 +120,7 @@ fn is_package(case: &Case<'_>, module: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::facts::{Fact, Names};
     use super::super::super::sample::Sample;
     use super::{MAX_PATH, RULE};
     use serde_json::json;
@@ -204,18 +207,18 @@ mod tests {
 
     #[test]
     fn the_export_must_be_in_it() {
-        let noted = |handler: &str, notes: &[&str]| {
-            sample(handler, "var/task/index.js").notes(1, "var/task/index.js", notes).says(&RULE)
+        let noted = |handler: &str, fact: Fact| {
+            sample(handler, "var/task/index.js").facts(1, "var/task/index.js", [fact]).says(&RULE)
         };
         assert_eq!(
-            noted("index.handler", &["defines main"]),
+            noted("index.handler", Fact::defines(["main"])),
             [
                 "var/task/index.js: the handler \"index.handler\" cannot be loaded: this module has no \"handler\"; it \
               defines main"
             ]
         );
-        assert_eq!(noted("index.api.handler", &["defines api"]), [""; 0]);
-        assert_eq!(noted("index.handler", &["defines *"]), [""; 0]);
-        assert_eq!(noted("index.handler", &["no names"]).len(), 1);
+        assert_eq!(noted("index.api.handler", Fact::defines(["api"])), [""; 0]);
+        assert_eq!(noted("index.handler", Fact::Defines(Names::Any)), [""; 0]);
+        assert_eq!(noted("index.handler", Fact::defines([])).len(), 1);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::{Case, join};
-use super::super::files::{Leads, Seen};
+use super::super::case::{Case, Seen};
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::places::{barrier, is_in, looked_at};
+use super::super::rule::{Findings, Rule};
 use super::super::start::{dirs, has_aws_entry, is_os_only, places};
-use super::super::{Findings, Rule, Severity};
 use crate::lambda::BOOTSTRAP;
-use crate::layer::survey::{Content, MemberKind};
+use crate::scan::Code;
+use crate::tree::{EntryKind, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "not-executable",
@@ -37,12 +39,12 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut search = Search::of(case);
     // One finding for each path, whatever it is started as.
     let mut faults: BTreeMap<String, (Fault, &str)> = BTreeMap::new();
-    let dir = case.files.way(EXTENSIONS).end;
+    let dir = case.files.resolve(EXTENSIONS).path;
     for file in case.files.below(&dir) {
         let path = file.member.path.as_str();
         // Lambda passes directories over, and takes a link for a file, whatever it leads to.
         let is_deeper = path[dir.len()..].trim_start_matches('/').contains('/');
-        if is_deeper || file.member.kind == MemberKind::Directory {
+        if is_deeper || file.member.is_directory() {
             continue;
         }
         if let Some(fault) = search.fault(path) {
@@ -57,8 +59,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         && !is_os_only(case)
         && let Some(fault) = search.fault(BOOTSTRAP)
     {
-        let path = case.files.way(BOOTSTRAP).end;
-        faults.entry(path).or_insert((fault, "the base's entry script starts this file"));
+        let path = case.files.resolve(BOOTSTRAP).path;
+        faults.entry(path.into()).or_insert((fault, "the base's entry script starts this file"));
     }
     for (path, (fault, start)) in faults {
         let finding = findings.add(format!("{start}, and {}", fault.text)).at(path);
@@ -86,27 +88,27 @@ impl<'c, 'a> Search<'c, 'a> {
     /// What keeps others from executing what a path leads to. What is missing is no matter of modes.
     fn fault(&mut self, path: &str) -> Option<Fault> {
         let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
-        let file = match self.case.files.resolve(path) {
-            Leads::Directory => return directory(None),
-            Leads::To(found) => self.case.files.inode(found)?,
-            Leads::Nowhere | Leads::Astray => return None,
+        let file = match self.case.files.resolve(path).target {
+            Target::Directory => return directory(None),
+            Target::Entry(found) => self.case.files.inode(found)?,
+            Target::Nothing | Target::Loop => return None,
         };
-        match file.member.kind {
-            MemberKind::Directory => directory(Some(file.layer)),
-            MemberKind::File => self.fault_of_file(path, file),
+        match file.member.entry.kind {
+            EntryKind::Directory => directory(Some(file.layer)),
+            EntryKind::File(_) => self.fault_of_file(path, file),
             _ => None,
         }
     }
 
     fn fault_of_file(&mut self, path: &str, file: Seen<'_>) -> Option<Fault> {
-        let (layer, mode) = (Some(file.layer), file.member.mode);
+        let (layer, mode) = (Some(file.layer), file.member.entry.mode);
         if mode & 0o001 == 0 {
             return Some(Fault { layer, text: format!("others may not execute it (mode {mode:04o})") });
         }
         if let Some(text) = self.out_of_reach(path) {
             return Some(Fault { layer, text });
         }
-        let Some(Content::Script(line)) = file.member.content.as_deref() else { return None };
+        let Some(Code::Script(line)) = file.member.code() else { return None };
         if mode & 0o004 == 0 && !self.is_looked_at(path) {
             let text = format!("it is a script, which others may not read (mode {mode:04o})");
             return Some(Fault { layer, text });
@@ -142,14 +144,14 @@ impl<'c, 'a> Search<'c, 'a> {
         if self.is_looked_at(path) {
             return None;
         }
-        let end = self.case.files.way(path).end;
+        let end = self.case.files.resolve(path).path;
         let dir =
             barrier(self.case, path.trim_start_matches('/')).or_else(|| barrier(self.case, &end))?.member;
-        Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.mode))
+        Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.entry.mode))
     }
 
     fn is_looked_at(&self, path: &str) -> bool {
-        let end = self.case.files.way(path).end;
+        let end = self.case.files.resolve(path).path;
         self.looked_at.iter().any(|place| is_in(&end, place))
     }
 
@@ -170,7 +172,7 @@ impl<'c, 'a> Search<'c, 'a> {
             }
         }
         let place = found.first()?;
-        Some((case.files.way(place).end, self.fault(place)?))
+        Some((case.files.resolve(place).path.into(), self.fault(place)?))
     }
 
     /// The files that a word may name as a program, first those that are looked at first.
@@ -198,9 +200,9 @@ impl<'a> Programs<'a> {
         let dirs = dirs(case);
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         for (number, dir) in dirs.iter().enumerate() {
-            let way = case.files.way(dir);
-            if matches!(way.leads, Leads::To(_) | Leads::Directory) {
-                numbers.entry(way.end).or_insert(number);
+            let resolved = case.files.resolve(dir);
+            if matches!(resolved.target, Target::Entry(_) | Target::Directory) {
+                numbers.entry(resolved.path.into()).or_insert(number);
             }
         }
         let mut named: BTreeMap<&'a str, Vec<usize>> = BTreeMap::new();
@@ -225,7 +227,8 @@ impl<'a> Programs<'a> {
 mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
-    use crate::layer::survey::MemberKind;
+    use crate::tree::EntryKind;
+
     use serde_json::json;
 
     #[test]
@@ -262,10 +265,10 @@ mod tests {
     fn a_hard_link_has_the_mode_of_its_file() {
         let sample = |mode: u32| {
             let sample = Sample::python().file(0, "opt/agent", mode).file(1, "opt/extensions/a", 0o644);
-            let target = MemberKind::HardLink("opt/agent".to_owned());
+            let target = EntryKind::HardLink("opt/agent".into());
             // What its other name became in a higher layer is no matter.
             sample
-                .with(1, "opt/extensions/a", |member| member.kind = target)
+                .with(1, "opt/extensions/a", |member| member.entry.kind = target)
                 .file(1, "opt/agent", 0o600)
                 .says(&RULE)
                 .len()
@@ -348,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_way_to_the_entrypoint_must_be_open() {
-        let home = Sample::python().directory(1, "root").with(1, "root", |member| member.mode = 0o700);
+        let home = Sample::python().directory(1, "root").with(1, "root", |member| member.entry.mode = 0o700);
         let home = home.file(1, "root/bin/app", 0o755);
         let start = |sample: &Sample, word: &str| sample.clone().process("Entrypoint", json!([word]));
         let expected = [
@@ -368,7 +371,8 @@ mod tests {
     #[test]
     fn a_script_is_read_by_an_interpreter_that_can_be_reached() {
         let script = |line: &str, mode: u32| {
-            let sample = Sample::python().directory(1, "root").with(1, "root", |member| member.mode = 0o700);
+            let sample =
+                Sample::python().directory(1, "root").with(1, "root", |member| member.entry.mode = 0o700);
             let sample = sample.elf(1, "root/uv/python3", |_| ()).link(1, "app/python", "/root/uv/python3");
             let sample = sample.file(1, "app/run", mode).script(1, "app/run", line);
             sample.process("Entrypoint", json!(["/app/run"])).process("Env", json!(["PATH=/app:/usr/bin"]))

@@ -1,7 +1,8 @@
 //! The image is for Linux.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use super::image_index::is_unknown;
 
 pub(super) const RULE: Rule = Rule {

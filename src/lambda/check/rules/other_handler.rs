@@ -1,8 +1,10 @@
 //! What the handler names is there, in .NET and Ruby.
 
-use super::super::case::{Case, join, within};
+use super::super::case::Case;
+use super::super::finding::Severity;
+use super::super::function::{join, within};
 use super::super::handler::{handled, is_file};
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 use crate::lambda::handler_files;
 
 pub(super) const RULE: Rule = Rule {

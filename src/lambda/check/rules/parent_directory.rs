@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::super::case::Case;
+use super::super::case::{Case, Member, Scan};
+use super::super::finding::Severity;
 use super::super::package::dir;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::Survey;
-use crate::layer::survey::{Member, MemberKind};
+use super::super::rule::{Findings, Rule};
+use crate::tree::EntryKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "parent-directory",
@@ -23,16 +23,16 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut below = HashSet::new();
-    let others = |survey: &Option<Survey>| survey.as_ref().is_none_or(|survey| !survey.from_tree);
-    let last = case.surveys.iter().rposition(others).map_or(0, |last| last + 1);
-    for (number, survey) in case.surveys[..last].iter().enumerate() {
+    let others = |scan: &Option<Scan>| scan.as_ref().is_none_or(|scan| !scan.from_tree);
+    let last = case.scans.iter().rposition(others).map_or(0, |last| last + 1);
+    for (number, scan) in case.scans[..last].iter().enumerate() {
         // A layer that nobody knows may have the directories of all above it.
-        let Some(survey) = survey else { break };
-        tell(case, number, &missing(&survey.members, &below), findings);
-        below.extend(survey.members.iter().map(|member| member.path.as_str()));
+        let Some(scan) = scan else { break };
+        tell(case, number, &missing(&scan.members, &below), findings);
+        below.extend(paths(&scan.members));
     }
-    for (number, survey) in case.known().filter(|(_, survey)| !survey.from_tree) {
-        let again = repeated(&survey.members);
+    for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
+        let again = repeated(&scan.members);
         if let Some(first) = again.first() {
             let others = match again.len() - 1 {
                 0 => String::new(),
@@ -64,27 +64,26 @@ struct Fault<'a> {
 /// no layer has an entry for, and those whose entry comes later in the same layer; distroless images, which it takes,
 /// have layers that leave out the directories of lower ones.
 fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a str, Fault<'a>> {
-    let listed: HashSet<&str> = members.iter().map(|member| member.path.as_str()).collect();
+    let listed: HashSet<&str> = paths(members).collect();
     let mut here: HashSet<&str> = HashSet::new();
     let mut checked: HashSet<&str> = HashSet::new();
     let mut missing = BTreeMap::new();
     // What has too long a path is found for that.
-    let fits = |member: &&Member| member.kind != MemberKind::Outside && member.path.len() < MAX_PATH;
+    let fits = |member: &&Member| !member.is_outside() && member.path.len() < MAX_PATH;
     for member in members.iter().filter(fits) {
         if missing.len() > MOST {
             break;
         }
-        let is_whiteout = member.name().starts_with(".wh.");
-        let mut path = member.path.as_str();
-        while let Some((parent, _)) = path.rsplit_once('/') {
-            path = parent;
+        let mut above = parent_of(member);
+        while let Some(parent) = above {
+            above = parent.rsplit_once('/').map(|(parent, _)| parent);
             // Its own parents were looked at when it was.
             if here.contains(parent) || checked.contains(parent) {
                 break;
             }
             let (is_late, is_below) = (listed.contains(parent), below.contains(parent));
             // Kaniko writes whiteouts before all else.
-            if is_below && is_whiteout {
+            if is_below && member.is_reserved() {
                 break;
             }
             checked.insert(parent);
@@ -92,9 +91,24 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
                 missing.insert(parent, Fault { member, is_late, is_below });
             }
         }
-        here.insert(member.path.as_str());
+        if !member.is_deletion() {
+            here.insert(member.path.as_str());
+        }
     }
     missing
+}
+
+/// The paths that a layer has entries for.
+fn paths(members: &[Member]) -> impl Iterator<Item = &str> {
+    members.iter().filter(|member| !member.is_deletion()).map(|member| member.path.as_str())
+}
+
+/// The directory that a member is in, unless that is the root. The marker of an opaque directory is in that.
+fn parent_of(member: &Member) -> Option<&str> {
+    match member.entry.kind {
+        EntryKind::Opaque => Some(member.path.as_str()).filter(|path| !path.is_empty()),
+        _ => member.path.rsplit_once('/').map(|(parent, _)| parent),
+    }
 }
 
 /// One finding for a directory and those below it that have the same fault.
@@ -119,7 +133,7 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
             1 => " (and 1 more directory below it)".to_owned(),
             others => format!(" (and {others} more directories below it)"),
         };
-        let member = &fault.member.path;
+        let member = fault.member.archive_name();
         let message = if fault.is_late {
             format!("the entry of this directory comes after that of {member} in it{others}")
         } else {
@@ -135,20 +149,19 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
 /// Whether the directory is below a symbolic link: its entry is where that leads to, as `usr/lib/x` of `lib/x`.
 fn is_in_link(case: &Case<'_>, path: &str) -> bool {
     let parent = case.files.get(dir(path));
-    parent.is_some_and(|parent| matches!(parent.member.kind, MemberKind::Symlink(_)))
+    parent.is_some_and(|parent| parent.member.is_symlink())
 }
 
 /// The directories that have several entries, but for the root, of which nothing depends on an entry.
 fn repeated(members: &[Member]) -> BTreeSet<&str> {
     let mut met: HashSet<&str> = HashSet::new();
-    let directories =
-        members.iter().filter(|member| member.kind == MemberKind::Directory && !member.path.is_empty());
+    let directories = members.iter().filter(|member| member.is_directory() && !member.path.is_empty());
     directories.map(|member| member.path.as_str()).filter(|&path| !met.insert(path)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::{Case, join};
-use super::super::files::Leads;
+use super::super::case::Case;
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::package::dir as parent;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
+use crate::tree::Target;
 
 pub(super) const RULE: Rule = Rule {
     name: "pnpm-links",
@@ -45,19 +46,20 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             continue;
         }
         // Links within the store are pnpm's own; those of the function's code count.
-        if !matches!(file.member.kind, MemberKind::Symlink(_)) || path.contains(STORE) {
+        if !file.member.is_symlink() || path.contains(STORE) {
             continue;
         }
         let Some((dir, package)) = innermost(path) else { continue };
         // A link that leads nowhere is another rule's.
-        let way = case.files.way(path);
-        if !matches!(way.leads, Leads::To(_) | Leads::Directory) || !way.end.contains(STORE) {
+        let resolved = case.files.resolve(path);
+        if !matches!(resolved.target, Target::Entry(_) | Target::Directory) || !resolved.path.contains(STORE)
+        {
             continue;
         }
         let farm = farms.entry(dir).or_insert(Farm { packages: 0, layer: file.layer, lost: None });
         farm.packages += 1;
         if is_preserved && farm.lost.is_none() {
-            farm.lost = lost(case, dir, &way.end).map(|lost| (lost, package.to_owned()));
+            farm.lost = lost(case, dir, &resolved.path).map(|lost| (lost, package.to_owned()));
         }
     }
     for (dir, Farm { packages, layer, lost }) in farms {
@@ -94,7 +96,10 @@ fn lost(case: &Case<'_>, dir: &str, end: &str) -> Option<String> {
             return None;
         }
         let is_in = |place: String| {
-            matches!(case.files.resolve(&format!("{place}/{name}")), Leads::To(_) | Leads::Directory)
+            matches!(
+                case.files.resolve(&format!("{place}/{name}")).target,
+                Target::Entry(_) | Target::Directory
+            )
         };
         let above = std::iter::successors(Some(parent(dir)), |base| (!base.is_empty()).then(|| parent(base)));
         let above = above.chain([end]).map(|base| join(base, "node_modules"));
@@ -111,7 +116,7 @@ fn preserves_links(case: &Case<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
     use serde_json::json;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::{Case, join};
-use super::super::files::Seen;
+use super::super::case::{Case, Seen};
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::package::package;
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "python-extension-version",
@@ -148,7 +149,7 @@ fn group(place: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::{RULE, asks, module};
 

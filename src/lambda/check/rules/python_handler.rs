@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::annotator::{MAX_PATH, is_overlong};
-use super::super::case::{Case, join, python_path};
-use super::super::files::Seen;
+use super::super::case::{Case, Member, Seen};
+use super::super::facts::{MAX_PATH, is_overlong};
+use super::super::finding::Severity;
+use super::super::function::{join, python_path};
 use super::super::handler::{fault, handled, is_file};
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 use crate::lambda::handler_files;
-use crate::layer::survey::Member;
 
 pub(super) const RULE: Rule = Rule {
     name: "python-handler",
@@ -145,6 +145,7 @@ fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::facts::{Fact, Names};
     use super::super::super::sample::Sample;
     use super::{MAX_PATH, RULE};
     use serde_json::json;
@@ -254,26 +255,25 @@ mod tests {
 
     #[test]
     fn the_function_must_be_in_it() {
-        let noted = |notes: &[&str]| Sample::python().notes(1, "var/task/app.py", notes).says(&RULE);
+        let noted = |facts: Option<Fact>| Sample::python().facts(1, "var/task/app.py", facts).says(&RULE);
+        let defining = |names: &[&str]| noted(Some(Fact::defines(names.iter().copied())));
         assert_eq!(
-            noted(&["defines main", "defines run"]),
+            defining(&["main", "run"]),
             [
                 "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\"; it \
               defines main, run"
             ]
         );
         assert_eq!(
-            noted(&["no names"]),
+            defining(&[]),
             [
                 "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\", nor any \
               other name for others"
             ]
         );
-        let many = ["a", "b", "c", "d", "e", "f", "g"].map(|name| format!("defines {name}"));
-        assert!(
-            noted(&many.each_ref().map(String::as_str))[0].ends_with("it defines a, b, c, d, e and 2 more")
-        );
-        assert_eq!(noted(&["defines main", "defines *"]), [""; 0]);
-        assert_eq!(noted(&[]), [""; 0], "nobody looked");
+        let many = defining(&["a", "b", "c", "d", "e", "f", "g"]);
+        assert!(many[0].ends_with("it defines a, b, c, d, e and 2 more"));
+        assert_eq!(noted(Some(Fact::Defines(Names::Any))), [""; 0]);
+        assert_eq!(noted(None), [""; 0], "nobody looked");
     }
 }

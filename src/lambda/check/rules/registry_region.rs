@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use crate::image::EcrHost;
 
 pub(super) const RULE: Rule = Rule {
@@ -52,7 +53,7 @@ fn is_like_ecr(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::{Member, MemberKind};
+use super::super::case::{Case, Member};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "repeated-file",
@@ -33,12 +33,11 @@ struct Repeated<'a> {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut by_content: BTreeMap<_, Vec<(usize, &Member)>> = BTreeMap::new();
-    for (number, survey) in case.known() {
+    for (number, scan) in case.known() {
         // A hard link is a name, and has no content of its own.
-        let files =
-            survey.members.iter().filter(|member| member.kind == MemberKind::File && member.size >= LEAST);
+        let files = scan.members.iter().filter(|member| member.is_file() && member.size() >= LEAST);
         for member in files {
-            if let Some(sha256) = member.sha256 {
+            if let Some(sha256) = member.sha256() {
                 by_content.entry(sha256).or_default().push((number, member));
             }
         }
@@ -71,7 +70,7 @@ impl<'a> Repeated<'a> {
     fn of(copies: Vec<(usize, &'a Member)>) -> Option<Repeated<'a>> {
         let (lowest, first) = *copies.first()?;
         let (highest, _) = *copies.last()?;
-        let bytes = first.size.saturating_mul(copies.len() as u64 - 1);
+        let bytes = first.size().saturating_mul(copies.len() as u64 - 1);
         (lowest != highest).then_some(Repeated { copies, bytes })
     }
 }

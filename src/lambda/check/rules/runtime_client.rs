@@ -1,10 +1,9 @@
 //! What the image starts speaks with Lambda.
 
-use super::super::annotator::CLIENT;
-use super::super::case::Case;
-use super::super::files::Seen;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::case::{Case, Seen};
+use super::super::facts::Fact;
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "runtime-client",
@@ -63,8 +62,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(client) = CLIENTS.iter().find(|client| runs(program, client.interpreter)) else { return };
     let is_one = |path: &str| client.marks.iter().any(|mark| has_mark(path, mark));
     // A bundle has it within, and a program may do without.
-    let is_its_own = |notes: &[String]| notes.iter().any(|note| note == CLIENT);
-    if case.files.iter().any(|file| is_one(&file.member.path) || is_its_own(file.member.notes())) {
+    let is_its_own = |facts: &[Fact]| facts.contains(&Fact::RuntimeClient);
+    if case.files.iter().any(|file| is_one(&file.member.path) || is_its_own(file.member.facts())) {
         return;
     }
     let message = if arguments.iter().any(|argument| argument.ends_with(client.name)) {
@@ -98,16 +97,17 @@ fn may_be_a_client(argument: &str) -> bool {
 
 /// An extension may be the client, as the Lambda Web Adapter is.
 fn has_extension(case: &Case<'_>) -> bool {
-    let dir = case.files.way("opt/extensions").end;
+    let dir = case.files.resolve("opt/extensions").path;
     let is_one = |file: Seen<'_>| {
         let name = file.member.path.get(dir.len() + 1..).unwrap_or_default();
-        !name.contains('/') && file.member.kind != MemberKind::Directory
+        !name.contains('/') && !file.member.is_directory()
     };
     case.files.below(&dir).any(is_one)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::facts::Fact;
     use super::super::super::sample::Sample;
     use super::RULE;
     use serde_json::json;
@@ -192,9 +192,9 @@ mod tests {
     fn a_program_may_be_its_own_client() {
         let run = || sample(&["node", "--enable-source-maps"], &["dist/run.js"], &["dist/run.js"]);
         assert_eq!(run().says(&RULE).len(), 1);
-        let noted = |notes: &[&str]| run().notes(0, "dist/run.js", notes).says(&RULE);
-        assert_eq!(noted(&["may be a runtime interface client"]), [""; 0]);
-        assert_eq!(noted(&["defines handler"]).len(), 1);
+        let with = |fact: Fact| run().facts(0, "dist/run.js", [fact]).says(&RULE);
+        assert_eq!(with(Fact::RuntimeClient), [""; 0]);
+        assert_eq!(with(Fact::defines(["handler"])).len(), 1);
         let classes = sample(&["java"], &["-cp", "/app", "x.Main"], &["app/x/Main.class"]);
         assert_eq!(classes.says(&RULE).len(), 1);
         let path = "app/com/amazonaws/services/lambda/runtime/api/client/AWSLambda.class";

@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use crate::lambda::{RuntimeBase, runtime_base};
 
 pub(super) const RULE: Rule = Rule {
@@ -71,7 +72,7 @@ fn days(today: &str, day: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::{LABEL, RULE};
     use serde_json::json;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::case::Case;
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use super::super::secrets::{self, Secret};
-use super::super::{Findings, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "secret-config",

@@ -3,10 +3,11 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
 
-use super::super::case::Case;
+use super::super::case::{Case, Member};
+use super::super::facts::Fact;
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 use super::super::secrets::{self, Kind};
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::{Member, MemberKind};
 
 pub(super) const RULE: Rule = Rule {
     name: "secret-file",
@@ -30,8 +31,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     // Most images need neither.
     let fates = LazyCell::new(|| fates(case));
     let installed = LazyCell::new(|| Installed::of(case));
-    for (number, survey) in case.known() {
-        let files = survey.members.iter().filter(|member| member.kind == MemberKind::File && member.size > 0);
+    for (number, scan) in case.known() {
+        let files = scan.members.iter().filter(|member| member.size() > 0 && !member.is_outside());
         for member in files {
             let Some(Fault { severity, path, message }) = fault(case, member) else { continue };
             if is_of_others(&member.path, &installed) {
@@ -63,15 +64,19 @@ fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
     if packaged && kind == Kind::Environment {
         return None;
     }
-    let notes = member.notes();
-    let found: Vec<&str> = notes.iter().filter_map(|note| note.strip_prefix("secret ")).collect();
+    let facts = member.facts();
+    let secret = |fact: &'a Fact| match fact {
+        Fact::Secret(secret) => Some(secret.as_str()),
+        _ => None,
+    };
+    let found: Vec<&str> = facts.iter().filter_map(secret).collect();
     if !found.is_empty() {
         let severity = if packaged { Severity::Warning } else { Severity::Error };
         return Some(Fault { severity, path, message: holding(&found) });
     }
-    let is_likely = match notes {
+    let is_likely = match facts {
         [] => kind.is_for_secrets(),
-        notes => notes.iter().any(|note| note.starts_with("login ")),
+        facts => facts.contains(&Fact::MayHoldLogin),
     };
     (is_likely && !packaged).then(|| {
         let message = format!("a file that may hold logins: {}", kind.name());
@@ -129,7 +134,7 @@ struct Installed {
 impl Installed {
     fn of(case: &Case<'_>) -> Installed {
         let mut installed = Installed { places: BTreeSet::new(), packages: BTreeSet::new() };
-        for member in case.known().flat_map(|(_, survey)| &survey.members) {
+        for member in case.known().flat_map(|(_, scan)| &scan.members) {
             let Some((start, _)) = member.path.split_once(".dist-info") else { continue };
             let (place, name) = start.rsplit_once('/').unwrap_or(("", start));
             let package = name.split('-').next().unwrap_or(name);
@@ -153,29 +158,31 @@ impl Installed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::finding::{Finding, Severity};
     use super::super::super::sample::Sample;
-    use super::super::super::{Finding, Severity};
-    use super::RULE;
+    use super::{Fact, RULE};
 
-    /// An image with this file, of these notes, which have commas between them.
-    fn sample(path: &str, notes: &str) -> Sample {
-        let sample = Sample::python().file(1, path, 0o600);
-        let notes: Vec<&str> = notes.split(',').filter(|note| !note.is_empty()).collect();
-        if notes.is_empty() { sample } else { sample.notes(1, path, &notes) }
+    /// An image with this file, about which these facts are known.
+    fn sample(path: &str, facts: &[Fact]) -> Sample {
+        Sample::python().file(1, path, 0o600).facts(1, path, facts.iter().cloned())
     }
 
-    fn with(path: &str, notes: &str) -> Vec<Finding> {
-        sample(path, notes).check(&RULE)
+    fn with(path: &str, facts: &[Fact]) -> Vec<Finding> {
+        sample(path, facts).check(&RULE)
+    }
+
+    fn secret(text: &str) -> Fact {
+        Fact::Secret(text.to_owned())
     }
 
     #[test]
     fn logins_are_found_in_every_layer() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
-        let found = with("var/task/.env", "secret password in DB_PASSWORD");
+        let found = with("var/task/.env", &[secret("password in DB_PASSWORD")]);
         assert_eq!(found[0].message, "it holds a secret: password in DB_PASSWORD");
         assert_eq!((found[0].severity, found[0].layer_number), (Severity::Error, Some(1)));
-        let sample =
-            Sample::empty(2).file(0, "a/.npmrc", 0o644).notes(0, "a/.npmrc", &["secret npm token npm_…"]);
+        let token = secret("npm token npm_…");
+        let sample = Sample::empty(2).file(0, "a/.npmrc", 0o644).facts(0, "a/.npmrc", [token]);
         assert_eq!(
             sample.clone().file(1, "a/.wh..npmrc", 0).says(&RULE),
             [
@@ -183,30 +190,30 @@ mod tests {
                  the image can still read it"
             ]
         );
-        let replaced = sample.file(1, "a/.npmrc", 0o644).notes(1, "a/.npmrc", &["no login"]).says(&RULE);
+        let replaced = sample.file(1, "a/.npmrc", 0o644).facts(1, "a/.npmrc", [Fact::NoLogin]).says(&RULE);
         assert_eq!(replaced.len(), 1);
         assert!(replaced[0].contains("a later layer replaces it"), "{replaced:?}");
-        let many = with(".env", "secret a,secret b,secret c,secret d");
+        let many = with(".env", &["a", "b", "c", "d"].map(secret));
         assert_eq!(many[0].message, "it holds 4 secrets: a, b, c and others");
     }
 
     #[test]
     fn what_may_hold_logins_is_a_warning() {
-        for (path, notes) in
-            [("var/task/.env", "login environment file"), ("root/.ssh/id_rsa", ""), ("root/.netrc", "")]
+        for (path, facts) in
+            [("var/task/.env", &[Fact::MayHoldLogin][..]), ("root/.ssh/id_rsa", &[]), ("root/.netrc", &[])]
         {
-            let found = with(path, notes);
+            let found = with(path, facts);
             assert_eq!(found.len(), 1, "{path}");
             assert_eq!(found[0].severity, Severity::Warning, "{path}");
         }
-        for (path, notes) in [
-            ("var/task/.npmrc", "no login"),
-            ("var/task/.npmrc", ""),
-            ("var/task/.env", "no login"),
-            ("var/task/config.json", ""),
-            ("a/credentials.json", ""),
+        for (path, facts) in [
+            ("var/task/.npmrc", &[Fact::NoLogin][..]),
+            ("var/task/.npmrc", &[]),
+            ("var/task/.env", &[Fact::NoLogin]),
+            ("var/task/config.json", &[]),
+            ("a/credentials.json", &[]),
         ] {
-            assert!(with(path, notes).is_empty(), "{path}");
+            assert!(with(path, facts).is_empty(), "{path}");
         }
     }
 
@@ -215,16 +222,16 @@ mod tests {
         let sample = Sample::python()
             .file(1, "var/task/.git/HEAD", 0o644)
             .file(1, "var/task/.git/config", 0o644)
-            .notes(1, "var/task/.git/config", &["no login"])
+            .facts(1, "var/task/.git/config", [Fact::NoLogin])
             .file(1, "var/task/.git/refs/remotes/origin/HEAD", 0o644);
         let found = sample.check(&RULE);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].path.as_deref(), found[0].severity), (Some("var/task/.git"), Severity::Warning));
         for path in [".git/HEAD", "app/.git/HEAD"] {
-            assert_eq!(with(path, "").len(), 1, "{path}");
+            assert_eq!(with(path, &[]).len(), 1, "{path}");
         }
         for path in ["root/.pyenv/.git/HEAD", "opt/nvm/.git/HEAD", "var/task/node_modules/a/.git/HEAD"] {
-            assert!(with(path, "").is_empty(), "{path}");
+            assert!(with(path, &[]).is_empty(), "{path}");
         }
         let elsewhere = Sample::python().file(1, "opt/app/.git/HEAD", 0o644);
         assert_eq!(
@@ -235,7 +242,7 @@ mod tests {
 
     #[test]
     fn what_packages_bring_is_none() {
-        let secret = "secret private key in line 1";
+        let key = [secret("private key in line 1")];
         for path in [
             "var/task/node_modules/ssh2/test/fixtures/id_rsa",
             "usr/lib/python3/dist-packages/a/tests/.netrc",
@@ -244,24 +251,24 @@ mod tests {
             "usr/share/doc/a/.env",
             "var/task/node_modules/a/.env",
         ] {
-            assert!(with(path, secret).is_empty(), "{path}");
+            assert!(with(path, &key).is_empty(), "{path}");
         }
-        let packaged = with("var/task/node_modules/a/.npmrc", "secret npm token npm_…");
+        let packaged = with("var/task/node_modules/a/.npmrc", &[secret("npm token npm_…")]);
         assert_eq!(packaged[0].severity, Severity::Warning);
-        assert_eq!(with("var/task/tests/id_rsa", secret).len(), 1, "of the function's own");
+        assert_eq!(with("var/task/tests/id_rsa", &key).len(), 1, "of the function's own");
     }
 
     #[test]
     fn packages_may_be_among_the_functions_own_modules() {
-        let secret = "secret private key in line 1";
+        let key = [secret("private key in line 1")];
         for path in ["var/task/moto/moto_proxy/ca.key", "var/task/Moto/a.pem", "var/task/tornado/test/id_rsa"]
         {
-            assert_eq!(with(path, secret).len(), 1, "{path}");
-            let installed = sample(path, secret).file(1, "var/task/moto-5.1.0.dist-info/METADATA", 0o644);
+            assert_eq!(with(path, &key).len(), 1, "{path}");
+            let installed = sample(path, &key).file(1, "var/task/moto-5.1.0.dist-info/METADATA", 0o644);
             assert_eq!(installed.says(&RULE), [""; 0], "{path}");
         }
         let own =
-            sample("var/task/certs/ca.key", secret).file(1, "var/task/moto-5.1.0.dist-info/RECORD", 0o644);
+            sample("var/task/certs/ca.key", &key).file(1, "var/task/moto-5.1.0.dist-info/RECORD", 0o644);
         assert_eq!(own.says(&RULE), ["var/task/certs/ca.key: it holds a secret: private key in line 1"]);
     }
 }

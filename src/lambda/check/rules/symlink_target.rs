@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::case::Case;
-use super::super::files::{Leads, Seen};
+use super::super::case::{Case, Seen};
+use super::super::finding::Severity;
 use super::super::places::{group, is_others, own_places};
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
+use crate::tree::{ImagePath, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "symlink-target",
@@ -55,12 +55,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         };
         let told = if links.len() > SINGLE { 1 } else { links.len() };
         for &link in &links[..told] {
-            let path = &link.member.path;
+            let path: &str = &link.member.path;
             let (message, place) = match links.len() {
-                1..=SINGLE => (fault.of(target(case, link).unwrap_or_default()), path),
+                1..=SINGLE => {
+                    (fault.of(&target(case, link).map(|target| target.to_string()).unwrap_or_default()), path)
+                }
                 count => {
                     let below = path.strip_prefix(&format!("{dir}/")).unwrap_or(path);
-                    (format!("{count} links below it {}, as {below}", fault.of_many()), &dir)
+                    (format!("{count} links below it {}, as {below}", fault.of_many()), &*dir)
                 }
             };
             findings.add(message).in_layer(case, link.layer).at(place).as_severe(severity);
@@ -94,24 +96,22 @@ impl Fault {
 
 fn fault<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<Fault> {
     target(case, file)?;
-    let way = case.files.way(&file.member.path);
+    let resolved = case.files.resolve(&file.member.path);
     // What is there in Lambda alone, or in a layer that nobody knows, is there for all that is known.
-    let is_told = case.files.complete && !is_at_run_time(&way.end);
-    match (way.leads, way.leaves_root) {
-        (Leads::Astray, _) => Some(Fault::Astray),
-        (Leads::Nowhere, false) => is_told.then_some(Fault::Nowhere),
-        (Leads::Nowhere, true) if is_told => Some(Fault::AboveToNowhere),
+    let is_told = case.files.complete && !is_at_run_time(&resolved.path);
+    match (resolved.target, resolved.leaves_root) {
+        (Target::Loop, _) => Some(Fault::Astray),
+        (Target::Nothing, false) => is_told.then_some(Fault::Nowhere),
+        (Target::Nothing, true) if is_told => Some(Fault::AboveToNowhere),
         (_, true) => Some(Fault::Above),
-        (Leads::To(_) | Leads::Directory, false) => None,
+        (Target::Entry(_) | Target::Directory, false) => None,
     }
 }
 
 /// The text of a symbolic link, by whichever of its names.
-fn target<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<&'a str> {
-    match &case.files.inode(file)?.member.kind {
-        MemberKind::Symlink(target) => Some(target),
-        _ => None,
-    }
+fn target(case: &Case<'_>, file: Seen<'_>) -> Option<ImagePath> {
+    let link = case.files.inode(file)?.member;
+    link.target().filter(|_| link.is_symlink())
 }
 
 /// Whether a path, without a slash in front, is one that has something only when the function runs.
@@ -121,10 +121,11 @@ fn is_at_run_time(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
-    use crate::layer::survey::MemberKind;
+    use crate::tree::EntryKind;
+
     use serde_json::json;
 
     #[test]
@@ -216,9 +217,9 @@ mod tests {
     #[test]
     fn links_have_hard_links_too() {
         let sample = |target: &str| {
-            let kind = MemberKind::HardLink("usr/share/link".to_owned());
+            let kind = EntryKind::HardLink("usr/share/link".into());
             let sample = Sample::python().link(0, "usr/share/link", target).file(1, "var/task/a", 0o777);
-            sample.with(1, "var/task/a", |member| member.kind = kind).says(&RULE)
+            sample.with(1, "var/task/a", |member| member.entry.kind = kind).says(&RULE)
         };
         assert_eq!(sample("app.py"), [""; 0]);
         assert_eq!(sample("none.py"), ["var/task/a: this link leads to none.py, which is not in the image"]);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::case::{Case, join};
-use super::super::files::{Leads, Seen};
+use super::super::case::{Case, Member, Seen};
+use super::super::finding::Severity;
+use super::super::function::join;
 use super::super::places::{barrier, group, is_in, is_others, looked_at, way};
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::{Member, MemberKind};
+use super::super::rule::{Findings, Rule};
+use crate::tree::{EntryKind, ImagePath, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "unreadable",
@@ -48,20 +49,20 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
     for file in case.files.get(place).into_iter().chain(case.files.below(place)) {
         let path = file.member.path.as_str();
         let Some(inode) = case.files.inode(file).map(|inode| inode.member) else { continue };
-        let is_bad = match inode.kind {
-            MemberKind::File => !is_readable(file.member.name(), inode),
-            MemberKind::Directory => inode.mode & 0o005 != 0o005,
+        let is_bad = match inode.entry.kind {
+            EntryKind::File(_) => !is_readable(file.member.name(), inode),
+            EntryKind::Directory => inode.entry.mode & 0o005 != 0o005,
             _ => false,
         };
         // What is below a directory that nobody enters adds nothing.
         if !is_bad || way(path).any(|dir| dir != path && told.contains(dir)) {
             continue;
         }
-        if inode.kind == MemberKind::Directory {
+        if inode.is_directory() {
             if !has_files(case, file) {
                 continue;
             }
-            if inode.mode & 0o001 == 0 {
+            if inode.entry.mode & 0o001 == 0 {
                 told.insert(path);
             }
         }
@@ -74,7 +75,7 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
             1 => findings.add(lack(inode)).at(&first.member.path),
             count => {
                 let path = first.member.path.strip_prefix(&format!("{dir}/")).unwrap_or(&first.member.path);
-                let mode = inode.mode;
+                let mode = inode.entry.mode;
                 let what = format!("{count} files and directories below it");
                 findings.add(format!("others may not read {what}, as {path} (mode {mode:04o})")).at(dir)
             }
@@ -86,7 +87,7 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
 /// How bad it is that others may not read something in a place.
 fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severity {
     // Python and what loads plug-ins list a directory; to open a file in it, nobody has to.
-    let is_listed_alone = inode.kind == MemberKind::Directory && inode.mode & 0o001 != 0;
+    let is_listed_alone = inode.is_directory() && inode.entry.mode & 0o001 != 0;
     let part = path.get(place.len() + 1..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     match is_listed_alone || BESIDE.contains(&part) || is_others(case, &group(place, path)) {
         true => Severity::Warning,
@@ -96,24 +97,24 @@ fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severit
 
 /// What others may not do with this file or directory.
 fn lack(member: &Member) -> String {
-    let lack = match (&member.kind, member.mode & 0o005) {
-        (MemberKind::Directory, 0) => "enter or list this directory",
-        (MemberKind::Directory, 0o001) => "list this directory",
-        (MemberKind::Directory, _) => "enter this directory",
+    let lack = match (&member.entry.kind, member.entry.mode & 0o005) {
+        (EntryKind::Directory, 0) => "enter or list this directory",
+        (EntryKind::Directory, 0o001) => "list this directory",
+        (EntryKind::Directory, _) => "enter this directory",
         _ => "read this file",
     };
-    format!("others may not {lack} (mode {:04o})", member.mode)
+    format!("others may not {lack} (mode {:04o})", member.entry.mode)
 }
 
 /// Whether others may do with a file of this name what it is for: a program is executed, and need not be read.
 fn is_readable(name: &str, file: &Member) -> bool {
     let is_program = file.elf().is_some() && !name.contains(".so") && !name.ends_with(".node");
-    file.mode & 0o004 != 0 || (is_program && file.mode & 0o001 != 0)
+    file.entry.mode & 0o004 != 0 || (is_program && file.entry.mode & 0o001 != 0)
 }
 
 /// Whether a directory keeps anything from others.
 fn has_files(case: &Case<'_>, dir: Seen<'_>) -> bool {
-    case.files.below(&dir.member.path).any(|file| file.member.kind != MemberKind::Directory)
+    case.files.below(&dir.member.path).any(|file| !file.member.is_directory())
 }
 
 /// Looks at the files that the command line names, wherever they are: `python /srv/app.py`. The program itself is
@@ -124,7 +125,7 @@ fn arguments<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], to
         let dir = if word.starts_with('/') { "" } else { case.config.workdir().unwrap_or_default() };
         let path = join(dir, word);
         let Some(file) = case.files.file(&path) else { continue };
-        let end = case.files.way(&path).end;
+        let end = case.files.resolve(&path).path;
         let dir = barrier(case, path.trim_start_matches('/')).or_else(|| barrier(case, &end));
         let (seen, message) = match dir {
             Some(dir) => (dir, format!("{}, and the command line names /{end}", lack(dir.member))),
@@ -143,7 +144,7 @@ fn arguments<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], to
 struct Behind<'a> {
     dir: Seen<'a>,
     link: Seen<'a>,
-    end: String,
+    end: ImagePath,
     others: usize,
 }
 
@@ -153,26 +154,26 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
     for place in places {
         for link in case.files.below(place) {
             let inode = case.files.inode(link);
-            let is_link = inode.is_some_and(|inode| matches!(inode.member.kind, MemberKind::Symlink(_)));
+            let is_link = inode.is_some_and(|inode| inode.member.is_symlink());
             if !is_link || is_others(case, &group(place, &link.member.path)) {
                 continue;
             }
-            let way = case.files.way(&link.member.path);
-            let is_elsewhere = !places.iter().any(|place| is_in(&way.end, place));
-            if !is_elsewhere || !matches!(way.leads, Leads::To(_) | Leads::Directory) {
+            let resolved = case.files.resolve(&link.member.path);
+            let is_elsewhere = !places.iter().any(|place| is_in(&resolved.path, place));
+            if !is_elsewhere || !matches!(resolved.target, Target::Entry(_) | Target::Directory) {
                 continue;
             }
-            let Some(dir) = barrier(case, &way.end) else { continue };
+            let Some(dir) = barrier(case, &resolved.path) else { continue };
             let path = dir.member.path.as_str();
             if !told.contains(path) {
-                let first = || Behind { dir, link, end: way.end, others: 0 };
+                let first = || Behind { dir, link, end: resolved.path, others: 0 };
                 behind.entry(path).and_modify(|behind| behind.others += 1).or_insert_with(first);
             }
         }
     }
     for (path, Behind { dir, link, end, others }) in behind {
         let more = if others > 0 { format!(" (and {others} more like it)") } else { String::new() };
-        let mode = dir.member.mode;
+        let mode = dir.member.entry.mode;
         let message =
             format!("this link leads to /{end}, and others may not enter /{path} (mode {mode:04o}){more}");
         let finding = findings.add(message).in_layer(case, link.layer).at(&link.member.path);
@@ -182,16 +183,16 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
 
 #[cfg(test)]
 mod tests {
+    use crate::tree::EntryKind;
     use serde_json::json;
 
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
-    use crate::layer::survey::MemberKind;
 
     /// A directory of this mode in the layer of the function.
     fn closed(sample: Sample, path: &str, mode: u32) -> Sample {
-        sample.directory(1, path).with(1, path, |member| member.mode = mode)
+        sample.directory(1, path).with(1, path, |member| member.entry.mode = mode)
     }
 
     fn severities(sample: &Sample) -> Vec<Severity> {
@@ -216,16 +217,20 @@ mod tests {
 
     #[test]
     fn a_hard_link_has_the_mode_of_its_file() {
-        let kind = MemberKind::HardLink("usr/share/key".to_owned());
+        let kind = EntryKind::HardLink("usr/share/key".into());
         let sample = Sample::python().file(0, "usr/share/key", 0o600).file(1, "var/task/key", 0o644);
-        let sample = sample.with(1, "var/task/key", |member| member.kind = kind);
+        let sample = sample.with(1, "var/task/key", |member| member.entry.kind = kind);
         assert_eq!(sample.says(&RULE), ["var/task/key: others may not read this file (mode 0600)"]);
     }
 
     #[test]
     fn a_program_need_not_be_read() {
         let found = |path: &str, mode: u32| {
-            Sample::python().elf(1, path, |_| ()).with(1, path, |member| member.mode = mode).says(&RULE).len()
+            Sample::python()
+                .elf(1, path, |_| ())
+                .with(1, path, |member| member.entry.mode = mode)
+                .says(&RULE)
+                .len()
         };
         assert_eq!(found("var/task/tool", 0o711), 0);
         assert_eq!(found("var/task/tool", 0o700), 1);
@@ -234,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_closed_directory_is_told_once() {
-        let outer = |path: &str, mode: u32| Sample::python().with(1, path, |member| member.mode = mode);
+        let outer = |path: &str, mode: u32| Sample::python().with(1, path, |member| member.entry.mode = mode);
         let message =
             |path: &str| [format!("{path}: others may not enter or list this directory (mode 0700)")];
         assert_eq!(outer("var/task", 0o700).says(&RULE), message("var/task"));
@@ -260,7 +265,7 @@ mod tests {
         assert_eq!(severities(&sample), [Severity::Warning]);
         let inner = sample.file(1, "var/task/pkg/y.py", 0o600);
         assert_eq!(severities(&inner), [Severity::Warning, Severity::Error], "what is in it counts");
-        let root = Sample::python().with(1, "var/task", |member| member.mode = 0o711);
+        let root = Sample::python().with(1, "var/task", |member| member.entry.mode = 0o711);
         assert_eq!(root.says(&RULE), ["var/task: others may not list this directory (mode 0711)"]);
     }
 
@@ -343,7 +348,7 @@ mod tests {
         )];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(severities(&sample), [Severity::Warning]);
-        let open = sample.with(1, "root", |member| member.mode = 0o755);
+        let open = sample.with(1, "root", |member| member.entry.mode = 0o755);
         assert_eq!(open.says(&RULE), [""; 0]);
     }
 }

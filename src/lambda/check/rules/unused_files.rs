@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::case::Case;
+use super::super::finding::Severity;
 use super::super::finding::files;
 use super::super::package::package;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "unused-files",
@@ -67,12 +67,12 @@ struct Sum<'a> {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut sums: BTreeMap<&str, Sum<'_>> = BTreeMap::new();
-    for file in case.files.iter().filter(|file| file.member.kind == MemberKind::File) {
+    for file in case.files.iter().filter(|file| file.member.is_file()) {
         let Some((kind, place)) = unused(&file.member.path) else { continue };
         let sum = sums.entry(kind).or_default();
         sum.files += 1;
-        sum.bytes += file.member.size;
-        *sum.places.entry(place).or_default() += file.member.size;
+        sum.bytes += file.member.size();
+        *sum.places.entry(place).or_default() += file.member.size();
     }
     for (kind, sum) in sums.into_iter().filter(|(_, sum)| sum.bytes > LEAST) {
         if is_read(case, kind) {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn with(sample: Sample, path: &str, size: u64) -> Sample {
-        sample.file(1, path, 0o644).with(1, path, |member| member.size = size)
+        sample.file(1, path, 0o644).sized(1, path, size)
     }
 
     #[test]

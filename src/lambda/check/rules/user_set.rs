@@ -1,7 +1,8 @@
 //! The image does not count on a user of its own.
 
 use super::super::case::Case;
-use super::super::{Findings, Rule, Severity};
+use super::super::finding::Severity;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "user-set",
@@ -27,7 +28,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Severity;
+    use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
     use super::RULE;
 

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::super::case::Case;
+use super::super::finding::Severity;
 use super::super::places::is_writable;
-use super::super::{Findings, Rule, Severity};
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "volume-set",

@@ -1,9 +1,9 @@
 //! What tools write goes to /tmp.
 
 use super::super::case::Case;
+use super::super::finding::Severity;
 use super::super::places::is_writable;
-use super::super::{Findings, Rule, Severity};
-use crate::layer::survey::MemberKind;
+use super::super::rule::{Findings, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "write-outside-tmp",
@@ -40,8 +40,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             continue;
         }
         // What the image has there is perhaps all that is wanted, and an unknown layer may have it.
-        let place = case.files.way(dir).end;
-        let has_files = || case.files.below(&place).any(|file| file.member.kind != MemberKind::Directory);
+        let place = case.files.resolve(dir).path;
+        let has_files = || case.files.below(&place).any(|file| !file.member.is_directory());
         if serves && (!case.files.complete || has_files()) {
             continue;
         }

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::file::Kind;
+use super::form;
 use super::name::{is_name, is_of_thing, is_public, named, unquoted};
 use super::placeholder::{is_placeholder, is_random};
-use super::{Secret, form};
+use super::secret::Secret;
 
 /// Larger settings are data.
 const SMALL: usize = 64 << 10;
@@ -18,42 +19,51 @@ static JSON: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
 });
 
-/// What is to be kept of the content of a file that may hold secrets: `secret …` for each that it holds; and when none
-/// was found, `login …` when it may hold one all the same, `no login` when it holds none. Of a function's own settings
-/// only the first: as a rule they hold none.
-pub fn notes(path: &str, content: &[u8]) -> Vec<String> {
-    let Some(kind) = Kind::of(path).filter(|_| !content.is_empty()) else { return Vec::new() };
+/// The logins that a file for them holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Logins {
+    /// These secrets: of which kind and where, as `password in DB_PASSWORD`.
+    Secrets(Vec<String>),
+    /// No secret was found, and it may hold one all the same.
+    Possible,
+    /// None.
+    Absent,
+}
+
+/// The logins in the content of a file that may hold some; `None` for any other file, and for an empty one. A function's
+/// own settings hold none as a rule: they are only of interest when a secret is found.
+pub fn logins(path: &str, content: &[u8]) -> Option<Logins> {
+    let kind = Kind::of(path).filter(|_| !content.is_empty())?;
     if kind == Kind::Own && (content.len() > SMALL || content.contains(&0)) {
-        return Vec::new();
+        return None;
     }
     let text = String::from_utf8_lossy(content);
-    let mut notes = by_form(kind, &text);
+    let mut secrets = by_form(kind, &text);
     if kind == Kind::Own {
-        return notes;
+        return (!secrets.is_empty()).then_some(Logins::Secrets(secrets));
     }
     let settings = settings(kind, &text);
     for &(name, value) in &settings {
-        if notes.len() >= form::MOST {
+        if secrets.len() >= form::MOST {
             break;
         }
         let Some((name, secret)) = setting(kind, name, value) else { continue };
-        let note = format!("secret {secret} in {name}");
-        // What can be told by its form is among them already.
-        if !notes.contains(&note) && form::find(&format!("{name}={value}")).is_empty() {
-            notes.push(note);
+        let secret = format!("{secret} in {name}");
+        // Secrets that are known by their form are in the list already.
+        if !secrets.contains(&secret) && form::find(&format!("{name}={value}")).is_empty() {
+            secrets.push(secret);
         }
     }
-    if notes.is_empty() {
-        notes.push(if may_hold_more(kind, &settings) {
-            format!("login {}", kind.name())
-        } else {
-            "no login".to_owned()
-        });
-    }
-    notes
+    Some(if !secrets.is_empty() {
+        Logins::Secrets(secrets)
+    } else if may_hold_more(kind, &settings) {
+        Logins::Possible
+    } else {
+        Logins::Absent
+    })
 }
 
-/// The secrets that can be told by their form, with their lines; in settings, only those that nothing else looks like.
+/// The secrets that are known by their form, with their lines; in settings, only those that nothing else looks like.
 fn by_form(kind: Kind, text: &str) -> Vec<String> {
     let told = form::places(text).into_iter().filter_map(|place| {
         let start = text[..place.at].rfind('\n').map_or(0, |end| end + 1);
@@ -63,7 +73,7 @@ fn by_form(kind: Kind, text: &str) -> Vec<String> {
         if is_for_all || (kind == Kind::Own && !place.is_sure) {
             return None;
         }
-        Some(format!("secret {} in line {}", place.secret, text[..start].matches('\n').count() + 1))
+        Some(format!("{} in line {}", place.secret, text[..start].matches('\n').count() + 1))
     });
     told.collect()
 }
@@ -154,45 +164,37 @@ fn ends_with(name: &str, end: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::random;
+    use super::super::secret::tests::random;
     use super::*;
+
+    /// The secrets in a file.
+    fn secrets(path: &str, content: &[u8]) -> Vec<String> {
+        match logins(path, content) {
+            Some(Logins::Secrets(secrets)) => secrets,
+            _ => Vec::new(),
+        }
+    }
 
     #[test]
     fn notes_say_what_a_file_holds() {
         for (path, content, expected) in [
-            (".npmrc", "//r.example/:_authToken=0123456789abcdef\n", "secret token in _authToken"),
-            (
-                ".yarnrc.yml",
-                "npmRegistries:\n  a:\n    npmAuthToken: \"0123abcd\"",
-                "secret token in npmAuthToken",
-            ),
-            (".netrc", "machine m login me\npassword hunter2", "secret password in password"),
-            (".pypirc", "[pypi]\nusername: me\npassword: hunter2\n", "secret password in password"),
-            ("pip.conf", "[global]\nindex-url = https://me:hunter2@r/", "secret password in a URL in line 2"),
-            (".docker/config.json", r#"{"auths": {"r": {"auth": "bWU6eA=="}}}"#, "secret login in auth"),
-            (
-                ".git/config",
-                "[http]\n\textraHeader = AUTHORIZATION: basic bWU6eA==",
-                "secret login in extraheader",
-            ),
-            (".git/config", "\turl = https://me:hunter2@r/a", "secret password in a URL in line 1"),
-            (".git-credentials", "https://me:hunter2@github.com", "secret password in a URL in line 1"),
-            (
-                ".env",
-                "# mine\nexport DB_PASSWORD='hunter2hunter2' # x\nPORT=80",
-                "secret password in DB_PASSWORD",
-            ),
-            (
-                ".config/gcloud/credentials.db",
-                "\0{\"refresh_token\": \"1//a1B2\"}",
-                "secret token in refresh_token",
-            ),
-            (".azure/msal_token_cache.json", r#"{"secret": "0.AX4a1B2"}"#, "secret token in secret"),
-            (".aws/sso/cache/1.json", r#"{"accessToken": "aoaAAAAa1B2"}"#, "secret token in accessToken"),
-            ("terraform.tfstate", r#"{"password": "hunter2hunter2"}"#, "secret password in password"),
-            (".cargo/credentials.toml", "[registry]\ntoken = \"cio1B2c3D4\"", "secret token in token"),
+            (".npmrc", "//r.example/:_authToken=0123456789abcdef\n", "token in _authToken"),
+            (".yarnrc.yml", "npmRegistries:\n  a:\n    npmAuthToken: \"0123abcd\"", "token in npmAuthToken"),
+            (".netrc", "machine m login me\npassword hunter2", "password in password"),
+            (".pypirc", "[pypi]\nusername: me\npassword: hunter2\n", "password in password"),
+            ("pip.conf", "[global]\nindex-url = https://me:hunter2@r/", "password in a URL in line 2"),
+            (".docker/config.json", r#"{"auths": {"r": {"auth": "bWU6eA=="}}}"#, "login in auth"),
+            (".git/config", "[http]\n\textraHeader = AUTHORIZATION: basic bWU6eA==", "login in extraheader"),
+            (".git/config", "\turl = https://me:hunter2@r/a", "password in a URL in line 1"),
+            (".git-credentials", "https://me:hunter2@github.com", "password in a URL in line 1"),
+            (".env", "# mine\nexport DB_PASSWORD='hunter2hunter2' # x\nPORT=80", "password in DB_PASSWORD"),
+            (".config/gcloud/credentials.db", "\0{\"refresh_token\": \"1//a1B2\"}", "token in refresh_token"),
+            (".azure/msal_token_cache.json", r#"{"secret": "0.AX4a1B2"}"#, "token in secret"),
+            (".aws/sso/cache/1.json", r#"{"accessToken": "aoaAAAAa1B2"}"#, "token in accessToken"),
+            ("terraform.tfstate", r#"{"password": "hunter2hunter2"}"#, "password in password"),
+            (".cargo/credentials.toml", "[registry]\ntoken = \"cio1B2c3D4\"", "token in token"),
         ] {
-            assert_eq!(notes(path, content.as_bytes()), [expected], "{path}: {content}");
+            assert_eq!(secrets(path, content.as_bytes()), [expected], "{path}: {content}");
         }
     }
 
@@ -220,43 +222,43 @@ mod tests {
             ),
             (".env", "USER_POOL_ID=eu-west-1_a1B2c3D4a1B2\nDB_PASSWORD=${DB_PASSWORD}"),
         ] {
-            assert_eq!(notes(path, content.as_bytes()), ["no login"], "{path}: {content}");
+            assert_eq!(logins(path, content.as_bytes()), Some(Logins::Absent), "{path}: {content}");
         }
-        assert_eq!(notes(".env", b""), [""; 0]);
+        assert_eq!(logins(".env", b""), None);
     }
 
     #[test]
     fn what_has_no_telling_name_may_be_a_login() {
         let content = format!("PORT=80\nSALT={}", random(32));
-        assert_eq!(notes(".env", content.as_bytes()), ["login environment file"]);
-        assert_eq!(notes("terraform.tfstate", b"{\"version\": 4}"), ["login Terraform's state"]);
+        assert_eq!(logins(".env", content.as_bytes()), Some(Logins::Possible));
+        assert_eq!(logins("terraform.tfstate", b"{\"version\": 4}"), Some(Logins::Possible));
     }
 
     #[test]
     fn forms_are_told_with_their_lines_and_once() {
         let content = format!("A=1\nAWS_SECRET_ACCESS_KEY={}\n# ghp_{}\n", random(40), random(36));
-        let expected = ["secret AWS secret access key in line 2", "secret GitHub token ghp_… in line 3"];
-        assert_eq!(notes(".env", content.as_bytes()), expected);
+        let expected = ["AWS secret access key in line 2", "GitHub token ghp_… in line 3"];
+        assert_eq!(secrets(".env", content.as_bytes()), expected);
         let public = format!("export NEXT_PUBLIC_MAPS=AIza{}\nKEY=AIza{}x", random(35), random(34));
-        assert_eq!(notes(".env", public.as_bytes()), ["secret Google API key AIza… in line 2"]);
+        assert_eq!(secrets(".env", public.as_bytes()), ["Google API key AIza… in line 2"]);
     }
 
     #[test]
     fn settings_hold_what_nothing_else_looks_like() {
         let key = format!("{{\"private_key\": \"-----BEGIN {} KEY-----\\n{}\"}}", "PRIVATE", random(64));
-        assert_eq!(notes("var/task/config/a.json", key.as_bytes()), ["secret private key in line 1"]);
+        assert_eq!(secrets("var/task/config/a.json", key.as_bytes()), ["private key in line 1"]);
         let aws = format!("a: 1\nid: AKIAZ3MHBFVX7KPLQRST\nkey: {}\n", random(40));
-        let found = notes("var/task/a.yml", aws.as_bytes());
-        assert_eq!(found, ["secret AWS secret access key in line 3"], "the other half alone opens nothing");
+        let found = secrets("var/task/a.yml", aws.as_bytes());
+        assert_eq!(found, ["AWS secret access key in line 3"], "the other half alone opens nothing");
         for content in [
             "id: AKIAZ3MHBFVX7KPLQRST".to_owned(),
             "url: amqp://me:hunter2@queue\npassword: hunter2hunter2".to_owned(),
             format!("\0ghp_{}", random(36)),
             format!("ghp_{}{}", random(36), " ".repeat(SMALL)),
         ] {
-            assert_eq!(notes("var/task/a.yml", content.as_bytes()), [""; 0], "{content}");
+            assert_eq!(logins("var/task/a.yml", content.as_bytes()), None, "{content}");
         }
-        assert_eq!(notes("app.py", b"PASSWORD=hunter2hunter2"), [""; 0]);
+        assert_eq!(logins("app.py", b"PASSWORD=hunter2hunter2"), None);
     }
 
     #[test]
@@ -270,8 +272,8 @@ mod tests {
             ("var/task/a.json", format!("{{\"ghp_{secret}\": 1}}")),
             ("var/task/terraform.tfstate", format!("{{\"token\": \"{secret}\"}}")),
         ] {
-            let kept = notes(path, content.as_bytes()).join("\n");
-            assert!(kept.starts_with("secret "), "{path}: {kept}");
+            let kept = secrets(path, content.as_bytes()).join("\n");
+            assert!(!kept.is_empty(), "{path}");
             assert!(
                 !secret.as_bytes().windows(4).any(|part| kept.as_bytes().windows(4).any(|own| own == part))
             );

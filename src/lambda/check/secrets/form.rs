@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::{Captures, Regex};
 
 use self::Signs::{AnyCase, Exact};
-use super::Secret;
 use super::placeholder::{is_made_up, is_placeholder};
+use super::secret::Secret;
 
 /// More are not told one by one, of one text.
 pub const MOST: usize = 20;

@@ -1,7 +1,7 @@
 //! Names that tell a secret: of variables, labels, arguments and options.
 
-use super::Secret;
 use super::placeholder::{is_literal, is_made_of, is_words, may_be_secret};
+use super::secret::Secret;
 
 /// No name is longer.
 const LONGEST: usize = 100;

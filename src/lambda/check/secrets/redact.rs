@@ -76,9 +76,9 @@ fn begin(before: &str, word: &str, has_forms: bool) -> Option<usize> {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::rule;
+    use super::super::super::rules::rule;
     use super::super::super::sample::Sample;
-    use super::super::tests::random;
+    use super::super::secret::tests::random;
     use super::*;
 
     fn said(sample: &Sample) -> Vec<String> {

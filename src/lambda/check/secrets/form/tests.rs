@@ -1,4 +1,4 @@
-use super::super::tests::random;
+use super::super::secret::tests::random;
 use super::{find, places};
 
 fn found(text: &str) -> Vec<String> {

@@ -1,41 +1,46 @@
 use super::*;
-use crate::image::{Compression, Digest};
+use crate::tree::{Entry, whiteout};
 
-/// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, and `a = b` a hard link.
-fn layer(members: &[&str]) -> Option<Survey> {
+struct Layer {
+    members: Vec<Member<()>>,
+    from_tree: bool,
+}
+
+/// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, `a = b` a hard link, and `.wh.a` a whiteout.
+fn layer(members: &[&str]) -> Option<Layer> {
     let member = |&text: &&str| {
         let (path, kind) = if let Some((path, target)) = text.split_once(" -> ") {
-            (path, MemberKind::Symlink(target.to_owned()))
+            (path, EntryKind::Symlink(target.into()))
         } else if let Some((path, target)) = text.split_once(" = ") {
-            (path, MemberKind::HardLink(target.to_owned()))
+            (path, EntryKind::HardLink(target.into()))
         } else if text.ends_with('/') {
-            (text.trim_end_matches('/'), MemberKind::Directory)
+            (text.trim_end_matches('/'), EntryKind::Directory)
         } else {
-            (text, MemberKind::File)
+            (text, EntryKind::File(()))
         };
-        let path = path.to_owned();
-        Member { path, kind, mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, sha256: None, content: None }
+        let (kind, path) = whiteout::deletion(path.as_bytes()).unwrap_or((kind, path.into()));
+        Member { path: ImagePath::new(&path), entry: Entry::new(kind, 0o644), mtime: 0 }
     };
-    let members = members.iter().map(member).collect();
-    Some(Survey {
-        diff_id: Digest::of(b""),
-        uncompressed: 0,
-        compression: Compression::Gzip,
-        members,
-        from_tree: false,
-    })
+    Some(Layer { members: members.iter().map(member).collect(), from_tree: false })
 }
 
-fn seen(layers: &[Option<Survey>]) -> Vec<String> {
-    Files::of(layers).iter().map(|file| format!("{}{}", file.layer, file.member.path)).collect()
+fn view(layers: &[Option<Layer>]) -> View<'_, ()> {
+    View::of(layers.iter().map(|layer| {
+        let Layer { members, from_tree } = layer.as_ref()?;
+        Some(ViewLayer { members, from_tree: *from_tree })
+    }))
 }
 
-fn hidden<'a>(files: &Files<'a>) -> Vec<(&'a str, usize, bool)> {
+fn seen(layers: &[Option<Layer>]) -> Vec<String> {
+    view(layers).iter().map(|file| format!("{}{}", file.layer, file.member.path)).collect()
+}
+
+fn hidden<'a>(files: &View<'a, ()>) -> Vec<(&'a str, usize, bool)> {
     files.hidden().iter().map(|file| (file.file.member.path.as_str(), file.by, file.replaced)).collect()
 }
 
 /// The file that a path leads to, and its layer.
-fn file<'a>(files: &Files<'a>, path: &str) -> Option<(usize, &'a str)> {
+fn file<'a>(files: &View<'a, ()>, path: &str) -> Option<(usize, &'a str)> {
     files.file(path).map(|file| (file.layer, file.member.path.as_str()))
 }
 
@@ -45,7 +50,7 @@ fn higher_layers_replace_and_delete() {
         [layer(&["a/", "a/b", "a/c", "d/e"]), layer(&["a/c", "a/.wh.b"]), layer(&["d/f", "d/.wh..wh..opq"])];
     assert_eq!(seen(&layers), ["0a", "1a/c", "2d/f"]);
     let expected = [("a/b", 1, false), ("a/c", 1, true), ("d/e", 2, false)];
-    assert_eq!(hidden(&Files::of(&layers)), expected);
+    assert_eq!(hidden(&view(&layers)), expected);
 }
 
 #[test]
@@ -66,7 +71,7 @@ fn what_is_no_directory_hides_what_was_in_one() {
     assert_eq!(seen(&[layer(&["a -> c", "c/d"]), layer(&["a/", "a/b"])]), ["1a", "1a/b", "0c/d"]);
     let again = [layer(&["a/", "a/b", "a"])];
     assert_eq!(seen(&again), ["0a"]);
-    assert!(hidden(&Files::of(&again)).is_empty(), "no other layer did it");
+    assert!(hidden(&view(&again)).is_empty(), "no other layer did it");
 }
 
 #[test]
@@ -81,19 +86,19 @@ fn links_are_followed_as_the_kernel_would() {
         "round -> round",
         "dead -> none/../usr",
     ])];
-    let files = Files::of(&layers);
+    let files = view(&layers);
     assert_eq!(file(&files, "/bin/bash"), Some((0, "usr/bin/sh")));
     assert_eq!(file(&files, "/bin/X11/X11/sh"), Some((0, "usr/bin/sh")));
-    assert!(files.file("/bin/sh/x").is_none() && matches!(files.resolve("/usr"), Leads::Directory));
-    assert!(matches!(files.resolve("round"), Leads::Astray));
-    assert!(matches!(files.resolve("dead"), Leads::Nowhere));
-    let up = files.way("/up/bin");
-    assert!(matches!(up.leads, Leads::Directory) && up.leaves_root && up.end == "usr/bin", "{up:?}");
-    let away = files.way("away/x");
-    assert!(matches!(away.leads, Leads::Nowhere) && away.leaves_root && away.end == "none/x", "{away:?}");
-    let bash = files.way("bin/bash");
-    assert!(!bash.leaves_root && bash.end == "usr/bin/sh", "{bash:?}");
-    assert!(files.complete && !Files::of(&[None]).complete);
+    assert!(files.file("/bin/sh/x").is_none() && matches!(files.resolve("/usr").target, Target::Directory));
+    assert!(matches!(files.resolve("round").target, Target::Loop));
+    assert!(matches!(files.resolve("dead").target, Target::Nothing));
+    let up = files.resolve("/up/bin");
+    assert!(matches!(up.target, Target::Directory) && up.leaves_root && up.path == "usr/bin", "{up:?}");
+    let away = files.resolve("away/x");
+    assert!(matches!(away.target, Target::Nothing) && away.leaves_root && away.path == "none/x", "{away:?}");
+    let bash = files.resolve("bin/bash");
+    assert!(!bash.leaves_root && bash.path == "usr/bin/sh", "{bash:?}");
+    assert!(files.complete && !view(&[None]).complete);
 }
 
 #[test]
@@ -103,27 +108,27 @@ fn no_way_is_longer_than_linux_goes() {
     let mut members: Vec<&str> = chain.iter().map(String::as_str).collect();
     members.extend([long.as_str(), "l50", "d/"]);
     let layers = [layer(&members)];
-    let files = Files::of(&layers);
-    assert!(matches!(files.resolve("long"), Leads::Astray));
-    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES + 1)), Leads::Astray));
-    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES)), Leads::Directory));
-    assert!(files.file("l10").is_some() && matches!(files.resolve("l9"), Leads::Astray));
+    let files = view(&layers);
+    assert!(matches!(files.resolve("long").target, Target::Loop));
+    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES + 1)).target, Target::Loop));
+    assert!(matches!(files.resolve(&"d/../".repeat(MAX_NAMES)).target, Target::Directory));
+    assert!(files.file("l10").is_some() && matches!(files.resolve("l9").target, Target::Loop));
 }
 
 #[test]
 fn a_hard_link_keeps_its_file() {
     let lower = || layer(&["a", "b = a", "c = b"]);
     let replaced = [lower(), layer(&["a"])];
-    let files = Files::of(&replaced);
+    let files = view(&replaced);
     assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [1, 0, 0].map(|layer| Some((layer, "a"))));
     let deleted = [lower(), layer(&[".wh.a", ".wh.c"])];
-    let files = Files::of(&deleted);
+    let files = view(&deleted);
     assert_eq!(["a", "b", "c"].map(|path| file(&files, path)), [None, Some((0, "a")), None]);
     assert_eq!(hidden(&files), [("c", 1, false)], "the file itself is seen as b");
     let gone = [lower(), layer(&[".wh.a", ".wh.c"]), layer(&["b"])];
-    assert_eq!(hidden(&Files::of(&gone)), [("a", 1, false), ("c", 1, false)]);
+    assert_eq!(hidden(&view(&gone)), [("a", 1, false), ("c", 1, false)]);
     let upper = [layer(&["a"]), layer(&["b = a"]), layer(&[".wh.a"])];
-    assert_eq!(file(&Files::of(&upper), "b"), Some((0, "a")));
+    assert_eq!(file(&view(&upper), "b"), Some((0, "a")));
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn a_hard_link_is_another_name_of_anything_but_a_directory() {
         "usr/",
         "dir = usr",
     ])];
-    let files = Files::of(&layers);
+    let files = view(&layers);
     assert_eq!(file(&files, "by-link"), Some((0, "usr/lib/x")));
     assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link counts from where its name is");
     assert!(files.file("none").is_none() && files.file("dir").is_none());
@@ -150,7 +155,7 @@ fn a_hard_link_is_another_name_of_anything_but_a_directory() {
 
 #[test]
 fn nobody_knows_where_the_members_below_a_link_are() {
-    let complete = |layers: &[Option<Survey>]| Files::of(layers).complete;
+    let complete = |layers: &[Option<Layer>]| view(layers).complete;
     assert!(!complete(&[layer(&["a -> b", "a-c", "a/x/y"])]));
     assert!(!complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/x"])]));
     assert!(complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/", "lib/x"])]));
@@ -177,7 +182,7 @@ fn a_tree_is_laid_as_if_each_file_was_put() {
         let mut layers = [layer(below), layer(&tree)];
         let mut told = |from_tree: bool| {
             layers[1].as_mut().unwrap().from_tree = from_tree;
-            let files = Files::of(&layers);
+            let files = view(&layers);
             let hidden = files.hidden().iter().map(|hidden| hidden.file.member.path.clone());
             (seen(&layers), hidden.collect::<Vec<_>>(), files.complete)
         };

@@ -2,12 +2,15 @@ use std::io::SeekFrom;
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::image::{Compression, Digest};
 use crate::layer::{self, WriteOptions};
-use crate::tree::{Entry, FileTree};
+use crate::tree::{Entry, EntryKind, FileTree};
 
-struct Notes;
+struct Facts;
 
-impl Annotate for Notes {
+impl Annotate for Facts {
+    type Fact = String;
+
     fn name(&self) -> String {
         "test".to_owned()
     }
@@ -20,12 +23,12 @@ impl Annotate for Notes {
         }
     }
 
-    fn notes(&self, path: &str, content: &[u8]) -> Vec<String> {
+    fn facts(&self, path: &str, content: &[u8]) -> Vec<String> {
         vec![format!("{path} {}", content.len())]
     }
 
     /// The size, and the last byte.
-    fn notes_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<String> {
+    fn facts_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<String> {
         let size = file.seek(SeekFrom::End(0)).unwrap();
         if size == 0 {
             return Vec::new();
@@ -37,15 +40,15 @@ impl Annotate for Notes {
     }
 }
 
-fn surveyed(entries: Vec<(&str, Entry)>) -> Survey {
+fn scanned(entries: Vec<(&str, Entry)>) -> LayerScan<String> {
     let tree =
         FileTree::of(entries.into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let mut out = Vec::new();
     let options = WriteOptions { epoch: 0, jobs: 1, progress: &|_| ControlFlow::Continue(()) };
     let written = layer::write(&tree, &options, &mut out).unwrap();
-    let survey = Survey::of(&out[..], Compression::Gzip, 1 << 30, &Notes, |_| Ok(())).unwrap();
-    assert_eq!((survey.diff_id, survey.uncompressed), (written.diff_id, written.uncompressed));
-    survey
+    let scan = LayerScan::of(&out[..], Compression::Gzip, 1 << 30, &Facts, |_| Ok(())).unwrap();
+    assert_eq!((scan.diff_id, scan.uncompressed), (written.diff_id, written.uncompressed));
+    scan
 }
 
 fn file(content: &[u8]) -> Entry {
@@ -56,7 +59,7 @@ fn file(content: &[u8]) -> Entry {
 fn what_was_written_is_found_again() {
     let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let big = vec![1; 3 << 20];
-    let survey = surveyed(vec![
+    let scan = scanned(vec![
         ("a/app.py", file(b"x = 1")),
         ("a/big.py", file(&big)),
         ("a/link", Entry::symlink("../b")),
@@ -64,18 +67,18 @@ fn what_was_written_is_found_again() {
         ("bin/script", file(b"#!/usr/bin/env python3\nprint()")),
         ("bin/text", file(b"hello")),
     ]);
-    let paths: Vec<&str> = survey.members.iter().map(|member| member.path.as_str()).collect();
+    let paths: Vec<&str> = scan.members.iter().map(|member| member.path.as_str()).collect();
     let expected = ["a", "a/app.py", "a/big.py", "a/link", "bin", "bin/program", "bin/script", "bin/text"];
     assert_eq!(paths, expected);
-    let member = |path: &str| survey.members.iter().find(|member| member.path == path).unwrap();
-    assert_eq!(member("a").kind, MemberKind::Directory);
-    assert_eq!(member("a/link").kind, MemberKind::Symlink("../b".to_owned()));
-    assert_eq!(member("a/app.py").notes(), ["a/app.py 5"]);
-    assert_eq!(member("a/big.py").notes(), [format!("a/big.py {SHOWN}")], "no more is shown");
-    assert_eq!(member("a/big.py").sha256, Some(Digest::of(&big)));
-    assert_eq!(member("bin/text").content, None);
-    let script = Content::Script("/usr/bin/env python3".to_owned());
-    assert_eq!(member("bin/script").content.as_deref(), Some(&script));
+    let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
+    assert_eq!(member("a").entry.kind, EntryKind::Directory);
+    assert_eq!(member("a/link").entry.kind, EntryKind::Symlink("../b".into()));
+    assert_eq!(member("a/app.py").facts(), ["a/app.py 5"]);
+    assert_eq!(member("a/big.py").facts(), [format!("a/big.py {SHOWN}")], "no more is shown");
+    assert_eq!(member("a/big.py").sha256(), Some(Digest::of(&big)));
+    assert_eq!(member("bin/text").code(), None);
+    let script = Code::Script("/usr/bin/env python3".to_owned());
+    assert_eq!(member("bin/script").code(), Some(&script));
     // The test itself is a program of some size, and linked to a C library.
     let elf = member("bin/program").elf().expect("machine code");
     assert!(elf.interpreter.is_some() && elf.needed.iter().any(|name| name.starts_with("libc.")), "{elf:?}");
@@ -102,13 +105,13 @@ fn the_whole_of_a_file_is_read_in_place() {
     };
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
-    let survey = surveyed(entries());
-    for survey in [&survey, &Survey::of_tree(&tree, survey.diff_id, &Notes).unwrap().0] {
-        let member = |path: &str| survey.members.iter().find(|member| member.path == path).unwrap();
-        assert_eq!(member("a/big.jar").notes(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
-        assert_eq!(member("a/small.jar").notes(), ["a/small.jar 3 ends in 99"]);
-        assert_eq!(member("a/empty.jar").content, None);
-        assert_eq!(member("a/program.py").notes(), [format!("a/program.py {SHOWN}")]);
+    let scan = scanned(entries());
+    for scan in [&scan, &LayerScan::of_tree(&tree, scan.diff_id, &Facts, 2).unwrap().0] {
+        let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
+        assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
+        assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
+        assert_eq!(member("a/empty.jar").facts(), [""; 0]);
+        assert_eq!(member("a/program.py").facts(), [format!("a/program.py {SHOWN}")]);
         assert!(member("b/program").elf().is_some(), "what came before is forgotten");
     }
 }
@@ -125,7 +128,7 @@ fn on_disk(dir: &std::path::Path) -> FileTree {
 }
 
 #[test]
-fn what_files_told_is_good_without_them() {
+fn what_was_found_in_files_is_good_without_them() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     for (name, text) in [("app.py", "x = 1"), ("bin-script", "#!/bin/sh"), ("text", "hello")] {
@@ -133,22 +136,22 @@ fn what_files_told_is_good_without_them() {
     }
     let tree = on_disk(dir.path()).under(b"var/task").unwrap();
     let diff_id = Digest::of(b"");
-    let (survey, told) = Survey::of_tree(&tree, diff_id, &Notes).unwrap();
-    let kept = serde_json::to_vec(&told.unwrap()).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
+    let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(Survey::of_tree(&tree, diff_id, &Notes).unwrap().1.is_none(), "it is another file now");
+    assert!(LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap().1.is_none(), "it is another file now");
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
-    let (lacking, told) = Survey::of_tree(&tree, diff_id, &Notes).unwrap();
-    assert!(told.is_none() && lacking != survey);
-    let told: Told = serde_json::from_slice(&kept).unwrap();
-    assert_eq!(Survey::of_known_tree(&tree, diff_id, &told).unwrap(), survey);
+    let (lacking, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
+    assert!(found.is_none() && lacking != scan);
+    let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(LayerScan::of_known_tree(&tree, diff_id, &found, 2).unwrap(), scan);
     // Whether a tree spells its directories out makes no other layer.
-    let spelled = survey.members.iter().filter(|member| member.kind == MemberKind::Directory);
+    let spelled = scan.members.iter().filter(|member| member.is_directory());
     let mut whole: FileTree =
-        FileTree::of(spelled.map(|dir| (dir.path.clone().into_bytes(), Entry::directory()))).unwrap();
+        FileTree::of(spelled.map(|dir| (dir.path.as_bytes().to_vec(), Entry::directory()))).unwrap();
     whole.extend(tree);
-    assert_eq!(Survey::of_known_tree(&whole, diff_id, &told).unwrap(), survey);
+    assert_eq!(LayerScan::of_known_tree(&whole, diff_id, &found, 2).unwrap(), scan);
 }
 
 #[test]
@@ -158,17 +161,17 @@ fn many_entries_are_looked_into_by_several_threads() {
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
     });
     let tree = FileTree::of(files).unwrap();
-    let (survey, told) = Survey::of_tree(&tree, Digest::of(b""), &Notes).unwrap();
-    assert_eq!(survey.members.len(), 9001);
-    for member in &survey.members[1..] {
-        assert_eq!(member.notes(), [format!("{} {}", member.path, member.size)]);
+    let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts, 2).unwrap();
+    assert_eq!(scan.members.len(), 9001);
+    for member in &scan.members[1..] {
+        assert_eq!(member.facts(), [format!("{} {}", member.path, member.size())]);
     }
-    assert_eq!(Survey::of_known_tree(&tree, Digest::of(b""), &told.unwrap()).unwrap(), survey);
+    assert_eq!(LayerScan::of_known_tree(&tree, Digest::of(b""), &found.unwrap(), 2).unwrap(), scan);
 }
 
 #[test]
 fn it_is_kept_as_it_is() {
-    let survey = surveyed(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
-    let text = serde_json::to_vec(&survey).unwrap();
-    assert_eq!(serde_json::from_slice::<Survey>(&text).unwrap(), survey);
+    let scan = scanned(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
+    let text = serde_json::to_vec(&scan).unwrap();
+    assert_eq!(serde_json::from_slice::<LayerScan<String>>(&text).unwrap(), scan);
 }

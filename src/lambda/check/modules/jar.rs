@@ -2,21 +2,10 @@
 
 use rawzip::ZipArchive;
 
-use crate::layer::survey::ReadSeek;
+use crate::scan::ReadSeek;
 
 /// Bytes of an archive's directory at most: some 600 000 classes.
 const DIRECTORY_LIMIT: u64 = 64 << 20;
-
-/// The file of the class that a handler names, which is `package.Class::method` or `package.Class`.
-pub fn class_file(handler: &str) -> Option<String> {
-    let class = handler.rsplit_once("::").map_or(handler, |(class, _)| class);
-    let is_name = |part: &str| {
-        !part.starts_with(|c: char| c.is_ascii_digit())
-            && !part.is_empty()
-            && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
-    };
-    class.split('.').all(is_name).then(|| format!("{}.class", class.replace('.', "/")))
-}
 
 /// Whether the archive has the file of a class, be it for some versions of Java alone. `None` when that cannot be
 /// told: it is no archive, not a whole one, or has others in it.
@@ -76,21 +65,6 @@ mod tests {
 
     fn found(bytes: &[u8]) -> Option<bool> {
         has_class(&mut Cursor::new(bytes), "a/b/Main.class")
-    }
-
-    #[test]
-    fn a_handler_names_the_file_of_a_class() {
-        for (handler, file) in [
-            ("a.b.Main::run", "a/b/Main.class"),
-            ("a.b.Main", "a/b/Main.class"),
-            ("Main", "Main.class"),
-            ("a.b.Outer$Inner::run", "a/b/Outer$Inner.class"),
-        ] {
-            assert_eq!(class_file(handler).as_deref(), Some(file), "{handler}");
-        }
-        for handler in ["", "::run", "a..B", "src/app.handler", "a.1b", "Orders::Orders.Function::Handle"] {
-            assert_eq!(class_file(handler), None, "{handler}");
-        }
     }
 
     #[test]

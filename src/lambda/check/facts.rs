@@ -1,51 +1,90 @@
-//! What the rules want to know of the content of files: the names that a handler's module binds, the classes that an
-//! archive has, what a program speaks with, and secrets.
+//! The facts about the content of files that rules look at: the names that a handler's module binds, the classes that an
+//! archive has, whether a program speaks with Lambda, and secrets.
 
 use std::collections::BTreeSet;
 
-use super::case::{handler, join, python_path, roots, within};
-use super::{module, secrets};
+use serde::{Deserialize, Serialize};
+
+use super::function::{handler, join, python_path, roots, within};
+use super::modules;
+use super::secrets::{self, Logins};
 use crate::image::Config;
-use crate::layer::survey::{Annotate, ReadSeek, SHOWN, Wanted};
+use crate::lambda::{class_file, handler_files};
+use crate::scan::{Annotate, ReadSeek, SHOWN, Wanted};
 
-/// Changes with anything that is noted.
-const VERSION: &str = "notes-3";
+/// Changes whenever other facts are stated about the same files.
+const VERSION: &str = "facts-4";
 
-/// Linux takes no longer path, and no one has a longer list of them.
+/// The longest path that Linux takes, and the longest list of them that anyone has.
 pub(super) const MAX_PATH: usize = 4096;
 
 /// The most files that are looked into for one handler or command line.
 const MAX_FILES: usize = 100;
 
-/// What is looked at of a file that may hold secrets: no tool keeps its logins in a longer one.
+/// How many bytes are looked at of a file that may hold secrets: no tool keeps its logins in a longer one.
 const LOGINS: usize = 256 << 10;
 
-/// More names than this tell nobody more.
+/// The most names that are kept of a module.
 const MAX_NAMES: usize = 500;
 
-/// The note of a module that was read, and binds no name.
-pub(super) const NO_NAMES: &str = "no names";
-
-/// The note of a program's text that names what speaks with Lambda, or does it itself.
-pub(super) const CLIENT: &str = "may be a runtime interface client";
-
-/// What stands in the text of a client of Lambda's runtime API, or of what starts one.
+/// What the text of a client of Lambda's runtime API contains, or of a program that starts one.
 const SIGNS: [&str; 5] =
     ["AWS_LAMBDA_RUNTIME_API", "runtime/invocation", "awslambdaric", "aws-lambda-ric", "aws_lambda_ric"];
 
-/// Notes what the rules want to know of the files of one image.
+/// The endings of programs that an interpreter runs.
+const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
+
+/// A fact about the content of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// It holds a secret: of which kind and where, as `password in DB_PASSWORD`, and nothing that opens anything.
+    Secret(String),
+    /// No secret was found in it, and it may hold a login all the same.
+    MayHoldLogin,
+    /// It is a file for logins, and holds none.
+    NoLogin,
+    /// It is a module that defines these names.
+    Defines(Names),
+    /// It is a program that is or starts a runtime interface client, or may be one.
+    RuntimeClient,
+    /// It is an archive that was searched for the file of a class.
+    Class {
+        /// The path of the class's file.
+        file: String,
+        /// Whether the archive has it.
+        present: bool,
+    },
+}
+
+/// The names that a module binds for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Names {
+    /// It may bind any name.
+    Any,
+    /// These, in order, and no others.
+    These(Vec<String>),
+}
+
+#[cfg(test)]
+impl Fact {
+    /// The module defines these names and no others.
+    pub(super) fn defines<'n>(names: impl IntoIterator<Item = &'n str>) -> Fact {
+        Fact::Defines(Names::These(names.into_iter().map(str::to_owned).collect()))
+    }
+}
+
+/// States the facts that rules look at about the files of one image.
 #[derive(Debug)]
 pub struct Annotator {
     /// The paths at which the handler's module may be.
     modules: BTreeSet<String>,
     /// The file of the class that the handler may name, and the directories with archives that may have it.
     class: Option<(String, Vec<String>)>,
-    /// The paths of what is started, where that is no entry script of AWS's.
+    /// The paths of programs that are started, where that is not an entry script of AWS's.
     programs: BTreeSet<String>,
 }
-
-/// The endings of programs that an interpreter runs.
-const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
 
 impl Annotator {
     /// For the image of this config.
@@ -58,7 +97,7 @@ impl Annotator {
         };
         let modules = python_files(config, handler).into_iter().chain(node_files(config, handler));
         let modules = modules.take(MAX_FILES).collect();
-        let class = module::class_file(handler).map(|class| (class, archive_dirs(config)));
+        let class = class_file(handler).map(|class| (class, archive_dirs(config)));
         Annotator { modules, class, programs: BTreeSet::new() }
     }
 
@@ -76,26 +115,20 @@ pub(super) fn is_overlong(config: &Config) -> bool {
     named.into_iter().flatten().any(|text| text.len() > MAX_PATH)
 }
 
+/// The sources at which Python may find the handler's module.
 fn python_files(config: &Config, handler: &str) -> Vec<String> {
-    let Some((module, _)) = handler.rsplit_once('.') else { return Vec::new() };
-    let module = module.replace('.', "/");
+    let mut files = handler_files("python", handler).unwrap_or_default();
+    files.retain(|file| file.ends_with(".py"));
     let mut dirs = python_path(config);
     dirs.push("var/runtime".to_owned());
-    let files = dirs
-        .iter()
-        .flat_map(|dir| [".py", "/__init__.py"].map(|ending| join(dir, &format!("{module}{ending}"))));
-    files.collect()
+    dirs.iter().flat_map(|dir| files.iter().map(|file| join(dir, file))).collect()
 }
 
+/// The sources at which Node.js may find the handler's module.
 fn node_files(config: &Config, handler: &str) -> Vec<String> {
-    let file = handler.rfind('/').map_or(0, |slash| slash + 1);
-    let Some(dot) = handler[file..].find('.') else { return Vec::new() };
-    let module = &handler[..file + dot];
+    let files = handler_files("nodejs", handler).unwrap_or_default();
     let roots = roots(config);
-    let files = roots
-        .iter()
-        .flat_map(|root| ["js", "mjs", "cjs"].map(|ending| within(root, &format!("{module}.{ending}"))));
-    files.collect()
+    roots.iter().flat_map(|root| files.iter().map(|file| within(root, file))).collect()
 }
 
 /// Where Java's runtime looks for archives, and where they are put by mistake.
@@ -114,6 +147,8 @@ fn programs(config: &Config) -> BTreeSet<String> {
 }
 
 impl Annotate for Annotator {
+    type Fact = Fact;
+
     fn name(&self) -> String {
         // The names of files may hold anything that separates them.
         format!("{VERSION} {self:?}")
@@ -129,52 +164,50 @@ impl Annotate for Annotator {
         if is_wanted { Wanted::Beginning } else { Wanted::Nothing }
     }
 
-    fn notes(&self, path: &str, content: &[u8]) -> Vec<String> {
-        let mut notes = secret_notes(path, content);
-        // Of a file that was not shown to its end, nobody knows the rest.
+    fn facts(&self, path: &str, content: &[u8]) -> Vec<Fact> {
+        let mut facts = logins(path, content);
+        // Nothing is known of the rest of a file that was not shown to its end.
         let is_whole = (content.len() as u64) < SHOWN;
         let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
         if self.programs.contains(path) && (!is_whole || SIGNS.into_iter().any(has)) {
-            notes.push(CLIENT.to_owned());
+            facts.push(Fact::RuntimeClient);
         }
         if self.modules.contains(path) {
-            notes.extend(name_notes(path, content, is_whole));
+            facts.push(Fact::Defines(names(path, content, is_whole)));
         }
-        notes
+        facts
     }
 
-    fn notes_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<String> {
-        let class = self.class_in(path);
-        let found = class.and_then(|class| Some(class_note(class, module::has_class(file, class)?)));
-        found.into_iter().collect()
+    fn facts_of_whole(&self, path: &str, file: &mut dyn ReadSeek) -> Vec<Fact> {
+        let fact = self.class_in(path).and_then(|class| {
+            let present = modules::has_class(file, class)?;
+            Some(Fact::Class { file: class.to_owned(), present })
+        });
+        fact.into_iter().collect()
     }
 }
 
-fn secret_notes(path: &str, content: &[u8]) -> Vec<String> {
+fn logins(path: &str, content: &[u8]) -> Vec<Fact> {
     let beginning = &content[..content.len().min(LOGINS)];
-    let mut notes = secrets::notes(path, beginning);
-    // That there are none can be told of a whole file alone.
-    let is_whole = beginning.len() == content.len();
-    notes.retain(|note| is_whole || note != "no login");
-    notes
-}
-
-fn name_notes(path: &str, content: &[u8], is_whole: bool) -> Vec<String> {
-    let names = match path.ends_with(".py") {
-        _ if !is_whole => BTreeSet::from(["*".to_owned()]),
-        true => module::python(content),
-        false => module::javascript(content),
-    };
-    match names.len() {
-        0 => vec![NO_NAMES.to_owned()],
-        1..=MAX_NAMES => names.into_iter().map(|name| format!("defines {name}")).collect(),
-        _ => vec!["defines *".to_owned()],
+    match secrets::logins(path, beginning) {
+        Some(Logins::Secrets(secrets)) => secrets.into_iter().map(Fact::Secret).collect(),
+        Some(Logins::Possible) => vec![Fact::MayHoldLogin],
+        // That there are none is only known of a whole file.
+        Some(Logins::Absent) if beginning.len() == content.len() => vec![Fact::NoLogin],
+        Some(Logins::Absent) | None => Vec::new(),
     }
 }
 
-/// The note of an archive that was read to its end: whether it has the class.
-pub(super) fn class_note(class: &str, has: bool) -> String {
-    format!("{} {class}", if has { "has" } else { "lacks" })
+fn names(path: &str, content: &[u8], is_whole: bool) -> Names {
+    let names = match path.ends_with(".py") {
+        _ if !is_whole => return Names::Any,
+        true => modules::python(content),
+        false => modules::javascript(content),
+    };
+    match names.len() > MAX_NAMES || names.contains(modules::ANY) {
+        true => Names::Any,
+        false => Names::These(names.into_iter().collect()),
+    }
 }
 
 #[cfg(test)]
@@ -204,16 +237,19 @@ mod tests {
         for path in ["f/src/api.js", "f/other.js"] {
             assert_eq!(of_app.wants(path), Wanted::Nothing, "{path}");
         }
-        assert_eq!(of_app.notes("f/src/app.js", b"exports.api = { handler() {} };"), ["defines api"]);
-        assert_eq!(of_app.notes("f/src/app.js", b"const api = 1;"), [NO_NAMES]);
+        assert_eq!(
+            of_app.facts("f/src/app.js", b"exports.api = { handler() {} };"),
+            [Fact::defines(["api"])]
+        );
+        assert_eq!(of_app.facts("f/src/app.js", b"const api = 1;"), [Fact::defines([])]);
         let long = [&b"exports.api = 1; //"[..], &vec![b'x'; SHOWN as usize]].concat();
-        assert_eq!(of_app.notes("f/src/app.js", &long[..SHOWN as usize]), ["defines *"]);
+        assert_eq!(of_app.facts("f/src/app.js", &long[..SHOWN as usize]), [Fact::Defines(Names::Any)]);
         assert!(of_app.name().contains("f/src/app.mjs"));
         let of_src = of_aws("app.handler", r#","WorkingDir":"/var/task","Env":["PYTHONPATH=src:/opt/x"]"#);
         for path in ["var/task/app.py", "var/task/src/app/__init__.py", "opt/x/app.py", "opt/python/app.py"] {
             assert_eq!(of_src.wants(path), Wanted::Beginning, "{path}");
         }
-        assert_eq!(of_src.notes("opt/x/app.py", b"def handler(e, c): pass\n"), ["defines handler"]);
+        assert_eq!(of_src.facts("opt/x/app.py", b"def handler(e, c): pass\n"), [Fact::defines(["handler"])]);
         let absolute = of_aws("/code/index.handler", r#","WorkingDir":"/var/task""#);
         assert_eq!(absolute.wants("code/index.js"), Wanted::Beginning);
     }
@@ -232,10 +268,11 @@ mod tests {
         let of_main = of_aws("a.b.Main::run", r#","WorkingDir":"/var/task""#);
         for path in ["var/task/lib/all.jar", "var/task/all.jar", "opt/java/lib/all.jar"] {
             assert_eq!(of_main.wants(path), Wanted::Whole, "{path}");
-            let note = |bytes: &[u8]| of_main.notes_of_whole(path, &mut Cursor::new(bytes));
-            assert_eq!(note(&module::jar(&["a/b/Main.class"])), ["has a/b/Main.class"]);
-            assert_eq!(note(&module::jar(&["a/b/Other.class"])), ["lacks a/b/Main.class"]);
-            assert_eq!(note(b"no archive"), [""; 0]);
+            let facts = |bytes: &[u8]| of_main.facts_of_whole(path, &mut Cursor::new(bytes));
+            let class = |present: bool| [Fact::Class { file: "a/b/Main.class".to_owned(), present }];
+            assert_eq!(facts(&modules::jar(&["a/b/Main.class"])), class(true));
+            assert_eq!(facts(&modules::jar(&["a/b/Other.class"])), class(false));
+            assert_eq!(facts(b"no archive"), []);
         }
         for path in ["var/task/lib/deep/all.jar", "usr/share/java/all.jar", "var/task/lib/all.zip"] {
             assert_eq!(of_main.wants(path), Wanted::Nothing, "{path}");
@@ -250,20 +287,24 @@ mod tests {
         assert_eq!(of_run.wants("app/run.py"), Wanted::Beginning);
         assert_eq!(of_run.wants("app/other.py"), Wanted::Nothing);
         let client = b"api = os.environ['AWS_LAMBDA_RUNTIME_API']\n";
-        assert_eq!(of_run.notes("app/run.py", client), [CLIENT]);
-        assert_eq!(of_run.notes("app/run.py", b"print('hello')\n"), [""; 0]);
-        assert_eq!(of_run.notes("app/run.py", &vec![b' '; SHOWN as usize]), [CLIENT], "the rest may tell");
+        assert_eq!(of_run.facts("app/run.py", client), [Fact::RuntimeClient]);
+        assert_eq!(of_run.facts("app/run.py", b"print('hello')\n"), []);
+        assert_eq!(
+            of_run.facts("app/run.py", &vec![b' '; SHOWN as usize]),
+            [Fact::RuntimeClient],
+            "the rest may tell"
+        );
     }
 
     #[test]
     fn secrets_are_looked_for_in_the_beginning_of_a_file() {
         let (any, filler) = (annotator("{}"), b"#".repeat(LOGINS));
         let setting = &b"\nDB_PASSWORD=hunter2hunter2\n"[..];
-        let found = ["secret password in DB_PASSWORD"];
-        assert_eq!(any.notes(".env", setting), found);
-        assert_eq!(any.notes(".env", &[setting, &filler[..]].concat()), found);
-        assert_eq!(any.notes(".env", &[&filler[..], setting].concat()), [""; 0], "nobody looked");
-        assert_eq!(any.notes(".env", &filler), ["no login"]);
+        let found = [Fact::Secret("password in DB_PASSWORD".to_owned())];
+        assert_eq!(any.facts(".env", setting), found);
+        assert_eq!(any.facts(".env", &[setting, &filler[..]].concat()), found);
+        assert_eq!(any.facts(".env", &[&filler[..], setting].concat()), [], "nobody looked");
+        assert_eq!(any.facts(".env", &filler), [Fact::NoLogin]);
     }
 
     #[test]
@@ -295,14 +336,14 @@ mod tests {
     fn a_function_is_told_from_names_that_end_like_it() {
         let of_app = of_aws("app.handler", r#","WorkingDir":"/f""#);
         for (change, expected) in [
-            ("suf.x = 1", NO_NAMES),
-            ("f.x = 1", "defines *"),
-            ("f['x'] = 1", "defines *"),
-            ("set(f, 1)", "defines *"),
-            ("set(1, f)", NO_NAMES),
+            ("suf.x = 1", Fact::defines([])),
+            ("f.x = 1", Fact::Defines(Names::Any)),
+            ("f['x'] = 1", Fact::Defines(Names::Any)),
+            ("set(f, 1)", Fact::Defines(Names::Any)),
+            ("set(1, f)", Fact::defines([])),
         ] {
             let text = format!("function f() {{}}\n{change};\nmodule.exports = f;\n");
-            assert_eq!(of_app.notes("f/app.js", text.as_bytes()), [expected], "{change}");
+            assert_eq!(of_app.facts("f/app.js", text.as_bytes()), [expected], "{change}");
         }
     }
 
@@ -322,15 +363,23 @@ mod tests {
         ] {
             let (before, behind) = (open.repeat(50_000), close.repeat(50_000));
             let text = format!("exports.a = {before}{within}{behind};");
-            assert_eq!(of_app.notes("f/app.js", text.as_bytes()), ["defines a"], "{open}{within}{close}");
+            assert_eq!(
+                of_app.facts("f/app.js", text.as_bytes()),
+                [Fact::defines(["a"])],
+                "{open}{within}{close}"
+            );
         }
         let text = format!("{}{}", "{".repeat(50_000), "}".repeat(50_000));
-        assert_eq!(of_app.notes("f/app.js", text.as_bytes()), [NO_NAMES]);
+        assert_eq!(of_app.facts("f/app.js", text.as_bytes()), [Fact::defines([])]);
         let text = "exports = b = ".repeat(30_000) + "1";
-        assert_eq!(of_app.notes("f/app.js", text.as_bytes()), ["defines *"]);
+        assert_eq!(of_app.facts("f/app.js", text.as_bytes()), [Fact::Defines(Names::Any)]);
         let open = "[".repeat(50_000);
         for path in ["f/app.js", "f/app.py"] {
-            assert_eq!(of_app.notes(path, open.as_bytes()), ["defines *"], "it is nothing that is known");
+            assert_eq!(
+                of_app.facts(path, open.as_bytes()),
+                [Fact::Defines(Names::Any)],
+                "it is nothing that is known"
+            );
         }
     }
 }

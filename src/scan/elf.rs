@@ -12,7 +12,7 @@ use object::read::{FileKind, ReadCache, ReadRef};
 use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
-use super::spool::ReadSeek;
+use super::annotate::ReadSeek;
 use crate::image::Arch;
 
 /// How such a file begins.
@@ -20,17 +20,6 @@ pub(super) const MAGIC: &[u8] = b"\x7fELF";
 
 /// As much of a file as has to be read.
 pub(crate) const HEADER: usize = 20;
-
-/// Whether a file is one that a program or the kernel could be asked to load, by its name and permissions.
-pub(crate) fn may_be_code(path: &[u8], mode: u32) -> bool {
-    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    mode & 0o111 != 0
-        || name.ends_with(b".node")
-        || name.ends_with(b".so")
-        || has(b".so.")
-        || !name.contains(&b'.')
-}
 
 /// A machine, by the number that the format has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tree_sitter::Node;
 
-use super::{ANY, children, name, parse, text};
+use super::syntax::{ANY, children, name, parse, text};
 
 /// The names that the module exports.
 pub fn names(source: &[u8]) -> BTreeSet<String> {

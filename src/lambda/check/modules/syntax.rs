@@ -1,0 +1,31 @@
+//! The syntax tree of a module, and the names in it.
+
+use std::collections::BTreeSet;
+
+use tree_sitter::{Language, Node, Parser, Tree};
+
+/// Any name.
+pub const ANY: &str = "*";
+
+/// The tree of a text; `None` for one that the grammar does not know, as it may be of a newer language.
+pub fn parse(text: &[u8], language: &Language) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(language).ok()?;
+    let tree = parser.parse(text, None)?;
+    (!tree.root_node().has_error()).then_some(tree)
+}
+
+/// A node's text.
+pub fn text<'t>(node: Node<'_>, source: &'t [u8]) -> &'t str {
+    std::str::from_utf8(&source[node.byte_range()]).unwrap_or_default()
+}
+
+/// A node's text as a name.
+pub fn name(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
+    names.insert(text(node, source).to_owned());
+}
+
+pub fn children(node: Node<'_>) -> Vec<Node<'_>> {
+    let mut cursor = node.walk();
+    node.named_children(&mut cursor).collect()
+}

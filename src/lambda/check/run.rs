@@ -1,0 +1,78 @@
+//! Runs the rules on an image, and reads kept findings back.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::case::{Case, Subject};
+use super::finding::{Finding, Severity};
+use super::rule::Rule;
+use super::rules::{RULES, rule as rule_named};
+use crate::image::Digest;
+
+/// Everything that is to be said of an image and is at least as bad as `least`.
+pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
+    let case = Case::of(subject);
+    let rules: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| rule.severity >= least).collect();
+    let members: usize = case.known().map(|(_, scan)| scan.members.len()).sum();
+    let mut all = match members {
+        ..THREADED => rules.iter().flat_map(|rule| rule.findings(&case)).collect(),
+        _ => by_threads(&rules, &case),
+    };
+    all.retain(|finding| finding.severity >= least);
+    all
+}
+
+/// An image of fewer members is judged before a thread has started.
+const THREADED: usize = 2000;
+
+/// The findings of all rules, in their order. Each thread takes the next rule that none has taken.
+fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Relaxed);
+            let Some(rule) = rules.get(number) else { return found };
+            found.extend(rule.findings(case).into_iter().map(|finding| (number, finding)));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let mut found = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        found
+    });
+    // Those of a rule are of one thread, in their order, and stay so.
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// One rule takes a third of the time of all: more threads would wait for it.
+const MAX_THREADS: usize = 4;
+
+/// Reads a finding that was kept; one of a rule that no longer exists is an error.
+impl<'de> Deserialize<'de> for Finding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Finding, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            rule: String,
+            severity: Severity,
+            message: String,
+            layer: Option<Digest>,
+            layer_number: Option<usize>,
+            path: Option<String>,
+            field: Option<String>,
+            bytes: Option<u64>,
+        }
+        let Written { rule, severity, message, layer, layer_number, path, field, bytes } =
+            Written::deserialize(deserializer)?;
+        let rule = rule_named(&rule).ok_or_else(|| D::Error::custom(format!("there is no rule `{rule}`")))?;
+        Ok(Finding { severity, layer, layer_number, path, field, bytes, ..rule.finding(message) })
+    }
+}

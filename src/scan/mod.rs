@@ -1,0 +1,26 @@
+//! Scans: what a layer holds, member by member, with what was found in the files; read once.
+//!
+//! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of one that was made here;
+//!   the same files give the same facts either way.
+//! * [`Annotate`]: looks into files of its choice, and states typed facts about them.
+//! * [`may_be_code`]: the one definition of the files that are examined for machine code ([`Elf`]) and scripts.
+//! * [`view`]: the layers of an image laid over each other.
+
+mod annotate;
+mod code;
+mod elf;
+mod layer_scan;
+mod packed;
+mod spool;
+mod stored;
+
+pub use annotate::{Annotate, NoFact, ReadSeek, SHOWN, Unread, Wanted};
+pub use code::{Code, Recognized, is_library, may_be_code};
+pub(crate) use elf::HEADER;
+pub use elf::{Elf, Machine};
+pub(crate) use layer_scan::VERSION;
+pub use layer_scan::{LayerScan, ScannedFile, view};
+pub(crate) use packed::RecognizedFiles;
+
+#[cfg(test)]
+mod tests;

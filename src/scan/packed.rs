@@ -1,0 +1,182 @@
+//! The scan of a layer that was made here: from its tree, without unpacking the layer.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::annotate::Annotate;
+use super::code::{Look, Recognized, may_be_code};
+use super::layer_scan::{LayerScan, ScannedFile};
+use super::spool::Spool;
+use crate::error::Result;
+use crate::image::{Compression, Digest};
+use crate::layer::zip_content::read_member;
+use crate::layer::{archive_entries, archive_size};
+use crate::tree::{Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent};
+
+/// The number of entries from which several threads work: one is quick with fewer.
+const THREADED: usize = 4000;
+
+/// What was found in the files of a layer, by the numbers of their entries in the layer. It is the same for every tree
+/// that gives this layer.
+pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
+
+impl<F: Clone + Send + Sync> LayerScan<F> {
+    /// The scan of a tree's layer. Only those files are opened that [may be code](may_be_code) or that `annotator` wants
+    /// to see. Also what may be kept of it: nothing unless each of those files was there, and still as the tree says.
+    ///
+    /// # Errors
+    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
+    pub(crate) fn of_tree<A: Annotate<Fact = F> + ?Sized>(
+        tree: &FileTree,
+        diff_id: Digest,
+        annotator: &A,
+        threads: usize,
+    ) -> Result<(LayerScan<F>, Option<RecognizedFiles<F>>)> {
+        let is_sure = AtomicBool::new(true);
+        let entries = archive_entries(tree)?;
+        let members =
+            members(&entries, threads, |_, path, entry| look_into(path, entry, annotator, &is_sure));
+        let found = is_sure.into_inner().then(|| {
+            let entries = members.iter().filter(|member| !matches!(member.entry.kind, EntryKind::Opaque));
+            let found = entries.enumerate().filter_map(|(number, member)| {
+                Some((number, Recognized::clone(member.file()?.recognized.as_ref()?)))
+            });
+            found.collect()
+        });
+        Ok((LayerScan::packed(members, diff_id), found))
+    }
+
+    /// The same for a layer whose files were looked into before. No file is opened.
+    ///
+    /// # Errors
+    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
+    pub(crate) fn of_known_tree(
+        tree: &FileTree,
+        diff_id: Digest,
+        known: &[(usize, Recognized<F>)],
+        threads: usize,
+    ) -> Result<LayerScan<F>> {
+        let members = members(&archive_entries(tree)?, threads, |number, _, _| {
+            let at = known.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+            Some(Box::new(known[at].1.clone()))
+        });
+        Ok(LayerScan::packed(members, diff_id))
+    }
+
+    fn packed(members: Vec<Member<ScannedFile<F>>>, diff_id: Digest) -> LayerScan<F> {
+        let uncompressed = archive_size(members.iter().map(Member::size));
+        LayerScan { diff_id, uncompressed, compression: Compression::Gzip, members, from_tree: true }
+    }
+}
+
+/// The members that the writer makes of the entries, by so many threads, with what `look` finds in each file.
+fn members<F: Send>(
+    entries: &[(&[u8], &Entry)],
+    threads: usize,
+    look: impl Fn(usize, &ImagePath, &Entry) -> Option<Box<Recognized<F>>> + Sync,
+) -> Vec<Member<ScannedFile<F>>> {
+    let size = entries.len().div_ceil(threads).max(THREADED);
+    let mut members = Vec::with_capacity(entries.len());
+    std::thread::scope(|scope| {
+        let look = &look;
+        let parts = entries.chunks(size).enumerate().map(|(number, part)| {
+            scope.spawn(move || {
+                let mut members = Vec::with_capacity(part.len());
+                for (at, (path, entry)) in part.iter().enumerate() {
+                    let path = ImagePath::new(path);
+                    let recognized = look(number * size + at, &path, entry);
+                    push(path, entry, recognized, &mut members);
+                }
+                members
+            })
+        });
+        // All begin before the first is waited for.
+        for part in parts.collect::<Vec<_>>() {
+            members.append(&mut part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+    });
+    members
+}
+
+/// Adds the member that the writer makes of an entry, or the two of an opaque directory.
+fn push<F>(
+    path: ImagePath,
+    entry: &Entry,
+    recognized: Option<Box<Recognized<F>>>,
+    members: &mut Vec<Member<ScannedFile<F>>>,
+) {
+    let Entry { kind, mode, uid, gid, xattrs } = entry;
+    let file = |content: &Content| ScannedFile { size: content.size(), sha256: known(content), recognized };
+    let entry = |kind, mode, xattrs| Entry { kind, mode, uid: *uid, gid: *gid, xattrs };
+    if matches!(kind, EntryKind::Opaque) {
+        let directory = entry(EntryKind::Directory, *mode, xattrs.clone());
+        members.push(Member { path: path.clone(), entry: directory, mtime: 0 });
+        let marker = entry(EntryKind::Opaque, 0o644, Default::default());
+        members.push(Member { path, entry: marker, mtime: 0 });
+    } else {
+        let entry = entry(kind.map_content(file), *mode, xattrs.clone());
+        members.push(Member { path, entry, mtime: 0 });
+    }
+}
+
+fn known(content: &Content) -> Option<Digest> {
+    match content {
+        Content::File(file) => file.sha256,
+        Content::Bytes(_) | Content::Zip(_) => None,
+    }
+}
+
+/// What is found in the content of an entry. `is_sure` becomes false for a file that is not what the tree says.
+fn look_into<A: Annotate + ?Sized>(
+    path: &ImagePath,
+    entry: &Entry,
+    annotator: &A,
+    is_sure: &AtomicBool,
+) -> Option<Box<Recognized<A::Fact>>> {
+    let EntryKind::File(content) = &entry.kind else { return None };
+    let may_be_code = may_be_code(path.as_bytes(), entry.mode);
+    let look = Look { path, wanted: annotator.wants(path), may_be_code };
+    if look.is_needless() {
+        return None;
+    }
+    let (found, is_same) = match content {
+        Content::Bytes(bytes) => {
+            let head = &bytes[..bytes.len().min(look.beginning() as usize)];
+            (look.recognize(annotator, head, &mut Cursor::new(bytes)), true)
+        }
+        Content::File(file) => in_file(look, file, annotator).unwrap_or_default(),
+        Content::Zip(member) => in_archive(look, member, annotator).unwrap_or_default(),
+    };
+    is_sure.fetch_and(is_same, Relaxed);
+    found
+}
+
+/// What is found in a file, and whether it is still the one that the tree says.
+fn in_file<A: Annotate + ?Sized>(
+    look: Look<'_>,
+    file: &SourceFile,
+    annotator: &A,
+) -> std::io::Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+    let mut open = File::open(&file.path)?;
+    let mut head = Vec::new();
+    (&mut open).take(look.beginning()).read_to_end(&mut head)?;
+    let found = look.recognize(annotator, &head, &mut open);
+    Ok((found, file.is_still(Stat::from(&open.metadata()?))))
+}
+
+/// The same for the member of an archive, which is inflated as far as it is looked into.
+fn in_archive<A: Annotate + ?Sized>(
+    look: Look<'_>,
+    member: &ZipContent,
+    annotator: &A,
+) -> Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+    let mut spool = Spool::new();
+    spool.begin(look);
+    read_member(member, |piece| {
+        spool.put(piece)?;
+        Ok(if spool.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok((spool.read(|head, whole| look.recognize(annotator, head, whole)), true))
+}

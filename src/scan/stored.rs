@@ -1,0 +1,82 @@
+//! The scan of a layer that is stored: its tar is read once.
+
+use std::io::BufRead;
+
+use sha2::{Digest as _, Sha256};
+
+use super::annotate::{Annotate, SHOWN, Wanted};
+use super::code::{Look, may_be_code};
+use super::layer_scan::{LayerScan, ScannedFile, names};
+use super::spool::Spool;
+use crate::error::{Error, Result};
+use crate::image::{Compression, Digest};
+use crate::layer::LayerReader;
+use crate::tree::{EntryKind, Member};
+
+/// The most members that are read: an image with more would exceed ten gigabytes by its directories alone.
+const MAX_MEMBERS: usize = 1_000_000;
+
+/// The most bytes that all names and targets of links may have together.
+const MAX_NAMES: usize = 256 << 20;
+
+/// Upper bound on the bytes passed to the annotator per layer: a megabyte of source takes seconds to parse when it is
+/// made for that.
+const MAX_SHOWN: u64 = 64 << 20;
+
+impl<F> LayerScan<F> {
+    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed. `tick` gets the number of bytes of
+    /// tar that have been read, and may end the work.
+    ///
+    /// # Errors
+    /// [`Error::LayerRead`] for bytes that are not a layer, not a whole one, or a larger one than anything takes.
+    pub fn of<A: Annotate<Fact = F> + ?Sized>(
+        layer: impl BufRead,
+        compression: Compression,
+        limit: u64,
+        annotator: &A,
+        mut tick: impl FnMut(u64) -> Result<()>,
+    ) -> Result<LayerScan<F>> {
+        let mut reader = LayerReader::new(layer, compression, limit);
+        let mut members: Vec<Member<ScannedFile<F>>> = Vec::new();
+        let (mut spool, mut bytes_of_names, mut shown) = (Spool::new(), 0, 0);
+        while let Some(found) = reader.next()? {
+            let mut member = found.map_content(|&size| ScannedFile::new(size, None));
+            bytes_of_names += names(&member);
+            if members.len() >= MAX_MEMBERS || bytes_of_names > MAX_NAMES {
+                return Err(too_many(members.len()));
+            }
+            tick(reader.position())?;
+            // A file in a path out of the image is not looked into, and one whose holes exceed the limit is not read.
+            let is_read = !member.is_outside() && reader.fits();
+            if let EntryKind::File(file) = &mut member.entry.kind
+                && is_read
+            {
+                let wanted = if shown < MAX_SHOWN { annotator.wants(&member.path) } else { Wanted::Nothing };
+                if wanted != Wanted::Nothing {
+                    shown += file.size.min(SHOWN);
+                }
+                let may_be_code = may_be_code(member.path.as_bytes(), member.entry.mode);
+                let look = Look { path: &member.path, wanted, may_be_code };
+                spool.begin(look);
+                let mut hash = Sha256::new();
+                let mut read = reader.position();
+                reader.content(|piece| {
+                    hash.update(piece);
+                    spool.put(piece)?;
+                    read += piece.len() as u64;
+                    tick(read)
+                })?;
+                file.sha256 = Some(Digest::from_bytes(hash.finalize().into()));
+                file.recognized = spool.read(|head, whole| look.recognize(annotator, head, whole));
+            }
+            members.push(member);
+        }
+        let (diff_id, uncompressed) = reader.finish()?;
+        Ok(LayerScan { diff_id, uncompressed, compression, members, from_tree: false })
+    }
+}
+
+fn too_many(members: usize) -> Error {
+    let source = std::io::Error::other(format!("it has more than {members} members, or too long names"));
+    Error::LayerRead { source }
+}

@@ -1,0 +1,380 @@
+//! [`View`]: layers laid over each other: the files that a container sees, and those that it does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::entry::EntryKind;
+use super::member::Member;
+use super::path::ImagePath;
+
+/// As many links as Linux follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// The most names that are followed in one path, and the longest target of a link in bytes, as in Linux: hostile links
+/// must not take long.
+const MAX_NAMES: usize = 4096;
+const MAX_TARGET: usize = 4096;
+
+/// How many times larger than all below it a tree must be for [`View::lay`] to be faster: it looks at each file there.
+const MUCH: usize = 4;
+
+/// The files that a container sees of some layers. `C` is what is known of a file's content.
+#[derive(Debug)]
+pub struct View<'a, C> {
+    seen: BTreeMap<&'a [u8], Seen<'a, C>>,
+    /// By the path of a hard link: the entry that it was made a name of, which may have lost its other names since.
+    linked: BTreeMap<&'a [u8], Seen<'a, C>>,
+    hidden: Vec<Hidden<'a, C>>,
+    /// Whether nothing is unknown: each layer is known, and no entry is below something that is not a directory, which
+    /// every reader puts somewhere else.
+    pub complete: bool,
+}
+
+/// A layer of a [`View`].
+#[derive(Debug)]
+pub struct ViewLayer<'a, C> {
+    /// Its members, in the order of its archive.
+    pub members: &'a [Member<C>],
+    /// Whether the members are those of a tree: each path once and after its directory, and none out of the image.
+    pub from_tree: bool,
+}
+
+/// An entry, and the layer that it is from.
+#[derive(Debug)]
+pub struct Seen<'a, C> {
+    /// The layer's number from the lowest, which is 0.
+    pub layer: usize,
+    /// The entry.
+    pub member: &'a Member<C>,
+}
+
+/// A file that a higher layer replaces or deletes.
+#[derive(Debug)]
+pub struct Hidden<'a, C> {
+    /// The file.
+    pub file: Seen<'a, C>,
+    /// The number of the higher layer.
+    pub by: usize,
+    /// Whether another entry is there instead.
+    pub replaced: bool,
+}
+
+/// The end of a path.
+#[derive(Debug)]
+pub enum Target<'a, C> {
+    /// This entry.
+    Entry(Seen<'a, C>),
+    /// A directory that no layer has an entry for, as the root.
+    Directory,
+    /// Nothing.
+    Nothing,
+    /// Unknown: the links go in a circle, or there are more than Linux follows.
+    Loop,
+}
+
+/// A path that was followed from link to link.
+#[derive(Debug)]
+pub struct Resolved<'a, C> {
+    /// What it leads to.
+    pub target: Target<'a, C>,
+    /// The path of its end, without a slash in front, whether anything is there or not.
+    pub path: ImagePath,
+    /// Whether a `..` on the way leads above the root, where the kernel stays.
+    pub leaves_root: bool,
+}
+
+// Derived, these would require the same of `C`.
+impl<C> Clone for ViewLayer<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for ViewLayer<'_, C> {}
+impl<C> Clone for Seen<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Seen<'_, C> {}
+impl<C> Clone for Hidden<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Hidden<'_, C> {}
+impl<C> Clone for Target<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C> Copy for Target<'_, C> {}
+
+impl<'a, C> View<'a, C> {
+    /// The layers laid over each other, the lowest first; `None` for one that is not known.
+    pub fn of(layers: impl IntoIterator<Item = Option<ViewLayer<'a, C>>>) -> View<'a, C> {
+        let (seen, linked) = (BTreeMap::new(), BTreeMap::new());
+        let mut view = View { seen, linked, hidden: Vec::new(), complete: true };
+        for (number, layer) in layers.into_iter().enumerate() {
+            let Some(layer) = layer else {
+                view.complete = false;
+                continue;
+            };
+            if view.lay(number, layer) {
+                continue;
+            }
+            // A layer deletes entries of lower layers, never its own.
+            layer.members.iter().for_each(|member| view.delete(number, member));
+            let files = layer.members.iter().filter(|member| !member.is_reserved());
+            files.for_each(|member| view.put(Seen { layer: number, member }));
+        }
+        view.complete = view.complete && view.is_tree();
+        view.keep_linked();
+        view
+    }
+
+    /// Puts a tree over all that is below it at once, when it is far larger and deletes nothing.
+    fn lay(&mut self, number: usize, layer: ViewLayer<'a, C>) -> bool {
+        let members = layer.members;
+        if !layer.from_tree || members.len() < MUCH * (self.seen.len() + 1) {
+            return false;
+        }
+        if members.iter().any(Member::is_reserved) {
+            return false;
+        }
+        let file = |member: &'a Member<C>| (member.path.as_bytes(), Seen { layer: number, member });
+        let mut new: BTreeMap<_, _> = members.iter().map(file).collect();
+        let stays = |(path, old): (&&[u8], &Seen<'a, C>)| {
+            let mut dirs = std::iter::successors(parent(path), |dir| parent(dir));
+            dirs.all(|dir| new.get(dir).is_none_or(|dir| dir.member.is_directory()))
+                && new.get(path).is_none_or(|new| new.member.is_directory() && old.member.is_directory())
+        };
+        let is_clear = self.seen.iter().all(stays);
+        if is_clear {
+            std::mem::swap(&mut self.seen, &mut new);
+            for (path, below) in new {
+                self.seen.entry(path).or_insert(below);
+            }
+        }
+        is_clear
+    }
+
+    fn delete(&mut self, layer: usize, member: &'a Member<C>) {
+        let path = member.path.as_bytes();
+        match &member.entry.kind {
+            EntryKind::Opaque => self.hide_below(path, layer),
+            EntryKind::Whiteout => {
+                self.hide_below(path, layer);
+                if let Some(file) = self.seen.remove(path) {
+                    self.hidden.push(Hidden { file, by: layer, replaced: false });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, file: Seen<'a, C>) {
+        let path = file.member.path.as_bytes();
+        let is_directory = file.member.is_directory();
+        // Nothing else takes the place of the root.
+        if file.member.is_outside() || (path.is_empty() && !is_directory) {
+            return;
+        }
+        if let EntryKind::HardLink(target) = &file.member.entry.kind {
+            match self.named(target) {
+                Some(inode) => self.linked.insert(path, inode),
+                None => self.linked.remove(path),
+            };
+        }
+        let old = self.seen.insert(path, file);
+        // A directory that comes again keeps what is in it; any other entry replaces a whole tree. The lowest layer has
+        // nothing below it.
+        let was_directory = old.is_some_and(|old| old.member.is_directory());
+        if !is_directory && (file.layer > 0 || was_directory) {
+            self.hide_below(path, file.layer);
+        }
+        if let Some(old) = old
+            && old.member.is_file()
+            && old.layer < file.layer
+        {
+            self.hidden.push(Hidden { file: old, by: file.layer, replaced: true });
+        }
+    }
+
+    /// Takes away what is below a directory. Entries of the layer itself were replaced by itself, and are not hidden.
+    fn hide_below(&mut self, dir: &[u8], layer: usize) {
+        let below: Vec<&'a [u8]> = self.below(dir).map(|file| file.member.path.as_bytes()).collect();
+        for path in below {
+            if let Some(file) = self.seen.remove(path)
+                && file.layer < layer
+            {
+                self.hidden.push(Hidden { file, by: layer, replaced: false });
+            }
+        }
+    }
+
+    /// The entry that a hard link to this path becomes a name of, as the layers are so far.
+    fn named(&self, path: &[u8]) -> Option<Seen<'a, C>> {
+        let by_link = || {
+            let slash = path.iter().rposition(|&byte| byte == b'/')?;
+            let dir = self.resolve(&path[..slash]).path;
+            self.get([dir.as_bytes(), &path[slash..]].concat())
+        };
+        let inode = self.inode(self.get(path).or_else(by_link)?)?;
+        (!inode.member.is_directory()).then_some(inode)
+    }
+
+    /// Whether each entry that is below another is below a directory.
+    fn is_tree(&self) -> bool {
+        let mut before: &[u8] = &[];
+        self.seen.keys().all(|&path| {
+            // The directories that the path before is in as well were looked at with that.
+            let is_new = |dir: &&[u8]| before.strip_prefix(*dir).is_none_or(|rest| !rest.starts_with(b"/"));
+            let dirs = std::iter::successors(parent(path), |dir| parent(dir));
+            let nearest = dirs.take_while(is_new).find_map(|dir| self.get(dir));
+            before = path;
+            nearest.is_none_or(|dir| dir.member.is_directory())
+        })
+    }
+
+    /// A file that has lost a name is seen as long as a hard link is another name of it.
+    fn keep_linked(&mut self) {
+        let is_seen = |path: &[u8]| self.get(path).is_some_and(|file| file.member.is_hard_link());
+        let links = self.linked.iter().filter(|(path, _)| is_seen(path));
+        let kept: BTreeSet<*const Member<C>> =
+            links.map(|(_, file)| std::ptr::from_ref(file.member)).collect();
+        self.hidden.retain(|hidden| !kept.contains(&std::ptr::from_ref(hidden.file.member)));
+    }
+
+    /// The entry at exactly this path, which has no slash at either end.
+    pub fn get(&self, path: impl AsRef<[u8]>) -> Option<Seen<'a, C>> {
+        self.seen.get(path.as_ref()).copied()
+    }
+
+    /// The entry that this is a name of: for a hard link the one that it was made a name of, whatever became of its other
+    /// names; else itself.
+    pub fn inode(&self, file: Seen<'a, C>) -> Option<Seen<'a, C>> {
+        match file.member.entry.kind {
+            EntryKind::HardLink(_) => self.linked.get(file.member.path.as_bytes()).copied(),
+            _ => Some(file),
+        }
+    }
+
+    /// All that a container sees, in the order of the paths' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = Seen<'a, C>> + '_ {
+        self.seen.values().copied()
+    }
+
+    /// The entries below this directory, which has no slash at either end.
+    pub fn below<P: AsRef<[u8]>>(&self, dir: P) -> impl Iterator<Item = Seen<'a, C>> + use<'_, 'a, C, P> {
+        let start = match dir.as_ref() {
+            b"" => Vec::new(),
+            dir => [dir, b"/"].concat(),
+        };
+        // The root may have an entry, which is not below itself.
+        let from = self.seen.range::<[u8], _>((Bound::Excluded(start.as_slice()), Bound::Unbounded));
+        from.take_while(move |(path, _)| path.starts_with(&start)).map(|(_, file)| *file)
+    }
+
+    /// The files of the layers that a container does not see.
+    pub fn hidden(&self) -> &[Hidden<'a, C>] {
+        &self.hidden
+    }
+
+    /// Follows a path as the kernel would, through links in its middle and at its end; it may begin with a slash.
+    pub fn resolve(&self, path: impl AsRef<[u8]>) -> Resolved<'a, C> {
+        let mut walk = Walk { view: self, target: Target::Directory, end: Vec::new(), leaves_root: false };
+        if !walk.run(path.as_ref()) {
+            walk.target = Target::Loop;
+        }
+        let Walk { target, end, leaves_root, .. } = walk;
+        Resolved { target, path: ImagePath::new(&end), leaves_root }
+    }
+
+    /// The regular file that a path leads to; for a hard link the one that it was made a name of.
+    pub fn file(&self, path: impl AsRef<[u8]>) -> Option<Seen<'a, C>> {
+        let Target::Entry(found) = self.resolve(path).target else { return None };
+        self.inode(found).filter(|file| file.member.is_file())
+    }
+}
+
+/// A path on the way to its end.
+struct Walk<'v, 'a, C> {
+    view: &'v View<'a, C>,
+    target: Target<'a, C>,
+    end: Vec<u8>,
+    leaves_root: bool,
+}
+
+impl<C> Walk<'_, '_, C> {
+    /// Goes to the end; `false` when that is further than Linux goes.
+    fn run(&mut self, path: &[u8]) -> bool {
+        let mut ahead: Vec<&[u8]> = path.rsplit(|&byte| byte == b'/').collect();
+        let (mut names, mut links) = (0, 0);
+        while let Some(part) = ahead.pop() {
+            match part {
+                b"" | b"." => continue,
+                b".." => {
+                    self.go_up();
+                    continue;
+                }
+                _ => {}
+            }
+            names += 1;
+            if names > MAX_NAMES {
+                return false;
+            }
+            let dir = self.end.len();
+            if dir > 0 {
+                self.end.push(b'/');
+            }
+            self.end.extend_from_slice(part);
+            if matches!(self.target, Target::Nothing) {
+                continue;
+            }
+            let Some(found) = self.view.get(&self.end) else {
+                let is_parent = self.view.below(&self.end).next().is_some();
+                self.target = if is_parent { Target::Directory } else { Target::Nothing };
+                continue;
+            };
+            self.target = Target::Entry(found);
+            match self.view.inode(found).map(|inode| &inode.member.entry.kind) {
+                Some(EntryKind::Symlink(target)) => {
+                    links += 1;
+                    if links > MAX_LINKS || target.len() > MAX_TARGET {
+                        return false;
+                    }
+                    self.end.truncate(if target.starts_with(b"/") { 0 } else { dir });
+                    self.target = self.here();
+                    ahead.extend(target.rsplit(|&byte| byte == b'/'));
+                }
+                Some(EntryKind::Directory) => {}
+                _ if ahead.iter().any(|part| !matches!(*part, b"" | b".")) => self.target = Target::Nothing,
+                _ => {}
+            }
+        }
+        true
+    }
+
+    fn go_up(&mut self) {
+        self.leaves_root |= self.end.is_empty();
+        self.end.truncate(self.end.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
+        if !matches!(self.target, Target::Nothing) {
+            self.target = self.here();
+        }
+    }
+}
+
+impl<'a, C> Walk<'_, 'a, C> {
+    /// The directory that the walk is in.
+    fn here(&self) -> Target<'a, C> {
+        self.view.get(&self.end).map_or(Target::Directory, Target::Entry)
+    }
+}
+
+/// The directory that a path is in, unless that is the root.
+fn parent(path: &[u8]) -> Option<&[u8]> {
+    path.iter().rposition(|&byte| byte == b'/').map(|slash| &path[..slash])
+}
+
+#[cfg(test)]
+mod tests;
