@@ -1,24 +1,20 @@
-//! One line of an ignore file: its grammar, and the form in which it is matched.
-//!
-//! The grammar is that of Go's `filepath.Match` with `**` added, since that is what Docker documents and checks
-//! its ignore files with.
+//! One line of an ignore file, and the form in which it is matched.
 
-use std::fmt::Write;
-use std::iter::Peekable;
+use super::glob::{Token, regex, tokens};
 
 /// A line that holds a pattern.
 #[derive(Debug)]
 pub(super) struct Pattern {
-    /// Whether the line began with `!`: what it matches is brought back.
-    pub exception: bool,
-    pub form: Form,
-    /// What stands before the first wildcard, as bytes of a path.
+    /// Whether the line began with `!`: the paths that it matches are brought back.
+    pub(super) exception: bool,
+    pub(super) form: Form,
+    /// The text before the first wildcard, as bytes of a path.
     fixed: Vec<u8>,
-    /// How many components a path has that matches; `None` when that can differ.
+    /// The number of components of a path that matches; `None` when that can differ.
     depth: Option<usize>,
 }
 
-/// How a pattern is matched; plain forms spare the regex engine the greater part of real files.
+/// How a pattern is matched. Plain forms need no regex; most patterns of real ignore files have one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// The path is these bytes.
@@ -27,29 +23,10 @@ pub(super) enum Form {
     Name(Vec<u8>),
     /// `begin**`: the path begins with these bytes.
     Prefix(Vec<u8>),
-    /// `**end`: the path ends with these bytes, or is what follows their leading slash.
+    /// `**end`: the path ends with these bytes, or equals them without their leading slash.
     Suffix(Vec<u8>),
     /// A regex over the path as UTF-8 text.
     Regex(String),
-}
-
-#[derive(Debug)]
-enum Token {
-    /// A character that stands for itself.
-    Plain(char),
-    /// The same, by a backslash or as a stray `]`. Docker makes a regex of a pattern that has one, which shows
-    /// after `**`: `**\a` matches `x/a` but not `xa`, where `**a` matches both.
-    Quoted(char),
-    /// `?`
-    One,
-    /// `*`
-    Star,
-    /// `**`, and a slash that follows it
-    Deep,
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
 }
 
 impl Pattern {
@@ -59,8 +36,8 @@ impl Pattern {
     /// clean, so `./ x` is `x`, and `/!x` is an exception.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
-    pub fn parse(line: &[u8]) -> Result<Option<Pattern>, &'static str> {
+    /// The fault of the pattern.
+    pub(super) fn parse(line: &[u8]) -> Result<Option<Pattern>, &'static str> {
         // Only a `#` in the first column makes a comment: ` #x` names a file.
         if line.starts_with(b"#") {
             return Ok(None);
@@ -95,40 +72,23 @@ impl Pattern {
     }
 
     /// Whether the pattern might match a path below `dir`. Errs on the side of yes.
-    pub fn can_match_below(&self, dir: &[u8]) -> bool {
+    pub(super) fn can_match_below(&self, dir: &[u8]) -> bool {
         let deep_enough = self.depth.is_none_or(|depth| depth > 1 + count_slashes(dir));
         let fits = self.fixed.iter().zip(dir.iter().chain(b"/")).all(|(a, b)| a == b);
         deep_enough && fits
     }
 }
 
-impl Token {
-    /// The character, if it is the same in a path's bytes. A byte that is no UTF-8 has become U+FFFD here.
-    fn literal(&self) -> Option<char> {
-        match self {
-            Token::Plain(c) | Token::Quoted(c) if *c != char::REPLACEMENT_CHARACTER => Some(*c),
-            _ => None,
-        }
-    }
-}
-
-/// Bytes as characters; each byte that is no UTF-8 counts as one U+FFFD, as Go has it.
-pub(super) fn characters(bytes: &[u8]) -> impl Iterator<Item = char> {
-    bytes.utf8_chunks().flat_map(|chunk| {
-        chunk.valid().chars().chain(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
-    })
-}
-
 fn count_slashes(path: &[u8]) -> usize {
     path.iter().filter(|&&b| b == b'/').count()
 }
 
-/// Without Unicode's white space at either end; only ASCII's where the line is no UTF-8.
+/// Removes Unicode's white space at either end; only ASCII's where the line is not UTF-8.
 fn trim(line: &[u8]) -> &[u8] {
     std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes())
 }
 
-/// A path of the reader: cleaned, and taken from the root of the source whether or not a slash says so.
+/// The path cleaned, and anchored at the root of the source whether or not it begins with a slash.
 fn anchored(path: &[u8]) -> Vec<u8> {
     let path = clean(path);
     match path.strip_prefix(b"/") {
@@ -161,51 +121,6 @@ fn clean(path: &[u8]) -> Vec<u8> {
     }
 }
 
-fn tokens(path: &[u8]) -> Result<Vec<Token>, &'static str> {
-    let mut rest = characters(path).peekable();
-    let mut tokens = Vec::new();
-    while let Some(c) = rest.next() {
-        tokens.push(match c {
-            '*' if rest.next_if_eq(&'*').is_some() => {
-                rest.next_if_eq(&'/');
-                Token::Deep
-            }
-            '*' => Token::Star,
-            '?' => Token::One,
-            '[' => class(&mut rest)?,
-            ']' => Token::Quoted(']'),
-            '\\' => Token::Quoted(rest.next().ok_or("nothing follows the backslash at its end")?),
-            c => Token::Plain(c),
-        });
-    }
-    Ok(tokens)
-}
-
-/// What follows a `[`: `^` for negation, then characters and ranges, at least one, then `]`.
-fn class(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<Token, &'static str> {
-    let negated = rest.next_if_eq(&'^').is_some();
-    let mut ranges = Vec::new();
-    while ranges.is_empty() || rest.next_if_eq(&']').is_none() {
-        let low = bound(rest)?;
-        let high = if rest.next_if_eq(&'-').is_some() { bound(rest)? } else { low };
-        if low > high {
-            return Err("a range in `[…]` runs backwards");
-        }
-        ranges.push((low, high));
-    }
-    Ok(Token::Class { negated, ranges })
-}
-
-/// One character in a class.
-fn bound(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<char, &'static str> {
-    const OPEN: &str = "a `[` has no `]`";
-    match rest.next().ok_or(OPEN)? {
-        '\\' => rest.next().ok_or(OPEN),
-        '-' | ']' => Err("a `-` or `]` in `[…]` needs a backslash"),
-        c => Ok(c),
-    }
-}
-
 /// The plainest form that matches the same. The cases, and that `**end` does not need to begin at a component
 /// while `**en?` does, are Docker's.
 fn form(path: &[u8], tokens: &[Token]) -> Form {
@@ -221,39 +136,5 @@ fn form(path: &[u8], tokens: &[Token]) -> Form {
         }
         [begin @ .., Token::Deep] if plain(begin) => Form::Prefix(path[..path.len() - 2].to_vec()),
         tokens => Form::Regex(regex(tokens)),
-    }
-}
-
-fn regex(tokens: &[Token]) -> String {
-    let mut regex = String::from("^");
-    for (i, token) in tokens.iter().enumerate() {
-        match token {
-            Token::Plain(c) | Token::Quoted(c) => push_character(&mut regex, *c),
-            // One character, not one byte: the Unicode form.
-            Token::One => regex.push_str("[^/]"),
-            Token::Star => regex.push_str("(?-u:[^/])*"),
-            Token::Deep if i + 1 == tokens.len() => regex.push_str("(?s-u:.)*"),
-            Token::Deep => regex.push_str("(?:(?s-u:.)*/)?"),
-            Token::Class { negated, ranges } => {
-                regex.push_str(if *negated { "[^" } else { "[" });
-                for (low, high) in ranges {
-                    push_character(&mut regex, *low);
-                    regex.push('-');
-                    push_character(&mut regex, *high);
-                }
-                regex.push(']');
-            }
-        }
-    }
-    regex.push('$');
-    regex
-}
-
-/// A character that means itself anywhere in a regex.
-fn push_character(regex: &mut String, c: char) {
-    if c.is_ascii_alphanumeric() {
-        regex.push(c);
-    } else {
-        let _ = write!(regex, "\\x{{{:x}}}", u32::from(c));
     }
 }

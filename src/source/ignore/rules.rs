@@ -1,0 +1,140 @@
+//! The rules of a source directory, and their verdict on a path.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::matcher::{Matcher, MatcherBuilder};
+use super::pattern::Pattern;
+use crate::error::{Error, Result};
+
+/// The ignore files; the first that exists is read.
+const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
+
+/// The files of lbuild, at the root.
+const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
+
+/// The patterns of an ignore file, ready to match.
+#[derive(Debug, Default)]
+pub struct Ignore {
+    patterns: Vec<Pattern>,
+    matcher: Matcher,
+    /// Paths that stay out whatever the patterns say.
+    without: HashSet<Vec<u8>>,
+}
+
+/// The patterns' decision about a path. A walk passes a directory's verdict to [`Ignore::below`] for its entries.
+///
+/// One number suffices because of two rules: a match holds for everything below, and the last match decides. So among
+/// the patterns that matched on the way down, only the last can matter again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A name that no pattern can bring back, or a path below one.
+    Never,
+    /// The last pattern that matched the path or one of its parents.
+    Last(Option<usize>),
+}
+
+impl Ignore {
+    /// The verdict on the root itself, which no pattern can match.
+    pub(crate) const ROOT: Verdict = Verdict::Last(None);
+
+    /// No patterns: only the paths that always stay out are ignored.
+    pub fn none() -> Ignore {
+        Ignore::default()
+    }
+
+    /// The same patterns; these paths stay out in any case.
+    pub(crate) fn without(self, paths: &[String]) -> Ignore {
+        let without = paths.iter().map(|path| path.trim_matches('/').as_bytes().to_vec()).collect();
+        Ignore { without, ..self }
+    }
+
+    /// Reads the ignore file of the source directory `root`: `.lambdaignore`, else `.dockerignore`, else none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or as [`Ignore::parse`].
+    pub fn load(root: &Path) -> Result<Ignore> {
+        for path in FILES.map(|name| root.join(name)) {
+            match fs::read(&path) {
+                Ok(text) => return Ignore::parse(&text, &path),
+                // The source may be a single file.
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(source) => return Err(Error::Read { path, source }),
+            }
+        }
+        Ok(Ignore::none())
+    }
+
+    /// Reads the text of an ignore file; an error calls the file `name`.
+    ///
+    /// # Errors
+    /// At the first line whose pattern is not valid.
+    pub fn parse(text: &[u8], name: &Path) -> Result<Ignore> {
+        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        let (mut patterns, mut matcher) = (Vec::new(), MatcherBuilder::default());
+        let mut last_line = 1;
+        for (number, line) in (1..).zip(text.split(|&b| b == b'\n')) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(pattern) = Pattern::parse(line).map_err(|fault| invalid(name, number, line, fault))?
+            else {
+                continue;
+            };
+            last_line = number;
+            matcher.add(&pattern.form, patterns.len());
+            patterns.push(pattern);
+        }
+        // Each regex is valid by itself and small, so the set can only fail by its size.
+        let matcher = matcher
+            .build()
+            .map_err(|_| invalid(name, last_line, b"*", "one wildcard too many: the file is too large"))?;
+        Ok(Ignore { patterns, matcher, without: HashSet::new() })
+    }
+
+    /// Whether `path`, relative to the root and without slashes at its ends, stays out of the image.
+    ///
+    /// A directory that stays out is in the image all the same when something below it is brought back.
+    pub fn is_ignored(&self, path: &[u8]) -> bool {
+        self.ignores(self.verdict(path))
+    }
+
+    /// The verdict on `path`, by way of all its parents.
+    pub(crate) fn verdict(&self, path: &[u8]) -> Verdict {
+        let slashes = (0..path.len()).filter(|&i| path[i] == b'/');
+        slashes.chain([path.len()]).fold(Ignore::ROOT, |verdict, end| self.below(verdict, &path[..end]))
+    }
+
+    /// The verdict on `path`, given the verdict on its directory.
+    pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
+        let Verdict::Last(inherited) = parent else { return Verdict::Never };
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+        let own = || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes());
+        if name == b".git" || own() || self.without.contains(path) {
+            return Verdict::Never;
+        }
+        // `None` is less than any place.
+        Verdict::Last(inherited.max(self.matcher.last_match(path, name)))
+    }
+
+    /// Whether the verdict means that the path stays out.
+    pub(crate) fn ignores(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Never => true,
+            Verdict::Last(place) => place.is_some_and(|place| !self.patterns[place].exception),
+        }
+    }
+
+    /// Whether a walk can skip the directory `dir`: it stays out, and no exception can match below it.
+    pub(crate) fn can_prune(&self, verdict: Verdict, dir: &[u8]) -> bool {
+        let Verdict::Last(place) = verdict else { return true };
+        let later = place.map_or(0, |place| place + 1);
+        self.ignores(verdict)
+            && !self.patterns[later..].iter().any(|pattern| pattern.exception && pattern.can_match_below(dir))
+    }
+}
+
+fn invalid(path: &Path, line: usize, pattern: &[u8], fault: &'static str) -> Error {
+    let pattern = String::from_utf8_lossy(pattern.trim_ascii()).into_owned();
+    Error::IgnorePattern { path: path.to_owned(), line, pattern, fault }
+}
