@@ -1,15 +1,15 @@
-//! Logins in files of requirements: what an index's address may hold must not reach an image with the code.
+//! Logins in requirement files: a password in an index's address must not reach an image with the code.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::zip;
+use super::zip::read;
 use crate::error::{Error, Result};
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// Files that may name an index, besides what has `requirements` or `constraints` in its name.
+/// Files that may name an index, besides those with `requirements` or `constraints` in their name.
 const NAMES: [&str; 8] = [
     "pyproject.toml",
     "uv.toml",
@@ -21,17 +21,16 @@ const NAMES: [&str; 8] = [
     "pip.conf",
 ];
 
-/// Nobody writes a longer one by hand; and what programs write has no login in it.
+/// Upper bound on the size of a file that is searched: longer ones are written by programs, without logins.
 const LIMIT: u64 = 16 << 20;
 
-/// User and password of an address, as far as they stand there: `${NAME}` is a variable's value, which does not.
+/// User, password and host of an address. `${NAME}` stands for a variable, so the login itself is not in the file.
 static LOGIN: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r#"(?-u)https?://([^\s/@:'"<>]*)(?::([^\s/@'"<>]*))?@([A-Za-z0-9.\[\]:-]+)"#;
     Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
 });
 
-/// Fails for the first file of requirements that has a login in an address. `named` are files that count whatever they
-/// are called.
+/// Fails for the first requirement file that has a login in an address. The files in `named` count under any name.
 pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
     let named: Vec<PathBuf> = named.iter().filter_map(|path| path.canonicalize().ok()).collect();
     for (path, entry) in tree.iter() {
@@ -46,7 +45,7 @@ pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
             }
             Content::Zip(member) => {
                 let name = String::from_utf8_lossy(&member.name).into_owned();
-                (member.archive.path.join(name), zip::read(member)?)
+                (member.archive.path.join(name), read(member)?)
             }
             Content::Bytes(_) => continue,
         };
@@ -72,7 +71,7 @@ fn is_requirements(path: &[u8]) -> bool {
         || (name.starts_with("pylock.") && Path::new(name).extension() == Some("toml".as_ref()))
 }
 
-/// The line of the first login, and whose it is.
+/// The line of the first login, and its host.
 fn login(text: &[u8]) -> Option<(usize, String)> {
     let variable = |part: &[u8]| part.starts_with(b"$");
     let found = LOGIN.captures_iter(text).find(|found| {
@@ -80,7 +79,7 @@ fn login(text: &[u8]) -> Option<(usize, String)> {
             found.get(2).map(|password| password.as_bytes()).filter(|password| !password.is_empty());
         match password {
             Some(password) => !variable(password),
-            // A user alone may be a token; git's own name is none.
+            // A user alone may be a token; `git` is not.
             None => !found[1].is_empty() && &found[1] != b"git" && !variable(&found[1]),
         }
     })?;
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_found_where_its_value_stands() {
+    fn a_login_is_found_unless_it_is_a_variable() {
         for (text, found) in [
             ("a\n--index-url https://me:hunter2@i.example/simple\n", Some((2, "i.example"))),
             ("a @ git+https://ghp_token@g.example/a", Some((1, "g.example"))),

@@ -22,9 +22,9 @@ use crate::recipe::Source;
 pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
     match source {
         Source::Directory { path, ignore, without } => {
-            Box::new(directory::Provider { path, ignore: *ignore, without })
+            Box::new(directory::DirectoryProvider { path, ignore: *ignore, without })
         }
-        Source::Zip { path } => Box::new(zip::Provider { path }),
+        Source::Zip { path } => Box::new(zip::ZipProvider { path }),
         Source::Python(python) => Box::new(python::Provider(python)),
         Source::Npm(npm) => Box::new(node::Provider(npm)),
     }

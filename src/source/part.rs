@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::directory::Memory;
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::{Digest, Platform};
@@ -77,28 +76,41 @@ pub(crate) trait Part: Send + Sync {
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;
 }
 
+/// Keeps what a run has learned of a tree.
+type Keep = Box<dyn FnOnce(&FileTree) + Send>;
+
 /// The files of a part.
 pub(crate) struct Fetched {
     /// The files at their paths in the image.
     pub(crate) tree: FileTree,
-    /// Where digests of the files are kept for the next run.
-    pub(super) memory: Option<Memory>,
+    /// Keeps the digests of the files for the next run.
+    keep: Option<Keep>,
     /// The directory that holds the files, when it is removed after use.
-    pub(super) workplace: Option<Workplace>,
+    workplace: Option<Workplace>,
 }
 
 impl Fetched {
-    /// Files that need nothing to be kept.
+    /// Files of which nothing is kept.
     pub(super) fn of(tree: FileTree) -> Fetched {
-        Fetched { tree, memory: None, workplace: None }
+        Fetched { tree, keep: None, workplace: None }
     }
 
-    /// Keeps what is known of the files' content for the next run, and returns the tree. The files of a package
-    /// manager's installation are removed.
+    /// Files in a directory that is removed after use.
+    pub(super) fn within(tree: FileTree, workplace: Workplace) -> Fetched {
+        Fetched { workplace: Some(workplace), ..Fetched::of(tree) }
+    }
+
+    /// Calls `keep` with the tree when all digests are known.
+    pub(super) fn then_keep(self, keep: impl FnOnce(&FileTree) + Send + 'static) -> Fetched {
+        Fetched { keep: Some(Box::new(keep)), ..self }
+    }
+
+    /// Keeps the digests of the files for the next run, and returns the tree. The files of a package manager's
+    /// installation are removed.
     pub(crate) fn finish(self) -> FileTree {
-        let Fetched { tree, memory, workplace } = self;
-        if let Some(memory) = memory {
-            memory.keep(&tree);
+        let Fetched { tree, keep, workplace } = self;
+        if let Some(keep) = keep {
+            keep(&tree);
         }
         drop(workplace);
         tree

@@ -1,4 +1,4 @@
-//! A directory answers as a source.
+//! A directory as a source.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use crate::error::{Error, Result};
 use crate::recipe::Source;
 use crate::source::ignore::Ignore;
 use crate::source::logins;
-use crate::source::part::{self, Context, Fetched, Part};
+use crate::source::part::{Context, Fetched, Part, Provider};
 use crate::tree::FileTree;
 
 /// A directory's content, or one file.
-pub(in crate::source) struct Provider<'s> {
+pub(in crate::source) struct DirectoryProvider<'s> {
     pub(in crate::source) path: &'s Path,
     /// Whether an ignore file in the directory counts.
     pub(in crate::source) ignore: bool,
@@ -27,14 +27,14 @@ pub(in crate::source) struct Provider<'s> {
     pub(in crate::source) without: &'s [String],
 }
 
-impl Provider<'_> {
+impl DirectoryProvider<'_> {
     fn rules(&self) -> Result<Ignore> {
         let rules = if self.ignore { Ignore::load(self.path)? } else { Ignore::none() };
         Ok(rules.without(self.without))
     }
 }
 
-impl part::Provider for Provider<'_> {
+impl Provider for DirectoryProvider<'_> {
     fn check(&self) -> Result<()> {
         let found = std::fs::metadata(self.path).map(drop);
         found.map_err(|source| Error::Read { path: self.path.to_owned(), source })
@@ -62,7 +62,7 @@ impl part::Provider for Provider<'_> {
             let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
             let walked = context.threads.run(context.threads.all(), move |threads, _| {
                 let walked = Walked::new(path, &rules, &stat_dir, threads)?;
-                // Files that the user writes, rather than those that come from elsewhere.
+                // These files are the user's own; those of an explicit copy may come from elsewhere.
                 if is_code {
                     logins::refuse(&walked.tree, &named)?;
                 }
@@ -82,7 +82,7 @@ pub(in crate::source) fn future_path(path: &Path) -> Option<PathBuf> {
     Some(real.join(path.strip_prefix(parent).ok()?))
 }
 
-/// A directory's files. None of them was read, but their digests are known as far as they are unchanged.
+/// A directory's files. None was read; the digests of unchanged files are known.
 struct Walked {
     tree: FileTree,
     /// The name of the file, when the source is one.
@@ -132,10 +132,11 @@ impl Part for Walked {
         let (to, events) = (to.to_owned(), context.events.clone());
         let placed = context.threads.run(1, move |_, _| {
             let tree = self.under(&to)?;
-            // Only now is it known where the links lead.
+            // The links' targets are known only now.
             let dir = to.trim_matches('/').as_bytes();
             links::warn_of_links(&tree, &self.memory.root, dir, &events);
-            Ok(Fetched { tree, memory: Some(self.memory), workplace: None })
+            let memory = self.memory;
+            Ok(Fetched::of(tree).then_keep(move |tree| memory.keep(tree)))
         });
         placed.boxed()
     }

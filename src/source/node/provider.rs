@@ -50,7 +50,7 @@ impl Part for Bundle {
         async move {
             let (tree, workplace) = install::install(&self, context).await?;
             let tree = tree.under(to.trim_matches('/').as_bytes())?;
-            Ok(Fetched { tree, memory: None, workplace: Some(workplace) })
+            Ok(Fetched::within(tree, workplace))
         }
         .boxed()
     }

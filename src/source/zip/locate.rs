@@ -1,22 +1,27 @@
-//! Where the data of an archive's members begin: behind headers whose lengths only they themselves tell.
+//! The start of each member's data: it follows a header whose length only the header itself says.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::ZipMember;
+use super::member::ZipMember;
 use crate::error::{Error, Result};
 use crate::layer::zip_content::broken;
 use crate::tree::SourceFile;
 
-/// Bytes of a header before its name.
+/// Length of a header before its name, in bytes.
 const HEADER: usize = 30;
 
-/// Puts the places of the members' data, which lie before `directory`, where those of their headers are.
+/// Replaces the offsets of the members' headers by those of their data. All data must lie before `directory`.
 ///
 /// # Errors
-/// [`Error::ZipMember`] for a member that has none, or shares bytes with another.
-pub fn locate(file: &File, archive: &SourceFile, directory: u64, members: &mut [ZipMember]) -> Result<()> {
+/// [`Error::ZipMember`] for a member that has no data, or shares bytes with another.
+pub(super) fn locate(
+    file: &File,
+    archive: &SourceFile,
+    directory: u64,
+    members: &mut [ZipMember],
+) -> Result<()> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_unstable_by_key(|&index| (members[index].content.offset, index));
     let mut ahead = Ahead { file, begin: 0, filled: 0, bytes: vec![0; AHEAD] };
@@ -50,13 +55,13 @@ pub fn locate(file: &File, archive: &SourceFile, directory: u64, members: &mut [
     Ok(())
 }
 
-/// Bytes that are read at once where headers are looked for: most members of most archives are small.
+/// Bytes of one read of headers: most members of most archives are small.
 const AHEAD: usize = 16 << 10;
 
 /// A file, read from its beginning to its end with gaps.
 struct Ahead<'a> {
     file: &'a File,
-    /// `bytes[..filled]` is what the file has from here on.
+    /// The position of `bytes[..filled]` in the file.
     begin: u64,
     filled: usize,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A zip archive answers as a source.
+//! A zip archive as a source.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use crate::error::{Error, Result};
 use crate::recipe::Source;
 use crate::source::directory::{Fingerprints, Memory, future_path, hash_missing, recall, warn_of_links};
 use crate::source::logins;
-use crate::source::part::{self, Context, Fetched, Part};
+use crate::source::part::{Context, Fetched, Part, Provider};
 use crate::tree::FileTree;
 
-/// The content of an archive.
-pub(in crate::source) struct Provider<'s> {
+/// The content of a zip archive.
+pub(in crate::source) struct ZipProvider<'s> {
     pub(in crate::source) path: &'s Path,
 }
 
-impl part::Provider for Provider<'_> {
+impl Provider for ZipProvider<'_> {
     fn check(&self) -> Result<()> {
         let found = std::fs::metadata(self.path).map(drop);
         found.map_err(|source| Error::Read { path: self.path.to_owned(), source })

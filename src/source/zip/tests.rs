@@ -1,10 +1,14 @@
 use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use self::made::{Part, deflate, deflated, stored, zip};
+pub(in crate::source) use super::archive::open;
 use super::*;
+use crate::error::{Error, Result};
+use crate::image::Digest;
 use crate::tree::{Entry, EntryKind, FileTree};
 
 mod fuzz;

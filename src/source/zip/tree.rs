@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::{ZipKind, open, read};
+use super::archive::open;
+use super::member::ZipKind;
+use super::read::read;
 use crate::error::{Error, Result};
 use crate::layer::zip_content::broken;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
-/// The archive itself, as the one file of a tree: to be hashed, and remembered, as any file is.
+/// The archive itself as the only file of a tree, so that it is hashed and remembered like any file.
 ///
 /// # Errors
-/// [`Error::Read`] when there is none.
-pub fn alone(path: &Path) -> Result<FileTree> {
+/// [`Error::Read`] when the archive does not exist.
+pub(super) fn alone(path: &Path) -> Result<FileTree> {
     let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let file =
         SourceFile { path: path.to_owned(), stat: Stat::from(&metadata), sha256: None, lasting: false };
@@ -21,12 +23,12 @@ pub fn alone(path: &Path) -> Result<FileTree> {
     Ok(tree)
 }
 
-/// The members of the archive that is [`alone`] in its tree, and every directory that their names imply.
+/// The members of the archive in a tree that [`alone`] made, and every directory that their names imply.
 ///
 /// # Errors
-/// Those of [`open`], and of [`read`] for the target of a symbolic link; [`Error::SourceChanged`] when it is no
-/// longer the archive that was hashed.
-pub fn collect(alone: &FileTree) -> Result<FileTree> {
+/// Those of [`open`], and of [`read`] for the target of a symbolic link; [`Error::SourceChanged`] when the
+/// archive has changed since it was hashed.
+pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
     let mut tree = FileTree::new();
     let Some(EntryKind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
         return Ok(tree);
@@ -64,7 +66,7 @@ pub fn collect(alone: &FileTree) -> Result<FileTree> {
 ///
 /// # Errors
 /// Those of [`open`].
-pub fn provides(path: &Path, relative: &[u8]) -> Result<bool> {
+pub(super) fn provides(path: &Path, relative: &[u8]) -> Result<bool> {
     let at = |name: &str| {
         let below = name.as_bytes().strip_prefix(relative);
         below.is_some_and(|below| below.is_empty() || below.starts_with(b"/"))

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::bufread::GzDecoder;
@@ -13,7 +14,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::made::crc;
 use super::*;
 use crate::layer::{WriteOptions, write};
-use crate::tree::Content;
+use crate::tree::{Content, SourceFile, Stat, ZipContent};
 
 /// Bytes of content that a stream is followed for.
 const LIMIT: u64 = 8 << 20;

@@ -1,0 +1,122 @@
+//! The directory of an archive: every member, in place and without contradictions.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rawzip::{ErrorKind, FileReader, ZipArchive};
+
+use super::locate::locate;
+use super::member::{ZipKind, ZipMember, misnamed};
+use crate::error::{Error, Result};
+use crate::image::Digest;
+use crate::tree::{SourceFile, Stat};
+
+/// An archive's members.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    /// In the order of the archive's directory.
+    pub(crate) members: Vec<ZipMember>,
+}
+
+/// Upper bound on the bytes of an archive's directory: some 300 000 members. It is kept in memory.
+const DIRECTORY_LIMIT: u64 = 32 << 20;
+
+/// Reads the directory of the archive at `path`. `sha256` is the archive's own digest, when it is known; a layer
+/// with its members has a key only then.
+///
+/// # Errors
+/// * [`Error::Read`] when there is no such file, or it cannot be read.
+/// * [`Error::Zip`] when it is not a zip archive, [`Error::ZipEncrypted`], [`Error::ZipMethod`], [`Error::ZipName`] and
+///   [`Error::ZipMember`] for the first member that lbuild does not take.
+pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
+    read_directory(path, sha256, false)
+}
+
+/// Reads the directory of an archive in the cache, where the file's name is its digest.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn open_blob(path: &Path, sha256: Digest) -> Result<Archive> {
+    read_directory(path, Some(sha256), true)
+}
+
+fn read_directory(path: &Path, sha256: Option<Digest>, lasting: bool) -> Result<Archive> {
+    let unreadable = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let stat = Stat::from(&file.metadata().map_err(unreadable)?);
+    let archive = Arc::new(SourceFile { path: path.to_owned(), stat, sha256, lasting });
+    let mut buffer = vec![0; rawzip::MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+    let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| unlisted(path, error))?;
+    let directory = zip.directory_offset();
+    if zip.eocd_offset().saturating_sub(directory) > DIRECTORY_LIMIT {
+        return Err(Error::Zip { archive: path.to_owned(), fault: "its directory is too large" });
+    }
+    let mut members = settle(list(&zip, &archive, &mut buffer)?)?;
+    locate(&zip.into_inner().into_inner(), &archive, directory, &mut members)?;
+    Ok(Archive { members })
+}
+
+fn unlisted(path: &Path, error: rawzip::Error) -> Error {
+    let fault = match error.into_kind() {
+        ErrorKind::IO(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            return Error::Read { path: path.to_owned(), source };
+        }
+        ErrorKind::MissingEndOfCentralDirectory => "there is no directory at its end",
+        ErrorKind::Eof | ErrorKind::IO(_) => "it ends within its directory",
+        _ => "its directory is broken",
+    };
+    Error::Zip { archive: path.to_owned(), fault }
+}
+
+/// The members as the directory lists them. Their `offset`s are those of the headers before their data.
+fn list(
+    zip: &ZipArchive<FileReader>,
+    archive: &Arc<SourceFile>,
+    buffer: &mut [u8],
+) -> Result<Vec<ZipMember>> {
+    let mut members = Vec::new();
+    let mut entries = zip.entries(buffer);
+    let mut count = 0u64;
+    while let Some(record) = entries.next_entry().map_err(|error| unlisted(&archive.path, error))? {
+        count += 1;
+        let member = ZipMember::new(&record, archive)?;
+        // Some tools write `./` for the root.
+        if !member.name.is_empty() {
+            members.push(member);
+        }
+    }
+    // Without the 64-bit extension the number has 16 bits, and some tools let it overflow.
+    if zip.entries_hint() != count && zip.entries_hint() != count & 0xffff {
+        let fault = "its directory has not as many members as it says";
+        return Err(Error::Zip { archive: archive.path.clone(), fault });
+    }
+    Ok(members)
+}
+
+/// Removes repeated directories. Fails when two members have one path, or when a member is below another that is not
+/// a directory.
+fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    // By components, so that the members below a directory follow it.
+    order.sort_by(|&a, &b| members[a].name.split('/').cmp(members[b].name.split('/')));
+    let mut again = HashSet::new();
+    for pair in order.windows(2) {
+        let (before, after) = (&members[pair[0]], &members[pair[1]]);
+        let directory = before.kind == ZipKind::Directory;
+        let below = after.name.strip_prefix(before.name.as_str());
+        match below {
+            Some("") if directory && after.kind == ZipKind::Directory => drop(again.insert(pair[1])),
+            Some("") => return Err(misnamed(&after.content, "another member has the same name")),
+            Some(below) if below.starts_with('/') && !directory => {
+                return Err(misnamed(&after.content, "it is below a member that is no directory"));
+            }
+            _ => {}
+        }
+    }
+    let mut indices = 0..;
+    members.retain(|_| !indices.next().is_some_and(|index| again.contains(&index)));
+    Ok(members)
+}

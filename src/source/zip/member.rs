@@ -1,0 +1,134 @@
+//! One record of an archive's directory.
+
+use std::sync::Arc;
+
+use rawzip::{CompressionMethod, CreatorSystem, ZipFileHeaderRecord};
+
+use crate::error::{Error, Result};
+use crate::layer::zip_content::broken;
+use crate::tree::{SourceFile, ZipContent};
+
+/// A member of an archive.
+#[derive(Clone, Debug)]
+pub(crate) struct ZipMember {
+    /// Relative, with `/` between its parts and none at the end; no part is empty, `.` or `..`.
+    pub(crate) name: String,
+    pub(crate) kind: ZipKind,
+    /// Whether an execute bit is set. Archives that were not made on a Unix have none.
+    pub(crate) executable: bool,
+    /// The data: a file's content, or a symlink's target.
+    pub(crate) content: ZipContent,
+}
+
+/// The kind of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ZipKind {
+    File,
+    Directory,
+    Symlink,
+}
+
+/// `PATH_MAX` of Linux, which counts the final NUL.
+const PATH_LIMIT: usize = 4096;
+
+/// The largest ratio of a deflate stream's content to its length.
+const DEFLATE_LIMIT: u64 = 1032;
+
+impl ZipMember {
+    /// Reads one record of the directory.
+    pub(super) fn new(record: &ZipFileHeaderRecord<'_>, archive: &Arc<SourceFile>) -> Result<ZipMember> {
+        let raw = record.file_path().as_bytes();
+        let method = record.compression_method();
+        let content = ZipContent {
+            archive: Arc::clone(archive),
+            name: raw.into(),
+            deflated: method == CompressionMethod::DEFLATE,
+            offset: record.local_header_offset(),
+            length: record.compressed_size_hint(),
+            size: record.uncompressed_size_hint(),
+            crc32: record.crc32(),
+        };
+        let shown = || String::from_utf8_lossy(raw).into_owned();
+        let flags = record.flags();
+        if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
+            return Err(Error::ZipEncrypted { archive: archive.path.clone(), member: shown() });
+        }
+        if !content.deflated && method != CompressionMethod::STORE {
+            let (archive, method) = (archive.path.clone(), method.as_u16());
+            return Err(Error::ZipMethod { archive, member: shown(), method });
+        }
+        let name = name(raw).map_err(|fault| misnamed(&content, fault))?;
+        let mode = mode(record);
+        let kind = kind(raw, mode).map_err(|fault| misnamed(&content, fault))?;
+        if name.is_empty() && kind != ZipKind::Directory {
+            return Err(misnamed(&content, "it has no name"));
+        }
+        check_sizes(&content, kind).map_err(|fault| broken(&content, fault))?;
+        Ok(ZipMember { name, kind, executable: mode & 0o111 != 0, content })
+    }
+}
+
+/// The path that a member's name stands for; empty for the archive's root.
+fn name(raw: &[u8]) -> Result<String, &'static str> {
+    let name = str::from_utf8(raw).map_err(|_| "its name is not in UTF-8")?;
+    // Some readers end the name at a NUL, and some take a backslash for a separator.
+    if name.contains('\0') {
+        return Err("its name has a NUL byte in it");
+    }
+    if name.contains('\\') {
+        return Err("its name has a backslash in it");
+    }
+    let drive = name.len() >= 2 && name.as_bytes()[0].is_ascii_alphabetic() && name[1..].starts_with(":/");
+    if name.starts_with('/') || drive {
+        return Err("its name is an absolute path");
+    }
+    if name.len() >= PATH_LIMIT {
+        return Err("its name is longer than a path can be");
+    }
+    let parts = || name.split('/').filter(|part| !matches!(*part, "" | "."));
+    if parts().any(|part| part == "..") {
+        return Err("its name has a `..` in it");
+    }
+    Ok(parts().collect::<Vec<_>>().join("/"))
+}
+
+/// The Unix mode, or 0 when the archive was made on a system without modes.
+fn mode(record: &ZipFileHeaderRecord<'_>) -> u32 {
+    match record.version_made_by().creator_system() {
+        CreatorSystem::UNIX | CreatorSystem::MACOS => record.external_attributes() >> 16,
+        _ => 0,
+    }
+}
+
+fn kind(raw: &[u8], mode: u32) -> Result<ZipKind, &'static str> {
+    match mode & 0o170_000 {
+        0o040_000 => Ok(ZipKind::Directory),
+        // Most writers leave the kind out.
+        0 | 0o100_000 if raw.ends_with(b"/") => Ok(ZipKind::Directory),
+        0 | 0o100_000 => Ok(ZipKind::File),
+        0o120_000 if !raw.ends_with(b"/") => Ok(ZipKind::Symlink),
+        _ => Err("it is neither a file, a directory nor a symbolic link"),
+    }
+}
+
+/// Refuses sizes that contradict each other: such archives would unpack to more than their data hold.
+fn check_sizes(content: &ZipContent, kind: ZipKind) -> Result<(), &'static str> {
+    let ZipContent { length, size, deflated, .. } = *content;
+    if !deflated && length != size {
+        Err("it is stored, but its sizes differ")
+    } else if deflated && size > length.saturating_mul(DEFLATE_LIMIT) {
+        Err("it is said to be longer than its data can be")
+    } else if kind == ZipKind::Directory && size > 0 {
+        Err("it is a directory, but has content")
+    } else if kind == ZipKind::Symlink && size >= PATH_LIMIT as u64 {
+        Err("it is a symbolic link to a path that is too long")
+    } else {
+        Ok(())
+    }
+}
+
+/// The error for a member whose name or kind lbuild refuses.
+pub(super) fn misnamed(member: &ZipContent, fault: &'static str) -> Error {
+    let name = String::from_utf8_lossy(&member.name).into_owned();
+    Error::ZipName { archive: member.archive.path.clone(), member: name, fault }
+}
