@@ -26,6 +26,6 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
         }
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
         Source::Python(python) => Box::new(python::Provider(python)),
-        Source::Npm(npm) => Box::new(node::Provider(npm)),
+        Source::Npm(npm) => Box::new(node::NodeProvider(npm)),
     }
 }

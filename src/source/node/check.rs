@@ -1,4 +1,4 @@
-//! What must hold of installed packages: links that lead somewhere, and binaries for the image's machine.
+//! Checks of installed packages: links must lead to files of the function, and binaries must be for the image's machine.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::image::Arch;
 use crate::scan::{HEADER, Machine, may_be_code};
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// Fails for a link that is of no use in the image. `place` is where the tree is on this machine.
+/// Fails for a link that leads nowhere in the image. `place` is the tree's directory on this machine.
 pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
     let root = place.canonicalize().map_err(|source| Error::Read { path: place.to_owned(), source })?;
     for (path, entry) in tree.iter() {
@@ -31,8 +31,8 @@ pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
 
 /// Fails for a binary that the image's machine cannot run.
 ///
-/// Some packages bring binaries for several machines, each in a directory that says which, and choose when they are
-/// loaded. They pass when one of those is for the image.
+/// Some packages hold binaries for several machines, each in a directory that names the machine, and choose at load
+/// time. They pass when one of the binaries is for the image.
 pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
     let mut fit = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -68,7 +68,7 @@ fn machine(path: &Path) -> Result<Option<Machine>> {
     Ok(Machine::of(&header))
 }
 
-/// The directory of the package that has the file at `path`: of several, the innermost.
+/// The directory of the innermost package that holds the file at `path`.
 fn package(path: &[u8]) -> &[u8] {
     let parts: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
     let Some(modules) = parts.iter().rposition(|part| *part == b"node_modules") else { return b"" };
@@ -85,7 +85,7 @@ fn name(package: &[u8]) -> &[u8] {
     at.map_or(package, |at| &package[at + modules.len()..])
 }
 
-/// Whether a directory on the way to a file says for which machine it is.
+/// Whether a directory in the file's path names a machine.
 fn names_a_machine(path: &[u8]) -> bool {
     const NAMES: [&[u8]; 15] = [
         b"x64", b"x86_64", b"amd64", b"arm64", b"aarch64", b"ia32", b"x86", b"386", b"arm", b"armv6",
@@ -138,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_package_may_bring_binaries_for_several() {
+    fn a_package_may_hold_binaries_for_several_machines() {
         let file = |platform| format!("node_modules/a/prebuilds/{platform}/a.node");
         let (arm, intel) = (file("linux-arm64"), file("linux-x64+glibc"));
         checked(&[(&arm, ARM), (&intel, INTEL)]).unwrap();
     }
 
     #[test]
-    fn links_must_lead_somewhere_in_the_function() {
+    fn links_must_lead_to_files_of_the_function() {
         use std::os::unix::fs::symlink;
         let check = |target: &str| {
             let dir = tempfile::tempdir().unwrap();

@@ -7,15 +7,16 @@ use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::tree::FileTree;
 
+/// The function's description of itself.
 pub(super) const PACKAGE: &str = "package.json";
 
-/// What a program reads beside the lock file. Each may be missing.
+/// Files that a program reads beside the lock file. Each may be missing.
 pub(super) const BESIDE: [&str; 2] = [PACKAGE, "pnpm-workspace.yaml"];
 
 /// The path of a local package that is one file, an archive.
 pub(super) const SINGLE: &[u8] = b"archive";
 
-/// The file's content, unless there is none.
+/// The file's content; `None` when there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -23,7 +24,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// A local package: its directory without what is installed in it, or its archive.
+/// A local package: its directory without installed packages, or its archive.
 pub(super) fn local(path: &Path) -> Result<FileTree> {
     let rules = Ignore::parse(b"**/node_modules\n**/.npmrc", path)?;
     let to = if path.is_dir() { &b""[..] } else { SINGLE };

@@ -1,21 +1,22 @@
 //! Packages for other machines among those that are installed, where the program that installs cannot leave them out.
 //!
-//! A package says for which machines it is by `os`, `cpu` and `libc` in its package.json
-//! (<https://docs.npmjs.com/cli/configuring-npm/package-json#os>), and what needs one such of several names them all
-//! as optional.
+//! A package names its machines by `os`, `cpu` and `libc` in its package.json
+//! (<https://docs.npmjs.com/cli/configuring-npm/package-json#os>). A package that needs one of several such packages
+//! names them all as optional.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::tool::cpu;
 use crate::error::{Error, Result};
 use crate::image::Arch;
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// Takes out what is for other machines, with the commands of it. `function` is the function's own package.json.
+/// Removes packages for other machines, with their commands. `function` is the function's own package.json.
 ///
 /// # Errors
-/// When something that stays cannot do without.
+/// When a package that stays requires a removed one.
 pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result<()> {
     let packages = packages(tree)?;
     let (kept, foreign): (Vec<_>, Vec<_>) =
@@ -48,7 +49,7 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
     Ok(())
 }
 
-/// The directories of packages, with what their package.json says.
+/// The directories of packages, with their package.json.
 fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
     let mut found = Vec::new();
     for (path, entry) in tree.iter() {
@@ -57,7 +58,7 @@ fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
         };
         let text = std::fs::read(&file.path);
         let text = text.map_err(|source| Error::Read { path: file.path.clone(), source })?;
-        // What is no JSON says nothing about machines.
+        // A file that is not JSON names no machines.
         if let Ok(package) = serde_json::from_slice(&text) {
             found.push((dir.to_vec(), package));
         }
@@ -99,7 +100,7 @@ fn fits(package: &Value, arch: Arch) -> bool {
         let named = only.is_empty() || only.contains(&is) || only.contains(&"any");
         named && not.iter().all(|value| value.trim_start_matches('!') != is)
     };
-    allows("os", "linux") && allows("cpu", super::cpu(arch)) && allows("libc", "glibc")
+    allows("os", "linux") && allows("cpu", cpu(arch)) && allows("libc", "glibc")
 }
 
 /// A list, or one value in place of it.
@@ -110,7 +111,7 @@ fn list(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The packages that this one cannot do without.
+/// The packages that this one requires.
 fn needs(package: &Value) -> Vec<&str> {
     let names =
         |key: &str| package[key].as_object().into_iter().flat_map(|all| all.keys().map(String::as_str));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_for_the_image_stays() {
+    fn only_packages_for_the_image_stay() {
         let user = r#"{ "name": "u", "dependencies": { "a": "1" }, "optionalDependencies": { "a": "1", "@s/b": "1" } }"#;
         let found = left(
             "{}",
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_and_for_another_machine_is_told() {
+    fn a_required_package_for_another_machine_is_an_error() {
         let packages = [("a", r#"{ "name": "a", "os": ["darwin"], "cpu": ["x64", "ia32"] }"#)];
         let error = left(r#"{ "dependencies": { "a": "*" } }"#, &packages).unwrap_err();
         let said =

@@ -1,4 +1,4 @@
-//! A private copy of what the lock file is about, and the program that installs in it.
+//! A private copy of the files that the lock file names, and the program that installs in it.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -8,8 +8,10 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::files::PACKAGE;
-use super::lock::{Local, Tool};
-use super::{Bundle, check, files, foreign, npmrc, version, yarn};
+use super::lock::Local;
+use super::modules::NodeModules;
+use super::tool::{Tool, cpu};
+use super::{check, files, foreign, npmrc, package_json, version, yarnrc};
 use crate::error::{Error, Result};
 use crate::source::directory;
 use crate::source::ignore::Ignore;
@@ -21,7 +23,7 @@ use crate::tree::{Content, EntryKind, FileTree};
 
 const MODULES: &str = "node_modules";
 
-/// What the programs leave for themselves, and not the same every time.
+/// Files that the programs write for their own use; they differ from run to run.
 const OWN: [&str; 8] = [
     ".package-lock.json",
     ".package-map.json",
@@ -33,10 +35,10 @@ const OWN: [&str; 8] = [
     ".pnpm-workspace-state-v1.json",
 ];
 
-/// The installed files, and the place where they are.
-pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileTree, Workplace)> {
-    let program = version::usable(bundle.lock.tool, &bundle.version, &bundle.lock.path)?;
-    let (this, cache) = (bundle.clone(), context.cache.clone());
+/// Installs the packages. Returns the installed files, and the directory that holds them.
+pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<(FileTree, Workplace)> {
+    let program = version::usable(modules.lock.tool, &modules.version, &modules.lock.path)?;
+    let (this, cache) = (modules.clone(), context.cache.clone());
     let place = blocking(move |_| {
         let place = cache.workplace()?;
         copy(&this, place.path())?;
@@ -44,30 +46,30 @@ pub(super) async fn install(bundle: &Bundle, context: &Context) -> Result<(FileT
     })
     .await?;
     let mut command = Command::new(program);
-    command.args(arguments(bundle)).envs(variables(bundle)).current_dir(place.path());
-    // Of an `npm run` that lbuild runs in, it would install for the script's own package.
+    command.args(arguments(modules)).envs(variables(modules)).current_dir(place.path());
+    // When lbuild runs inside `npm run`, npm would install for the package of that script.
     command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");
     command.stdin(Stdio::null()).kill_on_drop(true);
     let failed =
-        |reason| Error::Install { tool: bundle.lock.tool.name(), path: bundle.lock.path.clone(), reason };
+        |reason| Error::Install { tool: modules.lock.tool.name(), path: modules.lock.path.clone(), reason };
     let output = command.output().await.map_err(|error| failed(format!("it does not start: {error}")))?;
     if !output.status.success() {
         let said = [&output.stderr[..], b"\n", &output.stdout].concat();
         return Err(failed(reason(
             &String::from_utf8_lossy(&said),
-            &npmrc::secrets(&bundle.npm.path),
+            &npmrc::secrets(&modules.npm.path),
             place.path(),
         )));
     }
-    let this = bundle.clone();
+    let this = modules.clone();
     let collected = move |threads, _: &_| Ok((collect(&this, place.path(), threads)?, place));
     context.threads.run(context.threads.all(), collected).await
 }
 
 /// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>,
 /// <https://classic.yarnpkg.com/en/docs/cli/install>, <https://yarnpkg.com/cli/workspaces/focus>
-fn arguments(bundle: &Bundle) -> Vec<String> {
-    let own: &[&str] = match bundle.lock.tool {
+fn arguments(modules: &NodeModules) -> Vec<String> {
+    let own: &[&str] = match modules.lock.tool {
         Tool::Npm => &[
             "ci",
             "--omit=dev",
@@ -85,7 +87,7 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
             "--frozen-lockfile",
             "--prod",
             "--config.node-linker=hoisted",
-            // A file that is linked to pnpm's own changes, as far as can be seen, when another link to it is made.
+            // A file that is linked to pnpm's store changes its times when another link to it is made.
             "--config.package-import-method=clone-or-copy",
             "--reporter=append-only",
         ],
@@ -93,7 +95,7 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
             "install",
             "--frozen-lockfile",
             "--production",
-            // Nor does the engine of this machine matter.
+            // The engine of this machine does not matter either.
             "--ignore-platform",
             "--ignore-engines",
             "--non-interactive",
@@ -101,25 +103,23 @@ fn arguments(bundle: &Bundle) -> Vec<String> {
         ],
         Tool::Berry => &["workspaces", "focus", "--production"],
     };
-    let scripts = match (bundle.lock.tool, bundle.npm.scripts) {
+    let scripts = match (modules.lock.tool, modules.npm.scripts) {
         (Tool::Berry, _) | (Tool::Yarn, true) => None,
         (_, true) => Some("--ignore-scripts=false"),
         (_, false) => Some("--ignore-scripts"),
     };
-    let target = match bundle.lock.tool {
-        Tool::Npm | Tool::Pnpm => vec![
-            "--os=linux".to_owned(),
-            format!("--cpu={}", super::cpu(bundle.arch)),
-            "--libc=glibc".to_owned(),
-        ],
+    let target = match modules.lock.tool {
+        Tool::Npm | Tool::Pnpm => {
+            vec!["--os=linux".to_owned(), format!("--cpu={}", cpu(modules.arch)), "--libc=glibc".to_owned()]
+        }
         Tool::Yarn | Tool::Berry => Vec::new(),
     };
     own.iter().copied().chain(scripts).map(str::to_owned).chain(target).collect()
 }
 
-/// What yarn 2 and later take from nowhere else, whatever the function's settings are.
-fn variables(bundle: &Bundle) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let scripts = if bundle.npm.scripts { "true" } else { "false" };
+/// Settings of yarn 2 and later that override the function's own.
+fn variables(modules: &NodeModules) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let scripts = if modules.npm.scripts { "true" } else { "false" };
     let settings = [
         ("YARN_NODE_LINKER", "node-modules"),
         ("YARN_ENABLE_SCRIPTS", scripts),
@@ -127,12 +127,12 @@ fn variables(bundle: &Bundle) -> impl Iterator<Item = (&'static str, &'static st
         ("YARN_ENABLE_COLORS", "false"),
         ("YARN_ENABLE_PROGRESS_BARS", "false"),
     ];
-    settings.into_iter().filter(|_| bundle.lock.tool == Tool::Berry)
+    settings.into_iter().filter(|_| modules.lock.tool == Tool::Berry)
 }
 
-/// Puts into the directory `to` what the program reads, and no other file of the function.
-fn copy(bundle: &Bundle, to: &Path) -> Result<()> {
-    let (dir, lock) = (&bundle.npm.path, &bundle.lock);
+/// Copies the files that the program reads into the directory `to`, and no other file of the function.
+fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
+    let (dir, lock) = (&modules.npm.path, &modules.lock);
     let write = |path: &Path, bytes: &[u8]| {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
         written.map_err(|source| Error::Write { path: path.to_owned(), source })
@@ -140,14 +140,14 @@ fn copy(bundle: &Bundle, to: &Path) -> Result<()> {
     write(&to.join(lock.name), &lock.bytes)?;
     for name in files::BESIDE {
         match files::read(&dir.join(name))? {
-            Some(bytes) if name == PACKAGE && lock.tool == Tool::Berry && !bundle.npm.scripts => {
-                write(&to.join(name), &yarn::without_scripts(&bytes))?;
+            Some(bytes) if name == PACKAGE && lock.tool == Tool::Berry && !modules.npm.scripts => {
+                write(&to.join(name), &package_json::without_scripts(&bytes))?;
             }
             Some(bytes) => write(&to.join(name), &bytes)?,
             None => {}
         }
     }
-    // Links: what is secret in these is written nowhere. Only yarn's must be other than they are, for the moment.
+    // Links, so that their secrets are not written. Only yarn's settings must be changed, for the installation.
     for name in [npmrc::NAME, ".yarnrc"] {
         if let Ok(settings) = dir.join(name).canonicalize() {
             let link = to.join(name);
@@ -156,7 +156,7 @@ fn copy(bundle: &Bundle, to: &Path) -> Result<()> {
         }
     }
     if lock.tool == Tool::Berry {
-        write(&to.join(yarn::SETTINGS), &yarn::settings(dir, bundle.arch)?)?;
+        write(&to.join(yarnrc::SETTINGS), &yarnrc::settings(dir, modules.arch)?)?;
     }
     for (place, local) in &lock.local {
         let (from, to) = (dir.join(place), to.join(place));
@@ -181,16 +181,16 @@ fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>
                 write(&to, &[])?;
                 fs::copy(&file.path, &to).map(drop).map_err(fail)?;
             }
-            // A walk finds no other kind, and files on disk only.
+            // A walk finds no other kind of entry, and files on disk only.
             _ => {}
         }
     }
     Ok(())
 }
 
-/// Every `node_modules` of the installation: that of the function, and those of its workspaces.
-fn collect(bundle: &Bundle, place: &Path, jobs: usize) -> Result<FileTree> {
-    let spaces = bundle.lock.local.iter().filter(|(_, local)| **local == Local::Workspace);
+/// Collects every `node_modules` of the installation: the function's, and those of its workspaces.
+fn collect(modules: &NodeModules, place: &Path, jobs: usize) -> Result<FileTree> {
+    let spaces = modules.lock.local.iter().filter(|(_, local)| **local == Local::Workspace);
     let dirs = spaces.map(|(path, _)| format!("{}/{MODULES}", path.trim_start_matches("./")));
     let mut tree = FileTree::new();
     for dir in [MODULES.to_owned()].into_iter().chain(dirs) {
@@ -199,24 +199,24 @@ fn collect(bundle: &Bundle, place: &Path, jobs: usize) -> Result<FileTree> {
             tree.extend(directory::collect(&place.join(&dir), dir.as_bytes(), &rules, jobs)?);
         }
     }
-    if bundle.lock.tool == Tool::Yarn {
-        let package = files::read(&bundle.npm.path.join(PACKAGE))?.unwrap_or_default();
-        foreign::remove(&mut tree, &package, bundle.arch)?;
+    if modules.lock.tool == Tool::Yarn {
+        let package = files::read(&modules.npm.path.join(PACKAGE))?.unwrap_or_default();
+        foreign::remove(&mut tree, &package, modules.arch)?;
     }
     check::links(&tree, place)?;
-    check::machines(&tree, bundle.arch)?;
+    check::machines(&tree, modules.arch)?;
     Ok(tree)
 }
 
-/// What the program says first, without what it says every time.
+/// The program's first lines, without those that it always prints.
 fn reason(text: &str, secrets: &[String], place: &Path) -> String {
     let text = npmrc::redacted(text, secrets).replace(&format!("{}/", place.display()), "");
-    // npm goes on with its manual, and pnpm with what to do on a developer's machine.
+    // After the error npm prints its manual, and pnpm instructions for a developer's machine.
     let lines = text.lines().map(plain).take_while(|line| !line.starts_with("Clean install a project"));
     program::reason(lines.filter(|line| !is_dull(line)), Lines::First)
 }
 
-/// The line without the mark of who says it: `npm error`, `error`, `➤ YN0028: │`.
+/// The line without the mark of its program: `npm error`, `error`, `➤ YN0028: │`.
 fn plain(line: &str) -> &str {
     let line =
         ["npm error", "npm ERR!", "error "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);

@@ -1,14 +1,15 @@
-//! `.npmrc` beside the lock file: what of it decides anything, and what of it nobody may see.
+//! `.npmrc` beside the lock file: the settings that decide the installed files, and the secrets.
 //!
 //! <https://docs.npmjs.com/cli/configuring-npm/npmrc>
 
 use std::path::{Path, PathBuf};
 
-use super::yarn;
+use super::yarnrc;
 
+/// The file's name.
 pub(super) const NAME: &str = ".npmrc";
 
-/// Its settings that may decide what is installed, in order: neither logins nor how a registry is reached.
+/// The settings that may decide the installed files, in order: without logins, and without access to registries.
 pub(super) fn decisive(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join(NAME)).unwrap_or_default();
     let elsewhere = ["registry", "proxy", "cert", "key", "ca", "cafile", "cache", "email", "username"];
@@ -33,13 +34,13 @@ pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let values = settings.filter(|(key, _)| is_secret(key)).map(|(_, value)| expanded(value));
     let yarn = [Some(dir.to_owned()), variable("HOME")].into_iter().flatten();
     let yarn: Vec<String> =
-        yarn.filter_map(|dir| std::fs::read_to_string(dir.join(yarn::SETTINGS)).ok()).collect();
-    let values = values.chain(yarn.iter().flat_map(|text| yarn::secrets(text)).map(expanded));
-    // As little as this is no secret, and would be found in any word.
+        yarn.filter_map(|dir| std::fs::read_to_string(dir.join(yarnrc::SETTINGS)).ok()).collect();
+    let values = values.chain(yarn.iter().flat_map(|text| yarnrc::secrets(text)).map(expanded));
+    // A shorter text is not a secret, and would be found in any word.
     values.filter(|value| value.len() >= 4).collect()
 }
 
-/// The text without them.
+/// The text without the secrets.
 pub(super) fn redacted(text: &str, secrets: &[String]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }

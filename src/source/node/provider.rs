@@ -1,21 +1,25 @@
-//! Node packages answer as a source.
+//! Node packages as a source.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::files::PACKAGE;
+use super::modules::{NodeModules, VERSION, plan};
 use super::version::{self, Version};
-use super::{Bundle, VERSION, bundle, check_lock, install};
-use crate::error::Result;
+use super::{install, lock};
+use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Npm, Source};
-use crate::source::part::{self, Context, Fetched, Part};
+use crate::source::part::{Context, Fetched, Part, Provider};
 
 /// Node packages.
-pub(in crate::source) struct Provider<'s>(pub(in crate::source) &'s Npm);
+pub(in crate::source) struct NodeProvider<'s>(pub(in crate::source) &'s Npm);
 
-impl part::Provider for Provider<'_> {
+impl Provider for NodeProvider<'_> {
     fn check(&self) -> Result<()> {
-        check_lock(self.0)
+        let package = self.0.path.join(PACKAGE);
+        std::fs::metadata(&package).map_err(|source| Error::Read { path: package, source })?;
+        lock::find(&self.0.path).map(drop)
     }
 
     /// A lock file is exact already.
@@ -25,16 +29,16 @@ impl part::Provider for Provider<'_> {
     }
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
-        async move { Ok(vec![Box::new(bundle(self.0, context).await?) as Box<dyn Part>]) }.boxed()
+        async move { Ok(vec![Box::new(plan(self.0, context).await?) as Box<dyn Part>]) }.boxed()
     }
 }
 
-impl Part for Bundle {
+impl Part for NodeModules {
     fn name(&self) -> Option<String> {
         Some("node_modules".to_owned())
     }
 
-    /// One for each version of the package manager that may have made it.
+    /// One for each version of the package manager that may have made the layer.
     fn identities(&self) -> Vec<Digest> {
         let identity = |major: u32| {
             let tool = self.lock.tool.name();

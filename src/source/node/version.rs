@@ -1,41 +1,41 @@
-//! Which version of npm, pnpm or yarn there is: what they install for another machine depends on it.
+//! The version of npm, pnpm or yarn on this machine: the files that they install for another machine depend on it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::lock::Tool;
-use super::yarn;
+use super::package_json;
+use super::tool::Tool;
 use crate::error::{Error, Result};
 use crate::source::program::on_path;
 
-/// A program of the user's.
+/// The version of a program on this machine.
 #[derive(Clone, Debug)]
 pub(super) enum Version {
-    /// There is none.
+    /// The program does not exist.
     Missing,
-    /// There is one that does not say its version; it may serve for nothing but a reason.
+    /// The program does not say its version, so it is not used.
     Unknown,
-    /// There is one, of this major version.
+    /// The program's path and major version.
     Major(PathBuf, u32),
 }
 
-/// The oldest version that can be told machine, system and libc.
+/// The oldest version that takes machine, system and libc as options.
 fn least(tool: Tool) -> (u32, u32) {
     match tool {
         // 9.9.4 has --os and --cpu, and 10.3 --libc. Older ones ignore what they do not know.
         Tool::Npm => (10, 3),
         // https://github.com/pnpm/pnpm/releases/tag/v10.14.0
         Tool::Pnpm => (10, 14),
-        // It cannot: it installs for every machine, and `foreign` takes away what is for others.
+        // It has no such options: it installs for every machine, and `foreign` removes the packages for others.
         Tool::Yarn => (1, 22),
         // The first that has `workspaces focus` without a plugin.
         Tool::Berry => (4, 0),
     }
 }
 
-/// Major versions that a layer may have been made with: those that are there, and some that may come.
+/// Major versions that may have made a layer: those that exist, and some future ones.
 pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
     let number = if tool == Tool::Yarn { 1 } else { 10 };
     (least(tool).0..least(tool).0 + number).rev()
@@ -44,7 +44,7 @@ pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
 /// The version of the program on `PATH`; an error when it is too old.
 pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
     let Some(program) = on_path(tool.name()) else { return Ok(Version::Missing) };
-    let known = if tool == Tool::Berry { yarn::pinned(dir) } else { None };
+    let known = if tool == Tool::Berry { package_json::pinned_yarn(dir) } else { None };
     let text = match known.or_else(|| of_package(&program, tool)) {
         Some(text) => Some(text),
         None => said(&program, dir).await,
@@ -78,7 +78,7 @@ pub(super) fn usable(tool: Tool, version: &Version, lock: &Path) -> Result<PathB
     }
 }
 
-/// By the package that the program is of: node takes a tenth of a second to start.
+/// The version in the package that the program belongs to: node takes a tenth of a second to start.
 fn of_package(program: &Path, tool: Tool) -> Option<String> {
     let real = program.canonicalize().ok()?;
     let package = std::fs::read(real.parent()?.parent()?.join("package.json")).ok()?;

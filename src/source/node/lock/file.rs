@@ -1,0 +1,95 @@
+//! The lock file of a function.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::contents::{Contents, Local};
+use super::{npm, pnpm, yarn};
+use crate::error::{Error, Result};
+use crate::source::node::tool::Tool;
+
+/// The lock files. The first that exists counts, as with npm.
+const FILES: [&str; 4] = ["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"];
+
+/// A lock file.
+#[derive(Debug)]
+pub(in crate::source::node) struct Lock {
+    pub(in crate::source::node) tool: Tool,
+    pub(in crate::source::node) path: PathBuf,
+    pub(in crate::source::node) name: &'static str,
+    pub(in crate::source::node) bytes: Vec<u8>,
+    /// The content that decides the installed files: without the function's version and development packages.
+    pub(in crate::source::node) decisive: Vec<u8>,
+    /// The function's own files that it names, by paths from the function's directory.
+    pub(in crate::source::node) local: BTreeMap<String, Local>,
+}
+
+/// The name of the lock file in `dir`.
+pub(in crate::source::node) fn find(dir: &Path) -> Result<&'static str> {
+    let found = FILES.into_iter().find(|name| dir.join(name).is_file());
+    found.ok_or_else(|| Error::NoLock { path: dir.to_owned() })
+}
+
+impl Lock {
+    /// Reads the lock file of the directory.
+    pub(in crate::source::node) fn read(dir: &Path) -> Result<Lock> {
+        let name = find(dir)?;
+        let path = dir.join(name);
+        let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let (tool, Contents { decisive, local }) = match name {
+            "pnpm-lock.yaml" => (Tool::Pnpm, pnpm::read(&bytes, &path)?),
+            "yarn.lock" => yarn::read(dir, &bytes, &path)?,
+            _ => (Tool::Npm, npm::read(&bytes, &path)?),
+        };
+        for (place, local) in &local {
+            if *local != Local::Unused {
+                inside(dir, place, &path)?;
+            }
+        }
+        Ok(Lock { tool, path, name, bytes, decisive, local })
+    }
+}
+
+/// Fails for a path that leads out of the function's directory, or to nothing.
+fn inside(dir: &Path, place: &str, lock: &Path) -> Result<()> {
+    let outside = || Error::OutsidePath { lock: lock.to_owned(), place: place.to_owned() };
+    let relative = Path::new(place);
+    let mut depth = 0_i32;
+    for part in relative.components() {
+        match part {
+            std::path::Component::Normal(_) => depth += 1,
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return Err(outside()),
+        }
+    }
+    let real =
+        |path: &Path| path.canonicalize().map_err(|source| Error::Read { path: path.to_owned(), source });
+    let (root, found) = (real(dir)?, real(&dir.join(relative))?);
+    // The function's directory cannot be a package within itself.
+    if found == root || !found.starts_with(&root) {
+        return Err(outside());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_out_of_the_function_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let function = dir.path().join("f");
+        std::fs::create_dir_all(function.join("lib/b")).unwrap();
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        std::os::unix::fs::symlink("../x", function.join("x")).unwrap();
+        let check = |place| inside(&function, place, Path::new("lock"));
+        check("lib/b").unwrap();
+        check("lib/../lib/b").unwrap();
+        for outside in ["../x", "lib/../../f/lib", "/etc", "x", "lib/.."] {
+            assert!(matches!(check(outside), Err(Error::OutsidePath { .. })), "{outside}");
+        }
+        assert!(matches!(check("none"), Err(Error::Read { .. })));
+    }
+}
