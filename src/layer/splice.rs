@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::deflate;
 use super::inflate::{Border, Inflater, Step};
-use super::write::LayerWriter;
+use super::layer_writer::LayerWriter;
 use super::zip_content::{Checked, broken, read_at, unreadable};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};

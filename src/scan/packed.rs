@@ -6,14 +6,16 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::annotate::Annotate;
-use super::code::{Look, Recognized, may_be_code};
+use super::code::{Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::Spool;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
 use crate::layer::zip_content::read_member;
 use crate::layer::{archive_entries, archive_size};
-use crate::tree::{Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent};
+use crate::tree::{
+    Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent, may_be_code,
+};
 
 /// The number of entries from which several threads work: one is quick with fewer.
 const THREADED: usize = 4000;
