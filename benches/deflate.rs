@@ -4,8 +4,10 @@
 //!
 //! Each of them makes a layer: it compresses the tar, and computes the SHA-256 digests of the tar and of the layer.
 
-use std::io::{self, Read, StdoutLock, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 
 use flate2::{Compression, write::GzEncoder};
 use lbuild::layer::{WriteOptions, recompress};
@@ -13,7 +15,9 @@ use sha2::{Digest, Sha256};
 
 fn main() {
     let encoder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let (tar, layer) = (io::stdin().lock(), io::stdout().lock());
+    let tar = io::stdin().lock();
+    // Not `Stdout`, which looks for line ends.
+    let layer = File::from(io::stdout().as_fd().try_clone_to_owned().expect("standard output is open"));
     match encoder.as_deref().map(|name| (name, name.strip_prefix("zlib-rs-"))) {
         Some((_, Some(level))) => zlib(tar, layer, level.parse().expect("a level from 0 to 9")),
         Some(("lbuild", _)) => lbuild(tar, layer),
@@ -21,12 +25,12 @@ fn main() {
     }
 }
 
-fn lbuild(tar: impl Read, mut layer: StdoutLock<'_>) {
+fn lbuild(tar: impl Read, mut layer: File) {
     let options = WriteOptions { epoch: 0, jobs: 1, progress: &|_| ControlFlow::Continue(()) };
     recompress(tar, &options, &mut layer).expect("the layer is written");
 }
 
-fn zlib(mut tar: impl Read, layer: StdoutLock<'_>, level: u32) {
+fn zlib(mut tar: impl Read, layer: File, level: u32) {
     let mut encoder = GzEncoder::new(Hashed { out: layer, hash: Sha256::new() }, Compression::new(level));
     let mut diff_id = Sha256::new();
     let mut buffer = vec![0; 128 << 10];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::build::{self, Cached, Trees};
+use super::build::{self, Cached, Contents, Trees};
 use super::inspect::scan;
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
@@ -155,17 +155,17 @@ impl Prepared {
         annotator: Arc<A>,
         reach: Reach,
     ) -> Result<Option<LayerScan<A::Fact>>> {
-        match (self.attempt.trees.get(layer.blob.digest), &layer.key, &layer.blob.location) {
-            (Some(tree), ..) => scan::of_tree(&self.session, tree, layer, annotator).await.map(Some),
-            (None, ..) if reach == Reach::All => {
+        match (self.attempt.trees.get(layer.blob.digest), &layer.blob.location) {
+            (Some(Contents::Files(tree)), _) => {
+                scan::of_tree(&self.session, tree, layer, annotator).await.map(Some)
+            }
+            _ if reach == Reach::All => {
                 scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some)
             }
             // Packages were looked at when they were chosen and installed.
-            (None, Some(_), _) => Ok(None),
-            (None, None, Location::Registry(_)) => {
-                Ok(scan::known(&self.session, layer.blob.digest, &*annotator))
-            }
-            (None, None, _) => self.scan_base(layer.blob, annotator).await,
+            (Some(Contents::Packages), _) => Ok(None),
+            (None, Location::Registry(_)) => Ok(scan::known(&self.session, layer.blob.digest, &*annotator)),
+            (None, _) => self.scan_base(layer.blob, annotator).await,
         }
     }
 

@@ -3,41 +3,28 @@
 //! All parts of a stage are looked for at once, as that is a matter of round trips. Missing ones are fetched ahead, and
 //! several are written at once: to splice a wheel takes one thread.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::cached::Cached;
+use super::contents::{Contents, Trees};
+use super::follow::{follow, may_lead_elsewhere};
 use super::key;
+use super::write::{Writing, checked, held, make, write};
+use crate::engine::inspect::scan;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Event;
-use crate::image::{Digest, Layer, LayerKey};
-use crate::layer::{self, WriteOptions, Written};
+use crate::image::{Config, Digest, Layer, LayerKey};
+use crate::scan::{Unread, view};
 use crate::source::{Context, Fetched, Part, hash_missing};
-use crate::tree::{Content, EntryKind, FileTree};
+use crate::tree::FileTree;
 
 /// How many parts are fetched while others are written.
 const AHEAD: usize = 8;
-
-/// The files of layers that were built, by the layers' digests.
-#[derive(Clone, Default)]
-pub(in crate::engine) struct Trees(Arc<Mutex<HashMap<Digest, Arc<FileTree>>>>);
-
-impl Trees {
-    fn keep(&self, layer: Digest, tree: FileTree) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(layer, tree.into());
-    }
-
-    pub(in crate::engine) fn get(&self, layer: Digest) -> Option<Arc<FileTree>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&layer).cloned()
-    }
-}
 
 /// A part and its place in the image.
 pub(super) struct Planned {
@@ -49,15 +36,19 @@ pub(super) struct Planned {
     created_by: String,
     /// Whether the files themselves decide the layer.
     by_content: bool,
+    /// Whether its place follows the links of the image.
+    follows: bool,
 }
 
 impl Planned {
-    pub(super) fn new(part: Box<dyn Part>, to: String) -> Planned {
+    /// A part for the place `to` of an image with this config.
+    pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config) -> Planned {
         let dir = to.trim_end_matches('/');
         let own = part.name();
         let created_by = format!("lbuild: {} in {dir}", own.as_deref().unwrap_or("files"));
         let by_content = own.is_none();
-        Planned { name: own.unwrap_or_else(|| dir.to_owned()), part, created_by, by_content, to }
+        let (name, follows) = (own.unwrap_or_else(|| dir.to_owned()), may_lead_elsewhere(&to, config));
+        Planned { part, to, name, created_by, by_content, follows }
     }
 }
 
@@ -79,31 +70,52 @@ pub(super) struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// The layers of the parts, in their order, with their lines of history.
-    pub(super) async fn layers(&self, parts: Vec<Planned>) -> Result<Vec<(Layer, String)>> {
-        let found = join_all(parts.iter().map(|planned| self.find(planned))).await;
+    /// The layers of the parts, in their order, with their lines of history. `base` are the layers below them.
+    pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<(Layer, String)>> {
+        let mut layers: Vec<(Layer, String)> = Vec::with_capacity(parts.len());
+        let mut parts = parts.into_iter().peekable();
+        while parts.peek().is_some() {
+            let apart: Vec<Planned> = std::iter::from_fn(|| parts.next_if(|part| !part.follows)).collect();
+            layers.extend(self.at_once(apart).await?);
+            if let Some(part) = parts.next() {
+                let below: Vec<Layer> =
+                    base.iter().chain(layers.iter().map(|(layer, _)| layer)).cloned().collect();
+                layers.push(self.above(part, &below).await?);
+            }
+        }
+        Ok(layers)
+    }
+
+    /// The layers of parts that need not know what is below them.
+    async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<(Layer, String)>> {
+        let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
-        let missing = parts
-            .iter()
-            .zip(&found)
-            .filter(|(planned, lookup)| !planned.by_content && lookup.found.is_none());
+        let is_missing =
+            |(planned, lookup): &(&Planned, &Lookup)| !planned.by_content && lookup.found.is_none();
+        let missing = parts.iter().zip(&found).filter(is_missing).count();
         // The threads are divided among the packages; files are compressed by as many as are free.
-        let share = all / missing.count().clamp(1, all);
-        let making = parts.into_iter().zip(found).map(|(planned, lookup)| async move {
+        let share = all / missing.clamp(1, all);
+        let making = parts.into_iter().zip(found).map(|(planned, lookup)| {
             let threads = if planned.by_content { all } else { share };
-            let created_by = planned.created_by.clone();
-            let layer = self.layer(planned, lookup, threads).await?;
-            self.pushes.iter().for_each(|push| push.layer(&layer));
-            Ok((layer, created_by))
+            self.layer(planned, lookup, &[], threads)
         });
         stream::iter(making.collect::<Vec<_>>()).buffered(all + AHEAD).try_collect().await
     }
 
+    /// The layer of a part whose place follows the links of the layers below.
+    async fn above(&self, planned: Planned, below: &[Layer]) -> Result<(Layer, String)> {
+        let lookup = self.find(&planned, below).await;
+        self.layer(planned, lookup, below, self.session.threads.all()).await
+    }
+
     /// Looks for a part whose key is known before its files are.
-    async fn find(&self, planned: &Planned) -> Lookup {
+    async fn find(&self, planned: &Planned, below: &[Layer]) -> Lookup {
         let identities = planned.part.identities();
-        let keys: Vec<_> =
-            identities.iter().map(|&identity| key::of_part(identity, &planned.to, self.epoch)).collect();
+        let key = |&identity: &Digest| {
+            let key = key::of_part(identity, &planned.to, self.epoch);
+            if planned.follows { key::above(below, key) } else { key }
+        };
+        let keys: Vec<_> = identities.iter().map(key).collect();
         let mut found = match self.session.caching.policy {
             Caching::Off => None,
             Caching::On | Caching::Verify => keys.iter().find_map(|&key| self.session.cache.layer(key)),
@@ -116,37 +128,57 @@ impl Adding<'_> {
         Lookup { key: keys.first().copied(), found }
     }
 
-    async fn layer(&self, planned: Planned, lookup: Lookup, threads: usize) -> Result<Layer> {
-        let Planned { part, to, name, by_content, .. } = planned;
+    async fn layer(
+        &self,
+        planned: Planned,
+        lookup: Lookup,
+        below: &[Layer],
+        threads: usize,
+    ) -> Result<(Layer, String)> {
+        let Planned { part, to, name, created_by, by_content, follows } = planned;
         let verify = self.session.caching.policy == Caching::Verify;
         let (layer, cached) = match lookup {
-            Lookup { found: Some(found), .. } if !verify => (found, true),
-            Lookup { key, found } if !by_content => {
-                let made = self.write(part.fetch(&to, self.context).await?, key, &name, threads).await?;
-                checked(&name, found, made)?
+            Lookup { found: Some(found), .. } if !verify => {
+                self.trees.keep(found.blob.digest, Contents::Packages);
+                (found, true)
             }
-            Lookup { .. } => {
+            lookup => {
                 let fetched = part.fetch(&to, self.context).await?;
-                match self.find_by_content(fetched).await? {
-                    (fetched, Some(found)) if !verify => {
+                let (mut fetched, Lookup { key, found }) = match (by_content, follows) {
+                    (false, _) => (fetched, lookup),
+                    (true, false) => self.find_by_content(fetched).await?,
+                    (true, true) => self.find_above(fetched, below).await?,
+                };
+                match found {
+                    Some(found) if !verify => {
                         let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
-                        self.trees.keep(found.blob.digest, tree);
+                        if !follows {
+                            self.trees.keep(found.blob.digest, Contents::Files(tree.into()));
+                        }
                         (found, true)
                     }
-                    (fetched, found) => {
-                        checked(&name, found, self.write(fetched, None, &name, threads).await?)?
+                    found => {
+                        if follows {
+                            fetched.tree = self.followed(fetched.tree, below).await?;
+                        }
+                        let (made, tree) = self.write(fetched, key, &name, threads).await?;
+                        let contents =
+                            if by_content { Contents::Files(tree.into()) } else { Contents::Packages };
+                        self.trees.keep(made.blob.digest, contents);
+                        checked(&name, found, made)?
                     }
                 }
             }
         };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
-        Ok(layer)
+        self.pushes.iter().for_each(|push| push.layer(&layer));
+        Ok((layer, created_by))
     }
 
     /// Looks for the layer of files that decide it themselves. They are read only when some layer may be found: when
     /// one was made of files that looked the same, or an earlier image has any.
-    async fn find_by_content(&self, fetched: Fetched) -> Result<(Fetched, Option<Layer>)> {
+    async fn find_by_content(&self, fetched: Fetched) -> Result<(Fetched, Lookup)> {
         let (session, epoch) = (self.session.clone(), self.epoch);
         let run = self.session.threads.run(session.threads.all(), move |threads, _| {
             let mut fetched = fetched;
@@ -155,20 +187,53 @@ impl Adding<'_> {
         });
         let (fetched, found) = run.await?;
         if found.is_some() || !self.cached.has_layers().await {
-            return Ok((fetched, found));
+            return Ok((fetched, Lookup { key: None, found }));
         }
+        let (fetched, key) = self.content_key(fetched).await?;
+        let found = match key {
+            Some(key) => self.cached.layer(key).await,
+            None => None,
+        };
+        Ok((fetched, Lookup { key: None, found }))
+    }
+
+    /// The same, where the layers below decide as well.
+    async fn find_above(&self, fetched: Fetched, below: &[Layer]) -> Result<(Fetched, Lookup)> {
+        let (fetched, key) = self.content_key(fetched).await?;
+        let key = key.map(|key| key::above(below, key));
+        let mut found = match (key, self.session.caching.policy) {
+            (None, _) | (_, Caching::Off) => None,
+            (Some(key), _) => self.session.cache.layer(key),
+        };
+        if let (Some(key), None) = (key, &found) {
+            found = self.cached.layer(key).await;
+        }
+        Ok((fetched, Lookup { key, found }))
+    }
+
+    /// The key of the files' content, which is read as far as it is not known.
+    async fn content_key(&self, fetched: Fetched) -> Result<(Fetched, Option<LayerKey>)> {
+        let epoch = self.epoch;
         let run = self.session.threads.run(self.session.threads.all(), move |threads, _| {
             let mut fetched = fetched;
             hash_missing(&mut fetched.tree, threads)?;
             let key = key::of_content(&fetched.tree, epoch);
             Ok((fetched, key))
         });
-        let (fetched, key) = run.await?;
-        let found = match key {
-            Some(key) => self.cached.layer(key).await,
-            None => None,
-        };
-        Ok((fetched, found))
+        run.await
+    }
+
+    /// The tree at the places that its paths lead to in the layers below, which are scanned for that.
+    async fn followed(&self, tree: FileTree, below: &[Layer]) -> Result<FileTree> {
+        let scans = below.iter().map(async |layer| {
+            let (session, annotator) = (self.session, Arc::new(Unread));
+            match self.trees.get(layer.blob.digest) {
+                Some(Contents::Files(tree)) => scan::of_tree(session, tree, layer.clone(), annotator).await,
+                _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,
+            }
+        });
+        let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();
+        self.session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
     }
 
     /// Writes the layer, and keeps it under `key`, or else under the key of its content.
@@ -178,128 +243,21 @@ impl Adding<'_> {
         key: Option<LayerKey>,
         name: &str,
         threads: usize,
-    ) -> Result<Layer> {
+    ) -> Result<(Layer, FileTree)> {
         let (session, epoch, name) = (self.session.clone(), self.epoch, name.to_owned());
         let written = self.session.threads.run(threads, move |threads, stop| {
             let mut fetched = fetched;
+            let writing = Writing { epoch, name: &name, threads, stop };
             let layer = match key {
                 Some(key) => {
-                    let layer = write(&session, &mut fetched.tree, epoch, &name, threads, stop)?;
-                    let layer = Layer { key: Some(key), ..layer };
+                    let layer = Layer { key: Some(key), ..write(&session, &mut fetched.tree, &writing)? };
                     session.cache.put_layer(key, &layer)?;
                     layer
                 }
-                None => make(&session, &mut fetched.tree, epoch, &name, threads, stop)?,
+                None => make(&session, &mut fetched.tree, &writing)?,
             };
             Ok((layer, fetched.finish()))
         });
-        let (layer, tree) = written.await?;
-        // Packages were looked at when they were chosen and installed.
-        if key.is_none() {
-            self.trees.keep(layer.blob.digest, tree);
-        }
-        Ok(layer)
-    }
-}
-
-/// The layer of a tree that a caller has made, found by its key or written.
-pub(in crate::engine) async fn layer_of_tree(
-    session: &Arc<Session>,
-    mut tree: FileTree,
-    epoch: u64,
-) -> Result<Layer> {
-    let shared = session.clone();
-    let done = session.threads.run(session.threads.all(), move |threads, stop| {
-        let found = held(&shared, &mut tree, epoch, threads)?;
-        match found {
-            Some(found) if shared.caching.policy != Caching::Verify => Ok((found, true)),
-            found => checked("/", found, make(&shared, &mut tree, epoch, "/", threads, stop)?),
-        }
-    });
-    let (layer, cached) = done.await?;
-    let (digest, size) = (layer.blob.digest, layer.blob.size);
-    session.events.emit(Event::Layer { layer: "/".to_owned(), digest, size, cached });
-    Ok(layer)
-}
-
-/// The layer of the tree, when the local cache has it.
-fn held(session: &Session, tree: &mut FileTree, epoch: u64, threads: usize) -> Result<Option<Layer>> {
-    if session.caching.policy == Caching::Off {
-        return Ok(None);
-    }
-    let mut key = key::of_content(tree, epoch);
-    if key.is_none() && session.cache.knows_shape(key::of_shape(tree, epoch)) {
-        hash_missing(tree, threads)?;
-        key = key::of_content(tree, epoch);
-    }
-    Ok(key.and_then(|key| session.cache.layer(key)))
-}
-
-/// The layer to take, and whether it was found: one that was made again must be the same.
-fn checked(name: &str, found: Option<Layer>, made: Layer) -> Result<(Layer, bool)> {
-    let Some(cached) = found else { return Ok((made, false)) };
-    if made.blob.digest != cached.blob.digest || made.diff_id != cached.diff_id {
-        let (layer, cached, made) = (name.to_owned(), cached.blob.digest, made.blob.digest);
-        return Err(Error::CacheMismatch { layer, cached, made });
-    }
-    Ok((cached, true))
-}
-
-/// Writes the layer, and remembers by which content and which shape.
-fn make(
-    session: &Session,
-    tree: &mut FileTree,
-    epoch: u64,
-    name: &str,
-    threads: usize,
-    stop: &AtomicBool,
-) -> Result<Layer> {
-    let shape = key::of_shape(tree, epoch);
-    let layer = write(session, tree, epoch, name, threads, stop)?;
-    if let Some(key) = layer.key {
-        session.cache.put_layer(key, &layer)?;
-        session.cache.put_shape(shape)?;
-    }
-    Ok(layer)
-}
-
-fn write(
-    session: &Session,
-    tree: &mut FileTree,
-    epoch: u64,
-    name: &str,
-    threads: usize,
-    stop: &AtomicBool,
-) -> Result<Layer> {
-    let mut staged = session.cache.stage()?;
-    let progress = |bytes| {
-        session.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
-        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let options = WriteOptions { epoch, jobs: threads, progress: &progress };
-    let written = layer::write(tree, &options, &mut staged);
-    let written = written.map_err(|error| match error {
-        Error::LayerWrite { source } => staged.failure(source),
-        other => other,
-    })?;
-    record(tree, &written);
-    let key = key::of_content(tree, epoch);
-    let blob = session.cache.keep(staged, written.digest, written.size)?;
-    Ok(Layer { blob, diff_id: written.diff_id, key })
-}
-
-/// Files are known from now on by the digests that the writer saw.
-fn record(tree: &mut FileTree, written: &Written) {
-    let mut digests = written.files.iter();
-    for (path, entry) in tree.iter_mut() {
-        if let EntryKind::File(content) = &mut entry.kind {
-            if matches!(content, Content::Zip(_)) {
-                continue;
-            }
-            let seen = digests.next().filter(|(seen, _)| seen == path);
-            if let (Content::File(file), Some((_, digest))) = (content, seen) {
-                file.sha256 = Some(*digest);
-            }
-        }
+        written.await
     }
 }

@@ -2,7 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::image::{Digest, LayerKey};
+use super::follow::VERSION as FOLLOW_VERSION;
+use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
@@ -97,6 +98,12 @@ fn fingerprint<const N: usize>(
     }
     hash.update(&waiting);
     Some(Digest::from_bytes(hash.finalize().into()))
+}
+
+/// The key of a layer whose places follow the links of the layers below it.
+pub(super) fn above(layers: &[Layer], key: LayerKey) -> LayerKey {
+    let below = layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" ");
+    LayerKey(Digest::of(format!("{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
 }
 
 /// A device's type flag and numbers.

@@ -3,16 +3,21 @@
 //! 1. The stages that the last one needs are built, in order ([`stage`]). A stage's base ([`base`]) is a matter of the
 //!    network, its sources are planned on the disk: neither waits for the other.
 //! 2. Every part of a source becomes a layer ([`add`]). It is looked for by its key ([`key`]), in the cache of this
-//!    machine and in images of earlier pushes ([`cached`]), else fetched and written.
-//! 3. Layers are handed to the pushes under way as soon as they exist.
+//!    machine and in images of earlier pushes ([`cached`]), else fetched and written ([`write`]).
+//! 3. Places in the image follow its links ([`follow`]).
+//! 4. Layers are handed to the pushes under way as soon as they exist.
 
 mod add;
 mod base;
 mod cached;
+mod contents;
+mod follow;
 mod key;
 mod recompress;
 mod stage;
+mod write;
 
-pub(super) use add::{Trees, layer_of_tree};
 pub(super) use cached::Cached;
+pub(super) use contents::{Contents, Trees};
 pub(super) use stage::{build, check_sources, packs, provides, target};
+pub(super) use write::layer_of_tree;

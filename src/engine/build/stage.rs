@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::add::{Adding, Planned, Trees};
+use super::add::{Adding, Planned};
 use super::base;
 use super::cached::Cached;
+use super::contents::Trees;
 use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -65,7 +66,8 @@ impl Building<'_> {
             pushes: self.pushes,
             trees: self.trees,
         };
-        let mut layers = adding.layers(planned.into_iter().flatten().collect()).await?.into_iter();
+        let mut layers =
+            adding.layers(planned.into_iter().flatten().collect(), base.layers()).await?.into_iter();
         let mut counts = counts.into_iter();
         let image = stage.steps.iter().fold(base, |image, step| match step {
             Step::Edit(edit) => image.edit(edit),
@@ -102,7 +104,7 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
             Step::Add(add) => {
                 let to = target(add, &config);
                 let parts = plans.next().unwrap_or_default();
-                all.push(parts.into_iter().map(|part| Planned::new(part, to.clone())).collect());
+                all.push(parts.into_iter().map(|part| Planned::new(part, to.clone(), &config)).collect());
             }
         }
     }

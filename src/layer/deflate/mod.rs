@@ -12,8 +12,10 @@
 //! | `block`, `dynamic_header`, `frequencies`, `huffman` | stored, fixed and dynamic blocks; their Huffman codes |
 //! | `symbols`, `bit_buffer` | length codes and distance codes; bits into bytes |
 //!
-//! lbuild has an encoder of its own because the libraries it could use are slower, as zlib is, or cannot set the
-//! dictionary of a segment and end it with a sync flush.
+//! lbuild has an encoder of its own because the libraries it could use are slower, or cannot set the dictionary of a
+//! segment and end it with a sync flush. `benches/run deflate` compares it with others, one thread each: on
+//! 2026-11-28, zlib-rs 0.6 took 1.1 to 1.5 times as long at level 5 and 1.4 to 1.8 times at level 6, pigz 3.1 times and
+//! gzip 3.6 times at level 6; their outputs were between 1.7 % smaller and 1.2 % larger than lbuild's.
 
 mod bit_buffer;
 mod block;

@@ -1,0 +1,207 @@
+//! Places in an image whose links are followed: on a base with `/bin -> usr/bin`, a file for `/bin/tool` goes to
+//! `/usr/bin/tool`, and the link stays.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::image::Config;
+use crate::scan::ScannedFile;
+use crate::tree::{Entry, EntryKind, FileTree, Target, View};
+
+/// Changes with anything here that changes a place.
+pub(super) const VERSION: &str = "follow-1";
+
+/// Directories that Lambda itself names: in its bases they are directories, and an image where one is a link to
+/// elsewhere would not work.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+const LAMBDA: [&str; 3] = ["/var/task", "/var/runtime", "/opt"];
+
+/// Whether links of the image may lead from a place to another one. The image is not looked at for the directory that
+/// its config starts in or calls the function's, and for those of Lambda: then no layer of a base needs to be read.
+pub(super) fn may_lead_elsewhere(to: &str, config: &Config) -> bool {
+    let named = [config.workdir(), config.var("LAMBDA_TASK_ROOT")].into_iter().flatten();
+    !named.chain(LAMBDA).any(|dir| is_within(to, dir))
+}
+
+fn is_within(path: &str, dir: &str) -> bool {
+    let below = path.strip_prefix(dir.trim_end_matches('/'));
+    dir.trim_end_matches('/') != "" && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The tree with every entry at the place that its path leads to in the image, within the image's root. Directories
+/// that the image has keep their mode, owner and attributes.
+pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Result<FileTree> {
+    let mut places = Places { image, known: HashMap::new() };
+    let mut followed = FileTree::new();
+    for (path, mut entry) in tree {
+        let place = match &mut entry.kind {
+            EntryKind::Directory | EntryKind::Opaque => places.of_directory(&path),
+            EntryKind::HardLink(target) => {
+                *target = places.of_entry(target);
+                places.of_entry(&path)
+            }
+            // A link or file at the end of a path is replaced, as by any tool that extracts the layer.
+            _ => places.of_entry(&path),
+        };
+        let known = match entry.kind {
+            EntryKind::Directory => directory(image, &place),
+            _ => None,
+        };
+        for parent in parents(&place) {
+            if followed.get(parent).is_none()
+                && let Some(known) = directory(image, parent)
+            {
+                followed.insert(parent, known)?;
+            }
+        }
+        // The root has no entry of its own in a layer.
+        if !place.is_empty() {
+            followed.insert(place, known.unwrap_or(entry))?;
+        }
+    }
+    Ok(followed)
+}
+
+/// The image's own directory at `path`.
+fn directory<F>(image: &View<'_, ScannedFile<F>>, path: &[u8]) -> Option<Entry> {
+    let Entry { kind, mode, uid, gid, xattrs } = &image.get(path)?.member.entry;
+    let is_directory = matches!(kind, EntryKind::Directory);
+    let (kind, xattrs) = (EntryKind::Directory, xattrs.clone());
+    is_directory.then_some(Entry { kind, mode: *mode, uid: *uid, gid: *gid, xattrs })
+}
+
+/// The directories that a path is in, the highest first.
+fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at])
+}
+
+/// Where directories are, by the paths that lead to them.
+struct Places<'v, 'm, F> {
+    image: &'v View<'m, ScannedFile<F>>,
+    known: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+impl<F> Places<'_, '_, F> {
+    fn of_entry(&mut self, path: &[u8]) -> Vec<u8> {
+        match path.iter().rposition(|&byte| byte == b'/') {
+            None => path.to_vec(),
+            Some(slash) => match self.of_directory(&path[..slash]) {
+                dir if dir.is_empty() => path[slash + 1..].to_vec(),
+                dir => [&dir, &path[slash..]].concat(),
+            },
+        }
+    }
+
+    fn of_directory(&mut self, path: &[u8]) -> Vec<u8> {
+        if let Some(place) = self.known.get(path) {
+            return place.clone();
+        }
+        let resolved = self.image.resolve(path);
+        let place = match resolved.target {
+            Target::Loop => path.to_vec(),
+            Target::Entry(_) | Target::Directory | Target::Nothing => resolved.path.as_bytes().to_vec(),
+        };
+        self.known.insert(path.to_vec(), place.clone());
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{ConfigEdit, Image, Platform};
+    use crate::scan::NoFact;
+    use crate::tree::{Content, ImagePath, Member, ViewLayer};
+
+    type Scanned = Member<ScannedFile<NoFact>>;
+
+    fn member(path: &str, kind: EntryKind<ScannedFile<NoFact>>, mode: u32) -> Scanned {
+        Member { path: ImagePath::from(path), entry: Entry::new(kind, mode), mtime: 0 }
+    }
+
+    /// A base with /usr merged, and links of other kinds.
+    fn base() -> Vec<Scanned> {
+        let link = |path, target: &str| member(path, EntryKind::Symlink(target.into()), 0o777);
+        vec![
+            member("usr", EntryKind::Directory, 0o755),
+            member("usr/bin", EntryKind::Directory, 0o755),
+            link("bin", "usr/bin"),
+            link("absolute", "/usr/bin"),
+            link("out", "../../usr"),
+            link("dangling", "nowhere/at/all"),
+            link("loop", "loop"),
+            link("usr/bin/sh", "dash"),
+            member("tmp", EntryKind::Directory, 0o1777),
+            member("home", EntryKind::Directory, 0o700),
+        ]
+    }
+
+    fn followed(paths: &[&str]) -> Vec<String> {
+        let base = base();
+        let view = View::of([Some(ViewLayer { members: &base, from_tree: false })]);
+        let entry = |path: &str| match path.strip_suffix('/') {
+            Some(dir) => (dir.as_bytes().to_vec(), Entry::directory()),
+            None => (path.as_bytes().to_vec(), Entry::file(Content::Bytes((*b"x").into()), false)),
+        };
+        let tree = FileTree::of(paths.iter().map(|path| entry(path))).unwrap();
+        let line = |(path, entry): (&[u8], &Entry)| {
+            let slash = if entry.is_directory() { "/" } else { "" };
+            format!("{}{slash} {:o}", path.escape_ascii(), entry.mode)
+        };
+        follow(tree, &view).unwrap().iter().map(line).collect()
+    }
+
+    #[test]
+    fn entries_go_where_their_paths_lead() {
+        for (path, place) in [
+            ("bin/tool", "usr/bin/tool 644"),
+            ("absolute/tool", "usr/bin/tool 644"),
+            ("out/bin/tool", "usr/bin/tool 644"),
+            ("dangling/tool", "nowhere/at/all/tool 644"),
+            ("loop/tool", "loop/tool 644"),
+            ("new/dir/tool", "new/dir/tool 644"),
+            ("tool", "tool 644"),
+        ] {
+            let found = followed(&[path]);
+            assert_eq!(found.last().map(String::as_str), Some(place), "{path}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_in_the_image_stays_one() {
+        assert_eq!(
+            followed(&["bin/", "bin/a", "usr/", "usr/lib/", "usr/lib/b"]),
+            ["usr/ 755", "usr/bin/ 755", "usr/bin/a 644", "usr/lib/ 755", "usr/lib/b 644"]
+        );
+    }
+
+    #[test]
+    fn directories_of_the_image_keep_their_modes() {
+        assert_eq!(followed(&["tmp/a", "home/"]), ["home/ 700", "tmp/ 1777", "tmp/a 644"]);
+    }
+
+    #[test]
+    fn a_link_at_the_end_of_a_path_is_replaced() {
+        assert_eq!(followed(&["bin/sh"]), ["usr/ 755", "usr/bin/ 755", "usr/bin/sh 644"]);
+    }
+
+    #[test]
+    fn the_image_is_not_looked_at_for_the_functions_own_directory() {
+        let image = Image::scratch(&Platform::linux(crate::image::Arch::Arm64));
+        let config = |edit: ConfigEdit| image.clone().edit(&edit).config().clone();
+        let app = config(ConfigEdit { workdir: Some("/app".into()), ..ConfigEdit::default() });
+        for (to, expected) in [
+            ("/app/", false),
+            ("/app/x", false),
+            ("/apps", true),
+            ("/opt/", false),
+            ("/bin/tool", true),
+            ("/", true),
+        ] {
+            assert_eq!(may_lead_elsewhere(to, &app), expected, "{to}");
+        }
+        let root = config(ConfigEdit { workdir: Some("/".into()), ..ConfigEdit::default() });
+        assert!(may_lead_elsewhere("/bin/tool", &root));
+    }
+}

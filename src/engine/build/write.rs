@@ -1,0 +1,122 @@
+//! From a tree to a layer in the cache.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::key;
+use crate::engine::session::{Caching, Session};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::image::Layer;
+use crate::layer::{self, WriteOptions, Written};
+use crate::source::hash_missing;
+use crate::tree::{Content, EntryKind, FileTree};
+
+/// How a layer is written.
+#[derive(Clone, Copy)]
+pub(super) struct Writing<'w> {
+    /// The time of its entries, in seconds since 1970.
+    pub(super) epoch: u64,
+    /// Its name in events.
+    pub(super) name: &'w str,
+    /// How many threads compress it.
+    pub(super) threads: usize,
+    /// Whether the work is to end.
+    pub(super) stop: &'w AtomicBool,
+}
+
+/// The layer of a tree that a caller has made, found by its key or written.
+pub(in crate::engine) async fn layer_of_tree(
+    session: &Arc<Session>,
+    mut tree: FileTree,
+    epoch: u64,
+) -> Result<Layer> {
+    let shared = session.clone();
+    let done = session.threads.run(session.threads.all(), move |threads, stop| {
+        let writing = Writing { epoch, name: "/", threads, stop };
+        match held(&shared, &mut tree, epoch, threads)? {
+            Some(found) if shared.caching.policy != Caching::Verify => Ok((found, true)),
+            found => checked("/", found, make(&shared, &mut tree, &writing)?),
+        }
+    });
+    let (layer, cached) = done.await?;
+    let (digest, size) = (layer.blob.digest, layer.blob.size);
+    session.events.emit(Event::Layer { layer: "/".to_owned(), digest, size, cached });
+    Ok(layer)
+}
+
+/// The layer of the tree, when the local cache has it.
+pub(super) fn held(
+    session: &Session,
+    tree: &mut FileTree,
+    epoch: u64,
+    threads: usize,
+) -> Result<Option<Layer>> {
+    if session.caching.policy == Caching::Off {
+        return Ok(None);
+    }
+    let mut key = key::of_content(tree, epoch);
+    if key.is_none() && session.cache.knows_shape(key::of_shape(tree, epoch)) {
+        hash_missing(tree, threads)?;
+        key = key::of_content(tree, epoch);
+    }
+    Ok(key.and_then(|key| session.cache.layer(key)))
+}
+
+/// The layer to take, and whether it was found: one that was made again must be the same.
+pub(super) fn checked(name: &str, found: Option<Layer>, made: Layer) -> Result<(Layer, bool)> {
+    let Some(cached) = found else { return Ok((made, false)) };
+    if made.blob.digest != cached.blob.digest || made.diff_id != cached.diff_id {
+        let (layer, cached, made) = (name.to_owned(), cached.blob.digest, made.blob.digest);
+        return Err(Error::CacheMismatch { layer, cached, made });
+    }
+    Ok((cached, true))
+}
+
+/// Writes the layer, and remembers by which content and which shape.
+pub(super) fn make(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
+    let shape = key::of_shape(tree, writing.epoch);
+    let layer = write(session, tree, writing)?;
+    if let Some(key) = layer.key {
+        session.cache.put_layer(key, &layer)?;
+        session.cache.put_shape(shape)?;
+    }
+    Ok(layer)
+}
+
+/// Writes the layer. Its key is that of its content.
+pub(super) fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
+    let Writing { epoch, name, threads, stop } = *writing;
+    let mut staged = session.cache.stage()?;
+    let progress = |bytes| {
+        session.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let options = WriteOptions { epoch, jobs: threads, progress: &progress };
+    let written = layer::write(tree, &options, &mut staged);
+    let written = written.map_err(|error| match error {
+        Error::LayerWrite { source } => staged.failure(source),
+        other => other,
+    })?;
+    record(tree, &written);
+    let key = key::of_content(tree, epoch);
+    let blob = session.cache.keep(staged, written.digest, written.size)?;
+    Ok(Layer { blob, diff_id: written.diff_id, key })
+}
+
+/// Files are known from now on by the digests that the writer saw.
+fn record(tree: &mut FileTree, written: &Written) {
+    let mut digests = written.files.iter();
+    for (path, entry) in tree.iter_mut() {
+        if let EntryKind::File(content) = &mut entry.kind {
+            if matches!(content, Content::Zip(_)) {
+                continue;
+            }
+            let seen = digests.next().filter(|(seen, _)| seen == path);
+            if let (Content::File(file), Some((_, digest))) = (content, seen) {
+                file.sha256 = Some(*digest);
+            }
+        }
+    }
+}
