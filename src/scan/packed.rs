@@ -156,11 +156,14 @@ fn look_into<A: Annotate + ?Sized>(
 }
 
 /// What is found in a file, and whether it is still the one that the tree says.
+type Looked<F> = (Option<Box<Recognized<F>>>, bool);
+
+/// Looks into a file on disk.
 fn in_file<A: Annotate + ?Sized>(
     look: Look<'_>,
     file: &SourceFile,
     annotator: &A,
-) -> std::io::Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+) -> std::io::Result<Looked<A::Fact>> {
     let mut open = File::open(&file.path)?;
     let mut head = Vec::new();
     (&mut open).take(look.beginning()).read_to_end(&mut head)?;
@@ -168,12 +171,12 @@ fn in_file<A: Annotate + ?Sized>(
     Ok((found, file.is_still(Stat::from(&open.metadata()?))))
 }
 
-/// The same for the member of an archive, which is inflated as far as it is looked into.
+/// Looks into the member of an archive, which is inflated only as far as necessary.
 fn in_archive<A: Annotate + ?Sized>(
     look: Look<'_>,
     member: &ZipContent,
     annotator: &A,
-) -> Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+) -> Result<Looked<A::Fact>> {
     let mut spool = Spool::new();
     spool.begin(look);
     read_member(member, |piece| {
