@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
+use flate2::Crc;
 use sha2::{Digest as _, Sha256};
 
 use super::deflate::GzipWriter;
@@ -73,8 +74,13 @@ impl<'a, W: Write> LayerWriter<'a, W> {
 
     /// A piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
     pub fn inflated(&mut self, tar: &[u8]) -> Result<()> {
-        self.gzip.inflated(tar);
         self.count(tar)
+    }
+
+    /// Ends the splice of content with this checksum: all that went to [`inflated`](LayerWriter::inflated) since its
+    /// beginning.
+    pub fn end_splice(&mut self, content: &Crc) {
+        self.gzip.end_splice(content);
     }
 
     /// See [`GzipWriter::splice`].

@@ -72,6 +72,12 @@ pub(crate) trait Part: Send + Sync {
         Vec::new()
     }
 
+    /// About how many bytes are fetched for it. Large parts are begun first: the one that is begun last decides when
+    /// all are done.
+    fn size(&self) -> u64 {
+        0
+    }
+
     /// Fetches or installs the files, and puts them at their place in the image: below `to`, or at `to` for a single
     /// file and a place without a slash at its end.
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;
