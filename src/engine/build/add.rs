@@ -142,6 +142,7 @@ impl Adding<'_> {
         threads: usize,
     ) -> Result<(Layer, String)> {
         let Planned { part, to, name, created_by, by_content, follows } = planned;
+        let is_published = part.is_published();
         let verify = self.session.caching.policy == Caching::Verify;
         let (layer, cached) = match lookup {
             Lookup { found: Some(found), .. } if !verify => {
@@ -178,7 +179,10 @@ impl Adding<'_> {
         };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
-        self.pushes.iter().for_each(|push| push.layer(&layer));
+        self.pushes.iter().for_each(|push| match is_published {
+            true => push.published_layer(&layer),
+            false => push.layer(&layer),
+        });
         Ok((layer, created_by))
     }
 
