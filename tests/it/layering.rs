@@ -20,7 +20,7 @@ const DOORS: [(&str, &[&str]); 16] = [
     ("aws", &["store", "source"]),
     ("engine", &["source", "rootfs", "store", "scan", "recipe"]),
     ("lambda", &["rootfs", "scan", "image"]),
-    ("source", &["store", "scan", "layer", "recipe", "threads"]),
+    ("source", &["store", "layer", "recipe", "threads"]),
     ("scan", &["layer"]),
     ("rootfs", &["layer"]),
     ("frontend", &["recipe"]),
