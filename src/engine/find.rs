@@ -1,19 +1,15 @@
 //! Finds images where they are stored: from a name to the manifest for one platform, the config and the layers.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{
-    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, Reference, parse_manifest,
+    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_manifest,
 };
 use crate::recipe::Base;
 use crate::store::{Archive, Layout, Repository};
-use crate::threads::blocking;
 
 /// An image as it is stored.
 #[derive(Clone, Debug)]
@@ -161,26 +157,6 @@ pub(super) async fn inspect(
     }
 }
 
-/// Archives that were opened, by file and image: what is in one may have to be hashed to be named.
-#[derive(Default)]
-pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
-
-/// A file as it is now, and an image in it.
-type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
-
-async fn archive(session: &Arc<Session>, path: &Path, name: Option<&Reference>) -> Result<Arc<Archive>> {
-    let stat = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
-    let key = (path.to_owned(), name.map(ToString::to_string), stat);
-    let archives = || session.archives.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = archives().get(&key) {
-        return Ok(known.clone());
-    }
-    let (path, name) = (path.to_owned(), name.cloned());
-    let archive = Arc::new(blocking(move |stop| Archive::open(&path, name.as_ref(), stop)).await?);
-    archives().insert(key, archive.clone());
-    Ok(archive)
-}
-
 pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageStore, String)> {
     match base {
         Base::Registry(name) => Ok((ImageStore::Registry(session.registries.source(name)), name.to_string())),
@@ -189,7 +165,7 @@ pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageS
             Ok((ImageStore::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
         }
         Base::Archive { path, name, .. } => {
-            let archive = archive(session, path, name.as_ref()).await?;
+            let archive = session.archives.open(path, name.as_ref()).await?;
             let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
             Ok((ImageStore::Archive(archive), format!("docker-archive:{}{name}", path.display())))
         }

@@ -11,6 +11,7 @@
 //!
 //! What the parts share is the [`session`].
 
+mod archives;
 mod build;
 mod find;
 mod inspect;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::find::Archives;
+use super::archives::Archives;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Platform, Reference};

@@ -1,6 +1,6 @@
 //! What Lambda demands and offers, as data and pure functions.
 
-pub mod base;
+mod base;
 #[cfg(feature = "check")]
 pub mod check;
 mod handler;
@@ -8,6 +8,9 @@ mod python;
 mod registry;
 mod runtimes;
 
+pub use base::{
+    ENTRY_SCRIPT, is_lambda_base, is_named_after_lambda, runtime_of_base, starts_with_entry_script,
+};
 pub use handler::{BOOTSTRAP, class_file, handler_files};
 pub use python::PythonBase;
 pub use registry::refused_registry;

@@ -14,6 +14,7 @@
 
 mod deflate;
 mod inflate;
+mod layer_writer;
 mod read;
 mod recompress;
 mod splice;
@@ -21,8 +22,9 @@ mod tar;
 mod write;
 pub(crate) mod zip_content;
 
+pub use layer_writer::{WriteOptions, Written};
 pub(crate) use read::LayerReader;
 pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
 pub(crate) use tar::{archive_size, entries as archive_entries};
-pub use write::{WRITER_VERSION, WriteOptions, Written, write};
+pub use write::{WRITER_VERSION, write};

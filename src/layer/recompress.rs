@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Write};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::write::{LayerWriter, WriteOptions, Written};
+use super::layer_writer::{LayerWriter, WriteOptions, Written};
 use crate::error::{Error, Result};
 
 /// What a layer may unpack to: twice what Lambda takes for a whole image.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::deflate;
 use super::inflate::{Border, Inflater, Step};
-use super::write::LayerWriter;
+use super::layer_writer::LayerWriter;
 use super::zip_content::{Checked, broken, read_at, unreadable};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
@@ -85,15 +85,17 @@ fn deflated(
             Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.put(bytes)),
             Piece::Deflated(_) => Ok(()),
         })?;
-    } else {
-        layer.begin_splice()?;
-        let spare = walk.run(inflater, output, |piece| match piece {
-            Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.inflated(bytes)),
-            Piece::Deflated(bytes) => layer.deflated(bytes),
-        })?;
-        layer.deflated(deflate::sync_flush(spare))?;
+        return checked.finish().map(drop);
     }
-    checked.finish()
+    layer.begin_splice()?;
+    let spare = walk.run(inflater, output, |piece| match piece {
+        Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.inflated(bytes)),
+        Piece::Deflated(bytes) => layer.deflated(bytes),
+    })?;
+    layer.deflated(deflate::sync_flush(spare))?;
+    // The member's checksum becomes a part of the layer's: its content is summed once.
+    layer.end_splice(&checked.finish()?);
+    Ok(())
 }
 
 /// A member that was not worth deflating: as a file.
@@ -111,7 +113,7 @@ fn stored(
         layer.put(&buffer[..got])?;
         read += got as u64;
     }
-    checked.finish()
+    checked.finish().map(drop)
 }
 
 /// What a [`Walk`] comes by.

@@ -41,7 +41,7 @@ pub(crate) fn read_member(
     }
     match read? {
         ControlFlow::Break(()) => Ok(()),
-        ControlFlow::Continue(()) => checked.finish(),
+        ControlFlow::Continue(()) => checked.finish().map(drop),
     }
 }
 
@@ -120,14 +120,15 @@ impl<'a> Checked<'a> {
         Ok(())
     }
 
-    pub fn finish(self) -> Result<()> {
+    /// The checksum of the content, when it is the one that the archive's directory has.
+    pub fn finish(self) -> Result<Crc> {
         if self.size < self.member.size {
             return Err(broken(self.member, "it is shorter than the archive says"));
         }
         if self.crc.sum() != self.member.crc32 {
             return Err(broken(self.member, "its checksum is not the one in the archive"));
         }
-        Ok(())
+        Ok(self.crc)
     }
 }
 

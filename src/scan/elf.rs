@@ -4,7 +4,6 @@
 //! <https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html>
 
 use std::cell::Cell;
-use std::fmt;
 use std::ops::Range;
 
 use object::read::elf::{FileHeader, ProgramHeader, SectionTable};
@@ -13,90 +12,7 @@ use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
 use super::annotate::ReadSeek;
-use crate::image::Arch;
-
-/// How such a file begins.
-pub(super) const MAGIC: &[u8] = b"\x7fELF";
-
-/// As much of a file as has to be read.
-pub(crate) const HEADER: usize = 20;
-
-/// A machine, by the number that the format has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine(u16);
-
-impl Default for Machine {
-    /// None of them.
-    fn default() -> Machine {
-        Machine(0)
-    }
-}
-
-impl Machine {
-    /// The machine of a file that begins so; `None` when it is no ELF file.
-    pub(crate) fn of(header: &[u8]) -> Option<Machine> {
-        let header = header.get(..HEADER).filter(|header| header.starts_with(MAGIC))?;
-        let number = [header[18], header[19]];
-        Some(Machine(if header[5] == 2 { u16::from_be_bytes(number) } else { u16::from_le_bytes(number) }))
-    }
-
-    /// The one that `arch` stands for.
-    pub fn of_arch(arch: Arch) -> Machine {
-        Machine(match arch {
-            Arch::Amd64 => 62,
-            Arch::Arm64 => 183,
-        })
-    }
-
-    /// Whether it is one that runs programs, and no part of another, as a graphics card.
-    pub fn is_computer(self) -> bool {
-        [2, 3, 4, 8, 15, 20, 21, 22, 40, 42, 43, 50, 62, 183, 243, 258].contains(&self.0)
-    }
-
-    /// Whether a word, as in the name of a directory, stands for it.
-    pub fn is_called(self, word: &str) -> bool {
-        let names: &[&str] = match self.0 {
-            2 | 43 => &["sparc"],
-            3 => &["x86", "ia32", "i386", "i486", "i586", "i686", "386", "32"],
-            8 => &["mips"],
-            20 | 21 => &["ppc", "powerpc"],
-            22 => &["s390"],
-            40 => &["arm"],
-            50 => &["ia64"],
-            62 => &["x86", "x64", "amd64", "64"],
-            183 => &["arm64", "aarch", "armv8"],
-            243 => &["riscv"],
-            258 => &["loong"],
-            _ => &[],
-        };
-        let word = word.to_ascii_lowercase();
-        let word = word.strip_prefix("linux").unwrap_or(&word);
-        names.iter().any(|name| word.starts_with(name))
-    }
-
-    /// Whether it is the one that `arch` stands for.
-    pub fn is(self, arch: Arch) -> bool {
-        self == Machine::of_arch(arch)
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.0 {
-            3 => "x86",
-            20 => "ppc",
-            21 => "ppc64",
-            22 => "s390x",
-            40 => "arm",
-            62 => "amd64",
-            183 => "arm64",
-            243 => "riscv",
-            258 => "loongarch",
-            number => return write!(f, "machine {number}"),
-        };
-        f.write_str(name)
-    }
-}
+use crate::tree::Machine;
 
 /// What machine code asks for, and what a C library provides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +81,7 @@ impl Elf {
         let loader = segments.iter().find_map(|segment| segment.interpreter(endian, data).transpose());
         let loader = loader.and_then(Result::ok).filter(|path| path.len() <= MAX_LOADER);
         let mut elf = Elf {
-            machine: Machine(header.e_machine(endian).0),
+            machine: Machine::of_number(header.e_machine(endian).0),
             interpreter: loader.map(|path| String::from_utf8_lossy(path).into_owned()),
             ..Elf::default()
         };

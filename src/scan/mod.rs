@@ -15,9 +15,8 @@ mod spool;
 mod stored;
 
 pub use annotate::{Annotate, NoFact, ReadSeek, SHOWN, Unread, Wanted};
-pub use code::{Code, Recognized, is_library, may_be_code};
-pub(crate) use elf::HEADER;
-pub use elf::{Elf, Machine};
+pub use code::{Code, Recognized};
+pub use elf::Elf;
 pub(crate) use layer_scan::VERSION;
 pub use layer_scan::{LayerScan, ScannedFile, view};
 pub(crate) use packed::RecognizedFiles;

@@ -6,14 +6,16 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::annotate::Annotate;
-use super::code::{Look, Recognized, may_be_code};
+use super::code::{Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::Spool;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
 use crate::layer::zip_content::read_member;
 use crate::layer::{archive_entries, archive_size};
-use crate::tree::{Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent};
+use crate::tree::{
+    Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent, may_be_code,
+};
 
 /// The number of entries from which several threads work: one is quick with fewer.
 const THREADED: usize = 4000;
@@ -154,11 +156,14 @@ fn look_into<A: Annotate + ?Sized>(
 }
 
 /// What is found in a file, and whether it is still the one that the tree says.
+type Looked<F> = (Option<Box<Recognized<F>>>, bool);
+
+/// Looks into a file on disk.
 fn in_file<A: Annotate + ?Sized>(
     look: Look<'_>,
     file: &SourceFile,
     annotator: &A,
-) -> std::io::Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+) -> std::io::Result<Looked<A::Fact>> {
     let mut open = File::open(&file.path)?;
     let mut head = Vec::new();
     (&mut open).take(look.beginning()).read_to_end(&mut head)?;
@@ -166,12 +171,12 @@ fn in_file<A: Annotate + ?Sized>(
     Ok((found, file.is_still(Stat::from(&open.metadata()?))))
 }
 
-/// The same for the member of an archive, which is inflated as far as it is looked into.
+/// Looks into the member of an archive, which is inflated only as far as necessary.
 fn in_archive<A: Annotate + ?Sized>(
     look: Look<'_>,
     member: &ZipContent,
     annotator: &A,
-) -> Result<(Option<Box<Recognized<A::Fact>>>, bool)> {
+) -> Result<Looked<A::Fact>> {
     let mut spool = Spool::new();
     spool.begin(look);
     read_member(member, |piece| {

@@ -5,8 +5,9 @@ use std::io::{Cursor, Write};
 
 use super::annotate::{ReadSeek, Wanted};
 use super::code::Look;
-use super::elf;
+
 use crate::error::{Error, Result};
+use crate::tree::ELF_MAGIC;
 
 /// How many bytes of a file are kept in memory; the rest goes to a file without a name.
 const IN_MEMORY: usize = 4 << 20;
@@ -47,7 +48,7 @@ impl Spool {
     /// Takes the next piece of the file.
     pub fn put(&mut self, piece: &[u8]) -> Result<()> {
         let first = if self.memory.is_empty() { piece } else { &self.memory };
-        let whole = self.whole || (self.may_be_code && first.starts_with(elf::MAGIC));
+        let whole = self.whole || (self.may_be_code && first.starts_with(ELF_MAGIC));
         let room = match whole {
             true => IN_MEMORY - self.memory.len(),
             false => self.beginning.saturating_sub(self.memory.len() as u64) as usize,
@@ -76,7 +77,7 @@ impl Spool {
 
     /// Whether no further piece of the file would be kept.
     pub fn is_full(&self) -> bool {
-        let is_code = self.may_be_code && self.memory.starts_with(elf::MAGIC);
+        let is_code = self.may_be_code && self.memory.starts_with(ELF_MAGIC);
         !self.whole && !is_code && self.memory.len() as u64 >= self.beginning
     }
 

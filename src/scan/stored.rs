@@ -5,13 +5,13 @@ use std::io::BufRead;
 use sha2::{Digest as _, Sha256};
 
 use super::annotate::{Annotate, SHOWN, Wanted};
-use super::code::{Look, may_be_code};
+use super::code::Look;
 use super::layer_scan::{LayerScan, ScannedFile, names};
 use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 use crate::layer::LayerReader;
-use crate::tree::{EntryKind, Member};
+use crate::tree::{EntryKind, Member, may_be_code};
 
 /// The most members that are read: an image with more would exceed ten gigabytes by its directories alone.
 const MAX_MEMBERS: usize = 1_000_000;

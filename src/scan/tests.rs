@@ -1,10 +1,10 @@
-use std::io::SeekFrom;
+use std::io::{SeekFrom, Write};
 use std::ops::ControlFlow;
 
 use super::*;
 use crate::image::{Compression, Digest};
 use crate::layer::{self, WriteOptions};
-use crate::tree::{Entry, EntryKind, FileTree};
+use crate::tree::{Device, Entry, EntryKind, FileTree, SourceFile, ZipContent};
 
 struct Facts;
 
@@ -174,4 +174,128 @@ fn it_is_kept_as_it_is() {
     let scan = scanned(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
     let text = serde_json::to_vec(&scan).unwrap();
     assert_eq!(serde_json::from_slice::<LayerScan<String>>(&text).unwrap(), scan);
+}
+
+/// A member of an archive with this content, deflated or as it is.
+fn in_archive(dir: &std::path::Path, content: &[u8], deflated: bool) -> crate::tree::Content {
+    let path = dir.join(format!("{}-{deflated}.zip", Digest::of(content)));
+    let data = match deflated {
+        true => {
+            let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+            deflate.write_all(content).unwrap();
+            deflate.finish().unwrap()
+        }
+        false => content.to_vec(),
+    };
+    if !path.exists() {
+        std::fs::write(&path, [b"before ", &data[..]].concat()).unwrap();
+    }
+    let stat = (&std::fs::metadata(&path).unwrap()).into();
+    let mut crc = flate2::Crc::new();
+    crc.update(content);
+    crate::tree::Content::Zip(ZipContent {
+        archive: SourceFile { path, stat, sha256: None, lasting: false }.into(),
+        name: b"member".as_slice().into(),
+        deflated,
+        offset: 7,
+        length: data.len() as u64,
+        size: content.len() as u64,
+        crc32: crc.sum(),
+    })
+}
+
+/// The paths in which something was found, and what.
+fn recognized(scan: &LayerScan<String>) -> Vec<(&str, &Recognized<String>)> {
+    scan.members
+        .iter()
+        .filter_map(|member| Some((member.path.as_str(), member.file()?.recognized.as_deref()?)))
+        .collect()
+}
+
+#[test]
+fn a_file_gives_the_same_facts_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    // More than is kept in memory, and less than the whole, which takes long to inflate.
+    let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    program.truncate(5 << 20);
+    let big = [&vec![1; 9 << 20][..], &[7]].concat();
+    let files: [(&str, &[u8], bool); 8] = [
+        ("app.py", b"x = 1", false),
+        ("big.jar", &big, false),
+        ("bin/program", &program, true),
+        ("bin/script", b"#!/bin/sh\n", true),
+        ("data.elf", &program, false),
+        ("lib.so.1", &program, false),
+        ("program", &program, false),
+        ("text.txt", b"#!/bin/sh\n", false),
+    ];
+    let tree = |content: &dyn Fn(&[u8]) -> crate::tree::Content| {
+        let files = files.iter().map(|(path, bytes, executable)| {
+            (path.as_bytes().to_vec(), Entry::file(content(bytes), *executable))
+        });
+        FileTree::of(files).unwrap()
+    };
+    let in_memory = tree(&|bytes| crate::tree::Content::Bytes(bytes.into()));
+    let stored = scanned(
+        files
+            .iter()
+            .map(|(path, bytes, executable)| {
+                (*path, Entry::file(crate::tree::Content::Bytes((*bytes).into()), *executable))
+            })
+            .collect(),
+    );
+    let paths: Vec<&str> = recognized(&stored).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["app.py", "big.jar", "bin/program", "bin/script", "lib.so.1", "program"]);
+    let zipped = [true, false].map(|deflated| tree(&|bytes| in_archive(dir.path(), bytes, deflated)));
+    for tree in [&in_memory, &zipped[0], &zipped[1]] {
+        let (scan, found) = LayerScan::of_tree(tree, stored.diff_id, &Facts, 1).unwrap();
+        assert_eq!(recognized(&scan), recognized(&stored));
+        assert_eq!(found.map(|found| found.len()), Some(6));
+        assert_eq!(scan.uncompressed, stored.uncompressed);
+    }
+}
+
+#[test]
+fn a_broken_member_of_an_archive_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let crate::tree::Content::Zip(member) = in_archive(dir.path(), &b"ab".repeat(1000), true) else {
+        panic!("it is a member of an archive")
+    };
+    let scan = |member: ZipContent| {
+        let content = crate::tree::Content::Zip(member);
+        let tree = FileTree::of([(b"a.jar".to_vec(), Entry::file(content, false))]).unwrap();
+        let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts, 1).unwrap();
+        (recognized(&scan).len(), found.is_some())
+    };
+    assert_eq!(scan(member.clone()), (1, true));
+    assert_eq!(scan(ZipContent { crc32: 1, ..member.clone() }), (0, false));
+    assert_eq!(scan(ZipContent { size: member.size - 1, ..member.clone() }), (0, false));
+    assert_eq!(scan(ZipContent { length: member.length - 1, ..member.clone() }), (0, false));
+    std::fs::write(&member.archive.path, "another").unwrap();
+    assert_eq!(scan(member), (0, false));
+}
+
+#[test]
+fn deletions_of_a_tree_are_members_as_in_its_archive() {
+    let directory = Entry { uid: 7, ..Entry::new(EntryKind::Opaque, 0o750) };
+    let entries = vec![
+        ("a", directory),
+        ("a/b", Entry::new(EntryKind::Whiteout, 0o644)),
+        ("c.py", file(b"x = 1")),
+        ("d", Entry::new(EntryKind::Device(Device::Fifo), 0o600)),
+    ];
+    let tree = FileTree::of(entries.iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry.clone())));
+    let tree = tree.unwrap();
+    let stored = scanned(entries);
+    let (scan, found) = LayerScan::of_tree(&tree, stored.diff_id, &Facts, 1).unwrap();
+    let plain = |scan: &LayerScan<String>| {
+        let members = scan.members.iter().cloned();
+        members
+            .map(|member| member.map_content(|file| (file.size, file.recognized.clone())))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(plain(&scan), plain(&stored));
+    let names: Vec<_> = scan.members.iter().map(|member| member.archive_name().into_owned()).collect();
+    assert_eq!(names, ["a", "a/.wh..wh..opq", "a/.wh.b", "c.py", "d"]);
+    assert_eq!(LayerScan::of_known_tree(&tree, stored.diff_id, &found.unwrap(), 1).unwrap(), scan);
 }

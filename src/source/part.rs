@@ -71,6 +71,18 @@ pub(crate) trait Part: Send + Sync {
         Vec::new()
     }
 
+    /// Whether its files are published elsewhere, as a package of an index, so that nothing of the user's own can be
+    /// among them: then a check of the image does not hold its layer back.
+    fn is_published(&self) -> bool {
+        false
+    }
+
+    /// About how many bytes are fetched for it. Large parts are begun first: the one that is begun last decides when
+    /// all are done.
+    fn size(&self) -> u64 {
+        0
+    }
+
     /// Fetches or installs the files, and puts them at their place in the image: below `to`, or at `to` for a single
     /// file and a place without a slash at its end.
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;

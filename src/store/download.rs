@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use futures_util::StreamExt;
@@ -24,6 +26,13 @@ use crate::image::{Blob, Digest, Location};
 /// Wheels lie on servers made for many connections; more than this gains nothing on any line.
 const AT_ONCE: usize = 8;
 const REDIRECTS: usize = 10;
+
+/// How long a large file has the line to itself before the next one is requested. On a fast line it is complete by
+/// then, and is unpacked while the others arrive; on a slow one the delay does not matter.
+const HEAD_START: Duration = Duration::from_millis(50);
+
+/// Files of fewer bytes get no head start.
+const LARGE: u64 = 1 << 20;
 
 /// A login at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +69,8 @@ pub(crate) struct Downloads {
     slots: Arc<Semaphore>,
     /// Downloads in progress, by address: a second caller waits, and then finds the file in the cache.
     busy: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Held by a large file for its [`HEAD_START`].
+    first: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Downloads {
@@ -70,6 +81,7 @@ impl Downloads {
             events,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             busy: Arc::default(),
+            first: Arc::default(),
         }
     }
 
@@ -96,9 +108,20 @@ impl Downloads {
             }
         }
         let _slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+        let mut whole = pin!(self.whole(&url, wanted));
+        if wanted.size.is_some_and(|size| size >= LARGE) {
+            let _first = self.first.lock().await;
+            if let Ok(done) = tokio::time::timeout(HEAD_START, &mut whole).await {
+                return done;
+            }
+        }
+        whole.await
+    }
+
+    async fn whole(&self, url: &Url, wanted: &Download<'_>) -> Result<Blob> {
         let mut retry = Retry::new(self.events.clone());
         loop {
-            let response = self.ask(Method::GET, &url, wanted, &mut retry).await?;
+            let response = self.ask(Method::GET, url, wanted, &mut retry).await?;
             match self.receive(response, wanted).await {
                 Err(error) => retry.after(error).await?,
                 done => return done,

@@ -7,6 +7,7 @@
 //!
 //! The tar writer and reader, the key of a layer, the scan and the view of several layers all speak it.
 
+mod code;
 mod entry;
 mod file_tree;
 mod member;
@@ -15,6 +16,8 @@ mod view;
 pub(crate) mod whiteout;
 mod xattrs;
 
+pub(crate) use code::{ELF_HEADER, ELF_MAGIC};
+pub use code::{Machine, is_library, may_be_code};
 pub use entry::{Content, Device, Entry, EntryKind, SourceFile, Stat, ZipContent};
 pub use file_tree::FileTree;
 pub(crate) use file_tree::image_path;

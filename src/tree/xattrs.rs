@@ -1,6 +1,6 @@
 //! Extended attributes of an entry.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,6 +9,7 @@ use super::path;
 
 /// Extended attributes by name, such as `security.capability`. Nearly all entries have none, and then it is one word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::box_collection, reason = "the map itself would be three words in each of many entries")]
 pub struct Xattrs(Option<Box<BTreeMap<Vec<u8>, Vec<u8>>>>);
 
 impl Xattrs {
@@ -37,9 +38,7 @@ impl Xattrs {
 
     /// Names and values, in the order of the names' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let all = self.0.as_deref().map(BTreeMap::iter);
-        all.unwrap_or_else(|| btree_map::Iter::default())
-            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+        self.0.as_deref().into_iter().flatten().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 }
 

@@ -36,6 +36,7 @@ mod rig_packages;
 mod sdists;
 mod stops;
 mod support;
+mod targets;
 mod transfer;
 mod wheels;
 mod zip;

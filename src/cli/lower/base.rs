@@ -40,8 +40,3 @@ pub fn lower(
     // Paths in lbuild.toml are relative to the file.
     Ok((if from_file { parsed.relative_to(&args.path) } else { parsed }, Some(base.clone())))
 }
-
-/// Whether a runtime or image of this name is one of AWS's for Lambda, as far as the name tells.
-pub fn is_lambda_base(name: &str) -> bool {
-    !name.contains(['/', ':']) || name.contains("/lambda/")
-}

@@ -10,6 +10,7 @@ mod steps;
 
 use lbuild::Recipe;
 use lbuild::image::{Arch, Platform};
+use lbuild::lambda::is_lambda_base;
 
 use self::config_file::ConfigFile;
 use super::args::image::ImageArgs;
@@ -46,7 +47,7 @@ pub fn recipe(args: &ImageArgs, report: &Report) -> Result<Lowered, Failure> {
     let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
     let steps = steps::lower(args, &config, edit, python, node)?;
     let recipe = Recipe { epoch: date::epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
-    let for_lambda = handler.is_some() || base_name.as_deref().is_some_and(base::is_lambda_base);
+    let for_lambda = handler.is_some() || base_name.as_deref().is_some_and(is_lambda_base);
     Ok(Lowered { recipe, config, handler: handler.zip(base_name), own_entrypoint, for_lambda })
 }
 

@@ -4,11 +4,11 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-pub use judge::{HELP, OTHER, name, text};
-use judge::{SECRET, is_secret};
+pub use secret::{HELP, OTHER, name, text};
+use secret::{SECRET, is_secret};
 
 #[cfg(feature = "check")]
-mod judge {
+mod secret {
     pub use lbuild::lambda::check::{is_secret, without_secrets as name, without_secrets as text};
 
     /// For `--help`.
@@ -25,7 +25,7 @@ mod judge {
 
 /// Without the rules, secrets cannot be told from other values: all are hidden.
 #[cfg(not(feature = "check"))]
-mod judge {
+mod secret {
     pub const HELP: &str = "This lbuild is built without `check`, and knows no secret from another value: \
                             it shows no values of variables and labels, and no lines of the history. Other \
                             fields are shown as they are.";

@@ -3,6 +3,7 @@
 //! All parts of a stage are looked for at once, as that is a matter of round trips. Missing ones are fetched ahead, and
 //! several are written at once: to splice a wheel takes one thread.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
@@ -95,11 +96,16 @@ impl Adding<'_> {
         let missing = parts.iter().zip(&found).filter(is_missing).count();
         // The threads are divided among the packages; files are compressed by as many as are free.
         let share = all / missing.clamp(1, all);
-        let making = parts.into_iter().zip(found).map(|(planned, lookup)| {
+        let mut order: Vec<_> = parts.into_iter().zip(found).enumerate().collect();
+        order.sort_by_key(|(_, (planned, _))| Reverse(planned.part.size()));
+        let making = order.into_iter().map(|(number, (planned, lookup))| async move {
             let threads = if planned.by_content { all } else { share };
-            self.layer(planned, lookup, &[], threads)
+            Ok((number, self.layer(planned, lookup, &[], threads).await?))
         });
-        stream::iter(making.collect::<Vec<_>>()).buffered(all + AHEAD).try_collect().await
+        let making = stream::iter(making.collect::<Vec<_>>()).buffer_unordered(all + AHEAD);
+        let mut layers: Vec<_> = making.try_collect().await?;
+        layers.sort_by_key(|(number, _)| *number);
+        Ok(layers.into_iter().map(|(_, layer)| layer).collect())
     }
 
     /// The layer of a part whose place follows the links of the layers below.
@@ -136,6 +142,7 @@ impl Adding<'_> {
         threads: usize,
     ) -> Result<(Layer, String)> {
         let Planned { part, to, name, created_by, by_content, follows } = planned;
+        let is_published = part.is_published();
         let verify = self.session.caching.policy == Caching::Verify;
         let (layer, cached) = match lookup {
             Lookup { found: Some(found), .. } if !verify => {
@@ -172,7 +179,10 @@ impl Adding<'_> {
         };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
-        self.pushes.iter().for_each(|push| push.layer(&layer));
+        self.pushes.iter().for_each(|push| match is_published {
+            true => push.published_layer(&layer),
+            false => push.layer(&layer),
+        });
         Ok((layer, created_by))
     }
 

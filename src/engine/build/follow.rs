@@ -25,8 +25,9 @@ pub(super) fn may_lead_elsewhere(to: &str, config: &Config) -> bool {
 }
 
 fn is_within(path: &str, dir: &str) -> bool {
-    let below = path.strip_prefix(dir.trim_end_matches('/'));
-    dir.trim_end_matches('/') != "" && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let dir = dir.trim_end_matches('/');
+    let below = path.strip_prefix(dir).filter(|_| !dir.is_empty());
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The tree with every entry at the place that its path leads to in the image, within the image's root. Directories

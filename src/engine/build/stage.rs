@@ -87,7 +87,7 @@ impl Building<'_> {
             _ => base::stored(self.session, &stage.base, self.recipe).await?,
         };
         for layer in image.layers() {
-            self.pushes.iter().for_each(|push| push.base_layer(layer));
+            self.pushes.iter().for_each(|push| push.published_layer(layer));
         }
         Ok(image)
     }

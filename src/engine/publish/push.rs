@@ -118,10 +118,10 @@ impl Push {
         }
     }
 
-    /// Starts the delivery of a layer of the base to a registry that lacks it. A check of the image does not hold it
-    /// back: the layer is in a registry or on this machine already, and without a manifest nothing names it. A
+    /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. A check of the
+    /// image does not hold it back: its files are stored elsewhere already, and without a manifest nothing names it. A
     /// directory or file appears only when the check has passed.
-    pub(in crate::engine) fn base_layer(&self, layer: &Layer) {
+    pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
         match &self.target {
             Target::Registry(_) => self.blob(&layer.blob, Gate::opened().into()),
             Target::Layout(_) | Target::Archive { .. } => self.layer(layer),

@@ -117,10 +117,10 @@ impl<'a> Case<'a> {
             return named;
         }
         let dir = self.config.var("LAMBDA_RUNTIME_DIR").unwrap_or("/var/runtime").trim_matches('/');
-        let sign = SIGNS.iter().find(|(sign, _)| self.files.get(&format!("{dir}/{sign}")).is_some());
+        let sign = SIGNS.iter().find(|(sign, _)| self.files.get(format!("{dir}/{sign}")).is_some());
         // Java's client has its version in its name.
         let is_java = |name: &str| name.starts_with("aws-lambda-java-runtime");
-        let has_java = || self.files.below(&format!("{dir}/lib")).any(|file| is_java(file.member.name()));
+        let has_java = || self.files.below(format!("{dir}/lib")).any(|file| is_java(file.member.name()));
         let found = sign.map(|(_, runtime)| *runtime).or_else(|| has_java().then_some("java"));
         found.or(named)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::case::Member;
-use crate::scan::{is_library, may_be_code};
+use crate::tree::{is_library, may_be_code};
 
 /// Directories where installers put packages that are the work of no single one.
 const SHARED: [&str; 12] =

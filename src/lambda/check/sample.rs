@@ -7,8 +7,8 @@ use super::facts::Fact;
 use super::finding::Finding;
 use super::rule::Rule;
 use crate::image::{Arch, Compression, Config, DOCKER_MANIFEST, Descriptor, Digest, Manifest};
-use crate::scan::{Code, Elf, Machine, Recognized, ScannedFile};
-use crate::tree::{Device, Entry, EntryKind, ImagePath, whiteout};
+use crate::scan::{Code, Elf, Recognized, ScannedFile};
+use crate::tree::{Device, Entry, EntryKind, ImagePath, Machine, whiteout};
 
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 

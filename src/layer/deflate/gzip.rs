@@ -83,10 +83,10 @@ impl<W: Write> GzipWriter<W> {
         self.write_deflated(0)
     }
 
-    /// Adds to the checksum and the size of the member content whose deflated form is [spliced](GzipWriter::splice).
-    pub fn inflated(&mut self, content: &[u8]) {
-        self.crc.update(content);
-        self.size = self.size.wrapping_add(content.len() as u32);
+    /// Counts the content of a splice, by its checksum: all of it since [`begin_splice`](GzipWriter::begin_splice).
+    pub fn end_splice(&mut self, content: &Crc) {
+        self.crc.combine(content);
+        self.size = self.size.wrapping_add(content.amount());
     }
 
     /// Writes a part of the deflate stream as it is, after [`begin_splice`](GzipWriter::begin_splice). All parts together
@@ -148,7 +148,8 @@ impl<W: Write> Write for GzipWriter<W> {
             self.end_segment()?;
         }
         let length = self.current.window.fill(bytes);
-        self.inflated(&bytes[..length]);
+        self.crc.update(&bytes[..length]);
+        self.size = self.size.wrapping_add(length as u32);
         Ok(length)
     }
 

@@ -1,7 +1,7 @@
 //! The headers that come before a member's own, where that has no room for a value.
 
+use super::header::{broken, no_size, number, sane};
 use super::sparse::PaxSparse;
-use super::{broken, no_size, number, sane};
 use crate::error::Result;
 use crate::tree::Xattrs;
 

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use tar::Header;
 
-use super::{BLOCK, broken, number};
+use super::header::{BLOCK, broken, failed, number};
 use crate::error::Result;
 
 /// The longest map that is read, in segments.
@@ -28,7 +28,7 @@ pub(super) fn old_gnu(header: &Header, tar: &mut impl Read) -> Result<(Vec<Segme
     let mut is_extended = block[482] != 0;
     while is_extended {
         let mut block = [0; BLOCK];
-        tar.read_exact(&mut block).map_err(super::failed)?;
+        tar.read_exact(&mut block).map_err(failed)?;
         pairs(&block[..504], &mut segments)?;
         is_extended = block[504] != 0;
     }
@@ -129,7 +129,7 @@ impl<R: Read> Lines<'_, R> {
     fn byte(&mut self) -> Result<u8> {
         if self.at == BLOCK {
             *self.stored = self.stored.checked_sub(BLOCK as u64).ok_or_else(malformed)?;
-            self.tar.read_exact(&mut self.block).map_err(super::failed)?;
+            self.tar.read_exact(&mut self.block).map_err(failed)?;
             self.at = 0;
         }
         self.at += 1;

@@ -1,11 +1,14 @@
 use std::io::Write;
 
 use flate2::write::GzEncoder;
-use tar::Builder;
+use tar::{Builder, EntryType, Header};
 
-use super::*;
+use super::LayerReader;
+use super::header::{BLOCK, plain};
+use crate::error::Result;
+use crate::image::{Compression, Digest};
 use crate::layer::{WriteOptions, write};
-use crate::tree::{Content, FileTree};
+use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ImagePath, Member};
 
 const LIMIT: u64 = 1 << 30;
 

@@ -7,7 +7,8 @@ use flate2::bufread::GzDecoder;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use proptest::prelude::*;
 
-use super::super::write::{WriteOptions, Written, write};
+use super::super::layer_writer::{WriteOptions, Written};
+use super::super::write::write;
 use super::*;
 use crate::tree::{Content, Entry, FileTree, ZipContent};
 

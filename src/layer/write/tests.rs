@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

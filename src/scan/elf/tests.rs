@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::Arch;
 
 fn header(order: u8, machine: [u8; 2]) -> Vec<u8> {
     let mut header = b"\x7fELF\x02".to_vec();

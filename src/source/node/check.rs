@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::image::Arch;
-use crate::scan::{HEADER, Machine, may_be_code};
-use crate::tree::{Content, EntryKind, FileTree};
+use crate::tree::{Content, ELF_HEADER, EntryKind, FileTree, Machine, may_be_code};
 
 /// Fails for a link that leads nowhere in the image. `place` is the tree's directory on this machine.
 pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
@@ -62,8 +61,8 @@ pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
 }
 
 fn machine(path: &Path) -> Result<Option<Machine>> {
-    let mut header = Vec::with_capacity(HEADER);
-    let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
+    let mut header = Vec::with_capacity(ELF_HEADER);
+    let read = File::open(path).and_then(|file| file.take(ELF_HEADER as u64).read_to_end(&mut header));
     read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     Ok(Machine::of(&header))
 }

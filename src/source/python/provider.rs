@@ -55,6 +55,15 @@ impl Part for Bundle {
         vec![self.identity()]
     }
 
+    /// A wheel of a file on this machine may be the user's own.
+    fn is_published(&self) -> bool {
+        self.wheels.iter().all(|wheel| !wheel.url.starts_with("file:"))
+    }
+
+    fn size(&self) -> u64 {
+        self.wheels.iter().map(|wheel| wheel.size).sum()
+    }
+
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         async move {
             let tree = self.tree(context, to).await?;

@@ -1,6 +1,6 @@
 //! `lbuild check`.
 
-pub mod judge;
+pub mod before_push;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::cli::output::report::print;
 use crate::cli::{destination, engine, lower};
 
 /// An image, and its findings.
-struct Judged {
+struct Checked {
     name: String,
     digest: Digest,
     platform: Platform,
@@ -32,16 +32,16 @@ struct Judged {
 /// Prints the findings of an image, and fails if they are severe enough.
 pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     let allowed: Vec<&Rule> = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
-    let mut judged = match image(args)? {
+    let mut checked = match image(args)? {
         Some(image) => stored(args, &image, context).await?,
         None => built(args, context).await?,
     };
-    judged.findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
-    let Judged { name, findings, .. } = &judged;
+    checked.findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
+    let Checked { name, findings, .. } = &checked;
     print(&match (args.sarif, args.github, context.json) {
         (true, ..) => format!("{:#}", sarif::log(name, findings)),
         (_, true, _) => github::annotations(findings),
-        (.., true) => format!("{:#}", as_json(&judged)),
+        (.., true) => format!("{:#}", as_json(&checked)),
         _ => text::report(name, findings),
     })?;
     verdict(name, findings, args.deny)
@@ -70,7 +70,7 @@ fn image(args: &Check) -> Result<Option<String>, Failure> {
 }
 
 /// An image that is stored somewhere.
-async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, Failure> {
+async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, Failure> {
     let image = name.parse()?;
     let repository = match &image {
         Base::Registry(name) => Some(name.repository_name()),
@@ -98,7 +98,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
     let asked = Asked { arch, region, repository, in_index, in_archive, today: today() };
     let StoredImage { manifest, layers, config, .. } = &found;
     let subject = Subject { manifest, layers, config, scans: &scans, asked: &asked };
-    Ok(Judged {
+    Ok(Checked {
         name: image_name(&found),
         digest: manifest.digest,
         platform: config.platform(),
@@ -107,7 +107,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Judged, F
 }
 
 /// The image that a push would make, of which nothing is sent.
-async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
+async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let lowered = lower::recipe(&args.image, &context.report)?;
     let to = destination::given(&args.image.path, &args.to, &lowered.config);
     let to = destination::parse(&to, &[], lowered.config.format)?;
@@ -123,7 +123,7 @@ async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
     let asked = Asked {
         arch: lowered.recipe.platform.architecture.parse().ok(),
         region: args.region.clone(),
-        repository: judge::repository(&lowered, &to),
+        repository: before_push::repository(&lowered, &to),
         today: today(),
         ..Asked::default()
     };
@@ -132,11 +132,11 @@ async fn built(args: &Check, context: &Context) -> Result<Judged, Failure> {
     let prepared = engine.prepare(&lowered.recipe, &[]).await?;
     let image = prepared.image();
     let scans = prepared.scan(Arc::new(Annotator::of(image.config())), Reach::All).await?;
-    Ok(Judged {
+    Ok(Checked {
         name,
         digest: image.manifest(format).digest,
         platform: image.config().platform(),
-        findings: judge::of_image(image, format, &scans, &asked, Severity::Note),
+        findings: before_push::of_image(image, format, &scans, &asked, Severity::Note),
     })
 }
 
@@ -152,8 +152,8 @@ fn verdict(image: &str, findings: &[Finding], deny: Option<Deny>) -> Result<(), 
     Err(Failure::Findings { image: image.to_owned(), count: text::count(findings, least) })
 }
 
-fn as_json(judged: &Judged) -> Value {
-    let Judged { name, digest, platform, findings } = judged;
+fn as_json(checked: &Checked) -> Value {
+    let Checked { name, digest, platform, findings } = checked;
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     json!({
         "schema": 1,

@@ -4,11 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lbuild::Engine;
-use lbuild::lambda::{BOOTSTRAP, handler_files};
+use lbuild::lambda::{BOOTSTRAP, handler_files, is_lambda_base};
 use lbuild::recipe::{Add, Recipe, Source, Step};
 
 use crate::cli::lower::Lowered;
-use crate::cli::lower::base::is_lambda_base;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 

@@ -10,7 +10,7 @@ use lbuild::{Destination, Engine, Published};
 
 use crate::cli::args::push::Push;
 #[cfg(feature = "check")]
-use crate::cli::commands::check::judge::Judge;
+use crate::cli::commands::check::before_push::CheckBeforePush;
 use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
 use crate::cli::lower::Lowered;
@@ -66,9 +66,9 @@ async fn send(
     if args.no_check {
         return Ok(engine.push(&lowered.recipe, to).await?);
     }
-    let judge = Judge::new(args, lowered, to, engine, &context.report)?;
+    let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
     let prepared = engine.prepare(&lowered.recipe, to).await?;
-    judge.judge(&prepared).await?;
+    check.run(&prepared).await?;
     Ok(prepared.send().await?)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::FieldDifference;
+use super::field::FieldDifference;
 use crate::engine::find::StoredImage;
 
 /// A field whose name is longer, with those of what it is in, is told of as a whole: each of very many fields in it

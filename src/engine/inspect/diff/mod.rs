@@ -1,6 +1,7 @@
 //! Why two images are not the same.
 
 mod config;
+mod field;
 mod files;
 mod layers;
 
@@ -8,7 +9,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::scan;
 use crate::engine::find::{self, ImageStore, StoredImage};
@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::image::{Compression, Digest};
 use crate::scan::{LayerScan, NoFact, Unread};
 
+pub use field::FieldDifference;
 pub use files::{Change, FileDifference};
 pub use layers::LayerDifference;
 
@@ -41,19 +42,6 @@ pub struct Difference {
     pub layers: Vec<LayerDifference>,
     /// What a push of the second sends to where the first is.
     pub sends: Sends,
-}
-
-/// A field that is otherwise, or in one image only.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FieldDifference {
-    /// The names on the way to it, with dots between.
-    pub field: String,
-    /// What it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Value>,
-    /// What it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Value>,
 }
 
 /// What a push sends.

@@ -12,7 +12,7 @@ use super::super::package::{
 use super::super::rule::{Findings, Rule};
 use super::super::start::Started;
 use crate::image::Arch;
-use crate::scan::Machine;
+use crate::tree::Machine;
 
 pub(super) const RULE: Rule = Rule {
     name: "elf-machine",
@@ -91,7 +91,8 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
-    use crate::scan::{Elf, Machine};
+    use crate::scan::Elf;
+    use crate::tree::Machine;
 
     fn arm(elf: &mut Elf) {
         elf.machine = Machine::of_arch(Arch::Arm64);

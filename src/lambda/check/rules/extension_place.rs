@@ -27,7 +27,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for dir in BTreeSet::from([elsewhere.as_str(), "extensions"]) {
         for file in directly_in(case, dir) {
             let name = file.member.name();
-            let is_started = case.files.file(&format!("{PLACE}/{name}")).is_some();
+            let is_started = case.files.file(format!("{PLACE}/{name}")).is_some();
             if looks_like_one(file.member) && !is_started {
                 let message = "this looks like an extension, and Lambda starts those in /opt/extensions only";
                 findings.add(message).in_layer(case, file.layer).at(&file.member.path);

@@ -63,7 +63,7 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
     use crate::image::Arch;
-    use crate::scan::Machine;
+    use crate::tree::Machine;
 
     fn needing(path: &str, minor: u32) -> Sample {
         Sample::python().elf(1, path, |elf| elf.needs_glibc = Some((2, minor)))

@@ -82,7 +82,7 @@ fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     let is_own = |dir: &&str| {
         let is_of_function = !root.is_empty() && dir.starts_with(&format!("{root}/"));
         let above = dir.rsplit_once('/').map_or("", |(above, _)| above);
-        is_of_function || *dir == "opt/bin" || case.files.get(&join(above, "pyvenv.cfg")).is_some()
+        is_of_function || *dir == "opt/bin" || case.files.get(join(above, "pyvenv.cfg")).is_some()
     };
     dirs.filter(is_own).map(str::to_owned).collect()
 }

@@ -107,7 +107,7 @@ fn is_package(case: &Case<'_>, module: &str) -> bool {
     let named = named.into_iter().flat_map(|path| path.split(':')).map(|dir| within(start, dir));
     let mut places = named.chain(["var/task".to_owned(), case.task_root().to_owned()]);
     let is_there = |at: &str| {
-        let is_file = ADDED.iter().any(|added| case.files.get(&format!("{at}{added}")).is_some());
+        let is_file = ADDED.iter().any(|added| case.files.get(format!("{at}{added}")).is_some());
         is_file || case.files.below(at).next().is_some()
     };
     let among_packages = format!("node_modules/{module}");

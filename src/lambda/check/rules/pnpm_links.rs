@@ -97,7 +97,7 @@ fn lost(case: &Case<'_>, dir: &str, end: &str) -> Option<String> {
         }
         let is_in = |place: String| {
             matches!(
-                case.files.resolve(&format!("{place}/{name}")).target,
+                case.files.resolve(format!("{place}/{name}")).target,
                 Target::Entry(_) | Target::Directory
             )
         };

@@ -137,7 +137,7 @@ fn is_of_another(path: &str, versions: &BTreeSet<&str>) -> bool {
 
 /// Whether the source is there as well, as of what mypyc makes; the shared part of that is imported by nothing else.
 fn has_source(case: &Case<'_>, stem: &str) -> bool {
-    stem.ends_with("__mypyc") || case.files.get(&format!("{stem}.py")).is_some()
+    stem.ends_with("__mypyc") || case.files.get(format!("{stem}.py")).is_some()
 }
 
 /// What a user knows the module by: the package, or its own name when it stands alone.

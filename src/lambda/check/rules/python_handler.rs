@@ -78,13 +78,13 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
     let dirs = search_path(case, module);
     for dir in &dirs {
         let at = join(dir, module);
-        if let Some(file) = case.files.file(&format!("{at}/__init__.py")) {
+        if let Some(file) = case.files.file(format!("{at}/__init__.py")) {
             return Found::Source(file);
         }
         if compiled.contains(at.as_str()) {
             return Found::Untold;
         }
-        if let Some(file) = case.files.file(&format!("{at}.py")) {
+        if let Some(file) = case.files.file(format!("{at}.py")) {
             return Found::Source(file);
         }
         let others = ["/__init__.py", ".py", "/__init__.pyc", ".pyc"];

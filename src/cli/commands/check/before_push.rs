@@ -15,8 +15,8 @@ use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::text;
 use crate::cli::output::report::Report;
 
-/// Agrees to an image with nothing that Lambda would not take or run.
-pub struct Judge<'a> {
+/// The check of an image before it is sent. Errors stop the push.
+pub struct CheckBeforePush<'a> {
     engine: &'a Engine,
     report: &'a Report,
     allowed: Vec<&'static Rule>,
@@ -25,15 +25,15 @@ pub struct Judge<'a> {
     name: String,
 }
 
-impl<'a> Judge<'a> {
-    /// For what is to be pushed.
+impl<'a> CheckBeforePush<'a> {
+    /// The check of a push with these arguments.
     pub fn new(
         args: &Push,
         lowered: &Lowered,
         to: &[(Destination, Format)],
         engine: &'a Engine,
         report: &'a Report,
-    ) -> Result<Judge<'a>, Failure> {
+    ) -> Result<CheckBeforePush<'a>, Failure> {
         let allowed = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
         let repository = repository(lowered, to);
         let asked = Asked {
@@ -44,11 +44,12 @@ impl<'a> Judge<'a> {
         };
         let format = to.first().map(|(_, format)| *format).unwrap_or_default();
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
-        Ok(Judge { engine, report, allowed, asked, format, name })
+        Ok(CheckBeforePush { engine, report, allowed, asked, format, name })
     }
 
-    /// Tells errors and warnings, and fails when there is an error. What was judged is not looked at again.
-    pub async fn judge(&self, prepared: &Prepared) -> Result<(), Failure> {
+    /// Reports errors and warnings, and fails when there is an error. The findings about an image are kept: an image
+    /// that was checked is not scanned again.
+    pub async fn run(&self, prepared: &Prepared) -> Result<(), Failure> {
         let mut findings = self.findings(prepared).await?;
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
@@ -67,13 +68,13 @@ impl<'a> Judge<'a> {
         let annotator = Annotator::of(image.config());
         // Another day or version may bring other findings.
         let version = env!("CARGO_PKG_VERSION");
-        let name = format!("judged {version} {digest} {} {:?}", annotator.name(), self.asked);
+        let name = format!("findings {version} {digest} {} {:?}", annotator.name(), self.asked);
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
         let scans = prepared.scan(Arc::new(annotator), Reach::Local).await?;
         let mut findings = of_image(image, self.format, &scans, &self.asked, Severity::Warning);
-        // Links were told of by their paths on this machine, when the sources were walked.
+        // Warnings about links were given by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.
         if let Ok(text) = serde_json::to_vec(&findings) {
@@ -83,7 +84,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Where an image for Lambda goes.
+/// The repository that an image for Lambda goes to.
 pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<String> {
     to.iter().find_map(|(to, _)| match to {
         Destination::Registry { repository, .. } if lowered.for_lambda => Some(repository.repository_name()),

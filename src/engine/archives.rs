@@ -1,0 +1,34 @@
+//! Docker archives that were opened.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::error::Result;
+use crate::image::Reference;
+use crate::store::Archive;
+use crate::threads::blocking;
+
+/// Archives that were opened, by file and image: a blob in one may have to be hashed to be named.
+#[derive(Default)]
+pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
+
+/// A file with its size and time, and the name of an image in it.
+type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
+
+impl Archives {
+    /// The image of this name in an archive, which is opened once as long as it does not change.
+    pub(super) async fn open(&self, path: &Path, name: Option<&Reference>) -> Result<Arc<Archive>> {
+        let stat = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
+        let key = (path.to_owned(), name.map(ToString::to_string), stat);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = known().get(&key) {
+            return Ok(archive.clone());
+        }
+        let (path, name) = (path.to_owned(), name.cloned());
+        let archive = Arc::new(blocking(move |stop| Archive::open(&path, name.as_ref(), stop)).await?);
+        known().insert(key, archive.clone());
+        Ok(archive)
+    }
+}

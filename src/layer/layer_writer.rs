@@ -1,0 +1,142 @@
+//! Writes a tar, piece by piece, as a compressed layer, and hashes both.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use flate2::Crc;
+use sha2::{Digest as _, Sha256};
+
+use super::deflate::GzipWriter;
+use crate::error::{Error, Result};
+use crate::image::Digest;
+
+/// How to write a layer.
+#[derive(Clone, Copy)]
+pub struct WriteOptions<'a> {
+    /// The modification time of every entry, in seconds since 1970.
+    pub epoch: u64,
+    /// How many threads compress. It never changes a byte.
+    pub jobs: usize,
+    /// Is told now and then how many bytes of tar have been made; [`ControlFlow::Break`] stops the work with
+    /// [`Error::Interrupted`].
+    pub progress: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
+}
+
+/// A layer that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The digest of the compressed layer.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// The size of the tar in bytes.
+    pub uncompressed: u64,
+    /// The regular files by image path, in the layer's order, with the digests of their contents; but for members
+    /// of archives, which the archives' own checksums vouch for.
+    pub files: Vec<(Vec<u8>, Digest)>,
+}
+
+/// Takes a tar in pieces: hashes it, compresses it, hashes that.
+pub(super) struct LayerWriter<'a, W: Write> {
+    gzip: GzipWriter<Hashed<W>>,
+    diff_id: Sha256,
+    uncompressed: u64,
+    progress: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
+    next_report: u64,
+}
+
+/// Bytes of tar between two calls of the progress hook.
+const REPORT: u64 = 256 << 10;
+
+impl<'a, W: Write> LayerWriter<'a, W> {
+    pub fn new(options: &WriteOptions<'a>, out: W) -> Result<Self> {
+        let hashed = Hashed { out, hash: Sha256::new(), size: 0 };
+        Ok(LayerWriter {
+            gzip: GzipWriter::new(hashed, options.jobs).map_err(failed)?,
+            diff_id: Sha256::new(),
+            uncompressed: 0,
+            progress: options.progress,
+            next_report: 0,
+        })
+    }
+
+    pub fn put(&mut self, tar: &[u8]) -> Result<()> {
+        self.gzip.write_all(tar).map_err(failed)?;
+        self.count(tar)
+    }
+
+    /// What follows comes deflated, until [`put`](LayerWriter::put) is called again.
+    pub fn begin_splice(&mut self) -> Result<()> {
+        self.gzip.begin_splice().map_err(failed)
+    }
+
+    /// A piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
+    pub fn inflated(&mut self, tar: &[u8]) -> Result<()> {
+        self.count(tar)
+    }
+
+    /// Ends the splice of content with this checksum: all that went to [`inflated`](LayerWriter::inflated) since its
+    /// beginning.
+    pub fn end_splice(&mut self, content: &Crc) {
+        self.gzip.end_splice(content);
+    }
+
+    /// See [`GzipWriter::splice`].
+    pub fn deflated(&mut self, blocks: &[u8]) -> Result<()> {
+        self.gzip.splice(blocks).map_err(failed)
+    }
+
+    fn count(&mut self, tar: &[u8]) -> Result<()> {
+        self.diff_id.update(tar);
+        self.uncompressed += tar.len() as u64;
+        if self.uncompressed >= self.next_report {
+            self.next_report = self.uncompressed + REPORT;
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self, files: Vec<(Vec<u8>, Digest)>) -> Result<Written> {
+        self.report()?;
+        let hashed = self.gzip.finish().map_err(failed)?;
+        Ok(Written {
+            digest: Digest::from_bytes(hashed.hash.finalize().into()),
+            size: hashed.size,
+            diff_id: Digest::from_bytes(self.diff_id.finalize().into()),
+            uncompressed: self.uncompressed,
+            files,
+        })
+    }
+
+    fn report(&self) -> Result<()> {
+        match (self.progress)(self.uncompressed) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Interrupted),
+        }
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::LayerWrite { source }
+}
+
+struct Hashed<W> {
+    out: W,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,72 @@
+//! A layer as a tar: decompressed, counted and hashed.
+
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+
+use crate::image::{Compression, Digest};
+use crate::layer::recompress::{Zstd, too_large, zstd};
+
+enum Decoder<R: BufRead> {
+    Gzip(Box<MultiGzDecoder<R>>),
+    Zstd(Box<Zstd<R>>),
+    None(R),
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::Gzip(gzip) => gzip.read(out),
+            Decoder::Zstd(zstd) => zstd.read(out),
+            Decoder::None(plain) => plain.read(out),
+        }
+    }
+}
+
+/// Reads the tar of a layer, up to a limit.
+pub(super) struct Decoded<R: BufRead> {
+    from: Decoder<R>,
+    hash: Sha256,
+    size: u64,
+    limit: u64,
+}
+
+impl<R: BufRead> Decoded<R> {
+    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed.
+    pub(super) fn new(layer: R, compression: Compression, limit: u64) -> Decoded<R> {
+        let from = match compression {
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(layer))),
+            Compression::Zstd => Decoder::Zstd(Box::new(zstd(layer))),
+            Compression::None => Decoder::None(layer),
+        };
+        Decoded { from, hash: Sha256::new(), size: 0, limit }
+    }
+
+    /// Bytes of the tar that were read.
+    pub(super) fn position(&self) -> u64 {
+        self.size
+    }
+
+    /// The most bytes that may be read.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The digest and the size of what was read.
+    pub(super) fn finish(self) -> (Digest, u64) {
+        (Digest::from_bytes(self.hash.finalize().into()), self.size)
+    }
+}
+
+impl<R: BufRead> Read for Decoded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(out)?;
+        self.hash.update(&out[..read]);
+        self.size += read as u64;
+        if self.size > self.limit {
+            return Err(too_large(self.limit));
+        }
+        Ok(read)
+    }
+}

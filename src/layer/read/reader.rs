@@ -1,0 +1,248 @@
+//! The members of a layer, one after the other.
+
+use std::io::{self, BufRead, Read};
+
+use tar::{EntryType, Header};
+
+use super::decoder::Decoded;
+use super::header::{BLOCK, broken, device_numbers, failed, is_unknown, padding, plain, size_of, trimmed};
+use super::pax::Extended;
+use super::sparse::{self, Segment};
+use crate::error::Result;
+use crate::image::{Compression, Digest};
+use crate::layer::recompress::too_large;
+use crate::tree::{Device, Entry, EntryKind, ImagePath, Member, whiteout};
+
+/// The longest name or set of attributes that is read, in bytes. Linux takes names of 4096.
+const MAX_NAME: u64 = 256 << 10;
+
+/// How much of a member is handed on at once.
+const CHUNK: usize = 128 << 10;
+
+/// Reads a layer's members, and sums up its tar on the way.
+pub(crate) struct LayerReader<R: BufRead> {
+    tar: Decoded<R>,
+    /// Stored bytes of the current member that were not read yet, and those that fill it up to a whole block.
+    left: u64,
+    padding: u64,
+    /// The size of the current member's content, with its holes.
+    size: u64,
+    /// Where the stored bytes belong in the content, of a sparse file.
+    segments: Option<Vec<Segment>>,
+    /// Bytes of holes so far: they count against the limit as if they were stored.
+    holes: u64,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: BufRead> LayerReader<R> {
+    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed.
+    pub fn new(layer: R, compression: Compression, limit: u64) -> LayerReader<R> {
+        let tar = Decoded::new(layer, compression, limit);
+        let (left, padding, size, segments, holes) = (0, 0, 0, None, 0);
+        LayerReader { tar, left, padding, size, segments, holes, buffer: vec![0; CHUNK], ended: false }
+    }
+
+    /// The next member with the size of its content, whatever is left of the last one's; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`Error::LayerRead`] for bytes that are not a layer, or not a whole one.
+    pub fn next(&mut self) -> Result<Option<Member<u64>>> {
+        self.skip(self.left)?;
+        self.skip(self.padding)?;
+        (self.left, self.padding) = (0, 0);
+        let mut extended = Extended::default();
+        loop {
+            let Some(header) = self.header()? else {
+                return match extended.is_empty() {
+                    true => Ok(None),
+                    false => Err(broken("it ends within a member's head")),
+                };
+            };
+            let size = size_of(&header)?;
+            match header.entry_type() {
+                EntryType::GNULongName => extended.name = Some(trimmed(self.small(size)?)),
+                EntryType::GNULongLink => extended.link = Some(trimmed(self.small(size)?)),
+                EntryType::XHeader => extended.take(&self.small(size)?)?,
+                // Attributes for all that follows: git writes its commit there.
+                EntryType::XGlobalHeader => drop(self.small(size)?),
+                flag => return self.member(&header, flag, size, extended).map(Some),
+            }
+        }
+    }
+
+    /// Hands on the current member's content, piece by piece, with zeros for the holes of a sparse file.
+    ///
+    /// # Errors
+    /// As [`next`](LayerReader::next), or what `each` fails with.
+    pub fn content(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let Some(segments) = self.segments.take() else { return self.stored(self.left, &mut each) };
+        let mut at = 0;
+        for Segment { offset, length } in segments {
+            self.hole(offset - at, &mut each)?;
+            self.stored(length, &mut each)?;
+            at = offset + length;
+        }
+        self.hole(self.size - at, &mut each)
+    }
+
+    /// Whether [`content`](LayerReader::content) stays within the limit: the holes of a sparse file take no room in
+    /// the tar.
+    pub fn fits(&self) -> bool {
+        let holes = self.size.saturating_sub(self.left);
+        self.segments.is_none()
+            || self.position().saturating_add(self.holes).saturating_add(holes) <= self.tar.limit()
+    }
+
+    fn stored(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        while bytes > 0 {
+            let wanted = bytes.min(CHUNK as u64) as usize;
+            self.tar.read_exact(&mut self.buffer[..wanted]).map_err(failed)?;
+            self.left -= wanted as u64;
+            bytes -= wanted as u64;
+            each(&self.buffer[..wanted])?;
+        }
+        Ok(())
+    }
+
+    fn hole(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.holes = self.holes.saturating_add(bytes);
+        if self.position().saturating_add(self.holes) > self.tar.limit() {
+            return Err(failed(too_large(self.tar.limit())));
+        }
+        self.buffer.fill(0);
+        while bytes > 0 {
+            let wanted = bytes.min(CHUNK as u64) as usize;
+            bytes -= wanted as u64;
+            each(&self.buffer[..wanted])?;
+        }
+        Ok(())
+    }
+
+    /// The digest and the size of the tar, once there is no next member.
+    ///
+    /// # Errors
+    /// As [`next`](LayerReader::next), for what follows the last member.
+    pub fn finish(mut self) -> Result<(Digest, u64)> {
+        while self.next()?.is_some() {}
+        loop {
+            match self.tar.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(self.tar.finish())
+    }
+
+    /// How much of the tar has been read, in bytes.
+    pub fn position(&self) -> u64 {
+        self.tar.position()
+    }
+
+    fn member(
+        &mut self,
+        header: &Header,
+        flag: EntryType,
+        size: u64,
+        extended: Extended,
+    ) -> Result<Member<u64>> {
+        let Extended { name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } = extended;
+        let has_content = matches!(flag, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        let stored = long_size.filter(|_| has_content).unwrap_or(size);
+        // Some writers give a link the size of the file that it leads to, and no content.
+        self.left = if has_content || is_unknown(flag) { stored } else { 0 };
+        self.padding = padding(self.left);
+        (self.size, self.segments) = (self.left, None);
+        let map = match flag {
+            EntryType::GNUSparse => Some(sparse::old_gnu(header, &mut self.tar)?),
+            EntryType::Regular => sparse.map(&mut self.tar, &mut self.left)?,
+            _ => None,
+        };
+        if let Some((segments, size)) = map {
+            self.segments = Some(sparse::checked(segments, size, self.left)?);
+            self.size = size;
+        }
+        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = || link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
+        let (major, minor) = device_numbers(header, device);
+        let kind = match flag {
+            // Old tars have no type flag for a directory but a slash.
+            EntryType::Regular if name.ends_with(b"/") => EntryKind::Directory,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File(self.size),
+            EntryType::Directory => EntryKind::Directory,
+            EntryType::Symlink => EntryKind::Symlink(link()),
+            EntryType::Link => EntryKind::HardLink(plain(&link())),
+            EntryType::Char => EntryKind::Device(Device::Character { major, minor }),
+            EntryType::Block => EntryKind::Device(Device::Block { major, minor }),
+            EntryType::Fifo => EntryKind::Device(Device::Fifo),
+            other => EntryKind::Device(Device::Unknown(other.as_byte())),
+        };
+        let path = plain(&name);
+        let (kind, path) = whiteout::deletion(&path).unwrap_or((kind, path));
+        let entry = Entry {
+            kind,
+            // A field that was left empty is a zero to every reader.
+            mode: header.mode().unwrap_or_default() & 0o7777,
+            uid: uid.or_else(|| header.uid().ok()).unwrap_or_default(),
+            gid: gid.or_else(|| header.gid().ok()).unwrap_or_default(),
+            xattrs,
+        };
+        let mtime = mtime.or_else(|| header.mtime().ok()).unwrap_or_default();
+        Ok(Member { path: ImagePath::new(&path), entry, mtime })
+    }
+
+    /// The next block, as a head; `None` at the end of the tar.
+    fn header(&mut self) -> Result<Option<Header>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut header = Header::new_old();
+        let block = header.as_mut_bytes();
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.tar.read(&mut block[filled..]) {
+                // A tar without the empty blocks at its end is taken by every reader.
+                Ok(0) if filled == 0 => {
+                    self.ended = true;
+                    return Ok(None);
+                }
+                Ok(0) => return Err(broken("it ends within a member's head")),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        if block.iter().all(|&byte| byte == 0) {
+            self.ended = true;
+            return Ok(None);
+        }
+        let sum: u32 =
+            block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
+        match header.cksum() {
+            Ok(stored) if stored == sum => Ok(Some(header)),
+            _ => Err(broken("a member's head has a wrong checksum: it is no tar")),
+        }
+    }
+
+    /// A name or attributes, which are read into memory.
+    fn small(&mut self, size: u64) -> Result<Vec<u8>> {
+        if size > MAX_NAME {
+            return Err(broken("a member's name or attributes are longer than any system takes"));
+        }
+        let mut bytes = vec![0; size as usize];
+        self.tar.read_exact(&mut bytes).map_err(failed)?;
+        self.skip(padding(size))?;
+        Ok(bytes)
+    }
+
+    fn skip(&mut self, mut bytes: u64) -> Result<()> {
+        while bytes > 0 {
+            let wanted = bytes.min(CHUNK as u64) as usize;
+            self.tar.read_exact(&mut self.buffer[..wanted]).map_err(failed)?;
+            bytes -= wanted as u64;
+        }
+        Ok(())
+    }
+}
