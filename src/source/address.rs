@@ -1,11 +1,12 @@
-//! Addresses that may have a login in them, and the same without.
+//! Addresses: with and without logins, of files, and their escapes.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use reqwest::Url;
 
-/// What looks like an address of the web.
+/// An address in a text.
 pub(super) static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"https?://[^\s"'<>]+"#).unwrap_or_else(|_| unreachable!("the pattern is right"))
 });
@@ -23,7 +24,67 @@ pub(super) fn without_login(url: &str) -> String {
     }
 }
 
-/// A text of another program, without what looks like a login in an address.
+/// The text without logins in addresses.
 pub(super) fn redacted(text: &str) -> String {
     ADDRESS.replace_all(text, |found: &regex::Captures<'_>| without_login(&found[0])).into_owned()
+}
+
+/// The last part of an address's path, without the escapes of addresses.
+pub(super) fn file_name(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?;
+    let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
+    let name = unescaped(name)?;
+    // An escaped slash would make the name a path.
+    (!name.contains(['/', '\0'])).then_some(name)
+}
+
+/// A part of an address without its escapes.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The address of a path that is relative to `dir`.
+pub(super) fn file_url(dir: &Path, path: &str) -> Option<String> {
+    let path = std::path::absolute(dir.join(path)).ok()?;
+    Url::from_file_path(path).ok().map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_ends_in_a_files_name() {
+        for (url, name) in [
+            ("https://h/a/b-1.0%2Blocal-py3-none-any.whl", Some("b-1.0+local-py3-none-any.whl")),
+            ("https://h/b.whl#sha256=00", Some("b.whl")),
+            ("https://h/b.whl?token=x/y", Some("b.whl")),
+            ("file:///x/b%20c.whl", Some("b c.whl")),
+            ("https://h/..%2f..%2fetc", None),
+            ("https://h/", None),
+        ] {
+            assert_eq!(file_name(url).as_deref(), name, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_an_address() {
+        assert_eq!(file_url(Path::new("/a"), "b c.whl").as_deref(), Some("file:///a/b%20c.whl"));
+        assert_eq!(file_url(Path::new("/a"), "/b.whl").as_deref(), Some("file:///b.whl"));
+    }
 }

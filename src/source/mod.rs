@@ -25,7 +25,7 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
             Box::new(directory::DirectoryProvider { path, ignore: *ignore, without })
         }
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
-        Source::Python(python) => Box::new(python::Provider(python)),
+        Source::Python(python) => Box::new(python::PythonProvider(python)),
         Source::Npm(npm) => Box::new(node::NodeProvider(npm)),
     }
 }

@@ -14,14 +14,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use super::cache::Cache;
+use super::cache::{BlobFile, Cache};
 use super::credentials::Secret;
 use super::http::{Clients, Retry, STALL, answered, passing_status, read_refusal, retry_after, watched};
 use super::lock::lock;
 use super::stream::PIECE;
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::{Blob, Digest, Location};
+use crate::image::Digest;
 
 /// Wheels lie on servers made for many connections; more than this gains nothing on any line.
 const AT_ONCE: usize = 8;
@@ -89,7 +89,7 @@ impl Downloads {
     ///
     /// # Errors
     /// When it cannot be fetched, or does not match its digest and size.
-    pub(crate) async fn fetch(&self, wanted: &Download<'_>) -> Result<Blob> {
+    pub(crate) async fn fetch(&self, wanted: &Download<'_>) -> Result<BlobFile> {
         let url = address(wanted)?;
         if let Some(path) = local(&url, wanted)? {
             return self.checked(path, wanted).await;
@@ -100,8 +100,7 @@ impl Downloads {
         };
         let _turn = turn.lock().await;
         if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
-            let Location::File(path) = held.location else { unreachable!("the cache has files") };
-            match self.checked(path, wanted).await {
+            match self.checked(held.path, wanted).await {
                 Ok(blob) => return Ok(blob),
                 Err(Error::CorruptFile { expected, .. }) => self.cache.evict(expected),
                 Err(error) => return Err(error),
@@ -118,7 +117,7 @@ impl Downloads {
         whole.await
     }
 
-    async fn whole(&self, url: &Url, wanted: &Download<'_>) -> Result<Blob> {
+    async fn whole(&self, url: &Url, wanted: &Download<'_>) -> Result<BlobFile> {
         let mut retry = Retry::new(self.events.clone());
         loop {
             let response = self.ask(Method::GET, url, wanted, &mut retry).await?;
@@ -165,11 +164,11 @@ impl Downloads {
     }
 
     /// An existing file, after its digest is checked.
-    async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<Blob> {
+    async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<BlobFile> {
         let (got, size) = digest_of(&path).await?;
         match wanted.sha256 {
             Some(expected) if expected != got => Err(Error::CorruptFile { path, expected, got }),
-            _ => Ok(Blob { digest: got, size, location: Location::File(path) }),
+            _ => Ok(BlobFile { path, digest: got, size }),
         }
     }
 
@@ -229,7 +228,7 @@ impl Downloads {
         Err(Error::Protocol { operation, host: authority(&url), fault: "redirects in circles" })
     }
 
-    async fn receive(&self, response: Response, wanted: &Download<'_>) -> Result<Blob> {
+    async fn receive(&self, response: Response, wanted: &Download<'_>) -> Result<BlobFile> {
         let host = authority(response.url());
         let mut staged = self.cache.stage()?;
         let mut file = tokio::fs::File::from_std(staged.handle()?);
@@ -252,7 +251,7 @@ impl Downloads {
             return Err(Error::Corrupt { what, expected, size: wanted.size.unwrap_or(size), got, got_size });
         }
         debug_assert_eq!(staged.position().ok(), Some(size));
-        self.cache.keep(staged, got, size)
+        self.cache.keep_file(staged, got, size)
     }
 }
 

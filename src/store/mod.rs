@@ -21,8 +21,8 @@ mod verify;
 
 pub(crate) use archive::{Archive, write as write_archive};
 pub(crate) use blob::open;
+pub(crate) use cache::{BlobFile, Workplace, mark_used};
 pub use cache::{Cache, Usage};
-pub(crate) use cache::{Workplace, mark_used};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};
 pub use destination::Destination;
 pub use docker_config::DockerConfig;

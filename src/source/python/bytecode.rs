@@ -1,7 +1,7 @@
-//! Modules compiled ahead: `.pyc` files that are good for their sources without a look at them (PEP 552), made by an
+//! Modules compiled in advance: `.pyc` files that are valid without a check of their sources (PEP 552), made by an
 //! interpreter of the image's version on this machine.
 //!
-//! Bytecode does not depend on the architecture, but it may on each release of the interpreter: so its key has that.
+//! Bytecode does not depend on the architecture, but may depend on the interpreter's release, which is in its key.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,39 +14,39 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::zip;
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::image::{Digest, Location};
+use crate::image::Digest;
 use crate::recipe::{Bytecode, Python};
 use crate::source::program::on_path;
+use crate::source::zip;
 use crate::store::Cache;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat, ZipContent};
 
-/// Changes with anything here that changes the bytes.
+/// Part of the identity; it changes with any code that changes the bytes.
 const VERSION: &str = "bytecode-1";
 
 const SCRIPT: &str = include_str!("bytecode.py");
 
-/// What an interpreter is asked first.
+/// Prints the interpreter's description of itself.
 const WHO: &str = "import json, sys, importlib.util
 print(json.dumps({'name': sys.implementation.name, 'version': list(sys.version_info[:3]),
  'full': '.'.join(map(str, sys.version_info)), 'magic': importlib.util.MAGIC_NUMBER.hex(),
  'tag': sys.implementation.cache_tag}))";
 
-/// Larger modules than this are data, and gain nothing.
+/// Upper bound on the size of a compiled module: larger ones are data, and gain nothing.
 const LARGEST: u64 = 8 << 20;
 
 /// An interpreter of the image's version.
 #[derive(Clone, Debug)]
 pub(super) struct Compiler {
     program: PathBuf,
-    told: Told,
+    interpreter: Interpreter,
 }
 
-/// What an interpreter says of itself.
+/// An interpreter's description of itself.
 #[derive(Clone, Debug, Deserialize)]
-struct Told {
+struct Interpreter {
     name: String,
     version: (u32, u32, u32),
     full: String,
@@ -55,7 +55,7 @@ struct Told {
 }
 
 impl Compiler {
-    /// The first interpreter of the version that is at hand: on `PATH`, or one of uv's.
+    /// The first interpreter of the version on this machine: on `PATH`, or one of uv's.
     pub(super) async fn find(minor: u32) -> Option<Compiler> {
         for name in [format!("python3.{minor}"), "python3".to_owned(), "python".to_owned()] {
             if let Some(program) = on_path(&name)
@@ -100,17 +100,18 @@ impl Compiler {
         let mut command = python(&program);
         command.args(["-c", WHO]).stdin(Stdio::null()).stderr(Stdio::null());
         let said = command.output().await.ok().filter(|output| output.status.success())?;
-        let told: Told = serde_json::from_slice(&said.stdout).ok()?;
-        let fits = told.name == "cpython" && (told.version.0, told.version.1) == (3, minor);
-        fits.then_some(Compiler { program, told })
+        let interpreter: Interpreter = serde_json::from_slice(&said.stdout).ok()?;
+        let fits =
+            interpreter.name == "cpython" && (interpreter.version.0, interpreter.version.1) == (3, minor);
+        fits.then_some(Compiler { program, interpreter })
     }
 
-    /// What decides the bytes that it makes.
+    /// A text that changes whenever the bytecode may.
     pub(super) fn identity(&self) -> String {
-        format!("{VERSION} {} {} {}", self.told.name, self.told.full, self.told.magic)
+        format!("{VERSION} {} {} {}", self.interpreter.name, self.interpreter.full, self.interpreter.magic)
     }
 
-    /// The compiled modules of a tree whose files go to `to`, and nothing else.
+    /// Only the compiled modules of a tree whose files go to `to`.
     pub(super) async fn compiled(&self, tree: &FileTree, to: &str, cache: &Cache) -> Result<FileTree> {
         let mut run = Run::start(self)?;
         let mut staged = cache.stage()?;
@@ -139,9 +140,8 @@ impl Compiler {
         }
         run.end().await?;
         let digest = Digest::from_bytes(hash.finalize().into());
-        // One file for all of them, as they need not be in memory while the layer is written.
-        let blob = cache.keep(staged, digest, end)?;
-        let Location::File(path) = blob.location else { unreachable!("the cache has files") };
+        // One file holds all of them, so that they are not in memory while the layer is written.
+        let path = cache.keep_file(staged, digest, end)?.path;
         let metadata =
             std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let archive =
@@ -156,28 +156,28 @@ impl Compiler {
         Ok(tree)
     }
 
-    /// A module's path as text, and where its bytecode goes.
+    /// A module's path as text, and the path of its bytecode.
     fn place<'p>(&self, path: &'p [u8]) -> Option<(&'p str, String)> {
         let path = std::str::from_utf8(path).ok()?;
         let module = path.strip_suffix(".py")?;
         let (dir, name) =
             module.rsplit_once('/').map_or((String::new(), module), |(dir, name)| (format!("{dir}/"), name));
-        Some((path, format!("{dir}__pycache__/{name}.{}.pyc", self.told.tag)))
+        Some((path, format!("{dir}__pycache__/{name}.{}.pyc", self.interpreter.tag)))
     }
 }
 
-/// The interpreter, with nothing of the user's in its surroundings, and the same hashes every time.
+/// Starts the interpreter without the user's environment, and with constant hashes.
 fn python(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
     command.args(["-s", "-S", "-B"]).env_clear().kill_on_drop(true);
-    // A shim on PATH finds its interpreter by these.
+    // Version managers on PATH need these variables.
     let kept = ["PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION"];
     command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.env("PYTHONHASHSEED", "0").env("LC_ALL", "C.UTF-8").current_dir("/");
     command
 }
 
-/// An interpreter at work.
+/// A running interpreter that compiles modules.
 struct Run {
     child: Child,
     program: PathBuf,

@@ -1,51 +1,27 @@
-//! What a lock file says of a package, whatever its format, and the choice of the one wheel.
+//! The choice of one file of a locked package.
 
-use std::path::Path;
 use std::str::FromStr;
 
 use pep440_rs::Version;
-use reqwest::Url;
 
-use super::sdist::is_source;
-use super::tags::{Target, WheelName, normalized};
+use super::lock::{LockedFile, LockedPackage};
+use super::target::Target;
+use super::wheel::{WheelName, is_source, normalized};
 use crate::error::{Error, Result};
-use crate::image::Digest;
 
-/// A package of a lock file that is wanted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Locked {
-    pub(super) name: String,
-    pub(super) version: String,
-    /// Its wheels, and a source archive perhaps.
-    pub(super) files: Vec<File>,
-    /// Whether it was asked for by name.
-    pub(super) requested: bool,
-    /// Whether it was asked for by address.
-    pub(super) direct: bool,
-}
-
-/// A file of a package.
-#[derive(Clone, Debug)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) sha256: Option<Digest>,
-    pub(super) size: Option<u64>,
-}
-
-/// The wheel of a package that is taken, as far as it is known before anything is asked.
+/// The chosen file of a package. Hash and size may be unknown.
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) name: String,
     pub(super) version: String,
-    pub(super) file: File,
+    pub(super) file: LockedFile,
     pub(super) requested: bool,
     pub(super) direct: bool,
 }
 
-impl Locked {
-    /// The wheel that runs on the target, or the source where there is no wheel at all. pip tells a version as the package
-    /// has it, uv in its normal form, and it is in the image's history: it becomes the normal one.
+impl LockedPackage {
+    /// The wheel that runs on the target, or the source archive of a package without wheels. pip reports a version in
+    /// the package's own form, uv in its normal form; the image's history always has the normal form.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
         // A lock may leave the version out (PEP 751); a wheel's name has it.
@@ -54,7 +30,7 @@ impl Locked {
         let version = if self.version.is_empty() { told } else { self.version.clone() };
         let version = Version::from_str(&version).map_or(version, |version| version.to_string());
         let best = target.best(&self.files, |file| &file.name);
-        // With wheels for others, what has none for the target is native.
+        // A package that has wheels, but none for the target, is native.
         let source = || match self.files.iter().any(|file| WheelName::parse(&file.name).is_some()) {
             true => None,
             false => self.files.iter().find(|file| is_source(&file.name)),
@@ -69,54 +45,15 @@ impl Locked {
     }
 }
 
-/// `sha256:…`, of those kinds of hash that a lock file may have; others are passed over.
-pub(super) fn sha256(text: &str) -> Option<Digest> {
-    text.parse().ok()
-}
-
-/// The last part of an address's path, without the escapes of addresses.
-pub(super) fn file_name(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next()?;
-    let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
-    let name = unescaped(name)?;
-    // An escaped slash would make the name a path.
-    (!name.contains(['/', '\0'])).then_some(name)
-}
-
-/// A part of an address without its escapes.
-pub(super) fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A path, relative to `dir`, as an address.
-pub(super) fn file_url(dir: &Path, path: &str) -> Option<String> {
-    let path = std::path::absolute(dir.join(path)).ok()?;
-    Url::from_file_path(path).ok().map(String::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_version_has_one_form() {
-        let target = Target::new(12, super::super::tags::Machine::X86_64, (2, 34));
-        let file = |name: &str| File { name: name.to_owned(), url: String::new(), sha256: None, size: None };
+        let target = Target::new(12, super::super::target::Machine::X86_64, (2, 34));
+        let file =
+            |name: &str| LockedFile { name: name.to_owned(), url: String::new(), sha256: None, size: None };
         for (version, file_name, form) in [
             ("1.0.0-Beta.1", "a-1.0.0b1-py3-none-any.whl", "1.0.0b1"),
             ("v2024.01.02", "a-2024.1.2-py3-none-any.whl", "2024.1.2"),
@@ -125,28 +62,9 @@ mod tests {
             ("not a version", "a-1-py3-none-any.whl", "not a version"),
         ] {
             let (name, version) = ("a".to_owned(), version.to_owned());
-            let locked = Locked { name, version, files: vec![file(file_name)], ..Locked::default() };
+            let locked =
+                LockedPackage { name, version, files: vec![file(file_name)], ..LockedPackage::default() };
             assert_eq!(locked.choose(&target).unwrap().version, form);
         }
-    }
-
-    #[test]
-    fn an_address_ends_in_a_files_name() {
-        for (url, name) in [
-            ("https://h/a/b-1.0%2Blocal-py3-none-any.whl", Some("b-1.0+local-py3-none-any.whl")),
-            ("https://h/b.whl#sha256=00", Some("b.whl")),
-            ("https://h/b.whl?token=x/y", Some("b.whl")),
-            ("file:///x/b%20c.whl", Some("b c.whl")),
-            ("https://h/..%2f..%2fetc", None),
-            ("https://h/", None),
-        ] {
-            assert_eq!(file_name(url).as_deref(), name, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_path_is_an_address() {
-        assert_eq!(file_url(Path::new("/a"), "b c.whl").as_deref(), Some("file:///a/b%20c.whl"));
-        assert_eq!(file_url(Path::new("/a"), "/b.whl").as_deref(), Some("file:///b.whl"));
     }
 }

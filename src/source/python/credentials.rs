@@ -1,5 +1,5 @@
-//! Logins of package indexes, from where uv and pip take them: addresses that bear one, `UV_INDEX_NAME_USERNAME` and
-//! `_PASSWORD`, then netrc. Each is shown to its own scheme, host and port, and never told to anybody else.
+//! Logins of package indexes, from the sources of uv and pip: addresses with a login, `UV_INDEX_NAME_USERNAME` and
+//! `_PASSWORD`, then netrc. Each is sent to its own scheme, host and port only.
 //!
 //! netrc's `default` entry is not used: it would go to any host that a lock file happens to name.
 
@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use reqwest::Url;
 
-use super::choice::unescaped;
+use super::lock::{self, Format};
 use crate::recipe::{Python, Requirements};
-use crate::source::address::ADDRESS;
+use crate::source::address::{ADDRESS, unescaped};
 use crate::store::{Login, Logins, Secret};
 
 /// Variables of uv with addresses of indexes, some of them as `name=https://…`.
@@ -28,17 +28,17 @@ const VARIABLES: [&str; 6] = [
 ];
 
 /// Files beside the requirements that may name indexes.
-const BESIDE: [(&str, Kind); 4] = [
-    ("pyproject.toml", Kind::Settings),
-    ("uv.toml", Kind::Settings),
-    ("Pipfile", Kind::Requirements),
-    ("Pipfile.lock", Kind::Plain),
+const BESIDE: [(&str, TextKind); 4] = [
+    ("pyproject.toml", TextKind::Settings),
+    ("uv.toml", TextKind::Settings),
+    ("Pipfile", TextKind::Requirements),
+    ("Pipfile.lock", TextKind::Plain),
 ];
 
-/// What a text may do besides having a login in an address. A lock file is long, made by others, and read by
-/// nobody: were variables put into it, it could have any of them sent anywhere.
+/// The features of a text besides logins in addresses. A lock file is long, made by others, and read by nobody: if
+/// variables were expanded in it, it could send any of them anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum TextKind {
     /// Nothing: lock files, pip's settings, variables.
     Plain,
     /// `${NAME}` stands for a variable, as uv, pip and pipenv have it.
@@ -49,42 +49,42 @@ enum Kind {
     Naming,
 }
 
-/// Who we are to each index.
+/// The login at each index.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     /// By scheme, host and port.
     origins: Vec<(String, Login)>,
-    /// By the same: names whose passwords, if they have some, are told elsewhere.
+    /// By the same: user names whose passwords, if any, are in another place.
     usernames: Vec<(String, String)>,
     /// By host.
     netrc: Vec<(String, Login)>,
-    /// Addresses of indexes, with the logins that they may have in them.
+    /// Addresses of indexes, with their logins.
     simple: Vec<Secret>,
 }
 
 impl Indexes {
-    /// What the environment and the files around the requirements tell.
+    /// Collects the logins from the environment and the files around the requirements.
     pub(super) fn of(python: &Python) -> Indexes {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let variables =
             |names: &'static [&str], kind| names.iter().filter_map(move |name| Some((kind, variable(name)?)));
-        let mut texts: Vec<(Kind, String)> =
-            variables(&NAMING, Kind::Naming).chain(variables(&VARIABLES, Kind::Plain)).collect();
+        let mut texts: Vec<(TextKind, String)> =
+            variables(&NAMING, TextKind::Naming).chain(variables(&VARIABLES, TextKind::Plain)).collect();
         let home = variable("HOME").map(PathBuf::from);
         let mut files = Vec::new();
         if let Requirements::File { path } = &python.requirements {
-            match super::is_lock(path) {
-                true => files.push((Kind::Plain, path.clone())),
-                false => {
-                    let all = super::requirements::files(path).into_iter();
-                    files.extend(all.map(|path| (Kind::Requirements, path)));
+            match Format::of(path) {
+                Format::Pylock | Format::Uv | Format::Pinned => files.push((TextKind::Plain, path.clone())),
+                Format::Requirements => {
+                    let all = lock::files(path).into_iter();
+                    files.extend(all.map(|path| (TextKind::Requirements, path)));
                 }
             }
             let dir = path.parent().unwrap_or(Path::new(""));
             files.extend(BESIDE.iter().map(|(name, kind)| (*kind, dir.join(name))));
         }
         let pip = pip_files(variable("PIP_CONFIG_FILE"), home.as_deref());
-        files.extend(pip.into_iter().map(|path| (Kind::Plain, path)));
+        files.extend(pip.into_iter().map(|path| (TextKind::Plain, path)));
         let read = |(kind, path)| Some((kind, std::fs::read_to_string(path).ok()?));
         texts.extend(files.into_iter().filter_map(read));
         let netrc = variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
@@ -93,15 +93,15 @@ impl Indexes {
     }
 
     fn from_texts(
-        texts: &[(Kind, String)],
+        texts: &[(TextKind, String)],
         netrc_text: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Indexes {
         let mut found = Indexes { netrc: netrc(netrc_text), ..Indexes::default() };
         for (kind, text) in texts {
             let text = match kind {
-                Kind::Requirements => &expanded(text, &variable),
-                Kind::Plain | Kind::Settings | Kind::Naming => text,
+                TextKind::Requirements => &expanded(text, &variable),
+                TextKind::Plain | TextKind::Settings | TextKind::Naming => text,
             };
             for address in ADDRESS.find_iter(text) {
                 let Ok(url) = Url::parse(address.as_str()) else { continue };
@@ -132,13 +132,13 @@ impl Indexes {
 }
 
 impl Indexes {
-    /// Addresses of indexes, as they were met.
+    /// Addresses of indexes, in the order in which they were found.
     pub(super) fn simple(&self) -> impl Iterator<Item = &str> {
         self.simple.iter().map(Secret::expose)
     }
 }
 
-/// Whether an address looks like that of an index: they end so wherever one is served.
+/// Whether an address looks like an index's, by its usual end.
 fn is_index(url: &Url) -> bool {
     url.path().trim_end_matches('/').ends_with("simple")
 }
@@ -159,7 +159,7 @@ impl Logins for Indexes {
                 Some(Login { username: username.clone(), password: login.password.clone() })
             }
             (Some((_, login)), None) => Some(login.clone()),
-            // Some indexes take a token for a name, without a password; pip sends it so, too.
+            // Some indexes take a token as the user name, without a password; pip sends it the same way.
             (None, Some(username)) => {
                 Some(Login { username: username.clone(), password: String::new().into() })
             }
@@ -179,17 +179,17 @@ fn pattern(text: &str) -> Regex {
 fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let value =
         |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
-    VARIABLE.replace_all(&super::requirements::lines(text).join("\n"), value).into_owned()
+    VARIABLE.replace_all(&lock::lines(text).join("\n"), value).into_owned()
 }
 
 /// Indexes that have a name, and their addresses.
-fn named(kind: Kind, text: &str) -> Vec<(String, Url)> {
+fn named(kind: TextKind, text: &str) -> Vec<(String, Url)> {
     let pairs: Vec<(String, String)> = match kind {
-        Kind::Plain | Kind::Requirements => Vec::new(),
-        Kind::Naming => {
+        TextKind::Plain | TextKind::Requirements => Vec::new(),
+        TextKind::Naming => {
             NAMED.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
         }
-        Kind::Settings => {
+        TextKind::Settings => {
             let settings = toml::from_str::<toml::Table>(text).unwrap_or_default();
             let uv = settings.get("tool").and_then(|tool| tool.get("uv")?.as_table());
             let tables = uv.unwrap_or(&settings).get("index").and_then(toml::Value::as_array);

@@ -1,24 +1,25 @@
 //! [Environment markers](https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers)
-//! evaluated for the target: nothing of the machine that lbuild runs on has a say.
+//! evaluated for the target, regardless of the machine that lbuild runs on.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifier};
 
-use super::tags::{Target, normalized};
+use super::target::Target;
+use super::wheel::normalized;
 
-/// Parentheses within each other at most: a lock is not to exhaust the stack.
+/// Upper bound on the depth of parentheses, so that a lock cannot exhaust the stack.
 const DEPTH: usize = 64;
 
-/// What the names in markers stand for.
+/// The values of the names in markers.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     minor: u32,
     /// The whole version.
     python: String,
     machine: &'static str,
-    /// What is asked for besides a package itself.
+    /// The extras that are requested.
     pub(super) extras: BTreeSet<String>,
     /// The groups of `pylock.toml` that are wanted.
     pub(super) groups: BTreeSet<String>,
@@ -299,7 +300,7 @@ fn compare_texts(left: &str, operator: &str, right: &str) -> Result<bool, String
 
 #[cfg(test)]
 mod tests {
-    use super::super::tags::Machine;
+    use super::super::target::Machine;
     use super::*;
 
     fn environment() -> Environment {

@@ -1,20 +1,22 @@
-//! Python packages answer as a source.
+//! Python packages as a source.
 
 use std::path::PathBuf;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Bundle, bundles, requirements, resolve};
+use super::layer::{WheelLayer, layers};
+use super::lock;
+use super::pin::pin;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Source};
-use crate::source::part::{self, Context, Fetched, Part};
+use crate::source::part::{Context, Fetched, Part, Provider};
 
 /// Python packages.
-pub(in crate::source) struct Provider<'s>(pub(in crate::source) &'s Python);
+pub(in crate::source) struct PythonProvider<'s>(pub(in crate::source) &'s Python);
 
-impl part::Provider for Provider<'_> {
+impl Provider for PythonProvider<'_> {
     fn check(&self) -> Result<()> {
         let Requirements::File { path } = &self.0.requirements else { return Ok(()) };
         let found = std::fs::metadata(path).map(drop);
@@ -23,14 +25,14 @@ impl part::Provider for Provider<'_> {
 
     fn requirement_files(&self) -> Vec<PathBuf> {
         match &self.0.requirements {
-            Requirements::File { path } => requirements::files(path),
+            Requirements::File { path } => lock::files(path),
             Requirements::Pinned(_) => Vec::new(),
         }
     }
 
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>> {
         async move {
-            let wheels = resolve(self.0, context).await?;
+            let wheels = pin(self.0, context).await?;
             Ok(Source::Python(Python { requirements: Requirements::Pinned(wheels), ..self.0.clone() }))
         }
         .boxed()
@@ -38,17 +40,17 @@ impl part::Provider for Provider<'_> {
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
         async move {
-            let wheels = resolve(self.0, context).await?;
-            let bundles = bundles(self.0, &wheels, context).await?;
-            Ok(bundles.into_iter().map(|bundle| Box::new(bundle) as Box<dyn Part>).collect())
+            let wheels = pin(self.0, context).await?;
+            let layers = layers(self.0, &wheels, context).await?;
+            Ok(layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>).collect())
         }
         .boxed()
     }
 }
 
-impl Part for Bundle {
+impl Part for WheelLayer {
     fn name(&self) -> Option<String> {
-        Some(Bundle::name(self))
+        Some(WheelLayer::name(self))
     }
 
     fn identities(&self) -> Vec<Digest> {

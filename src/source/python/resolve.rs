@@ -1,5 +1,4 @@
-//! Requirements become packages through `uv`, else `pip`, whichever is there: for the target, and with nothing of
-//! this machine in the answer.
+//! Requirements become packages through `uv`, or `pip` without it: for the target, regardless of this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -7,21 +6,21 @@ use std::process::{Output, Stdio};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::choice::{File, Locked, file_name, sha256};
+use super::lock::{LockedFile, LockedPackage, pylock, sha256};
 use super::markers::Environment;
-use super::pylock;
-use super::tags::Target;
+use super::target::Target;
 use crate::error::{Error, Result};
 use crate::recipe::Python;
+use crate::source::address::file_name;
 use crate::source::program::{self, Lines, on_path};
 
-/// What is to be resolved.
+/// Requirements to resolve.
 pub(super) struct Question<'a> {
-    /// The file that the user gave: it is for messages, and its directory is where the program runs.
+    /// The user's file: messages name it, and the program runs in its directory.
     pub(super) path: &'a Path,
     /// The file that the program reads.
     pub(super) requirements: &'a Path,
-    /// Whether it names all that is needed, as what comes of a lock does.
+    /// Whether it names every package, as requirements made from a lock do.
     pub(super) complete: bool,
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
@@ -29,26 +28,26 @@ pub(super) struct Question<'a> {
 }
 
 /// The packages that the requirements need on the target.
-pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<Locked>> {
+pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let Some(uv) = on_path("uv") else { return with_pip(question).await };
     match with_uv(question, &uv, true).await {
-        // Something may come as source only. A version with a wheel is better than a newer one without, so this is
-        // not how it begins.
+        // A package may have no wheel. A version with a wheel is better than a newer one without, so sources are
+        // allowed only in a second attempt.
         Err(error) => with_uv(question, &uv, false).await.map_err(|_| error),
         done => done,
     }
 }
 
-/// The glibc that both programs are told of: uv knows these, and takes all that is older with each.
+/// The glibc that both programs get as an option: uv knows these, each with all older ones.
 /// <https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-platform>
-fn told_glibc(target: &Target) -> u32 {
+fn known_glibc(target: &Target) -> u32 {
     let known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];
     known.into_iter().find(|minor| *minor <= target.glibc.1).unwrap_or(17)
 }
 
-async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<Locked>> {
+async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<LockedPackage>> {
     let target = question.target;
-    let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), told_glibc(target));
+    let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), known_glibc(target));
     let mut command = Command::new(uv);
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--python-platform", &platform]);
@@ -58,7 +57,7 @@ async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Resul
     command.args(["--python-version", &target.python()]);
     let output = run(&mut command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // Its paths are relative to where it ran.
+    // The paths in its answer are relative to its working directory.
     let place = directory(question.path).join("pylock.toml");
     pylock::read(&text, &place, question.environment)
         .map_err(|error| failed(question, "uv", error.to_string()))
@@ -122,7 +121,7 @@ struct Metadata {
     version: String,
 }
 
-async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
+async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let python = pythons().await.ok_or_else(|| Error::NoResolver { path: question.path.to_owned() })?;
     let target = question.target;
     let values: serde_json::Map<String, serde_json::Value> = question
@@ -139,7 +138,7 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
     command.args(["--target", "lbuild-is-only-asking"]);
     command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
     command.args(["--python-version", &target.python()]);
-    let told = Target::new(target.minor, target.machine, (2, told_glibc(target)));
+    let told = Target::new(target.minor, target.machine, (2, known_glibc(target)));
     command.args(told.platforms().iter().flat_map(|platform| ["--platform", platform]));
     let output = run(command.arg("-r"), question, "pip").await?;
     let report: Report = serde_json::from_slice(&output.stdout)
@@ -153,14 +152,14 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<Locked>> {
 }
 
 impl Installed {
-    fn locked(self, file: String) -> Locked {
+    fn locked(self, file: String) -> LockedPackage {
         let digest = self.download_info.archive_info.and_then(|info| {
             let old = info.hash.and_then(|hash| Some(hash.strip_prefix("sha256=")?.to_owned()));
             sha256(&format!("sha256:{}", info.hashes.get("sha256").cloned().or(old)?))
         });
-        let file = File { name: file, url: self.download_info.url, sha256: digest, size: None };
+        let file = LockedFile { name: file, url: self.download_info.url, sha256: digest, size: None };
         let Metadata { name, version } = self.metadata;
-        Locked { name, version, files: vec![file], requested: false, direct: self.is_direct }
+        LockedPackage { name, version, files: vec![file], requested: false, direct: self.is_direct }
     }
 }
 
@@ -176,9 +175,9 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
             std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
-    // uv reads its settings from there, also when what it is given is a file that lbuild has made of a lock.
+    // uv reads its settings there, also when lbuild has made the requirements from a lock.
     command.current_dir(directory(question.path)).stdin(Stdio::null()).kill_on_drop(true);
-    // A virtual environment of the caller's is none of the image's.
+    // The caller's virtual environment must not affect the image.
     command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().await;
     let output = output.map_err(|error| failed(question, tool, format!("it does not start: {error}")))?;
@@ -199,7 +198,7 @@ fn failed(question: &Question<'_>, tool: &'static str, reason: String) -> Error 
     Error::Resolve { tool, path: question.path.to_owned(), reason }
 }
 
-/// What the program said last, without colours, without ornament, and without any password.
+/// The program's last lines, without ornaments and passwords.
 pub(super) fn reason(text: &str) -> String {
     let ornament = ['×', '╰', '─', '▶', '│', '├', ' ', '\t'];
     let lines = text.lines().map(|line| line.trim_matches(ornament));
@@ -228,7 +227,7 @@ pub(super) async fn pythons() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tags::Machine;
+    use super::super::target::Machine;
     use super::*;
 
     #[test]
@@ -243,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_are_told_of_a_glibc_that_they_know() {
-        let told = |minor| told_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
+    fn the_programs_get_a_glibc_that_they_know() {
+        let told = |minor| known_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
         assert_eq!([told(34), told(26), told(30), told(99)], [34, 17, 28, 40]);
     }
 }

@@ -1,8 +1,7 @@
-//! Packages that come as source only: what is Python alone becomes a wheel through uv, else pip; anything native is
-//! refused.
+//! Packages without wheels: pure Python sources become a wheel through uv, or pip without it; native ones are refused.
 //!
-//! The lock has the source's hash and no wheel's. So the source stands for the package in all keys, and a machine that
-//! finds the layer in an earlier image builds nothing.
+//! The lock has the hash of the source and not of a wheel. So the source stands for the package in all keys, and a
+//! machine that finds the layer in an earlier image builds nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,56 +13,52 @@ use tokio::sync::Mutex;
 
 use super::credentials::Indexes;
 use super::resolve::{pythons, reason};
-use super::tags::{Target, WheelName, normalized};
-use super::zip;
+use super::target::Target;
+use super::wheel::{WheelName, normalized};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Digest, Location};
+use crate::image::Digest;
 use crate::recipe::Wheel;
 use crate::source::address::without_login;
 use crate::source::part::Context;
 use crate::source::program::on_path;
-use crate::store::Download;
+use crate::source::zip;
+use crate::store::{BlobFile, Download};
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// Changes with anything here that changes the wheel.
+/// Part of the keys; it changes with any code that changes the wheel.
 pub(super) const VERSION: &str = "sdist-1";
 
-/// In the place of compilers: what asks for one is native, and its build ends here.
+/// Replaces compilers: a build that starts one is of a native package, and fails.
 const NO_COMPILER: &str = "lbuild-compiles-no-native-code";
 const COMPILERS: [&str; 9] = ["CC", "CXX", "FC", "F77", "F90", "LD", "LDSHARED", "CARGO", "RUSTC"];
 
-/// Members of a zip are no older.
+/// The earliest time of a zip's member.
 const EPOCH: &str = "315532800";
 
-/// Versions that a refusal names at most.
+/// Upper bound on the versions that a refusal names.
 const MOST: usize = 5;
 
-/// Whether the file is a source archive, as far as they are in use: <https://peps.python.org/pep-0625/>.
-pub(super) fn is_source(file: &str) -> bool {
-    file.ends_with(".tar.gz") || file.ends_with(".zip")
-}
-
-/// What builds sources; shared by all layers of a lock.
-pub(super) struct Builder {
+/// Builds wheels from sources; shared by all layers of a lock.
+pub(super) struct SourceBuilder {
     target: Target,
     wheels: Option<PathBuf>,
-    /// One at a time: two layers may want the same.
+    /// One build at a time: two layers may need the same wheel.
     turn: Mutex<()>,
 }
 
-impl Builder {
-    pub(super) fn new(wheels: Option<PathBuf>, target: Target) -> Builder {
-        Builder { target, wheels, turn: Mutex::default() }
+impl SourceBuilder {
+    pub(super) fn new(wheels: Option<PathBuf>, target: Target) -> SourceBuilder {
+        SourceBuilder { target, wheels, turn: Mutex::default() }
     }
 
-    /// The wheel of a source that is here already.
+    /// The wheel of a downloaded source.
     pub(super) async fn wheel(
         &self,
         sdist: &Wheel,
-        source: &Blob,
+        source: &BlobFile,
         indexes: &Indexes,
         context: &Context,
-    ) -> Result<Blob> {
+    ) -> Result<BlobFile> {
         let _turn = self.turn.lock().await;
         let key = Digest::of(format!("wheel {VERSION} of {}", source.digest).as_bytes());
         let noted = context.cache.noted(key).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
@@ -86,21 +81,20 @@ impl Builder {
         context.cache.held(digest).ok_or(Error::Interrupted)
     }
 
-    /// Builds within `dir`; none when it would take a compiler.
+    /// Builds within `dir`; `None` when the build needs a compiler.
     async fn build(
         &self,
         sdist: &Wheel,
-        source: &Blob,
+        source: &BlobFile,
         indexes: &Indexes,
         dir: &Path,
     ) -> Result<Option<PathBuf>> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
-        let Location::File(blob) = &source.location else { unreachable!("downloads are files") };
         // The cache may be named by a relative path, and pip runs elsewhere.
         let (blob, dir) =
-            (std::path::absolute(blob).map_err(fail)?, &std::path::absolute(dir).map_err(fail)?);
+            (std::path::absolute(&source.path).map_err(fail)?, &std::path::absolute(dir).map_err(fail)?);
         let (archive, out) = (dir.join(&sdist.file), dir.join("out"));
-        // Both programs go by the name.
+        // Both programs read the file's name.
         std::os::unix::fs::symlink(blob, &archive).map_err(fail)?;
         std::fs::create_dir(&out).map_err(fail)?;
         let failed = |tool, reason| Error::Build { tool, package: sdist.file.clone(), reason };
@@ -138,7 +132,7 @@ impl Builder {
         wheel.map(Some).ok_or_else(|| failed(tool, "it leaves no wheel".to_owned()))
     }
 
-    /// What builds the package comes from where packages come from, unless the user says otherwise.
+    /// Build dependencies come from the indexes of the packages, unless the user's variables name others.
     fn look_in(&self, command: &mut Command, indexes: &Indexes) -> Result<()> {
         if let Some(wheels) = &self.wheels {
             let dir =
@@ -147,7 +141,7 @@ impl Builder {
             return Ok(());
         }
         let Some(index) = indexes.simple().next() else { return Ok(()) };
-        // In variables, as an address may have a login in it, and arguments are for all to see.
+        // Variables, because an address may have a login in it, and every user of the machine can read arguments.
         let named = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
@@ -160,7 +154,7 @@ impl Builder {
         Ok(())
     }
 
-    /// That a package is native, and which of its versions would do.
+    /// The error for a native package, with its versions that have a wheel.
     async fn native(&self, sdist: &Wheel, indexes: &Indexes, context: &Context) -> Error {
         let mut versions = self.versions(sdist, indexes, context).await;
         versions.truncate(MOST);
@@ -175,7 +169,8 @@ impl Builder {
         }
     }
 
-    /// The versions with a wheel that runs on the target, the newest first. It is for a message, so nothing of it fails.
+    /// The versions with a wheel that runs on the target, the newest first. They are for a message, so failures are
+    /// ignored.
     async fn versions(&self, sdist: &Wheel, indexes: &Indexes, context: &Context) -> Vec<String> {
         let mut files: Vec<String> = Vec::new();
         if let Some(dir) = &self.wheels {
@@ -204,7 +199,7 @@ impl Builder {
     }
 }
 
-/// What was compressed on this machine, by whichever zlib its Python has, is compressed as everything else is.
+/// Replaces content that this machine's Python has compressed, because its zlib decides the bytes.
 pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
     for (_, entry) in tree.iter_mut() {
         if let EntryKind::File(content) = &mut entry.kind
@@ -216,7 +211,7 @@ pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
     Ok(())
 }
 
-/// A wheel's name, in a list of either form (PEP 503 and 691).
+/// A wheel's file name in an index's page (PEP 503 and 691).
 static FILE: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"[A-Za-z0-9._]+-[A-Za-z0-9._+!-]+\.whl";
     Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))

@@ -1,7 +1,7 @@
 //! Blobs by digest.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::directory::{Cache, mark_used};
 use crate::error::Result;
@@ -12,6 +12,15 @@ const TAG: &str = "CACHEDIR.TAG";
 /// Backup programs recognise a cache by this line: <https://bford.info/cachedir/>.
 const TAG_TEXT: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# This directory is a cache of lbuild.\n";
+
+/// A blob that is a whole file on this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct BlobFile {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Digest,
+    /// In bytes.
+    pub(crate) size: u64,
+}
 
 impl Cache {
     /// The blob, when the cache has a file of its name and size. Its readers check the bytes.
@@ -27,11 +36,11 @@ impl Cache {
     }
 
     /// The blob, whatever its size. The caller must check its bytes.
-    pub(crate) fn held(&self, digest: Digest) -> Option<Blob> {
+    pub(crate) fn held(&self, digest: Digest) -> Option<BlobFile> {
         let path = self.blob_path(digest);
         let size = fs::metadata(&path).ok()?.len();
         mark_used(&path);
-        Some(Blob { digest, size, location: Location::File(path) })
+        Some(BlobFile { path, digest, size })
     }
 
     /// A small blob's bytes, checked.
@@ -67,9 +76,15 @@ impl Cache {
 
     /// Stores a staged blob under its digest.
     pub(crate) fn keep(&self, staged: Staged, digest: Digest, size: u64) -> Result<Blob> {
+        let BlobFile { path, digest, size } = self.keep_file(staged, digest, size)?;
+        Ok(Blob { digest, size, location: Location::File(path) })
+    }
+
+    /// Stores a staged blob under its digest, for a caller that reads the file.
+    pub(crate) fn keep_file(&self, staged: Staged, digest: Digest, size: u64) -> Result<BlobFile> {
         let path = self.blob_path(digest);
         staged.commit(&path)?;
-        Ok(Blob { digest, size, location: Location::File(path) })
+        Ok(BlobFile { path, digest, size })
     }
 
     /// Removes a blob whose bytes do not match its name.

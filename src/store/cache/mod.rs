@@ -17,6 +17,7 @@ mod records;
 mod tests;
 mod workplace;
 
+pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
 pub(crate) use directory::mark_used;
 pub use prune::Usage;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::source::address::{redacted, without_login};
 
-fn indexes(texts: &[(Kind, &str)], netrc: &str) -> Indexes {
+fn indexes(texts: &[(TextKind, &str)], netrc: &str) -> Indexes {
     let variable = |name: &str| match name {
         "UV_INDEX_MY_INDEX_USERNAME" => Some("envuser".to_owned()),
         "UV_INDEX_MY_INDEX_PASSWORD" => Some("envpass".to_owned()),
@@ -20,7 +20,7 @@ fn at(indexes: &Indexes, url: &str) -> Option<String> {
 
 #[test]
 fn a_login_goes_to_its_own_origin_only() {
-    let found = indexes(&[(Kind::Plain, "--index-url https://me:p%40ss@i.example/simple")], "");
+    let found = indexes(&[(TextKind::Plain, "--index-url https://me:p%40ss@i.example/simple")], "");
     assert_eq!(at(&found, "https://i.example/files/a.whl").as_deref(), Some("me:p@ss"));
     for url in
         ["http://i.example/a", "https://i.example:8443/a", "https://f.example/a", "https://x.i.example/a"]
@@ -31,7 +31,7 @@ fn a_login_goes_to_its_own_origin_only() {
 
 #[test]
 fn every_place_that_has_a_login_is_read() {
-    use Kind::{Naming, Plain, Requirements, Settings};
+    use TextKind::{Naming, Plain, Requirements, Settings};
     for (kind, text, netrc) in [
         (Requirements, "-i https://u:${TOKEN}@h.example/simple", ""),
         (Plain, "extra-index-url = https://a.example/ https://u:s3cret@h.example/simple", ""),
@@ -62,18 +62,18 @@ fn every_place_that_has_a_login_is_read() {
 #[test]
 fn a_lock_has_no_variable_sent_to_anybody() {
     for (kind, text) in [
-        (Kind::Plain, "# https://u:${TOKEN}@h.example/"),
-        (Kind::Plain, "url = 'https://${TOKEN}@h.example/a.whl'"),
-        (Kind::Plain, "# my-index=https://h.example/"),
-        (Kind::Plain, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
-        (Kind::Settings, "# my-index=https://h.example/ https://${TOKEN}@h.example/"),
-        (Kind::Requirements, "a==1 # https://u:${TOKEN}@h.example/ my-index=https://h.example/"),
-        (Kind::Naming, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
+        (TextKind::Plain, "# https://u:${TOKEN}@h.example/"),
+        (TextKind::Plain, "url = 'https://${TOKEN}@h.example/a.whl'"),
+        (TextKind::Plain, "# my-index=https://h.example/"),
+        (TextKind::Plain, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
+        (TextKind::Settings, "# my-index=https://h.example/ https://${TOKEN}@h.example/"),
+        (TextKind::Requirements, "a==1 # https://u:${TOKEN}@h.example/ my-index=https://h.example/"),
+        (TextKind::Naming, "[[index]]\nname = 'my-index'\nurl = 'https://h.example/'"),
     ] {
         let login = at(&indexes(&[(kind, text)], ""), "https://h.example/a.whl").unwrap_or_default();
         assert!(!login.contains("s3cret") && !login.contains("envpass"), "{text}: {login}");
     }
-    let literal = indexes(&[(Kind::Plain, "url = 'https://u:p@h.example/a.whl'")], "");
+    let literal = indexes(&[(TextKind::Plain, "url = 'https://u:p@h.example/a.whl'")], "");
     assert_eq!(at(&literal, "https://h.example/b.whl").as_deref(), Some("u:p"));
 }
 
@@ -90,7 +90,7 @@ fn netrc_names_hosts_and_its_default_is_not_for_everyone() {
 #[test]
 fn nothing_shows_a_password() {
     let found =
-        indexes(&[(Kind::Plain, "https://me:hunter2@i.example/")], "machine h login u password hunter2");
+        indexes(&[(TextKind::Plain, "https://me:hunter2@i.example/")], "machine h login u password hunter2");
     assert!(!format!("{found:?}").contains("hunter2"));
     assert_eq!(without_login("https://me:hunter2@i.example/a"), "https://i.example/a");
     let said = redacted("error: no answer from `https://me:hunter2@i.example/simple/a/`");
@@ -99,16 +99,16 @@ fn nothing_shows_a_password() {
 
 #[test]
 fn a_name_without_a_password_takes_it_from_elsewhere() {
-    let plain = |text| (Kind::Plain, text);
+    let plain = |text| (TextKind::Plain, text);
     for (text, more, netrc, login) in [
         (
             "https://envuser@h.example/simple",
-            (Kind::Naming, "my-index=https://h.example/"),
+            (TextKind::Naming, "my-index=https://h.example/"),
             "",
             "envuser:envpass",
         ),
-        ("", (Kind::Naming, "my-index=https://envuser@h.example/"), "", "envuser:envpass"),
-        ("", (Kind::Naming, "half=https://me@h.example/"), "", "me:halfpass"),
+        ("", (TextKind::Naming, "my-index=https://envuser@h.example/"), "", "envuser:envpass"),
+        ("", (TextKind::Naming, "half=https://me@h.example/"), "", "me:halfpass"),
         ("https://me@h.example/", plain(""), "machine h.example login me password p", "me:p"),
         ("https://me@h.example/", plain(""), "machine h.example password p", "me:p"),
         ("https://me@h.example/", plain(""), "machine h.example login other password p", "me:"),
@@ -131,7 +131,7 @@ fn indexes_are_known_by_their_addresses() {
     let lock =
         "source = { registry = \"https://i.example/simple\" }\nurl = \"https://i.example/f/a-1.tar.gz\"";
     let wanted = "-i https://me:p@j.example/+simple/\n-i https://i.example/simple";
-    let found = indexes(&[(Kind::Plain, lock), (Kind::Requirements, wanted)], "");
+    let found = indexes(&[(TextKind::Plain, lock), (TextKind::Requirements, wanted)], "");
     let all: Vec<&str> = found.simple().collect();
     assert_eq!(all, ["https://i.example/simple", "https://me:p@j.example/+simple/"]);
 }

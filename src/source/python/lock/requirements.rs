@@ -1,26 +1,27 @@
-//! `requirements.txt`, as far as lbuild reads it itself: which packages it names, and which hashes it allows.
+//! `requirements.txt`, as far as lbuild reads it itself: the packages that it names, and the hashes that it allows.
 //!
-//! What is needed to run them is for uv or pip to find out.
+//! uv or pip finds the packages that those need.
 //! <https://pip.pypa.io/en/stable/reference/requirements-file-format/>
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::choice::sha256;
-use super::tags::normalized;
+use super::package::sha256;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::Wheel;
+use crate::source::address::file_name;
+use crate::source::python::wheel::{WheelName, normalized};
 
-/// What is asked for by name.
+/// The packages that the requirements name.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// Names, and the digests that each may have; none when nothing was said of them.
-    pub(super) packages: BTreeMap<String, BTreeSet<Digest>>,
+pub(in crate::source::python) struct Asked {
+    /// Names, and the digests that each may have; empty when the requirements have none.
+    pub(in crate::source::python) packages: BTreeMap<String, BTreeSet<Digest>>,
 }
 
 impl Asked {
-    pub(super) fn read(path: &Path) -> Result<Asked> {
+    pub(in crate::source::python) fn read(path: &Path) -> Result<Asked> {
         let mut asked = Asked::default();
         for file in files(path) {
             let text = std::fs::read_to_string(&file).map_err(|source| Error::Read { path: file, source })?;
@@ -33,9 +34,8 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Fails for a wheel that is none of those that the hashes allow. With hashes for one package, as with pip,
-    /// all must have some.
-    pub(super) fn check(&self, wheel: &Wheel, require_hashes: bool) -> Result<()> {
+    /// Fails for a wheel that the hashes do not allow. As with pip, hashes for one package make them mandatory for all.
+    pub(in crate::source::python) fn check(&self, wheel: &Wheel, require_hashes: bool) -> Result<()> {
         let fail = |fault| Err(Error::Hash { file: wheel.file.clone(), fault });
         let strict = require_hashes || self.packages.values().any(|hashes| !hashes.is_empty());
         match self.packages.get(&wheel.name).filter(|hashes| !hashes.is_empty()) {
@@ -47,8 +47,8 @@ impl Asked {
     }
 }
 
-/// A file of requirements and those that it includes, in the order in which they are met.
-pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
+/// A requirements file and the files that it includes, in order.
+pub(in crate::source::python) fn files(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     let mut next = 0;
     while let Some(path) = found.get(next).cloned() {
@@ -68,8 +68,8 @@ pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Lines without comments, those that end in a backslash joined with the next.
-pub(super) fn lines(text: &str) -> Vec<String> {
+/// Lines without comments; a line that ends in a backslash is joined with the next.
+pub(in crate::source::python) fn lines(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut line = String::new();
     for part in text.lines() {
@@ -97,7 +97,7 @@ fn name(line: &str) -> Option<String> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
     let rest = rest.trim_start();
-    // Else it is an address or a path, whose file tells the name.
+    // Otherwise it is an address or a path of a file, which has the name.
     let named = rest.is_empty()
         || rest.starts_with(['=', '<', '>', '!', '~', '[', ';', '@', '('])
         || rest.starts_with("--");
@@ -105,7 +105,7 @@ fn name(line: &str) -> Option<String> {
         return Some(normalized(name));
     }
     let path = line.split([' ', ';', '#']).next()?;
-    let wheel = super::tags::WheelName::parse(&super::choice::file_name(path)?)?;
+    let wheel = WheelName::parse(&file_name(path)?)?;
     Some(normalized(&wheel.name))
 }
 

@@ -1,4 +1,4 @@
-//! Which wheels run in the image: [compatibility tags](https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/)
+//! The wheels that run in the image: [compatibility tags](https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/)
 //! of the target, and the choice among a version's files.
 //!
 //! The order of preference is that of pip's and uv's own: the closest ABI first, then the newest glibc.
@@ -6,20 +6,21 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::wheel::WheelName;
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::recipe::Python;
 
-/// What the wheels have to run on.
+/// The interpreter, machine and C library that wheels must run on.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     /// The minor version of Python 3.
     pub(super) minor: u32,
-    /// Its patch, as far as somebody has told it.
+    /// The patch version, when the recipe has one.
     patch: Option<u32>,
     pub(super) machine: Machine,
     pub(super) glibc: (u32, u32),
-    /// How much each `python-abi-platform` is liked; less is better.
+    /// Preference rank of each `python-abi-platform`; lower wins.
     ranks: HashMap<String, usize>,
 }
 
@@ -29,7 +30,7 @@ pub(super) enum Machine {
     Aarch64,
 }
 
-/// A patch of Python that no minor version has come to, nor will.
+/// A patch version that no minor version of Python reaches.
 const LATE: u32 = 99;
 
 /// The minor version, and the patch where there is one, of `3.12` or `3.12.9`.
@@ -39,21 +40,6 @@ fn version(text: &str) -> Option<(u32, Option<u32>)> {
         Some((minor, patch)) => Some((minor.parse().ok()?, Some(patch.parse().ok()?))),
         None => Some((rest.parse().ok()?, None)),
     }
-}
-
-/// What a wheel's file name says.
-///
-/// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention>
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WheelName {
-    /// As in the file name.
-    pub(super) name: String,
-    pub(super) version: String,
-    /// A number, and what follows it: the greater is the newer build of the same version.
-    build: (u64, String),
-    pythons: Vec<String>,
-    abis: Vec<String>,
-    platforms: Vec<String>,
 }
 
 impl Machine {
@@ -88,8 +74,8 @@ impl Target {
 
     /// The whole version of Python.
     ///
-    /// Where nobody tells the patch, it is taken for a late one: Lambda keeps its images at the newest, and what
-    /// asks for `>=3.12.1` would else have no image to run in.
+    /// Without a patch in the recipe a late one is assumed: Lambda keeps its images at the newest, and a package that
+    /// requires `>=3.12.1` would otherwise be refused.
     pub(super) fn python(&self) -> String {
         format!("3.{}.{}", self.minor, self.patch.unwrap_or(LATE))
     }
@@ -103,9 +89,9 @@ impl Target {
         target
     }
 
-    /// `manylinux_2_34_x86_64` and all that is older, with the names that the old ones had before PEP 600.
+    /// `manylinux_2_34_x86_64` and all older ones, with their names before PEP 600.
     ///
-    /// Not `linux_x86_64`: it says nothing of the C library that the wheel needs.
+    /// Without `linux_x86_64`, which does not name the C library that the wheel needs.
     pub(super) fn platforms(&self) -> Vec<String> {
         let machine = self.machine.as_str();
         let mut found = Vec::new();
@@ -145,12 +131,12 @@ impl Target {
         tags
     }
 
-    /// How much the wheel is liked; `None` when it does not run there.
+    /// The wheel's preference rank; `None` when it does not run on the target.
     fn rank(&self, wheel: &WheelName) -> Option<usize> {
         wheel.tags().filter_map(|tag| self.ranks.get(&tag).copied()).min()
     }
 
-    /// The best of some files of one version, by their names. What is no wheel is passed over.
+    /// The best file of one version, by file names. Files that are not wheels are skipped.
     pub(super) fn best<'a, T>(&self, files: &'a [T], name: impl Fn(&T) -> &str) -> Option<&'a T> {
         let ranked = files.iter().filter_map(|file| {
             let wheel = WheelName::parse(name(file))?;
@@ -160,7 +146,7 @@ impl Target {
         best.map(|(_, _, _, file)| file)
     }
 
-    /// Why none of the files runs there.
+    /// The reason why none of the files runs on the target.
     pub(super) fn why_not<'a>(&self, files: impl Iterator<Item = &'a str>) -> String {
         let wheels: Vec<WheelName> = files.filter_map(WheelName::parse).collect();
         let machine = self.machine.as_str();
@@ -206,7 +192,7 @@ fn glibc(tag: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// Some texts once each, in order, and not too many of them.
+/// The texts in order, each once, with an upper bound on their number.
 fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
     const MOST: usize = 8;
     let mut texts: Vec<&str> = texts.map(String::as_str).collect();
@@ -216,56 +202,6 @@ fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
     texts.truncate(MOST);
     let text = texts.join(", ");
     if more == 0 { text } else { format!("{text} and {more} more") }
-}
-
-impl WheelName {
-    pub(super) fn parse(file: &str) -> Option<WheelName> {
-        let parts: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
-        let (build, [pythons, abis, platforms]) = match parts[..] {
-            [_, _, python, abi, platform] => ("", [python, abi, platform]),
-            [_, _, build, python, abi, platform] => (build, [python, abi, platform]),
-            _ => return None,
-        };
-        let split = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-        let digits = build.bytes().take_while(u8::is_ascii_digit).count();
-        let build = (build[..digits].parse().unwrap_or(0), build[digits..].to_owned());
-        let (name, version) = (parts[0].to_owned(), parts[1].to_owned());
-        (!name.is_empty() && !version.is_empty()).then(|| WheelName {
-            name,
-            version,
-            build,
-            pythons: split(pythons),
-            abis: split(abis),
-            platforms: split(platforms),
-        })
-    }
-
-    /// Whether it runs on any machine, with any Python 3.
-    pub(super) fn is_for_any(&self) -> bool {
-        self.tags().any(|tag| tag == "py3-none-any")
-    }
-
-    fn tags(&self) -> impl Iterator<Item = String> {
-        let pairs = self.pythons.iter().flat_map(|python| self.abis.iter().map(move |abi| (python, abi)));
-        pairs.flat_map(|(python, abi)| {
-            self.platforms.iter().map(move |platform| format!("{python}-{abi}-{platform}"))
-        })
-    }
-}
-
-/// A package's name as it is compared.
-///
-/// <https://packaging.python.org/en/latest/specifications/name-normalization/>
-pub(super) fn normalized(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c {
-            '-' | '_' | '.' if out.ends_with('-') => {}
-            '-' | '_' | '.' => out.push('-'),
-            c => out.push(c.to_ascii_lowercase()),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -358,13 +294,6 @@ mod tests {
         }
         for version in ["3", "3.", "3.x", "3.12.", "3.12.9.1", "3.12rc1", "2.7", "3.12.9rc1"] {
             assert!(target(version).is_err(), "{version}");
-        }
-    }
-
-    #[test]
-    fn names_are_compared_without_case_and_dashes() {
-        for name in ["Charset_Normalizer", "charset.normalizer", "charset-_.normalizer"] {
-            assert_eq!(normalized(name), "charset-normalizer");
         }
     }
 }

@@ -8,45 +8,46 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::choice::{File, Locked, file_name, file_url, sha256};
-use super::markers::Environment;
-use super::tags::normalized;
+use super::package::{LockedFile, LockedPackage, sha256};
 use crate::error::{Error, Result};
+use crate::source::address::{file_name, file_url};
+use crate::source::python::markers::Environment;
+use crate::source::python::wheel::normalized;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Lock {
+struct UvLock {
     version: u32,
     requires_python: Option<String>,
     /// What the lock is for, when that is not everything (`tool.uv.environments`).
     #[serde(default)]
     supported_markers: Vec<String>,
     #[serde(default, rename = "package")]
-    packages: Vec<Package>,
+    packages: Vec<UvPackage>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Package {
+struct UvPackage {
     name: String,
     #[serde(default)]
     version: String,
-    source: Source,
+    source: UvSource,
     #[serde(default)]
     resolution_markers: Vec<String>,
     #[serde(default)]
-    dependencies: Vec<Dependency>,
+    dependencies: Vec<UvDependency>,
     #[serde(default)]
-    optional_dependencies: BTreeMap<String, Vec<Dependency>>,
+    optional_dependencies: BTreeMap<String, Vec<UvDependency>>,
     #[serde(default)]
-    wheels: Vec<Artifact>,
-    sdist: Option<Artifact>,
+    wheels: Vec<UvArtifact>,
+    sdist: Option<UvArtifact>,
 }
 
 /// Where a package is from.
 #[derive(Deserialize, PartialEq, Eq, Clone)]
 #[serde(from = "BTreeMap<String, toml::Value>")]
-enum Source {
+enum UvSource {
     Registry(String),
     Url(String),
     Path(String),
@@ -61,17 +62,17 @@ enum Source {
 }
 
 #[derive(Deserialize)]
-struct Dependency {
+struct UvDependency {
     name: String,
     version: Option<String>,
-    source: Option<Source>,
+    source: Option<UvSource>,
     #[serde(default)]
     extra: Vec<String>,
     marker: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Artifact {
+struct UvArtifact {
     url: Option<String>,
     path: Option<String>,
     filename: Option<String>,
@@ -80,9 +81,13 @@ struct Artifact {
 }
 
 /// The packages that the lock's project needs on the target.
-pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Locked>> {
+pub(in crate::source::python) fn read(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+) -> Result<Vec<LockedPackage>> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
-    let lock: Lock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
+    let lock: UvLock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
     if lock.version != 1 {
         return Err(fail(format!("its version is {}, which lbuild does not know", lock.version)));
     }
@@ -104,52 +109,54 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
 }
 
-impl From<BTreeMap<String, toml::Value>> for Source {
-    fn from(table: BTreeMap<String, toml::Value>) -> Source {
+impl From<BTreeMap<String, toml::Value>> for UvSource {
+    fn from(table: BTreeMap<String, toml::Value>) -> UvSource {
         let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         if let Some(dir) = text("subdirectory") {
             let archive = ["url", "path"].iter().find_map(|kind| text(kind));
-            return archive.map_or(Source::Unknown, |archive| Source::Subdirectory(archive, dir));
+            return archive.map_or(UvSource::Unknown, |archive| UvSource::Subdirectory(archive, dir));
         }
         let found = table.iter().find_map(|(kind, value)| {
             let text = value.as_str()?.to_owned();
             Some(match kind.as_str() {
-                "registry" => Source::Registry(text),
-                "url" => Source::Url(text),
-                "path" => Source::Path(text),
-                "directory" => Source::Directory(text),
-                "editable" => Source::Editable(text),
-                "virtual" => Source::Virtual(text),
-                "git" => Source::Git(text),
+                "registry" => UvSource::Registry(text),
+                "url" => UvSource::Url(text),
+                "path" => UvSource::Path(text),
+                "directory" => UvSource::Directory(text),
+                "editable" => UvSource::Editable(text),
+                "virtual" => UvSource::Virtual(text),
+                "git" => UvSource::Git(text),
                 _ => return None,
             })
         });
-        found.unwrap_or(Source::Unknown)
+        found.unwrap_or(UvSource::Unknown)
     }
 }
 
-impl Source {
+impl UvSource {
     fn is_root(&self) -> bool {
-        matches!(self, Source::Virtual(dir) | Source::Editable(dir) | Source::Directory(dir) if dir == ".")
+        matches!(self, UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) if dir == ".")
     }
 
     /// What would have to be built, if that is it.
     fn unbuilt(&self) -> Option<&'static str> {
         match self {
-            Source::Directory(_) | Source::Editable(_) => {
+            UvSource::Directory(_) | UvSource::Editable(_) => {
                 Some("it is a directory, which would have to be built")
             }
-            Source::Git(_) => Some("it is in a git repository, and would have to be built"),
-            Source::Subdirectory(..) => Some("it is a directory of an archive, which would have to be built"),
-            Source::Unknown => Some("it is of a source that lbuild does not know"),
-            Source::Registry(_) | Source::Url(_) | Source::Path(_) | Source::Virtual(_) => None,
+            UvSource::Git(_) => Some("it is in a git repository, and would have to be built"),
+            UvSource::Subdirectory(..) => {
+                Some("it is a directory of an archive, which would have to be built")
+            }
+            UvSource::Unknown => Some("it is of a source that lbuild does not know"),
+            UvSource::Registry(_) | UvSource::Url(_) | UvSource::Path(_) | UvSource::Virtual(_) => None,
         }
     }
 }
 
 /// What has been reached of the lock, and what of that is still to be followed.
 struct Walk<'a> {
-    lock: &'a Lock,
+    lock: &'a UvLock,
     environment: &'a Environment,
     /// The packages, by their places in the lock, and the extras that each is wanted with.
     reached: BTreeMap<usize, BTreeSet<String>>,
@@ -174,7 +181,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn dependencies(&mut self, dependencies: &'a [Dependency]) -> Result<(), String> {
+    fn dependencies(&mut self, dependencies: &'a [UvDependency]) -> Result<(), String> {
         for dependency in dependencies {
             if let Some(marker) = &dependency.marker
                 && !self.environment.matches(marker)?
@@ -197,7 +204,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The package that a dependency means: where the lock has several versions, it says which, or their markers do.
-    fn find(&self, dependency: &Dependency) -> Result<usize, String> {
+    fn find(&self, dependency: &UvDependency) -> Result<usize, String> {
         let mut matching = Vec::new();
         for (number, package) in self.lock.packages.iter().enumerate() {
             let is = package.name == dependency.name
@@ -227,7 +234,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn locked(package: &Package, requested: bool, path: &Path) -> Result<Locked> {
+fn locked(package: &UvPackage, requested: bool, path: &Path) -> Result<LockedPackage> {
     let fail = |fault: &str| {
         let fault = fault.to_owned();
         Error::Locked { path: path.to_owned(), package: package.name.clone(), fault }
@@ -236,33 +243,33 @@ fn locked(package: &Package, requested: bool, path: &Path) -> Result<Locked> {
         return Err(fail(fault));
     }
     let artifacts = package.wheels.iter().chain(&package.sdist);
-    let files: Option<Vec<File>> = artifacts.map(|artifact| file(artifact, package, path)).collect();
+    let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, package, path)).collect();
     let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path"))?;
-    let direct = matches!(package.source, Source::Url(_) | Source::Path(_));
+    let direct = matches!(package.source, UvSource::Url(_) | UvSource::Path(_));
     let (name, version) = (normalized(&package.name), package.version.clone());
-    Ok(Locked { name, version, files, requested, direct })
+    Ok(LockedPackage { name, version, files, requested, direct })
 }
 
-fn file(artifact: &Artifact, package: &Package, lock: &Path) -> Option<File> {
+fn file(artifact: &UvArtifact, package: &UvPackage, lock: &Path) -> Option<LockedFile> {
     let dir = lock.parent().unwrap_or(Path::new(""));
     let url = match (&artifact.url, &artifact.path, &package.source) {
         (Some(url), _, _) => url.clone(),
         // Within a directory that serves as an index.
-        (None, Some(path), Source::Registry(index)) => file_url(&dir.join(index), path)?,
-        (None, Some(path), _) | (None, None, Source::Path(path)) => file_url(dir, path)?,
-        (None, None, Source::Url(url)) => url.clone(),
+        (None, Some(path), UvSource::Registry(index)) => file_url(&dir.join(index), path)?,
+        (None, Some(path), _) | (None, None, UvSource::Path(path)) => file_url(dir, path)?,
+        (None, None, UvSource::Url(url)) => url.clone(),
         _ => return None,
     };
     let name = artifact.filename.clone().or_else(|| file_name(&url))?;
-    Some(File { name, url, sha256: artifact.hash.as_deref().and_then(sha256), size: artifact.size })
+    Some(LockedFile { name, url, sha256: artifact.hash.as_deref().and_then(sha256), size: artifact.size })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tags::{Machine, Target};
     use super::*;
+    use crate::source::python::target::{Machine, Target};
 
-    fn read_for(minor: u32, text: &str) -> Result<Vec<Locked>> {
+    fn read_for(minor: u32, text: &str) -> Result<Vec<LockedPackage>> {
         let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
         read(text, Path::new("/p/uv.lock"), &environment)
     }
@@ -350,7 +357,7 @@ source = { registry = "https://i/simple" }
     fn what_the_project_needs_on_the_target_is_found() {
         let names = |minor| {
             let found = read_for(minor, &lock()).unwrap();
-            let text = |locked: &Locked| {
+            let text = |locked: &LockedPackage| {
                 format!("{} {}{}", locked.name, locked.version, if locked.requested { " *" } else { "" })
             };
             found.iter().map(text).collect::<Vec<_>>()

@@ -1,7 +1,7 @@
 //! A wheel as an installer would unpack it into one directory (`--target`).
 //!
-//! Files keep the compression that they have in the wheel; only what an installer writes anew is made here: scripts,
-//! and the metadata by which `importlib.metadata` knows the package.
+//! Files keep the compression that they have in the wheel. Only the files that an installer writes are made here:
+//! scripts, and the metadata that `importlib.metadata` reads.
 //! <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#installing-a-wheel-distribution-1-0-py32-none-any-whl>
 
 use std::collections::HashSet;
@@ -11,35 +11,34 @@ use crate::recipe::Wheel;
 use crate::source::zip::{self, Archive, READ_LIMIT, ZipKind, ZipMember};
 use crate::tree::{Content, Entry, FileTree};
 
+use super::name::{is_source, normalized};
 use super::record::Record;
 use super::scripts;
-use super::sdist::is_source;
-use super::tags::normalized;
 
-/// No text that an installer rewrites is larger; what is, is a program, and stays as it is.
+/// Upper bound on the scripts that are rewritten; a larger file is a program, and stays as it is.
 const SCRIPT_LIMIT: u64 = 1 << 20;
 
-/// Bytes of an `entry_points.txt` at most: each few of them become a script of hundreds.
+/// Upper bound on the bytes of an `entry_points.txt`: a few bytes of it become a script of hundreds.
 const ENTRY_POINTS_LIMIT: u64 = 256 << 10;
 
-/// A wheel's files, and what was left out of them.
+/// A wheel's files, and the count of those left out.
 #[derive(Debug)]
-pub(super) struct Unpacked {
-    pub(super) tree: FileTree,
+pub(in crate::source::python) struct Unpacked {
+    pub(in crate::source::python) tree: FileTree,
     /// Files that a function never reads, and their bytes.
-    pub(super) dropped: (u64, u64),
+    pub(in crate::source::python) dropped: (u64, u64),
 }
 
-/// What part of a wheel a member belongs to, and where it goes.
+/// The destination of a wheel's member.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Destination {
     /// As it is, to this path.
     Plain(String),
     /// A program, to this path.
     Script(String),
-    /// The record, which is written anew.
+    /// The record, which is rewritten.
     Record,
-    /// Metadata that the installer has to say.
+    /// Metadata that the installer writes.
     Installers,
 }
 
@@ -56,7 +55,12 @@ struct Unpacking<'a> {
 }
 
 /// The files of `wheel`, whose archive is open, for an interpreter of the version `3.minor`.
-pub(super) fn unpack(wheel: &Wheel, archive: &Archive, minor: u32, slim: bool) -> Result<Unpacked> {
+pub(in crate::source::python) fn unpack(
+    wheel: &Wheel,
+    archive: &Archive,
+    minor: u32,
+    slim: bool,
+) -> Result<Unpacked> {
     let stem = stem(wheel, archive)?;
     let text = |name: &str| metadata(wheel, archive, &format!("{stem}.dist-info/{name}"), READ_LIMIT);
     check_metadata(wheel, &text("WHEEL")?.unwrap_or_default(), &text("METADATA")?.unwrap_or_default())?;
@@ -73,7 +77,7 @@ pub(super) fn unpack(wheel: &Wheel, archive: &Archive, minor: u32, slim: bool) -
 
 impl Unpacking<'_> {
     fn run(&mut self, archive: &Archive, entry_points: &str) -> Result<()> {
-        // What comes later wins, in the order in which installers write: the package, its commands, its data.
+        // Later files win, in the order in which installers write: the package, its commands, its data.
         let data = format!("{}.data/", self.stem);
         let (data, root): (Vec<&ZipMember>, Vec<&ZipMember>) =
             archive.members.iter().partition(|member| member.name.starts_with(&data));
@@ -93,7 +97,7 @@ impl Unpacking<'_> {
             return Err(broken(self.wheel, &format!("{} is a symbolic link", member.name)));
         }
         if member.kind == ZipKind::Directory {
-            if let Place::Plain(path) = place
+            if let Destination::Plain(path) = place
                 && !(path.is_empty() || self.slim && is_dead_weight(&format!("{path}/")))
             {
                 self.tree.insert(path, Entry::directory())?;
@@ -102,9 +106,9 @@ impl Unpacking<'_> {
         }
         let told = self.record.remove(&member.name);
         match place {
-            Place::Record | Place::Installers => {}
-            // The tool that built it says who it is, in its version; nothing reads that.
-            Place::Plain(path)
+            Destination::Record | Destination::Installers => {}
+            // The building tool records its version here; no program reads it.
+            Destination::Plain(path)
                 if is_source(&self.wheel.file) && path == format!("{}.dist-info/WHEEL", self.stem) =>
             {
                 let text = String::from_utf8_lossy(&zip::read(&member.content)?).into_owned();
@@ -114,18 +118,18 @@ impl Unpacking<'_> {
                 };
                 self.made(&path, text.lines().map(line).collect::<String>().into_bytes(), false)?;
             }
-            Place::Plain(path) | Place::Script(path) if self.slim && is_dead_weight(&path) => {
+            Destination::Plain(path) | Destination::Script(path) if self.slim && is_dead_weight(&path) => {
                 self.dropped.0 += 1;
                 self.dropped.1 += member.content.size;
             }
-            Place::Plain(path) => {
+            Destination::Plain(path) => {
                 if let Some(told) = told {
                     self.record.moved(&path, told);
                 }
                 let content = Content::Zip(member.content.clone());
                 self.tree.insert(path, Entry::file(content, member.executable))?;
             }
-            Place::Script(path) => {
+            Destination::Script(path) => {
                 if member.content.size <= SCRIPT_LIMIT
                     && let Some(text) = scripts::for_interpreter(&zip::read(&member.content)?, self.minor)
                 {
@@ -145,14 +149,14 @@ impl Unpacking<'_> {
         self.tree.insert(path, Entry::file(Content::Bytes(content.into()), executable)).map(drop)
     }
 
-    /// Who has installed the package, why, and from where.
+    /// Adds the metadata of the installation: installer, reason, and origin.
     fn metadata(&mut self) -> Result<()> {
         let dir = format!("{}.dist-info", self.stem);
         self.made(&format!("{dir}/INSTALLER"), b"lbuild".to_vec(), false)?;
         if self.wheel.requested {
             self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
         }
-        if let Some(url) = told_url(self.wheel) {
+        if let Some(url) = recorded_url(self.wheel) {
             let url = serde_json::Value::from(url);
             let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
             self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
@@ -164,36 +168,36 @@ impl Unpacking<'_> {
     }
 }
 
-/// The address that the package's metadata tell. A path of the machine that builds would make the layer another on
-/// each machine.
-pub(super) fn told_url(wheel: &Wheel) -> Option<&str> {
+/// The address in the package's metadata. A path of the building machine is left out, because it would change the
+/// layer from machine to machine.
+pub(in crate::source::python) fn recorded_url(wheel: &Wheel) -> Option<&str> {
     (wheel.direct && !wheel.url.starts_with("file:")).then_some(wheel.url.as_str())
 }
 
-/// Where a member goes. `.data` is what is meant for other places than the package's own:
+/// The destination of a member. `.data` holds files for other directories than the package's own:
 /// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory>
-fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Place, String> {
+fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destination, String> {
     if let Some(name) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".dist-info/")) {
         match name {
-            "RECORD" => return Ok(Place::Record),
-            "INSTALLER" | "REQUESTED" | "direct_url.json" => return Ok(Place::Installers),
+            "RECORD" => return Ok(Destination::Record),
+            "INSTALLER" | "REQUESTED" | "direct_url.json" => return Ok(Destination::Installers),
             _ => {}
         }
     }
     let Some(data) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".data")) else {
-        return Ok(Place::Plain(name.to_owned()));
+        return Ok(Destination::Plain(name.to_owned()));
     };
     let Some(data) = data.strip_prefix('/') else {
-        // The directory itself; or a package whose name goes on.
-        return Ok(Place::Plain(if data.is_empty() { String::new() } else { name.to_owned() }));
+        // The directory itself, or a package with a longer name.
+        return Ok(Destination::Plain(if data.is_empty() { String::new() } else { name.to_owned() }));
     };
     let (scheme, path) = data.split_once('/').unwrap_or((data, ""));
     match scheme {
-        "purelib" | "platlib" | "data" => Ok(Place::Plain(path.to_owned())),
-        "scripts" if path.is_empty() => Ok(Place::Plain(String::new())),
-        "scripts" => Ok(Place::Script(format!("bin/{path}"))),
-        "headers" if path.is_empty() => Ok(Place::Plain(String::new())),
-        "headers" => Ok(Place::Plain(format!("include/{package}/{path}"))),
+        "purelib" | "platlib" | "data" => Ok(Destination::Plain(path.to_owned())),
+        "scripts" if path.is_empty() => Ok(Destination::Plain(String::new())),
+        "scripts" => Ok(Destination::Script(format!("bin/{path}"))),
+        "headers" if path.is_empty() => Ok(Destination::Plain(String::new())),
+        "headers" => Ok(Destination::Plain(format!("include/{package}/{path}"))),
         _ => Err(format!("no installer knows where {name} goes")),
     }
 }
@@ -205,7 +209,7 @@ fn is_dead_weight(path: &str) -> bool {
     skipped || path.ends_with(".pyi") || path.ends_with(".a")
 }
 
-/// What the names of the wheel's own directories begin with.
+/// The prefix of the wheel's own directories.
 fn stem(wheel: &Wheel, archive: &Archive) -> Result<String> {
     let mut stems = archive.members.iter().filter_map(|member| {
         let (dir, file) = member.name.split_once('/')?;

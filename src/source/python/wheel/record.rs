@@ -1,4 +1,4 @@
-//! `RECORD`: what an installer has put where.
+//! `RECORD`: the installed files.
 //!
 //! <https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>
 
@@ -13,8 +13,8 @@ use crate::image::Digest;
 pub(super) struct Record(BTreeMap<String, (String, String)>);
 
 impl Record {
-    /// `None` when it is no such file. Rows of what is no `member` are passed over: they tell nothing, and there may be
-    /// millions of them.
+    /// `None` when the text is not a record. Rows of paths that are not a `member` are skipped: they are of no use, and
+    /// there may be millions of them.
     pub(super) fn parse(text: &str, member: impl Fn(&str) -> bool) -> Option<Record> {
         let mut record = Record::default();
         let mut rest = text;
@@ -44,19 +44,19 @@ impl Record {
         self.0.remove(path)
     }
 
-    /// Puts a path in with what the wheel said of it elsewhere.
+    /// Adds a path with the hash and size that the wheel has for its former path.
     pub(super) fn moved(&mut self, path: &str, told: (String, String)) {
         self.0.insert(path.to_owned(), told);
     }
 
-    /// Puts in a file that the installer has made.
+    /// Adds a file that the installer has made.
     pub(super) fn made(&mut self, path: &str, content: &[u8]) {
         let digest = Digest::of(content);
         let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
         self.keep(path, &format!("sha256={hash}"), &content.len().to_string());
     }
 
-    /// Puts in a file that bears no hash, as the record itself.
+    /// Adds a file without a hash, such as the record itself.
     pub(super) fn unhashed(&mut self, path: &str) {
         self.keep(path, "", "");
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
+    fn other_texts_are_refused() {
         for text in ["a,b,c,d", "\"a", "\"a\"b,c,d"] {
             assert!(Record::parse(text, |_| true).is_none(), "{text}");
         }

@@ -1,15 +1,16 @@
-//! Which wheels share a layer: a pure function of the list, so that every machine groups alike.
+//! The grouping of wheels into layers: a pure function of the list, so that every machine groups alike.
 
 use crate::recipe::Wheel;
 
 /// A wheel of this many bytes has a layer of its own: an upgrade of it then re-sends nothing else.
 const LARGE: u64 = 1 << 20;
 
-/// An image has 127 layers at most on some runtimes; this leaves room for the base and for the function.
-pub(super) const MOST: usize = 80;
+/// Upper bound on layers of wheels. An image has 127 layers at most on some runtimes; this leaves room for the base
+/// and for the function.
+pub(in crate::source::python) const MOST: usize = 80;
 
 /// The wheels of each of `most` layers: the large ones one by one, by name, then all others together.
-pub(super) fn group(wheels: &[Wheel], most: usize) -> Vec<Vec<Wheel>> {
+pub(in crate::source::python) fn group(wheels: &[Wheel], most: usize) -> Vec<Vec<Wheel>> {
     let mut large: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size >= LARGE).collect();
     let mut small: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size < LARGE).collect();
     let room = if small.is_empty() && large.len() <= most { most } else { most - 1 };

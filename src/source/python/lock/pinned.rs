@@ -1,36 +1,37 @@
-//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but tell no address of a file. They become
-//! requirements with exact versions, which uv or pip resolves; the hashes are lbuild's to check.
+//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but have no addresses of files. They become
+//! requirements with exact versions, which uv or pip resolves; lbuild verifies the hashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::choice::sha256;
+use super::package::sha256;
 use super::requirements::Asked;
-use super::tags::normalized;
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::source::python::wheel::normalized;
 
-/// Requirements that pin what a lock has.
+/// Requirements that pin the packages of a lock.
 #[derive(Debug, Default)]
-pub(super) struct Pinned {
+pub(in crate::source::python) struct Pinned {
     /// The text of a requirements file.
-    pub(super) text: String,
-    /// What each package's files may be.
-    pub(super) asked: Asked,
+    pub(in crate::source::python) text: String,
+    /// The hashes that each package's files may have.
+    pub(in crate::source::python) asked: Asked,
 }
 
 impl Pinned {
-    pub(super) fn read(text: &str, path: &Path) -> Result<Pinned> {
+    pub(in crate::source::python) fn read(text: &str, path: &Path) -> Result<Pinned> {
         let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
         match path.file_name().and_then(|name| name.to_str()) {
             Some("poetry.lock") => {
-                let lock: Poetry = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let lock: PoetryLock = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
                 lock.pinned().map_err(fail)
             }
             _ => {
-                let lock: Pipfile = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let lock: PipfileLock =
+                    serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
                 let pipfile = std::fs::read_to_string(path.with_file_name("Pipfile")).unwrap_or_default();
                 lock.pinned(&pipfile).map_err(fail)
             }
@@ -46,7 +47,7 @@ impl Pinned {
         Ok(())
     }
 
-    /// What a lock says is to stay one line, and no option: it could name an index of its own.
+    /// Adds a line. Text of a lock must stay one line, and must not become an option, which could name an index.
     fn line(&mut self, line: &str) -> Result<(), String> {
         if line.contains(char::is_control) || line.contains(" --") {
             return Err(format!("`{}` is no requirement", line.escape_debug()));
@@ -56,7 +57,7 @@ impl Pinned {
         Ok(())
     }
 
-    /// An index besides the program's own, once.
+    /// Adds an index besides the program's own, once.
     fn index(&mut self, flag: &str, url: &str) -> Result<(), String> {
         if url.is_empty() || url.contains(char::is_whitespace) || url.starts_with('-') {
             return Err("the address of one of its indexes cannot be read".to_owned());
@@ -71,7 +72,7 @@ impl Pinned {
 
 /// <https://python-poetry.org/docs/basic-usage/#installing-with-poetrylock>
 #[derive(Deserialize)]
-struct Poetry {
+struct PoetryLock {
     #[serde(default, rename = "package")]
     packages: Vec<PoetryPackage>,
 }
@@ -82,7 +83,7 @@ struct PoetryPackage {
     version: String,
     #[serde(default)]
     optional: bool,
-    /// Of poetry 2; those before do not tell what is for development only.
+    /// Written by poetry 2; earlier locks do not mark packages for development.
     groups: Option<Vec<String>>,
     markers: Option<Markers>,
     #[serde(default)]
@@ -111,7 +112,7 @@ struct PoetrySource {
     url: String,
 }
 
-impl Poetry {
+impl PoetryLock {
     fn pinned(self) -> Result<Pinned, String> {
         let mut pinned = Pinned::default();
         for package in self.packages.iter().filter(|package| !package.optional) {
@@ -155,15 +156,15 @@ impl Poetry {
 
 /// <https://pipenv.pypa.io/en/latest/pipfile.html>
 #[derive(Deserialize)]
-struct Pipfile {
+struct PipfileLock {
     #[serde(rename = "_meta")]
-    meta: Meta,
+    meta: PipfileMeta,
     #[serde(default)]
     default: BTreeMap<String, PipfilePackage>,
 }
 
 #[derive(Deserialize)]
-struct Meta {
+struct PipfileMeta {
     #[serde(default)]
     sources: Vec<PipfileSource>,
 }
@@ -181,14 +182,14 @@ struct PipfilePackage {
     markers: Option<String>,
 }
 
-impl Pipfile {
-    /// `pipfile` is the text that the lock was made of.
+impl PipfileLock {
+    /// `pipfile` is the text from which the lock was made.
     fn pinned(self, pipfile: &str) -> Result<Pinned, String> {
         let mut pinned = Pinned::default();
-        // The address may have a login in it, or `${NAME}` for one: it stays in a file of the user's own.
+        // The address may have a login in it, or `${NAME}` for one: it stays in a file that only the user can read.
         for (number, source) in self.meta.sources.iter().enumerate() {
             let flag = if number == 0 { "--index-url" } else { "--extra-index-url" };
-            // A lock alone is not to choose what is sent where.
+            // A lock alone must not choose which variable is sent to which host.
             if source.url.contains("${") && !pipfile.contains(&source.url) {
                 return Err(
                     "an index of its own has a variable in its address, and the Pipfile has it not".into()
@@ -268,7 +269,7 @@ groups = ["main"]
     }
 
     #[test]
-    fn a_pin_is_one_line_and_no_option() {
+    fn a_pin_is_one_line_and_not_an_option() {
         for version in
             ["1\\n--index-url https://evil.example", "1 --index-url=https://evil.example", "1 ; ${TOKEN}"]
         {

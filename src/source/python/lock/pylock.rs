@@ -1,19 +1,20 @@
-//! `pylock.toml`, [PEP 751](https://packaging.python.org/en/latest/specifications/pylock-toml/): every tool's lock file,
-//! and how uv tells what it has resolved.
+//! `pylock.toml`, [PEP 751](https://packaging.python.org/en/latest/specifications/pylock-toml/): the lock file of
+//! every tool, and the format of uv's answer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::choice::{File, Locked, file_name, file_url, sha256};
-use super::markers::Environment;
-use super::tags::normalized;
+use super::package::{LockedFile, LockedPackage, sha256};
 use crate::error::{Error, Result};
+use crate::source::address::{file_name, file_url};
+use crate::source::python::markers::Environment;
+use crate::source::python::wheel::normalized;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Lock {
+struct Pylock {
     lock_version: String,
     #[serde(default)]
     environments: Vec<String>,
@@ -21,27 +22,27 @@ struct Lock {
     #[serde(default)]
     default_groups: Vec<String>,
     #[serde(default)]
-    packages: Vec<Package>,
+    packages: Vec<PylockPackage>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Package {
+struct PylockPackage {
     name: String,
     #[serde(default)]
     version: String,
     marker: Option<String>,
     requires_python: Option<String>,
     #[serde(default)]
-    wheels: Vec<Artifact>,
-    archive: Option<Artifact>,
-    sdist: Option<Artifact>,
+    wheels: Vec<PylockArtifact>,
+    archive: Option<PylockArtifact>,
+    sdist: Option<PylockArtifact>,
     directory: Option<toml::Value>,
     vcs: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
-struct Artifact {
+struct PylockArtifact {
     name: Option<String>,
     url: Option<String>,
     path: Option<String>,
@@ -51,9 +52,13 @@ struct Artifact {
 }
 
 /// The packages of the lock that the target needs. `path` is the lock's own, from which its paths start.
-pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result<Vec<Locked>> {
+pub(in crate::source::python) fn read(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+) -> Result<Vec<LockedPackage>> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
-    let lock: Lock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
+    let lock: Pylock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
     if !lock.lock_version.starts_with("1.") {
         return Err(fail(format!("its version is {}, which lbuild does not know", lock.lock_version)));
     }
@@ -77,7 +82,7 @@ pub(super) fn read(text: &str, path: &Path, environment: &Environment) -> Result
     Ok(found)
 }
 
-fn locked(package: Package, path: &Path, environment: &Environment) -> Result<Locked> {
+fn locked(package: PylockPackage, path: &Path, environment: &Environment) -> Result<LockedPackage> {
     let fail = |fault: String| Error::Locked { path: path.to_owned(), package: package.name.clone(), fault };
     if let Some(specifier) = &package.requires_python
         && !environment.takes_python(specifier).map_err(fail)?
@@ -92,12 +97,12 @@ fn locked(package: Package, path: &Path, environment: &Environment) -> Result<Lo
     }
     let direct = package.archive.is_some();
     let artifacts = package.wheels.iter().chain(&package.archive).chain(&package.sdist);
-    let files: Option<Vec<File>> = artifacts.map(|artifact| file(artifact, path)).collect();
+    let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, path)).collect();
     let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path".to_owned()))?;
-    Ok(Locked { name: package.name, version: package.version, files, requested: false, direct })
+    Ok(LockedPackage { name: package.name, version: package.version, files, requested: false, direct })
 }
 
-fn file(artifact: &Artifact, lock: &Path) -> Option<File> {
+fn file(artifact: &PylockArtifact, lock: &Path) -> Option<LockedFile> {
     let dir = lock.parent().unwrap_or(Path::new(""));
     // PEP 751: where both are given, the path comes first.
     let url = match (&artifact.path, &artifact.url) {
@@ -106,15 +111,15 @@ fn file(artifact: &Artifact, lock: &Path) -> Option<File> {
     };
     let name = artifact.name.clone().or_else(|| file_name(&url))?;
     let digest = artifact.hashes.get("sha256").and_then(|hex| sha256(&format!("sha256:{hex}")));
-    Some(File { name, url, sha256: digest, size: artifact.size })
+    Some(LockedFile { name, url, sha256: digest, size: artifact.size })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tags::{Machine, Target};
     use super::*;
+    use crate::source::python::target::{Machine, Target};
 
-    fn read_for(minor: u32, text: &str) -> Result<Vec<Locked>> {
+    fn read_for(minor: u32, text: &str) -> Result<Vec<LockedPackage>> {
         let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
         read(text, Path::new("/lock/pylock.toml"), &environment)
     }
@@ -122,7 +127,7 @@ mod tests {
     const HEAD: &str = "lock-version = '1.0'\ncreated-by = 'test'\n";
 
     #[test]
-    fn what_the_target_needs_is_read_with_hash_size_and_place() {
+    fn packages_for_the_target_are_read_with_hash_size_and_address() {
         let hex = "ab".repeat(32);
         let text = format!(
             "{HEAD}

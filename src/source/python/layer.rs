@@ -1,0 +1,174 @@
+//! Layers of wheels: their identities before anything is fetched, and their files.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use sha2::{Digest as _, Sha256};
+
+use super::bytecode::Compiler;
+use super::credentials::Indexes;
+use super::sdist::{self, SourceBuilder};
+use super::size::{note_size, noted_size};
+use super::target::Target;
+use super::wheel::{self, MOST, group, is_source, recorded_url};
+use crate::error::Result;
+use crate::event::Event;
+use crate::image::Digest;
+use crate::recipe::{Bytecode, Python, Wheel};
+use crate::source::part::Context;
+use crate::source::zip;
+use crate::store::{BlobFile, Download};
+use crate::tree::FileTree;
+
+/// Part of every identity; it changes with any code that changes a file of an unpacked wheel.
+const VERSION: &str = "wheels-1";
+
+/// Wheels that become one layer, or the bytecode of such wheels.
+#[derive(Clone)]
+pub(super) struct WheelLayer {
+    pub(super) wheels: Vec<Wheel>,
+    minor: u32,
+    slim: bool,
+    indexes: Arc<Indexes>,
+    /// Makes the layer's bytecode; `None` for the layer of the wheels themselves.
+    compiler: Option<Compiler>,
+    builder: Arc<SourceBuilder>,
+}
+
+/// The layers of some wheels. They depend on the list only, and on the compiler where bytecode is asked for.
+pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context) -> Result<Vec<WheelLayer>> {
+    let target = Target::of(python, &context.platform)?;
+    let minor = target.minor;
+    let builder = Arc::new(SourceBuilder::new(python.wheels.clone(), target));
+    let indexes = Arc::new(Indexes::of(python));
+    let layer = |wheels| {
+        let (indexes, builder) = (indexes.clone(), builder.clone());
+        WheelLayer { wheels, minor, slim: python.slim, indexes, compiler: None, builder }
+    };
+    let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
+    let mut layers: Vec<WheelLayer> = group(wheels, MOST / share).into_iter().map(layer).collect();
+    if let Some(compiler) = Compiler::wanted(python, minor, &context.events).await? {
+        // One more layer for each, so that an upgrade of one package keeps the layers of the others.
+        let compiled = |layer: &WheelLayer| WheelLayer { compiler: Some(compiler.clone()), ..layer.clone() };
+        layers.extend(layers.iter().map(compiled).collect::<Vec<_>>());
+    }
+    Ok(layers)
+}
+
+impl WheelLayer {
+    /// The layer's name for people.
+    pub(super) fn name(&self) -> String {
+        let wheels = match &self.wheels[..] {
+            [wheel] => format!("{} {}", wheel.name, wheel.version),
+            wheels => format!("{} small packages", wheels.len()),
+        };
+        if self.compiler.is_some() { format!("bytecode of {wheels}") } else { wheels }
+    }
+
+    /// The digest over everything that decides the files, before they are fetched.
+    pub(super) fn identity(&self) -> Digest {
+        let mut hash = Sha256::new();
+        // Each variable part is preceded by its length, so that two different lists never give the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(VERSION.as_bytes());
+        part(&self.minor.to_be_bytes());
+        part(&[u8::from(self.slim)]);
+        for wheel in &self.wheels {
+            part(wheel.name.as_bytes());
+            part(wheel.sha256.as_bytes());
+            let url = recorded_url(wheel);
+            part(&[u8::from(wheel.requested), u8::from(url.is_some())]);
+            part(url.unwrap_or_default().as_bytes());
+            part(if is_source(&wheel.file) { sdist::VERSION.as_bytes() } else { b"" });
+        }
+        if let Some(compiler) = &self.compiler {
+            part(compiler.identity().as_bytes());
+        }
+        Digest::from_bytes(hash.finalize().into())
+    }
+
+    /// The files, with paths relative to their directory `to`. Wheels that the cache lacks are downloaded.
+    pub(super) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
+        let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
+        let layer = self.clone();
+        let (tree, (files, bytes)) = context.threads.run(1, move |_, _| layer.unpack(&blobs)).await?;
+        if let Some(compiler) = &self.compiler {
+            return compiler.compiled(&tree, to, &context.cache).await;
+        }
+        if self.slim && files > 0 {
+            context.events.emit(Event::Slimmed { layer: self.name(), files, bytes });
+        }
+        Ok(tree)
+    }
+
+    async fn fetch(&self, wheel: &Wheel, context: &Context) -> Result<BlobFile> {
+        // A server's size is not reliable, so only the digest is verified; a lock's size is verified too.
+        let noted = noted_size(wheel.sha256, context);
+        let wanted = Download {
+            url: &wheel.url,
+            file: &wheel.file,
+            sha256: Some(wheel.sha256),
+            size: Some(wheel.size).filter(|size| noted != Some(*size)),
+            logins: &*self.indexes,
+        };
+        let blob = context.downloads.fetch(&wanted).await?;
+        if noted.is_some_and(|noted| noted != blob.size) {
+            note_size(wheel.sha256, blob.size, context)?;
+        }
+        match is_source(&wheel.file) {
+            true => self.builder.wheel(wheel, &blob, &self.indexes, context).await,
+            false => Ok(blob),
+        }
+    }
+
+    /// The tree of all wheels, and the number of files and bytes that were left out.
+    fn unpack(&self, blobs: &[BlobFile]) -> Result<(FileTree, (u64, u64))> {
+        let (mut tree, mut files, mut bytes) = (FileTree::new(), 0, 0);
+        for (wheel, blob) in self.wheels.iter().zip(blobs) {
+            let archive = zip::open_blob(&blob.path, blob.digest)?;
+            let mut unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            if is_source(&wheel.file) {
+                sdist::recompressed(&mut unpacked.tree)?;
+            }
+            tree.extend(unpacked.tree);
+            files += unpacked.dropped.0;
+            bytes += unpacked.dropped.1;
+        }
+        Ok((tree, (files, bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::python::target::Machine;
+
+    #[test]
+    fn a_layer_is_the_same_wherever_its_wheels_lie() {
+        let identity = |url: &str, direct| {
+            let wheel = Wheel {
+                name: "a".to_owned(),
+                version: "1".to_owned(),
+                file: "a-1-py3-none-any.whl".to_owned(),
+                url: url.to_owned(),
+                sha256: Digest::of(b"a"),
+                size: 1,
+                requested: true,
+                direct,
+            };
+            let builder = Arc::new(SourceBuilder::new(None, Target::new(12, Machine::X86_64, (2, 34))));
+            let (wheels, indexes) = (vec![wheel], Arc::default());
+            WheelLayer { wheels, minor: 12, slim: false, indexes, compiler: None, builder }.identity()
+        };
+        let indirect = identity("https://h.example/a.whl", false);
+        assert_eq!(indirect, identity("https://mirror.example/a.whl", false));
+        assert_eq!(indirect, identity("file:///here/a.whl", true));
+        assert_eq!(indirect, identity("file:///there/a.whl", true));
+        // direct_url.json has the address.
+        assert_ne!(indirect, identity("https://h.example/a.whl", true));
+        assert_ne!(identity("https://h.example/a.whl", true), identity("https://i.example/a.whl", true));
+    }
+}

@@ -1,0 +1,56 @@
+//! The formats of requirements, by file name.
+
+use std::path::Path;
+
+/// The format of a file that names packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::source::python) enum Format {
+    /// `pylock.toml`, or `pylock.NAME.toml` (PEP 751).
+    Pylock,
+    /// `uv.lock`.
+    Uv,
+    /// `poetry.lock` or `Pipfile.lock`, which have no addresses of files.
+    Pinned,
+    /// Any other file, which the user writes: requirements.
+    Requirements,
+}
+
+impl Format {
+    /// The format of the file at `path`.
+    pub(in crate::source::python) fn of(path: &Path) -> Format {
+        match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+            "uv.lock" => Format::Uv,
+            "poetry.lock" | "Pipfile.lock" => Format::Pinned,
+            name if is_pylock(name) => Format::Pylock,
+            _ => Format::Requirements,
+        }
+    }
+}
+
+fn is_pylock(name: &str) -> bool {
+    let middle = name.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix("toml"));
+    middle.is_some_and(|middle| {
+        middle.is_empty() || (middle.ends_with('.') && middle.matches('.').count() == 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_decides_the_format() {
+        for (name, format) in [
+            ("pylock.toml", Format::Pylock),
+            ("x/pylock.dev.toml", Format::Pylock),
+            ("pylock.a.b.toml", Format::Requirements),
+            ("pylock.toml.txt", Format::Requirements),
+            ("uv.lock", Format::Uv),
+            ("Pipfile.lock", Format::Pinned),
+            ("poetry.lock", Format::Pinned),
+            ("requirements.txt", Format::Requirements),
+        ] {
+            assert_eq!(Format::of(Path::new(name)), format, "{name}");
+        }
+    }
+}

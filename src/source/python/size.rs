@@ -1,0 +1,20 @@
+//! Sizes of wheels whose lock has none: the server's answer is noted in the cache.
+
+use crate::error::Result;
+use crate::image::Digest;
+use crate::source::part::Context;
+
+fn size_key(sha256: Digest) -> Digest {
+    Digest::of(format!("size of {sha256}").as_bytes())
+}
+
+/// The size that a server has given for a file. It may be wrong.
+pub(super) fn noted_size(sha256: Digest, context: &Context) -> Option<u64> {
+    let text = context.cache.noted(size_key(sha256))?;
+    std::str::from_utf8(&text).ok()?.parse().ok()
+}
+
+/// Notes the size of a file.
+pub(super) fn note_size(sha256: Digest, size: u64, context: &Context) -> Result<()> {
+    context.cache.note(size_key(sha256), size.to_string().as_bytes())
+}

@@ -1,0 +1,15 @@
+//! Wheels: their names, their layers, and their files as an installer would write them.
+//!
+//! * `name`: the parts of a file name.
+//! * `group`: the wheels that share a layer.
+//! * `unpack`: a wheel's files; `record` and `scripts` are the files that an installer writes.
+
+mod group;
+mod name;
+mod record;
+mod scripts;
+mod unpack;
+
+pub(super) use group::{MOST, group};
+pub(super) use name::{WheelName, is_source, normalized};
+pub(super) use unpack::{recorded_url, unpack};
