@@ -1,4 +1,4 @@
-//! From a [`Source`] to the files it stands for.
+//! From a [`Source`] to its files.
 //!
 //! [`provider`] is the one place that knows the kinds of sources. A kind answers the questions of
 //! [`Provider`](part::Provider) in a file of its own; its [`Part`]s become layers.

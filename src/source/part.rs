@@ -13,7 +13,7 @@ use crate::store::{Cache, Downloads, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
 
-/// What the sources of a stage work with.
+/// The surroundings of the sources of a stage.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) cache: Cache,
@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) requirement_files: Arc<[PathBuf]>,
 }
 
-/// A kind of source. Each has one file that implements it, and no other code asks which kind a source is.
+/// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
 pub(crate) trait Provider: Send + Sync {
     /// Fails when the source does not exist: a mistake that should show before anything is sent.
     fn check(&self) -> Result<()>;
@@ -50,7 +50,7 @@ pub(crate) trait Provider: Send + Sync {
     /// The source made exact, as `lbuild plan` prints it.
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>>;
 
-    /// The parts, in the order of their layers. Nothing is fetched but what a lock file leaves out.
+    /// The parts, in the order of their layers. Only data that a lock file leaves out are fetched.
     /// `is_function` says that the files go into the function's directory, because no other place is named.
     fn plan<'a>(
         &'a self,
@@ -59,26 +59,25 @@ pub(crate) trait Provider: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>>;
 }
 
-/// A part of a source: what becomes one layer.
+/// A part of a source. It becomes one layer.
 pub(crate) trait Part: Send + Sync {
     /// The name for people, as `numpy 2.1.0`; `None` for a part that is named after its place in the image.
     fn name(&self) -> Option<String>;
 
-    /// Digests over all that decides the files, before they are fetched. There are several where another machine may
-    /// have used another one; this machine makes the layer under the first. There is none where the files themselves
-    /// decide.
+    /// Digests over everything that decides the files, before they are fetched. Several are candidates: another machine
+    /// may have used any of them; this machine uses the first. None: the files themselves decide.
     fn identities(&self) -> Vec<Digest> {
         Vec::new()
     }
 
-    /// Whether its files are published elsewhere, as a package of an index, so that nothing of the user's own can be
-    /// among them: then a check of the image does not hold its layer back.
+    /// Whether the files are published elsewhere, as a package of an index, so that none can be the user's own. Then a
+    /// check of the image does not hold the layer back.
     fn is_published(&self) -> bool {
         false
     }
 
-    /// About how many bytes are fetched for it. Large parts are begun first: the one that is begun last decides when
-    /// all are done.
+    /// Approximate number of bytes to fetch. Large parts are started first, because the part that is started last
+    /// decides when all are done.
     fn size(&self) -> u64 {
         0
     }

@@ -1,4 +1,4 @@
-//! Programs of the user's that lbuild runs, and what they say when they fail.
+//! Programs of the user that lbuild runs, and their messages when they fail.
 
 use std::path::{Path, PathBuf};
 
@@ -19,14 +19,14 @@ fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// Which of a program's lines tell the most.
+/// The lines of a program's output that explain a failure best.
 #[derive(Clone, Copy)]
 pub(super) enum Lines {
     First,
     Last,
 }
 
-/// What is left of some lines as a reason: short, printable, without any password of an address.
+/// Some lines as a reason: short, printable, without passwords of addresses.
 pub(super) fn reason<'a>(lines: impl Iterator<Item = &'a str>, which: Lines) -> String {
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     let chosen = match which {

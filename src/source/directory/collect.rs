@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_stays_out_with_what_is_below() {
+    fn ignored_directories_stay_out_with_their_files() {
         let root = source(&["a/x", "a/y/z", "b/x", ".git/HEAD", "b/.git", "lbuild.toml", ".lambdaignore"]);
         let tree = tree(root.path(), "t", &ignoring("a"));
         assert_eq!(listing(&tree), ["t/", "t/b/", "t/b/x"]);
     }
 
     #[test]
-    fn an_ignored_directory_is_there_for_what_is_brought_back() {
+    fn an_ignored_directory_is_kept_for_files_that_are_brought_back() {
         let root = source(&["a/b/c", "a/b/d", "a/b-c/d", "a/e/f", "g/h", "a-/b"]);
         let kept = |text: &str| listing(&tree(root.path(), "t", &ignoring(text)));
         assert_eq!(kept("*\n!a/b/c"), ["t/", "t/a/", "t/a/b/", "t/a/b/c"]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn an_unreadable_file_is_named() {
         let none = Path::new("/nonexistent/source");
         let error = collect(none, b"t", &Ignore::none(), 2).unwrap_err();
         assert!(matches!(error, Error::Read { path, .. } if path == none));

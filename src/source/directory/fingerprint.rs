@@ -36,7 +36,7 @@ const CHECKSUM: usize = 32;
 /// exFAT's 10 ms, and a file server whose clock is a little behind.
 const MARGIN_NS: i128 = 100_000_000;
 
-/// The same where a file system stamps in seconds (ext3, HFS+), or in steps of two (FAT), plus a second.
+/// The margin where a file system stamps in seconds (ext3, HFS+), or in steps of two (FAT), plus a second.
 const COARSE_MARGIN_NS: i128 = 3_000_000_000;
 
 /// The metadata by which an unchanged file is recognised without reading it.

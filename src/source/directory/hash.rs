@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
-/// What one read asks for: large enough to make the system calls cheap, small enough for a core's own cache.
+/// Bytes of one read: enough to make the system calls cheap, few enough for a core's own cache.
 const BUFFER: usize = 256 << 10;
 
 /// Sets the sha256 of each file that is as it was when `known` was saved. `root` is what the tree was collected
@@ -41,7 +41,7 @@ pub(in crate::source) fn recall(tree: &mut FileTree, root: &Path, known: &mut Fi
 pub(in crate::source) struct Memory {
     /// The directory.
     pub(in crate::source) root: PathBuf,
-    /// What the last run has kept.
+    /// The fingerprints of the last run.
     pub(in crate::source) known: Fingerprints,
     /// A moment before the directory was read.
     pub(in crate::source) began: SystemTime,
@@ -122,7 +122,7 @@ fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {
     // After the last read, so that a change at any time since the walk shows: in the size when something was
     // appended, else in the times.
     let metadata = handle.metadata().map_err(failed)?;
-    // Some file systems tell another device by handle than by name.
+    // Some file systems report another device by handle than by name.
     if !file.is_still(Stat::from(&metadata)) {
         return Err(changed());
     }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_digest_is_left_alone() {
+    fn a_file_with_a_digest_is_not_read() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), "x").unwrap();
         let mut tree = tree(root.path());

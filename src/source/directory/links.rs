@@ -24,7 +24,7 @@ enum Warning {
 }
 
 impl Warning {
-    /// What to do about it.
+    /// The remedy.
     fn hint(&self) -> &'static str {
         match self {
             Warning::Dangles { .. } => {
@@ -162,7 +162,7 @@ mod tests {
     use crate::source::directory::collect;
     use crate::source::ignore::Ignore;
 
-    /// What a source with these links, the files `a` and `d/b` and the ignored file `out` gives cause to say.
+    /// The warnings about a source with these links, the files `a` and `d/b` and the ignored file `out`.
     fn warnings(to: &str, links: &[(&str, &str)]) -> Vec<Warning> {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("d")).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_says_what_and_where() {
+    fn a_warning_names_link_and_place() {
         let warning = Warning::Dangles { link: "src/l".into(), target: "x".into() };
         assert_eq!(warning.to_string(), "the symlink src/l leads to x, which is not in the source");
     }

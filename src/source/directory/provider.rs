@@ -18,7 +18,7 @@ use crate::source::logins;
 use crate::source::part::{Context, Fetched, Part, Provider};
 use crate::tree::FileTree;
 
-/// A directory's content, or one file.
+/// A directory's content, or a single file.
 pub(in crate::source) struct DirectoryProvider<'s> {
     pub(in crate::source) path: &'s Path,
     /// Whether an ignore file in the directory counts.

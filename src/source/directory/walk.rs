@@ -30,7 +30,7 @@ pub(super) struct Pending {
     pub verdict: Verdict,
 }
 
-/// What one thread has found.
+/// The entries that one thread has found.
 #[derive(Default)]
 struct Found {
     entries: Vec<(Vec<u8>, Entry)>,
@@ -39,7 +39,7 @@ struct Found {
     errors: Vec<(Vec<u8>, Error)>,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared {
     jobs: usize,
     queue: Mutex<Queue>,
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What `item` is. Some file systems leave it out of their listings.
+/// The kind of `item`. Some file systems leave it out of their listings.
 fn kind(directory: &Dir, item: &DirEntry) -> rustix::io::Result<FileType> {
     match item.file_type() {
         FileType::Unknown => {

@@ -7,7 +7,7 @@ use std::iter::Peekable;
 
 /// A piece of a pattern.
 #[derive(Debug)]
-pub(super) enum Token {
+pub(super) enum GlobToken {
     /// A character that stands for itself.
     Plain(char),
     /// A character quoted by a backslash, or a stray `]`. Docker makes a regex of a pattern that has one, which shows
@@ -25,11 +25,11 @@ pub(super) enum Token {
     },
 }
 
-impl Token {
+impl GlobToken {
     /// The character, if it is the same in a path's bytes. A byte that is not UTF-8 has become U+FFFD here.
     pub(super) fn literal(&self) -> Option<char> {
         match self {
-            Token::Plain(c) | Token::Quoted(c) if *c != char::REPLACEMENT_CHARACTER => Some(*c),
+            GlobToken::Plain(c) | GlobToken::Quoted(c) if *c != char::REPLACEMENT_CHARACTER => Some(*c),
             _ => None,
         }
     }
@@ -43,28 +43,28 @@ pub(super) fn characters(bytes: &[u8]) -> impl Iterator<Item = char> {
 }
 
 /// The tokens of a path that may have wildcards.
-pub(super) fn tokens(path: &[u8]) -> Result<Vec<Token>, &'static str> {
+pub(super) fn tokens(path: &[u8]) -> Result<Vec<GlobToken>, &'static str> {
     let mut rest = characters(path).peekable();
     let mut tokens = Vec::new();
     while let Some(c) = rest.next() {
         tokens.push(match c {
             '*' if rest.next_if_eq(&'*').is_some() => {
                 rest.next_if_eq(&'/');
-                Token::Deep
+                GlobToken::Deep
             }
-            '*' => Token::Star,
-            '?' => Token::One,
+            '*' => GlobToken::Star,
+            '?' => GlobToken::One,
             '[' => class(&mut rest)?,
-            ']' => Token::Quoted(']'),
-            '\\' => Token::Quoted(rest.next().ok_or("nothing follows the backslash at its end")?),
-            c => Token::Plain(c),
+            ']' => GlobToken::Quoted(']'),
+            '\\' => GlobToken::Quoted(rest.next().ok_or("nothing follows the backslash at its end")?),
+            c => GlobToken::Plain(c),
         });
     }
     Ok(tokens)
 }
 
 /// The rest of a class after its `[`: `^` for negation, then characters and ranges, at least one, then `]`.
-fn class(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<Token, &'static str> {
+fn class(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<GlobToken, &'static str> {
     let negated = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     while ranges.is_empty() || rest.next_if_eq(&']').is_none() {
@@ -75,7 +75,7 @@ fn class(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<Token, &'sta
         }
         ranges.push((low, high));
     }
-    Ok(Token::Class { negated, ranges })
+    Ok(GlobToken::Class { negated, ranges })
 }
 
 /// One character in a class.
@@ -89,17 +89,17 @@ fn bound(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<char, &'stat
 }
 
 /// The regex over a path as UTF-8 text.
-pub(super) fn regex(tokens: &[Token]) -> String {
+pub(super) fn regex(tokens: &[GlobToken]) -> String {
     let mut regex = String::from("^");
     for (i, token) in tokens.iter().enumerate() {
         match token {
-            Token::Plain(c) | Token::Quoted(c) => push_character(&mut regex, *c),
+            GlobToken::Plain(c) | GlobToken::Quoted(c) => push_character(&mut regex, *c),
             // One character, not one byte: the Unicode form.
-            Token::One => regex.push_str("[^/]"),
-            Token::Star => regex.push_str("(?-u:[^/])*"),
-            Token::Deep if i + 1 == tokens.len() => regex.push_str("(?s-u:.)*"),
-            Token::Deep => regex.push_str("(?:(?s-u:.)*/)?"),
-            Token::Class { negated, ranges } => {
+            GlobToken::One => regex.push_str("[^/]"),
+            GlobToken::Star => regex.push_str("(?-u:[^/])*"),
+            GlobToken::Deep if i + 1 == tokens.len() => regex.push_str("(?s-u:.)*"),
+            GlobToken::Deep => regex.push_str("(?:(?s-u:.)*/)?"),
+            GlobToken::Class { negated, ranges } => {
                 regex.push_str(if *negated { "[^" } else { "[" });
                 for (low, high) in ranges {
                     push_character(&mut regex, *low);

@@ -1,6 +1,6 @@
 //! One line of an ignore file, and the form in which it is matched.
 
-use super::glob::{Token, regex, tokens};
+use super::glob::{GlobToken, regex, tokens};
 
 /// A line that holds a pattern.
 #[derive(Debug)]
@@ -57,13 +57,15 @@ impl Pattern {
 
     fn of(exception: bool, path: &[u8]) -> Result<Pattern, &'static str> {
         let tokens = tokens(path)?;
-        let fixed = tokens.iter().map_while(Token::literal).collect::<String>().into_bytes();
+        let fixed = tokens.iter().map_while(GlobToken::literal).collect::<String>().into_bytes();
         let depth = tokens.iter().try_fold(1, |depth, token| match token {
-            Token::Plain('/') | Token::Quoted('/') => Some(depth + 1),
-            Token::Deep => None,
+            GlobToken::Plain('/') | GlobToken::Quoted('/') => Some(depth + 1),
+            GlobToken::Deep => None,
             // As with Docker, a class may match a slash: `a[^b]c` matches `a/c`.
-            Token::Class { negated: true, .. } => None,
-            Token::Class { ranges, .. } if ranges.iter().any(|(low, high)| (low..=high).contains(&&'/')) => {
+            GlobToken::Class { negated: true, .. } => None,
+            GlobToken::Class { ranges, .. }
+                if ranges.iter().any(|(low, high)| (low..=high).contains(&&'/')) =>
+            {
                 None
             }
             _ => Some(depth),
@@ -123,18 +125,18 @@ fn clean(path: &[u8]) -> Vec<u8> {
 
 /// The plainest form that matches the same. The cases, and that `**end` does not need to begin at a component
 /// while `**en?` does, are Docker's.
-fn form(path: &[u8], tokens: &[Token]) -> Form {
-    let plain = |tokens: &[Token]| tokens.iter().all(|token| matches!(token, Token::Plain(_)));
+fn form(path: &[u8], tokens: &[GlobToken]) -> Form {
+    let plain = |tokens: &[GlobToken]| tokens.iter().all(|token| matches!(token, GlobToken::Plain(_)));
     match tokens {
         tokens if plain(tokens) => Form::Exact(path.to_vec()),
-        [Token::Deep, rest @ ..] if plain(rest) => {
+        [GlobToken::Deep, rest @ ..] if plain(rest) => {
             let end = &path[2..];
             match end.strip_prefix(b"/") {
                 Some(name) if !name.contains(&b'/') => Form::Name(name.to_vec()),
                 _ => Form::Suffix(end.to_vec()),
             }
         }
-        [begin @ .., Token::Deep] if plain(begin) => Form::Prefix(path[..path.len() - 2].to_vec()),
+        [begin @ .., GlobToken::Deep] if plain(begin) => Form::Prefix(path[..path.len() - 2].to_vec()),
         tokens => Form::Regex(regex(tokens)),
     }
 }

@@ -36,7 +36,7 @@ impl Environment {
         }
     }
 
-    /// Whether what bears the marker is wanted. What cannot be read is said.
+    /// Whether the target matches the marker. Fails for a marker that cannot be read.
     pub(super) fn matches(&self, marker: &str) -> Result<bool, String> {
         let fail = |fault: &str| format!("the marker `{marker}` cannot be read: {fault}");
         let mut parser =
@@ -98,7 +98,7 @@ impl Environment {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Token {
+enum MarkerToken {
     Open,
     Close,
     Word(String),
@@ -106,39 +106,39 @@ enum Token {
     Operator(String),
 }
 
-impl Token {
+impl MarkerToken {
     fn text(&self) -> &str {
         match self {
-            Token::Open => "(",
-            Token::Close => ")",
-            Token::Word(text) | Token::Text(text) | Token::Operator(text) => text,
+            MarkerToken::Open => "(",
+            MarkerToken::Close => ")",
+            MarkerToken::Word(text) | MarkerToken::Text(text) | MarkerToken::Operator(text) => text,
         }
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
+fn tokens(text: &str) -> Result<Vec<MarkerToken>, &'static str> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
         let length = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
         let taken = match first {
             '(' | ')' => {
-                found.push(if first == '(' { Token::Open } else { Token::Close });
+                found.push(if first == '(' { MarkerToken::Open } else { MarkerToken::Close });
                 1
             }
             '"' | '\'' => {
                 let end = rest[1..].find(first).ok_or("a quotation mark is not closed")?;
-                found.push(Token::Text(rest[1..=end].to_owned()));
+                found.push(MarkerToken::Text(rest[1..=end].to_owned()));
                 end + 2
             }
             '<' | '>' | '=' | '!' | '~' => {
                 let end = length(|c| matches!(c, '<' | '>' | '=' | '!' | '~'));
-                found.push(Token::Operator(rest[..end].to_owned()));
+                found.push(MarkerToken::Operator(rest[..end].to_owned()));
                 end
             }
             c if c.is_ascii_alphabetic() => {
                 let end = length(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
-                found.push(Token::Word(rest[..end].to_owned()));
+                found.push(MarkerToken::Word(rest[..end].to_owned()));
                 end
             }
             _ => return Err("it has a character that no marker has"),
@@ -159,24 +159,24 @@ enum Side {
 }
 
 struct Parser<'a> {
-    tokens: Vec<Token>,
+    tokens: Vec<MarkerToken>,
     next: usize,
     depth: usize,
     environment: &'a Environment,
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
+    fn peek(&self) -> Option<&MarkerToken> {
         self.tokens.get(self.next)
     }
 
-    fn take(&mut self) -> Option<Token> {
+    fn take(&mut self) -> Option<MarkerToken> {
         self.next += 1;
         self.tokens.get(self.next - 1).cloned()
     }
 
     fn word(&mut self, word: &str) -> bool {
-        let found = matches!(self.peek(), Some(Token::Word(text)) if text == word);
+        let found = matches!(self.peek(), Some(MarkerToken::Word(text)) if text == word);
         self.next += usize::from(found);
         found
     }
@@ -199,7 +199,7 @@ impl Parser<'_> {
     }
 
     fn one(&mut self) -> Result<bool, String> {
-        if self.peek() == Some(&Token::Open) {
+        if self.peek() == Some(&MarkerToken::Open) {
             self.next += 1;
             self.depth += 1;
             if self.depth > DEPTH {
@@ -208,15 +208,15 @@ impl Parser<'_> {
             let found = self.any()?;
             self.depth -= 1;
             return match self.take() {
-                Some(Token::Close) => Ok(found),
+                Some(MarkerToken::Close) => Ok(found),
                 _ => Err("a parenthesis is not closed".to_owned()),
             };
         }
         let left = self.side()?;
         let operator = match self.take() {
-            Some(Token::Operator(operator)) => operator,
-            Some(Token::Word(word)) if word == "in" => word,
-            Some(Token::Word(word)) if word == "not" && self.word("in") => "not in".to_owned(),
+            Some(MarkerToken::Operator(operator)) => operator,
+            Some(MarkerToken::Word(word)) if word == "in" => word,
+            Some(MarkerToken::Word(word)) if word == "not" && self.word("in") => "not in".to_owned(),
             _ => return Err("an operator is missing".to_owned()),
         };
         let right = self.side()?;
@@ -225,8 +225,8 @@ impl Parser<'_> {
 
     fn side(&mut self) -> Result<Side, String> {
         match self.take() {
-            Some(Token::Text(text)) => Ok(Side::Literal(text)),
-            Some(Token::Word(word)) => match word.as_str() {
+            Some(MarkerToken::Text(text)) => Ok(Side::Literal(text)),
+            Some(MarkerToken::Word(word)) => match word.as_str() {
                 "extra" => Ok(Side::Extra),
                 "extras" => Ok(Side::Extras),
                 "dependency_groups" => Ok(Side::Groups),
@@ -276,7 +276,7 @@ fn has(set: &BTreeSet<String>, name: &str) -> bool {
     set.contains(&normalized(name))
 }
 
-/// `None` when they are no versions, but texts.
+/// `None` when they are texts and not versions.
 fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     let version = Version::from_str(left).ok()?;
     Some(VersionSpecifier::from_str(&format!("{operator}{right}")).ok()?.contains(&version))
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_say_what_the_target_is() {
+    fn markers_are_evaluated_for_the_target() {
         for (marker, matches) in [
             ("python_version >= '3.9'", true),
             ("python_version < '3.10'", false),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_marker_is_said() {
+    fn an_invalid_marker_is_named() {
         for (marker, fault) in [
             ("", "a value is missing"),
             ("python_version", "an operator is missing"),

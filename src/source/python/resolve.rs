@@ -72,7 +72,7 @@ macro_rules! without_working_directory {
 }
 
 /// pip evaluates markers, and in some versions what Python a package asks for, with the interpreter that it runs on;
-/// this tells it otherwise.
+/// this replaces them by those of the target.
 const PIP: &str = concat!(
     without_working_directory!(),
     "import json

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_against_all_files_is_told() {
+    fn the_reason_against_all_files_is_given() {
         let target = Target::new(9, Machine::Aarch64, (2, 26));
         #[rustfmt::skip]
         let table: &[(&[&str], &str)] = &[

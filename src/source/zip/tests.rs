@@ -4,7 +4,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use self::made::{Part, deflate, deflated, stored, zip};
+use self::made::{MadeMember, deflate, deflated, stored, zip};
 pub(in crate::source) use super::archive::open;
 use super::*;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ fn contents(bytes: &[u8]) -> Vec<(String, ZipKind, bool, Vec<u8>)> {
 }
 
 #[test]
-fn members_are_what_their_archive_says() {
+fn members_are_as_their_archive_says() {
     let parts = [
         stored("a", "text"),
         deflated("d/b", [7; 5000]).mode(0o100_755),
@@ -52,7 +52,7 @@ fn members_are_what_their_archive_says() {
         stored("d/link", "../a").mode(0o120_777),
         stored("e", "").mode(0o040_755),
         // of Windows: the attributes are others
-        Part { system: 0, attributes: 0o100_755 << 16, ..stored("w", "w") },
+        MadeMember { system: 0, attributes: 0o100_755 << 16, ..stored("w", "w") },
         stored("m", "no kind").mode(0o700),
     ];
     let (file, directory) = (ZipKind::File, ZipKind::Directory);
@@ -69,11 +69,11 @@ fn members_are_what_their_archive_says() {
     .map(|(name, kind, executable, content)| (name.to_owned(), kind, executable, content.to_vec()));
     assert_eq!(contents(&zip(&parts)), expected);
 
-    let forms: [fn(Part) -> Part; 4] = [
-        |part| Part { descriptor: true, ..part },
-        |part| Part { zip64: true, ..part },
-        |part| Part { zip64: true, descriptor: true, ..part },
-        |part| Part { local_extra: vec![0x55, 0x54, 5, 0, 3, 0, 0, 0, 0], ..part },
+    let forms: [fn(MadeMember) -> MadeMember; 4] = [
+        |part| MadeMember { descriptor: true, ..part },
+        |part| MadeMember { zip64: true, ..part },
+        |part| MadeMember { zip64: true, descriptor: true, ..part },
+        |part| MadeMember { local_extra: vec![0x55, 0x54, 5, 0, 3, 0, 0, 0, 0], ..part },
     ];
     for form in forms {
         assert_eq!(contents(&zip(&parts.clone().map(form))), expected);
@@ -92,7 +92,7 @@ fn a_tree_has_the_parents_that_no_member_is() {
 }
 
 #[test]
-fn what_is_in_an_archive_is_found_without_a_tree() {
+fn members_are_found_without_a_tree() {
     let (_directory, path) = on_disk(&zip(&[stored("a/b/c", "x"), stored("d", "")]));
     for (name, there) in
         [("", true), ("a", true), ("a/b", true), ("a/b/c", true), ("d", true), ("a/b/", false), ("e", false)]
@@ -110,7 +110,7 @@ fn an_archive_without_members_is_one() {
 
 #[test]
 fn names_are_brought_into_one_form() {
-    let names = |parts: &[Part]| {
+    let names = |parts: &[MadeMember]| {
         opened(&zip(parts)).unwrap().members.into_iter().map(|member| member.name).collect::<Vec<_>>()
     };
     let directory = |name| stored(name, "").mode(0o040_755);
@@ -121,7 +121,7 @@ fn names_are_brought_into_one_form() {
 
 /// The error for the archive of a good member and this one.
 #[track_caller]
-fn refused(part: Part) -> String {
+fn refused(part: MadeMember) -> String {
     let error = opened(&zip(&[stored("good", "x"), part])).unwrap_err();
     let text = error.to_string();
     let (start, end) = (text.find('`').unwrap(), text.find(" of /").unwrap());
@@ -158,44 +158,50 @@ fn members_that_readers_disagree_on_are_refused() {
 }
 
 #[test]
-fn members_that_cannot_be_what_the_archive_says_are_refused() {
+fn members_that_contradict_the_archive_are_refused() {
     let x = || stored("x", "text");
     for (part, fault) in [
-        (Part { size: Some(5), ..x() }, "it is stored, but its sizes differ"),
+        (MadeMember { size: Some(5), ..x() }, "it is stored, but its sizes differ"),
         (
-            Part { size: Some(1 << 40), zip64: true, ..deflated("x", "text") },
+            MadeMember { size: Some(1 << 40), zip64: true, ..deflated("x", "text") },
             "it is said to be longer than its data can be",
         ),
         (stored("x/", "text"), "it is a directory, but has content"),
         (stored("x", "a".repeat(4096)).mode(0o120_777), "it is a symbolic link to a path that is too long"),
-        (Part { offset: Some(1), ..x() }, "it shares bytes with another member"),
-        (Part { offset: Some(0), ..x() }, "it shares bytes with another member"),
-        (Part { offset: Some(u64::MAX), zip64: true, ..x() }, "its data are not where the archive says"),
-        (Part { offset: Some(37), ..x() }, "its data are not where the archive says"),
-        (Part { local_name: b"y".to_vec(), ..x() }, "it has another name where its data are"),
-        (Part { local_name: b"xy".to_vec(), ..x() }, "it has another name where its data are"),
-        (Part { length: Some(200), size: Some(200), ..x() }, "its data reach beyond those of the archive"),
+        (MadeMember { offset: Some(1), ..x() }, "it shares bytes with another member"),
+        (MadeMember { offset: Some(0), ..x() }, "it shares bytes with another member"),
+        (
+            MadeMember { offset: Some(u64::MAX), zip64: true, ..x() },
+            "its data are not where the archive says",
+        ),
+        (MadeMember { offset: Some(37), ..x() }, "its data are not where the archive says"),
+        (MadeMember { local_name: b"y".to_vec(), ..x() }, "it has another name where its data are"),
+        (MadeMember { local_name: b"xy".to_vec(), ..x() }, "it has another name where its data are"),
+        (
+            MadeMember { length: Some(200), size: Some(200), ..x() },
+            "its data reach beyond those of the archive",
+        ),
     ] {
         let name = String::from_utf8(part.name.clone()).unwrap();
         assert_eq!(refused(part), format!("`{name}` is broken: {fault}"));
     }
-    let twice = [stored("a", "text"), Part { length: Some(60), size: Some(60), ..stored("b", "text") }];
+    let twice = [stored("a", "text"), MadeMember { length: Some(60), size: Some(60), ..stored("b", "text") }];
     let shared = zip(&[&twice[..], &[stored("c", "x".repeat(80))]].concat());
     let error = opened(&shared).unwrap_err().to_string();
     assert!(error.starts_with("`c` ") && error.ends_with("it shares bytes with another member"), "{error}");
 }
 
 #[test]
-fn what_lbuild_cannot_unpack_is_named() {
-    assert_eq!(refused(Part { flags: 1, ..stored("x", "") }), "`x` is encrypted");
+fn unsupported_members_are_named() {
+    assert_eq!(refused(MadeMember { flags: 1, ..stored("x", "") }), "`x` is encrypted");
     for method in [1, 9, 12, 14, 93, 99] {
-        let text = refused(Part { method, ..stored("x", "") });
+        let text = refused(MadeMember { method, ..stored("x", "") });
         assert!(text.starts_with("`x` ") && text.contains(&format!("method {method},")), "{text}");
     }
 }
 
 #[test]
-fn what_is_no_archive_is_told() {
+fn other_files_than_archives_are_refused() {
     let fault = |bytes: &[u8]| match opened(bytes).unwrap_err() {
         Error::Zip { fault, .. } => fault,
         error => panic!("{error}"),
@@ -218,7 +224,7 @@ fn what_is_no_archive_is_told() {
 
 #[test]
 fn content_is_held_to_the_archive() {
-    let fault = |part: Part| {
+    let fault = |part: MadeMember| {
         let (_directory, path) = on_disk(&zip(&[part]));
         match read(&open(&path, None).unwrap().members[0].content).unwrap_err() {
             Error::ZipMember { fault, .. } => fault,
@@ -226,24 +232,24 @@ fn content_is_held_to_the_archive() {
         }
     };
     let x = || deflated("x", "text text text");
-    assert_eq!(fault(Part { crc32: Some(1), ..x() }), "its checksum is not the one in the archive");
+    assert_eq!(fault(MadeMember { crc32: Some(1), ..x() }), "its checksum is not the one in the archive");
     assert_eq!(
-        fault(Part { crc32: Some(1), ..stored("x", "y") }),
+        fault(MadeMember { crc32: Some(1), ..stored("x", "y") }),
         "its checksum is not the one in the archive"
     );
-    assert_eq!(fault(Part { size: Some(13), ..x() }), "it is longer than the archive says");
-    assert_eq!(fault(Part { size: Some(15), ..x() }), "it is shorter than the archive says");
+    assert_eq!(fault(MadeMember { size: Some(13), ..x() }), "it is longer than the archive says");
+    assert_eq!(fault(MadeMember { size: Some(15), ..x() }), "it is shorter than the archive says");
     assert_eq!(
-        fault(Part { size: Some(299), ..deflated("x", [b'a'; 300]) }),
+        fault(MadeMember { size: Some(299), ..deflated("x", [b'a'; 300]) }),
         "it is longer than the archive says"
     );
     let cut = |data: &[u8]| data[..data.len() - 1].to_vec();
-    assert_eq!(fault(Part { data: cut(&x().data), ..x() }), "its deflate stream does not end");
+    assert_eq!(fault(MadeMember { data: cut(&x().data), ..x() }), "its deflate stream does not end");
     assert_eq!(
-        fault(Part { data: [&x().data[..], b"more"].concat(), ..x() }),
+        fault(MadeMember { data: [&x().data[..], b"more"].concat(), ..x() }),
         "its deflate stream ends before its data do"
     );
-    assert_eq!(fault(Part { data: vec![7; 20], ..x() }), "it is no valid deflate stream");
+    assert_eq!(fault(MadeMember { data: vec![7; 20], ..x() }), "it is no valid deflate stream");
     let large = vec![0; READ_LIMIT as usize + 1];
     assert_eq!(fault(deflated("x", large)), "it is too large for what it should be");
     let (_directory, path) = on_disk(&zip(&[x()]));
@@ -260,7 +266,7 @@ fn an_archive_that_changes_after_it_was_hashed_is_an_error() {
     assert!(matches!(tree::collect(&alone), Err(Error::SourceChanged { .. })));
 }
 
-fn part() -> impl Strategy<Value = Part> {
+fn part() -> impl Strategy<Value = MadeMember> {
     let content = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
         (0usize..100_000, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
@@ -270,9 +276,10 @@ fn part() -> impl Strategy<Value = Part> {
         let [deflated, descriptor, zip64, executable, unix] = form;
         let part = stored(name, content).mode(if executable { 0o100_755 } else { 0o100_644 });
         let extra = [&[0x99, 0x99, extra.len() as u8, 0], &extra[..]].concat();
-        let part = Part { descriptor, zip64, local_extra: extra, system: if unix { 3 } else { 0 }, ..part };
+        let part =
+            MadeMember { descriptor, zip64, local_extra: extra, system: if unix { 3 } else { 0 }, ..part };
         match deflated {
-            true => Part { data: deflate(&part.content, level), method: 8, ..part },
+            true => MadeMember { data: deflate(&part.content, level), method: 8, ..part },
             false => part,
         }
     })
@@ -282,7 +289,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_archive_is_read(parts in prop::collection::vec(part(), 0..12)) {
-        let mut unique: Vec<Part> = Vec::new();
+        let mut unique: Vec<MadeMember> = Vec::new();
         for part in parts {
             let clash = |a: &[u8], b: &[u8]| a == b || b.starts_with(&[a, b"/"].concat());
             if !unique.iter().any(|known| clash(&known.name, &part.name) || clash(&part.name, &known.name)) {

@@ -34,7 +34,7 @@ pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
         return Ok(tree);
     };
     let members = open(&file.path, file.sha256)?.members;
-    // Some file systems tell another device by handle than by name.
+    // Some file systems report another device by handle than by name.
     let now = members.first().map(|member| member.content.archive.stat);
     if now.is_some_and(|now| !file.is_still(now)) {
         return Err(Error::SourceChanged { path: file.path.clone() });

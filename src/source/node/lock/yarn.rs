@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_formats_are_told_apart() {
+    fn the_two_formats_are_distinguished() {
         assert_eq!(of("{}", "# yarn lockfile v1\n\n\na@^1:\n  version \"1.0.0\"\n").unwrap(), Tool::Yarn);
         let package = r#"{ "dependencies": { "a": "^1" }, "optionalDependencies": { "@s/b": "~2" } }"#;
         assert_eq!(of(package, BERRY).unwrap(), Tool::Berry);

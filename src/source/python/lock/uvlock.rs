@@ -6,79 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::package::{LockedFile, LockedPackage, sha256};
+use super::uv_schema::{UvArtifact, UvDependency, UvLock, UvPackage, UvSource};
 use crate::error::{Error, Result};
 use crate::source::address::{file_name, file_url};
 use crate::source::python::markers::Environment;
 use crate::source::python::wheel::normalized;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct UvLock {
-    version: u32,
-    requires_python: Option<String>,
-    /// What the lock is for, when that is not everything (`tool.uv.environments`).
-    #[serde(default)]
-    supported_markers: Vec<String>,
-    #[serde(default, rename = "package")]
-    packages: Vec<UvPackage>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct UvPackage {
-    name: String,
-    #[serde(default)]
-    version: String,
-    source: UvSource,
-    #[serde(default)]
-    resolution_markers: Vec<String>,
-    #[serde(default)]
-    dependencies: Vec<UvDependency>,
-    #[serde(default)]
-    optional_dependencies: BTreeMap<String, Vec<UvDependency>>,
-    #[serde(default)]
-    wheels: Vec<UvArtifact>,
-    sdist: Option<UvArtifact>,
-}
-
-/// Where a package is from.
-#[derive(Deserialize, PartialEq, Eq, Clone)]
-#[serde(from = "BTreeMap<String, toml::Value>")]
-enum UvSource {
-    Registry(String),
-    Url(String),
-    Path(String),
-    Directory(String),
-    Editable(String),
-    Virtual(String),
-    Git(String),
-    /// Within an archive.
-    Subdirectory(String, String),
-    /// None that lbuild knows: it matters only when the package is needed.
-    Unknown,
-}
-
-#[derive(Deserialize)]
-struct UvDependency {
-    name: String,
-    version: Option<String>,
-    source: Option<UvSource>,
-    #[serde(default)]
-    extra: Vec<String>,
-    marker: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct UvArtifact {
-    url: Option<String>,
-    path: Option<String>,
-    filename: Option<String>,
-    hash: Option<String>,
-    size: Option<u64>,
-}
 
 /// The packages that the lock's project needs on the target.
 pub(in crate::source::python) fn read(
@@ -101,7 +34,7 @@ pub(in crate::source::python) fn read(
     }
     let root = lock.packages.iter().position(|package| package.source.is_root());
     let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
-    let mut walk = Walk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
+    let mut walk = DependencyWalk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
     walk.dependencies(&lock.packages[root].dependencies).map_err(fail)?;
     let requested: BTreeSet<usize> = walk.reached.keys().copied().collect();
     walk.run().map_err(fail)?;
@@ -109,53 +42,8 @@ pub(in crate::source::python) fn read(
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
 }
 
-impl From<BTreeMap<String, toml::Value>> for UvSource {
-    fn from(table: BTreeMap<String, toml::Value>) -> UvSource {
-        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-        if let Some(dir) = text("subdirectory") {
-            let archive = ["url", "path"].iter().find_map(|kind| text(kind));
-            return archive.map_or(UvSource::Unknown, |archive| UvSource::Subdirectory(archive, dir));
-        }
-        let found = table.iter().find_map(|(kind, value)| {
-            let text = value.as_str()?.to_owned();
-            Some(match kind.as_str() {
-                "registry" => UvSource::Registry(text),
-                "url" => UvSource::Url(text),
-                "path" => UvSource::Path(text),
-                "directory" => UvSource::Directory(text),
-                "editable" => UvSource::Editable(text),
-                "virtual" => UvSource::Virtual(text),
-                "git" => UvSource::Git(text),
-                _ => return None,
-            })
-        });
-        found.unwrap_or(UvSource::Unknown)
-    }
-}
-
-impl UvSource {
-    fn is_root(&self) -> bool {
-        matches!(self, UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) if dir == ".")
-    }
-
-    /// What would have to be built, if that is it.
-    fn unbuilt(&self) -> Option<&'static str> {
-        match self {
-            UvSource::Directory(_) | UvSource::Editable(_) => {
-                Some("it is a directory, which would have to be built")
-            }
-            UvSource::Git(_) => Some("it is in a git repository, and would have to be built"),
-            UvSource::Subdirectory(..) => {
-                Some("it is a directory of an archive, which would have to be built")
-            }
-            UvSource::Unknown => Some("it is of a source that lbuild does not know"),
-            UvSource::Registry(_) | UvSource::Url(_) | UvSource::Path(_) | UvSource::Virtual(_) => None,
-        }
-    }
-}
-
-/// What has been reached of the lock, and what of that is still to be followed.
-struct Walk<'a> {
+/// The packages of the lock that have been reached, and those whose dependencies are still to be followed.
+struct DependencyWalk<'a> {
     lock: &'a UvLock,
     environment: &'a Environment,
     /// The packages, by their places in the lock, and the extras that each is wanted with.
@@ -164,7 +52,7 @@ struct Walk<'a> {
     todo: Vec<(usize, Option<String>)>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> DependencyWalk<'a> {
     fn run(&mut self) -> Result<(), String> {
         while let Some((number, extra)) = self.todo.pop() {
             let package = &self.lock.packages[number];
@@ -354,7 +242,7 @@ source = { registry = "https://i/simple" }
     }
 
     #[test]
-    fn what_the_project_needs_on_the_target_is_found() {
+    fn the_projects_dependencies_on_the_target_are_found() {
         let names = |minor| {
             let found = read_for(minor, &lock()).unwrap();
             let text = |locked: &LockedPackage| {
@@ -385,7 +273,7 @@ source = { registry = "https://i/simple" }
     }
 
     #[test]
-    fn what_cannot_be_taken_is_named() {
+    fn an_unsupported_package_or_lock_is_named() {
         for (from, to, fault) in [
             ("version = 1\nrevision", "version = 2\nrevision", "its version is 2"),
             (">=3.9", ">=3.13", "it is for Python >=3.13"),

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_of_too_many_large_ones_share() {
+    fn the_smallest_of_too_many_large_wheels_share() {
         let many = |count: u64| (0..count).map(|n| wheel(&format!("w{n:03}"), LARGE + n)).collect::<Vec<_>>();
         assert_eq!(group(&many(80), MOST).len(), 80);
         let groups = group(&many(100), MOST);

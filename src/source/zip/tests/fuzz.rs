@@ -59,7 +59,7 @@ impl Random {
     }
 }
 
-/// What flate2 makes of a stream: its content, when the stream ends where the data do.
+/// flate2's content of a stream, when the stream ends where the data do.
 fn inflated(data: &[u8]) -> Option<Vec<u8>> {
     let (mut stream, mut content) = (Decompress::new(false), Vec::new());
     loop {
@@ -91,7 +91,7 @@ fn tar(tree: &FileTree) -> Result<Vec<u8>> {
     Ok(tar)
 }
 
-/// The same tree with what flate2 finds in the archive's bytes; none when flate2 finds a fault.
+/// The same tree with flate2's content of the archive's bytes; `None` when flate2 finds a fault.
 fn judged(tree: &FileTree, bytes: &[u8]) -> Option<FileTree> {
     let mut plain = FileTree::new();
     for (path, entry) in tree.iter() {
@@ -176,12 +176,12 @@ fn seeds() -> Vec<Vec<u8>> {
     let text: Vec<u8> = (0..30_000u32).flat_map(|n| (n * n % 4099).to_le_bytes()[..2].to_vec()).collect();
     let member = |level: u32, size: usize| {
         let part = stored(format!("d/{level}-{size}"), &text[..size]);
-        Part { data: deflate(&part.content, level), method: 8, ..part }
+        MadeMember { data: deflate(&part.content, level), method: 8, ..part }
     };
     let plain = [stored("a", "text"), stored("l", "a").mode(0o120_777), stored("e/", ""), member(6, 0)];
-    let levels: Vec<Part> = (0..10).map(|level| member(level, 12_000)).collect();
+    let levels: Vec<MadeMember> = (0..10).map(|level| member(level, 12_000)).collect();
     let forms = levels.clone().into_iter().zip([[true, false], [false, true], [true, true]]);
-    let forms = forms.map(|(part, [descriptor, zip64])| Part { descriptor, zip64, ..part });
+    let forms = forms.map(|(part, [descriptor, zip64])| MadeMember { descriptor, zip64, ..part });
     let mut seeds =
         vec![zip(&plain), zip(&levels), zip(&forms.collect::<Vec<_>>()), zip(&[member(9, 60_000)])];
     for file in std::env::var_os("LBUILD_FUZZ_ZIPS").into_iter().flat_map(|dir| fs::read_dir(dir).unwrap()) {

@@ -4,14 +4,14 @@ use flate2::{Compress, Compression, FlushCompress};
 
 /// A member, and what its archive says of it.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct MadeMember {
     pub name: Vec<u8>,
     /// As it lies in the archive.
     pub data: Vec<u8>,
     pub content: Vec<u8>,
     pub method: u16,
     pub flags: u16,
-    /// Who made it (3: a Unix), and what that system has as attributes.
+    /// The creator system (3: Unix), and its attributes.
     pub system: u8,
     pub attributes: u32,
     /// Of the header before the data.
@@ -21,7 +21,7 @@ pub struct Part {
     pub descriptor: bool,
     /// Sizes and place stand where they have 64 bits.
     pub zip64: bool,
-    /// What the directory says instead of the truth.
+    /// Wrong values in the directory.
     pub size: Option<u64>,
     pub length: Option<u64>,
     pub offset: Option<u64>,
@@ -41,9 +41,9 @@ pub fn deflate(content: &[u8], level: u32) -> Vec<u8> {
     stream
 }
 
-pub fn stored(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Part {
+pub fn stored(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> MadeMember {
     let (name, content) = (name.as_ref().to_vec(), content.as_ref().to_vec());
-    Part {
+    MadeMember {
         local_name: name.clone(),
         name,
         data: content.clone(),
@@ -62,14 +62,14 @@ pub fn stored(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Part {
     }
 }
 
-pub fn deflated(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Part {
+pub fn deflated(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> MadeMember {
     let part = stored(name, content);
-    Part { data: deflate(&part.content, 6), method: 8, ..part }
+    MadeMember { data: deflate(&part.content, 6), method: 8, ..part }
 }
 
-impl Part {
-    pub fn mode(self, mode: u32) -> Part {
-        Part { attributes: mode << 16, ..self }
+impl MadeMember {
+    pub fn mode(self, mode: u32) -> MadeMember {
+        MadeMember { attributes: mode << 16, ..self }
     }
 
     fn header(&self, into: &mut Vec<u8>) {
@@ -138,7 +138,7 @@ impl Part {
 }
 
 /// The archive of these members, in this order.
-pub fn zip(parts: &[Part]) -> Vec<u8> {
+pub fn zip(parts: &[MadeMember]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for part in parts {
         part.record(bytes.len() as u64, &mut directory);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::image::Digest;
-use crate::source::zip::tests::made::{Part, deflated, zip};
+use crate::source::zip::tests::made::{MadeMember, deflated, zip};
 use crate::tree::EntryKind;
 
 fn wheel() -> Wheel {
@@ -17,7 +17,7 @@ fn wheel() -> Wheel {
 }
 
 /// A wheel that is in order, and these files more, or others in place of its own.
-fn parts(more: &[(&str, &str)]) -> Vec<Part> {
+fn parts(more: &[(&str, &str)]) -> Vec<MadeMember> {
     let own = [
         ("My_Demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
         ("My_Demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: my.demo\n\nName: body\n"),
@@ -27,7 +27,7 @@ fn parts(more: &[(&str, &str)]) -> Vec<Part> {
     kept.chain(more).map(|(name, content)| deflated(name, content)).collect()
 }
 
-fn unpacked(wheel: &Wheel, parts: &[Part], slim: bool) -> Result<Unpacked> {
+fn unpacked(wheel: &Wheel, parts: &[MadeMember], slim: bool) -> Result<Unpacked> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.whl");
     std::fs::write(&path, zip(parts)).unwrap();
@@ -78,7 +78,7 @@ fn each_part_goes_to_its_place() {
 }
 
 #[test]
-fn the_metadata_tell_who_installed_it_and_why() {
+fn the_metadata_name_installer_and_reason() {
     let dir = "My_Demo-1.0.dist-info";
     let parts = parts(&[
         ("a.py", "a"),
@@ -133,7 +133,7 @@ fn text_of_record(tree: &FileTree) -> String {
 }
 
 #[test]
-fn slim_leaves_out_what_no_function_reads_and_counts_it() {
+fn slim_leaves_out_files_that_no_function_reads_and_counts_them() {
     let parts = parts(&[
         ("a.py", "a"),
         ("m/tests/b.py", "bb"),
@@ -147,7 +147,7 @@ fn slim_leaves_out_what_no_function_reads_and_counts_it() {
 }
 
 #[test]
-fn what_is_no_wheel_of_the_package_is_refused() {
+fn other_archives_than_wheels_of_the_package_are_refused() {
     let dir = "My_Demo-1.0.dist-info";
     for (name, content, fault) in [
         ("Other-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n", "it has not one .dist-info directory"),

@@ -1,0 +1,118 @@
+//! The tables of `uv.lock`: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A lock of uv.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct UvLock {
+    pub(super) version: u32,
+    pub(super) requires_python: Option<String>,
+    /// The environments that the lock is for; empty for all (`tool.uv.environments`).
+    #[serde(default)]
+    pub(super) supported_markers: Vec<String>,
+    #[serde(default, rename = "package")]
+    pub(super) packages: Vec<UvPackage>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct UvPackage {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) version: String,
+    pub(super) source: UvSource,
+    #[serde(default)]
+    pub(super) resolution_markers: Vec<String>,
+    #[serde(default)]
+    pub(super) dependencies: Vec<UvDependency>,
+    #[serde(default)]
+    pub(super) optional_dependencies: BTreeMap<String, Vec<UvDependency>>,
+    #[serde(default)]
+    pub(super) wheels: Vec<UvArtifact>,
+    pub(super) sdist: Option<UvArtifact>,
+}
+
+/// The origin of a package.
+#[derive(Deserialize, PartialEq, Eq, Clone)]
+#[serde(from = "BTreeMap<String, toml::Value>")]
+pub(super) enum UvSource {
+    Registry(String),
+    Url(String),
+    Path(String),
+    Directory(String),
+    Editable(String),
+    Virtual(String),
+    Git(String),
+    /// A directory within an archive.
+    Subdirectory(String, String),
+    /// An origin that lbuild does not know. It matters only when the package is needed.
+    Unknown,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UvDependency {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) source: Option<UvSource>,
+    #[serde(default)]
+    pub(super) extra: Vec<String>,
+    pub(super) marker: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UvArtifact {
+    pub(super) url: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) filename: Option<String>,
+    pub(super) hash: Option<String>,
+    pub(super) size: Option<u64>,
+}
+
+impl From<BTreeMap<String, toml::Value>> for UvSource {
+    fn from(table: BTreeMap<String, toml::Value>) -> UvSource {
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        if let Some(dir) = text("subdirectory") {
+            let archive = ["url", "path"].iter().find_map(|kind| text(kind));
+            return archive.map_or(UvSource::Unknown, |archive| UvSource::Subdirectory(archive, dir));
+        }
+        let found = table.iter().find_map(|(kind, value)| {
+            let text = value.as_str()?.to_owned();
+            Some(match kind.as_str() {
+                "registry" => UvSource::Registry(text),
+                "url" => UvSource::Url(text),
+                "path" => UvSource::Path(text),
+                "directory" => UvSource::Directory(text),
+                "editable" => UvSource::Editable(text),
+                "virtual" => UvSource::Virtual(text),
+                "git" => UvSource::Git(text),
+                _ => return None,
+            })
+        });
+        found.unwrap_or(UvSource::Unknown)
+    }
+}
+
+impl UvSource {
+    /// Whether the package is the lock's own project.
+    pub(super) fn is_root(&self) -> bool {
+        matches!(self, UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) if dir == ".")
+    }
+
+    /// The reason why the package would have to be built; `None` when it would not.
+    pub(super) fn unbuilt(&self) -> Option<&'static str> {
+        match self {
+            UvSource::Directory(_) | UvSource::Editable(_) => {
+                Some("it is a directory, which would have to be built")
+            }
+            UvSource::Git(_) => Some("it is in a git repository, and would have to be built"),
+            UvSource::Subdirectory(..) => {
+                Some("it is a directory of an archive, which would have to be built")
+            }
+            UvSource::Unknown => Some("it is of a source that lbuild does not know"),
+            UvSource::Registry(_) | UvSource::Url(_) | UvSource::Path(_) | UvSource::Virtual(_) => None,
+        }
+    }
+}
