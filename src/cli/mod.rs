@@ -37,13 +37,13 @@ pub fn run() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
+            report.end();
             // Threads that still compress stop by themselves; nothing waits for them.
             runtime.shutdown_background();
             done
         }
         Err(source) => Err(Failure::Start { source }),
     };
-    report.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lbuild::Event;
 
@@ -26,6 +27,8 @@ pub enum Style {
 #[derive(Clone)]
 pub struct Report {
     form: Arc<Form>,
+    /// Whether the command is done: work that is still winding down has nothing more to report.
+    ended: Arc<AtomicBool>,
 }
 
 enum Form {
@@ -44,11 +47,14 @@ impl Report {
             Style::Usual if std::io::stderr().is_terminal() => Form::Bars(Bars::new()),
             Style::Usual => Form::Lines,
         };
-        Report { form: Arc::new(form) }
+        Report { form: Arc::new(form), ended: Arc::default() }
     }
 
     /// Writes an event.
     pub fn event(&self, event: &Event) {
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
         match (&*self.form, event) {
             (Form::Json, event) => json::event(event),
             (Form::Bars(bars), event) => bars.event(event),
@@ -88,6 +94,12 @@ impl Report {
             Form::Json => json::failure(failure),
             Form::Bars(_) | Form::Lines | Form::Quiet => human::failure(failure),
         }
+    }
+
+    /// Ends the report of events.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.finish();
     }
 
     /// Removes the bars.

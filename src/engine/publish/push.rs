@@ -52,6 +52,8 @@ pub(in crate::engine) struct Push {
     /// Where the image's own blobs wait until they may be sent.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
+    /// The first questions to a registry; they end with the push.
+    _asking: Option<AbortOnDrop<()>>,
 }
 
 /// An image of which the destination has everything but the manifest.
@@ -107,7 +109,15 @@ impl Push {
                 Target::Archive { path: path.clone(), names: names.clone() }
             }
         };
-        Push { session, target, name: to.to_string(), sending: Mutex::default(), gate, failure }
+        let asking = match &target {
+            Target::Registry(remote) => {
+                let remote = remote.clone();
+                Some(AbortOnDrop(tokio::spawn(async move { remote.ask_early().await })))
+            }
+            Target::Layout(_) | Target::Archive { .. } => None,
+        };
+        let (name, sending) = (to.to_string(), Mutex::default());
+        Push { session, target, name, sending, gate, failure, _asking: asking }
     }
 
     /// The registry that it goes to, if it is one.

@@ -44,7 +44,7 @@ pub(in crate::engine) struct ImageBlobs {
 }
 
 impl Remote {
-    /// The repository `to`, whose tags are asked for at once.
+    /// The repository `to`.
     pub(super) fn open(
         session: &Session,
         to: &Reference,
@@ -54,7 +54,7 @@ impl Remote {
     ) -> Arc<Remote> {
         let base = base.filter(|base| base.registry() == to.registry());
         let mount_from = base.as_ref().map(Reference::repository);
-        let remote = Arc::new(Remote {
+        Arc::new(Remote {
             repository: session.registries.destination(to, mount_from),
             tags: tags.to_vec(),
             tagged: OnceCell::new(),
@@ -62,14 +62,14 @@ impl Remote {
             cleared: Gate::shut(),
             base,
             failure,
-        });
-        let early = remote.clone();
-        tokio::spawn(async move {
-            if early.tagged().await.is_ok() {
-                early.immutable().await;
-            }
-        });
-        remote
+        })
+    }
+
+    /// Asks at once what will be needed: what the tags name, and whether they may name another image.
+    pub(super) async fn ask_early(&self) {
+        if self.tagged().await.is_ok() {
+            self.immutable().await;
+        }
     }
 
     async fn immutable(&self) -> &HashSet<String> {
