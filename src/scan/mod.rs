@@ -3,7 +3,7 @@
 //! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of one that was made here;
 //!   the same files give the same facts either way.
 //! * [`Annotate`]: looks into files of its choice, and states typed facts about them.
-//! * [`may_be_code`]: the one definition of the files that are examined for machine code ([`Elf`]) and scripts.
+//! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are examined for machine code ([`Elf`]) and scripts.
 //! * [`view`]: the layers of an image laid over each other.
 
 mod annotate;

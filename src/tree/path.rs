@@ -101,7 +101,7 @@ impl Serialize for ImagePath {
 
 impl<'de> Deserialize<'de> for ImagePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ImagePath, D::Error> {
-        as_text::deserialize(deserializer).map(|bytes| ImagePath::new(&bytes))
+        deserializer.deserialize_any(as_text::TextOrBytes(ImagePath::new))
     }
 }
 
@@ -149,31 +149,30 @@ pub(super) mod as_text {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct TextOrBytes;
-        impl<'de> Visitor<'de> for TextOrBytes {
-            type Value = Vec<u8>;
+        deserializer.deserialize_any(TextOrBytes(<[u8]>::to_vec))
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string, or an array of bytes")
-            }
+    /// Makes a value of the bytes, without a copy of a string in between.
+    pub(super) struct TextOrBytes<T>(pub(super) fn(&[u8]) -> T);
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-                Ok(text.as_bytes().to_vec())
-            }
+    impl<'de, T> Visitor<'de> for TextOrBytes<T> {
+        type Value = T;
 
-            fn visit_string<E: de::Error>(self, text: String) -> Result<Vec<u8>, E> {
-                Ok(text.into_bytes())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<u8>, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(byte) = numbers.next_element()? {
-                    bytes.push(byte);
-                }
-                Ok(bytes)
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string, or an array of bytes")
         }
-        deserializer.deserialize_any(TextOrBytes)
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            Ok(self.0(text.as_bytes()))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<T, A::Error> {
+            let mut bytes = Vec::new();
+            while let Some(byte) = numbers.next_element()? {
+                bytes.push(byte);
+            }
+            Ok(self.0(&bytes))
+        }
     }
 }
 

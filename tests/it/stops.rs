@@ -5,7 +5,11 @@ use crate::support::lbuild::{Done, Lbuild, files, function, image_of, noise, tin
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
+use lbuild::error::Error;
+use lbuild::image::Format;
+use lbuild::{Destination, Engine, Recipe};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -257,4 +261,38 @@ fn a_damaged_cache_heals() {
     }
     let tag = lbuild.layout("tagged", code.path(), &[]);
     judges::umoci_unpack(&Place::layout(&tag, "it")).unwrap();
+}
+
+/// What was checked is sent, or nothing: a layer that was damaged in between is made again, and must be the same.
+#[test]
+fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let code = function(&[("app.py", "def handler(event, context): return 1")]);
+    let plan = ["plan", code.path().to_str().unwrap(), "--base", &tiny_base(), "--arch", "arm64"];
+    let recipe: Recipe = serde_json::from_str(&lbuild.ok(&plan).stdout).unwrap();
+    let engine = Engine::builder().cache(lbuild.cache()).build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (tag, changed) in [("same", false), ("changed", true)] {
+        let repository = format!("{}/{tag}", registry.host()).parse().unwrap();
+        let to = [(Destination::Registry { repository, tags: vec![tag.to_owned()] }, Format::Docker)];
+        let (digest, sent) = runtime.block_on(async {
+            let prepared = engine.prepare(&recipe, &to).await.unwrap();
+            let layer = prepared.image().layers().last().unwrap().blob.digest.hex();
+            let digest = prepared.image().manifest(Format::Docker).digest;
+            let blob = lbuild.cache().join("blobs/sha256").join(layer);
+            let size = fs::metadata(&blob).unwrap().len();
+            fs::write(&blob, vec![0; size as usize]).unwrap();
+            if changed {
+                fs::write(code.path().join("app.py"), "def handler(event, context): return 22").unwrap();
+            }
+            (digest, prepared.send().await)
+        });
+        match sent {
+            Ok(published) => assert!(!changed && published[0].digest == digest, "{published:?}"),
+            Err(Error::Rebuilt { was, now }) => assert!(changed && was == digest && now != digest),
+            Err(error) => panic!("{tag}: {error}"),
+        }
+        let place = Place::registry(&registry, &format!("{tag}:{tag}"));
+        assert_eq!(judges::skopeo_inspect(&place).is_err(), changed);
+    }
 }
