@@ -36,7 +36,7 @@ impl Call {
             matches!(code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation");
         let permission =
             || Permission { action: self.action.to_owned(), resource: self.resource.clone(), denied: false };
-        let missing = denied.then(|| Permission::told(&message).unwrap_or_else(permission));
+        let missing = denied.then(|| Permission::in_message(&message).unwrap_or_else(permission));
         Error::Aws {
             operation: self.operation.clone(),
             call: self.action.to_owned(),

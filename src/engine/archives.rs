@@ -1,4 +1,4 @@
-//! Docker archives that were opened.
+//! A cache of opened Docker archives.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use crate::image::Reference;
 use crate::store::Archive;
 use crate::threads::blocking;
 
-/// Archives that were opened, by file and image: a blob in one may have to be hashed to be named.
+/// Opened archives by file and image. Opening one may hash its blobs to find their digests, so it happens once.
 #[derive(Default)]
 pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
 
-/// A file with its size and time, and the name of an image in it.
+/// A file, the name of an image in it, and the file's size and modification time.
 type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
 
 impl Archives {
-    /// The image of this name in an archive, which is opened once as long as it does not change.
+    /// The image of this name in an archive. An unchanged archive is opened only once.
     pub(super) async fn open(&self, path: &Path, name: Option<&Reference>) -> Result<Arc<Archive>> {
         let stat = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
         let key = (path.to_owned(), name.map(ToString::to_string), stat);

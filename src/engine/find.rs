@@ -1,4 +1,4 @@
-//! Finds images where they are stored: from a name to the manifest for one platform, the config and the layers.
+//! Finds stored images: from a name to the manifest for one platform, the config and the layers.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::image::{
 use crate::recipe::Base;
 use crate::store::{Archive, Layout, Repository};
 
-/// An image as it is stored.
+/// A stored image.
 #[derive(Clone, Debug)]
 pub struct StoredImage {
     /// Its name, pinned to the manifest's digest.
     pub base: Base,
-    /// The index that the name led to, if it did not lead to the manifest itself.
+    /// The index that the name refers to, if it does not refer to the manifest itself.
     pub index: Option<Digest>,
     /// The manifest for the platform.
     pub manifest: Manifest,
-    /// What the manifest says of each layer, lowest first.
+    /// The manifest's descriptors of the layers, lowest first.
     pub layers: Vec<Descriptor>,
     /// The config.
     pub config: Config,
@@ -28,29 +28,29 @@ pub struct StoredImage {
     pub config_digest: Digest,
 }
 
-/// The image or index that a name stands for.
+/// The image or index that a name refers to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Inspected {
     /// One image.
     Image(Box<StoredImage>),
-    /// An index over several, of which none was chosen.
+    /// An index of several images, of which none was chosen.
     Index {
-        /// The index's own digest.
+        /// The index's digest.
         digest: Digest,
         /// Its entries.
         index: Index,
     },
 }
 
-/// A store of images: each answers the same three questions.
+/// A store of images; all have the same three methods.
 pub(super) enum ImageStore {
     Archive(Arc<Archive>),
     Registry(Repository),
     Layout(Layout),
 }
 
-/// Whether a manifest that is known here by its digest is asked for all the same: the registry may have lost it.
+/// Whether to request a manifest that the cache has: the registry may have lost it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     Enough,
@@ -60,7 +60,7 @@ enum Known {
 impl ImageStore {
     async fn small_blob(&self, session: &Arc<Session>, digest: Digest, size: u64) -> Result<Vec<u8>> {
         match self {
-            // An archive is asked for no other.
+            // The config is the only small blob that is read from an archive.
             ImageStore::Archive(archive) => Ok(archive.config()),
             ImageStore::Layout(layout) => layout.small_blob(digest),
             ImageStore::Registry(repository) => session.small_blob(repository, digest, size).await,
@@ -85,7 +85,7 @@ impl ImageStore {
                 }
                 let found = repository.manifest(target).await?;
                 if let Some(manifest) = &found {
-                    // A cache that cannot be written costs a request, no more.
+                    // A failure to write the cache only costs a request.
                     let _ = session.cache.put_bytes(&manifest.bytes);
                 }
                 Ok(found)
@@ -105,7 +105,7 @@ impl ImageStore {
 }
 
 impl Session {
-    /// A config of a registry: from the cache when it is there, and there from now on.
+    /// A config from a registry, through the cache.
     pub(super) async fn small_blob(
         &self,
         repository: &Repository,
@@ -116,13 +116,13 @@ impl Session {
             return Ok(bytes);
         }
         let bytes = repository.small_blob(digest, size).await?;
-        // A cache that cannot be written costs a request, no more.
+        // A failure to write the cache only costs a request.
         let _ = self.cache.put_bytes(&bytes);
         Ok(bytes)
     }
 }
 
-/// Manifest and config of the base's image for the platform; its layers are left alone.
+/// Manifest and config of the base's image for the platform, without reading its layers.
 pub(super) async fn for_platform(
     session: &Arc<Session>,
     base: &Base,
@@ -141,7 +141,7 @@ pub(super) async fn for_platform(
     Ok((store, name, found))
 }
 
-/// An image as it is stored, whatever its platform.
+/// A stored image of any platform.
 pub(super) async fn inspect(
     session: &Arc<Session>,
     base: &Base,

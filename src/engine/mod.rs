@@ -2,14 +2,14 @@
 //!
 //! The flow of a push:
 //!
-//! 1. [`prepare`]: the destinations are asked what they have ([`publish`]), while the image is built ([`build`]): the
-//!    base is resolved to one platform's manifest and config ([`find`]), the sources are planned, and parts become
-//!    layers. Each layer sets off as soon as it exists.
-//! 2. Where the image is checked first, its own blobs wait behind a gate, and [`Prepared::scan`] says what the layers
-//!    hold ([`inspect`]).
-//! 3. [`Prepared::send`]: the rest of the blobs, the config, then the manifest; the tags move last.
+//! 1. [`prepare`]: requests the state of the destinations ([`publish`]), while the image is built ([`build`]): the base
+//!    is resolved to one platform's manifest and config ([`find`]), the sources are planned, and parts become layers.
+//!    The upload of each layer starts as soon as the layer exists.
+//! 2. If the image is checked first, its own blobs wait at a gate, and [`Prepared::scan`] lists the files of the layers
+//!    ([`inspect`]).
+//! 3. [`Prepared::send`]: sends the remaining blobs, the config, then the manifest; the tags move last.
 //!
-//! What the parts share is the [`session`].
+//! All parts share the [`session`].
 
 mod archives;
 mod build;
@@ -69,17 +69,17 @@ impl Engine {
         &self.session.cache
     }
 
-    /// Builds the image of the recipe's last stage. Layers that the cache has are not made again.
+    /// Builds the image of the recipe's last stage. Layers in the cache are not made again.
     ///
     /// # Errors
-    /// When the recipe, its base or its files do not allow it.
+    /// When the recipe is invalid, or its base or files cannot be read.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
         let cached = Cached::of(&self.session, &[]);
         build::build(&self.session, recipe, &[], &cached, &Trees::default()).await
     }
 
-    /// The layer of `files`, whose entries have the time `epoch` (seconds since 1970): from the cache, or made and kept
-    /// there.
+    /// The layer of `files`, whose entries have the time `epoch` (seconds since 1970): from the cache, or written and
+    /// added to the cache.
     ///
     /// # Errors
     /// When a file cannot be read, or the cache cannot be written.
@@ -87,10 +87,10 @@ impl Engine {
         build::layer_of_tree(&self.session, files.clone(), epoch).await
     }
 
-    /// Puts a built image to a destination, under each of its tags.
+    /// Publishes a built image to a destination, under each of its tags.
     ///
     /// # Errors
-    /// When the destination refuses it, or a blob is not what its digest says.
+    /// When the destination refuses it, or a blob does not have its digest.
     pub async fn publish(&self, image: &Image, format: Format, to: &Destination) -> Result<Published> {
         let gate = Arc::new(Gate::opened());
         let push = Push::open(self.session.clone(), to, publish::registry_source(image), gate);
@@ -99,8 +99,8 @@ impl Engine {
         push.put(image, ready).await
     }
 
-    /// Builds the image for its destinations, which are asked meanwhile what they lack. Layers of the base set off to
-    /// registries at once; the image's own blobs wait until it is sent.
+    /// Builds the image for its destinations, and meanwhile requests which blobs they lack. Layers of the base are sent to
+    /// registries at once; the image's own blobs wait until [`Prepared::send`].
     ///
     /// # Errors
     /// Those of [`build`](Engine::build), and the first failure of a destination.
@@ -108,25 +108,25 @@ impl Engine {
         prepare::prepare(&self.session, recipe, to, true).await
     }
 
-    /// Builds and publishes in one go: uploads start as layers become available.
+    /// Builds and publishes the image. Uploads start as layers become available.
     ///
     /// # Errors
-    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless a
-    /// destination refused the manifest that another took.
+    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless one destination
+    /// refused the manifest that another accepted.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
         prepare::prepare(&self.session, recipe, to, false).await?.send().await
     }
 
-    /// The recipe made exact: bases by digest, every path in the image spelled out. Nothing is built.
+    /// Makes the recipe exact: bases by digest, sources pinned, every path in the image explicit. Nothing is built.
     ///
     /// # Errors
-    /// When a base does not exist, or not for the platform.
+    /// When a base does not exist or does not support the platform, or a source cannot be resolved.
     pub async fn pin(&self, recipe: Recipe) -> Result<Recipe> {
         pin::pin(&self.session, recipe).await
     }
 
-    /// Looks at an image without its layers' bytes. An index is resolved when a platform is named, or when
-    /// it offers but one; else it is returned as such.
+    /// Reads an image's manifest and config, but not its layers. An index is resolved if a platform is given, or if it has
+    /// only one; else it is returned itself.
     ///
     /// # Errors
     /// When the image does not exist, or cannot be read.
@@ -134,11 +134,11 @@ impl Engine {
         find::inspect(&self.session, image, platform).await
     }
 
-    /// Scans the image's layers, lowest first; `None` stands for one that is not a tar. Layers are read in a stream,
-    /// several at once, and only when they were not read before with the same annotator.
+    /// Scans the image's layers, lowest first; `None` for a layer that is not a tar. Layers are streamed, several at once,
+    /// and only if the cache has no scan of them by the same annotator.
     ///
     /// # Errors
-    /// When a layer cannot be fetched, or is not a whole layer.
+    /// When a layer cannot be fetched, or is not a complete layer.
     pub async fn scan<A: Annotate>(
         &self,
         image: &StoredImage,
@@ -147,22 +147,22 @@ impl Engine {
         inspect::scan::of_image(&self.session, image, annotator).await
     }
 
-    /// Why the second image is not the first. Layers are read only where they differ.
+    /// The differences between two images. Layers are read only if they differ.
     ///
     /// # Errors
-    /// When a layer cannot be fetched, or is not a whole layer.
+    /// When a layer cannot be fetched, or is not a complete layer.
     pub async fn diff(&self, images: [&StoredImage; 2]) -> Result<Difference> {
         diff::difference(&self.session, images).await
     }
 
-    /// Tries out what a push to a repository needs, and leaves nothing there. Ends at the first failure after which
-    /// the rest cannot be known.
+    /// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that makes
+    /// further probes meaningless.
     pub async fn probe(&self, to: &Reference) -> Vec<Probe> {
         inspect::probe(&self.session, to).await
     }
 
-    /// Whether the recipe's files, as they are on disk now, put a file at `path` of the image. Files of the
-    /// base do not count.
+    /// Whether the recipe's files, as they are on disk now, add a file at `path` of the image. Files of the base do not
+    /// count.
     ///
     /// # Errors
     /// When an ignore file cannot be read.
@@ -170,7 +170,7 @@ impl Engine {
         build::provides(recipe, path)
     }
 
-    /// Whether a file at `path` on this machine is, or would be, among the recipe's files.
+    /// Whether a file at `path` on this machine is among the recipe's files, or would be if it existed.
     ///
     /// # Errors
     /// When an ignore file cannot be read.

@@ -1,4 +1,4 @@
-//! A recipe made exact.
+//! Makes a recipe exact.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::image::{Config, Image};
 use crate::recipe::{Base, Recipe, Step};
 use crate::source;
 
-/// Bases by digest, sources made exact, and the path of every `Add` spelled out.
+/// The recipe with bases by digest, sources pinned, and the path of every `Add` explicit.
 pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Recipe> {
     recipe.check()?;
     check_sources(&recipe)?;

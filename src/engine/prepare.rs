@@ -1,4 +1,4 @@
-//! An image that is built while its destinations are asked what they have, and then sent.
+//! Builds an image while the state of its destinations is requested, and then sends it.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan};
 use crate::store::Destination;
 
-/// An image that is ready to be sent. Its destinations were asked meanwhile what they lack, and layers of the base are
-/// on their way to registries; nothing else is sent before [`send`](Prepared::send).
+/// An image that is ready to be sent. The blobs that its destinations lack are known, and layers of the base and of
+/// published packages are being sent to registries. Nothing else is sent before [`send`](Prepared::send).
 pub struct Prepared {
     session: Arc<Session>,
     recipe: Recipe,
@@ -24,13 +24,13 @@ pub struct Prepared {
     attempt: Attempt,
 }
 
-/// The layers of an image that a scan looks into.
+/// The layers of an image that a scan includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Those whose files are known on this machine: layers of the function's files, and those of the base that are
+    /// Layers whose files are known on this machine: those of the function's files, and those of the base that are
     /// stored here or were scanned before. Nothing is fetched.
     Local,
-    /// All, wherever they are.
+    /// All layers; those elsewhere are fetched.
     All,
 }
 
@@ -39,11 +39,11 @@ struct Attempt {
     image: Image,
     trees: Trees,
     pushes: Vec<Push>,
-    /// The image's own blobs wait here.
+    /// The image's own blobs wait at this gate.
     gate: Arc<Gate>,
 }
 
-/// Builds the recipe's image for the destinations. With `held`, its own blobs wait until they are sent.
+/// Builds the recipe's image for the destinations. With `held`, its own blobs wait until [`Prepared::send`].
 pub(super) async fn prepare(
     session: &Arc<Session>,
     recipe: &Recipe,
@@ -61,8 +61,8 @@ pub(super) async fn prepare(
     Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), attempt })
 }
 
-/// Whether the build is tried once more, and then takes layers from earlier images: when a blob of the cache is damaged
-/// or was pruned, and when an earlier image has lost a blob. Any other error stays.
+/// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated if
+/// a blob in the cache is damaged or was pruned, or if an earlier image has lost a blob; any other error is returned.
 fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
     match error {
         Error::CorruptFile { path, expected, .. } if session.cache.holds(&path) => {
@@ -109,7 +109,7 @@ impl Attempt {
 
     async fn send(&self, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
         self.gate.open();
-        // No tag moves anywhere before every destination has what it needs.
+        // No tag moves before every destination has all blobs.
         let ready = self.pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&self.image, *format));
         let ready = try_join_all(ready).await?;
         try_join_all(self.pushes.iter().zip(ready).map(|(push, ready)| push.put(&self.image, ready))).await
@@ -120,7 +120,7 @@ impl Attempt {
     }
 }
 
-/// The first failure of any push: a destination that cannot be reached is no reason to finish a build first.
+/// The first failure of any push. It ends the build at once, since an unreachable destination makes it useless.
 async fn first_failure(pushes: &[Push]) -> Error {
     let failures = pushes.iter().map(|push| Box::pin(push.failed()));
     match pushes.is_empty() {
@@ -135,10 +135,10 @@ impl Prepared {
         &self.attempt.image
     }
 
-    /// Scans the layers, lowest first; `None` stands for a layer that is out of reach.
+    /// Scans the layers, lowest first; `None` for a layer outside `reach`.
     ///
     /// # Errors
-    /// When a layer cannot be read, or is not a whole layer.
+    /// When a layer cannot be read, or is not a complete layer.
     pub async fn scan<A: Annotate>(
         &self,
         annotator: Arc<A>,
@@ -162,15 +162,15 @@ impl Prepared {
             _ if reach == Reach::All => {
                 scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some)
             }
-            // Packages were looked at when they were chosen and installed.
+            // Packages were checked when they were resolved and installed.
             (Some(Contents::Packages), _) => Ok(None),
             (None, Location::Registry(_)) => Ok(scan::known(&self.session, layer.blob.digest, &*annotator)),
             (None, _) => self.scan_base(layer.blob, annotator).await,
         }
     }
 
-    /// A layer of the base that is on this machine. A damaged or pruned one of the cache is not scanned; the push makes
-    /// it again when it comes to it.
+    /// Scans a layer of the base on this machine. A damaged or pruned layer of the cache is skipped; the push makes it
+    /// again.
     async fn scan_base<A: Annotate>(
         &self,
         blob: Blob,
@@ -185,12 +185,12 @@ impl Prepared {
         }
     }
 
-    /// Sends the image to its destinations. When a blob is lost or damaged on the way, the image is built once more,
-    /// and must come out the same.
+    /// Sends the image to its destinations. If a blob is lost or damaged meanwhile, the image is built once more; it must
+    /// have the same digest.
     ///
     /// # Errors
-    /// When a destination refuses the image, or a blob is not what its digest says. No tag has moved then, unless a
-    /// destination refused the manifest that another took.
+    /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one
+    /// destination refused the manifest that another accepted.
     pub async fn send(self) -> Result<Vec<Published>> {
         let Prepared { session, recipe, to, attempt } = self;
         let error = match attempt.send(&to).await {

@@ -1,4 +1,4 @@
-//! [`Session`]: all that the parts of the engine share, and the builder that sets it up.
+//! [`Session`]: the state that all parts of the engine share, and its builder.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::source::{self, Context};
 use crate::store::{Addresses, Cache, Credentials, DockerConfig, Downloads, Registries};
 use crate::threads::Threads;
 
-/// What the parts of an engine share: the cache, connections, threads and settings.
+/// The state that all parts of an engine share: the cache, connections, threads and settings.
 pub(super) struct Session {
     pub(super) cache: Cache,
     pub(super) caching: CacheUse,
@@ -25,7 +25,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// What the sources of a stage work with.
+    /// The context for the sources of a stage.
     pub(super) fn context(&self, stage: &Stage, platform: &Platform) -> Context {
         let files = stage.adds().flat_map(|add| source::provider(&add.source).requirement_files());
         Context {
@@ -39,23 +39,23 @@ impl Session {
     }
 }
 
-/// Whether layers of earlier builds are taken.
+/// Whether to use layers of earlier builds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Caching {
-    /// They are taken.
+    /// Use them.
     #[default]
     On,
-    /// They are made again all the same, and must have the same digests.
+    /// Make them again, and fail if the digests differ.
     Verify,
-    /// None is looked for. Layers that are made are kept for later builds.
+    /// Do not look for them. New layers are still added to the cache.
     Off,
 }
 
-/// Where layers of earlier builds are looked for.
+/// The use of layers of earlier builds.
 #[derive(Clone, Default)]
 pub(super) struct CacheUse {
     pub(super) policy: Caching,
-    /// Images to look in, besides those that the destinations' tags name.
+    /// Cache sources besides the images that the destinations' tags name.
     pub(super) from: Vec<Reference>,
 }
 
@@ -73,73 +73,72 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Where the cache is, instead of [`Cache::default_root`].
+    /// Sets the cache's directory. Default: [`Cache::default_root`].
     #[must_use]
     pub fn cache(mut self, root: impl Into<PathBuf>) -> EngineBuilder {
         self.cache = Some(root.into());
         self
     }
 
-    /// Whether layers that were made earlier are taken, from the cache on this machine or from images.
+    /// Sets whether to use layers of earlier builds, from the cache on this machine or from images.
     #[must_use]
     pub fn caching(mut self, caching: Caching) -> EngineBuilder {
         self.caching.policy = caching;
         self
     }
 
-    /// An image whose layers are taken where they are what would be made, besides the images that the destinations'
-    /// tags name. It may be in any registry, and need not be there.
+    /// Adds a cache source: an image whose layers are reused if their keys match, besides the images that the
+    /// destinations' tags name. It may be in any registry, and need not exist.
     #[must_use]
     pub fn cache_from(mut self, image: Reference) -> EngineBuilder {
         self.caching.from.push(image);
         self
     }
 
-    /// How many threads compress, instead of one a core (16 at most). The bytes are the same for any number.
+    /// Sets the number of threads that compress. Default: one per core, at most 16. The bytes do not depend on it.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> EngineBuilder {
         self.jobs = Some(jobs.max(1));
         self
     }
 
-    /// A place to take credentials from, asked after those that were named before it. When none is named,
-    /// [`DockerConfig`] is.
+    /// Adds a source of credentials, used after those added before it. Default: [`DockerConfig`].
     #[must_use]
     pub fn credentials(mut self, source: impl Credentials + 'static) -> EngineBuilder {
         self.credentials.push(Arc::new(source));
         self
     }
 
-    /// A registry (host, with its port) to speak plain HTTP to. Registries on loopback need not be named.
+    /// Uses plain HTTP for a registry (host, with its port). Registries on loopback use it by default.
     #[must_use]
     pub fn insecure(mut self, registry: impl Into<String>) -> EngineBuilder {
         self.insecure.push(registry.into());
         self
     }
 
-    /// Where a registry is reached, as `https://HOST[:PORT]`, when that is not where its name says: a mirror, a
-    /// private link, a test. Images keep the registry's name, and its credentials go there and nowhere else.
+    /// Sets another endpoint for a registry, as `https://HOST[:PORT]`: a mirror, a private link, a test. Images keep the
+    /// registry's name, and its credentials are sent to this endpoint only.
     #[must_use]
     pub fn endpoint(mut self, registry: impl Into<String>, endpoint: impl Into<String>) -> EngineBuilder {
         self.endpoints.push((registry.into(), endpoint.into()));
         self
     }
 
-    /// Where events go; they come from several threads.
+    /// Sets the receiver of events, which is called from several threads.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(Event) + Send + Sync + 'static) -> EngineBuilder {
         self.events = Events::to(sink);
         self
     }
 
-    /// Whether all is done but writing to the destinations; the cache is filled all the same.
+    /// Sets whether to skip all writes to the destinations. The cache is still filled.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> EngineBuilder {
         self.dry_run = dry_run;
         self
     }
 
-    /// What an engine of these settings shares.
+    /// The session with these settings.
     pub(super) fn session(mut self) -> Result<Arc<Session>> {
         let root = self.cache.or_else(Cache::default_root).ok_or(Error::NoCacheRoot)?;
         if self.credentials.is_empty() {
@@ -150,7 +149,7 @@ impl EngineBuilder {
         for (registry, endpoint) in &self.endpoints {
             addresses.endpoint(registry, endpoint)?;
         }
-        // Each thread holds a few megabytes; beyond this many the disk is the limit anyway.
+        // Each thread needs a few megabytes; beyond 16 threads the disk is the limit.
         let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
         let cache = Cache::at(root);
         Ok(Arc::new(Session {

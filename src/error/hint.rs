@@ -1,4 +1,4 @@
-//! The way out of each failure, where there is one.
+//! A proposed fix for each failure, if there is one.
 
 use std::io;
 
@@ -6,105 +6,105 @@ use super::{AwsRefusal, Error, Permission, Refusal};
 use crate::image::{ECR_PUBLIC, EcrHost};
 
 /// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>
-const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws takes 1 request a second and gives 500 GB a month: \
-    give credentials that may ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken for 10 a second";
+const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws allows 1 request a second and 500 GB a month: \
+    for 10 requests a second, use credentials that allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
 
 impl Error {
-    /// The way out, where there is one: half a sentence, for a line of its own after the message.
+    /// A proposed fix, if there is one: half a sentence, for a line of its own after the message.
     pub fn hint(&self) -> Option<String> {
         use Error::*;
         let hint = match self {
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
             Reference { .. } => {
-                "an image is named as registry/repository:tag, the repository in lower case".into()
+                "write it as registry/repository:tag, with the repository in lower case".into()
             }
             Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "give yourself the right to read it, or name it in .lambdaignore".into()
+                "make it readable, or name it in .lambdaignore".into()
             }
             Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "check the path; it is relative to the working directory, or to lbuild.toml when it stands there".into()
+                "check the path: it is relative to the working directory, or a path in lbuild.toml to that file".into()
             }
-            IgnorePattern { .. } => r"write a backslash before a character that is meant as such, as in `\[`".into(),
-            SourceChanged { .. } | Rebuilt { .. } => "run again when nothing writes to the directory".into(),
+            IgnorePattern { .. } => r"escape a literal special character with a backslash, as in `\[`".into(),
+            SourceChanged { .. } | Rebuilt { .. } => "run again when no process writes to the directory".into(),
             ZipEncrypted { .. } | ZipMethod { .. } => {
-                "make the archive anew without a password and with deflate, as `zip -r` does".into()
+                "recreate the archive without a password and with deflate, as `zip -r` does".into()
             }
-            Zip { .. } | ZipMember { .. } => "make or fetch the archive anew; `unzip -t` tests one".into(),
-            ZipName { .. } => "make the archive anew from a directory, as `zip -r` does".into(),
+            Zip { .. } | ZipMember { .. } => "recreate the archive or fetch it again; `unzip -t` tests it".into(),
+            ZipName { .. } => "recreate the archive from a directory, as `zip -r` does".into(),
             PackedLogin { .. } => {
                 "move the login to ~/.netrc, or to UV_INDEX_NAME_USERNAME and _PASSWORD; or name the file in .lambdaignore"
                     .into()
             }
-            Build { .. } => "build a wheel of it, and give its directory as --find-links in the requirements".into(),
+            Build { .. } => "build a wheel of it, and add `--find-links DIR` with the wheel's directory to the requirements".into(),
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
-                "choose a version that has one; or build one for the image, and give its directory as --find-links \
-                 in the requirements"
+                "choose a version that has one; or build one for the image, and add `--find-links DIR` with its \
+                 directory to the requirements"
                     .into()
             }
-            NoResolver { .. } => "install uv, or give a lock file: pylock.toml or uv.lock".into(),
+            NoResolver { .. } => "install uv, or use a lock file: pylock.toml or uv.lock".into(),
             NoInterpreter { version } => {
-                format!("install one, as with `uv python install {version}`; or leave --compile-bytecode out")
+                format!("install one, for example with `uv python install {version}`; or omit --compile-bytecode")
             }
-            Survey { .. } => "the layer is cut off, damaged or no tar: build or push the image again".into(),
-            NoLock { .. } => "make one with `npm install --package-lock-only`, and keep it with the code".into(),
+            Scan { .. } => "the layer is truncated, damaged or not a tar: build or push the image again".into(),
+            NoLock { .. } => "create one with `npm install --package-lock-only`, and keep it with the code".into(),
             OutsidePath { .. } => {
-                "give lbuild the directory above both as PATH, or install the package from a registry".into()
+                "pass the directory that contains both as PATH, or install the package from a registry".into()
             }
-            NoInstaller { tool, .. } => format!("install {tool}, or push where an earlier image has the layer"),
+            NoInstaller { tool, .. } => format!("install {tool}, or push to a tag whose image already has the layer"),
             OldInstaller { tool, least, package, .. } => format!("install {tool} {least} or newer: `npm install -g {package}`"),
-            InstalledLink { .. } => "lock the packages again: a package that is linked must be in PATH".into(),
+            InstalledLink { .. } => "lock the packages again: a linked package must be in PATH".into(),
             WrongMachine { .. } => {
-                "lock the packages again, so that the lock has those for every machine; what an install script builds \
-                 or fetches is for this machine: leave out --npm-scripts"
+                "lock the packages again for all platforms; omit --npm-scripts, because install scripts build and fetch \
+                 files for this machine"
                     .into()
             }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
-                "give the index's login: in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
+                "set the index's login in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
             }
-            Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file is gone".into(),
-            Hash { .. } => "lock the requirements again, if the change is meant".into(),
+            Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file no longer exists".into(),
+            Hash { .. } => "lock the requirements again, if the change is intended".into(),
             PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
-            DiffId { .. } | LayersMismatch { .. } => "pull the base anew, or use another".into(),
+            DiffId { .. } | LayersMismatch { .. } => "pull the base again, or use another".into(),
             Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some space there, or choose another place (LBUILD_CACHE moves the cache)".into()
+                "free some space there, or choose another directory (LBUILD_CACHE moves the cache)".into()
             }
             Write { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "choose a place that you may write to (LBUILD_CACHE moves the cache)".into()
+                "choose a writable directory (LBUILD_CACHE moves the cache)".into()
             }
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
             CacheMismatch { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
-            LostBlob { .. } => "delete the image there, and push again with --no-cache".into(),
-            CorruptFile { .. } => "make the file anew; one of lbuild's cache can be removed".into(),
+            LostBlob { .. } => "delete the image in the registry, and push again with --no-cache".into(),
+            CorruptFile { .. } => "recreate the file; a file of lbuild's cache can be deleted".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {
-                "name it as oci:DIR:TAG; `lbuild build` and `skopeo copy` make such directories".into()
+                "write it as oci:DIR:TAG; `lbuild build` and `skopeo copy` create such directories".into()
             }
             NoArchive { .. } => {
-                "`docker save`, and `lbuild build --to docker-archive:FILE`, make such files".into()
+                "`docker save` and `lbuild build --to docker-archive:FILE` create such files".into()
             }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
-            ImmutableTag { .. } => "push under a new tag: this one can never name another image".into(),
+            ImmutableTag { .. } => "push under a new tag: this one cannot be moved".into(),
             HungUp { missing, .. } => allow(missing),
             NoAwsCredentials { .. } => {
                 "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws login`, `aws sso login`)"
                     .into()
             }
             AwsCredentials { .. } => "log in again (`aws login`, `aws sso login`), or check the profile".into(),
-            NoAwsRegion => "set AWS_REGION, or a region in the profile, or name the registry in full".into(),
+            NoAwsRegion => "set AWS_REGION or a region in the profile, or name the registry in full".into(),
             Aws { answer, .. } => return answer.hint(),
             AwsConnection { source, .. } => return connection_hint(&**source),
             Unauthorized { host, .. } if EcrHost::parse(host).is_some() => {
-                "give AWS credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".into()
+                "set AWS credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".into()
             }
             Unauthorized { host, .. } => {
                 format!(
-                    "log in to {host} with any Docker-compatible tool, or give --username and --password-stdin"
+                    "log in to {host} with any Docker-compatible tool, or pass --username and --password-stdin"
                 )
             }
             Endpoint { .. } => {
@@ -117,7 +117,7 @@ impl Error {
     }
 }
 
-/// How a missing right is given.
+/// The fix for a missing permission.
 fn allow(Permission { action, resource, denied }: &Permission) -> String {
     match denied {
         true => format!("a policy denies {action} on {resource}: change it, or use another identity"),
@@ -136,15 +136,15 @@ impl AwsRefusal {
     }
 }
 
-/// What is wrong with the credentials themselves, by the names that AWS's services have for it:
+/// The fix for a fault of the credentials themselves, by the error code of AWS:
 /// <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>
 fn credentials_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            "the AWS credentials have run out: log in again, or ask for new ones"
+            "the AWS credentials have expired: log in again, or request new ones"
         }
         "InvalidSignatureException" | "SignatureDoesNotMatch" | "InvalidSignature" => {
-            "the secret key is not that of the access key; or this machine's clock is wrong"
+            "the secret key does not match the access key, or this machine's clock is wrong"
         }
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "AuthFailure" => {
             "AWS does not know these credentials: check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or the profile"
@@ -158,9 +158,9 @@ fn connection_hint(source: &(dyn std::error::Error + 'static)) -> Option<String>
     let chain = std::iter::successors(Some(source), |error| error.source());
     let text: String = chain.map(|error| error.to_string()).collect::<Vec<_>>().join(": ");
     let hint = if text.contains("certificate") {
-        "for a registry with a certificate of your own, let SSL_CERT_FILE name its CA"
+        "for a registry with a private CA, set SSL_CERT_FILE to the CA's certificate"
     } else if text.contains("refused") || text.contains("dns") {
-        "check the registry's name and port, and that it runs; HTTPS_PROXY and NO_PROXY are honoured"
+        "check the registry's name and port, and that it runs; HTTPS_PROXY and NO_PROXY are used"
     } else if text.contains("InvalidContentType") || text.contains("wrong version") {
         "the registry does not speak HTTPS: name it with --insecure to use plain HTTP"
     } else {
@@ -184,7 +184,7 @@ fn refusal_hint(answer: &Refusal) -> Option<String> {
         (Some("TAG_INVALID" | "ImageTagAlreadyExistsException"), _) => {
             "the tag is immutable: push under a new tag"
         }
-        (_, 401 | 403) => "the credentials lack the right to do this on the repository",
+        (_, 401 | 403) => "the credentials do not allow this on the repository",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,4 +1,4 @@
-//! What others say when they refuse: registries, and the services of AWS.
+//! Refusals of registries and of AWS services.
 
 use crate::image::Digest;
 
@@ -9,15 +9,15 @@ pub struct Refusal {
     pub host: String,
     /// The HTTP status.
     pub status: u16,
-    /// The first error code of the answer, as `NAME_UNKNOWN`.
+    /// The first error code of the answer, for example `NAME_UNKNOWN`.
     pub code: Option<String>,
-    /// What the registry says, shortened.
+    /// The registry's message, shortened.
     pub message: String,
-    /// The digest that the answer is about, as for `MANIFEST_BLOB_UNKNOWN`.
+    /// The digest that the answer names, as `MANIFEST_BLOB_UNKNOWN` does.
     pub digest: Option<Digest>,
-    /// The registry's own name for the request, for its operators.
+    /// The registry's id of the request, for its operators.
     pub request_id: Option<String>,
-    /// The right that was missing, when it is ECR that refuses.
+    /// The missing permission, if ECR refused.
     pub missing: Option<Permission>,
 }
 
@@ -35,33 +35,33 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// Whether the registry has had more requests than it takes.
+    /// Whether the registry limits the rate of requests.
     pub(crate) fn is_too_many(&self) -> bool {
         self.status == 429
             || self.code.as_deref() == Some("TOOMANYREQUESTS")
             || self.message.contains("toomanyrequests")
     }
 
-    /// Whether it has sent more than it will this month; that does not pass by waiting.
+    /// Whether the monthly data limit of the registry is reached; waiting does not help.
     pub(crate) fn is_over_limit(&self) -> bool {
         self.message.contains("Data limit exceeded")
     }
 }
 
-/// A right of AWS that is missing.
+/// A missing AWS permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// The action, as `ecr:PutImage`.
+    /// The action, for example `ecr:PutImage`.
     pub action: String,
-    /// The ARN of what it is needed on, or `*`.
+    /// The ARN of the resource, or `*`.
     pub resource: String,
-    /// Whether a policy denies it, so that to allow it elsewhere is of no use.
+    /// Whether a policy denies it explicitly; then allowing it in another policy has no effect.
     pub denied: bool,
 }
 
 impl Permission {
-    /// The right that AWS names in a refusal: "User: … is not authorized to perform: … on resource: …".
-    pub(crate) fn told(message: &str) -> Option<Permission> {
+    /// The permission that AWS names in a refusal: "User: … is not authorized to perform: … on resource: …".
+    pub(crate) fn in_message(message: &str) -> Option<Permission> {
         let word = |text: &str| {
             text.split_whitespace().next().map(|word| word.trim_end_matches([',', '.']).to_owned())
         };
@@ -72,16 +72,16 @@ impl Permission {
     }
 }
 
-/// What a service of AWS says when it refuses.
+/// A refusal by an AWS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsRefusal {
-    /// The kind of error, as `AccessDeniedException`.
+    /// The error code, for example `AccessDeniedException`.
     pub code: String,
-    /// What AWS says.
+    /// The message of AWS.
     pub message: String,
-    /// AWS's own name for the request.
+    /// The id of the request at AWS.
     pub request_id: Option<String>,
-    /// The right that was missing, if that was it.
+    /// The missing permission, if that is the reason.
     pub missing: Option<Permission>,
 }
 

@@ -14,12 +14,12 @@ pub struct Blob {
     pub digest: Digest,
     /// The number of bytes.
     pub size: u64,
-    /// The place to read them from; every reader checks them against digest and size.
+    /// The location to read them from; every reader verifies digest and size.
     pub location: Location,
 }
 
 impl Blob {
-    /// A blob in memory: a config, a manifest.
+    /// A blob in memory, such as a config or a manifest.
     pub fn from_bytes(bytes: Vec<u8>) -> Blob {
         Blob {
             digest: Digest::of(&bytes),
@@ -34,9 +34,9 @@ impl Blob {
 pub enum Location {
     /// In memory.
     Memory(Arc<[u8]>),
-    /// A whole file: in the cache, in an OCI layout.
+    /// A whole file, in the cache or in an OCI layout.
     File(PathBuf),
-    /// A part of a file: in a Docker archive.
+    /// A part of a file, in a Docker archive.
     Slice {
         /// The file.
         path: PathBuf,

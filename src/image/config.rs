@@ -1,7 +1,7 @@
-//! The image config, kept as the JSON it came as: a field that lbuild does not know survives.
+//! The image config, kept as JSON: a field that lbuild does not know survives.
 //!
 //! Field names are those of the [OCI image config](https://github.com/opencontainers/image-spec/blob/main/config.md)
-//! and of Docker's, which has more.
+//! and of Docker's config, which has more fields.
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
@@ -19,9 +19,9 @@ pub struct Config(Map<String, Value>);
 pub struct History {
     /// The command or tool.
     pub created_by: String,
-    /// Whether the entry stands for no layer.
+    /// Whether the entry has no layer.
     pub empty_layer: bool,
-    /// The key of the layer, when lbuild appended it.
+    /// The key of the layer, if lbuild appended it.
     pub key: Option<LayerKey>,
 }
 
@@ -41,26 +41,26 @@ impl Config {
         Config(map)
     }
 
-    /// Reads a config's bytes; `name` is what errors call the image.
+    /// Parses a config's bytes; errors call the image `name`.
     ///
     /// # Errors
-    /// When the bytes are no JSON object, or one whose parts have other types than the spec's.
+    /// When the bytes are not a JSON object, or a field has another type than in the spec.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
         let fail = |source| Error::Config { image: name.to_owned(), source };
         let map = serde_json::from_slice(bytes).map_err(fail)?;
-        // Reading the known parts with the typed config refuses at the door what accessors would stumble on.
+        // Parsing the typed config as well checks the types of all known fields, so that accessors cannot fail.
         serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
         Ok(Config(map))
     }
 
-    /// The bytes to push: compact JSON, the keys of every object sorted.
+    /// The bytes to push: compact JSON with the keys of every object sorted.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_sorted(&Value::Object(self.0.clone()), &mut bytes);
         bytes
     }
 
-    /// The platform that the image is for.
+    /// The image's platform.
     pub fn platform(&self) -> Platform {
         Platform {
             os: text(self.0.get("os")).unwrap_or_default().to_owned(),
@@ -69,7 +69,7 @@ impl Config {
         }
     }
 
-    /// When the image says it was made (RFC 3339).
+    /// The image's creation time (RFC 3339).
     pub fn created(&self) -> Option<&str> {
         text(self.0.get("created"))
     }
@@ -79,22 +79,22 @@ impl Config {
         strings(self.0.get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")))
     }
 
-    /// The environment, in its order.
+    /// The environment variables, in their order.
     pub fn env(&self) -> Vec<(&str, &str)> {
         self.list("Env").into_iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
     }
 
-    /// The value of one variable of the environment.
+    /// The value of one environment variable.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.env().into_iter().rev().find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// The program that is always run; Lambda's bases have their start script here.
+    /// The program that a container runs; in Lambda's bases, their start script.
     pub fn entrypoint(&self) -> Vec<&str> {
         self.list("Entrypoint")
     }
 
-    /// The arguments of the entrypoint: for Lambda's bases, the handler.
+    /// The arguments of the entrypoint; in Lambda's bases, the handler.
     pub fn cmd(&self) -> Vec<&str> {
         self.list("Cmd")
     }
@@ -123,7 +123,7 @@ impl Config {
         text(self.process("Labels")?.get(name))
     }
 
-    /// What made each layer, lowest first.
+    /// The history entries, lowest layer first.
     pub fn history(&self) -> Vec<History> {
         let entries = self.0.get("history").and_then(Value::as_array).into_iter().flatten();
         entries
@@ -135,7 +135,7 @@ impl Config {
             .collect()
     }
 
-    /// The whole config, for what no accessor gives.
+    /// The whole config, for fields without an accessor.
     pub fn as_json(&self) -> &Map<String, Value> {
         &self.0
     }
@@ -146,7 +146,7 @@ impl Config {
         self.0.insert("created".into(), Value::String(time));
     }
 
-    /// Sets a field of the process part (`config`); null or empty removes it.
+    /// Sets a field of the process part (`config`); null removes it.
     pub(super) fn set_process(&mut self, field: &str, value: Value) {
         let process = self.object("config");
         match value {
@@ -163,8 +163,8 @@ impl Config {
         if let Some(key) = layer.key {
             entry["comment"] = json!(key.to_comment());
         }
-        // A base may have no history, or less than layers; an entry must stand for each, or ours would be
-        // taken for one of the base's.
+        // A base may have no history, or fewer entries than layers. Entries match layers by position, so each layer
+        // below needs one.
         let described = self.history().iter().filter(|entry| !entry.empty_layer).count();
         let history = self.array("history");
         history.extend((described..below).map(|_| json!({})));
@@ -210,7 +210,7 @@ fn strings(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// serde_json's own order depends on whether any crate of the build turns `preserve_order` on.
+/// serde_json's own order depends on whether any crate of the build enables `preserve_order`.
 fn write_sorted(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_is_none_is_refused() {
+    fn an_invalid_config_is_refused() {
         for bad in ["", "[]", "{}", r#"{"os":1,"architecture":"arm64","rootfs":{}}"#] {
             assert!(Config::parse("base", bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn scratch_is_what_the_platform_says() {
+    fn scratch_has_the_platform() {
         let config = Config::scratch(&Platform::linux(Arch::Amd64));
         assert_eq!(config.platform(), Platform::linux(Arch::Amd64));
         assert!(Config::parse("scratch", &config.to_bytes()).is_ok());

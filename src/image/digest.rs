@@ -1,4 +1,4 @@
-//! The [`Digest`] that names bytes by their content.
+//! [`Digest`]: the sha256 of bytes, which identifies them.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The names of ECR's registries: a private one's host says whose it is, and where.
+//! Hosts of ECR registries. The host of a private registry contains its account and region.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ pub struct EcrHost {
 /// ECR's registry of public images.
 pub const ECR_PUBLIC: &str = "public.ecr.aws";
 
-/// What stands after a region in the hosts of each partition, and whether such a host has IPv6 too. Where two
-/// partitions share one, the region tells them apart.
+/// The suffix after the region in the hosts of each partition, and whether such a host is dual-stack. Partitions that
+/// share a suffix differ in their regions.
 const SUFFIXES: [(&str, bool); 10] = [
     ("amazonaws.com", false),
     ("amazonaws.com.cn", false),
@@ -33,7 +33,7 @@ const SUFFIXES: [(&str, bool); 10] = [
     ("on.amazonwebservices.eu", true),
 ];
 
-/// The partition of a region, by how the region's name begins, and its hosts' suffix.
+/// The prefix of a region's name, its partition, and the suffix of its hosts.
 const PARTITIONS: [(&str, &str, &str); 8] = [
     ("cn-", "aws-cn", "amazonaws.com.cn"),
     ("us-gov-", "aws-us-gov", "amazonaws.com"),
@@ -53,7 +53,7 @@ impl EcrHost {
         EcrHost { account: account.into(), region, suffix, fips: false, dual_stack: false }
     }
 
-    /// Reads a registry's name; `None` when it is no private registry of ECR.
+    /// Parses a registry's host; `None` if it is not a private ECR registry.
     pub fn parse(host: &str) -> Option<EcrHost> {
         let (account, rest) = host.split_at_checked(12)?;
         let forms = [(false, false), (true, false), (false, true), (true, true)];
@@ -79,22 +79,22 @@ impl EcrHost {
         &self.account
     }
 
-    /// The region, as `eu-west-1`.
+    /// The region, for example `eu-west-1`.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The partition, as `aws` or `aws-cn`; ARNs begin with it.
+    /// The partition in ARNs, for example `aws` or `aws-cn`.
     pub fn partition(&self) -> &'static str {
         partition(&self.region).0
     }
 
-    /// Whether it is one with FIPS cryptography, which Lambda does not pull from.
+    /// Whether it is a FIPS endpoint, from which Lambda does not pull.
     pub fn is_fips(&self) -> bool {
         self.fips
     }
 
-    /// Whether it can be reached over IPv6 too.
+    /// Whether it is a dual-stack endpoint, which IPv6 can reach too.
     pub fn is_dual_stack(&self) -> bool {
         self.dual_stack
     }
@@ -105,7 +105,7 @@ impl EcrHost {
     }
 }
 
-/// What stands between the account and the region.
+/// The part of the host between the account and the region.
 fn service(fips: bool, dual_stack: bool) -> &'static str {
     match (fips, dual_stack) {
         (false, false) => ".dkr.ecr.",
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_says_whose_and_where_it_is() {
+    fn a_private_host_contains_account_and_region() {
         for (host, region, partition, fips, dual_stack) in [
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1", "aws", false, false),
             ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "us-east-1", "aws", true, false),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_are_not_taken_for_it() {
+    fn other_hosts_are_not_private_registries() {
         for host in [
             "public.ecr.aws",
             "12345678901.dkr.ecr.eu-west-1.amazonaws.com",

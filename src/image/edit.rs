@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 
-/// Changes to an image's config. What is `None` or empty stays as the base has it.
+/// Changes to an image's config. `None` or an empty field keeps the base's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConfigEdit {
-    /// Variables to set, in order. `$NAME` and `${NAME}` in a value stand for the variable's value at that
-    /// point (nothing, when there is none), `$$` for a dollar sign.
+    /// Variables to set, in order. In a value, `$NAME` and `${NAME}` are replaced by the variable's value at that point
+    /// (empty if it is not set), and `$$` by a dollar sign.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(String, String)>,
-    /// The program to run. Without `cmd` beside it, the base's `Cmd` goes, as Docker does.
+    /// The program to run. If `cmd` is not set as well, the base's `Cmd` is removed, as in Docker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
     /// The entrypoint's arguments.
@@ -30,7 +30,7 @@ pub struct ConfigEdit {
     /// Labels to set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// The image's creation time, in seconds since 1970; layers appended afterwards carry it too.
+    /// The image's creation time, in seconds since 1970; the history entries of layers appended later have it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<u64>,
 }

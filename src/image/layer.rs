@@ -1,4 +1,4 @@
-//! A [`Layer`]: one gzip blob of an image, known by two digests.
+//! [`Layer`]: one gzip-compressed tar of an image, with its two digests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,14 +16,13 @@ pub struct Layer {
     pub blob: Blob,
     /// The digest of the tar inside.
     pub diff_id: Digest,
-    /// What decided the layer's bytes, for a layer that lbuild made; `None` for a base's.
+    /// The cache key, for a layer that lbuild made; `None` for a base's layer.
     pub key: Option<LayerKey>,
 }
 
 /// A digest over everything that decides a layer's bytes; equal keys mean equal layers.
 ///
-/// It stands in the comment of the layer's own history entry, so that an image tells which of its
-/// layers need not be built again.
+/// It is in the comment of the layer's history entry, so that an image is a cache source for its own layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LayerKey(pub Digest);
@@ -31,7 +30,7 @@ pub struct LayerKey(pub Digest);
 const COMMENT: &str = "lbuild.key=";
 
 impl LayerKey {
-    /// The key in a history entry's comment, when lbuild wrote one there.
+    /// The key in a history entry's comment, if lbuild wrote it.
     pub fn from_comment(comment: &str) -> Option<LayerKey> {
         comment.strip_prefix(COMMENT)?.parse().ok()
     }

@@ -1,4 +1,4 @@
-//! Names of images in any place: the grammar that a base and a destination share.
+//! Names of images in registries, layouts and archives: the grammar that a base and a destination share.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub(crate) const LAYOUT_SCHEME: &str = "oci:";
 /// The scheme of a Docker archive.
 pub(crate) const ARCHIVE_SCHEME: &str = "docker-archive:";
 
-/// An image by its place and its name there.
+/// An image by its location and its name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Locator {
     /// `[REGISTRY/]REPO[:TAG][@DIGEST]`
@@ -31,14 +31,14 @@ impl FromStr for Locator {
         if let Some(rest) = text.strip_prefix(LAYOUT_SCHEME) {
             let (path, tag) = split_tag(rest);
             if path.is_empty() {
-                return Err(fail("a directory is needed, as oci:DIR[:TAG]"));
+                return Err(fail("a directory is required, as in oci:DIR[:TAG]"));
             }
             return Ok(Locator::Layout { path: path.into(), tag: tag.map(str::to_owned) });
         }
         if let Some(rest) = text.strip_prefix(ARCHIVE_SCHEME) {
             let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
             if path.is_empty() {
-                return Err(fail("a file is needed, as docker-archive:FILE[:NAME[:TAG]]"));
+                return Err(fail("a file is required, as in docker-archive:FILE[:NAME[:TAG]]"));
             }
             return Ok(Locator::Archive { path: path.into(), name: name.map(str::parse).transpose()? });
         }

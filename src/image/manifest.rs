@@ -1,4 +1,4 @@
-//! Manifests: read in any family, written in exactly one.
+//! Manifests: read with the media types of either family, written with those of exactly one.
 
 use oci_client::manifest as media;
 use oci_spec::image as spec;
@@ -22,7 +22,7 @@ pub const OCI_INDEX: &str = media::OCI_IMAGE_INDEX_MEDIA_TYPE;
 
 const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
-/// Which family of media types a manifest is written in. Lambda takes both; the blobs are the same.
+/// The family of media types of a manifest. Lambda accepts both; the blobs are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -49,17 +49,17 @@ impl Format {
 /// A rendered manifest: the exact bytes to push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// What the registry is told the bytes are.
+    /// The media type, sent as `Content-Type`.
     pub media_type: String,
     /// The JSON.
     pub bytes: Vec<u8>,
-    /// The image's digest: that of `bytes`.
+    /// The image's digest: the digest of `bytes`.
     pub digest: Digest,
 }
 
 impl Manifest {
-    /// Bytes that came from a store, with the media type it gave for them; else they may say it themselves, or
-    /// are OCI's, where they need not.
+    /// A manifest from a store. If the store gives no media type, it is the manifest's own `mediaType`, else that of an
+    /// OCI manifest, where the field is optional.
     pub(crate) fn stored(mut media_type: String, bytes: Vec<u8>) -> Manifest {
         let digest = Digest::of(&bytes);
         if media_type.is_empty() {
@@ -69,17 +69,17 @@ impl Manifest {
         Manifest { media_type, bytes, digest }
     }
 
-    /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family, not
-    /// rewritten. `mediaType` stands in the manifest itself too: ECR refuses one without.
+    /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family and not rewritten.
+    /// The manifest contains its `mediaType`, because ECR refuses one without.
     pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
         Manifest::of(format, config, Descriptor::of_layers(format, layers))
     }
 
-    /// The manifest of these layers, whatever they are.
+    /// The manifest with these layer descriptors of any media type.
     pub(crate) fn of(format: Format, config: &Blob, layers: Vec<Descriptor>) -> Manifest {
         let (manifest_type, config_type, _) = format.media_types();
-        // serde_json orders keys by name or by insertion, as another crate of the build may decide;
-        // a struct is always written in the order of its fields.
+        // serde_json orders the keys of a map by name or by insertion, depending on features that other crates of the
+        // build enable. A struct is always written in the order of its fields.
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Json<'a> {
@@ -100,15 +100,15 @@ impl Manifest {
     }
 }
 
-/// How a manifest names a blob or another manifest.
+/// The descriptor of a blob or of another manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the bytes are.
+    /// The media type.
     pub media_type: String,
-    /// How many bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Their digest.
+    /// The digest.
     pub digest: Digest,
 }
 
@@ -131,20 +131,20 @@ impl Descriptor {
     }
 }
 
-/// How a layer's tar is compressed.
+/// The compression of a layer's tar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Not at all; Lambda refuses it under a Docker manifest.
+    /// Uncompressed; Lambda refuses it in a Docker manifest.
     None,
-    /// What every layer is in the end.
+    /// gzip, which lbuild recompresses all other layers to.
     Gzip,
-    /// Refused by Lambda.
+    /// zstd; Lambda refuses it.
     Zstd,
 }
 
 impl Compression {
-    /// Reads a layer's media type; `None` for a foreign layer or one that is not a tar.
+    /// The compression by a layer's media type; `None` for a foreign layer or one that is not a tar.
     pub fn of(media_type: &str) -> Option<Compression> {
         match media_type {
             media::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE | media::IMAGE_LAYER_GZIP_MEDIA_TYPE => {
@@ -158,17 +158,17 @@ impl Compression {
         }
     }
 
-    /// How a layer is compressed by its first bytes, whatever its media type says; four of them tell.
+    /// The compression by a layer's first bytes, regardless of its media type; four bytes are enough.
     pub(crate) fn sniff(start: &[u8]) -> Compression {
         match start {
             [0x1f, 0x8b, ..] => Compression::Gzip,
-            // A frame, or one of those that are skipped.
+            // A zstd frame, or a skippable frame.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             _ => Compression::None,
         }
     }
 
-    /// What Docker calls such a layer.
+    /// Docker's media type of such a layer.
     pub(crate) fn docker_media_type(self) -> &'static str {
         match self {
             Compression::None => media::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE,
@@ -178,7 +178,7 @@ impl Compression {
     }
 }
 
-/// A manifest as read: of one image, or an index over several.
+/// A parsed manifest: of one image, or an index of several.
 #[derive(Clone, Debug)]
 pub enum Parsed {
     /// One image.
@@ -188,7 +188,7 @@ pub enum Parsed {
         /// Its layers, lowest first.
         layers: Vec<Descriptor>,
     },
-    /// Several images, one a platform.
+    /// Several images, one per platform.
     Index(Index),
 }
 
@@ -204,16 +204,16 @@ impl Index {
             .find_map(|(descriptor, platform)| platform.as_ref()?.satisfies(wanted).then_some(descriptor))
     }
 
-    /// The platforms on offer; attestations (`unknown/unknown`) are none.
+    /// The platforms of the images. Attestation manifests (`unknown/unknown`) are left out.
     pub fn platforms(&self) -> Vec<Platform> {
         self.0.iter().filter_map(|(_, platform)| platform.clone()).filter(|p| p.os != "unknown").collect()
     }
 }
 
-/// Reads manifest bytes of any of the four types; `name` is what errors call them.
+/// Parses a manifest of any of the four types; errors call the image `name`.
 ///
 /// # Errors
-/// When the bytes are no JSON, or neither an image's manifest nor an index of schema version 2.
+/// When the bytes are not JSON, or neither an image's manifest nor an index of schema version 2.
 pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
     let fail = |source| Error::Manifest { image: name.to_owned(), source };
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(fail)?;

@@ -1,8 +1,8 @@
-//! The one central value: an [`Image`] is a config and its layers, with every digest known.
+//! The central value: an [`Image`] is a config and its layers, with every digest known.
 //!
-//! Pure data: nothing here reads a file, opens a socket or waits. An `Image` is made from a base
-//! (or from [`scratch`](Image::scratch)), grows with [`append`](Image::append) and
-//! [`edit`](Image::edit), and is rendered as a [`Manifest`] of either [`Format`] at the door.
+//! Pure data: no code here reads a file, opens a socket or blocks. An `Image` starts as a base (or as
+//! [`scratch`](Image::scratch)), is extended with [`append`](Image::append) and [`edit`](Image::edit), and is rendered as
+//! a [`Manifest`] in the [`Format`] of a destination.
 
 mod blob;
 mod config;
@@ -31,7 +31,7 @@ pub use reference::Reference;
 
 use crate::error::{Error, Result};
 
-/// One image for one platform: a config, and the layers it names, lowest first.
+/// One image for one platform: a config and its layers, lowest first.
 #[derive(Clone, Debug)]
 pub struct Image {
     config: Config,
@@ -39,15 +39,15 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image with no files, for `platform`.
+    /// An image without files, for `platform`.
     pub fn scratch(platform: &Platform) -> Image {
         Image { config: Config::scratch(platform), layers: Vec::new() }
     }
 
-    /// An image that exists already: its config and its layers.
+    /// An existing image: its config and its layers.
     ///
     /// # Errors
-    /// When the config does not name exactly these layers; `name` is what the message calls the image.
+    /// When the diff ids of the config are not those of the layers; the message calls the image `name`.
     pub fn existing(name: &str, config: Config, layers: Vec<Layer>) -> Result<Image> {
         let diff_ids = config.diff_ids();
         let fits = diff_ids.len() == layers.len()
@@ -62,7 +62,7 @@ impl Image {
         Ok(Image { config, layers })
     }
 
-    /// The image with `layer` on top, and a history entry that says who made it.
+    /// The image with `layer` on top, and a history entry with `created_by`.
     #[must_use]
     pub fn append(mut self, layer: Layer, created_by: &str) -> Image {
         self.config.append_layer(&layer, self.layers.len(), created_by);
@@ -70,14 +70,14 @@ impl Image {
         self
     }
 
-    /// The image with its config changed; the layers stay.
+    /// The image with its config changed and the same layers.
     #[must_use]
     pub fn edit(mut self, edit: &ConfigEdit) -> Image {
         edit.apply(&mut self.config);
         self
     }
 
-    /// What the image says of itself: platform, environment, command, history.
+    /// The config: platform, environment, command, history.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -87,17 +87,17 @@ impl Image {
         &self.layers
     }
 
-    /// The config as the blob that is pushed. The bytes are the same in both formats.
+    /// The config as the blob to push. The bytes are the same in both formats.
     pub fn config_blob(&self) -> Blob {
         Blob::from_bytes(self.config.to_bytes())
     }
 
-    /// The image's manifest in `format`: the bytes that are pushed, and their digest.
+    /// The image's manifest in `format`: the bytes to push, and their digest.
     pub fn manifest(&self, format: Format) -> Manifest {
         Manifest::render(format, &self.config_blob(), &self.layers)
     }
 
-    /// What that manifest says of each layer, lowest first.
+    /// The manifest's descriptors of the layers, lowest first.
     pub fn descriptors(&self, format: Format) -> Vec<Descriptor> {
         Descriptor::of_layers(format, &self.layers)
     }

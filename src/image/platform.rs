@@ -1,4 +1,4 @@
-//! Which machine an image is for.
+//! The platform of an image.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// One of the two architectures that Lambda runs, under the image spec's name.
+/// One of the two architectures that Lambda runs, named as in the image spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
@@ -36,7 +36,7 @@ impl fmt::Display for Arch {
 impl FromStr for Arch {
     type Err = Error;
 
-    /// Takes the image spec's names, the kernel's, and the optional `linux/` before them.
+    /// Accepts the image spec's names and the kernel's, with an optional `linux/` before them.
     fn from_str(text: &str) -> Result<Arch> {
         match text.strip_prefix("linux/").unwrap_or(text) {
             "arm64" | "aarch64" | "arm64/v8" => Ok(Arch::Arm64),
@@ -49,25 +49,24 @@ impl FromStr for Arch {
 /// Operating system and architecture, as in a config or an index entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
-    /// `linux`; in an attestation's entry `unknown`.
+    /// `linux`; `unknown` in the entry of an attestation manifest.
     pub os: String,
-    /// `arm64`, `amd64`, or whatever a foreign image says.
+    /// `arm64`, `amd64`, or any other value in an image that lbuild did not make.
     pub architecture: String,
-    /// `v8` on some arm64 images.
+    /// The variant; `v8` in some arm64 images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
 impl Platform {
-    /// Linux on `arch`: what Lambda runs.
+    /// Linux on `arch`, as in Lambda.
     pub fn linux(arch: Arch) -> Platform {
         Platform { os: "linux".into(), architecture: arch.as_str().into(), variant: None }
     }
 
-    /// Whether an image for `self` runs where `wanted` is asked for.
+    /// Whether an image for `self` runs on the platform `wanted`.
     ///
-    /// arm64 with and without variant v8 are the same machine (v8 is its only baseline), and images
-    /// say either.
+    /// arm64 with and without variant v8 are the same machine (v8 is its only baseline), and images use either.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
         let variant = |p: &Platform| p.variant.clone().filter(|v| !(p.architecture == "arm64" && v == "v8"));
         self.os == wanted.os && self.architecture == wanted.architecture && variant(self) == variant(wanted)
@@ -76,7 +75,7 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // They are others' words, and may hold anything.
+        // Values of other people's images may contain any character.
         write!(f, "{}/{}", self.os.escape_debug(), self.architecture.escape_debug())?;
         self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{}", variant.escape_debug()))
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub struct Reference(oci_client::Reference);
 
 impl Reference {
-    /// The registry's host, with its port when there is one.
+    /// The registry's host, with its port if there is one.
     pub fn registry(&self) -> &str {
         self.0.registry()
     }
@@ -27,7 +27,7 @@ impl Reference {
         self.0.repository()
     }
 
-    /// `registry/repository`, with neither tag nor digest.
+    /// `registry/repository`, without tag and digest.
     pub fn repository_name(&self) -> String {
         format!("{}/{}", self.registry(), self.repository())
     }
@@ -37,12 +37,12 @@ impl Reference {
         self.0.tag()
     }
 
-    /// The digest, when the reference is pinned.
+    /// The digest, if the reference is pinned.
     pub fn digest(&self) -> Option<Digest> {
         self.0.digest().and_then(|digest| digest.parse().ok())
     }
 
-    /// The same repository, another tag.
+    /// The same repository with another tag.
     ///
     /// # Errors
     /// When `tag` is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or begins with `.` or `-`.
@@ -50,7 +50,7 @@ impl Reference {
         format!("{}:{tag}", self.repository_name()).parse()
     }
 
-    /// The same name, pinned to `digest`; the tag stays for the reader.
+    /// The same name, pinned to `digest`; the tag is kept for display.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Reference {
         let (registry, repository) = (self.registry().to_owned(), self.repository().to_owned());
@@ -65,7 +65,7 @@ impl Reference {
         })
     }
 
-    /// What a manifest request asks for: the digest when pinned, else the tag.
+    /// The target of a manifest request: the digest if pinned, else the tag.
     pub(crate) fn target(&self) -> String {
         match self.digest() {
             Some(digest) => digest.to_string(),
@@ -83,8 +83,8 @@ impl FromStr for Reference {
     }
 }
 
-/// The grammar of Docker's names: <https://pkg.go.dev/github.com/distribution/reference>. Read by hand: the one
-/// regular expression for it takes 30 ms to compile, which is longer than the rest of an unchanged push.
+/// The grammar of Docker's names: <https://pkg.go.dev/github.com/distribution/reference>. It is parsed by hand, because
+/// its regular expression takes 30 ms to compile, which is longer than the rest of an unchanged push.
 fn parse(text: &str) -> std::result::Result<Reference, ParseError> {
     let (named, digest) = text.split_once('@').map_or((text, None), |(named, digest)| (named, Some(digest)));
     let last = named.rfind('/').map_or(0, |slash| slash + 1);
@@ -129,7 +129,7 @@ fn parse(text: &str) -> std::result::Result<Reference, ParseError> {
 
 const DOCKER_HUB: &str = "docker.io";
 
-/// What stands before the first slash is a registry when it cannot be part of a repository's name.
+/// The part before the first slash is a registry if it cannot be part of a repository's name.
 fn split_registry(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some(("index.docker.io", path)) => (DOCKER_HUB, path),
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pinned_reference_keeps_its_tag_for_the_reader() {
+    fn a_pinned_reference_keeps_its_tag() {
         let reference: Reference = "127.0.0.1:5000/hello:v1".parse().unwrap();
         let digest = Digest::of(b"x");
         let pinned = reference.pinned(digest);
@@ -218,15 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn short_names_mean_what_docker_means() {
+    fn short_names_are_expanded_as_by_docker() {
         let reference: Reference = "python".parse().unwrap();
         assert_eq!(reference.to_string(), "docker.io/library/python:latest");
     }
 
-    /// oci-client's parser is the judge, but for what it takes otherwise than Docker: `[::1]:5000`, and capitals in
-    /// what then must be a registry.
+    /// Compares with oci-client's parser, except for names that it parses unlike Docker: `[::1]:5000`, and names with
+    /// capitals in the first component, which must be a registry.
     #[test]
-    fn names_mean_what_they_mean_elsewhere() {
+    fn names_are_parsed_as_by_oci_client() {
         let long = format!("r.example/{}", "a/".repeat(130));
         let digest = Digest::of(b"x");
         for text in [
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_refused_with_the_text() {
+    fn an_invalid_name_is_refused_and_quoted() {
         let error = "Bad/Name:x y".parse::<Reference>().unwrap_err().to_string();
         assert!(error.contains("Bad/Name:x y"), "{error}");
     }

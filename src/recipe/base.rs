@@ -25,7 +25,7 @@ pub enum Base {
     Layout {
         /// The directory.
         path: PathBuf,
-        /// The image's tag in the layout; needed when it holds several.
+        /// The image's tag in the layout; required if the layout has several images.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tag: Option<String>,
         /// The manifest's digest, once pinned.
@@ -37,10 +37,10 @@ pub enum Base {
     Archive {
         /// The file.
         path: PathBuf,
-        /// The image's name in the archive; needed when it holds several.
+        /// The image's name in the archive; required if the archive has several images.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<Reference>,
-        /// The digest of the manifest that a registry would have for it, once pinned.
+        /// The digest of the manifest that a push would send, once pinned.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
@@ -51,7 +51,7 @@ pub enum Base {
 const SCRATCH: &str = "scratch";
 
 impl Base {
-    /// The base with its path, if it has one, taken relative to `dir`. An absolute path stays.
+    /// The base with its path, if any, relative to `dir`. An absolute path is kept.
     #[must_use]
     pub fn relative_to(self, dir: &Path) -> Base {
         match self {
@@ -69,7 +69,7 @@ impl FromStr for Base {
         if text == SCRATCH {
             return Ok(Base::Scratch);
         }
-        // The form in which `lbuild inspect` prints an image of a layout.
+        // `lbuild inspect` prints an image of a layout in this form.
         if let Some((path, digest)) = text.strip_prefix(LAYOUT_SCHEME).and_then(|rest| rest.rsplit_once('@'))
             && let Ok(digest) = digest.parse()
         {
@@ -83,8 +83,8 @@ impl FromStr for Base {
     }
 }
 
-/// The text that [`FromStr`] reads. An earlier stage and the digest of an archive have no such text: they are shown as
-/// `stage N`, and left out.
+/// The text that [`FromStr`] reads. An earlier stage and the digest of an archive have no such text: the stage is shown
+/// as `stage N`, and the digest is omitted.
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let locator = match self {
@@ -148,7 +148,7 @@ mod tests {
             assert!(text.parse::<Base>().is_err(), "{text}");
         }
         let error = "oci:".parse::<Base>().unwrap_err().to_string();
-        assert_eq!(error, "invalid location `oci:`: a directory is needed, as oci:DIR[:TAG]");
+        assert_eq!(error, "invalid location `oci:`: a directory is required, as in oci:DIR[:TAG]");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Faults of a recipe that show before any file is read.
+//! Faults of a recipe that can be found without reading any file.
 
 use super::base::Base;
 use super::stages::Recipe;
@@ -6,17 +6,17 @@ use super::step::Step;
 use crate::error::{Error, Result};
 
 impl Recipe {
-    /// Whether the recipe can be built, as far as the recipe alone can tell.
+    /// Checks the recipe without reading any file.
     ///
     /// # Errors
-    /// Names the stage and step at fault.
+    /// [`Error::Recipe`] or [`Error::RecipeStage`], which name the faulty stage and step.
     pub fn check(&self) -> Result<()> {
         if self.stages.is_empty() {
-            return Err(Error::RecipeStage { stage: 0, fault: "there is no stage" });
+            return Err(Error::RecipeStage { stage: 0, fault: "it has no stages" });
         }
         for (number, stage) in self.stages.iter().enumerate() {
             if matches!(stage.base, Base::Stage(base) if base >= number) {
-                return Err(Error::RecipeStage { stage: number, fault: "its base is no earlier stage" });
+                return Err(Error::RecipeStage { stage: number, fault: "its base is not an earlier stage" });
             }
             for (step_number, step) in stage.steps.iter().enumerate() {
                 if let Some(fault) = fault(step) {
@@ -36,7 +36,7 @@ fn fault(step: &Step) -> Option<&'static str> {
             if !to.starts_with('/') {
                 Some("the path in the image is not absolute")
             } else if climbs {
-                Some("the path in the image has a `..` in it")
+                Some("the path in the image contains a `..`")
             } else {
                 None
             }
@@ -44,7 +44,7 @@ fn fault(step: &Step) -> Option<&'static str> {
         Step::Edit(edit) => {
             let name = |name: &str| name.is_empty() || name.contains(['=', '\0']);
             if edit.env.iter().any(|(key, _)| name(key)) {
-                Some("a variable's name is empty or has a `=` in it")
+                Some("a variable's name is empty or contains a `=`")
             } else if edit.workdir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
                 Some("the working directory is not absolute")
             } else if edit.labels.contains_key("") {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_that_no_build_could_execute_is_refused() {
+    fn a_recipe_that_cannot_be_built_is_refused() {
         let env =
             |name: &str| ConfigEdit { env: vec![(name.to_owned(), String::new())], ..Default::default() };
         for bad in [

@@ -1,7 +1,7 @@
-//! The build as plain data: the only door into the engine.
+//! The build as plain data: the only input of the engine.
 //!
-//! Every front-end (flags, a file) lowers to a [`Recipe`]; one engine executes it. A recipe is JSON both
-//! ways, and `lbuild plan` prints one after [`pin`](crate::Engine::pin) has made it exact.
+//! Every front-end (flags, a file) lowers to a [`Recipe`], and one engine executes it. A recipe can be written and read
+//! as JSON; `lbuild plan` prints one after [`pin`](crate::Engine::pin) has made it exact.
 
 mod base;
 mod check;

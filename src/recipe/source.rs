@@ -1,4 +1,4 @@
-//! Where the files of an [`Add`](super::Add) come from.
+//! The sources of an [`Add`](super::Add)'s files.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Digest;
 
-/// Where files come from. Each source becomes sorted file trees, and each tree a layer.
+/// A source of files. Each source produces sorted file trees, and each tree becomes a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -14,16 +14,16 @@ pub enum Source {
     Directory {
         /// The directory or file.
         path: PathBuf,
-        /// Whether `.lambdaignore` (else `.dockerignore`) in the directory says what stays out. `.git`,
-        /// `.lbuild`, `lbuild.toml` and ignore files stay out in any case.
+        /// Whether to apply the directory's `.lambdaignore` (else `.dockerignore`). `.git`, `.lbuild`, `lbuild.toml` and
+        /// ignore files are always excluded.
         #[serde(default)]
         ignore: bool,
-        /// Paths in the directory that stay out in any case, as `node_modules` where a [`Source::Npm`] brings it.
+        /// Paths in the directory that are always excluded, such as `node_modules` if a [`Source::Npm`] installs it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         without: Vec<String>,
     },
-    /// What a zip archive holds: a function's zip package, or a Lambda layer's. What is deflated there goes into
-    /// the layer as it is, without being compressed anew.
+    /// The content of a zip archive: a function's zip package, or a Lambda layer. Deflated members are copied into the
+    /// layer without being compressed again.
     #[serde(rename_all = "kebab-case")]
     Zip {
         /// The archive.
@@ -31,55 +31,55 @@ pub enum Source {
     },
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
-    /// Node packages: one layer with the `node_modules` that a lock file names.
+    /// Node packages: one layer with the `node_modules` of a lock file.
     Npm(Npm),
 }
 
-/// Node packages, as npm or pnpm installs them for the image's own platform.
+/// Node packages, installed by npm, pnpm or yarn for the image's platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Npm {
     /// The directory with `package.json` and the lock file.
     pub path: PathBuf,
-    /// Whether the packages' install scripts run, on this machine and not the image's.
+    /// Whether to run the packages' install scripts, which run on this machine rather than on the image's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scripts: bool,
 }
 
-/// Python packages, as wheels for the image's own platform.
+/// Python packages, as wheels for the image's platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Python {
-    /// Which packages.
+    /// The packages.
     pub requirements: Requirements,
-    /// The interpreter's version in the image, as `3.12` or `3.12.9`.
+    /// The interpreter's version in the image, for example `3.12` or `3.12.9`.
     pub version: String,
-    /// The version of glibc in the image, as 2 and 34: wheels that need a newer one are not taken.
+    /// The version of glibc in the image, as 2 and 34; wheels that need a newer one are skipped.
     pub glibc: (u32, u32),
-    /// A directory of wheels; with it, no index and no network is asked.
+    /// A directory of wheels, used instead of any index and the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wheels: Option<PathBuf>,
-    /// Whether a package without a hash in the requirements is refused.
+    /// Whether to refuse a package without a hash in the requirements.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_hashes: bool,
-    /// Whether what a function never reads stays out: tests, type stubs, static libraries, bytecode.
+    /// Whether to exclude files that a function never reads: tests, type stubs, static libraries, bytecode.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub slim: bool,
-    /// Whether modules are compiled for the image, in layers of their own.
+    /// Whether to compile modules for the image, in separate layers.
     #[serde(default, skip_serializing_if = "Bytecode::is_never")]
     pub bytecode: Bytecode,
 }
 
-/// Whether modules are compiled for the image, by an interpreter of its version on the machine that builds.
+/// Whether to compile modules for the image, by an interpreter of its version on the machine that builds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bytecode {
-    /// No: the image then does not depend on what is installed where it is built.
+    /// No: the image then does not depend on the programs of the machine that builds.
     #[default]
     Never,
-    /// When there is such an interpreter.
+    /// If such an interpreter is installed.
     Auto,
-    /// It is an error if there is none.
+    /// Always; it is an error if no such interpreter is installed.
     Always,
 }
 
@@ -90,12 +90,12 @@ impl Bytecode {
     }
 }
 
-/// Which packages.
+/// The packages to install.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirements {
-    /// What a file asks for: `pylock.toml`, `uv.lock`, `poetry.lock` or `Pipfile.lock` by its name; any other is in
-    /// the format of `requirements.txt`, and `uv` or `pip` resolves it.
+    /// The packages of a file: `pylock.toml`, `uv.lock`, `poetry.lock` or `Pipfile.lock` by its name. Any other file is
+    /// in the format of `requirements.txt`, and `uv` or `pip` resolves it.
     #[serde(rename_all = "kebab-case")]
     File {
         /// The file.
@@ -105,26 +105,27 @@ pub enum Requirements {
     Pinned(Vec<Wheel>),
 }
 
-/// One wheel, exactly.
+/// One exact wheel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Wheel {
-    /// The package's normalised name, as `charset-normalizer`.
+    /// The package's normalised name, for example `charset-normalizer`.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The wheel's file name, which says what it is for; or that of a source archive, for a package without wheels.
+    /// The wheel's file name, which names its platform; or the file name of a source archive, for a package without
+    /// wheels.
     pub file: String,
-    /// Where it is: `https:`, `http:` or `file:`, without any password.
+    /// Its URL: `https:`, `http:` or `file:`, without a password.
     pub url: String,
     /// The digest of its bytes.
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Whether the package was asked for by name, rather than needed by another.
+    /// Whether the requirements name the package, rather than another package that depends on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requested: bool,
-    /// Whether it was asked for by this very address, rather than found in an index.
+    /// Whether the requirements name this URL, rather than an index that has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,
 }

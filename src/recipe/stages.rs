@@ -19,7 +19,7 @@ pub struct Recipe {
     pub platform: Platform,
     /// The time of files and image, in seconds since 1970: [`DEFAULT_EPOCH`] or `SOURCE_DATE_EPOCH`.
     pub epoch: u64,
-    /// Images built one after another; the last is the result, the others are its sources.
+    /// Images built in this order; the last is the result, the others are its sources.
     pub stages: Vec<Stage>,
 }
 
@@ -27,7 +27,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// A name for the reader.
+    /// A name, for display only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The image that the stage starts from.
@@ -37,7 +37,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The files that the stage adds, in order.
+    /// The stage's [`Add`] steps, in order.
     pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
         self.steps.iter().filter_map(|step| match step {
             Step::Add(add) => Some(add),

@@ -9,13 +9,13 @@ use crate::image::ConfigEdit;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Put files into the image: one layer.
+    /// Adds files to the image.
     Add(Add),
-    /// Change the config.
+    /// Changes the config.
     Edit(ConfigEdit),
 }
 
-/// Files that become a layer.
+/// Files that become one layer or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {

@@ -37,7 +37,7 @@ pub(crate) const ELF_HEADER: usize = 20;
 pub struct Machine(u16);
 
 impl Default for Machine {
-    /// No machine.
+    /// The value 0, which means no machine.
     fn default() -> Machine {
         Machine(0)
     }
@@ -64,12 +64,12 @@ impl Machine {
         })
     }
 
-    /// Whether it runs programs of its own, unlike a graphics card.
+    /// Whether the machine is a computer, rather than for example a graphics card.
     pub fn is_computer(self) -> bool {
         [2, 3, 4, 8, 15, 20, 21, 22, 40, 42, 43, 50, 62, 183, 243, 258].contains(&self.0)
     }
 
-    /// Whether a word, as in the name of a directory, is a name of it.
+    /// Whether a word, for example in the name of a directory, is a name of the machine.
     pub fn is_called(self, word: &str) -> bool {
         let names: &[&str] = match self.0 {
             2 | 43 => &["sparc"],

@@ -1,4 +1,4 @@
-//! [`Entry`]: all that a layer says of one file, but for its path.
+//! [`Entry`]: the kind and metadata of one file in a layer, without its path.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -11,22 +11,22 @@ use super::path::as_text;
 use super::xattrs::Xattrs;
 use crate::image::Digest;
 
-/// A file, directory, link, device or deletion, with its metadata. `C` is what is known of a regular file's content:
-/// where its bytes are ([`Content`], for a layer that is to be written), or what a scan found in it.
+/// A file, directory, link, device or deletion, with its metadata. `C` describes a regular file's content: the location
+/// of its bytes ([`Content`], for a layer to be written), or the facts that a scan found.
 ///
-/// Times are missing on purpose: in a layer that lbuild writes, all entries have the same.
+/// Times are missing on purpose: in a layer that lbuild writes, all entries have the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry<C = Content> {
-    /// What it is.
+    /// The kind of entry.
     #[serde(rename = "k")]
     pub kind: EntryKind<C>,
-    /// Permission bits with set-user-id, set-group-id and sticky bit, as `0o644`.
+    /// Permission bits with set-user-id, set-group-id and sticky bit, for example `0o644`.
     #[serde(rename = "m")]
     pub mode: u32,
-    /// The owner's number.
+    /// The owner's user id.
     #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
     pub uid: u64,
-    /// The group's number.
+    /// The owner's group id.
     #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
     pub gid: u64,
     /// Extended attributes.
@@ -34,25 +34,25 @@ pub struct Entry<C = Content> {
     pub xattrs: Xattrs,
 }
 
-/// What an [`Entry`] is.
+/// The kind of an [`Entry`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind<C = Content> {
     /// A regular file.
     File(C),
-    /// A directory; what it contains are entries of their own.
+    /// A directory; its contents are separate entries.
     Directory,
     /// A symbolic link to this target, which may be dangling.
     Symlink(#[serde(with = "as_text")] Vec<u8>),
     /// Another name of the entry at this path of the same layer.
     HardLink(#[serde(with = "as_text")] Vec<u8>),
-    /// A device, a named pipe, or what else has neither content nor target.
+    /// A device, a named pipe, or another special file.
     Device(Device),
     /// The path is deleted: lower layers' entries at it and below it are hidden.
     ///
     /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>
     Whiteout,
-    /// A directory that hides what lower layers have below it.
+    /// A directory that hides all entries of lower layers below it.
     ///
     /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#opaque-whiteout>
     Opaque,
@@ -78,7 +78,7 @@ pub enum Device {
     },
     /// A named pipe.
     Fifo,
-    /// A member of this type flag, which no standard of tar defines.
+    /// A member with this type flag, which no tar standard defines.
     Unknown(u8),
 }
 
@@ -89,7 +89,7 @@ pub enum Content {
     Bytes(Arc<[u8]>),
     /// On disk, to be read when the layer is written.
     File(SourceFile),
-    /// In a zip archive on disk. What is deflated there goes into the layer without being compressed again.
+    /// In a zip archive on disk. Deflated content goes into the layer without being compressed again.
     Zip(ZipContent),
 }
 
@@ -122,13 +122,13 @@ pub struct SourceFile {
     pub stat: Stat,
     /// The digest of its content, when it is known; the writer refuses other content.
     pub sha256: Option<Digest>,
-    /// Whether its name is its digest. Then nobody writes to it, and its times only say when it was used.
+    /// Whether its name is its digest. Such a file is never rewritten, and its times only record its last use.
     pub lasting: bool,
 }
 
 impl SourceFile {
-    /// Whether a file with this metadata is the one that was found. A file system that is mounted again may have
-    /// another device number.
+    /// Whether a file with this metadata is unchanged since it was found. The device number may differ: it can change
+    /// when a file system is mounted again.
     pub fn is_still(&self, now: Stat) -> bool {
         let known = Stat { dev: now.dev, ..self.stat };
         match self.lasting {
@@ -168,12 +168,12 @@ impl From<&Metadata> for Stat {
 }
 
 impl<C> Entry<C> {
-    /// An entry of root's, without extended attributes.
+    /// An entry owned by root, without extended attributes.
     pub const fn new(kind: EntryKind<C>, mode: u32) -> Entry<C> {
         Entry { kind, mode, uid: 0, gid: 0, xattrs: Xattrs::NONE }
     }
 
-    /// A regular file: 0755 when it can be executed, else 0644.
+    /// A regular file: 0755 if executable, else 0644.
     pub fn file(content: C, executable: bool) -> Entry<C> {
         Entry::new(EntryKind::File(content), if executable { 0o755 } else { 0o644 })
     }
@@ -183,19 +183,19 @@ impl<C> Entry<C> {
         Entry::new(EntryKind::Directory, 0o755)
     }
 
-    /// A symbolic link. Its mode has no meaning anywhere; 0777 is what Linux shows.
+    /// A symbolic link. Its mode is never used; Linux shows 0777.
     pub fn symlink(target: impl Into<Vec<u8>>) -> Entry<C> {
         Entry::new(EntryKind::Symlink(target.into()), 0o777)
     }
 
-    /// Whether entries may be below it.
+    /// Whether entries may exist below it.
     pub fn is_directory(&self) -> bool {
         matches!(self.kind, EntryKind::Directory | EntryKind::Opaque)
     }
 }
 
 impl<C> EntryKind<C> {
-    /// The same kind, with other knowledge of a file's content.
+    /// The same kind, with another description of a file's content.
     pub fn map_content<D>(&self, content: impl FnOnce(&C) -> D) -> EntryKind<D> {
         match self {
             EntryKind::File(known) => EntryKind::File(content(known)),

@@ -1,14 +1,14 @@
-//! [`FileTree`]: the files of a layer, wherever they come from.
+//! [`FileTree`]: the files of a layer, from any source.
 
 use std::collections::{BTreeMap, btree_map};
 
 use super::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
 
-/// What a layer holds: entries by their path in the image, in the order of the paths' bytes.
+/// The entries of a layer by their path in the image, in the order of the paths' bytes.
 ///
-/// A path has neither a leading nor a trailing `/`, as `var/task/app.py`. Parents may be left out: the
-/// writer adds them.
+/// A path has neither a leading nor a trailing `/`, as in `var/task/app.py`. Parents may be missing: the writer adds
+/// them.
 #[derive(Clone, Debug, Default)]
 pub struct FileTree {
     entries: BTreeMap<Vec<u8>, Entry>,
@@ -20,11 +20,11 @@ impl FileTree {
         FileTree::default()
     }
 
-    /// Puts `entry` at `path`, and returns what was there.
+    /// Puts `entry` at `path`, and returns the former entry.
     ///
     /// # Errors
-    /// [`Error::ImagePath`] for a path (or a link's target) that is empty or holds a NUL, and for a path with
-    /// an empty, `.` or `..` component, which readers of layers resolve each in its own way.
+    /// [`Error::ImagePath`] for a path (or a link's target) that is empty or contains a NUL, and for a path with an
+    /// empty, `.` or `..` component, which readers of layers resolve differently.
     pub fn insert(&mut self, path: impl Into<Vec<u8>>, entry: Entry) -> Result<Option<Entry>> {
         let path = path.into();
         if let Some(fault) = fault(&path, &entry) {
@@ -33,7 +33,7 @@ impl FileTree {
         Ok(self.entries.insert(path, entry))
     }
 
-    /// A tree of these entries; where two have a path, the later wins. Entries that come in order cost the least.
+    /// A tree of these entries; the later of two entries with the same path wins. Sorted entries cost the least.
     ///
     /// # Errors
     /// As [`insert`](FileTree::insert).
@@ -48,7 +48,7 @@ impl FileTree {
         wrong.map_or(Ok(FileTree { entries }), Err)
     }
 
-    /// Puts all of `other` into this tree; where both have a path, `other` wins.
+    /// Puts all entries of `other` into this tree; if both have a path, the entry of `other` wins.
     pub fn extend(&mut self, mut other: FileTree) {
         self.entries.append(&mut other.entries);
     }
@@ -76,7 +76,7 @@ impl FileTree {
         self.entries.get(path)
     }
 
-    /// Takes the entry at `path` out, but not what is below it.
+    /// Removes the entry at `path`, but not the entries below it.
     pub fn remove(&mut self, path: &[u8]) -> Option<Entry> {
         self.entries.remove(path)
     }
@@ -86,17 +86,17 @@ impl FileTree {
         self.entries.iter().map(|(path, entry)| (path.as_slice(), entry))
     }
 
-    /// All entries, in the order of their paths' bytes, to be changed.
+    /// All entries, mutable, in the order of their paths' bytes.
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&[u8], &mut Entry)> {
         self.entries.iter_mut().map(|(path, entry)| (path.as_slice(), entry))
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether the tree has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -117,14 +117,14 @@ pub(crate) fn image_path(path: &[u8], fault: &'static str) -> Error {
 
 fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
     if path.contains(&0) {
-        return Some("it holds a NUL byte");
+        return Some("it contains a NUL byte");
     }
     if !is_path(path) {
         return Some("it has an empty, `.` or `..` component");
     }
     match &entry.kind {
         EntryKind::Symlink(target) if target.is_empty() || target.contains(&0) => {
-            Some("the target of this link is empty or holds a NUL byte")
+            Some("the target of this link is empty or contains a NUL byte")
         }
         EntryKind::HardLink(target) if !is_path(target) => {
             Some("the target of this hard link is not a path in a layer")
@@ -138,7 +138,8 @@ fn is_path(path: &[u8]) -> bool {
     is_plain(path) || !path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b".."))
 }
 
-/// Whether no name in a path can be empty or made of dots. Most paths are such, and this is seen many bytes at a time.
+/// Whether no component of a path can be empty or consist of dots. This holds for most paths, and the check is
+/// vectorised.
 fn is_plain(path: &[u8]) -> bool {
     let [first, rest @ ..] = path else { return false };
     let starts_oddly = |byte: u8| byte == b'/' || byte == b'.';
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn link_targets_may_be_anything_but_empty_or_nul() {
+    fn link_targets_are_neither_empty_nor_with_a_nul() {
         let mut tree = FileTree::new();
         assert!(tree.insert("a", Entry::symlink("")).is_err());
         assert!(tree.insert("a", Entry::symlink("b\0")).is_err());
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_that_of_bytes_and_the_later_tree_wins() {
+    fn entries_are_ordered_by_bytes_and_the_later_tree_wins() {
         let mut tree = FileTree::new();
         for path in ["a/x", "a-b", "a", "B"] {
             assert!(tree.insert(path, Entry::directory()).unwrap().is_none());

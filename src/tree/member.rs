@@ -8,9 +8,9 @@ use super::entry::{Entry, EntryKind};
 use super::path::ImagePath;
 use super::whiteout;
 
-/// A member of a layer, in the order of its archive: an entry and its path. `C` is what is known of a file's content.
+/// A member of a layer: an entry and its path. `C` describes a file's content.
 ///
-/// The marker of an opaque directory is a member of its own, with the directory's path and the kind
+/// The marker of an opaque directory is a separate member, with the directory's path and the kind
 /// [`Opaque`](super::EntryKind::Opaque); its mode and owner are the marker's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member<C> {
@@ -20,7 +20,7 @@ pub struct Member<C> {
     /// The entry.
     #[serde(rename = "e")]
     pub entry: Entry<C>,
-    /// When it was last changed, in seconds since 1970.
+    /// The modification time, in seconds since 1970.
     #[serde(rename = "t", default, skip_serializing_if = "super::entry::is_zero")]
     pub mtime: u64,
 }
@@ -31,7 +31,7 @@ impl<C> Member<C> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The same member, with other knowledge of a file's content.
+    /// The same member, with another description of a file's content.
     pub fn map_content<D>(self, content: impl FnOnce(&C) -> D) -> Member<D> {
         let Member { path, entry, mtime } = self;
         let Entry { kind, mode, uid, gid, xattrs } = entry;
@@ -54,7 +54,7 @@ impl<C> Member<C> {
         matches!(self.entry.kind, EntryKind::Symlink(_))
     }
 
-    /// Whether it is another name of a file.
+    /// Whether it is a hard link.
     pub fn is_hard_link(&self) -> bool {
         matches!(self.entry.kind, EntryKind::HardLink(_))
     }
@@ -67,7 +67,7 @@ impl<C> Member<C> {
         }
     }
 
-    /// Whether its path has a `..` in it: no reader may follow that.
+    /// Whether its path contains a `..`, which a reader must not follow.
     pub fn is_outside(&self) -> bool {
         let path: &str = &self.path;
         path.contains("..") && path.split('/').any(|part| part == "..")
@@ -78,8 +78,8 @@ impl<C> Member<C> {
         matches!(self.entry.kind, EntryKind::Whiteout | EntryKind::Opaque)
     }
 
-    /// Whether its name in the archive is a reserved one, so that it is no file of the image: that of a deletion, or one
-    /// without a meaning.
+    /// Whether its name in the archive is reserved: the name of a deletion, or one without a meaning. It is then not a
+    /// file of the image.
     pub fn is_reserved(&self) -> bool {
         self.is_deletion() || self.name().starts_with(whiteout::PREFIX)
     }

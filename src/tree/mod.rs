@@ -1,11 +1,11 @@
-//! Files as layers hold them: the one model of an entry that all code which reads or writes layers shares.
+//! The files of layers: one model of an entry, shared by all code that reads or writes layers.
 //!
 //! * [`Entry`]: a file, directory, link, device or deletion, with its mode, owner and extended attributes.
-//! * [`FileTree`]: entries by path, for one layer that is to be written.
-//! * [`Member`]: an entry at its place in a layer's archive, as it was read.
+//! * [`FileTree`]: entries by path, for one layer to be written.
+//! * [`Member`]: an entry read from a layer's archive, with its path.
 //! * [`View`]: layers laid over each other, with links resolved as in a container.
 //!
-//! The tar writer and reader, the key of a layer, the scan and the view of several layers all speak it.
+//! The tar writer and reader, the cache key of a layer, the scan and the view of several layers use this model.
 
 mod code;
 mod entry;

@@ -1,4 +1,4 @@
-//! Paths in an image: bytes, which are nearly always printable text.
+//! Paths in an image: bytes that are nearly always printable text.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,15 +6,15 @@ use std::ops::Deref;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest path whose text is kept whole, in bytes: twice what Linux takes, so that a longer one shows.
+/// The maximum length of a path's text, in bytes: twice the limit of Linux, so that a path beyond that limit is visible.
 const MAX_TEXT: usize = 8192;
 
-/// A path in an image. It is compared and resolved by its bytes, and shown by a text that a terminal takes: bytes that
-/// are not UTF-8 and control characters appear there as `\xNN`.
+/// A path in an image. It is compared and resolved by its bytes, and displayed as printable text: bytes that are not
+/// UTF-8 and control characters appear there as `\xNN`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePath {
     text: String,
-    /// The bytes, where they differ from the text.
+    /// The bytes, if they differ from the text.
     bytes: Option<Box<[u8]>>,
 }
 
@@ -105,10 +105,10 @@ impl<'de> Deserialize<'de> for ImagePath {
     }
 }
 
-/// Bytes as a text that a terminal takes, cut off behind [`MAX_TEXT`] bytes.
+/// Bytes as printable text, truncated to the first [`MAX_TEXT`] bytes.
 pub fn printable(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(MAX_TEXT)];
-    // Without an early exit, which would cost more than it saves: the compiler checks many bytes at a time.
+    // Without an early exit the compiler vectorises the check.
     if bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
@@ -137,7 +137,7 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Bytes in JSON: a string where they are UTF-8, else an array of numbers.
+/// Bytes in JSON: a string if they are UTF-8, else an array of numbers.
 pub(super) mod as_text {
     use super::*;
 
@@ -152,7 +152,7 @@ pub(super) mod as_text {
         deserializer.deserialize_any(TextOrBytes(<[u8]>::to_vec))
     }
 
-    /// Makes a value of the bytes, without a copy of a string in between.
+    /// Makes a value from the bytes, without an intermediate string.
     pub(super) struct TextOrBytes<T>(pub(super) fn(&[u8]) -> T);
 
     impl<'de, T> Visitor<'de> for TextOrBytes<T> {

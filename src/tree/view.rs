@@ -1,4 +1,4 @@
-//! [`View`]: layers laid over each other: the files that a container sees, and those that it does not.
+//! [`View`]: layers laid over each other, with the files that a container sees and those that it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -7,26 +7,27 @@ use super::entry::EntryKind;
 use super::member::Member;
 use super::path::ImagePath;
 
-/// As many links as Linux follows in one path.
+/// The maximum number of links that Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
-/// The most names that are followed in one path, and the longest target of a link in bytes, as in Linux: hostile links
-/// must not take long.
+/// The maximum number of names followed in one path, and of bytes in the target of a link, as in Linux. The limits bound
+/// the time that hostile links take.
 const MAX_NAMES: usize = 4096;
 const MAX_TARGET: usize = 4096;
 
-/// How many times larger than all below it a tree must be for [`View::lay`] to be faster: it looks at each file there.
+/// The minimum ratio of the members of a tree to the entries below it for [`View::lay`], which inspects each of these
+/// entries.
 const MUCH: usize = 4;
 
-/// The files that a container sees of some layers. `C` is what is known of a file's content.
+/// The files that a container sees of some layers. `C` describes a file's content.
 #[derive(Debug)]
 pub struct View<'a, C> {
     seen: BTreeMap<&'a [u8], Seen<'a, C>>,
-    /// By the path of a hard link: the entry that it was made a name of, which may have lost its other names since.
+    /// By the path of a hard link: the entry that it names, which may have lost its other names in a later layer.
     linked: BTreeMap<&'a [u8], Seen<'a, C>>,
     hidden: Vec<Hidden<'a, C>>,
-    /// Whether nothing is unknown: each layer is known, and no entry is below something that is not a directory, which
-    /// every reader puts somewhere else.
+    /// Whether each layer is known, and no entry is below something other than a directory. Readers disagree on the
+    /// location of such an entry.
     pub complete: bool,
 }
 
@@ -35,7 +36,7 @@ pub struct View<'a, C> {
 pub struct ViewLayer<'a, C> {
     /// Its members, in the order of its archive.
     pub members: &'a [Member<C>],
-    /// Whether the members are those of a tree: each path once and after its directory, and none out of the image.
+    /// Whether the members are those of a tree: each path once and after its directory, and none outside the image.
     pub from_tree: bool,
 }
 
@@ -55,7 +56,7 @@ pub struct Hidden<'a, C> {
     pub file: Seen<'a, C>,
     /// The number of the higher layer.
     pub by: usize,
-    /// Whether another entry is there instead.
+    /// Whether another entry has its path.
     pub replaced: bool,
 }
 
@@ -64,7 +65,7 @@ pub struct Hidden<'a, C> {
 pub enum Target<'a, C> {
     /// This entry.
     Entry(Seen<'a, C>),
-    /// A directory that no layer has an entry for, as the root.
+    /// A directory without an entry in any layer, as the root.
     Directory,
     /// Nothing.
     Nothing,
@@ -77,13 +78,13 @@ pub enum Target<'a, C> {
 pub struct Resolved<'a, C> {
     /// What it leads to.
     pub target: Target<'a, C>,
-    /// The path of its end, without a slash in front, whether anything is there or not.
+    /// The path of its end, without a leading slash, whether it exists or not.
     pub path: ImagePath,
-    /// Whether a `..` on the way leads above the root, where the kernel stays.
+    /// Whether a `..` on the way leads above the root, where the kernel stays at the root.
     pub leaves_root: bool,
 }
 
-// Derived, these would require the same of `C`.
+// Derived implementations would require `C: Clone` and `C: Copy`.
 impl<C> Clone for ViewLayer<'_, C> {
     fn clone(&self) -> Self {
         *self
@@ -132,7 +133,7 @@ impl<'a, C> View<'a, C> {
         view
     }
 
-    /// Puts a tree over all that is below it at once, when it is far larger and deletes nothing.
+    /// Puts a whole tree over the entries below it, if it is far larger than they are and deletes nothing.
     fn lay(&mut self, number: usize, layer: ViewLayer<'a, C>) -> bool {
         let members = layer.members;
         if !layer.from_tree || members.len() < MUCH * (self.seen.len() + 1) {
@@ -175,7 +176,7 @@ impl<'a, C> View<'a, C> {
     fn put(&mut self, file: Seen<'a, C>) {
         let path = file.member.path.as_bytes();
         let is_directory = file.member.is_directory();
-        // Nothing else takes the place of the root.
+        // Only a directory can replace the root.
         if file.member.is_outside() || (path.is_empty() && !is_directory) {
             return;
         }
@@ -186,7 +187,7 @@ impl<'a, C> View<'a, C> {
             };
         }
         let old = self.seen.insert(path, file);
-        // A directory that comes again keeps what is in it; any other entry replaces a whole tree. The lowest layer has
+        // A directory that appears again keeps its contents; any other entry replaces a whole tree. The lowest layer has
         // nothing below it.
         let was_directory = old.is_some_and(|old| old.member.is_directory());
         if !is_directory && (file.layer > 0 || was_directory) {
@@ -200,7 +201,8 @@ impl<'a, C> View<'a, C> {
         }
     }
 
-    /// Takes away what is below a directory. Entries of the layer itself were replaced by itself, and are not hidden.
+    /// Removes the entries below a directory. Entries of the layer itself are not listed as hidden: the layer replaced
+    /// them itself.
     fn hide_below(&mut self, dir: &[u8], layer: usize) {
         let below: Vec<&'a [u8]> = self.below(dir).map(|file| file.member.path.as_bytes()).collect();
         for path in below {
@@ -212,7 +214,7 @@ impl<'a, C> View<'a, C> {
         }
     }
 
-    /// The entry that a hard link to this path becomes a name of, as the layers are so far.
+    /// The entry that a hard link to this path names, in the layers so far.
     fn named(&self, path: &[u8]) -> Option<Seen<'a, C>> {
         let by_link = || {
             let slash = path.iter().rposition(|&byte| byte == b'/')?;
@@ -227,7 +229,7 @@ impl<'a, C> View<'a, C> {
     fn is_tree(&self) -> bool {
         let mut before: &[u8] = &[];
         self.seen.keys().all(|&path| {
-            // The directories that the path before is in as well were looked at with that.
+            // Directories that the previous path is in as well have been checked with that path.
             let is_new = |dir: &&[u8]| before.strip_prefix(*dir).is_none_or(|rest| !rest.starts_with(b"/"));
             let dirs = std::iter::successors(parent(path), |dir| parent(dir));
             let nearest = dirs.take_while(is_new).find_map(|dir| self.get(dir));
@@ -236,7 +238,7 @@ impl<'a, C> View<'a, C> {
         })
     }
 
-    /// A file that has lost a name is seen as long as a hard link is another name of it.
+    /// A file that has lost a name is still seen if a visible hard link names it.
     fn keep_linked(&mut self) {
         let is_seen = |path: &[u8]| self.get(path).is_some_and(|file| file.member.is_hard_link());
         let links = self.linked.iter().filter(|(path, _)| is_seen(path));
@@ -245,12 +247,12 @@ impl<'a, C> View<'a, C> {
         self.hidden.retain(|hidden| !kept.contains(&std::ptr::from_ref(hidden.file.member)));
     }
 
-    /// The entry at exactly this path, which has no slash at either end.
+    /// The entry at exactly this path, without a slash at either end.
     pub fn get(&self, path: impl AsRef<[u8]>) -> Option<Seen<'a, C>> {
         self.seen.get(path.as_ref()).copied()
     }
 
-    /// The entry that this is a name of: for a hard link the one that it was made a name of, whatever became of its other
+    /// The entry that this is a name of: for a hard link the entry that it was linked to, even if that has lost its other
     /// names; else itself.
     pub fn inode(&self, file: Seen<'a, C>) -> Option<Seen<'a, C>> {
         match file.member.entry.kind {
@@ -259,12 +261,12 @@ impl<'a, C> View<'a, C> {
         }
     }
 
-    /// All that a container sees, in the order of the paths' bytes.
+    /// All entries that a container sees, in the order of the paths' bytes.
     pub fn iter(&self) -> impl Iterator<Item = Seen<'a, C>> + '_ {
         self.seen.values().copied()
     }
 
-    /// The entries below this directory, which has no slash at either end.
+    /// The entries below this directory, a path without a slash at either end.
     pub fn below<P: AsRef<[u8]>>(&self, dir: P) -> impl Iterator<Item = Seen<'a, C>> + use<'_, 'a, C, P> {
         let start = match dir.as_ref() {
             b"" => Vec::new(),
@@ -280,7 +282,7 @@ impl<'a, C> View<'a, C> {
         &self.hidden
     }
 
-    /// Follows a path as the kernel would, through links in its middle and at its end; it may begin with a slash.
+    /// Follows a path as the kernel would, through links in its middle and at its end. It may begin with a slash.
     pub fn resolve(&self, path: impl AsRef<[u8]>) -> Resolved<'a, C> {
         let mut walk = Walk { view: self, target: Target::Directory, end: Vec::new(), leaves_root: false };
         if !walk.run(path.as_ref()) {
@@ -290,14 +292,14 @@ impl<'a, C> View<'a, C> {
         Resolved { target, path: ImagePath::new(&end), leaves_root }
     }
 
-    /// The regular file that a path leads to; for a hard link the one that it was made a name of.
+    /// The regular file that a path leads to; for a hard link the file that it was linked to.
     pub fn file(&self, path: impl AsRef<[u8]>) -> Option<Seen<'a, C>> {
         let Target::Entry(found) = self.resolve(path).target else { return None };
         self.inode(found).filter(|file| file.member.is_file())
     }
 }
 
-/// A path on the way to its end.
+/// The state while a path is followed.
 struct Walk<'v, 'a, C> {
     view: &'v View<'a, C>,
     target: Target<'a, C>,
@@ -306,7 +308,7 @@ struct Walk<'v, 'a, C> {
 }
 
 impl<C> Walk<'_, '_, C> {
-    /// Goes to the end; `false` when that is further than Linux goes.
+    /// Follows the path to its end; `false` if that exceeds the limits of Linux.
     fn run(&mut self, path: &[u8]) -> bool {
         let mut ahead: Vec<&[u8]> = path.rsplit(|&byte| byte == b'/').collect();
         let (mut names, mut links) = (0, 0);
@@ -371,7 +373,7 @@ impl<'a, C> Walk<'_, 'a, C> {
     }
 }
 
-/// The directory that a path is in, unless that is the root.
+/// The parent directory of a path, unless it is the root.
 fn parent(path: &[u8]) -> Option<&[u8]> {
     path.iter().rposition(|&byte| byte == b'/').map(|slash| &path[..slash])
 }

@@ -1,4 +1,4 @@
-//! How archives of layers spell deletions: as empty files with reserved names.
+//! Deletions in a layer's archive: empty files with reserved names.
 //!
 //! <https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>
 
@@ -10,8 +10,8 @@ pub(crate) const PREFIX: &str = ".wh.";
 /// The name of the marker in an opaque directory.
 pub(crate) const OPAQUE_MARKER: &str = ".wh..wh..opq";
 
-/// The kind and the path of the deletion that a member of this plain path stands for. `None` for any other member,
-/// also for one whose name is reserved without a meaning, such as `.wh.` or the metadata of aufs.
+/// The kind and the path of the deletion that a member with this plain path represents. `None` for any other member,
+/// including one with a reserved name without a meaning, such as `.wh.` or the metadata of aufs.
 pub(crate) fn deletion<C>(path: &[u8]) -> Option<(EntryKind<C>, Vec<u8>)> {
     let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let (dir, name) = path.split_at(start);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::path;
 
-/// Extended attributes by name, such as `security.capability`. Nearly all entries have none, and then it is one word.
+/// Extended attributes by name, such as `security.capability`. An empty set takes one machine word, because nearly all
+/// entries have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::box_collection, reason = "the map itself would be three words in each of many entries")]
 pub struct Xattrs(Option<Box<BTreeMap<Vec<u8>, Vec<u8>>>>);
@@ -16,12 +17,12 @@ impl Xattrs {
     /// No attributes.
     pub const NONE: Xattrs = Xattrs(None);
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|all| all.is_empty())
     }
 
-    /// How many there are.
+    /// The number of attributes.
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |all| all.len())
     }

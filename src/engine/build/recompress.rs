@@ -1,4 +1,4 @@
-//! Layers of a base that are zstd or not compressed at all, as gzip: Lambda takes nothing else.
+//! Recompresses zstd and uncompressed layers of a base to gzip, because Lambda accepts nothing else.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ use crate::image::{Blob, Compression, Digest, Layer, LayerKey};
 use crate::layer::{self, WriteOptions};
 use crate::store::{self, ByteStream};
 
-/// A zstd or plain layer as gzip, from the cache when it was made before.
+/// A zstd or uncompressed layer as gzip, from the cache if it was recompressed before.
 pub(super) async fn recompressed(
     session: &Arc<Session>,
     image: &str,
@@ -41,13 +41,13 @@ pub(super) async fn recompressed(
     Ok(layer)
 }
 
-/// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
+/// Recompresses a layer once. Fails with the last error, and with the transfer's error if that is the cause.
 async fn recompress(
     session: &Arc<Session>,
     bytes: ByteStream,
     compression: Compression,
 ) -> std::result::Result<Layer, (Error, Option<Error>)> {
-    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
+    // The decoder only sees an I/O error of no particular kind; the transfer's error is kept here.
     let cause = Arc::new(Mutex::new(None));
     let aside = cause.clone();
     let bytes = bytes.map_err(move |error| {

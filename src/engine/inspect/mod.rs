@@ -1,4 +1,5 @@
-//! Looks at images that are stored: what their layers hold, why two differ, and what a registry would let a push do.
+//! Inspects stored images: the files of their layers, the differences between two images, and the permissions that a push
+//! to a registry needs.
 
 pub mod diff;
 mod probe;

@@ -1,20 +1,20 @@
-//! What a push would need of a registry, tried out.
+//! Tries the requests that a push makes to a registry.
 
 use crate::engine::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, EcrHost, Reference};
 
-/// One thing that a push needs.
+/// One kind of request that a push makes.
 #[derive(Debug)]
 pub struct Probe {
-    /// What it is, as `send blobs`.
+    /// The kind of request, for example `send blobs`.
     pub what: &'static str,
-    /// Whether it can be had, and if not, why.
+    /// Whether it is allowed, and if not, why.
     pub result: Result<()>,
 }
 
-/// Tries out what a push to a repository needs, and leaves nothing there. Ends at the first failure after which the rest
-/// cannot be known.
+/// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that makes
+/// further probes meaningless.
 pub(in crate::engine) async fn probe(session: &Session, to: &Reference) -> Vec<Probe> {
     let repository = session.registries.destination(to, None);
     let mut probes = Vec::new();
@@ -34,7 +34,7 @@ pub(in crate::engine) async fn probe(session: &Session, to: &Reference) -> Vec<P
     if !add("send blobs", repository.probe_upload().await) {
         return probes;
     }
-    // Elsewhere a registry might take what is no manifest; and rights are not told apart so finely.
+    // Another registry might accept the invalid manifest of this probe, and has no separate permission for manifests.
     if EcrHost::parse(to.registry()).is_some() {
         add("put manifests", repository.probe_manifest().await);
     }

@@ -1,4 +1,4 @@
-//! What the layers of an image hold: each is read once, and remembered.
+//! Scans of an image's layers. Each layer is read once, and its scan is kept in the cache.
 
 use std::io::{BufRead, BufReader};
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,11 +17,11 @@ use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
 use crate::tree::FileTree;
 
-/// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
-/// has a tenth of it.
+/// The maximum memory for the scans of all layers of an image, in bytes. Images that Lambda accepts need less than a
+/// tenth.
 const MAX_KEPT: usize = 1 << 30;
 
-/// What each layer holds; `None` for one that is elsewhere, or no tar at all.
+/// The scan of each layer; `None` for a foreign layer or one that is not a tar.
 pub(in crate::engine) async fn of_image<A: Annotate>(
     session: &Arc<Session>,
     found: &StoredImage,
@@ -41,9 +41,9 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
             let digest = blob.digest;
             let scanned = of_layer(&session, &name, blob, annotator).await?;
             if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
-                let source = std::io::Error::other("with those below it, it has more files than any image");
+                let source = std::io::Error::other("it and the layers below it have too many files");
                 let source = Error::LayerRead { source }.into();
-                return Err(Error::Survey { image: name, digest, source });
+                return Err(Error::Scan { image: name, digest, source });
             }
             Ok(Some(scanned))
         }
@@ -52,7 +52,7 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     stream::iter(layers).buffered(session.threads.all()).try_collect().await
 }
 
-/// What was found when the layer was read before.
+/// The scan of a layer in the cache.
 pub(in crate::engine) fn known<A: Annotate>(
     session: &Session,
     layer: Digest,
@@ -61,7 +61,8 @@ pub(in crate::engine) fn known<A: Annotate>(
     session.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
-/// Scans the layer of a tree. The facts of its files are kept: the next image has most layers of the last.
+/// Scans the layer of a tree. The facts about its files are kept in the cache, because the next image has most of them
+/// too.
 pub(in crate::engine) async fn of_tree<A: Annotate>(
     session: &Arc<Session>,
     tree: Arc<FileTree>,
@@ -71,7 +72,7 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
     let cache = session.cache.clone();
     let scan = move |threads, _: &AtomicBool| {
         let diff_id = layer.diff_id;
-        // The history of an image elsewhere claims that its layer has this digest; nobody here has seen that.
+        // The history of an image in a registry claims this digest for the layer; this machine has not verified it.
         if matches!(layer.blob.location, Location::Registry(_)) {
             return Ok(LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?.0);
         }
@@ -83,7 +84,7 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
         }
         let (scanned, facts) = LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?;
         if let Some(Ok(bytes)) = facts.map(|facts| serde_json::to_vec(&facts)) {
-            // A cache that cannot be written costs time, no more.
+            // A failure to write the cache only costs time.
             let _ = cache.note(key, &bytes);
         }
         Ok(scanned)
@@ -109,25 +110,25 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error, None)) => {
                 let (image, digest) = (image.to_owned(), blob.digest);
-                return Err(Error::Survey { image, digest, source: error.into() });
+                return Err(Error::Scan { image, digest, source: error.into() });
             }
         }
     };
-    // A cache that cannot be written costs time, no more.
+    // A failure to write the cache only costs time.
     if let Ok(bytes) = serde_json::to_vec(&scanned) {
         let _ = session.cache.note(key, &bytes);
     }
     Ok(scanned)
 }
 
-/// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
+/// Scans a layer once. Fails with the last error, and with the transfer's error if that is the cause.
 async fn read_layer<A: Annotate>(
     session: &Arc<Session>,
     blob: &Blob,
     annotator: Arc<A>,
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
     let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
-    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
+    // The decoder only sees an I/O error of no particular kind; the transfer's error is kept here.
     let cause = Arc::new(Mutex::new(None));
     let aside = cause.clone();
     let bytes = bytes.map_err(move |error| {
@@ -148,12 +149,12 @@ fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("{} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
-/// Of a layer whose tree is here, less is kept.
+/// The key for the facts about the files of a layer whose tree is known: less than a whole scan.
 fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
-/// How a layer is compressed in fact: what its media type says is another matter.
+/// The layer's compression by its first bytes, regardless of its media type.
 fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
     let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
     let compression = Compression::sniff(start);

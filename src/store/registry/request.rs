@@ -49,7 +49,7 @@ impl Request {
         let host = EcrHost::parse(&self.host).filter(|_| refusal.status == 403)?;
         let repository = self.path.strip_prefix("/v2/")?;
         let end = [repository.find("/manifests/"), repository.find("/blobs/")].into_iter().flatten().min()?;
-        Some(Permission::told(&refusal.message).unwrap_or_else(|| Permission {
+        Some(Permission::in_message(&refusal.message).unwrap_or_else(|| Permission {
             action: self.call.ecr_action().to_owned(),
             resource: host.repository_arn(&repository[..end]),
             denied: false,

@@ -54,7 +54,7 @@ fn higher_layers_replace_and_delete() {
 }
 
 #[test]
-fn whiteouts_take_away_what_they_name_alone() {
+fn whiteouts_hide_only_the_named_entries() {
     let lower = || layer(&["/", "a", "d/b"]);
     let nothing = layer(&[".wh.", "d/.wh.", "d/.wh.none", ".wh.none"]);
     assert_eq!(seen(&[lower(), nothing]), ["0", "0a", "0d/b"]);
@@ -63,7 +63,7 @@ fn whiteouts_take_away_what_they_name_alone() {
 }
 
 #[test]
-fn what_is_no_directory_hides_what_was_in_one() {
+fn an_entry_that_replaces_a_directory_hides_its_contents() {
     assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a"])]), ["1a"]);
     assert_eq!(seen(&[layer(&["a/b"]), layer(&["a -> c"])]), ["1a"]);
     assert_eq!(seen(&[layer(&["a/", "a/b"]), layer(&["a/", "a/c"])]), ["1a", "0a/b", "1a/c"]);
@@ -71,7 +71,7 @@ fn what_is_no_directory_hides_what_was_in_one() {
     assert_eq!(seen(&[layer(&["a -> c", "c/d"]), layer(&["a/", "a/b"])]), ["1a", "1a/b", "0c/d"]);
     let again = [layer(&["a/", "a/b", "a"])];
     assert_eq!(seen(&again), ["0a"]);
-    assert!(hidden(&view(&again)).is_empty(), "no other layer did it");
+    assert!(hidden(&view(&again)).is_empty(), "the same layer replaced it");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn links_are_followed_as_the_kernel_would() {
 }
 
 #[test]
-fn no_way_is_longer_than_linux_goes() {
+fn paths_are_followed_within_the_limits_of_linux() {
     let long = format!("long -> {}", "./".repeat(MAX_TARGET));
     let chain: Vec<String> = (0..50).map(|link| format!("l{link} -> l{}", link + 1)).collect();
     let mut members: Vec<&str> = chain.iter().map(String::as_str).collect();
@@ -147,14 +147,14 @@ fn a_hard_link_is_another_name_of_anything_but_a_directory() {
     ])];
     let files = view(&layers);
     assert_eq!(file(&files, "by-link"), Some((0, "usr/lib/x")));
-    assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link counts from where its name is");
+    assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link is relative to the directory of its name");
     assert!(files.file("none").is_none() && files.file("dir").is_none());
     let found = files.get("none").unwrap();
     assert!(files.inode(found).is_none() && files.inode(files.get("late").unwrap()).is_some());
 }
 
 #[test]
-fn nobody_knows_where_the_members_below_a_link_are() {
+fn a_view_with_members_below_a_link_is_not_complete() {
     let complete = |layers: &[Option<Layer>]| view(layers).complete;
     assert!(!complete(&[layer(&["a -> b", "a-c", "a/x/y"])]));
     assert!(!complete(&[layer(&["lib -> usr/lib", "usr/lib/"]), layer(&["lib/x"])]));
@@ -164,7 +164,7 @@ fn nobody_knows_where_the_members_below_a_link_are() {
 }
 
 #[test]
-fn a_tree_is_laid_as_if_each_file_was_put() {
+fn laying_a_tree_equals_putting_each_of_its_files() {
     let many: Vec<String> = (0..100).map(|number| format!("opt/{number:03}")).collect();
     for (below, more) in [
         (&[][..], &[][..]),
@@ -180,12 +180,12 @@ fn a_tree_is_laid_as_if_each_file_was_put() {
         tree.extend(more);
         tree.sort_unstable();
         let mut layers = [layer(below), layer(&tree)];
-        let mut told = |from_tree: bool| {
+        let mut outcome = |from_tree: bool| {
             layers[1].as_mut().unwrap().from_tree = from_tree;
             let files = view(&layers);
             let hidden = files.hidden().iter().map(|hidden| hidden.file.member.path.clone());
             (seen(&layers), hidden.collect::<Vec<_>>(), files.complete)
         };
-        assert_eq!(told(true), told(false), "{below:?} {more:?}");
+        assert_eq!(outcome(true), outcome(false), "{below:?} {more:?}");
     }
 }

@@ -1,21 +1,21 @@
-//! Fields of manifests and configs that differ.
+//! Differing fields of manifests and configs.
 
 use serde_json::{Map, Value};
 
 use super::field::FieldDifference;
 use crate::engine::find::StoredImage;
 
-/// A field whose name is longer, with those of what it is in, is told of as a whole: each of very many fields in it
-/// would be told with all of that name.
+/// The maximum length of a field's dotted path below which objects are compared field by field. An object with a longer
+/// path is reported as a whole, because the path is repeated for each of its fields.
 const LONGEST: usize = 200;
 
-/// What has an environment: the image, and the container that old builders made it of.
+/// The objects with an environment: of the image, and of the container from which old builders made it.
 const PROCESSES: [&str; 2] = ["config", "container_config"];
 
-/// What follows from the layers, and is told of there.
+/// Fields that follow from the layers, whose differences are reported there.
 const OF_LAYERS: [&str; 2] = ["rootfs", "history"];
 
-/// The fields of the config.
+/// The differing fields of the config.
 pub fn config(images: [&StoredImage; 2]) -> Vec<FieldDifference> {
     let [from, to] = images.map(|image| {
         let mut config = image.config.as_json().clone();
@@ -32,7 +32,7 @@ pub fn config(images: [&StoredImage; 2]) -> Vec<FieldDifference> {
     found
 }
 
-/// A variable is a field for people, and a line of a list for Docker.
+/// The lines of an environment as an object, so that each variable is compared as a field.
 fn variables(env: &Value) -> Value {
     let lines = match env {
         Value::Array(lines) => &lines[..],
@@ -43,7 +43,7 @@ fn variables(env: &Value) -> Value {
     pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
 }
 
-/// The fields of the manifest, but for layers and config; of the config's, its type.
+/// The differing fields of the manifest, without layers and config, but with the media type of the config.
 pub fn manifest(images: [&StoredImage; 2]) -> Vec<FieldDifference> {
     let [from, to] = images.map(|image| {
         let mut manifest: Value = serde_json::from_slice(&image.manifest.bytes).unwrap_or_default();

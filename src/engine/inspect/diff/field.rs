@@ -1,17 +1,17 @@
-//! A field of a manifest or config that differs.
+//! A differing field of a manifest or config.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// A field that differs, or that one image only has.
+/// A field that differs, or that only one image has.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FieldDifference {
-    /// The names on the way to it, with dots between.
+    /// The field's dotted path.
     pub field: String,
-    /// What it was.
+    /// The value in the first image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
-    /// What it is.
+    /// The value in the second image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Value>,
 }

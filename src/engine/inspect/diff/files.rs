@@ -1,4 +1,4 @@
-//! The files of a layer that differ.
+//! Differing files of two layers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,59 +10,59 @@ use crate::tree::{self, EntryKind, ImagePath};
 
 type Member = tree::Member<ScannedFile<NoFact>>;
 
-/// A file that is otherwise, or in one layer only.
+/// A file that differs, or that only one layer has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileDifference {
-    /// The path in the image, without a slash in front.
+    /// The path in the image, without a leading slash.
     pub path: String,
-    /// What became of it, in the order of [`Change`]: there is at least one.
+    /// The changes, in the order of [`Change`]; at least one.
     pub changes: Vec<Change>,
 }
 
-/// What became of a file.
+/// A change of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Change {
-    /// It is new.
+    /// Only the second layer has it.
     Added {
         /// Its size in bytes.
         size: u64,
     },
-    /// It is gone.
+    /// Only the first layer has it.
     Removed {
         /// Its size in bytes.
         size: u64,
     },
-    /// It is something else, as a link in place of a file, or leads elsewhere.
+    /// Its kind differs, for example a link instead of a file, or the target of a link.
     Kind {
-        /// What it was.
+        /// The kind in the first layer.
         from: String,
-        /// What it is.
+        /// The kind in the second layer.
         to: String,
     },
-    /// It holds something else.
+    /// Its content differs.
     Content {
-        /// Its size before, in bytes.
+        /// Its size in the first layer, in bytes.
         from: u64,
-        /// Its size now, in bytes.
+        /// Its size in the second layer, in bytes.
         to: u64,
     },
-    /// It has other permissions.
+    /// Its permissions differ.
     Mode {
-        /// In octal digits, as `0644`.
+        /// In octal digits, for example `0644`.
         from: String,
         /// In octal digits.
         to: String,
     },
-    /// It belongs to another user or group.
+    /// Its user or group differs.
     Owner {
-        /// As `0:0`.
+        /// User and group id, for example `0:0`.
         from: String,
-        /// As `0:0`.
+        /// User and group id.
         to: String,
     },
-    /// It bears another time.
+    /// Its modification time differs.
     Time {
         /// In seconds since 1970.
         from: u64,
@@ -71,8 +71,8 @@ pub enum Change {
     },
 }
 
-/// The files that differ, in the order of their paths; of several of one path, the last counts, as when a layer is
-/// unpacked.
+/// The differing files, in the order of their paths. The last of several members with the same path counts, as when a
+/// layer is unpacked.
 pub fn compare(from: &[Member], to: &[Member]) -> Vec<FileDifference> {
     let [old, new] = [from, to].map(by_path);
     let mut paths: Vec<&str> = old.keys().chain(new.keys()).map(|path| &**path).collect();
@@ -118,8 +118,8 @@ fn changes(old: &Member, new: &Member) -> Vec<Change> {
 
 fn kind(member: &Member) -> String {
     match &member.entry.kind {
-        _ if member.is_outside() => "path out of the image".to_owned(),
-        // The archive has an empty file for a deletion.
+        _ if member.is_outside() => "path outside the image".to_owned(),
+        // A deletion is an empty file in the archive.
         EntryKind::File(_) | EntryKind::Whiteout | EntryKind::Opaque => "file".to_owned(),
         EntryKind::Directory => "directory".to_owned(),
         EntryKind::Symlink(target) => format!("link to {}", ImagePath::new(target)),

@@ -1,4 +1,4 @@
-//! Which layer of one image stands for which of the other.
+//! Matches the layers of two images.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
@@ -10,23 +10,23 @@ use crate::engine::find::StoredImage;
 use crate::image::Digest;
 use crate::scan::{LayerScan, NoFact};
 
-/// A layer that is otherwise, elsewhere, or in one image only.
+/// A layer that differs, has moved, or is in one image only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LayerDifference {
     /// Its numbers in the first and in the second image, from the lowest, which is 0.
     pub numbers: [Option<usize>; 2],
-    /// Its digests there.
+    /// Its digests in the first and in the second image.
     pub digests: [Option<Digest>; 2],
-    /// What made it, as the second image's history says, or else the first's.
+    /// The command that created it, by the history of the second image, or else of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Whether it stands in another order among the layers that both have.
+    /// Whether its position differs among the layers that both images have.
     pub moved: bool,
-    /// Whether the tar is the same, and only its compressed form differs.
+    /// Whether the tar is the same, and only the compressed bytes differ.
     pub recompressed: bool,
-    /// The files that differ. None at all in a layer of another tar means that only the order of its members does, or
-    /// what tar says of them besides.
+    /// The differing files. If it is empty for a different tar, only the order of the members or other fields of the tar
+    /// headers differ.
     pub files: Vec<FileDifference>,
 }
 
@@ -56,7 +56,7 @@ impl Pair {
 /// The layers of two images.
 pub struct Layers<'a> {
     images: [&'a StoredImage; 2],
-    /// What made each, by the history.
+    /// The command that created each layer, by the history.
     made_by: [Vec<String>; 2],
 }
 
@@ -65,9 +65,9 @@ impl<'a> Layers<'a> {
         Layers { images, made_by: images.map(created_by) }
     }
 
-    /// Every layer of both images, in the order of the second's, those that are gone last.
+    /// The layers of both images as pairs, in the order of the second image, removed layers last.
     ///
-    /// What is equal belongs together; of the rest, what the same command made, and then what is left, in order.
+    /// Equal layers are matched first, then layers that the same command created, then the remaining ones in order.
     pub fn pairs(&self) -> Vec<Pair> {
         let [from, to] = self.images;
         let diff_ids = self.images.map(|image| image.config.diff_ids());
@@ -79,7 +79,7 @@ impl<'a> Layers<'a> {
         matched.pairs()
     }
 
-    /// What is to be told of a pair, if anything is; `scans` are what its layers hold, where that is known.
+    /// The difference of a pair, if any; `scans` are the scans of its layers, if known.
     pub fn difference(&self, pair: &Pair, scans: &[Option<LayerScan<NoFact>>; 2]) -> Option<LayerDifference> {
         if pair.same == Same::Bytes && !pair.moved {
             return None;
@@ -102,17 +102,17 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// What made each layer, by the history.
+/// The command that created each layer, by the history.
 fn created_by(image: &StoredImage) -> Vec<String> {
     let history = image.config.history().into_iter().filter(|entry| !entry.empty_layer);
     history.map(|entry| entry.created_by).collect()
 }
 
-/// Which layers belong together, as far as it is known.
+/// The layers matched so far.
 struct Matched {
-    /// For each layer of the second image, the one of the first.
+    /// For each layer of the second image, its match in the first.
     partner: Vec<Option<(usize, Same)>>,
-    /// Which of the first are nobody's partner.
+    /// Whether each layer of the first image is unmatched.
     free: Vec<bool>,
 }
 
@@ -121,7 +121,7 @@ impl Matched {
         Matched { partner: vec![None; to], free: vec![true; from] }
     }
 
-    /// Brings together those of one key that have no partner yet, in their order.
+    /// Matches unmatched layers with equal keys, in their order.
     fn by<K: Hash + Eq>(
         &mut self,
         same: Same,
@@ -162,12 +162,12 @@ impl Matched {
     }
 }
 
-/// The layers that both have and that keep their order, as many as can be, from the last; the others have moved.
+/// The longest run of matched layers that are in the same order in both images, from the last; the others have moved.
 fn in_order(order: &[usize]) -> Vec<usize> {
-    // The places by how long the longest run is that ends there. Of those of one length, a later one has a lower
-    // layer: with a higher one, its run would be longer.
+    // Positions by the length of the longest run that ends there. Among positions with the same length, a later one has
+    // a lower layer: with a higher layer, its run would be longer.
     let mut ends: Vec<Vec<usize>> = Vec::new();
-    // For each place, the one before it in such a run.
+    // For each position, its predecessor in such a run.
     let mut before: Vec<Option<usize>> = Vec::with_capacity(order.len());
     for (place, &layer) in order.iter().enumerate() {
         let shorter = ends.partition_point(|ends| ends.last().is_some_and(|&end| order[end] < layer));
@@ -194,13 +194,13 @@ mod tests {
     use super::in_order;
 
     #[test]
-    fn as_few_as_possible_have_moved() {
+    fn as_few_layers_as_possible_have_moved() {
         for (order, kept) in [
             (&[0, 1, 2][..], &[2, 1, 0][..]),
             (&[0, 2], &[2, 0]),
             (&[1, 0, 2], &[2, 1]),
             (&[2, 0, 1], &[1, 0]),
-            // Of several ways, the one that ends first, by what stands first.
+            // Among several longest runs, the one that ends first is chosen.
             (&[2, 3, 0, 1], &[3, 2]),
             (&[3, 1, 2, 0, 4], &[4, 2, 1]),
             (&[3, 2, 1, 0], &[3]),

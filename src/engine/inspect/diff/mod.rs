@@ -1,4 +1,4 @@
-//! Why two images are not the same.
+//! The differences between two images.
 
 mod config;
 mod field;
@@ -23,44 +23,44 @@ pub use layers::LayerDifference;
 
 use layers::{Layers, Pair};
 
-/// Why two images are not the same: the first, and what is otherwise in the second.
+/// The differences between two images.
 ///
-/// Values are those of the images: where their configs hold secrets, so does this.
+/// Values are copied from the images, including any secrets in their configs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Difference {
     /// The digests of their manifests.
     pub digests: [Digest; 2],
-    /// The bases that they say they have.
+    /// The bases in their labels, if these differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<[Option<String>; 2]>,
-    /// Fields of the manifest, as `mediaType`; layers and config are told of below.
+    /// Fields of the manifest, for example `mediaType`, without layers and config.
     pub manifest: Vec<FieldDifference>,
-    /// Fields of the config, as `config.Env.NAME`; not those that follow from the layers.
+    /// Fields of the config, for example `config.Env.NAME`, without those that follow from the layers.
     pub config: Vec<FieldDifference>,
-    /// Layers, in the order of the second image, those that are gone last.
+    /// Layers, in the order of the second image, removed layers last.
     pub layers: Vec<LayerDifference>,
-    /// What a push of the second sends to where the first is.
+    /// The amount that a push of the second image sends to a repository that has the first.
     pub sends: Sends,
 }
 
-/// What a push sends.
+/// The amount that a push sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sends {
-    /// How many layers.
+    /// The number of layers.
     pub layers: usize,
-    /// Their bytes, with the manifest's, and the config's if that is another.
+    /// The size in bytes of these layers, the manifest, and the config if it differs.
     pub bytes: u64,
 }
 
 impl Difference {
-    /// Whether the images are the same, to the byte.
+    /// Whether the images are the same, byte for byte.
     pub fn is_none(&self) -> bool {
         self.digests[0] == self.digests[1]
     }
 }
 
-/// Why the second image is not the first. Layers are read only where they differ.
+/// The differences between two images. Layers are read only if they differ.
 pub(in crate::engine) async fn difference(
     session: &Arc<Session>,
     images: [&StoredImage; 2],
@@ -117,7 +117,7 @@ async fn known(
     scan::of_layer(session, &from.name, blob, Arc::new(Unread)).await.map(Some)
 }
 
-/// An image with the place that it is in: to find that anew for each layer takes long where there are many.
+/// An image with its opened store, which would take long to open again for each of many layers.
 struct Opened<'a> {
     image: &'a StoredImage,
     store: ImageStore,
