@@ -1,7 +1,7 @@
 //! From a part of a source to a layer: found by its key, or else fetched and written.
 //!
-//! All parts of a stage are looked for at once, as that is a matter of round trips. Missing ones are fetched ahead, and
-//! several are written at once: to splice a wheel takes one thread.
+//! All parts of a stage are looked up at once, to save round trips. Missing parts are fetched ahead, and several are
+//! written at once, because splicing a wheel uses one thread.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -24,25 +24,25 @@ use crate::scan::{Unread, view};
 use crate::source::{Context, Fetched, Part, hash_missing};
 use crate::tree::FileTree;
 
-/// How many parts are fetched while others are written.
+/// The number of parts that are fetched while others are written.
 const AHEAD: usize = 8;
 
-/// A part and its place in the image.
+/// A part and its path in the image.
 pub(super) struct Planned {
     part: Box<dyn Part>,
     to: String,
     /// The layer's name in events.
     name: String,
-    /// The line of the image's history.
+    /// The `created_by` of its history entry.
     created_by: String,
-    /// Whether the files themselves decide the layer.
+    /// Whether the content of its files decides the layer's key.
     by_content: bool,
-    /// Whether its place follows the links of the image.
+    /// Whether links of the image may change its path.
     follows: bool,
 }
 
 impl Planned {
-    /// A part for the place `to` of an image with this config.
+    /// A part for the path `to` in an image with this config.
     pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config) -> Planned {
         let dir = to.trim_end_matches('/');
         let own = part.name();
@@ -53,9 +53,9 @@ impl Planned {
     }
 }
 
-/// A layer that was looked for.
+/// The result of looking up a layer.
 struct Lookup {
-    /// The key under which this machine makes it.
+    /// The key for the layer if this machine makes it.
     key: Option<LayerKey>,
     found: Option<Layer>,
 }
@@ -71,7 +71,8 @@ pub(super) struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// The layers of the parts, in their order, with their lines of history. `base` are the layers below them.
+    /// The layers of the parts, in their order, each with the `created_by` of its history entry. `base` are the layers
+    /// below them.
     pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<(Layer, String)>> {
         let mut layers: Vec<(Layer, String)> = Vec::with_capacity(parts.len());
         let mut parts = parts.into_iter().peekable();
@@ -87,14 +88,14 @@ impl Adding<'_> {
         Ok(layers)
     }
 
-    /// The layers of parts that need not know what is below them.
+    /// The layers of parts that do not depend on the layers below.
     async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<(Layer, String)>> {
         let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
         let is_missing =
             |(planned, lookup): &(&Planned, &Lookup)| !planned.by_content && lookup.found.is_none();
         let missing = parts.iter().zip(&found).filter(is_missing).count();
-        // The threads are divided among the packages; files are compressed by as many as are free.
+        // The threads are divided among the packages. Files are compressed by all free threads.
         let share = all / missing.clamp(1, all);
         let mut order: Vec<_> = parts.into_iter().zip(found).enumerate().collect();
         order.sort_by_key(|(_, (planned, _))| Reverse(planned.part.size()));
@@ -108,13 +109,13 @@ impl Adding<'_> {
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
     }
 
-    /// The layer of a part whose place follows the links of the layers below.
+    /// The layer of a part whose path follows links of the layers below.
     async fn above(&self, planned: Planned, below: &[Layer]) -> Result<(Layer, String)> {
         let lookup = self.find(&planned, below).await;
         self.layer(planned, lookup, below, self.session.threads.all()).await
     }
 
-    /// Looks for a part whose key is known before its files are.
+    /// Looks up a part whose key does not depend on its files.
     async fn find(&self, planned: &Planned, below: &[Layer]) -> Lookup {
         let identities = planned.part.identities();
         let key = |&identity: &Digest| {
@@ -186,8 +187,8 @@ impl Adding<'_> {
         Ok((layer, created_by))
     }
 
-    /// Looks for the layer of files that decide it themselves. They are read only when some layer may be found: when
-    /// one was made of files that looked the same, or an earlier image has any.
+    /// Looks up the layer of a part by the content of its files. The files are read only if a layer may be found: if the
+    /// cache knows their shape, or an earlier image has any layers.
     async fn find_by_content(&self, fetched: Fetched) -> Result<(Fetched, Lookup)> {
         let (session, epoch) = (self.session.clone(), self.epoch);
         let run = self.session.threads.run(session.threads.all(), move |threads, _| {
@@ -207,7 +208,7 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key: None, found }))
     }
 
-    /// The same, where the layers below decide as well.
+    /// The same for a key that also depends on the layers below.
     async fn find_above(&self, fetched: Fetched, below: &[Layer]) -> Result<(Fetched, Lookup)> {
         let (fetched, key) = self.content_key(fetched).await?;
         let key = key.map(|key| key::above(below, key));
@@ -221,7 +222,7 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key, found }))
     }
 
-    /// The key of the files' content, which is read as far as it is not known.
+    /// The key by the content of the files. Files without a known digest are read.
     async fn content_key(&self, fetched: Fetched) -> Result<(Fetched, Option<LayerKey>)> {
         let epoch = self.epoch;
         let run = self.session.threads.run(self.session.threads.all(), move |threads, _| {
@@ -233,7 +234,7 @@ impl Adding<'_> {
         run.await
     }
 
-    /// The tree at the places that its paths lead to in the layers below, which are scanned for that.
+    /// The tree with its paths resolved in the layers below, which are scanned for that.
     async fn followed(&self, tree: FileTree, below: &[Layer]) -> Result<FileTree> {
         let scans = below.iter().map(async |layer| {
             let (session, annotator) = (self.session, Arc::new(Unread));
@@ -246,7 +247,7 @@ impl Adding<'_> {
         self.session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
     }
 
-    /// Writes the layer, and keeps it under `key`, or else under the key of its content.
+    /// Writes the layer, and caches it under `key`, or else under the key of its content.
     async fn write(
         &self,
         fetched: Fetched,

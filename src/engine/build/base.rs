@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::image::{Compression, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Base, Recipe};
 
-/// An image to start from.
+/// The image of a base.
 struct ResolvedBase {
     image: Image,
     /// The manifest's digest.
     digest: Option<Digest>,
 }
 
-/// The image of a base that is stored somewhere, with labels that name it.
+/// The image of a stored base, with labels that name the base.
 pub(super) async fn stored(session: &Arc<Session>, base: &Base, recipe: &Recipe) -> Result<Image> {
     let resolved = resolve(session, base, &recipe.platform).await?;
     Ok(resolved.image.edit(&origin(base, resolved.digest, recipe.epoch)))
@@ -40,7 +40,7 @@ fn parse_diff_id(image: &str, text: &str) -> Result<Digest> {
     text.parse().map_err(fail)
 }
 
-/// The base's layers: gzip ones as they are, others made so.
+/// The base's layers: gzip layers unchanged, others recompressed.
 async fn layers(
     session: &Arc<Session>,
     store: &ImageStore,
@@ -77,7 +77,7 @@ async fn layers(
     Ok(layers)
 }
 
-/// Labels that tell what the image stands on, under the names that the image spec has for annotations.
+/// Labels that name the base, with the names of the image spec's annotations.
 ///
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
 fn origin(base: &Base, digest: Option<Digest>, epoch: u64) -> ConfigEdit {

@@ -1,5 +1,5 @@
-//! Layers of images that were pushed earlier. Their history says under which key each was made, so that a machine whose
-//! cache is empty need not make them again.
+//! Layers of images that were pushed earlier. The history of these images contains the keys of their layers, so that a
+//! machine with an empty cache does not make them again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::image::{
 };
 use crate::store::Repository;
 
-/// The images that layers may be taken from: those that the destinations' tags name now, and those that the user names.
+/// The cache sources: the images that the destinations' tags name now, and those that the user names.
 #[derive(Default)]
 pub(in crate::engine) struct Cached {
     images: Vec<EarlierImages>,
@@ -25,7 +25,7 @@ pub(in crate::engine) struct Cached {
 struct EarlierImages {
     session: Arc<Session>,
     at: At,
-    /// Their layers by key. The registry is asked when this machine lacks a layer.
+    /// Their layers by key, requested when this machine lacks a layer.
     layers: OnceCell<HashMap<LayerKey, Layer>>,
 }
 
@@ -47,12 +47,12 @@ impl Cached {
         Cached { images: destinations.chain(named).map(images).collect() }
     }
 
-    /// Whether any layer can be found at all: without one, no key is worth knowing.
+    /// Whether any cache source has a layer; if none has, keys need not be computed.
     pub(super) async fn has_layers(&self) -> bool {
         join_all(self.images.iter().map(EarlierImages::layers)).await.iter().any(|layers| !layers.is_empty())
     }
 
-    /// The layer that `key` made, when an image has it and its repository says that it still has the blob.
+    /// The layer with this key, if an image has it and its repository still has the blob.
     pub(super) async fn layer(&self, key: LayerKey) -> Option<Layer> {
         for images in &self.images {
             if let Some(layer) = images.layers().await.get(&key)
@@ -81,7 +81,7 @@ impl EarlierImages {
                 Err(error) => {
                     if let At::Image(repository) = &self.at {
                         let name = repository.name();
-                        let message = format!("no layer is taken from {name}: {error}");
+                        let message = format!("cannot use layers of {name}: {error}");
                         self.session.events.warn(message, error.hint().as_deref());
                     }
                     HashMap::new()
@@ -123,7 +123,7 @@ impl EarlierImages {
     }
 }
 
-/// The layers of an image that lbuild appended. An image whose parts do not fit each other has none to give.
+/// The layers that lbuild appended to an image; none if manifest, config and history have different numbers of layers.
 fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(LayerKey, Layer)> {
     let (diff_ids, history) = (config.diff_ids(), config.history());
     let made: Vec<_> = history.iter().filter(|entry| !entry.empty_layer).collect();

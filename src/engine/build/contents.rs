@@ -1,4 +1,4 @@
-//! The content of layers that were built, for a look at it before they are sent.
+//! The content of built layers, kept for the check before they are sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::image::Digest;
 use crate::tree::FileTree;
 
-/// What is known of the layers that were built, by their digests.
+/// The contents of built layers by their digests.
 #[derive(Clone, Default)]
 pub(in crate::engine) struct Trees(Arc<Mutex<HashMap<Digest, Contents>>>);
 
-/// The content of a layer that was built.
+/// The content of a built layer.
 #[derive(Clone)]
 pub(in crate::engine) enum Contents {
     /// These files.
     Files(Arc<FileTree>),
-    /// Packages.
+    /// Published packages, which are not checked again.
     Packages,
 }
 
@@ -24,7 +24,8 @@ impl Trees {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(layer, contents);
     }
 
-    /// What is known of a layer; nothing of one that was found by a key which says nothing of its files' places.
+    /// The contents of a layer, if known. They are not known for a layer whose paths followed links of the image and that
+    /// was not written by this build.
     pub(in crate::engine) fn get(&self, layer: Digest) -> Option<Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&layer).cloned()
     }

@@ -1,5 +1,5 @@
-//! Places in an image whose links are followed: on a base with `/bin -> usr/bin`, a file for `/bin/tool` goes to
-//! `/usr/bin/tool`, and the link stays.
+//! Follows links of the image in the paths of a layer: on a base with `/bin -> usr/bin`, a file for `/bin/tool` goes to
+//! `/usr/bin/tool`, and the link is kept.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use crate::image::Config;
 use crate::scan::ScannedFile;
 use crate::tree::{Entry, EntryKind, FileTree, Target, View};
 
-/// Changes with anything here that changes a place.
+/// Changes with anything here that changes a path in a layer.
 pub(super) const VERSION: &str = "follow-1";
 
-/// Directories that Lambda itself names: in its bases they are directories, and an image where one is a link to
-/// elsewhere would not work.
+/// Directories that Lambda defines. In its bases they are not links, and an image where one is a link to another
+/// directory would not work.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 const LAMBDA: [&str; 3] = ["/var/task", "/var/runtime", "/opt"];
 
-/// Whether links of the image may lead from a place to another one. The image is not looked at for the directory that
-/// its config starts in or calls the function's, and for those of Lambda: then no layer of a base needs to be read.
+/// Whether links of the image may lead from a path to another one. The config's working directory, its
+/// `LAMBDA_TASK_ROOT` and the directories of Lambda are excluded, so that usually no layer of the base is read.
 pub(super) fn may_lead_elsewhere(to: &str, config: &Config) -> bool {
     let named = [config.workdir(), config.var("LAMBDA_TASK_ROOT")].into_iter().flatten();
     !named.chain(LAMBDA).any(|dir| is_within(to, dir))
@@ -30,8 +30,8 @@ fn is_within(path: &str, dir: &str) -> bool {
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The tree with every entry at the place that its path leads to in the image, within the image's root. Directories
-/// that the image has keep their mode, owner and attributes.
+/// The tree with every entry at the path that it resolves to within the image's root. Directories of the image keep
+/// their mode, owner and attributes.
 pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Result<FileTree> {
     let mut places = Places { image, known: HashMap::new() };
     let mut followed = FileTree::new();
@@ -42,7 +42,7 @@ pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Res
                 *target = places.of_entry(target);
                 places.of_entry(&path)
             }
-            // A link or file at the end of a path is replaced, as by any tool that extracts the layer.
+            // A link or file at the end of a path is replaced, as when a layer is extracted.
             _ => places.of_entry(&path),
         };
         let known = match entry.kind {
@@ -56,7 +56,7 @@ pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Res
                 followed.insert(parent, known)?;
             }
         }
-        // The root has no entry of its own in a layer.
+        // A layer has no entry for the root.
         if !place.is_empty() {
             followed.insert(place, known.unwrap_or(entry))?;
         }
@@ -72,12 +72,12 @@ fn directory<F>(image: &View<'_, ScannedFile<F>>, path: &[u8]) -> Option<Entry> 
     is_directory.then_some(Entry { kind, mode: *mode, uid: *uid, gid: *gid, xattrs })
 }
 
-/// The directories that a path is in, the highest first.
+/// The parent directories of a path, the highest first.
 fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at])
 }
 
-/// Where directories are, by the paths that lead to them.
+/// Resolved directories by the paths that lead to them.
 struct Places<'v, 'm, F> {
     image: &'v View<'m, ScannedFile<F>>,
     known: HashMap<Vec<u8>, Vec<u8>>,
@@ -121,7 +121,7 @@ mod tests {
         Member { path: ImagePath::from(path), entry: Entry::new(kind, mode), mtime: 0 }
     }
 
-    /// A base with /usr merged, and links of other kinds.
+    /// A base with a merged `/usr`, and links of other kinds.
     fn base() -> Vec<Scanned> {
         let link = |path, target: &str| member(path, EntryKind::Symlink(target.into()), 0o777);
         vec![
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_go_where_their_paths_lead() {
+    fn entries_go_to_the_resolved_paths() {
         for (path, place) in [
             ("bin/tool", "usr/bin/tool 644"),
             ("absolute/tool", "usr/bin/tool 644"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_a_link_in_the_image_stays_one() {
+    fn a_directory_that_is_a_link_in_the_image_stays_a_link() {
         assert_eq!(
             followed(&["bin/", "bin/a", "usr/", "usr/lib/", "usr/lib/b"]),
             ["usr/ 755", "usr/bin/ 755", "usr/bin/a 644", "usr/lib/ 755", "usr/lib/b 644"]
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_is_not_looked_at_for_the_functions_own_directory() {
+    fn the_functions_directory_needs_no_scan_of_the_image() {
         let image = Image::scratch(&Platform::linux(crate::image::Arch::Arm64));
         let config = |edit: ConfigEdit| image.clone().edit(&edit).config().clone();
         let app = config(ConfigEdit { workdir: Some("/app".into()), ..ConfigEdit::default() });

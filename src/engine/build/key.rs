@@ -7,7 +7,7 @@ use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
-/// The key of the layer that `tree` becomes, once the content of every file is known.
+/// The key of the layer of `tree`; `None` if the content of a file is not known.
 pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     fingerprint(tree, epoch, "content", |content| match content {
         Content::Bytes(bytes) => Some(*Digest::of(bytes).as_bytes()),
@@ -17,7 +17,8 @@ pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     .map(LayerKey)
 }
 
-/// Not the digest of its content: how that is deflated in the archive decides the layer's bytes, too.
+/// A digest over the member's location in the archive rather than over its content, because its deflated bytes decide the
+/// layer's bytes, too.
 fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     let archive = member.archive.sha256?;
     let mut hash = Sha256::new();
@@ -29,8 +30,8 @@ fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     Some(hash.finalize().into())
 }
 
-/// What can be told of the layer without reading a file. Equal trees have equal shapes: a shape that was never
-/// seen is a tree that was never packed.
+/// A digest over the paths, metadata and sizes of the tree, which needs no file to be read. Equal trees have equal
+/// shapes, so a tree with an unknown shape was never packed.
 pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
     let shape = fingerprint(tree, epoch, "shape", |content| Some(content.size().to_be_bytes()));
     shape.unwrap_or_else(|| unreachable!("every content has a size"))
@@ -45,9 +46,9 @@ fn fingerprint<const N: usize>(
     content: impl Fn(&Content) -> Option<[u8; N]>,
 ) -> Option<Digest> {
     let mut hash = Sha256::new();
-    // Parts are short and many: the hash takes them together in half the time.
+    // Hashing the many short parts in larger pieces takes half the time.
     let mut waiting = Vec::with_capacity(TOGETHER + 4096);
-    // Every variable part goes in with its length, so that no two lists run together to the same bytes.
+    // Each part is preceded by its length, so that different lists never give the same bytes.
     let mut part = |bytes: &[u8]| {
         waiting.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         waiting.extend_from_slice(bytes);
@@ -60,7 +61,7 @@ fn fingerprint<const N: usize>(
     part(WRITER_VERSION.as_bytes());
     part(&epoch.to_be_bytes());
     for (path, entry) in tree.iter() {
-        // Without `..`: a field that is added to the model cannot be left out here.
+        // Destructured without `..`, so that a new field of the model cannot be forgotten here.
         let Entry { kind, mode, uid, gid, xattrs } = entry;
         part(path);
         part(&mode.to_be_bytes());
@@ -100,7 +101,7 @@ fn fingerprint<const N: usize>(
     Some(Digest::from_bytes(hash.finalize().into()))
 }
 
-/// The key of a layer whose places follow the links of the layers below it.
+/// The key of a layer whose paths follow links of the layers below it.
 pub(super) fn above(layers: &[Layer], key: LayerKey) -> LayerKey {
     let below = layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" ");
     LayerKey(Digest::of(format!("{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
@@ -120,7 +121,7 @@ fn device_bytes(device: Device) -> [u8; 9] {
     bytes
 }
 
-/// The key of the layer that a part of this identity becomes under `to`, known before its files are.
+/// The key of the layer of a part with this identity at the path `to`, which does not depend on its files.
 pub(super) fn of_part(identity: Digest, to: &str, epoch: u64) -> LayerKey {
     let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
     LayerKey(Digest::of(text.as_bytes()))
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_knows_sizes_only() {
+    fn a_shape_depends_on_sizes_but_not_on_content() {
         let [x, y, long] = ["x", "y", "xx"].map(|text| of_shape(&tree(&[("a", file(text, false))]), 1));
         assert!(x == y && x != long);
     }

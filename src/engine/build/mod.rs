@@ -1,11 +1,11 @@
 //! From a recipe to an image.
 //!
-//! 1. The stages that the last one needs are built, in order ([`stage`]). A stage's base ([`base`]) is a matter of the
-//!    network, its sources are planned on the disk: neither waits for the other.
-//! 2. Every part of a source becomes a layer ([`add`]). It is looked for by its key ([`key`]), in the cache of this
-//!    machine and in images of earlier pushes ([`cached`]), else fetched and written ([`write`]).
-//! 3. Places in the image follow its links ([`follow`]).
-//! 4. Layers are handed to the pushes under way as soon as they exist.
+//! 1. The stages that the last stage needs are built, in order ([`stage`]). A stage's base ([`base`]) is fetched while
+//!    its sources are planned.
+//! 2. Every part of a source becomes a layer ([`add`]). It is looked up by its key ([`key`]), in the cache of this
+//!    machine and in images of earlier pushes ([`cached`]), or else fetched and written ([`write`]).
+//! 3. Paths in the image follow its links ([`follow`]).
+//! 4. Layers are passed to the pushes as soon as they exist.
 
 mod add;
 mod base;

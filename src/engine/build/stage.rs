@@ -1,4 +1,4 @@
-//! A stage, step by step: parts of sources become layers, edits change the config.
+//! Builds a stage step by step: parts of sources become layers, edits change the config.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::image::{Config, Image};
 use crate::recipe::{Add, Base, Recipe, Stage, Step};
 use crate::source::{self, Part};
 
-/// The function's directory when neither `LAMBDA_TASK_ROOT` nor a working directory names another.
+/// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
-/// Builds the recipe's last stage, and before it the stages that it needs. Its layers are handed to `pushes` as soon as
-/// they exist, and their files stay in `trees`.
+/// Builds the recipe's last stage, and before it the stages that it needs. Its layers are passed to `pushes` as soon as
+/// they exist, and their contents are kept in `trees`.
 pub(in crate::engine) async fn build(
     session: &Arc<Session>,
     recipe: &Recipe,
@@ -37,7 +37,7 @@ pub(in crate::engine) async fn build(
             Building { session, recipe, cached, pushes: if number == last { pushes } else { &[] }, trees };
         images[number] = Some(building.stage(&recipe.stages[number], &images).await?);
     }
-    images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
+    images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "it has no stages" })
 }
 
 /// The build of one stage.
@@ -93,7 +93,7 @@ impl Building<'_> {
     }
 }
 
-/// The parts of each `Add`, with their places in the image.
+/// The parts of each `Add`, with their paths in the image.
 fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<Vec<Planned>> {
     let mut config = base.clone();
     let mut plans = plans.into_iter();
@@ -111,24 +111,24 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
     all
 }
 
-/// Fails when a source does not exist: better before a base is asked for than after.
+/// Fails if a source does not exist, before a base is requested.
 pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
     let mut adds = recipe.stages.iter().flat_map(Stage::adds);
     adds.try_for_each(|add| source::provider(&add.source).check())
 }
 
-/// The place of an `Add` in an image whose config is known.
+/// The path of an `Add` in an image with this config.
 pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
     let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
     match &add.to {
         Some(to) => to.clone(),
-        // A file goes into the function's directory, a directory's content becomes it; for both a slash is right.
+        // With a slash at the end, a file goes into the directory, and so does a directory's content.
         None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
     }
 }
 
-/// Whether one of the recipe's sources puts something at `path` of the image, below the function's directory
-/// unless it is absolute.
+/// Whether one of the recipe's sources adds a file at `path` of the image, relative to the function's directory unless
+/// absolute.
 pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
     let path = Path::new(TASK_ROOT).join(path);
     for add in recipe.stages.last().into_iter().flat_map(Stage::adds) {
@@ -139,7 +139,7 @@ pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether a file of this machine is, or would be, among the recipe's files.
+/// Whether a file on this machine is among the recipe's files, or would be if it existed.
 pub(in crate::engine) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
     for add in recipe.stages.iter().flat_map(Stage::adds) {
         if source::provider(&add.source).packs(path)? {

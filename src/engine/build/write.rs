@@ -13,20 +13,20 @@ use crate::layer::{self, WriteOptions, Written};
 use crate::source::hash_missing;
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// How a layer is written.
+/// Settings for writing a layer.
 #[derive(Clone, Copy)]
 pub(super) struct Writing<'w> {
     /// The time of its entries, in seconds since 1970.
     pub(super) epoch: u64,
     /// Its name in events.
     pub(super) name: &'w str,
-    /// How many threads compress it.
+    /// The number of threads that compress it.
     pub(super) threads: usize,
-    /// Whether the work is to end.
+    /// Set when the caller no longer waits.
     pub(super) stop: &'w AtomicBool,
 }
 
-/// The layer of a tree that a caller has made, found by its key or written.
+/// The layer of a caller's tree, found by its key or written.
 pub(in crate::engine) async fn layer_of_tree(
     session: &Arc<Session>,
     mut tree: FileTree,
@@ -46,7 +46,7 @@ pub(in crate::engine) async fn layer_of_tree(
     Ok(layer)
 }
 
-/// The layer of the tree, when the local cache has it.
+/// The layer of the tree, if the local cache has it.
 pub(super) fn held(
     session: &Session,
     tree: &mut FileTree,
@@ -64,7 +64,7 @@ pub(super) fn held(
     Ok(key.and_then(|key| session.cache.layer(key)))
 }
 
-/// The layer to take, and whether it was found: one that was made again must be the same.
+/// The layer to use, and whether it was found. A layer that was found and made again must be the same.
 pub(super) fn checked(name: &str, found: Option<Layer>, made: Layer) -> Result<(Layer, bool)> {
     let Some(cached) = found else { return Ok((made, false)) };
     if made.blob.digest != cached.blob.digest || made.diff_id != cached.diff_id {
@@ -74,7 +74,7 @@ pub(super) fn checked(name: &str, found: Option<Layer>, made: Layer) -> Result<(
     Ok((cached, true))
 }
 
-/// Writes the layer, and remembers by which content and which shape.
+/// Writes the layer, and caches it by the content and the shape of its files.
 pub(super) fn make(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
     let shape = key::of_shape(tree, writing.epoch);
     let layer = write(session, tree, writing)?;
@@ -85,7 +85,7 @@ pub(super) fn make(session: &Session, tree: &mut FileTree, writing: &Writing<'_>
     Ok(layer)
 }
 
-/// Writes the layer. Its key is that of its content.
+/// Writes the layer, with the key of its content.
 pub(super) fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
     let Writing { epoch, name, threads, stop } = *writing;
     let mut staged = session.cache.stage()?;
@@ -105,7 +105,7 @@ pub(super) fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_
     Ok(Layer { blob, diff_id: written.diff_id, key })
 }
 
-/// Files are known from now on by the digests that the writer saw.
+/// Records the digests that the writer computed in the tree's files.
 fn record(tree: &mut FileTree, written: &Written) {
     let mut digests = written.files.iter();
     for (path, entry) in tree.iter_mut() {

@@ -1,4 +1,4 @@
-//! One blob on its way to one destination.
+//! The delivery of one blob to one destination.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::event::{Event, Outcome};
 use crate::image::{Blob, Reference};
 use crate::store::{self, Layout};
 
-/// A destination while a push to it is under way.
+/// A destination during a push.
 #[derive(Clone)]
 pub(super) enum Target {
     Registry(Arc<Remote>),
@@ -30,7 +30,7 @@ pub(super) struct Directory {
 }
 
 impl Target {
-    /// The names that the image has there.
+    /// The names of the image at the destination.
     pub(super) fn names(&self, name: &str) -> Vec<String> {
         match self {
             Target::Registry(remote) => remote.tags.iter().map(|tag| format!("{name}:{tag}")).collect(),
@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// One blob on its way to one place.
+/// The delivery of one blob to one destination.
 pub(super) struct Delivery {
     pub(super) session: Arc<Session>,
     pub(super) to: String,
@@ -92,7 +92,7 @@ impl Delivery {
         let progress = |sent| upload::progress(&self.session, &self.to, &self.blob, sent);
         let mut retry = self.session.registries.retry();
         loop {
-            // Asking for the bytes is tried again by itself; here it is their way to the disk.
+            // `open` retries its own request; this loop retries a transfer that breaks off.
             let bytes = store::open(&self.session.registries, &self.blob).await?;
             match layout.put_blob(self.blob.digest, bytes, &progress).await {
                 Err(error) => retry.after(error).await?,

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::error::Error;
 
-/// The first failure on the way to a destination. Later ones are its consequences.
+/// The first failure of a push to one destination. Later failures are its consequences.
 #[derive(Default)]
 pub(super) struct Failure {
     error: Mutex<Option<Error>>,
@@ -19,7 +19,7 @@ impl Failure {
         self.happened.notify_one();
     }
 
-    /// Waits for the first failure; for ever when there is none.
+    /// Waits for the first failure; forever if there is none.
     pub(super) async fn wait(&self) -> Error {
         self.happened.notified().await;
         self.take()

@@ -1,20 +1,20 @@
-//! What waits until something is certain.
+//! A gate that tasks wait at until it is opened.
 
 use tokio::sync::Semaphore;
 
-/// Is opened once, and lets everything pass from then on.
+/// A gate that is opened once, and stays open.
 pub(in crate::engine) struct Gate {
-    /// Has no permit ever. It is closed when the gate is opened: that wakes everybody who waits for one.
+    /// A semaphore without permits. Opening the gate closes it, which wakes all waiting tasks.
     shut: Semaphore,
 }
 
 impl Gate {
-    /// One that has yet to be opened.
+    /// A gate that is not open yet.
     pub fn shut() -> Gate {
         Gate { shut: Semaphore::new(0) }
     }
 
-    /// One that lets everything pass.
+    /// A gate that is open from the start.
     pub fn opened() -> Gate {
         let gate = Gate::shut();
         gate.open();

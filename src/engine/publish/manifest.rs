@@ -1,4 +1,4 @@
-//! The manifest of an image, which moves the tags of a registry.
+//! Puts the manifest of an image, which moves the tags of a registry.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
 use crate::image::{Blob, Digest, Image, Manifest};
 
-/// Puts the manifest under each tag that names another. With several, it is put by its digest first, so
-/// that what a registry would refuse moves no tag.
+/// Puts the manifest under each tag that names another one. For several tags it is put by its digest first, so that a
+/// refusal leaves all tags unchanged.
 pub(super) async fn put(
     remote: &Remote,
     session: &Arc<Session>,
@@ -40,7 +40,7 @@ pub(super) async fn put(
     Ok(Outcome::Sent)
 }
 
-/// Those of the blobs that the registry says it has not; all of them when it says that it has each.
+/// The blobs that the registry reports as missing; all blobs if it reports none.
 async fn denied(remote: &Remote, blobs: impl Iterator<Item = Blob>) -> Result<Vec<Blob>> {
     let blobs: Vec<Blob> = blobs.collect();
     let there = try_join_all(blobs.iter().map(|blob| remote.repository.has_blob(blob.digest))).await?;
@@ -50,8 +50,8 @@ async fn denied(remote: &Remote, blobs: impl Iterator<Item = Blob>) -> Result<Ve
     Ok(blobs.into_iter().zip(there).filter_map(|(blob, there)| (!there).then_some(blob)).collect())
 }
 
-/// A registry may have lost a blob that its own manifest names, or say of one that it has it when it has
-/// not. It says so here; that blob is sent, and the manifest again.
+/// Puts the manifest for the first time. A registry may have lost a blob that one of its manifests names, or report a
+/// missing blob as present. If it refuses the manifest for that reason, the blob is sent, and the manifest again.
 async fn put_first(
     remote: &Remote,
     session: &Arc<Session>,
@@ -76,7 +76,7 @@ async fn put_first(
         let missing: Vec<Blob> = match missing_blob(&error) {
             None => return Err(error),
             Some(Some(digest)) => unsent.remove(&digest).into_iter().collect(),
-            // It does not say which: any that it now denies.
+            // The answer does not name the blob: send all that it now reports as missing.
             Some(None) => denied(remote, unsent.drain().map(|(_, blob)| blob)).await?,
         };
         if missing.is_empty() {
@@ -93,11 +93,11 @@ async fn put_first(
     }
 }
 
-/// Whether a manifest was refused because a blob is not there, and which.
+/// Whether a manifest was refused because a blob is missing, and the blob's digest if the answer names it.
 fn missing_blob(error: &Error) -> Option<Option<Digest>> {
     let Error::Registry { answer, .. } = error else { return None };
     let code = answer.code.as_deref()?;
-    // ECR has a name of its own for it.
+    // `LayersNotFoundException` is ECR's code.
     matches!(code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "LayersNotFoundException")
         .then_some(answer.digest)
 }

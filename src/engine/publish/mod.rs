@@ -1,8 +1,8 @@
-//! Brings an image to destinations: blobs first and several at once, the manifest when all are there, the tags last.
+//! Publishes an image: blobs first, several at once, then the manifest, and the tags last.
 //!
-//! * [`push`]: a push to one destination, begun before the image is complete.
-//! * [`delivery`]: one blob on its way. [`upload`]: its upload to a registry.
-//! * [`remote`]: a registry, and what its tags name now. [`manifest`]: the manifest that moves them.
+//! * [`push`]: a push to one destination, started before the image is complete.
+//! * [`delivery`]: the delivery of one blob. [`upload`]: its upload to a registry.
+//! * [`remote`]: a registry, and the images that its tags name now. [`manifest`]: the manifest that moves the tags.
 //! * [`gate`]: blobs wait there until they may be sent. [`failure`]: the first failure, which ends the push.
 
 mod delivery;

@@ -20,13 +20,13 @@ use crate::image::{Blob, Digest, Format, Image, Layer, Location, Manifest, Refer
 use crate::store::{self, Destination, Layout};
 use crate::threads::blocking;
 
-/// A layout is written by this many tasks at once: enough to keep a download and the disk busy.
+/// The number of tasks that write to a layout at once: enough to keep a download and the disk busy.
 const LAYOUT_WRITERS: usize = 4;
 
 /// An image at its destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Published {
-    /// The image by digest, as `registry/repository@sha256:…` or `oci:DIR@sha256:…`.
+    /// The image by digest: `registry/repository@sha256:…` or `oci:DIR@sha256:…`.
     pub image: String,
     /// The manifest's digest.
     pub digest: Digest,
@@ -36,30 +36,30 @@ pub struct Published {
     pub config: Digest,
     /// The manifest's media type.
     pub media_type: String,
-    /// The names that point to the image now.
+    /// The names that refer to the image now.
     pub names: Vec<String>,
-    /// Whether anything was sent: `false` when the destination had it all.
+    /// Whether anything was sent; `false` if the destination had the whole image.
     pub changed: bool,
 }
 
-/// A push to one destination, begun before the image is complete.
+/// A push to one destination, started before the image is complete.
 pub(in crate::engine) struct Push {
     session: Arc<Session>,
     target: Target,
     name: String,
-    /// The blobs on their way, by digest; none is sent twice.
+    /// Deliveries by the digest of their blob; each blob is sent once.
     sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
-    /// Where the image's own blobs wait until they may be sent.
+    /// The image's own blobs wait at this gate.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
-    /// The first questions to a registry; they end with the push.
+    /// The first requests to a registry; they end with the push.
     _asking: Option<AbortOnDrop<()>>,
 }
 
-/// An image of which the destination has everything but the manifest.
+/// An image whose blobs are all at the destination.
 pub(in crate::engine) struct Ready {
     manifest: Manifest,
-    /// Whether it has the manifest too, under every tag.
+    /// Whether the destination has the manifest too, under every tag.
     there: bool,
     /// Whether a blob had to be sent.
     sent: bool,
@@ -69,7 +69,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when its handle is dropped.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -78,7 +78,7 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-/// Where an image's base came from, when that is a registry: its blobs may be mounted from there.
+/// The repository of an image's base, if it is in a registry; blobs may be mounted from there.
 pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
     image.layers().iter().find_map(|layer| match &layer.blob.location {
         Location::Registry(name) => Some(name.clone()),
@@ -87,8 +87,8 @@ pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
 }
 
 impl Push {
-    /// Begins: a registry is asked at once what its tags name. `base` is the repository of the base. Nothing is sent
-    /// as long as `gate` is shut.
+    /// Starts a push, and requests at once the images that a registry's tags name. `base` is the repository of the base.
+    /// The image's own blobs wait at `gate`.
     pub(in crate::engine) fn open(
         session: Arc<Session>,
         to: &Destination,
@@ -120,7 +120,7 @@ impl Push {
         Push { session, target, name, sending, gate, failure, _asking: asking }
     }
 
-    /// The registry that it goes to, if it is one.
+    /// The registry, if the destination is one.
     pub(in crate::engine) fn remote(&self) -> Option<Arc<Remote>> {
         match &self.target {
             Target::Registry(remote) => Some(remote.clone()),
@@ -128,9 +128,9 @@ impl Push {
         }
     }
 
-    /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. A check of the
-    /// image does not hold it back: its files are stored elsewhere already, and without a manifest nothing names it. A
-    /// directory or file appears only when the check has passed.
+    /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not wait
+    /// for a check of the image, because its files are public or in a registry already, and no manifest names it yet. A
+    /// layout or archive is written only after the check.
     pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
         match &self.target {
             Target::Registry(_) => self.blob(&layer.blob, Gate::opened().into()),
@@ -168,12 +168,12 @@ impl Push {
         });
     }
 
-    /// Waits for the first failure; for ever when there is none.
+    /// Waits for the first failure; forever if there is none.
     pub(in crate::engine) async fn failed(&self) -> Error {
         self.failure.wait().await
     }
 
-    /// Sends what is left of the image, and waits until the destination has all of it but the manifest.
+    /// Sends the remaining blobs of the image, and waits until the destination has all of them.
     pub(in crate::engine) async fn ready(&self, image: &Image, format: Format) -> Result<Ready> {
         let manifest = image.manifest(format);
         let there = match &self.target {
@@ -183,7 +183,7 @@ impl Push {
             Target::Layout(_) | Target::Archive { .. } => false,
         };
         if there {
-            // The registry checked the image's blobs when it took the manifest.
+            // The registry checked the image's blobs when it accepted the manifest.
             lock(&self.sending).clear();
             return Ok(Ready { manifest, there, sent: false });
         }
@@ -194,7 +194,7 @@ impl Push {
         Ok(Ready { manifest, there, sent: self.settle().await? })
     }
 
-    /// The first failure on the way here, which may be the cause of this one.
+    /// The first failure of the push, which may be the cause of `error`.
     fn first(&self, error: Error) -> Error {
         self.failure.keep(error);
         self.failure.take()
@@ -208,10 +208,10 @@ impl Push {
             false => self.put_manifest(image, &manifest).await?,
         };
         if outcome == Outcome::Sent {
-            // The next push looks into it; a cache that cannot be written costs a request, no more.
+            // The next push reads the config. A failure to write the cache only costs a request.
             let _ = self.session.cache.put_bytes(&image.config().to_bytes());
         }
-        self.tell(&manifest, outcome);
+        self.report(&manifest, outcome);
         Ok(Published {
             image: format!("{}@{}", self.name, manifest.digest),
             digest: manifest.digest,
@@ -223,7 +223,7 @@ impl Push {
         })
     }
 
-    /// Waits for all blobs, and says whether any had to be sent. The first failure ends the others.
+    /// Waits for all blobs, and returns whether any had to be sent. The first failure ends the others.
     async fn settle(&self) -> Result<bool> {
         let sending = std::mem::take(&mut *lock(&self.sending));
         let waiting = sending.into_values().map(|mut task| async move {
@@ -256,7 +256,7 @@ impl Push {
         })
     }
 
-    fn tell(&self, manifest: &Manifest, outcome: Outcome) {
+    fn report(&self, manifest: &Manifest, outcome: Outcome) {
         for image in self.target.names(&self.name) {
             self.session.events.emit(Event::Manifest { image, digest: manifest.digest, outcome });
         }

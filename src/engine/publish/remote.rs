@@ -1,4 +1,4 @@
-//! A registry as destination, and what its tags name before the push.
+//! A registry as destination, and the images that its tags name before the push.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use crate::error::{Error, Result};
 use crate::image::{Blob, Descriptor, Digest, Location, Manifest, Parsed, Reference, parse_manifest};
 use crate::store::Repository;
 
-/// A repository, what its tags name now, and where the base is.
+/// A repository, the images that its tags name now, and the repository of the base.
 pub(in crate::engine) struct Remote {
     pub(in crate::engine) repository: Repository,
     pub(super) tags: Vec<String>,
     tagged: OnceCell<Option<TaggedImages>>,
-    /// Those of the tags that name an image and can name no other. Found out before anything is sent.
+    /// The immutable tags that name an image, requested before anything is sent.
     immutable: OnceCell<HashSet<String>>,
-    /// Opened when the new image's digest is known to be no fault to such tags.
+    /// Opened when the new image's digest is known not to conflict with an immutable tag.
     cleared: Gate,
     base: Option<Reference>,
     failure: Arc<Failure>,
 }
 
-/// What the destination's tags name before the push.
+/// The images that the destination's tags name before the push.
 #[derive(Default)]
 pub(in crate::engine) struct TaggedImages {
     /// The digest that each tag names.
     pub(super) digests: HashMap<String, Digest>,
-    /// The blobs of those images: they are there, and need not be asked for.
+    /// The blobs of those images. The repository has them, so they are not requested.
     pub(super) blobs: HashSet<Digest>,
-    /// What those images are made of.
+    /// The config and layers of each image.
     pub(in crate::engine) images: Vec<ImageBlobs>,
 }
 
@@ -65,7 +65,7 @@ impl Remote {
         })
     }
 
-    /// Asks at once what will be needed: what the tags name, and whether they may name another image.
+    /// Requests at once the images that the tags name, and which tags are immutable.
     pub(super) async fn ask_early(&self) {
         if self.tagged().await.is_ok() {
             self.immutable().await;
@@ -84,15 +84,15 @@ impl Remote {
         asked.await
     }
 
-    /// Waits until it is certain that what is sent will not have been sent for nothing: where a tag is immutable,
-    /// that is when the whole image is known.
+    /// Waits until the blobs cannot be refused because of an immutable tag: if there is one, until the whole image is
+    /// known.
     pub(super) async fn may_send(&self) {
         if !self.immutable().await.is_empty() {
             self.cleared.pass().await;
         }
     }
 
-    /// Lets blobs set off, unless a tag can never name the image that they are for.
+    /// Lets the uploads start, unless an immutable tag names another image.
     pub(super) async fn clear(&self, manifest: &Manifest) -> Result<()> {
         let immutable = self.immutable().await;
         let tagged = self.tagged().await?;
@@ -106,7 +106,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Asks for all tags at once; the answer is kept, and a failure is told once.
+    /// Requests the images of all tags at once. The answer is kept, and a failure is reported once.
     pub(in crate::engine) async fn tagged(&self) -> Result<&TaggedImages> {
         let asked = self.tagged.get_or_init(|| async {
             let asked = self.ask().await;
@@ -121,7 +121,7 @@ impl Remote {
         for (tag, answer) in self.tags.iter().zip(answers) {
             let Some(manifest) = answer? else { continue };
             tagged.digests.insert(tag.clone(), manifest.digest);
-            // What another tool has put there may be anything; then nothing is known of its blobs.
+            // Another tool may have put anything there; its blobs are then not known.
             if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
                 tagged.blobs.insert(config.digest);
                 tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
@@ -133,12 +133,12 @@ impl Remote {
 
     pub(super) async fn has_all_tags(&self, manifest: &Manifest) -> Result<bool> {
         let tagged = self.tagged().await?;
-        // Without a tag nothing is known to be there.
+        // Without a tag the repository's manifests are not known.
         Ok(!self.tags.is_empty()
             && self.tags.iter().all(|tag| tagged.digests.get(tag) == Some(&manifest.digest)))
     }
 
-    /// Whether the blob is read from this very repository.
+    /// Whether the blob is read from this repository itself.
     pub(super) fn is_home_of(&self, blob: &Blob) -> bool {
         let own = self.repository.name();
         matches!(&blob.location, Location::Registry(name)

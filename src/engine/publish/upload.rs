@@ -26,7 +26,7 @@ pub(super) async fn upload(
     remote.repository.put_blob(&upload, || store::open(&session.registries, blob)).await
 }
 
-/// Reports how much of a blob was sent.
+/// Reports the number of bytes of a blob that have been sent.
 pub(super) fn progress(session: &Session, to: &str, blob: &Blob, sent: u64) {
     let (digest, size) = (blob.digest, blob.size);
     session.events.emit(Event::BlobProgress { destination: to.to_owned(), digest, sent, size });
