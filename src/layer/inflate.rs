@@ -1,70 +1,69 @@
 //! Inflating block by block.
 //!
-//! zlib's `Z_BLOCK`, which no safe interface offers: it stops between two blocks and tells to the bit where that
-//! is. All that is not safe in this crate is here; the wrapper hands zlib slices and takes back how much of them
-//! it has used.
+//! Uses zlib's `Z_BLOCK`, which no safe interface offers: inflating stops between two blocks and reports the exact bit
+//! position. All unsafe code of this crate is here. The wrapper passes slices to zlib and returns how many bytes of
+//! them were used.
 
 use libz_rs_sys::{
     Z_BLOCK, Z_BUF_ERROR, Z_OK, Z_STREAM_END, inflate, inflateEnd, inflateInit2_, inflateReset, z_stream,
     zlibVersion,
 };
 
-/// No zlib or gzip header, and the whole window that deflate has.
+/// `windowBits` for raw deflate, without a zlib or gzip header, with the maximum window.
 const RAW: i32 = -15;
 
 /// Inflates one deflate stream after another.
 pub(super) struct Inflater {
-    /// zlib knows it by its address.
+    /// Boxed, because zlib keeps its address.
     stream: Box<z_stream>,
 }
 
-/// What one [step](Inflater::step) has done.
+/// The result of one [step](Inflater::step).
 pub(super) struct Step {
-    /// Bytes of the input that are used, the last one perhaps in part.
+    /// The number of input bytes used, the last one perhaps in part.
     pub used: usize,
-    /// Bytes of the output that are filled.
+    /// The number of output bytes filled.
     pub filled: usize,
-    /// A block ends here.
+    /// Set if a block ends here.
     pub border: Option<Border>,
 }
 
-/// Between two blocks, or behind the last one.
+/// The end of a block.
 pub(super) struct Border {
-    /// How many bits of the last used byte are not of the blocks before: 0 to 7, the highest ones.
+    /// The number of unused bits in the last used byte: 0 to 7, the highest ones.
     pub spare: usize,
-    /// No block follows.
+    /// Whether it was the last block.
     pub last: bool,
 }
 
-/// What was given is no deflate stream.
+/// The input is not a deflate stream.
 #[derive(Debug)]
 pub(super) struct Broken;
 
 impl Inflater {
     pub fn new() -> Inflater {
         let mut stream = Box::new(z_stream::default());
-        // SAFETY: the stream is a valid one with zlib-rs's own allocator; version and size are those of the
-        // library that is linked.
+        // SAFETY: the stream is valid, with zlib-rs's own allocator; version and size are those of the linked library.
         let code = unsafe { inflateInit2_(&mut *stream, RAW, zlibVersion(), size_of::<z_stream>() as i32) };
-        assert_eq!(code, Z_OK, "only a lack of memory stands against it");
+        assert_eq!(code, Z_OK, "initialising fails only if memory is exhausted");
         Inflater { stream }
     }
 
-    /// Forgets the stream so far; the next input is the beginning of another.
+    /// Discards the state; the next input is the beginning of another stream.
     pub fn reset(&mut self) {
-        // SAFETY: `new` has made the stream.
+        // SAFETY: `new` has initialised the stream.
         let code = unsafe { inflateReset(&mut *self.stream) };
-        assert_eq!(code, Z_OK, "the stream is one of zlib's");
+        assert_eq!(code, Z_OK, "the stream is initialised");
     }
 
-    /// Goes on until the input is used up, the output is full, or a block ends. The step after the last block
-    /// uses and fills nothing.
+    /// Inflates until the input is used up, the output is full, or a block ends. A step after the last block uses and
+    /// fills nothing.
     pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Broken> {
         let stream = &mut *self.stream;
         (stream.next_in, stream.avail_in) = (input.as_ptr(), input.len() as u32);
         (stream.next_out, stream.avail_out) = (output.as_mut_ptr(), output.len() as u32);
-        // SAFETY: `new` has made the stream. Both pointers are valid for as many bytes as are said to be there
-        // (buffers of 4 GiB and more would be taken for smaller ones), the output for writing; zlib keeps neither
+        // SAFETY: `new` has initialised the stream. Both pointers are valid for the given numbers of bytes (for buffers
+        // of 4 GiB and more, the truncated numbers are smaller), the output for writing. zlib keeps neither pointer
         // beyond the call.
         let code = unsafe { inflate(stream, Z_BLOCK) };
         if ![Z_OK, Z_BUF_ERROR, Z_STREAM_END].contains(&code) {
@@ -72,7 +71,7 @@ impl Inflater {
         }
         let used = input.len() - stream.avail_in as usize;
         let filled = output.len() - stream.avail_out as usize;
-        // zlib.h, inflate(): the spare bits, 64 in the last block, 128 right behind a block
+        // zlib.h, inflate(): the number of unused bits, plus 64 in the last block, plus 128 directly after a block.
         let place = stream.data_type;
         let border = (code == Z_OK && place & 128 != 0)
             .then_some(Border { spare: (place & 7) as usize, last: place & 64 != 0 });
@@ -82,7 +81,7 @@ impl Inflater {
 
 impl Drop for Inflater {
     fn drop(&mut self) {
-        // SAFETY: `new` has made the stream, and nothing uses it from here on.
+        // SAFETY: `new` has initialised the stream, and it is not used any more.
         unsafe { inflateEnd(&mut *self.stream) };
     }
 }

@@ -1,4 +1,4 @@
-//! Writes a tar, piece by piece, as a compressed layer, and hashes both.
+//! Writes a tar, piece by piece, as a compressed layer, and hashes both forms.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -10,19 +10,19 @@ use super::deflate::GzipWriter;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
-/// How to write a layer.
+/// Settings for writing a layer.
 #[derive(Clone, Copy)]
 pub struct WriteOptions<'a> {
     /// The modification time of every entry, in seconds since 1970.
     pub epoch: u64,
-    /// How many threads compress. It never changes a byte.
+    /// The number of threads that compress. The bytes do not depend on it.
     pub jobs: usize,
-    /// Is told now and then how many bytes of tar have been made; [`ControlFlow::Break`] stops the work with
+    /// Called at intervals with the number of bytes of tar so far. [`ControlFlow::Break`] stops the work with
     /// [`Error::Interrupted`].
     pub progress: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
 }
 
-/// A layer that was written.
+/// A written layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The digest of the compressed layer.
@@ -33,12 +33,12 @@ pub struct Written {
     pub diff_id: Digest,
     /// The size of the tar in bytes.
     pub uncompressed: u64,
-    /// The regular files by image path, in the layer's order, with the digests of their contents; but for members
-    /// of archives, which the archives' own checksums vouch for.
+    /// The regular files by image path, in the layer's order, with the digests of their contents. Members of zip archives
+    /// are left out; the checksums of the archives verify them.
     pub files: Vec<(Vec<u8>, Digest)>,
 }
 
-/// Takes a tar in pieces: hashes it, compresses it, hashes that.
+/// Accepts a tar in pieces, hashes it, compresses it, and hashes the compressed bytes.
 pub(super) struct LayerWriter<'a, W: Write> {
     gzip: GzipWriter<Hashed<W>>,
     diff_id: Sha256,
@@ -47,7 +47,7 @@ pub(super) struct LayerWriter<'a, W: Write> {
     next_report: u64,
 }
 
-/// Bytes of tar between two calls of the progress hook.
+/// The number of bytes of tar between two calls of the progress hook.
 const REPORT: u64 = 256 << 10;
 
 impl<'a, W: Write> LayerWriter<'a, W> {
@@ -67,18 +67,18 @@ impl<'a, W: Write> LayerWriter<'a, W> {
         self.count(tar)
     }
 
-    /// What follows comes deflated, until [`put`](LayerWriter::put) is called again.
+    /// Starts a splice: content that comes deflated, until [`put`](LayerWriter::put) is called again.
     pub fn begin_splice(&mut self) -> Result<()> {
         self.gzip.begin_splice().map_err(failed)
     }
 
-    /// A piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
+    /// Hashes a piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
     pub fn inflated(&mut self, tar: &[u8]) -> Result<()> {
         self.count(tar)
     }
 
-    /// Ends the splice of content with this checksum: all that went to [`inflated`](LayerWriter::inflated) since its
-    /// beginning.
+    /// Ends the splice. `content` is the checksum of all pieces that went to [`inflated`](LayerWriter::inflated) since its
+    /// start.
     pub fn end_splice(&mut self, content: &Crc) {
         self.gzip.end_splice(content);
     }

@@ -1,16 +1,16 @@
-//! From a tree of files to a layer: one gzip-compressed tar whose bytes depend on the tree and nothing else.
+//! From a tree of files to a layer: one gzip-compressed tar whose bytes depend on the tree and the epoch only.
 //!
 //! ```text
 //! FileTree ── tar ──┬── segments ── deflate ── gzip ──┬── out
 //!                   └── sha256: diff id               └── sha256: digest
 //! ```
 //!
-//! * `tar`: every rule of the headers.
+//! * `tar`: the rules for the headers.
 //! * `deflate`: the stream cut into segments, which any number of threads compress into the same bytes.
-//! * `splice`, `inflate`: what a zip archive has deflated already, joined in as it is.
+//! * `splice`, `inflate`: the deflated members of zip archives, copied into the stream without recompression.
 //! * `zip_content`: reads members of zip archives.
-//! * `read`: the way back, from any layer to its members.
-//! * [`write()`]: the pipeline; [`recompress`]: the same for a tar that is there already.
+//! * `read`: reads the members of any layer.
+//! * [`write()`]: the pipeline; [`recompress`]: the same for an existing tar.
 
 mod deflate;
 mod inflate;

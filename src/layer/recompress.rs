@@ -1,4 +1,4 @@
-//! A tar that is there already, uncompressed or in another form, made a gzip layer like all others.
+//! Recompresses an existing tar, uncompressed or zstd, to a gzip layer.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -8,20 +8,20 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::layer_writer::{LayerWriter, WriteOptions, Written};
 use crate::error::{Error, Result};
 
-/// What a layer may unpack to: twice what Lambda takes for a whole image.
+/// The maximum uncompressed size of a layer, in bytes: twice Lambda's limit for a whole image.
 pub const MAX_LAYER: u64 = 20_000_000_000;
 
-/// Why no more is read of a layer.
+/// The error for a layer that exceeds `limit` bytes.
 pub(super) fn too_large(limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"))
 }
 
-/// Writes the tar that `tar` yields to `out` as one gzip member; the tar stays as it is, so its digest is the
-/// diff id that it always had, and `epoch` has no part in it. [`Written::files`] is empty.
+/// Writes `tar` to `out` as one gzip member. The tar is not changed, so its diff id stays the same, and `epoch` is not
+/// used. [`Written::files`] is empty.
 ///
 /// # Errors
-/// [`Error::LayerRead`] when `tar` fails, [`Error::LayerWrite`] when `out` does, [`Error::Interrupted`] when
-/// the caller asked for it.
+/// [`Error::LayerRead`] when `tar` fails, [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the
+/// progress hook breaks.
 pub fn recompress(mut tar: impl Read, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
     let mut layer = LayerWriter::new(options, out)?;
     let (mut buffer, mut size) = (vec![0; 128 << 10], 0);
@@ -41,28 +41,27 @@ pub fn recompress(mut tar: impl Read, options: &WriteOptions<'_>, out: &mut impl
     }
 }
 
-/// The largest window that [`zstd`] gives memory to: what zstd's own tools accept unless told otherwise, and
-/// what its highest level uses.
+/// The maximum window of [`zstd`], in bytes: the default limit of zstd's own tools, and the window of its highest level.
 const MAX_WINDOW: u64 = 128 << 20;
 
-/// Decompresses zstd: any number of frames, as seekable layers have them, with skippable ones between.
-/// It takes little more memory than the window that a frame asks for, and refuses one of more than 128 MiB.
+/// Decompresses zstd: any number of frames, as in seekable layers, with skippable frames between them. It uses little
+/// more memory than a frame's window, and refuses a window of more than 128 MiB.
 pub fn zstd<R: BufRead>(compressed: R) -> Zstd<R> {
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(MAX_WINDOW);
     Zstd { compressed, decoder, within: false }
 }
 
-/// What [`zstd`] reads.
+/// The reader of [`zstd`].
 pub struct Zstd<R> {
     compressed: R,
     decoder: FrameDecoder,
-    /// A frame is begun and not yet checked.
+    /// Whether a frame has begun and its checksum is not checked yet.
     within: bool,
 }
 
 impl<R: BufRead> Zstd<R> {
-    /// Reads the header of the next frame that has content; false at the end of the input.
+    /// Reads the header of the next frame with content; false at the end of the input.
     fn begin(&mut self) -> io::Result<bool> {
         while !self.compressed.fill_buf()?.is_empty() {
             match self.decoder.init(&mut self.compressed) {
@@ -87,7 +86,7 @@ impl<R: BufRead> Zstd<R> {
         if sent.is_some() && sent != self.decoder.get_calculated_checksum() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a zstd frame has another checksum than its content",
+                "the checksum of a zstd frame does not match its content",
             ));
         }
         Ok(())
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tar_stays_as_it_is() {
+    fn the_tar_is_not_changed() {
         let tar = sample();
         let mut out = Vec::new();
         let written = recompress(&tar[..], &options(2), &mut out).unwrap();
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_follow_each_other_and_some_are_skipped() {
+    fn frames_are_joined_and_skippable_frames_left_out() {
         let skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"toc"].concat();
         let tar = sample();
         let (first, second) = tar.split_at(1_000_001);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_without_bound_is_refused() {
+    fn a_window_above_the_limit_is_refused() {
         let frame = |window| [0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0];
         assert_eq!(unzstd(&frame(17 << 3)).unwrap(), b"", "128 MiB");
         for window in [17 << 3 | 1, 18 << 3, 31 << 3 | 7] {

@@ -1,9 +1,9 @@
-//! Members of archives: what is deflated there becomes a part of the layer's one gzip member as it is.
+//! Splices deflated members of zip archives into the layer's gzip member, without recompression.
 //!
-//! A layer's deflate stream is a chain of blocks, and so is a member. Its blocks are copied bit by bit between the
-//! writer's own: the last one's mark is cleared, and an empty stored block leads from its end to the next byte
-//! (as between two [segments](super::deflate)). The member is inflated on the way, in pieces, for the digest of the
-//! tar, for its checksum, and to find the mark.
+//! A layer's deflate stream is a sequence of blocks, and so is a member. The member's blocks are copied bit by bit
+//! between the writer's own: the final bit of the last one is cleared, and an empty stored block pads from its end to
+//! the next byte (as between two [segments](super::deflate)). Meanwhile the member is inflated in pieces, for the digest
+//! of the tar, for its checksum, and to find the final bit.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,23 +16,24 @@ use super::zip_content::{Checked, broken, read_at, unreadable};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
-/// What decides, besides [`WRITER_VERSION`](super::WRITER_VERSION), the bytes of a layer that has members of
-/// archives in it; it belongs into the cache keys of such layers. A test holds it to the constants that it names.
+/// The version of splicing, which together with [`WRITER_VERSION`](super::WRITER_VERSION) decides the bytes of a layer
+/// with members of zip archives. It is part of the cache keys of such layers. A test compares it with the constants that
+/// it names.
 pub const SPLICE_VERSION: &str = "splice-1 from-4096";
 
-/// Members of fewer deflated bytes are compressed anew together with their neighbours: that takes fewer bytes than
-/// a header and a member each on their own, and hardly more time.
+/// Members of fewer deflated bytes are recompressed together with the bytes around them: that gives fewer bytes than
+/// splicing each, and takes hardly more time.
 const SPLICED_FROM: u64 = 4096;
 
-/// Bytes of an archive that are read at once, besides the one that is kept from before.
+/// The number of bytes of an archive read at once, besides one byte kept from the previous read.
 const INPUT: usize = 64 << 10;
 
-/// Bytes that are inflated and hashed at once.
+/// The number of bytes inflated and hashed at once.
 const OUTPUT: usize = 128 << 10;
 
 /// Writes members of archives into a layer.
 pub(super) struct Splicer {
-    /// The archive of the member before; most often it is also the next one's.
+    /// The archive of the previous member, which is usually also the archive of the next.
     open: Option<(Arc<SourceFile>, File)>,
     inflater: Inflater,
     input: Vec<u8>,
@@ -45,10 +46,10 @@ impl Splicer {
         Splicer { open: None, inflater: Inflater::new(), input, output }
     }
 
-    /// Writes the content of `member`, neither header nor padding.
+    /// Writes the content of `member`, without header and padding.
     ///
     /// # Errors
-    /// [`Error::ZipMember`] for a member that is not what its archive's directory says.
+    /// [`Error::ZipMember`] for a member that differs from its description in the central directory.
     pub fn write(&mut self, member: &ZipContent, layer: &mut LayerWriter<'_, impl Write>) -> Result<()> {
         let archive = &member.archive;
         if self.open.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, archive)) {
@@ -63,7 +64,7 @@ impl Splicer {
         } else {
             stored(file, member, &mut self.output, layer)
         };
-        // One that was written to meanwhile is more likely than one that is broken.
+        // An archive that changed meanwhile is more likely than a damaged one.
         let stat = Stat::from(&file.metadata().map_err(|error| unreadable(archive, error))?);
         if !archive.is_still(stat) {
             return Err(Error::SourceChanged { path: archive.path.clone() });
@@ -72,7 +73,7 @@ impl Splicer {
     }
 }
 
-/// A deflated member: spliced, or inflated and compressed anew when it is small.
+/// Writes a deflated member: spliced, or recompressed if it is small.
 fn deflated(
     mut walk: Walk<'_>,
     inflater: &mut Inflater,
@@ -93,12 +94,12 @@ fn deflated(
         Piece::Deflated(bytes) => layer.deflated(bytes),
     })?;
     layer.deflated(deflate::sync_flush(spare))?;
-    // The member's checksum becomes a part of the layer's: its content is summed once.
+    // The member's checksum is combined with the layer's, so that its content is summed only once.
     layer.end_splice(&checked.finish()?);
     Ok(())
 }
 
-/// A member that was not worth deflating: as a file.
+/// Writes a stored member like a file.
 fn stored(
     file: &File,
     member: &ZipContent,
@@ -116,31 +117,31 @@ fn stored(
     checked.finish().map(drop)
 }
 
-/// What a [`Walk`] comes by.
+/// A piece of a member, as a [`Walk`] passes it on.
 enum Piece<'a> {
-    /// The content.
+    /// Content.
     Inflated(&'a [u8]),
-    /// The blocks that it comes from, none of them marked as the last.
+    /// The deflated blocks, without the final bit.
     Deflated(&'a [u8]),
 }
 
-/// A way through the blocks of a member.
+/// The state of reading the blocks of a member.
 struct Walk<'a> {
     file: &'a File,
     member: &'a ZipContent,
-    /// Bytes of the member that are in `input`, or were.
+    /// The number of bytes of the member read into `input` so far.
     read: u64,
-    /// `input[used..end]` is still to be inflated. `input[..used]` is not yet passed on: in the last byte of it
-    /// the next block may begin, and its mark is to be cleared.
+    /// `input[used..end]` is not inflated yet. `input[..used]` is inflated but not passed on yet: the next block may begin
+    /// in its last byte, and its final bit must be cleared.
     input: &'a mut [u8],
     end: usize,
     used: usize,
-    /// The first bit of `input[used]` is a block's mark.
+    /// Whether the first bit of `input[used]` is the final bit of a block.
     mark: bool,
 }
 
 impl Walk<'_> {
-    /// Goes to the end, and returns how many bits of the last byte are not the member's: 0 to 7, all of them zero.
+    /// Reads to the end, and returns the number of unused bits in the last byte: 0 to 7, all of them zero.
     fn run(
         &mut self,
         inflater: &mut Inflater,
@@ -154,10 +155,10 @@ impl Walk<'_> {
             let begin = self.used;
             let step = inflater.step(&self.input[begin..self.end], output);
             let Step { used, filled, border } =
-                step.map_err(|_| broken(self.member, "it is no valid deflate stream"))?;
+                step.map_err(|_| broken(self.member, "it is not a valid deflate stream"))?;
             self.used += used;
             if self.mark && used > 0 {
-                // only now: zlib was to see it
+                // Cleared only now, because zlib had to see it.
                 self.input[begin] &= !1;
                 self.mark = false;
             }
@@ -167,7 +168,7 @@ impl Walk<'_> {
                     self.finish(spare, &mut pass)?;
                     return Ok(spare);
                 }
-                // zlib holds these bits already, and so does not see the change
+                // zlib has read these bits already, and does not see the change.
                 Some(Border { spare: spare @ 1.., .. }) => self.input[self.used - 1] &= !(1 << (8 - spare)),
                 Some(Border { spare: 0, .. }) => self.mark = true,
                 None if used == 0 && filled == 0 && self.used == self.end && self.is_read() => {
@@ -182,7 +183,7 @@ impl Walk<'_> {
         self.read == self.member.length
     }
 
-    /// Reads on, behind the last byte that is used.
+    /// Reads more of the member after the last used byte.
     fn refill(&mut self, pass: &mut impl FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
         if self.is_read() {
             return Ok(());
@@ -199,9 +200,9 @@ impl Walk<'_> {
 
     fn finish(&mut self, spare: usize, pass: &mut impl FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
         if self.used < self.end || !self.is_read() {
-            return Err(broken(self.member, "its deflate stream ends before its data do"));
+            return Err(broken(self.member, "its deflate stream ends before its data ends"));
         }
-        // whatever stands behind the end
+        // Clears the unused bits.
         self.input[self.used - 1] &= 0xff >> spare;
         pass(Piece::Deflated(&self.input[..self.used]))
     }

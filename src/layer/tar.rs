@@ -1,9 +1,9 @@
-//! Every rule of the tar headers.
+//! The rules for the tar headers.
 //!
 //! USTAR ([POSIX pax, "ustar Interchange Format"](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)),
-//! with a pax extended header before an entry of which USTAR cannot hold a value: a long path or target, a large size,
-//! time, owner or device number, extended attributes. Owners have no names, and all times are the same. Names are
-//! written byte by byte, in UTF-8 or not.
+//! with a pax extended header before an entry that has a value which USTAR cannot hold: a long path or target, a large
+//! size, time, owner or device number, extended attributes. Owners have no names, and all times are the same. Names are
+//! written as bytes, whether UTF-8 or not.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,29 +15,29 @@ use crate::tree::{Device, Entry, EntryKind, FileTree, Xattrs, image_path, whiteo
 #[cfg(test)]
 pub(super) const VERSION: u32 = 1;
 
-/// Everything in an archive comes in blocks of this many bytes.
+/// The size of a tar block, in bytes.
 pub(super) const BLOCK: usize = 512;
 
-/// The end of an archive.
+/// The end of an archive: two empty blocks.
 pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-/// The most that an octal field of twelve bytes holds: 8 GiB less one, or the year 2242.
+/// The maximum of an octal field of twelve bytes: 8 GiB less one, or the year 2242.
 const OCTAL_MAX: u64 = 0o77_777_777_777;
 
-/// The most that an octal field of eight bytes holds: numbers of users, groups and devices.
+/// The maximum of an octal field of eight bytes: user, group and device numbers.
 const SMALL_OCTAL_MAX: u64 = 0o7_777_777;
 
-/// The keywords of extended attributes begin so, as star, GNU tar, Go and libarchive write them.
+/// The prefix of keywords for extended attributes, as star, GNU tar, Go and libarchive write them.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// The entries of an archive in the order of their paths, with the parents that the tree leaves out. A parent's
-/// path is a prefix of its children's, so it comes before them.
+/// The entries of an archive in the order of their paths, with the parents that are missing in the tree. A parent's path
+/// is a prefix of its children's paths, so it comes before them.
 ///
 /// # Errors
-/// [`crate::error::Error::ImagePath`] for an entry below something that is no directory.
+/// [`crate::error::Error::ImagePath`] for an entry below an entry that is not a directory.
 pub(crate) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
     let mut missing = BTreeSet::new();
-    // The directories that an entry is in mostly come right before it: they need not be looked for in the tree.
+    // The parent directories of an entry usually come directly before it, and are then not looked up in the tree.
     let mut dirs: Vec<&[u8]> = Vec::new();
     for (path, entry) in tree.iter() {
         while dirs.pop_if(|dir| !is_below(path, dir)).is_some() {}
@@ -48,7 +48,7 @@ pub(crate) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
             }
             match tree.get(dir).map(|entry| &entry.kind) {
                 Some(EntryKind::Directory | EntryKind::Opaque) => {}
-                Some(_) => return Err(image_path(path, "something above it is no directory")),
+                Some(_) => return Err(image_path(path, "an entry above it is not a directory")),
                 None if !missing.insert(dir) => break,
                 None => {}
             }
@@ -67,16 +67,15 @@ pub(crate) fn entries(tree: &FileTree) -> Result<Vec<(&[u8], &Entry)>> {
     Ok(with(tree.iter(), &missing))
 }
 
-/// Whether a hard link at `path` can name the entry at `target`: readers look for it among those that they have
-/// extracted.
+/// Whether a hard link at `path` can name the entry at `target`, which readers must have extracted before.
 fn is_linkable(tree: &FileTree, target: &[u8], path: &[u8]) -> bool {
     let entry = tree.get(target).filter(|_| target < path);
     let kind = entry.map(|entry| &entry.kind);
     matches!(kind, Some(EntryKind::File(_) | EntryKind::Symlink(_) | EntryKind::Device(_)))
 }
 
-/// The entries in the order of their paths, and among them the directories that are missing. Most trees lack few: a
-/// place is looked for each, and the entries need not be compared with each other.
+/// The entries in the order of their paths, with the missing directories inserted. Most trees lack few directories, so a
+/// binary search for each is faster than sorting all entries.
 fn with<'a>(
     entries: impl ExactSizeIterator<Item = (&'a [u8], &'a Entry)>,
     missing: &BTreeSet<&'a [u8]>,
@@ -85,7 +84,7 @@ fn with<'a>(
     let mut all = Vec::with_capacity(entries.len() + missing.len());
     all.extend(entries);
     let places: Vec<usize> = missing.iter().map(|dir| all.partition_point(|(path, _)| path < dir)).collect();
-    // From the end, each moves what stands behind its place, and nothing is moved twice.
+    // Inserting from the end moves each entry once.
     let mut end = all.len();
     all.resize(end + missing.len(), (&[][..], &PARENT));
     for (before, (dir, place)) in missing.iter().zip(places).enumerate().rev() {
@@ -110,13 +109,13 @@ pub(crate) fn archive_size(sizes: impl Iterator<Item = u64>) -> u64 {
     END.len() as u64 + sizes.map(member).sum::<u64>()
 }
 
-/// How many zeros follow `size` bytes of content.
+/// The number of zero bytes after `size` bytes of content.
 pub(super) fn padding(size: u64) -> usize {
     (size.next_multiple_of(BLOCK as u64) - size) as usize
 }
 
-/// Appends the header of `entry`, with a pax extended header before it where it needs one, to `out`; behind the header
-/// of an opaque directory, that of its marker. `epoch` is in seconds since 1970.
+/// Appends the header of `entry` to `out`, preceded by a pax extended header if it needs one. The header of an opaque
+/// directory is followed by the header of its marker. `epoch` is in seconds since 1970.
 pub(super) fn header(path: &[u8], entry: &Entry, epoch: u64, out: &mut Vec<u8>) {
     let Entry { kind, mode, uid, gid, xattrs } = entry;
     let (flag, target, size) = match kind {
@@ -157,7 +156,7 @@ fn type_flag(device: Device) -> u8 {
     }
 }
 
-/// The values of a header, before it is known which of them USTAR can hold.
+/// The values of a header, whether USTAR can hold them or not.
 #[derive(Clone, Copy)]
 struct Values<'a> {
     name: &'a [u8],
@@ -196,7 +195,7 @@ impl Values<'_> {
         let not_utf8 = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
         let long_target = self.target.len() > 100;
         if (is_long && not_utf8(self.name)) || (long_target && not_utf8(self.target)) {
-            // else a pax value would have to be UTF-8
+            // Without this record, a pax value must be UTF-8.
             record(b"hdrcharset", b"BINARY", &mut records);
         }
         if long_target {
@@ -212,13 +211,13 @@ impl Values<'_> {
     }
 }
 
-/// A path as USTAR holds it: a prefix of at most 155 bytes and a name of at most 100, with a `/` between that
-/// is in neither. The prefix is empty when it can be, else as long as it can be.
+/// A path as USTAR holds it: a prefix of at most 155 bytes and a name of at most 100, without the `/` between them. The
+/// prefix is empty if possible, else as long as possible.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.len() <= 100 {
         return Some((b"", path));
     }
-    // the `/` at the end of a directory's path belongs to its name
+    // The `/` at the end of a directory's path is part of its name.
     let slash = path[..path.len() - 1].iter().take(156).rposition(|&byte| byte == b'/')?;
     let (prefix, name) = (&path[..slash], &path[slash + 1..]);
     (name.len() <= 100).then_some((prefix, name))
@@ -245,7 +244,7 @@ fn record(keyword: &[u8], value: &[u8], records: &mut Vec<u8>) {
     records.push(b'\n');
 }
 
-/// A pax extended header: a file that readers without pax extract under a name that tells what it is.
+/// A pax extended header. Readers without pax extract it as a file, whose name says what it is.
 fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -268,7 +267,7 @@ fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
     out.resize(out.len() + padding(size), 0);
 }
 
-/// What differs between headers. What a field cannot hold is cut off, or 0: a pax record has it.
+/// The fields that differ between headers. A value that a field cannot hold is truncated or 0; a pax record has it.
 struct Fields<'a> {
     prefix: &'a [u8],
     name: &'a [u8],
@@ -294,12 +293,12 @@ impl Fields<'_> {
         block[156] = self.flag;
         text(&mut block[157..257], self.target);
         block[257..265].copy_from_slice(b"ustar\x0000");
-        // 265..297 and 297..329, the names of user and group, stay empty
+        // 265..297 and 297..329, the names of user and group, are empty.
         octal(&mut block[329..337], self.device.0.into());
         octal(&mut block[337..345], self.device.1.into());
         text(&mut block[345..500], self.prefix);
 
-        // the sum of all bytes, with spaces where it will stand, in six digits, NUL and space
+        // The sum of all bytes, computed with spaces in its place: six digits, NUL and space.
         block[148..156].fill(b' ');
         let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
         octal(&mut block[148..155], sum);
@@ -312,7 +311,7 @@ fn text(field: &mut [u8], value: &[u8]) {
     field[..length].copy_from_slice(&value[..length]);
 }
 
-/// Octal digits up to the last byte of the field, which stays NUL.
+/// Writes octal digits up to the last byte of the field, which is NUL.
 fn octal(field: &mut [u8], value: u64) {
     let (end, digits) = field.split_last_mut().expect("a field has bytes");
     *end = 0;

@@ -1,4 +1,4 @@
-//! From a [`FileTree`] to a layer: each file is read once, while the tar and its compressed form are hashed.
+//! Writes a [`FileTree`] as a layer. Each file is read once, and the tar and its compressed form are hashed meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,17 +12,17 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{Content, EntryKind, FileTree, SourceFile, Stat};
 
-/// What decides a layer's bytes besides its tree and its epoch. It belongs into every cache key: equal trees
-/// written by writers of different versions are different layers. A test holds it to the constants that it names.
+/// The version of the writer, which decides a layer's bytes besides its tree and its epoch. It is part of every cache
+/// key: equal trees give different layers in different versions. A test compares it with the constants that it names.
 pub const WRITER_VERSION: &str = "tar-1 deflate-1";
 
 /// Writes the layer of `tree` to `out`.
 ///
 /// # Errors
-/// * [`Error::Read`] for a file that cannot be read, [`Error::SourceChanged`] for one that is not, or after
-///   reading no longer, what the tree says; [`Error::ZipMember`] for a member of an archive alike.
-/// * [`Error::ImagePath`] for an entry below something that is no directory.
-/// * [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the caller asked for it.
+/// * [`Error::Read`] for a file that cannot be read, [`Error::SourceChanged`] for a file that differs from the tree's
+///   description before or after reading, [`Error::ZipMember`] for a member of a zip archive that differs from it.
+/// * [`Error::ImagePath`] for an entry below an entry that is not a directory.
+/// * [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the progress hook breaks.
 pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
     let mut layer = LayerWriter::new(options, out)?;
     let mut files = Vec::new();
@@ -52,10 +52,10 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
     layer.finish(files)
 }
 
-/// How much is read and hashed at once: it stays in the second-level cache from one to the other.
+/// The number of bytes read and hashed at once. They stay in the second-level cache meanwhile.
 const CHUNK: usize = 128 << 10;
 
-/// Copies a file into the layer; exactly what was found when the tree was made, or an error.
+/// Copies a file into the layer. Fails if it has changed since the tree was made.
 fn copy(file: &SourceFile, buffer: &mut [u8], layer: &mut LayerWriter<impl Write>) -> Result<Digest> {
     let failed = |source| Error::Read { path: file.path.clone(), source };
     let changed = || Error::SourceChanged { path: file.path.clone() };
@@ -74,7 +74,7 @@ fn copy(file: &SourceFile, buffer: &mut [u8], layer: &mut LayerWriter<impl Write
         layer.put(&buffer[..read])?;
         left -= read as u64;
     }
-    // Only now: a change during the reading shows in the times, and one before it as well.
+    // Checked after reading: the times show a change before and during the reading.
     let stat = Stat::from(&source.metadata().map_err(failed)?);
     let digest = Digest::from_bytes(hash.finalize().into());
     let same = file.is_still(stat) && file.sha256.is_none_or(|known| known == digest);

@@ -1,4 +1,4 @@
-//! The content of a zip archive's members, checked against what the archive's directory says.
+//! Reads the content of a zip archive's members, and checks it against the central directory.
 
 use std::fs::File;
 use std::io;
@@ -10,18 +10,18 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
-/// How many bytes of an archive are read at once.
+/// The number of bytes of an archive read at once.
 const INPUT: u64 = 64 << 10;
 
-/// How many bytes are passed on at once.
+/// The maximum number of bytes passed on at once.
 const OUTPUT: u64 = 128 << 10;
 
 /// Reads a member's content from its beginning, piece by piece, until `each` breaks. Content that is read to its end is
-/// checked against size and checksum; a piece never exceeds the size.
+/// checked against size and checksum; no piece goes beyond the size.
 ///
 /// # Errors
-/// [`Error::ZipMember`] when the member is not what the archive's directory says, [`Error::SourceChanged`] when the
-/// archive is no longer the one that was opened, [`Error::Read`] when it cannot be read, or what `each` fails with.
+/// [`Error::ZipMember`] when the member differs from its description in the central directory, [`Error::SourceChanged`]
+/// when the archive has changed since it was opened, [`Error::Read`] when it cannot be read, and the errors of `each`.
 pub(crate) fn read_member(
     member: &ZipContent,
     mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>>,
@@ -34,7 +34,7 @@ pub(crate) fn read_member(
         each(bytes)
     };
     let read = if member.deflated { inflated(&file, member, pass) } else { stored(&file, member, pass) };
-    // A change of the archive is more likely than a broken member.
+    // An archive that changed meanwhile is more likely than a damaged one.
     let stat = Stat::from(&file.metadata().map_err(|error| unreadable(archive, error))?);
     if !archive.is_still(stat) {
         return Err(Error::SourceChanged { path: archive.path.clone() });
@@ -69,7 +69,7 @@ fn inflated(
 ) -> Result<ControlFlow<()>> {
     let mut inflater = Decompress::new(false);
     let mut input = vec![0; member.length.min(INPUT) as usize];
-    // With room for a byte beyond the size, which shows content that is too long.
+    // One byte larger than the size, to detect content that is too long.
     let mut output = vec![0; member.size.saturating_add(1).min(OUTPUT) as usize];
     let (mut read, mut begin, mut end) = (0, 0, 0);
     loop {
@@ -79,7 +79,7 @@ fn inflated(
         }
         let before = (inflater.total_in(), inflater.total_out());
         let status = inflater.decompress(&input[begin..end], &mut output, FlushDecompress::None);
-        let status = status.map_err(|_| broken(member, "it is no valid deflate stream"))?;
+        let status = status.map_err(|_| broken(member, "it is not a valid deflate stream"))?;
         let used = (inflater.total_in() - before.0) as usize;
         let filled = (inflater.total_out() - before.1) as usize;
         begin += used;
@@ -89,7 +89,7 @@ fn inflated(
         if status == Status::StreamEnd {
             return match begin == end && read == member.length {
                 true => Ok(ControlFlow::Continue(())),
-                false => Err(broken(member, "its deflate stream ends before its data do")),
+                false => Err(broken(member, "its deflate stream ends before its data ends")),
             };
         }
         if used == 0 && filled == 0 {
@@ -98,7 +98,7 @@ fn inflated(
     }
 }
 
-/// Checks content against what the archive's directory says of it.
+/// Checks content against its description in the central directory.
 pub(super) struct Checked<'a> {
     member: &'a ZipContent,
     crc: Crc,
@@ -110,7 +110,7 @@ impl<'a> Checked<'a> {
         Checked { member, crc: Crc::new(), size: 0 }
     }
 
-    /// Fails at once when there is too much: the header in the layer has the size.
+    /// Fails at once if the content is too long, because the header in the layer has the size.
     pub fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.crc.update(bytes);
         self.size += bytes.len() as u64;
@@ -120,7 +120,7 @@ impl<'a> Checked<'a> {
         Ok(())
     }
 
-    /// The checksum of the content, when it is the one that the archive's directory has.
+    /// The checksum of the content, which must be the one in the central directory.
     pub fn finish(self) -> Result<Crc> {
         if self.size < self.member.size {
             return Err(broken(self.member, "it is shorter than the archive says"));
@@ -149,7 +149,7 @@ pub(super) fn unreadable(archive: &SourceFile, source: io::Error) -> Error {
     Error::Read { path: archive.path.clone(), source }
 }
 
-/// The error for a member that is not what it should be.
+/// The error for a damaged member.
 pub(crate) fn broken(member: &ZipContent, fault: &'static str) -> Error {
     let name = String::from_utf8_lossy(&member.name).into_owned();
     Error::ZipMember { archive: member.archive.path.clone(), member: name, fault }

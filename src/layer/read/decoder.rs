@@ -1,4 +1,4 @@
-//! A layer as a tar: decompressed, counted and hashed.
+//! Decompresses a layer, and counts and hashes its tar.
 
 use std::io::{self, BufRead, Read};
 
@@ -33,7 +33,7 @@ pub(super) struct Decoded<R: BufRead> {
 }
 
 impl<R: BufRead> Decoded<R> {
-    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed.
+    /// Reads a layer with this compression, of at most `limit` uncompressed bytes.
     pub(super) fn new(layer: R, compression: Compression, limit: u64) -> Decoded<R> {
         let from = match compression {
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(layer))),
@@ -43,17 +43,17 @@ impl<R: BufRead> Decoded<R> {
         Decoded { from, hash: Sha256::new(), size: 0, limit }
     }
 
-    /// Bytes of the tar that were read.
+    /// The number of bytes of the tar read so far.
     pub(super) fn position(&self) -> u64 {
         self.size
     }
 
-    /// The most bytes that may be read.
+    /// The maximum number of bytes that may be read.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// The digest and the size of what was read.
+    /// The digest and the size of the bytes read.
     pub(super) fn finish(self) -> (Digest, u64) {
         (Digest::from_bytes(self.hash.finalize().into()), self.size)
     }

@@ -6,10 +6,10 @@ use tar::{EntryType, Header};
 
 use crate::error::{Error, Result};
 
-/// Tar's unit.
+/// The size of a tar block, in bytes.
 pub(super) const BLOCK: usize = 512;
 
-/// A name as a path in the image, without empty and `.` components: `./a//b/` is `a/b`. A `..` stays: no reader may
+/// A name as a path in the image, without empty and `.` components: `./a//b/` is `a/b`. A `..` is kept; readers must not
 /// follow it.
 pub(super) fn plain(name: &[u8]) -> Vec<u8> {
     let parts: Vec<&[u8]> =
@@ -17,7 +17,7 @@ pub(super) fn plain(name: &[u8]) -> Vec<u8> {
     parts.join(&b'/')
 }
 
-/// The numbers of a device; a header without them, as of old tars, has zeros.
+/// The numbers of a device; 0 if the header lacks them, as in old tars.
 pub(super) fn device_numbers(header: &Header, extended: (Option<u32>, Option<u32>)) -> (u32, u32) {
     let own = |number: io::Result<Option<u32>>| number.ok().flatten();
     let major = extended.0.or_else(|| own(header.device_major()));
@@ -29,15 +29,15 @@ pub(super) fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// How much content a head says that there is.
+/// The size of the content by the header.
 pub(super) fn size_of(header: &Header) -> Result<u64> {
     let field = &header.as_old().size;
-    // A number in binary; of one that is too large for 64 bits, the crate would give the lower ones.
+    // A binary number; the crate would silently truncate one of more than 64 bits.
     let fits = field[0] & 0x80 == 0 || (field[0] == 0x80 && field[1..4] == [0; 3]);
     header.entry_size().ok().filter(|_| fits).and_then(sane).ok_or_else(no_size)
 }
 
-/// A size that can be added to without care; nothing is as large.
+/// Refuses sizes above `i64::MAX`, so that adding to a size cannot overflow.
 pub(super) fn sane(size: u64) -> Option<u64> {
     (size <= i64::MAX as u64).then_some(size)
 }
@@ -46,7 +46,7 @@ pub(super) fn no_size() -> Error {
     broken("a member has no valid size")
 }
 
-/// A letter of no standard: by all of them it is a file with content.
+/// Whether a type flag is unknown. By all standards, such a member has content like a file.
 pub(super) fn is_unknown(kind: EntryType) -> bool {
     !matches!(
         kind,

@@ -1,11 +1,10 @@
-//! Reads a layer, whichever tool wrote it: its tar in one pass, member by member.
+//! Reads a layer that any tool wrote: its tar in one pass, member by member.
 //!
-//! Nothing is written and nothing trusted. Names have at most [`MAX_NAME`] bytes, and the decompressor's output, with
-//! the holes of sparse files, has a bound that the caller sets, so that neither memory nor time depend on what a layer
-//! claims to be.
+//! Nothing is written, and no value in the layer is trusted. Names have at most [`MAX_NAME`] bytes, and the caller limits
+//! the size of the tar including the holes of sparse files. Neither memory nor time depend on sizes that a layer claims.
 //!
-//! * [`reader`]: the members. [`header`]: the fields of their headers, and [`pax`]: of the headers before those.
-//! * [`sparse`]: the maps of sparse files. [`decoder`]: the layer as a tar, counted and hashed.
+//! * [`reader`]: the members. [`header`]: the fields of their headers. [`pax`]: the extended headers.
+//! * [`sparse`]: the maps of sparse files. [`decoder`]: decompresses the layer, counts and hashes its tar.
 
 mod decoder;
 mod header;

@@ -1,4 +1,4 @@
-//! The headers that come before a member's own, where that has no room for a value.
+//! Extended headers, which precede a member's header if that has no room for a value.
 
 use super::header::{broken, no_size, number, sane};
 use super::sparse::PaxSparse;
@@ -21,13 +21,13 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Whether no value is missing its member.
+    /// Whether there are no values that a member must follow.
     pub(super) fn is_empty(&self) -> bool {
         self.name.is_none() && self.link.is_none() && self.size.is_none()
     }
 
-    /// Takes the records of a pax header. Each is its own length, a keyword and a value, which may hold any bytes, line
-    /// feeds too.
+    /// Parses the records of a pax header. Each is its own length, a keyword and a value, which may contain any bytes,
+    /// including line feeds.
     pub(super) fn take(&mut self, mut records: &[u8]) -> Result<()> {
         let malformed = || broken("a member's attributes are malformed");
         while !records.is_empty() {
@@ -36,7 +36,7 @@ impl Extended {
             let length = length.filter(|&length| length > digits + 1 && length <= records.len());
             let (record, rest) = records.split_at(length.ok_or_else(malformed)?);
             let record = record[digits + 1..].strip_suffix(b"\n").ok_or_else(malformed)?;
-            // The names of extended attributes may have a `=`, keywords that are read here have none.
+            // The names of extended attributes may contain a `=`; the keywords that are read here do not.
             let equals = record.iter().position(|&byte| byte == b'=').ok_or_else(malformed)?;
             self.record(&record[..equals], &record[equals + 1..])?;
             records = rest;
@@ -54,7 +54,7 @@ impl Extended {
             b"mtime" => self.mtime = value.split(|&byte| byte == b'.').next().and_then(number),
             b"SCHILY.devmajor" => self.device.0 = number(value),
             b"SCHILY.devminor" => self.device.1 = number(value),
-            // The header's own name is a made-up one then.
+            // The name in the header is then an invented one.
             b"GNU.sparse.name" => self.name = Some(value.to_vec()),
             _ => {
                 if let Some(name) = keyword.strip_prefix(b"SCHILY.xattr.") {

@@ -13,40 +13,41 @@ use crate::image::{Compression, Digest};
 use crate::layer::recompress::too_large;
 use crate::tree::{Device, Entry, EntryKind, ImagePath, Member, whiteout};
 
-/// The longest name or set of attributes that is read, in bytes. Linux takes names of 4096.
+/// The maximum length of a name or of extended attributes, in bytes. Linux accepts names of 4096 bytes.
 const MAX_NAME: u64 = 256 << 10;
 
-/// How much of a member is handed on at once.
+/// The maximum number of bytes of a member passed on at once.
 const CHUNK: usize = 128 << 10;
 
-/// Reads a layer's members, and sums up its tar on the way.
+/// Reads a layer's members, and hashes its tar meanwhile.
 pub(crate) struct LayerReader<R: BufRead> {
     tar: Decoded<R>,
-    /// Stored bytes of the current member that were not read yet, and those that fill it up to a whole block.
+    /// The numbers of unread stored bytes of the current member, and of padding bytes after it.
     left: u64,
     padding: u64,
     /// The size of the current member's content, with its holes.
     size: u64,
-    /// Where the stored bytes belong in the content, of a sparse file.
+    /// The positions of the stored bytes in the content of a sparse file.
     segments: Option<Vec<Segment>>,
-    /// Bytes of holes so far: they count against the limit as if they were stored.
+    /// The number of bytes in holes so far. They count against the limit as if they were stored.
     holes: u64,
     buffer: Vec<u8>,
     ended: bool,
 }
 
 impl<R: BufRead> LayerReader<R> {
-    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed.
+    /// Reads a layer with this compression, of at most `limit` uncompressed bytes.
     pub fn new(layer: R, compression: Compression, limit: u64) -> LayerReader<R> {
         let tar = Decoded::new(layer, compression, limit);
         let (left, padding, size, segments, holes) = (0, 0, 0, None, 0);
         LayerReader { tar, left, padding, size, segments, holes, buffer: vec![0; CHUNK], ended: false }
     }
 
-    /// The next member with the size of its content, whatever is left of the last one's; `None` behind the last.
+    /// The next member with the size of its content; `None` after the last. Unread content of the current member is
+    /// skipped.
     ///
     /// # Errors
-    /// [`Error::LayerRead`] for bytes that are not a layer, or not a whole one.
+    /// [`Error::LayerRead`] for bytes that are not a layer, or not a complete one.
     pub fn next(&mut self) -> Result<Option<Member<u64>>> {
         self.skip(self.left)?;
         self.skip(self.padding)?;
@@ -56,7 +57,7 @@ impl<R: BufRead> LayerReader<R> {
             let Some(header) = self.header()? else {
                 return match extended.is_empty() {
                     true => Ok(None),
-                    false => Err(broken("it ends within a member's head")),
+                    false => Err(broken("it ends within a member's header")),
                 };
             };
             let size = size_of(&header)?;
@@ -64,17 +65,17 @@ impl<R: BufRead> LayerReader<R> {
                 EntryType::GNULongName => extended.name = Some(trimmed(self.small(size)?)),
                 EntryType::GNULongLink => extended.link = Some(trimmed(self.small(size)?)),
                 EntryType::XHeader => extended.take(&self.small(size)?)?,
-                // Attributes for all that follows: git writes its commit there.
+                // Attributes of all members that follow; git writes its commit there.
                 EntryType::XGlobalHeader => drop(self.small(size)?),
                 flag => return self.member(&header, flag, size, extended).map(Some),
             }
         }
     }
 
-    /// Hands on the current member's content, piece by piece, with zeros for the holes of a sparse file.
+    /// Passes on the current member's content, piece by piece, with zeros for the holes of a sparse file.
     ///
     /// # Errors
-    /// As [`next`](LayerReader::next), or what `each` fails with.
+    /// As [`next`](LayerReader::next), and the errors of `each`.
     pub fn content(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let Some(segments) = self.segments.take() else { return self.stored(self.left, &mut each) };
         let mut at = 0;
@@ -86,8 +87,8 @@ impl<R: BufRead> LayerReader<R> {
         self.hole(self.size - at, &mut each)
     }
 
-    /// Whether [`content`](LayerReader::content) stays within the limit: the holes of a sparse file take no room in
-    /// the tar.
+    /// Whether [`content`](LayerReader::content) stays within the limit. The holes of a sparse file are not in the tar, but
+    /// count against the limit.
     pub fn fits(&self) -> bool {
         let holes = self.size.saturating_sub(self.left);
         self.segments.is_none()
@@ -119,10 +120,10 @@ impl<R: BufRead> LayerReader<R> {
         Ok(())
     }
 
-    /// The digest and the size of the tar, once there is no next member.
+    /// Reads to the end of the layer, and returns the digest and the size of the tar.
     ///
     /// # Errors
-    /// As [`next`](LayerReader::next), for what follows the last member.
+    /// As [`next`](LayerReader::next).
     pub fn finish(mut self) -> Result<(Digest, u64)> {
         while self.next()?.is_some() {}
         loop {
@@ -136,7 +137,7 @@ impl<R: BufRead> LayerReader<R> {
         Ok(self.tar.finish())
     }
 
-    /// How much of the tar has been read, in bytes.
+    /// The number of bytes of the tar read so far.
     pub fn position(&self) -> u64 {
         self.tar.position()
     }
@@ -151,7 +152,7 @@ impl<R: BufRead> LayerReader<R> {
         let Extended { name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } = extended;
         let has_content = matches!(flag, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
         let stored = long_size.filter(|_| has_content).unwrap_or(size);
-        // Some writers give a link the size of the file that it leads to, and no content.
+        // Some writers give a link the size of its target, but no content.
         self.left = if has_content || is_unknown(flag) { stored } else { 0 };
         self.padding = padding(self.left);
         (self.size, self.segments) = (self.left, None);
@@ -168,7 +169,7 @@ impl<R: BufRead> LayerReader<R> {
         let link = || link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
         let (major, minor) = device_numbers(header, device);
         let kind = match flag {
-            // Old tars have no type flag for a directory but a slash.
+            // In old tars, a slash at the end of the name marks a directory.
             EntryType::Regular if name.ends_with(b"/") => EntryKind::Directory,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File(self.size),
             EntryType::Directory => EntryKind::Directory,
@@ -183,7 +184,7 @@ impl<R: BufRead> LayerReader<R> {
         let (kind, path) = whiteout::deletion(&path).unwrap_or((kind, path));
         let entry = Entry {
             kind,
-            // A field that was left empty is a zero to every reader.
+            // All readers take an empty field for a zero.
             mode: header.mode().unwrap_or_default() & 0o7777,
             uid: uid.or_else(|| header.uid().ok()).unwrap_or_default(),
             gid: gid.or_else(|| header.gid().ok()).unwrap_or_default(),
@@ -193,7 +194,7 @@ impl<R: BufRead> LayerReader<R> {
         Ok(Member { path: ImagePath::new(&path), entry, mtime })
     }
 
-    /// The next block, as a head; `None` at the end of the tar.
+    /// The next block as a header; `None` at the end of the tar.
     fn header(&mut self) -> Result<Option<Header>> {
         if self.ended {
             return Ok(None);
@@ -203,12 +204,12 @@ impl<R: BufRead> LayerReader<R> {
         let mut filled = 0;
         while filled < BLOCK {
             match self.tar.read(&mut block[filled..]) {
-                // A tar without the empty blocks at its end is taken by every reader.
+                // All readers accept a tar without the empty blocks at its end.
                 Ok(0) if filled == 0 => {
                     self.ended = true;
                     return Ok(None);
                 }
-                Ok(0) => return Err(broken("it ends within a member's head")),
+                Ok(0) => return Err(broken("it ends within a member's header")),
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(error)),
@@ -222,14 +223,14 @@ impl<R: BufRead> LayerReader<R> {
             block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
         match header.cksum() {
             Ok(stored) if stored == sum => Ok(Some(header)),
-            _ => Err(broken("a member's head has a wrong checksum: it is no tar")),
+            _ => Err(broken("a member's header has a wrong checksum: it is not a tar")),
         }
     }
 
-    /// A name or attributes, which are read into memory.
+    /// Reads a name or attributes into memory.
     fn small(&mut self, size: u64) -> Result<Vec<u8>> {
         if size > MAX_NAME {
-            return Err(broken("a member's name or attributes are longer than any system takes"));
+            return Err(broken("a member's name or attributes are longer than any system accepts"));
         }
         let mut bytes = vec![0; size as usize];
         self.tar.read_exact(&mut bytes).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Sparse files, as GNU tar stores them: without their holes, and with a map that says where the rest belongs.
+//! Sparse files, as GNU tar stores them: without their holes, and with a map of the stored parts.
 //!
 //! <https://www.gnu.org/software/tar/manual/html_node/Sparse-Formats.html>
 
@@ -9,17 +9,17 @@ use tar::Header;
 use super::header::{BLOCK, broken, failed, number};
 use crate::error::Result;
 
-/// The longest map that is read, in segments.
+/// The maximum number of segments in a map.
 const MAX_SEGMENTS: usize = 100_000;
 
-/// A part of a sparse file that is stored, in bytes from the start of the file. All between such parts is zero.
+/// A stored part of a sparse file, in bytes from the start of the file. The bytes between such parts are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub offset: u64,
     pub length: u64,
 }
 
-/// The map that stands in a member's own header and in the blocks behind it (the old GNU format), and the real size.
+/// The map in a member's header and in the blocks after it (the old GNU format), and the real size.
 pub(super) fn old_gnu(header: &Header, tar: &mut impl Read) -> Result<(Vec<Segment>, u64)> {
     let block = header.as_bytes();
     let mut segments = Vec::new();
@@ -48,14 +48,14 @@ fn pairs(fields: &[u8], segments: &mut Vec<Segment>) -> Result<()> {
 pub(super) struct PaxSparse {
     major: Option<u64>,
     size: Option<u64>,
-    /// The offset whose length comes in the next record (format 0.0).
+    /// The offset whose length is in the next record (format 0.0).
     offset: Option<u64>,
     segments: Vec<Segment>,
     is_sparse: bool,
 }
 
 impl PaxSparse {
-    /// Takes a record whose keyword begins with `GNU.sparse.`, less that.
+    /// Parses a record; `keyword` is without the prefix `GNU.sparse.`.
     pub(super) fn take(&mut self, keyword: &[u8], value: &[u8]) -> Result<()> {
         let value_number = || number(value).ok_or_else(malformed);
         match keyword {
@@ -81,8 +81,8 @@ impl PaxSparse {
         Ok(())
     }
 
-    /// The map and the real size, when the records are those of a sparse file. In format 1.0 the map stands before the
-    /// content: as much as it takes is read, and subtracted from `stored`.
+    /// The map and the real size, if the records describe a sparse file. In format 1.0 the map precedes the content: it is
+    /// read from `tar`, and its length is subtracted from `stored`.
     pub(super) fn map(self, tar: &mut impl Read, stored: &mut u64) -> Result<Option<(Vec<Segment>, u64)>> {
         let Some(size) = self.size.filter(|_| self.is_sparse) else { return Ok(None) };
         let segments = match self.major {
@@ -93,7 +93,7 @@ impl PaxSparse {
     }
 }
 
-/// The map of format 1.0: decimal numbers, a line each, filled up to whole blocks.
+/// The map of format 1.0: decimal numbers, one per line, padded to whole blocks.
 fn before_content(tar: &mut impl Read, stored: &mut u64) -> Result<Vec<Segment>> {
     let mut lines = Lines { block: [0; BLOCK], at: BLOCK, tar, stored };
     let count =
@@ -108,7 +108,7 @@ fn before_content(tar: &mut impl Read, stored: &mut u64) -> Result<Vec<Segment>>
 
 struct Lines<'t, R> {
     block: [u8; BLOCK],
-    /// Where the next line begins in the block.
+    /// The position in the block.
     at: usize,
     tar: &'t mut R,
     stored: &'t mut u64,
@@ -137,7 +137,7 @@ impl<R: Read> Lines<'_, R> {
     }
 }
 
-/// The map, when it is in order, within the file, and stands for as many bytes as are stored.
+/// The map, which must be in order, within the file, and cover at most the stored bytes.
 pub(super) fn checked(segments: Vec<Segment>, size: u64, stored: u64) -> Result<Vec<Segment>> {
     let (mut end, mut total) = (0, 0_u64);
     for segment in &segments {
@@ -158,7 +158,7 @@ fn push(segments: &mut Vec<Segment>, offset: u64, length: u64) -> Result<()> {
     Ok(())
 }
 
-/// A number in a header's field: octal digits, or binary behind a set highest bit.
+/// A number in a header's field: octal digits, or binary if the highest bit is set.
 fn octal(field: &[u8]) -> Result<u64> {
     if field[0] & 0x80 != 0 {
         let (high, low) = field.split_at(field.len() - 8);

@@ -216,10 +216,10 @@ fn a_member_that_is_not_as_its_archive_says_is_an_error() {
             "it is longer than the archive says",
             "it is longer than the archive says",
             "its deflate stream does not end",
-            "its deflate stream ends before its data do",
-            "its deflate stream ends before its data do",
+            "its deflate stream ends before its data ends",
+            "its deflate stream ends before its data ends",
             "the archive ends within it",
-            "it is no valid deflate stream",
+            "it is not a valid deflate stream",
             "it is shorter than the archive says",
             "its deflate stream does not end",
         ]
