@@ -1,4 +1,4 @@
-//! Puts a layer made in memory on top of an image: `cargo run --example append_layer BASE DESTINATION`
+//! Appends a layer made in memory to an image: `cargo run --example append_layer BASE DESTINATION`
 
 use lbuild::image::{Arch, Platform};
 use lbuild::recipe::{Base, DEFAULT_EPOCH, Recipe};
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = Base::Registry(base.parse()?);
     let to = to.parse::<Destination>()?.tagged(&[])?;
 
-    // A recipe without steps: the base as it is.
+    // A recipe without steps gives the base unchanged.
     let engine = Engine::builder().build()?;
     let image = engine.build(&Recipe::new(Platform::linux(Arch::Arm64), base, Vec::new())).await?;
 

@@ -1,16 +1,16 @@
-//! Takes a registry's password from a place of one's own: `cargo run --example custom_credentials IMAGE`
+//! Takes a registry's password from a custom source: `cargo run --example custom_credentials IMAGE`
 
 use lbuild::recipe::Base;
 use lbuild::{Credential, Credentials, DockerConfig, Engine, Inspected, Later};
 
-/// A vault, as far as this example goes: three variables of the environment.
+/// A stand-in for a vault: three environment variables.
 struct Vault;
 
 impl Credentials for Vault {
     fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
         Box::pin(async move {
             let vault = |key: &str| std::env::var(format!("VAULT_{key}")).ok();
-            // Any registry may ask, but a password is for one; for others the next in line is asked.
+            // The password is for one registry. For others, the engine uses the next source.
             let ours = vault("REGISTRY").is_some_and(|ours| ours == registry);
             let Some((username, password)) = vault("USER").zip(vault("PASSWORD")).filter(|_| ours) else {
                 return Ok(None);

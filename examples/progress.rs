@@ -1,4 +1,4 @@
-//! Shows a push as it goes: `cargo run --example progress DIRECTORY BASE DESTINATION`
+//! Shows the progress of a push: `cargo run --example progress DIRECTORY BASE DESTINATION`
 
 use lbuild::image::{Arch, Platform};
 use lbuild::recipe::{Add, Base, Recipe, Source, Step};
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let to = to.parse::<Destination>()?.tagged(&[])?;
     let format = to.usual_format();
 
-    // Events come from several threads, and more kinds may be added.
+    // Events come from several threads, and later versions may add kinds.
     let engine = Engine::builder().on_event(|event| match event {
         Event::LayerProgress { layer, bytes } => eprintln!("packing {layer}: {bytes} bytes"),
         Event::BlobProgress { digest, sent, size, .. } => {

@@ -1,4 +1,4 @@
-//! [`Annotate`]: looks into the content of files while a layer is scanned.
+//! [`Annotate`]: inspects the content of files while a layer is scanned.
 
 use std::fmt::Debug;
 use std::io::{Read, Seek};
@@ -6,17 +6,17 @@ use std::io::{Read, Seek};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// How many bytes an [`Annotate`] sees of a file's beginning.
+/// The maximum number of bytes of a file's beginning that an [`Annotate`] sees.
 pub const SHOWN: u64 = 1 << 20;
 
-/// How much of a file an [`Annotate`] wants to see.
+/// The part of a file that an [`Annotate`] wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// None of it.
+    /// No part.
     Nothing,
-    /// The first [`SHOWN`] bytes at most.
+    /// At most the first [`SHOWN`] bytes.
     Beginning,
-    /// All of it, to be read in place.
+    /// The whole file, to be read in place.
     Whole,
 }
 
@@ -24,29 +24,29 @@ pub enum Wanted {
 pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// Looks into files of its choice while a layer is scanned, and states facts about them. Facts are kept on disk: they
-/// must not contain anything secret.
+/// Inspects files of its choice while a layer is scanned, and returns facts about them. Facts are kept on disk, and must
+/// not contain secrets.
 pub trait Annotate: Send + Sync + 'static {
     /// A fact about the content of a file.
     type Fact: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static;
 
-    /// Identifies this annotator, its settings and its version: scans are kept by it.
+    /// Identifies this annotator, its settings and its version; part of the cache key of a scan.
     fn name(&self) -> String;
-    /// How much it wants to see of the file at this path of the image.
+    /// The part that it wants to see of the file at this path of the image.
     fn wants(&self, path: &str) -> Wanted;
-    /// The facts about a file whose beginning it wanted.
+    /// The facts about a file with [`Wanted::Beginning`].
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Self::Fact>;
-    /// The facts about a file that it wanted as a whole.
+    /// The facts about a file with [`Wanted::Whole`].
     fn facts_of_whole(&self, _path: &str, _file: &mut dyn ReadSeek) -> Vec<Self::Fact> {
         Vec::new()
     }
 }
 
-/// Wants to see nothing.
+/// An annotator that reads no file.
 #[derive(Clone, Copy, Debug)]
 pub struct Unread;
 
-/// The fact of an annotator that states none.
+/// The fact of an annotator without facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoFact {}
 

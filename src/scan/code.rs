@@ -1,4 +1,4 @@
-//! Machine code and scripts: which files may be either, and how their content is recognized.
+//! Recognizes machine code and scripts by their content.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use super::annotate::{Annotate, ReadSeek, SHOWN, Wanted};
 use super::elf::Elf;
 use crate::tree::ELF_MAGIC;
 
-/// How many bytes are looked at of any file that may be code: the first line of a script fits.
+/// The number of bytes read of any file that may be code; the first line of a script fits.
 const HEAD: u64 = 512;
 
-/// The most that Linux reads of a script's first line.
+/// The maximum number of bytes that Linux reads of a script's first line.
 const MAX_LINE: usize = 255;
 
 /// Code that the kernel or a program can load.
@@ -18,26 +18,26 @@ const MAX_LINE: usize = 255;
 pub enum Code {
     /// A program or library of machine code.
     Elf(Elf),
-    /// A script: its first line behind `#!`.
+    /// A script: its first line after `#!`.
     Script(String),
 }
 
-/// The result of looking into a file.
+/// The result of inspecting a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recognized<F> {
-    /// The code, if it is any, of a file that [may be code](crate::tree::may_be_code).
+    /// The code, if any, of a file that [may be code](crate::tree::may_be_code).
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// The facts that the [`Annotate`] states.
+    /// The facts of the [`Annotate`].
     #[serde(rename = "f", default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<F>,
 }
 
-/// How one file is to be looked into.
+/// The inspection of one file.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
     pub path: &'a str,
-    /// How much of it the annotator wants to see.
+    /// The part that the annotator wants to see.
     pub wanted: Wanted,
     /// Whether it may be code.
     pub may_be_code: bool,
@@ -49,7 +49,7 @@ impl Look<'_> {
         self.wanted == Wanted::Nothing && !self.may_be_code
     }
 
-    /// How many bytes of the file's beginning are looked at.
+    /// The number of bytes that are read of the file's beginning.
     pub fn beginning(self) -> u64 {
         match self.wanted {
             Wanted::Nothing if self.may_be_code => HEAD,
@@ -58,7 +58,7 @@ impl Look<'_> {
         }
     }
 
-    /// Looks into a file: `head` is its beginning, `whole` all of it when it is machine code or wanted as a whole.
+    /// Inspects a file: `head` is its beginning, `whole` the whole file if it is machine code or [`Wanted::Whole`].
     pub fn recognize<A: Annotate + ?Sized>(
         self,
         annotator: &A,
@@ -81,7 +81,7 @@ fn code(head: &[u8], whole: &mut dyn ReadSeek) -> Option<Code> {
     }
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
-    // A carriage return at its end belongs to the interpreter's name.
+    // A carriage return at its end is part of the interpreter's name.
     let line = String::from_utf8_lossy(&line[..line.len().min(MAX_LINE)]);
     Some(Code::Script(line.trim_matches([' ', '\t']).to_owned()))
 }

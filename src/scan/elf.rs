@@ -1,4 +1,4 @@
-//! ELF files, as far as they tell whether an image can run them: the machine, the loader, the libraries, the glibc.
+//! The facts about ELF files that decide whether an image can run them: the machine, the loader, the libraries, the glibc.
 //!
 //! <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>, and for versions of symbols
 //! <https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html>
@@ -14,48 +14,48 @@ use serde::{Deserialize, Serialize};
 use super::annotate::ReadSeek;
 use crate::tree::Machine;
 
-/// What machine code asks for, and what a C library provides.
+/// The requirements of machine code, and the version of a C library.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
     /// The machine that it is for.
     pub machine: Machine,
-    /// The program that loads it, of a program.
+    /// The loader, if it is a program that names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
-    /// The names of the parts of a C library that it is linked to, as `libc.so.6`; of all libraries, only those tell
-    /// where it can be loaded.
+    /// The names of the parts of a C library that it is linked to, for example `libc.so.6`. Other libraries do not matter
+    /// for the question where it can be loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
-    /// The newest glibc that it cannot do without, as `(2, 34)`.
+    /// The newest glibc that it requires, for example `(2, 34)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_glibc: Option<(u32, u32)>,
-    /// The glibc that it is.
+    /// Its own version, if it is a glibc.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_glibc: Option<(u32, u32)>,
 }
 
-/// What may be read of any file, and besides as many bytes as it has: a malformed one can name the same bytes any
-/// number of times.
+/// The number of bytes that may be read beyond a file's size. The number is limited because a malformed file can refer to
+/// the same bytes any number of times.
 const ALLOWANCE: u64 = 128 << 10;
 
-/// What may be read of a file at most, however large it is: the tables are small.
+/// The maximum number of bytes read of a file of any size; the tables are small.
 const MAX_READ: u64 = 4 << 20;
 
-/// How many entries of a table are looked at; glibc itself has some fifty versions.
+/// The maximum number of entries read of a table; glibc itself has about fifty versions.
 const MAX_ENTRIES: usize = 4096;
 
-/// How many names of libraries are kept.
+/// The maximum number of library names that are kept.
 const MAX_NEEDED: usize = 16;
 
-/// The longest name of a library that is kept.
+/// The maximum length of a library name that is kept, in bytes.
 const MAX_NAME: usize = 64;
 
-/// The longest path of a loader that is kept.
+/// The maximum length of a loader's path that is kept, in bytes.
 const MAX_LOADER: usize = 255;
 
 impl Elf {
-    /// Reads a file; `None` for one without even a head, and for one that no loader takes. Of one that is malformed
-    /// further on, as much as there is.
+    /// Reads a file; `None` for one without a valid header, and for one that no loader accepts. A file that is malformed
+    /// further on gives the facts that can be read.
     pub(super) fn read(file: &mut dyn ReadSeek) -> Option<Elf> {
         let file = Bounded::of(file)?;
         match FileKind::parse(&file).ok()? {
@@ -72,12 +72,12 @@ impl Elf {
     {
         let header = Header::parse(data).ok()?;
         let endian = header.endian().ok()?;
-        // What is relocatable is for a linker, the kernel, or a graphics card.
+        // Relocatable files are for a linker, the kernel, or a graphics card.
         if ![elf::ET_EXEC, elf::ET_DYN].contains(&header.e_type(endian)) {
             return None;
         }
         let segments = header.program_headers(endian, data).unwrap_or_default();
-        // Linux goes by the first.
+        // Linux uses the first.
         let loader = segments.iter().find_map(|segment| segment.interpreter(endian, data).transpose());
         let loader = loader.and_then(Result::ok).filter(|path| path.len() <= MAX_LOADER);
         let mut elf = Elf {
@@ -85,7 +85,7 @@ impl Elf {
             interpreter: loader.map(|path| String::from_utf8_lossy(path).into_owned()),
             ..Elf::default()
         };
-        // What was stripped of its sections can be loaded all the same; it is taken for one that asks for nothing.
+        // A file without sections can still be loaded; it is treated as one without requirements.
         if let Ok(sections) = header.sections(endian, data) {
             let tables = Tables { sections, endian, data };
             elf.needed = tables.needed();
@@ -96,7 +96,7 @@ impl Elf {
     }
 }
 
-/// The tables of a file, where its sections have them.
+/// The tables in a file's sections.
 struct Tables<'d, Header: FileHeader, R: ReadRef<'d>> {
     sections: SectionTable<'d, Header, R>,
     endian: Endianness,
@@ -121,7 +121,7 @@ where
         let strings = self.sections.strings(self.endian, self.data, strings).ok()?;
         let libraries = libraries.map_while(Result::ok).take(MAX_ENTRIES);
         let versions = libraries.flat_map(|(_, versions)| versions.map_while(Result::ok)).take(MAX_ENTRIES);
-        // The loader only warns of what is wanted weakly.
+        // For a weak requirement, the loader only prints a warning.
         let versions =
             versions.filter(|version| !version.vna_flags.get(self.endian).contains(elf::VER_FLG_WEAK));
         newest(versions.map_while(|version| version.name(self.endian, strings).ok()))
@@ -142,19 +142,19 @@ fn is_of_libc(name: &str) -> bool {
     name.len() <= MAX_NAME && starts.iter().any(|start| name.starts_with(start))
 }
 
-/// The newest glibc among the names of sets of symbols.
+/// The newest glibc among the names of symbol versions.
 fn newest<'d>(names: impl Iterator<Item = &'d [u8]>) -> Option<(u32, u32)> {
     names.filter_map(glibc).max()
 }
 
-/// The version in the name of a set of symbols, as `GLIBC_2.34`.
+/// The version in the name of a symbol version, for example `GLIBC_2.34`.
 fn glibc(name: &[u8]) -> Option<(u32, u32)> {
     let version = std::str::from_utf8(name).ok()?.strip_prefix("GLIBC_")?;
     let mut numbers = version.split('.').map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// A file of which only so much can be read, at once and altogether: what is read is kept in memory.
+/// A file with a limit on the number of bytes read in total, because they are kept in memory.
 struct Bounded<'f> {
     file: ReadCache<&'f mut dyn ReadSeek>,
     left: Cell<u64>,
@@ -184,7 +184,7 @@ impl<'d> ReadRef<'d> for &'d Bounded<'_> {
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'d [u8], ()> {
-        // Texts are read in pieces of this size.
+        // Strings are read in pieces of this size.
         self.take(256)?;
         let text = ReadRef::read_bytes_at_until(&self.file, range, delimiter)?;
         self.take(text.len() as u64)?;

@@ -1,4 +1,4 @@
-//! [`LayerScan`]: a layer's members, and what was found in their content.
+//! [`LayerScan`]: a layer's members, and the facts about their content.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,22 +7,22 @@ use super::elf::Elf;
 use crate::image::{Compression, Digest};
 use crate::tree::{EntryKind, Member, View, ViewLayer};
 
-/// Changes whenever a scan records something else, or in another form.
+/// Changes whenever the content or the form of a scan changes.
 pub(crate) const VERSION: &str = "scan-4";
 
-/// What a layer holds. `F` is the fact of the [`Annotate`](super::Annotate) that looked into the files.
+/// The scan of a layer. `F` is the fact of the [`Annotate`](super::Annotate) that inspected the files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerScan<F> {
     /// The digest of its tar.
     pub diff_id: Digest,
     /// The size of its tar in bytes.
     pub uncompressed: u64,
-    /// How it is compressed, whatever its media type says.
+    /// Its compression, regardless of its media type.
     pub compression: Compression,
-    /// In the order of the tar.
+    /// The members, in the order of the tar.
     pub members: Vec<Member<ScannedFile<F>>>,
-    /// Whether the layer was made from a tree of files: then each path comes once and after its directory, and none
-    /// leads out of the image. A layer that was read need not be so.
+    /// Whether the layer was made from a tree of files. Then each path occurs once and after its directory, and none is
+    /// outside the image. For a layer that was read, this is not certain.
     #[serde(skip)]
     pub from_tree: bool,
 }
@@ -36,25 +36,25 @@ pub struct ScannedFile<F> {
     /// Its digest, if it is known.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
-    /// What was found in it. Most files have nothing, and then it is one word.
+    /// The result of its inspection. Boxed, because most files have none.
     #[serde(rename = "f", default = "nothing", skip_serializing_if = "Option::is_none")]
     pub recognized: Option<Box<Recognized<F>>>,
 }
 
-/// Unlike `Option::default`, it does not require a default of `F` from serde's derive.
+/// Unlike `Option::default`, it does not make serde's derive require `F: Default`.
 fn nothing<T>() -> Option<T> {
     None
 }
 
 impl<F> LayerScan<F> {
-    /// About how much memory it takes, in bytes.
+    /// The approximate memory that it takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let member = |member: &Member<ScannedFile<F>>| size_of_val(member) + names(member);
         self.members.iter().map(member).sum()
     }
 }
 
-/// How many bytes a member's path and target have.
+/// The number of bytes in a member's path and target.
 pub(super) fn names<C>(member: &Member<C>) -> usize {
     let target = match &member.entry.kind {
         EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
@@ -72,12 +72,12 @@ pub fn view<F>(scans: &[Option<LayerScan<F>>]) -> View<'_, ScannedFile<F>> {
 }
 
 impl<F> ScannedFile<F> {
-    /// A file that nothing was found in.
+    /// A file without facts.
     pub fn new(size: u64, sha256: Option<Digest>) -> ScannedFile<F> {
         ScannedFile { size, sha256, recognized: None }
     }
 
-    /// The code, if it is any.
+    /// The code, if the file is code.
     pub fn code(&self) -> Option<&Code> {
         self.recognized.as_ref()?.code.as_ref()
     }
@@ -107,12 +107,12 @@ impl<F> Member<ScannedFile<F>> {
         self.file()?.sha256
     }
 
-    /// The code, if it is any.
+    /// The code, if the file is code.
     pub fn code(&self) -> Option<&Code> {
         self.file()?.code()
     }
 
-    /// The machine code, if it is that.
+    /// The ELF facts, if the file is machine code.
     pub fn elf(&self) -> Option<&Elf> {
         match self.code() {
             Some(Code::Elf(elf)) => Some(elf),

@@ -1,9 +1,10 @@
-//! Scans: what a layer holds, member by member, with what was found in the files; read once.
+//! Scans: the members of a layer, with facts about their content. A layer is read once.
 //!
-//! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of one that was made here;
-//!   the same files give the same facts either way.
-//! * [`Annotate`]: looks into files of its choice, and states typed facts about them.
-//! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are examined for machine code ([`Elf`]) and scripts.
+//! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of a layer that was made here; the
+//!   same files give the same facts either way.
+//! * [`Annotate`]: inspects files of its choice, and returns typed facts about them.
+//! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are inspected for machine code
+//!   ([`Elf`]) and scripts.
 //! * [`view`]: the layers of an image laid over each other.
 
 mod annotate;

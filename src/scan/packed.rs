@@ -1,4 +1,4 @@
-//! The scan of a layer that was made here: from its tree, without unpacking the layer.
+//! Scans a layer that was made here, from its tree and without unpacking the layer.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -17,16 +17,16 @@ use crate::tree::{
     Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent, may_be_code,
 };
 
-/// The number of entries from which several threads work: one is quick with fewer.
+/// The minimum number of entries per thread; fewer take one thread little time.
 const THREADED: usize = 4000;
 
-/// What was found in the files of a layer, by the numbers of their entries in the layer. It is the same for every tree
+/// The facts about the files of a layer, by the numbers of their entries in the layer. They are the same for every tree
 /// that gives this layer.
 pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
 
 impl<F: Clone + Send + Sync> LayerScan<F> {
-    /// The scan of a tree's layer. Only those files are opened that [may be code](may_be_code) or that `annotator` wants
-    /// to see. Also what may be kept of it: nothing unless each of those files was there, and still as the tree says.
+    /// The scan of a tree's layer. Only files are opened that [may be code](may_be_code) or that `annotator` wants to see.
+    /// Also the facts to keep in the cache: `None` unless all opened files are unchanged since the tree was made.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
@@ -50,7 +50,7 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
         Ok((LayerScan::packed(members, diff_id), found))
     }
 
-    /// The same for a layer whose files were looked into before. No file is opened.
+    /// The same for a layer whose files were inspected before. No file is opened.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
@@ -73,7 +73,8 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
     }
 }
 
-/// The members that the writer makes of the entries, by so many threads, with what `look` finds in each file.
+/// The members that the writer makes from the entries, with the result of `look` for each file. Uses up to `threads`
+/// threads.
 fn members<F: Send>(
     entries: &[(&[u8], &Entry)],
     threads: usize,
@@ -94,7 +95,7 @@ fn members<F: Send>(
                 members
             })
         });
-        // All begin before the first is waited for.
+        // Collected first, so that all threads start before the first is joined.
         for part in parts.collect::<Vec<_>>() {
             members.append(&mut part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
@@ -102,7 +103,7 @@ fn members<F: Send>(
     members
 }
 
-/// Adds the member that the writer makes of an entry, or the two of an opaque directory.
+/// Adds the member that the writer makes from an entry, or the two members of an opaque directory.
 fn push<F>(
     path: ImagePath,
     entry: &Entry,
@@ -130,7 +131,7 @@ fn known(content: &Content) -> Option<Digest> {
     }
 }
 
-/// What is found in the content of an entry. `is_sure` becomes false for a file that is not what the tree says.
+/// Inspects the content of an entry. `is_sure` becomes false for a file that has changed since the tree was made.
 fn look_into<A: Annotate + ?Sized>(
     path: &ImagePath,
     entry: &Entry,
@@ -155,10 +156,10 @@ fn look_into<A: Annotate + ?Sized>(
     found
 }
 
-/// What is found in a file, and whether it is still the one that the tree says.
+/// The result of inspecting a file, and whether the file is unchanged since the tree was made.
 type Looked<F> = (Option<Box<Recognized<F>>>, bool);
 
-/// Looks into a file on disk.
+/// Inspects a file on disk.
 fn in_file<A: Annotate + ?Sized>(
     look: Look<'_>,
     file: &SourceFile,
@@ -171,7 +172,7 @@ fn in_file<A: Annotate + ?Sized>(
     Ok((found, file.is_still(Stat::from(&open.metadata()?))))
 }
 
-/// Looks into the member of an archive, which is inflated only as far as necessary.
+/// Inspects a member of a zip archive, which is inflated only as far as necessary.
 fn in_archive<A: Annotate + ?Sized>(
     look: Look<'_>,
     member: &ZipContent,

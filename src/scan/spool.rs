@@ -1,4 +1,4 @@
-//! The content of a file that passes by, kept for those who must look at it from several sides.
+//! Keeps the content of a streamed file that must be read more than once or in place.
 
 use std::fs::File;
 use std::io::{Cursor, Write};
@@ -9,24 +9,24 @@ use super::code::Look;
 use crate::error::{Error, Result};
 use crate::tree::ELF_MAGIC;
 
-/// How many bytes of a file are kept in memory; the rest goes to a file without a name.
+/// The maximum number of bytes of a file kept in memory; a larger file goes to an unnamed temporary file.
 const IN_MEMORY: usize = 4 << 20;
 
-/// How many bytes of a file are kept on disk; a larger one is not looked into.
+/// The maximum number of bytes of a file kept on disk; a larger file is not inspected.
 const ON_DISK: u64 = 2 << 30;
 
-/// Keeps what has to be looked into of one file after the other: the beginning, and the whole of machine code, whose
-/// tables lie anywhere in it, and of a file that is wanted as a whole.
+/// Keeps the part of each file that has to be inspected: the beginning, or the whole of a file that is machine code, whose
+/// tables may be anywhere in it, or [`Wanted::Whole`].
 pub(super) struct Spool {
     memory: Vec<u8>,
-    /// How many bytes of the file's beginning are kept in any case.
+    /// The number of bytes of the file's beginning that are always kept.
     beginning: u64,
-    /// Whether the whole of it is kept in any case.
+    /// Whether the whole file is always kept.
     whole: bool,
-    /// Whether the whole of it is kept when it is machine code.
+    /// Whether the whole file is kept if it is machine code.
     may_be_code: bool,
     file: Option<File>,
-    /// How many bytes are in `file`.
+    /// The number of bytes that did not fit into `memory`.
     filed: u64,
 }
 
@@ -36,7 +36,7 @@ impl Spool {
         Spool { memory, beginning: 0, whole: false, may_be_code: false, file, filed: 0 }
     }
 
-    /// The next piece is the beginning of another file.
+    /// Starts another file.
     pub fn begin(&mut self, look: Look<'_>) {
         self.memory.clear();
         (self.file, self.filed) = (None, 0);
@@ -45,7 +45,7 @@ impl Spool {
         self.may_be_code = look.may_be_code;
     }
 
-    /// Takes the next piece of the file.
+    /// Adds the next piece of the file.
     pub fn put(&mut self, piece: &[u8]) -> Result<()> {
         let first = if self.memory.is_empty() { piece } else { &self.memory };
         let whole = self.whole || (self.may_be_code && first.starts_with(ELF_MAGIC));
@@ -81,7 +81,7 @@ impl Spool {
         !self.whole && !is_code && self.memory.len() as u64 >= self.beginning
     }
 
-    /// Passes on the beginning of the file, and what is kept of the whole.
+    /// Passes the beginning of the file and its kept content to `read`.
     pub fn read<T>(&mut self, read: impl FnOnce(&[u8], &mut dyn ReadSeek) -> Option<T>) -> Option<T> {
         if self.filed > ON_DISK {
             return None;

@@ -1,4 +1,4 @@
-//! The scan of a layer that is stored: its tar is read once.
+//! Scans a stored layer; its tar is read once.
 
 use std::io::BufRead;
 
@@ -13,22 +13,21 @@ use crate::image::{Compression, Digest};
 use crate::layer::LayerReader;
 use crate::tree::{EntryKind, Member, may_be_code};
 
-/// The most members that are read: an image with more would exceed ten gigabytes by its directories alone.
+/// The maximum number of members. An image with more would exceed ten gigabytes by its directories alone.
 const MAX_MEMBERS: usize = 1_000_000;
 
-/// The most bytes that all names and targets of links may have together.
+/// The maximum number of bytes in all names and targets of links together.
 const MAX_NAMES: usize = 256 << 20;
 
-/// Upper bound on the bytes passed to the annotator per layer: a megabyte of source takes seconds to parse when it is
-/// made for that.
+/// Upper bound on the bytes passed to the annotator per layer: parsing a megabyte of hostile source can take seconds.
 const MAX_SHOWN: u64 = 64 << 20;
 
 impl<F> LayerScan<F> {
-    /// Reads a layer in this form, of at most `limit` bytes when it is not compressed. `tick` gets the number of bytes of
-    /// tar that have been read, and may end the work.
+    /// Scans a layer with this compression, of at most `limit` uncompressed bytes. `tick` is called with the number of
+    /// bytes of tar read so far, and may end the work.
     ///
     /// # Errors
-    /// [`Error::LayerRead`] for bytes that are not a layer, not a whole one, or a larger one than anything takes.
+    /// [`Error::LayerRead`] for bytes that are not a layer, not a complete one, or one that exceeds a limit.
     pub fn of<A: Annotate<Fact = F> + ?Sized>(
         layer: impl BufRead,
         compression: Compression,
@@ -46,7 +45,7 @@ impl<F> LayerScan<F> {
                 return Err(too_many(members.len()));
             }
             tick(reader.position())?;
-            // A file in a path out of the image is not looked into, and one whose holes exceed the limit is not read.
+            // A file outside the image is not inspected, and a file whose holes exceed the limit is not read.
             let is_read = !member.is_outside() && reader.fits();
             if let EntryKind::File(file) = &mut member.entry.kind
                 && is_read
@@ -77,6 +76,6 @@ impl<F> LayerScan<F> {
 }
 
 fn too_many(members: usize) -> Error {
-    let source = std::io::Error::other(format!("it has more than {members} members, or too long names"));
+    let source = std::io::Error::other(format!("it has more than {members} members, or its names are too long"));
     Error::LayerRead { source }
 }

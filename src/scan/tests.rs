@@ -56,7 +56,7 @@ fn file(content: &[u8]) -> Entry {
 }
 
 #[test]
-fn what_was_written_is_found_again() {
+fn a_scan_lists_the_written_members() {
     let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let big = vec![1; 3 << 20];
     let scan = scanned(vec![
@@ -74,12 +74,12 @@ fn what_was_written_is_found_again() {
     assert_eq!(member("a").entry.kind, EntryKind::Directory);
     assert_eq!(member("a/link").entry.kind, EntryKind::Symlink("../b".into()));
     assert_eq!(member("a/app.py").facts(), ["a/app.py 5"]);
-    assert_eq!(member("a/big.py").facts(), [format!("a/big.py {SHOWN}")], "no more is shown");
+    assert_eq!(member("a/big.py").facts(), [format!("a/big.py {SHOWN}")], "only the beginning is shown");
     assert_eq!(member("a/big.py").sha256(), Some(Digest::of(&big)));
     assert_eq!(member("bin/text").code(), None);
     let script = Code::Script("/usr/bin/env python3".to_owned());
     assert_eq!(member("bin/script").code(), Some(&script));
-    // The test itself is a program of some size, and linked to a C library.
+    // The test itself is a large program that is linked to a C library.
     let elf = member("bin/program").elf().expect("machine code");
     assert!(elf.interpreter.is_some() && elf.needed.iter().any(|name| name.starts_with("libc.")), "{elf:?}");
     assert!(
@@ -91,7 +91,7 @@ fn what_was_written_is_found_again() {
 #[test]
 fn the_whole_of_a_file_is_read_in_place() {
     let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    // More than is kept in memory.
+    // Larger than the part that is kept in memory.
     let mut big = vec![1; 9 << 20];
     big.push(7);
     let entries = || {
@@ -112,11 +112,11 @@ fn the_whole_of_a_file_is_read_in_place() {
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
         assert_eq!(member("a/empty.jar").facts(), [""; 0]);
         assert_eq!(member("a/program.py").facts(), [format!("a/program.py {SHOWN}")]);
-        assert!(member("b/program").elf().is_some(), "what came before is forgotten");
+        assert!(member("b/program").elf().is_some(), "each file is inspected separately");
     }
 }
 
-/// Files on disk, one of which is looked into because it may be executed.
+/// Files on disk, one of which is inspected because it is executable.
 fn on_disk(dir: &std::path::Path) -> FileTree {
     let files = ["app.py", "bin/script", "text"].map(|name| {
         let path = dir.join(name.replace('/', "-"));
@@ -128,7 +128,7 @@ fn on_disk(dir: &std::path::Path) -> FileTree {
 }
 
 #[test]
-fn what_was_found_in_files_is_good_without_them() {
+fn kept_facts_need_no_files() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     for (name, text) in [("app.py", "x = 1"), ("bin-script", "#!/bin/sh"), ("text", "hello")] {
@@ -140,13 +140,13 @@ fn what_was_found_in_files_is_good_without_them() {
     let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap().1.is_none(), "it is another file now");
+    assert!(LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap().1.is_none(), "the file has changed");
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
     let (lacking, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
     assert!(found.is_none() && lacking != scan);
     let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
     assert_eq!(LayerScan::of_known_tree(&tree, diff_id, &found, 2).unwrap(), scan);
-    // Whether a tree spells its directories out makes no other layer.
+    // A tree with explicit directories gives the same layer.
     let spelled = scan.members.iter().filter(|member| member.is_directory());
     let mut whole: FileTree =
         FileTree::of(spelled.map(|dir| (dir.path.as_bytes().to_vec(), Entry::directory()))).unwrap();
@@ -155,7 +155,7 @@ fn what_was_found_in_files_is_good_without_them() {
 }
 
 #[test]
-fn many_entries_are_looked_into_by_several_threads() {
+fn many_entries_are_inspected_by_several_threads() {
     let files = (0..9000).map(|number| {
         let content = crate::tree::Content::Bytes(vec![b'#'; number % 7].into());
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
@@ -170,13 +170,13 @@ fn many_entries_are_looked_into_by_several_threads() {
 }
 
 #[test]
-fn it_is_kept_as_it_is() {
+fn a_scan_survives_json() {
     let scan = scanned(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
     let text = serde_json::to_vec(&scan).unwrap();
     assert_eq!(serde_json::from_slice::<LayerScan<String>>(&text).unwrap(), scan);
 }
 
-/// A member of an archive with this content, deflated or as it is.
+/// A member of an archive with this content, deflated or stored.
 fn in_archive(dir: &std::path::Path, content: &[u8], deflated: bool) -> crate::tree::Content {
     let path = dir.join(format!("{}-{deflated}.zip", Digest::of(content)));
     let data = match deflated {
@@ -204,7 +204,7 @@ fn in_archive(dir: &std::path::Path, content: &[u8], deflated: bool) -> crate::t
     })
 }
 
-/// The paths in which something was found, and what.
+/// The paths of files with facts, and the facts.
 fn recognized(scan: &LayerScan<String>) -> Vec<(&str, &Recognized<String>)> {
     scan.members
         .iter()
@@ -213,9 +213,9 @@ fn recognized(scan: &LayerScan<String>) -> Vec<(&str, &Recognized<String>)> {
 }
 
 #[test]
-fn a_file_gives_the_same_facts_wherever_it_is() {
+fn a_file_gives_the_same_facts_from_any_location() {
     let dir = tempfile::tempdir().unwrap();
-    // More than is kept in memory, and less than the whole, which takes long to inflate.
+    // Larger than the part that is kept in memory, and truncated because the whole takes long to inflate.
     let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     program.truncate(5 << 20);
     let big = [&vec![1; 9 << 20][..], &[7]].concat();
@@ -259,7 +259,7 @@ fn a_file_gives_the_same_facts_wherever_it_is() {
 fn a_broken_member_of_an_archive_is_not_kept() {
     let dir = tempfile::tempdir().unwrap();
     let crate::tree::Content::Zip(member) = in_archive(dir.path(), &b"ab".repeat(1000), true) else {
-        panic!("it is a member of an archive")
+        panic!("not a member of an archive")
     };
     let scan = |member: ZipContent| {
         let content = crate::tree::Content::Zip(member);

@@ -20,7 +20,7 @@ fn the_machine_is_read_in_the_files_own_byte_order() {
 }
 
 #[test]
-fn words_stand_for_machines() {
+fn words_are_names_of_machines() {
     let machine = |number: u8| Machine::of(&header(1, [number, 0])).unwrap();
     for (number, words) in [
         (62, "x64 x86 64 amd64 AMD64 linux64 64bit"),
@@ -39,7 +39,7 @@ fn words_stand_for_machines() {
 }
 
 #[test]
-fn other_files_have_none() {
+fn other_files_have_no_machine() {
     for other in [&b""[..], b"\x7fELF", b"#!/bin/sh\nexit 0 # long enough"] {
         assert_eq!(Machine::of(other), None);
     }
@@ -47,17 +47,17 @@ fn other_files_have_none() {
 
 const TEXTS: &str = "\0libc.so.6\0libz.so.1\0GLIBC_2.34\0GLIBC_2.38\0GLIBC_PRIVATE\0GLIBC_2.9.1\0";
 
-/// Where a text is among them.
+/// The offset of a string in [`TEXTS`].
 fn text(name: &str) -> u64 {
     TEXTS.find(&format!("\0{name}\0")).unwrap() as u64 + 1
 }
 
-/// Numbers of so many bytes.
+/// Little-endian numbers, each with its size in bytes.
 fn fields(values: &[(u64, usize)]) -> Vec<u8> {
     values.iter().flat_map(|(value, size)| value.to_le_bytes()[..*size].to_vec()).collect()
 }
 
-/// A file for amd64 of this type, with a loader and sections, by type and content, that have [`TEXTS`] for theirs.
+/// A file for amd64 of this type, with a loader and sections (type and content) whose string table is [`TEXTS`].
 fn file(kind: u64, loader: &str, sections: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let loader = format!("{loader}\0");
     let (at, long) = (120, loader.len() as u64);
@@ -77,7 +77,7 @@ fn file(kind: u64, loader: &str, sections: &[(u64, Vec<u8>)]) -> Vec<u8> {
     [ident, fields(&places), fields(&counts), content, headers].concat()
 }
 
-/// A table of what one library is asked for: names and flags.
+/// A table of the versions required of one library: names and flags.
 fn wants(versions: &[(&str, u64)]) -> (u64, Vec<u8>) {
     let mut table = fields(&[(1, 2), (versions.len() as u64, 2), (text("libc.so.6"), 4), (16, 4), (0, 4)]);
     for (number, (name, flags)) in versions.iter().enumerate() {
@@ -94,19 +94,19 @@ fn read(bytes: Vec<u8>) -> Option<Elf> {
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 #[test]
-fn a_file_tells_what_it_asks_for() {
+fn the_requirements_of_a_file_are_read() {
     let needed = [("libz.so.1", 1), ("libc.so.6", 1)].map(|(name, tag)| [(tag, 8), (text(name), 8)]);
     let dynamic = (6, fields(&needed.concat()));
     let versions = wants(&[("GLIBC_2.9.1", 0), ("GLIBC_2.34", 0), ("GLIBC_PRIVATE", 0), ("GLIBC_2.38", 2)]);
     let elf = read(file(3, LOADER, &[dynamic, versions])).unwrap();
     assert_eq!(elf.interpreter.as_deref(), Some(LOADER));
     assert_eq!(elf.needed, ["libc.so.6"]);
-    assert_eq!((elf.needs_glibc, elf.is_glibc), (Some((2, 34)), None), "2.38 is wanted weakly");
+    assert_eq!((elf.needs_glibc, elf.is_glibc), (Some((2, 34)), None), "2.38 is required weakly");
     assert!(elf.machine.is(Arch::Amd64));
 }
 
 #[test]
-fn a_c_library_tells_its_version() {
+fn the_version_of_a_c_library_is_read() {
     let one =
         |name, next| [(1, 2), (0, 2), (2, 2), (1, 2), (0, 4), (20, 4), (next, 4), (text(name), 4), (0, 4)];
     let table = fields(&[one("GLIBC_2.38", 28), one("GLIBC_2.9.1", 0)].concat());
@@ -115,7 +115,7 @@ fn a_c_library_tells_its_version() {
 }
 
 #[test]
-fn what_no_loader_takes_is_none() {
+fn a_file_that_no_loader_accepts_is_skipped() {
     assert!(read(file(2, LOADER, &[])).is_some());
     for kind in [0, 1, 4] {
         assert_eq!(read(file(kind, LOADER, &[])), None, "{kind}");
@@ -123,7 +123,7 @@ fn what_no_loader_takes_is_none() {
 }
 
 #[test]
-fn of_a_file_that_is_cut_off_there_is_less() {
+fn a_truncated_file_gives_fewer_facts() {
     let whole = file(3, LOADER, &[wants(&[("GLIBC_2.34", 0)])]);
     for end in 0..whole.len() {
         let elf = read(whole[..end].to_vec());
@@ -133,17 +133,17 @@ fn of_a_file_that_is_cut_off_there_is_less() {
 }
 
 #[test]
-fn no_file_can_ask_for_much_work() {
-    // Those behind so many others are not looked at.
+fn the_work_for_a_file_is_limited() {
+    // Entries beyond the limit are not read.
     let last = |before: usize| {
         let versions = [vec![("GLIBC_2.9.1", 2); before], vec![("GLIBC_2.38", 0)]].concat();
         read(file(3, LOADER, &[wants(&versions)])).unwrap().needs_glibc
     };
     assert_eq!((last(100), last(MAX_ENTRIES)), (Some((2, 38)), None));
-    // Nor is the same text read again and again.
+    // The same string is not read again and again.
     let often = [vec![("GLIBC_2.34", 0); MAX_ENTRIES - 1], vec![("GLIBC_2.38", 0)]].concat();
     assert_eq!(read(file(3, LOADER, &[wants(&often)])).unwrap().needs_glibc, Some((2, 34)));
-    // A table as large as that is none.
+    // A table above the limit is ignored.
     let (number, mut table) = wants(&[("GLIBC_2.38", 0)]);
     table.resize(MAX_READ as usize + 1, 0);
     assert_eq!(read(file(3, LOADER, &[(number, table)])).unwrap().needs_glibc, None);
