@@ -1,4 +1,4 @@
-//! What the library tells while it works. It never prints: a caller renders these, or drops them.
+//! Events that the library emits while it works. The library never prints; the caller renders or drops events.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::image::{Digest, Platform};
 
-/// One step of progress. As JSON, `reason` names the kind.
+/// One event. In JSON, `reason` names the kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The base is known, by digest.
+    /// A base was resolved.
     Base {
-        /// The base as it was asked for.
+        /// The name of the base as given.
         image: String,
         /// The digest of its manifest for the platform.
         digest: Digest,
@@ -22,112 +22,112 @@ pub enum Event {
     },
     /// A layer is being compressed.
     LayerProgress {
-        /// Where the layer's files go, as `/var/task`.
+        /// The layer's name: its packages, or the directory of its files, for example `/var/task`.
         layer: String,
-        /// How much of its tar has been read, in bytes.
+        /// The number of bytes of its tar so far.
         bytes: u64,
     },
-    /// A layer is there, made or found in the cache.
+    /// A layer was made, or found in a cache.
     Layer {
-        /// Where the layer's files go.
+        /// The layer's name.
         layer: String,
         /// The digest of the compressed layer.
         digest: Digest,
         /// Its size in bytes.
         size: u64,
-        /// Whether the cache had it.
+        /// Whether it was found in the cache or in an earlier image.
         cached: bool,
     },
     /// Files that a function never reads were left out of a layer.
     Slimmed {
-        /// Which packages.
+        /// The layer's name.
         layer: String,
-        /// How many files.
+        /// The number of files.
         files: u64,
-        /// Their sizes, added up, in bytes.
+        /// Their total size in bytes.
         bytes: u64,
     },
-    /// Some of a blob has been sent.
+    /// A part of a blob was sent.
     BlobProgress {
-        /// Where to.
+        /// The destination.
         destination: String,
-        /// Which blob.
+        /// The blob's digest.
         digest: Digest,
-        /// How much so far, in bytes; falls back to 0 when an upload starts again.
+        /// The number of bytes sent so far; falls back to 0 if the upload starts again.
         sent: u64,
-        /// How much in all, in bytes.
+        /// The blob's size in bytes.
         size: u64,
     },
     /// A blob is at the destination.
     Blob {
-        /// Where.
+        /// The destination.
         destination: String,
-        /// Which blob.
+        /// The blob's digest.
         digest: Digest,
         /// Its size in bytes.
         size: u64,
-        /// How it came there.
+        /// The outcome.
         outcome: Outcome,
     },
     /// A manifest is at the destination, under a tag or its digest.
     Manifest {
-        /// The image's full name there.
+        /// The image's full name at the destination.
         image: String,
         /// The manifest's digest.
         digest: Digest,
-        /// How it came there.
+        /// The outcome.
         outcome: Outcome,
     },
     /// A repository was changed for the push.
     Repository {
         /// The repository, with its registry.
         repository: String,
-        /// What was done.
+        /// The change.
         change: RepositoryChange,
     },
-    /// A request failed in a way that may pass, and is made again.
+    /// A request failed with a transient error, and is retried.
     Retry {
-        /// What was tried.
+        /// The operation.
         operation: String,
-        /// Why it failed.
+        /// The error.
         cause: String,
-        /// How long until it is tried again, in seconds.
+        /// The delay before the next attempt, in seconds.
         #[serde(serialize_with = "seconds")]
         delay: Duration,
     },
-    /// Something that need not stop the work, but that its user should know.
+    /// A problem that does not stop the work.
     Warning {
-        /// What.
+        /// The problem.
         message: String,
-        /// The way out.
+        /// A proposed fix.
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
 }
 
-/// How a blob or manifest came to be at the destination.
+/// The outcome of sending a blob or manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// It was sent.
     Sent,
-    /// It was there.
+    /// The destination already had it.
     Existed,
-    /// The registry took it over from another of its repositories.
+    /// The registry mounted it from another of its repositories.
     Mounted,
-    /// It would have been sent: a dry run.
+    /// It would have been sent, but for a dry run.
     WouldSend,
 }
 
-/// What was done to a repository.
+/// A change of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RepositoryChange {
-    /// It did not exist.
+    /// It was created.
     Created,
-    /// Lambda may pull from it now.
+    /// Lambda was allowed to pull from it.
     LambdaAllowed,
 }
 
@@ -135,12 +135,12 @@ fn seconds<S: serde::Serializer>(delay: &Duration, serializer: S) -> Result<S::O
     serializer.serialize_f64(delay.as_secs_f64())
 }
 
-/// Where events go: a function of the caller's, called from several threads.
+/// The receiver of events: a function of the caller, called from several threads.
 #[derive(Clone)]
 pub struct Events(std::sync::Arc<dyn Fn(Event) + Send + Sync>);
 
 impl Events {
-    /// Events go to `sink`.
+    /// Sends events to `sink`.
     pub fn to(sink: impl Fn(Event) + Send + Sync + 'static) -> Events {
         Events(std::sync::Arc::new(sink))
     }
@@ -155,7 +155,7 @@ impl Events {
 }
 
 impl Default for Events {
-    /// Events are dropped.
+    /// Drops events.
     fn default() -> Events {
         Events::to(|_| ())
     }

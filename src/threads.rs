@@ -1,5 +1,4 @@
-//! Work that blocks, such as hashing and compression: the one bridge to it from async code, and the number of its
-//! threads.
+//! The bridge from async code to blocking work such as hashing and compression, and the number of threads for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +7,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// The threads that an engine computes with. All its calls share them, so that many builds at once take no more than
-/// one.
+/// The threads that an engine computes with. All its calls share them, so that many builds at once use no more threads
+/// than one.
 #[derive(Clone, Debug)]
 pub(crate) struct Threads {
     free: Arc<Semaphore>,
     all: usize,
 }
 
-/// Threads for one piece of work. They are free again when it is dropped.
+/// Threads for one piece of work. Dropping the lease frees them.
 #[derive(Debug)]
 pub(crate) struct Lease {
     permits: OwnedSemaphorePermit,
@@ -29,7 +28,7 @@ impl Threads {
         Threads { free: Arc::new(Semaphore::new(all)), all }
     }
 
-    /// How many there are.
+    /// The number of threads.
     pub(crate) fn all(&self) -> usize {
         self.all
     }
@@ -49,8 +48,8 @@ impl Threads {
         Ok(Lease { permits })
     }
 
-    /// Runs `work` with up to `most` threads: it is passed their number, and a flag that is set when the caller loses
-    /// interest.
+    /// Runs `work` with up to `most` threads. It is passed their number, and a flag that is set when the caller no longer
+    /// waits.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         most: usize,
@@ -61,8 +60,8 @@ impl Threads {
     }
 }
 
-/// Runs `work` on a thread that may block, for work that waits for files more than it computes. The flag that it is
-/// passed is set when the caller loses interest.
+/// Runs `work` on a thread that may block, for work that waits for files more than it computes. It is passed a flag that
+/// is set when the caller no longer waits.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -76,7 +75,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let stop = guard.0.clone();
     match tokio::task::spawn_blocking(move || work(&stop)).await {
         Ok(done) => done,
-        // A panic of ours must not pass for an interruption.
+        // A panic must not be reported as an interruption.
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Error::Interrupted),
     }
@@ -105,19 +104,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_is_told_when_nobody_waits_for_it() {
-        let (told, hears) = std::sync::mpsc::channel();
+    async fn the_flag_is_set_when_the_caller_no_longer_waits() {
+        let (stopped, has_stopped) = std::sync::mpsc::channel();
         let (begun, begins) = tokio::sync::oneshot::channel();
         let work = tokio::spawn(blocking(move |stop| {
             let _ = begun.send(());
             while !stop.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            let _ = told.send(());
+            let _ = stopped.send(());
             Ok(())
         }));
         begins.await.unwrap();
         work.abort();
-        tokio::task::spawn_blocking(move || hears.recv()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || has_stopped.recv()).await.unwrap().unwrap();
     }
 }

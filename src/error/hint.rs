@@ -44,7 +44,7 @@ impl Error {
             }
             NoResolver { .. } => "install uv, or use a lock file: pylock.toml or uv.lock".into(),
             NoInterpreter { version } => {
-                format!("install one, for example with `uv python install {version}`; or omit --compile-bytecode")
+                format!("install one, as with `uv python install {version}`; or omit --compile-bytecode")
             }
             Scan { .. } => "the layer is truncated, damaged or not a tar: build or push the image again".into(),
             NoLock { .. } => "create one with `npm install --package-lock-only`, and keep it with the code".into(),

@@ -213,7 +213,7 @@ fn a_digest_that_is_not_there_is_no_image() {
     lbuild.ok(&["inspect", &format!("{place}@{digest}")]);
     let other = format!("{place}@sha256:{}", "0".repeat(64));
     let error = lbuild.run(&["check", &other]).failed(4);
-    assert!(error.contains("no image oci:"), "{error}");
+    assert!(error.contains("image oci:") && error.contains("does not exist"), "{error}");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_profile_serves_as_well_as_the_environment() {
     let all = push(&["--repo", "hello", "--create-repo"]);
     let error = world.run(&user, &all).failed(6);
     assert!(
-        error.contains("there are no AWS credentials") && error.contains("hint: set AWS_PROFILE"),
+        error.contains("no AWS credentials found") && error.contains("hint: set AWS_PROFILE"),
         "{error}"
     );
     user.set("AWS_PROFILE", "work");

@@ -147,7 +147,7 @@ fn without_an_interpreter_of_the_version_it_is_an_error_or_a_note() {
             &["--lock", &lock.path, "--compile-bytecode", "always"],
         );
         let error = user.run(&all).failed(3);
-        assert!(error.contains("no interpreter of Python 3.11 is at hand"), "{error}");
+        assert!(error.contains("no Python 3.11 interpreter is installed"), "{error}");
         assert!(error.contains("hint: install one, as with `uv python install 3.11`"), "{error}");
         let auto = push(&shop, &lock, &user, &["--compile-bytecode", "auto"]);
         assert!(auto.stderr.contains("warning: no bytecode is compiled"), "{}", auto.stderr);

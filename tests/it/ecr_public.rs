@@ -108,7 +108,7 @@ fn a_months_data_are_not_waited_for() {
 #[track_caller]
 fn explained(error: &str) {
     assert!(
-        error.contains("hint: without AWS credentials public.ecr.aws takes 1 request a second"),
+        error.contains("hint: without AWS credentials public.ecr.aws allows 1 request a second"),
         "{error}"
     );
     assert!(error.contains("ecr-public:GetAuthorizationToken"), "{error}");

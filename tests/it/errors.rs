@@ -48,7 +48,7 @@ fn a_base_that_is_not_there_is_named() {
     };
     for missing in ["nothing/here:1", "base:2"] {
         let missing = format!("{}/{missing}", registry.host());
-        push(&missing, "arm64", 4, &[&format!("no image {missing}"), "hint: check the name"]);
+        push(&missing, "arm64", 4, &[&format!("image {missing} does not exist"), "hint: check the name"]);
     }
     push("oci:/nowhere", "arm64", 4, &["/nowhere", "there is no such directory", "hint:"]);
     push(&format!("{}x", tiny_base()), "arm64", 4, &["python3.12x", "hint:"]);
@@ -153,7 +153,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
     says(
         &stderr,
-        &["cannot read", "secret", "Permission denied", "hint: give yourself the right to read it"],
+        &["cannot read", "secret", "Permission denied", "hint: make it readable"],
     );
 }
 

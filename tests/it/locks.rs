@@ -128,7 +128,7 @@ fn what_yarn_does_not_do_is_told() {
     let said = with("yarn4").run(&arguments(dir.path(), "amd64", &[])).failed(3);
     assert!(said.contains("it is a lock of yarn 1, and this is yarn 4"), "{said}");
     let said = npm_only().run(&arguments(dir.path(), "amd64", &[])).failed(3);
-    assert!(said.contains("yarn is not at hand"), "{said}");
+    assert!(said.contains("yarn is not installed"), "{said}");
     let package = std::fs::read_to_string(dir.path().join("package.json")).unwrap();
     std::fs::write(dir.path().join("package.json"), package.replace("2.5.1", "2.5.0")).unwrap();
     let said = with("yarn1").run(&arguments(dir.path(), "amd64", &[])).failed(3);

@@ -147,13 +147,13 @@ fn what_npm_lacks_is_told() {
     let mut none = Lbuild::new();
     none.set("PATH", "/nonexistent");
     let said = push(&none, dir.path(), "arm64").failed(3);
-    assert!(said.contains("npm is not at hand") && said.contains("hint: install npm"), "{said}");
+    assert!(said.contains("npm is not installed") && said.contains("hint: install npm"), "{said}");
     let said = push(&with_fake("exit 1", ""), dir.path(), "arm64").failed(3);
     assert!(said.contains("it does not say its version"), "{said}");
 
     std::fs::remove_file(dir.path().join("package-lock.json")).unwrap();
     let said = push(&Lbuild::new(), dir.path(), "arm64").failed(3);
-    assert!(said.contains("has neither package-lock.json"), "{said}");
+    assert!(said.contains("has none of package-lock.json"), "{said}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn what_is_installed_is_looked_at() {
     push(&with_fake(version, &script("b7")), dir.path(), "arm64").succeeded();
     let lbuild = with_fake(version, &script("3e"));
     let said = push(&lbuild, dir.path(), "arm64").failed(3);
-    let expected = "node_modules/@s/x/x.node of the package @s/x is for amd64, and the image for arm64";
+    let expected = "node_modules/@s/x/x.node of the package @s/x is for amd64, but the image is for arm64";
     assert!(said.contains(expected), "{said}");
     assert!(!lbuild.path("image/index.json").exists());
     push(&lbuild, dir.path(), "amd64").succeeded();
@@ -316,7 +316,7 @@ fn what_is_not_in_the_function_is_refused() {
     };
     let said = refused(text.replace("\"lib/b\"", "\"../b\""));
     assert!(
-        said.contains("package-lock.json names ../b, which is outside of the function's directory"),
+        said.contains("package-lock.json names ../b, which is outside the function's directory"),
         "{said}"
     );
     let said = refused(text.replace("\"lib/b\"", "\"lib/none\""));

@@ -381,7 +381,7 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
     let arguments = ["plan", &function, "--arch", "arm64", "--base", &base, "--requirements", &requirements];
     let stderr = nothing.run(&arguments).failed(3);
     assert!(
-        stderr.contains("neither uv nor pip is at hand") && stderr.contains("hint: install uv"),
+        stderr.contains("neither uv nor pip is installed") && stderr.contains("hint: install uv"),
         "{stderr}"
     );
 }

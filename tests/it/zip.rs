@@ -268,7 +268,7 @@ fn what_is_wrong_with_a_zip_is_told_once() {
     };
     let directory = good.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     let corrupt = "error: `app.py` of function.zip is broken: ";
-    let remake = "hint: make the archive anew without a password";
+    let remake = "hint: recreate the archive without a password";
     let checksum = format!("{corrupt}its checksum is not the one in the archive");
     let cases: [(&str, Vec<u8>, &str, &str); 8] = [
         ("a corrupt member", changed(&|zip| zip[data(&good)] |= 6), corrupt, "unzip -t"),
@@ -298,7 +298,7 @@ fn what_is_wrong_with_a_zip_is_told_once() {
         (
             "cut off",
             good[..good.len() - 30].to_vec(),
-            "error: function.zip is no zip archive that can be read: there is no directory at its end",
+            "error: function.zip is not a readable zip archive: there is no directory at its end",
             "unzip -t",
         ),
     ];

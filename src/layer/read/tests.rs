@@ -28,7 +28,7 @@ fn header(kind: EntryType, size: u64) -> Header {
     header
 }
 
-/// A tar as the `tar` crate writes it.
+/// A tar written by the `tar` crate.
 fn sample() -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     let long = format!("{}/file", "d".repeat(150));
@@ -126,7 +126,7 @@ fn content_need_not_be_read() {
 }
 
 #[test]
-fn a_layer_that_is_cut_off_is_an_error_at_every_length() {
+fn a_truncated_layer_is_an_error_at_every_length() {
     let tar = sample();
     let whole = gzip(&tar);
     for cut in 0..whole.len() {
@@ -141,7 +141,7 @@ fn a_layer_that_is_cut_off_is_an_error_at_every_length() {
 }
 
 #[test]
-fn what_is_no_tar_is_an_error() {
+fn a_layer_that_is_not_a_tar_is_an_error() {
     let mut wrong = sample();
     wrong[0] ^= 1;
     let error = read(&wrong, Compression::None).unwrap_err();
@@ -150,8 +150,8 @@ fn what_is_no_tar_is_an_error() {
 }
 
 #[test]
-fn nothing_grows_beyond_its_bounds() {
-    // A name of 4 GB is refused before a byte of it is read.
+fn names_and_content_have_limits() {
+    // A name of 4 GB is refused before any of it is read.
     let mut long = header(EntryType::GNULongName, 4 << 30);
     long.set_path("././@LongLink").unwrap();
     long.set_cksum();
@@ -172,7 +172,7 @@ fn several_gzip_members_are_one_layer() {
 }
 
 #[test]
-fn paths_are_plain_and_stay_apart() {
+fn paths_are_plain_and_distinct() {
     for (name, expected) in [
         (&b"./a//b/"[..], "a/b"),
         (b"/a", "a"),
@@ -186,13 +186,13 @@ fn paths_are_plain_and_stay_apart() {
     }
 }
 
-/// GNU tar stores sparse files in four formats; all stand for the same file.
+/// GNU tar stores sparse files in four formats.
 #[test]
 fn sparse_files_have_the_content_that_gnu_tar_stored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sparse");
     let mut content = vec![0; 3 << 20];
-    // More segments than an old header has room for, and a hole at the end.
+    // More segments than fit into an old header, and a hole at the end.
     for start in (1 << 16..2 << 20).step_by(1 << 16) {
         content[start..start + 4096].fill(start as u8 | 1);
     }
@@ -212,7 +212,7 @@ fn sparse_files_have_the_content_that_gnu_tar_stored() {
         tar.args(["-c", "--sparse"]).args(format).arg("-C").arg(directory.path()).args(["sparse"]);
         let stored = tar.output().unwrap();
         assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
-        assert!(stored.stdout.len() < 1 << 20, "{format:?}: it is stored with its holes");
+        assert!(stored.stdout.len() < 1 << 20, "{format:?}: it is not stored sparsely");
         let members = read(&stored.stdout, Compression::None).unwrap();
         let [(member, read)] = &members[..] else { panic!("{format:?}: {members:?}") };
         assert_eq!(member.path.as_str(), "sparse", "{format:?}");
@@ -235,8 +235,8 @@ fn a_map_that_contradicts_itself_is_an_error() {
     assert_eq!(good[0].1, b"\0\0xxx\0\0\0x\0");
     for (list, stored) in [
         (&b"2,3,4,1"[..], 4), // overlaps
-        (b"8,3", 3),          // ends behind the file
-        (b"2,3", 2),          // more than is stored
+        (b"8,3", 3),          // ends after the end of the file
+        (b"2,3", 2),          // more than the stored bytes
         (b"2", 4),            // an offset without a length
         (b"2,x", 4),
         (b"18446744073709551615,1", 1),
@@ -263,7 +263,7 @@ fn holes_count_against_the_limit() {
     assert!(reader.content(|_| Ok(())).is_err());
 }
 
-/// All that a tree can hold comes back from the layer that it becomes.
+/// Every kind of entry in a tree is read back from its layer.
 #[test]
 fn a_written_tree_is_read_back() {
     let file = |bytes: &[u8]| Entry::file(Content::Bytes(bytes.into()), false);

@@ -13,7 +13,7 @@ use super::*;
 use crate::tree::{Content, Entry, FileTree, ZipContent};
 
 #[test]
-fn the_version_names_what_decides_bytes() {
+fn the_version_names_the_constants_that_decide_bytes() {
     assert_eq!(SPLICE_VERSION, format!("splice-1 from-{SPLICED_FROM}"));
 }
 
@@ -23,7 +23,7 @@ fn crc(content: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// A deflate stream whose blocks end at the given places at the latest.
+/// A deflate stream with block ends at least at the given offsets of the content.
 fn deflate(content: &[u8], level: u32, borders: &[usize]) -> Vec<u8> {
     let mut compress = Compress::new(Compression::new(level), false);
     let mut stream = Vec::with_capacity(content.len() * 2 + 1000 + borders.len() * 100);
@@ -38,7 +38,7 @@ fn deflate(content: &[u8], level: u32, borders: &[usize]) -> Vec<u8> {
     stream
 }
 
-/// Data as they lie in an archive, and what they stand for.
+/// Data of a member in an archive, and its content.
 struct Data {
     bytes: Vec<u8>,
     deflated: bool,
@@ -86,8 +86,8 @@ fn options(jobs: usize) -> WriteOptions<'static> {
     WriteOptions { epoch: 1, jobs, progress: &|_| ControlFlow::Continue(()) }
 }
 
-/// Writes members, and holds the layer to the one of the same files in memory.
-fn judge(all: &[Data]) -> Written {
+/// Writes members, and compares the layer with that of the same files in memory.
+fn check(all: &[Data]) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let (members, plain) = trees(directory.path(), all);
     let mut out = Vec::new();
@@ -124,11 +124,11 @@ fn members_of_every_size_and_level_are_spliced() {
         all.push(Data { bytes: Vec::new(), deflated: false, content: Vec::new() });
     }
     all.push(data(vec![0; 20_000_000], 9));
-    judge(&all);
+    check(&all);
 }
 
 #[test]
-fn what_is_large_is_copied_and_what_is_small_is_not() {
+fn large_members_are_copied_and_small_ones_recompressed() {
     let directory = tempfile::tempdir().unwrap();
     let poor = Data { bytes: deflate(&[7; 40_000], 0, &[]), deflated: true, content: vec![7; 40_000] };
     let (tree, _) = trees(directory.path(), &[poor]);
@@ -143,7 +143,7 @@ fn what_is_large_is_copied_and_what_is_small_is_not() {
     assert!(out.len() < 400, "{}", out.len());
 }
 
-/// How many bits of its last byte are not the stream's.
+/// The number of unused bits in a stream's last byte.
 fn spare(stream: &[u8]) -> usize {
     let (mut inflater, mut output, mut at) = (Inflater::new(), vec![0; OUTPUT], 0);
     loop {
@@ -155,14 +155,13 @@ fn spare(stream: &[u8]) -> usize {
     }
 }
 
-/// Bits behind the end of a stream belong to nobody.
 #[test]
-fn bits_behind_the_end_do_no_harm() {
+fn bits_after_the_end_of_a_stream_are_ignored() {
     for size in 9000..9040 {
         let mut data = data(noise(size, 0x3f), 6);
         let spare = spare(&data.bytes);
         *data.bytes.last_mut().unwrap() |= (0xff00u32 >> spare) as u8;
-        judge(&[data]);
+        check(&[data]);
     }
 }
 
@@ -186,7 +185,7 @@ fn failure(change: impl FnOnce(&mut ZipContent, &mut Vec<u8>)) -> String {
 }
 
 #[test]
-fn a_member_that_is_not_as_its_archive_says_is_an_error() {
+fn a_member_that_differs_from_its_description_is_an_error() {
     let faults = [
         failure(|member, _| member.crc32 ^= 1),
         failure(|member, _| member.size += 1),
@@ -226,7 +225,7 @@ fn a_member_that_is_not_as_its_archive_says_is_an_error() {
     );
 }
 
-/// To use a file of the cache is to change its times, and another run may do so at any moment.
+/// Using a file of the cache changes its times, and another run may do so at any moment.
 #[test]
 fn a_lasting_archive_may_be_used_by_others_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
@@ -248,7 +247,7 @@ fn a_lasting_archive_may_be_used_by_others_meanwhile() {
 }
 
 #[test]
-fn an_archive_that_is_written_to_meanwhile_is_told_apart_from_a_broken_one() {
+fn an_archive_that_changes_meanwhile_is_not_reported_as_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let (tree, _) = trees(directory.path(), &[data(noise(50_000, 7), 6)]);
     let path = directory.path().join("a.zip");
@@ -274,11 +273,11 @@ proptest! {
                 _ => Data { bytes: deflate(&content, level, &borders), deflated: true, content },
             }
         });
-        judge(&all.collect::<Vec<_>>());
+        check(&all.collect::<Vec<_>>());
     }
 
     #[test]
-    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), long in any::<bool>()) {
+    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), long in any::<bool>()) {
         let directory = tempfile::tempdir().unwrap();
         let bytes = if long { [bytes, noise(SPLICED_FROM as usize, 0xff)].concat() } else { bytes };
         let (tree, _) = trees(directory.path(), &[Data { bytes, deflated: true, content: vec![0; 1000] }]);

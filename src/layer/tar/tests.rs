@@ -18,7 +18,7 @@ fn header(path: &[u8], entry: &Entry) -> Vec<u8> {
     out
 }
 
-/// A header of these parts at their offsets, zero elsewhere.
+/// A header with these parts at their offsets, and zeros elsewhere.
 fn block(parts: &[(usize, &[u8])]) -> Vec<u8> {
     let mut block = vec![0; 512];
     for (offset, part) in parts {
@@ -117,16 +117,16 @@ fn a_record_counts_its_own_length() {
     for (value, expected) in [(1, 6), (92, 98), (93, 99), (94, 101)] {
         let mut out = Vec::new();
         record(b"k", &vec![b'v'; value], &mut out);
-        let told: usize = std::str::from_utf8(&out[..out.iter().position(|&b| b == b' ').unwrap()])
+        let length: usize = std::str::from_utf8(&out[..out.iter().position(|&b| b == b' ').unwrap()])
             .unwrap()
             .parse()
             .unwrap();
-        assert_eq!(told, out.len());
-        assert_eq!(told, expected, "{value}");
+        assert_eq!(length, out.len());
+        assert_eq!(length, expected, "{value}");
     }
 }
 
-/// Writes one archive of `tree` as the layer writer does, content aside.
+/// An archive of `tree`, as the layer writer makes it.
 fn archive(tree: &FileTree) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, entry) in entries(tree).unwrap() {
@@ -163,7 +163,7 @@ fn long(length: usize, name: usize) -> Vec<u8> {
 
 #[test]
 fn long_paths_are_split_where_ustar_allows_it() {
-    // length, length of the name, whether pax is needed
+    // Length, length of the name, whether pax is needed.
     let cases = [
         (100, 50, false),
         (101, 50, false),
@@ -184,12 +184,12 @@ fn long_paths_are_split_where_ustar_allows_it() {
         tree.insert(path.clone(), file(b"x")).unwrap();
         assert_eq!(read(&archive(&tree)).last().unwrap().0, path);
 
-        // a directory's `/` counts as a byte of its name
+        // A directory's `/` counts as a byte of its name.
         let out = header(&path, &Entry::directory());
         let pax = pax || name == 100;
         assert_eq!(out.len() > 512, pax, "directory of {length} {name}");
     }
-    assert_eq!(header(&[b'p'; 100], &Entry::directory()).len(), 1536, "101 bytes with nowhere to split");
+    assert_eq!(header(&[b'p'; 100], &Entry::directory()).len(), 1536, "101 bytes that cannot be split");
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn parents_come_once_before_their_children() {
     let expected = ["a", "a-b", "a.c", "a.c/q", "a/b", "a/b/x", "a/b/y", "a/z", "a/z/deep", "a/z/deep/er"];
     assert_eq!(paths, expected);
     assert_eq!(entries[0].1.mode, 0o755);
-    assert_eq!(entries[4].1.mode, 0o700, "one that the tree has is left as it is");
+    assert_eq!(entries[4].1.mode, 0o700, "a directory of the tree is not changed");
     assert!(matches!(entries[7].1.kind, EntryKind::Directory));
 }
 
 #[test]
-fn nothing_is_below_what_is_no_directory() {
+fn an_entry_below_something_other_than_a_directory_is_refused() {
     for above in [file(b""), Entry::symlink("b")] {
         let mut tree = FileTree::new();
         tree.insert("a", above).unwrap();
@@ -246,7 +246,8 @@ fn nothing_is_below_what_is_no_directory() {
     }
 }
 
-/// The paths that an archive should have, found the long way; none, when something is below what is no directory.
+/// The paths that an archive should have, by a simple algorithm; `None` if an entry is below something other than a
+/// directory.
 fn expected(tree: &FileTree) -> Option<BTreeSet<Vec<u8>>> {
     let mut paths = BTreeSet::new();
     for (path, _) in tree.iter() {
@@ -264,7 +265,7 @@ fn expected(tree: &FileTree) -> Option<BTreeSet<Vec<u8>>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn all_parents_are_there_in_order(
+    fn all_parents_are_present_in_order(
         files in prop::collection::vec((prop::collection::vec("[ab][-.]?", 1..5), 0..4_u8), 1..12),
     ) {
         let mut tree = FileTree::new();
@@ -281,7 +282,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn what_is_written_is_read(
+    fn written_entries_are_read_back(
         files in prop::collection::vec(
             (prop::collection::vec("[a-c\u{e9}]{1,130}", 1..4), prop::collection::vec(any::<u8>(), 0..1100), any::<bool>()),
             1..6,
@@ -290,7 +291,7 @@ proptest! {
         let mut tree = FileTree::new();
         for (names, content, link) in files {
             let path = names.join("/");
-            // a leaf's name has a letter that no parent's has
+            // The name of a leaf has a letter that no parent has.
             let entry = if link { Entry::symlink(path.clone()) } else { file(&content) };
             tree.insert(format!("{path}z"), entry).unwrap();
         }

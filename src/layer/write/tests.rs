@@ -31,7 +31,7 @@ fn bytes(bytes: &[u8]) -> Entry {
     Entry::file(Content::Bytes(Arc::from(bytes)), false)
 }
 
-/// A tree with something of everything, over several segments.
+/// A tree with every kind of entry, larger than several segments.
 fn sample() -> FileTree {
     let mut tree = FileTree::new();
     let big: Vec<u8> = (0..5_000_000u32).map(|n| (n.wrapping_mul(n) >> 9) as u8 & 0x3f).collect();
@@ -68,8 +68,8 @@ fn digests_and_sizes_are_those_of_the_bytes() {
     assert_eq!(files.len(), 5);
 }
 
-/// A change here means that every layer of every user changes: raise `tar::VERSION` or
-/// `deflate::VERSION`, and say so in the changelog.
+/// A change here means that every layer of every user changes: raise `tar::VERSION` or `deflate::VERSION`, and record it
+/// in the changelog.
 #[test]
 fn golden_digests() {
     let written = write(&sample(), &options(1), &mut io::sink()).unwrap();
@@ -81,12 +81,12 @@ fn golden_digests() {
 }
 
 #[test]
-fn the_version_names_what_decides_bytes() {
+fn the_version_names_the_constants_that_decide_bytes() {
     assert_eq!(WRITER_VERSION, format!("tar-{} deflate-{}", tar::VERSION, deflate::VERSION));
 }
 
 #[test]
-fn neither_jobs_nor_the_place_of_the_content_change_a_byte() {
+fn neither_jobs_nor_the_location_of_the_content_change_a_byte() {
     let directory = tempfile::tempdir().unwrap();
     let mut on_disk = FileTree::new();
     for (index, (path, entry)) in sample().into_iter().enumerate() {
@@ -109,7 +109,7 @@ fn neither_jobs_nor_the_place_of_the_content_change_a_byte() {
     }
 }
 
-/// What `write` says when `change` is made to a file after it was found.
+/// The result of `write` if a file is changed by `change` after it was found.
 fn after(change: impl FnOnce(&Path, &mut SourceFile)) -> Result<Written> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.py");
@@ -122,7 +122,7 @@ fn after(change: impl FnOnce(&Path, &mut SourceFile)) -> Result<Written> {
 }
 
 #[test]
-fn a_file_that_is_not_as_it_was_found_is_refused() {
+fn a_file_that_has_changed_since_it_was_found_is_refused() {
     after(|_, _| ()).unwrap();
     after(|_, file| file.stat.dev += 1).expect("device numbers may change from one mount to the next");
     let changed = |result: Result<Written>| match result.unwrap_err() {
@@ -136,7 +136,7 @@ fn a_file_that_is_not_as_it_was_found_is_refused() {
         let mtime = fs::metadata(path).unwrap().modified().unwrap();
         fs::write(path, "print(2)").unwrap();
         fs::File::options().write(true).open(path).unwrap().set_modified(mtime).unwrap();
-        // what tells is the ctime; on a coarse clock it may be the same, so it is made to differ
+        // The ctime shows the change. On a coarse clock it may be the same, so the test makes it differ.
         file.stat.ctime_ns -= 1;
     }));
     changed(after(|_, file| file.stat.mtime_ns += 1));
@@ -173,7 +173,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn the_progress_hook_hears_of_all_bytes_and_stops_the_work() {
+fn the_progress_hook_receives_all_bytes_and_can_stop_the_work() {
     let (calls, last) = (AtomicU64::new(0), AtomicU64::new(0));
     let progress = |bytes| {
         calls.fetch_add(1, Ordering::Relaxed);

@@ -245,7 +245,7 @@ mod tests {
         let sockets = ["z.sock", "d/b.sock"].map(|name| root.path().join(name));
         let _listeners = sockets.each_ref().map(|path| UnixListener::bind(path).unwrap());
         let error = collect(root.path(), b"t", &Ignore::none(), 2).unwrap_err();
-        let expected = format!("{} is a socket, which no image can hold", sockets[1].display());
+        let expected = format!("{} is a socket, which an image cannot hold", sockets[1].display());
         assert_eq!(error.to_string(), expected, "the first by path");
         assert_eq!(listing(&tree(root.path(), "t", &ignoring("**/*.sock"))), ["t/", "t/d/", "t/d/a"]);
         assert!(!provides(root.path(), b"t", &Ignore::none(), b"t/z.sock"));

@@ -129,7 +129,7 @@ mod tests {
             let error = checked(&[(file, INTEL)]).unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("{file} of the package {package} is for amd64, and the image for arm64")
+                format!("{file} of the package {package} is for amd64, but the image is for arm64")
             );
         }
         checked(&[("node_modules/a/a.node", INTEL), ("node_modules/a/b.node", ARM)]).unwrap_err();

@@ -170,7 +170,7 @@ mod tests {
         let packages = [("a", r#"{ "name": "a", "os": ["darwin"], "cpu": ["x64", "ia32"] }"#)];
         let error = left(r#"{ "dependencies": { "a": "*" } }"#, &packages).unwrap_err();
         let said =
-            "node_modules/a/package.json of the package a is for darwin x64 or ia32, and the image for arm64";
+            "node_modules/a/package.json of the package a is for darwin x64 or ia32, but the image is for arm64";
         assert_eq!(error.to_string(), said);
     }
 }

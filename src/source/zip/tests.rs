@@ -247,9 +247,9 @@ fn content_is_held_to_the_archive() {
     assert_eq!(fault(MadeMember { data: cut(&x().data), ..x() }), "its deflate stream does not end");
     assert_eq!(
         fault(MadeMember { data: [&x().data[..], b"more"].concat(), ..x() }),
-        "its deflate stream ends before its data do"
+        "its deflate stream ends before its data ends"
     );
-    assert_eq!(fault(MadeMember { data: vec![7; 20], ..x() }), "it is no valid deflate stream");
+    assert_eq!(fault(MadeMember { data: vec![7; 20], ..x() }), "it is not a valid deflate stream");
     let large = vec![0; READ_LIMIT as usize + 1];
     assert_eq!(fault(deflated("x", large)), "it is too large for what it should be");
     let (_directory, path) = on_disk(&zip(&[x()]));

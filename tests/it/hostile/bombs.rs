@@ -120,7 +120,7 @@ fn half_a_gigabyte_in_16_kilobytes_of_zstd_is_not_held() {
     assert_eq!((done[0].code, done[1].code), (8, 0), "{}{}", done[0].err, done[1].err);
     assert!(done[1].out.contains("536.9 MB  layer 0   /f"), "{}", done[1].out);
     // It is recompressed all the way, and is not what the config says.
-    done[2].failed(4, &["layer sha256:", &image, "is broken: its content is"]);
+    done[2].failed(4, &["layer sha256:", &image, "is broken: its diff id is"]);
     assert!(!ground.lbuild.path("out/index.json").exists());
 }
 

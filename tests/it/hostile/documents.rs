@@ -185,7 +185,7 @@ fn indexes_of_indexes_are_no_images() {
     }
     let index = read(&blob(&layout, text(&entry["digest"])));
     let nested = craft::stored(&layout, &bytes(&index));
-    refused(&ground, &[nested], &["is not of schema version 2"]);
+    refused(&ground, &[nested], &["does not have schema version 2"]);
 }
 
 #[test]
@@ -337,5 +337,5 @@ fn layouts_that_name_no_version_are_none() {
         images.push(ground.image(&name, &[]));
         std::fs::write(ground.lbuild.path(&name).join("oci-layout"), marker).unwrap();
     }
-    refused(&ground, &images, &["is no OCI layout"]);
+    refused(&ground, &images, &["is not an OCI layout"]);
 }

@@ -49,7 +49,7 @@ fn sizes_that_nothing_has_are_errors() {
 
 #[test]
 fn names_and_attributes_of_gigabytes_are_not_read() {
-    let too_long = Broken("longer than any system takes");
+    let too_long = Broken("longer than any system accepts");
     let claimed = [b'L', b'K', b'x', b'g'].map(|kind| Tar::new().head("long", kind, 4 << 30, |_| ()));
     let mut all = cases(claimed, too_long);
     let there = [b'L', b'K'].map(|kind| Tar::new().long(kind, &vec![b'a'; 300 << 10]).file("f", 0o644, ""));
@@ -72,7 +72,7 @@ fn attributes_that_are_malformed_are_errors() {
     let mut all = cases(malformed, Broken("malformed"));
     // They are those of nothing.
     let alone = [Tar::new().pax("path", "a"), Tar::new().long(b'L', b"a"), Tar::new().long(b'K', b"a")];
-    all.extend(cases(alone, Broken("ends within a member's head")));
+    all.extend(cases(alone, Broken("ends within a member's header")));
     let mut wrong = Tar::new().file("f", 0o644, "").bytes();
     wrong[1] = b'g';
     all.push((vec![Layer::of(wrong.clone(), PLAIN, &wrong)], Broken("wrong checksum")));

@@ -54,7 +54,7 @@ fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
     let tar = tar();
     let mut cases = Vec::new();
     for (at, ends) in [
-        (600, Broken("ends within a member's head")),
+        (600, Broken("ends within a member's header")),
         (1024, UNREAD),
         (1024 + 100, UNREAD),
         (1024 + 20_005, UNREAD),
