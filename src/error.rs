@@ -139,7 +139,10 @@ pub enum Error {
     #[error("cannot fetch {file}: {fault}")]
     Address { file: String, fault: &'static str },
 
-    /// The base does not exist.
+    /// A path that the image named by a recipe does not have.
+    #[error("{image} has no {path}")]
+    NoSuchPath { image: String, path: String },
+    /// An image that does not exist in its registry, layout or archive.
     #[error("image {image} does not exist")]
     NoSuchImage { image: String },
     /// The base does not support the platform.
@@ -335,6 +338,7 @@ impl Error {
             | ZipName { .. }
             | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
+            | NoSuchPath { .. }
             | NoLayout { .. }
             | NoArchive { .. }
             | BlobRead { .. }

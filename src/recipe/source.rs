@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::base::Base;
 use crate::image::Digest;
 
 /// A source of files. Each source produces sorted file trees, and each tree becomes a layer.
@@ -29,10 +30,22 @@ pub enum Source {
         /// The archive.
         path: PathBuf,
     },
+    /// Files of another image, with their modes, owners and attributes.
+    Image(ImageFiles),
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
     /// Node packages: one layer with the `node_modules` of a lock file.
     Npm(Npm),
+}
+
+/// A file or directory of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageFiles {
+    /// The image: an earlier stage, or any other.
+    pub image: Base,
+    /// The absolute path in it, following its links: a file, or a directory whose content is copied.
+    pub path: String,
 }
 
 /// Node packages, installed by npm, pnpm or yarn for the image's platform.
