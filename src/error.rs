@@ -19,8 +19,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The cause of an error, for display only.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A failure. [`kind`](Error::kind) groups the variants, [`hint`](Error::hint) proposes a fix, and `source` is the cause,
-/// which the message does not repeat.
+/// A failure. [`kind`](Error::kind) groups the variants, [`hint`](Error::hint) proposes a fix, and `source` is the
+/// cause, which the message does not repeat.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message shows the meaning of each field")]

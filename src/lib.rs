@@ -1,9 +1,9 @@
-//! **lbuild** turns a source directory into an AWS Lambda container image and pushes it: no Docker, no daemon,
-//! no root. This is the library; the `lbuild` command is a thin layer above it.
+//! **lbuild** turns a source directory into an AWS Lambda container image and pushes it, without Docker, a daemon or
+//! root. This is the library; the `lbuild` command is a thin layer above it.
 //!
 //! # A first image
 //!
-//! What is to be built is a [`Recipe`], how is an [`Engine`], where is a [`Destination`]:
+//! A [`Recipe`] describes the image, an [`Engine`] builds it, and a [`Destination`] receives it:
 //!
 //! ```
 //! use lbuild::image::{Arch, ConfigEdit, Format, Platform};
@@ -29,41 +29,69 @@
 //! # }
 //! ```
 //!
-//! # The house
+//! # Architecture
 //!
 //! ```text
-//!  flags, a file ── lower ─► Recipe ─pin─► Recipe ─build─► Image ───┬ registry
-//!                                             │                     ├ OCI layout directory
-//!                                     per step│                     └ docker-archive tar
-//!                              Source ─collect─► FileTree ─write─► Layer
+//!  flags, lbuild.toml ── lower ─► Recipe ─pin─► Recipe ─prepare─► Prepared ─send─┬─► registry
+//!                                                  │                 │           ├─► OCI layout directory
+//!                                          per step│                 │           └─► docker-archive tar
+//!                       Source ─plan─► Part ─fetch─► FileTree        ├─ Image: config, layers, all digests
+//!                                                       │            └─ scan ─► lambda::check ─► findings
+//!                                                     Layer
 //! ```
 //!
-//! * [`recipe`]: the only door in. Plain data, JSON both ways; every front-end lowers to it.
-//! * [`Engine`]: executes recipes. [`pin`](Engine::pin) makes one exact, [`build`](Engine::build) makes an image
-//!   of it, [`publish`](Engine::publish) brings that somewhere, and [`push`](Engine::push) does all at once.
-//! * [`image`]: the central value, [`Image`]: config and layers, every digest known. Pure data.
-//! * [`tree`]: the files of a layer, in one model. [`layer`]: such files ([`tree::FileTree`]) become a layer whose bytes depend on them alone.
-//! * [`scan`]: what a layer holds, and facts about the files in it.
-//! * [`Destination`]: the only door out. The manifest's format is chosen there; the blobs are the same.
-//! * [`lambda`]: what Lambda itself demands and offers, as data.
+//! The public rooms (modules of the crate's root):
+//!
+//! * [`recipe`]: the only input of the engine. Plain data, readable and writable as JSON; every front-end lowers to it.
+//! * [`Engine`]: executes recipes. [`pin`](Engine::pin) makes a recipe exact, and [`build`](Engine::build) makes an
+//!   image from it. [`prepare`](Engine::prepare) returns a [`Prepared`] image, which can be [scanned](Prepared::scan)
+//!   and then [sent](Prepared::send); [`push`](Engine::push) does both steps without a scan.
+//!   [`publish`](Engine::publish) sends an image that is built already, and [`inspect`](Engine::inspect),
+//!   [`scan`](Engine::scan) and [`diff`](Engine::diff) read stored images.
+//! * [`image`]: the central value, [`Image`]: a config and layers, with every digest known. Pure data.
+//! * [`tree`]: the files of layers, in one model. [`FileTree`](tree::FileTree) is one layer to be written,
+//!   [`View`](tree::View) is several layers laid over each other.
+//! * [`layer`]: writes a tree as a layer whose bytes depend on the tree and the epoch only, and reads layers.
+//! * [`scan`]: the members of a layer, with facts about their content.
+//! * [`Destination`]: the only output. It decides the manifest's format; the blobs are the same in all formats.
+//! * [`lambda`]: the requirements and the offer of AWS Lambda, as data and pure functions.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
+//! * [`error`] and [`event`]: the library never prints and never exits. It emits [`Event`]s, and fails with an
+//!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
 //!
-//! The library never prints and never exits. It tells what it does through [`Event`]s, and fails with an
-//! [`Error`] whose [`hint`](Error::hint) says the way out.
+//! The private rooms: `source` (plans and fetches the files of a [`Source`](recipe::Source), one file per kind of
+//! source), `store` (registries, layouts, archives, the cache) and `threads` (the bridge to blocking work).
 //!
-//! # What holds
+//! A room may import itself, `error`, `event`, the rooms that its arrow names, and the rooms that these may import:
+//!
+//! ```text
+//!  cli (of the binary) → engine, lambda, aws
+//!  aws                 → store, source
+//!  engine              → source, store, scan, recipe
+//!  lambda              → scan, image
+//!  source              → store, layer, recipe, threads
+//!  scan                → layer
+//!  layer, store        → tree, image
+//!  recipe, tree        → image
+//! ```
+//!
+//! A test reads the imports and compares them with these arrows (`tests/it/layering.rs`). It also refuses circles
+//! between the files of a room.
+//!
+//! # Guarantees
 //!
 //! * **Same input, same digest**: for any number of threads, order of directory entries, umask, time zone, user,
-//!   working directory and host; with a cold or a warm cache.
-//! * **Nothing is sent that is there**, nothing is read that has not changed, nothing is compressed twice.
-//! * **Bounded memory**: blobs stream, whatever their size, and are checked against digest and size on the way.
-//! * **The tag moves last**: a push that fails or is killed leaves the old image whole.
+//!   working directory and host, with a cold or a warm cache.
+//! * **No unnecessary work**: a blob that the destination has is not sent, an unchanged file is not read again, and no
+//!   content is compressed twice.
+//! * **Bounded memory**: blobs of any size are streamed, and verified against digest and size meanwhile.
+//! * **The tag moves last**: a push that fails or is killed leaves the old image complete.
 //! * **Secrets stay out** of layers, configs, events and errors.
 //!
 //! # Features
 //!
 //! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. `check` (default):
-//! [`lambda::check`]. None changes an image's bytes; without default features, the bare library is built.
+//! [`lambda::check`]. None changes an image's bytes; without default features, only the bare library is built.
 
 #![warn(missing_docs)]
 

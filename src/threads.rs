@@ -48,8 +48,8 @@ impl Threads {
         Ok(Lease { permits })
     }
 
-    /// Runs `work` with up to `most` threads. It is passed their number, and a flag that is set when the caller no longer
-    /// waits.
+    /// Runs `work` with up to `most` threads. It is passed their number, and a flag that is set when the caller no
+    /// longer waits.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         most: usize,
@@ -60,8 +60,8 @@ impl Threads {
     }
 }
 
-/// Runs `work` on a thread that may block, for work that waits for files more than it computes. It is passed a flag that
-/// is set when the caller no longer waits.
+/// Runs `work` on a thread that may block, for work that waits for files more than it computes. It is passed a flag
+/// that is set when the caller no longer waits.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
 ) -> Result<T> {

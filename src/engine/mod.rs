@@ -99,8 +99,8 @@ impl Engine {
         push.put(image, ready).await
     }
 
-    /// Builds the image for its destinations, and meanwhile requests which blobs they lack. Layers of the base are sent to
-    /// registries at once; the image's own blobs wait until [`Prepared::send`].
+    /// Builds the image for its destinations, and meanwhile requests which blobs they lack. Layers of the base are sent
+    /// to registries at once; the image's own blobs wait until [`Prepared::send`].
     ///
     /// # Errors
     /// Those of [`build`](Engine::build), and the first failure of a destination.
@@ -111,8 +111,8 @@ impl Engine {
     /// Builds and publishes the image. Uploads start as layers become available.
     ///
     /// # Errors
-    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless one destination
-    /// refused the manifest that another accepted.
+    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless one
+    /// destination refused the manifest that another accepted.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
         prepare::prepare(&self.session, recipe, to, false).await?.send().await
     }
@@ -125,8 +125,8 @@ impl Engine {
         pin::pin(&self.session, recipe).await
     }
 
-    /// Reads an image's manifest and config, but not its layers. An index is resolved if a platform is given, or if it has
-    /// only one; else it is returned itself.
+    /// Reads an image's manifest and config, but not its layers. An index is resolved if a platform is given, or if it
+    /// has only one; else it is returned itself.
     ///
     /// # Errors
     /// When the image does not exist, or cannot be read.
@@ -134,8 +134,8 @@ impl Engine {
         find::inspect(&self.session, image, platform).await
     }
 
-    /// Scans the image's layers, lowest first; `None` for a layer that is not a tar. Layers are streamed, several at once,
-    /// and only if the cache has no scan of them by the same annotator.
+    /// Scans the image's layers, lowest first; `None` for a layer that is not a tar. Layers are streamed, several at
+    /// once, and only if the cache has no scan of them by the same annotator.
     ///
     /// # Errors
     /// When a layer cannot be fetched, or is not a complete layer.
@@ -155,8 +155,8 @@ impl Engine {
         diff::difference(&self.session, images).await
     }
 
-    /// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that makes
-    /// further probes meaningless.
+    /// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that
+    /// makes further probes meaningless.
     pub async fn probe(&self, to: &Reference) -> Vec<Probe> {
         inspect::probe(&self.session, to).await
     }

@@ -61,8 +61,9 @@ pub(super) async fn prepare(
     Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), attempt })
 }
 
-/// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated if
-/// a blob in the cache is damaged or was pruned, or if an earlier image has lost a blob; any other error is returned.
+/// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated
+/// if a blob in the cache is damaged or was pruned, or if an earlier image has lost a blob; any other error is
+/// returned.
 fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
     match error {
         Error::CorruptFile { path, expected, .. } if session.cache.holds(&path) => {
@@ -185,8 +186,8 @@ impl Prepared {
         }
     }
 
-    /// Sends the image to its destinations. If a blob is lost or damaged meanwhile, the image is built once more; it must
-    /// have the same digest.
+    /// Sends the image to its destinations. If a blob is lost or damaged meanwhile, the image is built once more; it
+    /// must have the same digest.
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one

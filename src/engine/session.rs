@@ -118,8 +118,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets another endpoint for a registry, as `https://HOST[:PORT]`: a mirror, a private link, a test. Images keep the
-    /// registry's name, and its credentials are sent to this endpoint only.
+    /// Sets another endpoint for a registry, as `https://HOST[:PORT]`: a mirror, a private link, a test. Images keep
+    /// the registry's name, and its credentials are sent to this endpoint only.
     #[must_use]
     pub fn endpoint(mut self, registry: impl Into<String>, endpoint: impl Into<String>) -> EngineBuilder {
         self.endpoints.push((registry.into(), endpoint.into()));

@@ -1,8 +1,8 @@
 //! The central value: an [`Image`] is a config and its layers, with every digest known.
 //!
 //! Pure data: no code here reads a file, opens a socket or blocks. An `Image` starts as a base (or as
-//! [`scratch`](Image::scratch)), is extended with [`append`](Image::append) and [`edit`](Image::edit), and is rendered as
-//! a [`Manifest`] in the [`Format`] of a destination.
+//! [`scratch`](Image::scratch)), is extended with [`append`](Image::append) and [`edit`](Image::edit), and is rendered
+//! as a [`Manifest`] in the [`Format`] of a destination.
 
 mod blob;
 mod config;

@@ -33,8 +33,8 @@ pub struct Written {
     pub diff_id: Digest,
     /// The size of the tar in bytes.
     pub uncompressed: u64,
-    /// The regular files by image path, in the layer's order, with the digests of their contents. Members of zip archives
-    /// are left out; the checksums of the archives verify them.
+    /// The regular files by image path, in the layer's order, with the digests of their contents. Members of zip
+    /// archives are left out; the checksums of the archives verify them.
     pub files: Vec<(Vec<u8>, Digest)>,
 }
 
@@ -77,8 +77,8 @@ impl<'a, W: Write> LayerWriter<'a, W> {
         self.count(tar)
     }
 
-    /// Ends the splice. `content` is the checksum of all pieces that went to [`inflated`](LayerWriter::inflated) since its
-    /// start.
+    /// Ends the splice. `content` is the checksum of all pieces that went to [`inflated`](LayerWriter::inflated) since
+    /// its start.
     pub fn end_splice(&mut self, content: &Crc) {
         self.gzip.end_splice(content);
     }

@@ -41,7 +41,8 @@ pub fn recompress(mut tar: impl Read, options: &WriteOptions<'_>, out: &mut impl
     }
 }
 
-/// The maximum window of [`zstd`], in bytes: the default limit of zstd's own tools, and the window of its highest level.
+/// The maximum window of [`zstd`], in bytes: the default limit of zstd's own tools, and the window of its highest
+/// level.
 const MAX_WINDOW: u64 = 128 << 20;
 
 /// Decompresses zstd: any number of frames, as in seekable layers, with skippable frames between them. It uses little

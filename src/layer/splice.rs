@@ -2,8 +2,8 @@
 //!
 //! A layer's deflate stream is a sequence of blocks, and so is a member. The member's blocks are copied bit by bit
 //! between the writer's own: the final bit of the last one is cleared, and an empty stored block pads from its end to
-//! the next byte (as between two [segments](super::deflate)). Meanwhile the member is inflated in pieces, for the digest
-//! of the tar, for its checksum, and to find the final bit.
+//! the next byte (as between two [segments](super::deflate)). Meanwhile the member is inflated in pieces, for the
+//! digest of the tar, for its checksum, and to find the final bit.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
 /// The version of splicing, which together with [`WRITER_VERSION`](super::WRITER_VERSION) decides the bytes of a layer
-/// with members of zip archives. It is part of the cache keys of such layers. A test compares it with the constants that
-/// it names.
+/// with members of zip archives. It is part of the cache keys of such layers. A test compares it with the constants
+/// that it names.
 pub const SPLICE_VERSION: &str = "splice-1 from-4096";
 
 /// Members of fewer deflated bytes are recompressed together with the bytes around them: that gives fewer bytes than
@@ -131,8 +131,8 @@ struct Walk<'a> {
     member: &'a ZipContent,
     /// The number of bytes of the member read into `input` so far.
     read: u64,
-    /// `input[used..end]` is not inflated yet. `input[..used]` is inflated but not passed on yet: the next block may begin
-    /// in its last byte, and its final bit must be cleared.
+    /// `input[used..end]` is not inflated yet. `input[..used]` is inflated but not passed on yet: the next block may
+    /// begin in its last byte, and its final bit must be cleared.
     input: &'a mut [u8],
     end: usize,
     used: usize,

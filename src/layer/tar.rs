@@ -1,9 +1,10 @@
 //! The rules for the tar headers.
 //!
-//! USTAR ([POSIX pax, "ustar Interchange Format"](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)),
-//! with a pax extended header before an entry that has a value which USTAR cannot hold: a long path or target, a large
-//! size, time, owner or device number, extended attributes. Owners have no names, and all times are the same. Names are
-//! written as bytes, whether UTF-8 or not.
+//! USTAR ([POSIX pax, "ustar Interchange
+//! Format"](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)), with a pax extended header before an
+//! entry that has a value which USTAR cannot hold: a long path or target, a large size, time, owner or device number,
+//! extended attributes. Owners have no names, and all times are the same. Names are written as bytes, whether UTF-8 or
+//! not.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -30,8 +31,8 @@ const SMALL_OCTAL_MAX: u64 = 0o7_777_777;
 /// The prefix of keywords for extended attributes, as star, GNU tar, Go and libarchive write them.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// The entries of an archive in the order of their paths, with the parents that are missing in the tree. A parent's path
-/// is a prefix of its children's paths, so it comes before them.
+/// The entries of an archive in the order of their paths, with the parents that are missing in the tree. A parent's
+/// path is a prefix of its children's paths, so it comes before them.
 ///
 /// # Errors
 /// [`crate::error::Error::ImagePath`] for an entry below an entry that is not a directory.
@@ -74,8 +75,8 @@ fn is_linkable(tree: &FileTree, target: &[u8], path: &[u8]) -> bool {
     matches!(kind, Some(EntryKind::File(_) | EntryKind::Symlink(_) | EntryKind::Device(_)))
 }
 
-/// The entries in the order of their paths, with the missing directories inserted. Most trees lack few directories, so a
-/// binary search for each is faster than sorting all entries.
+/// The entries in the order of their paths, with the missing directories inserted. Most trees lack few directories, so
+/// a binary search for each is faster than sorting all entries.
 fn with<'a>(
     entries: impl ExactSizeIterator<Item = (&'a [u8], &'a Entry)>,
     missing: &BTreeSet<&'a [u8]>,

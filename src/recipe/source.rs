@@ -15,8 +15,8 @@ pub enum Source {
     Directory {
         /// The directory or file.
         path: PathBuf,
-        /// Whether to apply the directory's `.lambdaignore` (else `.dockerignore`). `.git`, `.lbuild`, `lbuild.toml` and
-        /// ignore files are always excluded.
+        /// Whether to apply the directory's `.lambdaignore` (else `.dockerignore`). `.git`, `.lbuild`, `lbuild.toml`
+        /// and ignore files are always excluded.
         #[serde(default)]
         ignore: bool,
         /// Paths in the directory that are always excluded, such as `node_modules` if a [`Source::Npm`] installs it.

@@ -24,8 +24,8 @@ pub enum Wanted {
 pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// Inspects files of its choice while a layer is scanned, and returns facts about them. Facts are kept on disk, and must
-/// not contain secrets.
+/// Inspects files of its choice while a layer is scanned, and returns facts about them. Facts are kept on disk, and
+/// must not contain secrets.
 pub trait Annotate: Send + Sync + 'static {
     /// A fact about the content of a file.
     type Fact: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static;

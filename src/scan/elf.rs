@@ -1,4 +1,5 @@
-//! The facts about ELF files that decide whether an image can run them: the machine, the loader, the libraries, the glibc.
+//! The facts about ELF files that decide whether an image can run them: the machine, the loader, the libraries, the
+//! glibc.
 //!
 //! <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>, and for versions of symbols
 //! <https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html>
@@ -22,8 +23,8 @@ pub struct Elf {
     /// The loader, if it is a program that names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
-    /// The names of the parts of a C library that it is linked to, for example `libc.so.6`. Other libraries do not matter
-    /// for the question where it can be loaded.
+    /// The names of the parts of a C library that it is linked to, for example `libc.so.6`. Other libraries do not
+    /// matter for the question where it can be loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
     /// The newest glibc that it requires, for example `(2, 34)`.
@@ -34,8 +35,8 @@ pub struct Elf {
     pub is_glibc: Option<(u32, u32)>,
 }
 
-/// The number of bytes that may be read beyond a file's size. The number is limited because a malformed file can refer to
-/// the same bytes any number of times.
+/// The number of bytes that may be read beyond a file's size. The number is limited because a malformed file can refer
+/// to the same bytes any number of times.
 const ALLOWANCE: u64 = 128 << 10;
 
 /// The maximum number of bytes read of a file of any size; the tables are small.
@@ -54,8 +55,8 @@ const MAX_NAME: usize = 64;
 const MAX_LOADER: usize = 255;
 
 impl Elf {
-    /// Reads a file; `None` for one without a valid header, and for one that no loader accepts. A file that is malformed
-    /// further on gives the facts that can be read.
+    /// Reads a file; `None` for one without a valid header, and for one that no loader accepts. A file that is
+    /// malformed further on gives the facts that can be read.
     pub(super) fn read(file: &mut dyn ReadSeek) -> Option<Elf> {
         let file = Bounded::of(file)?;
         match FileKind::parse(&file).ok()? {

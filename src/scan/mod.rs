@@ -1,7 +1,7 @@
 //! Scans: the members of a layer, with facts about their content. A layer is read once.
 //!
-//! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of a layer that was made here; the
-//!   same files give the same facts either way.
+//! * [`LayerScan`]: a layer's members. It is made from a stored layer, or from the tree of a layer that was made here;
+//!   the same files give the same facts either way.
 //! * [`Annotate`]: inspects files of its choice, and returns typed facts about them.
 //! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are inspected for machine code
 //!   ([`Elf`]) and scripts.

@@ -25,8 +25,8 @@ const THREADED: usize = 4000;
 pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
 
 impl<F: Clone + Send + Sync> LayerScan<F> {
-    /// The scan of a tree's layer. Only files are opened that [may be code](may_be_code) or that `annotator` wants to see.
-    /// Also the facts to keep in the cache: `None` unless all opened files are unchanged since the tree was made.
+    /// The scan of a tree's layer. Only files are opened that [may be code](may_be_code) or that `annotator` wants to
+    /// see. Also the facts to keep in the cache: `None` unless all opened files are unchanged since the tree was made.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.

@@ -15,8 +15,8 @@ const IN_MEMORY: usize = 4 << 20;
 /// The maximum number of bytes of a file kept on disk; a larger file is not inspected.
 const ON_DISK: u64 = 2 << 30;
 
-/// Keeps the part of each file that has to be inspected: the beginning, or the whole of a file that is machine code, whose
-/// tables may be anywhere in it, or [`Wanted::Whole`].
+/// Keeps the part of each file that has to be inspected: the beginning, or the whole of a file that is machine code,
+/// whose tables may be anywhere in it, or [`Wanted::Whole`].
 pub(super) struct Spool {
     memory: Vec<u8>,
     /// The number of bytes of the file's beginning that are always kept.

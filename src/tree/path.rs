@@ -6,7 +6,8 @@ use std::ops::Deref;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The maximum length of a path's text, in bytes: twice the limit of Linux, so that a path beyond that limit is visible.
+/// The maximum length of a path's text, in bytes: twice the limit of Linux, so that a path beyond that limit is
+/// visible.
 const MAX_TEXT: usize = 8192;
 
 /// A path in an image. It is compared and resolved by its bytes, and displayed as printable text: bytes that are not

@@ -10,8 +10,8 @@ use super::path::ImagePath;
 /// The maximum number of links that Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
-/// The maximum number of names followed in one path, and of bytes in the target of a link, as in Linux. The limits bound
-/// the time that hostile links take.
+/// The maximum number of names followed in one path, and of bytes in the target of a link, as in Linux. The limits
+/// bound the time that hostile links take.
 const MAX_NAMES: usize = 4096;
 const MAX_TARGET: usize = 4096;
 
@@ -187,8 +187,8 @@ impl<'a, C> View<'a, C> {
             };
         }
         let old = self.seen.insert(path, file);
-        // A directory that appears again keeps its contents; any other entry replaces a whole tree. The lowest layer has
-        // nothing below it.
+        // A directory that appears again keeps its contents; any other entry replaces a whole tree. The lowest layer
+        // has nothing below it.
         let was_directory = old.is_some_and(|old| old.member.is_directory());
         if !is_directory && (file.layer > 0 || was_directory) {
             self.hide_below(path, file.layer);
@@ -252,8 +252,8 @@ impl<'a, C> View<'a, C> {
         self.seen.get(path.as_ref()).copied()
     }
 
-    /// The entry that this is a name of: for a hard link the entry that it was linked to, even if that has lost its other
-    /// names; else itself.
+    /// The entry that this is a name of: for a hard link the entry that it was linked to, even if that has lost its
+    /// other names; else itself.
     pub fn inode(&self, file: Seen<'a, C>) -> Option<Seen<'a, C>> {
         match file.member.entry.kind {
             EntryKind::HardLink(_) => self.linked.get(file.member.path.as_bytes()).copied(),

@@ -189,8 +189,8 @@ impl Adding<'_> {
         Ok((layer, created_by))
     }
 
-    /// Looks up the layer of a part by the content of its files. The files are read only if a layer may be found: if the
-    /// cache knows their shape, or an earlier image has any layers.
+    /// Looks up the layer of a part by the content of its files. The files are read only if a layer may be found: if
+    /// the cache knows their shape, or an earlier image has any layers.
     async fn find_by_content(&self, fetched: Fetched) -> Result<(Fetched, Lookup)> {
         let (session, epoch) = (self.session.clone(), self.epoch);
         let run = self.session.threads.run(session.threads.all(), move |threads, _| {

@@ -24,8 +24,8 @@ impl Trees {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(layer, contents);
     }
 
-    /// The contents of a layer, if known. They are not known for a layer whose paths followed links of the image and that
-    /// was not written by this build.
+    /// The contents of a layer, if known. They are not known for a layer whose paths followed links of the image and
+    /// that was not written by this build.
     pub(in crate::engine) fn get(&self, layer: Digest) -> Option<Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&layer).cloned()
     }

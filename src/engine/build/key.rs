@@ -17,8 +17,8 @@ pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     .map(LayerKey)
 }
 
-/// A digest over the member's location in the archive rather than over its content, because its deflated bytes decide the
-/// layer's bytes, too.
+/// A digest over the member's location in the archive rather than over its content, because its deflated bytes decide
+/// the layer's bytes, too.
 fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     let archive = member.archive.sha256?;
     let mut hash = Sha256::new();

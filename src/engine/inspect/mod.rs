@@ -1,5 +1,5 @@
-//! Inspects stored images: the files of their layers, the differences between two images, and the permissions that a push
-//! to a registry needs.
+//! Inspects stored images: the files of their layers, the differences between two images, and the permissions that a
+//! push to a registry needs.
 
 pub mod diff;
 mod probe;

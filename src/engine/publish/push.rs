@@ -87,8 +87,8 @@ pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
 }
 
 impl Push {
-    /// Starts a push, and requests at once the images that a registry's tags name. `base` is the repository of the base.
-    /// The image's own blobs wait at `gate`.
+    /// Starts a push, and requests at once the images that a registry's tags name. `base` is the repository of the
+    /// base. The image's own blobs wait at `gate`.
     pub(in crate::engine) fn open(
         session: Arc<Session>,
         to: &Destination,
@@ -128,9 +128,9 @@ impl Push {
         }
     }
 
-    /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not wait
-    /// for a check of the image, because its files are public or in a registry already, and no manifest names it yet. A
-    /// layout or archive is written only after the check.
+    /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not
+    /// wait for a check of the image, because its files are public or in a registry already, and no manifest names it
+    /// yet. A layout or archive is written only after the check.
     pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
         match &self.target {
             Target::Registry(_) => self.blob(&layer.blob, Gate::opened().into()),

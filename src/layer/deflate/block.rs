@@ -52,8 +52,8 @@ pub(in super::super) fn sync_flush(unused_bits: usize) -> &'static [u8] {
 const MAX_STORED: usize = 0xffff;
 
 /// Output space for blocks of `length` bytes in total, the padding of [`BitBuffer`] included, if every block but the
-/// last has at least 3 KiB (zlib's `deflateBound`). In the worst case all are stored: six bytes for each block, and five
-/// more for every further 64 KiB of it.
+/// last has at least 3 KiB (zlib's `deflateBound`). In the worst case all are stored: six bytes for each block, and
+/// five more for every further 64 KiB of it.
 pub(super) fn bound(length: usize) -> usize {
     length + length / 256 + 64
 }

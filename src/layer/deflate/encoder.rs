@@ -34,8 +34,8 @@ impl Encoder {
         Encoder { matcher: LazyMatcher::new(), matches: Vec::new(), buffer: Vec::new() }
     }
 
-    /// Replaces the content of `out` by the deflated segment: the end of the stream for the `last` segment; whole bytes,
-    /// after a sync flush, for the others.
+    /// Replaces the content of `out` by the deflated segment: the end of the stream for the `last` segment; whole
+    /// bytes, after a sync flush, for the others.
     pub fn deflate(&mut self, window: &Window, last: bool, out: &mut Vec<u8>) {
         let bound = block::bound(window.segment_length());
         if self.buffer.len() < bound {

@@ -69,8 +69,8 @@ impl<W: Write> GzipWriter<W> {
         Ok(self.out)
     }
 
-    /// Ends the current segment and writes all segments, before calls of [`splice`](GzipWriter::splice). This affects the
-    /// bytes of the member.
+    /// Ends the current segment and writes all segments, before calls of [`splice`](GzipWriter::splice). This affects
+    /// the bytes of the member.
     ///
     /// # Errors
     /// When `out` cannot be written to.
@@ -89,8 +89,8 @@ impl<W: Write> GzipWriter<W> {
         self.size = self.size.wrapping_add(content.amount());
     }
 
-    /// Writes a part of the deflate stream as it is, after [`begin_splice`](GzipWriter::begin_splice). All parts together
-    /// must be complete blocks, none of them the last of a stream, up to a byte boundary.
+    /// Writes a part of the deflate stream as it is, after [`begin_splice`](GzipWriter::begin_splice). All parts
+    /// together must be complete blocks, none of them the last of a stream, up to a byte boundary.
     ///
     /// # Errors
     /// When `out` cannot be written to.

@@ -119,7 +119,8 @@ fn limit_lengths(leaves_by_depth: &[u32; MAX_DEPTH], max_length: usize) -> [u32;
     // The code space in units of a codeword of the maximum length.
     let mut used: u32 = (1..=max_length).map(|length| counts[length] << (max_length - length)).sum();
     while used > 1 << max_length {
-        // Lengthen the longest codeword below the limit by one bit; a codeword of the maximum length becomes its sibling.
+        // Lengthen the longest codeword below the limit by one bit; a codeword of the maximum length becomes its
+        // sibling.
         let shorter = (1..max_length).rev().find(|&length| counts[length] > 0).expect("a shorter codeword");
         counts[shorter] -= 1;
         counts[shorter + 1] += 2;

@@ -49,8 +49,8 @@ impl LazyMatcher {
     }
 
     /// Appends the matches from position `from` on to `matches`: `count` of them, or those of [`MAX_CONTENT`] bytes.
-    /// Returns the end of the last match, or the end of the segment, before which there may be literals. `hash3` enables
-    /// matches of three bytes.
+    /// Returns the end of the last match, or the end of the segment, before which there may be literals. `hash3`
+    /// enables matches of three bytes.
     pub fn find(
         &mut self,
         window: &Window,
@@ -76,8 +76,8 @@ impl LazyMatcher {
         }
     }
 
-    /// Advances by [`SLIDE_INTERVAL`], or until there are `count` matches. This is the inner loop: it is not inlined, and
-    /// the inserter is local to it, so that the compiler keeps the inserter's fields in registers.
+    /// Advances by [`SLIDE_INTERVAL`], or until there are `count` matches. This is the inner loop: it is not inlined,
+    /// and the inserter is local to it, so that the compiler keeps the inserter's fields in registers.
     #[inline(never)]
     fn advance<const HASH3: bool>(
         &mut self,

@@ -73,8 +73,8 @@ impl Pool {
         self.shared.changed.notify_one();
     }
 
-    /// Returns the deflated segment of this number. If it is not ready, returns nothing, or with `block` a queued segment
-    /// to deflate; if none is queued, waits.
+    /// Returns the deflated segment of this number. If it is not ready, returns nothing, or with `block` a queued
+    /// segment to deflate; if none is queued, waits.
     ///
     /// # Panics
     /// With the panic of the thread that deflated the segment.

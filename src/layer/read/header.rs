@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 /// The size of a tar block, in bytes.
 pub(super) const BLOCK: usize = 512;
 
-/// A name as a path in the image, without empty and `.` components: `./a//b/` is `a/b`. A `..` is kept; readers must not
-/// follow it.
+/// A name as a path in the image, without empty and `.` components: `./a//b/` is `a/b`. A `..` is kept; readers must
+/// not follow it.
 pub(super) fn plain(name: &[u8]) -> Vec<u8> {
     let parts: Vec<&[u8]> =
         name.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();

@@ -87,8 +87,8 @@ impl<R: BufRead> LayerReader<R> {
         self.hole(self.size - at, &mut each)
     }
 
-    /// Whether [`content`](LayerReader::content) stays within the limit. The holes of a sparse file are not in the tar, but
-    /// count against the limit.
+    /// Whether [`content`](LayerReader::content) stays within the limit. The holes of a sparse file are not in the tar,
+    /// but count against the limit.
     pub fn fits(&self) -> bool {
         let holes = self.size.saturating_sub(self.left);
         self.segments.is_none()

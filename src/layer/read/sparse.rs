@@ -81,8 +81,8 @@ impl PaxSparse {
         Ok(())
     }
 
-    /// The map and the real size, if the records describe a sparse file. In format 1.0 the map precedes the content: it is
-    /// read from `tar`, and its length is subtracted from `stored`.
+    /// The map and the real size, if the records describe a sparse file. In format 1.0 the map precedes the content: it
+    /// is read from `tar`, and its length is subtracted from `stored`.
     pub(super) fn map(self, tar: &mut impl Read, stored: &mut u64) -> Result<Option<(Vec<Segment>, u64)>> {
         let Some(size) = self.size.filter(|_| self.is_sparse) else { return Ok(None) };
         let segments = match self.major {

@@ -68,8 +68,8 @@ fn digests_and_sizes_are_those_of_the_bytes() {
     assert_eq!(files.len(), 5);
 }
 
-/// A change here means that every layer of every user changes: raise `tar::VERSION` or `deflate::VERSION`, and record it
-/// in the changelog.
+/// A change here means that every layer of every user changes: raise `tar::VERSION` or `deflate::VERSION`, and record
+/// it in the changelog.
 #[test]
 fn golden_digests() {
     let written = write(&sample(), &options(1), &mut io::sink()).unwrap();

@@ -6,7 +6,8 @@ struct Layer {
     from_tree: bool,
 }
 
-/// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, `a = b` a hard link, and `.wh.a` a whiteout.
+/// A layer of these members: `a/` is a directory, `a -> b` a symbolic link, `a = b` a hard link, and `.wh.a` a
+/// whiteout.
 fn layer(members: &[&str]) -> Option<Layer> {
     let member = |&text: &&str| {
         let (path, kind) = if let Some((path, target)) = text.split_once(" -> ") {

@@ -25,8 +25,8 @@ pub struct LayerDifference {
     pub moved: bool,
     /// Whether the tar is the same, and only the compressed bytes differ.
     pub recompressed: bool,
-    /// The differing files. If it is empty for a different tar, only the order of the members or other fields of the tar
-    /// headers differ.
+    /// The differing files. If it is empty for a different tar, only the order of the members or other fields of the
+    /// tar headers differ.
     pub files: Vec<FileDifference>,
 }
 
