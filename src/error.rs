@@ -264,7 +264,7 @@ pub enum Error {
     #[error("cannot set up HTTPS")]
     Tls { source: Cause },
 
-    /// The caller stopped waiting, or asked to stop.
+    /// The caller stopped waiting, or cancelled the work.
     #[error("interrupted")]
     Interrupted,
 }

@@ -38,7 +38,7 @@ impl Threads {
     async fn lease(&self, most: usize) -> Result<Lease> {
         let mut permits = self.free.clone().acquire_owned().await.map_err(|_| Error::Interrupted)?;
         while permits.num_permits() < most {
-            // Another call may be faster; then the next attempt asks for less.
+            // Another call may be faster; the next attempt then requests fewer.
             let more = (most - permits.num_permits()).min(self.free.available_permits());
             match u32::try_from(more).ok().map(|more| self.free.clone().try_acquire_many_owned(more)) {
                 Some(Ok(taken)) if more > 0 => permits.merge(taken),

@@ -7,7 +7,7 @@ use crate::image::{ECR_PUBLIC, EcrHost};
 
 /// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>
 const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws allows 1 request a second and 500 GB a month: \
-    for 10 requests a second, use credentials that allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
+    for 10 a second, use credentials that allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
 
 impl Error {
     /// A proposed fix, if there is one: half a sentence, for a line of its own after the message.
@@ -35,7 +35,9 @@ impl Error {
                 "move the login to ~/.netrc, or to UV_INDEX_NAME_USERNAME and _PASSWORD; or name the file in .lambdaignore"
                     .into()
             }
-            Build { .. } => "build a wheel of it, and add `--find-links DIR` with the wheel's directory to the requirements".into(),
+            Build { .. } => {
+                "build a wheel of it, and add `--find-links DIR` with its directory to the requirements".into()
+            }
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
                 "choose a version that has one; or build one for the image, and add `--find-links DIR` with its \
@@ -55,14 +57,16 @@ impl Error {
             OldInstaller { tool, least, package, .. } => format!("install {tool} {least} or newer: `npm install -g {package}`"),
             InstalledLink { .. } => "lock the packages again: a linked package must be in PATH".into(),
             WrongMachine { .. } => {
-                "lock the packages again for all platforms; omit --npm-scripts, because install scripts build and fetch \
-                 files for this machine"
+                "lock the packages again for all platforms; omit --npm-scripts, because install scripts build and \
+                 fetch files for this machine"
                     .into()
             }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 "set the index's login in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
             }
-            Download { answer, .. } if answer.status == 404 => "lock the requirements again: the file no longer exists".into(),
+            Download { answer, .. } if answer.status == 404 => {
+                "lock the requirements again: the file no longer exists".into()
+            }
             Hash { .. } => "lock the requirements again, if the change is intended".into(),
             PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),

@@ -1,4 +1,4 @@
-//! From a tree of files to a layer: one gzip-compressed tar whose bytes depend on the tree and the epoch only.
+//! Writes a tree of files as a layer: one gzip-compressed tar whose bytes depend on the tree and the epoch only.
 //!
 //! ```text
 //! FileTree ── tar ──┬── segments ── deflate ── gzip ──┬── out

@@ -1,4 +1,4 @@
-//! Which files may be code, and for which machine.
+//! The files that may be code, and the machines that code is for.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Arch;
 
-/// Whether a program or the kernel could be asked to load the file, by its path and permissions. Files that only
-/// debuggers read are not code.
+/// Whether a program or the kernel may load the file as code, by its path and permissions. Files for debuggers are not
+/// code.
 pub fn may_be_code(path: &[u8], mode: u32) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let is_candidate = mode & 0o111 != 0 || !name.contains(&b'.') || is_library(name);
@@ -27,10 +27,10 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 /// The first bytes of an ELF file.
 pub(crate) const ELF_MAGIC: &[u8] = b"\x7fELF";
 
-/// How many bytes of an ELF file say which machine it is for.
+/// The number of bytes at the start of an ELF file that include the machine.
 pub(crate) const ELF_HEADER: usize = 20;
 
-/// A machine, by the number that ELF files have for it.
+/// A machine, by its number in ELF files.
 ///
 /// <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

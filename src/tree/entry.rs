@@ -82,7 +82,7 @@ pub enum Device {
     Unknown(u8),
 }
 
-/// Where the bytes of a file are.
+/// The location of a file's bytes.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// In memory.
@@ -103,7 +103,7 @@ pub struct ZipContent {
     pub name: Box<[u8]>,
     /// Whether the data are a deflate stream, rather than the content itself.
     pub deflated: bool,
-    /// Where the data begin, in bytes from the start of the archive.
+    /// The offset of the data, in bytes from the start of the archive.
     pub offset: u64,
     /// The length of the data, in bytes.
     pub length: u64,

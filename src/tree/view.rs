@@ -76,7 +76,7 @@ pub enum Target<'a, C> {
 /// A path that was followed from link to link.
 #[derive(Debug)]
 pub struct Resolved<'a, C> {
-    /// What it leads to.
+    /// The target.
     pub target: Target<'a, C>,
     /// The path of its end, without a leading slash, whether it exists or not.
     pub path: ImagePath,

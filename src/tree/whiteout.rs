@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_for_deletions_and_back() {
+    fn reserved_names_are_deletions_and_back() {
         for (name, kind, path) in [
             (&b"a/.wh.b"[..], EntryKind::<()>::Whiteout, &b"a/b"[..]),
             (b".wh.b", EntryKind::Whiteout, b"b"),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_do_not() {
+    fn other_names_are_not_deletions() {
         for name in ["a", "a/b", "a.wh.b", "a/.wh.", ".wh..", "a/.wh...", "a/.wh..wh.plnk", ".wh.a/b"] {
             assert_eq!(deletion::<()>(name.as_bytes()), None, "{name}");
         }

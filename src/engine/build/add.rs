@@ -1,4 +1,4 @@
-//! From a part of a source to a layer: found by its key, or else fetched and written.
+//! Turns a part of a source into a layer: found by its key, or else fetched and written.
 //!
 //! All parts of a stage are looked up at once, to save round trips. Missing parts are fetched ahead, and several are
 //! written at once, because splicing a wheel uses one thread.

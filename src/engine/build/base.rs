@@ -1,4 +1,4 @@
-//! From a stage's base to an [`Image`] that can be appended to.
+//! Turns a stage's base into an [`Image`] to append layers to.
 
 use std::sync::Arc;
 

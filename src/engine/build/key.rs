@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_the_bytes_changes_the_key() {
+    fn a_change_of_the_bytes_changes_the_key() {
         let trees = [
             tree(&[("a", file("x", false))]),
             tree(&[("a", file("y", false))]),

@@ -1,4 +1,4 @@
-//! From a recipe to an image.
+//! Builds an image from a recipe.
 //!
 //! 1. The stages that the last stage needs are built, in order ([`stage`]). A stage's base ([`base`]) is fetched while
 //!    its sources are planned.

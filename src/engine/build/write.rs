@@ -1,4 +1,4 @@
-//! From a tree to a layer in the cache.
+//! Writes a tree as a layer in the cache.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

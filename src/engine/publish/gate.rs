@@ -38,7 +38,7 @@ mod tests {
     use super::Gate;
 
     #[test]
-    fn nothing_passes_before_it_is_open() {
+    fn nothing_passes_before_the_gate_is_open() {
         let gate = Gate::shut();
         let mut waiting = Box::pin(gate.pass());
         assert!(waiting.as_mut().now_or_never().is_none());

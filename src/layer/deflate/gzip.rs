@@ -89,7 +89,7 @@ impl<W: Write> GzipWriter<W> {
         self.size = self.size.wrapping_add(content.amount());
     }
 
-    /// Writes a part of the deflate stream as it is, after [`begin_splice`](GzipWriter::begin_splice). All parts
+    /// Writes a part of the deflate stream unchanged, after [`begin_splice`](GzipWriter::begin_splice). All parts
     /// together must be complete blocks, none of them the last of a stream, up to a byte boundary.
     ///
     /// # Errors

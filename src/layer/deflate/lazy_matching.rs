@@ -13,7 +13,8 @@ const LAZY_MAX_CHAIN: [usize; 2] = [3, 6];
 /// A match of this length is emitted without a search at the next position (zlib's `max_lazy`).
 const MAX_LAZY: usize = 32;
 
-/// Of a longer match only the first and the last positions are inserted: repetitions of it are found through them.
+/// The length above which only the first and the last positions of a match are inserted; repetitions of the match are
+/// found through them.
 const MAX_INSERT: usize = 120;
 const INSERT_FIRST: usize = 8;
 const INSERT_LAST: usize = 16;

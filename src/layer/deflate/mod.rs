@@ -1,8 +1,8 @@
 //! Compresses a stream into one gzip member with several threads; their number does not change the bytes.
 //!
-//! The stream is cut into segments of [one size](window::SEGMENT_SIZE), whatever the sizes of the writes. Each segment
-//! is deflated on its own, with the 32 KiB before it as dictionary, and ends with a sync flush, so that the deflated
-//! segments can be written one after another.
+//! The stream is cut into segments of [one size](window::SEGMENT_SIZE), regardless of the sizes of the writes. Each
+//! segment is deflated on its own, with the 32 KiB before it as dictionary, and ends with a sync flush, so that the
+//! deflated segments can be written one after another.
 //!
 //! | module | content |
 //! |---|---|

@@ -34,9 +34,9 @@ pub(super) struct Pool {
 
 /// The next task of the thread that owns the pool.
 pub(super) enum Task {
-    /// The segment it asked for is deflated.
+    /// The requested segment is deflated.
     Write(Segment),
-    /// No thread has taken this segment, which has this number, yet.
+    /// A segment, with its number, that no other thread deflates yet.
     Deflate(u64, Segment),
 }
 

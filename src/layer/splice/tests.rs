@@ -95,7 +95,7 @@ fn check(all: &[Data]) -> Written {
     let mut tar = Vec::new();
     let mut decoder = GzDecoder::new(&out[..]);
     decoder.read_to_end(&mut tar).unwrap();
-    assert!(decoder.into_inner().is_empty(), "nothing follows the one member");
+    assert!(decoder.into_inner().is_empty(), "bytes follow the gzip member");
     assert_eq!(written.diff_id, crate::image::Digest::of(&tar));
     let expected = write(&plain, &options(2), &mut io::sink()).unwrap();
     assert_eq!((written.diff_id, written.uncompressed), (expected.diff_id, expected.uncompressed));

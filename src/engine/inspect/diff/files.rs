@@ -50,23 +50,23 @@ pub enum Change {
     },
     /// Its permissions differ.
     Mode {
-        /// In octal digits, for example `0644`.
+        /// Octal digits in the first layer, for example `0644`.
         from: String,
-        /// In octal digits.
+        /// Octal digits in the second layer.
         to: String,
     },
     /// Its user or group differs.
     Owner {
-        /// User and group id, for example `0:0`.
+        /// User and group id in the first layer, for example `0:0`.
         from: String,
-        /// User and group id.
+        /// User and group id in the second layer.
         to: String,
     },
     /// Its modification time differs.
     Time {
-        /// In seconds since 1970.
+        /// The time in the first layer, in seconds since 1970.
         from: u64,
-        /// In seconds since 1970.
+        /// The time in the second layer, in seconds since 1970.
         to: u64,
     },
 }
