@@ -112,7 +112,7 @@ pub enum Error {
     #[error("`{version}` is not a Python version")]
     PythonVersion { version: String },
     /// A directory without a lock file of Node packages.
-    #[error("{} has none of package-lock.json, npm-shrinkwrap.json and pnpm-lock.yaml", path.display())]
+    #[error("{} has no lock file (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock)", path.display())]
     NoLock { path: PathBuf },
     /// A lock file that names a path outside the function's directory.
     #[error("{} names {place}, which is outside the function's directory", lock.display())]

@@ -153,7 +153,7 @@ fn what_npm_lacks_is_told() {
 
     std::fs::remove_file(dir.path().join("package-lock.json")).unwrap();
     let said = push(&Lbuild::new(), dir.path(), "arm64").failed(3);
-    assert!(said.contains("has none of package-lock.json"), "{said}");
+    assert!(said.contains("has no lock file (package-lock.json"), "{said}");
 }
 
 #[test]
