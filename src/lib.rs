@@ -32,12 +32,11 @@
 //! # Architecture
 //!
 //! ```text
-//!  flags, lbuild.toml ── lower ─► Recipe ─pin─► Recipe ─prepare─► Prepared ─send─┬─► registry
-//!                                                  │                 │           ├─► OCI layout directory
-//!                                          per step│                 │           └─► docker-archive tar
-//!                       Source ─plan─► Part ─fetch─► FileTree        ├─ Image: config, layers, all digests
-//!                                                       │            └─ scan ─► lambda::check ─► findings
-//!                                                     Layer
+//!  flags, lbuild.toml ── lower ─► Recipe ─pin─► Recipe ─prepare─► Image ─send─┬─► registry
+//!                                                  │               ▲   │      ├─► OCI layout directory
+//!                                          per step│               │   │      └─► docker-archive tar
+//!                       Source ─plan─► Part ─fetch─► FileTree      │   └─ scan ─► lambda::check ─► findings
+//!                                                       └─► Layer ─┘
 //! ```
 //!
 //! The public rooms (modules of the crate's root):
@@ -53,13 +52,14 @@
 //!   [`View`](tree::View) is several layers laid over each other.
 //! * [`layer`]: writes a tree as a layer whose bytes depend on the tree and the epoch only, and reads layers.
 //! * [`scan`]: the members of a layer, with facts about their content.
-//! * [`Destination`]: the only output. It decides the manifest's format; the blobs are the same in all formats.
-//! * [`lambda`]: the requirements and the offer of AWS Lambda, as data and pure functions.
+//! * [`Destination`]: the only output. It decides the manifest's format; the blobs are the same in both.
+//! * [`lambda`]: the runtimes and requirements of AWS Lambda, as data and pure functions; `lambda::check` has the
+//!   rules.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
 //! * [`error`] and [`event`]: the library never prints and never exits. It emits [`Event`]s, and fails with an
 //!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
 //!
-//! The private rooms: `source` (plans and fetches the files of a [`Source`](recipe::Source), one file per kind of
+//! The private rooms: `source` (plans and fetches the files of a [`Source`](recipe::Source), one module per kind of
 //! source), `store` (registries, layouts, archives, the cache) and `threads` (the bridge to blocking work).
 //!
 //! A room may import itself, `error`, `event`, the rooms that its arrow names, and the rooms that these may import:
