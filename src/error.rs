@@ -182,7 +182,9 @@ pub enum Error {
     #[error("layer {digest} of {image} cannot be read")]
     Scan { image: String, digest: Digest, source: Box<Error> },
     /// A layer whose diff id is not the one in its image's config.
-    #[error("layer {digest} of {image} is broken: its diff id is {got}, but the config of the image has {expected}")]
+    #[error(
+        "layer {digest} of {image} is broken: its diff id is {got}, but the config of the image has {expected}"
+    )]
     DiffId { image: String, digest: Digest, expected: String, got: Digest },
 
     /// A blob's file, in a layout or the cache, that cannot be read.

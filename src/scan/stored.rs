@@ -76,6 +76,7 @@ impl<F> LayerScan<F> {
 }
 
 fn too_many(members: usize) -> Error {
-    let source = std::io::Error::other(format!("it has more than {members} members, or its names are too long"));
+    let source =
+        std::io::Error::other(format!("it has more than {members} members, or too many bytes of names"));
     Error::LayerRead { source }
 }

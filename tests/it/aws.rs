@@ -161,10 +161,7 @@ fn a_profile_serves_as_well_as_the_environment() {
     std::fs::write(user.path("home/.aws/credentials"), file).unwrap();
     let all = push(&["--repo", "hello", "--create-repo"]);
     let error = world.run(&user, &all).failed(6);
-    assert!(
-        error.contains("no AWS credentials found") && error.contains("hint: set AWS_PROFILE"),
-        "{error}"
-    );
+    assert!(error.contains("no AWS credentials found") && error.contains("hint: set AWS_PROFILE"), "{error}");
     user.set("AWS_PROFILE", "work");
     world.run(&user, &all).succeeded();
 }

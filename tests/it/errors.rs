@@ -151,10 +151,7 @@ fn a_file_that_may_not_be_read_is_named() {
         false => lbuild.command(&build).output(),
     };
     let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
-    says(
-        &stderr,
-        &["cannot read", "secret", "Permission denied", "hint: make it readable"],
-    );
+    says(&stderr, &["cannot read", "secret", "Permission denied", "hint: make it readable"]);
 }
 
 #[test]

@@ -169,8 +169,8 @@ mod tests {
     fn a_required_package_for_another_machine_is_an_error() {
         let packages = [("a", r#"{ "name": "a", "os": ["darwin"], "cpu": ["x64", "ia32"] }"#)];
         let error = left(r#"{ "dependencies": { "a": "*" } }"#, &packages).unwrap_err();
-        let said =
-            "node_modules/a/package.json of the package a is for darwin x64 or ia32, but the image is for arm64";
+        let said = "node_modules/a/package.json of the package a is for darwin x64 or ia32, \
+                    but the image is for arm64";
         assert_eq!(error.to_string(), said);
     }
 }

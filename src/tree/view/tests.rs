@@ -148,7 +148,7 @@ fn a_hard_link_is_another_name_of_anything_but_a_directory() {
     ])];
     let files = view(&layers);
     assert_eq!(file(&files, "by-link"), Some((0, "usr/lib/x")));
-    assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "a symbolic link is relative to the directory of its name");
+    assert_eq!(file(&files, "d/s"), Some((0, "d/y")), "relative to the directory of its name");
     assert!(files.file("none").is_none() && files.file("dir").is_none());
     let found = files.get("none").unwrap();
     assert!(files.inode(found).is_none() && files.inode(files.get("late").unwrap()).is_some());
