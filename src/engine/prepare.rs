@@ -10,7 +10,7 @@ use super::inspect::scan;
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Digest, Format, Image, Layer, Location};
+use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan};
 use crate::store::Destination;
@@ -21,8 +21,13 @@ pub struct Prepared {
     session: Arc<Session>,
     recipe: Recipe,
     to: Vec<(Destination, Format)>,
+    /// Whether the image's own blobs wait until [`send`](Prepared::send).
+    held: bool,
     attempt: Attempt,
 }
+
+/// The maximum number of lost or damaged blobs that are made again for one image, one after another.
+const RECOVERIES: usize = 8;
 
 /// The layers of an image that a scan includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +55,18 @@ pub(super) async fn prepare(
     to: &[(Destination, Format)],
     held: bool,
 ) -> Result<Prepared> {
-    let look_back = session.caching.policy != Caching::Off;
-    let attempt = match Attempt::new(session, recipe, to, held, look_back).await {
-        Err(error) => {
-            let look_back = recovery(session, error, look_back)?;
-            Attempt::new(session, recipe, to, held, look_back).await?
+    let mut look_back = session.caching.policy != Caching::Off;
+    let mut recoveries = 0;
+    let attempt = loop {
+        match Attempt::new(session, recipe, to, held, look_back).await {
+            Err(error) if recoveries < RECOVERIES => {
+                look_back = recovery(session, error, look_back)?;
+                recoveries += 1;
+            }
+            attempt => break attempt?,
         }
-        Ok(attempt) => attempt,
     };
-    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), attempt })
+    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), held, attempt })
 }
 
 /// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated
@@ -136,13 +144,43 @@ impl Prepared {
         &self.attempt.image
     }
 
-    /// Scans the layers, lowest first; `None` for a layer outside `reach`.
+    /// Scans the layers, lowest first; `None` for a layer outside `reach`. If a blob of the cache is missing or
+    /// damaged, the image is built once more; it must have the same digest.
     ///
     /// # Errors
     /// When a layer cannot be read, or is not a complete layer.
     pub async fn scan<A: Annotate>(
-        &self,
+        &mut self,
         annotator: Arc<A>,
+        reach: Reach,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+        for _ in 0..RECOVERIES {
+            match self.scan_layers(&annotator, reach).await {
+                Err(error) => self.recover(error).await?,
+                scans => return scans,
+            }
+        }
+        self.scan_layers(&annotator, reach).await
+    }
+
+    /// Builds the image once more, if that fixes the error.
+    async fn recover(&mut self, error: Error) -> Result<()> {
+        let session = &self.session;
+        let look_back = recovery(session, error, session.caching.policy != Caching::Off)?;
+        let was = self.attempt.digest();
+        let again = Attempt::new(session, &self.recipe, &self.to, self.held, look_back).await?;
+        let now = again.digest();
+        // A different image has not been checked.
+        if self.held && was != now {
+            return Err(Error::Rebuilt { was, now });
+        }
+        self.attempt = again;
+        Ok(())
+    }
+
+    async fn scan_layers<A: Annotate>(
+        &self,
+        annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         let one = |layer: &Layer| self.scan_layer(layer.clone(), annotator.clone(), reach);
@@ -166,44 +204,23 @@ impl Prepared {
             // Packages were checked when they were resolved and installed.
             (Some(Contents::Packages), _) => Ok(None),
             (None, Location::Registry(_)) => Ok(scan::known(&self.session, layer.blob.digest, &*annotator)),
-            (None, _) => self.scan_base(layer.blob, annotator).await,
+            (None, _) => scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some),
         }
     }
 
-    /// Scans a layer of the base on this machine. A damaged or pruned layer of the cache is skipped; the push makes it
-    /// again.
-    async fn scan_base<A: Annotate>(
-        &self,
-        blob: Blob,
-        annotator: Arc<A>,
-    ) -> Result<Option<LayerScan<A::Fact>>> {
-        let cache = &self.session.cache;
-        match scan::of_layer(&self.session, "the image", blob, annotator).await {
-            Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {
-                Ok(None)
-            }
-            scan => scan.map(Some),
-        }
-    }
-
-    /// Sends the image to its destinations. If a blob is lost or damaged meanwhile, the image is built once more; it
+    /// Sends the image to its destinations. If a blob is missing or damaged meanwhile, the image is built once more; it
     /// must have the same digest.
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one
     /// destination refused the manifest that another accepted.
-    pub async fn send(self) -> Result<Vec<Published>> {
-        let Prepared { session, recipe, to, attempt } = self;
-        let error = match attempt.send(&to).await {
-            Ok(published) => return Ok(published),
-            Err(error) => error,
-        };
-        let look_back = recovery(&session, error, session.caching.policy != Caching::Off)?;
-        let again = Attempt::new(&session, &recipe, &to, true, look_back).await?;
-        let (was, now) = (attempt.digest(), again.digest());
-        if was != now {
-            return Err(Error::Rebuilt { was, now });
+    pub async fn send(mut self) -> Result<Vec<Published>> {
+        for _ in 0..RECOVERIES {
+            match self.attempt.send(&self.to).await {
+                Err(error) => self.recover(error).await?,
+                sent => return sent,
+            }
         }
-        again.send(&to).await
+        self.attempt.send(&self.to).await
     }
 }

@@ -14,6 +14,7 @@ use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
 use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
+use crate::threads::blocking;
 use crate::tree::FileTree;
 
 /// The maximum memory for the scans of all layers of an image, in bytes. Images that Lambda accepts need less than a
@@ -107,10 +108,7 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
         match read_layer(session, &blob, annotator.clone()).await {
             Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
-            Err((error, None)) => {
-                let (image, digest) = (image.to_owned(), blob.digest);
-                return Err(Error::Scan { image, digest, source: error.into() });
-            }
+            Err((error, None)) => return Err(of_cache(session, &blob, image, error).await),
         }
     };
     // A failure to write the cache only costs time.
@@ -120,15 +118,36 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     Ok(scanned)
 }
 
+/// The error for a layer that cannot be read. A missing or damaged blob of the cache is reported as such, because it
+/// can be made again. The blob is verified for that: a damaged one may fail as a layer before its digest is checked.
+async fn of_cache(session: &Session, blob: &Blob, image: &str, error: Error) -> Error {
+    let wrapped = |source: Error| {
+        let (image, digest) = (image.to_owned(), blob.digest);
+        Error::Scan { image, digest, source: source.into() }
+    };
+    let Location::File(path) = &blob.location else { return wrapped(error) };
+    if !session.cache.holds(path) {
+        return wrapped(error);
+    }
+    let (cache, digest) = (session.cache.clone(), blob.digest);
+    match blocking(move |_| cache.check_blob(digest)).await {
+        Ok(()) => wrapped(error),
+        Err(fault) => fault,
+    }
+}
+
 /// Scans a layer once. Fails with the last error, and with the transfer's error if that is the cause.
 async fn read_layer<A: Annotate>(
     session: &Arc<Session>,
     blob: &Blob,
     annotator: Arc<A>,
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
+    // Waits for a thread before the request, because a registry closes a response that is not read.
+    let lease = session.threads.lease(1).await.map_err(|error| (error, None))?;
     let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
     let (reader, cause) = store::blocking_reader(bytes);
-    let done = session.threads.run(1, move |_, stop| {
+    let done = blocking(move |stop| {
+        let _lease = lease;
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
         let (reader, compression) = sniffed(reader)?;
         LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)

@@ -16,6 +16,9 @@ use crate::tree::{Device, Entry, EntryKind, ImagePath, Member, whiteout};
 /// The maximum length of a name or of extended attributes, in bytes. Linux accepts names of 4096 bytes.
 const MAX_NAME: u64 = 256 << 10;
 
+/// The maximum number of bytes of names and attributes before one member.
+const MAX_EXTENDED: u64 = 4 << 20;
+
 /// The maximum number of bytes of a member passed on at once.
 const CHUNK: usize = 128 << 10;
 
@@ -31,6 +34,8 @@ pub(crate) struct LayerReader<R: BufRead> {
     segments: Option<Vec<Segment>>,
     /// The number of bytes in holes so far. They count against the limit as if they were stored.
     holes: u64,
+    /// The number of bytes in the extended headers of the current member.
+    extended: u64,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -40,7 +45,17 @@ impl<R: BufRead> LayerReader<R> {
     pub fn new(layer: R, compression: Compression, limit: u64) -> LayerReader<R> {
         let tar = Decoded::new(layer, compression, limit);
         let (left, padding, size, segments, holes) = (0, 0, 0, None, 0);
-        LayerReader { tar, left, padding, size, segments, holes, buffer: vec![0; CHUNK], ended: false }
+        LayerReader {
+            tar,
+            left,
+            padding,
+            size,
+            segments,
+            holes,
+            extended: 0,
+            buffer: vec![0; CHUNK],
+            ended: false,
+        }
     }
 
     /// The next member with the size of its content; `None` after the last. Unread content of the current member is
@@ -53,6 +68,7 @@ impl<R: BufRead> LayerReader<R> {
         self.skip(self.padding)?;
         (self.left, self.padding) = (0, 0);
         let mut extended = Extended::default();
+        self.extended = 0;
         loop {
             let Some(header) = self.header()? else {
                 return match extended.is_empty() {
@@ -107,11 +123,14 @@ impl<R: BufRead> LayerReader<R> {
     }
 
     fn hole(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
         self.holes = self.holes.saturating_add(bytes);
         if self.position().saturating_add(self.holes) > self.tar.limit() {
             return Err(failed(too_large(self.tar.limit())));
         }
-        self.buffer.fill(0);
+        self.buffer[..bytes.min(CHUNK as u64) as usize].fill(0);
         while bytes > 0 {
             let wanted = bytes.min(CHUNK as u64) as usize;
             bytes -= wanted as u64;
@@ -149,7 +168,8 @@ impl<R: BufRead> LayerReader<R> {
         size: u64,
         extended: Extended,
     ) -> Result<Member<u64>> {
-        let Extended { name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } = extended;
+        let Extended { name, sparse_name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } =
+            extended;
         let has_content = matches!(flag, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
         let stored = long_size.filter(|_| has_content).unwrap_or(size);
         // Some writers give a link the size of its target, but no content.
@@ -165,7 +185,7 @@ impl<R: BufRead> LayerReader<R> {
             self.segments = Some(sparse::checked(segments, size, self.left)?);
             self.size = size;
         }
-        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = sparse_name.or(name).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = || link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
         let (major, minor) = device_numbers(header, device);
         let kind = match flag {
@@ -227,9 +247,10 @@ impl<R: BufRead> LayerReader<R> {
         }
     }
 
-    /// Reads a name or attributes into memory.
+    /// Reads a name or attributes into memory. There may be several before one member.
     fn small(&mut self, size: u64) -> Result<Vec<u8>> {
-        if size > MAX_NAME {
+        self.extended = self.extended.saturating_add(size);
+        if size > MAX_NAME || self.extended > MAX_EXTENDED {
             return Err(broken("a member's name or attributes are longer than any system accepts"));
         }
         let mut bytes = vec![0; size as usize];
