@@ -51,7 +51,7 @@ fn attributes_without_end_are_refused() {
     let stored = [gzip(&some.unended()).repeat(30), gzip(&Tar::new().file("f", 0o644, "f").bytes())].concat();
     let image = ground.image("image", &[layer(stored)]);
     let done = ground.run(&[words(&["inspect", &image, "--tree"])]);
-    done[0].failed(4, &["layer sha256:", &image, "attributes are longer than any system takes"]);
+    done[0].failed(4, &["layer sha256:", &image, "attributes are longer than any system accepts"]);
 }
 
 /// What Lambda's Python base has, as far as rules look for it, and with a handler that no module has.
