@@ -33,7 +33,7 @@ pub struct Finding {
     /// What is wrong. It holds nothing secret.
     pub message: String,
     /// What to do about it.
-    pub way_out: &'static str,
+    pub help: &'static str,
     /// The digest of the layer that it is about, when it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<Digest>,

@@ -17,7 +17,7 @@ pub struct Rule {
     /// An image that breaks it.
     pub example: &'static str,
     /// What to do about it.
-    pub way_out: &'static str,
+    pub help: &'static str,
     /// Where that is documented.
     pub source: &'static str,
     pub(super) check: fn(&Case<'_>, &mut Findings),
@@ -39,7 +39,7 @@ impl Rule {
             rule: self.name,
             severity: self.severity,
             message,
-            way_out: self.way_out,
+            help: self.help,
             layer: None,
             layer_number: None,
             path: None,

@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     what: "The config's architecture is the function's.",
     why: "Lambda starts the image on machines of the function's architecture, and refuses one that says it is for another.",
     example: "A config with `\"architecture\": \"amd64\"` for a function of arm64.",
-    way_out: "build the image with --arch of the function, or set the function's architecture to the image's",
+    help: "build the image with --arch of the function, or set the function's architecture to the image's",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };

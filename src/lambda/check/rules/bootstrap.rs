@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The base's entry script starts this path whatever the handler is called. Without it, every invocation fails \
           with `Runtime.InvalidEntrypoint`.",
     example: "A program of Go or Rust that was put at /var/task/bootstrap, as a function in a zip has it.",
-    way_out: "put the program at /var/runtime/bootstrap with mode 0755, or name it as the entrypoint",
+    help: "put the program at /var/runtime/bootstrap with mode 0755, or name it as the entrypoint",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html",
     check,
 };

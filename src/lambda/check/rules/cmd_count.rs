@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     what: "With the entry script of AWS's bases, CMD is one word: the handler.",
     why: "The script counts its arguments, and ends with status 142 when there is not exactly one.",
     example: "`CMD python app.py` on public.ecr.aws/lambda/python:3.12.",
-    way_out: "set CMD to the handler alone, as [\"app.handler\"]; a program of its own needs an entrypoint of its own",
+    help: "set CMD to the handler alone, as [\"app.handler\"]; a program of its own needs an entrypoint of its own",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };

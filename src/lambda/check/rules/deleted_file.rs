@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     why: "A file that a later layer deletes or replaces is still in its own: it is pushed, pulled and counted into the \
           ten gigabytes that an image may have.",
     example: "`RUN yum install -y gcc` and, in another RUN, `yum remove -y gcc && yum clean all`.",
-    way_out: "delete files in the step that makes them, or build in another stage and copy what is needed",
+    help: "delete files in the step that makes them, or build in another stage and copy what is needed",
     source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts",
     check,
 };

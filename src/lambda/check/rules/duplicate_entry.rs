@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The image spec forbids it. Which of them counts is the reader's choice, and some refuse the layer: Docker says \
           `duplicates of file paths not supported`.",
     example: "A layer of several archives that were concatenated, each with `etc/os-release`.",
-    way_out: "make the layer from a directory, or with lbuild, where the last of them counts",
+    help: "make the layer from a directory, or with lbuild, where the last of them counts",
     source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#distributable-format",
     check,
 };

@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
           `exec format error`, whatever the image's config says. A package's programs are a warning: the function may \
           never start them.",
     example: "Packages that were installed on an x86-64 laptop, in an image for arm64.",
-    way_out: "install the packages for the function's architecture: with lbuild, by --requirements, --lock or --npm",
+    help: "install the packages for the function's architecture: with lbuild, by --requirements, --lock or --npm",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html",
     check,
 };

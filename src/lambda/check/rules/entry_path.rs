@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
           and a hard link cannot be made before its file, nor by all readers in another layer. Devices, pipes and \
           sockets are of no use to a function, and who is not root cannot make a device.",
     example: "A tar with `../../etc/cron.d/x`, or with the `/dev/null` of the system that it was made on.",
-    way_out: "find what puts the entry into the layer, and leave it out",
+    help: "find what puts the entry into the layer, and leave it out",
     source: "https://man7.org/linux/man-pages/man7/path_resolution.7.html",
     check,
 };

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda starts each file that is directly in that directory, and looks nowhere else: an extension elsewhere \
           is never started, and nothing says so.",
     example: "A layer's extensions/agent, copied to /var/task/extensions/agent.",
-    way_out: "put the extension's program at /opt/extensions/NAME; what a layer has belongs into /opt as it is",
+    help: "put the extension's program at /opt/extensions/NAME; what a layer has belongs into /opt as it is",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/extensions-configuration.html",
     check,
 };

@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     what: "The image is named by a host of ECR that is no FIPS endpoint.",
     why: "Lambda does not pull from FIPS endpoints of ECR: creating or updating the function fails.",
     example: "`123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1`.",
-    way_out: "name the image by the host without -fips: it is the same repository",
+    help: "name the image by the host without -fips: it is the same repository",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };

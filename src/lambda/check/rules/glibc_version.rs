@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     why: "They cannot be loaded otherwise: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`. A package's programs are \
           a warning: the function may never start them.",
     example: "A program that was built on Ubuntu 24.04 (glibc 2.39), on Amazon Linux 2023 (2.34).",
-    way_out: "install packages for the base's glibc (lbuild does), build the program on the base, or take a newer base",
+    help: "install packages for the base's glibc (lbuild does), build the program on the base, or take a newer base",
     source: "https://github.com/aws/aws-lambda-rust-runtime/issues/932",
     check,
 };

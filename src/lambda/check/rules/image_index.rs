@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     what: "The name leads to the manifest of one image, which is no index and no attestation.",
     why: "Lambda takes neither: `The image manifest, config or layer media type for the source image … is not supported`.",
     example: "What `docker buildx build --push` makes by default: an index over the image and its provenance.",
-    way_out: "push the image alone: with lbuild, or by `docker buildx build --provenance=false --sbom=false` for one \
+    help: "push the image alone: with lbuild, or by `docker buildx build --provenance=false --sbom=false` for one \
               platform; or name it by its own digest instead of the index's",
     source: "https://github.com/aws/aws-lambda-roadmap/issues/82",
     check,

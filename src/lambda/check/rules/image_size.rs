@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     why: "That is Lambda's quota for the uncompressed image, and it cannot be raised: `InvalidImage: SizeLimitExceeded: \
           Uncompressed container image size exceeds 10 GiB limit`.",
     example: "An image with a toolchain for graphics cards and the weights of a large model.",
-    way_out: "leave out what the function does not need, and read large data from S3 or EFS when it runs",
+    help: "leave out what the function does not need, and read large data from S3 or EFS when it runs",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     check,
 };

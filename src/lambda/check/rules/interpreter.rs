@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
           that is not.",
     example: "An extension that is a script of bash, in an image that has none; a command of a virtual environment, \
               which names the Python of the machine that it was made on.",
-    way_out: "put the interpreter into the image, or name in the first line one that is there",
+    help: "put the interpreter into the image, or name in the first line one that is there",
     source: "https://man7.org/linux/man-pages/man2/execve.2.html",
     check,
 };

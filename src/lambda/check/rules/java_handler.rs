@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
           no notice of a jar elsewhere, and without the class every invocation fails with \
           `java.lang.ClassNotFoundException`.",
     example: "CMD `example.Handler::handleRequest`, and `COPY target/app.jar ${LAMBDA_TASK_ROOT}`.",
-    way_out: "put the jar into the directory lib of the function's directory, or the classes into that directory \
+    help: "put the jar into the directory lib of the function's directory, or the classes into that directory \
               itself; or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/java-image.html",
     check,

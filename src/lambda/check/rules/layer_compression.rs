@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     what: "Every layer is compressed by gzip, by its media type and in fact.",
     why: "Lambda refuses others with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
     example: "A layer that was built with `compression=zstd`, or a plain tar on top of one of AWS's bases.",
-    way_out: "push the image with lbuild, which compresses every layer by gzip, or build it with \
+    help: "push the image with lbuild, which compresses every layer by gzip, or build it with \
               `compression=gzip,force-compression=true`",
     source: "https://github.com/aspect-build/rules_aws/pull/145",
     check,

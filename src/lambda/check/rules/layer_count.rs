@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Docker takes no more layers: it says `max depth exceeded`. Lambda documents no limit of its own, but asks for \
           a manifest of less than 25,400 bytes to be at its fastest; layers and annotations make it larger.",
     example: "An image that is built on top of itself again and again, a layer more each time.",
-    way_out: "build the image from its base again, or put several steps into one layer",
+    help: "build the image from its base again, or put several steps into one layer",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };

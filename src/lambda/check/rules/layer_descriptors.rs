@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Who unpacks a layer checks it against its diff ID, and refuses the image when they differ. Docker refuses a \
           history of more layers than there are, and Podman builds nothing on an image whose history tells of fewer.",
     example: "A layer that was compressed anew or replaced without a change of the config.",
-    way_out: "build the image again; what changes a layer has to change the config's rootfs.diff_ids and history too",
+    help: "build the image again; what changes a layer has to change the config's rootfs.diff_ids and history too",
     source: "https://github.com/opencontainers/image-spec/blob/main/config.md",
     check,
 };

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
           load a library for glibc that asks for nothing that musl lacks, and the function may never start a \
           package's programs: these are warnings.",
     example: "A node_modules that was installed on Alpine, in an image on Amazon Linux.",
-    way_out: "install the packages on a system like the base, or for it: with lbuild, by --requirements, --lock or --npm",
+    help: "install the packages on a system like the base, or for it: with lbuild, by --requirements, --lock or --npm",
     source: "https://wiki.musl-libc.org/guidelines-for-distributions",
     check,
 };

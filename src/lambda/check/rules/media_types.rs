@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
           config or layer media type for the source image … is not supported`. Some registries and engines refuse a \
           mix, as Quay, Podman and CRI-O.",
     example: "A layer of OCI's type that was put on top of a base with Docker's, without a word about the rest.",
-    way_out: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
+    help: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };

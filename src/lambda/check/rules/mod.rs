@@ -161,11 +161,11 @@ mod tests {
             for sentence in [rule.what, rule.why] {
                 assert!(sentence.ends_with('.'), "{name}: {sentence}");
             }
-            let way_out = rule.way_out;
-            assert!(way_out.starts_with(|first: char| first.is_lowercase()), "{name}: {way_out}");
-            assert!(!way_out.ends_with('.'), "{name}: {way_out}");
+            let help = rule.help;
+            assert!(help.starts_with(|first: char| first.is_lowercase()), "{name}: {help}");
+            assert!(!help.ends_with('.'), "{name}: {help}");
             assert!(rule.source.starts_with("https://"), "{name}: {}", rule.source);
-            for text in [rule.what, rule.why, rule.example, way_out] {
+            for text in [rule.what, rule.why, rule.example, help] {
                 assert!(!text.contains("  ") && !text.contains('\n'), "{name}: {text}");
             }
         }

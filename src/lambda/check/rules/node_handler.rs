@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The runtime loads the module and takes the function from what it exports. Without them, every invocation \
           fails with `Runtime.ImportModuleError` or `Runtime.HandlerNotFound`.",
     example: "CMD `index.handler`, and the compiled code is in /var/task/dist/index.js.",
-    way_out: "set the handler to `file.export` as it is below the function's directory, as dist/index.handler",
+    help: "set the handler to `file.export` as it is below the function's directory, as dist/index.handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html",
     check,
 };

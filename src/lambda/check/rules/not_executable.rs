@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
           /opt/extensions, whatever it is.",
     example: "/opt/extensions/agent with mode 0644, out of an archive that was made on Windows; an entrypoint, or its \
               interpreter, in /root, which has mode 0700.",
-    way_out: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does, and install programs outside of \
+    help: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does, and install programs outside of \
               homes, as UV_PYTHON_INSTALL_DIR=/usr/local/uv does; move what is no extension elsewhere",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html",
     check,

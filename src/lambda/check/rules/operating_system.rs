@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     what: "The config's operating system is linux.",
     why: "Lambda runs images for Linux only.",
     example: "An image that was built on a Windows host without --platform.",
-    way_out: "build the image for linux/amd64 or linux/arm64",
+    help: "build the image for linux/amd64 or linux/arm64",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };

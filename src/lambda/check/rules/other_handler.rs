@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The runtime loads it when it starts, and an assembly by the two files that are published beside it. Without \
           them, every invocation fails.",
     example: "CMD `Orders::Orders.Function::Handle`, and /var/task/bin/Release/Orders.dll.",
-    way_out: "put what the build published into the function's directory itself, or correct the handler",
+    help: "put what the build published into the function's directory itself, or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/csharp-handler.html",
     check,
 };

@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
           MissingParentDirectory: Parent directory does not exist for file`, also when the entry comes too late. A \
           layer that has one twice is refused by some: Docker says `duplicates of file paths not supported`.",
     example: "A layer of `opt/extensions/agent` alone, as tools make that put files straight into a tar.",
-    way_out: "make the layer with lbuild, or write an entry for each directory, sorted by path, into its tar",
+    help: "make the layer with lbuild, or write an entry for each directory, sorted by path, into its tar",
     source: "https://github.com/bazel-contrib/tar.bzl/issues/76",
     check,
 };

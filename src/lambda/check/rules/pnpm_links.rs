@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
           its real path: with --preserve-symlinks those are not found that are not linked at the top as well, and what \
           copies a package without node_modules/.pnpm, or zips the directory without its links, breaks it.",
     example: "`pnpm install` with its default nodeLinker, and NODE_OPTIONS=--preserve-symlinks.",
-    way_out: "install with nodeLinker: hoisted, bundle the code, or let lbuild install the packages by --npm",
+    help: "install with nodeLinker: hoisted, bundle the code, or let lbuild install the packages by --npm",
     source: "https://pnpm.io/settings/node-modules",
     check,
 };

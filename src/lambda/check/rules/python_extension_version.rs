@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
           `ModuleNotFoundError`, often deep within the package. A package that does without its compiled modules is a \
           warning: it is slower.",
     example: "numpy as pip of Python 3.11 installed it, in an image with Python 3.12.",
-    way_out: "install the packages for the image's Python: with lbuild, by --requirements or --lock",
+    help: "install the packages for the image's Python: with lbuild, by --requirements or --lock",
     source: "https://peps.python.org/pep-3149/",
     check,
 };

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The runtime imports the module and takes the function from it. Without them, every invocation fails with \
           `Runtime.ImportModuleError` or `Runtime.HandlerNotFound`.",
     example: "CMD `app.handler`, and the code is in /var/task/src/app.py.",
-    way_out: "set the handler to `module.function` as it is below the function's directory",
+    help: "set the handler to `module.function` as it is below the function's directory",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html",
     check,
 };

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda pulls from private repositories of ECR only, of any account, but of no other Region: creating or \
           updating the function fails.",
     example: "A repository in eu-west-1 for a function in eu-central-1.",
-    way_out: "push the image to a repository in the function's Region, or let ECR replicate it there",
+    help: "push the image to a repository in the function's Region, or let ECR replicate it there",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Each layer has its own copy, that is pushed, pulled and counted into the ten gigabytes that an image may \
           have.",
     example: "`RUN chmod -R 755 /var/task` or `RUN chown -R …` behind the COPY of the files: all of them come again.",
-    way_out: "set owner and mode in the step that brings the files, as by COPY --chmod, or link to the one that is \
+    help: "set owner and mode in the step that brings the files, as by COPY --chmod, or link to the one that is \
               there",
     source: "https://docs.docker.com/engine/storage/drivers/",
     check,

@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda hands events over by its runtime API. A program that does not ask there for the next one never gets \
           any, and every invocation ends in a time-out or with `Runtime.ExitError`.",
     example: "FROM python:3.12-slim with CMD `python app.py`.",
-    way_out: "install the language's runtime interface client and make it the entrypoint, with the handler as CMD; a \
+    help: "install the language's runtime interface client and make it the entrypoint, with the handler as CMD; a \
               web server needs the Lambda Web Adapter",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-ric",
     check,

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     why: "AWS no longer repairs a deprecated runtime, nor its base image: a new build of the image gets no security \
           fixes any more.",
     example: "FROM public.ecr.aws/lambda/nodejs:18.",
-    way_out: "move the function to a newer runtime's base",
+    help: "move the function to a newer runtime's base",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtime-support-policy",
     check,
 };

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
           every registry and cache that the image was in, and is as old as the image. What is one by its form is an \
           error, what is one by its name alone a warning.",
     example: "`ARG NPM_TOKEN` and `docker build --build-arg NPM_TOKEN=…`, or `ENV DB_PASSWORD=…`.",
-    way_out: "revoke the secret, and read it at run time from Secrets Manager or Parameter Store, or mount it for the \
+    help: "revoke the secret, and read it at run time from Secrets Manager or Parameter Store, or mount it for the \
               build alone with RUN --mount=type=secret",
     source: "https://docs.docker.com/reference/build-checks/secrets-used-in-arg-or-env/",
     check,

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
           of the function's own; a login in an installed package, and a file that only may hold one, is a warning.",
     example: "`COPY . .` with an .env file or a .git directory in the context; `COPY .npmrc .`, and later \
               `RUN rm .npmrc`.",
-    way_out: "revoke the login, and keep the file out: name it in .dockerignore, or mount it for the build alone with \
+    help: "revoke the login, and keep the file out: name it in .dockerignore, or mount it for the build alone with \
               RUN --mount=type=secret",
     source: "https://docs.docker.com/build/building/secrets/",
     check,

@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
           there in Lambda: opening it fails with `No such file or directory`. One that climbs above the root ends at the \
           root in Lambda, and elsewhere for whoever unpacks the image.",
     example: "/var/task/shared -> /home/me/project/shared, or -> ../../shared of a workspace.",
-    way_out: "put the target into the image as well, or the file itself in place of the link",
+    help: "put the target into the image as well, or the file itself in place of the link",
     source: "https://man7.org/linux/man-pages/man7/symlink.7.html",
     check,
 };

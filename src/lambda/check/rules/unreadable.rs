@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
           rest fails with `Permission denied`, though it runs in Docker, as root.",
     example: "/var/task/app.py with mode 0600, as an editor, a download or a umask of 077 left it; a virtual environment \
               whose python is a link into /root.",
-    way_out: "give others the right to read, as `chmod -R o+rX` does; lbuild does so itself with what it adds",
+    help: "give others the right to read, as `chmod -R o+rX` does; lbuild does so itself with what it adds",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Test suites, installers' caches and what only compilers and editors read are pushed and pulled with each \
           image, and count into the ten gigabytes that one may have.",
     example: "`RUN pip install -r requirements.txt` without --no-cache-dir; packages with their test suites.",
-    way_out: "delete them in the step that brings them, or copy what is needed from another stage",
+    help: "delete them in the step that brings them, or copy what is needed from another stage",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html",
     check,
 };

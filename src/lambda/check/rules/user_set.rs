@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda runs every image as its own user with the least rights, whatever the config says. Files that only the \
           image's user may read or write are out of reach, and its home directory is not the one that programs see.",
     example: "USER app, after `COPY --chown=app --chmod=600`.",
-    way_out: "leave USER out, and give others the right to read what the function needs",
+    help: "leave USER out, and give others the right to read what the function needs",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda mounts none: the directory is what the image has there, and can only be read. A container engine makes \
           it one to write to, so the fault shows in Lambda only.",
     example: "VOLUME /data, and a program that keeps its database there.",
-    way_out: "leave VOLUME out, and write to /tmp, or to a file system that the function mounts below /mnt",
+    help: "leave VOLUME out, and write to /tmp, or to a file system that the function mounts below /mnt",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };

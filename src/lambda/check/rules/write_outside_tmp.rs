@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     why: "The file system of a function is read-only, but for /tmp. A tool that is to keep its files elsewhere fails, or \
           does the same work again in every new environment.",
     example: "ENV NUMBA_CACHE_DIR=/var/task/.cache.",
-    way_out: "set the variable to a directory below /tmp, or leave it out",
+    help: "set the variable to a directory below /tmp, or leave it out",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
