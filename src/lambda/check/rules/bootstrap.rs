@@ -36,7 +36,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             format!("the base starts this file, which others may not execute (mode {mode:04o})")
         }
         EntryKind::File(_) | EntryKind::HardLink(_) => return,
-        _ => "the base starts this path, and it is no file".to_owned(),
+        _ => "the base starts this path, which is not a file".to_owned(),
     };
     findings.add(fault).in_layer(case, found.layer).at(&found.member.path);
 }
@@ -48,7 +48,7 @@ fn missing(case: &Case<'_>, findings: &mut Findings) {
     } else {
         String::new()
     };
-    findings.add(format!("the base starts {BOOTSTRAP}, and it is not in the image{instead}"));
+    findings.add(format!("the base starts {BOOTSTRAP}, which is not in the image{instead}"));
 }
 
 #[cfg(test)]
@@ -75,18 +75,18 @@ mod tests {
         assert_eq!(linked.says(&RULE), [""; 0]);
         assert_eq!(
             base().says(&RULE),
-            ["the base starts /var/runtime/bootstrap, and it is not in the image"]
+            ["the base starts /var/runtime/bootstrap, which is not in the image"]
         );
         assert_eq!(
             base().file(1, "var/task/bootstrap", 0o755).says(&RULE),
-            ["the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at \
+            ["the base starts /var/runtime/bootstrap, which is not in the image; it does not look at \
               /var/task/bootstrap"]
         );
         let root = base().process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime"]));
         assert_eq!(
             root.process("WorkingDir", "/".into()).file(1, "bootstrap", 0o755).says(&RULE),
             [
-                "the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at /bootstrap"
+                "the base starts /var/runtime/bootstrap, which is not in the image; it does not look at /bootstrap"
             ]
         );
         assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
@@ -101,7 +101,7 @@ mod tests {
         let directory = base().directory(1, "var/runtime/bootstrap");
         assert_eq!(
             directory.says(&RULE),
-            ["var/runtime/bootstrap: the base starts this path, and it is no file"]
+            ["var/runtime/bootstrap: the base starts this path, which is not a file"]
         );
     }
 

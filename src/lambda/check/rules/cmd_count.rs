@@ -26,11 +26,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let words = case.config.entrypoint().len() - 1 + cmd.len();
     let message = match (words, &cmd[..]) {
         (1, _) => return,
-        (0, _) => format!("no handler is set: {ENTRY_SCRIPT} has to get one from CMD"),
+        (0, _) => format!("no handler is set: CMD must pass one to {ENTRY_SCRIPT}"),
         (_, [shell, "-c", ..]) if shell.ends_with("sh") => {
-            format!("CMD is a command line for {shell}, and {ENTRY_SCRIPT} takes the handler alone")
+            format!("CMD is a command line for {shell}, but {ENTRY_SCRIPT} takes only the handler")
         }
-        _ => format!("{ENTRY_SCRIPT} gets {words} words, and takes the handler alone"),
+        _ => format!("{ENTRY_SCRIPT} gets {words} arguments, but takes only the handler"),
     };
     let finding = findings.add(message).in_field("config.Cmd");
     if words == 0 {
@@ -49,14 +49,14 @@ mod tests {
     fn the_script_takes_one_word() {
         let says = |cmd: serde_json::Value| Sample::python().process("Cmd", cmd).says(&RULE);
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
-        assert_eq!(says(json!(null)), ["no handler is set: /lambda-entrypoint.sh has to get one from CMD"]);
+        assert_eq!(says(json!(null)), ["no handler is set: CMD must pass one to /lambda-entrypoint.sh"]);
         assert_eq!(
             says(json!(["/bin/sh", "-c", "python app.py"])),
-            ["CMD is a command line for /bin/sh, and /lambda-entrypoint.sh takes the handler alone"]
+            ["CMD is a command line for /bin/sh, but /lambda-entrypoint.sh takes only the handler"]
         );
         assert_eq!(
             says(json!(["python", "app.py"])),
-            ["/lambda-entrypoint.sh gets 2 words, and takes the handler alone"]
+            ["/lambda-entrypoint.sh gets 2 arguments, but takes only the handler"]
         );
         let entry = Sample::python().process("Entrypoint", json!(["/lambda-entrypoint.sh", "app.handler"]));
         assert_eq!(entry.process("Cmd", json!([])).says(&RULE), [""; 0]);

@@ -56,7 +56,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             (Some(package), 0) => (format!(" of the package {package}"), String::new()),
             (_, others) => (String::new(), and_more(path, others)),
         };
-        let message = format!("this file{of} is for {machine}, and the function for {arch}{more}");
+        let message = format!("this file{of} is for {machine}, but the function is for {arch}{more}");
         findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
 }
@@ -105,15 +105,15 @@ mod tests {
         assert_eq!(
             sample.says(&RULE),
             [
-                "var/task/numpy/core/x.so: this file of the package numpy is for arm64, and the function for amd64"
+                "var/task/numpy/core/x.so: this file of the package numpy is for arm64, but the function is for amd64"
             ]
         );
         let more = sample.elf(1, "var/task/numpy/core/y.so", arm).elf(1, "var/task/lib/z.so", arm);
         assert_eq!(
             more.says(&RULE),
             [
-                "var/task/lib/z.so: this file is for arm64, and the function for amd64",
-                "var/task/numpy/core/x.so: this file is for arm64, and the function for amd64 (and 1 more of the \
+                "var/task/lib/z.so: this file is for arm64, but the function is for amd64",
+                "var/task/numpy/core/x.so: this file is for arm64, but the function is for amd64 (and 1 more of the \
                  package numpy)"
             ]
         );

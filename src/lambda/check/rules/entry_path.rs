@@ -144,12 +144,12 @@ fn message(fault: Fault, member: &Member) -> String {
     match fault {
         Fault::Outside => "this path leads out of the image".to_owned(),
         Fault::LinkOutside => format!("this is a hard link to {target}, out of the image"),
-        Fault::LongPath => "this path is longer than Linux takes".to_owned(),
+        Fault::LongPath => "this path is longer than Linux allows".to_owned(),
         Fault::LongName => format!("a part of this path is longer than {MAX_NAME} bytes"),
-        Fault::LinkNowhere => format!("this is a hard link to {target}, which is not there before it"),
+        Fault::LinkNowhere => format!("this is a hard link to {target}, which does not come before it"),
         Fault::LinkBelow => format!("this is a hard link to {target}, which is in another layer"),
         Fault::Dots => "this path has `..` in it".to_owned(),
-        Fault::Special => "this is a device, a pipe or the like".to_owned(),
+        Fault::Special => "this is a device, a pipe or a socket".to_owned(),
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
         let messages: Vec<_> = long.check(&RULE).into_iter().map(|finding| finding.message).collect();
         assert_eq!(
             messages,
-            ["this path is longer than Linux takes", "a part of this path is longer than 255 bytes"]
+            ["this path is longer than Linux allows", "a part of this path is longer than 255 bytes"]
         );
     }
 
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(hard_link(file.clone(), 0, "b", "lib/a").says(&RULE), [""; 0], "by way of a link");
         assert_eq!(hard_link(file.clone(), 0, "b", "usr/bin/../lib/a").says(&RULE), [""; 0]);
         for (target, fault) in [
-            ("usr/lib/c", "this is a hard link to usr/lib/c, which is not there before it"),
+            ("usr/lib/c", "this is a hard link to usr/lib/c, which does not come before it"),
             ("../c", "this is a hard link to ../c, out of the image"),
         ] {
             let sample = hard_link(file.clone(), 0, "b", target);
@@ -238,10 +238,10 @@ mod tests {
         }
         let long = hard_link(file.clone(), 0, "b", &"é".repeat(5000));
         let expected =
-            format!("b: this is a hard link to {}…, which is not there before it", "é".repeat(255));
+            format!("b: this is a hard link to {}…, which does not come before it", "é".repeat(255));
         assert_eq!(long.says(&RULE), [expected]);
         let late = hard_link(file, 0, "b", "c").file(0, "c", 0o644);
-        assert_eq!(late.says(&RULE), ["b: this is a hard link to c, which is not there before it"]);
+        assert_eq!(late.says(&RULE), ["b: this is a hard link to c, which does not come before it"]);
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         let sample = Sample::empty(1).special(0, "dev/null").special(0, "dev/zero");
         assert_eq!(
             sample.says(&RULE),
-            ["dev/null: this is a device, a pipe or the like (and 1 more in its directory)"]
+            ["dev/null: this is a device, a pipe or a socket (and 1 more in its directory)"]
         );
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Note);
     }

@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             let name = file.member.name();
             let is_started = case.files.file(format!("{PLACE}/{name}")).is_some();
             if looks_like_one(file.member) && !is_started {
-                let message = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+                let message = "this looks like an extension, but Lambda starts only those in /opt/extensions";
                 findings.add(message).in_layer(case, file.layer).at(&file.member.path);
             }
         }
@@ -46,7 +46,7 @@ fn deeper(case: &Case<'_>, findings: &mut Findings) {
     let below = case.files.below(PLACE).find(|file| file.member.is_file() && is_program(file.member));
     if let Some(file) = below {
         let name = file.member.path.strip_prefix("opt/extensions/").unwrap_or(&file.member.path);
-        let message = format!("no file is directly in it, so Lambda starts nothing; {name} is not looked at");
+        let message = format!("it has no file directly in it, so Lambda starts nothing; {name} is ignored");
         findings.add(message).in_layer(case, file.layer).at(PLACE);
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    const ELSEWHERE: &str = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+    const ELSEWHERE: &str = "this looks like an extension, but Lambda starts only those in /opt/extensions";
 
     #[test]
     fn extensions_elsewhere_are_found() {
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             sample.says(&RULE),
             [
-                "opt/extensions: no file is directly in it, so Lambda starts nothing; agent/run is not looked at"
+                "opt/extensions: it has no file directly in it, so Lambda starts nothing; agent/run is ignored"
             ]
         );
         assert_eq!(sample.clone().unknown(0).says(&RULE), [""; 0]);

@@ -52,7 +52,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let path = file.member.path.as_str();
         let (needs, has) = (format!("{}.{}", needs.0, needs.1), format!("{}.{}", has.0, has.1));
         let more = and_more(path, files.len() - 1);
-        let message = format!("this file needs glibc {needs}, and the image has {has}{more}");
+        let message = format!("this file needs glibc {needs}, but the image has {has}{more}");
         findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
 }
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(needing("var/task/numpy/core/x.so", 34).says(&RULE), [""; 0]);
         let newer = needing("var/task/numpy/core/x.so", 38);
-        let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, and the image has 2.34"];
+        let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, but the image has 2.34"];
         assert_eq!(newer.says(&RULE), expected);
         assert_eq!(newer.clone().unknown(0).says(&RULE), [""; 0], "nobody knows what it has");
         let other = newer.with_elf(1, "var/task/numpy/core/x.so", |elf| {
@@ -90,8 +90,8 @@ mod tests {
             .elf(1, "var/task/numpy.libs/c.so", |elf| elf.needs_glibc = Some((2, 38)))
             .elf(1, "usr/bin/tool", |elf| elf.needs_glibc = Some((2, 36)));
         let expected = [
-            "usr/bin/tool: this file needs glibc 2.36, and the image has 2.34",
-            "var/task/numpy.libs/c.so: this file needs glibc 2.38, and the image has 2.34 (and 2 more of the package numpy)",
+            "usr/bin/tool: this file needs glibc 2.36, but the image has 2.34",
+            "var/task/numpy.libs/c.so: this file needs glibc 2.38, but the image has 2.34 (and 2 more of the package numpy)",
         ];
         assert_eq!(sample.says(&RULE), expected);
     }
@@ -109,7 +109,7 @@ mod tests {
         let libc = "opt/tool/lib/libc.so.6";
         let with = |has| needing("opt/tool/bin/tool", 38).elf(1, libc, |elf| elf.is_glibc = Some((2, has)));
         assert_eq!(with(39).says(&RULE), [""; 0]);
-        let expected = ["opt/tool/bin/tool: this file needs glibc 2.38, and the image has 2.34"];
+        let expected = ["opt/tool/bin/tool: this file needs glibc 2.38, but the image has 2.34"];
         assert_eq!(with(17).says(&RULE), expected, "an older one makes none older");
     }
 

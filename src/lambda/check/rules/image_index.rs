@@ -25,13 +25,13 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     match (case.asked.in_index, attestation(case)) {
         (false, None) => {}
         (true, None) => {
-            findings.add("the name leads to an index, of which the image is one entry");
+            findings.add("the name refers to an index; this image is one of its entries");
         }
         (false, Some(field)) => {
-            findings.add("this is the attestation of an image, and no image").in_field(field);
+            findings.add("this is an attestation, not an image").in_field(field);
         }
         (true, Some(field)) => {
-            findings.add("the name leads to an index, of which this entry is an attestation").in_field(field);
+            findings.add("the name refers to an index; this entry is an attestation").in_field(field);
         }
     }
 }
@@ -64,12 +64,12 @@ mod tests {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.asked.in_index = true;
-        assert_eq!(sample.says(&RULE), ["the name leads to an index, of which the image is one entry"]);
+        assert_eq!(sample.says(&RULE), ["the name refers to an index; this image is one of its entries"]);
     }
 
     #[test]
     fn an_attestation_is_found_by_what_it_holds_or_by_its_platform() {
-        let no_image = ["this is the attestation of an image, and no image"];
+        let no_image = ["this is an attestation, not an image"];
         let mut sample = Sample::python();
         sample.manifest["layers"][1]["mediaType"] = IN_TOTO.into();
         assert_eq!(sample.says(&RULE), no_image);
@@ -81,7 +81,7 @@ mod tests {
         sample.config["architecture"] = "unknown".into();
         assert_eq!(sample.says(&RULE), no_image);
         sample.asked.in_index = true;
-        let both = ["the name leads to an index, of which this entry is an attestation"];
+        let both = ["the name refers to an index; this entry is an attestation"];
         assert_eq!(sample.says(&RULE), both, "one finding");
     }
 

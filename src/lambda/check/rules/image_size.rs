@@ -37,11 +37,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let tenths = (u128::from(total) * 10).div_ceil(u128::from(GIB));
     let at_least = if case.scans.iter().all(Option::is_some) { "" } else { "at least " };
     let size =
-        format!("the layers are {at_least}{}.{} GiB when they are not compressed", tenths / 10, tenths % 10);
+        format!("the layers are {at_least}{}.{} GiB uncompressed", tenths / 10, tenths % 10);
     if total > LIMIT {
-        findings.add(format!("{size}, and Lambda takes 10 GiB")).in_field("layers");
+        findings.add(format!("{size}; Lambda's limit is 10 GiB")).in_field("layers");
     } else {
-        let message = format!("{size}, of the 10 GiB that Lambda takes");
+        let message = format!("{size}, close to Lambda's limit of 10 GiB");
         findings.add(message).in_field("layers").as_severe(Severity::Warning);
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     fn an_image_that_is_too_large_is_found() {
         assert_eq!(sample([1, NEAR - 1]).says(&RULE), [""; 0]);
         let large = sample([1, LIMIT]);
-        let expected = ["the layers are 10.1 GiB when they are not compressed, and Lambda takes 10 GiB"];
+        let expected = ["the layers are 10.1 GiB uncompressed; Lambda's limit is 10 GiB"];
         assert_eq!(large.says(&RULE), expected);
         assert_eq!(large.check(&RULE)[0].severity, Severity::Error);
     }
@@ -75,7 +75,7 @@ mod tests {
     fn one_that_nearly_is_is_a_warning() {
         let near = sample([5_000_000_000, 5_000_000_000]);
         let expected =
-            ["the layers are 9.4 GiB when they are not compressed, of the 10 GiB that Lambda takes"];
+            ["the layers are 9.4 GiB uncompressed, close to Lambda's limit of 10 GiB"];
         assert_eq!(near.says(&RULE), expected);
         assert_eq!(near.check(&RULE)[0].severity, Severity::Warning);
         assert_eq!(sample([1, LIMIT - 1]).check(&RULE)[0].severity, Severity::Warning, "it just fits");
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.manifest["layers"][1]["size"] = json!(10 * LIMIT);
         let expected =
-            ["the layers are at least 101.0 GiB when they are not compressed, and Lambda takes 10 GiB"];
+            ["the layers are at least 101.0 GiB uncompressed; Lambda's limit is 10 GiB"];
         assert_eq!(sample.says(&RULE), expected);
         sample.manifest["layers"][1]["size"] = json!(u64::MAX);
         assert_eq!(sample.check(&RULE).len(), 1, "no sum is too large");

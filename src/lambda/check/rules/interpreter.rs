@@ -40,7 +40,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if started.insert(path)
             && let Some(name) = lacking(case, libc, file.member)
         {
-            let message = format!("this is started, and its interpreter {name} is not in the image");
+            let message = format!("this file is started, but its interpreter {name} is not in the image");
             findings.add(message).in_layer(case, file.layer).at(path);
         }
     }
@@ -136,10 +136,10 @@ fn of_env(rest: &str) -> Option<&str> {
 /// A name that is not there, with what is likely to be wrong with it.
 fn shown(name: &str) -> String {
     if name.ends_with('\r') {
-        return format!("{} (the line ends in Windows' way)", name.escape_debug());
+        return format!("{} (the line ends with CRLF)", name.escape_debug());
     }
     match name.contains(BLANKS) {
-        true => format!("{name:?} (one name for env, without its option -S)"),
+        true => format!("{name:?} (one name to env, without its option -S)"),
         false => name.to_owned(),
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(script("opt/extensions/a", "/bin/sh -e").says(&RULE), [""; 0]);
         let bad = script("opt/extensions/a", "/bin/bash");
         let expected =
-            ["opt/extensions/a: this is started, and its interpreter /bin/bash is not in the image"];
+            ["opt/extensions/a: this file is started, but its interpreter /bin/bash is not in the image"];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.check(&RULE)[0].severity, Severity::Error);
         assert_eq!(bad.unknown(0).says(&RULE), [""; 0]);
@@ -191,8 +191,7 @@ mod tests {
         assert_eq!(
             script("var/runtime/bootstrap", "/usr/bin/env python3.12 -u").says(&RULE),
             [
-                "var/runtime/bootstrap: this is started, and its interpreter \"python3.12 -u\" (one name for env, \
-                 without its option -S) is not in the image"
+                "var/runtime/bootstrap: this file is started, but its interpreter \"python3.12 -u\" (one name to env, without its option -S) is not in the image"
             ]
         );
     }
@@ -201,7 +200,7 @@ mod tests {
     fn a_carriage_return_is_part_of_the_name() {
         for (line, name) in [("/bin/sh\r", "/bin/sh"), ("/usr/bin/env python3.12\r", "python3.12")] {
             let expected = format!(
-                "opt/extensions/a: this is started, and its interpreter {name}\\r (the line ends in Windows' way) is \
+                "opt/extensions/a: this file is started, but its interpreter {name}\\r (the line ends with CRLF) is \
                  not in the image"
             );
             assert_eq!(script("opt/extensions/a", line).says(&RULE), [expected]);
@@ -222,7 +221,7 @@ mod tests {
         };
         let entry = |sample: Sample| sample.process("Entrypoint", json!(["serve", "--all"]));
         let expected =
-            ["usr/bin/serve: this is started, and its interpreter /lib/ld.so.1 is not in the image"];
+            ["usr/bin/serve: this file is started, but its interpreter /lib/ld.so.1 is not in the image"];
         assert_eq!(entry(program("/lib/ld.so.1")).says(&RULE), expected);
         assert_eq!(entry(program("/lib64/ld-linux-x86-64.so.2")).says(&RULE), [""; 0]);
         assert_eq!(program("/lib/ld.so.1").says(&RULE), [""; 0], "nobody starts it");

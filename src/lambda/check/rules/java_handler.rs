@@ -102,7 +102,7 @@ fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
 fn instead(case: &Case<'_>, class: &str) -> String {
     let mut in_root = case.roots().into_iter().flat_map(|root| jars(case, root));
     if let Some(jar) = in_root.find(|jar| in_jar(case, *jar, class) == Some(true)) {
-        return format!("; it is in /{}, which is not looked into", jar.member.path);
+        return format!("; it is in /{}, where the runtime does not look", jar.member.path);
     }
     let end = format!("/{class}");
     match case.files.iter().find(|file| file.member.path.ends_with(&end)) {
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(with_jar(base(), "var/task/lib/app.jar", false).says(&RULE), fault(""));
         assert_eq!(
             with_jar(base(), "var/task/app.jar", true).says(&RULE),
-            fault("; it is in /var/task/app.jar, which is not looked into")
+            fault("; it is in /var/task/app.jar, where the runtime does not look")
         );
         assert_eq!(
             base().file(1, "var/task/classes/a/b/Main.class", 0o644).says(&RULE),

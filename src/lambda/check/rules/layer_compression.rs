@@ -1,4 +1,4 @@
-//! Layers are compressed by gzip, and say so.
+//! Layers are compressed with gzip, and say so.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -8,7 +8,7 @@ use crate::image::{Compression, OCI_MANIFEST};
 pub(super) const RULE: Rule = Rule {
     name: "layer-compression",
     severity: Severity::Error,
-    what: "Every layer is compressed by gzip, by its media type and in fact.",
+    what: "Every layer is compressed with gzip, by its media type and in fact.",
     why: "Lambda refuses others with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
     example: "A layer that was built with `compression=zstd`, or a plain tar on top of one of AWS's bases.",
     help: "push the image with lbuild, which compresses every layer by gzip, or build it with \
@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = match (said, real) {
             (Compression::Gzip, Compression::Gzip) => continue,
             (said, real) if said != real => {
-                format!("the layer is {}, and its media type says that it is {}", name(real), name(said))
+                format!("the layer is {}, but its media type says that it is {}", name(real), name(said))
             }
             (_, real) => format!("the layer is {}", name(real)),
         };
@@ -45,8 +45,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 fn name(compression: Compression) -> &'static str {
     match compression {
         Compression::None => "not compressed",
-        Compression::Gzip => "compressed by gzip",
-        Compression::Zstd => "compressed by zstd",
+        Compression::Gzip => "compressed with gzip",
+        Compression::Zstd => "compressed with zstd",
     }
 }
 
@@ -68,10 +68,10 @@ mod tests {
     fn another_compression_is_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let zstd = sample("application/vnd.oci.image.layer.v1.tar+zstd", Compression::Zstd);
-        assert_eq!(zstd.says(&RULE), ["the layer is compressed by zstd"]);
+        assert_eq!(zstd.says(&RULE), ["the layer is compressed with zstd"]);
         assert_eq!(
             zstd.clone().unknown(1).says(&RULE),
-            ["the layer is compressed by zstd"],
+            ["the layer is compressed with zstd"],
             "by its media type"
         );
         assert_eq!(zstd.check(&RULE)[0].layer_number, Some(1));
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn bytes_that_differ_from_their_media_type_are_found() {
         let plain = sample("application/vnd.docker.image.rootfs.diff.tar.gzip", Compression::None);
-        let expected = ["the layer is not compressed, and its media type says that it is compressed by gzip"];
+        let expected = ["the layer is not compressed, but its media type says that it is compressed with gzip"];
         assert_eq!(plain.says(&RULE), expected);
         assert_eq!(plain.unknown(1).says(&RULE), [""; 0]);
     }

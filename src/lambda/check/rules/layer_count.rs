@@ -27,13 +27,13 @@ const MANIFEST: usize = 25_400;
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let count = case.layers.len();
     if count > LIMIT {
-        findings.add(format!("the image has {count} layers, and Docker takes {LIMIT}")).in_field("layers");
+        findings.add(format!("the image has {count} layers; Docker's limit is {LIMIT}")).in_field("layers");
     }
     // As it is stored, it may have spaces and lines besides.
     let bytes = case.manifest.to_string().len();
     if bytes >= MANIFEST {
         let message = format!(
-            "the manifest has at least {bytes} bytes, and Lambda is fastest with less than {MANIFEST}"
+            "the manifest has at least {bytes} bytes; Lambda is fastest with less than {MANIFEST}"
         );
         findings.add(message).as_severe(Severity::Note);
     }
@@ -51,7 +51,7 @@ mod tests {
     fn too_many_layers_are_found() {
         assert_eq!(Sample::empty(125).says(&RULE), [""; 0]);
         let sample = Sample::empty(126);
-        assert_eq!(sample.says(&RULE), ["the image has 126 layers, and Docker takes 125"]);
+        assert_eq!(sample.says(&RULE), ["the image has 126 layers; Docker's limit is 125"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Lambda may take them");
     }
 

@@ -21,7 +21,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let (diff_ids, layers) = (case.config.diff_ids(), case.layers.len());
     if diff_ids.len() != layers {
         let named = count(diff_ids.len());
-        let message = format!("the config names {named}, and the manifest has {layers}");
+        let message = format!("the config names {named}, but the manifest has {layers}");
         findings.add(message).in_field("rootfs.diff_ids");
     } else {
         for (number, scan) in case.known() {
@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             let real = scan.diff_id.to_string();
             // One of another algorithm cannot be compared.
             if said.starts_with("sha256:") && *said != real {
-                let message = format!("the layer's tar is {real}, and the config says that it is {said}");
+                let message = format!("the digest of the layer's tar is {real}, but the config says {said}");
                 findings.add(message).in_layer(case, number).in_field(format!("rootfs.diff_ids[{number}]"));
             }
         }
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let history = case.config.history();
     let told = history.iter().filter(|entry| !entry.empty_layer).count();
     if !history.is_empty() && told != layers {
-        let message = format!("the history tells of {}, and the manifest has {layers}", count(told));
+        let message = format!("the history has entries for {}, but the manifest has {layers}", count(told));
         // AWS's bases have come without one, so that what is built on them tells of its own layers alone, and rules_oci
         // writes none for the layers that it adds. Lambda runs those.
         let severity = if told > layers { Severity::Warning } else { Severity::Note };
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(sample.says(&RULE), [""; 0]);
         let (said, real) = (Digest::of(b"other"), Digest::of(b"tar 1"));
         sample.config["rootfs"]["diff_ids"][1] = json!(said);
-        let expected = [format!("the layer's tar is {real}, and the config says that it is {said}")];
+        let expected = [format!("the digest of the layer's tar is {real}, but the config says {said}")];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("rootfs.diff_ids[1]"));
         assert_eq!(sample.unknown(1).says(&RULE), [""; 0]);
@@ -74,7 +74,7 @@ mod tests {
     fn another_number_of_layers_is_found() {
         let mut sample = Sample::empty(2);
         sample.config["rootfs"]["diff_ids"] = json!([Digest::of(b"tar 1")]);
-        assert_eq!(sample.says(&RULE), ["the config names 1 layer, and the manifest has 2"]);
+        assert_eq!(sample.says(&RULE), ["the config names 1 layer, but the manifest has 2"]);
     }
 
     #[test]
@@ -86,10 +86,10 @@ mod tests {
         sample.config["history"] = json!([]);
         assert_eq!(sample.says(&RULE), [""; 0], "there is none");
         sample.config["history"] = json!([made, empty]);
-        assert_eq!(sample.says(&RULE), ["the history tells of 1 layer, and the manifest has 2"]);
+        assert_eq!(sample.says(&RULE), ["the history has entries for 1 layer, but the manifest has 2"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Note, "nobody runs it less for that");
         sample.config["history"] = json!([made, made, empty, made]);
-        assert_eq!(sample.says(&RULE), ["the history tells of 3 layers, and the manifest has 2"]);
+        assert_eq!(sample.says(&RULE), ["the history has entries for 3 layers, but the manifest has 2"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Docker refuses it");
     }
 }

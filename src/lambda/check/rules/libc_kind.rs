@@ -61,7 +61,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             Libc::Musl => ("glibc", "musl"),
         };
         let more = and_more(&file.member.path, files.len() - 1);
-        let message = format!("this file is for {needs}, and the image has {has}{more}");
+        let message = format!("this file is for {needs}, but the image has {has}{more}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path).as_severe(*severity);
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             musl,
         );
         let expected = [
-            "var/task/node_modules/b/b.node: this file is for musl, and the image has glibc (and 1 more of the package b)",
+            "var/task/node_modules/b/b.node: this file is for musl, but the image has glibc (and 1 more of the package b)",
         ];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.clone().unknown(0).says(&RULE), [""; 0]);
@@ -124,7 +124,7 @@ mod tests {
         let bad = alpine().elf(1, "opt/extensions/agent", |elf| {
             elf.interpreter = Some("/lib64/ld-linux-x86-64.so.2".to_owned());
         });
-        assert_eq!(bad.says(&RULE), ["opt/extensions/agent: this file is for glibc, and the image has musl"]);
+        assert_eq!(bad.says(&RULE), ["opt/extensions/agent: this file is for glibc, but the image has musl"]);
         let gcompat = bad.link(1, "lib/ld-linux-x86-64.so.2", "libgcompat.so.0");
         assert_eq!(gcompat.says(&RULE), [""; 0]);
     }

@@ -28,7 +28,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         OCI_MANIFEST => Some(Format::Oci),
         other => {
             findings
-                .add(format!("the manifest is of the type {other:?}, which is no image's"))
+                .add(format!("the manifest has the media type {other:?}, which is not that of an image"))
                 .in_field("mediaType");
             None
         }
@@ -58,12 +58,12 @@ fn fault(
     if media_type == IN_TOTO {
         return None;
     }
-    let is = format!("the {what} is of the type {media_type:?}");
+    let is = format!("the {what} has the media type {media_type:?}");
     if media_type.contains("nondistributable") || media_type.contains(".foreign.") {
         return Some((format!("{is}: it is not distributed with the image"), Severity::Error));
     }
     if !is_known {
-        return Some((format!("{is}, which Lambda does not take"), Severity::Error));
+        return Some((format!("{is}, which Lambda does not accept"), Severity::Error));
     }
     let is_docker = media_type.starts_with("application/vnd.docker.");
     let family = if is_docker { Format::Docker } else { Format::Oci };
@@ -73,7 +73,7 @@ fn fault(
         Format::Oci => "OCI's",
     };
     // Docker and containerd take a mix, which kaniko has made for years; nobody says what Lambda does.
-    Some((format!("{is}, and the manifest of {other}"), Severity::Warning))
+    Some((format!("{is}, but the manifest has {other}"), Severity::Warning))
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
         let mut sample = Sample::python();
         sample.manifest["layers"][1]["mediaType"] = OCI_LAYER.into();
         assert_eq!(fields(&sample), ["layers[1].mediaType"]);
-        let message = format!("the layer is of the type {OCI_LAYER:?}, and the manifest of Docker's");
+        let message = format!("the layer has the media type {OCI_LAYER:?}, but the manifest has Docker's");
         assert_eq!(sample.says(&RULE), [message]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some take it");
 
@@ -132,7 +132,7 @@ mod tests {
             ["config.mediaType", "layers[0].mediaType"],
             "zstd is another rule's: {says:?}"
         );
-        assert!(says[0].ends_with("which Lambda does not take"), "{says:?}");
+        assert!(says[0].ends_with("which Lambda does not accept"), "{says:?}");
         assert!(says[1].ends_with("it is not distributed with the image"), "{says:?}");
         assert!(sample.check(&RULE).iter().all(|finding| finding.severity == Severity::Error));
         sample.manifest["mediaType"] = "application/vnd.docker.distribution.manifest.v1+json".into();

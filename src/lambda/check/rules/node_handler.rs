@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let name = handler.rsplit('/').next().unwrap_or(handler);
     let (Some((module, export)), Some(files)) = (name.split_once('.'), handler_files("nodejs", handler))
     else {
-        let message = format!("the handler {handler:?} names no export: it has to be `file.export`");
+        let message = format!("the handler {handler:?} names no export: it must be `file.export`");
         findings.add(message).in_field("config.Cmd");
         return;
     };

@@ -110,7 +110,7 @@ impl<'c, 'a> Search<'c, 'a> {
         }
         let Some(Code::Script(line)) = file.member.code() else { return None };
         if mode & 0o004 == 0 && !self.is_looked_at(path) {
-            let text = format!("it is a script, which others may not read (mode {mode:04o})");
+            let text = format!("it is a script that others may not read (mode {mode:04o})");
             return Some(Fault { layer, text });
         }
         let text = self.unreached(line)?;
@@ -240,7 +240,7 @@ mod tests {
             .file(1, "opt/other", 0o644);
         assert_eq!(
             sample.says(&RULE),
-            ["opt/extensions/bad: Lambda takes this file for an extension, and others may not execute it \
+            ["opt/extensions/bad: Lambda takes this file for an extension, but others may not execute it \
                  (mode 0750)"]
         );
     }
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn the_entrypoint_is_a_file() {
         let sample = |entrypoint: &str| Sample::python().process("Entrypoint", json!([entrypoint]));
-        let expected = ["var/task: the image starts this file, and it is a directory"];
+        let expected = ["var/task: the image starts this file, but it is a directory"];
         assert_eq!(sample("/var/task").says(&RULE), expected);
         assert_eq!(sample("./").says(&RULE), expected);
         let by_path = sample("lang").process("Env", json!(["PATH=/var"]));
@@ -338,14 +338,14 @@ mod tests {
         {
             assert_eq!(
                 sample.clone().process("Env", json!([format!("PATH={path}")])).says(&RULE),
-                ["usr/bin/run: the image starts this file, and others may not execute it (mode 0644)"],
+                ["usr/bin/run: the image starts this file, but others may not execute it (mode 0644)"],
                 "{path}"
             );
         }
         let first = sample.file(1, "bin/run", 0o600).process("Env", json!(["PATH=/bin:/sbin"]));
         assert_eq!(
             first.says(&RULE),
-            ["bin/run: the image starts this file, and others may not execute it (mode 0600)"]
+            ["bin/run: the image starts this file, but others may not execute it (mode 0600)"]
         );
     }
 
@@ -355,7 +355,7 @@ mod tests {
         let home = home.file(1, "root/bin/app", 0o755);
         let start = |sample: &Sample, word: &str| sample.clone().process("Entrypoint", json!([word]));
         let expected = [
-            "root/bin/app: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+            "root/bin/app: the image starts this file, but others may not enter /root (mode 0700) on the way to \
              /root/bin/app",
         ];
         assert_eq!(start(&home, "/root/bin/app").says(&RULE), expected);
@@ -381,14 +381,14 @@ mod tests {
         assert_eq!(
             script("/bin/sh", 0o711).says(&RULE),
             [
-                "app/run: the image starts this file, and it is a script, which others may not read (mode 0711)"
+                "app/run: the image starts this file, but it is a script that others may not read (mode 0711)"
             ]
         );
         for line in ["/app/python -u", "/usr/bin/env -S A=b python -u"] {
             assert_eq!(
                 script(line, 0o755).says(&RULE),
                 [
-                    "app/run: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+                    "app/run: the image starts this file, but others may not enter /root (mode 0700) on the way to \
                      /root/uv/python3, which is its interpreter"
                 ],
                 "{line}"
@@ -404,7 +404,7 @@ mod tests {
         let sample = Sample::python().process("Entrypoint", json!([])).process("Cmd", json!(["/app"]));
         assert_eq!(
             sample.file(1, "app", 0o644).says(&RULE),
-            ["app: the image starts this file, and others may not execute it (mode 0644)"]
+            ["app: the image starts this file, but others may not execute it (mode 0644)"]
         );
     }
 
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(
             sample.says(&RULE),
             [
-                "var/runtime/bootstrap: the base's entry script starts this file, and others may not execute it \
+                "var/runtime/bootstrap: the base's entry script starts this file, but others may not execute it \
                  (mode 0644)"
             ]
         );

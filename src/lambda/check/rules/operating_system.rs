@@ -20,7 +20,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let os = case.config.platform().os;
     // An attestation, which is for no platform, is found as one.
     if os != "linux" && !is_unknown(case) {
-        findings.add(format!("the image is for {os:?}, and Lambda runs linux only")).in_field("os");
+        findings.add(format!("the image is for {os:?}, but Lambda runs only linux")).in_field("os");
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.config["os"] = "windows".into();
-        assert_eq!(sample.says(&RULE), ["the image is for \"windows\", and Lambda runs linux only"]);
+        assert_eq!(sample.says(&RULE), ["the image is for \"windows\", but Lambda runs only linux"]);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("os"));
         sample.config["os"] = "unknown".into();
         sample.config["architecture"] = "unknown".into();

@@ -76,7 +76,7 @@ fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
 /// `file.method` or `file.Class.method`; the file may be a gem's as well.
 fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
     let Some(files) = handler_files("ruby", handler) else {
-        return Some("names no method: it has to be `file.method`".to_owned());
+        return Some("names no method: it must be `file.method`".to_owned());
     };
     let file = files[0].trim_start_matches("./");
     let in_a_gem = format!("/lib/{file}");
@@ -172,7 +172,7 @@ mod tests {
                 no_config.as_str(),
             ),
             ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: there is no app.rb in /var/task"),
-            ("ruby", "app", &["var/task/app.rb"], "names no method: it has to be `file.method`"),
+            ("ruby", "app", &["var/task/app.rb"], "names no method: it must be `file.method`"),
         ] {
             let sample = sample(runtime, handler, paths);
             assert_eq!(sample.says(&RULE), [format!("the handler {handler:?} {fault}")]);

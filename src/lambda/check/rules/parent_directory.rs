@@ -135,9 +135,9 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
         };
         let member = fault.member.archive_name();
         let message = if fault.is_late {
-            format!("the entry of this directory comes after that of {member} in it{others}")
+            format!("the entry of this directory comes after {member}, which is in it{others}")
         } else {
-            format!("no layer up to this one has an entry for this directory, which {member} is in{others}")
+            format!("no layer up to this one has an entry for this directory, which holds {member}{others}")
         };
         let finding = findings.add(message).in_layer(case, number).at(path);
         if fault.is_below {
@@ -174,7 +174,7 @@ mod tests {
             .file(1, "opt/extensions/b", 0o755)
             .file(1, "var/task/app.py", 0o644);
         let expected = [
-            "opt/extensions: no layer up to this one has an entry for this directory, which opt/extensions/a is in",
+            "opt/extensions: no layer up to this one has an entry for this directory, which holds opt/extensions/a",
         ];
         assert_eq!(sample.says(&RULE), expected, "the lower layer has the other one");
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
@@ -184,14 +184,14 @@ mod tests {
     #[test]
     fn a_tree_of_them_is_one_finding() {
         let sample = Sample::empty(1).file(0, "a/b/c/d", 0o644).file(0, "a/x/y", 0o644);
-        let missing = "a: no layer up to this one has an entry for this directory, which a/b/c/d is in";
+        let missing = "a: no layer up to this one has an entry for this directory, which holds a/b/c/d";
         assert_eq!(sample.says(&RULE), [format!("{missing} (and 3 more directories below it)")]);
     }
 
     #[test]
     fn an_entry_in_a_higher_layer_is_too_late() {
         let sample = Sample::empty(2).file(0, "a/b", 0o644).directories(1, "a");
-        let expected = ["a: no layer up to this one has an entry for this directory, which a/b is in"];
+        let expected = ["a: no layer up to this one has an entry for this directory, which holds a/b"];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].layer_number, Some(0));
     }
@@ -211,8 +211,8 @@ mod tests {
             .directories(1, "var/task")
             .file(1, "var/task/lib/x", 0o644);
         let expected = [
-            "var: the entry of this directory comes after that of var/task/lib in it",
-            "var/task: the entry of this directory comes after that of var/task/lib in it",
+            "var: the entry of this directory comes after var/task/lib, which is in it",
+            "var/task: the entry of this directory comes after var/task/lib, which is in it",
         ];
         assert_eq!(sample.says(&RULE), expected);
         let severities: Vec<_> = sample.check(&RULE).iter().map(|finding| finding.severity).collect();
@@ -224,7 +224,7 @@ mod tests {
         let known = Sample::empty(2).directories(0, "a/b").file(1, "a/b/.wh.c", 0o644).directories(1, "a/b");
         assert_eq!(known.says(&RULE), [""; 0]);
         let unknown = Sample::empty(1).file(0, "a/.wh.c", 0o644);
-        let expected = ["a: no layer up to this one has an entry for this directory, which a/.wh.c is in"];
+        let expected = ["a: no layer up to this one has an entry for this directory, which holds a/.wh.c"];
         assert_eq!(unknown.says(&RULE), expected);
     }
 

@@ -68,7 +68,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let mut message = format!("{packages} here as links into pnpm's store only");
         if let Some((lost, package)) = &lost {
             message += &format!(
-                ", and Node.js is told to preserve links: {package} will not find {lost}, which it depends on"
+                ", and Node.js preserves links: {package} does not find its dependency {lost}"
             );
         }
         let severity = if lost.is_some() { Severity::Error } else { Severity::Note };
@@ -164,8 +164,7 @@ mod tests {
         assert_eq!(
             preserved(installed()).says(&RULE),
             [
-                "var/task/node_modules: 1 package is here as links into pnpm's store only, and Node.js is told to \
-              preserve links: a will not find b, which it depends on"
+                "var/task/node_modules: 1 package is here as links into pnpm's store only, and Node.js preserves links: a does not find its dependency b"
             ]
         );
     }

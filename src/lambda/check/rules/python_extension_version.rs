@@ -58,8 +58,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             }
             let has = versions.first().copied().unwrap_or_default();
             let wanted = match system {
-                "darwin" => "macOS, and the image is for Linux".to_owned(),
-                _ => format!("Python 3.{minor}, and the image has 3.{has}"),
+                "darwin" => "macOS, but the image is for Linux".to_owned(),
+                _ => format!("Python 3.{minor}, but the image has 3.{has}"),
             };
             packages.entry((group(place, path), wanted)).or_default().push(file);
         }
@@ -192,10 +192,10 @@ mod tests {
         );
         assert_eq!(says(&["var/task/x.abi3-x86_64-linux-gnu.so", "var/task/y.pypy311-pp73-x.so"]), [""; 0]);
         let (a, b) = (format!("var/task/numpy/core/a.{OLD}"), format!("var/task/numpy/fft/b.{OLD}"));
-        let message = "are for Python 3.11, and the image has 3.12";
+        let message = "are for Python 3.11, but the image has 3.12";
         assert_eq!(says(&[&a, &b]), [format!("{a}: this module and 1 more of numpy {message}")]);
         let single = format!("opt/python/_cffi_backend.{OLD}");
-        let message = "is for Python 3.11, and the image has 3.12";
+        let message = "is for Python 3.11, but the image has 3.12";
         assert_eq!(says(&[&single]), [format!("{single}: this module of _cffi_backend {message}")]);
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let mac = "var/task/a/b.cpython-312-darwin.so";
         assert_eq!(
             says(&[mac]),
-            [format!("{mac}: this module of a is for macOS, and the image is for Linux")]
+            [format!("{mac}: this module of a is for macOS, but the image is for Linux")]
         );
         assert_eq!(says(&[mac, &format!("var/task/a/b.{NEW}")]), [""; 0]);
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn builds_load_different_modules() {
         let free = "var/task/a/b.cpython-312t-x86_64-linux-gnu.so";
-        let message = "this module of a is for Python 3.12t, and the image has 3.12";
+        let message = "this module of a is for Python 3.12t, but the image has 3.12";
         assert_eq!(says(&[free]), [format!("{free}: {message}")]);
         assert_eq!(says(&[free, "var/lang/bin/python3.12t"]), [""; 0]);
         assert_eq!(says(&["var/task/a/b.cpython-312d-x86_64-linux-gnu.so"]).len(), 1);

@@ -26,15 +26,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(("python", handler)) = handled(case) else { return };
     let (Some((_, function)), Some(files)) = (handler.rsplit_once('.'), handler_files("python", handler))
     else {
-        let message = format!("the handler {handler:?} has no dot: it has to be `module.function`");
+        let message = format!("the handler {handler:?} has no dot: it must be `module.function`");
         findings.add(message).in_field("config.Cmd");
         return;
     };
     let module = files[0].strip_suffix(".py").unwrap_or(&files[0]);
     if module.starts_with('/') {
         let message = format!(
-            "the handler {handler:?} begins as a path does: to Python that is a module relative to a package, and \
-             there is none"
+            "the handler {handler:?} begins like a path: Python takes it for a module relative to a package"
         );
         findings.add(message).in_field("config.Cmd");
         return;
@@ -167,11 +166,11 @@ mod tests {
         assert_eq!(with_handler("src.app.handler").unknown(0).says(&RULE), [""; 0]);
         assert_eq!(
             with_handler("app").says(&RULE),
-            ["the handler \"app\" has no dot: it has to be `module.function`"]
+            ["the handler \"app\" has no dot: it must be `module.function`"]
         );
         for handler in ["./app.handler", "/var/task/app.handler", ".app.handler"] {
             let says = with_handler(handler).says(&RULE);
-            assert!(says.len() == 1 && says[0].contains("begins as a path does"), "{says:?}");
+            assert!(says.len() == 1 && says[0].contains("begins like a path"), "{says:?}");
         }
     }
 
@@ -267,8 +266,7 @@ mod tests {
         assert_eq!(
             defining(&[]),
             [
-                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\", nor any \
-              other name for others"
+                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\" and defines no other names"
             ]
         );
         let many = defining(&["a", "b", "c", "d", "e", "f", "g"]);

@@ -54,7 +54,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             format!("layer {lowest} has the same content already, as {}", first.path)
         };
         if one.copies.len() > 2 {
-            message.push_str(&format!(", and there are {} copies in all", one.copies.len()));
+            message.push_str(&format!("; there are {} copies in all", one.copies.len()));
         }
         findings.add(message).in_layer(case, number).at(&last.path).costs(one.bytes);
     }
@@ -95,7 +95,7 @@ mod tests {
         let third = file(same, 2, "c", "x", LEAST);
         assert_eq!(
             third.says(&RULE),
-            ["c: layer 0 has the same content already, as a, and there are 3 copies in all"]
+            ["c: layer 0 has the same content already, as a; there are 3 copies in all"]
         );
         assert_eq!(third.check(&RULE)[0].bytes, Some(2 * LEAST));
     }
@@ -116,13 +116,13 @@ mod tests {
         });
         let found = sample.check(&RULE);
         assert_eq!(found.len(), 21);
-        assert_eq!(found[0].message, "5 smaller contents are in several layers too");
+        assert_eq!(found[0].message, "5 smaller files are in several layers too");
         assert_eq!(found[0].bytes, Some(5 * LEAST + 10));
         let sample = file(file(Sample::empty(2), 0, "a", "a", LEAST), 1, "a", "a", LEAST);
         let sample = (0..20).fold(sample, |sample, number| {
             let (path, content) = (format!("f{number}"), number.to_string());
             file(file(sample, 0, &path, &content, 2 * LEAST), 1, &path, &content, 2 * LEAST)
         });
-        assert_eq!(sample.says(&RULE)[0], "1 smaller content is in several layers too");
+        assert_eq!(sample.says(&RULE)[0], "1 smaller file is in several layers too");
     }
 }

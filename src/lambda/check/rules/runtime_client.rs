@@ -67,9 +67,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     }
     let message = if arguments.iter().any(|argument| argument.ends_with(client.name)) {
-        format!("{program} is to start {}, which is not in the image", client.name)
+        format!("{program} starts {}, which is not in the image", client.name)
     } else if program != "npx" && !arguments.iter().any(|argument| may_be_a_client(argument)) {
-        format!("the image starts {program}, and has no runtime interface client for it ({})", client.name)
+        format!("the image starts {program}, but has no runtime interface client for it ({})", client.name)
     } else {
         return;
     };
@@ -159,27 +159,27 @@ mod tests {
             (
                 &[],
                 &["python3"],
-                "the image starts python3, and has no runtime interface client for it (awslambdaric)",
+                "the image starts python3, but has no runtime interface client for it (awslambdaric)",
             ),
             (
                 &["/usr/bin/python3.12", "app.py"],
                 &[],
-                "the image starts python3.12, and has no runtime interface client for it (awslambdaric)",
+                "the image starts python3.12, but has no runtime interface client for it (awslambdaric)",
             ),
             (
                 &["node"],
                 &["index.js"],
-                "the image starts node, and has no runtime interface client for it (aws-lambda-ric)",
+                "the image starts node, but has no runtime interface client for it (aws-lambda-ric)",
             ),
             (
                 &["python", "-m", "awslambdaric"],
                 &["a.b"],
-                "python is to start awslambdaric, which is not in the image",
+                "python starts awslambdaric, which is not in the image",
             ),
             (
                 &["npx", "aws-lambda-ric"],
                 &["a.b"],
-                "npx is to start aws-lambda-ric, which is not in the image",
+                "npx starts aws-lambda-ric, which is not in the image",
             ),
             (&[], &[], "the image has neither ENTRYPOINT nor CMD: there is nothing to start"),
         ];

@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let (message, severity) = match known(&name).and_then(|base| base.runtime) {
         Some(runtime) => match runtime.deprecated {
             Some(day) if day <= case.asked.today.as_str() => {
-                (format!("the base {name} is of a runtime that is deprecated since {day}"), Severity::Warning)
+                (format!("the base {name} is of a runtime that has been deprecated since {day}"), Severity::Warning)
             }
             Some(day) if days(&case.asked.today, day).is_some_and(|days| days <= SOON) => {
                 (format!("the base {name} is of a runtime that will be deprecated on {day}"), Severity::Note)
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             _ => return,
         },
         None => {
-            let message = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            let message = format!("lbuild does not know the base {name} or how long AWS maintains it");
             (message, Severity::Warning)
         }
     };
@@ -89,7 +89,7 @@ mod tests {
         assert!(on(base, "2027-02-28").is_empty());
         let soon = "the base nodejs:22 is of a runtime that will be deprecated on 2027-04-30";
         assert_eq!(on(base, "2027-03-02"), [(Severity::Note, soon.to_owned())]);
-        let now = "the base nodejs:22 is of a runtime that is deprecated since 2027-04-30";
+        let now = "the base nodejs:22 is of a runtime that has been deprecated since 2027-04-30";
         assert_eq!(on(base, "2027-04-30"), [(Severity::Warning, now.to_owned())]);
         assert_eq!(on("amazon/aws-lambda-nodejs:22", "2028-01-01").len(), 1);
     }
@@ -120,7 +120,7 @@ mod tests {
     fn other_bases_have_other_ends() {
         assert!(on("docker.io/library/python:3.8", "2026-11-21").is_empty());
         for name in ["python:3.99", "java:17.al2099", "nodejs:98-arm64"] {
-            let unknown = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            let unknown = format!("lbuild does not know the base {name} or how long AWS maintains it");
             let found = on(&format!("public.ecr.aws/lambda/{name}"), "2026-11-21");
             assert_eq!(found, [(Severity::Warning, unknown)]);
         }

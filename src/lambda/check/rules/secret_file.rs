@@ -55,7 +55,7 @@ fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
     let path = member.path.as_str();
     let packaged = || secrets::is_packaged(path);
     if let Some(path) = repository(case, path).filter(|_| !packaged()) {
-        let message = "a git repository: all that was ever committed to it, and perhaps logins".to_owned();
+        let message = "a git repository: its whole history, and perhaps credentials".to_owned();
         return Some(Fault { severity: Severity::Warning, path, message });
     }
     let kind = Kind::of(path)?;
@@ -79,7 +79,7 @@ fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
         facts => facts.contains(&Fact::MayHoldLogin),
     };
     (is_likely && !packaged).then(|| {
-        let message = format!("a file that may hold logins: {}", kind.name());
+        let message = format!("a file that may hold credentials: {}", kind.name());
         Fault { severity: Severity::Warning, path, message }
     })
 }

@@ -62,7 +62,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
                 }
                 count => {
                     let below = path.strip_prefix(&format!("{dir}/")).unwrap_or(path);
-                    (format!("{count} links below it {}, as {below}", fault.of_many()), &*dir)
+                    (format!("{count} links below it {}, such as {below}", fault.of_many()), &*dir)
                 }
             };
             findings.add(message).in_layer(case, link.layer).at(place).as_severe(severity);
@@ -74,12 +74,12 @@ impl Fault {
     fn of(self, target: &str) -> String {
         match self {
             Fault::Nowhere => format!("this link leads to {target}, which is not in the image"),
-            Fault::Above => format!("this link, to {target}, leads above the root of the image"),
+            Fault::Above => format!("this link to {target} leads above the root of the image"),
             Fault::AboveToNowhere => {
-                format!("this link, to {target}, leads above the root of the image, and to nothing in it")
+                format!("this link to {target} leads above the root of the image, and to nothing in it")
             }
             Fault::Astray => {
-                format!("this link, to {target}, leads round in a circle, or further than Linux follows")
+                format!("this link to {target} is part of a loop, or of a chain longer than Linux follows")
             }
         }
     }
@@ -89,7 +89,7 @@ impl Fault {
             Fault::Nowhere => "lead to nothing in the image",
             Fault::Above => "lead above the root of the image",
             Fault::AboveToNowhere => "lead above the root of the image, and to nothing in it",
-            Fault::Astray => "lead round in circles, or further than Linux follows",
+            Fault::Astray => "are parts of loops, or of chains longer than Linux follows",
         }
     }
 }
@@ -144,14 +144,14 @@ mod tests {
         }
         assert_eq!(
             says("a"),
-            ["var/task/a: this link, to a, leads round in a circle, or further than Linux follows"]
+            ["var/task/a: this link to a is part of a loop, or of a chain longer than Linux follows"]
         );
     }
 
     #[test]
     fn links_above_the_root_are_found_by_where_the_kernel_ends() {
         let link = |target: &str| Sample::python().link(1, "var/task/a", target);
-        let message = "var/task/a: this link, to ../../../x, leads above the root of the image";
+        let message = "var/task/a: this link to ../../../x leads above the root of the image";
         let lost = link("../../../x");
         assert_eq!(lost.says(&RULE), [format!("{message}, and to nothing in it")]);
         assert_eq!(lost.check(&RULE)[0].severity, Severity::Warning);
@@ -186,7 +186,7 @@ mod tests {
         let sample = (0..7).fold(Sample::python(), link);
         assert_eq!(
             sample.says(&RULE),
-            ["var/task/node_modules: 7 links below it lead to nothing in the image, as p0"]
+            ["var/task/node_modules: 7 links below it lead to nothing in the image, such as p0"]
         );
         assert_eq!((0..5).fold(Sample::python(), link).says(&RULE).len(), 5);
     }

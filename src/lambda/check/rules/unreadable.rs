@@ -175,7 +175,7 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
         let more = if others > 0 { format!(" (and {others} more like it)") } else { String::new() };
         let mode = dir.member.entry.mode;
         let message =
-            format!("this link leads to /{end}, and others may not enter /{path} (mode {mode:04o}){more}");
+            format!("this link leads to /{end}, but others may not enter /{path} (mode {mode:04o}){more}");
         let finding = findings.add(message).in_layer(case, link.layer).at(&link.member.path);
         finding.as_severe(Severity::Warning);
     }
@@ -208,7 +208,7 @@ mod tests {
         let several = Sample::python().file(1, "var/task/a/b/c.py", 0o640).file(1, "var/task/a/d.py", 0o600);
         assert_eq!(
             several.says(&RULE),
-            ["var/task/a: others may not read 2 files and directories below it, as b/c.py (mode 0640)"]
+            ["var/task/a: others may not read 2 files and directories below it, such as b/c.py (mode 0640)"]
         );
         let linked =
             Sample::python().link(0, "app", "var/task").process("Env", json!(["LAMBDA_TASK_ROOT=/app"]));
@@ -343,7 +343,7 @@ mod tests {
             .link(1, "var/task/.venv/bin/python3", "python")
             .link(1, "var/task/.venv/bin/gone", "/root/none");
         let expected = [format!(
-            "var/task/.venv/bin/python: this link leads to /{python}, and others may not enter /root (mode 0700) (and 1 \
+            "var/task/.venv/bin/python: this link leads to /{python}, but others may not enter /root (mode 0700) (and 1 \
              more like it)"
         )];
         assert_eq!(sample.says(&RULE), expected);

@@ -22,7 +22,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     // images and their like, which owns an empty home.
     let is_of_base = matches!(user.split(':').next(), Some("0" | "root" | "65532" | "nonroot"));
     let severity = if is_of_base { Severity::Note } else { Severity::Warning };
-    let message = format!("the image is to run as {user}, and Lambda runs it as a user of its own");
+    let message = format!("the config sets the user {user}, but Lambda runs the image as its own user");
     findings.add(message).in_field("config.User").as_severe(severity);
 }
 
@@ -39,7 +39,7 @@ mod tests {
         assert_eq!(user("").says(&RULE), [""; 0]);
         assert_eq!(
             user("app").says(&RULE),
-            ["the image is to run as app, and Lambda runs it as a user of its own"]
+            ["the config sets the user app, but Lambda runs the image as its own user"]
         );
         for (names, severity) in [
             (["1000:1000", "nobody", "rooted", "app:0"], Severity::Warning),

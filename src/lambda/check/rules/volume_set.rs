@@ -28,7 +28,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for path in paths {
         // Some can be written to all the same.
         if !is_writable(case, path) {
-            let message = format!("{path} is declared as a volume, and in Lambda it can only be read");
+            let message = format!("{path} is declared as a volume, but is read-only in Lambda");
             findings.add(message).in_field("config.Volumes");
         }
     }
@@ -52,8 +52,8 @@ mod tests {
         assert_eq!(
             says(json!({ "/var/lib/x": {}, "/data": {} })),
             [
-                "/data is declared as a volume, and in Lambda it can only be read",
-                "/var/lib/x is declared as a volume, and in Lambda it can only be read",
+                "/data is declared as a volume, but is read-only in Lambda",
+                "/var/lib/x is declared as a volume, but is read-only in Lambda",
             ]
         );
     }
