@@ -1,4 +1,4 @@
-//! AWS's OS-only bases find the program that they start.
+//! An image on one of AWS's OS-only bases has the program that the base starts.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -12,10 +12,10 @@ pub(super) const RULE: Rule = Rule {
     name: "bootstrap",
     severity: Severity::Error,
     what: "An image on AWS's OS-only base has an executable file /var/runtime/bootstrap.",
-    why: "The base's entry script starts this path whatever the handler is called. Without it, every invocation fails \
-          with `Runtime.InvalidEntrypoint`.",
-    example: "A program of Go or Rust that was put at /var/task/bootstrap, as a function in a zip has it.",
-    help: "put the program at /var/runtime/bootstrap with mode 0755, or name it as the entrypoint",
+    why: "The base's entry script executes this path for every handler. Without it, every invocation fails with \
+          `Runtime.InvalidEntrypoint`.",
+    example: "A Go or Rust program at /var/task/bootstrap, its place in a zip package.",
+    help: "put the program at /var/runtime/bootstrap with mode 0755, or make it the entrypoint",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html",
     check,
 };
@@ -57,7 +57,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// What AWS's OS-only base has.
+    /// The relevant files and settings of AWS's OS-only base.
     fn base() -> Sample {
         Sample::empty(2)
             .file(0, "lambda-entrypoint.sh", 0o755)
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_must_be_where_the_base_looks() {
+    fn the_program_must_be_at_the_path_of_the_base() {
         assert_eq!(base().file(1, "var/runtime/bootstrap", 0o755).says(&RULE), [""; 0]);
         let linked = base().link(1, "var/runtime/bootstrap", "../task/app").file(1, "var/task/app", 0o755);
         assert_eq!(linked.says(&RULE), [""; 0]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_must_be_allowed_to_execute_it() {
+    fn the_program_must_be_executable_by_others() {
         for (mode, found) in [(0o755, 0), (0o701, 0), (0o644, 1), (0o750, 1)] {
             assert_eq!(base().file(1, "var/runtime/bootstrap", mode).says(&RULE).len(), found, "{mode:o}");
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn runtimes_have_their_own() {
+    fn bases_with_a_runtime_have_their_own_bootstrap() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let unknown = base().file(0, "var/runtime/Amazon.Lambda.RuntimeSupport.dll", 0o644);
         assert_eq!(unknown.says(&RULE), [""; 0]);

@@ -1,4 +1,4 @@
-//! Layers are compressed with gzip, and say so.
+//! Layers are compressed with gzip, as their media types say.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -8,10 +8,10 @@ use crate::image::{Compression, OCI_MANIFEST};
 pub(super) const RULE: Rule = Rule {
     name: "layer-compression",
     severity: Severity::Error,
-    what: "Every layer is compressed with gzip, by its media type and in fact.",
-    why: "Lambda refuses others with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
-    example: "A layer that was built with `compression=zstd`, or a plain tar on top of one of AWS's bases.",
-    help: "push the image with lbuild, which compresses every layer by gzip, or build it with \
+    what: "Every layer is compressed with gzip, and its media type says so.",
+    why: "Lambda refuses other layers with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
+    example: "A layer built with `compression=zstd`, or an uncompressed tar on top of one of AWS's bases.",
+    help: "push the image with lbuild, which compresses every layer with gzip, or build it with \
               `compression=gzip,force-compression=true`",
     source: "https://github.com/aspect-build/rules_aws/pull/145",
     check,
@@ -22,7 +22,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         return;
     }
     for (number, layer) in case.layers.iter().enumerate() {
-        // What is no layer at all is found by its media type.
+        // The rule `media-types` reports other types.
         let Some(said) = Compression::of(&layer.media_type) else { continue };
         let scan = case.scans.get(number).and_then(Option::as_ref);
         let real = scan.map_or(said, |scan| scan.compression);
@@ -35,7 +35,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         };
         let field = format!("layers[{number}].mediaType");
         let finding = findings.add(message).in_layer(case, number).in_field(field);
-        // OCI has a media type for it, and Lambda has been seen to take it.
+        // OCI has a media type for it, and Lambda has accepted such images.
         if (said, real) == (Compression::None, Compression::None) && case.media_type == OCI_MANIFEST {
             finding.as_severe(Severity::Warning);
         }
@@ -60,7 +60,7 @@ mod tests {
     fn sample(media_type: &str, real: Compression) -> Sample {
         let mut sample = Sample::empty(2);
         sample.manifest["layers"][1]["mediaType"] = media_type.into();
-        sample.scans[1].as_mut().expect("it is known").compression = real;
+        sample.scans[1].as_mut().expect("a known layer").compression = real;
         sample
     }
 
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn an_archives_layers_are_not_pushed_as_they_are() {
+    fn layers_in_an_archive_are_ignored() {
         let mut plain = sample("application/vnd.docker.image.rootfs.diff.tar", Compression::None);
         plain.asked.in_archive = true;
         assert_eq!(plain.says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_plain_tar_is_worse_with_dockers_types() {
+    fn an_uncompressed_tar_is_a_warning_with_the_types_of_oci() {
         let docker = sample("application/vnd.docker.image.rootfs.diff.tar", Compression::None);
         assert_eq!(docker.check(&RULE)[0].severity, Severity::Error);
         let mut oci = sample("application/vnd.oci.image.layer.v1.tar", Compression::None);

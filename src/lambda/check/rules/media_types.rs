@@ -1,4 +1,4 @@
-//! Manifest, config and layers are of one family, and of types that Lambda takes.
+//! The media types of manifest, config and layers belong to one family, and Lambda accepts them.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -9,12 +9,12 @@ use crate::image::{Compression, DOCKER_MANIFEST, Format, OCI_MANIFEST};
 pub(super) const RULE: Rule = Rule {
     name: "media-types",
     severity: Severity::Error,
-    what: "Manifest, config and layers are all of Docker's types (V2 Schema 2), or all of OCI's.",
-    why: "Lambda takes images that conform to one of the two formats. It refuses others with `The image manifest, \
-          config or layer media type for the source image … is not supported`. Some registries and engines refuse a \
-          mix, as Quay, Podman and CRI-O.",
-    example: "A layer of OCI's type that was put on top of a base with Docker's, without a word about the rest.",
-    help: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
+    what: "Manifest, config and layers all have Docker's media types (V2 Schema 2), or all have OCI's.",
+    why: "Lambda accepts images in one of the two formats. It refuses others with `The image manifest, config or layer \
+          media type for the source image … is not supported`. Some registries and engines refuse a mix, for example \
+          Quay, Podman and CRI-O.",
+    example: "A layer with OCI's type on top of a base with Docker's types.",
+    help: "push the image with lbuild, which uses one family throughout (--format docker or oci)",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };
@@ -39,7 +39,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         findings.add(fault).in_field("config.mediaType").as_severe(severity);
     }
     for (number, layer) in case.layers.iter().enumerate() {
-        // How it is compressed is another rule's matter.
+        // The rule `layer-compression` checks the compression.
         let is_layer = Compression::of(&layer.media_type).is_some();
         if let Some((fault, severity)) = fault("layer", &layer.media_type, is_layer, manifest) {
             let finding = findings.add(fault).in_layer(case, number).as_severe(severity);
@@ -54,7 +54,7 @@ fn fault(
     is_known: bool,
     manifest: Option<Format>,
 ) -> Option<(String, Severity)> {
-    // An attestation is found as one.
+    // The rule `image-index` reports attestations.
     if media_type == IN_TOTO {
         return None;
     }
@@ -72,7 +72,7 @@ fn fault(
         Format::Docker => "Docker's",
         Format::Oci => "OCI's",
     };
-    // Docker and containerd take a mix, which kaniko has made for years; nobody says what Lambda does.
+    // Docker and containerd accept a mix, which kaniko has written for years; Lambda's behaviour is not documented.
     Some((format!("{is}, but the manifest has {other}"), Severity::Warning))
 }
 
@@ -100,19 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn either_family_will_do() {
+    fn both_families_are_accepted() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(oci().says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_mix_is_found_where_it_is() {
+    fn a_mix_is_found_with_its_fields() {
         let mut sample = Sample::python();
         sample.manifest["layers"][1]["mediaType"] = OCI_LAYER.into();
         assert_eq!(fields(&sample), ["layers[1].mediaType"]);
         let message = format!("the layer has the media type {OCI_LAYER:?}, but the manifest has Docker's");
         assert_eq!(sample.says(&RULE), [message]);
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some take it");
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some engines accept it");
 
         let mut sample = oci();
         sample.manifest["mediaType"] = crate::image::DOCKER_MANIFEST.into();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_elsewhere_is_found() {
+    fn other_media_types_and_foreign_layers_are_found() {
         let mut sample = oci();
         sample.manifest["config"]["mediaType"] = "application/vnd.oci.empty.v1+json".into();
         sample.manifest["layers"][0]["mediaType"] =
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             fields(&sample),
             ["config.mediaType", "layers[0].mediaType"],
-            "zstd is another rule's: {says:?}"
+            "another rule reports zstd: {says:?}"
         );
         assert!(says[0].ends_with("which Lambda does not accept"), "{says:?}");
         assert!(says[1].ends_with("it is not distributed with the image"), "{says:?}");
