@@ -16,8 +16,9 @@ pub(super) const RULE: Rule = Rule {
     what: "Paths in a layer do not lead out of the image and are not longer than Linux allows, hard links refer to a \
            file that comes before them, and no entry is a device.",
     why: "Readers must not follow a path out of the image. Linux does not open paths of 4096 bytes or more, or with a \
-          part of more than 255 bytes. A hard link cannot be created before its file, and some readers cannot create one \
-          to another layer. Devices, pipes and sockets are useless to a function, and only root can create a device.",
+          part of more than 255 bytes. A hard link cannot be created before its file, and some readers cannot create \
+          one to another layer. Devices, pipes and sockets are useless to a function, and only root can create a \
+          device.",
     example: "A tar with `../../etc/cron.d/x`, or with the `/dev/null` of the system on which it was created.",
     help: "find the step that adds the entry to the layer, and exclude the entry",
     source: "https://man7.org/linux/man-pages/man7/path_resolution.7.html",

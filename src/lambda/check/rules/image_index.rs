@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
           supported`.",
     example: "The default result of `docker buildx build --push`: an index of the image and its provenance.",
     help: "push only the image, with lbuild or with `docker buildx build --provenance=false --sbom=false` for one \
-              platform; or use the digest of the image instead of that of the index",
+           platform; or use the digest of the image instead of that of the index",
     source: "https://github.com/aws/aws-lambda-roadmap/issues/82",
     check,
 };

@@ -19,8 +19,8 @@ pub(super) const RULE: Rule = Rule {
            the function has in its PATH.",
     why: "The start fails with `no such file or directory`. The message names the program, although the missing file \
           is the interpreter.",
-    example: "A bash script as extension, in an image without bash; a command of a virtual environment, which names the \
-              Python of the machine on which it was created.",
+    example: "A bash script as extension, in an image without bash; a command of a virtual environment, which names \
+              the Python of the machine on which it was created.",
     help: "add the interpreter to the image, or change the first line to one that the image has",
     source: "https://man7.org/linux/man-pages/man2/execve.2.html",
     check,
@@ -70,8 +70,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 }
 
 /// The directories of PATH that belong to the function: in its own directory, of a Lambda layer, or of a virtual
-/// environment. Scripts of a base may need programs that it does not have, and those that pip installs beside the packages
-/// are hardly ever run.
+/// environment. Scripts of a base may need programs that it does not have, and those that pip installs beside the
+/// packages are hardly ever run.
 fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     let root = case.task_root();
     let dirs = path(case)
@@ -230,7 +230,8 @@ mod tests {
         assert_eq!(entry(program("/lib/ld-musl-x86_64.so.1")).says(&RULE), [""; 0], "it is for another libc");
     }
 
-    /// An image with a script of a virtual environment in a directory, which is the first one of PATH if `first` is set.
+    /// An image with a script of a virtual environment in a directory, which is the first one of PATH if `first` is
+    /// set.
     fn command(dir: &str, first: bool) -> Sample {
         let path = format!("{dir}/a");
         let sample = script(&path, "/home/me/.venv/bin/python");

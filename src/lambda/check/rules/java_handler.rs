@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
           jars elsewhere. Without the class, every invocation fails with `java.lang.ClassNotFoundException`.",
     example: "CMD `example.Handler::handleRequest`, with `COPY target/app.jar ${LAMBDA_TASK_ROOT}`.",
     help: "put the jar into the subdirectory lib of the function's directory, or the classes into the function's \
-              directory itself; or correct the handler",
+           directory itself; or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/java-image.html",
     check,
 };

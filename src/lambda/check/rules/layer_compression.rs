@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda refuses other layers with `ImageLayerFailure: UnsupportedImageLayerDetected`.",
     example: "A layer built with `compression=zstd`, or an uncompressed tar on top of one of AWS's bases.",
     help: "push the image with lbuild, which compresses every layer with gzip, or build it with \
-              `compression=gzip,force-compression=true`",
+           `compression=gzip,force-compression=true`",
     source: "https://github.com/aspect-build/rules_aws/pull/145",
     check,
 };

@@ -8,8 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "layer-count",
     severity: Severity::Warning,
     what: "The image has at most 125 layers, and a manifest of less than 25,400 bytes.",
-    why: "Docker refuses more layers: `max depth exceeded`. Lambda does not document a limit, but recommends a manifest \
-          of less than 25,400 bytes for the best performance; layers and annotations make it larger.",
+    why: "Docker refuses more layers: `max depth exceeded`. Lambda does not document a limit, but recommends a \
+          manifest of less than 25,400 bytes for the best performance; layers and annotations make it larger.",
     example: "An image that is repeatedly built on top of itself, each time with one more layer.",
     help: "rebuild the image from its base, or combine several steps into one layer",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",

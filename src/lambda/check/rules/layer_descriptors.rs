@@ -7,12 +7,13 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "layer-descriptors",
     severity: Severity::Error,
-    what: "The config has a diff id for each layer of the manifest, equal to the digest of the layer's tar; its history, \
-           if any, has an entry for each layer.",
+    what: "The config has a diff id for each layer of the manifest, equal to the digest of the layer's tar; its \
+           history, if any, has an entry for each layer.",
     why: "Engines compare a layer with its diff id, and refuse the image when they differ. Docker refuses a history of \
           more layers than the manifest has, and Podman does not build on an image whose history has fewer.",
     example: "A layer that was recompressed or replaced without a change of the config.",
-    help: "build the image again; a tool that changes a layer must also change rootfs.diff_ids and history in the config",
+    help: "build the image again; a tool that changes a layer must also change rootfs.diff_ids and history in the \
+           config",
     source: "https://github.com/opencontainers/image-spec/blob/main/config.md",
     check,
 };
@@ -38,8 +39,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let listed = history.iter().filter(|entry| !entry.empty_layer).count();
     if !history.is_empty() && listed != layers {
         let message = format!("the history has entries for {}, but the manifest has {layers}", count(listed));
-        // Some of AWS's bases have no history, so the history of an image on top lists only its own layers; rules_oci does
-        // not write history for the layers that it adds. Lambda runs both.
+        // Some of AWS's bases have no history, so the history of an image on top lists only its own layers; rules_oci
+        // does not write history for the layers that it adds. Lambda runs both.
         let severity = if listed > layers { Severity::Warning } else { Severity::Note };
         findings.add(message).in_field("history").as_severe(severity);
     }

@@ -13,12 +13,13 @@ pub(super) const RULE: Rule = Rule {
     name: "libc-kind",
     severity: Severity::Error,
     what: "Programs and libraries are for the image's libc, glibc or musl.",
-    why: "A program for the other one cannot be started: its loader is missing, reported as `no such file or directory`. \
-          A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`. Two cases are warnings: \
-          musl can load a library for glibc that needs only functions of musl, and the function may never start the \
-          programs of a package.",
+    why: "A program for the other one cannot be started: its loader is missing, reported as `no such file or \
+          directory`. A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`. Two cases \
+          are warnings: musl can load a library for glibc that needs only functions of musl, and the function may \
+          never start the programs of a package.",
     example: "A node_modules installed on Alpine, in an image with Amazon Linux.",
-    help: "install the packages on the base's distribution, or for it, as lbuild does with --requirements, --lock or --npm",
+    help: "install the packages on the base's distribution, or for it, as lbuild does with --requirements, --lock or \
+           --npm",
     source: "https://wiki.musl-libc.org/guidelines-for-distributions",
     check,
 };
@@ -66,8 +67,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether a file for the other libc certainly cannot be loaded. musl can stand in for `libc.so.6` in a library that does
-/// not name a loader; Python on musl ignores modules that are marked for glibc.
+/// Whether a file for the other libc certainly cannot be loaded. musl can stand in for `libc.so.6` in a library that
+/// does not name a loader; Python on musl ignores modules that are marked for glibc.
 fn fails(file: Seen<'_>, has: Libc) -> bool {
     let Some(elf) = file.member.elf() else { return false };
     let needs_loader = elf.interpreter.is_some() || elf.needed.iter().any(|name| name.starts_with("ld-"));

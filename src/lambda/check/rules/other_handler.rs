@@ -1,4 +1,4 @@
-//! What the handler names is there, in .NET and Ruby.
+//! The assembly or file of a .NET or Ruby handler is in the image.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -11,10 +11,10 @@ pub(super) const RULE: Rule = Rule {
     name: "other-handler",
     severity: Severity::Error,
     what: "The handler of a function in .NET or Ruby names an assembly or a file that is in the image.",
-    why: "The runtime loads it when it starts, and an assembly by the two files that are published beside it. Without \
-          them, every invocation fails.",
-    example: "CMD `Orders::Orders.Function::Handle`, and /var/task/bin/Release/Orders.dll.",
-    help: "put what the build published into the function's directory itself, or correct the handler",
+    why: "The runtime loads it at the start; for an assembly, it also reads the two files that are published beside \
+          it. Without them, every invocation fails.",
+    example: "CMD `Orders::Orders.Function::Handle`, with the assembly at /var/task/bin/Release/Orders.dll.",
+    help: "put the published files directly into the function's directory, or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/csharp-handler.html",
     check,
 };
@@ -31,7 +31,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// `Assembly::Namespace.Type::Method`, or `Assembly` alone for one that can be started.
+/// The fault of a handler `Assembly::Namespace.Type::Method`, or `Assembly` alone for an executable one.
 ///
 /// See `bootstrap-al2023.sh` and `HandlerInfo.cs` of aws-lambda-dotnet.
 fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
@@ -45,7 +45,7 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     if parts.len() != 3 || parts.contains(&"") {
         return Some("is not of the form `Assembly::Namespace.Type::Method`".to_owned());
     }
-    // The name of an assembly may be followed by its version.
+    // A version may follow the name of the assembly.
     let assembly = parts[0].split(',').next().unwrap_or(parts[0]).trim_end();
     let assembly = assembly.strip_suffix(".dll").unwrap_or(assembly);
     let library = format!("{assembly}.dll");
@@ -61,7 +61,7 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     })
 }
 
-/// Whether the function's directory has the file that .NET needs beside an assembly: by its name, or as the only one.
+/// Whether the function's directory has a file that .NET needs beside an assembly: by its name, or as the only one.
 fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
     let root = case.task_root();
     let start = if root.is_empty() { 0 } else { root.len() + 1 };
@@ -73,7 +73,7 @@ fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
         || case.files.below(root).filter(|file| is_one(&file.member.path)).count() == 1
 }
 
-/// `file.method` or `file.Class.method`; the file may be a gem's as well.
+/// The fault of a handler `file.method` or `file.Class.method`; the file may also belong to a gem.
 fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
     let Some(files) = handler_files("ruby", handler) else {
         return Some("names no method: it must be `file.method`".to_owned());
@@ -86,7 +86,7 @@ fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
     missing(case, found, || format!("has no file: there is no {file} in /{}", case.task_root()))
 }
 
-/// What is missing, when nothing is unknown.
+/// The fault, if the file was not found and no layer is unknown.
 fn missing(case: &Case<'_>, found: bool, fault: impl FnOnce() -> String) -> Option<String> {
     (!found && case.files.complete).then(fault)
 }
@@ -97,7 +97,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// An image on this base of AWS's, with these files.
+    /// An image on AWS's base with a runtime, with these files.
     fn sample(runtime: &str, handler: &str, paths: &[&str]) -> Sample {
         let sample = Sample::empty(2)
             .file(0, "var/runtime/bootstrap", 0o755)
@@ -117,7 +117,7 @@ mod tests {
     const LIBRARY: &str = "Orders::Orders.Function::Handle";
 
     #[test]
-    fn what_is_there_is_found() {
+    fn existing_assemblies_and_files_are_accepted() {
         for (runtime, handler, paths) in [
             ("dotnet", LIBRARY, &[DLL, DEPS, CONFIG][..]),
             ("dotnet", "Orders, Version=1.0::Orders.Function::System.Int32 Handle()", &[DLL, DEPS, CONFIG]),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told() {
+    fn missing_assemblies_and_files_are_found() {
         let form = "is not of the form `Assembly::Namespace.Type::Method`";
         let absent = |file: &str| {
             format!("cannot be loaded: there is no {file} in /var/task, which `dotnet publish` writes")

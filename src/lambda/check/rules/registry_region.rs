@@ -10,9 +10,9 @@ use crate::image::EcrHost;
 pub(super) const RULE: Rule = Rule {
     name: "registry-region",
     severity: Severity::Error,
-    what: "The image is in a private repository of ECR, in the function's Region.",
-    why: "Lambda pulls from private repositories of ECR only, of any account, but of no other Region: creating or \
-          updating the function fails.",
+    what: "The image is in a private ECR repository in the function's Region.",
+    why: "Lambda pulls only from private repositories of ECR, of any account but of the same Region: otherwise \
+          creating or updating the function fails.",
     example: "A repository in eu-west-1 for a function in eu-central-1.",
     help: "push the image to a repository in the function's Region, or let ECR replicate it there",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
@@ -38,7 +38,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// A registry of this machine is for trying things out.
+/// Whether the registry is on this machine, as in tests.
 fn is_local(host: &str) -> bool {
     let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
     let name = bracketed.map_or_else(|| host.split(':').next().unwrap_or(host), |(name, _)| name);
@@ -46,7 +46,7 @@ fn is_local(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A partition that is newer than this program, or a host that stands in for ECR in tests.
+/// Whether a host is ECR in a partition that is newer than this program, or an imitation of ECR for tests.
 fn is_like_ecr(host: &str) -> bool {
     [".dkr.ecr", ".dkr-ecr"].iter().any(|service| host.contains(service))
 }
