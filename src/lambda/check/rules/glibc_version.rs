@@ -91,7 +91,8 @@ mod tests {
             .elf(1, "usr/bin/tool", |elf| elf.needs_glibc = Some((2, 36)));
         let expected = [
             "usr/bin/tool: this file needs glibc 2.36, but the image has 2.34",
-            "var/task/numpy.libs/c.so: this file needs glibc 2.38, but the image has 2.34 (and 2 more of the package numpy)",
+            "var/task/numpy.libs/c.so: this file needs glibc 2.38, but the image has 2.34 (and 2 more of the \
+             package numpy)",
         ];
         assert_eq!(sample.says(&RULE), expected);
     }

@@ -191,7 +191,8 @@ mod tests {
         assert_eq!(
             script("var/runtime/bootstrap", "/usr/bin/env python3.12 -u").says(&RULE),
             [
-                "var/runtime/bootstrap: this file is started, but its interpreter \"python3.12 -u\" (one name to env, without its option -S) is not in the image"
+                "var/runtime/bootstrap: this file is started, but its interpreter \"python3.12 -u\" (one name to \
+                 env, without its option -S) is not in the image"
             ]
         );
     }

@@ -112,7 +112,8 @@ mod tests {
             musl,
         );
         let expected = [
-            "var/task/node_modules/b/b.node: this file is for musl, but the image has glibc (and 1 more of the package b)",
+            "var/task/node_modules/b/b.node: this file is for musl, but the image has glibc (and 1 more of the \
+             package b)",
         ];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.clone().unknown(0).says(&RULE), [""; 0]);

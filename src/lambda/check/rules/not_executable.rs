@@ -48,7 +48,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             continue;
         }
         if let Some(fault) = search.fault(path) {
-            faults.insert(path.to_owned(), (fault, "Lambda takes this file for an extension"));
+            faults.insert(path.to_owned(), (fault, "Lambda starts this file as an extension"));
         }
     }
     if let Some((path, fault)) = search.entrypoint() {
@@ -63,7 +63,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         faults.entry(path.into()).or_insert((fault, "the base's entry script starts this file"));
     }
     for (path, (fault, start)) in faults {
-        let finding = findings.add(format!("{start}, and {}", fault.text)).at(path);
+        let finding = findings.add(format!("{start}, but {}", fault.text)).at(path);
         if let Some(layer) = fault.layer {
             finding.in_layer(case, layer);
         }
@@ -241,7 +241,7 @@ mod tests {
             .file(1, "opt/other", 0o644);
         assert_eq!(
             sample.says(&RULE),
-            ["opt/extensions/bad: Lambda takes this file for an extension, but others may not execute it \
+            ["opt/extensions/bad: Lambda starts this file as an extension, but others may not execute it \
                  (mode 0750)"]
         );
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_link_in_the_directory_of_extensions_counts_as_one() {
         let message =
-            |text: &str| [format!("opt/extensions/a: Lambda takes this file for an extension, and {text}")];
+            |text: &str| [format!("opt/extensions/a: Lambda starts this file as an extension, but {text}")];
         let link = |target: &str| {
             let sample = Sample::python().file(1, "opt/agent/run", 0o644).directory(1, "opt/extensions/lib");
             sample.link(1, "opt/extensions/a", target).says(&RULE)

@@ -39,7 +39,7 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     if !handler.contains(':') {
         let library = format!("{}.dll", handler.strip_suffix(".dll").unwrap_or(handler));
         let found = [library.as_str(), handler].into_iter().any(|name| is_file(case, &join(root, name)));
-        return missing(case, found, || format!("has no assembly: there is no {library} in /{root}"));
+        return missing(case, found, || format!("has no assembly: /{root} does not contain {library}"));
     }
     let parts: Vec<&str> = handler.splitn(3, "::").map(str::trim).collect();
     if parts.len() != 3 || parts.contains(&"") {
@@ -50,13 +50,13 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     let assembly = assembly.strip_suffix(".dll").unwrap_or(assembly);
     let library = format!("{assembly}.dll");
     let found = is_file(case, &join(root, &library)) || case.config.var("DOTNET_SHARED_STORE").is_some();
-    missing(case, found, || format!("has no assembly: there is no {library} in /{root}")).or_else(|| {
+    missing(case, found, || format!("has no assembly: /{root} does not contain {library}")).or_else(|| {
         let main = case.config.var("LAMBDA_DOTNET_MAIN_ASSEMBLY").filter(|main| !main.is_empty());
         let main = main.map_or(assembly, |main| main.strip_suffix(".dll").unwrap_or(main));
         let absent =
             ["deps.json", "runtimeconfig.json"].into_iter().find(|kind| !has_settings(case, main, kind))?;
         missing(case, false, || {
-            format!("cannot be loaded: there is no {main}.{absent} in /{root}, which `dotnet publish` writes")
+            format!("cannot be loaded: /{root} does not contain {main}.{absent}, which `dotnet publish` writes")
         })
     })
 }
@@ -83,7 +83,7 @@ fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
     let found = case.roots().into_iter().any(|root| is_file(case, &within(root, file)))
         || ["RUBYLIB", "RUBYOPT"].into_iter().any(|name| case.config.var(name).is_some())
         || case.files.iter().any(|other| other.member.path.ends_with(&in_a_gem));
-    missing(case, found, || format!("has no file: there is no {file} in /{}", case.task_root()))
+    missing(case, found, || format!("has no file: /{} does not contain {file}", case.task_root()))
 }
 
 /// The fault, if the file was not found and no layer is unknown.
@@ -145,7 +145,7 @@ mod tests {
     fn missing_assemblies_and_files_are_found() {
         let form = "is not of the form `Assembly::Namespace.Type::Method`";
         let absent = |file: &str| {
-            format!("cannot be loaded: there is no {file} in /var/task, which `dotnet publish` writes")
+            format!("cannot be loaded: /var/task does not contain {file}, which `dotnet publish` writes")
         };
         let (no_deps, no_config) = (absent("Orders.deps.json"), absent("Orders.runtimeconfig.json"));
         for (runtime, handler, paths, fault) in [
@@ -153,13 +153,13 @@ mod tests {
                 "dotnet",
                 LIBRARY,
                 &["var/task/bin/Orders.dll"][..],
-                "has no assembly: there is no Orders.dll in /var/task",
+                "has no assembly: /var/task does not contain Orders.dll",
             ),
             (
                 "dotnet",
                 "Orders",
                 &["var/task/bin/Orders.dll"],
-                "has no assembly: there is no Orders.dll in /var/task",
+                "has no assembly: /var/task does not contain Orders.dll",
             ),
             ("dotnet", "Orders::Handle", &[DLL], form),
             ("dotnet", "Orders::::Handle", &[DLL], form),
@@ -171,7 +171,7 @@ mod tests {
                 &[DLL, DEPS, "var/task/a.runtimeconfig.json", "var/task/b.runtimeconfig.json"],
                 no_config.as_str(),
             ),
-            ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: there is no app.rb in /var/task"),
+            ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: /var/task does not contain app.rb"),
             ("ruby", "app", &["var/task/app.rb"], "names no method: it must be `file.method`"),
         ] {
             let sample = sample(runtime, handler, paths);

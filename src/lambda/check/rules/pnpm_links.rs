@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(
             preserved(installed()).says(&RULE),
             [
-                "var/task/node_modules: 1 package is only a link into pnpm's store, and Node.js preserves links: a does not find its dependency b"
+                "var/task/node_modules: 1 package is only a link into pnpm's store, and Node.js preserves links: \
+                 a does not find its dependency b"
             ]
         );
     }

@@ -159,8 +159,8 @@ mod tests {
         assert_eq!(
             with_handler("src.app.handler").says(&RULE),
             [
-                "the handler \"src.app.handler\" has no module: none of src/app.py, src/app/__init__.py, src/app.pyc is \
-              in /var/task, in /opt/python or among the installed packages"
+                "the handler \"src.app.handler\" has no module: none of src/app.py, src/app/__init__.py, src/app.pyc \
+                 is in /var/task, in /opt/python or among the installed packages"
             ]
         );
         assert_eq!(with_handler("src.app.handler").unknown(0).says(&RULE), [""; 0]);
@@ -266,7 +266,8 @@ mod tests {
         assert_eq!(
             defining(&[]),
             [
-                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\" and defines no other names"
+                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\" \
+                 and defines no other names"
             ]
         );
         let many = defining(&["a", "b", "c", "d", "e", "f", "g"]);

@@ -353,8 +353,8 @@ mod tests {
             .link(1, "var/task/.venv/bin/python3", "python")
             .link(1, "var/task/.venv/bin/gone", "/root/none");
         let expected = [format!(
-            "var/task/.venv/bin/python: this link leads to /{python}, but others may not enter /root (mode 0700) (and 1 \
-             more like it)"
+            "var/task/.venv/bin/python: this link leads to /{python}, but others may not enter /root (mode 0700) \
+             (and 1 more like it)"
         )];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(severities(&sample), [Severity::Warning]);

@@ -65,7 +65,7 @@ pub fn logins(path: &str, content: &[u8]) -> Option<Logins> {
 
 /// The secrets that are recognised by their form, with their lines; in settings, only unambiguous forms.
 fn by_form(kind: Kind, text: &str) -> Vec<String> {
-    let told = form::places(text).into_iter().filter_map(|place| {
+    let secrets = form::places(text).into_iter().filter_map(|place| {
         let start = text[..place.at].rfind('\n').map_or(0, |end| end + 1);
         let line = text[start..].lines().next().unwrap_or_default();
         let is_for_all = kind == Kind::Environment
@@ -75,7 +75,7 @@ fn by_form(kind: Kind, text: &str) -> Vec<String> {
         }
         Some(format!("{} in line {}", place.secret, text[..start].matches('\n').count() + 1))
     });
-    told.collect()
+    secrets.collect()
 }
 
 /// Whether a file without recognised secrets may hold one: if a variable's value looks like one, or in the state of
