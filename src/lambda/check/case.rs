@@ -21,11 +21,11 @@ pub(super) type Seen<'a> = tree::Seen<'a, ScannedFile<Fact>>;
 /// An image to check, as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// Its manifest.
+    /// The manifest.
     pub manifest: &'a Manifest,
     /// The layer descriptors of the manifest, lowest layer first.
     pub layers: &'a [Descriptor],
-    /// Its config.
+    /// The config.
     pub config: &'a Config,
     /// The scan of each layer; `None` for an unknown one.
     pub scans: &'a [Option<LayerScan<Fact>>],

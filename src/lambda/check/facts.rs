@@ -375,11 +375,7 @@ mod tests {
         assert_eq!(of_app.facts("f/app.js", text.as_bytes()), [Fact::Defines(Names::Any)]);
         let open = "[".repeat(50_000);
         for path in ["f/app.js", "f/app.py"] {
-            assert_eq!(
-                of_app.facts(path, open.as_bytes()),
-                [Fact::Defines(Names::Any)],
-                "a syntax error"
-            );
+            assert_eq!(of_app.facts(path, open.as_bytes()), [Fact::Defines(Names::Any)], "a syntax error");
         }
     }
 }

@@ -20,7 +20,7 @@ const RUNTIME: &str = "var/runtime";
 const WRITABLE: [&str; 2] = ["tmp", "mnt"];
 
 /// The directories that the rule `unreadable` examines: those of the function, and that of the runtime.
-pub fn looked_at(case: &Case<'_>) -> Vec<String> {
+pub fn examined_places(case: &Case<'_>) -> Vec<String> {
     let mut places = own_places(case);
     if !places.iter().any(|place| is_in(RUNTIME, place) || is_in(place, RUNTIME)) {
         places.push(RUNTIME.to_owned());

@@ -52,7 +52,7 @@ fn any(names: &mut BTreeSet<String>) {
     names.insert(ANY.to_owned());
 }
 
-/// `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
+/// Adds the names of an `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
 fn export(node: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut cursor = node.walk();
     let words: Vec<&str> = node.children(&mut cursor).map(|child| child.kind()).collect();
@@ -235,7 +235,7 @@ fn key<'s>(node: Node<'_>, source: &'s [u8]) -> Option<&'s str> {
     Some(text(index, source).trim_matches(['"', '\'']))
 }
 
-/// `exports`, `module.exports`, `module["exports"]`.
+/// Whether a node is `exports`, `module.exports` or `module["exports"]`.
 fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
     match node.kind() {
         "identifier" => reads(node, source, "exports"),

@@ -106,7 +106,7 @@ fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<Strin
     }
 }
 
-/// `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
+/// Adds the names of an import: `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
 fn import(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     let of = node.child_by_field_name("module_name");
     for part in children(node) {

@@ -73,10 +73,7 @@ mod tests {
         assert_eq!(base().file(1, "var/runtime/bootstrap", 0o755).says(&RULE), [""; 0]);
         let linked = base().link(1, "var/runtime/bootstrap", "../task/app").file(1, "var/task/app", 0o755);
         assert_eq!(linked.says(&RULE), [""; 0]);
-        assert_eq!(
-            base().says(&RULE),
-            ["the base starts /var/runtime/bootstrap, which is not in the image"]
-        );
+        assert_eq!(base().says(&RULE), ["the base starts /var/runtime/bootstrap, which is not in the image"]);
         assert_eq!(
             base().file(1, "var/task/bootstrap", 0o755).says(&RULE),
             ["the base starts /var/runtime/bootstrap, which is not in the image; it does not look at \

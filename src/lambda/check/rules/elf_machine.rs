@@ -129,7 +129,11 @@ mod tests {
         let several = |path: &str| beside(path, "var/task/node_modules/a/prebuilds/linux-x64/a.node");
         assert_eq!(several("var/task/node_modules/a/prebuilds/linux-arm64/a.node"), 0);
         assert_eq!(several("var/task/node_modules/a/lib/b.node"), 1, "the path does not name the machine");
-        assert_eq!(several("var/task/node_modules/a/prebuilds/linux-x64/b.node"), 1, "the path names another machine");
+        assert_eq!(
+            several("var/task/node_modules/a/prebuilds/linux-x64/b.node"),
+            1,
+            "the path names another machine"
+        );
         assert_eq!(several("var/task/node_modules/b/prebuilds/linux-arm64/a.node"), 1, "another package");
     }
 

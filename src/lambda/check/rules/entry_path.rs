@@ -212,7 +212,11 @@ mod tests {
             let sample = Sample::empty(1).file(0, "x", 0o644);
             sample.with(0, "x", |member| member.path = ImagePath::new(bytes)).says(&RULE).len()
         };
-        assert_eq!([escaped(&[0xff; 255]), escaped(&[0xff; 256])], [0, 1], "an escaped byte has four letters");
+        assert_eq!(
+            [escaped(&[0xff; 255]), escaped(&[0xff; 256])],
+            [0, 1],
+            "an escaped byte has four letters"
+        );
         let long =
             Sample::empty(1).file(0, &format!("{name}n/a"), 0o644).file(0, &format!("{part}xxx"), 0o644);
         let messages: Vec<_> = long.check(&RULE).into_iter().map(|finding| finding.message).collect();

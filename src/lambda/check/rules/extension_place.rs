@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     why: "Lambda starts the files directly in that directory and no others: an extension elsewhere is never started, \
           without any message.",
     example: "The file extensions/agent of a Lambda layer, copied to /var/task/extensions/agent.",
-    help: "put the extension's program at /opt/extensions/NAME, and unpack a Lambda layer into /opt",
+    help: "put the extension's program at /opt/extensions/NAME, and unpack whole Lambda layers into /opt",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/extensions-configuration.html",
     check,
 };
@@ -130,9 +130,7 @@ mod tests {
         );
         assert_eq!(
             sample.says(&RULE),
-            [
-                "opt/extensions: it has no file directly in it, so Lambda starts nothing; agent/run is ignored"
-            ]
+            ["opt/extensions: it has no file directly in it, so Lambda starts nothing; agent/run is ignored"]
         );
         assert_eq!(sample.clone().unknown(0).says(&RULE), [""; 0]);
         assert_eq!(sample.elf(1, "opt/extensions/start", |_| ()).says(&RULE), [""; 0]);

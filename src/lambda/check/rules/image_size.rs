@@ -36,8 +36,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     // A manifest may claim any size: the multiplication must not overflow.
     let tenths = (u128::from(total) * 10).div_ceil(u128::from(GIB));
     let at_least = if case.scans.iter().all(Option::is_some) { "" } else { "at least " };
-    let size =
-        format!("the layers are {at_least}{}.{} GiB uncompressed", tenths / 10, tenths % 10);
+    let size = format!("the layers are {at_least}{}.{} GiB uncompressed", tenths / 10, tenths % 10);
     if total > LIMIT {
         findings.add(format!("{size}; Lambda's limit is 10 GiB")).in_field("layers");
     } else {
@@ -74,8 +73,7 @@ mod tests {
     #[test]
     fn an_image_close_to_the_limit_is_a_warning() {
         let near = sample([5_000_000_000, 5_000_000_000]);
-        let expected =
-            ["the layers are 9.4 GiB uncompressed, close to Lambda's limit of 10 GiB"];
+        let expected = ["the layers are 9.4 GiB uncompressed, close to Lambda's limit of 10 GiB"];
         assert_eq!(near.says(&RULE), expected);
         assert_eq!(near.check(&RULE)[0].severity, Severity::Warning);
         assert_eq!(sample([1, LIMIT - 1]).check(&RULE)[0].severity, Severity::Warning, "it just fits");
@@ -86,8 +84,7 @@ mod tests {
         let mut sample = sample([1_000_000_000, 1_000_000_000]).unknown(1);
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.manifest["layers"][1]["size"] = json!(10 * LIMIT);
-        let expected =
-            ["the layers are at least 101.0 GiB uncompressed; Lambda's limit is 10 GiB"];
+        let expected = ["the layers are at least 101.0 GiB uncompressed; Lambda's limit is 10 GiB"];
         assert_eq!(sample.says(&RULE), expected);
         sample.manifest["layers"][1]["size"] = json!(u64::MAX);
         assert_eq!(sample.check(&RULE).len(), 1, "the sum saturates");

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn bytes_that_differ_from_their_media_type_are_found() {
         let plain = sample("application/vnd.docker.image.rootfs.diff.tar.gzip", Compression::None);
-        let expected = ["the layer is not compressed, but its media type says that it is compressed with gzip"];
+        let expected =
+            ["the layer is not compressed, but its media type says that it is compressed with gzip"];
         assert_eq!(plain.says(&RULE), expected);
         assert_eq!(plain.unknown(1).says(&RULE), [""; 0]);
     }

@@ -32,9 +32,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     // The stored manifest may be longer by white space.
     let bytes = case.manifest.to_string().len();
     if bytes >= MANIFEST {
-        let message = format!(
-            "the manifest has at least {bytes} bytes; Lambda is fastest with less than {MANIFEST}"
-        );
+        let message =
+            format!("the manifest has at least {bytes} bytes; Lambda is fastest with less than {MANIFEST}");
         findings.add(message).as_severe(Severity::Note);
     }
 }

@@ -117,7 +117,11 @@ mod tests {
         ];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.clone().unknown(0).says(&RULE), [""; 0]);
-        assert_eq!(bad.elf(0, "lib/ld-musl-x86_64.so.1", |_| ()).says(&RULE), [""; 0], "the image has both libcs");
+        assert_eq!(
+            bad.elf(0, "lib/ld-musl-x86_64.so.1", |_| ()).says(&RULE),
+            [""; 0],
+            "the image has both libcs"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The rules, a file each.
+//! The rules, one file each.
 
 use super::rule::Rule;
 

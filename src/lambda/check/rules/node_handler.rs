@@ -55,9 +55,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("the handler {handler:?} cannot be loaded: {fault}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path);
     } else if case.files.complete && !is_package(case, module) {
-        let looked_for = files.join(", ");
+        let candidates = files.join(", ");
         let root = if handler.starts_with('/') { "" } else { case.task_root() };
-        let message = format!("the handler {handler:?} has no module: none of {looked_for} is in /{root}");
+        let message = format!("the handler {handler:?} has no module: none of {candidates} is in /{root}");
         findings.add(message).in_field("config.Cmd");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::case::{Case, Seen};
 use super::super::finding::Severity;
 use super::super::function::join;
-use super::super::places::{barrier, is_in, looked_at};
+use super::super::places::{barrier, examined_places, is_in};
 use super::super::rule::{Findings, Rule};
 use super::super::start::{dirs, has_aws_entry, is_os_only, places};
 use crate::lambda::BOOTSTRAP;
@@ -74,7 +74,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 struct Search<'c, 'a> {
     case: &'c Case<'a>,
     /// The directories that the rule `unreadable` examines.
-    looked_at: Vec<String>,
+    examined: Vec<String>,
     programs: Option<Programs<'a>>,
     /// The reason why others cannot reach an interpreter, by the word that names it.
     interpreters: BTreeMap<String, Option<String>>,
@@ -82,7 +82,7 @@ struct Search<'c, 'a> {
 
 impl<'c, 'a> Search<'c, 'a> {
     fn of(case: &'c Case<'a>) -> Search<'c, 'a> {
-        Search { case, looked_at: looked_at(case), programs: None, interpreters: BTreeMap::new() }
+        Search { case, examined: examined_places(case), programs: None, interpreters: BTreeMap::new() }
     }
 
     /// The reason why others cannot execute the target of a path. A missing file does not count.
@@ -109,7 +109,7 @@ impl<'c, 'a> Search<'c, 'a> {
             return Some(Fault { layer, text });
         }
         let Some(Code::Script(line)) = file.member.code() else { return None };
-        if mode & 0o004 == 0 && !self.is_looked_at(path) {
+        if mode & 0o004 == 0 && !self.is_examined(path) {
             let text = format!("it is a script that others may not read (mode {mode:04o})");
             return Some(Fault { layer, text });
         }
@@ -142,7 +142,7 @@ impl<'c, 'a> Search<'c, 'a> {
     /// The reason why others cannot reach the target of a path. The rule `unreadable` examines the function's
     /// directories.
     fn barred(&self, path: &str) -> Option<String> {
-        if self.is_looked_at(path) {
+        if self.is_examined(path) {
             return None;
         }
         let end = self.case.files.resolve(path).path;
@@ -151,9 +151,9 @@ impl<'c, 'a> Search<'c, 'a> {
         Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.entry.mode))
     }
 
-    fn is_looked_at(&self, path: &str) -> bool {
+    fn is_examined(&self, path: &str) -> bool {
         let end = self.case.files.resolve(path).path;
-        self.looked_at.iter().any(|place| is_in(&end, place))
+        self.examined.iter().any(|place| is_in(&end, place))
     }
 
     /// The target of the program that the image starts, and its fault, if it has one.
@@ -381,9 +381,7 @@ mod tests {
         assert_eq!(script("/bin/sh", 0o755).says(&RULE), [""; 0]);
         assert_eq!(
             script("/bin/sh", 0o711).says(&RULE),
-            [
-                "app/run: the image starts this file, but it is a script that others may not read (mode 0711)"
-            ]
+            ["app/run: the image starts this file, but it is a script that others may not read (mode 0711)"]
         );
         for line in ["/app/python -u", "/usr/bin/env -S A=b python -u"] {
             assert_eq!(

@@ -56,7 +56,9 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
         let absent =
             ["deps.json", "runtimeconfig.json"].into_iter().find(|kind| !has_settings(case, main, kind))?;
         missing(case, false, || {
-            format!("cannot be loaded: /{root} does not contain {main}.{absent}, which `dotnet publish` writes")
+            format!(
+                "cannot be loaded: /{root} does not contain {main}.{absent}, which `dotnet publish` writes"
+            )
         })
     })
 }

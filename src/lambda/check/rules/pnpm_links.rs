@@ -69,9 +69,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             _ => format!("{packages} packages are only links into pnpm's store"),
         };
         if let Some((lost, package)) = &lost {
-            message += &format!(
-                ", and Node.js preserves links: {package} does not find its dependency {lost}"
-            );
+            message +=
+                &format!(", and Node.js preserves links: {package} does not find its dependency {lost}");
         }
         let severity = if lost.is_some() { Severity::Error } else { Severity::Note };
         findings.add(message).in_layer(case, layer).at(dir).as_severe(severity);

@@ -1,4 +1,4 @@
-//! Compiled Python modules are for the image's Python.
+//! Compiled Python modules are for the image's version of Python.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -178,7 +178,8 @@ mod tests {
             ("a/b.cpython-311-x86_64-linux-gnu.so.1", None),
             ("a.cpython-311/b.so", None),
         ] {
-            let found = module(path).and_then(|(stem, tag)| parse_tag(tag).map(|(minor, of)| (stem, minor, of)));
+            let found =
+                module(path).and_then(|(stem, tag)| parse_tag(tag).map(|(minor, of)| (stem, minor, of)));
             assert_eq!(found, expected, "{path}");
         }
     }

@@ -45,9 +45,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             findings.add(message).in_layer(case, file.layer).at(&file.member.path);
         }
         Found::Nothing => {
-            let looked_for = files.join(", ");
+            let candidates = files.join(", ");
             let message = format!(
-                "the handler {handler:?} has no module: none of {looked_for} is in /{}, in /opt/python or among the \
+                "the handler {handler:?} has no module: none of {candidates} is in /{}, in /opt/python or among the \
                  installed packages",
                 case.task_root()
             );
@@ -219,7 +219,11 @@ mod tests {
         assert_eq!(found("PYTHONPATH=/code", "/var/task", "code/src/app.py"), 0);
         assert_eq!(found("PYTHONPATH=.", "/code", "code/src/app.py"), 0);
         assert_eq!(found("PYTHONPATH=lib:", "/", "src/app.py"), 0);
-        assert_eq!(found("A=B", "/code", "code/src/app.py"), 1, "the working directory is not in the search path");
+        assert_eq!(
+            found("A=B", "/code", "code/src/app.py"),
+            1,
+            "the working directory is not in the search path"
+        );
         assert_eq!(found("LAMBDA_TASK_ROOT=/", "/var/task", "src/app.py"), 0);
     }
 

@@ -1,4 +1,4 @@
-//! The image is in ECR, in the function's Region.
+//! The image is in a private ECR repository in the function's Region.
 
 use std::net::IpAddr;
 
@@ -26,13 +26,13 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         Some(ecr) => {
             let Some(asked) = &case.asked.region else { return };
             if ecr.region() != asked {
-                findings.add(format!("the repository is in {}, but the function is in {asked}", ecr.region()));
+                findings
+                    .add(format!("the repository is in {}, but the function is in {asked}", ecr.region()));
             }
         }
         None if is_local(host) || is_like_ecr(host) => {}
         None => {
-            let message =
-                format!("{host} is not a private registry of ECR; Lambda pulls only from those");
+            let message = format!("{host} is not a private registry of ECR; Lambda pulls only from those");
             findings.add(message).as_severe(Severity::Note);
         }
     }
@@ -71,7 +71,10 @@ mod tests {
         assert_eq!(sample(repository, None).says(&RULE), [""; 0]);
         assert_eq!(sample(repository, Some("eu-west-1")).says(&RULE), [""; 0]);
         let elsewhere = sample(repository, Some("eu-central-1")).check(&RULE);
-        assert_eq!(elsewhere[0].message, "the repository is in eu-west-1, but the function is in eu-central-1");
+        assert_eq!(
+            elsewhere[0].message,
+            "the repository is in eu-west-1, but the function is in eu-central-1"
+        );
         assert_eq!(elsewhere[0].severity, Severity::Error);
     }
 

@@ -95,7 +95,7 @@ fn may_be_a_client(argument: &str) -> bool {
     argument == "-jar" || word.contains("bootstrap") || endings.iter().any(|ending| word.ends_with(ending))
 }
 
-/// An extension may be the client, as the Lambda Web Adapter is.
+/// Whether the image has an extension, which may be the client, as the Lambda Web Adapter is.
 fn has_extension(case: &Case<'_>) -> bool {
     let dir = case.files.resolve("opt/extensions").path;
     let is_one = |file: Seen<'_>| {
@@ -176,11 +176,7 @@ mod tests {
                 &["a.b"],
                 "python starts awslambdaric, which is not in the image",
             ),
-            (
-                &["npx", "aws-lambda-ric"],
-                &["a.b"],
-                "npx starts aws-lambda-ric, which is not in the image",
-            ),
+            (&["npx", "aws-lambda-ric"], &["a.b"], "npx starts aws-lambda-ric, which is not in the image"),
             (&[], &[], "the image has neither ENTRYPOINT nor CMD: there is nothing to start"),
         ];
         for &(entrypoint, cmd, fault) in cases {

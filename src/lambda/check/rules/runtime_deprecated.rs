@@ -28,9 +28,10 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(name) = case.config.label(LABEL).and_then(of_aws) else { return };
     let (message, severity) = match known(&name).and_then(|base| base.runtime) {
         Some(runtime) => match runtime.deprecated {
-            Some(day) if day <= case.asked.today.as_str() => {
-                (format!("the base {name} has a runtime that has been deprecated since {day}"), Severity::Warning)
-            }
+            Some(day) if day <= case.asked.today.as_str() => (
+                format!("the base {name} has a runtime that has been deprecated since {day}"),
+                Severity::Warning,
+            ),
             Some(day) if days(&case.asked.today, day).is_some_and(|days| days <= SOON) => {
                 (format!("the base {name} has a runtime that will be deprecated on {day}"), Severity::Note)
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::case::{Case, Member, Seen};
 use super::super::finding::Severity;
 use super::super::function::join;
-use super::super::places::{barrier, group, is_in, is_others, looked_at, way};
+use super::super::places::{barrier, examined_places, group, is_in, is_others, way};
 use super::super::rule::{Findings, Rule};
 use crate::tree::{EntryKind, ImagePath, Target};
 
@@ -27,7 +27,7 @@ const BESIDE: [&str; 8] =
     [".bash_history", ".cache", ".config", ".git", ".gnupg", ".npm", ".python_history", ".ssh"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let places = looked_at(case);
+    let places = examined_places(case);
     let mut reported = BTreeSet::new();
     for place in &places {
         examine(case, findings, place, &mut reported);
@@ -137,8 +137,8 @@ fn arguments<'a>(
             None if is_readable(file.member.name(), file.member) => continue,
             None => (file, lack(file.member)),
         };
-        let is_looked_at = dir.is_none() && places.iter().any(|place| is_in(&end, place));
-        if !is_looked_at && reported.insert(&seen.member.path) {
+        let is_examined = dir.is_none() && places.iter().any(|place| is_in(&end, place));
+        if !is_examined && reported.insert(&seen.member.path) {
             let finding = findings.add(message).in_layer(case, seen.layer).at(&seen.member.path);
             finding.as_severe(Severity::Warning);
         }
@@ -154,12 +154,7 @@ struct Behind<'a> {
 }
 
 /// Finds links from the function's directories to files that others cannot reach.
-fn links<'a>(
-    case: &Case<'a>,
-    findings: &mut Findings,
-    places: &[String],
-    reported: &BTreeSet<&'a str>,
-) {
+fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], reported: &BTreeSet<&'a str>) {
     let mut behind: BTreeMap<&'a str, Behind<'a>> = BTreeMap::new();
     for place in places {
         for link in case.files.below(place) {
@@ -261,11 +256,7 @@ mod tests {
         let empty = closed(Sample::python(), "opt", 0o700);
         assert_eq!(empty.says(&RULE), [""; 0]);
         let again = Sample::python().process("Env", json!([])).process("WorkingDir", "/var/runtime".into());
-        assert_eq!(
-            again.file(1, "var/runtime/bootstrap", 0o700).says(&RULE).len(),
-            1,
-            "reported once"
-        );
+        assert_eq!(again.file(1, "var/runtime/bootstrap", 0o700).says(&RULE).len(), 1, "reported once");
     }
 
     #[test]
@@ -300,11 +291,7 @@ mod tests {
             let sample = sample.clone().process("Env", json!([])).process("WorkingDir", root.into());
             assert_eq!(sample.says(&RULE), [""; 0], "{root} is a directory of the system");
         }
-        assert_eq!(
-            sample.clone().link(1, "opt", "/").says(&RULE),
-            [""; 0],
-            "/opt is the root of the system"
-        );
+        assert_eq!(sample.clone().link(1, "opt", "/").says(&RULE), [""; 0], "/opt is the root of the system");
         let home = sample.process("Env", json!([])).process("WorkingDir", "/home/nonroot".into());
         assert_eq!(home.says(&RULE).len(), 1);
     }

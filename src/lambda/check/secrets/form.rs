@@ -91,7 +91,7 @@ const fn likely(
 const AWS_KEY: &str = "AWS access key";
 const AWS_SECRET: &str = "AWS secret access key";
 
-/// * AWS: the characters behind the prefix are those of base32.
+/// * AWS: the characters after the prefix are base32.
 ///   <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
 /// * GitHub: <https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github>
 /// * Google: keys of Firebase look the same, and are public.
