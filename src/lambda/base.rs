@@ -1,4 +1,4 @@
-//! Which images are Lambda's own base images, by their names and by their configs.
+//! Recognises Lambda's own base images, by name and by config.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#runtimes-images-lp>
 
@@ -10,14 +10,14 @@ pub const ENTRY_SCRIPT: &str = "/lambda-entrypoint.sh";
 /// The runtimes that AWS has base images for.
 const RUNTIMES: [&str; 6] = ["python", "nodejs", "java", "dotnet", "ruby", "provided"];
 
-/// Whether a base is one of Lambda's own, by its name: that of a runtime (`python3.12`), or that of an image in a
-/// namespace `lambda`, as AWS's and copies of them are (`public.ecr.aws/lambda/python:3.12`).
+/// Whether a name is that of one of Lambda's own bases: a runtime (`python3.12`), or an image in a namespace `lambda`,
+/// as AWS's bases and copies of them are (`public.ecr.aws/lambda/python:3.12`).
 pub fn is_lambda_base(name: &str) -> bool {
     is_runtime(name) || name.contains("/lambda/")
 }
 
-/// Whether a base is one of Lambda's own or is named after them, as `r.example/my-lambda-python:3.12`, which is likely to
-/// be made from one.
+/// Whether a name is that of one of Lambda's own bases or contains `lambda`: `r.example/my-lambda-python:3.12` is
+/// likely to be built on one.
 pub fn is_named_after_lambda(name: &str) -> bool {
     is_runtime(name) || name.contains("lambda")
 }
@@ -27,16 +27,16 @@ fn is_runtime(name: &str) -> bool {
     !name.contains(['/', ':'])
 }
 
-/// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) that a base image has by its name: that of its
-/// repository, which on Docker Hub begins with `aws-lambda-`.
+/// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) of a base image, which is the name of its
+/// repository; on Docker Hub that begins with `aws-lambda-`.
 pub fn runtime_of_base(name: &str) -> Option<&'static str> {
     let repository = name.rsplit('/').next()?.split([':', '@']).next()?;
     let repository = repository.strip_prefix("aws-lambda-").unwrap_or(repository);
     RUNTIMES.into_iter().find(|runtime| *runtime == repository)
 }
 
-/// Whether an image is made on one of Lambda's bases, by its config: it starts with their entry script, and has the
-/// variable that they set. Other images have a script of the same name.
+/// Whether an image is built on one of Lambda's bases, by its config: it starts with their entry script and has the
+/// variable that they set. The script alone is not enough: other images have one of the same name.
 pub fn starts_with_entry_script(config: &Config) -> bool {
     config.entrypoint().first() == Some(&ENTRY_SCRIPT) && config.var("LAMBDA_RUNTIME_DIR").is_some()
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_shows_the_base() {
+    fn a_base_is_recognised_by_its_name() {
         for (name, is_lambda, is_named_after, runtime) in [
             ("python3.12", true, true, None),
             ("public.ecr.aws/lambda/python:3.12", true, true, Some("python")),

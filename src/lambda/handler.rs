@@ -1,17 +1,17 @@
-//! Which file a handler's name stands for.
+//! Maps the name of a handler to the files that can define it.
 
-/// What AWS's `provided` bases start, whatever the handler is called: their entrypoint executes this path of the
-/// image, and nothing puts a file of the function's directory there.
+/// The program that AWS's `provided` bases start for any handler: their entrypoint executes this path of the image, and
+/// nothing copies a file of the function's directory there.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>, and `/lambda-entrypoint.sh` in the bases.
 pub const BOOTSTRAP: &str = "/var/runtime/bootstrap";
 
-/// The files of which one must be there for `handler` to be found, relative to the function's directory, or
-/// `None` when it cannot be told from the name: the runtime has other rules, or none.
+/// The files that can define `handler`, relative to the function's directory: the image needs one of them. `None` when
+/// the name does not decide it, because the runtime has other rules or none.
 ///
-/// `image` is the base's name or a runtime's, as `public.ecr.aws/lambda/python:3.12` or `nodejs22.x`.
+/// `image` is the name of a base or of a runtime, such as `public.ecr.aws/lambda/python:3.12` or `nodejs22.x`.
 pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
-    // The language stands in the repository's name or in the tag.
+    // The repository's name or the tag names the language.
     let language = |name: &str| image.split(['/', ':', '@']).any(|part| part.starts_with(name));
     if language("provided") {
         return Some(vec![BOOTSTRAP.into()]);
@@ -32,8 +32,8 @@ pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
     None
 }
 
-/// The file of the class that a handler of Java names, as `package.Class::method` or `package.Class`: relative to the
-/// function's directory, or within an archive in its directory `lib`.
+/// The class file of a Java handler (`package.Class::method` or `package.Class`), relative to the function's directory
+/// or to the root of a jar in its directory `lib`.
 pub fn class_file(handler: &str) -> Option<String> {
     let class = handler.rsplit_once("::").map_or(handler, |(class, _)| class);
     let is_name = |part: &str| {
@@ -44,8 +44,8 @@ pub fn class_file(handler: &str) -> Option<String> {
     class.split('.').all(is_name).then(|| format!("{}.class", class.replace('.', "/")))
 }
 
-/// The module where what follows may be nested: Node's `index.api.handler` is a function in an object, Ruby's
-/// `app.Module::Class.method` one of a class.
+/// The module of a handler whose function may be nested: Node's `index.api.handler` is a function in an object, Ruby's
+/// `app.Module::Class.method` a method of a class.
 ///
 /// See `UserFunction.js` of aws-lambda-nodejs-runtime-interface-client, and `lambda_handler.rb` of the Ruby one.
 fn before_first_dot(handler: &str) -> Option<&str> {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_language_has_its_files() {
+    fn a_handler_maps_to_the_files_of_its_language() {
         for (image, handler, first) in [
             ("python3.12", "app.handler", "app.py"),
             ("public.ecr.aws/lambda/python:3.12", "src.app.handler", "src/app.py"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_names_the_file_of_a_class() {
+    fn a_java_handler_maps_to_a_class_file() {
         for (handler, file) in [
             ("a.b.Main::run", "a/b/Main.class"),
             ("a.b.Main", "a/b/Main.class"),

@@ -1,4 +1,4 @@
-//! What Lambda demands and offers, as data and pure functions.
+//! Lambda's requirements and runtimes, as data and pure functions.
 
 mod base;
 #[cfg(feature = "check")]

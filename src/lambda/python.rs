@@ -1,20 +1,20 @@
-//! What an image's name tells of the Python in it.
+//! Derives the Python of an image from the image's name.
 
 use super::base::is_named_after_lambda;
 
-/// The Python of a base image, as far as its name tells.
+/// The Python of a base image, as far as the image's name shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PythonBase {
-    /// As `3.12`.
+    /// The version, such as `3.12`.
     pub version: Option<String>,
-    /// Whether it is one of Lambda's own images, or named like one.
+    /// Whether the image is one of Lambda's own, or named like one.
     pub is_lambda: bool,
-    /// Whether it is Alpine, whose C library is musl.
+    /// Whether the image is Alpine, whose C library is musl.
     pub is_alpine: bool,
 }
 
 impl PythonBase {
-    /// By the name of a runtime (`python3.12`) or of an image (`registry/lambda/python:3.12-arm64`).
+    /// Parses the name of a runtime (`python3.12`) or of an image (`registry/lambda/python:3.12-arm64`).
     pub fn named(name: &str) -> PythonBase {
         let version = name.rfind("python").and_then(|at| {
             let rest = name[at + "python".len()..].trim_start_matches([':', '-']);
@@ -23,13 +23,13 @@ impl PythonBase {
             (end > 0).then(|| format!("3.{}", &minor[..end]))
         });
         let is_lambda = is_named_after_lambda(name);
-        // A directory or a registry may be called anything.
+        // Only the last part counts: a directory or a registry may have any name.
         let is_alpine = name.rsplit('/').next().is_some_and(|last| last.contains("alpine"));
         PythonBase { version, is_lambda, is_alpine }
     }
 
-    /// The glibc that programs in the image can count on: Amazon Linux 2's or 2023's in Lambda's own images, an older
-    /// one that nearly all wheels still support in any other.
+    /// The glibc version (major, minor) that programs in the image can rely on: that of Amazon Linux 2 or 2023 in
+    /// Lambda's own images; in other images an older one that nearly all wheels still support.
     ///
     /// <https://docs.aws.amazon.com/lambda/latest/dg/python-image.html>
     pub fn glibc(version: &str, is_lambda: bool) -> (u32, u32) {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_the_python() {
+    fn the_version_is_part_of_the_name() {
         for (name, version, is_lambda) in [
             ("python3.12", Some("3.12"), true),
             ("python3.9", Some("3.9"), true),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_alpine() {
+    fn alpine_is_part_of_the_last_component() {
         for (name, is_alpine) in [
             ("r.example/python:3.12-alpine", true),
             ("r.example/python:3.12-alpine3.20@sha256:00", true),

@@ -1,10 +1,10 @@
-//! Where Lambda pulls images from.
+//! Registries that Lambda does not pull from.
 
 use crate::image::EcrHost;
 
-/// A registry that Lambda does not pull from, as it is a FIPS endpoint of ECR: then the name to push to instead.
+/// For a FIPS endpoint of ECR, which Lambda does not pull from, the host to use instead; `None` for any other host.
 ///
-/// What Lambda demands of an image: <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs>.
+/// Lambda's requirements for images: <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs>.
 pub fn refused_registry(host: &str) -> Option<String> {
     let host = EcrHost::parse(host).filter(EcrHost::is_fips)?;
     Some(EcrHost::new(host.account(), host.region()).to_string())
@@ -15,7 +15,7 @@ mod tests {
     use super::refused_registry;
 
     #[test]
-    fn fips_hosts_are_refused_and_the_usual_one_is_named() {
+    fn a_fips_host_is_refused_and_maps_to_the_usual_one() {
         let usual = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com";
         assert_eq!(
             refused_registry("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com").as_deref(),

@@ -1,16 +1,16 @@
-//! Lambda's runtimes, by the identifiers that functions name them with.
+//! Lambda's managed runtimes by identifier, with their base images.
 //!
-//! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html>; the dates are the deprecation dates
-//! that the page gives.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html>; the dates are that page's
+//! deprecation dates.
 
-/// A managed runtime and the base image that is its equal.
+/// A managed runtime and the corresponding base image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runtime {
-    /// The identifier, as `python3.12`.
+    /// The identifier, such as `python3.12`.
     pub name: &'static str,
     /// The base image's repository and tag below `public.ecr.aws/lambda/`.
     pub image: &'static str,
-    /// The day from which Lambda no longer maintains it, as `2028-10-31`, where one is announced.
+    /// The deprecation date (ISO 8601, such as `2028-10-31`), if AWS has announced one.
     pub deprecated: Option<&'static str>,
 }
 
@@ -19,13 +19,13 @@ pub struct Runtime {
 pub struct RuntimeBase {
     /// The full name of the image.
     pub image: String,
-    /// The runtime, when it is one that this version knows.
+    /// The runtime, if this version of lbuild knows it.
     pub runtime: Option<&'static Runtime>,
     name: String,
 }
 
-/// The base image of a runtime. Tags of the base images (`nodejs:22`, `nodejs22`) are understood too, and a name
-/// that is newer than this version of lbuild is taken at its word.
+/// The base image of a runtime. Tags of the base images (`nodejs:22`, `nodejs22`) are accepted too. A name that this
+/// version of lbuild does not know may be newer; its base follows from the pattern of the known names.
 pub fn runtime_base(name: &str) -> RuntimeBase {
     let runtime = RUNTIMES.iter().find(|runtime| {
         runtime.name == name || runtime.image == name || runtime.name.strip_suffix(".x") == Some(name)
@@ -34,7 +34,7 @@ pub fn runtime_base(name: &str) -> RuntimeBase {
     RuntimeBase { image: format!("public.ecr.aws/lambda/{image}"), runtime, name: name.to_owned() }
 }
 
-/// The pattern that all names follow so far: `python3.15` is `python:3.15`, `nodejs26.x` is `nodejs:26`.
+/// Applies the pattern of all names so far: `python3.15` has `python:3.15`, `nodejs26.x` has `nodejs:26`.
 fn image_like(name: &str) -> String {
     let name = name.strip_suffix(".x").unwrap_or(name);
     match name.find(|c: char| c.is_ascii_digit() || c == '.' || c == ':') {
@@ -44,7 +44,7 @@ fn image_like(name: &str) -> String {
 }
 
 impl RuntimeBase {
-    /// What a user should know of the runtime on a day (as `2026-11-21`): each a message and its way out.
+    /// Warnings about the runtime on a given day (ISO 8601), each a message and its hint.
     pub fn warnings(&self, today: &str) -> Vec<(String, &'static str)> {
         match self.runtime {
             None => vec![(
@@ -53,7 +53,7 @@ impl RuntimeBase {
             )],
             Some(Runtime { deprecated: Some(day), .. }) if *day <= today => {
                 vec![(
-                    format!("the runtime {} is deprecated since {day}", self.name),
+                    format!("the runtime {} has been deprecated since {day}", self.name),
                     "move the function to a newer runtime",
                 )]
             }
@@ -62,7 +62,7 @@ impl RuntimeBase {
     }
 }
 
-/// Those that are known, newest last within a language.
+/// The known runtimes, newest last within a language.
 const RUNTIMES: &[Runtime] = &[
     entry("python3.9", "python:3.9", Some("2025-12-15")),
     entry("python3.10", "python:3.10", Some("2026-10-31")),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_is_known_by_each_of_its_names() {
+    fn a_runtime_is_found_by_each_of_its_names() {
         for (name, image) in [
             ("python3.12", "python:3.12"),
             ("nodejs22.x", "nodejs:22"),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_runtime_is_taken_at_its_word_with_a_warning() {
+    fn the_base_of_an_unknown_runtime_follows_the_pattern_with_a_warning() {
         for (name, image) in [
             ("python3.99", "python:3.99"),
             ("nodejs98.x", "nodejs:98"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deprecated_runtime_is_warned_of_from_its_day_on() {
+    fn a_runtime_has_a_warning_from_its_deprecation_date_on() {
         let base = runtime_base("nodejs20.x");
         assert!(base.warnings("2026-04-29").is_empty());
         assert_eq!(base.warnings("2026-04-30").len(), 1);

@@ -159,7 +159,7 @@ fn every_rule_is_explained() {
     for rule in all.as_array().unwrap() {
         let name = rule["name"].as_str().unwrap();
         assert!(names.insert(name) && listed.contains(name));
-        for field in ["what", "why", "example", "way_out", "source"] {
+        for field in ["what", "why", "example", "help", "source"] {
             assert!(rule[field].as_str().is_some_and(|text| text.len() > 10), "{name}: {field}");
         }
         assert!(rule["source"].as_str().unwrap().starts_with("https://"), "{name}");

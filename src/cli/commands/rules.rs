@@ -38,10 +38,10 @@ fn all() -> String {
 
 /// One rule in full.
 fn text(rule: &Rule) -> String {
-    let Rule { name, severity, what, why, example, way_out, source, .. } = rule;
+    let Rule { name, severity, what, why, example, help, source, .. } = rule;
     let severity = word(*severity);
     format!(
-        "{name} ({severity})\n\n{what}\n\nwhy      {why}\nexample  {example}\nhint     {way_out}\nsource   {source}"
+        "{name} ({severity})\n\n{what}\n\nwhy      {why}\nexample  {example}\nhint     {help}\nsource   {source}"
     )
 }
 
@@ -52,7 +52,7 @@ fn rule_as_json(rule: &Rule) -> Value {
         "what": rule.what,
         "why": rule.why,
         "example": rule.example,
-        "way_out": rule.way_out,
+        "help": rule.help,
         "source": rule.source,
     })
 }

@@ -1,4 +1,4 @@
-//! An image as the rules see it.
+//! [`Subject`]: an image to check; [`Case`]: its view for the rules.
 
 use serde_json::Value;
 
@@ -9,48 +9,48 @@ use crate::lambda::base::runtime_of_base;
 use crate::scan::{LayerScan, ScannedFile, view};
 use crate::tree::{self, View};
 
-/// The scan of a layer with the facts that rules look at.
+/// The scan of a layer, with the facts for the rules.
 pub(super) type Scan = LayerScan<Fact>;
 
-/// A member of such a layer.
+/// A member of a scanned layer.
 pub(super) type Member = tree::Member<ScannedFile<Fact>>;
 
-/// An entry that a container sees, and its layer.
+/// An entry that is visible in a container, and its layer.
 pub(super) type Seen<'a> = tree::Seen<'a, ScannedFile<Fact>>;
 
-/// An image that is to be judged, as it is stored.
+/// An image to check, as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// Its manifest.
+    /// The manifest.
     pub manifest: &'a Manifest,
-    /// What the manifest says of each layer, lowest first.
+    /// The layer descriptors of the manifest, lowest layer first.
     pub layers: &'a [Descriptor],
-    /// Its config.
+    /// The config.
     pub config: &'a Config,
-    /// What each layer holds; `None` where nobody knows.
+    /// The scan of each layer; `None` for an unknown one.
     pub scans: &'a [Option<LayerScan<Fact>>],
-    /// What else is known.
+    /// Other known facts.
     pub asked: &'a Asked,
 }
 
-/// What is known besides the image itself.
+/// Known facts besides the image itself.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// The architecture that the function shall have.
+    /// The architecture of the function.
     pub arch: Option<Arch>,
-    /// The Region that the function shall be in.
+    /// The Region of the function.
     pub region: Option<String>,
-    /// The image's registry, with its repository.
+    /// The image's registry and repository.
     pub repository: Option<String>,
-    /// Whether the image is in a Docker archive: who pushes it from there makes its manifest, and compresses its layers.
+    /// Whether the image is in a Docker archive: the push creates the manifest and compresses the layers.
     pub in_archive: bool,
-    /// Whether the name led to an index, of which this image is one entry.
+    /// Whether the name refers to an index; the image is one of its entries.
     pub in_index: bool,
-    /// The day, as `2026-11-21`.
+    /// The current day (ISO 8601, such as `2026-11-21`).
     pub today: String,
 }
 
-/// An image as the rules see it.
+/// An image with the files that are visible in a container: the view of the rules.
 pub(super) struct Case<'a> {
     pub manifest: Value,
     pub media_type: &'a str,
@@ -58,7 +58,7 @@ pub(super) struct Case<'a> {
     pub config: &'a Config,
     pub scans: &'a [Option<Scan>],
     pub asked: &'a Asked,
-    /// What a container of the image sees.
+    /// The files that are visible in a container of the image.
     pub files: View<'a, ScannedFile<Fact>>,
 }
 
@@ -76,17 +76,17 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The layers that are known, by number.
+    /// The known layers, with their numbers.
     pub fn known(&self) -> impl Iterator<Item = (usize, &'a Scan)> {
         self.scans.iter().enumerate().filter_map(|(number, scan)| Some((number, scan.as_ref()?)))
     }
 
-    /// The architecture that the function shall have, or else the one that the config names.
+    /// The architecture of the function, or else that of the config.
     pub fn arch(&self) -> Option<Arch> {
         self.asked.arch.or_else(|| self.config.platform().architecture.parse().ok())
     }
 
-    /// The directory of the function, without a slash at either end: nothing for the root.
+    /// The directory of the function, without leading or trailing slashes; empty for the root.
     pub fn task_root(&self) -> &'a str {
         task_root(self.config)
     }
@@ -96,12 +96,12 @@ impl<'a> Case<'a> {
         roots(self.config)
     }
 
-    /// The handler, when the image starts with the entry script of AWS's bases, which takes one.
+    /// The handler, if the image starts with the entry script of AWS's bases.
     pub fn handler(&self) -> Option<&'a str> {
         handler(self.config)
     }
 
-    /// The runtime of one of AWS's bases (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`), by what it has.
+    /// The runtime of one of AWS's bases (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`), by its files.
     pub fn runtime(&self) -> Option<&'static str> {
         const SIGNS: [(&str, &str); 6] = [
             ("awslambdaric", "python"),
@@ -111,21 +111,21 @@ impl<'a> Case<'a> {
             ("Amazon.Lambda.RuntimeSupport.dll", "dotnet"),
             ("lambda_runtime.rb", "ruby"),
         ];
-        // An OS-only base may have got a runtime of any kind, with rules of its own for handlers.
+        // A runtime on an OS-only base may be of any kind, with its own rules for handlers.
         let named = self.named_runtime();
         if named == Some("provided") {
             return named;
         }
         let dir = self.config.var("LAMBDA_RUNTIME_DIR").unwrap_or("/var/runtime").trim_matches('/');
         let sign = SIGNS.iter().find(|(sign, _)| self.files.get(format!("{dir}/{sign}")).is_some());
-        // Java's client has its version in its name.
+        // The file name of Java's client contains its version.
         let is_java = |name: &str| name.starts_with("aws-lambda-java-runtime");
         let has_java = || self.files.below(format!("{dir}/lib")).any(|file| is_java(file.member.name()));
         let found = sign.map(|(_, runtime)| *runtime).or_else(|| has_java().then_some("java"));
         found.or(named)
     }
 
-    /// By the name of the base that the image was made on.
+    /// The runtime by the label with the name of the base.
     fn named_runtime(&self) -> Option<&'static str> {
         runtime_of_base(self.config.label("org.opencontainers.image.base.name")?)
     }

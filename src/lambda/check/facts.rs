@@ -1,5 +1,5 @@
-//! The facts about the content of files that rules look at: the names that a handler's module binds, the classes that an
-//! archive has, whether a program speaks with Lambda, and secrets.
+//! The facts about the content of files that the rules use: names that a handler's module defines, classes in archives,
+//! programs that are runtime interface clients, and secrets.
 
 use std::collections::BTreeSet;
 
@@ -12,84 +12,84 @@ use crate::image::Config;
 use crate::lambda::{class_file, handler_files};
 use crate::scan::{Annotate, ReadSeek, SHOWN, Wanted};
 
-/// Changes whenever other facts are stated about the same files.
+/// Changes whenever the facts about the same files change.
 const VERSION: &str = "facts-4";
 
-/// The longest path that Linux takes, and the longest list of them that anyone has.
+/// The longest path that Linux allows, in bytes; also the limit for lists of paths, which is more than anyone uses.
 pub(super) const MAX_PATH: usize = 4096;
 
-/// The most files that are looked into for one handler or command line.
+/// Upper bound on the files that are examined for one handler or command line.
 const MAX_FILES: usize = 100;
 
-/// How many bytes are looked at of a file that may hold secrets: no tool keeps its logins in a longer one.
+/// Upper bound on the bytes that are searched for secrets in one file: no tool's file of credentials is longer.
 const LOGINS: usize = 256 << 10;
 
-/// The most names that are kept of a module.
+/// Upper bound on the names that are stored for one module.
 const MAX_NAMES: usize = 500;
 
-/// What the text of a client of Lambda's runtime API contains, or of a program that starts one.
+/// Strings that mark the source of a runtime interface client, or of a program that starts one.
 const SIGNS: [&str; 5] =
     ["AWS_LAMBDA_RUNTIME_API", "runtime/invocation", "awslambdaric", "aws-lambda-ric", "aws_lambda_ric"];
 
-/// The endings of programs that an interpreter runs.
+/// The file extensions of programs that an interpreter runs.
 const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
 
 /// A fact about the content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
-    /// It holds a secret: of which kind and where, as `password in DB_PASSWORD`, and nothing that opens anything.
+    /// The file holds a secret. The text gives its kind and place, such as `password in DB_PASSWORD`, never its value.
     Secret(String),
-    /// No secret was found in it, and it may hold a login all the same.
+    /// No secret was found, but the file may hold a login.
     MayHoldLogin,
-    /// It is a file for logins, and holds none.
+    /// The file is meant for logins, but holds none.
     NoLogin,
-    /// It is a module that defines these names.
+    /// The file is a module that defines these names.
     Defines(Names),
-    /// It is a program that is or starts a runtime interface client, or may be one.
+    /// The file is a program that is, starts, or may be a runtime interface client.
     RuntimeClient,
-    /// It is an archive that was searched for the file of a class.
+    /// The file is an archive that was searched for a class.
     Class {
-        /// The path of the class's file.
+        /// The path of the class file.
         file: String,
-        /// Whether the archive has it.
+        /// Whether the archive contains it.
         present: bool,
     },
 }
 
-/// The names that a module binds for others.
+/// The names that a module defines for importers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Names {
-    /// It may bind any name.
+    /// The module may define any name.
     Any,
-    /// These, in order, and no others.
+    /// Exactly these names, sorted.
     These(Vec<String>),
 }
 
 #[cfg(test)]
 impl Fact {
-    /// The module defines these names and no others.
+    /// The fact that a module defines exactly these names.
     pub(super) fn defines<'n>(names: impl IntoIterator<Item = &'n str>) -> Fact {
         Fact::Defines(Names::These(names.into_iter().map(str::to_owned).collect()))
     }
 }
 
-/// States the facts that rules look at about the files of one image.
+/// Derives the facts for the rules from the files of one image.
 #[derive(Debug)]
 pub struct Annotator {
-    /// The paths at which the handler's module may be.
+    /// The possible paths of the handler's module.
     modules: BTreeSet<String>,
-    /// The file of the class that the handler may name, and the directories with archives that may have it.
+    /// The class file that the handler may name, and the directories of the archives that may contain it.
     class: Option<(String, Vec<String>)>,
-    /// The paths of programs that are started, where that is not an entry script of AWS's.
+    /// The paths of programs on the command line, if the image does not start with the entry script of AWS's bases.
     programs: BTreeSet<String>,
 }
 
 impl Annotator {
-    /// For the image of this config.
+    /// Creates an annotator for the image with this config.
     pub fn of(config: &Config) -> Annotator {
-        // Which runtime it is will only be known when the layers are.
+        // The layers decide the runtime, so prepare for all of them.
         let is_sound = |handler: &&str| handler.len() <= MAX_PATH && !is_overlong(config);
         let Some(handler) = handler(config).filter(is_sound) else {
             let programs = programs(config);
@@ -101,7 +101,7 @@ impl Annotator {
         Annotator { modules, class, programs: BTreeSet::new() }
     }
 
-    /// The class that an archive at this path may have for the handler.
+    /// The class file to look for in an archive at this path.
     fn class_in(&self, path: &str) -> Option<&str> {
         let (class, dirs) = self.class.as_ref()?;
         let dir = path.strip_suffix(".jar").map(|path| path.rsplit_once('/').map_or("", |(dir, _)| dir))?;
@@ -109,13 +109,13 @@ impl Annotator {
     }
 }
 
-/// Whether the directories of a handler's module are named by more than anyone writes.
+/// Whether a setting for the directories of the handler's module is longer than [`MAX_PATH`].
 pub(super) fn is_overlong(config: &Config) -> bool {
     let named = [config.workdir(), config.var("LAMBDA_TASK_ROOT"), config.var("PYTHONPATH")];
     named.into_iter().flatten().any(|text| text.len() > MAX_PATH)
 }
 
-/// The sources at which Python may find the handler's module.
+/// The source files in which Python may find the handler's module.
 fn python_files(config: &Config, handler: &str) -> Vec<String> {
     let mut files = handler_files("python", handler).unwrap_or_default();
     files.retain(|file| file.ends_with(".py"));
@@ -124,20 +124,20 @@ fn python_files(config: &Config, handler: &str) -> Vec<String> {
     dirs.iter().flat_map(|dir| files.iter().map(|file| join(dir, file))).collect()
 }
 
-/// The sources at which Node.js may find the handler's module.
+/// The source files in which Node.js may find the handler's module.
 fn node_files(config: &Config, handler: &str) -> Vec<String> {
     let files = handler_files("nodejs", handler).unwrap_or_default();
     let roots = roots(config);
     roots.iter().flat_map(|root| files.iter().map(|file| within(root, file))).collect()
 }
 
-/// Where Java's runtime looks for archives, and where they are put by mistake.
+/// The directories in which Java's runtime looks for archives, and those where users put them by mistake.
 fn archive_dirs(config: &Config) -> Vec<String> {
     let roots = roots(config).into_iter().flat_map(|root| [root.to_owned(), join(root, "lib")]);
     roots.chain(["opt/java/lib".to_owned()]).collect()
 }
 
-/// The paths of what an interpreter may be told to run by the command line.
+/// The paths of programs that the command line may tell an interpreter to run.
 fn programs(config: &Config) -> BTreeSet<String> {
     let start = config.workdir().unwrap_or("/");
     let words = config.entrypoint().into_iter().chain(config.cmd()).skip(1);
@@ -150,7 +150,7 @@ impl Annotate for Annotator {
     type Fact = Fact;
 
     fn name(&self) -> String {
-        // The names of files may hold anything that separates them.
+        // Debug output quotes the paths, which may contain any separator.
         format!("{VERSION} {self:?}")
     }
 
@@ -166,7 +166,7 @@ impl Annotate for Annotator {
 
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Fact> {
         let mut facts = logins(path, content);
-        // Nothing is known of the rest of a file that was not shown to its end.
+        // The scan shows only the beginning of a long file; the rest is unknown.
         let is_whole = (content.len() as u64) < SHOWN;
         let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
         if self.programs.contains(path) && (!is_whole || SIGNS.into_iter().any(has)) {
@@ -192,7 +192,7 @@ fn logins(path: &str, content: &[u8]) -> Vec<Fact> {
     match secrets::logins(path, beginning) {
         Some(Logins::Secrets(secrets)) => secrets.into_iter().map(Fact::Secret).collect(),
         Some(Logins::Possible) => vec![Fact::MayHoldLogin],
-        // That there are none is only known of a whole file.
+        // Only a whole file is known to hold none.
         Some(Logins::Absent) if beginning.len() == content.len() => vec![Fact::NoLogin],
         Some(Logins::Absent) | None => Vec::new(),
     }
@@ -223,13 +223,13 @@ mod tests {
         Annotator::of(&Config::parse("test", text.as_bytes()).unwrap())
     }
 
-    /// Of an image with AWS's entry script.
+    /// The annotator of an image with AWS's entry script.
     fn of_aws(handler: &str, more: &str) -> Annotator {
         annotator(&format!(r#"{{"Entrypoint":["/lambda-entrypoint.sh"],"Cmd":["{handler}"]{more}}}"#))
     }
 
     #[test]
-    fn modules_are_looked_for_by_each_languages_rules() {
+    fn modules_are_searched_by_the_rules_of_each_language() {
         let of_app = of_aws("./src/app.api.handler", r#","WorkingDir":"/f""#);
         for path in ["f/src/app.js", "f/src/app.cjs", "f/.env"] {
             assert_eq!(of_app.wants(path), Wanted::Beginning, "{path}");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_of_the_image_is_a_directory_as_any() {
+    fn the_root_of_the_image_can_be_the_functions_directory() {
         let of_root = of_aws("app.handler", r#","WorkingDir":"/""#);
         for path in ["app.py", "app/__init__.py", "app.mjs"] {
             assert_eq!(of_root.wants(path), Wanted::Beginning, "{path}");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_are_asked_for_the_handlers_class() {
+    fn archives_are_searched_for_the_class_of_the_handler() {
         let of_main = of_aws("a.b.Main::run", r#","WorkingDir":"/var/task""#);
         for path in ["var/task/lib/all.jar", "var/task/all.jar", "opt/java/lib/all.jar"] {
             assert_eq!(of_main.wants(path), Wanted::Whole, "{path}");
@@ -272,7 +272,7 @@ mod tests {
             let class = |present: bool| [Fact::Class { file: "a/b/Main.class".to_owned(), present }];
             assert_eq!(facts(&modules::jar(&["a/b/Main.class"])), class(true));
             assert_eq!(facts(&modules::jar(&["a/b/Other.class"])), class(false));
-            assert_eq!(facts(b"no archive"), []);
+            assert_eq!(facts(b"not an archive"), []);
         }
         for path in ["var/task/lib/deep/all.jar", "usr/share/java/all.jar", "var/task/lib/all.zip"] {
             assert_eq!(of_main.wants(path), Wanted::Nothing, "{path}");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_started_may_speak_with_lambda_itself() {
+    fn a_program_on_the_command_line_may_be_a_runtime_client() {
         let of_run = annotator(r#"{"Entrypoint":["python","-u"],"Cmd":["./run.py"],"WorkingDir":"/app"}"#);
         assert_eq!(of_run.wants("app/run.py"), Wanted::Beginning);
         assert_eq!(of_run.wants("app/other.py"), Wanted::Nothing);
@@ -292,23 +292,23 @@ mod tests {
         assert_eq!(
             of_run.facts("app/run.py", &vec![b' '; SHOWN as usize]),
             [Fact::RuntimeClient],
-            "the rest may tell"
+            "the unseen rest may be a client"
         );
     }
 
     #[test]
-    fn secrets_are_looked_for_in_the_beginning_of_a_file() {
+    fn secrets_are_searched_in_the_beginning_of_a_file() {
         let (any, filler) = (annotator("{}"), b"#".repeat(LOGINS));
         let setting = &b"\nDB_PASSWORD=hunter2hunter2\n"[..];
         let found = [Fact::Secret("password in DB_PASSWORD".to_owned())];
         assert_eq!(any.facts(".env", setting), found);
         assert_eq!(any.facts(".env", &[setting, &filler[..]].concat()), found);
-        assert_eq!(any.facts(".env", &[&filler[..], setting].concat()), [], "nobody looked");
+        assert_eq!(any.facts(".env", &[&filler[..], setting].concat()), [], "beyond the limit");
         assert_eq!(any.facts(".env", &filler), [Fact::NoLogin]);
     }
 
     #[test]
-    fn nothing_longer_than_any_path_is_looked_for() {
+    fn paths_beyond_the_limit_are_not_searched() {
         let long = "a".repeat(MAX_PATH);
         let wants = |handler: &str, more: &str| of_aws(handler, more).wants("opt/python/app.py");
         assert_eq!(wants("app.handler", ""), Wanted::Beginning);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_told_from_names_that_end_like_it() {
+    fn a_function_name_is_matched_as_a_whole_word() {
         let of_app = of_aws("app.handler", r#","WorkingDir":"/f""#);
         for (change, expected) in [
             ("suf.x = 1", Fact::defines([])),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_depth_of_a_module_is_no_danger() {
+    fn a_deeply_nested_module_does_not_overflow_the_stack() {
         let of_app = of_aws("app.handler", r#","WorkingDir":"/f""#);
         for (open, within, close) in [
             ("(", "1", ")"),
@@ -375,11 +375,7 @@ mod tests {
         assert_eq!(of_app.facts("f/app.js", text.as_bytes()), [Fact::Defines(Names::Any)]);
         let open = "[".repeat(50_000);
         for path in ["f/app.js", "f/app.py"] {
-            assert_eq!(
-                of_app.facts(path, open.as_bytes()),
-                [Fact::Defines(Names::Any)],
-                "it is nothing that is known"
-            );
+            assert_eq!(of_app.facts(path, open.as_bytes()), [Fact::Defines(Names::Any)], "a syntax error");
         }
     }
 }

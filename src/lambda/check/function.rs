@@ -1,21 +1,21 @@
-//! Where an image has its function: the directories and the handler, by the config alone.
+//! The directories and the handler of an image's function, by the config alone.
 
 use crate::image::Config;
 
-/// The directory of the function, without a slash at either end: nothing for the root.
+/// The directory of the function, without leading or trailing slashes; empty for the root.
 pub(super) fn task_root(config: &Config) -> &str {
     let named = config.var("LAMBDA_TASK_ROOT").filter(|dir| !dir.is_empty());
     named.or_else(|| config.workdir()).unwrap_or("/var/task").trim_matches('/')
 }
 
-/// The directories that may be the function's: some runtimes go by the variable, others by where they are started.
+/// The directories that may be the function's: some runtimes use the variable, others the working directory.
 pub(super) fn roots(config: &Config) -> Vec<&str> {
     let root = task_root(config);
     let started = config.workdir().map(|dir| dir.trim_matches('/')).filter(|dir| *dir != root);
     [root].into_iter().chain(started).collect()
 }
 
-/// The handler, when a container starts with the entry script of AWS's bases, which takes one.
+/// The handler, if the image starts with the entry script of AWS's bases, which takes one as its argument.
 pub(super) fn handler(config: &Config) -> Option<&str> {
     match config.entrypoint().into_iter().chain(config.cmd()).collect::<Vec<_>>()[..] {
         [entry, handler] if entry.ends_with("lambda-entrypoint.sh") => Some(handler),
@@ -23,21 +23,21 @@ pub(super) fn handler(config: &Config) -> Option<&str> {
     }
 }
 
-/// Where Python looks for a function's modules first, as far as the settings tell.
+/// The first directories of Python's search path, by the settings of the image.
 pub(super) fn python_path(config: &Config) -> Vec<String> {
     let named = config.var("PYTHONPATH").filter(|path| !path.is_empty());
     let named = named.into_iter().flat_map(|path| path.split(':'));
-    // What is relative, or empty, is so to where Python is started.
+    // A relative or empty directory is relative to the working directory.
     let named = named.map(|dir| within(config.workdir().unwrap_or("/"), dir));
     [task_root(config).to_owned(), "opt/python".to_owned()].into_iter().chain(named).collect()
 }
 
-/// A path of a directory, which may be the root, and of something in it.
+/// Joins a directory, which may be the root (empty), and a path in it.
 pub(super) fn join(dir: &str, path: &str) -> String {
     if dir.is_empty() { path.to_owned() } else { format!("{dir}/{path}") }
 }
 
-/// The plain form of a path that is relative to `dir`, or begins with a slash.
+/// Normalises a path that is absolute or relative to `dir`: without empty parts and `.`.
 pub(super) fn within(dir: &str, path: &str) -> String {
     let dir = if path.starts_with('/') { "" } else { dir };
     let parts = dir.split('/').chain(path.split('/')).filter(|part| !part.is_empty() && *part != ".");
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_of_the_image_may_be_the_functions() {
+    fn the_root_of_the_image_may_be_the_functions_directory() {
         for (process, expected) in [
             ("{}", &["var/task"][..]),
             (r#"{"WorkingDir":"/app/"}"#, &["app"]),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handler_is_the_entry_scripts_one_word() {
+    fn the_handler_is_the_only_argument_of_the_entry_script() {
         for (process, expected) in [
             (r#"{"Entrypoint":["/lambda-entrypoint.sh"],"Cmd":["a.b"]}"#, Some("a.b")),
             (r#"{"Entrypoint":["/lambda-entrypoint.sh","a.b"]}"#, Some("a.b")),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn python_looks_where_it_is_told_to() {
+    fn the_search_path_of_python_is_that_of_the_settings() {
         let path = |process: &str| python_path(&config(process));
         assert_eq!(path("{}"), ["var/task", "opt/python"]);
         let named = r#"{"WorkingDir":"/var/task","Env":["PYTHONPATH=/var/task/src:.:lib:"]}"#;

@@ -1,4 +1,4 @@
-//! The handler of one of AWS's bases, and what is known of the module that it is in.
+//! The handler of an image on one of AWS's bases, and the names that its module defines.
 
 use super::case::{Case, Member};
 use super::facts::{Fact, Names};
@@ -6,8 +6,8 @@ use super::start::has_aws_entry;
 use crate::lambda::BOOTSTRAP;
 use crate::tree::Target;
 
-/// The runtime of one of AWS's bases, and the handler that it is given; nothing where another program comes between
-/// the two, as a wrapper may change the handler and all that is looked for.
+/// The runtime of one of AWS's bases and its handler. `None` when a wrapper or another bootstrap comes in between,
+/// which may change the handler and the search path.
 pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
     let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == BOOTSTRAP[1..]);
     let is_wrapped = case.config.var("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty());
@@ -17,7 +17,7 @@ pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
     Some((case.runtime()?, case.handler()?))
 }
 
-/// Whether a program that opens this path may find a file there.
+/// Whether a program that opens this path may find a file.
 pub fn is_file(case: &Case<'_>, path: &str) -> bool {
     match case.files.resolve(path).target {
         Target::Entry(found) => found.member.is_file() || found.member.is_hard_link(),
@@ -25,14 +25,14 @@ pub fn is_file(case: &Case<'_>, path: &str) -> bool {
     }
 }
 
-/// Why `name` cannot be taken out of a module, by the names that it defines; nothing when nobody looked into it.
+/// Why a module does not provide `name`, by the names that it defines; `None` when it does, or when they are unknown.
 pub fn fault(module: &Member, name: &str) -> Option<String> {
     let names = module.facts().iter().find_map(|fact| match fact {
         Fact::Defines(Names::These(names)) => Some(names),
         _ => None,
     })?;
     if names.is_empty() {
-        return Some(format!("this module has no {name:?}, nor any other name for others"));
+        return Some(format!("this module has no {name:?} and defines no other names"));
     }
     if names.iter().any(|defined| [name, "__getattr__"].contains(&defined.as_str())) {
         return None;

@@ -1,10 +1,10 @@
-//! What Lambda would refuse, and what would fail there: findings about an image, all of them at once.
+//! Checks an image for everything that Lambda would refuse or that would fail in Lambda, and reports it at once.
 //!
-//! A [`Rule`] is a file of the directory `rules`: what it looks for, why, and the way out. All see the same: the
-//! manifest, the config, and what every layer holds. What cannot be told is no finding: a rule that needs a file says
-//! nothing when a layer is unknown that might have it.
+//! Each [`Rule`] is a file of the directory `rules`, with its condition, the reason and a hint. All rules see the same
+//! [`Subject`]: the manifest, the config, and the scans of the layers. A rule reports only what is certain: it finds
+//! nothing when an unknown layer might have the file that it looks for.
 //!
-//! Findings are values, in a stable order: that of the rules, and within one that of the layers and paths.
+//! Findings are values in a stable order: by rule, then by layer, then by path.
 
 mod case;
 mod facts;

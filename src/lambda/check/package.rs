@@ -1,4 +1,4 @@
-//! Which package a file belongs to, by where installers put it, and what that tells of the file.
+//! The package that a file belongs to, by the directories of installers, and the properties that follow from it.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -6,11 +6,11 @@ use std::ops::Bound;
 use super::case::Member;
 use crate::tree::{is_library, may_be_code};
 
-/// Directories where installers put packages that are the work of no single one.
+/// Directories that several packages share.
 const SHARED: [&str; 12] =
     ["META-INF", "bin", "com", "etc", "io", "lib", "lib64", "org", "runtimes", "share", "src", "vendor"];
 
-/// Directories of what a package does not need to work.
+/// Directories of files that a package does not need at run time.
 const TESTS: [&str; 11] = [
     "__tests__",
     "doc",
@@ -25,10 +25,10 @@ const TESTS: [&str; 11] = [
     "tests",
 ];
 
-/// Where nothing is that a function uses.
+/// Directories that a function does not use.
 const ASIDE: [&str; 4] = ["boot/", "root/", "tmp/", "var/cache/"];
 
-/// The directory of the package, of its innermost: one of `node_modules`, or the first where Python looks for modules.
+/// The directory of the innermost package: below `node_modules`, or directly in a directory of Python modules.
 pub(super) fn package_dir(path: &str) -> Option<&str> {
     let inside = |start: usize, parts: usize| {
         let rest = &path[start..];
@@ -44,10 +44,10 @@ pub(super) fn package_dir(path: &str) -> Option<&str> {
     let places = ["site-packages/", "dist-packages/", "opt/python/", "var/task/"];
     if let Some(start) = places.iter().find_map(|place| Some(path.rfind(place)? + place.len())) {
         let (_, end) = inside(start, 1);
-        // A file of the place itself is of no package.
+        // A file directly in such a directory does not belong to a package.
         return (end < path.len()).then(|| &path[..end]);
     }
-    // What .NET has for each platform is in one directory, whatever package it is from.
+    // .NET keeps the platform-specific files of all packages in one directory.
     const RUNTIMES: &str = "/runtimes";
     path.rfind(&format!("{RUNTIMES}/")).map(|at| &path[..at + RUNTIMES.len()])
 }
@@ -59,16 +59,16 @@ pub(super) fn package(path: &str) -> Option<&str> {
         return Some(name);
     }
     let name = dir.rsplit('/').next()?;
-    // What auditwheel puts beside a package.
+    // The directory of libraries that auditwheel creates beside a package.
     Some(name.strip_suffix(LIBS).unwrap_or(name)).filter(|name| !SHARED.contains(name))
 }
 
-/// What findings about a file are put together by: its package, or else its directory.
+/// The group of a finding about a file: its package, or else its directory.
 pub(super) fn place(path: &str) -> &str {
     package(path).unwrap_or_else(|| dir(path))
 }
 
-/// How many more there are of the same place, to end a message with.
+/// The end of a message: the number of other files in the same group.
 pub(super) fn and_more(path: &str, others: usize) -> String {
     match package(path) {
         _ if others == 0 => String::new(),
@@ -77,25 +77,25 @@ pub(super) fn and_more(path: &str, others: usize) -> String {
     }
 }
 
-/// The directory that a file is in.
+/// The parent directory of a path; empty for the root.
 pub(super) fn dir(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// Whether a loader may be asked for the file: it is no data that happens to be machine code, and not for debuggers.
+/// Whether a loader may load the file, which is neither data that happens to be machine code nor meant for debuggers.
 pub(super) fn is_code(member: &Member) -> bool {
     may_be_code(member.path.as_bytes(), member.entry.mode)
 }
 
-/// Whether machine code is loaded for certain when what it is of is used: a library, and a program that stands for
-/// itself. The programs of a package, and its tests, may never be.
+/// Whether machine code is certain to be loaded when its package is used: a library, or a program outside of packages.
+/// The programs and tests of a package may never run.
 pub(super) fn is_loaded(path: &str) -> bool {
     let is_aside = ASIDE.iter().any(|place| path.starts_with(place))
         || dir(path).split('/').any(|part| TESTS.contains(&part));
     !is_aside && (is_library(path.as_bytes()) || package(path).is_none())
 }
 
-/// Where the first word of a path stands of which this is true.
+/// The offset of the first word of a path that satisfies a condition.
 pub(super) fn word_at(path: &str, is_it: impl Fn(&str) -> bool) -> Option<usize> {
     let mut end = 0;
     path.split(['/', '-', '_', '.', '+', '@']).find_map(|word| {
@@ -105,23 +105,23 @@ pub(super) fn word_at(path: &str, is_it: impl Fn(&str) -> bool) -> Option<usize>
     })
 }
 
-/// What a path has in common with those of the same for other platforms, when a word of it, from `at`, says for which
-/// it is: all before that word, or their package.
+/// The prefix that a path shares with its variants for other platforms, where the word at `at` names the platform:
+/// everything before that word, but not more than the package.
 pub(super) fn common(path: &str, at: usize) -> &str {
     &path[..package_dir(path).map_or(at, |dir| at.min(dir.len() + 1))]
 }
 
-/// Whether one of these paths begins so.
+/// Whether one of these paths begins with `start`.
 pub(super) fn begins(paths: &BTreeSet<&str>, start: &str) -> bool {
     let mut from = paths.range::<str, _>((Bound::Included(start), Bound::Unbounded));
     from.next().is_some_and(|path| path.starts_with(start))
 }
 
-/// The directory that auditwheel makes for the libraries of a package ends so.
+/// The suffix of the directory that auditwheel creates for the libraries of a package.
 const LIBS: &str = ".libs";
 
-/// Whether a file is one of the libraries that a wheel brings beside its package, which has something that fits: only
-/// who comes from the same wheel asks for it, by a name that no other has.
+/// Whether a file is a library that a wheel installs beside its package, while the package also has matching files:
+/// then it came from another wheel, and only files of that wheel load it, as its name is unique.
 pub(super) fn is_of_other_wheel(path: &str, fitting: &BTreeSet<&str>) -> bool {
     let Some(dir) = package_dir(path) else { return false };
     let Some(package) = dir.strip_suffix(LIBS) else { return false };
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_tells_the_package() {
+    fn the_package_follows_from_the_path() {
         for (path, name, dir) in [
             ("var/task/node_modules/@img/sharp/lib/a.node", "@img/sharp", "var/task/node_modules/@img/sharp"),
             ("var/task/node_modules/a/node_modules/b/c.js", "b", "var/task/node_modules/a/node_modules/b"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_packages_may_never_run() {
+    fn libraries_and_programs_outside_of_packages_are_loaded() {
         for (path, expected) in [
             ("var/task/numpy/core/x.so", true),
             ("var/task/node_modules/a/b.node", true),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_have_their_beginning_in_common() {
+    fn variants_for_platforms_share_a_prefix() {
         let common = |path| word_at(path, |word| word == "x64").map(|at| common(path, at));
         assert_eq!(common("node_modules/@esbuild/linux-x64/bin/a"), Some("node_modules/@esbuild/linux-"));
         assert_eq!(common("node_modules/a/prebuilds/linux-x64/a.node"), Some("node_modules/a/"));

@@ -1,34 +1,34 @@
-//! [`Rule`]: a condition on images, and the findings about an image that breaks it.
+//! [`Rule`]: a condition on images, and the findings about an image that violates it.
 
 use super::case::Case;
 use super::finding::{Finding, Severity};
 
-/// Something that should hold of every image that Lambda is to run.
+/// A condition that an image must meet to run in Lambda.
 #[derive(Debug)]
 pub struct Rule {
-    /// What it is called, as `--allow` takes it.
+    /// The name, which `--allow` accepts.
     pub name: &'static str,
-    /// How bad it is when it does not hold, at worst.
+    /// The highest severity of its findings.
     pub severity: Severity,
-    /// What should hold, in one sentence.
+    /// The condition, in one sentence.
     pub what: &'static str,
-    /// What happens otherwise.
+    /// The consequence of a violation, in full sentences.
     pub why: &'static str,
-    /// An image that breaks it.
+    /// An image that violates it.
     pub example: &'static str,
-    /// What to do about it.
-    pub way_out: &'static str,
-    /// Where that is documented.
+    /// The fix, as a hint: lower case, without a full stop.
+    pub help: &'static str,
+    /// The URL of the documentation.
     pub source: &'static str,
     pub(super) check: fn(&Case<'_>, &mut Findings),
 }
 
 impl Rule {
-    /// All that this rule finds, in the order of layers and paths.
+    /// The findings of this rule, by layer and path.
     pub(super) fn findings(&'static self, case: &Case<'_>) -> Vec<Finding> {
         let mut found = Findings { rule: self, list: Vec::new() };
         (self.check)(case, &mut found);
-        // Equal places keep the order in which the rule met them.
+        // The sort is stable: findings with the same layer and path keep the order of the rule.
         found.list.sort_by(|a, b| (a.layer_number, &a.path).cmp(&(b.layer_number, &b.path)));
         found.list
     }
@@ -39,7 +39,7 @@ impl Rule {
             rule: self.name,
             severity: self.severity,
             message,
-            way_out: self.way_out,
+            help: self.help,
             layer: None,
             layer_number: None,
             path: None,
@@ -56,7 +56,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds one about the image as a whole; the result can be given a place.
+    /// Adds a finding about the image as a whole; the caller can add a layer, path or field.
     pub(super) fn add(&mut self, message: impl Into<String>) -> &mut Finding {
         self.list.push(self.rule.finding(message.into()));
         let last = self.list.len() - 1;

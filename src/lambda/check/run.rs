@@ -1,4 +1,4 @@
-//! Runs the rules on an image, and reads kept findings back.
+//! Runs the rules on an image, and deserialises stored findings.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +12,7 @@ use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
 use crate::image::Digest;
 
-/// Everything that is to be said of an image and is at least as bad as `least`.
+/// All findings about an image that are at least as severe as `least`.
 pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
     let case = Case::of(subject);
     let rules: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| rule.severity >= least).collect();
@@ -25,10 +25,11 @@ pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
     all
 }
 
-/// An image of fewer members is judged before a thread has started.
+/// With fewer members, one thread is done before a second one has started.
 const THREADED: usize = 2000;
 
-/// The findings of all rules, in their order. Each thread takes the next rule that none has taken.
+/// Runs the rules on several threads, each of which takes the next rule that no other has taken. The findings are in
+/// the order of the rules.
 fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -48,15 +49,15 @@ fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
         }
         found
     });
-    // Those of a rule are of one thread, in their order, and stay so.
+    // The sort is stable, and one thread ran all of a rule: the findings of a rule keep their order.
     found.sort_by_key(|(number, _)| *number);
     found.into_iter().map(|(_, finding)| finding).collect()
 }
 
-/// One rule takes a third of the time of all: more threads would wait for it.
+/// The slowest rule takes a third of the total time: more threads would only wait for it.
 const MAX_THREADS: usize = 4;
 
-/// Reads a finding that was kept; one of a rule that no longer exists is an error.
+/// The rule's name selects its help; a rule that no longer exists is an error.
 impl<'de> Deserialize<'de> for Finding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Finding, D::Error> {
         #[derive(Deserialize)]

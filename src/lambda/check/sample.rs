@@ -1,4 +1,4 @@
-//! Images for the rules' tests, made of as little as a rule looks at.
+//! Minimal images for the tests of the rules.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::tree::{Device, Entry, EntryKind, ImagePath, Machine, whiteout};
 
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
-/// An image whose parts can be put together at will.
+/// An image that a test composes.
 #[derive(Clone)]
 pub(super) struct Sample {
     pub config: Value,
@@ -22,7 +22,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// An image of so many empty layers, for amd64.
+    /// An image for amd64 with a number of empty layers.
     pub fn empty(layers: usize) -> Sample {
         let scan = |number: usize| Scan {
             from_tree: false,
@@ -51,7 +51,7 @@ impl Sample {
         }
     }
 
-    /// What AWS's Python base has, as far as rules care, and a function in a layer above: nothing is wrong with it.
+    /// The relevant files of AWS's Python base, and a layer with a function: an image without findings.
     pub fn python() -> Sample {
         let mut sample = Sample::empty(2)
             .directories(0, "usr/lib64")
@@ -87,13 +87,13 @@ impl Sample {
     }
 
     fn scan(&mut self, layer: usize) -> &mut Scan {
-        self.scans[layer].as_mut().expect("a layer that is known")
+        self.scans[layer].as_mut().expect("a known layer")
     }
 
-    /// Changes the last member of this path.
+    /// Changes the last member with this path.
     pub fn with(mut self, layer: usize, path: &str, change: impl FnOnce(&mut Member)) -> Sample {
         let members = &mut self.scan(layer).members;
-        change(members.iter_mut().rev().find(|member| member.path == path).expect("it was put there"));
+        change(members.iter_mut().rev().find(|member| member.path == path).expect("an existing member"));
         self
     }
 
@@ -106,7 +106,7 @@ impl Sample {
         self.push(layer, path, EntryKind::Directory, 0o755)
     }
 
-    /// A directory with those of its parents that are not there yet.
+    /// A directory and its missing parents.
     pub fn directories(self, layer: usize, path: &str) -> Sample {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.fold(self, |mut sample, end| {
@@ -123,11 +123,11 @@ impl Sample {
         self.push(layer, path, EntryKind::Device(Device::Fifo), 0o644)
     }
 
-    /// Changes the last file of this path.
+    /// Changes the last file with this path.
     fn with_file(self, layer: usize, path: &str, change: impl FnOnce(&mut ScannedFile<Fact>)) -> Sample {
         self.with(layer, path, |member| match &mut member.entry.kind {
             EntryKind::File(file) => change(file),
-            other => panic!("it is a file, and not {other:?}"),
+            other => panic!("{other:?} is not a file"),
         })
     }
 
@@ -136,7 +136,7 @@ impl Sample {
         self.with_file(layer, path, |file| change(file.recognized.get_or_insert_with(nothing)))
     }
 
-    /// Machine code for amd64, changed.
+    /// A file of machine code for amd64, with changes.
     pub fn elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
         let elf = Elf { machine: Machine::of_arch(Arch::Amd64), ..Elf::default() };
         self.file(layer, path, 0o755)
@@ -144,59 +144,59 @@ impl Sample {
             .with_elf(layer, path, change)
     }
 
-    /// Changes machine code.
+    /// Changes the machine code of a file.
     pub fn with_elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
         self.recognized(layer, path, |recognized| match &mut recognized.code {
             Some(Code::Elf(elf)) => change(elf),
-            other => panic!("it is machine code, and not {other:?}"),
+            other => panic!("{other:?} is not machine code"),
         })
     }
 
-    /// Gives a file this content, and another size.
+    /// Sets the content of a file, and its size.
     pub fn holding(self, layer: usize, path: &str, content: &str, size: u64) -> Sample {
         self.with_file(layer, path, |file| file.sha256 = Some(Digest::of(content.as_bytes())))
             .sized(layer, path, size)
     }
 
-    /// Gives a file another size.
+    /// Sets the size of a file.
     pub fn sized(self, layer: usize, path: &str, size: u64) -> Sample {
         self.with_file(layer, path, |file| file.size = size)
     }
 
-    /// Makes a file a script of this interpreter.
+    /// Makes a file a script with this interpreter line.
     pub fn script(self, layer: usize, path: &str, interpreter: &str) -> Sample {
         let script = Code::Script(interpreter.to_owned());
         self.recognized(layer, path, |recognized| recognized.code = Some(script))
     }
 
-    /// Gives a file these facts.
+    /// Sets the facts about a file.
     pub fn facts(self, layer: usize, path: &str, facts: impl IntoIterator<Item = Fact>) -> Sample {
         self.recognized(layer, path, |recognized| recognized.facts = facts.into_iter().collect())
     }
 
-    /// Sets a field of the process part of the config, as `Cmd`.
+    /// Sets a field of the config's `config` object, such as `Cmd`.
     pub fn process(mut self, field: &str, value: Value) -> Sample {
         self.config["config"][field] = value;
         self
     }
 
-    /// Nobody knows what is in the layer.
+    /// Makes a layer unknown.
     pub fn unknown(mut self, layer: usize) -> Sample {
         self.scans[layer] = None;
         self
     }
 
-    /// What the rule has to say.
+    /// The findings of a rule.
     pub fn check(&self, rule: &'static Rule) -> Vec<Finding> {
         let manifest = Manifest::stored(String::new(), self.manifest.to_string().into_bytes());
         let layers: Vec<Descriptor> = self.manifest["layers"]
             .as_array()
-            .expect("a list")
+            .expect("an array")
             .iter()
             .map(|layer| Descriptor {
-                media_type: layer["mediaType"].as_str().expect("a text").to_owned(),
+                media_type: layer["mediaType"].as_str().expect("a string").to_owned(),
                 size: layer["size"].as_u64().expect("a number"),
-                digest: layer["digest"].as_str().expect("a text").parse().expect("a digest"),
+                digest: layer["digest"].as_str().expect("a string").parse().expect("a digest"),
             })
             .collect();
         let config = Config::parse("sample", self.config.to_string().as_bytes()).expect("a config");
@@ -206,7 +206,7 @@ impl Sample {
         rule.findings(&Case::of(&subject))
     }
 
-    /// The messages of what the rule has to say, with the paths.
+    /// The messages of a rule's findings, with the paths.
     pub fn says(&self, rule: &'static Rule) -> Vec<String> {
         let text = |finding: Finding| match finding.path {
             Some(path) => format!("{path}: {}", finding.message),

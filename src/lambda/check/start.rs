@@ -1,4 +1,4 @@
-//! What Lambda starts in an image, and where programs are looked for by their names.
+//! The programs that Lambda starts in an image, and the search path for programs.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::package::is_loaded;
 use crate::lambda::BOOTSTRAP;
 use crate::lambda::base::{ENTRY_SCRIPT, starts_with_entry_script};
 
-/// Whether the image starts with the entry script of AWS's bases, as far as it can be told: others call theirs the
-/// same, and some put their own in its place.
+/// Whether the image starts with the entry script of AWS's bases. Other images have a script of the same name, and some
+/// replace AWS's.
 pub fn has_aws_entry(case: &Case<'_>) -> bool {
     let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == ENTRY_SCRIPT[1..]);
     let starts = ["usr/local/bin/aws-lambda-rie", "var/runtime/bootstrap"];
@@ -19,12 +19,12 @@ pub fn has_aws_entry(case: &Case<'_>) -> bool {
     starts_with_entry_script(case.config) && !is_replaced && has_base
 }
 
-/// Whether the image has the entry script of AWS's bases, and none of their runtimes.
+/// Whether the image has the entry script of AWS's bases, but none of their runtimes.
 pub fn is_os_only(case: &Case<'_>) -> bool {
     has_aws_entry(case)
         && match case.runtime() {
             Some(runtime) => runtime == "provided",
-            // A runtime that is not known by its files has files all the same.
+            // A runtime that this version does not recognise still has files there.
             None => {
                 case.files.complete
                     && case.files.below("var/runtime").all(|file| file.member.path == BOOTSTRAP[1..])
@@ -32,7 +32,7 @@ pub fn is_os_only(case: &Case<'_>) -> bool {
         }
 }
 
-/// What Lambda starts by itself, by its path.
+/// The paths of the files that Lambda starts by itself.
 pub struct Started<'a>(BTreeSet<&'a str>);
 
 impl<'a> Started<'a> {
@@ -40,7 +40,7 @@ impl<'a> Started<'a> {
         Started(starting(case).into_iter().map(|file| file.member.path.as_str()).collect())
     }
 
-    /// How bad it is when machine code at this path cannot be loaded.
+    /// The severity of machine code at this path that cannot be loaded.
     pub fn severity(&self, path: &str) -> Severity {
         if self.0.contains(path) || is_loaded(path) { Severity::Error } else { Severity::Warning }
     }
@@ -58,12 +58,12 @@ pub fn starting<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
     entry.into_iter().chain(others).collect()
 }
 
-/// Where programs are looked for when the image does not say: what Lambda sets, and what container engines have besides.
+/// The search path of an image that sets none: Lambda's, followed by the other directories of container engines.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
-/// Where the program that a word of the config names may be, first those that are looked at first.
+/// The paths of the program that a word of the config may name, in search order.
 pub fn places(case: &Case<'_>, word: &str) -> Vec<String> {
     if word.starts_with('/') {
         return vec![word.to_owned()];
@@ -74,12 +74,12 @@ pub fn places(case: &Case<'_>, word: &str) -> Vec<String> {
     dirs(case).into_iter().map(|dir| join(dir, word)).collect()
 }
 
-/// The directories of PATH. One that is not absolute counts from wherever the process is.
+/// The absolute directories of PATH. A relative one depends on the directory of the process.
 pub fn dirs<'a>(case: &Case<'a>) -> Vec<&'a str> {
     path(case).unwrap_or_default().split(':').filter(|dir| dir.starts_with('/')).collect()
 }
 
-/// The PATH of what is started; nothing, when it is longer than anyone's.
+/// The PATH of the processes of the image; `None` when it is longer than [`MAX_PATH`].
 pub fn path<'a>(case: &Case<'a>) -> Option<&'a str> {
     let path = case.config.var("PATH").unwrap_or(PATH);
     (path.len() <= MAX_PATH).then_some(path)

@@ -81,14 +81,14 @@ fn the_json_of_check_is_what_its_schema_says() {
         assert!(found > 0 && bad[count] == found, "{count}: {found} in {bad:#}");
     }
     let changes = [
-        ("/schema", json!(2), "1 was expected"),
+        ("/schema", json!(1), "2 was expected"),
         ("/digest", json!("sha256:0"), "does not match"),
         ("/platform", json!({ "os": "linux" }), "'architecture' is a required property"),
         ("/errors", json!(-1), "less than the minimum"),
         ("/findings/0/severity", json!("fatal"), "is not one of"),
         ("/findings/0/rule", json!("No rule"), "does not match"),
-        ("/findings/0", json!({ "rule": "a", "message": "m" }), "'way_out' is a required property"),
-        ("", json!({ "schema": 1, "more": true }), "'more' was unexpected"),
+        ("/findings/0", json!({ "rule": "a", "message": "m" }), "'help' is a required property"),
+        ("", json!({ "schema": 2, "more": true }), "'more' was unexpected"),
     ];
     judged("check.json", &[bad, fine], &changes);
 }

@@ -157,7 +157,7 @@ fn as_json(checked: &Checked) -> Value {
     let Checked { name, digest, platform, findings } = checked;
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     json!({
-        "schema": 1,
+        "schema": 2,
         "image": name,
         "digest": digest,
         "platform": platform,

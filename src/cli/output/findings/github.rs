@@ -17,7 +17,7 @@ pub fn annotations(findings: &[Finding]) -> String {
             (None, Some(field)) => format!("{field}: "),
             (None, None) => String::new(),
         };
-        let message = format!("{place}{} (hint: {})", finding.message, finding.way_out);
+        let message = format!("{place}{} (hint: {})", finding.message, finding.help);
         format!("::{command} title={}::{}", property(finding.rule), data(&message))
     });
     lines.collect::<Vec<_>>().join("\n")

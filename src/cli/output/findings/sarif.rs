@@ -48,7 +48,7 @@ fn descriptor(rule: &Rule) -> Value {
         "id": rule.name,
         "shortDescription": { "text": rule.what },
         "fullDescription": { "text": rule.why },
-        "help": { "text": format!("Way out: {}.\n\nExample: {}", rule.way_out, rule.example) },
+        "help": { "text": format!("Help: {}.\n\nExample: {}", rule.help, rule.example) },
         "helpUri": rule.source,
         "defaultConfiguration": { "level": level(rule.severity) },
     })

@@ -29,7 +29,7 @@ pub fn groups(findings: &[Finding]) -> String {
         if group.len() > MOST {
             let _ = writeln!(text, "  and {} more", group.len() - MOST);
         }
-        let _ = writeln!(text, "  hint: {}", group[0].way_out);
+        let _ = writeln!(text, "  hint: {}", group[0].help);
     }
     text
 }

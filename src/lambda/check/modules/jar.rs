@@ -1,14 +1,14 @@
-//! Java: whether a class is in an archive, by the archive's directory alone.
+//! Java: whether a jar contains a class, by its central directory alone.
 
 use rawzip::ZipArchive;
 
 use crate::scan::ReadSeek;
 
-/// Bytes of an archive's directory at most: some 600 000 classes.
+/// Upper bound on the bytes of a central directory: about 600 000 classes.
 const DIRECTORY_LIMIT: u64 = 64 << 20;
 
-/// Whether the archive has the file of a class, be it for some versions of Java alone. `None` when that cannot be
-/// told: it is no archive, not a whole one, or has others in it.
+/// Whether the archive contains a class file, possibly only for some versions of Java. `None` when that is uncertain:
+/// the file is not an archive, is truncated, or contains other jars.
 pub fn has_class(archive: &mut dyn ReadSeek, class: &str) -> Option<bool> {
     let mut buffer = vec![0u8; rawzip::MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
     let zip = ZipArchive::from_seekable(archive, &mut buffer).ok()?;
@@ -26,11 +26,13 @@ pub fn has_class(archive: &mut dyn ReadSeek, class: &str) -> Option<bool> {
         nests |= name.ends_with(b".jar");
         count += 1;
     }
-    // Without the 64-bit extension there are 16 bits for the number, and tools that let it overflow.
+    // Without the 64-bit extension the count has 16 bits, and some tools let it overflow.
     let is_whole = zip.entries_hint() == count || zip.entries_hint() == count & 0xffff;
     (is_whole && !nests).then_some(false)
 }
 
+/// Whether an entry is the class file, directly or for one version of Java.
+///
 /// <https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html#multi-release-jar-files>
 fn is_class(name: &[u8], class: &[u8]) -> bool {
     let of_version = name.strip_prefix(b"META-INF/versions/").and_then(|rest| {
@@ -40,7 +42,7 @@ fn is_class(name: &[u8], class: &[u8]) -> bool {
     name == class || of_version == Some(class)
 }
 
-/// An archive with entries of these names, as far as its directory goes.
+/// An archive whose central directory has entries with these names.
 #[cfg(test)]
 pub fn jar(names: &[&str]) -> Vec<u8> {
     let mut directory: Vec<u8> = Vec::new();
@@ -50,7 +52,7 @@ pub fn jar(names: &[&str]) -> Vec<u8> {
         directory.extend([0; 16]);
         directory.extend(name.as_bytes());
     }
-    let before = b"what the entries hold";
+    let before = b"content of the entries";
     let (count, length) = ((names.len() as u16).to_le_bytes(), (directory.len() as u32).to_le_bytes());
     let begin = (before.len() as u32).to_le_bytes();
     let end = [&b"PK\x05\x06"[..], &[0; 4], &count, &count, &length, &begin, &[0; 2]].concat();
@@ -80,13 +82,13 @@ mod tests {
             assert_eq!(found(&jar(names)), Some(false), "{names:?}");
         }
         let nested = jar(&["BOOT-INF/classes/a/b/Main.class", "BOOT-INF/lib/other.jar"]);
-        assert_eq!(found(&nested), None, "it may be in the other one");
+        assert_eq!(found(&nested), None, "the inner jar may contain it");
         let with_program = [&b"#!/bin/sh\nexec java -jar\n"[..], &jar(&["a/b/Main.class"])].concat();
         assert_eq!(found(&with_program), Some(true));
     }
 
     #[test]
-    fn a_broken_archive_tells_nothing() {
+    fn a_damaged_archive_gives_no_answer() {
         let whole = jar(&["META-INF/MANIFEST.MF", "a/b/Other.class"]);
         assert_eq!(found(&whole), Some(false));
         for cut in 0..whole.len() {

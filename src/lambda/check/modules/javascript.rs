@@ -1,4 +1,4 @@
-//! JavaScript: what a module exports, by either kind of module.
+//! JavaScript: the names that an ES module or a CommonJS module exports.
 
 use std::collections::BTreeSet;
 
@@ -16,15 +16,15 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     let functions = functions(root, source);
     let exports = |node: &Node<'_>| node.kind() == "export_statement";
     let of_es_module: Vec<Node<'_>> = children(root).into_iter().filter(exports).collect();
-    // A module that says `export` exports in no other way; the other kind may be bundled into it.
+    // A module with `export` statements exports in no other way; CommonJS modules may be bundled into it.
     if !of_es_module.is_empty() {
         of_es_module.into_iter().for_each(|node| export(node, &functions, source, &mut names));
         return names;
     }
-    // By a list and not by recursion: the text may nest as deep as it likes.
+    // A stack instead of recursion: the source may be nested to any depth.
     let mut ahead = vec![(root, true)];
     while let Some((node, is_outer)) = ahead.pop() {
-        // Outside of functions, `this` is what is exported.
+        // Outside of functions, `this` is `module.exports`.
         let is_outer = is_outer && !OWN_THIS.contains(&node.kind());
         let within = visit(node, &functions, is_outer, source, &mut names);
         ahead.extend(within.into_iter().map(|child| (child, is_outer)));
@@ -32,7 +32,7 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// What has a `this` of its own.
+/// Nodes with their own `this`.
 const OWN_THIS: [&str; 6] = [
     "function_expression",
     "function_declaration",
@@ -42,23 +42,23 @@ const OWN_THIS: [&str; 6] = [
     "class_body",
 ];
 
-/// What is a function, which has no property that a handler could be.
+/// Nodes that are functions, which do not have properties that a handler could be.
 const FUNCTIONS: [&str; 3] = ["arrow_function", "function_expression", "generator_function"];
 
-/// So many variables in a row get one value at most: `exports = module.exports = {}`.
+/// Upper bound on chained assignments such as `exports = module.exports = {}`.
 const MAX_ROW: usize = 20;
 
 fn any(names: &mut BTreeSet<String>) {
     names.insert(ANY.to_owned());
 }
 
-/// `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
+/// Adds the names of an `export const a = …`, `export { a as b }`, `export default …`, `export * from …`.
 fn export(node: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut cursor = node.walk();
     let words: Vec<&str> = node.children(&mut cursor).map(|child| child.kind()).collect();
     if words.contains(&"default") {
         names.insert("default".to_owned());
-        // Newer runtimes look into an object that is the default, too.
+        // Newer runtimes also look into an object that is the default export.
         if let Some(value) = node.child_by_field_name("value") {
             exported_whole(value, functions, source, names);
         }
@@ -86,7 +86,8 @@ fn export(node: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut
     }
 }
 
-/// What is exported as a whole: of an object its keys, of a function nothing, of all else anything.
+/// Adds the names of a value that is exported as a whole: the keys of an object, none of a function, any of other
+/// values.
 fn exported_whole(value: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut BTreeSet<String>) {
     let mut value = value;
     for _ in 0..MAX_ROW {
@@ -102,7 +103,7 @@ fn exported_whole(value: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], na
     }
 }
 
-/// The names that are those of functions for good, and nothing is done with them that could give them properties.
+/// The names of functions that are constants or declarations, unless a use of the name could give them properties.
 fn functions<'s>(root: Node<'_>, source: &'s [u8]) -> BTreeSet<&'s str> {
     let is_const =
         |node: Node<'_>| node.child_by_field_name("kind").is_some_and(|kind| text(kind, source) == "const");
@@ -116,7 +117,7 @@ fn functions<'s>(root: Node<'_>, source: &'s [u8]) -> BTreeSet<&'s str> {
     };
     let named = declared.filter(is_function).filter_map(|node| node.child_by_field_name("name"));
     let mut names: BTreeSet<&str> = named.map(|node| text(node, source)).collect();
-    // `name.`, `name[` and `(name,`, in one go for all names.
+    // `name.`, `name[` and `(name,` can: one pass finds them for all names.
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || !byte.is_ascii();
     let mut start = 0_usize;
     for part in source.split(|byte| !is_of_name(byte)) {
@@ -134,7 +135,7 @@ fn functions<'s>(root: Node<'_>, source: &'s [u8]) -> BTreeSet<&'s str> {
     names
 }
 
-/// The names that a declaration binds, also by patterns.
+/// Adds the names that a declaration binds, also by patterns.
 fn declaration(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     if let Some(bound) = node.child_by_field_name("name") {
         return name(bound, source, names);
@@ -153,7 +154,7 @@ fn declaration(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     }
 }
 
-/// Takes in what a node of a CommonJS module exports; gives the nodes within that may export more.
+/// Adds the names that a node of a CommonJS module exports. Returns the children that can export more.
 fn visit<'t>(
     node: Node<'t>,
     functions: &BTreeSet<&str>,
@@ -179,7 +180,7 @@ fn visit<'t>(
             if is_exports(node) {
                 any(names);
             } else if is_exports(object) {
-                // Be it set or read: what reads it counts on it.
+                // Set or read: code that reads a property relies on it.
                 property(node, source, names);
             } else if !reads(object, source, "module") || key(node, source).is_none() {
                 return within;
@@ -198,7 +199,7 @@ fn visit<'t>(
                 return rest.to_vec();
             }
         }
-        // What only asks what it is.
+        // A comparison or type test exports nothing.
         "binary_expression" | "unary_expression" if is_test(node, source) => {
             within.retain(|child| child.kind() != "identifier" && !is_exports(*child));
         }
@@ -207,7 +208,7 @@ fn visit<'t>(
         {
             any(names);
         }
-        // Whatever else is done with it can export anything.
+        // Any other use can export any name.
         "identifier" | "shorthand_property_identifier" | "shorthand_property_identifier_pattern"
             if ["exports", "module", "eval"].contains(&text(node, source)) =>
         {
@@ -218,7 +219,7 @@ fn visit<'t>(
     within
 }
 
-/// The name that follows the point, or stands in brackets.
+/// Adds the name of a property: after the dot, or in brackets.
 fn property(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     match key(node, source) {
         Some(key) => drop(names.insert(key.to_owned())),
@@ -234,7 +235,7 @@ fn key<'s>(node: Node<'_>, source: &'s [u8]) -> Option<&'s str> {
     Some(text(index, source).trim_matches(['"', '\'']))
 }
 
-/// `exports`, `module.exports`, `module["exports"]`.
+/// Whether a node is `exports`, `module.exports` or `module["exports"]`.
 fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
     match node.kind() {
         "identifier" => reads(node, source, "exports"),
@@ -247,19 +248,19 @@ fn is_exports(node: Node<'_>, source: &[u8]) -> bool {
     }
 }
 
-/// Whether a node's text is this. Of nodes one in the other, that takes no longer than one look at each: their lengths
-/// tell most of them apart.
+/// Whether a node's source equals `text`. Nested nodes do not make this quadratic: slices of different lengths are
+/// unequal without a comparison of their bytes.
 fn reads(node: Node<'_>, source: &[u8], text: &str) -> bool {
     source[node.byte_range()] == *text.as_bytes()
 }
 
-/// Whether it compares, or asks for a type.
+/// Whether a node is a comparison or a type test.
 fn is_test(node: Node<'_>, source: &[u8]) -> bool {
     let operator = node.child_by_field_name("operator").map(|operator| text(operator, source));
     operator.is_some_and(|operator| ["===", "!==", "==", "!=", "typeof"].contains(&operator))
 }
 
-/// The keys of `{ a, b: …, c() {} }`; what is spread or computed may be anything.
+/// Adds the keys of `{ a, b: …, c() {} }`; a spread or computed key may be any name.
 fn object(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     for part in children(node) {
         let key = match part.kind() {
@@ -276,7 +277,7 @@ fn object(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     }
 }
 
-/// A name, with quotes or without.
+/// Adds a name, without its quotes.
 fn word(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     names.insert(text(node, source).trim_matches(['"', '\'']).to_owned());
 }

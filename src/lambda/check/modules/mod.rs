@@ -1,6 +1,6 @@
-//! The names that a module binds for others, by its text, and the classes that an archive of Java has.
+//! The names that a module defines for importers, by its source, and the classes in a jar.
 //!
-//! Parsed, not guessed: whatever could bind more names than can be read off the text gives `*`, which stands for any.
+//! The source is parsed. Code that may define names which the source does not show gives `*`: any name.
 
 mod jar;
 mod javascript;

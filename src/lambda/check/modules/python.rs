@@ -1,4 +1,4 @@
-//! Python: what a module's top level binds.
+//! Python: the names that the top level of a module binds.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use tree_sitter::Node;
 
 use super::syntax::{ANY, children, name, parse, text};
 
-/// Where a node stands.
+/// The scope that a node binds names in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
-    /// What is bound is the module's.
+    /// The module.
     Module,
-    /// What is bound is the comprehension's, but for what `:=` binds.
+    /// A comprehension; only `:=` binds names of the module.
     Comprehension,
-    /// What is bound is a function's or class's, but for what it calls `global`.
+    /// A function or class; only `global` refers to names of the module.
     Inner,
 }
 
-/// Which children of a node are bound: names, also in patterns, but neither attributes nor items.
+/// The children of a node that are bound: names, also in patterns, but not attributes or items.
 enum Bound<'t> {
     Nothing,
     One(Node<'t>),
@@ -25,7 +25,7 @@ enum Bound<'t> {
 }
 
 impl<'t> Bound<'t> {
-    /// `is_bound` tells of the node itself. It is handed down, and what is below is not looked for at each level.
+    /// `is_bound` says whether the node itself is bound. Passing it down avoids a search below each level.
     fn of(node: Node<'t>, scope: Scope, is_bound: bool) -> Bound<'t> {
         let field = match node.kind() {
             "attribute" | "subscript" | "call" => return Bound::Nothing,
@@ -53,12 +53,12 @@ impl<'t> Bound<'t> {
 /// The names that the module binds.
 pub fn names(source: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    // What writes into the module by other ways can bind any name.
-    let by_other_ways = ["globals()", "locals()", "vars()", "exec(", "sys.modules", "__dict__", "setattr("];
+    // These write into the module's namespace and can bind any name.
+    let dynamic = ["globals()", "locals()", "vars()", "exec(", "sys.modules", "__dict__", "setattr("];
     let holds = |word: &str| source.windows(word.len()).any(|window| window == word.as_bytes());
     match parse(source, &tree_sitter_python::LANGUAGE.into()) {
-        Some(tree) if !by_other_ways.into_iter().any(holds) => {
-            // By a list and not by recursion: the text may nest as deep as it likes.
+        Some(tree) if !dynamic.into_iter().any(holds) => {
+            // A stack instead of recursion: the source may be nested to any depth.
             let mut ahead = vec![(tree.root_node(), Scope::Module, false)];
             while let Some((node, scope, is_bound)) = ahead.pop() {
                 if is_bound && node.kind() == "identifier" {
@@ -76,7 +76,7 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     names
 }
 
-/// Takes in what a definition or import binds; gives where a node's children stand, if they may bind more.
+/// Adds the names that a definition or import binds. Returns the scope of the node's children, if they can bind more.
 fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<String>) -> Option<Scope> {
     match node.kind() {
         "lambda" => None,
@@ -106,7 +106,7 @@ fn visit(node: Node<'_>, scope: Scope, source: &[u8], names: &mut BTreeSet<Strin
     }
 }
 
-/// `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
+/// Adds the names of an import: `import a.b` binds `a`, `import a.b as c` and `from a import b as c` bind `c`.
 fn import(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     let of = node.child_by_field_name("module_name");
     for part in children(node) {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_binds_a_name_is_seen() {
+    fn every_kind_of_binding_is_found() {
         for (text, expected) in [
             ("def handler(event, context):\n    inner = 1\n", &["handler"][..]),
             ("async def handler(e, c): pass\nclass A:\n    b = 1\n", &["A", "handler"]),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_may_be_anything() {
+    fn dynamic_bindings_give_any_name() {
         for text in [
             "from a import *\n",
             "def __getattr__(name): return 1\n",
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_no_danger() {
+    fn deep_nesting_does_not_overflow_the_stack() {
         let deep = "(".repeat(100_000) + &")".repeat(100_000);
         names(deep.as_bytes());
         let deep: String = (0..3000).map(|n| format!("{}if x:\n", " ".repeat(n))).collect::<String>()
             + &" ".repeat(3000)
             + "a = 1\n";
         names(deep.as_bytes());
-        // Each of these is bound, and has the others in it.
+        // Each of these is bound and contains the next.
         let (open, close) = ("(a as ".repeat(50_000), ")".repeat(50_000));
         assert_eq!(bound(&format!("with {open}b{close}:\n    c = 1\n")), ["a", "b", "c"]);
         let (open, close) = ("[".repeat(50_000), "]".repeat(50_000));

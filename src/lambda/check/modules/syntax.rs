@@ -1,13 +1,13 @@
-//! The syntax tree of a module, and the names in it.
+//! The syntax tree of a module.
 
 use std::collections::BTreeSet;
 
 use tree_sitter::{Language, Node, Parser, Tree};
 
-/// Any name.
+/// Stands for any name.
 pub const ANY: &str = "*";
 
-/// The tree of a text; `None` for one that the grammar does not know, as it may be of a newer language.
+/// The syntax tree of a source; `None` for a syntax error, as the source may use a newer version of the language.
 pub fn parse(text: &[u8], language: &Language) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(language).ok()?;
@@ -15,12 +15,12 @@ pub fn parse(text: &[u8], language: &Language) -> Option<Tree> {
     (!tree.root_node().has_error()).then_some(tree)
 }
 
-/// A node's text.
+/// The source of a node.
 pub fn text<'t>(node: Node<'_>, source: &'t [u8]) -> &'t str {
     std::str::from_utf8(&source[node.byte_range()]).unwrap_or_default()
 }
 
-/// A node's text as a name.
+/// Adds the source of a node to the names.
 pub fn name(node: Node<'_>, source: &[u8], names: &mut BTreeSet<String>) {
     names.insert(text(node, source).to_owned());
 }

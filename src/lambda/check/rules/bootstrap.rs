@@ -1,4 +1,4 @@
-//! AWS's OS-only bases find the program that they start.
+//! An image on one of AWS's OS-only bases has the program that the base starts.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -12,10 +12,10 @@ pub(super) const RULE: Rule = Rule {
     name: "bootstrap",
     severity: Severity::Error,
     what: "An image on AWS's OS-only base has an executable file /var/runtime/bootstrap.",
-    why: "The base's entry script starts this path whatever the handler is called. Without it, every invocation fails \
-          with `Runtime.InvalidEntrypoint`.",
-    example: "A program of Go or Rust that was put at /var/task/bootstrap, as a function in a zip has it.",
-    way_out: "put the program at /var/runtime/bootstrap with mode 0755, or name it as the entrypoint",
+    why: "The base's entry script executes this path for every handler. Without it, every invocation fails with \
+          `Runtime.InvalidEntrypoint`.",
+    example: "A Go or Rust program at /var/task/bootstrap, its place in a zip package.",
+    help: "put the program at /var/runtime/bootstrap with mode 0755, or make it the entrypoint",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html",
     check,
 };
@@ -36,7 +36,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             format!("the base starts this file, which others may not execute (mode {mode:04o})")
         }
         EntryKind::File(_) | EntryKind::HardLink(_) => return,
-        _ => "the base starts this path, and it is no file".to_owned(),
+        _ => "the base starts this path, which is not a file".to_owned(),
     };
     findings.add(fault).in_layer(case, found.layer).at(&found.member.path);
 }
@@ -48,7 +48,7 @@ fn missing(case: &Case<'_>, findings: &mut Findings) {
     } else {
         String::new()
     };
-    findings.add(format!("the base starts {BOOTSTRAP}, and it is not in the image{instead}"));
+    findings.add(format!("the base starts {BOOTSTRAP}, which is not in the image{instead}"));
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// What AWS's OS-only base has.
+    /// The relevant files and settings of AWS's OS-only base.
     fn base() -> Sample {
         Sample::empty(2)
             .file(0, "lambda-entrypoint.sh", 0o755)
@@ -69,24 +69,21 @@ mod tests {
     }
 
     #[test]
-    fn the_program_must_be_where_the_base_looks() {
+    fn the_program_must_be_at_the_path_of_the_base() {
         assert_eq!(base().file(1, "var/runtime/bootstrap", 0o755).says(&RULE), [""; 0]);
         let linked = base().link(1, "var/runtime/bootstrap", "../task/app").file(1, "var/task/app", 0o755);
         assert_eq!(linked.says(&RULE), [""; 0]);
-        assert_eq!(
-            base().says(&RULE),
-            ["the base starts /var/runtime/bootstrap, and it is not in the image"]
-        );
+        assert_eq!(base().says(&RULE), ["the base starts /var/runtime/bootstrap, which is not in the image"]);
         assert_eq!(
             base().file(1, "var/task/bootstrap", 0o755).says(&RULE),
-            ["the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at \
+            ["the base starts /var/runtime/bootstrap, which is not in the image; it does not look at \
               /var/task/bootstrap"]
         );
         let root = base().process("Env", json!(["LAMBDA_RUNTIME_DIR=/var/runtime"]));
         assert_eq!(
             root.process("WorkingDir", "/".into()).file(1, "bootstrap", 0o755).says(&RULE),
             [
-                "the base starts /var/runtime/bootstrap, and it is not in the image; it does not look at /bootstrap"
+                "the base starts /var/runtime/bootstrap, which is not in the image; it does not look at /bootstrap"
             ]
         );
         assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
@@ -94,19 +91,19 @@ mod tests {
     }
 
     #[test]
-    fn everybody_must_be_allowed_to_execute_it() {
+    fn the_program_must_be_executable_by_others() {
         for (mode, found) in [(0o755, 0), (0o701, 0), (0o644, 1), (0o750, 1)] {
             assert_eq!(base().file(1, "var/runtime/bootstrap", mode).says(&RULE).len(), found, "{mode:o}");
         }
         let directory = base().directory(1, "var/runtime/bootstrap");
         assert_eq!(
             directory.says(&RULE),
-            ["var/runtime/bootstrap: the base starts this path, and it is no file"]
+            ["var/runtime/bootstrap: the base starts this path, which is not a file"]
         );
     }
 
     #[test]
-    fn runtimes_have_their_own() {
+    fn bases_with_a_runtime_have_their_own_bootstrap() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let unknown = base().file(0, "var/runtime/Amazon.Lambda.RuntimeSupport.dll", 0o644);
         assert_eq!(unknown.says(&RULE), [""; 0]);

@@ -1,4 +1,4 @@
-//! No layer brings what a later one takes away.
+//! No layer adds files that a later layer deletes or replaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,16 @@ use crate::image::Digest;
 pub(super) const RULE: Rule = Rule {
     name: "deleted-file",
     severity: Severity::Note,
-    what: "What a layer brings is seen by the function.",
-    why: "A file that a later layer deletes or replaces is still in its own: it is pushed, pulled and counted into the \
-          ten gigabytes that an image may have.",
+    what: "Files that a layer adds are visible in the image.",
+    why: "A file that a later layer deletes or replaces is still in its own layer: it is pushed, pulled, and counts \
+          towards the limit of 10 GiB for an image.",
     example: "`RUN yum install -y gcc` and, in another RUN, `yum remove -y gcc && yum clean all`.",
-    way_out: "delete files in the step that makes them, or build in another stage and copy what is needed",
+    help: "delete files in the step that creates them, or build in another stage and copy only the results",
     source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts",
     check,
 };
 
-/// The bytes that are worth a word.
+/// The threshold for a finding, in bytes.
 const LEAST: u64 = 1 << 20;
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut groups: BTreeMap<(usize, usize, &str), Lost<'_>> = BTreeMap::new();
     for hidden in case.files.hidden() {
         let member = hidden.file.member;
-        // What comes again, there or at another path, is told as a file that is repeated.
+        // The rule `repeated-file` reports content that the later layer has again, at this or another path.
         let is_repeated = member.sha256().is_some_and(|sha256| large.contains(&(hidden.by, sha256)));
         if !member.is_file() || is_repeated {
             continue;
@@ -62,8 +62,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         };
         let Some(largest) = lost.largest else { continue };
         let (message, path) = match lost.deleted + lost.replaced {
-            1 => (format!("layer {by} {what} that layer {layer} brings"), &largest.path[..]),
-            _ => (format!("layer {by} {what} that layer {layer} brings, {} the largest", largest.path), top),
+            1 => (format!("layer {by} {what} of layer {layer}"), &largest.path[..]),
+            _ => (format!("layer {by} {what} of layer {layer}; the largest is {}", largest.path), top),
         };
         let finding = findings.add(message).in_layer(case, layer).costs(lost.bytes);
         if !path.is_empty() {
@@ -72,7 +72,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// The contents that [`repeated_file`] looks at, with their layers.
+/// The layers and contents that [`repeated_file`] examines.
 fn large(case: &Case<'_>) -> BTreeSet<(usize, Digest)> {
     let members =
         case.known().flat_map(|(number, scan)| scan.members.iter().map(move |member| (number, member)));
@@ -90,17 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_is_found_by_directory() {
+    fn hidden_files_are_grouped_by_directory() {
         let sample = file(Sample::empty(2), 0, "usr/lib/a", "a", LEAST);
         let sample = file(sample, 0, "usr/lib/b", "b", 10);
         let sample = file(sample, 0, "opt/c", "c", 2 * LEAST);
         assert_eq!(sample.says(&RULE), [""; 0]);
         let deleted = sample.clone().file(1, "usr/.wh.lib", 0);
-        let expected = "usr: layer 1 deletes 2 files that layer 0 brings, usr/lib/a the largest";
+        let expected = "usr: layer 1 deletes 2 files of layer 0; the largest is usr/lib/a";
         assert_eq!(deleted.says(&RULE), [expected]);
         assert_eq!(deleted.check(&RULE)[0].bytes, Some(LEAST + 10));
         let both = file(deleted, 1, "opt/c", "other", 10);
-        assert_eq!(both.says(&RULE), ["opt/c: layer 1 replaces 1 file that layer 0 brings", expected]);
+        assert_eq!(both.says(&RULE), ["opt/c: layer 1 replaces 1 file of layer 0", expected]);
         assert_eq!(both.check(&RULE)[0].layer_number, Some(0));
     }
 
@@ -108,19 +108,19 @@ mod tests {
     fn files_of_the_root_are_named() {
         let sample = file(file(Sample::empty(2), 0, "a", "a", LEAST), 0, "b", "b", 2 * LEAST);
         let one = sample.file(1, ".wh.b", 0);
-        assert_eq!(one.says(&RULE), ["b: layer 1 deletes 1 file that layer 0 brings"]);
+        assert_eq!(one.says(&RULE), ["b: layer 1 deletes 1 file of layer 0"]);
         let both = one.file(1, ".wh.a", 0);
-        assert_eq!(both.says(&RULE), ["layer 1 deletes 2 files that layer 0 brings, b the largest"]);
+        assert_eq!(both.says(&RULE), ["layer 1 deletes 2 files of layer 0; the largest is b"]);
     }
 
     #[test]
-    fn a_little_and_what_is_told_elsewhere_is_none() {
+    fn small_and_repeated_files_are_ignored() {
         let little = file(Sample::empty(2), 0, "usr/a", "a", LEAST).file(1, "usr/.wh.a", 0);
-        assert_eq!(little.says(&RULE), [""; 0], "no more than the least");
+        assert_eq!(little.says(&RULE), [""; 0], "not above the threshold");
         let again = file(file(Sample::empty(2), 0, "usr/a", "a", 2 * LEAST), 1, "usr/a", "a", 2 * LEAST);
-        assert_eq!(again.says(&RULE), [""; 0], "a file that is repeated");
+        assert_eq!(again.says(&RULE), [""; 0], "a repeated file");
         let moved = file(Sample::empty(2), 0, "usr/a", "a", 2 * LEAST).file(1, "usr/.wh.a", 0);
         assert_eq!(moved.says(&RULE).len(), 1);
-        assert_eq!(file(moved, 1, "opt/a", "a", 2 * LEAST).says(&RULE), [""; 0], "a file that was moved");
+        assert_eq!(file(moved, 1, "opt/a", "a", 2 * LEAST).says(&RULE), [""; 0], "a moved file");
     }
 }

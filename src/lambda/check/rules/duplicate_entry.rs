@@ -1,4 +1,4 @@
-//! A layer has each path once.
+//! A layer has at most one entry for a path.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,11 +11,11 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "duplicate-entry",
     severity: Severity::Warning,
-    what: "No layer has two entries of one path.",
-    why: "The image spec forbids it. Which of them counts is the reader's choice, and some refuse the layer: Docker says \
-          `duplicates of file paths not supported`.",
-    example: "A layer of several archives that were concatenated, each with `etc/os-release`.",
-    way_out: "make the layer from a directory, or with lbuild, where the last of them counts",
+    what: "No layer has two entries for one path.",
+    why: "The image spec forbids it. Readers differ in the entry that they use, and some refuse the layer: Docker \
+          reports `duplicates of file paths not supported`.",
+    example: "A layer of several concatenated archives, each with `etc/os-release`.",
+    help: "create the layer from a directory, or with lbuild, which keeps the last entry",
     source: "https://github.com/opencontainers/image-spec/blob/main/layer.md#distributable-format",
     check,
 };
@@ -27,7 +27,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         for member in scan.members.iter().filter(|member| !member.is_outside()) {
             let path = member.archive_name();
             let is_directory = member.is_directory();
-            // A directory that comes again is another rule's matter.
+            // The rule `parent-directory` reports repeated directories.
             let before = met.insert(path.clone(), is_directory);
             if before.is_some_and(|was_directory| !(was_directory && is_directory)) {
                 again.entry(place(&path).to_owned()).or_default().insert(path);
@@ -48,20 +48,20 @@ mod tests {
     use super::RULE;
 
     #[test]
-    fn a_path_that_comes_twice_is_found() {
+    fn a_repeated_path_is_found() {
         let sample = Sample::empty(2)
             .file(0, "etc/os-release", 0o644)
             .file(1, "etc/os-release", 0o644)
             .directory(1, "etc")
             .directory(1, "etc");
-        assert_eq!(sample.says(&RULE), [""; 0], "once in each layer, and the directory is another rule's");
+        assert_eq!(sample.says(&RULE), [""; 0], "once in each layer; another rule reports the directory");
         let sample = sample.link(1, "etc/os-release", "../usr/lib/os-release");
         assert_eq!(sample.says(&RULE), ["etc/os-release: the layer has this path more than once"]);
         assert_eq!(sample.check(&RULE)[0].layer_number, Some(1));
     }
 
     #[test]
-    fn those_of_a_directory_are_one_finding() {
+    fn repeated_paths_in_a_directory_are_one_finding() {
         let names = ["etc/a", "etc/b", "etc/c"];
         let thrice = names.iter().chain(&names).chain(&names);
         let sample = thrice.fold(Sample::empty(1), |sample, name| sample.file(0, name, 0o644));

@@ -1,4 +1,4 @@
-//! Machine code is for the function's machine.
+//! Machine code is for the function's architecture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -18,18 +18,18 @@ pub(super) const RULE: Rule = Rule {
     name: "elf-machine",
     severity: Severity::Error,
     what: "Programs and libraries are for the function's architecture.",
-    why: "What is for another machine cannot be loaded: the import or the start fails with `invalid ELF header` or \
-          `exec format error`, whatever the image's config says. A package's programs are a warning: the function may \
-          never start them.",
-    example: "Packages that were installed on an x86-64 laptop, in an image for arm64.",
-    way_out: "install the packages for the function's architecture: with lbuild, by --requirements, --lock or --npm",
+    why: "Machine code for another architecture cannot be loaded: the import or the start fails with `invalid ELF \
+          header` or `exec format error`, whatever the image's config says. Programs of a package are a warning: the \
+          function may never start them.",
+    example: "Packages installed on an x86-64 laptop, in an image for arm64.",
+    help: "install the packages for the function's architecture, as lbuild does with --requirements, --lock or --npm",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html",
     check,
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(arch) = case.arch() else { return };
-    // Code for no machine that a computer has is for another kind of one: BPF, a graphics card.
+    // Other machines are not computers: BPF, graphics cards.
     let machine = |file: Seen<'_>| {
         let machine = file.member.elf().filter(|_| is_code(file.member))?.machine;
         Some(machine).filter(|machine| machine.is_computer())
@@ -56,22 +56,22 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             (Some(package), 0) => (format!(" of the package {package}"), String::new()),
             (_, others) => (String::new(), and_more(path, others)),
         };
-        let message = format!("this file{of} is for {machine}, and the function for {arch}{more}");
+        let message = format!("this file{of} is for {machine}, but the function is for {arch}{more}");
         findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
 }
 
-/// Whether the image has the same for the function's machine: some packages bring binaries for several, or one package
-/// for each, and choose when they are loaded.
+/// Whether the image has a variant of the file for the function's machine: some packages contain binaries for several
+/// machines, or there is a package for each, and the right one is chosen when it is loaded.
 fn has_variant(fitting: &BTreeSet<&str>, path: &str, machine: Machine, arch: Arch) -> bool {
-    // The file says for which machine it is, or the one beside it that has the same name up to there.
+    // Either the path names the machine, or that of a file beside it whose name begins with the same word.
     let of_file = word_at(path, |word| machine.is_called(word)).map(|at| common(path, at));
     of_file.is_some_and(|start| !start.is_empty() && begins(fitting, start))
         || is_of_other_wheel(path, fitting)
         || has_named_neighbour(fitting, path, arch)
 }
 
-/// Whether a file beside this one, whose name begins with the same word, says that it is for the function's machine.
+/// Whether the name of a file beside this one begins with the same word and names the function's machine.
 fn has_named_neighbour(fitting: &BTreeSet<&str>, path: &str, arch: Arch) -> bool {
     let name = path.rfind('/').map_or(0, |slash| slash + 1);
     let Some(word) = path[name..].split(['-', '.']).next().filter(|word| !word.is_empty()) else {
@@ -80,7 +80,7 @@ fn has_named_neighbour(fitting: &BTreeSet<&str>, path: &str, arch: Arch) -> bool
     let start = &path[..name + word.len()];
     let machine = Machine::of_arch(arch);
     let from = fitting.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-    // There are never many, but in an image that is made to cost time.
+    // Only a hostile image has many.
     let mut rests = from.take(100).map_while(|other| other.strip_prefix(start));
     rests.any(|rest| !rest.contains('/') && word_at(rest, |word| machine.is_called(word)).is_some())
 }
@@ -105,36 +105,40 @@ mod tests {
         assert_eq!(
             sample.says(&RULE),
             [
-                "var/task/numpy/core/x.so: this file of the package numpy is for arm64, and the function for amd64"
+                "var/task/numpy/core/x.so: this file of the package numpy is for arm64, but the function is for amd64"
             ]
         );
         let more = sample.elf(1, "var/task/numpy/core/y.so", arm).elf(1, "var/task/lib/z.so", arm);
         assert_eq!(
             more.says(&RULE),
             [
-                "var/task/lib/z.so: this file is for arm64, and the function for amd64",
-                "var/task/numpy/core/x.so: this file is for arm64, and the function for amd64 (and 1 more of the \
+                "var/task/lib/z.so: this file is for arm64, but the function is for amd64",
+                "var/task/numpy/core/x.so: this file is for arm64, but the function is for amd64 (and 1 more of the \
                  package numpy)"
             ]
         );
     }
 
-    /// How many findings there are of a file for arm64, in an image for amd64 that has another.
+    /// The number of findings about a file for arm64, in an image for amd64 that also has another file.
     fn beside(path: &str, other: &str) -> usize {
         Sample::python().elf(1, other, |_| ()).elf(1, path, arm).says(&RULE).len()
     }
 
     #[test]
-    fn a_package_may_bring_binaries_for_several() {
+    fn a_package_may_contain_binaries_for_several_machines() {
         let several = |path: &str| beside(path, "var/task/node_modules/a/prebuilds/linux-x64/a.node");
         assert_eq!(several("var/task/node_modules/a/prebuilds/linux-arm64/a.node"), 0);
-        assert_eq!(several("var/task/node_modules/a/lib/b.node"), 1, "nothing says which is which");
-        assert_eq!(several("var/task/node_modules/a/prebuilds/linux-x64/b.node"), 1, "it says another");
+        assert_eq!(several("var/task/node_modules/a/lib/b.node"), 1, "the path does not name the machine");
+        assert_eq!(
+            several("var/task/node_modules/a/prebuilds/linux-x64/b.node"),
+            1,
+            "the path names another machine"
+        );
         assert_eq!(several("var/task/node_modules/b/prebuilds/linux-arm64/a.node"), 1, "another package");
     }
 
     #[test]
-    fn there_may_be_a_package_for_each_machine() {
+    fn each_machine_may_have_its_own_package() {
         for (path, other) in [
             ("node_modules/@esbuild/linux-arm64/bin/esbuild", "node_modules/@esbuild/linux-x64/bin/esbuild"),
             ("node_modules/@img/sharp-linux-arm64/a.node", "node_modules/@img/sharp-linux-x64/a.node"),
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_for_the_function_may_be_the_one_that_says_so() {
+    fn only_the_file_for_the_function_may_name_its_machine() {
         let client = "var/task/node_modules/.prisma/client";
         let says =
             |other: &str| {
@@ -179,12 +183,12 @@ mod tests {
                 sample.says(&RULE).iter().filter(|text| text.starts_with(client)).count()
             };
         assert_eq!(says("engine-linux-arm64.so.node"), 0);
-        assert_eq!(says("engine-debian.so.node"), 1, "nothing says which is which");
+        assert_eq!(says("engine-debian.so.node"), 1, "the path does not name the machine");
         assert_eq!(says("other-linux-arm64.so.node"), 1);
     }
 
     #[test]
-    fn what_may_never_be_loaded_is_a_warning() {
+    fn files_that_may_never_be_loaded_are_a_warning() {
         let severity = |path: &str| {
             let sample = Sample::python().elf(1, path, arm);
             sample.check(&RULE).iter().map(|finding| finding.severity).collect::<Vec<_>>()
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_for_a_computer_is_none() {
+    fn code_for_other_devices_and_data_are_ignored() {
         for machine in ["190", "224", "247"] {
             let gpu = |elf: &mut Elf| elf.machine = serde_json::from_str(machine).unwrap();
             assert_eq!(

@@ -1,5 +1,5 @@
-//! Layers hold what can be unpacked: paths inside of the image that are not too long, hard links to what is there, and
-//! no devices.
+//! The entries of layers can be unpacked: their paths stay inside of the image and are not too long, their hard links
+//! have targets, and they are not devices.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -13,25 +13,26 @@ use crate::tree::{EntryKind, Target};
 pub(super) const RULE: Rule = Rule {
     name: "entry-path",
     severity: Severity::Error,
-    what: "The paths in a layer do not lead out of the image and are not longer than Linux takes, hard links lead to a \
-           file that comes before them, and none is a device.",
-    why: "No reader may follow a path out of the image, Linux opens none of 4096 bytes or with a part of more than 255, \
-          and a hard link cannot be made before its file, nor by all readers in another layer. Devices, pipes and \
-          sockets are of no use to a function, and who is not root cannot make a device.",
-    example: "A tar with `../../etc/cron.d/x`, or with the `/dev/null` of the system that it was made on.",
-    way_out: "find what puts the entry into the layer, and leave it out",
+    what: "Paths in a layer do not lead out of the image and are not longer than Linux allows, hard links refer to a \
+           file that comes before them, and no entry is a device.",
+    why: "Readers must not follow a path out of the image. Linux does not open paths of 4096 bytes or more, or with a \
+          part of more than 255 bytes. A hard link cannot be created before its file, and some readers cannot create \
+          one to another layer. Devices, pipes and sockets are useless to a function, and only root can create a \
+          device.",
+    example: "A tar with `../../etc/cron.d/x`, or with the `/dev/null` of the system on which it was created.",
+    help: "find the step that adds the entry to the layer, and exclude the entry",
     source: "https://man7.org/linux/man-pages/man7/path_resolution.7.html",
     check,
 };
 
-/// The longest path with a slash in front and the NUL that ends it, and the longest name between two slashes, in bytes.
+/// Linux's limits in bytes: for a path with its leading slash and trailing NUL, and for a name between two slashes.
 const MAX_PATH: usize = 4096;
 const MAX_NAME: usize = 255;
 
-/// No more dead links of a layer are followed through the image: that takes time, and a hostile layer can have a million.
+/// Upper bound on the dead links of a layer that are resolved in the image: a hostile layer can have a million.
 const FOLLOWED: usize = 100;
 
-/// What is wrong with a member, by how bad it is.
+/// A fault of a member, the most severe first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Outside,
@@ -63,7 +64,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// What a member's own path and kind tell.
+/// The fault of a member by its own path and kind.
 fn fault(member: &Member) -> Option<Fault> {
     if member.is_outside() {
         Some(if inside(&member.path).is_none() { Fault::Outside } else { Fault::Dots })
@@ -78,7 +79,7 @@ fn fault(member: &Member) -> Option<Fault> {
     }
 }
 
-/// The hard links whose file is not before them in the layer.
+/// The hard links whose target does not come before them in the layer.
 fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<(Fault, &'a Member)> {
     if !members.iter().any(|member| member.is_hard_link()) {
         return Vec::new();
@@ -116,13 +117,13 @@ fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<
     dead
 }
 
-/// Whether the path leads by way of a symbolic link to what has another path in its layer.
+/// Whether the path passes through a symbolic link to an entry that has another path in its layer.
 fn is_behind_link(case: &Case<'_>, path: &str) -> bool {
     path.len() < MAX_PATH
         && matches!(case.files.resolve(path).target, Target::Entry(found) if found.member.path != path)
 }
 
-/// The path without any `..`; `None` when it leads out of the image.
+/// Resolves the `..` in a path; `None` when it leads out of the image.
 fn inside(path: &str) -> Option<Cow<'_, str>> {
     if !path.split('/').any(|part| part == "..") {
         return Some(path.into());
@@ -144,16 +145,16 @@ fn message(fault: Fault, member: &Member) -> String {
     match fault {
         Fault::Outside => "this path leads out of the image".to_owned(),
         Fault::LinkOutside => format!("this is a hard link to {target}, out of the image"),
-        Fault::LongPath => "this path is longer than Linux takes".to_owned(),
+        Fault::LongPath => "this path is longer than Linux allows".to_owned(),
         Fault::LongName => format!("a part of this path is longer than {MAX_NAME} bytes"),
-        Fault::LinkNowhere => format!("this is a hard link to {target}, which is not there before it"),
+        Fault::LinkNowhere => format!("this is a hard link to {target}, which does not come before it"),
         Fault::LinkBelow => format!("this is a hard link to {target}, which is in another layer"),
         Fault::Dots => "this path has `..` in it".to_owned(),
-        Fault::Special => "this is a device, a pipe or the like".to_owned(),
+        Fault::Special => "this is a device, a pipe or a socket".to_owned(),
     }
 }
 
-/// As much of a target as anyone reads.
+/// A target, shortened for a message.
 fn shown(target: &str) -> String {
     match target.char_indices().nth(MAX_NAME) {
         Some((end, _)) => format!("{}…", &target[..end]),
@@ -168,7 +169,7 @@ fn severity(fault: Fault) -> Severity {
         }
         // Readers differ.
         Fault::LinkBelow | Fault::Dots => Severity::Warning,
-        // A layer may hold them by the image spec, and bases do.
+        // The image spec allows them, and bases have some.
         Fault::Special => Severity::Note,
     }
 }
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(sample.says(&RULE), ["a/../../x: this path leads out of the image"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
         let sample = outside("a/b/../x");
-        assert_eq!(sample.says(&RULE), ["a/b/../x: this path has `..` in it"], "it stays inside");
+        assert_eq!(sample.says(&RULE), ["a/b/../x: this path has `..` in it"], "it stays in the image");
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
     }
 
@@ -211,25 +212,29 @@ mod tests {
             let sample = Sample::empty(1).file(0, "x", 0o644);
             sample.with(0, "x", |member| member.path = ImagePath::new(bytes)).says(&RULE).len()
         };
-        assert_eq!([escaped(&[0xff; 255]), escaped(&[0xff; 256])], [0, 1], "a byte is shown by four letters");
+        assert_eq!(
+            [escaped(&[0xff; 255]), escaped(&[0xff; 256])],
+            [0, 1],
+            "an escaped byte has four letters"
+        );
         let long =
             Sample::empty(1).file(0, &format!("{name}n/a"), 0o644).file(0, &format!("{part}xxx"), 0o644);
         let messages: Vec<_> = long.check(&RULE).into_iter().map(|finding| finding.message).collect();
         assert_eq!(
             messages,
-            ["this path is longer than Linux takes", "a part of this path is longer than 255 bytes"]
+            ["this path is longer than Linux allows", "a part of this path is longer than 255 bytes"]
         );
     }
 
     #[test]
-    fn a_hard_link_needs_its_file_before_it() {
+    fn a_hard_link_must_come_after_its_file() {
         let file =
             Sample::empty(2).link(0, "lib", "usr/lib").directories(0, "usr/lib").file(0, "usr/lib/a", 0o644);
         assert_eq!(hard_link(file.clone(), 0, "b", "usr/lib/a").says(&RULE), [""; 0]);
-        assert_eq!(hard_link(file.clone(), 0, "b", "lib/a").says(&RULE), [""; 0], "by way of a link");
+        assert_eq!(hard_link(file.clone(), 0, "b", "lib/a").says(&RULE), [""; 0], "through a symbolic link");
         assert_eq!(hard_link(file.clone(), 0, "b", "usr/bin/../lib/a").says(&RULE), [""; 0]);
         for (target, fault) in [
-            ("usr/lib/c", "this is a hard link to usr/lib/c, which is not there before it"),
+            ("usr/lib/c", "this is a hard link to usr/lib/c, which does not come before it"),
             ("../c", "this is a hard link to ../c, out of the image"),
         ] {
             let sample = hard_link(file.clone(), 0, "b", target);
@@ -238,10 +243,10 @@ mod tests {
         }
         let long = hard_link(file.clone(), 0, "b", &"é".repeat(5000));
         let expected =
-            format!("b: this is a hard link to {}…, which is not there before it", "é".repeat(255));
+            format!("b: this is a hard link to {}…, which does not come before it", "é".repeat(255));
         assert_eq!(long.says(&RULE), [expected]);
         let late = hard_link(file, 0, "b", "c").file(0, "c", 0o644);
-        assert_eq!(late.says(&RULE), ["b: this is a hard link to c, which is not there before it"]);
+        assert_eq!(late.says(&RULE), ["b: this is a hard link to c, which does not come before it"]);
     }
 
     #[test]
@@ -249,15 +254,15 @@ mod tests {
         let sample = hard_link(Sample::empty(2).file(0, "a", 0o644), 1, "b", "a");
         assert_eq!(sample.says(&RULE), ["b: this is a hard link to a, which is in another layer"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning);
-        assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "it may have the file, or not");
+        assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "that layer may have the file");
     }
 
     #[test]
-    fn devices_of_a_directory_are_one_note() {
+    fn devices_in_a_directory_are_one_note() {
         let sample = Sample::empty(1).special(0, "dev/null").special(0, "dev/zero");
         assert_eq!(
             sample.says(&RULE),
-            ["dev/null: this is a device, a pipe or the like (and 1 more in its directory)"]
+            ["dev/null: this is a device, a pipe or a socket (and 1 more in its directory)"]
         );
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Note);
     }

@@ -1,4 +1,4 @@
-//! Extensions are where Lambda looks for them.
+//! Extensions are in the directory from which Lambda starts them.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ pub(super) const RULE: Rule = Rule {
     name: "extension-place",
     severity: Severity::Warning,
     what: "External extensions are files directly in /opt/extensions.",
-    why: "Lambda starts each file that is directly in that directory, and looks nowhere else: an extension elsewhere \
-          is never started, and nothing says so.",
-    example: "A layer's extensions/agent, copied to /var/task/extensions/agent.",
-    way_out: "put the extension's program at /opt/extensions/NAME; what a layer has belongs into /opt as it is",
+    why: "Lambda starts the files directly in that directory and no others: an extension elsewhere is never started, \
+          without any message.",
+    example: "The file extensions/agent of a Lambda layer, copied to /var/task/extensions/agent.",
+    help: "put the extension's program at /opt/extensions/NAME, and unpack whole Lambda layers into /opt",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/extensions-configuration.html",
     check,
 };
@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             let name = file.member.name();
             let is_started = case.files.file(format!("{PLACE}/{name}")).is_some();
             if looks_like_one(file.member) && !is_started {
-                let message = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+                let message = "this looks like an extension, but Lambda starts only those in /opt/extensions";
                 findings.add(message).in_layer(case, file.layer).at(&file.member.path);
             }
         }
@@ -37,7 +37,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     deeper(case, findings);
 }
 
-/// An unpacked archive often brings a directory of its own.
+/// Finds a program below a subdirectory, which unpacked archives often have, if no file is directly in the directory.
 fn deeper(case: &Case<'_>, findings: &mut Findings) {
     let is_directory = |file: &Seen<'_>| file.member.is_directory();
     if !case.files.complete || directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
@@ -46,7 +46,7 @@ fn deeper(case: &Case<'_>, findings: &mut Findings) {
     let below = case.files.below(PLACE).find(|file| file.member.is_file() && is_program(file.member));
     if let Some(file) = below {
         let name = file.member.path.strip_prefix("opt/extensions/").unwrap_or(&file.member.path);
-        let message = format!("no file is directly in it, so Lambda starts nothing; {name} is not looked at");
+        let message = format!("it has no file directly in it, so Lambda starts nothing; {name} is ignored");
         findings.add(message).in_layer(case, file.layer).at(PLACE);
     }
 }
@@ -58,13 +58,13 @@ fn directly_in<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
         .collect()
 }
 
-/// Whether it is a program whose name is that of a command, as those of layers are: a function's own code and scripts
-/// may be in such a directory as well.
+/// Whether a file is a program named like a command, as extensions are: a function's own code and scripts may be in
+/// such a directory, too.
 fn looks_like_one(member: &Member) -> bool {
     is_program(member) && !member.name().contains('.')
 }
 
-/// Whether others may execute it and it is what can be executed: a script, or machine code that is no library.
+/// Whether others may execute the file, and it is a script or machine code other than a library.
 fn is_program(member: &Member) -> bool {
     let is_program = match member.code() {
         Some(Code::Script(_)) => true,
@@ -80,7 +80,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    const ELSEWHERE: &str = "this looks like an extension, and Lambda starts those in /opt/extensions only";
+    const ELSEWHERE: &str = "this looks like an extension, but Lambda starts only those in /opt/extensions";
 
     #[test]
     fn extensions_elsewhere_are_found() {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_none() {
+    fn other_files_are_not_extensions() {
         let sample = Sample::python()
             .elf(1, "opt/extensions/agent", |_| ())
             .file(1, "opt/extensions/lib/x.py", 0o644)
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_not_looked_into() {
+    fn a_program_in_a_subdirectory_is_not_started() {
         let sample = Sample::python().directories(1, "opt/extensions/agent").elf(
             1,
             "opt/extensions/agent/run",
@@ -130,9 +130,7 @@ mod tests {
         );
         assert_eq!(
             sample.says(&RULE),
-            [
-                "opt/extensions: no file is directly in it, so Lambda starts nothing; agent/run is not looked at"
-            ]
+            ["opt/extensions: it has no file directly in it, so Lambda starts nothing; agent/run is ignored"]
         );
         assert_eq!(sample.clone().unknown(0).says(&RULE), [""; 0]);
         assert_eq!(sample.elf(1, "opt/extensions/start", |_| ()).says(&RULE), [""; 0]);

@@ -1,4 +1,4 @@
-//! The registry is none of FIPS.
+//! The registry is not a FIPS endpoint.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -8,10 +8,10 @@ use crate::lambda::refused_registry;
 pub(super) const RULE: Rule = Rule {
     name: "fips-registry",
     severity: Severity::Error,
-    what: "The image is named by a host of ECR that is no FIPS endpoint.",
+    what: "The image's registry is not a FIPS endpoint of ECR.",
     why: "Lambda does not pull from FIPS endpoints of ECR: creating or updating the function fails.",
     example: "`123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1`.",
-    way_out: "name the image by the host without -fips: it is the same repository",
+    help: "use the host name without -fips: it is the same repository",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };
@@ -21,13 +21,13 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let host = repository.split('/').next().unwrap_or(repository);
     if let Some(usual) = refused_registry(host) {
         findings.add(format!("{host} is a FIPS endpoint; the same repository is at {usual}"));
-    } else if is_named_so(host) {
+    } else if is_named_fips(host) {
         findings.add(format!("{host} is a FIPS endpoint"));
     }
 }
 
-/// AWS knows them by this part of the name alone, in a partition that is newer than this program too.
-fn is_named_so(host: &str) -> bool {
+/// Whether the host name marks a FIPS endpoint, also in a partition that is newer than this program.
+fn is_named_fips(host: &str) -> bool {
     [".dkr.ecr-fips.", ".dkr-ecr-fips."].iter().any(|service| host.contains(service))
 }
 
@@ -58,6 +58,6 @@ mod tests {
             assert_eq!(sample.says(&RULE), [format!("{host} is a FIPS endpoint")]);
         }
         sample.asked.repository = Some("r.example/a.dkr.ecr-fips.b".to_owned());
-        assert_eq!(sample.says(&RULE), [""; 0], "it is no host");
+        assert_eq!(sample.says(&RULE), [""; 0], "not in the host name");
     }
 }

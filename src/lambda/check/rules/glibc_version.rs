@@ -1,4 +1,4 @@
-//! No program or library needs a newer glibc than the image has.
+//! Programs and libraries do not need a newer glibc than the image has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,27 +12,27 @@ use super::super::start::Started;
 pub(super) const RULE: Rule = Rule {
     name: "glibc-version",
     severity: Severity::Error,
-    what: "Programs and libraries need no newer glibc than the image has.",
-    why: "They cannot be loaded otherwise: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`. A package's programs are \
-          a warning: the function may never start them.",
-    example: "A program that was built on Ubuntu 24.04 (glibc 2.39), on Amazon Linux 2023 (2.34).",
-    way_out: "install packages for the base's glibc (lbuild does), build the program on the base, or take a newer base",
+    what: "Programs and libraries do not need a newer glibc than the image has.",
+    why: "Otherwise they cannot be loaded: `/lib64/libc.so.6: version 'GLIBC_2.38' not found`. Programs of a package \
+          are a warning: the function may never start them.",
+    example: "A program built on Ubuntu 24.04 (glibc 2.39), in an image with Amazon Linux 2023 (2.34).",
+    help: "install packages for the base's glibc, as lbuild does; build the program on the base; or use a newer base",
     source: "https://github.com/aws/aws-lambda-rust-runtime/issues/932",
     check,
 };
 
-/// A file, and the glibc that it needs.
+/// A glibc version, and the file that needs it.
 type Needs<'a> = ((u32, u32), Seen<'a>);
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    // A layer that nobody knows may have another glibc.
+    // An unknown layer may have another glibc.
     let Some(arch) = case.arch().filter(|_| case.files.complete) else { return };
     let is_ours = |file: &Seen<'_>| file.member.elf().is_some_and(|elf| elf.machine.is(arch));
     let code: Vec<Seen<'_>> = case.files.iter().filter(is_ours).collect();
     let libcs = code.iter().filter(|file| is_libc(file.member));
     let dirs: BTreeSet<&str> = libcs.map(|file| dir(&file.member.path)).collect();
-    // Some versions add nothing to libc.so.6, and something to a library beside it. Of several glibcs, a program may
-    // have brought the newest for itself: which file goes with which is not told.
+    // Some versions add symbols only to a library beside libc.so.6. If the image has several glibcs, a program may come
+    // with the newest one: the files do not show which of them they use.
     let beside = code.iter().filter(|file| dirs.contains(dir(&file.member.path)));
     let Some(has) = beside.filter_map(|file| file.member.elf()?.is_glibc).max() else { return };
 
@@ -47,12 +47,12 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     for ((_, severity), files) in &needing {
-        // The first of those that need the most.
+        // The first of the files that need the newest version.
         let Some((needs, file)) = files.iter().rev().max_by_key(|(needs, _)| *needs) else { continue };
         let path = file.member.path.as_str();
         let (needs, has) = (format!("{}.{}", needs.0, needs.1), format!("{}.{}", has.0, has.1));
         let more = and_more(path, files.len() - 1);
-        let message = format!("this file needs glibc {needs}, and the image has {has}{more}");
+        let message = format!("this file needs glibc {needs}, but the image has {has}{more}");
         findings.add(message).in_layer(case, file.layer).at(path).as_severe(*severity);
     }
 }
@@ -74,47 +74,48 @@ mod tests {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(needing("var/task/numpy/core/x.so", 34).says(&RULE), [""; 0]);
         let newer = needing("var/task/numpy/core/x.so", 38);
-        let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, and the image has 2.34"];
+        let expected = ["var/task/numpy/core/x.so: this file needs glibc 2.38, but the image has 2.34"];
         assert_eq!(newer.says(&RULE), expected);
-        assert_eq!(newer.clone().unknown(0).says(&RULE), [""; 0], "nobody knows what it has");
+        assert_eq!(newer.clone().unknown(0).says(&RULE), [""; 0], "the image's glibc is unknown");
         let other = newer.with_elf(1, "var/task/numpy/core/x.so", |elf| {
             elf.machine = Machine::of_arch(Arch::Arm64);
         });
-        assert_eq!(other.says(&RULE), [""; 0], "another rule's matter");
+        assert_eq!(other.says(&RULE), [""; 0], "another rule reports it");
     }
 
     #[test]
-    fn those_of_a_package_are_one_finding() {
+    fn files_of_a_package_are_one_finding() {
         let sample = needing("var/task/numpy/a.so", 35)
             .elf(1, "var/task/numpy/b.so", |elf| elf.needs_glibc = Some((2, 38)))
             .elf(1, "var/task/numpy.libs/c.so", |elf| elf.needs_glibc = Some((2, 38)))
             .elf(1, "usr/bin/tool", |elf| elf.needs_glibc = Some((2, 36)));
         let expected = [
-            "usr/bin/tool: this file needs glibc 2.36, and the image has 2.34",
-            "var/task/numpy.libs/c.so: this file needs glibc 2.38, and the image has 2.34 (and 2 more of the package numpy)",
+            "usr/bin/tool: this file needs glibc 2.36, but the image has 2.34",
+            "var/task/numpy.libs/c.so: this file needs glibc 2.38, but the image has 2.34 (and 2 more of the \
+             package numpy)",
         ];
         assert_eq!(sample.says(&RULE), expected);
     }
 
     #[test]
-    fn the_libraries_beside_libc_are_glibc_too() {
+    fn the_libraries_beside_libc_belong_to_glibc() {
         let newer = |path| needing("var/task/x.so", 35).elf(0, path, |elf| elf.is_glibc = Some((2, 35)));
         assert_eq!(newer("usr/lib64/libm.so.6").says(&RULE), [""; 0]);
-        assert_eq!(newer("var/task/lib/libm.so.6").says(&RULE).len(), 1, "it is in another place");
-        assert_eq!(needing("usr/lib64/libx.so", 40).says(&RULE).len(), 1, "it did not come with the glibc");
+        assert_eq!(newer("var/task/lib/libm.so.6").says(&RULE).len(), 1, "it is in another directory");
+        assert_eq!(needing("usr/lib64/libx.so", 40).says(&RULE).len(), 1, "it does not belong to the glibc");
     }
 
     #[test]
-    fn a_program_may_bring_its_own_glibc() {
+    fn a_program_may_come_with_its_own_glibc() {
         let libc = "opt/tool/lib/libc.so.6";
         let with = |has| needing("opt/tool/bin/tool", 38).elf(1, libc, |elf| elf.is_glibc = Some((2, has)));
         assert_eq!(with(39).says(&RULE), [""; 0]);
-        let expected = ["opt/tool/bin/tool: this file needs glibc 2.38, and the image has 2.34"];
-        assert_eq!(with(17).says(&RULE), expected, "an older one makes none older");
+        let expected = ["opt/tool/bin/tool: this file needs glibc 2.38, but the image has 2.34"];
+        assert_eq!(with(17).says(&RULE), expected, "the image's newer glibc counts");
     }
 
     #[test]
-    fn what_may_never_be_loaded_is_a_warning() {
+    fn files_that_may_never_be_loaded_are_a_warning() {
         for (path, severity) in [
             ("var/task/node_modules/esbuild/bin/esbuild", Severity::Warning),
             ("var/task/numpy/tests/x.so", Severity::Warning),
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_glibc_has_no_version() {
+    fn an_image_without_glibc_is_ignored() {
         let sample = Sample::empty(1).elf(0, "app", |elf| elf.needs_glibc = Some((2, 99)));
         assert_eq!(sample.says(&RULE), [""; 0]);
     }

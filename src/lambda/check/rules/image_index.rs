@@ -1,4 +1,4 @@
-//! The name leads to one image: no index, and no attestation.
+//! The name refers to one image, not to an index or an attestation.
 
 use serde_json::Value;
 
@@ -9,34 +9,35 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "image-index",
     severity: Severity::Error,
-    what: "The name leads to the manifest of one image, which is no index and no attestation.",
-    why: "Lambda takes neither: `The image manifest, config or layer media type for the source image … is not supported`.",
-    example: "What `docker buildx build --push` makes by default: an index over the image and its provenance.",
-    way_out: "push the image alone: with lbuild, or by `docker buildx build --provenance=false --sbom=false` for one \
-              platform; or name it by its own digest instead of the index's",
+    what: "The name refers to the manifest of one image, not to an index or an attestation.",
+    why: "Lambda refuses both: `The image manifest, config or layer media type for the source image … is not \
+          supported`.",
+    example: "The default result of `docker buildx build --push`: an index of the image and its provenance.",
+    help: "push only the image, with lbuild or with `docker buildx build --provenance=false --sbom=false` for one \
+           platform; or use the digest of the image instead of that of the index",
     source: "https://github.com/aws/aws-lambda-roadmap/issues/82",
     check,
 };
 
-/// What attestations are made of.
+/// The media type of attestations.
 pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     match (case.asked.in_index, attestation(case)) {
         (false, None) => {}
         (true, None) => {
-            findings.add("the name leads to an index, of which the image is one entry");
+            findings.add("the name refers to an index; this image is one of its entries");
         }
         (false, Some(field)) => {
-            findings.add("this is the attestation of an image, and no image").in_field(field);
+            findings.add("this is an attestation, not an image").in_field(field);
         }
         (true, Some(field)) => {
-            findings.add("the name leads to an index, of which this entry is an attestation").in_field(field);
+            findings.add("the name refers to an index; this entry is an attestation").in_field(field);
         }
     }
 }
 
-/// The field by which the image is known for an attestation, when it is one.
+/// The field that shows that the image is an attestation, if it is one.
 fn attestation(case: &Case<'_>) -> Option<String> {
     let is_statement = |descriptor: &Value| descriptor["mediaType"] == IN_TOTO;
     if is_statement(&case.manifest["config"]) {
@@ -48,7 +49,7 @@ fn attestation(case: &Case<'_>) -> Option<String> {
     is_unknown(case).then(|| "os".to_owned())
 }
 
-/// Whether the platform is the one that attestations have.
+/// Whether the platform is `unknown/unknown`, that of attestations.
 pub(super) fn is_unknown(case: &Case<'_>) -> bool {
     let platform = case.config.platform();
     platform.os == "unknown" && platform.architecture == "unknown"
@@ -64,29 +65,29 @@ mod tests {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.asked.in_index = true;
-        assert_eq!(sample.says(&RULE), ["the name leads to an index, of which the image is one entry"]);
+        assert_eq!(sample.says(&RULE), ["the name refers to an index; this image is one of its entries"]);
     }
 
     #[test]
-    fn an_attestation_is_found_by_what_it_holds_or_by_its_platform() {
-        let no_image = ["this is the attestation of an image, and no image"];
+    fn an_attestation_is_found_by_its_layers_or_by_its_platform() {
+        let expected = ["this is an attestation, not an image"];
         let mut sample = Sample::python();
         sample.manifest["layers"][1]["mediaType"] = IN_TOTO.into();
-        assert_eq!(sample.says(&RULE), no_image);
+        assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("layers[1].mediaType"));
 
         let mut sample = Sample::python();
         sample.config["os"] = "unknown".into();
-        assert_eq!(sample.says(&RULE), [""; 0], "an attestation has no architecture either");
+        assert_eq!(sample.says(&RULE), [""; 0], "the architecture of an attestation is unknown, too");
         sample.config["architecture"] = "unknown".into();
-        assert_eq!(sample.says(&RULE), no_image);
+        assert_eq!(sample.says(&RULE), expected);
         sample.asked.in_index = true;
-        let both = ["the name leads to an index, of which this entry is an attestation"];
+        let both = ["the name refers to an index; this entry is an attestation"];
         assert_eq!(sample.says(&RULE), both, "one finding");
     }
 
     #[test]
-    fn a_config_can_be_a_statement() {
+    fn an_attestation_is_found_by_its_config() {
         let mut sample = Sample::python();
         sample.manifest["config"]["mediaType"] = IN_TOTO.into();
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("config.mediaType"));

@@ -1,4 +1,4 @@
-//! The image is not larger than Lambda takes.
+//! The image is not larger than Lambda's limit.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -7,41 +7,40 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "image-size",
     severity: Severity::Error,
-    what: "All layers together are 10 GiB at most when they are not compressed.",
-    why: "That is Lambda's quota for the uncompressed image, and it cannot be raised: `InvalidImage: SizeLimitExceeded: \
+    what: "The uncompressed layers together have at most 10 GiB.",
+    why: "That is Lambda's quota for an uncompressed image, which cannot be raised: `InvalidImage: SizeLimitExceeded: \
           Uncompressed container image size exceeds 10 GiB limit`.",
-    example: "An image with a toolchain for graphics cards and the weights of a large model.",
-    way_out: "leave out what the function does not need, and read large data from S3 or EFS when it runs",
+    example: "An image with a GPU toolchain and the weights of a large model.",
+    help: "exclude files that the function does not need, and read large data from S3 or EFS at run time",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     check,
 };
 
 const GIB: u64 = 1 << 30;
 
-/// What Lambda takes, in bytes. AWS writes 10 GB; what it says of a larger image names the unit.
+/// Lambda's limit in bytes. AWS documents 10 GB; the error message for a larger image says GiB.
 const LIMIT: u64 = 10 * GIB;
 
-/// Where it is time to look at what is in the image.
+/// The threshold for a warning, in bytes.
 const NEAR: u64 = 9 * GIB;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let total = case.layers.iter().enumerate().fold(0_u64, |total, (number, layer)| {
         let scan = case.scans.get(number).and_then(Option::as_ref);
-        // Of a layer that nobody knows, there is hardly less than what is stored.
+        // An unknown layer is hardly smaller than its stored size.
         total.saturating_add(scan.map_or(layer.size, |scan| scan.uncompressed))
     });
     if total <= NEAR {
         return;
     }
-    // Of the largest image too, as a manifest may claim any size.
+    // A manifest may claim any size: the multiplication must not overflow.
     let tenths = (u128::from(total) * 10).div_ceil(u128::from(GIB));
     let at_least = if case.scans.iter().all(Option::is_some) { "" } else { "at least " };
-    let size =
-        format!("the layers are {at_least}{}.{} GiB when they are not compressed", tenths / 10, tenths % 10);
+    let size = format!("the layers are {at_least}{}.{} GiB uncompressed", tenths / 10, tenths % 10);
     if total > LIMIT {
-        findings.add(format!("{size}, and Lambda takes 10 GiB")).in_field("layers");
+        findings.add(format!("{size}; Lambda's limit is 10 GiB")).in_field("layers");
     } else {
-        let message = format!("{size}, of the 10 GiB that Lambda takes");
+        let message = format!("{size}, close to Lambda's limit of 10 GiB");
         findings.add(message).in_field("layers").as_severe(Severity::Warning);
     }
 }
@@ -66,30 +65,28 @@ mod tests {
     fn an_image_that_is_too_large_is_found() {
         assert_eq!(sample([1, NEAR - 1]).says(&RULE), [""; 0]);
         let large = sample([1, LIMIT]);
-        let expected = ["the layers are 10.1 GiB when they are not compressed, and Lambda takes 10 GiB"];
+        let expected = ["the layers are 10.1 GiB uncompressed; Lambda's limit is 10 GiB"];
         assert_eq!(large.says(&RULE), expected);
         assert_eq!(large.check(&RULE)[0].severity, Severity::Error);
     }
 
     #[test]
-    fn one_that_nearly_is_is_a_warning() {
+    fn an_image_close_to_the_limit_is_a_warning() {
         let near = sample([5_000_000_000, 5_000_000_000]);
-        let expected =
-            ["the layers are 9.4 GiB when they are not compressed, of the 10 GiB that Lambda takes"];
+        let expected = ["the layers are 9.4 GiB uncompressed, close to Lambda's limit of 10 GiB"];
         assert_eq!(near.says(&RULE), expected);
         assert_eq!(near.check(&RULE)[0].severity, Severity::Warning);
         assert_eq!(sample([1, LIMIT - 1]).check(&RULE)[0].severity, Severity::Warning, "it just fits");
     }
 
     #[test]
-    fn an_unknown_layer_counts_as_it_is_stored() {
+    fn an_unknown_layer_counts_with_its_stored_size() {
         let mut sample = sample([1_000_000_000, 1_000_000_000]).unknown(1);
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.manifest["layers"][1]["size"] = json!(10 * LIMIT);
-        let expected =
-            ["the layers are at least 101.0 GiB when they are not compressed, and Lambda takes 10 GiB"];
+        let expected = ["the layers are at least 101.0 GiB uncompressed; Lambda's limit is 10 GiB"];
         assert_eq!(sample.says(&RULE), expected);
         sample.manifest["layers"][1]["size"] = json!(u64::MAX);
-        assert_eq!(sample.check(&RULE).len(), 1, "no sum is too large");
+        assert_eq!(sample.check(&RULE).len(), 1, "the sum saturates");
     }
 }

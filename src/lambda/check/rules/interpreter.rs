@@ -1,4 +1,4 @@
-//! What is started has its interpreter in the image.
+//! The programs that Lambda or the function starts have their interpreters in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,18 @@ use crate::tree::Target;
 pub(super) const RULE: Rule = Rule {
     name: "interpreter",
     severity: Severity::Error,
-    what: "The interpreter of what is started is in the image: of the entrypoint, of extensions, of the bootstrap, and of \
-           the commands that the function has in its PATH.",
-    why: "The start fails with `no such file or directory`, which is said of the file that is there, and means the one \
-          that is not.",
-    example: "An extension that is a script of bash, in an image that has none; a command of a virtual environment, \
-              which names the Python of the machine that it was made on.",
-    way_out: "put the interpreter into the image, or name in the first line one that is there",
+    what: "The image contains the interpreters of the entrypoint, the extensions, the bootstrap, and the commands that \
+           the function has in its PATH.",
+    why: "The start fails with `no such file or directory`. The message names the program, although the missing file \
+          is the interpreter.",
+    example: "A bash script as extension, in an image without bash; a command of a virtual environment, which names \
+              the Python of the machine on which it was created.",
+    help: "add the interpreter to the image, or change the first line to one that the image has",
     source: "https://man7.org/linux/man-pages/man2/execve.2.html",
     check,
 };
 
-/// What Linux has for blanks in the first line of a script.
+/// Linux's separators in the first line of a script.
 const BLANKS: [char; 2] = [' ', '\t'];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -40,7 +40,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if started.insert(path)
             && let Some(name) = lacking(case, libc, file.member)
         {
-            let message = format!("this is started, and its interpreter {name} is not in the image");
+            let message = format!("this file is started, but its interpreter {name} is not in the image");
             findings.add(message).in_layer(case, file.layer).at(path);
         }
     }
@@ -69,8 +69,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// The directories whose scripts are run by their names, and are the function's own: in its own directory, of a layer,
-/// or of a virtual environment. Those of a base may be for what it does not have, and those that pip puts beside the
+/// The directories of PATH that belong to the function: in its own directory, of a Lambda layer, or of a virtual
+/// environment. Scripts of a base may need programs that it does not have, and those that pip installs beside the
 /// packages are hardly ever run.
 fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     let root = case.task_root();
@@ -87,7 +87,7 @@ fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     dirs.filter(is_own).map(str::to_owned).collect()
 }
 
-/// The interpreter that a file needs and the image lacks.
+/// The interpreter that a file needs, if it is not in the image.
 fn lacking(case: &Case<'_>, libc: Option<Libc>, member: &Member) -> Option<String> {
     match member.code()? {
         Code::Script(line) => of_script(case, line),
@@ -97,13 +97,13 @@ fn lacking(case: &Case<'_>, libc: Option<Libc>, member: &Member) -> Option<Strin
 
 fn of_program(case: &Case<'_>, libc: Option<Libc>, elf: &Elf) -> Option<String> {
     let loader = elf.interpreter.as_deref().filter(|path| path.starts_with('/'))?;
-    // What is for another machine or another libc is found as that.
+    // Other rules report programs for another machine or another libc.
     let is_ours = case.arch().is_some_and(|arch| elf.machine.is(arch));
     let is_foreign = matches!((libc, libc::needed(elf)), (Some(has), Some(needs)) if has != needs);
     (is_ours && !is_foreign && is_missing(case, loader)).then(|| loader.to_owned())
 }
 
-/// Reads what stands behind `#!`, as Linux and env do.
+/// The missing interpreter of a script, given the text after `#!`, which is parsed like in Linux and env.
 fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
     let line = line.trim_matches(BLANKS);
     let (interpreter, rest) = line.split_once(BLANKS).unwrap_or((line, ""));
@@ -114,37 +114,37 @@ fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
         return Some(shown(interpreter));
     }
     let program = of_env(rest).filter(|_| interpreter.ends_with("/env"))?;
-    // Where a relative path begins is not told.
-    let is_told = program.starts_with('/') || !program.contains('/');
+    // The directory of a relative path is unknown.
+    let is_known = program.starts_with('/') || !program.contains('/');
     let is_nowhere = || places(case, program).iter().all(|place| is_missing(case, place));
-    (is_told && path(case).is_some() && is_nowhere()).then(|| shown(program))
+    (is_known && path(case).is_some() && is_nowhere()).then(|| shown(program))
 }
 
-/// The program that env looks for, as far as it can be told.
+/// The program that env runs; `None` if that is uncertain.
 fn of_env(rest: &str) -> Option<&str> {
     let rest = rest.trim_matches(BLANKS);
     let split = ["-S", "--split-string="].iter().find_map(|option| rest.strip_prefix(*option));
     let program = match split {
         Some(words) => words.split(BLANKS).find(|word| !word.is_empty() && !word.contains('='))?,
-        // Linux gives it one argument, with its blanks.
+        // Linux passes the rest of the line as one argument, with its blanks.
         None => Some(rest).filter(|rest| !rest.contains('='))?,
     };
     let is_plain = !program.starts_with('-') && !program.contains(['"', '\'', '\\', '$']);
     (is_plain && !program.is_empty()).then_some(program)
 }
 
-/// A name that is not there, with what is likely to be wrong with it.
+/// The name of a missing interpreter, with the likely cause.
 fn shown(name: &str) -> String {
     if name.ends_with('\r') {
-        return format!("{} (the line ends in Windows' way)", name.escape_debug());
+        return format!("{} (the line ends with CRLF)", name.escape_debug());
     }
     match name.contains(BLANKS) {
-        true => format!("{name:?} (one name for env, without its option -S)"),
+        true => format!("{name:?} (one name to env, without its option -S)"),
         false => name.to_owned(),
     }
 }
 
-/// Whether a path leads to nothing for certain.
+/// Whether the image certainly has nothing at a path.
 fn is_missing(case: &Case<'_>, path: &str) -> bool {
     matches!(case.files.resolve(path).target, Target::Nothing)
 }
@@ -167,15 +167,15 @@ mod tests {
         assert_eq!(script("opt/extensions/a", "/bin/sh -e").says(&RULE), [""; 0]);
         let bad = script("opt/extensions/a", "/bin/bash");
         let expected =
-            ["opt/extensions/a: this is started, and its interpreter /bin/bash is not in the image"];
+            ["opt/extensions/a: this file is started, but its interpreter /bin/bash is not in the image"];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.check(&RULE)[0].severity, Severity::Error);
         assert_eq!(bad.unknown(0).says(&RULE), [""; 0]);
-        assert_eq!(script("opt/extensions/lib/a", "/bin/bash").says(&RULE), [""; 0], "that is no extension");
+        assert_eq!(script("opt/extensions/lib/a", "/bin/bash").says(&RULE), [""; 0], "not an extension");
     }
 
     #[test]
-    fn env_looks_for_its_argument() {
+    fn env_searches_for_its_argument() {
         let says = |line| script("var/runtime/bootstrap", line).says(&RULE).len();
         assert_eq!(says("/usr/bin/env python3.12"), 0);
         assert_eq!(says("/usr/bin/env -S A=b python3.12 -u"), 0);
@@ -184,15 +184,15 @@ mod tests {
         assert_eq!(says("/usr/bin/env"), 0);
         assert_eq!(says("/usr/bin/env python3"), 1);
         assert_eq!(says("/usr/bin/env -S /opt/none"), 1);
-        assert_eq!(says("/usr/bin/env -i none"), 0, "who knows");
-        assert_eq!(says("/usr/bin/env -S 'none'"), 0, "who knows");
-        assert_eq!(says("/usr/bin/env A=b none"), 0, "who knows");
-        assert_eq!(says("/bin/env sh"), 1, "it is elsewhere");
+        assert_eq!(says("/usr/bin/env -i none"), 0, "uncertain");
+        assert_eq!(says("/usr/bin/env -S 'none'"), 0, "uncertain");
+        assert_eq!(says("/usr/bin/env A=b none"), 0, "uncertain");
+        assert_eq!(says("/bin/env sh"), 1, "env is in /usr/bin");
         assert_eq!(
             script("var/runtime/bootstrap", "/usr/bin/env python3.12 -u").says(&RULE),
             [
-                "var/runtime/bootstrap: this is started, and its interpreter \"python3.12 -u\" (one name for env, \
-                 without its option -S) is not in the image"
+                "var/runtime/bootstrap: this file is started, but its interpreter \"python3.12 -u\" (one name to \
+                 env, without its option -S) is not in the image"
             ]
         );
     }
@@ -201,7 +201,7 @@ mod tests {
     fn a_carriage_return_is_part_of_the_name() {
         for (line, name) in [("/bin/sh\r", "/bin/sh"), ("/usr/bin/env python3.12\r", "python3.12")] {
             let expected = format!(
-                "opt/extensions/a: this is started, and its interpreter {name}\\r (the line ends in Windows' way) is \
+                "opt/extensions/a: this file is started, but its interpreter {name}\\r (the line ends with CRLF) is \
                  not in the image"
             );
             assert_eq!(script("opt/extensions/a", line).says(&RULE), [expected]);
@@ -216,22 +216,23 @@ mod tests {
     }
 
     #[test]
-    fn the_entrypoint_is_found_as_the_config_says() {
+    fn the_entrypoint_is_searched_by_the_config() {
         let program = |loader: &str| {
             Sample::python().elf(1, "usr/bin/serve", |elf| elf.interpreter = Some(loader.to_owned()))
         };
         let entry = |sample: Sample| sample.process("Entrypoint", json!(["serve", "--all"]));
         let expected =
-            ["usr/bin/serve: this is started, and its interpreter /lib/ld.so.1 is not in the image"];
+            ["usr/bin/serve: this file is started, but its interpreter /lib/ld.so.1 is not in the image"];
         assert_eq!(entry(program("/lib/ld.so.1")).says(&RULE), expected);
         assert_eq!(entry(program("/lib64/ld-linux-x86-64.so.2")).says(&RULE), [""; 0]);
-        assert_eq!(program("/lib/ld.so.1").says(&RULE), [""; 0], "nobody starts it");
+        assert_eq!(program("/lib/ld.so.1").says(&RULE), [""; 0], "it is not started");
         let cmd = program("/lib/ld.so.1").process("Entrypoint", json!(null)).process("Cmd", json!(["serve"]));
         assert_eq!(cmd.says(&RULE), expected);
         assert_eq!(entry(program("/lib/ld-musl-x86_64.so.1")).says(&RULE), [""; 0], "it is for another libc");
     }
 
-    /// A script of a virtual environment's Python in this directory, which may be the first of PATH.
+    /// An image with a script of a virtual environment in a directory, which is the first one of PATH if `first` is
+    /// set.
     fn command(dir: &str, first: bool) -> Sample {
         let path = format!("{dir}/a");
         let sample = script(&path, "/home/me/.venv/bin/python");
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_a_directory_are_one_warning() {
+    fn commands_in_a_directory_are_one_warning() {
         let (path, other) = ("var/task/.venv/bin/a", "var/task/.venv/bin/b");
         let sample = command("var/task/.venv/bin", true);
         let two = sample.clone().file(1, other, 0o755).script(1, other, "/home/me/.venv/bin/python");
@@ -255,9 +256,9 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_what_the_function_finds_by_name() {
+    fn commands_are_scripts_in_the_functions_directories_of_path() {
         assert_eq!(command("opt/bin", false).says(&RULE).len(), 1);
-        assert_eq!(command("var/task/bin", false).says(&RULE), [""; 0], "where pip puts what nobody runs");
+        assert_eq!(command("var/task/bin", false).says(&RULE), [""; 0], "not in PATH");
         assert_eq!(command("var/task/bin/more", true).says(&RULE).len(), 1);
         assert_eq!(command("opt/conda/bin", true).says(&RULE), [""; 0], "a base's");
         let venv = command("opt/venv/bin", true).file(1, "opt/venv/pyvenv.cfg", 0o644);

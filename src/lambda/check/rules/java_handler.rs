@@ -1,4 +1,4 @@
-//! The class that the handler names is there, in Java.
+//! The class of a Java handler is in the image.
 
 use super::super::case::{Case, Seen};
 use super::super::facts::Fact;
@@ -11,20 +11,19 @@ use crate::lambda::class_file;
 pub(super) const RULE: Rule = Rule {
     name: "java-handler",
     severity: Severity::Error,
-    what: "The handler of a Java function names a class that is in the function's directory, or in a jar of its lib.",
-    why: "The runtime looks for the class in /var/task, and in the jars of /var/task/lib and /opt/java/lib. It takes \
-          no notice of a jar elsewhere, and without the class every invocation fails with \
-          `java.lang.ClassNotFoundException`.",
-    example: "CMD `example.Handler::handleRequest`, and `COPY target/app.jar ${LAMBDA_TASK_ROOT}`.",
-    way_out: "put the jar into the directory lib of the function's directory, or the classes into that directory \
-              itself; or correct the handler",
+    what: "The handler of a Java function names a class in the function's directory or in a jar of its directory lib.",
+    why: "The runtime looks for the class in /var/task, and in the jars of /var/task/lib and /opt/java/lib. It ignores \
+          jars elsewhere. Without the class, every invocation fails with `java.lang.ClassNotFoundException`.",
+    example: "CMD `example.Handler::handleRequest`, with `COPY target/app.jar ${LAMBDA_TASK_ROOT}`.",
+    help: "put the jar into the subdirectory lib of the function's directory, or the classes into the function's \
+           directory itself; or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/java-image.html",
     check,
 };
 
 const LAYERS: &str = "opt/java/lib";
 
-/// What can give Java other places to look for classes.
+/// Variables that can add directories to Java's class path.
 const OPTIONS: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -39,7 +38,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
         return;
     };
-    if is_elsewhere(case) || has_class(case, &class) != Some(false) {
+    if has_other_class_path(case) || has_class(case, &class) != Some(false) {
         return;
     }
     let root = case.task_root();
@@ -51,15 +50,15 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     findings.add(message).in_field("config.Cmd");
 }
 
-/// Whether Java may look for classes where no rule knows of.
-fn is_elsewhere(case: &Case<'_>) -> bool {
+/// Whether a variable changes the class path.
+fn has_other_class_path(case: &Case<'_>) -> bool {
     let options = OPTIONS.iter().filter_map(|name| case.config.var(name));
     options.flat_map(str::split_whitespace).any(|option| {
         ["classpath", "class.path", "class.loader", "-cp"].iter().any(|part| option.contains(part))
     })
 }
 
-/// Whether the class is where the runtime looks; `None` when a jar or a layer is unknown that may have it.
+/// Whether the runtime finds the class; `None` when an unknown jar or layer may contain it.
 fn has_class(case: &Case<'_>, class: &str) -> Option<bool> {
     let roots = case.roots();
     if roots.iter().any(|root| is_file(case, &join(root, class))) {
@@ -89,7 +88,7 @@ fn jars<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
     case.files.below(&dir).filter(is_jar).collect()
 }
 
-/// Whether a jar has the class, by the facts about it; `None` when there are none.
+/// Whether a jar contains the class, by the facts about it; `None` without facts.
 fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
     let facts = case.files.file(&jar.member.path)?.member.facts();
     facts.iter().find_map(|fact| match fact {
@@ -98,11 +97,11 @@ fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
     })
 }
 
-/// Where the class is instead.
+/// The end of the message: the place of the class outside of the search path.
 fn instead(case: &Case<'_>, class: &str) -> String {
     let mut in_root = case.roots().into_iter().flat_map(|root| jars(case, root));
     if let Some(jar) = in_root.find(|jar| in_jar(case, *jar, class) == Some(true)) {
-        return format!("; it is in /{}, which is not looked into", jar.member.path);
+        return format!("; it is in /{}, where the runtime does not look", jar.member.path);
     }
     let end = format!("/{class}");
     match case.files.iter().find(|file| file.member.path.ends_with(&end)) {
@@ -120,7 +119,7 @@ mod tests {
 
     const CLASS: &str = "a/b/Main.class";
 
-    /// What AWS's Java base has.
+    /// The relevant files and settings of AWS's Java base.
     fn base(handler: &str) -> Sample {
         Sample::empty(2)
             .file(0, "var/runtime/bootstrap", 0o755)
@@ -131,7 +130,7 @@ mod tests {
             .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
     }
 
-    /// A jar of which it was noted whether it has the class.
+    /// An image with a jar that contains the class or not.
     fn with_jar(sample: Sample, path: &str, has: bool) -> Sample {
         let fact = Fact::Class { file: CLASS.to_owned(), present: has };
         sample.file(1, path, 0o644).facts(1, path, [fact])
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_class_is_found_where_the_runtime_looks() {
+    fn the_class_is_found_in_the_directories_of_the_runtime() {
         for handler in ["a.b.Main::run", "a.b.Main"] {
             assert_eq!(base(handler).file(1, "var/task/a/b/Main.class", 0o644).says(&RULE), [""; 0]);
             for path in ["var/task/lib/app.jar", "opt/java/lib/layer.jar"] {
@@ -160,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_not_there_is_told() {
+    fn a_missing_class_is_found() {
         let base = || base("a.b.Main::run");
         assert_eq!(base().says(&RULE), fault(""));
         assert_eq!(with_jar(base(), "var/task/lib/app.jar", false).says(&RULE), fault(""));
         assert_eq!(
             with_jar(base(), "var/task/app.jar", true).says(&RULE),
-            fault("; it is in /var/task/app.jar, which is not looked into")
+            fault("; it is in /var/task/app.jar, where the runtime does not look")
         );
         assert_eq!(
             base().file(1, "var/task/classes/a/b/Main.class", 0o644).says(&RULE),
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_may_have_it() {
+    fn unknown_layers_jars_and_paths_may_have_the_class() {
         let base = || base("a.b.Main::run");
         assert_eq!(base().unknown(1).says(&RULE), [""; 0]);
         assert_eq!(base().file(1, "var/task/lib/broken.jar", 0o644).says(&RULE), [""; 0]);
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_runtimes() {
+    fn a_handler_without_class_or_method_is_found() {
         for handler in ["a.b.Main::", "::run"] {
             let says = base(handler).says(&RULE);
             assert!(says.len() == 1 && says[0].contains("is not of the form"), "{says:?}");

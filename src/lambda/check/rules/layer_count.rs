@@ -1,4 +1,4 @@
-//! An image has not too many layers, nor a manifest that slows Lambda down.
+//! The image does not have too many layers, or a manifest that is so large that it slows Lambda down.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -7,34 +7,33 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "layer-count",
     severity: Severity::Warning,
-    what: "The image has 125 layers at most, and a manifest of less than 25,400 bytes.",
-    why: "Docker takes no more layers: it says `max depth exceeded`. Lambda documents no limit of its own, but asks for \
-          a manifest of less than 25,400 bytes to be at its fastest; layers and annotations make it larger.",
-    example: "An image that is built on top of itself again and again, a layer more each time.",
-    way_out: "build the image from its base again, or put several steps into one layer",
+    what: "The image has at most 125 layers, and a manifest of less than 25,400 bytes.",
+    why: "Docker refuses more layers: `max depth exceeded`. Lambda does not document a limit, but recommends a \
+          manifest of less than 25,400 bytes for the best performance; layers and annotations make it larger.",
+    example: "An image that is repeatedly built on top of itself, each time with one more layer.",
+    help: "rebuild the image from its base, or combine several steps into one layer",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };
 
-/// As many as Docker takes: its drivers take 127, and a container needs two of its own.
+/// Docker's limit: its storage drivers allow 127 layers, and a container needs two of them.
 ///
 /// <https://github.com/moby/moby/blob/master/daemon/internal/layer/layer_store.go>
 const LIMIT: usize = 125;
 
-/// Below so many bytes of manifest, Lambda is at its fastest.
+/// The size of the manifest, in bytes, below which Lambda is fastest.
 const MANIFEST: usize = 25_400;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let count = case.layers.len();
     if count > LIMIT {
-        findings.add(format!("the image has {count} layers, and Docker takes {LIMIT}")).in_field("layers");
+        findings.add(format!("the image has {count} layers; Docker's limit is {LIMIT}")).in_field("layers");
     }
-    // As it is stored, it may have spaces and lines besides.
+    // The stored manifest may be longer by white space.
     let bytes = case.manifest.to_string().len();
     if bytes >= MANIFEST {
-        let message = format!(
-            "the manifest has at least {bytes} bytes, and Lambda is fastest with less than {MANIFEST}"
-        );
+        let message =
+            format!("the manifest has at least {bytes} bytes; Lambda is fastest with less than {MANIFEST}");
         findings.add(message).as_severe(Severity::Note);
     }
 }
@@ -51,8 +50,8 @@ mod tests {
     fn too_many_layers_are_found() {
         assert_eq!(Sample::empty(125).says(&RULE), [""; 0]);
         let sample = Sample::empty(126);
-        assert_eq!(sample.says(&RULE), ["the image has 126 layers, and Docker takes 125"]);
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Lambda may take them");
+        assert_eq!(sample.says(&RULE), ["the image has 126 layers; Docker's limit is 125"]);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Lambda may accept them");
     }
 
     #[test]

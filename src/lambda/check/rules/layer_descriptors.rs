@@ -1,4 +1,4 @@
-//! The config names exactly the layers that the manifest has.
+//! The config lists exactly the layers of the manifest.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -7,12 +7,13 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "layer-descriptors",
     severity: Severity::Error,
-    what: "The config has a diff ID for each of the manifest's layers, which is the digest of its tar, and its history, \
-           if there is one, an entry for each.",
-    why: "Who unpacks a layer checks it against its diff ID, and refuses the image when they differ. Docker refuses a \
-          history of more layers than there are, and Podman builds nothing on an image whose history tells of fewer.",
-    example: "A layer that was compressed anew or replaced without a change of the config.",
-    way_out: "build the image again; what changes a layer has to change the config's rootfs.diff_ids and history too",
+    what: "The config has a diff id for each layer of the manifest, equal to the digest of the layer's tar; its \
+           history, if any, has an entry for each layer.",
+    why: "Engines compare a layer with its diff id, and refuse the image when they differ. Docker refuses a history of \
+          more layers than the manifest has, and Podman does not build on an image whose history has fewer.",
+    example: "A layer that was recompressed or replaced without a change of the config.",
+    help: "build the image again; a tool that changes a layer must also change rootfs.diff_ids and history in the \
+           config",
     source: "https://github.com/opencontainers/image-spec/blob/main/config.md",
     check,
 };
@@ -21,26 +22,26 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let (diff_ids, layers) = (case.config.diff_ids(), case.layers.len());
     if diff_ids.len() != layers {
         let named = count(diff_ids.len());
-        let message = format!("the config names {named}, and the manifest has {layers}");
+        let message = format!("the config names {named}, but the manifest has {layers}");
         findings.add(message).in_field("rootfs.diff_ids");
     } else {
         for (number, scan) in case.known() {
             let Some(said) = diff_ids.get(number) else { continue };
             let real = scan.diff_id.to_string();
-            // One of another algorithm cannot be compared.
+            // A diff id of another algorithm cannot be compared.
             if said.starts_with("sha256:") && *said != real {
-                let message = format!("the layer's tar is {real}, and the config says that it is {said}");
+                let message = format!("the digest of the layer's tar is {real}, but the config says {said}");
                 findings.add(message).in_layer(case, number).in_field(format!("rootfs.diff_ids[{number}]"));
             }
         }
     }
     let history = case.config.history();
-    let told = history.iter().filter(|entry| !entry.empty_layer).count();
-    if !history.is_empty() && told != layers {
-        let message = format!("the history tells of {}, and the manifest has {layers}", count(told));
-        // AWS's bases have come without one, so that what is built on them tells of its own layers alone, and rules_oci
-        // writes none for the layers that it adds. Lambda runs those.
-        let severity = if told > layers { Severity::Warning } else { Severity::Note };
+    let listed = history.iter().filter(|entry| !entry.empty_layer).count();
+    if !history.is_empty() && listed != layers {
+        let message = format!("the history has entries for {}, but the manifest has {layers}", count(listed));
+        // Some of AWS's bases have no history, so the history of an image on top lists only its own layers; rules_oci
+        // does not write history for the layers that it adds. Lambda runs both.
+        let severity = if listed > layers { Severity::Warning } else { Severity::Note };
         findings.add(message).in_field("history").as_severe(severity);
     }
 }
@@ -59,12 +60,12 @@ mod tests {
     use crate::image::Digest;
 
     #[test]
-    fn a_layer_that_the_config_does_not_name_is_found() {
+    fn a_diff_id_of_another_layer_is_found() {
         let mut sample = Sample::empty(2);
         assert_eq!(sample.says(&RULE), [""; 0]);
         let (said, real) = (Digest::of(b"other"), Digest::of(b"tar 1"));
         sample.config["rootfs"]["diff_ids"][1] = json!(said);
-        let expected = [format!("the layer's tar is {real}, and the config says that it is {said}")];
+        let expected = [format!("the digest of the layer's tar is {real}, but the config says {said}")];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("rootfs.diff_ids[1]"));
         assert_eq!(sample.unknown(1).says(&RULE), [""; 0]);
@@ -74,22 +75,22 @@ mod tests {
     fn another_number_of_layers_is_found() {
         let mut sample = Sample::empty(2);
         sample.config["rootfs"]["diff_ids"] = json!([Digest::of(b"tar 1")]);
-        assert_eq!(sample.says(&RULE), ["the config names 1 layer, and the manifest has 2"]);
+        assert_eq!(sample.says(&RULE), ["the config names 1 layer, but the manifest has 2"]);
     }
 
     #[test]
-    fn a_history_of_other_layers_is_told() {
+    fn a_history_of_another_number_of_layers_is_found() {
         let mut sample = Sample::empty(2);
         let (made, empty) = (json!({ "created_by": "x" }), json!({ "created_by": "y", "empty_layer": true }));
         sample.config["history"] = json!([made, empty, made]);
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.config["history"] = json!([]);
-        assert_eq!(sample.says(&RULE), [""; 0], "there is none");
+        assert_eq!(sample.says(&RULE), [""; 0], "without history");
         sample.config["history"] = json!([made, empty]);
-        assert_eq!(sample.says(&RULE), ["the history tells of 1 layer, and the manifest has 2"]);
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Note, "nobody runs it less for that");
+        assert_eq!(sample.says(&RULE), ["the history has entries for 1 layer, but the manifest has 2"]);
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Note, "it runs");
         sample.config["history"] = json!([made, made, empty, made]);
-        assert_eq!(sample.says(&RULE), ["the history tells of 3 layers, and the manifest has 2"]);
+        assert_eq!(sample.says(&RULE), ["the history has entries for 3 layers, but the manifest has 2"]);
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "Docker refuses it");
     }
 }

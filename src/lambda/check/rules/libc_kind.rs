@@ -1,4 +1,4 @@
-//! Programs and libraries are for the libc that the image has: glibc or musl.
+//! Programs and libraries are for the image's libc: glibc or musl.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,14 @@ use super::super::start::Started;
 pub(super) const RULE: Rule = Rule {
     name: "libc-kind",
     severity: Severity::Error,
-    what: "Programs and libraries are for the libc that the image has, glibc or musl.",
-    why: "A program for the other one cannot be started: its loader is not there, which is told as `no such file or \
-          directory`. A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`. musl does \
-          load a library for glibc that asks for nothing that musl lacks, and the function may never start a \
-          package's programs: these are warnings.",
-    example: "A node_modules that was installed on Alpine, in an image on Amazon Linux.",
-    way_out: "install the packages on a system like the base, or for it: with lbuild, by --requirements, --lock or --npm",
+    what: "Programs and libraries are for the image's libc, glibc or musl.",
+    why: "A program for the other one cannot be started: its loader is missing, reported as `no such file or \
+          directory`. A library cannot be loaded: `libc.musl-x86_64.so.1: cannot open shared object file`. Two cases \
+          are warnings: musl can load a library for glibc that needs only functions of musl, and the function may \
+          never start the programs of a package.",
+    example: "A node_modules installed on Alpine, in an image with Amazon Linux.",
+    help: "install the packages on the base's distribution, or for it, as lbuild does with --requirements, --lock or \
+           --npm",
     source: "https://wiki.musl-libc.org/guidelines-for-distributions",
     check,
 };
@@ -27,7 +28,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let (Some(arch), Some(has)) = (case.arch(), of_image(case)) else { return };
     let kind = |file: Seen<'_>| {
         let elf = file.member.elf().filter(|elf| elf.machine.is(arch) && is_code(file.member))?;
-        // What is for Android says so there, if nowhere else.
+        // Only the path may show that a file is for Android.
         needed(elf).filter(|_| !file.member.path.contains("android"))
     };
     let code: Vec<(Seen<'_>, Libc)> =
@@ -35,7 +36,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let fitting = code.iter().filter(|(_, kind)| *kind == has);
     let fitting: BTreeSet<&str> = fitting.map(|(file, _)| file.member.path.as_str()).collect();
 
-    // Packages that bring binaries for both choose when they are loaded; those for musl say what they are.
+    // Packages with binaries for both choose when they are loaded; the paths of those for musl say so.
     let reaches: BTreeSet<&str> = match has {
         Libc::Glibc => BTreeSet::new(),
         Libc::Musl => fitting.iter().copied().filter_map(reach).collect(),
@@ -61,21 +62,21 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             Libc::Musl => ("glibc", "musl"),
         };
         let more = and_more(&file.member.path, files.len() - 1);
-        let message = format!("this file is for {needs}, and the image has {has}{more}");
+        let message = format!("this file is for {needs}, but the image has {has}{more}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path).as_severe(*severity);
     }
 }
 
-/// Whether a file for the other libc cannot be loaded for certain. musl takes itself for `libc.so.6`, and is not asked
-/// for a loader by a library that names none; Python on musl passes over modules that say that they are for glibc.
+/// Whether a file for the other libc certainly cannot be loaded. musl can stand in for `libc.so.6` in a library that
+/// does not name a loader; Python on musl ignores modules that are marked for glibc.
 fn fails(file: Seen<'_>, has: Libc) -> bool {
     let Some(elf) = file.member.elf() else { return false };
     let needs_loader = elf.interpreter.is_some() || elf.needed.iter().any(|name| name.starts_with("ld-"));
     has == Libc::Glibc || needs_loader || file.member.name().ends_with("-linux-gnu.so")
 }
 
-/// What the paths of a binary for musl and of its twin for glibc have in common at least, when the former says that
-/// it is for musl: their package, or what stands before that word, as in `@img/sharp-linuxmusl-x64`.
+/// The prefix that the path of a binary for musl, if marked as such, shares with that of its variant for glibc: the
+/// package, or the part before the mark, as in `@img/sharp-linuxmusl-x64`.
 fn reach(path: &str) -> Option<&str> {
     let plain = path.to_ascii_lowercase();
     let word = ["musl", "alpine"].iter().filter_map(|word| plain.find(word)).min()?;
@@ -111,11 +112,16 @@ mod tests {
             musl,
         );
         let expected = [
-            "var/task/node_modules/b/b.node: this file is for musl, and the image has glibc (and 1 more of the package b)",
+            "var/task/node_modules/b/b.node: this file is for musl, but the image has glibc (and 1 more of the \
+             package b)",
         ];
         assert_eq!(bad.says(&RULE), expected);
         assert_eq!(bad.clone().unknown(0).says(&RULE), [""; 0]);
-        assert_eq!(bad.elf(0, "lib/ld-musl-x86_64.so.1", |_| ()).says(&RULE), [""; 0], "the image has both");
+        assert_eq!(
+            bad.elf(0, "lib/ld-musl-x86_64.so.1", |_| ()).says(&RULE),
+            [""; 0],
+            "the image has both libcs"
+        );
     }
 
     #[test]
@@ -124,13 +130,13 @@ mod tests {
         let bad = alpine().elf(1, "opt/extensions/agent", |elf| {
             elf.interpreter = Some("/lib64/ld-linux-x86-64.so.2".to_owned());
         });
-        assert_eq!(bad.says(&RULE), ["opt/extensions/agent: this file is for glibc, and the image has musl"]);
+        assert_eq!(bad.says(&RULE), ["opt/extensions/agent: this file is for glibc, but the image has musl"]);
         let gcompat = bad.link(1, "lib/ld-linux-x86-64.so.2", "libgcompat.so.0");
         assert_eq!(gcompat.says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_package_may_bring_both() {
+    fn a_package_may_contain_variants_for_both() {
         for (for_musl, for_glibc) in [
             ("@img/sharp-linuxmusl-x64/lib/a.node", "@img/sharp-linux-x64/lib/a.node"),
             (
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_work_is_a_warning() {
+    fn files_that_may_work_are_a_warning() {
         let severity =
             |sample: Sample| sample.check(&RULE).iter().map(|finding| finding.severity).collect::<Vec<_>>();
         let on_musl = |path: &str, loader: bool| {
@@ -196,14 +202,14 @@ mod tests {
         assert_eq!(on_musl(library, false), [Severity::Warning], "musl may load it");
         assert_eq!(on_musl(library, true), [Severity::Error]);
         let module = "var/task/a/x.cpython-312-x86_64-linux-gnu.so";
-        assert_eq!(on_musl(module, false), [Severity::Error], "Python does not look at it");
+        assert_eq!(on_musl(module, false), [Severity::Error], "Python ignores it");
         let program = "var/task/node_modules/a/bin/a";
         assert_eq!(severity(Sample::python().elf(1, program, musl)), [Severity::Warning]);
         assert_eq!(severity(Sample::python().elf(1, library, musl)), [Severity::Error]);
     }
 
     #[test]
-    fn android_has_a_libc_of_its_own() {
+    fn android_has_its_own_libc() {
         let bionic = |elf: &mut Elf| elf.needed = vec!["libc.so".to_owned()];
         let at = |platform: &str| {
             let path = format!("var/task/node_modules/a/prebuilds/{platform}/a.node");
@@ -213,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn machine_code_tells_its_libc() {
+    fn the_libc_follows_from_the_needed_libraries() {
         let of = |names: &[&str]| {
             let needed_names = names.iter().map(|&name| name.to_owned()).collect();
             needed(&Elf { needed: needed_names, ..Elf::default() })
@@ -221,6 +227,6 @@ mod tests {
         assert_eq!(of(&["libc.so"]), Some(Libc::Musl));
         assert_eq!(of(&["libm.so", "libdl.so", "libc.so"]), None, "Android's");
         assert_eq!(of(&["libc.so.6"]), Some(Libc::Glibc));
-        assert_eq!(of(&[]), None, "it is static");
+        assert_eq!(of(&[]), None, "static");
     }
 }

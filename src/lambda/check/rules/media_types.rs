@@ -1,4 +1,4 @@
-//! Manifest, config and layers are of one family, and of types that Lambda takes.
+//! The media types of manifest, config and layers belong to one family, and Lambda accepts them.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -9,12 +9,12 @@ use crate::image::{Compression, DOCKER_MANIFEST, Format, OCI_MANIFEST};
 pub(super) const RULE: Rule = Rule {
     name: "media-types",
     severity: Severity::Error,
-    what: "Manifest, config and layers are all of Docker's types (V2 Schema 2), or all of OCI's.",
-    why: "Lambda takes images that conform to one of the two formats. It refuses others with `The image manifest, \
-          config or layer media type for the source image … is not supported`. Some registries and engines refuse a \
-          mix, as Quay, Podman and CRI-O.",
-    example: "A layer of OCI's type that was put on top of a base with Docker's, without a word about the rest.",
-    way_out: "push the image with lbuild, which writes all of it in one family (--format docker or oci)",
+    what: "Manifest, config and layers all have Docker's media types (V2 Schema 2), or all have OCI's.",
+    why: "Lambda accepts images in one of the two formats. It refuses others with `The image manifest, config or layer \
+          media type for the source image … is not supported`. Some registries and engines refuse a mix, for example \
+          Quay, Podman and CRI-O.",
+    example: "A layer with OCI's type on top of a base with Docker's types.",
+    help: "push the image with lbuild, which uses one family throughout (--format docker or oci)",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-types",
     check,
 };
@@ -28,7 +28,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         OCI_MANIFEST => Some(Format::Oci),
         other => {
             findings
-                .add(format!("the manifest is of the type {other:?}, which is no image's"))
+                .add(format!("the manifest has the media type {other:?}, which is not that of an image"))
                 .in_field("mediaType");
             None
         }
@@ -39,7 +39,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         findings.add(fault).in_field("config.mediaType").as_severe(severity);
     }
     for (number, layer) in case.layers.iter().enumerate() {
-        // How it is compressed is another rule's matter.
+        // The rule `layer-compression` checks the compression.
         let is_layer = Compression::of(&layer.media_type).is_some();
         if let Some((fault, severity)) = fault("layer", &layer.media_type, is_layer, manifest) {
             let finding = findings.add(fault).in_layer(case, number).as_severe(severity);
@@ -54,16 +54,16 @@ fn fault(
     is_known: bool,
     manifest: Option<Format>,
 ) -> Option<(String, Severity)> {
-    // An attestation is found as one.
+    // The rule `image-index` reports attestations.
     if media_type == IN_TOTO {
         return None;
     }
-    let is = format!("the {what} is of the type {media_type:?}");
+    let is = format!("the {what} has the media type {media_type:?}");
     if media_type.contains("nondistributable") || media_type.contains(".foreign.") {
         return Some((format!("{is}: it is not distributed with the image"), Severity::Error));
     }
     if !is_known {
-        return Some((format!("{is}, which Lambda does not take"), Severity::Error));
+        return Some((format!("{is}, which Lambda does not accept"), Severity::Error));
     }
     let is_docker = media_type.starts_with("application/vnd.docker.");
     let family = if is_docker { Format::Docker } else { Format::Oci };
@@ -72,8 +72,8 @@ fn fault(
         Format::Docker => "Docker's",
         Format::Oci => "OCI's",
     };
-    // Docker and containerd take a mix, which kaniko has made for years; nobody says what Lambda does.
-    Some((format!("{is}, and the manifest of {other}"), Severity::Warning))
+    // Docker and containerd accept a mix, which kaniko has written for years; Lambda's behaviour is not documented.
+    Some((format!("{is}, but the manifest has {other}"), Severity::Warning))
 }
 
 #[cfg(test)]
@@ -100,19 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn either_family_will_do() {
+    fn both_families_are_accepted() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(oci().says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_mix_is_found_where_it_is() {
+    fn a_mix_is_found_with_its_fields() {
         let mut sample = Sample::python();
         sample.manifest["layers"][1]["mediaType"] = OCI_LAYER.into();
         assert_eq!(fields(&sample), ["layers[1].mediaType"]);
-        let message = format!("the layer is of the type {OCI_LAYER:?}, and the manifest of Docker's");
+        let message = format!("the layer has the media type {OCI_LAYER:?}, but the manifest has Docker's");
         assert_eq!(sample.says(&RULE), [message]);
-        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some take it");
+        assert_eq!(sample.check(&RULE)[0].severity, Severity::Warning, "some engines accept it");
 
         let mut sample = oci();
         sample.manifest["mediaType"] = crate::image::DOCKER_MANIFEST.into();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_elsewhere_is_found() {
+    fn other_media_types_and_foreign_layers_are_found() {
         let mut sample = oci();
         sample.manifest["config"]["mediaType"] = "application/vnd.oci.empty.v1+json".into();
         sample.manifest["layers"][0]["mediaType"] =
@@ -130,9 +130,9 @@ mod tests {
         assert_eq!(
             fields(&sample),
             ["config.mediaType", "layers[0].mediaType"],
-            "zstd is another rule's: {says:?}"
+            "another rule reports zstd: {says:?}"
         );
-        assert!(says[0].ends_with("which Lambda does not take"), "{says:?}");
+        assert!(says[0].ends_with("which Lambda does not accept"), "{says:?}");
         assert!(says[1].ends_with("it is not distributed with the image"), "{says:?}");
         assert!(sample.check(&RULE).iter().all(|finding| finding.severity == Severity::Error));
         sample.manifest["mediaType"] = "application/vnd.docker.distribution.manifest.v1+json".into();

@@ -1,4 +1,4 @@
-//! The rules, a file each.
+//! The rules, one file each.
 
 use super::rule::Rule;
 
@@ -42,7 +42,7 @@ mod user_set;
 mod volume_set;
 mod write_outside_tmp;
 
-/// All of them, in the order in which their findings are told.
+/// All rules, in the order of their findings.
 pub const RULES: &[&Rule] = &[
     // The format.
     &image_index::RULE,
@@ -83,7 +83,7 @@ pub const RULES: &[&Rule] = &[
     // Secrets.
     &secret_config::RULE,
     &secret_file::RULE,
-    // The place.
+    // The destination.
     &fips_registry::RULE,
     &registry_region::RULE,
     // Waste.
@@ -92,7 +92,7 @@ pub const RULES: &[&Rule] = &[
     &unused_files::RULE,
 ];
 
-/// The rule of this name.
+/// The rule with this name.
 pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
 }
@@ -103,7 +103,7 @@ mod tests {
 
     use super::RULES;
 
-    /// `--allow` takes these names, and the order of findings is theirs.
+    /// Users pass these names to `--allow`, and findings are reported in this order.
     #[test]
     fn every_rule_is_in_the_list() {
         let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_one_form() {
+    fn every_rule_has_a_file_and_well_formed_texts() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lambda/check/rules");
         for rule in RULES {
             let name = rule.name;
@@ -161,11 +161,11 @@ mod tests {
             for sentence in [rule.what, rule.why] {
                 assert!(sentence.ends_with('.'), "{name}: {sentence}");
             }
-            let way_out = rule.way_out;
-            assert!(way_out.starts_with(|first: char| first.is_lowercase()), "{name}: {way_out}");
-            assert!(!way_out.ends_with('.'), "{name}: {way_out}");
+            let help = rule.help;
+            assert!(help.starts_with(|first: char| first.is_lowercase()), "{name}: {help}");
+            assert!(!help.ends_with('.'), "{name}: {help}");
             assert!(rule.source.starts_with("https://"), "{name}: {}", rule.source);
-            for text in [rule.what, rule.why, rule.example, way_out] {
+            for text in [rule.what, rule.why, rule.example, help] {
                 assert!(!text.contains("  ") && !text.contains('\n'), "{name}: {text}");
             }
         }

@@ -1,4 +1,4 @@
-//! The function that the handler names is there, in Node.js.
+//! The function of a Node.js handler is in the image.
 
 use super::super::case::{Case, Seen};
 use super::super::facts::MAX_PATH;
@@ -12,16 +12,16 @@ use crate::tree::Target;
 pub(super) const RULE: Rule = Rule {
     name: "node-handler",
     severity: Severity::Error,
-    what: "The handler of a Node.js function names a module that is in the image, and something that it exports.",
-    why: "The runtime loads the module and takes the function from what it exports. Without them, every invocation \
-          fails with `Runtime.ImportModuleError` or `Runtime.HandlerNotFound`.",
-    example: "CMD `index.handler`, and the compiled code is in /var/task/dist/index.js.",
-    way_out: "set the handler to `file.export` as it is below the function's directory, as dist/index.handler",
+    what: "The handler of a Node.js function names a module that is in the image, and one of its exports.",
+    why: "The runtime loads the module and takes the function from its exports. Without them, every invocation fails \
+          with `Runtime.ImportModuleError` or `Runtime.HandlerNotFound`.",
+    example: "CMD `index.handler`, with the compiled code in /var/task/dist/index.js.",
+    help: "set the handler to `file.export`, relative to the function's directory, such as dist/index.handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html",
     check,
 };
 
-/// What else the runtime loads by its path, since Node.js 24 among it TypeScript.
+/// Other file extensions that the runtime loads: TypeScript since Node.js 24.
 const OTHER_ENDINGS: [&str; 3] = [".ts", ".mts", ".cts"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let name = handler.rsplit('/').next().unwrap_or(handler);
     let (Some((module, export)), Some(files)) = (name.split_once('.'), handler_files("nodejs", handler))
     else {
-        let message = format!("the handler {handler:?} names no export: it has to be `file.export`");
+        let message = format!("the handler {handler:?} names no export: it must be `file.export`");
         findings.add(message).in_field("config.Cmd");
         return;
     };
@@ -47,7 +47,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
                 Some(fault) => wrong = wrong.or(Some((file, fault))),
                 None => return,
             },
-            Found::Untold => return,
+            Found::Uncertain => return,
             Found::Nothing => {}
         }
     }
@@ -55,9 +55,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("the handler {handler:?} cannot be loaded: {fault}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path);
     } else if case.files.complete && !is_package(case, module) {
-        let looked_for = files.join(", ");
+        let candidates = files.join(", ");
         let root = if handler.starts_with('/') { "" } else { case.task_root() };
-        let message = format!("the handler {handler:?} has no module: none of {looked_for} is in /{root}");
+        let message = format!("the handler {handler:?} has no module: none of {candidates} is in /{root}");
         findings.add(message).in_field("config.Cmd");
     }
 }
@@ -65,48 +65,48 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 enum Found<'a> {
     Source(Seen<'a>),
     Nothing,
-    /// It is there in a form that nobody looked into.
-    Untold,
+    /// The module exists, or may exist, in a form without known exports.
+    Uncertain,
 }
 
-/// What the runtime would load, looking where it looks, in its order. A handler that begins with a slash has a root of
-/// its own.
+/// The file that the runtime would load from a root, in its search order. A handler that begins with a slash is
+/// absolute.
 fn find<'a>(case: &Case<'a>, root: &str, files: &[String]) -> Found<'a> {
     let paths: Vec<String> = files.iter().map(|file| within(root, file)).collect();
     let stem = paths[0].strip_suffix(".js").unwrap_or(&paths[0]);
     if is_file(case, stem) {
-        return Found::Untold;
+        return Found::Uncertain;
     }
     if let Some(file) = paths.iter().find_map(|path| case.files.file(path)) {
         return Found::Source(file);
     }
-    // A directory is loaded by its package.json or index.js.
+    // A directory is loaded through its package.json or index.js.
     let is_other = OTHER_ENDINGS.iter().any(|ending| is_file(case, &format!("{stem}{ending}")));
     if is_other || !matches!(case.files.resolve(stem).target, Target::Nothing) {
-        Found::Untold
+        Found::Uncertain
     } else {
         Found::Nothing
     }
 }
 
-/// What Node adds to a name that it looks for.
+/// The endings that Node tries for a name.
 const ADDED: [&str; 4] = ["", ".js", ".json", ".node"];
 
-/// Whether Node may find the module by its name alone, as it finds packages: the runtime's last attempt, which goes
-/// by `NODE_PATH` as well, and that has the function's directory in it.
+/// Whether Node may find the module by name, like a package. That is the runtime's last attempt, which also searches
+/// `NODE_PATH`; the function's directory is part of that.
 fn is_package(case: &Case<'_>, module: &str) -> bool {
     if module.is_empty() || module.len() > MAX_PATH {
         return false;
     }
     let start = case.config.workdir().unwrap_or("/");
     let named = case.config.var("NODE_PATH").filter(|path| !path.is_empty());
-    // Nobody looks through so many directories.
+    // Searching that many directories takes too long: assume that the module exists.
     if start.len() > MAX_PATH || named.is_some_and(|path| path.len() > MAX_PATH) {
         return true;
     }
     let named = named.into_iter().flat_map(|path| path.split(':')).map(|dir| within(start, dir));
     let mut places = named.chain(["var/task".to_owned(), case.task_root().to_owned()]);
-    let is_there = |at: &str| {
+    let exists = |at: &str| {
         let is_file = ADDED.iter().any(|added| case.files.get(format!("{at}{added}")).is_some());
         is_file || case.files.below(at).next().is_some()
     };
@@ -115,7 +115,7 @@ fn is_package(case: &Case<'_>, module: &str) -> bool {
         let rest = path.rfind(&among_packages).map(|at| &path[at + among_packages.len()..]);
         rest.is_some_and(|rest| rest.starts_with('/') || ADDED.contains(&rest))
     };
-    places.any(|dir| is_there(&join(&dir, module))) || case.files.iter().any(|file| is_one(&file.member.path))
+    places.any(|dir| exists(&join(&dir, module))) || case.files.iter().any(|file| is_one(&file.member.path))
 }
 
 #[cfg(test)]
@@ -125,7 +125,7 @@ mod tests {
     use super::{MAX_PATH, RULE};
     use serde_json::json;
 
-    /// What AWS's Node.js base has, with a function whose module is at this path.
+    /// The relevant files and settings of AWS's Node.js base, and a function whose module is at this path.
     fn sample(handler: &str, path: &str) -> Sample {
         Sample::empty(2)
             .directories(0, "var/runtime")
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_module_must_be_there() {
+    fn the_module_must_be_in_the_image() {
         for (handler, path) in [
             ("index.handler", "var/task/index.js"),
             ("./dist/index.api.handler", "var/task/dist/index.mjs"),
@@ -168,7 +168,7 @@ mod tests {
         };
         assert_eq!([path("/var/task/dist").len(), path("../dist").len(), path("/dist").len()], [0, 1, 1]);
         assert_eq!(path("/dist:/var").len(), 1);
-        assert_eq!(path(&"/dist:".repeat(MAX_PATH)), [""; 0], "who knows");
+        assert_eq!(path(&"/dist:".repeat(MAX_PATH)), [""; 0], "uncertain");
         assert_eq!(missing.unknown(0).says(&RULE), [""; 0]);
         let root = sample("index.handler", "index.js");
         assert_eq!(root.says(&RULE).len(), 1);
@@ -199,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_runtimes() {
+    fn a_handler_that_the_runtime_refuses_is_found() {
         for handler in ["index", "dist.v2/index", "../index.handler"] {
             assert_eq!(sample(handler, "var/task/index.js").says(&RULE).len(), 1, "{handler}");
         }
     }
 
     #[test]
-    fn the_export_must_be_in_it() {
+    fn the_module_must_have_the_export() {
         let noted = |handler: &str, fact: Fact| {
             sample(handler, "var/task/index.js").facts(1, "var/task/index.js", [fact]).says(&RULE)
         };

@@ -1,11 +1,11 @@
-//! What Lambda starts may be executed.
+//! Lambda's user may execute the programs that Lambda starts.
 
 use std::collections::BTreeMap;
 
 use super::super::case::{Case, Seen};
 use super::super::finding::Severity;
 use super::super::function::join;
-use super::super::places::{barrier, is_in, looked_at};
+use super::super::places::{barrier, examined_places, is_in};
 use super::super::rule::{Findings, Rule};
 use super::super::start::{dirs, has_aws_entry, is_os_only, places};
 use crate::lambda::BOOTSTRAP;
@@ -15,21 +15,21 @@ use crate::tree::{EntryKind, Target};
 pub(super) const RULE: Rule = Rule {
     name: "not-executable",
     severity: Severity::Error,
-    what: "Everybody may get to the entrypoint and the extensions, and execute them.",
-    why: "Lambda starts them as a user who owns nothing in the image. One that others may not execute ends with \
-          `permission denied`: as `Runtime.InvalidEntrypoint`, or as `Extension.LaunchError` for each file of \
-          /opt/extensions, whatever it is.",
-    example: "/opt/extensions/agent with mode 0644, out of an archive that was made on Windows; an entrypoint, or its \
+    what: "Users other than root can reach and execute the entrypoint and the extensions.",
+    why: "Lambda starts them as a user who owns nothing in the image. A program that others may not execute fails with \
+          `permission denied`, reported as `Runtime.InvalidEntrypoint`, or as `Extension.LaunchError` for every file \
+          in /opt/extensions.",
+    example: "/opt/extensions/agent with mode 0644, from an archive created on Windows; an entrypoint, or its \
               interpreter, in /root, which has mode 0700.",
-    way_out: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does, and install programs outside of \
-              homes, as UV_PYTHON_INSTALL_DIR=/usr/local/uv does; move what is no extension elsewhere",
+    help: "give the file mode 0755, as `chmod +x` or `COPY --chmod=755` does, and install programs outside of home \
+           directories, as UV_PYTHON_INSTALL_DIR=/usr/local/uv does; move other files out of /opt/extensions",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html",
     check,
 };
 
 const EXTENSIONS: &str = "opt/extensions";
 
-/// What keeps a path from being executed, and the layer that it is from when there is one.
+/// The reason why a path cannot be executed, and the layer of the file if there is one.
 struct Fault {
     layer: Option<usize>,
     text: String,
@@ -37,24 +37,24 @@ struct Fault {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut search = Search::of(case);
-    // One finding for each path, whatever it is started as.
+    // One finding for each path, even if it is both an extension and the entrypoint.
     let mut faults: BTreeMap<String, (Fault, &str)> = BTreeMap::new();
     let dir = case.files.resolve(EXTENSIONS).path;
     for file in case.files.below(&dir) {
         let path = file.member.path.as_str();
-        // Lambda passes directories over, and takes a link for a file, whatever it leads to.
+        // Lambda ignores directories, but starts every link, whatever its target.
         let is_deeper = path[dir.len()..].trim_start_matches('/').contains('/');
         if is_deeper || file.member.is_directory() {
             continue;
         }
         if let Some(fault) = search.fault(path) {
-            faults.insert(path.to_owned(), (fault, "Lambda takes this file for an extension"));
+            faults.insert(path.to_owned(), (fault, "Lambda starts this file as an extension"));
         }
     }
     if let Some((path, fault)) = search.entrypoint() {
         faults.entry(path).or_insert((fault, "the image starts this file"));
     }
-    // The rule on the OS-only bases has its own word on theirs.
+    // The rule `bootstrap` checks that of the OS-only bases.
     if has_aws_entry(case)
         && !is_os_only(case)
         && let Some(fault) = search.fault(BOOTSTRAP)
@@ -63,29 +63,29 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         faults.entry(path.into()).or_insert((fault, "the base's entry script starts this file"));
     }
     for (path, (fault, start)) in faults {
-        let finding = findings.add(format!("{start}, and {}", fault.text)).at(path);
+        let finding = findings.add(format!("{start}, but {}", fault.text)).at(path);
         if let Some(layer) = fault.layer {
             finding.in_layer(case, layer);
         }
     }
 }
 
-/// Looks at one file after the other: what is the same for all is found once.
+/// The state that the examination of several files shares.
 struct Search<'c, 'a> {
     case: &'c Case<'a>,
-    /// The directories that another rule looks into.
-    looked_at: Vec<String>,
+    /// The directories that the rule `unreadable` examines.
+    examined: Vec<String>,
     programs: Option<Programs<'a>>,
-    /// By the word that names an interpreter: what keeps others from it.
+    /// The reason why others cannot reach an interpreter, by the word that names it.
     interpreters: BTreeMap<String, Option<String>>,
 }
 
 impl<'c, 'a> Search<'c, 'a> {
     fn of(case: &'c Case<'a>) -> Search<'c, 'a> {
-        Search { case, looked_at: looked_at(case), programs: None, interpreters: BTreeMap::new() }
+        Search { case, examined: examined_places(case), programs: None, interpreters: BTreeMap::new() }
     }
 
-    /// What keeps others from executing what a path leads to. What is missing is no matter of modes.
+    /// The reason why others cannot execute the target of a path. A missing file does not count.
     fn fault(&mut self, path: &str) -> Option<Fault> {
         let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
         let file = match self.case.files.resolve(path).target {
@@ -105,24 +105,24 @@ impl<'c, 'a> Search<'c, 'a> {
         if mode & 0o001 == 0 {
             return Some(Fault { layer, text: format!("others may not execute it (mode {mode:04o})") });
         }
-        if let Some(text) = self.out_of_reach(path) {
+        if let Some(text) = self.barred(path) {
             return Some(Fault { layer, text });
         }
         let Some(Code::Script(line)) = file.member.code() else { return None };
-        if mode & 0o004 == 0 && !self.is_looked_at(path) {
-            let text = format!("it is a script, which others may not read (mode {mode:04o})");
+        if mode & 0o004 == 0 && !self.is_examined(path) {
+            let text = format!("it is a script that others may not read (mode {mode:04o})");
             return Some(Fault { layer, text });
         }
-        let text = self.unreached(line)?;
+        let text = self.barred_interpreter(line)?;
         Some(Fault { layer, text: format!("{text}, which is its interpreter") })
     }
 
-    /// What keeps others from getting to the interpreter of a script, by what stands behind `#!`.
-    fn unreached(&mut self, line: &str) -> Option<String> {
+    /// The reason why others cannot reach the interpreter of a script, given the text after `#!`.
+    fn barred_interpreter(&mut self, line: &str) -> Option<String> {
         let mut words = line.split_whitespace();
         let mut program = words.next().filter(|first| first.starts_with('/'))?;
         if program.ends_with("/env") {
-            // An unknown layer may have another.
+            // An unknown layer may contain another one.
             if !self.case.files.complete {
                 return None;
             }
@@ -131,17 +131,18 @@ impl<'c, 'a> Search<'c, 'a> {
         if let Some(known) = self.interpreters.get(program) {
             return known.clone();
         }
-        // What cannot be reached is passed over as long as there is another.
+        // The search skips programs that cannot be reached, if there is another one.
         let found = self.found(program);
-        let faults: Option<Vec<String>> = found.iter().map(|path| self.out_of_reach(path)).collect();
+        let faults: Option<Vec<String>> = found.iter().map(|path| self.barred(path)).collect();
         let fault = faults.and_then(|faults| faults.into_iter().next());
         self.interpreters.insert(program.to_owned(), fault.clone());
         fault
     }
 
-    /// What keeps others from getting to the end of a path. Another rule looks into the function's own directories.
-    fn out_of_reach(&self, path: &str) -> Option<String> {
-        if self.is_looked_at(path) {
+    /// The reason why others cannot reach the target of a path. The rule `unreadable` examines the function's
+    /// directories.
+    fn barred(&self, path: &str) -> Option<String> {
+        if self.is_examined(path) {
             return None;
         }
         let end = self.case.files.resolve(path).path;
@@ -150,23 +151,23 @@ impl<'c, 'a> Search<'c, 'a> {
         Some(format!("others may not enter /{} (mode {:04o}) on the way to /{end}", dir.path, dir.entry.mode))
     }
 
-    fn is_looked_at(&self, path: &str) -> bool {
+    fn is_examined(&self, path: &str) -> bool {
         let end = self.case.files.resolve(path).path;
-        self.looked_at.iter().any(|place| is_in(&end, place))
+        self.examined.iter().any(|place| is_in(&end, place))
     }
 
-    /// What the image is to start, by the path that it leads to, when it cannot be.
+    /// The target of the program that the image starts, and its fault, if it has one.
     fn entrypoint(&mut self) -> Option<(String, Fault)> {
         let (case, config) = (self.case, self.case.config);
         let program = config.entrypoint().first().copied().or_else(|| config.cmd().first().copied())?;
         let mut found = places(case, program);
         if !program.contains('/') {
-            // An unknown layer may have it in a directory that comes first.
+            // An unknown layer may contain the program in an earlier directory.
             if !case.files.complete {
                 return None;
             }
             found = self.found(program);
-            // What may not be executed is passed over as long as there is another.
+            // The search skips programs that cannot be executed, if there is another one.
             if found.iter().any(|place| self.fault(place).is_none()) {
                 return None;
             }
@@ -175,7 +176,7 @@ impl<'c, 'a> Search<'c, 'a> {
         Some((case.files.resolve(place).path.into(), self.fault(place)?))
     }
 
-    /// The files that a word may name as a program, first those that are looked at first.
+    /// The programs that a word may name, in search order.
     fn found(&mut self, word: &str) -> Vec<String> {
         let case = self.case;
         let mut found = if word.contains('/') {
@@ -188,10 +189,10 @@ impl<'c, 'a> Search<'c, 'a> {
     }
 }
 
-/// What the directories of PATH have, by name: there may be as many words to look for as there are files.
+/// An index of the files in the directories of PATH by name: there may be as many words to look up as files.
 struct Programs<'a> {
     dirs: Vec<&'a str>,
-    /// The numbers of the directories that have something of a name.
+    /// The numbers of the directories that have an entry with a name.
     named: BTreeMap<&'a str, Vec<usize>>,
 }
 
@@ -240,15 +241,15 @@ mod tests {
             .file(1, "opt/other", 0o644);
         assert_eq!(
             sample.says(&RULE),
-            ["opt/extensions/bad: Lambda takes this file for an extension, and others may not execute it \
+            ["opt/extensions/bad: Lambda starts this file as an extension, but others may not execute it \
                  (mode 0750)"]
         );
     }
 
     #[test]
-    fn a_link_among_the_extensions_is_one_too() {
+    fn a_link_in_the_directory_of_extensions_counts_as_one() {
         let message =
-            |text: &str| [format!("opt/extensions/a: Lambda takes this file for an extension, and {text}")];
+            |text: &str| [format!("opt/extensions/a: Lambda starts this file as an extension, but {text}")];
         let link = |target: &str| {
             let sample = Sample::python().file(1, "opt/agent/run", 0o644).directory(1, "opt/extensions/lib");
             sample.link(1, "opt/extensions/a", target).says(&RULE)
@@ -256,7 +257,7 @@ mod tests {
         assert_eq!(link("../agent/run"), message("others may not execute it (mode 0644)"));
         assert_eq!(link("/opt/agent"), message("it is a directory"));
         assert_eq!(link("lib"), message("it is a directory"));
-        assert_eq!(link("../none"), [""; 0], "what is missing is no matter of modes");
+        assert_eq!(link("../none"), [""; 0], "a missing target does not count");
         let elsewhere = Sample::python().link(1, "opt/extensions", "/ext").file(1, "ext/a", 0o644);
         assert_eq!(elsewhere.says(&RULE).len(), 1);
     }
@@ -266,7 +267,7 @@ mod tests {
         let sample = |mode: u32| {
             let sample = Sample::python().file(0, "opt/agent", mode).file(1, "opt/extensions/a", 0o644);
             let target = EntryKind::HardLink("opt/agent".into());
-            // What its other name became in a higher layer is no matter.
+            // A later change of its other name does not affect it.
             sample
                 .with(1, "opt/extensions/a", |member| member.entry.kind = target)
                 .file(1, "opt/agent", 0o600)
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(found(&["./run.sh"], "var/task/run.sh", 0o744), 1);
         assert_eq!(found(&["run"], "usr/bin/run", 0o644), 1);
         assert_eq!(found(&["run"], "elsewhere/run", 0o644), 0);
-        assert_eq!(found(&["/none"], "app", 0o644), 0, "what is missing is no matter of modes");
+        assert_eq!(found(&["/none"], "app", 0o644), 0, "a missing file does not count");
         let both = Sample::python().file(1, "usr/bin/run", 0o644).file(1, "bin/run", 0o755);
         assert_eq!(both.process("Entrypoint", json!(["run"])).says(&RULE), [""; 0]);
         let root =
@@ -297,17 +298,17 @@ mod tests {
     }
 
     #[test]
-    fn the_entrypoint_is_a_file() {
+    fn the_entrypoint_must_be_a_file() {
         let sample = |entrypoint: &str| Sample::python().process("Entrypoint", json!([entrypoint]));
-        let expected = ["var/task: the image starts this file, and it is a directory"];
+        let expected = ["var/task: the image starts this file, but it is a directory"];
         assert_eq!(sample("/var/task").says(&RULE), expected);
         assert_eq!(sample("./").says(&RULE), expected);
         let by_path = sample("lang").process("Env", json!(["PATH=/var"]));
-        assert_eq!(by_path.says(&RULE), [""; 0], "a directory on PATH is passed over");
+        assert_eq!(by_path.says(&RULE), [""; 0], "the search in PATH skips a directory");
     }
 
     #[test]
-    fn only_absolute_directories_of_path_are_looked_into() {
+    fn only_absolute_directories_of_path_are_searched() {
         let sample = Sample::python().process("Entrypoint", json!(["app"])).file(1, "app", 0o644);
         for (path, found) in [("PATH=:/usr/bin", 0), ("PATH=bin:.", 0), ("PATH=/usr/bin:/", 1)] {
             assert_eq!(sample.clone().process("Env", json!([path])).says(&RULE).len(), found, "{path}");
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn path_is_lambdas_when_the_image_sets_none() {
+    fn the_default_of_path_is_that_of_lambda() {
         let found = |path: &str, env: serde_json::Value| {
             let sample = Sample::python().process("Entrypoint", json!(["run"])).process("Env", env);
             sample.file(1, path, 0o644).says(&RULE).len()
@@ -326,7 +327,7 @@ mod tests {
         assert_eq!(found("opt/bin/run", json!(["PATH=/usr/bin"])), 0);
         assert_eq!(found("opt/run", json!([])), 0);
         let long = format!("PATH=/usr/bin{}", ":/usr/bin".repeat(500));
-        assert_eq!(found("usr/bin/run", json!([long])), 0, "who knows");
+        assert_eq!(found("usr/bin/run", json!([long])), 0, "uncertain");
         assert_eq!(found("usr/bin/run", json!(["PATH=/usr/bin:/usr/bin"])), 1);
     }
 
@@ -338,24 +339,24 @@ mod tests {
         {
             assert_eq!(
                 sample.clone().process("Env", json!([format!("PATH={path}")])).says(&RULE),
-                ["usr/bin/run: the image starts this file, and others may not execute it (mode 0644)"],
+                ["usr/bin/run: the image starts this file, but others may not execute it (mode 0644)"],
                 "{path}"
             );
         }
         let first = sample.file(1, "bin/run", 0o600).process("Env", json!(["PATH=/bin:/sbin"]));
         assert_eq!(
             first.says(&RULE),
-            ["bin/run: the image starts this file, and others may not execute it (mode 0600)"]
+            ["bin/run: the image starts this file, but others may not execute it (mode 0600)"]
         );
     }
 
     #[test]
-    fn the_way_to_the_entrypoint_must_be_open() {
+    fn others_must_be_able_to_reach_the_entrypoint() {
         let home = Sample::python().directory(1, "root").with(1, "root", |member| member.entry.mode = 0o700);
         let home = home.file(1, "root/bin/app", 0o755);
         let start = |sample: &Sample, word: &str| sample.clone().process("Entrypoint", json!([word]));
         let expected = [
-            "root/bin/app: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+            "root/bin/app: the image starts this file, but others may not enter /root (mode 0700) on the way to \
              /root/bin/app",
         ];
         assert_eq!(start(&home, "/root/bin/app").says(&RULE), expected);
@@ -363,13 +364,13 @@ mod tests {
         assert_eq!(start(&home, "bin/app").process("WorkingDir", "/root".into()).says(&RULE), expected);
         let path = start(&home, "app").process("Env", json!(["PATH=/root/bin:/bin"]));
         assert_eq!(path.says(&RULE), expected);
-        assert_eq!(path.clone().file(1, "bin/app", 0o755).says(&RULE), [""; 0], "it is passed over");
-        assert_eq!(path.unknown(0).says(&RULE), [""; 0], "nobody knows which one is started");
+        assert_eq!(path.clone().file(1, "bin/app", 0o755).says(&RULE), [""; 0], "the search skips it");
+        assert_eq!(path.unknown(0).says(&RULE), [""; 0], "the first program is unknown");
         assert_eq!(start(&home, "/bin/sh").says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_script_is_read_by_an_interpreter_that_can_be_reached() {
+    fn others_must_be_able_to_reach_the_interpreter_of_a_script() {
         let script = |line: &str, mode: u32| {
             let sample =
                 Sample::python().directory(1, "root").with(1, "root", |member| member.entry.mode = 0o700);
@@ -380,15 +381,13 @@ mod tests {
         assert_eq!(script("/bin/sh", 0o755).says(&RULE), [""; 0]);
         assert_eq!(
             script("/bin/sh", 0o711).says(&RULE),
-            [
-                "app/run: the image starts this file, and it is a script, which others may not read (mode 0711)"
-            ]
+            ["app/run: the image starts this file, but it is a script that others may not read (mode 0711)"]
         );
         for line in ["/app/python -u", "/usr/bin/env -S A=b python -u"] {
             assert_eq!(
                 script(line, 0o755).says(&RULE),
                 [
-                    "app/run: the image starts this file, and others may not enter /root (mode 0700) on the way to \
+                    "app/run: the image starts this file, but others may not enter /root (mode 0700) on the way to \
                      /root/uv/python3, which is its interpreter"
                 ],
                 "{line}"
@@ -400,11 +399,11 @@ mod tests {
     }
 
     #[test]
-    fn cmd_is_started_when_there_is_no_entrypoint() {
+    fn cmd_is_started_without_an_entrypoint() {
         let sample = Sample::python().process("Entrypoint", json!([])).process("Cmd", json!(["/app"]));
         assert_eq!(
             sample.file(1, "app", 0o644).says(&RULE),
-            ["app: the image starts this file, and others may not execute it (mode 0644)"]
+            ["app: the image starts this file, but others may not execute it (mode 0644)"]
         );
     }
 
@@ -414,7 +413,7 @@ mod tests {
         assert_eq!(
             sample.says(&RULE),
             [
-                "var/runtime/bootstrap: the base's entry script starts this file, and others may not execute it \
+                "var/runtime/bootstrap: the base's entry script starts this file, but others may not execute it \
                  (mode 0644)"
             ]
         );

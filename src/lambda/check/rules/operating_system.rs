@@ -9,18 +9,18 @@ pub(super) const RULE: Rule = Rule {
     name: "operating-system",
     severity: Severity::Error,
     what: "The config's operating system is linux.",
-    why: "Lambda runs images for Linux only.",
+    why: "Lambda runs only images for Linux.",
     example: "An image that was built on a Windows host without --platform.",
-    way_out: "build the image for linux/amd64 or linux/arm64",
+    help: "build the image for linux/amd64 or linux/arm64",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let os = case.config.platform().os;
-    // An attestation, which is for no platform, is found as one.
+    // The rule `image-index` reports an attestation, whose platform is unknown.
     if os != "linux" && !is_unknown(case) {
-        findings.add(format!("the image is for {os:?}, and Lambda runs linux only")).in_field("os");
+        findings.add(format!("the image is for {os:?}, but Lambda runs only linux")).in_field("os");
     }
 }
 
@@ -30,11 +30,11 @@ mod tests {
     use super::RULE;
 
     #[test]
-    fn another_system_is_found() {
+    fn another_operating_system_is_found() {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.config["os"] = "windows".into();
-        assert_eq!(sample.says(&RULE), ["the image is for \"windows\", and Lambda runs linux only"]);
+        assert_eq!(sample.says(&RULE), ["the image is for \"windows\", but Lambda runs only linux"]);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("os"));
         sample.config["os"] = "unknown".into();
         sample.config["architecture"] = "unknown".into();

@@ -1,4 +1,4 @@
-//! What the handler names is there, in .NET and Ruby.
+//! The assembly or file of a .NET or Ruby handler is in the image.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -11,10 +11,10 @@ pub(super) const RULE: Rule = Rule {
     name: "other-handler",
     severity: Severity::Error,
     what: "The handler of a function in .NET or Ruby names an assembly or a file that is in the image.",
-    why: "The runtime loads it when it starts, and an assembly by the two files that are published beside it. Without \
-          them, every invocation fails.",
-    example: "CMD `Orders::Orders.Function::Handle`, and /var/task/bin/Release/Orders.dll.",
-    way_out: "put what the build published into the function's directory itself, or correct the handler",
+    why: "The runtime loads it at the start; for an assembly, it also reads the two files that are published beside \
+          it. Without them, every invocation fails.",
+    example: "CMD `Orders::Orders.Function::Handle`, with the assembly at /var/task/bin/Release/Orders.dll.",
+    help: "put the published files directly into the function's directory, or correct the handler",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/csharp-handler.html",
     check,
 };
@@ -31,7 +31,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// `Assembly::Namespace.Type::Method`, or `Assembly` alone for one that can be started.
+/// The fault of a handler `Assembly::Namespace.Type::Method`, or `Assembly` alone for an executable one.
 ///
 /// See `bootstrap-al2023.sh` and `HandlerInfo.cs` of aws-lambda-dotnet.
 fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
@@ -39,29 +39,31 @@ fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
     if !handler.contains(':') {
         let library = format!("{}.dll", handler.strip_suffix(".dll").unwrap_or(handler));
         let found = [library.as_str(), handler].into_iter().any(|name| is_file(case, &join(root, name)));
-        return missing(case, found, || format!("has no assembly: there is no {library} in /{root}"));
+        return missing(case, found, || format!("has no assembly: /{root} does not contain {library}"));
     }
     let parts: Vec<&str> = handler.splitn(3, "::").map(str::trim).collect();
     if parts.len() != 3 || parts.contains(&"") {
         return Some("is not of the form `Assembly::Namespace.Type::Method`".to_owned());
     }
-    // The name of an assembly may be followed by its version.
+    // A version may follow the name of the assembly.
     let assembly = parts[0].split(',').next().unwrap_or(parts[0]).trim_end();
     let assembly = assembly.strip_suffix(".dll").unwrap_or(assembly);
     let library = format!("{assembly}.dll");
     let found = is_file(case, &join(root, &library)) || case.config.var("DOTNET_SHARED_STORE").is_some();
-    missing(case, found, || format!("has no assembly: there is no {library} in /{root}")).or_else(|| {
+    missing(case, found, || format!("has no assembly: /{root} does not contain {library}")).or_else(|| {
         let main = case.config.var("LAMBDA_DOTNET_MAIN_ASSEMBLY").filter(|main| !main.is_empty());
         let main = main.map_or(assembly, |main| main.strip_suffix(".dll").unwrap_or(main));
         let absent =
             ["deps.json", "runtimeconfig.json"].into_iter().find(|kind| !has_settings(case, main, kind))?;
         missing(case, false, || {
-            format!("cannot be loaded: there is no {main}.{absent} in /{root}, which `dotnet publish` writes")
+            format!(
+                "cannot be loaded: /{root} does not contain {main}.{absent}, which `dotnet publish` writes"
+            )
         })
     })
 }
 
-/// Whether the function's directory has the file that .NET needs beside an assembly: by its name, or as the only one.
+/// Whether the function's directory has a file that .NET needs beside an assembly: by its name, or as the only one.
 fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
     let root = case.task_root();
     let start = if root.is_empty() { 0 } else { root.len() + 1 };
@@ -73,20 +75,20 @@ fn has_settings(case: &Case<'_>, main: &str, kind: &str) -> bool {
         || case.files.below(root).filter(|file| is_one(&file.member.path)).count() == 1
 }
 
-/// `file.method` or `file.Class.method`; the file may be a gem's as well.
+/// The fault of a handler `file.method` or `file.Class.method`; the file may also belong to a gem.
 fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
     let Some(files) = handler_files("ruby", handler) else {
-        return Some("names no method: it has to be `file.method`".to_owned());
+        return Some("names no method: it must be `file.method`".to_owned());
     };
     let file = files[0].trim_start_matches("./");
     let in_a_gem = format!("/lib/{file}");
     let found = case.roots().into_iter().any(|root| is_file(case, &within(root, file)))
         || ["RUBYLIB", "RUBYOPT"].into_iter().any(|name| case.config.var(name).is_some())
         || case.files.iter().any(|other| other.member.path.ends_with(&in_a_gem));
-    missing(case, found, || format!("has no file: there is no {file} in /{}", case.task_root()))
+    missing(case, found, || format!("has no file: /{} does not contain {file}", case.task_root()))
 }
 
-/// What is missing, when nothing is unknown.
+/// The fault, if the file was not found and no layer is unknown.
 fn missing(case: &Case<'_>, found: bool, fault: impl FnOnce() -> String) -> Option<String> {
     (!found && case.files.complete).then(fault)
 }
@@ -97,7 +99,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// An image on this base of AWS's, with these files.
+    /// An image on AWS's base with a runtime, with these files.
     fn sample(runtime: &str, handler: &str, paths: &[&str]) -> Sample {
         let sample = Sample::empty(2)
             .file(0, "var/runtime/bootstrap", 0o755)
@@ -117,7 +119,7 @@ mod tests {
     const LIBRARY: &str = "Orders::Orders.Function::Handle";
 
     #[test]
-    fn what_is_there_is_found() {
+    fn existing_assemblies_and_files_are_accepted() {
         for (runtime, handler, paths) in [
             ("dotnet", LIBRARY, &[DLL, DEPS, CONFIG][..]),
             ("dotnet", "Orders, Version=1.0::Orders.Function::System.Int32 Handle()", &[DLL, DEPS, CONFIG]),
@@ -142,10 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told() {
+    fn missing_assemblies_and_files_are_found() {
         let form = "is not of the form `Assembly::Namespace.Type::Method`";
         let absent = |file: &str| {
-            format!("cannot be loaded: there is no {file} in /var/task, which `dotnet publish` writes")
+            format!("cannot be loaded: /var/task does not contain {file}, which `dotnet publish` writes")
         };
         let (no_deps, no_config) = (absent("Orders.deps.json"), absent("Orders.runtimeconfig.json"));
         for (runtime, handler, paths, fault) in [
@@ -153,13 +155,13 @@ mod tests {
                 "dotnet",
                 LIBRARY,
                 &["var/task/bin/Orders.dll"][..],
-                "has no assembly: there is no Orders.dll in /var/task",
+                "has no assembly: /var/task does not contain Orders.dll",
             ),
             (
                 "dotnet",
                 "Orders",
                 &["var/task/bin/Orders.dll"],
-                "has no assembly: there is no Orders.dll in /var/task",
+                "has no assembly: /var/task does not contain Orders.dll",
             ),
             ("dotnet", "Orders::Handle", &[DLL], form),
             ("dotnet", "Orders::::Handle", &[DLL], form),
@@ -171,8 +173,8 @@ mod tests {
                 &[DLL, DEPS, "var/task/a.runtimeconfig.json", "var/task/b.runtimeconfig.json"],
                 no_config.as_str(),
             ),
-            ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: there is no app.rb in /var/task"),
-            ("ruby", "app", &["var/task/app.rb"], "names no method: it has to be `file.method`"),
+            ("ruby", "app.run", &["var/task/src/app.rb"], "has no file: /var/task does not contain app.rb"),
+            ("ruby", "app", &["var/task/app.rb"], "names no method: it must be `file.method`"),
         ] {
             let sample = sample(runtime, handler, paths);
             assert_eq!(sample.says(&RULE), [format!("the handler {handler:?} {fault}")]);

@@ -1,4 +1,4 @@
-//! A directory stands in the image before what is in it.
+//! The entry of a directory comes before the entries in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,12 +11,14 @@ use crate::tree::EntryKind;
 pub(super) const RULE: Rule = Rule {
     name: "parent-directory",
     severity: Severity::Error,
-    what: "A directory has one entry in its layer or in a lower one, which comes before what is in it.",
-    why: "Container engines make the directories that a layer leaves out. Lambda refuses the image with `InvalidImage: \
-          MissingParentDirectory: Parent directory does not exist for file`, also when the entry comes too late. A \
-          layer that has one twice is refused by some: Docker says `duplicates of file paths not supported`.",
-    example: "A layer of `opt/extensions/agent` alone, as tools make that put files straight into a tar.",
-    way_out: "make the layer with lbuild, or write an entry for each directory, sorted by path, into its tar",
+    what: "A directory has one entry in its layer or in a lower one, which comes before the entries in it.",
+    why: "Container engines create the directories that a layer leaves out. Lambda refuses the image with \
+          `InvalidImage: MissingParentDirectory: Parent directory does not exist for file`, also when the entry comes \
+          too late. Some engines refuse a layer with two entries for a directory: Docker reports `duplicates of file \
+          paths not supported`.",
+    example: "A layer with `opt/extensions/agent` alone, written by a tool that adds files to a tar without their \
+              directories.",
+    help: "create the layer with lbuild, or add an entry for each directory to its tar, sorted by path",
     source: "https://github.com/bazel-contrib/tar.bzl/issues/76",
     check,
 };
@@ -26,9 +28,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let others = |scan: &Option<Scan>| scan.as_ref().is_none_or(|scan| !scan.from_tree);
     let last = case.scans.iter().rposition(others).map_or(0, |last| last + 1);
     for (number, scan) in case.scans[..last].iter().enumerate() {
-        // A layer that nobody knows may have the directories of all above it.
+        // An unknown layer may contain any directory that the layers above it need.
         let Some(scan) = scan else { break };
-        tell(case, number, &missing(&scan.members, &below), findings);
+        report(case, number, &missing(&scan.members, &below), findings);
         below.extend(paths(&scan.members));
     }
     for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
@@ -44,31 +46,31 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// As long a path as Linux takes.
+/// Linux's limit for paths, in bytes.
 const MAX_PATH: usize = 4096;
 
-/// A hostile layer can lack more directories than there is memory for; nobody wants to know of more.
+/// Upper bound on the missing directories of a layer: a hostile layer can lack more than fit into memory.
 const MOST: usize = 50_000;
 
-/// What is wrong with a directory of a layer.
+/// A directory of a layer whose entry is missing or late.
 struct Fault<'a> {
-    /// What is in it and came before it.
+    /// The first member in the directory.
     member: &'a Member,
-    /// Whether the layer has an entry for it later on.
+    /// Whether the layer has a later entry for the directory.
     is_late: bool,
-    /// Whether a lower layer has one.
+    /// Whether a lower layer has an entry for the directory.
     is_below: bool,
 }
 
-/// The directories that have no entry when the first member in them comes. It is known that Lambda refuses those that
-/// no layer has an entry for, and those whose entry comes later in the same layer; distroless images, which it takes,
-/// have layers that leave out the directories of lower ones.
+/// The directories without an entry before the first member in them. Lambda refuses directories without an entry in any
+/// layer, and those whose entry comes later in the same layer; it accepts layers that leave out the directories of
+/// lower layers, as in distroless images.
 fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a str, Fault<'a>> {
     let listed: HashSet<&str> = paths(members).collect();
     let mut here: HashSet<&str> = HashSet::new();
     let mut checked: HashSet<&str> = HashSet::new();
     let mut missing = BTreeMap::new();
-    // What has too long a path is found for that.
+    // The rule `entry-path` reports paths that are too long.
     let fits = |member: &&Member| !member.is_outside() && member.path.len() < MAX_PATH;
     for member in members.iter().filter(fits) {
         if missing.len() > MOST {
@@ -77,12 +79,12 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
         let mut above = parent_of(member);
         while let Some(parent) = above {
             above = parent.rsplit_once('/').map(|(parent, _)| parent);
-            // Its own parents were looked at when it was.
+            // The parents of a known directory have been examined already.
             if here.contains(parent) || checked.contains(parent) {
                 break;
             }
             let (is_late, is_below) = (listed.contains(parent), below.contains(parent));
-            // Kaniko writes whiteouts before all else.
+            // Kaniko writes whiteouts before all other members.
             if is_below && member.is_reserved() {
                 break;
             }
@@ -98,12 +100,12 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
     missing
 }
 
-/// The paths that a layer has entries for.
+/// The paths of a layer's entries.
 fn paths(members: &[Member]) -> impl Iterator<Item = &str> {
     members.iter().filter(|member| !member.is_deletion()).map(|member| member.path.as_str())
 }
 
-/// The directory that a member is in, unless that is the root. The marker of an opaque directory is in that.
+/// The parent directory of a member, unless that is the root. The marker of an opaque directory is in that directory.
 fn parent_of(member: &Member) -> Option<&str> {
     match member.entry.kind {
         EntryKind::Opaque => Some(member.path.as_str()).filter(|path| !path.is_empty()),
@@ -111,9 +113,9 @@ fn parent_of(member: &Member) -> Option<&str> {
     }
 }
 
-/// One finding for a directory and those below it that have the same fault.
-fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, findings: &mut Findings) {
-    // The highest directory that each hangs from by others with a fault as bad; it comes first in the order of paths.
+/// Reports a directory, and those below it that have the same fault, as one finding.
+fn report(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, findings: &mut Findings) {
+    // The highest directory of each group of equally severe faults; it comes first in the order of paths.
     let mut tops: HashMap<&str, &str> = HashMap::new();
     let mut below: BTreeMap<&str, usize> = BTreeMap::new();
     for (&path, fault) in missing {
@@ -135,9 +137,9 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
         };
         let member = fault.member.archive_name();
         let message = if fault.is_late {
-            format!("the entry of this directory comes after that of {member} in it{others}")
+            format!("the entry of this directory comes after {member}, which is in it{others}")
         } else {
-            format!("no layer up to this one has an entry for this directory, which {member} is in{others}")
+            format!("no layer up to this one has an entry for this directory, which holds {member}{others}")
         };
         let finding = findings.add(message).in_layer(case, number).at(path);
         if fault.is_below {
@@ -146,13 +148,13 @@ fn tell(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, fin
     }
 }
 
-/// Whether the directory is below a symbolic link: its entry is where that leads to, as `usr/lib/x` of `lib/x`.
+/// Whether the parent of a directory is a symbolic link: its entry is at the link's target, as `usr/lib/x` of `lib/x`.
 fn is_in_link(case: &Case<'_>, path: &str) -> bool {
     let parent = case.files.get(dir(path));
     parent.is_some_and(|parent| parent.member.is_symlink())
 }
 
-/// The directories that have several entries, but for the root, of which nothing depends on an entry.
+/// The directories with several entries. The root does not count, as no reader depends on its entry.
 fn repeated(members: &[Member]) -> BTreeSet<&str> {
     let mut met: HashSet<&str> = HashSet::new();
     let directories = members.iter().filter(|member| member.is_directory() && !member.path.is_empty());
@@ -174,30 +176,30 @@ mod tests {
             .file(1, "opt/extensions/b", 0o755)
             .file(1, "var/task/app.py", 0o644);
         let expected = [
-            "opt/extensions: no layer up to this one has an entry for this directory, which opt/extensions/a is in",
+            "opt/extensions: no layer up to this one has an entry for this directory, which holds opt/extensions/a",
         ];
-        assert_eq!(sample.says(&RULE), expected, "the lower layer has the other one");
+        assert_eq!(sample.says(&RULE), expected, "the lower layer has var/task");
         assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
-        assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "it may have any directory");
+        assert_eq!(sample.unknown(0).says(&RULE), [""; 0], "an unknown layer may have any directory");
     }
 
     #[test]
-    fn a_tree_of_them_is_one_finding() {
+    fn a_tree_without_entries_is_one_finding() {
         let sample = Sample::empty(1).file(0, "a/b/c/d", 0o644).file(0, "a/x/y", 0o644);
-        let missing = "a: no layer up to this one has an entry for this directory, which a/b/c/d is in";
+        let missing = "a: no layer up to this one has an entry for this directory, which holds a/b/c/d";
         assert_eq!(sample.says(&RULE), [format!("{missing} (and 3 more directories below it)")]);
     }
 
     #[test]
     fn an_entry_in_a_higher_layer_is_too_late() {
         let sample = Sample::empty(2).file(0, "a/b", 0o644).directories(1, "a");
-        let expected = ["a: no layer up to this one has an entry for this directory, which a/b is in"];
+        let expected = ["a: no layer up to this one has an entry for this directory, which holds a/b"];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].layer_number, Some(0));
     }
 
     #[test]
-    fn what_is_below_a_link_is_elsewhere() {
+    fn an_entry_may_be_at_the_target_of_a_link() {
         let base = Sample::empty(2).directories(0, "usr/lib/x").link(0, "lib", "usr/lib");
         assert_eq!(base.clone().file(1, "lib/x/y", 0o644).says(&RULE), [""; 0]);
         assert_eq!(base.file(1, "opt/x/y", 0o644).says(&RULE).len(), 1);
@@ -211,12 +213,12 @@ mod tests {
             .directories(1, "var/task")
             .file(1, "var/task/lib/x", 0o644);
         let expected = [
-            "var: the entry of this directory comes after that of var/task/lib in it",
-            "var/task: the entry of this directory comes after that of var/task/lib in it",
+            "var: the entry of this directory comes after var/task/lib, which is in it",
+            "var/task: the entry of this directory comes after var/task/lib, which is in it",
         ];
         assert_eq!(sample.says(&RULE), expected);
         let severities: Vec<_> = sample.check(&RULE).iter().map(|finding| finding.severity).collect();
-        assert_eq!(severities, [Severity::Warning, Severity::Error], "a lower layer has the first");
+        assert_eq!(severities, [Severity::Warning, Severity::Error], "a lower layer has var");
     }
 
     #[test]
@@ -224,12 +226,12 @@ mod tests {
         let known = Sample::empty(2).directories(0, "a/b").file(1, "a/b/.wh.c", 0o644).directories(1, "a/b");
         assert_eq!(known.says(&RULE), [""; 0]);
         let unknown = Sample::empty(1).file(0, "a/.wh.c", 0o644);
-        let expected = ["a: no layer up to this one has an entry for this directory, which a/.wh.c is in"];
+        let expected = ["a: no layer up to this one has an entry for this directory, which holds a/.wh.c"];
         assert_eq!(unknown.says(&RULE), expected);
     }
 
     #[test]
-    fn a_layer_that_lacks_millions_is_told_soon() {
+    fn the_number_of_missing_directories_is_limited() {
         let deep = |number: u32| format!("{number}{}", "/d".repeat(2_000));
         let sample = (0..200).fold(Sample::empty(1), |sample, number| sample.file(0, &deep(number), 0o644));
         let found = sample.check(&RULE);
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_entries_are_one_finding_a_layer() {
+    fn repeated_entries_are_one_finding_per_layer() {
         let sample = Sample::empty(2).directories(0, "a/b").directories(1, "a/b");
         assert_eq!(sample.says(&RULE), [""; 0], "once in each layer");
         let sample = sample.directory(1, "a").directory(1, "a/b");

@@ -1,4 +1,4 @@
-//! Node packages are there themselves, and not as links into pnpm's store.
+//! Node packages are directories, not links into pnpm's store.
 
 use std::collections::BTreeMap;
 
@@ -12,71 +12,72 @@ use crate::tree::Target;
 pub(super) const RULE: Rule = Rule {
     name: "pnpm-links",
     severity: Severity::Error,
-    what: "node_modules holds the packages themselves, and no links into pnpm's store.",
-    why: "Lambda and Node.js follow links, so such an image runs as it is. But each package has its dependencies beside \
-          its real path: with --preserve-symlinks those are not found that are not linked at the top as well, and what \
-          copies a package without node_modules/.pnpm, or zips the directory without its links, breaks it.",
+    what: "node_modules contains the packages themselves, not links into pnpm's store.",
+    why: "Lambda and Node.js follow links, so such an image works. But each package has its dependencies beside its \
+          real path: with --preserve-symlinks Node.js finds only those that are also linked at the top, and a copy \
+          without node_modules/.pnpm, or a zip without links, is broken.",
     example: "`pnpm install` with its default nodeLinker, and NODE_OPTIONS=--preserve-symlinks.",
-    way_out: "install with nodeLinker: hoisted, bundle the code, or let lbuild install the packages by --npm",
+    help: "install with nodeLinker: hoisted, bundle the code, or install the packages with lbuild's --npm",
     source: "https://pnpm.io/settings/node-modules",
     check,
 };
 
 const STORE: &str = "node_modules/.pnpm/";
 
-/// Where AWS's Node.js looks for packages as well.
+/// Other directories in which AWS's Node.js runtime looks for packages.
 const NODE_PATH: [&str; 2] = ["opt/nodejs/node_modules", "var/runtime/node_modules"];
 
-/// A directory of links.
-struct Farm {
+/// A node_modules with links into the store.
+struct LinkedModules {
     packages: usize,
     layer: usize,
-    /// A package that is not found where links are preserved, and the one that needs it.
+    /// A package that is not found if links are preserved, and the one that depends on it.
     lost: Option<(String, String)>,
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let root = case.task_root();
     let is_preserved = preserves_links(case);
-    let mut farms: BTreeMap<&str, Farm> = BTreeMap::new();
+    let mut linked: BTreeMap<&str, LinkedModules> = BTreeMap::new();
     for file in case.files.below(root) {
         let path = file.member.path.as_str();
-        // Where the whole image is the function's, what a base has installed for itself is not.
+        // If the task root is the root of the image, these directories belong to the base.
         if root.is_empty() && (path.starts_with("usr/") || path.starts_with("root/")) {
             continue;
         }
-        // Links within the store are pnpm's own; those of the function's code count.
+        // Links within the store belong to pnpm; only those of the function count.
         if !file.member.is_symlink() || path.contains(STORE) {
             continue;
         }
         let Some((dir, package)) = innermost(path) else { continue };
-        // A link that leads nowhere is another rule's.
+        // The rule `symlink-target` reports dangling links.
         let resolved = case.files.resolve(path);
         if !matches!(resolved.target, Target::Entry(_) | Target::Directory) || !resolved.path.contains(STORE)
         {
             continue;
         }
-        let farm = farms.entry(dir).or_insert(Farm { packages: 0, layer: file.layer, lost: None });
-        farm.packages += 1;
-        if is_preserved && farm.lost.is_none() {
-            farm.lost = lost(case, dir, &resolved.path).map(|lost| (lost, package.to_owned()));
+        let modules =
+            linked.entry(dir).or_insert(LinkedModules { packages: 0, layer: file.layer, lost: None });
+        modules.packages += 1;
+        if is_preserved && modules.lost.is_none() {
+            modules.lost = lost(case, dir, &resolved.path).map(|lost| (lost, package.to_owned()));
         }
     }
-    for (dir, Farm { packages, layer, lost }) in farms {
-        let packages =
-            if packages == 1 { "1 package is".to_owned() } else { format!("{packages} packages are") };
-        let mut message = format!("{packages} here as links into pnpm's store only");
+    for (dir, LinkedModules { packages, layer, lost }) in linked {
+        let mut message = match packages {
+            1 => "1 package is only a link into pnpm's store".to_owned(),
+            _ => format!("{packages} packages are only links into pnpm's store"),
+        };
         if let Some((lost, package)) = &lost {
-            message += &format!(
-                ", and Node.js is told to preserve links: {package} will not find {lost}, which it depends on"
-            );
+            message +=
+                &format!(", and Node.js preserves links: {package} does not find its dependency {lost}");
         }
         let severity = if lost.is_some() { Severity::Error } else { Severity::Note };
         findings.add(message).in_layer(case, layer).at(dir).as_severe(severity);
     }
 }
 
-/// The innermost node_modules of a path, and the package right in it.
+/// The innermost node_modules of a path, and the package directly in it.
 fn innermost(path: &str) -> Option<(&str, &str)> {
     const NAME: &str = "node_modules";
     let (at, _) =
@@ -86,8 +87,8 @@ fn innermost(path: &str) -> Option<(&str, &str)> {
     (name.split('/').count() == parts && !name.starts_with('.')).then_some((dir, name))
 }
 
-/// A package that stands beside another in the store, as what it depends on does, and that Node.js does not find from
-/// where the link to that one is.
+/// A dependency of a package that Node.js does not find from the place of the link to that package. In the store, the
+/// dependencies of a package are beside it.
 fn lost(case: &Case<'_>, dir: &str, end: &str) -> Option<String> {
     let (beside, _) = innermost(end)?;
     case.files.below(beside).find_map(|file| {
@@ -121,7 +122,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// What `pnpm install` leaves for two packages, one of which needs the other.
+    /// The result of `pnpm install` for two packages, one of which depends on the other.
     fn installed() -> Sample {
         Sample::python()
             .file(1, "var/task/node_modules/.pnpm/a@1.0.0/node_modules/a/index.js", 0o644)
@@ -135,27 +136,27 @@ mod tests {
     }
 
     #[test]
-    fn a_farm_of_links_is_found() {
+    fn links_into_the_store_are_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(
             installed().says(&RULE),
-            ["var/task/node_modules: 1 package is here as links into pnpm's store only"]
+            ["var/task/node_modules: 1 package is only a link into pnpm's store"]
         );
         let scoped = installed()
             .link(1, "var/task/node_modules/@s/c", "../.pnpm/@s+c@1.0.0/node_modules/@s/c")
             .file(1, "var/task/node_modules/.pnpm/@s+c@1.0.0/node_modules/@s/c/index.js", 0o644);
-        assert!(scoped.says(&RULE)[0].contains("2 packages are here"));
+        assert!(scoped.says(&RULE)[0].contains("2 packages are only links"));
         let workspace = installed()
             .link(1, "var/task/w/node_modules/a", "../../node_modules/.pnpm/a@1.0.0/node_modules/a")
             .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task/w"]));
         assert_eq!(
             workspace.says(&RULE),
-            ["var/task/w/node_modules: 1 package is here as links into pnpm's store only"]
+            ["var/task/w/node_modules: 1 package is only a link into pnpm's store"]
         );
     }
 
     #[test]
-    fn it_fails_where_links_are_preserved() {
+    fn preserved_links_are_an_error() {
         let found =
             |variable: &str| installed().process("Env", json!([variable])).check(&RULE).remove(0).severity;
         assert_eq!(found("NODE_OPTIONS=--enable-source-maps"), Severity::Note);
@@ -164,14 +165,14 @@ mod tests {
         assert_eq!(
             preserved(installed()).says(&RULE),
             [
-                "var/task/node_modules: 1 package is here as links into pnpm's store only, and Node.js is told to \
-              preserve links: a will not find b, which it depends on"
+                "var/task/node_modules: 1 package is only a link into pnpm's store, and Node.js preserves links: \
+                 a does not find its dependency b"
             ]
         );
     }
 
     #[test]
-    fn links_may_be_preserved_where_all_is_found() {
+    fn preserved_links_are_a_note_if_all_dependencies_are_found() {
         for place in
             ["var/task/node_modules/b", "var/node_modules/b", "node_modules/b", "opt/nodejs/node_modules/b"]
         {
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn other_trees_are_none() {
+    fn other_trees_are_ignored() {
         let hoisted = Sample::python()
             .file(1, "var/task/node_modules/.pnpm/lock.yaml", 0o644)
             .file(1, "var/task/node_modules/a/index.js", 0o644)

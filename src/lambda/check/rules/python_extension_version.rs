@@ -1,4 +1,4 @@
-//! Compiled Python modules are for the image's Python.
+//! Compiled Python modules are for the image's version of Python.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +11,17 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "python-extension-version",
     severity: Severity::Error,
-    what: "Compiled modules are for the version of Python that the image has, and for Linux.",
-    why: "Python takes no notice of a module whose name says another version or system: the import fails with \
-          `ModuleNotFoundError`, often deep within the package. A package that does without its compiled modules is a \
-          warning: it is slower.",
-    example: "numpy as pip of Python 3.11 installed it, in an image with Python 3.12.",
-    way_out: "install the packages for the image's Python: with lbuild, by --requirements or --lock",
+    what: "Compiled Python modules are for the image's version of Python, and for Linux.",
+    why: "Python ignores a module whose name contains another version or system: the import fails with \
+          `ModuleNotFoundError`, often deep within the package. For a package that also works without its compiled \
+          modules this is a warning: it is slower.",
+    example: "numpy, installed by the pip of Python 3.11, in an image with Python 3.12.",
+    help: "install the packages for the image's Python, as lbuild does with --requirements or --lock",
     source: "https://peps.python.org/pep-3149/",
     check,
 };
 
-/// Packages that do the same in Python when they find no compiled module.
+/// Packages that fall back to pure Python without their compiled modules.
 const SLOWER: [&str; 14] = [
     "aiohttp",
     "charset_normalizer",
@@ -43,7 +43,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(versions) = python(case) else { return };
     let mut packages: BTreeMap<(String, String), Vec<Seen<'_>>> = BTreeMap::new();
     for place in BTreeSet::from([case.task_root(), "opt/python"]) {
-        // A task root that is the root of the image says nothing of what the function loads.
+        // If the task root is the root of the image, its files need not be the function's.
         if place.is_empty() {
             continue;
         }
@@ -52,14 +52,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let fitting: BTreeSet<&str> = fitting.map(|(_, (stem, _))| stem).collect();
         for (file, (stem, tag)) in modules() {
             let path = file.member.path.as_str();
-            let Some((minor, system)) = asks(tag).filter(|_| !fits(tag, &versions)) else { continue };
+            let Some((minor, system)) = parse_tag(tag).filter(|_| !fits(tag, &versions)) else { continue };
             if is_of_another(path, &versions) || fitting.contains(stem) || has_source(case, stem) {
                 continue;
             }
             let has = versions.first().copied().unwrap_or_default();
             let wanted = match system {
-                "darwin" => "macOS, and the image is for Linux".to_owned(),
-                _ => format!("Python 3.{minor}, and the image has 3.{has}"),
+                "darwin" => "macOS, but the image is for Linux".to_owned(),
+                _ => format!("Python 3.{minor}, but the image has 3.{has}"),
             };
             packages.entry((group(place, path), wanted)).or_default().push(file);
         }
@@ -77,15 +77,15 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// The minor version of the image's Python, when there is but one that can be meant: `12`, and `12t` when it is there
-/// without its global lock.
+/// The minor version of the image's Python, if it is unambiguous: `12`, and also `12t` if the free-threaded build is
+/// installed.
 fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
     let versions = |dir: &str| -> BTreeSet<&'a str> {
         let names = case.files.below(dir).map(|file| &file.member.path[dir.len() + 1..]);
         names.filter_map(|name| minor(name.strip_prefix("python3.")?)).collect()
     };
     let mut all = versions("var/lang/bin");
-    // AWS's runtimes start theirs, whatever else is installed. Of others, an unknown layer may have another one.
+    // AWS's runtimes always start their own. In other images, an unknown layer may contain another Python.
     if all.is_empty() && case.files.complete {
         all = ["usr/local/bin", "usr/bin"].iter().flat_map(|dir| versions(dir)).collect();
     }
@@ -93,7 +93,8 @@ fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
     (numbers.len() == 1).then_some(all)
 }
 
-/// A minor version with what tells builds apart that load different modules; `m` stands for what every build was.
+/// A minor version with the flags of builds that load different modules. The old flag `m` is dropped: all builds had
+/// it.
 fn minor(text: &str) -> Option<&str> {
     let number = text.trim_end_matches(is_flag);
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -104,8 +105,8 @@ fn is_flag(letter: char) -> bool {
     letter.is_ascii_lowercase()
 }
 
-/// A module's path without its endings, and the one that tells what it is for: of
-/// `a/b.cpython-311-x86_64-linux-gnu.so`, `a/b` and `cpython-311-x86_64-linux-gnu`.
+/// The path of a compiled module without its extensions, and its tag: `a/b` and `cpython-311-x86_64-linux-gnu` for
+/// `a/b.cpython-311-x86_64-linux-gnu.so`.
 fn module(path: &str) -> Option<(&str, &str)> {
     let inner = path.strip_suffix(".so")?;
     let name = inner.rfind('/').map_or(0, |slash| slash + 1);
@@ -113,34 +114,33 @@ fn module(path: &str) -> Option<(&str, &str)> {
     Some(dot.map_or((inner, ""), |dot| (&inner[..dot], &inner[dot + 1..])))
 }
 
-/// The minor version that a module is for, and the system: of `cpython-311-x86_64-linux-gnu`, `11` and
-/// `x86_64-linux-gnu`.
-fn asks(tag: &str) -> Option<(&str, &str)> {
+/// The minor version and the system of a tag: `11` and `x86_64-linux-gnu` for `cpython-311-x86_64-linux-gnu`.
+fn parse_tag(tag: &str) -> Option<(&str, &str)> {
     let tag = tag.strip_prefix("cpython-")?;
     let (version, system) = tag.split_once('-').unwrap_or((tag, ""));
     Some((minor(version.strip_prefix('3')?)?, system))
 }
 
-/// Whether Python looks at a module of this tag.
+/// Whether Python considers a module with this tag.
 fn fits(tag: &str, versions: &BTreeSet<&str>) -> bool {
-    match asks(tag) {
+    match parse_tag(tag) {
         Some((minor, system)) => versions.contains(minor) && system != "darwin",
-        // The limited interface fits any version.
+        // The stable ABI fits any version.
         None => tag.is_empty() || tag.starts_with("abi3"),
     }
 }
 
-/// Whether it lies where only another version looks, as layers for several versions have it.
+/// Whether a path is in a directory for another version only, as in Lambda layers for several versions.
 fn is_of_another(path: &str, versions: &BTreeSet<&str>) -> bool {
     path.split('/').filter_map(|part| part.strip_prefix("python3.")).any(|minor| !versions.contains(minor))
 }
 
-/// Whether the source is there as well, as of what mypyc makes; the shared part of that is imported by nothing else.
+/// Whether the module also exists as source, like output of mypyc, whose shared part is imported by nothing else.
 fn has_source(case: &Case<'_>, stem: &str) -> bool {
     stem.ends_with("__mypyc") || case.files.get(format!("{stem}.py")).is_some()
 }
 
-/// What a user knows the module by: the package, or its own name when it stands alone.
+/// The name of the module's package, or of the module itself outside of packages.
 fn group(place: &str, path: &str) -> String {
     let rest = path.strip_prefix(&join(place, "")).unwrap_or(path);
     let first = rest.split(['/', '.']).next().unwrap_or(rest);
@@ -151,7 +151,7 @@ fn group(place: &str, path: &str) -> String {
 mod tests {
     use super::super::super::finding::Severity;
     use super::super::super::sample::Sample;
-    use super::{RULE, asks, module};
+    use super::{RULE, module, parse_tag};
 
     const OLD: &str = "cpython-311-x86_64-linux-gnu.so";
     const NEW: &str = "cpython-312-x86_64-linux-gnu.so";
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_version() {
+    fn the_version_follows_from_the_name() {
         for (path, expected) in [
             ("a/b.cpython-311-x86_64-linux-gnu.so", Some(("a/b", "11", "x86_64-linux-gnu"))),
             ("a/b.cpython-39-aarch64-linux-gnu.so", Some(("a/b", "9", "aarch64-linux-gnu"))),
@@ -178,8 +178,9 @@ mod tests {
             ("a/b.cpython-311-x86_64-linux-gnu.so.1", None),
             ("a.cpython-311/b.so", None),
         ] {
-            let told = module(path).and_then(|(stem, tag)| asks(tag).map(|(minor, of)| (stem, minor, of)));
-            assert_eq!(told, expected, "{path}");
+            let found =
+                module(path).and_then(|(stem, tag)| parse_tag(tag).map(|(minor, of)| (stem, minor, of)));
+            assert_eq!(found, expected, "{path}");
         }
     }
 
@@ -192,15 +193,15 @@ mod tests {
         );
         assert_eq!(says(&["var/task/x.abi3-x86_64-linux-gnu.so", "var/task/y.pypy311-pp73-x.so"]), [""; 0]);
         let (a, b) = (format!("var/task/numpy/core/a.{OLD}"), format!("var/task/numpy/fft/b.{OLD}"));
-        let message = "are for Python 3.11, and the image has 3.12";
+        let message = "are for Python 3.11, but the image has 3.12";
         assert_eq!(says(&[&a, &b]), [format!("{a}: this module and 1 more of numpy {message}")]);
         let single = format!("opt/python/_cffi_backend.{OLD}");
-        let message = "is for Python 3.11, and the image has 3.12";
+        let message = "is for Python 3.11, but the image has 3.12";
         assert_eq!(says(&[&single]), [format!("{single}: this module of _cffi_backend {message}")]);
     }
 
     #[test]
-    fn what_has_another_form_is_none() {
+    fn a_module_with_another_usable_form_is_ignored() {
         let old = format!("var/task/a/b.{OLD}");
         for other in [format!("var/task/a/b.{NEW}"), "var/task/a/b.abi3.so".into(), "var/task/a/b.py".into()]
         {
@@ -210,12 +211,12 @@ mod tests {
         assert_eq!(
             says(&[&format!("usr/lib/python3/dist-packages/b.{OLD}")]),
             [""; 0],
-            "not on the function's way"
+            "not in the search path"
         );
         assert_eq!(
             says(&[&old, "var/task/a/b.pypy311-pp73-x86_64-linux-gnu.so"]).len(),
             1,
-            "of another Python"
+            "of another implementation of Python"
         );
         assert_eq!(says(&[&old, &format!("var/task/a/bc.{NEW}")]).len(), 1, "another module");
     }
@@ -225,22 +226,22 @@ mod tests {
         let mac = "var/task/a/b.cpython-312-darwin.so";
         assert_eq!(
             says(&[mac]),
-            [format!("{mac}: this module of a is for macOS, and the image is for Linux")]
+            [format!("{mac}: this module of a is for macOS, but the image is for Linux")]
         );
         assert_eq!(says(&[mac, &format!("var/task/a/b.{NEW}")]), [""; 0]);
     }
 
     #[test]
-    fn builds_load_different_modules() {
+    fn builds_with_flags_load_different_modules() {
         let free = "var/task/a/b.cpython-312t-x86_64-linux-gnu.so";
-        let message = "this module of a is for Python 3.12t, and the image has 3.12";
+        let message = "this module of a is for Python 3.12t, but the image has 3.12";
         assert_eq!(says(&[free]), [format!("{free}: {message}")]);
         assert_eq!(says(&[free, "var/lang/bin/python3.12t"]), [""; 0]);
         assert_eq!(says(&["var/task/a/b.cpython-312d-x86_64-linux-gnu.so"]).len(), 1);
     }
 
     #[test]
-    fn a_package_that_does_without_is_a_warning() {
+    fn a_package_with_a_fallback_is_a_warning() {
         let severity = |package: &str| {
             let sample = Sample::python().file(1, &format!("var/task/{package}/_speedups.{OLD}"), 0o755);
             sample.check(&RULE).iter().map(|finding| finding.severity).collect::<Vec<_>>()
@@ -250,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn the_images_python_must_be_known() {
+    fn the_python_of_the_image_must_be_unambiguous() {
         let old = format!("var/task/a/b.{OLD}");
         let sample = Sample::python().file(1, &old, 0o755);
         let two = sample.clone().file(1, "var/lang/bin/python3.11", 0o755);
         assert_eq!(two.says(&RULE), [""; 0]);
         let system =
             sample.clone().file(1, "usr/bin/python3.9", 0o755).file(1, "usr/local/bin/python3.10", 0o755);
-        assert_eq!(system.says(&RULE).len(), 1, "the runtime has its own");
+        assert_eq!(system.says(&RULE).len(), 1, "the runtime's own Python counts");
         assert_eq!(sample.unknown(0).says(&RULE), [""; 0]);
     }
 }

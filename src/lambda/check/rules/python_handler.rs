@@ -1,4 +1,4 @@
-//! The function that the handler names is there, in Python.
+//! The function of a Python handler is in the image.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::lambda::handler_files;
 pub(super) const RULE: Rule = Rule {
     name: "python-handler",
     severity: Severity::Error,
-    what: "The handler of a Python function names a module that is in the image, and something that it defines.",
+    what: "The handler of a Python function names a module that is in the image, and a name that it defines.",
     why: "The runtime imports the module and takes the function from it. Without them, every invocation fails with \
           `Runtime.ImportModuleError` or `Runtime.HandlerNotFound`.",
-    example: "CMD `app.handler`, and the code is in /var/task/src/app.py.",
-    way_out: "set the handler to `module.function` as it is below the function's directory",
+    example: "CMD `app.handler`, with the code in /var/task/src/app.py.",
+    help: "set the handler to `module.function`, with the module relative to the function's directory",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html",
     check,
 };
@@ -26,15 +26,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(("python", handler)) = handled(case) else { return };
     let (Some((_, function)), Some(files)) = (handler.rsplit_once('.'), handler_files("python", handler))
     else {
-        let message = format!("the handler {handler:?} has no dot: it has to be `module.function`");
+        let message = format!("the handler {handler:?} has no dot: it must be `module.function`");
         findings.add(message).in_field("config.Cmd");
         return;
     };
     let module = files[0].strip_suffix(".py").unwrap_or(&files[0]);
     if module.starts_with('/') {
         let message = format!(
-            "the handler {handler:?} begins as a path does: to Python that is a module relative to a package, and \
-             there is none"
+            "the handler {handler:?} begins like a path: Python takes it for a module relative to a package"
         );
         findings.add(message).in_field("config.Cmd");
         return;
@@ -46,33 +45,33 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             findings.add(message).in_layer(case, file.layer).at(&file.member.path);
         }
         Found::Nothing => {
-            let looked_for = files.join(", ");
+            let candidates = files.join(", ");
             let message = format!(
-                "the handler {handler:?} has no module: none of {looked_for} is in /{}, in /opt/python or among the \
+                "the handler {handler:?} has no module: none of {candidates} is in /{}, in /opt/python or among the \
                  installed packages",
                 case.task_root()
             );
             findings.add(message).in_field("config.Cmd");
         }
-        Found::Untold => {}
+        Found::Uncertain => {}
     }
 }
 
 enum Found<'a> {
     Source(Seen<'a>),
     Nothing,
-    /// It is there without its source, or may be.
-    Untold,
+    /// The module exists without its source, or may exist.
+    Uncertain,
 }
 
-/// What Python would import, looking where it looks, in its order: packages, machine code, source, bytecode.
+/// The file that Python would import, in its search order: packages, machine code, source, bytecode.
 fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
     if module.len() > MAX_PATH {
         return Found::Nothing;
     }
-    // Nobody looks through so many directories.
+    // Searching that many directories takes too long.
     if is_overlong(case.config) {
-        return Found::Untold;
+        return Found::Uncertain;
     }
     let compiled = compiled(case);
     let dirs = search_path(case, module);
@@ -82,26 +81,26 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
             return Found::Source(file);
         }
         if compiled.contains(at.as_str()) {
-            return Found::Untold;
+            return Found::Uncertain;
         }
         if let Some(file) = case.files.file(format!("{at}.py")) {
             return Found::Source(file);
         }
         let others = ["/__init__.py", ".py", "/__init__.pyc", ".pyc"];
         if others.iter().any(|ending| is_file(case, &format!("{at}{ending}"))) {
-            return Found::Untold;
+            return Found::Uncertain;
         }
     }
-    // An archive in the search path may have it; and a `.pth` file can add any directory, but for the one that
-    // setuptools always brings.
+    // An archive in the search path may contain the module, and a `.pth` file can add any directory; setuptools always
+    // installs one that does not.
     let archive = dirs.iter().any(|dir| is_file(case, dir));
     let adds = |member: &Member| member.path.ends_with(".pth") && member.name() != "distutils-precedence.pth";
     let more = archive || case.files.iter().any(|file| adds(file.member));
-    if more || !case.files.complete { Found::Untold } else { Found::Nothing }
+    if more || !case.files.complete { Found::Uncertain } else { Found::Nothing }
 }
 
-/// The modules that are there as machine code, by their paths without any ending: one look at each file, however many
-/// directories there are to look in.
+/// The modules that exist as machine code, as paths without extensions. One pass over the files serves any number of
+/// directories.
 fn compiled<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
     let mut modules = BTreeSet::new();
     for file in case.files.iter() {
@@ -119,8 +118,8 @@ fn compiled<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
     modules
 }
 
-/// Where Python looks for a module in Lambda, as far as it can be the function's. There may be as many directories of
-/// packages as files: only those count that have what the module's path begins with.
+/// The search path of Python for a module. There may be as many directories of packages as files, so only those are
+/// included that have an entry with the first component of the module's path.
 fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
     let mut dirs = python_path(case.config);
     let first = module.split('/').next().unwrap_or(module);
@@ -155,23 +154,23 @@ mod tests {
     }
 
     #[test]
-    fn the_module_must_be_there() {
+    fn the_module_must_be_in_the_image() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(
             with_handler("src.app.handler").says(&RULE),
             [
-                "the handler \"src.app.handler\" has no module: none of src/app.py, src/app/__init__.py, src/app.pyc is \
-              in /var/task, in /opt/python or among the installed packages"
+                "the handler \"src.app.handler\" has no module: none of src/app.py, src/app/__init__.py, src/app.pyc \
+                 is in /var/task, in /opt/python or among the installed packages"
             ]
         );
         assert_eq!(with_handler("src.app.handler").unknown(0).says(&RULE), [""; 0]);
         assert_eq!(
             with_handler("app").says(&RULE),
-            ["the handler \"app\" has no dot: it has to be `module.function`"]
+            ["the handler \"app\" has no dot: it must be `module.function`"]
         );
         for handler in ["./app.handler", "/var/task/app.handler", ".app.handler"] {
             let says = with_handler(handler).says(&RULE);
-            assert!(says.len() == 1 && says[0].contains("begins as a path does"), "{says:?}");
+            assert!(says.len() == 1 && says[0].contains("begins like a path"), "{says:?}");
         }
     }
 
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_path_is_the_images() {
+    fn the_search_path_includes_the_settings_of_the_image() {
         let found = |env: &str, workdir: &str, path: &str| {
             let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "LAMBDA_TASK_ROOT=/var/task", env]);
             let sample = with_handler("src.app.handler").process("Env", env);
@@ -220,28 +219,32 @@ mod tests {
         assert_eq!(found("PYTHONPATH=/code", "/var/task", "code/src/app.py"), 0);
         assert_eq!(found("PYTHONPATH=.", "/code", "code/src/app.py"), 0);
         assert_eq!(found("PYTHONPATH=lib:", "/", "src/app.py"), 0);
-        assert_eq!(found("A=B", "/code", "code/src/app.py"), 1, "where it starts is not looked into");
+        assert_eq!(
+            found("A=B", "/code", "code/src/app.py"),
+            1,
+            "the working directory is not in the search path"
+        );
         assert_eq!(found("LAMBDA_TASK_ROOT=/", "/var/task", "src/app.py"), 0);
     }
 
     #[test]
-    fn nothing_longer_than_any_path_is_looked_for() {
+    fn paths_beyond_the_limit_are_uncertain() {
         let (long, env) =
             ("a".repeat(MAX_PATH + 1), |path: &str| json!([path, "LAMBDA_RUNTIME_DIR=/var/runtime"]));
         assert_eq!(with_handler(&format!("{long}.handler")).says(&RULE).len(), 1);
         let missing = with_handler("src.app.handler");
         let by_path =
             |path: &str| missing.clone().process("Env", env(&format!("PYTHONPATH={path}"))).says(&RULE);
-        assert_eq!([by_path("/code").len(), by_path(&long).len()], [1, 0], "who knows");
+        assert_eq!([by_path("/code").len(), by_path(&long).len()], [1, 0], "uncertain");
         assert_eq!(
             missing.process("WorkingDir", format!("/{long}").into()).says(&RULE),
             [""; 0],
-            "who knows"
+            "uncertain"
         );
     }
 
     #[test]
-    fn what_comes_between_may_change_all() {
+    fn a_wrapper_or_another_bootstrap_may_change_the_handler() {
         let missing = || with_handler("src.app.handler");
         assert_eq!(missing().says(&RULE).len(), 1);
         let env = json!(["LAMBDA_RUNTIME_DIR=/var/runtime", "AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper"]);
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_function_must_be_in_it() {
+    fn the_module_must_define_the_function() {
         let noted = |facts: Option<Fact>| Sample::python().facts(1, "var/task/app.py", facts).says(&RULE);
         let defining = |names: &[&str]| noted(Some(Fact::defines(names.iter().copied())));
         assert_eq!(
@@ -267,13 +270,13 @@ mod tests {
         assert_eq!(
             defining(&[]),
             [
-                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\", nor any \
-              other name for others"
+                "var/task/app.py: the handler \"app.handler\" cannot be loaded: this module has no \"handler\" \
+                 and defines no other names"
             ]
         );
         let many = defining(&["a", "b", "c", "d", "e", "f", "g"]);
         assert!(many[0].ends_with("it defines a, b, c, d, e and 2 more"));
         assert_eq!(noted(Some(Fact::Defines(Names::Any))), [""; 0]);
-        assert_eq!(noted(None), [""; 0], "nobody looked");
+        assert_eq!(noted(None), [""; 0], "the names are unknown");
     }
 }

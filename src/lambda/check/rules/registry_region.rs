@@ -1,4 +1,4 @@
-//! The image is in ECR, in the function's Region.
+//! The image is in a private ECR repository in the function's Region.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,11 @@ use crate::image::EcrHost;
 pub(super) const RULE: Rule = Rule {
     name: "registry-region",
     severity: Severity::Error,
-    what: "The image is in a private repository of ECR, in the function's Region.",
-    why: "Lambda pulls from private repositories of ECR only, of any account, but of no other Region: creating or \
-          updating the function fails.",
+    what: "The image is in a private ECR repository in the function's Region.",
+    why: "Lambda pulls only from private repositories of ECR, of any account but of the same Region: otherwise \
+          creating or updating the function fails.",
     example: "A repository in eu-west-1 for a function in eu-central-1.",
-    way_out: "push the image to a repository in the function's Region, or let ECR replicate it there",
+    help: "push the image to a repository in the function's Region, or let ECR replicate it there",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html",
     check,
 };
@@ -26,19 +26,19 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         Some(ecr) => {
             let Some(asked) = &case.asked.region else { return };
             if ecr.region() != asked {
-                findings.add(format!("the repository is in {}, and the function in {asked}", ecr.region()));
+                findings
+                    .add(format!("the repository is in {}, but the function is in {asked}", ecr.region()));
             }
         }
         None if is_local(host) || is_like_ecr(host) => {}
         None => {
-            let message =
-                format!("{host} is no private registry of ECR, which is all that Lambda pulls from");
+            let message = format!("{host} is not a private registry of ECR; Lambda pulls only from those");
             findings.add(message).as_severe(Severity::Note);
         }
     }
 }
 
-/// A registry of this machine is for trying things out.
+/// Whether the registry is on this machine, as in tests.
 fn is_local(host: &str) -> bool {
     let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
     let name = bracketed.map_or_else(|| host.split(':').next().unwrap_or(host), |(name, _)| name);
@@ -46,7 +46,7 @@ fn is_local(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A partition that is newer than this program, or a host that stands in for ECR in tests.
+/// Whether a host is ECR in a partition that is newer than this program, or an imitation of ECR for tests.
 fn is_like_ecr(host: &str) -> bool {
     [".dkr.ecr", ".dkr-ecr"].iter().any(|service| host.contains(service))
 }
@@ -71,7 +71,10 @@ mod tests {
         assert_eq!(sample(repository, None).says(&RULE), [""; 0]);
         assert_eq!(sample(repository, Some("eu-west-1")).says(&RULE), [""; 0]);
         let elsewhere = sample(repository, Some("eu-central-1")).check(&RULE);
-        assert_eq!(elsewhere[0].message, "the repository is in eu-west-1, and the function in eu-central-1");
+        assert_eq!(
+            elsewhere[0].message,
+            "the repository is in eu-west-1, but the function is in eu-central-1"
+        );
         assert_eq!(elsewhere[0].severity, Severity::Error);
     }
 

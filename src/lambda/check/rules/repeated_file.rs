@@ -1,4 +1,4 @@
-//! No two layers hold the same content.
+//! No two layers have files with the same content.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,20 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "repeated-file",
     severity: Severity::Note,
-    what: "The content of a file is in one layer alone.",
-    why: "Each layer has its own copy, that is pushed, pulled and counted into the ten gigabytes that an image may \
-          have.",
-    example: "`RUN chmod -R 755 /var/task` or `RUN chown -R …` behind the COPY of the files: all of them come again.",
-    way_out: "set owner and mode in the step that brings the files, as by COPY --chmod, or link to the one that is \
-              there",
+    what: "The content of a file is in only one layer.",
+    why: "Each layer has its own copy, which is pushed, pulled, and counts towards the limit of 10 GiB for an image.",
+    example: "`RUN chmod -R 755 /var/task` or `RUN chown -R …` after the COPY of the files, which stores all of them \
+              again.",
+    help: "set owner and mode in the step that adds the files, as with COPY --chmod, or link to the existing file",
     source: "https://docs.docker.com/engine/storage/drivers/",
     check,
 };
 
-/// The bytes of a file that is worth a word.
+/// The size of the smallest file that counts, in bytes.
 pub(super) const LEAST: u64 = 64 << 10;
 
-/// How many are told one by one.
-const TOLD: usize = 20;
+/// Upper bound on the contents with a finding of their own.
+const SINGLE: usize = 20;
 
 /// The copies of one content, lowest layer first.
 struct Repeated<'a> {
@@ -34,7 +33,7 @@ struct Repeated<'a> {
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let mut by_content: BTreeMap<_, Vec<(usize, &Member)>> = BTreeMap::new();
     for (number, scan) in case.known() {
-        // A hard link is a name, and has no content of its own.
+        // A hard link does not have its own content.
         let files = scan.members.iter().filter(|member| member.is_file() && member.size() >= LEAST);
         for member in files {
             if let Some(sha256) = member.sha256() {
@@ -43,9 +42,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     let mut repeated: Vec<Repeated<'_>> = by_content.into_values().filter_map(Repeated::of).collect();
-    // The largest first; of equals, in the order of their paths, so that the order is always the same.
+    // By size, largest first, then by path, so that the order is stable.
     repeated.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.copies[0].1.path.cmp(&b.copies[0].1.path)));
-    let (largest, others) = repeated.split_at(repeated.len().min(TOLD));
+    let (largest, others) = repeated.split_at(repeated.len().min(SINGLE));
     for one in largest {
         let ((lowest, first), (number, last)) = (one.copies[0], one.copies[one.copies.len() - 1]);
         let mut message = if first.path == last.path {
@@ -54,19 +53,19 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             format!("layer {lowest} has the same content already, as {}", first.path)
         };
         if one.copies.len() > 2 {
-            message.push_str(&format!(", and there are {} copies in all", one.copies.len()));
+            message.push_str(&format!("; there are {} copies in all", one.copies.len()));
         }
         findings.add(message).in_layer(case, number).at(&last.path).costs(one.bytes);
     }
     if !others.is_empty() {
         let bytes = others.iter().map(|other| other.bytes).sum();
-        let what = if others.len() == 1 { "content is" } else { "contents are" };
+        let what = if others.len() == 1 { "file is" } else { "files are" };
         findings.add(format!("{} smaller {what} in several layers too", others.len())).costs(bytes);
     }
 }
 
 impl<'a> Repeated<'a> {
-    /// `None` for what is in one layer alone.
+    /// `None` if all copies are in the same layer.
     fn of(copies: Vec<(usize, &'a Member)>) -> Option<Repeated<'a>> {
         let (lowest, first) = *copies.first()?;
         let (highest, _) = *copies.last()?;
@@ -95,13 +94,13 @@ mod tests {
         let third = file(same, 2, "c", "x", LEAST);
         assert_eq!(
             third.says(&RULE),
-            ["c: layer 0 has the same content already, as a, and there are 3 copies in all"]
+            ["c: layer 0 has the same content already, as a; there are 3 copies in all"]
         );
         assert_eq!(third.check(&RULE)[0].bytes, Some(2 * LEAST));
     }
 
     #[test]
-    fn what_is_small_or_other_is_none() {
+    fn small_and_different_files_are_ignored() {
         let small = file(file(Sample::empty(2), 0, "a", "x", LEAST - 1), 1, "a", "x", LEAST - 1);
         assert_eq!(small.says(&RULE), [""; 0]);
         let other = file(file(Sample::empty(2), 0, "a", "x", LEAST), 1, "a", "y", LEAST);
@@ -109,20 +108,20 @@ mod tests {
     }
 
     #[test]
-    fn many_are_summed_up() {
+    fn the_smallest_contents_share_one_finding() {
         let sample = (0..25).fold(Sample::empty(2), |sample, number| {
             let (path, content, size) = (format!("f{number}"), number.to_string(), LEAST + number);
             file(file(sample, 0, &path, &content, size), 1, &path, &content, size)
         });
         let found = sample.check(&RULE);
         assert_eq!(found.len(), 21);
-        assert_eq!(found[0].message, "5 smaller contents are in several layers too");
+        assert_eq!(found[0].message, "5 smaller files are in several layers too");
         assert_eq!(found[0].bytes, Some(5 * LEAST + 10));
         let sample = file(file(Sample::empty(2), 0, "a", "a", LEAST), 1, "a", "a", LEAST);
         let sample = (0..20).fold(sample, |sample, number| {
             let (path, content) = (format!("f{number}"), number.to_string());
             file(file(sample, 0, &path, &content, 2 * LEAST), 1, &path, &content, 2 * LEAST)
         });
-        assert_eq!(sample.says(&RULE)[0], "1 smaller content is in several layers too");
+        assert_eq!(sample.says(&RULE)[0], "1 smaller file is in several layers too");
     }
 }

@@ -1,4 +1,4 @@
-//! What the image starts speaks with Lambda.
+//! The image starts a program that uses Lambda's runtime API.
 
 use super::super::case::{Case, Seen};
 use super::super::facts::Fact;
@@ -8,17 +8,17 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "runtime-client",
     severity: Severity::Error,
-    what: "What the image starts is a runtime interface client, or starts one.",
-    why: "Lambda hands events over by its runtime API. A program that does not ask there for the next one never gets \
-          any, and every invocation ends in a time-out or with `Runtime.ExitError`.",
+    what: "The image starts a runtime interface client.",
+    why: "Lambda passes events through its runtime API. A program that does not request them there never gets any, and \
+          every invocation ends with a timeout or `Runtime.ExitError`.",
     example: "FROM python:3.12-slim with CMD `python app.py`.",
-    way_out: "install the language's runtime interface client and make it the entrypoint, with the handler as CMD; a \
-              web server needs the Lambda Web Adapter",
+    help: "install the language's runtime interface client and make it the entrypoint, with the handler as CMD; for a \
+           web server, add the Lambda Web Adapter",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-ric",
     check,
 };
 
-/// A client that starts a function's code: the interpreter that runs it, its name, and the marks of it in a path.
+/// A runtime interface client: its interpreter, its name, and the parts of paths that show that it is installed.
 struct Client {
     interpreter: &'static str,
     name: &'static str,
@@ -27,10 +27,10 @@ struct Client {
 
 const CLIENTS: [Client; 4] = [
     Client { interpreter: "python", name: "awslambdaric", marks: &["awslambdaric/"] },
-    // Not every package manager unpacks it into a directory of its own.
+    // Some package managers do not unpack it into its own directory.
     Client { interpreter: "node", name: "aws-lambda-ric", marks: &["aws-lambda-ric"] },
     Client { interpreter: "ruby", name: "aws_lambda_ric", marks: &["aws_lambda_ric"] },
-    // Any jar may have it within.
+    // Any jar may contain it.
     Client {
         interpreter: "java",
         name: "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
@@ -46,11 +46,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         findings
             .add("the image has neither ENTRYPOINT nor CMD: there is nothing to start")
             .in_field("config.Entrypoint")
-            // The function's own settings may have it.
+            // The settings of the function may set both.
             .as_severe(Severity::Warning);
         return;
     }
-    // The emulator starts what it is told.
+    // The emulator starts the program that its arguments name.
     if words[0].ends_with("aws-lambda-rie") {
         words.remove(0);
     }
@@ -61,22 +61,22 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let program = program.rsplit('/').next().unwrap_or_default();
     let Some(client) = CLIENTS.iter().find(|client| runs(program, client.interpreter)) else { return };
     let is_one = |path: &str| client.marks.iter().any(|mark| has_mark(path, mark));
-    // A bundle has it within, and a program may do without.
+    // A bundle may contain the client, and a program may use the API without one.
     let is_its_own = |facts: &[Fact]| facts.contains(&Fact::RuntimeClient);
     if case.files.iter().any(|file| is_one(&file.member.path) || is_its_own(file.member.facts())) {
         return;
     }
     let message = if arguments.iter().any(|argument| argument.ends_with(client.name)) {
-        format!("{program} is to start {}, which is not in the image", client.name)
+        format!("{program} starts {}, which is not in the image", client.name)
     } else if program != "npx" && !arguments.iter().any(|argument| may_be_a_client(argument)) {
-        format!("the image starts {program}, and has no runtime interface client for it ({})", client.name)
+        format!("the image starts {program}, but has no runtime interface client for it ({})", client.name)
     } else {
         return;
     };
     findings.add(message).in_field(field);
 }
 
-/// Whether this program runs what is written in a language, as `python3.12` does for `python`.
+/// Whether a program is an interpreter, as `python3.12` is for `python`.
 fn runs(program: &str, interpreter: &str) -> bool {
     let version = program.strip_prefix(interpreter);
     let is_version = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -84,18 +84,18 @@ fn runs(program: &str, interpreter: &str) -> bool {
 }
 
 fn has_mark(path: &str, mark: &str) -> bool {
-    // A Java of its own has jars that are no function's.
+    // The jars of a Java installation do not count.
     path.contains(mark) && !(mark == ".jar" && ["jdk", "jre", "jvm"].iter().any(|dir| path.contains(dir)))
 }
 
-/// Whether a word of the command line hides what is run, or says that it speaks with Lambda itself.
+/// Whether an argument is an archive, whose content is unknown, or names a bootstrap.
 fn may_be_a_client(argument: &str) -> bool {
     let endings = [".jar", ".pyz", ".pex", ".zip"];
     let word = argument.to_ascii_lowercase();
     argument == "-jar" || word.contains("bootstrap") || endings.iter().any(|ending| word.ends_with(ending))
 }
 
-/// An extension may be the client, as the Lambda Web Adapter is.
+/// Whether the image has an extension, which may be the client, as the Lambda Web Adapter is.
 fn has_extension(case: &Case<'_>) -> bool {
     let dir = case.files.resolve("opt/extensions").path;
     let is_one = |file: Seen<'_>| {
@@ -122,7 +122,7 @@ mod tests {
     type Words = &'static [&'static str];
 
     #[test]
-    fn clients_are_known() {
+    fn clients_are_recognised() {
         let cases: &[(Words, Words, Words)] = &[
             (&["/lambda-entrypoint.sh"], &["app.handler"], &[]),
             (&["/usr/local/bin/python", "-m", "awslambdaric"], &["app.handler"], &[RIC]),
@@ -154,33 +154,29 @@ mod tests {
     }
 
     #[test]
-    fn interpreters_need_one() {
+    fn interpreters_need_a_client() {
         let cases: &[(Words, Words, &str)] = &[
             (
                 &[],
                 &["python3"],
-                "the image starts python3, and has no runtime interface client for it (awslambdaric)",
+                "the image starts python3, but has no runtime interface client for it (awslambdaric)",
             ),
             (
                 &["/usr/bin/python3.12", "app.py"],
                 &[],
-                "the image starts python3.12, and has no runtime interface client for it (awslambdaric)",
+                "the image starts python3.12, but has no runtime interface client for it (awslambdaric)",
             ),
             (
                 &["node"],
                 &["index.js"],
-                "the image starts node, and has no runtime interface client for it (aws-lambda-ric)",
+                "the image starts node, but has no runtime interface client for it (aws-lambda-ric)",
             ),
             (
                 &["python", "-m", "awslambdaric"],
                 &["a.b"],
-                "python is to start awslambdaric, which is not in the image",
+                "python starts awslambdaric, which is not in the image",
             ),
-            (
-                &["npx", "aws-lambda-ric"],
-                &["a.b"],
-                "npx is to start aws-lambda-ric, which is not in the image",
-            ),
+            (&["npx", "aws-lambda-ric"], &["a.b"], "npx starts aws-lambda-ric, which is not in the image"),
             (&[], &[], "the image has neither ENTRYPOINT nor CMD: there is nothing to start"),
         ];
         for &(entrypoint, cmd, fault) in cases {
@@ -202,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_may_have_it() {
+    fn unknown_layers_and_extensions_may_be_clients() {
         assert_eq!(sample(&["python", "app.py"], &[], &[]).unknown(0).says(&RULE), [""; 0]);
         assert_eq!(sample(&["python", "app.py"], &[], &[RIC]).says(&RULE), [""; 0]);
         let web = || sample(&["node", "app.js"], &[], &["opt/adapter/lambda-adapter"]);

@@ -1,4 +1,4 @@
-//! The base's runtime is one that AWS maintains.
+//! AWS maintains the base's runtime.
 
 use chrono::NaiveDate;
 
@@ -10,41 +10,42 @@ use crate::lambda::{RuntimeBase, runtime_base};
 pub(super) const RULE: Rule = Rule {
     name: "runtime-deprecated",
     severity: Severity::Warning,
-    what: "The base is of a runtime that is not deprecated.",
-    why: "AWS no longer repairs a deprecated runtime, nor its base image: a new build of the image gets no security \
-          fixes any more.",
+    what: "The base's runtime is not deprecated.",
+    why: "AWS does not maintain deprecated runtimes or their base images: new builds of the image do not get security \
+          fixes.",
     example: "FROM public.ecr.aws/lambda/nodejs:18.",
-    way_out: "move the function to a newer runtime's base",
+    help: "move the function to the base of a newer runtime",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtime-support-policy",
     check,
 };
 
 const LABEL: &str = "org.opencontainers.image.base.name";
 
-/// How many days before the end it is told.
+/// The number of days before the deprecation from which on a note is given.
 const SOON: i64 = 60;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(name) = case.config.label(LABEL).and_then(of_aws) else { return };
     let (message, severity) = match known(&name).and_then(|base| base.runtime) {
         Some(runtime) => match runtime.deprecated {
-            Some(day) if day <= case.asked.today.as_str() => {
-                (format!("the base {name} is of a runtime that is deprecated since {day}"), Severity::Warning)
-            }
+            Some(day) if day <= case.asked.today.as_str() => (
+                format!("the base {name} has a runtime that has been deprecated since {day}"),
+                Severity::Warning,
+            ),
             Some(day) if days(&case.asked.today, day).is_some_and(|days| days <= SOON) => {
-                (format!("the base {name} is of a runtime that will be deprecated on {day}"), Severity::Note)
+                (format!("the base {name} has a runtime that will be deprecated on {day}"), Severity::Note)
             }
             _ => return,
         },
         None => {
-            let message = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            let message = format!("lbuild does not know the base {name} or how long AWS maintains it");
             (message, Severity::Warning)
         }
     };
     findings.add(message).in_field(format!("config.Labels.{LABEL}")).as_severe(severity);
 }
 
-/// The repository and tag of one of AWS's bases, as `python:3.12`; nothing without a tag that tells a version.
+/// The repository and tag of one of AWS's bases, such as `python:3.12`; `None` if the tag does not contain a version.
 fn of_aws(label: &str) -> Option<String> {
     let label = label.strip_prefix("docker.io/").unwrap_or(label);
     let name = ["public.ecr.aws/lambda/", "amazon/aws-lambda-"]
@@ -52,13 +53,13 @@ fn of_aws(label: &str) -> Option<String> {
         .find_map(|place| label.strip_prefix(*place))?;
     let name = name.split('@').next()?;
     let (repository, tag) = name.split_once(':')?;
-    // `latest` is another one each year.
-    let tells = tag.starts_with(|c: char| c.is_ascii_digit()) || repository == "provided";
-    (tells && tag != "latest").then(|| name.to_owned())
+    // The version of `latest` changes.
+    let has_version = tag.starts_with(|c: char| c.is_ascii_digit()) || repository == "provided";
+    (has_version && tag != "latest").then(|| name.to_owned())
 }
 
-/// The runtime of a base whose tag may say more than the version, as `3.12-arm64` or `3.12.2026.01.08.16`. Another
-/// system is another runtime, as that of `8.al2023`.
+/// The runtime of a base whose tag may contain more than the version, such as `3.12-arm64` or `3.12.2026.01.08.16`.
+/// Another operating system, as in `8.al2023`, is another runtime.
 fn known(name: &str) -> Option<RuntimeBase> {
     let ends = name.rmatch_indices(['.', '-']).map(|(at, _)| at).filter(|at| !name[*at..].starts_with(".al"));
     let shorter = [name.len()].into_iter().chain(ends);
@@ -84,18 +85,18 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_runtime_is_told() {
+    fn a_deprecation_is_found_in_advance_and_from_its_date_on() {
         let base = "public.ecr.aws/lambda/nodejs:22";
         assert!(on(base, "2027-02-28").is_empty());
-        let soon = "the base nodejs:22 is of a runtime that will be deprecated on 2027-04-30";
+        let soon = "the base nodejs:22 has a runtime that will be deprecated on 2027-04-30";
         assert_eq!(on(base, "2027-03-02"), [(Severity::Note, soon.to_owned())]);
-        let now = "the base nodejs:22 is of a runtime that is deprecated since 2027-04-30";
+        let now = "the base nodejs:22 has a runtime that has been deprecated since 2027-04-30";
         assert_eq!(on(base, "2027-04-30"), [(Severity::Warning, now.to_owned())]);
         assert_eq!(on("amazon/aws-lambda-nodejs:22", "2028-01-01").len(), 1);
     }
 
     #[test]
-    fn tags_say_more_than_the_version() {
+    fn tags_may_contain_more_than_the_version() {
         for tag in [
             "nodejs:18-arm64",
             "nodejs:18.2025.01.08.16",
@@ -117,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn other_bases_have_other_ends() {
+    fn other_bases_are_ignored_and_unknown_ones_found() {
         assert!(on("docker.io/library/python:3.8", "2026-11-21").is_empty());
         for name in ["python:3.99", "java:17.al2099", "nodejs:98-arm64"] {
-            let unknown = format!("lbuild does not know the base {name}, nor until when AWS maintains it");
+            let unknown = format!("lbuild does not know the base {name} or how long AWS maintains it");
             let found = on(&format!("public.ecr.aws/lambda/{name}"), "2026-11-21");
             assert_eq!(found, [(Severity::Warning, unknown)]);
         }

@@ -1,4 +1,4 @@
-//! Nothing secret is in the config.
+//! The config does not contain secrets.
 
 use std::collections::BTreeSet;
 
@@ -12,52 +12,54 @@ use super::super::secrets::{self, Secret};
 pub(super) const RULE: Rule = Rule {
     name: "secret-config",
     severity: Severity::Error,
-    what: "The environment, the labels, the command and the history hold no passwords, tokens or keys.",
-    why: "Whoever may pull the image reads its config, and build arguments stand in its history. The secret is in \
-          every registry and cache that the image was in, and is as old as the image. What is one by its form is an \
-          error, what is one by its name alone a warning.",
+    what: "The environment, labels, command and history do not contain passwords, tokens or keys.",
+    why: "Everyone who can pull the image can read its config, and the history contains build arguments. The secret \
+          stays in every registry and cache that has had the image. A secret recognised by its form is an error, one \
+          recognised only by its name a warning.",
     example: "`ARG NPM_TOKEN` and `docker build --build-arg NPM_TOKEN=…`, or `ENV DB_PASSWORD=…`.",
-    way_out: "revoke the secret, and read it at run time from Secrets Manager or Parameter Store, or mount it for the \
-              build alone with RUN --mount=type=secret",
+    help: "revoke the secret, and read it at run time from Secrets Manager or Parameter Store; for the build, mount it \
+           with RUN --mount=type=secret",
     source: "https://docs.docker.com/reference/build-checks/secrets-used-in-arg-or-env/",
     check,
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut tell = Teller { told: BTreeSet::new(), findings };
+    let mut reporter = Reporter { reported: BTreeSet::new(), findings };
     for (name, value) in case.config.env() {
         let shown = shown(name);
-        tell.tell(in_pair(name, value), &format!("the variable {shown}"), format!("config.Env.{shown}"));
+        let field = format!("config.Env.{shown}");
+        reporter.report(in_pair(name, value), &format!("the variable {shown}"), field);
     }
     for (name, value) in case.config.labels() {
         let shown = shown(name);
-        tell.tell(in_pair(name, value), &format!("the label {shown}"), format!("config.Labels.{shown}"));
+        let field = format!("config.Labels.{shown}");
+        reporter.report(in_pair(name, value), &format!("the label {shown}"), field);
     }
     for (field, words) in [("Entrypoint", case.config.entrypoint()), ("Cmd", case.config.cmd())] {
         for (number, word) in words.iter().enumerate() {
             let mut found = in_text(word);
             let option = number.checked_sub(1).map(|before| words[before]);
             found.extend(option.and_then(|option| of_option(option, word)));
-            tell.tell(found, "the command", format!("config.{field}[{number}]"));
+            reporter.report(found, "the command", format!("config.{field}[{number}]"));
         }
     }
     let history = case.config.as_json().get("history").and_then(Value::as_array).into_iter().flatten();
     for (number, entry) in history.enumerate() {
         for field in ["created_by", "comment"] {
             let text = entry.get(field).and_then(Value::as_str).unwrap_or_default();
-            tell.tell(in_text(text), "the history", format!("history[{number}].{field}"));
+            reporter.report(in_text(text), "the history", format!("history[{number}].{field}"));
         }
     }
 }
 
-/// A name as it may be shown: in a list of pairs, what is no pair is taken for a name.
+/// The name, or `…` if it is a secret: an item without `=` is parsed as a name.
 fn shown(name: &str) -> &str {
     if secrets::find(name).is_empty() { name } else { "…" }
 }
 
-/// A secret, and what is said of it.
+/// A secret and its description.
 struct Found {
-    /// Tells it from the others.
+    /// Distinguishes it from other secrets.
     mark: u64,
     severity: Severity,
     text: String,
@@ -73,16 +75,15 @@ impl Found {
     }
 }
 
-/// Tells each secret where it is met first: a build argument stands in the history once for each command that
-/// could see it.
-struct Teller<'a> {
-    told: BTreeSet<u64>,
+/// Reports each secret at its first place only: the history repeats a build argument for each command that can use it.
+struct Reporter<'a> {
+    reported: BTreeSet<u64>,
     findings: &'a mut Findings,
 }
 
-impl Teller<'_> {
-    fn tell(&mut self, mut found: Vec<Found>, place: &str, field: String) {
-        found.retain(|found| self.told.insert(found.mark));
+impl Reporter<'_> {
+    fn report(&mut self, mut found: Vec<Found>, place: &str, field: String) {
+        found.retain(|found| self.reported.insert(found.mark));
         let Some(severity) = found.iter().map(|found| found.severity).max() else { return };
         let texts: Vec<&str> = found.iter().map(|found| found.text.as_str()).collect();
         let what = match &texts[..] {
@@ -115,8 +116,8 @@ fn in_text(text: &str) -> Vec<Found> {
     found
 }
 
-/// What a line of history declares, and what it runs: `ENV TOKEN=abc`, `|1 TOKEN=abc /bin/sh -c …`, with what Docker's
-/// builders put in front.
+/// Splits a line of history into its declarations and its command: `ENV TOKEN=abc`, `|1 TOKEN=abc /bin/sh -c …`, with
+/// the prefixes of Docker's builders.
 fn halves(text: &str) -> (&str, &str) {
     let line = text.trim_start();
     let line = line.strip_prefix("/bin/sh -c #(nop)").unwrap_or(line).trim_start();
@@ -130,7 +131,7 @@ fn halves(text: &str) -> (&str, &str) {
 fn of_assignment(word: &str, is_secret: fn(&str, &str) -> Option<Secret>) -> Option<Found> {
     let (name, value) = secrets::assignment(word)?;
     let secret = is_secret(name, value)?;
-    // What can be told by its form was.
+    // A secret recognised by its form has been reported already.
     secrets::find(word).is_empty().then(|| Found::by_name(&secret, format!("{secret} ({name})")))
 }
 
@@ -161,7 +162,7 @@ mod tests {
         sample.check(&RULE).into_iter().map(|finding| finding.field.expect("a field")).collect()
     }
 
-    /// What is said of one line of the history.
+    /// The messages about one line of the history.
     fn of_history(line: &str) -> Vec<String> {
         let mut sample = Sample::python();
         sample.config["history"] = json!([{ "created_by": line }]);
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_its_name_alone_tells_is_a_warning() {
+    fn a_secret_recognised_only_by_its_name_is_a_warning() {
         let sample = Sample::python()
             .process("Env", json!([format!("DB_PASSWORD={VALUE}"), format!("TOKEN={}", token())]));
         let severities: Vec<Severity> = sample.check(&RULE).iter().map(|finding| finding.severity).collect();
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn build_arguments_are_found_once() {
+    fn build_arguments_are_reported_once() {
         let mut sample = Sample::python();
         sample.config["history"] = json!([
             { "created_by": format!("ARG NPM_TOKEN={VALUE}"), "empty_layer": true },
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_official_images_set_is_none() {
+    fn variables_of_official_images_are_ignored() {
         let sample = Sample::python().process(
             "Env",
             json!([
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_commands_do_is_none() {
+    fn commands_without_secrets_are_ignored() {
         for line in [
             "RUN /bin/sh -c for key in C4F0DFFF4E8C1A8236409D08E73BC641CC11F4C8; do gpg --recv-keys \"$key\"; done",
             "RUN /bin/sh -c echo \"9ce3c3dbd2a1ea5a4a4fd06d6a3d4d8e8ab0d3e3 *node.tar.xz\" | sha256sum -c -",

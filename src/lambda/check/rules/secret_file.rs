@@ -1,4 +1,4 @@
-//! No layer holds a file of logins.
+//! No layer contains a file with credentials.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
@@ -12,23 +12,23 @@ use super::super::secrets::{self, Kind};
 pub(super) const RULE: Rule = Rule {
     name: "secret-file",
     severity: Severity::Error,
-    what: "No layer holds a file with logins, even one that a later layer deletes.",
-    why: "Whoever may pull the image can read every one of its layers. To delete a file in a later layer hides it from \
-          the function, and from nobody else. Looked into are the files that tools keep logins in, and small settings \
-          of the function's own; a login in an installed package, and a file that only may hold one, is a warning.",
-    example: "`COPY . .` with an .env file or a .git directory in the context; `COPY .npmrc .`, and later \
-              `RUN rm .npmrc`.",
-    way_out: "revoke the login, and keep the file out: name it in .dockerignore, or mount it for the build alone with \
-              RUN --mount=type=secret",
+    what: "No layer contains a file with credentials, even if a later layer deletes it.",
+    why: "Everyone who can pull the image can read all of its layers. Deleting a file in a later layer hides it only \
+          from the function. The rule examines the files in which tools store credentials, and small settings of the \
+          function itself; credentials in an installed package, and files that only may contain some, are warnings.",
+    example: "`COPY . .` with an .env file or a .git directory in the build context; `COPY .npmrc .`, followed by `RUN \
+              rm .npmrc`.",
+    help: "revoke the credentials, and exclude the file with .dockerignore; for the build, mount it with RUN \
+           --mount=type=secret",
     source: "https://docs.docker.com/build/building/secrets/",
     check,
 };
 
-/// How many secrets of a file are told one by one.
-const TOLD: usize = 3;
+/// Upper bound on the secrets of a file that its message lists.
+const LISTED: usize = 3;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    // Most images need neither.
+    // Lazy, as most images need neither.
     let fates = LazyCell::new(|| fates(case));
     let installed = LazyCell::new(|| Installed::of(case));
     for (number, scan) in case.known() {
@@ -44,7 +44,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// How bad a file is, where, and what is wrong with it.
+/// The severity, path and message of a finding about a file.
 struct Fault<'a> {
     severity: Severity,
     path: &'a str,
@@ -55,12 +55,12 @@ fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
     let path = member.path.as_str();
     let packaged = || secrets::is_packaged(path);
     if let Some(path) = repository(case, path).filter(|_| !packaged()) {
-        let message = "a git repository: all that was ever committed to it, and perhaps logins".to_owned();
+        let message = "a git repository: its whole history, and perhaps credentials".to_owned();
         return Some(Fault { severity: Severity::Warning, path, message });
     }
     let kind = Kind::of(path)?;
     let packaged = packaged();
-    // The variables of what everybody can install are nobody's.
+    // The environment files of published packages are not secret.
     if packaged && kind == Kind::Environment {
         return None;
     }
@@ -79,21 +79,21 @@ fn fault<'a>(case: &Case<'_>, member: &'a Member) -> Option<Fault<'a>> {
         facts => facts.contains(&Fact::MayHoldLogin),
     };
     (is_likely && !packaged).then(|| {
-        let message = format!("a file that may hold logins: {}", kind.name());
+        let message = format!("a file that may hold credentials: {}", kind.name());
         Fault { severity: Severity::Warning, path, message }
     })
 }
 
 fn holding(found: &[&str]) -> String {
-    let listed = found[..found.len().min(TOLD)].join(", ");
+    let listed = found[..found.len().min(LISTED)].join(", ");
     match found.len() {
         1 => format!("it holds a secret: {listed}"),
-        all if all <= TOLD => format!("it holds {all} secrets: {listed}"),
+        all if all <= LISTED => format!("it holds {all} secrets: {listed}"),
         all => format!("it holds {all} secrets: {listed} and others"),
     }
 }
 
-/// The git repository of the function that this file is the mark of. Tools that were cloned are public.
+/// The function's git repository, if the path is that of its HEAD. Repositories of cloned tools are public.
 fn repository<'a>(case: &Case<'_>, path: &'a str) -> Option<&'a str> {
     let repository = path.strip_suffix("/HEAD").filter(|dir| *dir == ".git" || dir.ends_with("/.git"))?;
     let root = case.task_root();
@@ -101,7 +101,7 @@ fn repository<'a>(case: &Case<'_>, path: &'a str) -> Option<&'a str> {
     (below_root || secrets::in_function(path).is_some()).then_some(repository)
 }
 
-/// What becomes of the files that layers above their own hide, by layer and path.
+/// The ends of messages for files that a higher layer hides, by layer and path.
 fn fates<'a>(case: &Case<'a>) -> HashMap<(usize, &'a str), &'static str> {
     let hidden = case.files.hidden().iter();
     let fates = hidden.map(|hidden| {
@@ -115,7 +115,7 @@ fn fates<'a>(case: &Case<'a>) -> HashMap<(usize, &'a str), &'static str> {
     fates.collect()
 }
 
-/// Whether it is of the tests of a package or of a system, or came with a package: keys that are there open nothing.
+/// Whether a file belongs to the tests of a package or system, or came with a package: such keys are public.
 fn is_of_others(path: &str, installed: &LazyCell<Installed, impl FnOnce() -> Installed>) -> bool {
     let is_of_tests = secrets::has_tests(path)
         && (secrets::in_function(path).is_none() || secrets::is_packaged(path) || installed.beside(path));
@@ -123,11 +123,11 @@ fn is_of_others(path: &str, installed: &LazyCell<Installed, impl FnOnce() -> Ins
     is_documented || is_of_tests || (Kind::of(path) == Some(Kind::Own) && installed.brought(path))
 }
 
-/// The Python packages that the layers hold: many a function has them among its own modules.
+/// The Python packages in the layers, which may be installed among the function's own modules.
 struct Installed {
-    /// The directories in which they are.
+    /// The directories in which packages are installed.
     places: BTreeSet<String>,
-    /// Their own directories, in small letters.
+    /// The packages' own directories, in lower case.
     packages: BTreeSet<String>,
 }
 
@@ -145,12 +145,12 @@ impl Installed {
         installed
     }
 
-    /// Whether packages are installed in one of the directories that this file is in.
+    /// Whether packages are installed in one of a file's parent directories.
     fn beside(&self, path: &str) -> bool {
         self.places.contains("") || secrets::parents(path).any(|parent| self.places.contains(parent))
     }
 
-    /// Whether a package brought this file.
+    /// Whether a file is in the directory of a package.
     fn brought(&self, path: &str) -> bool {
         secrets::parents(&path.to_ascii_lowercase()).any(|parent| self.packages.contains(parent))
     }
@@ -162,7 +162,7 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::{Fact, RULE};
 
-    /// An image with this file, about which these facts are known.
+    /// An image with a file that has these facts.
     fn sample(path: &str, facts: &[Fact]) -> Sample {
         Sample::python().file(1, path, 0o600).facts(1, path, facts.iter().cloned())
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_are_found_in_every_layer() {
+    fn credentials_are_found_in_every_layer() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let found = with("var/task/.env", &[secret("password in DB_PASSWORD")]);
         assert_eq!(found[0].message, "it holds a secret: password in DB_PASSWORD");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_hold_logins_is_a_warning() {
+    fn files_that_may_hold_credentials_are_a_warning() {
         for (path, facts) in
             [("var/task/.env", &[Fact::MayHoldLogin][..]), ("root/.ssh/id_rsa", &[]), ("root/.netrc", &[])]
         {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_packages_bring_is_none() {
+    fn files_of_packages_are_ignored_or_a_warning() {
         let key = [secret("private key in line 1")];
         for path in [
             "var/task/node_modules/ssh2/test/fixtures/id_rsa",
@@ -255,7 +255,7 @@ mod tests {
         }
         let packaged = with("var/task/node_modules/a/.npmrc", &[secret("npm token npm_…")]);
         assert_eq!(packaged[0].severity, Severity::Warning);
-        assert_eq!(with("var/task/tests/id_rsa", &key).len(), 1, "of the function's own");
+        assert_eq!(with("var/task/tests/id_rsa", &key).len(), 1, "the function's own tests");
     }
 
     #[test]

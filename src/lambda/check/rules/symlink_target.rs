@@ -1,4 +1,4 @@
-//! Links lead to something that is in the image.
+//! Symbolic links have a target in the image.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,30 @@ use crate::tree::{ImagePath, Target};
 pub(super) const RULE: Rule = Rule {
     name: "symlink-target",
     severity: Severity::Warning,
-    what: "Symbolic links among the function's files lead to something in the image.",
-    why: "A link is stored as the text of its target. What that named on the machine where the image was built is not \
-          there in Lambda: opening it fails with `No such file or directory`. One that climbs above the root ends at the \
-          root in Lambda, and elsewhere for whoever unpacks the image.",
+    what: "Symbolic links among the function's files have a target in the image.",
+    why: "A link is stored as the text of its target. If that exists only on the machine where the image was built, \
+          opening the link in Lambda fails with `No such file or directory`. A link above the root resolves from the \
+          root in Lambda, but leads elsewhere in an unpacked image.",
     example: "/var/task/shared -> /home/me/project/shared, or -> ../../shared of a workspace.",
-    way_out: "put the target into the image as well, or the file itself in place of the link",
+    help: "add the target to the image, or replace the link by the file",
     source: "https://man7.org/linux/man-pages/man7/symlink.7.html",
     check,
 };
 
-/// What is there when the function runs, whatever the image has: the kernel's, /tmp, and file systems that are mounted.
+/// Directories that have files only at run time: those of the kernel, /tmp, and mounted file systems.
 const AT_RUN_TIME: [&str; 6] = ["dev", "mnt", "proc", "run", "sys", "tmp"];
 
-/// As many links of one directory are told one by one.
+/// The number of links in a directory up to which each has its own finding.
 const SINGLE: usize = 5;
 
-/// What is wrong with a link.
+/// The fault of a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
-    Nowhere,
-    /// The kernel stays at the root, where it finds what the link names, or may find it.
+    Dangling,
+    /// The link leads above the root. The kernel resolves it from the root, where the target exists or may exist.
     Above,
-    AboveToNowhere,
-    Astray,
+    AboveAndDangling,
+    Loop,
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -47,14 +47,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     for ((dir, fault), links) in groups {
-        // What others have in /opt, they may know of.
+        // Other software in /opt may expect its links to dangle.
         let severity = match fault {
             Fault::Above => Severity::Note,
             _ if is_others(case, &dir) => Severity::Note,
             _ => Severity::Warning,
         };
-        let told = if links.len() > SINGLE { 1 } else { links.len() };
-        for &link in &links[..told] {
+        let listed = if links.len() > SINGLE { 1 } else { links.len() };
+        for &link in &links[..listed] {
             let path: &str = &link.member.path;
             let (message, place) = match links.len() {
                 1..=SINGLE => {
@@ -62,7 +62,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
                 }
                 count => {
                     let below = path.strip_prefix(&format!("{dir}/")).unwrap_or(path);
-                    (format!("{count} links below it {}, as {below}", fault.of_many()), &*dir)
+                    (format!("{count} links below it {}, such as {below}", fault.of_many()), &*dir)
                 }
             };
             findings.add(message).in_layer(case, link.layer).at(place).as_severe(severity);
@@ -73,23 +73,23 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 impl Fault {
     fn of(self, target: &str) -> String {
         match self {
-            Fault::Nowhere => format!("this link leads to {target}, which is not in the image"),
-            Fault::Above => format!("this link, to {target}, leads above the root of the image"),
-            Fault::AboveToNowhere => {
-                format!("this link, to {target}, leads above the root of the image, and to nothing in it")
+            Fault::Dangling => format!("this link leads to {target}, which is not in the image"),
+            Fault::Above => format!("this link to {target} leads above the root of the image"),
+            Fault::AboveAndDangling => {
+                format!("this link to {target} leads above the root of the image, and to nothing in it")
             }
-            Fault::Astray => {
-                format!("this link, to {target}, leads round in a circle, or further than Linux follows")
+            Fault::Loop => {
+                format!("this link to {target} is part of a loop, or of a chain longer than Linux follows")
             }
         }
     }
 
     fn of_many(self) -> &'static str {
         match self {
-            Fault::Nowhere => "lead to nothing in the image",
+            Fault::Dangling => "lead to nothing in the image",
             Fault::Above => "lead above the root of the image",
-            Fault::AboveToNowhere => "lead above the root of the image, and to nothing in it",
-            Fault::Astray => "lead round in circles, or further than Linux follows",
+            Fault::AboveAndDangling => "lead above the root of the image, and to nothing in it",
+            Fault::Loop => "are parts of loops, or of chains longer than Linux follows",
         }
     }
 }
@@ -97,24 +97,24 @@ impl Fault {
 fn fault<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<Fault> {
     target(case, file)?;
     let resolved = case.files.resolve(&file.member.path);
-    // What is there in Lambda alone, or in a layer that nobody knows, is there for all that is known.
-    let is_told = case.files.complete && !is_at_run_time(&resolved.path);
+    // The target may exist only in Lambda, or in an unknown layer.
+    let is_certain = case.files.complete && !is_at_run_time(&resolved.path);
     match (resolved.target, resolved.leaves_root) {
-        (Target::Loop, _) => Some(Fault::Astray),
-        (Target::Nothing, false) => is_told.then_some(Fault::Nowhere),
-        (Target::Nothing, true) if is_told => Some(Fault::AboveToNowhere),
+        (Target::Loop, _) => Some(Fault::Loop),
+        (Target::Nothing, false) => is_certain.then_some(Fault::Dangling),
+        (Target::Nothing, true) if is_certain => Some(Fault::AboveAndDangling),
         (_, true) => Some(Fault::Above),
         (Target::Entry(_) | Target::Directory, false) => None,
     }
 }
 
-/// The text of a symbolic link, by whichever of its names.
+/// The target of a symbolic link, which may itself have hard links.
 fn target(case: &Case<'_>, file: Seen<'_>) -> Option<ImagePath> {
     let link = case.files.inode(file)?.member;
     link.target().filter(|_| link.is_symlink())
 }
 
-/// Whether a path, without a slash in front, is one that has something only when the function runs.
+/// Whether a path (without a leading slash) is in a directory that has files only at run time.
 fn is_at_run_time(path: &str) -> bool {
     AT_RUN_TIME.contains(&path.split('/').next().unwrap_or(path))
 }
@@ -129,7 +129,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn links_that_lead_nowhere_are_found() {
+    fn dangling_links_are_found() {
         let says = |target: &str| Sample::python().link(1, "var/task/a", target).says(&RULE);
         for target in
             ["app.py", "/var/task", "../runtime/bootstrap", "/tmp/cache", "/proc/self/fd", "../../mnt/efs/x"]
@@ -144,14 +144,14 @@ mod tests {
         }
         assert_eq!(
             says("a"),
-            ["var/task/a: this link, to a, leads round in a circle, or further than Linux follows"]
+            ["var/task/a: this link to a is part of a loop, or of a chain longer than Linux follows"]
         );
     }
 
     #[test]
-    fn links_above_the_root_are_found_by_where_the_kernel_ends() {
+    fn the_severity_of_a_link_above_the_root_depends_on_its_target() {
         let link = |target: &str| Sample::python().link(1, "var/task/a", target);
-        let message = "var/task/a: this link, to ../../../x, leads above the root of the image";
+        let message = "var/task/a: this link to ../../../x leads above the root of the image";
         let lost = link("../../../x");
         assert_eq!(lost.says(&RULE), [format!("{message}, and to nothing in it")]);
         assert_eq!(lost.check(&RULE)[0].severity, Severity::Warning);
@@ -164,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_may_be_there() {
+    fn an_unknown_layer_may_have_the_target() {
         let sample = Sample::python().link(1, "opt/python/a", "/usr/share/x");
         assert_eq!(sample.says(&RULE).len(), 1);
         assert_eq!(sample.unknown(0).says(&RULE), [""; 0]);
     }
 
     #[test]
-    fn a_way_by_several_links_counts_by_its_end() {
+    fn a_chain_of_links_is_resolved_to_its_end() {
         let sample = Sample::python().link(1, "var/task/a", "b/c").link(1, "var/task/b", "/tmp");
         assert_eq!(sample.says(&RULE), [""; 0]);
         let system = Sample::python().link(0, "usr/share/doc", "/nowhere");
@@ -179,20 +179,20 @@ mod tests {
     }
 
     #[test]
-    fn many_are_one_finding() {
+    fn many_links_are_one_finding() {
         let link = |sample: Sample, number: usize| {
             sample.link(1, &format!("var/task/node_modules/p{number}"), "../gone")
         };
         let sample = (0..7).fold(Sample::python(), link);
         assert_eq!(
             sample.says(&RULE),
-            ["var/task/node_modules: 7 links below it lead to nothing in the image, as p0"]
+            ["var/task/node_modules: 7 links below it lead to nothing in the image, such as p0"]
         );
         assert_eq!((0..5).fold(Sample::python(), link).says(&RULE).len(), 5);
     }
 
     #[test]
-    fn whole_trees_of_links_are_none() {
+    fn links_with_targets_are_accepted() {
         let sample = Sample::python()
             .file(1, "var/task/node_modules/a/cli.js", 0o755)
             .link(1, "var/task/node_modules/.bin/a", "../a/cli.js")
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn links_have_hard_links_too() {
+    fn a_hard_link_to_a_symbolic_link_counts_as_one() {
         let sample = |target: &str| {
             let kind = EntryKind::HardLink("usr/share/link".into());
             let sample = Sample::python().link(0, "usr/share/link", target).file(1, "var/task/a", 0o777);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_in_opt_is_a_note() {
+    fn links_of_other_software_in_opt_are_a_note() {
         let found = |path: &str| {
             let sample = Sample::python().link(1, path, "/var/lib/vendor/settings");
             sample.check(&RULE).into_iter().map(|finding| finding.severity).collect::<Vec<_>>()

@@ -5,42 +5,42 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::case::{Case, Member, Seen};
 use super::super::finding::Severity;
 use super::super::function::join;
-use super::super::places::{barrier, group, is_in, is_others, looked_at, way};
+use super::super::places::{barrier, examined_places, group, is_in, is_others, way};
 use super::super::rule::{Findings, Rule};
 use crate::tree::{EntryKind, ImagePath, Target};
 
 pub(super) const RULE: Rule = Rule {
     name: "unreadable",
     severity: Severity::Error,
-    what: "Everybody may read the function's files, and get to them.",
-    why: "Lambda runs the image as a user of its own who owns nothing in it, so only the rights of others count. The \
-          rest fails with `Permission denied`, though it runs in Docker, as root.",
-    example: "/var/task/app.py with mode 0600, as an editor, a download or a umask of 077 left it; a virtual environment \
-              whose python is a link into /root.",
-    way_out: "give others the right to read, as `chmod -R o+rX` does; lbuild does so itself with what it adds",
+    what: "Users other than root can reach and read the function's files.",
+    why: "Lambda runs the image as a user who owns nothing in it, so only the permissions for others count. Other \
+          accesses fail with `Permission denied`, although they work in Docker, as root.",
+    example: "/var/task/app.py with mode 0600, the result of an editor, a download or a umask of 077; a virtual \
+              environment whose python is a link into /root.",
+    help: "give others read permission, as `chmod -R o+rX` does; lbuild does this for the files that it adds",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
 
-/// What lies beside the code where a home or a checkout is the task root, and is hardly ever read.
+/// Files of a home directory or a checkout that is the task root: a function hardly ever reads them.
 const BESIDE: [&str; 8] =
     [".bash_history", ".cache", ".config", ".git", ".gnupg", ".npm", ".python_history", ".ssh"];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let places = looked_at(case);
-    let mut told = BTreeSet::new();
+    let places = examined_places(case);
+    let mut reported = BTreeSet::new();
     for place in &places {
-        look(case, findings, place, &mut told);
+        examine(case, findings, place, &mut reported);
     }
-    arguments(case, findings, &places, &mut told);
-    links(case, findings, &places, &told);
+    arguments(case, findings, &places, &mut reported);
+    links(case, findings, &places, &reported);
 }
 
-/// Looks at all that is in a directory of the function's.
-fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BTreeSet<&'a str>) {
+/// Examines the files and directories in a directory of the function.
+fn examine<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, reported: &mut BTreeSet<&'a str>) {
     if let Some(dir) = barrier(case, place) {
-        // The same directory may be on the way to several places.
-        if has_files(case, dir) && told.insert(&dir.member.path) {
+        // Several places may be below the same directory.
+        if has_files(case, dir) && reported.insert(&dir.member.path) {
             findings.add(lack(dir.member)).in_layer(case, dir.layer).at(&dir.member.path);
         }
         return;
@@ -54,8 +54,8 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
             EntryKind::Directory => inode.entry.mode & 0o005 != 0o005,
             _ => false,
         };
-        // What is below a directory that nobody enters adds nothing.
-        if !is_bad || way(path).any(|dir| dir != path && told.contains(dir)) {
+        // A finding about a directory covers the files below it.
+        if !is_bad || way(path).any(|dir| dir != path && reported.contains(dir)) {
             continue;
         }
         if inode.is_directory() {
@@ -63,7 +63,7 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
                 continue;
             }
             if inode.entry.mode & 0o001 == 0 {
-                told.insert(path);
+                reported.insert(path);
             }
         }
         let severity = severity(case, place, path, inode);
@@ -77,16 +77,16 @@ fn look<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, told: &mut BT
                 let path = first.member.path.strip_prefix(&format!("{dir}/")).unwrap_or(&first.member.path);
                 let mode = inode.entry.mode;
                 let what = format!("{count} files and directories below it");
-                findings.add(format!("others may not read {what}, as {path} (mode {mode:04o})")).at(dir)
+                findings.add(format!("others may not read {what}, such as {path} (mode {mode:04o})")).at(dir)
             }
         };
         found.in_layer(case, first.layer).as_severe(severity);
     }
 }
 
-/// How bad it is that others may not read something in a place.
+/// The severity of a file or directory that others may not read.
 fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severity {
-    // Python and what loads plug-ins list a directory; to open a file in it, nobody has to.
+    // Only Python and plug-in loaders list a directory; opening a file in it does not need that.
     let is_listed_alone = inode.is_directory() && inode.entry.mode & 0o001 != 0;
     let part = path.get(place.len() + 1..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     match is_listed_alone || BESIDE.contains(&part) || is_others(case, &group(place, path)) {
@@ -95,7 +95,7 @@ fn severity(case: &Case<'_>, place: &str, path: &str, inode: &Member) -> Severit
     }
 }
 
-/// What others may not do with this file or directory.
+/// The missing permission of a file or directory, as a message.
 fn lack(member: &Member) -> String {
     let lack = match (&member.entry.kind, member.entry.mode & 0o005) {
         (EntryKind::Directory, 0) => "enter or list this directory",
@@ -106,20 +106,25 @@ fn lack(member: &Member) -> String {
     format!("others may not {lack} (mode {:04o})", member.entry.mode)
 }
 
-/// Whether others may do with a file of this name what it is for: a program is executed, and need not be read.
+/// Whether others can use a file: a program needs execute permission only, any other file read permission.
 fn is_readable(name: &str, file: &Member) -> bool {
     let is_program = file.elf().is_some() && !name.contains(".so") && !name.ends_with(".node");
     file.entry.mode & 0o004 != 0 || (is_program && file.entry.mode & 0o001 != 0)
 }
 
-/// Whether a directory keeps anything from others.
+/// Whether a directory has files.
 fn has_files(case: &Case<'_>, dir: Seen<'_>) -> bool {
     case.files.below(&dir.member.path).any(|file| !file.member.is_directory())
 }
 
-/// Looks at the files that the command line names, wherever they are: `python /srv/app.py`. The program itself is
-/// another rule's.
-fn arguments<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: &mut BTreeSet<&'a str>) {
+/// Examines the files that the command line names in any directory: `python /srv/app.py`. The rule `not-executable`
+/// examines the program itself.
+fn arguments<'a>(
+    case: &Case<'a>,
+    findings: &mut Findings,
+    places: &[String],
+    reported: &mut BTreeSet<&'a str>,
+) {
     let words = case.config.entrypoint().into_iter().chain(case.config.cmd());
     for word in words.skip(1).filter(|word| !word.starts_with('-')) {
         let dir = if word.starts_with('/') { "" } else { case.config.workdir().unwrap_or_default() };
@@ -132,15 +137,15 @@ fn arguments<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], to
             None if is_readable(file.member.name(), file.member) => continue,
             None => (file, lack(file.member)),
         };
-        let is_looked_at = dir.is_none() && places.iter().any(|place| is_in(&end, place));
-        if !is_looked_at && told.insert(&seen.member.path) {
+        let is_examined = dir.is_none() && places.iter().any(|place| is_in(&end, place));
+        if !is_examined && reported.insert(&seen.member.path) {
             let finding = findings.add(message).in_layer(case, seen.layer).at(&seen.member.path);
             finding.as_severe(Severity::Warning);
         }
     }
 }
 
-/// Links of the function's whose targets others cannot get to.
+/// Links of the function whose targets others cannot reach, because of one directory.
 struct Behind<'a> {
     dir: Seen<'a>,
     link: Seen<'a>,
@@ -148,8 +153,8 @@ struct Behind<'a> {
     others: usize,
 }
 
-/// Looks for links that lead from the function's directories to where others may not go.
-fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: &BTreeSet<&'a str>) {
+/// Finds links from the function's directories to files that others cannot reach.
+fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], reported: &BTreeSet<&'a str>) {
     let mut behind: BTreeMap<&'a str, Behind<'a>> = BTreeMap::new();
     for place in places {
         for link in case.files.below(place) {
@@ -165,7 +170,7 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
             }
             let Some(dir) = barrier(case, &resolved.path) else { continue };
             let path = dir.member.path.as_str();
-            if !told.contains(path) {
+            if !reported.contains(path) {
                 let first = || Behind { dir, link, end: resolved.path, others: 0 };
                 behind.entry(path).and_modify(|behind| behind.others += 1).or_insert_with(first);
             }
@@ -175,7 +180,7 @@ fn links<'a>(case: &Case<'a>, findings: &mut Findings, places: &[String], told: 
         let more = if others > 0 { format!(" (and {others} more like it)") } else { String::new() };
         let mode = dir.member.entry.mode;
         let message =
-            format!("this link leads to /{end}, and others may not enter /{path} (mode {mode:04o}){more}");
+            format!("this link leads to /{end}, but others may not enter /{path} (mode {mode:04o}){more}");
         let finding = findings.add(message).in_layer(case, link.layer).at(&link.member.path);
         finding.as_severe(Severity::Warning);
     }
@@ -190,7 +195,7 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
 
-    /// A directory of this mode in the layer of the function.
+    /// Adds a directory with this mode to the layer of the function.
     fn closed(sample: Sample, path: &str, mode: u32) -> Sample {
         sample.directory(1, path).with(1, path, |member| member.entry.mode = mode)
     }
@@ -208,7 +213,7 @@ mod tests {
         let several = Sample::python().file(1, "var/task/a/b/c.py", 0o640).file(1, "var/task/a/d.py", 0o600);
         assert_eq!(
             several.says(&RULE),
-            ["var/task/a: others may not read 2 files and directories below it, as b/c.py (mode 0640)"]
+            ["var/task/a: others may not read 2 files and directories below it, such as b/c.py (mode 0640)"]
         );
         let linked =
             Sample::python().link(0, "app", "var/task").process("Env", json!(["LAMBDA_TASK_ROOT=/app"]));
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_need_not_be_read() {
+    fn a_program_does_not_need_read_permission() {
         let found = |path: &str, mode: u32| {
             Sample::python()
                 .elf(1, path, |_| ())
@@ -238,39 +243,35 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_directory_is_told_once() {
+    fn a_closed_directory_is_reported_once() {
         let outer = |path: &str, mode: u32| Sample::python().with(1, path, |member| member.entry.mode = mode);
         let message =
             |path: &str| [format!("{path}: others may not enter or list this directory (mode 0700)")];
         assert_eq!(outer("var/task", 0o700).says(&RULE), message("var/task"));
         assert_eq!(outer("var", 0o700).says(&RULE), message("var"));
-        assert_eq!(outer("var", 0o711).says(&RULE), [""; 0], "nobody has to list it");
+        assert_eq!(outer("var", 0o711).says(&RULE), [""; 0], "listing it is not needed");
         let inner = closed(Sample::python(), "var/task/a", 0o700).file(1, "var/task/a/b.py", 0o600);
         let inner = inner.file(1, "var/task/a-b", 0o644);
         assert_eq!(inner.says(&RULE), message("var/task/a"));
         let empty = closed(Sample::python(), "opt", 0o700);
         assert_eq!(empty.says(&RULE), [""; 0]);
         let again = Sample::python().process("Env", json!([])).process("WorkingDir", "/var/runtime".into());
-        assert_eq!(
-            again.file(1, "var/runtime/bootstrap", 0o700).says(&RULE).len(),
-            1,
-            "one place, told once"
-        );
+        assert_eq!(again.file(1, "var/runtime/bootstrap", 0o700).says(&RULE).len(), 1, "reported once");
     }
 
     #[test]
-    fn a_directory_that_is_not_listed_is_a_warning() {
+    fn a_directory_that_cannot_be_listed_is_a_warning() {
         let sample = closed(Sample::python(), "var/task/pkg", 0o711).file(1, "var/task/pkg/x.py", 0o644);
         assert_eq!(sample.says(&RULE), ["var/task/pkg: others may not list this directory (mode 0711)"]);
         assert_eq!(severities(&sample), [Severity::Warning]);
         let inner = sample.file(1, "var/task/pkg/y.py", 0o600);
-        assert_eq!(severities(&inner), [Severity::Warning, Severity::Error], "what is in it counts");
+        assert_eq!(severities(&inner), [Severity::Warning, Severity::Error], "its files are examined");
         let root = Sample::python().with(1, "var/task", |member| member.entry.mode = 0o711);
         assert_eq!(root.says(&RULE), ["var/task: others may not list this directory (mode 0711)"]);
     }
 
     #[test]
-    fn the_systems_own_files_are_not_looked_at() {
+    fn files_of_the_system_are_not_examined() {
         let mut sample = Sample::python()
             .file(1, "etc/shadow", 0o640)
             .file(1, "var/log/lastlog", 0o660)
@@ -288,19 +289,15 @@ mod tests {
         assert_eq!(sample.says(&RULE), [""; 0]);
         for root in ["/", "/root", "/usr/lib"] {
             let sample = sample.clone().process("Env", json!([])).process("WorkingDir", root.into());
-            assert_eq!(sample.says(&RULE), [""; 0], "{root} is no task root");
+            assert_eq!(sample.says(&RULE), [""; 0], "{root} is a directory of the system");
         }
-        assert_eq!(
-            sample.clone().link(1, "opt", "/").says(&RULE),
-            [""; 0],
-            "all is in /opt, and nothing of it"
-        );
+        assert_eq!(sample.clone().link(1, "opt", "/").says(&RULE), [""; 0], "/opt is the root of the system");
         let home = sample.process("Env", json!([])).process("WorkingDir", "/home/nonroot".into());
         assert_eq!(home.says(&RULE).len(), 1);
     }
 
     #[test]
-    fn what_is_hardly_the_functions_is_a_warning() {
+    fn files_that_hardly_belong_to_the_function_are_a_warning() {
         let found = |path: &str| severities(&Sample::python().file(1, path, 0o600));
         assert_eq!(found("opt/agent/auth/token"), [Severity::Warning]);
         assert_eq!(found("var/task/.git/index"), [Severity::Warning]);
@@ -311,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_command_line_names_is_looked_at() {
+    fn files_on_the_command_line_are_examined() {
         let start = |sample: Sample, words: &[&str]| sample.process("Entrypoint", json!(words));
         let home = closed(Sample::python(), "root", 0o700).file(1, "root/app.py", 0o644);
         let message =
@@ -331,11 +328,11 @@ mod tests {
             start(Sample::python().file(1, "srv/app.py", 0o640), &["/bin/sh", "/srv/app.py", "", "none"]);
         assert_eq!(file.says(&RULE), ["srv/app.py: others may not read this file (mode 0640)"]);
         let own = start(Sample::python().file(1, "var/task/x.py", 0o600), &["/bin/sh", "x.py"]);
-        assert_eq!(severities(&own), [Severity::Error], "told once");
+        assert_eq!(severities(&own), [Severity::Error], "reported once");
     }
 
     #[test]
-    fn a_virtual_environment_may_hang_from_a_home() {
+    fn a_virtual_environment_may_link_into_a_home_directory() {
         let python = "root/.local/share/uv/python/bin/python3.12";
         let sample = closed(Sample::python(), "root", 0o700)
             .elf(1, python, |_| ())
@@ -343,8 +340,8 @@ mod tests {
             .link(1, "var/task/.venv/bin/python3", "python")
             .link(1, "var/task/.venv/bin/gone", "/root/none");
         let expected = [format!(
-            "var/task/.venv/bin/python: this link leads to /{python}, and others may not enter /root (mode 0700) (and 1 \
-             more like it)"
+            "var/task/.venv/bin/python: this link leads to /{python}, but others may not enter /root (mode 0700) \
+             (and 1 more like it)"
         )];
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(severities(&sample), [Severity::Warning]);

@@ -1,4 +1,4 @@
-//! Files that no function reads are left out.
+//! The image does not contain files that no function reads.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "unused-files",
     severity: Severity::Note,
-    what: "The image holds what the function needs at run time.",
-    why: "Test suites, installers' caches and what only compilers and editors read are pushed and pulled with each \
-          image, and count into the ten gigabytes that one may have.",
+    what: "The image contains only files that the function needs at run time.",
+    why: "Test suites, caches of installers, and files for compilers and editors are pushed and pulled with each \
+          image, and count towards the limit of 10 GiB.",
     example: "`RUN pip install -r requirements.txt` without --no-cache-dir; packages with their test suites.",
-    way_out: "delete them in the step that brings them, or copy what is needed from another stage",
+    help: "delete the files in the step that adds them, or copy only the needed files from another stage",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html",
     check,
 };
 
-/// The bytes that are worth a word.
+/// The threshold for a finding, in bytes.
 const LEAST: u64 = 1 << 20;
 
 const TESTS: &str = "of test suites";
@@ -30,8 +30,8 @@ const DECLARATIONS: &str = "of type declarations (*.d.ts)";
 const ARCHIVES: &str = "of static libraries (*.a)";
 const MAPS: &str = "of source maps (*.map)";
 
-/// Where tools keep what they can get again. Not all of `.cache`: models and browsers that a function does need
-/// are there.
+/// Caches of installers and package managers. Not all of `.cache`, which may contain models and browsers that the
+/// function needs.
 const CACHE_PLACES: [&str; 21] = [
     ".cache/pip/",
     ".cache/uv/",
@@ -89,7 +89,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether the image has what reads files of this kind, after all.
+/// Whether a program in the image reads files of this kind.
 fn is_read(case: &Case<'_>, kind: &str) -> bool {
     let has = |end: &str| case.files.iter().any(|file| file.member.path.ends_with(end));
     match kind {
@@ -97,13 +97,13 @@ fn is_read(case: &Case<'_>, kind: &str) -> bool {
             let options = case.config.var("NODE_OPTIONS").unwrap_or_default();
             options.contains("--enable-source-maps") || has("/source-map-support/package.json")
         }
-        // It reads the stubs of a package to know what to import, and when.
+        // lazy_loader reads the stubs of a package to find its imports.
         STUBS => has("/lazy_loader/__init__.py"),
         _ => false,
     }
 }
 
-/// What a file is that no function reads, and the package or directory that it is of.
+/// The kind of a file that no function reads, and its package or directory.
 fn unused(path: &str) -> Option<(&'static str, &str)> {
     let package = package(path);
     if is_of_runtime(path, package) {
@@ -117,7 +117,7 @@ fn unused(path: &str) -> Option<(&'static str, &str)> {
     if let Some(cache) = CACHE_PLACES.iter().find_map(|place| below(path, place)) {
         return Some((CACHES, cache));
     }
-    // Compilers and type checkers do read these.
+    // These compilers and type checkers read such files.
     if matches!(package, Some("typescript" | "mypy" | "jedi" | "pyright")) {
         return None;
     }
@@ -131,13 +131,13 @@ fn unused(path: &str) -> Option<(&'static str, &str)> {
     Some((kind, package.unwrap_or(dir)))
 }
 
-/// AWS's runtimes are as they are.
+/// Whether a file belongs to AWS's runtime, which users cannot change.
 fn is_of_runtime(path: &str, package: Option<&str>) -> bool {
     ["var/runtime/", "var/lang/lib/node_modules/"].iter().any(|dir| path.starts_with(dir))
         || (path.starts_with("var/lang/") && package.is_none())
 }
 
-/// Whether a directory is one of tests within this package. Django's is there for the tests of others.
+/// Whether a directory of a package is for its tests. `django.test` is part of Django's API.
 fn has_tests(dir: &str, package: &str) -> bool {
     if package == "django" {
         return false;
@@ -146,7 +146,7 @@ fn has_tests(dir: &str, package: &str) -> bool {
     inside.is_some_and(|inside| inside.split('/').any(|part| part == "tests" || part == "test"))
 }
 
-/// The directory at which a path passes through this place.
+/// The prefix of a path that ends with a place.
 fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
     let at = path.find(place).filter(|&at| at == 0 || path[..at].ends_with('/'))?;
     Some(&path[..at + place.len() - 1])
@@ -164,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn files_are_summed_up_by_kind() {
+    fn files_are_summed_by_kind() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let sample = with(Sample::python(), "var/task/numpy/core/tests/test_a.py", LEAST);
-        assert_eq!(sample.says(&RULE), [""; 0], "no more than the least");
+        assert_eq!(sample.says(&RULE), [""; 0], "not above the threshold");
         let sample = with(sample, "var/task/pandas/tests/a/b.csv", 10);
         assert_eq!(sample.says(&RULE), ["2 files of test suites, in numpy, pandas"]);
         assert_eq!(sample.check(&RULE)[0].bytes, Some(LEAST + 10));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_known_by_their_paths() {
+    fn kinds_are_recognised_by_their_paths() {
         for (path, expected) in [
             ("opt/python/lib/python3.12/site-packages/scipy/sparse/tests/x.npz", Some((TESTS, "scipy"))),
             ("var/task/node_modules/a/test/b.js", Some((TESTS, "a"))),

@@ -1,4 +1,4 @@
-//! The image does not count on a user of its own.
+//! The image does not rely on its own user.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -7,22 +7,22 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "user-set",
     severity: Severity::Warning,
-    what: "The config names no user.",
-    why: "Lambda runs every image as its own user with the least rights, whatever the config says. Files that only the \
-          image's user may read or write are out of reach, and its home directory is not the one that programs see.",
-    example: "USER app, after `COPY --chown=app --chmod=600`.",
-    way_out: "leave USER out, and give others the right to read what the function needs",
+    what: "The config does not set a user.",
+    why: "Lambda runs every image as its own user with least privileges, whatever the config says. That user cannot \
+          read or write files that are restricted to the image's user, and programs see another home directory.",
+    example: "USER app, with `COPY --chown=app --chmod=600`.",
+    help: "remove USER, and give others read permission for the files that the function needs",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(user) = case.config.user() else { return };
-    // Bases say these by themselves: root, which is what an image has that says nothing, and the user of distroless
-    // images and their like, which owns an empty home.
+    // Bases set these: root, which is also the default, and the user of distroless and similar images, which owns only
+    // an empty home directory.
     let is_of_base = matches!(user.split(':').next(), Some("0" | "root" | "65532" | "nonroot"));
     let severity = if is_of_base { Severity::Note } else { Severity::Warning };
-    let message = format!("the image is to run as {user}, and Lambda runs it as a user of its own");
+    let message = format!("the config sets the user {user}, but Lambda runs the image as its own user");
     findings.add(message).in_field("config.User").as_severe(severity);
 }
 
@@ -39,7 +39,7 @@ mod tests {
         assert_eq!(user("").says(&RULE), [""; 0]);
         assert_eq!(
             user("app").says(&RULE),
-            ["the image is to run as app, and Lambda runs it as a user of its own"]
+            ["the config sets the user app, but Lambda runs the image as its own user"]
         );
         for (names, severity) in [
             (["1000:1000", "nobody", "rooted", "app:0"], Severity::Warning),

@@ -1,4 +1,4 @@
-//! The image does not count on volumes.
+//! The image does not rely on volumes.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "volume-set",
     severity: Severity::Warning,
-    what: "The config declares no volumes.",
-    why: "Lambda mounts none: the directory is what the image has there, and can only be read. A container engine makes \
-          it one to write to, so the fault shows in Lambda only.",
+    what: "The config does not declare volumes.",
+    why: "Lambda does not mount volumes: the directory has the files of the image and is read-only. Container engines \
+          make it writable, so the fault occurs only in Lambda.",
     example: "VOLUME /data, and a program that keeps its database there.",
-    way_out: "leave VOLUME out, and write to /tmp, or to a file system that the function mounts below /mnt",
+    help: "remove VOLUME, and write to /tmp, or to a file system that the function mounts below /mnt",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
@@ -23,12 +23,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let process = case.config.as_json().get("config");
     let volumes = process.and_then(|process| process.get("Volumes")).and_then(Value::as_object);
     let mut paths: Vec<&String> = volumes.into_iter().flat_map(|volumes| volumes.keys()).collect();
-    // The order in the config depends on who wrote it.
+    // The order in the config depends on the builder.
     paths.sort_unstable();
     for path in paths {
-        // Some can be written to all the same.
         if !is_writable(case, path) {
-            let message = format!("{path} is declared as a volume, and in Lambda it can only be read");
+            let message = format!("{path} is declared as a volume, but is read-only in Lambda");
             findings.add(message).in_field("config.Volumes");
         }
     }
@@ -52,8 +51,8 @@ mod tests {
         assert_eq!(
             says(json!({ "/var/lib/x": {}, "/data": {} })),
             [
-                "/data is declared as a volume, and in Lambda it can only be read",
-                "/var/lib/x is declared as a volume, and in Lambda it can only be read",
+                "/data is declared as a volume, but is read-only in Lambda",
+                "/var/lib/x is declared as a volume, but is read-only in Lambda",
             ]
         );
     }

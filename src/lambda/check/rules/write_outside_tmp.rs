@@ -1,4 +1,4 @@
-//! What tools write goes to /tmp.
+//! Settings make tools write to /tmp only.
 
 use super::super::case::Case;
 use super::super::finding::Severity;
@@ -8,17 +8,17 @@ use super::super::rule::{Findings, Rule};
 pub(super) const RULE: Rule = Rule {
     name: "write-outside-tmp",
     severity: Severity::Warning,
-    what: "Directories that tools are told to write to are below /tmp.",
-    why: "The file system of a function is read-only, but for /tmp. A tool that is to keep its files elsewhere fails, or \
-          does the same work again in every new environment.",
+    what: "Directories that settings make tools write to are below /tmp.",
+    why: "The file system of a function is read-only except for /tmp. A tool that has to store its files elsewhere \
+          fails, or repeats its work in every new execution environment.",
     example: "ENV NUMBA_CACHE_DIR=/var/task/.cache.",
-    way_out: "set the variable to a directory below /tmp, or leave it out",
+    help: "set the variable to a directory below /tmp, or remove it",
     source: "https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs",
     check,
 };
 
-/// Variables that name a directory to write to, and whether one that was filled beforehand serves as it is. What looks
-/// for another directory by itself, as SQLite does, is not among them.
+/// Variables that name a directory to write to, and whether a read-only directory with files is enough. Tools that fall
+/// back to another directory by themselves, as SQLite does, are not listed.
 const VARIABLES: [(&str, bool); 11] = [
     ("HF_HOME", true),
     ("HF_HUB_CACHE", true),
@@ -34,15 +34,15 @@ const VARIABLES: [(&str, bool); 11] = [
 ];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    for (name, serves) in VARIABLES {
+    for (name, may_be_read_only) in VARIABLES {
         let Some(dir) = case.config.var(name).filter(|dir| dir.starts_with('/')) else { continue };
         if is_writable(case, dir) {
             continue;
         }
-        // What the image has there is perhaps all that is wanted, and an unknown layer may have it.
+        // The files in the image may be enough, and an unknown layer may contain some.
         let place = case.files.resolve(dir).path;
         let has_files = || case.files.below(&place).any(|file| !file.member.is_directory());
-        if serves && (!case.files.complete || has_files()) {
+        if may_be_read_only && (!case.files.complete || has_files()) {
             continue;
         }
         let message = format!("{name} is {dir}, where a function cannot write");
@@ -77,18 +77,18 @@ mod tests {
             ["HF_HOME is /tmpfoo, where a function cannot write"]
         );
         assert_eq!(with("TMPDIR=/work").link(1, "work", "tmp").says(&RULE), [""; 0]);
-        assert_eq!(with("TMPDIR=/dev/shm").says(&RULE).len(), 1, "Lambda has none");
+        assert_eq!(with("TMPDIR=/dev/shm").says(&RULE).len(), 1, "Lambda does not have it");
         assert_eq!(with("TMPDIR=/").says(&RULE).len(), 1);
-        assert_eq!(with("SQLITE_TMPDIR=/var/lib").says(&RULE), [""; 0], "SQLite goes on to /tmp");
+        assert_eq!(with("SQLITE_TMPDIR=/var/lib").says(&RULE), [""; 0], "SQLite falls back to /tmp");
     }
 
     #[test]
-    fn a_cache_may_be_filled_beforehand() {
+    fn a_cache_may_be_filled_in_the_image() {
         let filled = with("HF_HOME=/opt/models").file(1, "opt/models/hub/version.txt", 0o644);
         assert_eq!(filled.says(&RULE), [""; 0]);
         assert_eq!(with("HF_HOME=/opt/models").unknown(0).says(&RULE), [""; 0]);
         assert_eq!(with("HF_HOME=/opt/models").directories(1, "opt/models/hub").says(&RULE).len(), 1);
         let numba = with("NUMBA_CACHE_DIR=/opt/numba").file(1, "opt/numba/x.nbi", 0o644);
-        assert_eq!(numba.says(&RULE).len(), 1, "numba wants to write whatever is there");
+        assert_eq!(numba.says(&RULE).len(), 1, "numba always writes");
     }
 }

@@ -1,4 +1,4 @@
-//! What files of secrets hold.
+//! Finds the secrets in the content of a file.
 
 use std::sync::LazyLock;
 
@@ -10,28 +10,28 @@ use super::name::{is_name, is_of_thing, is_public, named, unquoted};
 use super::placeholder::{is_placeholder, is_random};
 use super::secret::Secret;
 
-/// Larger settings are data.
+/// Larger settings are data, in bytes.
 const SMALL: usize = 64 << 10;
 
-/// A text of a JSON object, with its name.
+/// A string member of a JSON object, with its name.
 static JSON: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r#""([A-Za-z_]+)"[ \t\r\n]*:[ \t\r\n]*"([^"]+)""#;
     Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
 });
 
-/// The logins that a file for them holds.
+/// The logins in a file that may hold some.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Logins {
-    /// These secrets: of which kind and where, as `password in DB_PASSWORD`.
+    /// These secrets, by kind and place, such as `password in DB_PASSWORD`.
     Secrets(Vec<String>),
-    /// No secret was found, and it may hold one all the same.
+    /// No secret was found, but the file may hold one.
     Possible,
-    /// None.
+    /// The file holds none.
     Absent,
 }
 
-/// The logins in the content of a file that may hold some; `None` for any other file, and for an empty one. A function's
-/// own settings hold none as a rule: they are only of interest when a secret is found.
+/// The logins in the content of a file that may hold some; `None` for other files and for empty ones. A function's own
+/// settings usually hold none: they give `None` unless a secret is found.
 pub fn logins(path: &str, content: &[u8]) -> Option<Logins> {
     let kind = Kind::of(path).filter(|_| !content.is_empty())?;
     if kind == Kind::Own && (content.len() > SMALL || content.contains(&0)) {
@@ -49,7 +49,7 @@ pub fn logins(path: &str, content: &[u8]) -> Option<Logins> {
         }
         let Some((name, secret)) = setting(kind, name, value) else { continue };
         let secret = format!("{secret} in {name}");
-        // Secrets that are known by their form are in the list already.
+        // The list already has the secrets that are recognised by their form.
         if !secrets.contains(&secret) && form::find(&format!("{name}={value}")).is_empty() {
             secrets.push(secret);
         }
@@ -63,9 +63,9 @@ pub fn logins(path: &str, content: &[u8]) -> Option<Logins> {
     })
 }
 
-/// The secrets that are known by their form, with their lines; in settings, only those that nothing else looks like.
+/// The secrets that are recognised by their form, with their lines; in settings, only unambiguous forms.
 fn by_form(kind: Kind, text: &str) -> Vec<String> {
-    let told = form::places(text).into_iter().filter_map(|place| {
+    let secrets = form::places(text).into_iter().filter_map(|place| {
         let start = text[..place.at].rfind('\n').map_or(0, |end| end + 1);
         let line = text[start..].lines().next().unwrap_or_default();
         let is_for_all = kind == Kind::Environment
@@ -75,11 +75,11 @@ fn by_form(kind: Kind, text: &str) -> Vec<String> {
         }
         Some(format!("{} in line {}", place.secret, text[..start].matches('\n').count() + 1))
     });
-    told.collect()
+    secrets.collect()
 }
 
-/// Whether a file in which no secret was found may hold one: variables whose values are like one, and the state of
-/// Terraform, which has the passwords of what it made under any name.
+/// Whether a file without recognised secrets may hold one: if a variable's value looks like one, or in the state of
+/// Terraform, which stores the passwords of resources under any name.
 fn may_hold_more(kind: Kind, settings: &[(&str, &str)]) -> bool {
     let is_likely =
         |&(name, value): &(&str, &str)| !is_public(name) && !is_of_thing(name) && is_random(value);
@@ -90,13 +90,13 @@ fn may_hold_more(kind: Kind, settings: &[(&str, &str)]) -> bool {
     }
 }
 
-/// The name that a line of a shell sets.
+/// The name that a line of a shell script sets.
 fn exported(name: &str) -> &str {
     let name = name.trim();
     name.strip_prefix("export ").unwrap_or(name).trim()
 }
 
-/// What a file of this kind sets, by name.
+/// The names and values that a file of this kind sets.
 fn settings(kind: Kind, text: &str) -> Vec<(&str, &str)> {
     match kind {
         Kind::Netrc => {
@@ -108,7 +108,7 @@ fn settings(kind: Kind, text: &str) -> Vec<(&str, &str)> {
             texts.filter_map(|parts| Some((parts.get(1)?.as_str(), parts.get(2)?.as_str()))).collect()
         }
         _ => {
-            // npm's names have colons in them.
+            // Names in npm's configuration contain colons.
             let separators: &[char] = if kind == Kind::Npm { &['='] } else { &['=', ':'] };
             let lines = text.lines().filter(|line| !line.trim_start().starts_with(['#', ';']));
             let pairs = lines.filter_map(|line| {
@@ -121,7 +121,7 @@ fn settings(kind: Kind, text: &str) -> Vec<(&str, &str)> {
     }
 }
 
-/// The secret that such a file sets by this, and the name to call it by.
+/// The secret in a setting of a file, and the name to report it by.
 fn setting<'a>(file: Kind, name: &'a str, value: &str) -> Option<(&'a str, Secret)> {
     const SECRETS: [(Kind, &str, &str); 22] = [
         (Kind::AwsCache, "accessToken", "token"),
@@ -151,12 +151,12 @@ fn setting<'a>(file: Kind, name: &'a str, value: &str) -> Option<(&'a str, Secre
         return named(name, value).filter(|_| is_name(name)).map(|secret| (name, secret));
     }
     let &(_, name, kind) = SECRETS.iter().find(|(of, end, _)| *of == file && ends_with(name, end))?;
-    // A header has its scheme in front of the login.
+    // A header begins with the scheme of the login.
     let value = value.rsplit([' ', '\t']).next().unwrap_or(value);
     (!value.is_empty() && !is_placeholder(value)).then(|| (name, Secret::of(kind, "", value)))
 }
 
-/// Whether a name ends so; git takes small letters and capitals.
+/// Whether a name ends with `end`, ignoring case, as git does.
 fn ends_with(name: &str, end: &str) -> bool {
     let start = name.len().checked_sub(end.len());
     start.and_then(|start| name.get(start..)).is_some_and(|own| own.eq_ignore_ascii_case(end))
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_say_what_a_file_holds() {
+    fn each_secret_has_its_kind_and_place() {
         for (path, content, expected) in [
             (".npmrc", "//r.example/:_authToken=0123456789abcdef\n", "token in _authToken"),
             (".yarnrc.yml", "npmRegistries:\n  a:\n    npmAuthToken: \"0123abcd\"", "token in npmAuthToken"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_logins_has_none() {
+    fn a_file_without_logins_is_recognised() {
         for (path, content) in [
             (".npmrc", "//r.example/:_authToken=${NPM_TOKEN}\nfund=false"),
             (".npmrc", "registry=https://r.example/\nalways-auth=true"),
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_telling_name_may_be_a_login() {
+    fn a_random_value_under_another_name_may_be_a_login() {
         let content = format!("PORT=80\nSALT={}", random(32));
         assert_eq!(logins(".env", content.as_bytes()), Some(Logins::Possible));
         assert_eq!(logins("terraform.tfstate", b"{\"version\": 4}"), Some(Logins::Possible));
     }
 
     #[test]
-    fn forms_are_told_with_their_lines_and_once() {
+    fn secrets_by_form_are_reported_once_with_their_lines() {
         let content = format!("A=1\nAWS_SECRET_ACCESS_KEY={}\n# ghp_{}\n", random(40), random(36));
         let expected = ["AWS secret access key in line 2", "GitHub token ghp_… in line 3"];
         assert_eq!(secrets(".env", content.as_bytes()), expected);
@@ -244,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn settings_hold_what_nothing_else_looks_like() {
+    fn settings_have_only_secrets_of_unambiguous_forms() {
         let key = format!("{{\"private_key\": \"-----BEGIN {} KEY-----\\n{}\"}}", "PRIVATE", random(64));
         assert_eq!(secrets("var/task/config/a.json", key.as_bytes()), ["private key in line 1"]);
         let aws = format!("a: 1\nid: AKIAZ3MHBFVX7KPLQRST\nkey: {}\n", random(40));
         let found = secrets("var/task/a.yml", aws.as_bytes());
-        assert_eq!(found, ["AWS secret access key in line 3"], "the other half alone opens nothing");
+        assert_eq!(found, ["AWS secret access key in line 3"], "the access key alone is not a secret");
         for content in [
             "id: AKIAZ3MHBFVX7KPLQRST".to_owned(),
             "url: amqp://me:hunter2@queue\npassword: hunter2hunter2".to_owned(),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_is_kept() {
+    fn no_part_of_a_secret_is_stored() {
         let secret = random(40);
         for (path, content) in [
             (".env", format!("DB_PASSWORD={secret}\nSALT={secret}\nX=ghp_{secret}")),

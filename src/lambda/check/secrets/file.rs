@@ -1,38 +1,38 @@
-//! Which files hold secrets: those that tools keep their logins in, and the settings of a function.
+//! Files that may hold secrets, by path: those in which tools store credentials, and the settings of a function.
 
-/// What kind of file it is that may hold secrets.
+/// The kind of a file that may hold secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `.env`: variables, and among them secrets.
+    /// `.env`: environment variables.
     Environment,
-    /// The keys of AWS's tools.
+    /// The credentials of AWS's tools.
     Aws,
-    /// What AWS's command line was given for a while.
+    /// The temporary credentials that AWS's command line caches.
     AwsCache,
     Npm,
     Yarn,
     Pypi,
     Pip,
     Netrc,
-    /// The logins of git, as addresses.
+    /// The credentials of git, as URLs.
     Git,
     GitConfig,
     Docker,
     Ssh,
     Google,
     Azure,
-    /// What Terraform knows of what it made, passwords included.
+    /// The state of Terraform, which includes the passwords of resources.
     Terraform,
     /// The configuration of another tool, which may have a password or token.
     Tool,
-    /// The key of a service account, by its usual name.
+    /// The key of a service account, with its usual file name.
     Key,
-    /// A file of the function's own that by its name may hold settings or a key.
+    /// A file of the function itself that may hold settings or a key, by its name.
     Own,
 }
 
 impl Kind {
-    /// What the file at this path is, if it may hold secrets.
+    /// The kind of the file at a path; `None` if it does not hold secrets.
     pub fn of(path: &str) -> Option<Kind> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         if is_environment(name) {
@@ -47,7 +47,7 @@ impl Kind {
         place(dir, name).or_else(|| is_own(path, name).then_some(Kind::Own))
     }
 
-    /// What it is called.
+    /// The name of the kind, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Environment => "environment file",
@@ -70,7 +70,7 @@ impl Kind {
         }
     }
 
-    /// Whether such a file is there for secrets: one that nobody has looked into holds some, as a rule.
+    /// Whether the purpose of such a file is to hold secrets: one with unknown content probably does.
     pub fn is_for_secrets(self) -> bool {
         matches!(
             self,
@@ -87,12 +87,12 @@ impl Kind {
     }
 }
 
-/// What kind of secrets a file at this path may hold.
+/// The name of the kind of a file that may hold secrets; `None` for other files.
 pub fn is_secret_file(path: &str) -> Option<&'static str> {
     Kind::of(path).map(Kind::name)
 }
 
-/// Where tools keep them. Names come first: of many files, few have one of these.
+/// The files in which tools store credentials. The name is matched first, as few files have one of these.
 fn place(dir: &str, name: &str) -> Option<Kind> {
     let is_in = |of: &str| dir.strip_suffix(of).is_some_and(|above| above.is_empty() || above.ends_with('/'));
     Some(match name {
@@ -127,7 +127,7 @@ fn place(dir: &str, name: &str) -> Option<Kind> {
 }
 
 fn is_environment(name: &str) -> bool {
-    // What only shows how such a file looks, is ciphertext, or is no list of variables.
+    // Endings of templates, of ciphertext, and of files that are not lists of variables.
     const OTHER: [&str; 19] = [
         "example", "examples", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema",
         "vault", "enc", "gpg", "md", "js", "cjs", "mjs", "ts", "py",
@@ -142,7 +142,7 @@ fn is_ssh(dir: &str, name: &str) -> bool {
     KEYS.contains(&name) || (in_ssh && name.starts_with("id_") && !name.ends_with(".pub"))
 }
 
-/// Below a function's directory, settings are not far down; what is, came with a package.
+/// The depth of settings below a function's directory; deeper files belong to a package.
 const DEEP: usize = 2;
 
 fn is_own(path: &str, name: &str) -> bool {
@@ -173,7 +173,7 @@ fn is_own(path: &str, name: &str) -> bool {
             .is_some_and(|inside| inside.matches('/').count() <= DEEP && !inside.split('/').any(is_aside))
 }
 
-/// The path below the directory of a function, when it may be in one: what is of a system is not.
+/// The path relative to the function's directory, if it may be in one; not for paths of the system.
 pub fn in_function(path: &str) -> Option<&str> {
     const ROOTS: [&str; 2] = ["var/task/", "usr/src/app/"];
     const SYSTEM: [&str; 20] = [
@@ -187,7 +187,7 @@ pub fn in_function(path: &str) -> Option<&str> {
     (first != "usr" && !SYSTEM.contains(&first)).then_some(inside)
 }
 
-/// Whether it is of an installed package.
+/// Whether a file belongs to an installed package.
 pub fn is_packaged(path: &str) -> bool {
     path.split('/').any(is_package_place)
 }
@@ -196,7 +196,7 @@ fn is_package_place(dir: &str) -> bool {
     ["site-packages", "dist-packages", "node_modules", "vendor"].contains(&dir)
 }
 
-/// Whether it is in a directory for tests or examples.
+/// Whether a file is in a directory for tests or examples.
 pub fn has_tests(path: &str) -> bool {
     path.rsplit_once('/').is_some_and(|(dir, _)| dir.split('/').any(is_tests))
 }
@@ -218,7 +218,7 @@ fn is_tests(dir: &str) -> bool {
     TESTS.contains(&dir)
 }
 
-/// The directories that a file is in, from the outermost.
+/// The parent directories of a path, from the outermost.
 pub fn parents(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(move |(at, _)| &path[..at])
 }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_logins_are_known_by_their_paths() {
+    fn files_of_credentials_are_recognised_by_their_paths() {
         for (path, expected) in [
             ("var/task/.env", Some(Kind::Environment)),
             (".env.production", Some(Kind::Environment)),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_tell_packages_and_tests() {
+    fn packages_and_tests_are_recognised_by_their_paths() {
         assert!(is_packaged("var/task/node_modules/a/.npmrc") && !is_packaged("var/task/.npmrc"));
         assert!(has_tests("usr/lib/python3.12/test/id_rsa") && !has_tests("var/task/test"));
         assert_eq!(parents("a/b/c").collect::<Vec<_>>(), ["a", "a/b"]);

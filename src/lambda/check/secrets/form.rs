@@ -1,4 +1,4 @@
-//! What secrets look like.
+//! Secrets that are recognised by their form.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -11,41 +11,41 @@ use self::Signs::{AnyCase, Exact};
 use super::placeholder::{is_made_up, is_placeholder};
 use super::secret::Secret;
 
-/// More are not told one by one, of one text.
+/// Upper bound on the secrets that are reported for one text.
 pub const MOST: usize = 20;
 
-/// So near the two halves of a key of AWS stand together.
+/// The distance in bytes within which the two halves of an AWS key belong together.
 const NEAR: usize = 200;
 
-/// The shortest password in an address that is taken for one.
+/// The length of the shortest password in a URL that counts as one.
 const SHORT: usize = 6;
 
-/// So much of a secret tells whether it is one.
+/// The bytes of a secret that are tested for being a placeholder.
 const SAMPLE: usize = 64;
 
-/// A secret in a text.
+/// A secret in a text, and its place.
 pub struct Place {
-    /// Where that begins by which it was known.
+    /// The offset of the match.
     pub at: usize,
-    /// Whether nothing else looks so, in whatever text.
+    /// Whether the form is unambiguous in any text.
     pub is_sure: bool,
-    /// What was found there.
+    /// The secret.
     pub secret: Secret,
 }
 
-/// How a kind of secrets looks.
+/// The form of a kind of secret.
 struct Form {
     kind: &'static str,
-    /// Whether nothing else looks so.
+    /// Whether the form is unambiguous.
     is_sure: bool,
-    /// One of these is in every text that has such a secret. Few texts have any, and a pattern takes longer to compile
-    /// than a config to judge.
+    /// Strings of which every text with such a secret contains one. Few texts do, and compiling a pattern takes longer
+    /// than checking a config.
     signs: Signs,
-    /// Its first group is what may be shown, the second the secret; the first may be empty.
+    /// The first group is the prefix that may be shown (possibly empty), the second the secret.
     pattern: &'static str,
-    /// Compiled when a text has a sign of it.
+    /// Compiled when a text has one of the signs.
     compiled: OnceLock<Regex>,
-    /// Whether what looks so is one: the text, and what was matched in it.
+    /// Decides whether a match is a secret, given the text and the match.
     is_one: fn(&str, &Captures<'_>) -> bool,
 }
 
@@ -56,10 +56,10 @@ impl Form {
     }
 }
 
-/// What gives a form away before anything is matched.
+/// Strings that show that a text may contain a form.
 enum Signs {
     Exact(&'static [&'static str]),
-    /// In capitals, too.
+    /// In lower or upper case.
     AnyCase(&'static str),
 }
 
@@ -91,14 +91,14 @@ const fn likely(
 const AWS_KEY: &str = "AWS access key";
 const AWS_SECRET: &str = "AWS secret access key";
 
-/// * AWS: the characters behind the prefix are those of base32.
+/// * AWS: the characters after the prefix are base32.
 ///   <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
 /// * GitHub: <https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github>
 /// * Google: keys of Firebase look the same, and are public.
 ///   <https://firebase.google.com/docs/projects/api-keys>
 ///
-/// What stands in a header or address comes last: it may be one of the others. A word's edge is that of ASCII, as
-/// nothing else is compiled in.
+/// Headers and URLs come last, as their secrets may have one of the other forms. Word boundaries are ASCII: the regex
+/// crate is compiled without Unicode tables.
 static FORMS: [Form; 15] = [
     Form {
         kind: "private key",
@@ -106,7 +106,7 @@ static FORMS: [Form; 15] = [
         signs: Exact(&["PRIVATE KEY"]),
         pattern: concat!(
             r"()-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
-            // Line ends, which may be written out, and the heads that old formats have.
+            // Line ends, possibly escaped, and the headers of old formats.
             r"(?:[ \t\r\n]|\\[nr]|[A-Z][A-Za-z-]{3,20}: [ -\[\]-~]*)*",
             r"([A-Za-z0-9+/]{16}[A-Za-z0-9+/=\\ \t\r\n]{44,})",
         ),
@@ -166,12 +166,12 @@ static FORMS: [Form; 15] = [
     ),
 ];
 
-/// The secrets in a text that can be told by their form, each once.
+/// The secrets in a text that are recognised by their form, each once.
 pub fn find(text: &str) -> Vec<Secret> {
     places(text).into_iter().map(|place| place.secret).collect()
 }
 
-/// The secrets in a text that can be told by their form, each where it is met first, one form after the other.
+/// The secrets in a text that are recognised by their form, each at its first place, ordered by form.
 pub fn places(text: &str) -> Vec<Place> {
     let mut search = Search { text, known: Vec::new(), found: Vec::new() };
     for form in FORMS.iter().filter(|form| form.signs.are_in(text)) {
@@ -197,7 +197,7 @@ pub fn places(text: &str) -> Vec<Place> {
     search.found
 }
 
-/// What was found in a text so far, and where.
+/// The secrets found in a text so far, and their ranges.
 struct Search<'t> {
     text: &'t str,
     known: Vec<Range<usize>>,
@@ -218,23 +218,23 @@ impl Search<'_> {
 }
 
 fn is_real(secret: &str) -> bool {
-    // What is long has any short word in it somewhere, by chance.
+    // A long value contains any short word by chance.
     let sample = secret.get(..SAMPLE).unwrap_or(secret);
     !is_placeholder(sample) && !is_made_up(sample)
 }
 
-/// A private key that no passphrase protects. In OpenSSH's format, the name of what does stands in the text, in base64.
+/// Whether a private key has no passphrase. With one, OpenSSH's format contains `bcrypt` in base64.
 fn is_open(_: &str, parts: &Captures<'_>) -> bool {
     parts.get(0).is_some_and(|key| !["ENCRYPTED", "YmNyeXB0"].iter().any(|sign| key.as_str().contains(sign)))
 }
 
-/// A link that is signed names the key, and not its secret half.
+/// Whether the key is not part of a presigned URL, which does not contain the secret half.
 fn is_of_no_link(text: &str, parts: &Captures<'_>) -> bool {
     parts.get(0).is_some_and(|key| !text[..key.start()].ends_with("Credential="))
 }
 
-/// A token that says something, and of somebody: not of the public of a database, and not the example that
-/// everybody copies.
+/// Whether a token has claims about a user: not those of anonymous access to a database, and not those of the
+/// well-known example.
 fn is_of_somebody(_: &str, parts: &Captures<'_>) -> bool {
     let claims = parts.get(2).and_then(|token| token.as_str().split('.').nth(1));
     let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
@@ -246,7 +246,7 @@ fn is_of_somebody(_: &str, parts: &Captures<'_>) -> bool {
     })
 }
 
-/// A login that is no default, for another machine. `docker://name:tag@sha256:…` is an image's name.
+/// Whether a URL has a login for another machine that is not a default. `docker://name:tag@sha256:…` names an image.
 fn is_login(_: &str, parts: &Captures<'_>) -> bool {
     const OTHER: [&str; 6] = ["localhost", "127.0.0.1", "0.0.0.0", "[", "sha256", "sha512"];
     const EXAMPLES: [&str; 3] = ["example.com", "example.org", "example.net"];
@@ -261,8 +261,8 @@ fn is_login(_: &str, parts: &Captures<'_>) -> bool {
         && !EXAMPLES.iter().any(|example| host.as_str().ends_with(example))
 }
 
-/// The secret half of a key of AWS, beside the other: forty characters of base64, as nothing else is that stands
-/// there. A path or a commit has not all of small letters, capitals and digits.
+/// The secret half of an AWS key, near the other half: forty characters of base64. Paths and commit hashes do not have
+/// all of lower case, upper case and digits.
 fn other_half(text: &str, key: &Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
@@ -271,7 +271,7 @@ fn other_half(text: &str, key: &Range<usize>) -> Option<Range<usize>> {
     bytes[start..end].split(|byte| !is_base64(byte)).find_map(|run| {
         let range = next..next + run.len();
         next = range.end + 1;
-        // The window may end within a longer run.
+        // The window may end within a longer run of base64.
         let is_whole = (range.start == 0 || !is_base64(&bytes[range.start - 1]))
             && bytes.get(range.end).is_none_or(|byte| !is_base64(byte));
         let is_mixed = run.iter().any(u8::is_ascii_lowercase)

@@ -1,7 +1,7 @@
-//! Secrets: what they look like, which names tell them, and which files hold them.
+//! Secrets: their forms, the names of settings that hold them, and the files that hold them.
 //!
-//! Nothing of a secret leaves this directory but its kind and what all of its kind begin with: what is said of one is
-//! printed, and kept on disk.
+//! Only the kind of a secret and the prefix that all of its kind share leave this module: findings are printed and
+//! stored on disk.
 
 mod content;
 mod file;

@@ -1,61 +1,61 @@
-//! Names that tell a secret: of variables, labels, arguments and options.
+//! Names of variables, labels, arguments and options that hold secrets.
 
 use super::placeholder::{is_literal, is_made_of, is_words, may_be_secret};
 use super::secret::Secret;
 
-/// No name is longer.
+/// Upper bound on the length of a name.
 const LONGEST: usize = 100;
 
-/// An option's value is so long at least: it may as well be an argument of its own.
+/// The length of the shortest value of an option that counts: a shorter word may be a separate argument.
 const OPTION: usize = 10;
 
 const PASSWORD: &str = "password";
 
-/// The secret that a variable, label or argument of this name holds, if its name says so.
+/// The secret that a variable, label or argument holds, by its name.
 pub fn named(name: &str, value: &str) -> Option<Secret> {
     let kind = kind_of(name)?;
     let value = unquoted(value);
-    // The name of a secret that is kept elsewhere is made of words, and so are bad passwords.
+    // Names of secrets in a store consist of words, but so do weak passwords.
     let is_name = is_words(value) && (kind != PASSWORD || is_about_secrets(value));
     (may_be_secret(value) && !is_name).then(|| Secret::of(kind, "", value))
 }
 
-/// The same, of what stands in a shell's line: it may as well be code that reads the secret.
+/// Like [`named`], for a line of a shell, where the value may be code that reads the secret.
 pub fn in_shell(name: &str, value: &str) -> Option<Secret> {
     named(name, value).filter(|_| is_literal(unquoted(value)))
 }
 
-/// The two sides of a `NAME=VALUE`, as it stands in shells, Dockerfiles and commands' options.
+/// The two sides of a `NAME=VALUE` in a shell, a Dockerfile or an option of a command.
 pub fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let name = name.trim_start_matches(['-', '"', '\'']);
-    // npm's names of logins begin with the address of a registry.
+    // npm prefixes the names of its credentials with the URL of a registry.
     let name = name.rsplit_once("/:").map_or(name, |(_, name)| name);
-    // `name==1.2` is a comparison, or a package.
+    // `name==1.2` is a comparison or a requirement.
     (is_name(name) && !value.starts_with('=')).then_some((name, unquoted(value)))
 }
 
-/// An option's name and its value, which is the next word: `--token`, `abc`.
+/// The name and value of an option whose value is the next word: `--token`, `abc`.
 pub fn option<'a>(word: &'a str, next: &'a str) -> Option<(&'a str, &'a str)> {
     let (name, value) = (word.strip_prefix("--")?, unquoted(next));
     let is_value = value.len() >= OPTION && !value.starts_with('-') && !value.contains('=');
     (is_name(name) && is_value).then_some((name, value))
 }
 
-/// Whether it may be a name, which can be shown.
+/// Whether a text has the form of a name, which may be shown.
 pub fn is_name(name: &str) -> bool {
     name.len() <= LONGEST && is_made_of(name, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// Whether what has this name is for everybody to see: bundlers put such variables into pages, and the keys of
-/// Firebase's and Supabase's visitors only name a project.
+/// Whether the value with this name is public: bundlers put such variables into web pages, and the client keys of
+/// Firebase and Supabase only identify a project.
 pub fn is_public(name: &str) -> bool {
     const WORDS: [&str; 6] = ["PUBLIC", "PUBLISHABLE", "ANON", "FIREBASE", "VITE", "GATSBY"];
     let name = name.to_ascii_uppercase();
     name.starts_with("REACT_APP_") || words(&name).any(|word| WORDS.contains(&word))
 }
 
-/// Whether what has this name says which thing or place is meant.
+/// Whether the value with this name identifies a resource or place.
 pub fn is_of_thing(name: &str) -> bool {
     const ENDS: [&str; 22] = [
         "ID", "IDS", "ARN", "NAME", "BUCKET", "TABLE", "QUEUE", "TOPIC", "HOST", "HOSTNAME", "DOMAIN",
@@ -64,7 +64,7 @@ pub fn is_of_thing(name: &str) -> bool {
     words(&name.to_ascii_uppercase()).last().is_some_and(|word| ENDS.contains(&word))
 }
 
-/// A value as its reader sees it.
+/// A value without its quotes and trailing punctuation.
 pub fn unquoted(value: &str) -> &str {
     value.trim().trim_end_matches([';', ',', ')']).trim_matches(['"', '\''])
 }
@@ -73,7 +73,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> + Clone {
     name.split(['_', '-', '.', '/', ':']).filter(|word| !word.is_empty())
 }
 
-/// What kind of secret has such a name.
+/// The kind of secret that a name stands for.
 fn kind_of(name: &str) -> Option<&'static str> {
     const ENDS: [(&str, &str); 11] = [
         ("PASSWORD", PASSWORD),
@@ -88,7 +88,7 @@ fn kind_of(name: &str) -> Option<&'static str> {
         ("RAILSMASTERKEY", "secret"),
         ("SECRET", "secret"),
     ];
-    // Limits, switches, and what is ciphertext.
+    // Words of names for limits, switches and ciphertext.
     const NOT: [&str; 17] = [
         "MAX",
         "MIN",
@@ -118,12 +118,12 @@ fn kind_of(name: &str) -> Option<&'static str> {
     }
     let whole = words.concat();
     let by_end = ENDS.iter().find(|(end, _)| whole.ends_with(end)).map(|(_, kind)| *kind);
-    // Alone, PWD is the working directory.
+    // PWD alone is the working directory.
     let is_short = words.len() > 1 && matches!(words.last(), Some(&("PASS" | "PWD")));
     by_end.or(is_short.then_some(PASSWORD))
 }
 
-/// Whether words say what a secret is for: `my-secret-pw`, `prod_db_password`.
+/// Whether words describe a secret: `my-secret-pw`, `prod_db_password`.
 fn is_about_secrets(value: &str) -> bool {
     const WORDS: [&str; 8] = ["password", "passwd", "pass", "pwd", "pw", "secret", "token", "credentials"];
     let value = value.to_ascii_lowercase();
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_secrets() {
+    fn secrets_are_recognised_by_their_names() {
         for (name, value, expected) in [
             ("DB_PASSWORD", "hunter2hunter2", Some("password")),
             ("DB_PASSWORD", "correcthorse", Some("password")),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_tell_none() {
+    fn other_names_do_not_stand_for_secrets() {
         for name in [
             "TOKEN_URL",
             "TOKEN_TTL_SECONDS",
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_none() {
+    fn other_values_are_not_secrets() {
         for (name, value) in [
             ("DB_PASSWORD", "short"),
             ("DB_PASSWORD", "${DB_PASSWORD}"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn assignments_have_names() {
+    fn an_assignment_has_a_name() {
         assert_eq!(assignment("TOKEN=\"a=b\";"), Some(("TOKEN", "a=b")));
         assert_eq!(assignment("--db-password=x"), Some(("db-password", "x")));
         assert_eq!(assignment("\"//r.example/:_authToken=x\""), Some(("_authToken", "x")));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn options_have_values() {
+    fn an_option_has_a_value() {
         assert_eq!(option("--api-token", "a1B2c3D4a1B2"), Some(("api-token", "a1B2c3D4a1B2")));
         for (word, next) in [
             ("--disabled-password", "--gecos"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_reads_a_secret_is_none() {
+    fn code_that_reads_a_secret_is_not_one() {
         assert!(in_shell("TOKEN", "a1B2c3D4a1B2").is_some());
         for code in ["os.environ['TOKEN1']", "settings.PASSWORD", "getenv(\"T1\")", "data[0].token"] {
             assert_eq!(in_shell("password", code), None, "{code}");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn things_and_places_have_names_of_their_own() {
+    fn resources_are_recognised_by_their_names() {
         assert!(is_of_thing("USER_POOL_ID") && is_of_thing("table-name") && !is_of_thing("SALT"));
     }
 }

@@ -1,21 +1,21 @@
-//! What stands where a secret would, and is none: an example, a variable, the name of a place that keeps one.
+//! Values in the place of a secret that are not one: examples, variables, references to a secret store.
 
 use std::collections::BTreeSet;
 
-/// The shortest value that is taken for a secret on the word of its name.
+/// The length of the shortest value that counts as a secret because of its name.
 const SHORT: usize = 8;
 
-/// From this length on, the characters of a value tell whether a machine has made it.
+/// From this length on, the characters of a value show whether it is machine-generated.
 const LONG: usize = 16;
 
-/// Whether it is of such characters alone, and of one at least.
+/// Whether a text is not empty and all of its bytes satisfy a condition.
 pub fn is_made_of(text: &str, of: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(of)
 }
 
-/// Whether a value whose name is a secret's may be one.
+/// Whether a value may be a secret, given that its name is that of a secret.
 pub fn may_be_secret(value: &str) -> bool {
-    // Base64 has capitals too.
+    // A path is in lower case; base64 has upper case, too.
     let is_small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/_.-".contains(&byte);
     let is_path = ["/", "./", "../", "~/"].iter().any(|start| value.starts_with(start))
         || value.contains("://")
@@ -27,9 +27,9 @@ pub fn may_be_secret(value: &str) -> bool {
         && !(is_path || is_constant || is_elsewhere(value) || is_placeholder(value))
 }
 
-/// Whether it names what is kept elsewhere, can be read with a key alone, or may be seen by everybody.
+/// Whether a value refers to a secret that is stored elsewhere, is encrypted, or is public.
 ///
-/// `AQICAH` and `AQECAH` are how ciphertext of KMS begins in base64, and `rds!` secrets that RDS manages.
+/// Base64 of KMS ciphertext begins with `AQICAH` or `AQECAH`; names of secrets that RDS manages begin with `rds!`.
 fn is_elsewhere(value: &str) -> bool {
     const STARTS: [&str; 19] = [
         "arn:",
@@ -55,7 +55,7 @@ fn is_elsewhere(value: &str) -> bool {
     STARTS.iter().any(|start| value.starts_with(start))
 }
 
-/// Whether it stands for a value that is put there later, shows where one would be, or is every tool's default.
+/// Whether a value is a variable, an example, or the default of a tool.
 pub fn is_placeholder(value: &str) -> bool {
     const WORDS: [&str; 29] = [
         "password",
@@ -82,9 +82,9 @@ pub fn is_placeholder(value: &str) -> bool {
         "postgres",
         "minioadmin",
         "localstack",
-        // Java's own store of certificates has it.
+        // The default of Java's certificate store.
         "changeit",
-        // What stands beside a token in an address of GitHub's.
+        // These accompany the token in URLs of GitHub.
         "x-oauth-basic",
         "x-access-token",
         "fixme",
@@ -129,7 +129,7 @@ pub fn is_placeholder(value: &str) -> bool {
         || WORDS.contains(&lower.as_str())
 }
 
-/// Whether somebody has typed it to look like what a machine makes.
+/// Whether a person typed a value that imitates a machine-generated one.
 pub fn is_made_up(value: &str) -> bool {
     const RUNS: [&str; 5] = ["12345678", "01234567", "abcdefgh", "qwertyui", "deadbeef"];
     let lower = value.to_ascii_lowercase();
@@ -137,7 +137,7 @@ pub fn is_made_up(value: &str) -> bool {
     RUNS.iter().any(|run| lower.contains(run)) || (value.len() >= LONG && different.len() < 6)
 }
 
-/// Whether it is made of words and numbers, as names are: `prod-database-1`, `MyAppSecret`.
+/// Whether a value consists of words and numbers, as names do: `prod-database-1`, `MyAppSecret`.
 pub fn is_words(value: &str) -> bool {
     let is_word = |part: &str| {
         let letters = part.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -147,15 +147,14 @@ pub fn is_words(value: &str) -> bool {
     value.split(['-', '_', '.', '/', ':']).all(is_word)
 }
 
-/// Whether it is of the characters that secrets have, and of letters and digits both: what stands in a command may
-/// as well be code.
+/// Whether a value has only characters of secrets, and both letters and digits. In a command, other values may be code.
 pub fn is_literal(value: &str) -> bool {
     is_made_of(value, |byte| byte.is_ascii_alphanumeric() || b"+/=_.~!@%^*-".contains(&byte))
         && value.bytes().any(|byte| byte.is_ascii_digit())
         && value.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Whether a machine has made it, by its looks, and it is no identifier or host.
+/// Whether a value looks machine-generated and is not an identifier or host name.
 pub fn is_random(value: &str) -> bool {
     let is_uuid = value.len() == 36 && is_made_of(value, |byte| byte.is_ascii_hexdigit() || byte == b'-');
     let is_of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-@".contains(&byte);
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_for_a_secret_is_none() {
+    fn placeholders_are_not_secrets() {
         for value in [
             "${TOKEN}",
             "$TOKEN",
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_elsewhere_is_none() {
+    fn references_and_encrypted_or_public_values_are_not_secrets() {
         for value in [
             "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-a1B2c3",
             "ssm:/prod/db/password",
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_make_no_runs() {
+    fn values_with_runs_or_few_characters_are_made_up() {
         for value in ["ABCDEFGHIJKLMNOP", "1234567890abcdef", "abababababababab"] {
             assert!(is_made_up(value), "{value}");
         }
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_made_of_words() {
+    fn names_consist_of_words() {
         for value in ["prod-database-1", "MyAppSecret", "db2", "my-bucket-123456789012", "v1.2/x"] {
             assert!(is_words(value), "{value}");
         }
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_random_may_be_a_secret() {
+    fn random_values_are_not_identifiers_or_hosts() {
         assert!(is_random("a1B2c3D4a1B2c3D4") && is_random("7169605f62c751356d054a26a821e680"));
         for value in [
             "production",

@@ -1,27 +1,27 @@
-//! What may be shown of a text: all but its secrets.
+//! Removes secrets from texts that are shown.
 
 use super::form::{find, places};
 use super::name::{assignment, in_shell, is_public, named, option};
 
-/// What stands where a secret was.
+/// Replaces a secret.
 const GONE: char = '…';
 
-/// No secret of one word that is known by its form is shorter.
+/// The length of the shortest secret of one word that is recognised by its form.
 const SHORTEST: usize = 12;
 
-/// So much of a word is looked at to tell whether a secret is all in it.
+/// The bytes of a word that are examined to decide whether a secret ends within the word.
 const SAMPLE: usize = 4096;
 
-/// Whether the rule `secret-config` calls the value of a variable or label of this name a secret.
+/// Whether the rule `secret-config` takes the value of a variable or label with this name for a secret.
 pub fn is_secret(name: &str, value: &str) -> bool {
     !is_public(name) && (named(name, value).is_some() || !find(&format!("{name}={value}")).is_empty())
 }
 
-/// The text with `…` in place of what the rule `secret-config` calls a secret in it. Where a secret cannot be told from
-/// what stands around it, more is left out.
+/// The text with `…` in place of the values that the rule `secret-config` takes for secrets. Where the end of a secret
+/// is uncertain, more of the text is removed.
 pub fn without_secrets(text: &str) -> String {
     let found = places(text);
-    // What goes over several words, as a key or a header does, takes the rest of the text with it.
+    // A secret of several words, such as a key or a header, removes the rest of the text.
     let end = found.iter().map(|place| place.at).filter(|&at| !is_of_one_word(&text[at..])).min();
     let mut shown = String::with_capacity(text.len());
     let mut before = "";
@@ -42,7 +42,7 @@ pub fn without_secrets(text: &str) -> String {
     if end.is_some() {
         shown.push(GONE);
     }
-    // Of very many secrets, not all are found at once.
+    // One search finds a limited number of secrets: repeat it.
     while !found.is_empty()
         && let Some(at) = places(&shown).iter().map(|place| place.at).min()
     {
@@ -52,13 +52,13 @@ pub fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// Whether the secret with which the text begins ends with its first word.
+/// Whether the secret at the beginning of the text ends within the first word.
 fn is_of_one_word(text: &str) -> bool {
     let word = text.split(char::is_whitespace).next().unwrap_or(text);
     places(word.get(..SAMPLE).unwrap_or(word)).iter().any(|place| place.at == 0)
 }
 
-/// Where the secret in a word begins, if it holds one; `has_forms` is whether any of its text is known by its form.
+/// The offset of the secret in a word, if it holds one. `has_forms`: whether the text has secrets recognised by form.
 fn begin(before: &str, word: &str, has_forms: bool) -> Option<usize> {
     if option(before, word).is_some_and(|(name, value)| in_shell(name, value).is_some()) {
         return Some(0);
@@ -82,10 +82,10 @@ mod tests {
     use super::*;
 
     fn said(sample: &Sample) -> Vec<String> {
-        sample.says(rule("secret-config").expect("it is a rule"))
+        sample.says(rule("secret-config").expect("a known rule"))
     }
 
-    /// What the rule says of a line of the history.
+    /// The messages of the rule about a line of the history.
     fn said_of(line: &str) -> Vec<String> {
         let mut sample = Sample::python();
         sample.config["history"] = json!([{ "created_by": line }]);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_secrets() {
+    fn secrets_are_removed_from_the_text() {
         let (key, secret, token) = ("AKIAZ3MHBFVX7KPLQRST", random(40), format!("ghp_{}", random(36)));
         for (line, shown) in [
             (
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_secrets_none_is_shown() {
+    fn every_one_of_many_secrets_is_removed() {
         let tokens: String = (36..70).map(|length| format!(" ghp_{}", random(length))).collect();
         assert_eq!(without_secrets(&tokens), " …".repeat(34));
         let line = format!("curl Authorization: Bearer {}{tokens}", random(32));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_secrets_stays_as_it_is() {
+    fn a_text_without_secrets_is_unchanged() {
         for text in [
             "",
             " a \t b\r\n\n",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_judged_as_the_rule_does() {
+    fn pairs_are_classified_like_in_the_rule() {
         let token = format!("ghp_{}", random(36));
         for (name, value, expected) in [
             ("DB_PASSWORD", "hunter2hunter2", true),

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// A secret that was found, and nothing of it that opens anything.
+/// A secret that was found, without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// What it is, as `GitHub token`.
+    /// The kind, such as `GitHub token`.
     pub kind: &'static str,
-    /// What all of its kind begin with, as `ghp_`; it may be nothing.
+    /// The prefix that all secrets of this kind share, such as `ghp_`; may be empty.
     pub prefix: String,
-    /// Tells it from the others of a run. It is not to be shown or kept: a short password can be guessed from it.
+    /// A hash that distinguishes the secrets of one run. Never print or store it: a short password can be guessed from
+    /// it.
     pub mark: u64,
 }
 
@@ -35,17 +36,17 @@ impl fmt::Display for Secret {
 pub(super) mod tests {
     use super::Secret;
 
-    /// Random enough, and made here: nobody's scanner shall take a test for a leak.
+    /// A random-looking value, computed so that no secret scanner reports this source file.
     pub fn random(length: usize) -> String {
         "a1B2c3D4".chars().cycle().take(length).collect()
     }
 
     #[test]
-    fn nothing_of_a_secret_is_shown() {
+    fn the_value_of_a_secret_is_not_shown() {
         let value = random(36);
         let secret = Secret::of("GitHub token", "ghp_", &value);
         assert_eq!(secret.to_string(), "GitHub token ghp_…");
         assert_eq!(Secret::of("password", "", &value).to_string(), "password");
-        assert_ne!(secret, Secret::of("GitHub token", "ghp_", &random(37)), "they are told from each other");
+        assert_ne!(secret, Secret::of("GitHub token", "ghp_", &random(37)), "the marks differ");
     }
 }

@@ -5,7 +5,7 @@ fn exported(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn whatever_exports_a_name_is_seen() {
+fn every_kind_of_export_is_found() {
     for (text, expected) in [
         ("export const handler = async () => {};", &["handler"][..]),
         ("export async function handler() {}\nexport class A {}", &["A", "handler"]),
@@ -30,7 +30,7 @@ fn whatever_exports_a_name_is_seen() {
 }
 
 #[test]
-fn a_function_is_no_object_with_one() {
+fn an_exported_function_has_no_further_names() {
     for (text, expected) in [
         ("export default async () => {};", &["default"][..]),
         ("export default async function handler() {}", &["default"]),
@@ -48,7 +48,7 @@ fn a_function_is_no_object_with_one() {
 }
 
 #[test]
-fn what_compilers_and_bundlers_write_is_understood() {
+fn output_of_compilers_and_bundlers_is_understood() {
     let typescript = r#"
         "use strict";
         var __awaiter = (this && this.__awaiter) || function (thisArg, f) { return this.f(f); };
@@ -82,7 +82,7 @@ fn what_compilers_and_bundlers_write_is_understood() {
 }
 
 #[test]
-fn what_cannot_be_told_may_be_anything() {
+fn dynamic_exports_give_any_name() {
     for text in [
         "module.exports = require('./other');",
         "module.exports = { ...other };",

@@ -8,7 +8,7 @@ fn found(text: &str) -> Vec<String> {
 const KEY: &str = "Z3MHBFVX7KPLQRST";
 
 #[test]
-fn secrets_are_known_by_their_form() {
+fn secrets_are_recognised_by_their_form() {
     for (text, expected) in [
         (format!("id=AKIA{KEY}"), "AWS access key AKIA…"),
         (format!("'ASIA{KEY}'"), "AWS access key ASIA…"),
@@ -44,7 +44,7 @@ fn secrets_are_known_by_their_form() {
 }
 
 #[test]
-fn what_only_looks_so_is_none() {
+fn values_that_only_resemble_secrets_are_ignored() {
     for text in [
         "AKIAIOSFODNN7EXAMPLE",
         "AKIAABCDEFGHIJKLMNOP",
@@ -55,7 +55,7 @@ fn what_only_looks_so_is_none() {
         "Authorization: Bearer $TOKEN",
         "Authorization: Bearer <token-that-you-were-given>",
         "Authorization: Bearer QQ==",
-        // The example of jwt.io, and the key that every visitor of a page is given.
+        // The example of jwt.io, and the public key of Supabase.
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJVadQssw5c",
         "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJzdXBhYmFzZSIsInJvbGUiOiJhbm9uIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV",
         "https://me:${PASSWORD}@i.example/",
@@ -74,7 +74,7 @@ fn what_only_looks_so_is_none() {
 }
 
 #[test]
-fn what_a_base_image_has_is_none() {
+fn values_in_base_images_are_ignored() {
     for text in [
         "GPG_KEY=7169605F62C751356D054A26A821E680E5FA6305",
         "PYTHON_SHA256=c909157bb25ec114e5869124cc2a9c4a4d4c1e957ca4ff553f1edc692101154e",
@@ -119,7 +119,7 @@ fn the_halves_of_an_aws_key_are_found_together() {
 }
 
 #[test]
-fn a_secret_is_told_once() {
+fn a_secret_is_reported_once() {
     let token = format!("ghs_{}", random(40));
     let text = format!("https://x-access-token:{token}@github.com/a/b {token}");
     assert_eq!(found(&text), ["GitHub token ghs_…"]);
@@ -129,9 +129,9 @@ fn a_secret_is_told_once() {
 }
 
 #[test]
-fn places_tell_where() {
+fn places_have_offsets_and_certainty() {
     let text = format!("a\nkey: AKIA{KEY}\nnpm_{}", random(36));
     let places = places(&text);
-    let told: Vec<_> = places.iter().map(|place| (place.at, place.is_sure)).collect();
-    assert_eq!(told, [(7, false), (28, true)]);
+    let found: Vec<_> = places.iter().map(|place| (place.at, place.is_sure)).collect();
+    assert_eq!(found, [(7, false), (28, true)]);
 }
