@@ -1,6 +1,7 @@
 //! The grammar of wildcards, and their translation to a regex.
 //!
-//! The grammar is that of Go's `filepath.Match` with `**` added. Docker documents it, and validates ignore files with it.
+//! The grammar is that of Go's `filepath.Match` with `**` added. Docker documents it and validates ignore files with
+//! it.
 
 use std::fmt::Write;
 use std::iter::Peekable;
@@ -94,7 +95,7 @@ pub(super) fn regex(tokens: &[GlobToken]) -> String {
     for (i, token) in tokens.iter().enumerate() {
         match token {
             GlobToken::Plain(c) | GlobToken::Quoted(c) => push_character(&mut regex, *c),
-            // Without the Unicode flag this would match one byte instead of one character.
+            // In Unicode mode, so that it matches one character and not one byte.
             GlobToken::One => regex.push_str("[^/]"),
             GlobToken::Star => regex.push_str("(?-u:[^/])*"),
             GlobToken::Deep if i + 1 == tokens.len() => regex.push_str("(?s-u:.)*"),
