@@ -95,7 +95,7 @@ fn arguments(modules: &NodeModules) -> Vec<String> {
             "install",
             "--frozen-lockfile",
             "--production",
-            // Also disables the check of this machine's Node version, which does not matter for the image.
+            // The platform and the Node version of this machine do not matter for the image.
             "--ignore-platform",
             "--ignore-engines",
             "--non-interactive",
