@@ -57,7 +57,7 @@ fn a_password_on_standard_input_is_for_the_destination_only() {
 
     // the base's own login is a stored one; without it, the given password is no help
     let error = Lbuild::new().run_with("mine\n", &all).failed(6);
-    assert!(error.contains(&theirs.host()) && error.contains("it wants a login"), "{error}");
+    assert!(error.contains(&theirs.host()) && error.contains("the registry requires a login"), "{error}");
 }
 
 #[test]
