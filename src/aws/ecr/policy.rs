@@ -19,9 +19,9 @@ const FOREIGN: &str = "LambdaECRImageCrossAccountRetrievalPolicy";
 
 /// The policy extended so that Lambda may pull, also for functions of `accounts`; `None` if it allows this already.
 ///
-/// Only statements with exactly the structure that lbuild writes change, and accounts are only added to them. A
-/// statement that its owner narrowed is not changed, whatever its name; if it lets Lambda pull for functions of the
-/// repository's account, no other statement is added.
+/// Only statements with exactly the structure that lbuild writes change, and their lists only get longer. A statement
+/// that its owner narrowed is not changed, whatever its name; if it lets Lambda pull for functions of the repository's
+/// account, no other statement is added.
 ///
 /// # Errors
 /// The reason why the text is not a policy.
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn other_accounts_need_both_statements_and_are_added() {
+    fn other_accounts_need_both_statements_and_are_added_to_the_list() {
         let first = allowed(None, &["111111111111", "123456789012"]).unwrap();
         let second = allowed(Some(&first.to_string()), &["222222222222"]).unwrap();
         let statements = second["Statement"].as_array().unwrap();

@@ -199,7 +199,7 @@ impl EcrRepository {
         match self.find().await {
             Ok(Some(_)) => Ok(false),
             Ok(None) => self.create(&Settings::default()).await,
-            // A caller who may not look up may still create. If neither is allowed, the error names the latter action.
+            // A caller who may not look up may still create. If both are denied, the error of the creation is returned.
             Err(Error::Aws { answer, .. }) if answer.missing.is_some() => {
                 self.create(&Settings::default()).await
             }

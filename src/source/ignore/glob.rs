@@ -1,7 +1,7 @@
 //! The grammar of wildcards, and their translation to a regex.
 //!
-//! The grammar is that of Go's `filepath.Match` with `**` added. Docker documents it and validates ignore files with
-//! it.
+//! The grammar is that of Go's `filepath.Match` with `**` added. Docker documents `filepath.Match`, and uses it to
+//! validate ignore files.
 
 use std::fmt::Write;
 use std::iter::Peekable;

@@ -34,7 +34,7 @@ pub(super) struct MatcherBuilder {
 }
 
 impl MatcherBuilder {
-    /// Adds a pattern. Places must rise.
+    /// Adds a pattern. The places must be in ascending order.
     pub(super) fn add(&mut self, form: &Form, place: usize) {
         let matcher = &mut self.matcher;
         match form {

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_glibc_option_is_a_version_that_uv_accepts() {
-        let told = |minor| known_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
-        assert_eq!([told(34), told(26), told(30), told(99)], [34, 17, 28, 40]);
+        let known = |minor| known_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
+        assert_eq!([known(34), known(26), known(30), known(99)], [34, 17, 28, 40]);
     }
 }

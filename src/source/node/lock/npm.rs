@@ -27,7 +27,7 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
         // It repeats the packages for npm 6.
         object.remove("dependencies");
     } else if object.get("dependencies").is_some_and(names_files) {
-        return Err(fail("it names files in the format of npm 6: run `npm install` with a newer one".into()));
+        return Err(fail("it names files in the format of npm 6: run `npm install` with a newer npm".into()));
     }
     Ok(Contents { decisive: lock.to_string().into_bytes(), local })
 }

@@ -104,7 +104,7 @@ impl Unpacking<'_> {
             }
             return Ok(());
         }
-        let told = self.record.remove(&member.name);
+        let hash_and_size = self.record.remove(&member.name);
         match place {
             Destination::Record | Destination::Installers => {}
             // The build tool records its version in this file; no program reads it.
@@ -123,8 +123,8 @@ impl Unpacking<'_> {
                 self.dropped.1 += member.content.size;
             }
             Destination::Plain(path) => {
-                if let Some(told) = told {
-                    self.record.moved(&path, told);
+                if let Some(hash_and_size) = hash_and_size {
+                    self.record.moved(&path, hash_and_size);
                 }
                 let content = Content::Zip(member.content.clone());
                 self.tree.insert(path, Entry::file(content, member.executable))?;
@@ -135,8 +135,8 @@ impl Unpacking<'_> {
                 {
                     return self.made(&path, text, true);
                 }
-                if let Some(told) = told {
-                    self.record.moved(&path, told);
+                if let Some(hash_and_size) = hash_and_size {
+                    self.record.moved(&path, hash_and_size);
                 }
                 self.tree.insert(path, Entry::file(Content::Zip(member.content.clone()), true))?;
             }

@@ -1,7 +1,7 @@
 //! Authorization: a registry's challenge, the credential for it, and the token in exchange for the credential.
 //!
 //! The first request to a registry has no credentials. If the registry answers 401, its challenge decides: for Basic,
-//! the stored password is sent; for [Bearer](https://distribution.github.io/distribution/spec/auth/token/), a token from
+//! the stored password is sent; for [Bearer](https://distribution.github.io/distribution/spec/auth/token/), a token of
 //! the service that the challenge names. Grants are kept in memory only.
 
 mod challenge;
@@ -151,7 +151,7 @@ impl Auth {
             // not.
             Err(error) if exchange.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
                 self.events
-                    .warn(format!("{}; going on without", error.with_causes()), error.hint().as_deref());
+                    .warn(format!("{}; continuing without credentials", error.with_causes()), error.hint().as_deref());
                 None
             }
             found => found?,
@@ -182,7 +182,7 @@ impl Auth {
             };
             let name = format!("{name} {}", source.describe());
             if let Some(error) = failure.filter(|error| !matches!(error, Error::NoAwsCredentials { .. })) {
-                let message = format!("{}; going on with the {name}", error.with_causes());
+                let message = format!("{}; continuing with the {name}", error.with_causes());
                 self.events.warn(message, error.hint().as_deref());
             }
             return Ok(Some((credential, name)));
@@ -207,7 +207,7 @@ impl Auth {
                 let grant = service.token(None, ANONYMOUS, exchange).await;
                 if grant.is_ok() {
                     let host = exchange.host;
-                    let message = format!("{host} refused the {name} ({reason}); going on without it");
+                    let message = format!("{host} refused the {name} ({reason}); continuing without it");
                     self.events.warn(message, Some("log in again, or remove the login"));
                 }
                 grant
