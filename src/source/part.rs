@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 use crate::event::Events;
-use crate::image::{Digest, Platform};
-use crate::recipe::Source;
-use crate::store::{Cache, Downloads, Workplace};
+use crate::image::{Digest, Layer, Platform};
+use crate::recipe::{Base, Source};
+use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
 
@@ -24,10 +24,29 @@ pub(crate) struct Context {
     pub(crate) platform: Platform,
     /// The files that name the stage's packages: none of them may bring a login into the image.
     pub(crate) requirement_files: Arc<[PathBuf]>,
+    /// The images that sources of the stage take files from.
+    pub(crate) images: Arc<[SourceImage]>,
+    /// The registries from which the layers of these images are read.
+    pub(crate) registries: Registries,
+}
+
+/// An image that a source takes files from.
+#[derive(Clone)]
+pub(crate) struct SourceImage {
+    /// The image as the recipe names it.
+    pub(crate) named: Base,
+    /// The same image with the digest of its manifest.
+    pub(crate) exact: Base,
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
 pub(crate) trait Provider: Send + Sync {
+    /// The image that the source takes files from.
+    fn image(&self) -> Option<&Base> {
+        None
+    }
+
     /// Fails when the source does not exist, so that the mistake is reported before anything is sent.
     fn check(&self) -> Result<()>;
 
@@ -68,6 +87,12 @@ pub(crate) trait Part: Send + Sync {
     /// may have used any of them; this machine uses the first. An empty list means that the files themselves decide.
     fn identities(&self) -> Vec<Digest> {
         Vec::new()
+    }
+
+    /// Whether the files are packages. A check before a push skips packages, because they were examined when they were
+    /// chosen and installed.
+    fn is_package(&self) -> bool {
+        false
     }
 
     /// Whether the files are published elsewhere, as a package of an index, so that none of them is the user's own. The
