@@ -8,7 +8,7 @@ use reqwest::Url;
 
 /// A URL within a text.
 pub(super) static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"https?://[^\s"'<>]+"#).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(r#"https?://[^\s"'<>]+"#).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });
 
 /// The URL without its user and password.

@@ -27,7 +27,7 @@ const LIMIT: u64 = 16 << 20;
 /// User, password and host of a URL. `${NAME}` stands for a variable, so the login itself is not in the file.
 static LOGIN: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r#"(?-u)https?://([^\s/@:'"<>]*)(?::([^\s/@'"<>]*))?@([A-Za-z0-9.\[\]:-]+)"#;
-    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });
 
 /// Fails for the first requirement file that has a login in a URL. The files in `named` are searched whatever their

@@ -172,7 +172,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
 
 fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 }
 
 /// Expands variables as pip does, in requirements and in Pipfiles, but not in comments.

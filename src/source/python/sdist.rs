@@ -214,5 +214,5 @@ pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
 /// A wheel's file name in a page of an index (PEP 503 and 691).
 static FILE: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"[A-Za-z0-9._]+-[A-Za-z0-9._+!-]+\.whl";
-    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });
