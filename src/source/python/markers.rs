@@ -61,7 +61,8 @@ impl Environment {
     /// Whether the target's Python version is in a version specifier, as `>=3.9`.
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);
-        let specifiers = specifiers.map_err(|_| format!("`{specifier}` is not a specifier of Python versions"))?;
+        let specifiers =
+            specifiers.map_err(|_| format!("`{specifier}` is not a specifier of Python versions"))?;
         let version = Version::from_str(&self.python).map_err(|error| error.to_string())?;
         Ok(specifiers.contains(&version))
     }

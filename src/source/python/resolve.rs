@@ -145,7 +145,8 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
         .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
     let locked = report.install.into_iter().map(|installed| {
         let name = file_name(&installed.download_info.url);
-        let name = name.ok_or_else(|| failed(question, "pip", "its report has a URL without a file name".to_owned()))?;
+        let name = name
+            .ok_or_else(|| failed(question, "pip", "its report has a URL without a file name".to_owned()))?;
         Ok(installed.locked(name))
     });
     locked.collect()

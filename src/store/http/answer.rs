@@ -50,11 +50,7 @@ pub(in crate::store) async fn limited_bytes(
             Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
             Some(_) => {
                 let (operation, host) = (operation.to_owned(), host.to_owned());
-                return Err(Error::Protocol {
-                    operation,
-                    host,
-                    fault: "sent a response that is too large",
-                });
+                return Err(Error::Protocol { operation, host, fault: "sent a response that is too large" });
             }
         }
     }

@@ -31,8 +31,7 @@ pub(super) fn read(dir: &Path, bytes: &[u8], path: &Path) -> Result<(Tool, Conte
         is_local(place) && place != "workspace:."
     });
     if let Some(own) = own.next().or_else(|| package.get("workspaces").map(|_| "workspaces")) {
-        let fault =
-            format!("`{own}`: lbuild supports yarn locks only if all packages come from registries");
+        let fault = format!("`{own}`: lbuild supports yarn locks only if all packages come from registries");
         return Err(fail(fault));
     }
     if tool == Tool::Yarn {

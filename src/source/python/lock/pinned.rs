@@ -118,9 +118,7 @@ impl PoetryLock {
         for package in self.packages.iter().filter(|package| !package.optional) {
             let name = &package.name;
             let Some(groups) = &package.groups else {
-                return Err(
-                    "it does not mark development packages: run `poetry lock` of version 2".into()
-                );
+                return Err("it does not mark development packages: run `poetry lock` of version 2".into());
             };
             if !groups.iter().any(|group| group == "main") {
                 continue;
@@ -131,7 +129,9 @@ impl PoetryLock {
                     pinned.index("--extra-index-url", &source.url)?;
                 }
                 Some(source) if source.kind == "legacy" => {
-                    return Err(format!("the URL of {name}'s index has a variable, which uv or pip would expand"));
+                    return Err(format!(
+                        "the URL of {name}'s index has a variable, which uv or pip would expand"
+                    ));
                 }
                 Some(source) => {
                     return Err(format!(

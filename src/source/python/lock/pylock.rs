@@ -165,7 +165,10 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
             ("lock-version = '2.0'", "its version is 2.0"),
             ("lock-version = 1", "invalid type"),
             (&format!("{HEAD}requires-python = '>=3.13'"), "it is for Python >=3.13"),
-            (&format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"), "its environments do not include"),
+            (
+                &format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"),
+                "its environments do not include",
+            ),
             (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
             (
                 &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),

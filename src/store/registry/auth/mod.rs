@@ -150,8 +150,10 @@ impl Auth {
             // A token service may grant anonymous access to a public image; a registry that demands a password does
             // not.
             Err(error) if exchange.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
-                self.events
-                    .warn(format!("{}; continuing without credentials", error.with_causes()), error.hint().as_deref());
+                self.events.warn(
+                    format!("{}; continuing without credentials", error.with_causes()),
+                    error.hint().as_deref(),
+                );
                 None
             }
             found => found?,

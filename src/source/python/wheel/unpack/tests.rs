@@ -150,7 +150,11 @@ fn slim_leaves_out_files_that_no_function_reads_and_counts_them() {
 fn an_archive_that_is_not_a_wheel_of_the_package_is_refused() {
     let dir = "My_Demo-1.0.dist-info";
     for (name, content, fault) in [
-        ("Other-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n", "it does not have exactly one .dist-info directory"),
+        (
+            "Other-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\n",
+            "it does not have exactly one .dist-info directory",
+        ),
         (&format!("{dir}/WHEEL"), "Wheel-Version: 2.0\n", "its format is \"2.0\""),
         (&format!("{dir}/METADATA"), "Name: other\n", "its metadata name the package other"),
         (&format!("{dir}/METADATA"), "\nName: my-demo\n", "its metadata name the package nothing"),
