@@ -74,7 +74,7 @@ fn what_an_archive_claims_is_not_believed() {
         (
             "x",
             Box::new(|tar| (0..100_001).fold(tar, |tar, _| tar.directory("d/")).file("x", 0o644, "")),
-            "no tar of an image",
+            "it is not a tar of an image",
         ),
     ];
     let mut runs = Vec::new();
