@@ -1,4 +1,4 @@
-//! A call of AWS and its failures, as lbuild's errors.
+//! A call to AWS, and its failures as errors of lbuild.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::config::http::HttpResponse;
@@ -6,13 +6,13 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{AwsRefusal, Error, Permission};
 
-/// A call of AWS, as error messages name it.
+/// A call to AWS, as error messages describe it.
 pub(super) struct Call {
-    /// As in "cannot {operation}".
+    /// The purpose, as in "cannot {operation}".
     operation: String,
-    /// The IAM action that the call needs; it has the call's name.
+    /// The IAM action that the call requires; it has the name of the call.
     action: &'static str,
-    /// The ARN that the action is needed on.
+    /// The ARN of the action's resource.
     resource: String,
 }
 
@@ -21,7 +21,7 @@ impl Call {
         Call { operation: operation.to_owned(), action, resource: resource.to_owned() }
     }
 
-    /// The error for a call that failed.
+    /// The error for a failed call.
     pub(super) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The caller of AWS: credentials, region and identity.
+//! The caller of AWS: its credentials, region and identity.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ impl Shared {
     }
 }
 
-/// The lock lets one task fetch the token while the others wait.
+/// A token. With the lock, one task fetches it while the others wait.
 pub(super) type Token = AsyncMutex<Option<Secret>>;
 
 /// The caller's identity, as STS reports it.
@@ -62,14 +62,14 @@ impl Aws {
         let config = self.config().await;
         let client = match config.region() {
             Some(_) => aws_sdk_sts::Client::new(config),
-            // STS gives the same answer in every region.
+            // The answer of STS is the same in every region.
             None => {
                 let config =
                     aws_sdk_sts::config::Builder::from(config).region(Region::from_static("us-east-1"));
                 aws_sdk_sts::Client::from_conf(config.build())
             }
         };
-        let call = Call::new("find out the AWS account", "sts:GetCallerIdentity", "*");
+        let call = Call::new("look up the AWS account", "sts:GetCallerIdentity", "*");
         let answer = client.get_caller_identity().send().await.map_err(|error| call.failed(error))?;
         Ok(Identity {
             account: answer.account().unwrap_or_default().to_owned(),
@@ -80,7 +80,7 @@ impl Aws {
     /// The region of the environment or the profile.
     ///
     /// # Errors
-    /// When none is set.
+    /// When no region is set.
     pub async fn region(&self) -> Result<String> {
         self.config().await.region().map(Region::to_string).ok_or(Error::NoAwsRegion)
     }

@@ -1,7 +1,7 @@
-//! AWS without its command line: ECR's tokens, repositories and policies.
+//! AWS without its command line tool: tokens, repositories and policies of ECR.
 //!
-//! [`Aws`] finds credentials and region as every AWS tool does: the environment, a profile, SSO, a web identity,
-//! a container's or an instance's role. It is a source of [`Credentials`](crate::Credentials) for ECR:
+//! [`Aws`] finds credentials and region as every AWS tool does: from the environment, a profile, SSO, a web identity,
+//! or the role of a container or an instance. It is a source of [`Credentials`](crate::Credentials) for ECR:
 //!
 //! ```
 //! # fn main() -> lbuild::Result<()> {

@@ -1,4 +1,4 @@
-//! Addresses: with and without logins, of files, and their escapes.
+//! URLs: removal of logins, file names, `file:` URLs, and percent-decoding.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 use regex::Regex;
 use reqwest::Url;
 
-/// An address in a text.
+/// A URL within a text.
 pub(super) static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"https?://[^\s"'<>]+"#).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(r#"https?://[^\s"'<>]+"#).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });
 
-/// The address without a login in it.
+/// The URL without its user and password.
 pub(super) fn without_login(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            // Neither can fail where there was a login.
+            // Neither call can fail for a URL that had a login.
             let _ = parsed.set_username("");
             let _ = parsed.set_password(None);
             parsed.into()
@@ -24,12 +24,12 @@ pub(super) fn without_login(url: &str) -> String {
     }
 }
 
-/// The text without logins in addresses.
+/// The text with logins removed from its URLs.
 pub(super) fn redacted(text: &str) -> String {
     ADDRESS.replace_all(text, |found: &regex::Captures<'_>| without_login(&found[0])).into_owned()
 }
 
-/// The last part of an address's path, without the escapes of addresses.
+/// The last segment of a URL's path, percent-decoded.
 pub(super) fn file_name(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next()?;
     let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
@@ -38,7 +38,7 @@ pub(super) fn file_name(url: &str) -> Option<String> {
     (!name.contains(['/', '\0'])).then_some(name)
 }
 
-/// A part of an address without its escapes.
+/// A part of a URL, percent-decoded.
 pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -58,7 +58,7 @@ pub(super) fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The address of a path that is relative to `dir`.
+/// The `file:` URL of a path that is relative to `dir`.
 pub(super) fn file_url(dir: &Path, path: &str) -> Option<String> {
     let path = std::path::absolute(dir.join(path)).ok()?;
     Url::from_file_path(path).ok().map(String::from)
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_ends_in_a_files_name() {
+    fn the_last_segment_of_a_url_is_a_file_name() {
         for (url, name) in [
             ("https://h/a/b-1.0%2Blocal-py3-none-any.whl", Some("b-1.0+local-py3-none-any.whl")),
             ("https://h/b.whl#sha256=00", Some("b.whl")),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_an_address() {
+    fn a_path_becomes_a_file_url() {
         assert_eq!(file_url(Path::new("/a"), "b c.whl").as_deref(), Some("file:///a/b%20c.whl"));
         assert_eq!(file_url(Path::new("/a"), "/b.whl").as_deref(), Some("file:///b.whl"));
     }

@@ -1,4 +1,4 @@
-//! Logins in requirement files: a password in an index's address must not reach an image with the code.
+//! Logins in requirement files: a password in an index URL must not reach the image together with the code.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -21,16 +21,17 @@ const NAMES: [&str; 8] = [
     "pip.conf",
 ];
 
-/// Upper bound on the size of a file that is searched: longer ones are written by programs, without logins.
+/// Upper bound on the size of a file that is searched, in bytes: programs write the longer ones, without logins.
 const LIMIT: u64 = 16 << 20;
 
-/// User, password and host of an address. `${NAME}` stands for a variable, so the login itself is not in the file.
+/// User, password and host of a URL. `${NAME}` stands for a variable, so the login itself is not in the file.
 static LOGIN: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r#"(?-u)https?://([^\s/@:'"<>]*)(?::([^\s/@'"<>]*))?@([A-Za-z0-9.\[\]:-]+)"#;
-    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });
 
-/// Fails for the first requirement file that has a login in an address. The files in `named` count under any name.
+/// Fails for the first requirement file that has a login in a URL. The files in `named` are searched whatever their
+/// names.
 pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
     let named: Vec<PathBuf> = named.iter().filter_map(|path| path.canonicalize().ok()).collect();
     for (path, entry) in tree.iter() {
@@ -79,7 +80,7 @@ fn login(text: &[u8]) -> Option<(usize, String)> {
             found.get(2).map(|password| password.as_bytes()).filter(|password| !password.is_empty());
         match password {
             Some(password) => !variable(password),
-            // A user alone may be a token; `git` is not.
+            // A user without a password may be a token; `git` is not.
             None => !found[1].is_empty() && &found[1] != b"git" && !variable(&found[1]),
         }
     })?;
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_known_by_their_names() {
+    fn requirement_files_are_recognised_by_name() {
         for name in
             ["requirements.txt", "a/dev-requirements.txt", "constraints.in", "uv.lock", "x/pylock.dev.toml"]
         {

@@ -1,6 +1,6 @@
 //! From a [`Source`] to its files.
 //!
-//! [`provider`] is the one place that knows the kinds of sources. A kind answers the questions of
+//! [`provider`] is the only code that lists the kinds of sources. Each kind implements
 //! [`Provider`](part::Provider) in a file of its own; its [`Part`]s become layers.
 
 mod address;
@@ -19,7 +19,7 @@ pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
 
 use crate::recipe::Source;
 
-/// The kind of a source.
+/// The implementation for a source's kind.
 pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
     match source {
         Source::Directory { path, ignore, without } => {

@@ -13,7 +13,7 @@ use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
 
-/// The surroundings of the sources of a stage.
+/// The data of a stage that its sources depend on.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) cache: Cache,
@@ -26,16 +26,16 @@ pub(crate) struct Context {
     pub(crate) requirement_files: Arc<[PathBuf]>,
     /// The images that sources of the stage take files from.
     pub(crate) images: Arc<[SourceImage]>,
-    /// Where the layers of these images are read from, when they are in a registry.
+    /// The registries from which the layers of these images are read.
     pub(crate) registries: Registries,
 }
 
 /// An image that a source takes files from.
 #[derive(Clone)]
 pub(crate) struct SourceImage {
-    /// The name that the recipe has for it.
+    /// The image as the recipe names it.
     pub(crate) named: Base,
-    /// The same with the digest of its manifest.
+    /// The same image with the digest of its manifest.
     pub(crate) exact: Base,
     pub(crate) layers: Vec<Layer>,
 }
@@ -47,7 +47,7 @@ pub(crate) trait Provider: Send + Sync {
         None
     }
 
-    /// Fails when the source does not exist: a mistake that should show before anything is sent.
+    /// Fails when the source does not exist, so that the mistake is reported before anything is sent.
     fn check(&self) -> Result<()>;
 
     /// The files that name packages.
@@ -70,7 +70,7 @@ pub(crate) trait Provider: Send + Sync {
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>>;
 
     /// The parts, in the order of their layers. Only data that a lock file leaves out are fetched.
-    /// `is_function` says that the files go into the function's directory, because no other place is named.
+    /// `is_function` means that the files go into the function's directory because the step names no other path.
     fn plan<'a>(
         &'a self,
         is_function: bool,
@@ -80,53 +80,53 @@ pub(crate) trait Provider: Send + Sync {
 
 /// A part of a source. It becomes one layer.
 pub(crate) trait Part: Send + Sync {
-    /// The name for people, as `numpy 2.1.0`; `None` for a part that is named after its place in the image.
+    /// The display name, as `numpy 2.1.0`; `None` for a part that is displayed by its path in the image.
     fn name(&self) -> Option<String>;
 
     /// Digests over everything that decides the files, before they are fetched. Several are candidates: another machine
-    /// may have used any of them; this machine uses the first. None: the files themselves decide.
+    /// may have used any of them; this machine uses the first. An empty list means that the files themselves decide.
     fn identities(&self) -> Vec<Digest> {
         Vec::new()
     }
 
-    /// Whether it is packages, which were examined when they were chosen and installed: a check before a push does not
-    /// look into them.
+    /// Whether the files are packages. A check before a push skips packages, because they were examined when they were
+    /// chosen and installed.
     fn is_package(&self) -> bool {
         false
     }
 
-    /// Whether the files are published elsewhere, as a package of an index, so that none can be the user's own. Then a
-    /// check of the image does not hold the layer back.
+    /// Whether the files are published elsewhere, as a package of an index, so that none of them is the user's own. The
+    /// upload of such a layer does not wait for the check of the image.
     fn is_published(&self) -> bool {
         false
     }
 
-    /// Approximate number of bytes to fetch. Large parts are started first, because the part that is started last
-    /// decides when all are done.
+    /// Approximate number of bytes to fetch. Large parts start first: a large part that starts last would delay the
+    /// whole build.
     fn size(&self) -> u64 {
         0
     }
 
-    /// Fetches or installs the files, and puts them at their place in the image: below `to`, or at `to` for a single
-    /// file and a place without a slash at its end.
+    /// Fetches or installs the files, and puts them at their paths in the image: below `to`, or at `to` itself for a
+    /// single file when `to` does not end in a slash.
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;
 }
 
-/// Keeps what a run has learned of a tree.
+/// Stores the digests of a tree's files for the next run.
 type Keep = Box<dyn FnOnce(&FileTree) + Send>;
 
 /// The files of a part.
 pub(crate) struct Fetched {
     /// The files at their paths in the image.
     pub(crate) tree: FileTree,
-    /// Keeps the digests of the files for the next run.
+    /// Stores the digests of the files for the next run.
     keep: Option<Keep>,
-    /// The directory that holds the files, when it is removed after use.
+    /// The directory that holds the files, if it is to be removed after use.
     workplace: Option<Workplace>,
 }
 
 impl Fetched {
-    /// Files of which nothing is kept.
+    /// Files whose digests are not stored.
     pub(super) fn of(tree: FileTree) -> Fetched {
         Fetched { tree, keep: None, workplace: None }
     }
@@ -136,13 +136,13 @@ impl Fetched {
         Fetched { workplace: Some(workplace), ..Fetched::of(tree) }
     }
 
-    /// Calls `keep` with the tree when all digests are known.
+    /// Calls `keep` with the tree once all digests are known.
     pub(super) fn then_keep(self, keep: impl FnOnce(&FileTree) + Send + 'static) -> Fetched {
         Fetched { keep: Some(Box::new(keep)), ..self }
     }
 
-    /// Keeps the digests of the files for the next run, and returns the tree. The files of a package manager's
-    /// installation are removed.
+    /// Stores the digests of the files for the next run, removes the files of a package manager's installation, and
+    /// returns the tree.
     pub(crate) fn finish(self) -> FileTree {
         let Fetched { tree, keep, workplace } = self;
         if let Some(keep) = keep {

@@ -1,10 +1,10 @@
-//! Programs of the user that lbuild runs, and their messages when they fail.
+//! The user's programs that lbuild runs, and their messages when they fail.
 
 use std::path::{Path, PathBuf};
 
 use super::address::redacted;
 
-/// A few lines are enough of a reason.
+/// Upper bound on the lines of a program's output that an error quotes.
 const REASON_LINES: usize = 6;
 const REASON_LIMIT: usize = 800;
 
@@ -19,14 +19,14 @@ fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The lines of a program's output that explain a failure best.
+/// Which lines of a program's output explain a failure best.
 #[derive(Clone, Copy)]
 pub(super) enum Lines {
     First,
     Last,
 }
 
-/// Some lines as a reason: short, printable, without passwords of addresses.
+/// Lines of output as the reason of an error: short, printable, and without logins in URLs.
 pub(super) fn reason<'a>(lines: impl Iterator<Item = &'a str>, which: Lines) -> String {
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     let chosen = match which {

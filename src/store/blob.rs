@@ -1,4 +1,4 @@
-//! A blob's bytes, wherever they are.
+//! The bytes of a blob at any location.
 
 use super::registry::Registries;
 use super::stream::{ByteStream, bytes_stream, file_stream};
@@ -6,7 +6,7 @@ use super::verify::{Origin, verified};
 use crate::error::Result;
 use crate::image::{Blob, Location};
 
-/// A blob's bytes, wherever they are, checked as they stream.
+/// The bytes of a blob at any location, verified while they stream.
 pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
     let (bytes, origin) = match &blob.location {
         Location::Memory(bytes) => return Ok(bytes_stream(bytes.to_vec())),

@@ -1,4 +1,4 @@
-//! A stream of bytes for code that blocks.
+//! A byte stream for code that blocks.
 
 use std::io::{self, BufRead, BufReader};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use super::lock::lock;
 use super::stream::{ByteStream, PIECE};
 use crate::error::Error;
 
-/// Why a stream ended early. A decoder that reads it sees an I/O error without a kind.
+/// The reason why a stream ended early. A decoder that reads the stream gets only an I/O error without a kind.
 pub(crate) struct Cause(Arc<Mutex<Option<Error>>>);
 
 impl Cause {
@@ -20,7 +20,7 @@ impl Cause {
     }
 }
 
-/// A reader of the stream for a thread that blocks. It is made within the runtime that yields the stream.
+/// A reader of the stream for a thread that blocks. Call this function within the runtime that drives the stream.
 pub(crate) fn blocking_reader(bytes: ByteStream) -> (Box<dyn BufRead + Send>, Cause) {
     let cause = Arc::new(Mutex::new(None));
     let kept = cause.clone();

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use crate::error::Result;
 use crate::image::Reference;
 
-/// A text that no message, log or event can show.
+/// A text that messages, logs and events cannot show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the wire.
+    /// The text itself, to be sent to a server.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Secret {
 /// A credential for a registry or its token service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// A user's name and password, or a cloud's substitute for them.
+    /// A user's name and password, or the equivalent of a cloud provider.
     Password {
         /// The user.
         username: String,
@@ -44,27 +44,27 @@ pub enum Credential {
     IdentityToken(Secret),
 }
 
-/// The future that [`Credentials`] return.
+/// The future that the methods of [`Credentials`] return.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A source of credentials: a file, a cloud, a caller's own vault.
+/// A source of credentials: a file, a cloud provider, the caller's own secret store.
 pub trait Credentials: Send + Sync {
-    /// The credential for `registry` (host, and port when it is named), or `None` to leave it to the next source.
+    /// The credential for `registry` (host, and port if the reference has one), or `None` to defer to the next source.
     ///
-    /// Asked when a registry demands one: once for a registry that takes passwords, once for each repository
-    /// of one that takes tokens; and again with `renew` when the registry has refused the former credential.
+    /// Called when a registry demands a credential: once for a registry that takes passwords, once per repository for a
+    /// registry that takes tokens; and again with `renew` after the registry refused the previous credential.
     ///
     /// # Errors
-    /// When there should be a credential but it cannot be obtained.
+    /// When a credential should exist but cannot be obtained.
     fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>>;
 
-    /// The source for messages: `from Docker's configuration`.
+    /// The name of the source in messages: `from Docker's configuration`.
     fn describe(&self) -> String;
 
-    /// Those of `tags` that can never name another image of `repository` than they name now, as far as the
-    /// source knows: a cloud's API may know more of its repositories than the registry's protocol gives.
+    /// The tags among `tags` that are immutable in `repository`, as far as the source knows: the API of a cloud
+    /// provider may report more about a repository than the registry's protocol.
     ///
-    /// Asked before anything is sent to a repository that has an image under one of the tags.
+    /// Called before anything is sent to a repository that has an image under one of the tags.
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
         let _ = (repository, tags);
         Box::pin(async { Vec::new() })
@@ -74,7 +74,7 @@ pub trait Credentials: Send + Sync {
 /// One password for one registry, as given on a command line.
 #[derive(Clone, Debug)]
 pub struct Password {
-    /// The registry; no other one gets the password.
+    /// The registry. No other registry gets the password.
     pub registry: String,
     /// The user.
     pub username: String,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_never_shown() {
+    fn a_secret_is_not_in_debug_output() {
         let credential =
             Credential::Password { username: "AWS".into(), password: Secret::from("hunter2".to_owned()) };
         assert!(!format!("{credential:?}").contains("hunter2"));

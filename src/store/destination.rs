@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference};
 
-/// The destination of an image: the only door out.
+/// The destination of an image. All images leave the library through one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A repository of a registry.
@@ -17,11 +17,11 @@ pub enum Destination {
         /// The tags of the image.
         tags: Vec<String>,
     },
-    /// An OCI layout directory, created when it is missing.
+    /// An OCI layout directory; created if it does not exist.
     Layout {
         /// The directory.
         path: PathBuf,
-        /// The tags of the image; with none, it is untagged in the layout.
+        /// The tags of the image; if empty, the image is untagged in the layout.
         tags: Vec<String>,
     },
     /// A Docker archive; an existing file is replaced.
@@ -34,7 +34,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// The destination with more tags; in a registry, an image without tags gets `latest`.
+    /// The destination with more tags. In a registry, an image without tags gets `latest`.
     ///
     /// # Errors
     /// When a tag is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or an archive has no name that the tag could extend.
@@ -69,7 +69,7 @@ impl Destination {
         Ok(self)
     }
 
-    /// The format that readers of such a destination expect: tools that read OCI layouts ignore Docker manifests.
+    /// The format that readers of the destination expect: tools that read OCI layouts ignore Docker manifests.
     pub fn usual_format(&self) -> Format {
         match self {
             Destination::Layout { .. } => Format::Oci,
@@ -104,7 +104,7 @@ impl FromStr for Destination {
             let expected = "an image is pushed under a tag; its digest follows from its content";
             return Err(Error::Location { location: text.to_owned(), expected });
         }
-        // A reference without a tag has the tag `latest`; here the tags may follow by `tagged`.
+        // Parsing gives a reference without a tag the tag `latest`; here `tagged` may add the tags later.
         let last = text.rsplit('/').next().unwrap_or(text);
         let tags = if last.contains(':') { repository.tag().map(str::to_owned) } else { None };
         Ok(Destination::Registry { repository, tags: tags.into_iter().collect() })
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_those_that_were_named_else_latest() {
+    fn an_image_has_the_named_tags_or_latest() {
         assert_eq!(tags("r.example:5000/a", &[]), ["latest"]);
         assert_eq!(tags("r.example:5000/a", &["v1"]), ["v1"]);
         assert_eq!(tags("r.example:5000/a:v2", &["v1", "v2"]), ["v2", "v1"]);

@@ -1,4 +1,4 @@
-//! The logins that Docker's and Podman's programs store.
+//! The logins that Docker and Podman store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// Docker's `config.json` and Podman's `auth.json`: stored logins, identity tokens, credential helpers and stores.
 ///
-/// Docker's is in `$DOCKER_CONFIG`, else `~/.docker`. For a registry without a login there, Podman's files are read:
+/// Docker's file is in `$DOCKER_CONFIG`, else `~/.docker`. For a registry without a login there, Podman's files follow:
 /// `$REGISTRY_AUTH_FILE`, else `containers/auth.json` in `$XDG_RUNTIME_DIR` (else `/run/containers/UID/auth.json`) and
 /// in `$XDG_CONFIG_HOME` (else `~/.config`):
 /// <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>.
@@ -21,7 +21,7 @@ impl Credentials for DockerConfig {
     fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
         Box::pin(async move {
             let registry = registry.to_owned();
-            // Reads files and may start a helper program.
+            // Blocking, because it reads files and may start a helper program.
             let found = tokio::task::spawn_blocking(move || {
                 let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
                 first(&files(|name| variable(name).map(PathBuf::from)), &registry)
@@ -39,8 +39,8 @@ impl Credentials for DockerConfig {
 #[derive(Debug, PartialEq)]
 struct LoginFile {
     path: PathBuf,
-    /// Whether it is Docker's: Docker stores Docker Hub's login under the address of its first registry, Podman under its
-    /// name.
+    /// Whether Docker wrote the file: Docker stores the login of Docker Hub under the URL of its first registry, Podman
+    /// under its name.
     dockers: bool,
 }
 
@@ -83,11 +83,11 @@ impl LoginFile {
             from: DockerConfig.describe(),
             reason,
         };
-        let told = |what: &dyn std::fmt::Display| fail(format!("{}: {what}", self.path.display()));
+        let fault = |text: &dyn std::fmt::Display| fail(format!("{}: {text}", self.path.display()));
         let bytes = match read(&self.path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
-            Err(error) => return Err(told(&error)),
+            Err(error) => return Err(fault(&error)),
         };
         let hub = self.dockers && registry == "docker.io";
         let name = if hub { "https://index.docker.io/v1/" } else { registry };
@@ -99,19 +99,19 @@ impl LoginFile {
             }
             Err(NoCredentialConfigured) => Ok(None),
             Err(ConfigReadError) => Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
-                // The parser's error has a position, and repeats nothing of a file that is full of secrets.
-                Err(error) => told(&error),
-                Ok(_) => told(&"no configuration of Docker's or Podman's"),
+                // The parser's error has a position, and quotes nothing from a file that is full of secrets.
+                Err(error) => fault(&error),
+                Ok(_) => fault(&"not a configuration of Docker or Podman"),
             }),
-            // A helper says in its output that it has nothing for the name. Other output may contain a secret,
-            // and is not repeated.
+            // A helper reports in its output that it has no credential for the name. Other output may contain a secret,
+            // and is not quoted.
             Err(HelperFailure { stdout, stderr, .. })
                 if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
             {
                 Ok(None)
             }
             Err(HelperFailure { helper, .. }) => Err(fail(format!("the helper `{helper}` failed"))),
-            Err(error) => Err(told(&error)),
+            Err(error) => Err(fault(&error)),
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
         format!(r#"{{"auths": {{"{registry}": {{"auth": "{auth}"}}}}}}"#)
     }
 
-    /// The password for a registry, with these contents of Docker's file and Podman's.
+    /// The password for a registry, given the contents of Docker's file and of Podman's file.
     fn found(docker: &str, podman: &str, registry: &str) -> Result<Option<String>> {
         let dir = tempfile::tempdir().unwrap();
         let files =
@@ -150,7 +150,7 @@ mod tests {
         let found = first(&files, registry)?;
         Ok(found.map(|credential| match credential {
             Credential::Password { password, .. } => password.expose().to_owned(),
-            Credential::IdentityToken(_) => panic!("none was written"),
+            Credential::IdentityToken(_) => panic!("the files have no identity token"),
         }))
     }
 
@@ -164,7 +164,7 @@ mod tests {
             (&a, &auths("a.example", TWO), "a.example", Some("one")),
             ("{}", &b, "b.example", Some("two")),
             (" \n", &b, "b.example", Some("two")),
-            // what `docker logout` leaves, and a store that holds nothing
+            // The file that `docker logout` leaves, and an empty credential store.
             (r#"{"auths": {"b.example": {}}}"#, &b, "b.example", Some("two")),
             (&auths("https://index.docker.io/v1/", ONE), "{}", "docker.io", Some("one")),
             ("{}", &auths("docker.io", TWO), "docker.io", Some("two")),
@@ -174,18 +174,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named_and_not_repeated() {
+    fn a_file_that_cannot_be_read_is_named_and_not_quoted() {
         let secret = r#"{"auths": {"a.example": {"auth": "s3cret" "#;
         let good = auths("a.example", ONE);
         for (docker, podman, name) in [
             (secret, &*good, "config.json: "),
-            (r#"{"auths": ["s3cret"]}"#, &good, "config.json: no configuration"),
+            (r#"{"auths": ["s3cret"]}"#, &good, "config.json: not a configuration"),
             ("{}", secret, "auth.json: "),
         ] {
             let error = found(docker, podman, "a.example").unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("s3cret"), "{error}");
         }
-        // a fault of a later file does not matter after a login is found
+        // A fault of a later file does not matter once a login is found.
         assert_eq!(found(&good, secret, "a.example").unwrap().as_deref(), Some("one"));
     }
 

@@ -1,4 +1,4 @@
-//! Manifests, configs and indexes, which are read whole into memory.
+//! Manifests, configs and indexes, which are read completely into memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::stream::regular;
 
-/// The largest manifest or config that is read, in bytes. No image needs more.
+/// Upper bound on the size of a manifest or config, in bytes. No image needs more.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// The bytes of a file of at most `limit` bytes.
@@ -15,7 +15,7 @@ pub(super) fn read_document(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any of its kind")),
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"))),
         false => Ok(bytes),
     }
 }

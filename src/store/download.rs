@@ -1,4 +1,4 @@
-//! Files from the web into the cache: several at once, each checked against its digest and size.
+//! Downloads into the cache: several files at once, each verified against its digest and size.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,13 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::Digest;
 
-/// Wheels lie on servers made for many connections; more than this gains nothing on any line.
+/// Number of concurrent downloads. The servers of wheels accept many connections; more than this gains nothing on any
+/// connection to the internet.
 const AT_ONCE: usize = 8;
 const REDIRECTS: usize = 10;
 
-/// How long a large file has the line to itself before the next one is requested. On a fast line it is complete by
-/// then, and is unpacked while the others arrive; on a slow one the delay does not matter.
+/// The time for which a large file has the network to itself before the next file is requested. On a fast network the
+/// file is complete by then, and is unpacked while the others arrive; on a slow network the delay does not matter.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 /// Files of fewer bytes get no head start.
@@ -41,13 +42,13 @@ pub(crate) struct Login {
     pub(crate) password: Secret,
 }
 
-/// The logins at all servers.
+/// The logins for all servers.
 pub(crate) trait Logins: Send + Sync {
-    /// The login for an address; asked again for each address that a redirect leads to.
+    /// The login for a URL; called again for each URL that a redirect leads to.
     fn at(&self, url: &Url) -> Option<Login>;
 }
 
-/// A file to be fetched.
+/// A file to fetch.
 pub(crate) struct Download<'a> {
     /// `https:`, `http:` or `file:`.
     pub(crate) url: &'a str,
@@ -67,7 +68,7 @@ pub(crate) struct Downloads {
     clients: Clients,
     events: Events,
     slots: Arc<Semaphore>,
-    /// Downloads in progress, by address: a second caller waits, and then finds the file in the cache.
+    /// Downloads in progress, by URL: a second caller waits, and then finds the file in the cache.
     busy: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
     /// Held by a large file for its [`HEAD_START`].
     first: Arc<tokio::sync::Mutex<()>>,
@@ -85,7 +86,7 @@ impl Downloads {
         }
     }
 
-    /// The file: itself when it is on this machine, else from the cache, else fetched into it.
+    /// The file: in place if it is on this machine, else from the cache, else downloaded into the cache.
     ///
     /// # Errors
     /// When it cannot be fetched, or does not match its digest and size.
@@ -128,10 +129,10 @@ impl Downloads {
         }
     }
 
-    /// The file's size, without fetching it where possible.
+    /// The file's size in bytes, if possible without downloading the file.
     ///
     /// # Errors
-    /// When the server does not give it.
+    /// When the server does not report the size.
     pub(crate) async fn size(&self, wanted: &Download<'_>) -> Result<u64> {
         let url = address(wanted)?;
         if let Some(path) = local(&url, wanted)? {
@@ -143,7 +144,7 @@ impl Downloads {
         }
         let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let mut retry = Retry::new(self.events.clone());
-        // An address that is signed for GET refuses HEAD.
+        // A URL that is signed for GET refuses HEAD.
         for method in [Method::HEAD, Method::GET] {
             let last = method == Method::GET;
             match self.ask(method, &url, wanted, &mut retry).await {
@@ -163,7 +164,7 @@ impl Downloads {
         Ok(self.fetch(wanted).await?.size)
     }
 
-    /// An existing file, after its digest is checked.
+    /// An existing file, after verification of its digest.
     async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<BlobFile> {
         let (got, size) = digest_of(&path).await?;
         match wanted.sha256 {
@@ -172,7 +173,7 @@ impl Downloads {
         }
     }
 
-    /// Sends the request until it succeeds or fails for good.
+    /// Sends the request until it succeeds or fails permanently.
     async fn ask(
         &self,
         method: Method,
@@ -202,16 +203,16 @@ impl Downloads {
         }
     }
 
-    /// Follows redirects; each address gets its own login, and no other's.
+    /// Follows redirects. Each URL gets the login of its own server only.
     async fn follow(&self, method: &Method, url: &Url, wanted: &Download<'_>) -> Result<Response> {
         let operation = format!("fetch {}", wanted.file);
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
-            // The client would make a second header of them. Neither call can fail for an address with a host.
+            // The client would turn these into a second header. Neither call can fail for a URL with a host.
             let _ = (url.set_username(""), url.set_password(None));
             let host = authority(&url);
             let mut request = self.clients.at(&url)?.request(method.clone(), url.clone());
-            // The digest is of the bytes as stored, so a server must not compress them for the transfer.
+            // The digest is over the stored bytes, so the server must not compress them for the transfer.
             request = request.header(ACCEPT_ENCODING, "identity");
             if let Some(value) = wanted.logins.at(&url).and_then(|login| basic(&login)) {
                 request = request.header(AUTHORIZATION, value);
@@ -257,10 +258,10 @@ impl Downloads {
 
 fn address(wanted: &Download<'_>) -> Result<Url> {
     let fail = |fault| Error::Address { file: wanted.file.to_owned(), fault };
-    let url = Url::parse(wanted.url).map_err(|_| fail("its address cannot be read"))?;
+    let url = Url::parse(wanted.url).map_err(|_| fail("its URL cannot be parsed"))?;
     match url.scheme() {
         "https" | "http" | "file" => Ok(url),
-        _ => Err(fail("its address is neither of the web nor of a file")),
+        _ => Err(fail("its URL is not https, http or file")),
     }
 }
 
@@ -268,7 +269,7 @@ fn local(url: &Url, wanted: &Download<'_>) -> Result<Option<PathBuf>> {
     if url.scheme() != "file" {
         return Ok(None);
     }
-    let fault = "its address names no file of this machine";
+    let fault = "its URL does not name a file of this machine";
     url.to_file_path().map(Some).map_err(|()| Error::Address { file: wanted.file.to_owned(), fault })
 }
 
@@ -298,7 +299,7 @@ fn basic(login: &Login) -> Option<HeaderValue> {
     let pair = format!("{}:{}", login.username, login.password.expose());
     let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
     let mut value = HeaderValue::from_str(&text).ok()?;
-    // Keeps it out of the client's own debug output and of HTTP/2's compression tables.
+    // Keeps the value out of the client's debug output and of HTTP/2's compression tables.
     value.set_sensitive(true);
     Some(value)
 }

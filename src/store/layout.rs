@@ -15,7 +15,7 @@ use crate::image::{Blob, Digest, Location, Manifest, Platform};
 
 const INDEX: &str = "index.json";
 const MARKER: &str = "oci-layout";
-/// A layout may hold some ten thousand images.
+/// Upper bound on the size of `index.json` in bytes: a layout may hold about ten thousand images.
 const MAX_INDEX: u64 = 64 << 20;
 /// The annotation that holds a manifest's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
@@ -32,14 +32,14 @@ impl Layout {
         let fail = |fault| Err(Error::NoLayout { path: path.to_owned(), fault });
         match read_document(&path.join(MARKER), MAX_DOCUMENT) {
             Ok(bytes) if version_fits(&bytes) => Ok(Layout { path: path.to_owned() }),
-            Ok(_) => fail("its oci-layout file names no version 1"),
-            Err(_) if !path.exists() => fail("there is no such directory"),
+            Ok(_) => fail("its oci-layout file does not declare version 1"),
+            Err(_) if !path.exists() => fail("the directory does not exist"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => fail("it has no oci-layout file"),
             Err(source) => Err(Error::Read { path: path.to_owned(), source }),
         }
     }
 
-    /// The layout at `path`, to write to; created when there is nothing yet.
+    /// The layout at `path`, to write to; created if it does not exist.
     pub(crate) fn create(path: &Path) -> Result<Layout> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(fail)?;
@@ -50,10 +50,10 @@ impl Layout {
         Ok(Layout { path: path.to_owned() })
     }
 
-    /// The layout at `path`, or `None` when one could be created there.
+    /// The layout at `path`, or `None` if a layout could be created there.
     ///
     /// # Errors
-    /// When `path` has other files.
+    /// When `path` holds other files.
     pub(crate) fn preview(path: &Path) -> Result<Option<Layout>> {
         let marker = path.join(MARKER);
         if marker.exists() {
@@ -67,14 +67,14 @@ impl Layout {
             let name = entry.as_ref().map(fs::DirEntry::file_name).unwrap_or_default();
             !name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
         };
-        // Another writer may be creating the layout at this moment: its marker comes first.
+        // Another writer may be creating the layout at the same time; it writes the marker first.
         if entries.into_iter().any(foreign) && !marker.exists() {
-            return Err(Error::Layout { path: path.to_owned(), fault: "it has other files in it" });
+            return Err(Error::Layout { path: path.to_owned(), fault: "it holds other files" });
         }
         marker.exists().then(|| Layout::open(path)).transpose()
     }
 
-    /// The manifest under `target`, a tag or digest; with `None`, the only one there is.
+    /// The manifest under `target`, a tag or digest; with `None`, the only manifest of the layout.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Result<Option<Manifest>> {
         if let Some(digest) = target.and_then(|target| target.parse::<Digest>().ok()) {
             let there = self.blob_path(digest).exists();
@@ -93,14 +93,14 @@ impl Layout {
         let Some(entry) = found else { return Ok(None) };
         let fault = Error::NoLayout {
             path: self.path.clone(),
-            fault: "its index.json names a manifest by no digest",
+            fault: "its index.json lists a manifest without a valid digest",
         };
         let digest = entry["digest"].as_str().and_then(|digest| digest.parse().ok()).ok_or(fault)?;
         let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
         self.stored(digest, media_type).map(Some)
     }
 
-    /// A small blob's bytes, checked.
+    /// The verified bytes of a small blob.
     pub(crate) fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.blob_path(digest);
         let bytes = read_document(&path, MAX_DOCUMENT)
@@ -116,12 +116,12 @@ impl Layout {
         Blob { digest, size, location: Location::File(self.blob_path(digest)) }
     }
 
-    /// Whether the layout has the blob; a file of another size does not count.
+    /// Whether the layout has the blob with this size.
     pub(crate) fn has_blob(&self, digest: Digest, size: u64) -> bool {
         fs::metadata(self.blob_path(digest)).is_ok_and(|held| held.len() == size)
     }
 
-    /// Writes a blob whose bytes are checked by the stream.
+    /// Writes a blob. The stream verifies its bytes.
     pub(crate) async fn put_blob(
         &self,
         digest: Digest,
@@ -131,19 +131,19 @@ impl Layout {
         let path = self.blob_path(digest);
         let staged = Staged::new_in(&self.path.join("blobs/sha256"))?;
         write_stream(&staged, bytes, progress).await?;
-        // An existing file has another size, else the blob would not be written again.
+        // An existing file has a wrong size; otherwise the blob would not be written again.
         staged.replace(&path)?;
         Ok(Outcome::Sent)
     }
 
-    /// Puts `manifest` under each of `tags`, or untagged when there are none. Tells whether the layout changed.
+    /// Puts `manifest` under each of `tags`, or untagged if `tags` is empty. Returns whether the layout changed.
     pub(crate) fn put_manifest(
         &self,
         manifest: &Manifest,
         platform: &Platform,
         tags: &[String],
     ) -> Result<Outcome> {
-        // Two runs that write different tags into one layout must not undo each other.
+        // Two runs that write different tags to one layout must not undo each other's changes.
         let dir = File::open(&self.path).map_err(|source| self.failure(source))?;
         rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(|error| self.failure(error.into()))?;
         let blob = self.blob_path(manifest.digest);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tag_names_its_last_manifest() {
+    fn a_tag_names_the_manifest_that_was_put_last() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::create(dir.path()).unwrap();
         let (docker, platform) = manifest(Format::Docker);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_with_other_files_is_left_alone() {
+    fn a_directory_with_other_files_is_not_changed() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.tex"), "x").unwrap();
         assert!(matches!(Layout::create(dir.path()), Err(Error::Layout { .. })));

@@ -1,7 +1,7 @@
-//! Where blobs and manifests live: registries, OCI layouts, Docker archives, the cache.
+//! Stores of blobs and manifests: registries, OCI layouts, Docker archives, the cache.
 //!
-//! Each has the same verbs: `manifest`, `blob`, `has_blob`, `put_blob`, `put_manifest`. Bytes are
-//! checked as they stream, in either direction; a written file appears whole.
+//! They share verbs: `manifest`, `blob`, `has_blob`, `put_blob`, `put_manifest`. Bytes are verified while they stream,
+//! in both directions. A written file is visible only when it is complete.
 
 mod archive;
 mod blob;

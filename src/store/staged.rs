@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that are visible only when complete.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 
 /// A file that is being written and has no name yet.
 ///
-/// Where the file system supports it, the file has no name until it is complete, so that even a killed process leaves
-/// nothing behind; elsewhere it has a temporary name beside its final one.
+/// If the file system supports it, the file has no name until it is complete, so that even a killed process leaves
+/// nothing behind; otherwise it has a temporary name in the same directory.
 #[derive(Debug)]
 pub(crate) struct Staged {
     file: File,
-    /// The temporary name, where there is one; dropping it removes the file.
+    /// The temporary name, if the file has one; dropping it removes the file.
     name: Option<tempfile::TempPath>,
     dir: PathBuf,
 }
 
 impl Staged {
-    /// A new file in `dir`, which is created when it is missing.
+    /// A new file in `dir`; the directory is created if it does not exist.
     pub(crate) fn new_in(dir: &Path) -> Result<Staged> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(fail)?;
@@ -39,7 +39,7 @@ impl Staged {
         }
     }
 
-    /// Another handle for writing, as from an async task.
+    /// Another handle for writing, for example for an async task.
     pub(crate) fn handle(&self) -> Result<File> {
         self.file.try_clone().map_err(|source| self.failure(source))
     }
@@ -60,7 +60,7 @@ impl Staged {
         Error::Write { path: self.dir.clone(), source }
     }
 
-    /// Gives the complete file its name. An existing file of that name stays: names are digests.
+    /// Gives the complete file its name. An existing file with this name stays, because names are digests.
     pub(crate) fn commit(self, path: &Path) -> Result<()> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         if let Some(name) = self.name {
@@ -73,7 +73,7 @@ impl Staged {
         }
     }
 
-    /// Gives the complete file the name `path`, in place of any file that has it.
+    /// Gives the complete file the name `path`, and replaces an existing file.
     pub(crate) fn replace(self, path: &Path) -> Result<()> {
         let fail = |source| Error::Write { path: path.to_owned(), source };
         if let Some(name) = self.name {
@@ -83,7 +83,7 @@ impl Staged {
         if rustix::fs::linkat(CWD, file, CWD, path, AtFlags::SYMLINK_FOLLOW).is_ok() {
             return Ok(());
         }
-        // A link cannot replace a file, a rename can: the second name exists for the moment between the two.
+        // A link cannot replace a file, but a rename can; between the two the file has a temporary second name.
         let spare = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(&self.dir, |spare| {
             let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
             Ok(rustix::fs::linkat(CWD, file, CWD, spare, AtFlags::SYMLINK_FOLLOW)?)
@@ -102,14 +102,15 @@ impl Write for Staged {
     }
 }
 
-/// Replaces the file at `path` in one step: readers see the old content or the new.
+/// Replaces the file at `path` atomically: readers see the old or the new content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     written(path, bytes)?.replace(path)
 }
 
-/// Replaces a file that may be missing for a moment, as in a cache: readers see the old content, the new, or no file.
+/// Replaces a file that may be missing for a moment, as in a cache: readers see the old content, the new content, or no
+/// file.
 ///
-/// In return a killed process never leaves a second name behind.
+/// In return, a killed process never leaves a second name behind.
 pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
     let staged = written(path, bytes)?;
     match std::fs::remove_file(path) {
@@ -126,7 +127,7 @@ fn written(path: &Path, bytes: &[u8]) -> Result<Staged> {
     Ok(staged)
 }
 
-/// Temporary names begin with this, to tell them from other files.
+/// The prefix of temporary names, which distinguishes them from other files.
 pub(crate) const TEMPORARY_PREFIX: &str = ".lbuild-";
 
 fn named_in(dir: &Path) -> io::Result<NamedTempFile> {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_equal_commits_stays() {
+    fn the_first_of_two_equal_commits_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             let mut staged = Staged::new_in(dir.path()).unwrap();
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_contents_stays() {
+    fn a_replaced_file_has_the_last_content() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("made/name");
         for write in [replace, renew] {

@@ -12,7 +12,7 @@ use tokio_util::io::ReaderStream;
 use super::staged::Staged;
 use crate::error::{Error, Result};
 
-/// Large enough that a blob streams at the speed of the disk, small enough for many at once.
+/// The size of a piece in bytes: large enough to stream at the speed of the disk, small enough for many streams.
 pub(super) const PIECE: usize = 256 << 10;
 
 /// A blob's bytes, in pieces.
@@ -38,11 +38,11 @@ pub(super) async fn file_stream(path: &Path, offset: u64, size: u64) -> Result<B
     Ok(Box::pin(pieces.map(move |piece| piece.map_err(&fail))))
 }
 
-/// Fails for anything but a regular file: opening a pipe blocks, and a device may have no end.
+/// Fails unless the file is a regular file: opening a pipe blocks, and a device may have no end.
 pub(super) fn regular(metadata: &std::fs::Metadata) -> io::Result<()> {
     match metadata.is_file() {
         true => Ok(()),
-        false => Err(io::Error::other("it is no regular file")),
+        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 

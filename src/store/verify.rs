@@ -1,4 +1,4 @@
-//! Bytes checked against digest and size while they stream, in either direction.
+//! Verification of bytes against digest and size while they stream, in both directions.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,15 @@ use crate::image::Digest;
 
 /// The origin of the bytes, for the error.
 pub(crate) enum Origin {
-    /// A registry: bytes that were damaged on the way may be whole the next time.
+    /// A registry: bytes that were damaged in transfer may arrive undamaged in the next attempt.
     Remote(String),
     /// A file, which stays damaged.
     File(PathBuf),
 }
 
-/// `input` with its bytes checked: it fails when they are not `size` bytes of `digest`.
+/// The verified bytes of `input`: the stream fails unless they are `size` bytes with the digest `digest`.
 ///
-/// The last piece is passed on only after the check, so a receiver that knows `size` never has the whole of a wrong
-/// blob.
+/// The last piece is passed on only after the check, so a receiver that knows `size` never gets a complete wrong blob.
 pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: u64) -> ByteStream {
     let state = Verification { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
     Box::pin(stream::unfold(state, |mut state| async {
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn right_bytes_pass_whole() {
+    async fn right_bytes_pass_completely() {
         for (pieces, whole) in
             [(&["ab", "", "cd"][..], "abcd"), (&["abcd", ""], "abcd"), (&[], ""), (&[""], "")]
         {

@@ -143,9 +143,9 @@ fn what_is_no_archive_is_told_with_the_reason() {
             assert!(error.contains(expected) && error.contains("image.tar"), "{expected}: {error}");
         }
     };
-    fails("there is no such file");
+    fails("the file does not exist");
     std::fs::write(&file, "no tar").unwrap();
-    fails("it is no tar");
+    fails("it is not a tar");
     std::fs::write(&file, craft::gzip(&Tar::new().bytes())).unwrap();
     fails("decompress it first");
     std::fs::write(&file, Tar::new().file("index.json", 0o644, "{}").bytes()).unwrap();

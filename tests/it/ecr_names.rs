@@ -117,8 +117,8 @@ fn an_endpoint_that_is_none_is_told() {
         (&*format!("{REGISTRY}=http://registry.example"), "plain HTTP would show credentials to the network"),
         (&*format!("{REGISTRY}=https://registry.example/v2"), "more than a host and a port"),
         (&*format!("{REGISTRY}=https://user:secret@registry.example"), "more than a host and a port"),
-        (&*format!("{REGISTRY}=ftp://registry.example"), "it is no address, as https://HOST[:PORT]"),
-        (&*format!("{REGISTRY}="), "it is no address, as https://HOST[:PORT]"),
+        (&*format!("{REGISTRY}=ftp://registry.example"), "it is not a URL, as https://HOST[:PORT]"),
+        (&*format!("{REGISTRY}="), "it is not a URL, as https://HOST[:PORT]"),
         ("registry.example", "write it as REGISTRY=https://HOST[:PORT]"),
         ("=https://registry.example", "write it as REGISTRY=https://HOST[:PORT]"),
     ] {

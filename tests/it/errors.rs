@@ -50,7 +50,7 @@ fn a_base_that_is_not_there_is_named() {
         let missing = format!("{}/{missing}", registry.host());
         push(&missing, "arm64", 4, &[&format!("image {missing} does not exist"), "hint: check the name"]);
     }
-    push("oci:/nowhere", "arm64", 4, &["/nowhere", "there is no such directory", "hint:"]);
+    push("oci:/nowhere", "arm64", 4, &["/nowhere", "the directory does not exist", "hint:"]);
     push(&format!("{}x", tiny_base()), "arm64", 4, &["python3.12x", "hint:"]);
     push("Bad Name", "arm64", 2, &["invalid image name `Bad Name`", "hint:"]);
     // of another platform: what there is, and the way out

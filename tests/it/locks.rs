@@ -144,7 +144,7 @@ fn what_yarn_does_not_do_is_told() {
     std::fs::write(dir.path().join("package.json"), package.replace("2.5.1", "2.5.0")).unwrap();
     let said = with("yarn4").run(&arguments(dir.path(), "amd64", &[])).failed(3);
     assert!(
-        said.contains("@parcel/watcher 2.5.0 of package.json is not in it: run `yarn install`"),
+        said.contains("it does not have @parcel/watcher 2.5.0 of package.json: run `yarn install`"),
         "{said}"
     );
 }

@@ -57,7 +57,7 @@ fn a_password_on_standard_input_is_for_the_destination_only() {
 
     // the base's own login is a stored one; without it, the given password is no help
     let error = Lbuild::new().run_with("mine\n", &all).failed(6);
-    assert!(error.contains(&theirs.host()) && error.contains("it wants a login"), "{error}");
+    assert!(error.contains(&theirs.host()) && error.contains("the registry requires a login"), "{error}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_stale_login_does_not_bar_a_public_base() {
     lbuild.log_in(&registry.host(), USER, "long gone");
     let to = format!("oci:{}:it", lbuild.text("image"));
     let done = lbuild.ok(&arguments(&base, &to));
-    assert!(done.stderr.contains("going on without it"), "{}", done.stderr);
+    assert!(done.stderr.contains("continuing without it"), "{}", done.stderr);
     let shown = |request: &Request| request.header("authorization").is_some();
     let requests = registry.token_service().requests();
     assert!(requests.iter().any(shown) && !requests.iter().all(shown), "asked with the login, then without");
@@ -121,7 +121,7 @@ fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name(
     let base = format!("{}/base@{manifest}", registry.host());
     let to = format!("oci:{}:it", lbuild.text("image"));
     let done = lbuild.ok(&arguments(&base, &to));
-    assert!(done.stderr.contains("going on without it"), "{}", done.stderr);
+    assert!(done.stderr.contains("continuing without it"), "{}", done.stderr);
 }
 
 /// The smallest base there is, for arm64: a config and no layer.

@@ -298,7 +298,7 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
     let (function, to) = (wrong.path().display().to_string(), format!("oci:{}:it", lbuild.text("image")));
     let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to];
     let said = lbuild.run(&[&arguments[..], &["--lock", &lock, "--wheels", &wheels]].concat()).failed(3);
-    assert!(said.contains("its hash is none of those in the requirements"), "{said}");
+    assert!(said.contains("its hash is not among those in the requirements"), "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::aws::caller::Aws;
 use crate::image::EcrHost;
 
 impl Aws {
-    /// ECR's client for a registry. The region is that of the host, whatever the environment says.
+    /// The client for a registry. The region is that of the host, whatever the environment says.
     pub(super) async fn ecr(&self, host: &EcrHost) -> aws_sdk_ecr::Client {
         let config = self.config().await;
         let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -19,7 +19,7 @@ impl Aws {
 fn ecr_client(config: &SdkConfig, host: &EcrHost) -> aws_sdk_ecr::Client {
     let region = Region::new(host.region().to_owned());
     let mut builder = aws_sdk_ecr::config::Builder::from(config).region(region);
-    // An endpoint that the user has set is used as it is.
+    // An endpoint that the user set takes precedence.
     let own =
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"].iter().any(|name| std::env::var_os(name).is_some());
     if !own && config.endpoint_url().is_none() {

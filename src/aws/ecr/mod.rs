@@ -1,4 +1,4 @@
-//! ECR: tokens for its registries, its repositories and their policies.
+//! ECR: tokens for registries, repositories, and the policies of repositories.
 
 mod client;
 mod policy;

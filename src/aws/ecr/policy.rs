@@ -1,7 +1,7 @@
 //! The statements of a repository's policy that let Lambda pull from it.
 //!
 //! The statements are those of <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions>,
-//! under the same names. All other statements stay.
+//! with the same names. All other statements stay.
 
 use serde_json::{Map, Value, json};
 
@@ -10,18 +10,18 @@ use crate::image::EcrHost;
 const ACTIONS: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const SERVICE: &str = "lambda.amazonaws.com";
 
-/// Lambda in the repository's own account.
+/// The statement for Lambda in the repository's own account.
 const OWN: &str = "LambdaECRImageRetrievalPolicy";
-/// Other accounts, whose callers name the image.
+/// The statement for other accounts, whose callers name the image.
 const ACCOUNTS: &str = "CrossAccountPermission";
-/// Lambda on behalf of other accounts.
+/// The statement for Lambda on behalf of other accounts.
 const FOREIGN: &str = "LambdaECRImageCrossAccountRetrievalPolicy";
 
-/// The policy extended so that Lambda may pull, for functions of `accounts` too; `None` when it allows that already.
+/// The policy extended so that Lambda may pull, also for functions of `accounts`; `None` if it allows this already.
 ///
-/// Only statements of exactly the shape that lbuild writes change, and they only grow. A statement that its owner has
-/// narrowed stays as it is, whatever its name; if it lets Lambda pull for functions of the repository's account, no
-/// other is added.
+/// Only statements with exactly the structure that lbuild writes change, and their lists only get longer. A statement
+/// that its owner narrowed is not changed, whatever its name; if it lets Lambda pull for functions of the repository's
+/// account, no other statement is added.
 ///
 /// # Errors
 /// The reason why the text is not a policy.
@@ -31,7 +31,7 @@ pub(super) fn allow_lambda(
     accounts: &[String],
 ) -> Result<Option<String>, &'static str> {
     let mut document = match policy {
-        Some(text) => serde_json::from_str(text).map_err(|_| "it is no JSON")?,
+        Some(text) => serde_json::from_str(text).map_err(|_| "it is not JSON")?,
         None => json!({ "Version": "2012-10-17", "Statement": [] }),
     };
     let statements = statements(&mut document)?;
@@ -51,9 +51,9 @@ pub(super) fn allow_lambda(
     Ok(changed.then(|| format!("{document:#}")))
 }
 
-/// The statements as a list that can grow: a policy of one statement may have an object in its place.
+/// The statements as a list. A policy with one statement may have an object in place of the list.
 fn statements(document: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
-    let policy = document.as_object_mut().ok_or("it is no JSON object")?;
+    let policy = document.as_object_mut().ok_or("it is not a JSON object")?;
     let statement = policy.entry("Statement").or_insert_with(|| json!([]));
     if statement.is_object() {
         *statement = json!([statement.take()]);
@@ -61,8 +61,7 @@ fn statements(document: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
     statement.as_array_mut().ok_or("it has no list of statements")
 }
 
-/// Whether a statement lets Lambda pull for functions of the repository's own account, all or some, whatever the
-/// statement's name.
+/// Whether a statement of any name lets Lambda pull for all or some functions of the repository's own account.
 fn lets_lambda(statement: &Value, host: &EcrHost) -> bool {
     let actions = texts(&statement["Action"]);
     let allowed = |action: &&str| {
@@ -78,7 +77,7 @@ fn lets_lambda(statement: &Value, host: &EcrHost) -> bool {
         && ACTIONS.iter().all(allowed)
 }
 
-/// Whether a condition names functions or accounts, and none of `account`. The key's case does not matter to AWS.
+/// Whether a condition names functions or accounts, but none of `account`. AWS ignores the case of keys.
 fn is_for_others(condition: &Map<String, Value>, account: &str) -> bool {
     let keys = condition.values().filter_map(Value::as_object).flatten();
     keys.into_iter().any(|(key, value)| {
@@ -94,7 +93,7 @@ fn is_for_others(condition: &Map<String, Value>, account: &str) -> bool {
     })
 }
 
-/// A family of statements for other accounts, and the list in them that grows.
+/// A family of statements for other accounts, which differ only in one list.
 struct Family {
     sid: &'static str,
     condition: bool,
@@ -104,7 +103,7 @@ impl Family {
     const ACCOUNTS: Family = Family { sid: ACCOUNTS, condition: false };
     const FUNCTIONS: Family = Family { sid: FOREIGN, condition: true };
 
-    /// The list that grows, of a statement of exactly the shape that lbuild writes.
+    /// The list in a statement with exactly the structure that lbuild writes.
     fn list<'a>(&self, statement: &'a mut Value) -> Option<&'a mut Value> {
         let keys = ["Sid", "Effect", "Principal", "Action", "Condition"];
         let own = statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(self.sid))
@@ -145,13 +144,13 @@ impl Family {
     }
 }
 
-/// The only entry of an object that has no other.
+/// The entry of an object with exactly one entry.
 fn only(object: &mut Value) -> Option<(&str, &mut Value)> {
     let object = object.as_object_mut().filter(|object| object.len() == 1)?;
     object.iter_mut().next().map(|(key, value)| (key.as_str(), value))
 }
 
-/// Adds the members of `more` that no statement lists: to an existing statement, else to a new one.
+/// Adds the members of `more` that no statement lists, to an existing statement or else to a new statement.
 fn grow(statements: &mut Vec<Value>, family: &Family, mut more: Vec<String>) {
     for statement in statements.iter_mut() {
         let known = family.list(statement).map(|list| texts(list)).unwrap_or_default();
@@ -170,14 +169,14 @@ fn allow(sid: String, principal: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": ACTIONS })
 }
 
-/// The name, with a number when it is taken: names are unique within a policy.
+/// The name, with a number appended if it is taken, because names are unique within a policy.
 fn fresh(statements: &[Value], sid: &str) -> String {
     let taken = |name: &String| statements.iter().any(|statement| statement["Sid"] == **name);
     let mut names = std::iter::once(sid.to_owned()).chain((2u32..).map(|number| format!("{sid}{number}")));
     names.find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A policy's values are a string or a list of strings.
+/// The strings of a value in a policy, which is a string or a list of strings.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -186,7 +185,7 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// Sorted, without duplicates.
+/// The texts sorted and without duplicates.
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts.dedup();
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statement_of_the_console_is_enough() {
+    fn the_statement_that_the_console_writes_is_enough() {
         let policy = json!({ "Version": "2008-10-17", "Statement": {
             "Sid": "any", "Effect": "Allow", "Principal": { "Service": ["lambda.amazonaws.com"] },
             "Action": ["ecr:SetRepositoryPolicy", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_for_others_is_not_enough_and_stays() {
+    fn a_statement_for_others_is_not_enough_and_is_kept() {
         let others = json!({
             "Sid": "mine", "Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage",
             "Condition": { "Bool": { "aws:SecureTransport": "false" } },
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_its_owner_has_narrowed_stays_narrow() {
+    fn a_statement_that_its_owner_narrowed_is_not_changed() {
         for condition in [
             json!({ "StringEquals": { "aws:SourceAccount": "123456789012" } }),
             json!({ "ArnLike": { "AWS:SourceArn": "arn:aws:lambda:eu-west-1:123456789012:function:hello" } }),
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn other_accounts_need_both_statements_and_add_up() {
+    fn other_accounts_need_both_statements_and_are_added_to_the_list() {
         let first = allowed(None, &["111111111111", "123456789012"]).unwrap();
         let second = allowed(Some(&first.to_string()), &["222222222222"]).unwrap();
         let statements = second["Statement"].as_array().unwrap();

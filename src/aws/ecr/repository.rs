@@ -1,4 +1,4 @@
-//! ECR's repositories: create, describe, allow Lambda to pull.
+//! Repositories of ECR: create, describe, allow Lambda to pull.
 
 use std::fmt;
 
@@ -88,7 +88,7 @@ impl ExistingRepository {
     }
 }
 
-/// ECR's filters have one wildcard: `*`.
+/// Whether a tag matches a filter of ECR, whose only wildcard is `*`.
 fn matches(filter: &str, tag: &str) -> bool {
     let mut parts = filter.split('*');
     let Some(mut rest) = parts.next().and_then(|first| tag.strip_prefix(first)) else { return false };
@@ -124,7 +124,7 @@ impl EcrRepository {
         &self.host
     }
 
-    /// ECR's description of the repository; `None` when it does not exist.
+    /// The repository as ECR describes it; `None` if it does not exist.
     ///
     /// # Errors
     /// When ECR refuses the call.
@@ -145,7 +145,7 @@ impl EcrRepository {
         }
     }
 
-    /// Creates the repository unless it exists; `true` when it was created. Several callers may do so at once.
+    /// Creates the repository unless it exists; `true` if it was created. Concurrent calls are allowed.
     ///
     /// # Errors
     /// When ECR refuses the call.
@@ -169,7 +169,7 @@ impl EcrRepository {
             request = request.set_encryption_configuration(kms.build().ok());
         }
         for (key, value) in &settings.tags {
-            // Building fails only for a tag without a key or a value.
+            // `build` fails only for a tag without a key or a value.
             if let Ok(tag) = Tag::builder().key(key).value(value).build() {
                 request = request.tags(tag);
             }
@@ -190,16 +190,16 @@ impl EcrRepository {
         Ok(made)
     }
 
-    /// Creates the repository when a lookup does not find it: a caller without the right to create repositories can
-    /// still push to existing ones.
+    /// Creates the repository if a lookup does not find it. A caller who may not create repositories can thus push to
+    /// existing ones.
     ///
     /// # Errors
-    /// When it does not exist, and ECR refuses to create it.
+    /// When the repository does not exist and ECR refuses to create it.
     pub async fn ensure(&self) -> Result<bool> {
         match self.find().await {
             Ok(Some(_)) => Ok(false),
             Ok(None) => self.create(&Settings::default()).await,
-            // A caller without the right to look may still create; without both, the error names the right to create.
+            // A caller who may not look up may still create. If both are denied, the error of the creation is returned.
             Err(Error::Aws { answer, .. }) if answer.missing.is_some() => {
                 self.create(&Settings::default()).await
             }
@@ -237,7 +237,7 @@ impl EcrRepository {
         }
     }
 
-    /// The policy extended so that Lambda may pull, for functions of other `accounts` too; `None` when it allows that
+    /// The policy extended so that Lambda may pull, also for functions of other `accounts`; `None` if it allows this
     /// already.
     ///
     /// # Errors
@@ -248,7 +248,7 @@ impl EcrRepository {
         policy::allow_lambda(policy.as_deref(), &self.host, accounts).map_err(fail)
     }
 
-    /// Allows Lambda to pull; `true` when the policy had to change. All other statements stay.
+    /// Allows Lambda to pull; `true` if the policy had to change. All other statements stay.
     ///
     /// # Errors
     /// When the policy cannot be read, or ECR refuses the new one.
@@ -285,7 +285,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_filter_is_text_with_stars() {
+    fn a_star_in_a_filter_matches_any_text() {
         for (filter, tag, fits) in [
             ("latest", "latest", true),
             ("latest", "latest1", false),

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::{ECR_PUBLIC, EcrHost, Reference};
 use crate::store::{Credential, Credentials, Later, Secret};
 
-/// The only region that gives tokens for the public registry:
+/// The only region that issues tokens for the public registry:
 /// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html>.
 const PUBLIC_REGION: Region = Region::from_static("us-east-1");
 
@@ -22,7 +22,7 @@ impl Credentials for Aws {
         Box::pin(async move {
             let token = match EcrHost::parse(registry) {
                 Some(host) => self.token(Some(host), renew).await?,
-                // A public image needs no credentials, so a caller without signs of any does not wait for a search.
+                // A public image needs no credentials, so a caller who seems to have none does not wait for a search.
                 None if registry == ECR_PUBLIC && has_credentials() => match self.token(None, renew).await {
                     Err(Error::NoAwsCredentials { .. }) => return Ok(None),
                     token => token?,
@@ -40,7 +40,7 @@ impl Credentials for Aws {
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
         Box::pin(async move {
             let Some(host) = EcrHost::parse(repository.registry()) else { return Vec::new() };
-            // Without the right to ask, the registry's refusal of the manifest is the answer.
+            // If the caller may not ask, the registry itself refuses the manifest later.
             match self.repository(host, repository.repository()).find().await {
                 Ok(Some(found)) => tags.iter().filter(|tag| found.is_immutable(tag)).cloned().collect(),
                 Ok(None) | Err(_) => Vec::new(),
@@ -50,10 +50,10 @@ impl Credentials for Aws {
 }
 
 impl Aws {
-    /// The token for a registry; `None` stands for the public one. It is fetched once, and its expiry is not read:
-    /// the registry decides, and emulators give tokens whose expiry is long past.
+    /// The token for a registry; `None` stands for the public registry. It is fetched once. Its expiry is not read: the
+    /// registry decides, and emulators issue tokens that expired long ago.
     async fn token(&self, host: Option<EcrHost>, renew: bool) -> Result<Credential> {
-        // All hosts of one account and region take the same token.
+        // All hosts of one account and region accept the same token.
         let key = host.as_ref().map(|host| EcrHost::new(host.account(), host.region()));
         let slot = {
             let mut tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +70,7 @@ impl Aws {
         decode(token).ok_or_else(|| Error::Credentials {
             registry: host.map_or(ECR_PUBLIC.to_owned(), |host| host.to_string()),
             from: self.describe(),
-            reason: "the token is not of the form that ECR documents".into(),
+            reason: "the token does not have the form that ECR documents".into(),
         })
     }
 
@@ -92,7 +92,7 @@ impl Aws {
     }
 }
 
-/// A token is `AWS:` and a password, in base64.
+/// Decodes a token: `AWS:` and a password, in base64.
 fn decode(token: &str) -> Option<Credential> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(token).ok()?;
     let text = String::from_utf8(bytes).ok()?;
@@ -100,8 +100,8 @@ fn decode(token: &str) -> Option<Credential> {
     Some(Credential::Password { username: username.to_owned(), password: Secret::from(password.to_owned()) })
 }
 
-/// Whether there are signs of AWS credentials on this machine. The search for an instance's role takes seconds on a
-/// machine that is not an instance.
+/// Whether this machine shows signs of AWS credentials. On a machine that is not an EC2 instance, the search for an
+/// instance's role takes seconds.
 fn has_credentials() -> bool {
     const VARIABLES: [&str; 5] = [
         "AWS_ACCESS_KEY_ID",

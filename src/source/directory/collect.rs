@@ -1,9 +1,8 @@
 //! A directory, or a single file, as a [`FileTree`].
 //!
-//! The walk reads names and metadata only: contents are read when the layer is written, and not even then when they
-//! are unchanged. Permissions, owners and times of the tree do not depend on whose
-//! checkout it is: files are 0644, or 0755 when any execute bit is set, and directories 0755. Symlinks stay
-//! symlinks, and hard links become files of their own.
+//! The walk reads names and metadata only. Contents are read when the layer is written, and unchanged contents are not
+//! read at all. Permissions, owners and times of the tree do not depend on the checkout: files are 0644, or 0755 when
+//! any execute bit is set, and directories 0755. Symlinks stay symlinks, and hard links become files of their own.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -15,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::source::ignore::Ignore;
 use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
 
-/// Collects the directory `root`, less what `ignore` keeps out, as the image directory `to` (`var/task`; slashes
-/// at its start and end are of no account).
+/// Collects the directory `root`, without the paths that `ignore` excludes, as the image directory `to` (`var/task`;
+/// slashes at its start and end are dropped).
 ///
-/// `root` may also be a single file, which no pattern applies to. It becomes the file `to`, or, when `to` ends in
-/// a slash, a file of its own name in the directory `to`, as with Docker's `COPY`. A symlink is followed when
-/// it is `root` itself, and never below it.
+/// `root` may also be a single file; no pattern applies to it. It becomes the file `to`, or, when `to` ends in
+/// a slash, a file of the same name in the directory `to`, as with Docker's `COPY`. If `root` itself is a symlink, it
+/// is followed; symlinks below `root` never are.
 ///
-/// The tree holds `to` itself and what is below it, but not `to`'s parents. A directory that is ignored is in it
-/// when an exception brings back something below. `jobs` threads share the work; the result does not depend on them.
+/// The tree holds `to` and everything below it, but not the parents of `to`. It holds an ignored directory if an
+/// exception brings back a path below it. `jobs` threads share the work; the result does not depend on their number.
 ///
 /// # Errors
-/// When `root` does not exist, a directory cannot be read, or a socket, named pipe or device is met. Of several
-/// such paths, the error names the first.
+/// When `root` does not exist, a directory cannot be read, or the walk finds a socket, named pipe or device. If several
+/// paths fail, the error names the first in path order.
 pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<FileTree> {
     let metadata = fs::metadata(root).map_err(|source| Error::Read { path: root.to_owned(), source })?;
     if !metadata.is_dir() {
@@ -41,7 +40,7 @@ pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<F
 
 /// Whether [`collect`] would put something at the image path `path` (`var/task/app.py`), found without a walk.
 ///
-/// Below a symlink there is nothing: the link is in the tree, what it leads to is not.
+/// A path below a symlink is never found: the tree holds the link, not the files of its target.
 pub fn provides(root: &Path, to: &[u8], ignore: &Ignore, path: &[u8]) -> bool {
     let path = trim_slashes(path);
     match fs::metadata(root) {
@@ -70,7 +69,7 @@ pub fn provides(root: &Path, to: &[u8], ignore: &Ignore, path: &[u8]) -> bool {
     }
 }
 
-/// Where a single file goes.
+/// The image path of a single file.
 fn file_destination(root: &Path, to: &[u8]) -> Vec<u8> {
     let directory = trim_slashes(to);
     match root.file_name() {
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
     use crate::tree::EntryKind;
 
-    /// A directory with these files, each of which holds its own path; a slash at the end makes a directory.
+    /// A directory with these files. Each file holds its own path; a path that ends in a slash is a directory.
     fn source(paths: &[&str]) -> TempDir {
         let root = tempfile::tempdir().unwrap();
         for path in paths {
@@ -129,7 +128,7 @@ mod tests {
         collect(root, to.as_bytes(), ignore, 2).unwrap()
     }
 
-    /// The tree as text: a path each, with a mark for what it is.
+    /// The tree as text: one path per entry, with a mark for its kind.
     fn listing(tree: &FileTree) -> Vec<String> {
         let line = |(path, entry): (&[u8], &Entry)| {
             let path = path.escape_ascii();
@@ -160,7 +159,7 @@ mod tests {
         let tree = tree(root.path(), "t", &Ignore::none());
         let Some(EntryKind::File(Content::File(file))) = tree.get(b"t/lib/a.py").map(|entry| &entry.kind)
         else {
-            panic!("no file");
+            panic!("not a file");
         };
         assert_eq!(fs::read_to_string(&file.path).unwrap(), "lib/a.py");
         assert_eq!(file.stat, Stat::from(&fs::metadata(&file.path).unwrap()));
@@ -178,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn links_are_kept_and_not_followed() {
+    fn symlinks_are_kept_and_not_followed() {
         let root = source(&["d/a"]);
         symlink("d", root.path().join("link")).unwrap();
         symlink(".", root.path().join("d/loop")).unwrap();
         fs::hard_link(root.path().join("d/a"), root.path().join("hard")).unwrap();
         let expected = ["t/", "t/d/", "t/d/a", "t/d/loop -> .", "t/hard", "t/link -> d"];
         assert_eq!(listing(&tree(root.path(), "t", &Ignore::none())), expected);
-        // A root that is a link is the directory it leads to.
+        // A link as the root means the directory that it leads to.
         let through = tree(&root.path().join("link"), "t", &Ignore::none());
         assert_eq!(listing(&through), ["t/", "t/a", "t/loop -> ."]);
     }
@@ -261,7 +260,7 @@ mod tests {
         let root = source(&["d/e/f"]);
         let closed = root.path().join("d/e");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-        // Nothing is closed to root.
+        // As root, every directory is readable.
         if fs::read_dir(&closed).is_err() {
             let error = collect(root.path(), b"t", &Ignore::none(), 2).unwrap_err();
             assert!(matches!(error, Error::Read { path, .. } if path == closed));

@@ -1,15 +1,15 @@
-//! The sha256 of files as of their last reading, so that unchanged ones need not be read again.
+//! The sha256 of files as of their last reading, so that unchanged files need not be read again.
 //!
 //! One file of the cache directory for each source directory, named by the sha256 of its real path:
 //!
 //! ```text
 //! "lbuildfp"  version u32  count u32
 //! count × (length u32, relative path, size u64, mtime u64, ctime u64, inode u64, device u64, sha256), by path
-//! sha256 of all that
+//! sha256 of all bytes before it
 //! ```
 //!
-//! Numbers are little endian. The file is only ever replaced as a whole, so runs at the same time cannot mix their
-//! entries: those of the last run stay.
+//! Numbers are little endian. The file is always replaced as a whole, so concurrent runs cannot mix their entries:
+//! those of the last writer stay.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -28,25 +28,26 @@ const HEADER: usize = 16;
 const FIXED: usize = 5 * 8 + 32;
 const CHECKSUM: usize = 32;
 
-/// By how much a file's times must lie before the start of the walk.
+/// The time, in nanoseconds, by which a file's times must precede the start of the walk.
 ///
-/// A write changes them only if the clock that stamps files has ticked since the last one. So a file that was
-/// written just before it was read can be written again unnoticed, and is read again next time instead, as git
-/// does with "racy" entries. Kernels tick every 1 to 10 ms and stamp by the last tick; ten times that also covers
-/// exFAT's 10 ms, and a file server whose clock is a little behind.
+/// A write changes the times only if the clock that stamps files has ticked since the last write. A file that was
+/// written just before it was read could therefore be written again unnoticed; such a file is read again in the next
+/// run, as git does with "racy" entries. Kernels tick every 1 to 10 ms and stamp with the last tick; ten times that
+/// also covers exFAT's 10 ms, and a file server whose clock is slightly behind.
 const MARGIN_NS: i128 = 100_000_000;
 
-/// The margin where a file system stamps in seconds (ext3, HFS+), or in steps of two (FAT), plus a second.
+/// The margin, in nanoseconds, for file systems that stamp in seconds (ext3, HFS+) or in steps of two seconds (FAT),
+/// plus a second.
 const COARSE_MARGIN_NS: i128 = 3_000_000_000;
 
-/// The metadata by which an unchanged file is recognised without reading it.
+/// The metadata that identify an unchanged file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// In bytes.
     pub size: u64,
     /// When the content last changed, in nanoseconds since 1970; any program may set it.
     pub mtime_ns: i64,
-    /// When content or metadata last changed; only the kernel sets it.
+    /// When content or metadata last changed, in nanoseconds since 1970; only the kernel sets it.
     pub ctime_ns: i64,
     pub ino: u64,
     pub dev: u64,
@@ -57,7 +58,7 @@ pub struct Fingerprint {
 pub struct Fingerprints {
     file: PathBuf,
     bytes: Vec<u8>,
-    /// Where each entry starts in `bytes`.
+    /// The offset of each entry in `bytes`.
     starts: Vec<u32>,
     /// Whether the walk found exactly these files, unchanged.
     current: bool,
@@ -66,10 +67,10 @@ pub struct Fingerprints {
 impl Fingerprints {
     /// Reads the entries that `cache_dir` has for the source directory `root`.
     ///
-    /// A fault of that file is not an error: a file that is missing, cut off, damaged or of another version has no
+    /// A fault of that file is not an error: if it is missing, truncated, damaged or of another version, it has no
     /// entries, and all source files are read.
     pub fn load(cache_dir: &Path, root: &Path) -> Fingerprints {
-        // A root without a real path has no files either.
+        // A root that cannot be resolved has no files either.
         let root = root.canonicalize().or_else(|_| absolute(root)).unwrap_or_else(|_| root.to_owned());
         let file = cache_dir.join(Digest::of(root.as_os_str().as_bytes()).hex());
         let bytes = fs::read(&file).unwrap_or_default();
@@ -82,8 +83,8 @@ impl Fingerprints {
         }
     }
 
-    /// A look-up for one path after the other: the sha256 of the file at that path (relative to the root), if it
-    /// had the same fingerprint when it was read. Paths in the order of their bytes are found without a search.
+    /// A function that looks up one path after the other: it returns the sha256 of the file at that path (relative to
+    /// the root) if the file had the same fingerprint when it was read. Paths in byte order are found without a search.
     pub fn lookups(&self) -> impl FnMut(&[u8], &Fingerprint) -> Option<Digest> {
         let mut next = 0;
         move |path, now| {
@@ -94,14 +95,14 @@ impl Fingerprints {
         }
     }
 
-    /// Records how many files the walk saw, all of different names, and how many of them had an entry.
+    /// Records how many files the walk saw, all with different names, and how many of them had an entry.
     pub fn seen(&mut self, files: usize, found: usize) {
         self.current = files == found && found == self.starts.len();
     }
 
-    /// Replaces the entries by those of the files that were `seen` in a walk which began at `began`.
+    /// Replaces the entries by those of the files that were `seen` in a walk that began at `began`.
     ///
-    /// Entries that could be out of date without showing it are left out. `seen` may be called twice.
+    /// Entries that could become out of date undetected are left out. `seen` may be called twice.
     ///
     /// # Errors
     /// When the cache directory cannot be written.
@@ -111,20 +112,20 @@ impl Fingerprints {
     {
         let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         let safe = || seen().filter(|(_, stat, _)| !stat.is_racy(began));
-        // Most runs end here.
+        // In most runs nothing has changed.
         if self.current || self.holds(safe()) {
             return Ok(());
         }
         let mut safe: Vec<_> = safe().collect();
         safe.sort_unstable_by_key(|(path, ..)| *path);
         safe.dedup_by_key(|(path, ..)| *path);
-        // The checksum at the end shows damage.
+        // The checksum at the end detects damage.
         let mut bytes = encode(&safe);
         bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
         renew(&self.file, &bytes)
     }
 
-    /// Whether these are the entries, in this order.
+    /// Whether the stored entries equal these, in this order.
     fn holds<'a>(&self, entries: impl Iterator<Item = (&'a [u8], Fingerprint, Digest)>) -> bool {
         let mut places = 0..self.starts.len();
         for (path, stat, sha256) in entries {
@@ -167,9 +168,9 @@ impl Fingerprint {
         bytes
     }
 
-    /// Whether the file may be written after `began` and look the same.
+    /// Whether a write to the file after `began` might leave its times unchanged.
     fn is_racy(&self, began: i128) -> bool {
-        // A fine clock hits a whole second once in a hundred ticks, and then the wide margin does no harm.
+        // A fine clock also hits a whole second in one of a hundred ticks; the wide margin is harmless then.
         let coarse = [self.mtime_ns, self.ctime_ns].iter().all(|ns| ns % 1_000_000_000 == 0);
         let margin = if coarse { COARSE_MARGIN_NS } else { MARGIN_NS };
         i128::from(self.mtime_ns.max(self.ctime_ns)) >= began - margin
@@ -192,7 +193,7 @@ fn encode(entries: &[(&[u8], Fingerprint, Digest)]) -> Vec<u8> {
     bytes
 }
 
-/// Where each entry starts, if `bytes` are a whole and sound file of this version.
+/// The offset of each entry, if `bytes` are a complete, undamaged file of this version.
 fn index(bytes: &[u8]) -> Option<Vec<u32>> {
     let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
     let header = body.get(..HEADER)?;
@@ -213,7 +214,7 @@ fn index(bytes: &[u8]) -> Option<Vec<u32>> {
     (start == body.len()).then_some(starts)
 }
 
-/// The number at the start of `bytes`, which has at least four.
+/// The number at the start of `bytes`, which has at least four bytes.
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().take(4).rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }

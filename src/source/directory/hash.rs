@@ -1,4 +1,4 @@
-//! The sha256 of each file of a collected tree: remembered for the unchanged, computed for the rest.
+//! The sha256 of each file of a collected tree: stored values for unchanged files, computed values for the others.
 
 use std::cmp::Reverse;
 use std::fs::File;
@@ -16,11 +16,10 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
-/// Bytes of one read: enough to make the system calls cheap, few enough for a core's own cache.
+/// Bytes of one read: large enough to make system calls cheap, small enough for the cache of one core.
 const BUFFER: usize = 256 << 10;
 
-/// Sets the sha256 of each file that is as it was when `known` was saved. `root` is what the tree was collected
-/// from.
+/// Sets the sha256 of each file that has not changed since `known` was saved. The tree was collected from `root`.
 pub(in crate::source) fn recall(tree: &mut FileTree, root: &Path, known: &mut Fingerprints) {
     let (mut files, mut found) = (0, 0);
     let mut lookup = known.lookups();
@@ -37,18 +36,18 @@ pub(in crate::source) fn recall(tree: &mut FileTree, root: &Path, known: &mut Fi
     known.seen(files, found);
 }
 
-/// Where the digests of a directory's files are kept for the next run.
+/// The stored digests of a directory's files, to be updated for the next run.
 pub(in crate::source) struct Memory {
     /// The directory.
     pub(in crate::source) root: PathBuf,
     /// The fingerprints of the last run.
     pub(in crate::source) known: Fingerprints,
-    /// A moment before the directory was read.
+    /// A time before the directory was read.
     pub(in crate::source) began: SystemTime,
 }
 
 impl Memory {
-    /// Keeps the digest of each file of the tree. A cache that cannot be written costs time, no more.
+    /// Stores the digest of each file of the tree. Failure to write the cache is ignored: it only costs time.
     pub(in crate::source) fn keep<'t>(&self, tree: &'t FileTree) {
         let seen = |(_, entry): (_, &'t Entry)| match &entry.kind {
             EntryKind::File(Content::File(file)) => {
@@ -63,15 +62,15 @@ impl Memory {
 /// Computes the sha256 of each file that has none yet, in `jobs` threads.
 ///
 /// # Errors
-/// When a file cannot be read, or is no longer what it was when the tree was collected.
+/// When a file cannot be read, or has changed since the tree was collected.
 pub(crate) fn hash_missing(tree: &mut FileTree, jobs: usize) -> Result<()> {
     let mut missing: Vec<&mut SourceFile> = tree
         .iter_mut()
         .filter_map(|(_, entry)| source_file(entry))
         .filter(|file| file.sha256.is_none())
         .collect();
-    // Large files first, so that none is left to one thread at the end while the others are idle. The small stay
-    // in the order of their directories, which is that of the disk more often than not.
+    // Large files first, so that no thread hashes a large file at the end while the others are idle. Small files stay
+    // in the order of their directories, which usually is their order on the disk.
     missing.sort_by_key(|file| Reverse(file.stat.size >> 20));
     let jobs = jobs.clamp(1, missing.len().max(1));
     let next = Mutex::new(missing.into_iter());
@@ -82,7 +81,7 @@ pub(crate) fn hash_missing(tree: &mut FileTree, jobs: usize) -> Result<()> {
             let Some(file) = file else { return Ok(()) };
             let hashed = hash(file, &mut buffer);
             if hashed.is_err() {
-                // Leaves nothing for the other threads to do.
+                // Stops the other threads.
                 next.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
             }
             file.sha256 = Some(hashed?);
@@ -119,10 +118,10 @@ fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {
             Err(e) => return Err(failed(e)),
         }
     }
-    // After the last read, so that a change at any time since the walk shows: in the size when something was
-    // appended, else in the times.
+    // After the last read, so that a change at any time since the walk is detected: by the size when bytes were
+    // appended, else by the times.
     let metadata = handle.metadata().map_err(failed)?;
-    // Some file systems report another device by handle than by name.
+    // Some file systems report different devices for a handle and for a name.
     if !file.is_still(Stat::from(&metadata)) {
         return Err(changed());
     }
@@ -136,8 +135,8 @@ fn source_file(entry: &mut Entry) -> Option<&mut SourceFile> {
     }
 }
 
-/// The file's path below the root; its name when it is the root. By bytes: comparing component by component, as
-/// `Path::strip_prefix` does, costs more than looking the result up.
+/// The file's path below the root; its name when it is the root. Compares bytes: a comparison by components, as in
+/// `Path::strip_prefix`, costs more than the lookup of the result.
 fn relative<'p>(path: &'p Path, root: &Path) -> Option<&'p [u8]> {
     let below = path.as_os_str().as_bytes().strip_prefix(root.as_os_str().as_bytes())?;
     match below {
@@ -173,11 +172,11 @@ mod tests {
     fn digest(tree: &FileTree, path: &str) -> Option<Digest> {
         match &tree.get(path.as_bytes()).unwrap().kind {
             EntryKind::File(Content::File(file)) => file.sha256,
-            _ => panic!("{path} is no file"),
+            _ => panic!("{path} is not a file"),
         }
     }
 
-    /// Hashes `root` as a run would, at a time by which its files are long settled.
+    /// Hashes `root` as a run does, at a time long after the last change of its files.
     fn run(root: &Path, cache: &Path, began: SystemTime) -> FileTree {
         let mut tree = tree(root);
         let mut known = Fingerprints::load(cache, root);
@@ -232,7 +231,7 @@ mod tests {
             |path| fs::write(path, "").unwrap(),
             |path| fs::remove_file(path).unwrap(),
             |path| {
-                // The same size and mtime: another inode still shows.
+                // The same size and mtime: the inode still differs.
                 let mtime = fs::metadata(path).unwrap().modified().unwrap();
                 let other = path.with_extension("new");
                 fs::write(&other, "efgh").unwrap();
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_file_is_remembered_too() {
+    fn the_digest_of_a_single_file_is_stored_too() {
         let (root, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let file = root.path().join("a");
         fs::write(&file, "x").unwrap();
@@ -277,8 +276,8 @@ mod tests {
         assert_eq!(digest(&tree, "t"), Some(Digest::of(b"x")));
     }
 
-    /// The edit that git calls racy: within a tick of the clock, of the same size, in place, and the mtime set
-    /// back. Over and over, so that some do fall into one tick.
+    /// The edit that git calls racy: in place, within one tick of the clock, of the same size, and with the mtime set
+    /// back. Repeated, so that some edits fall into one tick.
     #[test]
     fn an_edit_right_after_a_run_is_seen() {
         let (root, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -296,7 +295,7 @@ mod tests {
             let tree = run(root.path(), cache.path(), SystemTime::now());
             assert_eq!(digest(&tree, "t/a"), Some(Digest::of(text.as_bytes())));
         }
-        // Were it never so here, this test would prove nothing; kernels with finer stamps make it so.
+        // The test covers the racy case only if the count is not 0, as it may be on kernels with finer time stamps.
         println!("{unmoved} of 199 edits left the times as they were");
     }
 }

@@ -1,4 +1,4 @@
-//! Symlinks that will lead nowhere in the image, judged by the tree and not by the machine that builds it.
+//! Symlinks that will not resolve in the image, decided by the tree and not by the machine that builds it.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -9,29 +9,29 @@ use std::path::{Path, PathBuf};
 use crate::event::Events;
 use crate::tree::{EntryKind, FileTree};
 
-/// As many links as Linux follows in one path.
+/// The number of symlinks that Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
-/// A symlink that may not work in the image. None is an error, as another layer may hold what it leads to.
+/// A symlink that may not work in the image. It is a warning, not an error: another layer may hold its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Warning {
-    /// Nothing in the source is where the link leads, or it leads to itself.
+    /// The target does not exist in the source, or the link leads to itself.
     Dangles { link: PathBuf, target: PathBuf },
-    /// The link leads out of the source by way of `..`.
+    /// The link leads out of the source with `..`.
     Leaves { link: PathBuf, target: PathBuf },
-    /// The link leads to the source by its path on this machine, which the image does not have.
+    /// The link names the source by its path on this machine; that path does not exist in the image.
     IntoSource { link: PathBuf, target: PathBuf },
 }
 
 impl Warning {
-    /// The remedy.
+    /// The text of the `hint:` line.
     fn hint(&self) -> &'static str {
         match self {
             Warning::Dangles { .. } => {
                 "if no other layer has the target, replace the link, or add it to .lambdaignore; \
                  if an ignore file keeps the target out, bring it back with a `!` line"
             }
-            Warning::Leaves { .. } => "copy what it leads to into the source, or add it with --add",
+            Warning::Leaves { .. } => "copy its target into the source, or add the target with --add",
             Warning::IntoSource { .. } => "make it a relative link",
         }
     }
@@ -42,18 +42,18 @@ impl fmt::Display for Warning {
         let (link, target, fault) = match self {
             Warning::Dangles { link, target } => (link, target, "which is not in the source"),
             Warning::Leaves { link, target } => (link, target, "which is outside of the source"),
-            Warning::IntoSource { link, target } => (link, target, "a path of this machine only"),
+            Warning::IntoSource { link, target } => (link, target, "which exists on this machine only"),
         };
         write!(f, "the symlink {} leads to {}, {fault}", link.display(), target.display())
     }
 }
 
-/// Tells `events` of the symlinks in `tree` that may not work in the image.
+/// Sends a warning to `events` for each symlink in `tree` that may not work in the image.
 pub(in crate::source) fn warn_of_links(tree: &FileTree, root: &Path, to: &[u8], events: &Events) {
     check(tree, root, to, &mut |warning| events.warn(warning.to_string(), Some(warning.hint())));
 }
 
-/// Warns of the symlinks in `tree`, which was collected from `root` as the image directory `to`.
+/// Calls `warn` for these symlinks of `tree`, which was collected from `root` as the image directory `to`.
 fn check(tree: &FileTree, root: &Path, to: &[u8], warn: &mut dyn FnMut(Warning)) {
     let mut real_root = None;
     for (path, entry) in tree.iter() {
@@ -83,7 +83,7 @@ enum End {
     Outside,
 }
 
-/// Follows the path `relative` through the tree as the kernel would, links in its middle included.
+/// Follows the path `relative` through the tree as the kernel does, including links in its middle.
 fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
     let mut ahead: VecDeque<&[u8]> = relative.split(|&b| b == b'/').collect();
     let mut place = to.to_vec();
@@ -107,7 +107,7 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
         match tree.get(&place).map(|entry| &entry.kind) {
             None => return End::Nowhere,
             Some(EntryKind::Directory | EntryKind::Opaque) => {}
-            // Not even `file/.` resolves.
+            // No path below a file resolves, not even `file/.`.
             Some(EntryKind::File(_) | EntryKind::HardLink(_) | EntryKind::Device(_)) => {
                 return if ahead.is_empty() { End::Found } else { End::Nowhere };
             }
@@ -121,7 +121,7 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
                 let target = match target.starts_with(b"/") {
                     false => target.as_slice(),
                     true => match inside(target, to) {
-                        // A link on the way that leads elsewhere in the image: not for this tree to judge.
+                        // The link leads elsewhere in the image: this tree cannot decide whether its target exists.
                         None => return End::Found,
                         Some(inside) => {
                             place.truncate(to.len());
@@ -136,13 +136,13 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
     End::Found
 }
 
-/// Where in the directory `to` an absolute link leads, if there. Of the image's root nothing is said: most of what
-/// it has comes from other layers.
+/// The path within the directory `to` that an absolute link leads to, if it leads there. `None` when `to` is the
+/// image's root, because most files there come from other layers.
 fn inside<'p>(target: &'p [u8], to: &[u8]) -> Option<&'p [u8]> {
     if to.is_empty() { None } else { below(target.strip_prefix(b"/")?, to) }
 }
 
-/// `path` taken from the directory `to`, when it is that or below.
+/// `path` relative to the directory `to`, if it is `to` or below it.
 fn below<'p>(path: &'p [u8], to: &[u8]) -> Option<&'p [u8]> {
     if to.is_empty() {
         return Some(path);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_work_in_the_image_are_fine() {
+    fn links_that_work_in_the_image_cause_no_warning() {
         let fine = [
             ("l", "a"),
             ("d/up", "../a"),
@@ -240,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn links_by_this_machines_paths_are_named() {
+    fn links_to_paths_of_this_machine_are_named() {
         let into = Warning::IntoSource { link: "l".into(), target: "a".into() };
         assert_eq!(warnings("var/task", &[("l", "ROOT/a")]), std::slice::from_ref(&into));
         assert_eq!(warnings("", &[("l", "ROOT/a")]), [into]);
     }
 
     #[test]
-    fn a_warning_names_link_and_place() {
+    fn a_warning_names_the_link_and_its_target() {
         let warning = Warning::Dangles { link: "src/l".into(), target: "x".into() };
         assert_eq!(warning.to_string(), "the symlink src/l leads to x, which is not in the source");
     }

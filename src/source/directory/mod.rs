@@ -1,8 +1,8 @@
 //! A directory, or a single file, as a source.
 //!
 //! * [`collect`]: the files, by a parallel [`walk`] that reads names and metadata only.
-//! * [`hash`]: the digests of their contents; those of unchanged files come from the [`fingerprint`]s of an earlier run.
-//! * [`links`]: warnings about symbolic links that lead nowhere in the image.
+//! * [`hash`]: the digests of the contents; those of unchanged files come from the [`fingerprint`]s of an earlier run.
+//! * [`links`]: warnings about symbolic links that will not resolve in the image.
 
 mod collect;
 mod fingerprint;

@@ -21,9 +21,9 @@ use crate::tree::FileTree;
 /// A directory's content, or a single file.
 pub(in crate::source) struct DirectoryProvider<'s> {
     pub(in crate::source) path: &'s Path,
-    /// Whether an ignore file in the directory counts.
+    /// Whether an ignore file in the directory applies.
     pub(in crate::source) ignore: bool,
-    /// Paths that are left out in any case.
+    /// Paths that are left out whatever the ignore file says.
     pub(in crate::source) without: &'s [String],
 }
 
@@ -62,7 +62,7 @@ impl Provider for DirectoryProvider<'_> {
             let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
             let walked = context.threads.run(context.threads.all(), move |threads, _| {
                 let walked = Walked::new(path, &rules, &stat_dir, threads)?;
-                // These files are the user's own; those of an explicit copy may come from elsewhere.
+                // Only these files are certainly the user's own: those of an explicit copy may come from elsewhere.
                 if is_code {
                     logins::refuse(&walked.tree, &named)?;
                 }
@@ -74,7 +74,7 @@ impl Provider for DirectoryProvider<'_> {
     }
 }
 
-/// The path of a file that need not exist yet: its nearest existing parent decides.
+/// The real path of a file that need not exist yet: its nearest existing parent is resolved.
 pub(in crate::source) fn future_path(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let known = path.ancestors().find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
@@ -82,10 +82,10 @@ pub(in crate::source) fn future_path(path: &Path) -> Option<PathBuf> {
     Some(real.join(path.strip_prefix(parent).ok()?))
 }
 
-/// A directory's files. None was read; the digests of unchanged files are known.
+/// A directory's files. Their contents were not read; the digests of unchanged files are known.
 struct Walked {
     tree: FileTree,
-    /// The name of the file, when the source is one.
+    /// The name of the file, if the source is a single file.
     single: Option<Vec<u8>>,
     memory: Memory,
 }
@@ -105,8 +105,8 @@ impl Walked {
         Ok(Walked { tree, single, memory: Memory { root, known, began } })
     }
 
-    /// The files at their place in the image. A directory's content becomes that of `to`; a single file becomes `to`,
-    /// or goes into it when it ends in a slash.
+    /// The files at their paths in the image. A directory's content becomes that of `to`; a single file becomes `to`,
+    /// or goes into `to` when `to` ends in a slash.
     fn under(&mut self, to: &str) -> Result<FileTree> {
         let mut tree = std::mem::take(&mut self.tree);
         let dir = to.trim_matches('/').as_bytes();
@@ -132,7 +132,7 @@ impl Part for Walked {
         let (to, events) = (to.to_owned(), context.events.clone());
         let placed = context.threads.run(1, move |_, _| {
             let tree = self.under(&to)?;
-            // The links' targets are known only now.
+            // The targets of links depend on the path in the image, which is known only now.
             let dir = to.trim_matches('/').as_bytes();
             links::warn_of_links(&tree, &self.memory.root, dir, &events);
             let memory = self.memory;

@@ -1,8 +1,8 @@
-//! The walk itself: threads that each go down on their own, and give half of what is before them to one that is idle.
+//! The parallel walk: each thread descends on its own, and gives half of its pending directories to an idle thread.
 //!
-//! Reading a directory is one listing, and an `lstat` for each file, relative to the open directory so that the
-//! kernel need not resolve the whole path. Directories need none, and symlinks a `readlink`. On two cores that is
-//! less than half the time of a walk in one thread.
+//! Reading a directory takes one listing, and an `lstat` for each file, relative to the open directory so that the
+//! kernel need not resolve the whole path. A directory needs no `lstat`; a symlink needs a `readlink`. On two cores the
+//! walk takes less than half the time of a walk in one thread.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -17,14 +17,14 @@ use crate::error::{Error, Result};
 use crate::source::ignore::{Ignore, Verdict};
 use crate::tree::{Content, Entry, SourceFile, Stat};
 
-/// One walk: everything that is the same for each of its directories.
+/// One walk: the data that all of its directories share.
 pub(super) struct Walk<'a> {
     root: &'a Path,
     pub to: Vec<u8>,
     ignore: &'a Ignore,
 }
 
-/// A directory that is still to be read, by its image path.
+/// A directory that is still to be read, with its image path.
 pub(super) struct Pending {
     pub path: Vec<u8>,
     pub verdict: Verdict,
@@ -34,7 +34,7 @@ pub(super) struct Pending {
 #[derive(Default)]
 struct Found {
     entries: Vec<(Vec<u8>, Entry)>,
-    /// Ignored directories that had to be entered all the same; in the tree only when something below is.
+    /// Ignored directories that were read because of an exception; the tree holds one only if it holds a path below it.
     withheld: Vec<Vec<u8>>,
     errors: Vec<(Vec<u8>, Error)>,
 }
@@ -44,7 +44,7 @@ struct Shared {
     jobs: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// The queue's count of idle threads, for a look without the lock.
+    /// The queue's count of idle threads, readable without the lock.
     idle: AtomicUsize,
 }
 
@@ -60,7 +60,7 @@ impl Shared {
         Shared { jobs: jobs.max(1), queue, changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
-    /// Something to do for a thread that has nothing left, until nobody has.
+    /// The next directory for an idle thread; `None` once all threads are idle.
     fn take(&self) -> Option<Pending> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = queue.pending.pop() {
@@ -82,7 +82,7 @@ impl Shared {
         found
     }
 
-    /// Gives away half of what a thread has, the directories that it met first: they have the most below them.
+    /// Gives away half of a thread's directories, those that it found first: they have the most below them.
     fn share(&self, mine: &mut Vec<Pending>) {
         if mine.len() > 1 && self.idle.load(Ordering::Relaxed) > 0 {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
         Pending { path: self.to.clone(), verdict: Ignore::ROOT }
     }
 
-    /// An image path below `to`, taken from there.
+    /// An image path below `to`, relative to `to`.
     pub fn relative<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         if self.to.is_empty() {
             return Some(path);
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
         self.root.join(OsStr::from_bytes(relative))
     }
 
-    /// Reads `start` and all below it: the entries in order of their paths, without `start` itself.
+    /// Reads `start` and everything below it. Returns the entries in path order, without `start` itself.
     pub fn run(&self, start: Pending, jobs: usize) -> Result<Vec<(Vec<u8>, Entry)>> {
         let shared = Shared::new(start, jobs);
         let mut all = thread::scope(|scope| {
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         if let Some((_, error)) = all.errors.into_iter().min_by(|a, b| a.0.cmp(&b.0)) {
             return Err(error);
         }
-        // Of each thread they are in order already, and this sort takes what is in order as it is.
+        // The entries of each thread are sorted already; this sort is fast for sorted runs.
         all.entries.sort_by(|a, b| a.0.cmp(&b.0));
         all.withheld.retain(|directory| has_below(&all.entries, directory));
         if !all.withheld.is_empty() {
@@ -141,11 +141,11 @@ impl<'a> Walk<'a> {
         Ok(all.entries)
     }
 
-    /// One thread: reads directories until none is left and none can come.
+    /// The work of one thread: reads directories until none is left and no thread can add one.
     fn work(&self, shared: &Shared) -> Found {
         let mut found = Found::default();
         let mut mine = Vec::new();
-        // The last come is taken first: its parent's names are still in the kernel's caches.
+        // The newest directory comes first: the names of its parent are still in the kernel's caches.
         while let Some(directory) = mine.pop().or_else(|| shared.take()) {
             if let Err(error) = self.read(&directory, &mut mine, &mut found) {
                 found.errors.push((directory.path, error));
@@ -156,12 +156,12 @@ impl<'a> Walk<'a> {
         found
     }
 
-    /// Reads one directory: its entries into `found`, its directories into `pending`.
+    /// Reads one directory: adds its entries to `found`, and its directories to `pending`.
     fn read(&self, directory: &Pending, pending: &mut Vec<Pending>, found: &mut Found) -> Result<()> {
         let relative = self.relative(&directory.path).unwrap_or_default();
         let source = if relative.is_empty() { self.root.to_owned() } else { self.source(relative) };
-        // The root may be a symlink. Below it, a directory that has become one since its name was read is not
-        // followed out of the tree.
+        // The root may be a symlink. Below it, a directory that was replaced by a symlink after its name was read must
+        // not lead out of the tree.
         let no_follow = if relative.is_empty() { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | no_follow;
         let mut handle = rustix::fs::open(&source, flags, Mode::empty())
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The kind of `item`. Some file systems leave it out of their listings.
+/// The kind of `item`. Some file systems do not report it in listings; an `lstat` does then.
 fn kind(directory: &Dir, item: &DirEntry) -> rustix::io::Result<FileType> {
     match item.file_type() {
         FileType::Unknown => {
@@ -208,7 +208,7 @@ fn kind(directory: &Dir, item: &DirEntry) -> rustix::io::Result<FileType> {
     }
 }
 
-/// A file or symlink in the directory that is open as `directory`, at the path `parent`.
+/// A file or symlink in the open directory `directory`, whose path is `parent`.
 fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Result<Entry> {
     let name = item.file_name();
     let path = PathBuf::from(OsString::from_vec(join(parent.as_os_str().as_bytes(), name.to_bytes())));
@@ -233,7 +233,7 @@ fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Res
     }
 }
 
-/// The same numbers that [`Stat`] takes from `std`'s metadata; the fields' types differ between systems.
+/// The same numbers that [`Stat`] takes from `std`'s metadata; the types of the fields differ between systems.
 #[allow(clippy::unnecessary_cast)]
 fn stat(stat: &rustix::fs::Stat) -> Stat {
     let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);

@@ -1,6 +1,7 @@
 //! The grammar of wildcards, and their translation to a regex.
 //!
-//! It is the grammar of Go's `filepath.Match` with `**` added: Docker documents it, and checks its ignore files with it.
+//! The grammar is that of Go's `filepath.Match` with `**` added. Docker documents `filepath.Match`, and uses it to
+//! validate ignore files.
 
 use std::fmt::Write;
 use std::iter::Peekable;
@@ -10,8 +11,8 @@ use std::iter::Peekable;
 pub(super) enum GlobToken {
     /// A character that stands for itself.
     Plain(char),
-    /// A character quoted by a backslash, or a stray `]`. Docker makes a regex of a pattern that has one, which shows
-    /// after `**`: `**\a` matches `x/a` but not `xa`, where `**a` matches both.
+    /// A character quoted by a backslash, or a stray `]`. Docker turns a pattern with one into a regex, which makes a
+    /// difference after `**`: `**\a` matches `x/a` but not `xa`; `**a` matches both.
     Quoted(char),
     /// `?`
     One,
@@ -71,7 +72,7 @@ fn class(rest: &mut Peekable<impl Iterator<Item = char>>) -> Result<GlobToken, &
         let low = bound(rest)?;
         let high = if rest.next_if_eq(&'-').is_some() { bound(rest)? } else { low };
         if low > high {
-            return Err("a range in `[…]` runs backwards");
+            return Err("a range in `[…]` ends before it begins");
         }
         ranges.push((low, high));
     }
@@ -94,7 +95,7 @@ pub(super) fn regex(tokens: &[GlobToken]) -> String {
     for (i, token) in tokens.iter().enumerate() {
         match token {
             GlobToken::Plain(c) | GlobToken::Quoted(c) => push_character(&mut regex, *c),
-            // One character, not one byte: the Unicode form.
+            // In Unicode mode, so that it matches one character and not one byte.
             GlobToken::One => regex.push_str("[^/]"),
             GlobToken::Star => regex.push_str("(?-u:[^/])*"),
             GlobToken::Deep if i + 1 == tokens.len() => regex.push_str("(?s-u:.)*"),

@@ -1,4 +1,4 @@
-//! Finds the last pattern that matches a path, without a test of each pattern.
+//! Finds the last pattern that matches a path, without testing each pattern.
 
 use std::collections::HashMap;
 use std::str;
@@ -8,13 +8,14 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 use super::glob::characters;
 use super::pattern::Form;
 
-/// Upper bound on the compiled size of all patterns with wildcards; some ten thousand of them fit.
+/// Upper bound on the compiled size of all patterns with wildcards, in bytes; about ten thousand of them fit.
 const MAX_REGEX_BYTES: usize = 256 << 20;
 
-/// The regex engine's cache of states per thread; beyond it, matching slows down.
+/// Size of the regex engine's state cache per thread, in bytes; when it is full, matching slows down.
 const DFA_BYTES: usize = 16 << 20;
 
-/// Patterns sorted by form, each with its place in the file. Of equal patterns only the last can decide.
+/// Patterns grouped by form, each with its place in the file. Only the last of several equal patterns is kept: the
+/// others cannot decide.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     exact: HashMap<Vec<u8>, usize>,
@@ -33,7 +34,7 @@ pub(super) struct MatcherBuilder {
 }
 
 impl MatcherBuilder {
-    /// Adds a pattern. Places must rise.
+    /// Adds a pattern. The places must be in ascending order.
     pub(super) fn add(&mut self, form: &Form, place: usize) {
         let matcher = &mut self.matcher;
         match form {
@@ -49,7 +50,7 @@ impl MatcherBuilder {
     }
 
     /// # Errors
-    /// When the regexes are too large together.
+    /// When the regexes together are too large.
     pub(super) fn build(self) -> Result<Matcher, regex::Error> {
         let regexes = RegexSetBuilder::new(&self.regexes)
             .size_limit(MAX_REGEX_BYTES)
@@ -85,7 +86,7 @@ impl Matcher {
     }
 }
 
-/// `**/a/b` matches `a/b` too, though it has no slash to match.
+/// Whether `path` ends in `end`. `**/a/b` also matches `a/b`, which has no slash before it.
 fn ends_at(path: &[u8], end: &[u8]) -> bool {
     path.ends_with(end) || end.strip_prefix(b"/") == Some(path)
 }

@@ -5,16 +5,16 @@ use super::glob::{GlobToken, regex, tokens};
 /// A line that holds a pattern.
 #[derive(Debug)]
 pub(super) struct Pattern {
-    /// Whether the line began with `!`: the paths that it matches are brought back.
+    /// Whether the line began with `!`: it brings back the paths that it matches.
     pub(super) exception: bool,
     pub(super) form: Form,
     /// The text before the first wildcard, as bytes of a path.
     fixed: Vec<u8>,
-    /// The number of components of a path that matches; `None` when that can differ.
+    /// The number of components of every path that matches; `None` if it varies.
     depth: Option<usize>,
 }
 
-/// How a pattern is matched. Plain forms need no regex; most patterns of real ignore files have one.
+/// The form in which a pattern is matched. Most patterns of real ignore files have a form that needs no regex.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// The path is these bytes.
@@ -32,11 +32,11 @@ pub(super) enum Form {
 impl Pattern {
     /// Reads one line without its line end; `None` for a comment or an empty line.
     ///
-    /// Docker reads a line twice, once in its reader of ignore files and once in its matcher. Both trim and
-    /// clean, so `./ x` is `x`, and `/!x` is an exception.
+    /// Docker parses a line twice, in its reader of ignore files and in its matcher. Both trim and clean it, so `./ x`
+    /// is `x`, and `/!x` is an exception.
     ///
     /// # Errors
-    /// The fault of the pattern.
+    /// The reason why the pattern is not valid.
     pub(super) fn parse(line: &[u8]) -> Result<Option<Pattern>, &'static str> {
         // Only a `#` in the first column makes a comment: ` #x` names a file.
         if line.starts_with(b"#") {
@@ -73,7 +73,7 @@ impl Pattern {
         Ok(Pattern { exception, form: form(path, &tokens), fixed, depth })
     }
 
-    /// Whether the pattern might match a path below `dir`. Errs on the side of yes.
+    /// Whether the pattern might match a path below `dir`. True in cases of doubt.
     pub(super) fn can_match_below(&self, dir: &[u8]) -> bool {
         let deep_enough = self.depth.is_none_or(|depth| depth > 1 + count_slashes(dir));
         let fits = self.fixed.iter().zip(dir.iter().chain(b"/")).all(|(a, b)| a == b);
@@ -85,12 +85,12 @@ fn count_slashes(path: &[u8]) -> usize {
     path.iter().filter(|&&b| b == b'/').count()
 }
 
-/// Removes Unicode's white space at either end; only ASCII's where the line is not UTF-8.
+/// Removes Unicode white space at either end; only ASCII white space if the line is not UTF-8.
 fn trim(line: &[u8]) -> &[u8] {
     std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes())
 }
 
-/// The path cleaned, and anchored at the root of the source whether or not it begins with a slash.
+/// The cleaned path, anchored at the root of the source whether or not it begins with a slash.
 fn anchored(path: &[u8]) -> Vec<u8> {
     let path = clean(path);
     match path.strip_prefix(b"/") {
@@ -123,8 +123,8 @@ fn clean(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The plainest form that matches the same. The cases, and that `**end` does not need to begin at a component
-/// while `**en?` does, are Docker's.
+/// The simplest equivalent form. The cases are Docker's, including that `**end` need not begin at a component while
+/// `**en?` must.
 fn form(path: &[u8], tokens: &[GlobToken]) -> Form {
     let plain = |tokens: &[GlobToken]| tokens.iter().all(|token| matches!(token, GlobToken::Plain(_)));
     match tokens {

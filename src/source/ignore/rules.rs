@@ -1,4 +1,4 @@
-//! The rules of a source directory, and their verdict on a path.
+//! The rules of a source directory, and their decision about a path.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,13 +9,13 @@ use super::matcher::{Matcher, MatcherBuilder};
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
 
-/// The ignore files; the first that exists is read.
+/// The ignore files. The first that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
 
-/// The files of lbuild, at the root.
+/// lbuild's own files at the root.
 const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
 
-/// The patterns of an ignore file, ready to match.
+/// The compiled patterns of an ignore file.
 #[derive(Debug, Default)]
 pub struct Ignore {
     patterns: Vec<Pattern>,
@@ -26,8 +26,8 @@ pub struct Ignore {
 
 /// The patterns' decision about a path. A walk passes a directory's verdict to [`Ignore::below`] for its entries.
 ///
-/// One number suffices because of two rules: a match holds for everything below, and the last match decides. So among
-/// the patterns that matched on the way down, only the last can matter again.
+/// One number suffices because of two rules: a match applies to everything below, and the last match decides. So among
+/// the patterns that matched a parent, only the last can matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// A name that no pattern can bring back, or a path below one.
@@ -45,7 +45,7 @@ impl Ignore {
         Ignore::default()
     }
 
-    /// The same patterns; these paths stay out in any case.
+    /// The same patterns; in addition, these paths always stay out.
     pub(crate) fn without(self, paths: &[String]) -> Ignore {
         let without = paths.iter().map(|path| path.trim_matches('/').as_bytes().to_vec()).collect();
         Ignore { without, ..self }
@@ -54,7 +54,7 @@ impl Ignore {
     /// Reads the ignore file of the source directory `root`: `.lambdaignore`, else `.dockerignore`, else none.
     ///
     /// # Errors
-    /// When the file cannot be read, or as [`Ignore::parse`].
+    /// When the file cannot be read, and those of [`Ignore::parse`].
     pub fn load(root: &Path) -> Result<Ignore> {
         for path in FILES.map(|name| root.join(name)) {
             match fs::read(&path) {
@@ -67,7 +67,7 @@ impl Ignore {
         Ok(Ignore::none())
     }
 
-    /// Reads the text of an ignore file; an error calls the file `name`.
+    /// Reads the text of an ignore file. `name` is the file's name in errors.
     ///
     /// # Errors
     /// At the first line whose pattern is not valid.
@@ -85,21 +85,21 @@ impl Ignore {
             matcher.add(&pattern.form, patterns.len());
             patterns.push(pattern);
         }
-        // Each regex is valid by itself and small, so the set can only fail by its size.
+        // Each regex is small and valid, so the set can fail only because of its size.
         let matcher = matcher
             .build()
-            .map_err(|_| invalid(name, last_line, b"*", "one wildcard too many: the file is too large"))?;
+            .map_err(|_| invalid(name, last_line, b"*", "the file has too many patterns with wildcards"))?;
         Ok(Ignore { patterns, matcher, without: HashSet::new() })
     }
 
     /// Whether `path`, relative to the root and without slashes at its ends, stays out of the image.
     ///
-    /// A directory that stays out is in the image all the same when something below it is brought back.
+    /// A directory that stays out is nevertheless in the image if an exception brings back a path below it.
     pub fn is_ignored(&self, path: &[u8]) -> bool {
         self.ignores(self.verdict(path))
     }
 
-    /// The verdict on `path`, by way of all its parents.
+    /// The verdict on `path`, computed from the verdicts on all its parents.
     pub(crate) fn verdict(&self, path: &[u8]) -> Verdict {
         let slashes = (0..path.len()).filter(|&i| path[i] == b'/');
         slashes.chain([path.len()]).fold(Ignore::ROOT, |verdict, end| self.below(verdict, &path[..end]))

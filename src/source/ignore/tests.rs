@@ -19,7 +19,7 @@ fn check(lines: &[&str], out: &[&str], kept: &[&str]) {
 }
 
 #[test]
-fn patterns_start_at_the_root_and_hold_for_everything_below() {
+fn patterns_start_at_the_root_and_apply_to_everything_below() {
     check(&["a"], &["a", "a/b", "a/b/c"], &["b/a", "ab", "A", ""]);
     check(&["a/b"], &["a/b", "a/b/c"], &["a", "b", "a/bc", "x/a/b"]);
     for same in ["/a/b", "a/b/", "//a//b", "./a/./b", "a/x/../b", "  a/b\t", "/../a/b", "../../a/b"] {
@@ -54,7 +54,7 @@ fn two_stars_match_any_number_of_directories() {
     check(&["***"], &["a", "a/b"], &[]);
 }
 
-/// Docker's own, documented nowhere: `**` next to other characters.
+/// Docker does not document its semantics of `**` next to other characters.
 #[test]
 fn two_stars_beside_characters_are_as_in_docker() {
     check(&["**.py"], &["a.py", "x/a.py"], &["a.pyc"]);
@@ -75,7 +75,7 @@ fn classes_have_ranges_and_negation() {
 }
 
 #[test]
-fn a_backslash_and_a_regexs_own_characters_are_literal() {
+fn quoted_characters_and_regex_characters_are_literal() {
     check(&["\\*", "a\\?"], &["*", "a?"], &["a", "ab"]);
     check(&["\\#a", "\\!b"], &["#a", "!b"], &["a", "b"]);
     check(
@@ -94,7 +94,7 @@ fn the_last_pattern_that_matches_decides() {
     check(&["*", "!src", "!*.py"], &["a", "x/a.py"], &["src/a/b", "a.py"]);
     check(&["**", "!x/y"], &["x", "x/z"], &["x/y", "x/y/z"]);
     check(&["a**", "!ab**", "**c", "!**bc"], &["a", "ac", "xc"], &["abd", "abc", "xbc"]);
-    // An exception for a directory outlives a pattern before it for something inside.
+    // An exception for a directory overrides an earlier pattern for a path below it.
     check(&["a/b", "!a"], &[], &["a", "a/b"]);
     check(&["a", "! b ", "b", "!/a/"], &["b"], &["a"]);
 }
@@ -135,7 +135,7 @@ fn a_malformed_pattern_names_its_line() {
 }
 
 #[test]
-fn some_names_always_stay_out() {
+fn git_and_lbuilds_own_files_always_stay_out() {
     let always = [
         ".git",
         ".git/config",
@@ -154,7 +154,7 @@ fn some_names_always_stay_out() {
 }
 
 #[test]
-fn the_first_ignore_file_is_taken() {
+fn the_first_ignore_file_is_read() {
     let root = tempfile::tempdir().unwrap();
     assert!(!Ignore::load(root.path()).unwrap().is_ignored(b"a"));
     fs::write(root.path().join(".dockerignore"), "a").unwrap();
@@ -174,10 +174,10 @@ fn a_walk_skips_directories_that_hold_no_exception() {
     assert!(prunes(&["a"], "a") && !prunes(&["a"], "b"));
     assert!(prunes(&["*", "!src/*.py", "!*.md"], "node_modules") && !prunes(&["*", "!src/*.py"], "src"));
     assert!(prunes(&["*", "!src/*.py"], "src/deep"), "no exception reaches that deep");
-    assert!(prunes(&["!a/b", "a"], "a"), "an exception before the pattern is void");
+    assert!(prunes(&["!a/b", "a"], "a"), "an exception before the pattern has no effect");
     assert!(!prunes(&["a", "!a/b"], "a") && prunes(&["a", "!a/b"], "a/c") && !prunes(&["a", "!a/b"], "a/b"));
     assert!(!prunes(&["a", "!**/b"], "a/x/y") && !prunes(&["a", "!a/x**"], "a"));
-    assert!(prunes(&["a", "a/b", "!c"], "a"), "only an exception is a reason to look");
+    assert!(prunes(&["a", "a/b", "!c"], "a"), "only an exception can bring back a path");
     assert!(!prunes(&["a", "!a[^b]c"], "a"), "a class may match a slash");
     // U+FFFD in a pattern with wildcards stands for any byte that is not UTF-8.
     let ignore = ignore(&["*", "!a\u{fffd}/?"]);
@@ -185,7 +185,7 @@ fn a_walk_skips_directories_that_hold_no_exception() {
     assert!(ignore.can_prune(ignore.verdict(b"b"), b"b"));
 }
 
-/// Random patterns and paths over a few letters, so that they often meet.
+/// Random patterns and paths over a few letters, so that many paths match.
 #[test]
 fn a_walk_never_skips_a_path_that_an_exception_brings_back() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -220,5 +220,5 @@ fn a_walk_never_skips_a_path_that_an_exception_brings_back() {
             }
         }
     }
-    assert!(kept > 1000, "only {kept} paths put the rule to the test");
+    assert!(kept > 1000, "only {kept} paths tested the rule");
 }

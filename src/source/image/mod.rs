@@ -1,7 +1,7 @@
-//! Files of another image as a source: of an earlier stage, or of any image.
+//! Files of an earlier stage, or of any other image, as a source.
 //!
-//! * [`select`]: the wanted entries, in the view of all layers, with links followed.
-//! * [`read`]: the members of layers, and the contents of the wanted ones.
+//! * [`select`]: selects the entries in the view of all layers, and follows links.
+//! * [`read`]: reads the members of layers, and the contents of the selected members.
 
 mod provider;
 mod read;

@@ -1,4 +1,4 @@
-//! An image answers as a source.
+//! Files of an image as a source.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::image::{Digest, Layer};
 use crate::recipe::{Base, ImageFiles, Source};
 use crate::source::part::{self, Context, Fetched, Part, SourceImage};
 
-/// Changes with anything here that changes an entry.
+/// Part of every identity. Increase it with any change of the code that changes an entry.
 const VERSION: &str = "image-1";
 
 /// Files of an image, with their modes, owners and attributes.
@@ -30,7 +30,7 @@ impl part::Provider for ImageProvider<'_> {
         Some(&self.0.image)
     }
 
-    /// The engine resolves images of sources as it does bases.
+    /// The engine resolves the images of sources, as it resolves bases, and reports those that do not exist.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Part for FilesOfImage {
 
     fn identities(&self) -> Vec<Digest> {
         let layers: Vec<String> = self.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
-        // A path may hold any character, so it comes last.
+        // The path comes last, because it may hold any character.
         vec![Digest::of(format!("{VERSION} {} {}", layers.join(","), self.path).as_bytes())]
     }
 

@@ -1,4 +1,4 @@
-//! Reads layers of an image, wherever they are stored.
+//! Reads layers of an image from any location.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -18,7 +18,7 @@ use crate::store::{Cache, blocking_reader, open};
 use crate::threads::blocking;
 use crate::tree::{Content, Member, SourceFile, Stat, ZipContent};
 
-/// The most members that are read of one layer, as in a scan.
+/// Upper bound on the members of one layer, as in a scan.
 const MAX_MEMBERS: usize = 1_000_000;
 
 /// The members of a layer, in the order of its archive.
@@ -40,7 +40,7 @@ pub(super) async fn members(layer: &Layer, context: &Context) -> Result<Vec<Memb
     .await
 }
 
-/// The contents that are wanted of a layer. They are stored in the cache, in one file.
+/// The selected contents of a layer. The cache stores them in one file.
 pub(super) async fn contents(
     number: usize,
     layer: &Layer,
@@ -89,7 +89,7 @@ fn stored(
     Ok(parts.into_iter().map(content).collect())
 }
 
-/// Reads a layer with `work`, again when the registry's answer breaks off.
+/// Reads a layer with `work`. Retries if the registry's answer breaks off.
 async fn read<T: Send + 'static>(
     layer: &Layer,
     context: &Context,
@@ -107,7 +107,7 @@ async fn read<T: Send + 'static>(
             let compression = Compression::sniff(start);
             let mut reader = LayerReader::new(bytes, compression, MAX_LAYER);
             let done = work(&mut reader, stop)?;
-            // The rest of the stream is read as well: only then is the blob known to match its digest.
+            // The digest of the blob is verified only at its end, so the rest of the stream is read as well.
             reader.finish()?;
             Ok(done)
         });

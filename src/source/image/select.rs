@@ -1,23 +1,23 @@
-//! The entries of an image that are wanted, and their places in the new one.
+//! The selected entries of an image, and their paths in the new image.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::tree::{Content, Entry, EntryKind, FileTree, Member, Resolved, Target, View, ViewLayer};
 
-/// The place of a file's content: the number of its layer, and of its member there.
+/// The place of a file's content: the number of the layer, and the number of the member in the layer.
 pub(super) type Place = (usize, usize);
 
-/// The wanted entries at their new paths; files are known by the place of their content.
+/// The selected entries at their new paths; the place of its content identifies a file.
 pub(super) struct Selection {
     entries: BTreeMap<Vec<u8>, Entry<Place>>,
-    /// The places of contents, by layer: the numbers of members.
+    /// The selected contents: by layer, the numbers of the members and their sizes in bytes.
     wanted: BTreeMap<usize, BTreeMap<usize, u64>>,
 }
 
 impl Selection {
-    /// The file or directory at `path` of the image with these layers. The content of a directory becomes that of `to`;
-    /// a file becomes `to`, or goes into it when it ends in a slash.
+    /// Selects the file or directory at `path` of the image with these layers. The content of a directory becomes that
+    /// of `to`; a file becomes `to`, or goes into `to` when `to` ends in a slash.
     pub(super) fn of(lists: &[Vec<Member<u64>>], image: &str, path: &str, to: &str) -> Result<Selection> {
         let layers = lists.iter().map(|members| Some(ViewLayer { members, from_tree: false }));
         let view = View::of(layers);
@@ -72,12 +72,12 @@ impl Selection {
         Ok(selection)
     }
 
-    /// Whether a layer holds any wanted content.
+    /// Whether a layer holds a selected content.
     pub(super) fn wants(&self, layer: usize) -> bool {
         self.wanted.contains_key(&layer)
     }
 
-    /// The numbers of the members of a layer whose content is wanted, with its size.
+    /// The numbers of the members of a layer whose content is selected, with the sizes in bytes.
     pub(super) fn members_of(&self, layer: usize) -> BTreeMap<usize, u64> {
         self.wanted.get(&layer).cloned().unwrap_or_default()
     }

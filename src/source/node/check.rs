@@ -1,4 +1,4 @@
-//! Checks of installed packages: links must lead to files of the function, and binaries must be for the image's machine.
+//! Checks of installed packages: links must lead to files of the function; binaries must be for the image's machine.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 use crate::image::Arch;
 use crate::tree::{Content, ELF_HEADER, EntryKind, FileTree, Machine, may_be_code};
 
-/// Fails for a link that leads nowhere in the image. `place` is the tree's directory on this machine.
+/// Fails for a link that will not resolve in the image. `place` is the tree's directory on this machine.
 pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
     let root = place.canonicalize().map_err(|source| Error::Read { path: place.to_owned(), source })?;
     for (path, entry) in tree.iter() {
         let EntryKind::Symlink(target) = &entry.kind else { continue };
         let found = place.join(std::ffi::OsStr::from_bytes(path)).canonicalize();
         let fault = match found {
-            _ if target.starts_with(b"/") => "which is a path of this machine only",
+            _ if target.starts_with(b"/") => "which is an absolute path of this machine",
             Ok(found) if found.starts_with(&root) => continue,
             Ok(_) => "which is outside of the function's directory",
-            Err(_) => "which is not there",
+            Err(_) => "which does not exist",
         };
         let text = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
         return Err(Error::InstalledLink { link: text(path), target: text(target), fault });
@@ -30,8 +30,8 @@ pub(super) fn links(tree: &FileTree, place: &Path) -> Result<()> {
 
 /// Fails for a binary that the image's machine cannot run.
 ///
-/// Some packages hold binaries for several machines, each in a directory that names the machine, and choose at load
-/// time. They pass when one of the binaries is for the image.
+/// Some packages hold binaries for several machines, each in a directory that names the machine, and choose one at load
+/// time. Such a package passes if one of its binaries is for the image's machine.
 pub(super) fn machines(tree: &FileTree, arch: Arch) -> Result<()> {
     let mut fit = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -77,7 +77,7 @@ fn package(path: &[u8]) -> &[u8] {
     &path[..length]
 }
 
-/// A package's name, by its directory.
+/// A package's name, taken from its directory.
 fn name(package: &[u8]) -> &[u8] {
     let modules = b"node_modules/";
     let at = package.windows(modules.len()).rposition(|window| window == modules);
@@ -158,7 +158,7 @@ mod tests {
         check("a").unwrap();
         check("../packages/b").unwrap();
         let error = check("../none").unwrap_err();
-        assert_eq!(error, "the installed link node_modules/l leads to ../none, which is not there");
+        assert_eq!(error, "the installed link node_modules/l leads to ../none, which does not exist");
         assert!(
             check("../..").unwrap_err().contains("outside") && check("/etc").unwrap_err().contains("machine")
         );

@@ -1,4 +1,4 @@
-//! The function's own files that decide what is installed.
+//! The function's own files that decide which packages are installed.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::tree::FileTree;
 
-/// The function's description of itself.
+/// The name of a package's manifest.
 pub(super) const PACKAGE: &str = "package.json";
 
-/// Files that a program reads beside the lock file. Each may be missing.
+/// Files that a package manager reads beside the lock file. Each may be missing.
 pub(super) const BESIDE: [&str; 2] = [PACKAGE, "pnpm-workspace.yaml"];
 
-/// The path of a local package that is one file, an archive.
+/// The path of a local package that is a single archive.
 pub(super) const SINGLE: &[u8] = b"archive";
 
-/// The file's content; `None` when there is no file.
+/// The file's content; `None` if the file does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -1,8 +1,8 @@
-//! Packages for other machines among those that are installed, where the program that installs cannot leave them out.
+//! Removal of installed packages for other machines, for package managers that cannot leave them out.
 //!
-//! A package names its machines by `os`, `cpu` and `libc` in its package.json
+//! A package names its machines with `os`, `cpu` and `libc` in its package.json
 //! (<https://docs.npmjs.com/cli/configuring-npm/package-json#os>). A package that needs one of several such packages
-//! names them all as optional.
+//! lists all of them as optional.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::tree::{Content, EntryKind, FileTree};
 /// Removes packages for other machines, with their commands. `function` is the function's own package.json.
 ///
 /// # Errors
-/// When a package that stays requires a removed one.
+/// When a package that stays requires a removed package.
 pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result<()> {
     let packages = packages(tree)?;
     let (kept, foreign): (Vec<_>, Vec<_>) =
@@ -49,7 +49,7 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
     Ok(())
 }
 
-/// The directories of packages, with their package.json.
+/// The directories of the packages, each with its package.json.
 fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
     let mut found = Vec::new();
     for (path, entry) in tree.iter() {
@@ -58,7 +58,7 @@ fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
         };
         let text = std::fs::read(&file.path);
         let text = text.map_err(|source| Error::Read { path: file.path.clone(), source })?;
-        // A file that is not JSON names no machines.
+        // A file that is not JSON does not restrict the machines.
         if let Ok(package) = serde_json::from_slice(&text) {
             found.push((dir.to_vec(), package));
         }
@@ -79,7 +79,7 @@ fn below(path: &[u8], dir: &[u8]) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// The path that a link at `path` means.
+/// The path that a link at `path` leads to.
 fn leads_to(path: &[u8], target: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
     parts.pop();
@@ -103,7 +103,7 @@ fn fits(package: &Value, arch: Arch) -> bool {
     allows("os", "linux") && allows("cpu", cpu(arch)) && allows("libc", "glibc")
 }
 
-/// A list, or one value in place of it.
+/// The strings of a list; a single string counts as a list of one.
 fn list(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
@@ -125,7 +125,7 @@ mod tests {
     use crate::source::directory;
     use crate::source::ignore::Ignore;
 
-    /// The paths that are left of these packages, and of a link.
+    /// The paths that remain of these packages and of a link.
     fn left(function: &str, packages: &[(&str, &str)]) -> Result<Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         for (name, package) in packages {
@@ -153,7 +153,7 @@ mod tests {
                 ("@s/c/node_modules/d", r#"{ "name": "d" }"#),
                 ("e", r#"{ "name": "e", "os": ["!win32", "!linux"] }"#),
                 ("f", r#"{ "name": "f", "os": ["!win32"], "cpu": ["any"] }"#),
-                ("a-", "no JSON"),
+                ("a-", "not JSON"),
                 ("u", user),
             ],
         );

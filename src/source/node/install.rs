@@ -1,4 +1,4 @@
-//! A private copy of the files that the lock file names, and the program that installs in it.
+//! A private copy of the files that the lock file names, and the run of the package manager in it.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +23,7 @@ use crate::tree::{Content, EntryKind, FileTree};
 
 const MODULES: &str = "node_modules";
 
-/// Files that the programs write for their own use; they differ from run to run.
+/// Files that package managers write for their own use; they differ from run to run.
 const OWN: [&str; 8] = [
     ".package-lock.json",
     ".package-map.json",
@@ -35,7 +35,7 @@ const OWN: [&str; 8] = [
     ".pnpm-workspace-state-v1.json",
 ];
 
-/// Installs the packages. Returns the installed files, and the directory that holds them.
+/// Installs the packages. Returns the installed files and the directory that holds them.
 pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<(FileTree, Workplace)> {
     let program = version::usable(modules.lock.tool, &modules.version, &modules.lock.path)?;
     let (this, cache) = (modules.clone(), context.cache.clone());
@@ -87,7 +87,7 @@ fn arguments(modules: &NodeModules) -> Vec<String> {
             "--frozen-lockfile",
             "--prod",
             "--config.node-linker=hoisted",
-            // A file that is linked to pnpm's store changes its times when another link to it is made.
+            // The times of a file that is linked to pnpm's store change when another link to it is created.
             "--config.package-import-method=clone-or-copy",
             "--reporter=append-only",
         ],
@@ -95,7 +95,7 @@ fn arguments(modules: &NodeModules) -> Vec<String> {
             "install",
             "--frozen-lockfile",
             "--production",
-            // The engine of this machine does not matter either.
+            // The platform and the Node version of this machine do not matter for the image.
             "--ignore-platform",
             "--ignore-engines",
             "--non-interactive",
@@ -147,7 +147,7 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
             None => {}
         }
     }
-    // Links, so that their secrets are not written. Only yarn's settings must be changed, for the installation.
+    // Links instead of copies, so that their secrets are not written again. Only yarn's settings have to be changed.
     for name in [npmrc::NAME, ".yarnrc"] {
         if let Ok(settings) = dir.join(name).canonicalize() {
             let link = to.join(name);
@@ -181,7 +181,7 @@ fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>
                 write(&to, &[])?;
                 fs::copy(&file.path, &to).map(drop).map_err(fail)?;
             }
-            // A walk finds no other kind of entry, and files on disk only.
+            // A walk yields no other kind of entry, and only files on disk.
             _ => {}
         }
     }
@@ -208,15 +208,15 @@ fn collect(modules: &NodeModules, place: &Path, jobs: usize) -> Result<FileTree>
     Ok(tree)
 }
 
-/// The program's first lines, without those that it always prints.
+/// The first lines of the program's output, without those that it always prints.
 fn reason(text: &str, secrets: &[String], place: &Path) -> String {
     let text = npmrc::redacted(text, secrets).replace(&format!("{}/", place.display()), "");
-    // After the error npm prints its manual, and pnpm instructions for a developer's machine.
+    // After the error, npm prints its manual and pnpm prints advice for a developer's machine.
     let lines = text.lines().map(plain).take_while(|line| !line.starts_with("Clean install a project"));
     program::reason(lines.filter(|line| !is_dull(line)), Lines::First)
 }
 
-/// The line without the mark of its program: `npm error`, `error`, `➤ YN0028: │`.
+/// The line without the program's prefix: `npm error`, `error`, `➤ YN0028: │`.
 fn plain(line: &str) -> &str {
     let line =
         ["npm error", "npm ERR!", "error "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);

@@ -1,13 +1,13 @@
 //! Node packages: from a lock file to a `node_modules` for the image's machine.
 //!
-//! 1. `lock` reads the lock file: the parts that decide the files, and which of them are the function's own.
-//! 2. Those parts, the `version` of the program that installs, and the machine give the identity of the function's
+//! 1. `lock` reads the lock file: the content that decides the installed files, and the function's own files.
+//! 2. This content, the `version` of the package manager, and the image's machine are the identity of the function's
 //!    `modules`.
-//! 3. Only when no layer has that identity, `install` runs the program in a private copy, and `check` verifies the
+//! 3. If no layer has that identity, `install` runs the package manager in a private copy, and `check` verifies the
 //!    result.
 //!
-//! npm's major version is part of the identity, because each treats optional packages for other machines differently.
-//! A machine without npm takes the layer of any version: there is no other layer that it could mean.
+//! npm's major version is part of the identity, because major versions treat optional packages for other machines
+//! differently. A machine without npm accepts the layer of any version, because it cannot make one of its own.
 
 mod check;
 mod files;

@@ -1,4 +1,4 @@
-//! A function's `node_modules`: the files that decide it, and their digest.
+//! A function's `node_modules`: the files that decide its content, and their digest.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::source::directory::hash_missing;
 use crate::source::part::Context;
 use crate::tree::{Content, EntryKind};
 
-/// Part of every identity; it changes with any code that changes the installed files.
+/// Part of every identity. Increase it with any change of the code that changes the installed files.
 pub(super) const VERSION: &str = "node_modules-1";
 
-/// The installed packages of a function, before they are installed. They become one layer.
+/// The packages of a function, before they are installed. They become one layer.
 #[derive(Clone)]
 pub(super) struct NodeModules {
     pub(super) npm: Npm,
@@ -47,7 +47,7 @@ pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
 /// The digest over everything that decides the files, except the program's version.
 fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     let mut hash = Sha256::new();
-    // Each variable part is preceded by its length, so that two different lists never give the same bytes.
+    // Each variable part is preceded by its length, so that different lists never have the same bytes.
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
@@ -64,7 +64,7 @@ fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     for (place, local) in &lock.local {
         let path = npm.path.join(place);
         match local {
-            // Its files come with the code; its dependencies are in the lock.
+            // Its files are in the layer of the code; its dependencies are in the lock.
             Local::Workspace if !npm.scripts => {
                 part(place.as_bytes());
                 part(&files::read(&path.join("package.json"))?.unwrap_or_default());
@@ -91,7 +91,7 @@ fn content(path: &Path, jobs: usize, part: &mut dyn FnMut(&[u8])) -> Result<()> 
                 part(file.sha256.as_ref().map_or(&[][..], |digest| &digest.as_bytes()[..]));
             }
             EntryKind::Symlink(target) => part(target),
-            // A walk finds no kind of entry besides these and directories.
+            // A walk yields only these kinds of entries and directories.
             _ => part(b"/"),
         }
     }

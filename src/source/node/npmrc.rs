@@ -23,7 +23,7 @@ pub(super) fn decisive(dir: &Path) -> Vec<String> {
     settings
 }
 
-/// Every password and token of the function's and the user's settings, as npm and yarn see them.
+/// Every password and token in the function's and the user's settings, with variables expanded as npm and yarn do.
 pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let named = variable("NPM_CONFIG_USERCONFIG").or_else(|| variable("npm_config_userconfig"));
@@ -36,7 +36,7 @@ pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let yarn: Vec<String> =
         yarn.filter_map(|dir| std::fs::read_to_string(dir.join(yarnrc::SETTINGS)).ok()).collect();
     let values = values.chain(yarn.iter().flat_map(|text| yarnrc::secrets(text)).map(expanded));
-    // A shorter text is not a secret, and would be found in any word.
+    // A shorter value is not a secret, and would occur within ordinary words.
     values.filter(|value| value.len() >= 4).collect()
 }
 
@@ -57,7 +57,7 @@ fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
     pairs.map(|(key, value)| (key.trim().trim_end_matches("[]"), value.trim().trim_matches(['"', '\''])))
 }
 
-/// `${NAME}` stands for a variable.
+/// The value with each `${NAME}` replaced by the variable's value.
 fn expanded(value: &str) -> String {
     let (mut text, mut rest) = (String::new(), value);
     while let Some((before, after)) = rest.split_once("${") {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_decide_nothing_and_are_hidden() {
+    fn logins_are_not_decisive_and_are_redacted() {
         let dir = tempfile::tempdir().unwrap();
         let text = "; a comment\nlegacy-peer-deps = true\n//r.example/:_authToken=\"hunter2\"\n\
             @scope:registry=https://r.example\nregistry=https://r.example\nomit[]=optional\n_auth = ${NONE_OF_THIS_NAME}abcd\n";

@@ -1,4 +1,4 @@
-//! `package.json` of the function.
+//! The `package.json` of the function.
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ pub(super) fn read(dir: &Path) -> Result<Value> {
     serde_json::from_slice(&bytes).map_err(|error| Error::Requirements { path, fault: error.to_string() })
 }
 
-/// The dependencies that a function installs: names and ranges.
+/// The dependencies that are installed for a function: names and version ranges.
 pub(super) fn dependencies(package: &Value) -> impl Iterator<Item = (&str, &str)> {
     let kinds = ["dependencies", "optionalDependencies"].map(|kind| package[kind].as_object());
     let pairs = kinds.into_iter().flatten().flatten();
     pairs.filter_map(|(name, range)| Some((name.as_str(), range.as_str()?)))
 }
 
-/// The part of package.json that decides the installed files: dependencies, and its own scripts when they run.
+/// The part of package.json that decides the installed files: dependencies, and its scripts if they are run.
 pub(super) fn decisive(dir: &Path, scripts: bool) -> Result<Vec<u8>> {
     let path = dir.join(PACKAGE);
     let bytes = files::read(&path)?.unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) fn pinned_yarn(dir: &Path) -> Option<String> {
     Some(version.split('+').next().unwrap_or(version).to_owned())
 }
 
-/// The function's package.json without the scripts, which yarn 2 and later run regardless of settings.
+/// The function's package.json without its scripts, because yarn 2 and later run them whatever the settings say.
 pub(super) fn without_scripts(package: &[u8]) -> Vec<u8> {
     let Ok(Value::Object(mut package)) = serde_json::from_slice(package) else { return package.to_vec() };
     package.remove("scripts");

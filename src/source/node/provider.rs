@@ -22,7 +22,7 @@ impl Provider for NodeProvider<'_> {
         lock::find(&self.0.path).map(drop)
     }
 
-    /// A lock file is exact already.
+    /// A lock file needs no pinning.
     fn pin<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Source>> {
         let npm = self.0.clone();
         async move { Ok(Source::Npm(npm)) }.boxed()
@@ -42,7 +42,7 @@ impl Part for NodeModules {
         true
     }
 
-    /// One for each version of the package manager that may have made the layer.
+    /// One identity for each version of the package manager that may have made the layer.
     fn identities(&self) -> Vec<Digest> {
         let identity = |major: u32| {
             let tool = self.lock.tool.name();

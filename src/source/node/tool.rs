@@ -1,15 +1,15 @@
-//! The programs that install packages, and their name for a machine.
+//! The package managers, and Node's names for machines.
 
 use crate::image::Arch;
 
-/// The programs that install what a lock file names.
+/// The package managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Npm,
     Pnpm,
-    /// yarn 1, whose locks are of a format of their own.
+    /// yarn 1, whose lock has a format of its own.
     Yarn,
-    /// yarn 2 and later, a different program.
+    /// yarn 2 and later, which is a different program.
     Berry,
 }
 
@@ -23,7 +23,7 @@ impl Tool {
         }
     }
 
-    /// The package that npm installs the program from.
+    /// The npm package that contains the program.
     pub(super) fn package(self) -> &'static str {
         match self {
             Tool::Npm => "npm",

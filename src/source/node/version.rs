@@ -1,4 +1,4 @@
-//! The version of npm, pnpm or yarn on this machine: the files that they install for another machine depend on it.
+//! The version of npm, pnpm or yarn on this machine: the files that it installs for another machine depend on it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,27 +15,27 @@ use crate::source::program::on_path;
 pub(super) enum Version {
     /// The program does not exist.
     Missing,
-    /// The program does not say its version, so it is not used.
+    /// The program does not report its version, so it is not used.
     Unknown,
     /// The program's path and major version.
     Major(PathBuf, u32),
 }
 
-/// The oldest version that takes machine, system and libc as options.
+/// The oldest version with options for machine, system and libc.
 fn least(tool: Tool) -> (u32, u32) {
     match tool {
-        // 9.9.4 has --os and --cpu, and 10.3 --libc. Older ones ignore what they do not know.
+        // 9.9.4 has --os and --cpu, 10.3 has --libc. Older versions ignore unknown options.
         Tool::Npm => (10, 3),
         // https://github.com/pnpm/pnpm/releases/tag/v10.14.0
         Tool::Pnpm => (10, 14),
-        // It has no such options: it installs for every machine, and `foreign` removes the packages for others.
+        // yarn 1 has no such options: it installs for every machine, and `foreign` removes packages for other machines.
         Tool::Yarn => (1, 22),
-        // The first that has `workspaces focus` without a plugin.
+        // The first version that has `workspaces focus` without a plugin.
         Tool::Berry => (4, 0),
     }
 }
 
-/// Major versions that may have made a layer: those that exist, and some future ones.
+/// Major versions that may have made a layer: those that exist, and some future versions.
 pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
     let number = if tool == Tool::Yarn { 1 } else { 10 };
     (least(tool).0..least(tool).0 + number).rev()
@@ -65,20 +65,20 @@ pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
     Ok(Version::Major(program, version.0))
 }
 
-/// The program, when it can install.
+/// The path of the program, if it can install.
 pub(super) fn usable(tool: Tool, version: &Version, lock: &Path) -> Result<PathBuf> {
     let path = lock.to_owned();
     match version {
         Version::Major(program, _) => Ok(program.clone()),
         Version::Missing => Err(Error::NoInstaller { tool: tool.name(), path }),
         Version::Unknown => {
-            let reason = "it does not say its version".to_owned();
+            let reason = "it does not report its version".to_owned();
             Err(Error::Install { tool: tool.name(), path, reason })
         }
     }
 }
 
-/// The version in the package that the program belongs to: node takes a tenth of a second to start.
+/// The version in the package.json of the program's package. Running the program would take a tenth of a second.
 fn of_package(program: &Path, tool: Tool) -> Option<String> {
     let real = program.canonicalize().ok()?;
     let package = std::fs::read(real.parent()?.parent()?.join("package.json")).ok()?;

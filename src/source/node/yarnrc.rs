@@ -13,7 +13,7 @@ pub(super) const SETTINGS: &str = ".yarnrc.yml";
 /// The setting that chooses the machines whose packages are installed.
 const MACHINE: &str = "supportedArchitectures:";
 
-/// The function's settings with the image's machine in place of those that they choose.
+/// The function's settings with the image's machine in place of the machines that they choose.
 pub(super) fn settings(dir: &Path, arch: Arch) -> Result<Vec<u8>> {
     let text = text(dir)?;
     let mut kept = String::new();
@@ -38,7 +38,7 @@ pub(super) fn decisive(dir: &Path) -> Result<String> {
     Ok(lines.map(|line| format!("{line}\n")).collect())
 }
 
-/// Passwords and tokens of the settings.
+/// The passwords and tokens in the settings.
 pub(super) fn secrets(text: &str) -> impl Iterator<Item = &str> {
     let pairs = text.lines().filter_map(|line| line.trim().trim_start_matches("- ").split_once(':'));
     let secret = pairs.filter(|(key, _)| ["npmAuthToken", "npmAuthIdent"].contains(&key.trim_matches('"')));

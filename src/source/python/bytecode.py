@@ -1,8 +1,9 @@
-"""Compiles modules: of each, `length path length source` on standard input, `length pyc` on standard output.
+"""Compiles modules: reads `length path length source` for each from standard input, writes `length pyc` to standard
+output.
 
-All is the same every time: the seed of hashes is fixed by the environment, and marshal marks an object as shared by
-how often it is referred to, which for interned strings depends on everything else in the process. So each string is
-referred to once more here, and all are marked.
+The output is reproducible. The environment fixes the hash seed. marshal marks an object as shared if it has more than
+one reference, and for interned strings this depends on everything else in the process; so this program holds one more
+reference to each string, and all strings are marked.
 """
 
 import marshal
@@ -38,10 +39,10 @@ def compiled(path, text):
     try:
         code = compile(text, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError, OverflowError):
-        return b""  # as in a test's own data: what cannot be compiled stays as it is
+        return b""  # a package may hold invalid modules, as data of its tests
     held = []
     strings(code, held)
-    # PEP 552: by the hash of its source, which is not to be checked
+    # PEP 552: an unchecked hash-based pyc
     head = external.MAGIC_NUMBER + struct.pack("<I", 1) + source_hash(text)
     return head + marshal.dumps(code)
 

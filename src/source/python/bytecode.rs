@@ -1,7 +1,7 @@
-//! Modules compiled in advance: `.pyc` files that are valid without a check of their sources (PEP 552), made by an
-//! interpreter of the image's version on this machine.
+//! Modules compiled in advance: `.pyc` files that are valid without a check of their sources (PEP 552). An interpreter
+//! of the image's version compiles them on this machine.
 //!
-//! Bytecode does not depend on the architecture, but may depend on the interpreter's release, which is in its key.
+//! Bytecode does not depend on the architecture, but may depend on the interpreter's release, which is part of the key.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,18 +23,18 @@ use crate::source::zip;
 use crate::store::Cache;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat, ZipContent};
 
-/// Part of the identity; it changes with any code that changes the bytes.
+/// Part of the identity. Increase it with any change of the code that changes the bytes.
 const VERSION: &str = "bytecode-1";
 
 const SCRIPT: &str = include_str!("bytecode.py");
 
-/// Prints the interpreter's description of itself.
-const WHO: &str = "import json, sys, importlib.util
+/// Prints the fields of [`Interpreter`] as JSON.
+const DESCRIBE: &str = "import json, sys, importlib.util
 print(json.dumps({'name': sys.implementation.name, 'version': list(sys.version_info[:3]),
  'full': '.'.join(map(str, sys.version_info)), 'magic': importlib.util.MAGIC_NUMBER.hex(),
  'tag': sys.implementation.cache_tag}))";
 
-/// Upper bound on the size of a compiled module: larger ones are data, and gain nothing.
+/// Upper bound on the size of a module that is compiled, in bytes: larger modules are data, and gain nothing.
 const LARGEST: u64 = 8 << 20;
 
 /// An interpreter of the image's version.
@@ -44,7 +44,7 @@ pub(super) struct Compiler {
     interpreter: Interpreter,
 }
 
-/// An interpreter's description of itself.
+/// Name and versions of an interpreter, as it reports them.
 #[derive(Clone, Debug, Deserialize)]
 struct Interpreter {
     name: String,
@@ -55,7 +55,7 @@ struct Interpreter {
 }
 
 impl Compiler {
-    /// The first interpreter of the version on this machine: on `PATH`, or one of uv's.
+    /// The first interpreter of the version on this machine: on `PATH`, or one that uv manages.
     pub(super) async fn find(minor: u32) -> Option<Compiler> {
         for name in [format!("python3.{minor}"), "python3".to_owned(), "python".to_owned()] {
             if let Some(program) = on_path(&name)
@@ -78,7 +78,7 @@ impl Compiler {
         Compiler::ask(path.trim().into(), minor).await
     }
 
-    /// The compiler that the recipe asks for.
+    /// The compiler, if the recipe asks for bytecode.
     pub(super) async fn wanted(python: &Python, minor: u32, events: &Events) -> Result<Option<Compiler>> {
         if python.bytecode == Bytecode::Never {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Compiler {
             (None, Bytecode::Always) => return Err(Error::NoInterpreter { version: version.clone() }),
             (None, _) => {
                 let message =
-                    format!("no bytecode is compiled: no interpreter of Python {version} is at hand");
+                    format!("no bytecode is compiled: this machine has no interpreter of Python {version}");
                 events.warn(message, Some(&format!("install one, as with `uv python install {version}`")));
             }
             _ => {}
@@ -98,7 +98,7 @@ impl Compiler {
 
     async fn ask(program: PathBuf, minor: u32) -> Option<Compiler> {
         let mut command = python(&program);
-        command.args(["-c", WHO]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.args(["-c", DESCRIBE]).stdin(Stdio::null()).stderr(Stdio::null());
         let said = command.output().await.ok().filter(|output| output.status.success())?;
         let interpreter: Interpreter = serde_json::from_slice(&said.stdout).ok()?;
         let fits =
@@ -106,7 +106,7 @@ impl Compiler {
         fits.then_some(Compiler { program, interpreter })
     }
 
-    /// A text that changes whenever the bytecode may.
+    /// A text that differs whenever the bytecode may differ.
     pub(super) fn identity(&self) -> String {
         format!("{VERSION} {} {} {}", self.interpreter.name, self.interpreter.full, self.interpreter.magic)
     }
@@ -140,7 +140,7 @@ impl Compiler {
         }
         run.end().await?;
         let digest = Digest::from_bytes(hash.finalize().into());
-        // One file holds all of them, so that they are not in memory while the layer is written.
+        // All modules go to one file, so that they are not in memory while the layer is written.
         let path = cache.keep_file(staged, digest, end)?.path;
         let metadata =
             std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -156,7 +156,7 @@ impl Compiler {
         Ok(tree)
     }
 
-    /// A module's path as text, and the path of its bytecode.
+    /// A module's path as a string, and the path of its bytecode.
     fn place<'p>(&self, path: &'p [u8]) -> Option<(&'p str, String)> {
         let path = std::str::from_utf8(path).ok()?;
         let module = path.strip_suffix(".py")?;
@@ -166,7 +166,7 @@ impl Compiler {
     }
 }
 
-/// Starts the interpreter without the user's environment, and with constant hashes.
+/// A command that starts the interpreter without the user's environment and with a constant hash seed.
 fn python(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
     command.args(["-s", "-S", "-B"]).env_clear().kill_on_drop(true);
@@ -194,7 +194,7 @@ impl Run {
         }
     }
 
-    /// A module's bytecode; empty when it cannot be compiled.
+    /// A module's bytecode; empty if the module cannot be compiled.
     async fn compile(&mut self, path: &str, source: &[u8]) -> Result<Vec<u8>> {
         self.exchange(path, source).await.map_err(|error| Error::Bytecode {
             program: self.program.clone(),

@@ -9,7 +9,7 @@ use super::target::Target;
 use super::wheel::{WheelName, is_source, normalized};
 use crate::error::{Error, Result};
 
-/// The chosen file of a package. Hash and size may be unknown.
+/// The chosen file of a package. Its hash and size may be unknown.
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) name: String,
@@ -20,17 +20,17 @@ pub(super) struct Chosen {
 }
 
 impl LockedPackage {
-    /// The wheel that runs on the target, or the source archive of a package without wheels. pip reports a version in
-    /// the package's own form, uv in its normal form; the image's history always has the normal form.
+    /// The wheel that runs on the target, or the source archive of a package without wheels. pip reports a version as
+    /// the package spells it, uv reports its normal form; the image's history always has the normal form.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
-        // A lock may leave the version out (PEP 751); a wheel's name has it.
-        let told = self.files.iter().find_map(|file| WheelName::parse(&file.name));
-        let told = told.map(|wheel| wheel.version).unwrap_or_default();
-        let version = if self.version.is_empty() { told } else { self.version.clone() };
+        // A lock may leave the version out (PEP 751); the name of a wheel has it.
+        let wheel = self.files.iter().find_map(|file| WheelName::parse(&file.name));
+        let in_name = wheel.map(|wheel| wheel.version).unwrap_or_default();
+        let version = if self.version.is_empty() { in_name } else { self.version.clone() };
         let version = Version::from_str(&version).map_or(version, |version| version.to_string());
         let best = target.best(&self.files, |file| &file.name);
-        // A package that has wheels, but none for the target, is native.
+        // A package that has wheels for other targets only is native, and cannot be built here.
         let source = || match self.files.iter().any(|file| WheelName::parse(&file.name).is_some()) {
             true => None,
             false => self.files.iter().find(|file| is_source(&file.name)),

@@ -1,7 +1,7 @@
-//! Logins of package indexes, from the sources of uv and pip: addresses with a login, `UV_INDEX_NAME_USERNAME` and
-//! `_PASSWORD`, then netrc. Each is sent to its own scheme, host and port only.
+//! Logins of package indexes, from the same sources as in uv and pip: URLs with a login, `UV_INDEX_NAME_USERNAME` and
+//! `_PASSWORD`, then netrc. Each login is sent to its own scheme, host and port only.
 //!
-//! netrc's `default` entry is not used: it would go to any host that a lock file happens to name.
+//! netrc's `default` entry is not used: it would be sent to any host that a lock file names.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -14,10 +14,10 @@ use crate::recipe::{Python, Requirements};
 use crate::source::address::{ADDRESS, unescaped};
 use crate::store::{Login, Logins, Secret};
 
-/// Variables of uv with addresses of indexes, some of them as `name=https://…`.
+/// Variables of uv with URLs of indexes, which may have the form `name=https://…`.
 const NAMING: [&str; 2] = ["UV_DEFAULT_INDEX", "UV_INDEX"];
 
-/// Variables of uv and pip with addresses of indexes.
+/// Variables of uv and pip with URLs of indexes.
 const VARIABLES: [&str; 6] = [
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
@@ -35,13 +35,13 @@ const BESIDE: [(&str, TextKind); 4] = [
     ("Pipfile.lock", TextKind::Plain),
 ];
 
-/// The features of a text besides logins in addresses. A lock file is long, made by others, and read by nobody: if
-/// variables were expanded in it, it could send any of them anywhere.
+/// The features of a text besides logins in URLs. Variables are not expanded in lock files: nobody reviews a lock, and
+/// one that others made could send any variable to any host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextKind {
-    /// Nothing: lock files, pip's settings, variables.
+    /// No other features: lock files, pip's settings, variables.
     Plain,
-    /// `${NAME}` stands for a variable, as uv, pip and pipenv have it.
+    /// `${NAME}` stands for a variable, as in uv, pip and pipenv.
     Requirements,
     /// Tables of uv's settings name indexes.
     Settings,
@@ -49,21 +49,21 @@ enum TextKind {
     Naming,
 }
 
-/// The login at each index.
+/// The logins for indexes.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     /// By scheme, host and port.
     origins: Vec<(String, Login)>,
-    /// By the same: user names whose passwords, if any, are in another place.
+    /// By scheme, host and port: user names whose passwords, if any, are in another file or variable.
     usernames: Vec<(String, String)>,
     /// By host.
     netrc: Vec<(String, Login)>,
-    /// Addresses of indexes, with their logins.
+    /// URLs of indexes, with their logins.
     simple: Vec<Secret>,
 }
 
 impl Indexes {
-    /// Collects the logins from the environment and the files around the requirements.
+    /// Collects the logins from the environment, the user's settings, and the files beside the requirements.
     pub(super) fn of(python: &Python) -> Indexes {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let variables =
@@ -132,13 +132,13 @@ impl Indexes {
 }
 
 impl Indexes {
-    /// Addresses of indexes, in the order in which they were found.
+    /// URLs of indexes, in the order in which they were found.
     pub(super) fn simple(&self) -> impl Iterator<Item = &str> {
         self.simple.iter().map(Secret::expose)
     }
 }
 
-/// Whether an address looks like an index's, by its usual end.
+/// Whether a URL ends as the URL of an index usually does.
 fn is_index(url: &Url) -> bool {
     url.path().trim_end_matches('/').ends_with("simple")
 }
@@ -159,7 +159,7 @@ impl Logins for Indexes {
                 Some(Login { username: username.clone(), password: login.password.clone() })
             }
             (Some((_, login)), None) => Some(login.clone()),
-            // Some indexes take a token as the user name, without a password; pip sends it the same way.
+            // Some indexes accept a token as the user name, without a password; pip also sends it that way.
             (None, Some(username)) => {
                 Some(Login { username: username.clone(), password: String::new().into() })
             }
@@ -172,17 +172,17 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([A-Za-z0-9][A-Za-z0-
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}"));
 
 fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 }
 
-/// As pip does it, in requirements and in Pipfiles, but not in comments.
+/// Expands variables as pip does, in requirements and in Pipfiles, but not in comments.
 fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let value =
         |captures: &regex::Captures<'_>| variable(&captures[1]).unwrap_or_else(|| captures[0].to_owned());
     VARIABLE.replace_all(&lock::lines(text).join("\n"), value).into_owned()
 }
 
-/// Indexes that have a name, and their addresses.
+/// The named indexes and their URLs.
 fn named(kind: TextKind, text: &str) -> Vec<(String, Url)> {
     let pairs: Vec<(String, String)> = match kind {
         TextKind::Plain | TextKind::Requirements => Vec::new(),
@@ -227,7 +227,7 @@ fn netrc(text: &str) -> Vec<(String, Login)> {
     let mut words = text
         .split("\n\n")
         .flat_map(|part| {
-            // A macro goes on to the next empty line.
+            // A macro ends at the next empty line.
             let part = part.split_once("macdef").map_or(part, |(before, _)| before);
             part.lines().map(|line| {
                 line.split_once('#').filter(|(before, _)| before.trim().is_empty()).map_or(line, |_| "")

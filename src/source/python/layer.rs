@@ -20,7 +20,7 @@ use crate::source::zip;
 use crate::store::{BlobFile, Download};
 use crate::tree::FileTree;
 
-/// Part of every identity; it changes with any code that changes a file of an unpacked wheel.
+/// Part of every identity. Increase it with any change of the code that changes a file of an unpacked wheel.
 const VERSION: &str = "wheels-1";
 
 /// Wheels that become one layer, or the bytecode of such wheels.
@@ -30,12 +30,12 @@ pub(super) struct WheelLayer {
     minor: u32,
     slim: bool,
     indexes: Arc<Indexes>,
-    /// Makes the layer's bytecode; `None` for the layer of the wheels themselves.
+    /// The compiler of the layer's bytecode; `None` for a layer of the wheels themselves.
     compiler: Option<Compiler>,
     builder: Arc<SourceBuilder>,
 }
 
-/// The layers of some wheels. They depend on the list only, and on the compiler where bytecode is asked for.
+/// The layers of the wheels. They depend only on the list and, if the recipe asks for bytecode, on the compiler.
 pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context) -> Result<Vec<WheelLayer>> {
     let target = Target::of(python, &context.platform)?;
     let minor = target.minor;
@@ -48,7 +48,7 @@ pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context)
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
     let mut layers: Vec<WheelLayer> = group(wheels, MOST / share).into_iter().map(layer).collect();
     if let Some(compiler) = Compiler::wanted(python, minor, &context.events).await? {
-        // One more layer for each, so that an upgrade of one package keeps the layers of the others.
+        // Each layer of wheels has its own bytecode layer, so that an upgrade of one package keeps all other layers.
         let compiled = |layer: &WheelLayer| WheelLayer { compiler: Some(compiler.clone()), ..layer.clone() };
         layers.extend(layers.iter().map(compiled).collect::<Vec<_>>());
     }
@@ -56,7 +56,7 @@ pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context)
 }
 
 impl WheelLayer {
-    /// The layer's name for people.
+    /// The layer's display name.
     pub(super) fn name(&self) -> String {
         let wheels = match &self.wheels[..] {
             [wheel] => format!("{} {}", wheel.name, wheel.version),
@@ -68,7 +68,7 @@ impl WheelLayer {
     /// The digest over everything that decides the files, before they are fetched.
     pub(super) fn identity(&self) -> Digest {
         let mut hash = Sha256::new();
-        // Each variable part is preceded by its length, so that two different lists never give the same bytes.
+        // Each variable part is preceded by its length, so that different lists never have the same bytes.
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
@@ -90,7 +90,7 @@ impl WheelLayer {
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// The files, with paths relative to their directory `to`. Wheels that the cache lacks are downloaded.
+    /// The files, with paths relative to their directory `to`. Downloads the wheels that the cache does not have.
     pub(super) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
         let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
         let layer = self.clone();
@@ -105,7 +105,7 @@ impl WheelLayer {
     }
 
     async fn fetch(&self, wheel: &Wheel, context: &Context) -> Result<BlobFile> {
-        // A server's size is not reliable, so only the digest is verified; a lock's size is verified too.
+        // A size that a server reported is not reliable, so only the digest is verified; a lock's size is verified too.
         let noted = noted_size(wheel.sha256, context);
         let wanted = Download {
             url: &wheel.url,
@@ -147,7 +147,7 @@ mod tests {
     use crate::source::python::target::Machine;
 
     #[test]
-    fn a_layer_is_the_same_wherever_its_wheels_lie() {
+    fn the_location_of_wheels_does_not_change_their_layer() {
         let identity = |url: &str, direct| {
             let wheel = Wheel {
                 name: "a".to_owned(),
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(indirect, identity("https://mirror.example/a.whl", false));
         assert_eq!(indirect, identity("file:///here/a.whl", true));
         assert_eq!(indirect, identity("file:///there/a.whl", true));
-        // direct_url.json has the address.
+        // The URL is in direct_url.json.
         assert_ne!(indirect, identity("https://h.example/a.whl", true));
         assert_ne!(identity("https://h.example/a.whl", true), identity("https://i.example/a.whl", true));
     }

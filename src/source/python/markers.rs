@@ -16,7 +16,7 @@ const DEPTH: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     minor: u32,
-    /// The whole version.
+    /// The full version.
     python: String,
     machine: &'static str,
     /// The extras that are requested.
@@ -44,11 +44,12 @@ impl Environment {
         let found = parser.any().map_err(|fault| fail(&fault))?;
         match parser.peek() {
             None => Ok(found),
-            Some(token) => Err(fail(&format!("`{}` is left over", token.text()))),
+            Some(token) => Err(fail(&format!("`{}` is unexpected", token.text()))),
         }
     }
 
-    /// Whether one of the markers, by which a lock says what it is for, is the target's. Without any it is for all.
+    /// Whether the target matches one of the markers that a lock declares as its environments. A lock without such
+    /// markers covers every environment.
     pub(super) fn is_among(&self, markers: &[String]) -> Result<bool, String> {
         let mut found = markers.is_empty();
         for marker in markers {
@@ -57,15 +58,16 @@ impl Environment {
         Ok(found)
     }
 
-    /// Whether the target's Python is among those of a specifier, as `>=3.9`.
+    /// Whether the target's Python version is in a version specifier, as `>=3.9`.
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);
-        let specifiers = specifiers.map_err(|_| format!("`{specifier}` names no versions of Python"))?;
+        let specifiers =
+            specifiers.map_err(|_| format!("`{specifier}` is not a specifier of Python versions"))?;
         let version = Version::from_str(&self.python).map_err(|error| error.to_string())?;
         Ok(specifiers.contains(&version))
     }
 
-    /// All values, by the names that markers have for them.
+    /// All values, with their names in markers.
     pub(super) fn values(&self) -> [(&'static str, String); 11] {
         let (version, full) = (format!("3.{}", self.minor), self.python.clone());
         [
@@ -84,7 +86,7 @@ impl Environment {
     }
 
     fn value(&self, name: &str) -> Option<String> {
-        // Names of before PEP 508, which old packages still have.
+        // Old packages still use names from before PEP 508.
         let name = match name {
             "os.name" => "os_name",
             "sys.platform" => "sys_platform",
@@ -141,7 +143,7 @@ fn tokens(text: &str) -> Result<Vec<MarkerToken>, &'static str> {
                 found.push(MarkerToken::Word(rest[..end].to_owned()));
                 end
             }
-            _ => return Err("it has a character that no marker has"),
+            _ => return Err("it has a character that is not allowed"),
         };
         rest = rest[taken..].trim_start();
     }
@@ -181,7 +183,7 @@ impl Parser<'_> {
         found
     }
 
-    // Both sides are always read, whatever the first of them says.
+    // Both sides are always parsed, even if the first decides the result.
     fn any(&mut self) -> Result<bool, String> {
         let mut found = self.all()?;
         while self.word("or") {
@@ -203,7 +205,7 @@ impl Parser<'_> {
             self.next += 1;
             self.depth += 1;
             if self.depth > DEPTH {
-                return Err("its parentheses are too deep".to_owned());
+                return Err("its parentheses are nested too deeply".to_owned());
             }
             let found = self.any()?;
             self.depth -= 1;
@@ -276,14 +278,14 @@ fn has(set: &BTreeSet<String>, name: &str) -> bool {
     set.contains(&normalized(name))
 }
 
-/// `None` when they are texts and not versions.
+/// `None` if one of them is not a version.
 fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     let version = Version::from_str(left).ok()?;
     Some(VersionSpecifier::from_str(&format!("{operator}{right}")).ok()?.contains(&version))
 }
 
 fn compare_texts(left: &str, operator: &str, right: &str) -> Result<bool, String> {
-    // `python_version in '2.7 3.5'` is a list as far as anybody means it.
+    // Packages use `python_version in '2.7 3.5'` as a list, although the specification defines a substring test.
     let among = || right.split([' ', ',', '|']).any(|word| word == left);
     Ok(match operator {
         "==" | "===" => left == right,
@@ -294,7 +296,7 @@ fn compare_texts(left: &str, operator: &str, right: &str) -> Result<bool, String
         ">=" => left >= right,
         "in" => among() || (!right.contains([' ', ',', '|']) && right.contains(left)),
         "not in" => !(among() || (!right.contains([' ', ',', '|']) && right.contains(left))),
-        _ => return Err(format!("`{operator}` is no operator for texts")),
+        _ => return Err(format!("`{operator}` is not an operator for strings")),
     })
 }
 
@@ -348,8 +350,8 @@ mod tests {
             ("colour == 'red'", "`colour` is unknown"),
             ("(os_name == 'nt'", "a parenthesis is not closed"),
             ("os_name == 'nt", "a quotation mark is not closed"),
-            ("os_name == 'nt' 'x'", "`x` is left over"),
-            ("os_name ~= 'nt'", "`~=` is no operator for texts"),
+            ("os_name == 'nt' 'x'", "`x` is unexpected"),
+            ("os_name ~= 'nt'", "`~=` is not an operator for strings"),
             ("extra > 'a'", "`extra` cannot be compared by `>`"),
         ] {
             let error = environment().matches(marker).unwrap_err();
@@ -358,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn parentheses_have_an_end() {
+    fn the_depth_of_parentheses_is_limited() {
         let marker = |depth| format!("{}os_name == 'posix'{}", "(".repeat(depth), ")".repeat(depth));
         assert_eq!(environment().matches(&marker(DEPTH)), Ok(true));
         assert_eq!(
@@ -368,12 +370,12 @@ mod tests {
         );
         for depth in [DEPTH + 1, 1_000_000] {
             let error = environment().matches(&marker(depth)).unwrap_err();
-            assert!(error.ends_with("its parentheses are too deep"));
+            assert!(error.ends_with("its parentheses are nested too deeply"));
         }
     }
 
     #[test]
-    fn a_python_is_taken_by_its_version() {
+    fn a_specifier_is_compared_with_the_targets_version() {
         for (specifier, taken) in [
             (">=3.9", true),
             (">=3.12.4", true),

@@ -1,4 +1,4 @@
-//! The exact wheels of a recipe: each with address, hash and size.
+//! The exact wheels of a recipe: each with URL, hash and size.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>
     Ok(wheels)
 }
 
-/// The packages that the file names; with the names and hashes that it asks for, unless it is a complete lock.
+/// The packages that the file names. Unless it is a complete lock, also the names and hashes that it requires.
 async fn packages(
     path: &Path,
     python: &Python,
@@ -63,7 +63,7 @@ async fn packages(
         Format::Uv => return Ok((uvlock::read(&read()?, path, environment)?, None)),
         Format::Pinned => {
             let pinned = Pinned::read(&read()?, path)?;
-            // Only the owner can read a temporary file: an index's address may have a login in it.
+            // A temporary file, because only its owner can read it: the URL of an index may have a login.
             let fail = |source| Error::Write { path: std::env::temp_dir(), source };
             let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
             std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
@@ -79,18 +79,18 @@ async fn packages(
         }
     };
     for package in &mut packages {
-        // A lock does not distinguish the packages that the user names.
+        // A lock does not mark the packages that the user named.
         let is_named = || asked.packages.contains_key(&normalized(&package.name));
         package.requested = format == Format::Requirements && is_named();
     }
     Ok((packages, Some(asked)))
 }
 
-/// The chosen wheel with hash and size, which its lock may leave out.
+/// The chosen wheel with its hash and size, which the lock may leave out.
 async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Context) -> Result<Wheel> {
     let Chosen { name, version, mut file, requested, direct } = chosen;
     if let Some(dir) = &python.wheels {
-        // A lock names the directory that it was made with; the files here replace it.
+        // A lock names the directory on the machine that made it; the files in `dir` replace those.
         let path = dir.join(&file.name);
         let local = file_url(dir, &file.name).filter(|_| path.is_file());
         match local {
@@ -116,7 +116,7 @@ async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Con
     Ok(Wheel { name, version, file: file.name, url, sha256, size, requested, direct })
 }
 
-/// The size of a wheel whose lock has none: the server is asked once.
+/// The size of a wheel whose lock has no size. Only the first call asks the server.
 async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Result<u64> {
     if let Some(size) = noted_size(sha256, context).filter(|_| !wanted.url.starts_with("file:")) {
         return Ok(size);
@@ -126,7 +126,7 @@ async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Re
     Ok(size)
 }
 
-/// Fails for a wheel that does not run on the target: a pinned list may have been made for another target.
+/// Fails for a wheel that does not run on the target, because a pinned list may be for another target.
 fn fit(wheels: &[Wheel], target: &Target) -> Result<()> {
     let mut wheels = wheels.iter().filter(|wheel| !is_source(&wheel.file));
     let unfit = wheels.find(|wheel| target.best(&[&wheel.file], |file| file).is_none());

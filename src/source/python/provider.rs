@@ -61,7 +61,7 @@ impl Part for WheelLayer {
         vec![self.identity()]
     }
 
-    /// A wheel of a file on this machine may be the user's own.
+    /// A wheel on this machine may be the user's own.
     fn is_published(&self) -> bool {
         self.wheels.iter().all(|wheel| !wheel.url.starts_with("file:"))
     }

@@ -1,4 +1,4 @@
-//! Requirements become packages through `uv`, or `pip` without it: for the target, regardless of this machine.
+//! Resolution of requirements by `uv`, else by `pip`: for the target, regardless of this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -16,11 +16,11 @@ use crate::source::program::{self, Lines, on_path};
 
 /// Requirements to resolve.
 pub(super) struct Question<'a> {
-    /// The user's file: messages name it, and the program runs in its directory.
+    /// The user's file. Messages name it, and the program runs in its directory.
     pub(super) path: &'a Path,
     /// The file that the program reads.
     pub(super) requirements: &'a Path,
-    /// Whether it names every package, as requirements made from a lock do.
+    /// Whether the requirements name every package, as those made from a lock do.
     pub(super) complete: bool,
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
@@ -31,14 +31,14 @@ pub(super) struct Question<'a> {
 pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let Some(uv) = on_path("uv") else { return with_pip(question).await };
     match with_uv(question, &uv, true).await {
-        // A package may have no wheel. A version with a wheel is better than a newer one without, so sources are
-        // allowed only in a second attempt.
+        // Some package may have no wheel at all. A version with a wheel is preferred to a newer version without, so
+        // sources are allowed only in a second attempt.
         Err(error) => with_uv(question, &uv, false).await.map_err(|_| error),
         done => done,
     }
 }
 
-/// The glibc that both programs get as an option: uv knows these, each with all older ones.
+/// The glibc minor version for the options of both programs. uv accepts only these; each includes all older versions.
 /// <https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-platform>
 fn known_glibc(target: &Target) -> u32 {
     let known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];
@@ -57,22 +57,22 @@ async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Resul
     command.args(["--python-version", &target.python()]);
     let output = run(&mut command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // The paths in its answer are relative to its working directory.
+    // The paths in uv's output are relative to its working directory.
     let place = directory(question.path).join("pylock.toml");
     pylock::read(&text, &place, question.environment)
         .map_err(|error| failed(question, "uv", error.to_string()))
 }
 
-/// `-c` puts the working directory first among the places of modules: a `json.py` of the function's would be run.
-/// `-P` is of Python 3.11, and `-I` would hide a pip that the user has installed for themselves.
+/// `-c` puts the working directory first in `sys.path`, and would run a `json.py` of the function. `-P` exists only
+/// since Python 3.11, and `-I` would hide a pip in the user's site directory.
 macro_rules! without_working_directory {
     () => {
         "import sys\nsys.path[:] = [place for place in sys.path if place]\n"
     };
 }
 
-/// pip evaluates markers, and in some versions what Python a package asks for, with the interpreter that it runs on;
-/// this replaces them by those of the target.
+/// pip evaluates markers, and in some versions `Requires-Python`, for the interpreter that it runs on; this script
+/// replaces both by the values of the target.
 const PIP: &str = concat!(
     without_working_directory!(),
     "import json
@@ -111,7 +111,7 @@ struct DownloadInfo {
 struct ArchiveInfo {
     #[serde(default)]
     hashes: std::collections::BTreeMap<String, String>,
-    /// Of pip before 23: `sha256=…`.
+    /// The form before pip 23: `sha256=…`.
     hash: Option<String>,
 }
 
@@ -134,18 +134,19 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     command.args(["-c", PIP, &serde_json::Value::Object(values).to_string()]);
     command.args(["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
     command.args(["--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]);
-    // pip asks for a directory where there is a platform, and leaves it alone.
+    // pip requires a target directory with `--platform`, but does not write to it in a dry run.
     command.args(["--target", "lbuild-is-only-asking"]);
     command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
     command.args(["--python-version", &target.python()]);
-    let told = Target::new(target.minor, target.machine, (2, known_glibc(target)));
-    command.args(told.platforms().iter().flat_map(|platform| ["--platform", platform]));
+    let known = Target::new(target.minor, target.machine, (2, known_glibc(target)));
+    command.args(known.platforms().iter().flat_map(|platform| ["--platform", platform]));
     let output = run(command.arg("-r"), question, "pip").await?;
     let report: Report = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
     let locked = report.install.into_iter().map(|installed| {
         let name = file_name(&installed.download_info.url);
-        let name = name.ok_or_else(|| failed(question, "pip", "it names no file".to_owned()))?;
+        let name = name
+            .ok_or_else(|| failed(question, "pip", "its report has a URL without a file name".to_owned()))?;
         Ok(installed.locked(name))
     });
     locked.collect()
@@ -175,7 +176,7 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
             std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
-    // uv reads its settings there, also when lbuild has made the requirements from a lock.
+    // uv reads its settings in this directory, also if the requirements were made from a lock.
     command.current_dir(directory(question.path)).stdin(Stdio::null()).kill_on_drop(true);
     // The caller's virtual environment must not affect the image.
     command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
@@ -198,7 +199,7 @@ fn failed(question: &Question<'_>, tool: &'static str, reason: String) -> Error 
     Error::Resolve { tool, path: question.path.to_owned(), reason }
 }
 
-/// The program's last lines, without ornaments and passwords.
+/// The last lines of the program's output, without decoration and passwords.
 pub(super) fn reason(text: &str) -> String {
     let ornament = ['×', '╰', '─', '▶', '│', '├', ' ', '\t'];
     let lines = text.lines().map(|line| line.trim_matches(ornament));
@@ -242,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_get_a_glibc_that_they_know() {
-        let told = |minor| known_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
-        assert_eq!([told(34), told(26), told(30), told(99)], [34, 17, 28, 40]);
+    fn the_glibc_option_is_a_version_that_uv_accepts() {
+        let known = |minor| known_glibc(&Target::new(12, Machine::X86_64, (2, minor)));
+        assert_eq!([known(34), known(26), known(30), known(99)], [34, 17, 28, 40]);
     }
 }

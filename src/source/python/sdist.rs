@@ -1,7 +1,7 @@
-//! Packages without wheels: pure Python sources become a wheel through uv, or pip without it; native ones are refused.
+//! Packages without wheels: uv, else pip, builds a wheel from pure Python sources; native packages are refused.
 //!
-//! The lock has the hash of the source and not of a wheel. So the source stands for the package in all keys, and a
-//! machine that finds the layer in an earlier image builds nothing.
+//! The lock has the hash of the source, not of a wheel. So the source identifies the package in all keys, and a machine
+//! that finds the layer in an earlier image builds nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,24 +25,24 @@ use crate::source::zip;
 use crate::store::{BlobFile, Download};
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// Part of the keys; it changes with any code that changes the wheel.
+/// Part of the keys. Increase it with any change of the code that changes the wheel.
 pub(super) const VERSION: &str = "sdist-1";
 
-/// Replaces compilers: a build that starts one is of a native package, and fails.
+/// Replaces every compiler: a build that starts one fails, and its package is native.
 const NO_COMPILER: &str = "lbuild-compiles-no-native-code";
 const COMPILERS: [&str; 9] = ["CC", "CXX", "FC", "F77", "F90", "LD", "LDSHARED", "CARGO", "RUSTC"];
 
-/// The earliest time of a zip's member.
+/// The earliest time that a zip member can have, in seconds since 1970.
 const EPOCH: &str = "315532800";
 
-/// Upper bound on the versions that a refusal names.
+/// Upper bound on the number of versions that an error names.
 const MOST: usize = 5;
 
 /// Builds wheels from sources; shared by all layers of a lock.
 pub(super) struct SourceBuilder {
     target: Target,
     wheels: Option<PathBuf>,
-    /// One build at a time: two layers may need the same wheel.
+    /// Allows one build at a time, because two layers may need the same wheel.
     turn: Mutex<()>,
 }
 
@@ -81,7 +81,7 @@ impl SourceBuilder {
         context.cache.held(digest).ok_or(Error::Interrupted)
     }
 
-    /// Builds within `dir`; `None` when the build needs a compiler.
+    /// Builds within `dir`; `None` if the build needs a compiler.
     async fn build(
         &self,
         sdist: &Wheel,
@@ -90,11 +90,11 @@ impl SourceBuilder {
         dir: &Path,
     ) -> Result<Option<PathBuf>> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
-        // The cache may be named by a relative path, and pip runs elsewhere.
+        // The path of the cache may be relative, and pip runs in another directory.
         let (blob, dir) =
             (std::path::absolute(&source.path).map_err(fail)?, &std::path::absolute(dir).map_err(fail)?);
         let (archive, out) = (dir.join(&sdist.file), dir.join("out"));
-        // Both programs read the file's name.
+        // Both programs take the package's name and version from the file's name.
         std::os::unix::fs::symlink(blob, &archive).map_err(fail)?;
         std::fs::create_dir(&out).map_err(fail)?;
         let failed = |tool, reason| Error::Build { tool, package: sdist.file.clone(), reason };
@@ -105,10 +105,10 @@ impl SourceBuilder {
                 ("uv", command)
             }
             None => {
-                let none = || failed("lbuild", "neither uv nor pip is at hand".to_owned());
+                let none = || failed("lbuild", "neither uv nor pip is installed".to_owned());
                 let python = pythons().await.ok_or_else(none)?;
                 let mut command = Command::new(python);
-                // With -m, modules where it runs would be taken for pip's own.
+                // With -m, Python looks for pip's modules in the working directory first.
                 command.current_dir(dir);
                 command.args(["-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-input"]);
                 command.args(["--disable-pip-version-check", "--no-cache-dir", "--wheel-dir"]);
@@ -129,10 +129,10 @@ impl SourceBuilder {
         }
         let mut found = std::fs::read_dir(&out).map_err(fail)?.flatten().map(|entry| entry.path());
         let wheel = found.find(|path| path.extension() == Some("whl".as_ref()));
-        wheel.map(Some).ok_or_else(|| failed(tool, "it leaves no wheel".to_owned()))
+        wheel.map(Some).ok_or_else(|| failed(tool, "it wrote no wheel".to_owned()))
     }
 
-    /// Build dependencies come from the indexes of the packages, unless the user's variables name others.
+    /// Sets the index of build dependencies to that of the packages, unless the user's variables name another.
     fn look_in(&self, command: &mut Command, indexes: &Indexes) -> Result<()> {
         if let Some(wheels) = &self.wheels {
             let dir =
@@ -141,7 +141,7 @@ impl SourceBuilder {
             return Ok(());
         }
         let Some(index) = indexes.simple().next() else { return Ok(()) };
-        // Variables, because an address may have a login in it, and every user of the machine can read arguments.
+        // Variables, because a URL may have a login, and every user of the machine can read arguments.
         let named = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
@@ -154,7 +154,7 @@ impl SourceBuilder {
         Ok(())
     }
 
-    /// The error for a native package, with its versions that have a wheel.
+    /// The error for a native package. It names versions that have a wheel.
     async fn native(&self, sdist: &Wheel, indexes: &Indexes, context: &Context) -> Error {
         let mut versions = self.versions(sdist, indexes, context).await;
         versions.truncate(MOST);
@@ -169,8 +169,8 @@ impl SourceBuilder {
         }
     }
 
-    /// The versions with a wheel that runs on the target, the newest first. They are for a message, so failures are
-    /// ignored.
+    /// The versions with a wheel that runs on the target, newest first. Failures are ignored, because the versions only
+    /// improve a message.
     async fn versions(&self, sdist: &Wheel, indexes: &Indexes, context: &Context) -> Vec<String> {
         let mut files: Vec<String> = Vec::new();
         if let Some(dir) = &self.wheels {
@@ -199,7 +199,7 @@ impl SourceBuilder {
     }
 }
 
-/// Replaces content that this machine's Python has compressed, because its zlib decides the bytes.
+/// Recompresses content that this machine's Python compressed, because the bytes depend on its zlib.
 pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
     for (_, entry) in tree.iter_mut() {
         if let EntryKind::File(content) = &mut entry.kind
@@ -211,8 +211,8 @@ pub(super) fn recompressed(tree: &mut FileTree) -> Result<()> {
     Ok(())
 }
 
-/// A wheel's file name in an index's page (PEP 503 and 691).
+/// A wheel's file name in a page of an index (PEP 503 and 691).
 static FILE: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"[A-Za-z0-9._]+-[A-Za-z0-9._+!-]+\.whl";
-    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
+    Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is valid"))
 });

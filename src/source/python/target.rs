@@ -1,7 +1,7 @@
 //! The wheels that run in the image: [compatibility tags](https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/)
 //! of the target, and the choice among a version's files.
 //!
-//! The order of preference is that of pip's and uv's own: the closest ABI first, then the newest glibc.
+//! The order of preference is that of pip and uv: the closest ABI first, then the newest glibc.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::recipe::Python;
 pub(super) struct Target {
     /// The minor version of Python 3.
     pub(super) minor: u32,
-    /// The patch version, when the recipe has one.
+    /// The patch version, if the recipe has one.
     patch: Option<u32>,
     pub(super) machine: Machine,
     pub(super) glibc: (u32, u32),
@@ -33,7 +33,7 @@ pub(super) enum Machine {
 /// A patch version that no minor version of Python reaches.
 const LATE: u32 = 99;
 
-/// The minor version, and the patch where there is one, of `3.12` or `3.12.9`.
+/// The minor version, and the patch version if given, of `3.12` or `3.12.9`.
 fn version(text: &str) -> Option<(u32, Option<u32>)> {
     let rest = text.strip_prefix("3.")?;
     match rest.split_once('.') {
@@ -43,7 +43,7 @@ fn version(text: &str) -> Option<(u32, Option<u32>)> {
 }
 
 impl Machine {
-    /// As `uname -m` has it.
+    /// The name in `uname -m`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Machine::X86_64 => "x86_64",
@@ -51,7 +51,7 @@ impl Machine {
         }
     }
 
-    /// The first glibc that any wheel for the machine may be built on (PEP 600).
+    /// The minor version of the oldest glibc in the platform tags for the machine (PEP 600).
     fn oldest_glibc(self) -> u32 {
         match self {
             Machine::X86_64 => 5,
@@ -72,10 +72,10 @@ impl Target {
         Ok(Target { patch, ..Target::new(minor, machine, python.glibc) })
     }
 
-    /// The whole version of Python.
+    /// The full version of Python.
     ///
-    /// Without a patch in the recipe a late one is assumed: Lambda keeps its images at the newest, and a package that
-    /// requires `>=3.12.1` would otherwise be refused.
+    /// If the recipe has no patch version, a late one is assumed: Lambda keeps its images at the newest patch version,
+    /// and a package that requires `>=3.12.1` would otherwise be refused.
     pub(super) fn python(&self) -> String {
         format!("3.{}.{}", self.minor, self.patch.unwrap_or(LATE))
     }
@@ -89,9 +89,9 @@ impl Target {
         target
     }
 
-    /// `manylinux_2_34_x86_64` and all older ones, with their names before PEP 600.
+    /// `manylinux_2_34_x86_64` and all older platform tags, with their names from before PEP 600.
     ///
-    /// Without `linux_x86_64`, which does not name the C library that the wheel needs.
+    /// `linux_x86_64` is left out, because it does not name the C library that the wheel needs.
     pub(super) fn platforms(&self) -> Vec<String> {
         let machine = self.machine.as_str();
         let mut found = Vec::new();
@@ -136,7 +136,7 @@ impl Target {
         wheel.tags().filter_map(|tag| self.ranks.get(&tag).copied()).min()
     }
 
-    /// The best file of one version, by file names. Files that are not wheels are skipped.
+    /// The file of one version that ranks best by its name. Files that are not wheels are skipped.
     pub(super) fn best<'a, T>(&self, files: &'a [T], name: impl Fn(&T) -> &str) -> Option<&'a T> {
         let ranked = files.iter().filter_map(|file| {
             let wheel = WheelName::parse(name(file))?;
@@ -146,7 +146,7 @@ impl Target {
         best.map(|(_, _, _, file)| file)
     }
 
-    /// The reason why none of the files runs on the target.
+    /// The reason why no file runs on the target.
     pub(super) fn why_not<'a>(&self, files: impl Iterator<Item = &'a str>) -> String {
         let wheels: Vec<WheelName> = files.filter_map(WheelName::parse).collect();
         let machine = self.machine.as_str();
@@ -171,7 +171,7 @@ impl Target {
         }
         let plain = format!("linux_{machine}");
         if platforms.iter().any(|name| **name == plain) {
-            return format!("a wheel that is tagged {plain} does not tell which glibc it needs");
+            return format!("a wheel that is tagged {plain} does not say which glibc it needs");
         }
         format!("its wheels are for {}", list(platforms.into_iter()))
     }
@@ -184,7 +184,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// The glibc that a platform's tag names.
+/// The glibc version that a platform tag names.
 fn glibc(tag: &str) -> Option<(u32, u32)> {
     let rest = tag.strip_prefix("manylinux_")?;
     let (major, rest) = rest.split_once('_')?;
@@ -192,7 +192,7 @@ fn glibc(tag: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// The texts in order, each once, with an upper bound on their number.
+/// The sorted texts without duplicates, as one text with an upper bound on their number.
 fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
     const MOST: usize = 8;
     let mut texts: Vec<&str> = texts.map(String::as_str).collect();
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn the_closest_wheel_that_runs_is_taken() {
         use Machine::{Aarch64, X86_64};
-        /// The target's minor, machine and glibc; files; the one that is taken.
+        /// The target's minor version, machine and glibc; the files; the index of the chosen file.
         type Row<'a> = (u32, Machine, u32, &'a [&'a str], Option<usize>);
         #[rustfmt::skip]
         let table: &[Row] = &[
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_against_all_files_is_given() {
+    fn the_reason_why_no_file_runs_is_given() {
         let target = Target::new(9, Machine::Aarch64, (2, 26));
         #[rustfmt::skip]
         let table: &[(&[&str], &str)] = &[
@@ -262,7 +262,7 @@ mod tests {
             (&["a-1-cp39-cp39-manylinux2014_x86_64.whl", "a-1-cp39-cp39-musllinux_1_2_aarch64.whl"],
                 "its wheels are for manylinux2014_x86_64, musllinux_1_2_aarch64"),
             (&["a-1-cp312-cp312-manylinux2014_aarch64.whl"], "its wheels are for cp312"),
-            (&["a-1-cp39-cp39-linux_aarch64.whl"], "a wheel that is tagged linux_aarch64 does not tell which glibc it needs"),
+            (&["a-1-cp39-cp39-linux_aarch64.whl"], "a wheel that is tagged linux_aarch64 does not say which glibc it needs"),
         ];
         for (files, reason) in table {
             assert_eq!(target.why_not(files.iter().copied()), *reason, "{files:?}");
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_may_have_a_patch() {
+    fn a_version_may_have_a_patch_version() {
         let target = |version: &str| {
             let requirements = crate::recipe::Requirements::Pinned(Vec::new());
             let (version, glibc) = (version.to_owned(), (2, 34));

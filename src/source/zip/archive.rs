@@ -1,4 +1,4 @@
-//! The directory of an archive: every member, in place and without contradictions.
+//! The directory of an archive: its members, checked for contradictions.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,14 +21,14 @@ pub(crate) struct Archive {
     pub(crate) members: Vec<ZipMember>,
 }
 
-/// Upper bound on the bytes of an archive's directory: some 300 000 members. It is kept in memory.
+/// Upper bound on the bytes of an archive's directory, which is kept in memory: about 300 000 members.
 const DIRECTORY_LIMIT: u64 = 32 << 20;
 
-/// Reads the directory of the archive at `path`. `sha256` is the archive's own digest, when it is known; a layer
-/// with its members has a key only then.
+/// Reads the directory of the archive at `path`. `sha256` is the archive's own digest, if it is known; without it, a
+/// layer with the archive's members has no key.
 ///
 /// # Errors
-/// * [`Error::Read`] when there is no such file, or it cannot be read.
+/// * [`Error::Read`] when the file does not exist or cannot be read.
 /// * [`Error::Zip`] when it is not a zip archive, [`Error::ZipEncrypted`], [`Error::ZipMethod`], [`Error::ZipName`] and
 ///   [`Error::ZipMember`] for the first member that lbuild does not take.
 pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
@@ -90,7 +90,7 @@ fn list(
     }
     // Without the 64-bit extension the number has 16 bits, and some tools let it overflow.
     if zip.entries_hint() != count && zip.entries_hint() != count & 0xffff {
-        let fault = "its directory has not as many members as it says";
+        let fault = "its directory does not have the number of members that it declares";
         return Err(Error::Zip { archive: archive.path.clone(), fault });
     }
     Ok(members)
@@ -111,7 +111,7 @@ fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
             Some("") if directory && after.kind == ZipKind::Directory => drop(again.insert(pair[1])),
             Some("") => return Err(misnamed(&after.content, "another member has the same name")),
             Some(below) if below.starts_with('/') && !directory => {
-                return Err(misnamed(&after.content, "it is below a member that is no directory"));
+                return Err(misnamed(&after.content, "it is below a member that is not a directory"));
             }
             _ => {}
         }

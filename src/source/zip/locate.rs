@@ -1,4 +1,4 @@
-//! The start of each member's data: it follows a header whose length only the header itself says.
+//! The start of each member's data. The data follow a header, and only the header itself declares its length.
 
 use std::fs::File;
 use std::io;
@@ -33,32 +33,32 @@ pub(super) fn locate(
             return Err(broken(content, "it shares bytes with another member"));
         }
         if begin >= directory {
-            return Err(broken(content, "its data are not where the archive says"));
+            return Err(broken(content, "its data are not at the offset that the archive declares"));
         }
         let unreadable = |source| Error::Read { path: archive.path.clone(), source };
         let header = ahead.read(begin, HEADER + content.name.len()).map_err(unreadable)?;
         let [b'P', b'K', 3, 4, .., n0, n1, x0, x1] = *header.first_chunk::<HEADER>().unwrap_or(&[0; HEADER])
         else {
-            return Err(broken(content, "its data are not where the archive says"));
+            return Err(broken(content, "its data are not at the offset that the archive declares"));
         };
         let name = usize::from(u16::from_le_bytes([n0, n1]));
         if name != content.name.len() || header[HEADER..] != *content.name {
-            return Err(broken(content, "it has another name where its data are"));
+            return Err(broken(content, "the header before its data has another name"));
         }
         let extra = u64::from(u16::from_le_bytes([x0, x1]));
         content.offset = begin + (HEADER + name) as u64 + extra;
         free = content.offset.saturating_add(content.length);
         if free > directory {
-            return Err(broken(content, "its data reach beyond those of the archive"));
+            return Err(broken(content, "its data extend into the archive's directory"));
         }
     }
     Ok(())
 }
 
-/// Bytes of one read of headers: most members of most archives are small.
+/// Bytes of one read of headers. Most members are small, so one read covers several headers.
 const AHEAD: usize = 16 << 10;
 
-/// A file, read from its beginning to its end with gaps.
+/// A file that is read ahead, from its beginning to its end with gaps.
 struct Ahead<'a> {
     file: &'a File,
     /// The position of `bytes[..filled]` in the file.
@@ -68,7 +68,7 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
-    /// Bytes from `begin` on, fewer only at the end of the file.
+    /// `length` bytes from `begin` on; fewer only at the end of the file.
     fn read(&mut self, begin: u64, length: usize) -> io::Result<&[u8]> {
         let known = begin.checked_sub(self.begin).filter(|&skip| skip + length as u64 <= self.filled as u64);
         if known.is_none() {

@@ -14,7 +14,7 @@ pub(crate) struct ZipMember {
     /// Relative, with `/` between its parts and none at the end; no part is empty, `.` or `..`.
     pub(crate) name: String,
     pub(crate) kind: ZipKind,
-    /// Whether an execute bit is set. Archives that were not made on a Unix have none.
+    /// Whether an execute bit is set. Archives that were not made on a Unix system have no execute bits.
     pub(crate) executable: bool,
     /// The data: a file's content, or a symlink's target.
     pub(crate) content: ZipContent,
@@ -68,10 +68,10 @@ impl ZipMember {
     }
 }
 
-/// The path that a member's name stands for; empty for the archive's root.
+/// The path that a member's name means; empty for the archive's root.
 fn name(raw: &[u8]) -> Result<String, &'static str> {
     let name = str::from_utf8(raw).map_err(|_| "its name is not in UTF-8")?;
-    // Some readers end the name at a NUL, and some take a backslash for a separator.
+    // Some readers end the name at a NUL, and some treat a backslash as a separator.
     if name.contains('\0') {
         return Err("its name has a NUL byte in it");
     }
@@ -92,7 +92,7 @@ fn name(raw: &[u8]) -> Result<String, &'static str> {
     Ok(parts().collect::<Vec<_>>().join("/"))
 }
 
-/// The Unix mode, or 0 when the archive was made on a system without modes.
+/// The Unix mode, or 0 if the archive was made on a system without modes.
 fn mode(record: &ZipFileHeaderRecord<'_>) -> u32 {
     match record.version_made_by().creator_system() {
         CreatorSystem::UNIX | CreatorSystem::MACOS => record.external_attributes() >> 16,
@@ -103,7 +103,7 @@ fn mode(record: &ZipFileHeaderRecord<'_>) -> u32 {
 fn kind(raw: &[u8], mode: u32) -> Result<ZipKind, &'static str> {
     match mode & 0o170_000 {
         0o040_000 => Ok(ZipKind::Directory),
-        // Most writers leave the kind out.
+        // Most writers do not set the kind.
         0 | 0o100_000 if raw.ends_with(b"/") => Ok(ZipKind::Directory),
         0 | 0o100_000 => Ok(ZipKind::File),
         0o120_000 if !raw.ends_with(b"/") => Ok(ZipKind::Symlink),
@@ -117,7 +117,7 @@ fn check_sizes(content: &ZipContent, kind: ZipKind) -> Result<(), &'static str> 
     if !deflated && length != size {
         Err("it is stored, but its sizes differ")
     } else if deflated && size > length.saturating_mul(DEFLATE_LIMIT) {
-        Err("it is said to be longer than its data can be")
+        Err("its declared size is more than its data can hold")
     } else if kind == ZipKind::Directory && size > 0 {
         Err("it is a directory, but has content")
     } else if kind == ZipKind::Symlink && size >= PATH_LIMIT as u64 {

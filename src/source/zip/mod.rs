@@ -1,11 +1,11 @@
 //! A zip archive: its members as its directory lists them, and the places of their data.
 //!
-//! Only the few bytes before a member's data are read, because they say where the data begin. The data themselves are
-//! left to the writer of layers, except for members that are asked for with `read`.
+//! Besides the directory, only the header before a member's data is read, because it determines where the data begin.
+//! The layer writer reads the data themselves; `read` returns the content of single members.
 //!
-//! Programs that read zips disagree on archives that contradict themselves: each sees other content. lbuild refuses
-//! such archives: names that lead elsewhere or occur twice, members that share bytes, members whose name before their
-//! data differs from the one in the directory.
+//! Zip readers disagree on archives that contradict themselves: each sees different content. lbuild refuses such
+//! archives: names that lead elsewhere or occur twice, members that share bytes, members whose header has another name
+//! than the directory.
 //!
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 //!

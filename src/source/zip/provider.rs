@@ -66,7 +66,7 @@ impl Provider for ZipProvider<'_> {
     }
 }
 
-/// The members of an archive whose directory was read.
+/// The members of an archive whose directory has been read.
 struct Members {
     path: PathBuf,
     tree: FileTree,

@@ -31,7 +31,7 @@ fn tree(bytes: &[u8]) -> FileTree {
     tree::collect(&tree::alone(&path).unwrap()).unwrap()
 }
 
-/// What lies in the archive: names, kinds, contents.
+/// The archive's members: names, kinds, execute bits, contents.
 fn contents(bytes: &[u8]) -> Vec<(String, ZipKind, bool, Vec<u8>)> {
     let (_directory, path) = on_disk(bytes);
     let members = open(&path, None).unwrap().members;
@@ -51,7 +51,7 @@ fn members_are_as_their_archive_says() {
         stored("d/", "").mode(0o040_755),
         stored("d/link", "../a").mode(0o120_777),
         stored("e", "").mode(0o040_755),
-        // of Windows: the attributes are others
+        // Made on Windows, whose attributes have no modes.
         MadeMember { system: 0, attributes: 0o100_755 << 16, ..stored("w", "w") },
         stored("m", "no kind").mode(0o700),
     ];
@@ -78,12 +78,12 @@ fn members_are_as_their_archive_says() {
     for form in forms {
         assert_eq!(contents(&zip(&parts.clone().map(form))), expected);
     }
-    // one that unpacks itself has a program before it
+    // A self-extracting archive has a program before it.
     assert_eq!(contents(&[b"#!/bin/sh\nexit\n", &zip(&parts)[..]].concat()), expected);
 }
 
 #[test]
-fn a_tree_has_the_parents_that_no_member_is() {
+fn a_tree_has_parents_that_are_not_members() {
     let tree = tree(&zip(&[stored("a/b/c", "x"), stored("a/l", "b").mode(0o120_777)]));
     let paths: Vec<_> = tree.iter().map(|(path, _)| String::from_utf8_lossy(path).into_owned()).collect();
     assert_eq!(paths, ["a", "a/b", "a/b/c", "a/l"]);
@@ -103,23 +103,23 @@ fn members_are_found_without_a_tree() {
 }
 
 #[test]
-fn an_archive_without_members_is_one() {
+fn an_archive_without_members_is_valid() {
     assert!(opened(&zip(&[])).unwrap().members.is_empty());
     assert!(tree(&zip(&[])).is_empty());
 }
 
 #[test]
-fn names_are_brought_into_one_form() {
+fn names_are_normalised() {
     let names = |parts: &[MadeMember]| {
         opened(&zip(parts)).unwrap().members.into_iter().map(|member| member.name).collect::<Vec<_>>()
     };
     let directory = |name| stored(name, "").mode(0o040_755);
     let parts =
         [directory("./"), directory("./d/"), stored("./d//x", ""), stored("d/é", ""), directory("d/")];
-    assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root goes, and a directory that is there already");
+    assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root and repeated directories are dropped");
 }
 
-/// The error for the archive of a good member and this one.
+/// The error for the archive of a valid member and this one.
 #[track_caller]
 fn refused(part: MadeMember) -> String {
     let error = opened(&zip(&[stored("good", "x"), part])).unwrap_err();
@@ -145,7 +145,7 @@ fn members_that_readers_disagree_on_are_refused() {
         ("good", "another member has the same name"),
         ("./good", "another member has the same name"),
         ("good/", "another member has the same name"),
-        ("good/x", "it is below a member that is no directory"),
+        ("good/x", "it is below a member that is not a directory"),
     ] {
         assert_eq!(refused(stored(name, "")), format!("`{name}` cannot be unpacked: {fault}"));
     }
@@ -154,7 +154,7 @@ fn members_that_readers_disagree_on_are_refused() {
     let special = "`x` cannot be unpacked: it is neither a file, a directory nor a symbolic link";
     assert_eq!(refused(stored("x", "").mode(0o010_644)), special);
     let link = [stored("l", "/etc").mode(0o120_777), stored("l/x", "")];
-    assert!(opened(&zip(&link)).unwrap_err().to_string().contains("below a member that is no directory"));
+    assert!(opened(&zip(&link)).unwrap_err().to_string().contains("below a member that is not a directory"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn members_that_contradict_the_archive_are_refused() {
         (MadeMember { size: Some(5), ..x() }, "it is stored, but its sizes differ"),
         (
             MadeMember { size: Some(1 << 40), zip64: true, ..deflated("x", "text") },
-            "it is said to be longer than its data can be",
+            "its declared size is more than its data can hold",
         ),
         (stored("x/", "text"), "it is a directory, but has content"),
         (stored("x", "a".repeat(4096)).mode(0o120_777), "it is a symbolic link to a path that is too long"),
@@ -172,14 +172,14 @@ fn members_that_contradict_the_archive_are_refused() {
         (MadeMember { offset: Some(0), ..x() }, "it shares bytes with another member"),
         (
             MadeMember { offset: Some(u64::MAX), zip64: true, ..x() },
-            "its data are not where the archive says",
+            "its data are not at the offset that the archive declares",
         ),
-        (MadeMember { offset: Some(37), ..x() }, "its data are not where the archive says"),
-        (MadeMember { local_name: b"y".to_vec(), ..x() }, "it has another name where its data are"),
-        (MadeMember { local_name: b"xy".to_vec(), ..x() }, "it has another name where its data are"),
+        (MadeMember { offset: Some(37), ..x() }, "its data are not at the offset that the archive declares"),
+        (MadeMember { local_name: b"y".to_vec(), ..x() }, "the header before its data has another name"),
+        (MadeMember { local_name: b"xy".to_vec(), ..x() }, "the header before its data has another name"),
         (
             MadeMember { length: Some(200), size: Some(200), ..x() },
-            "its data reach beyond those of the archive",
+            "its data extend into the archive's directory",
         ),
     ] {
         let name = String::from_utf8(part.name.clone()).unwrap();
@@ -201,7 +201,7 @@ fn unsupported_members_are_named() {
 }
 
 #[test]
-fn other_files_than_archives_are_refused() {
+fn files_that_are_not_archives_are_refused() {
     let fault = |bytes: &[u8]| match opened(bytes).unwrap_err() {
         Error::Zip { fault, .. } => fault,
         error => panic!("{error}"),
@@ -213,7 +213,7 @@ fn other_files_than_archives_are_refused() {
     let mut fewer = good.clone();
     let count = fewer.len() - 12;
     fewer[count] = 1;
-    assert_eq!(fault(&fewer), "its directory has not as many members as it says");
+    assert_eq!(fault(&fewer), "its directory does not have the number of members that it declares");
     let place = good.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     let mut broken = good;
     broken[place + 49] ^= 0xff;
@@ -223,7 +223,7 @@ fn other_files_than_archives_are_refused() {
 }
 
 #[test]
-fn content_is_held_to_the_archive() {
+fn content_is_verified_against_the_archive() {
     let fault = |part: MadeMember| {
         let (_directory, path) = on_disk(&zip(&[part]));
         match read(&open(&path, None).unwrap().members[0].content).unwrap_err() {
@@ -251,7 +251,7 @@ fn content_is_held_to_the_archive() {
     );
     assert_eq!(fault(MadeMember { data: vec![7; 20], ..x() }), "it is not a valid deflate stream");
     let large = vec![0; READ_LIMIT as usize + 1];
-    assert_eq!(fault(deflated("x", large)), "it is too large for what it should be");
+    assert_eq!(fault(deflated("x", large)), "it is larger than 16 MiB");
     let (_directory, path) = on_disk(&zip(&[x()]));
     let member = open(&path, None).unwrap().members.remove(0);
     fs::write(&path, "another").unwrap();

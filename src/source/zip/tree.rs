@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::layer::zip_content::broken;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
-/// The archive itself as the only file of a tree, so that it is hashed and remembered like any file.
+/// The archive itself as the only file of a tree, so that its digest is computed and stored as for any file.
 ///
 /// # Errors
 /// [`Error::Read`] when the archive does not exist.
@@ -34,7 +34,7 @@ pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
         return Ok(tree);
     };
     let members = open(&file.path, file.sha256)?.members;
-    // Some file systems report another device by handle than by name.
+    // Some file systems report different devices for a handle and for a name.
     let now = members.first().map(|member| member.content.archive.stat);
     if now.is_some_and(|now| !file.is_still(now)) {
         return Err(Error::SourceChanged { path: file.path.clone() });
@@ -52,7 +52,7 @@ pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
             ZipKind::Symlink => {
                 let target = read(&member.content)?;
                 if target.is_empty() || target.contains(&0) {
-                    return Err(broken(&member.content, "it is a symbolic link to no path"));
+                    return Err(broken(&member.content, "it is a symbolic link whose target is not a path"));
                 }
                 Entry::symlink(target)
             }

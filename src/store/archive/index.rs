@@ -1,4 +1,4 @@
-//! Where the members of an archive are, without reading what is in them.
+//! The positions of an archive's members, found without reading their content.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,24 +8,25 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tar::{EntryType, Header, PaxExtensions};
 
-/// An image has some hundred members; what has more is something else.
+/// Upper bound on members: an archive of an image has a few hundred; one with more is not an image.
 const MAX_MEMBERS: usize = 100_000;
 
-/// The longest name or set of attributes that is read, in bytes.
+/// Upper bound on the length of a name or a set of attributes, in bytes.
 const MAX_NAME: u64 = 64 << 10;
 
-/// Tar's unit.
+/// The size of a tar block, in bytes.
 const BLOCK: u64 = 512;
 
 /// A member of an archive.
 pub(super) enum Member {
     /// A file's bytes.
     File { offset: u64, size: u64 },
-    /// To another member, by its path in the archive.
+    /// A link to another member, by its path in the archive.
     Link(String),
 }
 
-/// What stands before a member's own head, where that has no room for it: a long name, a size of over 8 GiB.
+/// Fields that extension records before a header set, because the header has no room for them: a long name, a size of
+/// over 8 GiB.
 #[derive(Default)]
 struct More {
     name: Option<Vec<u8>>,
@@ -33,7 +34,7 @@ struct More {
     size: Option<u64>,
 }
 
-/// The members by their names; of several with one name, the last.
+/// The members by name; the last of several members with one name.
 pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<String, Member>> {
     let length = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(8 << 10, file);
@@ -63,7 +64,7 @@ pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<Stri
                 }
             }
         }
-        // Seeking goes past the end without a word.
+        // Seeking past the end is not an error.
         let end = size.checked_next_multiple_of(BLOCK).and_then(|size| at.checked_add(size));
         at = match end {
             Some(end) if at + size <= length => {
@@ -124,7 +125,7 @@ impl More {
     }
 }
 
-/// The next head; `None` at the end, with the empty blocks that should be there or without.
+/// The next header; `None` at the end, with or without the two empty blocks that tar requires there.
 fn header(reader: &mut impl Read) -> io::Result<Option<Header>> {
     let mut header = Header::new_old();
     let mut block = Vec::with_capacity(BLOCK as usize);
@@ -152,7 +153,7 @@ fn small(reader: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A path without `.`, `..` and slashes that mean nothing.
+/// A path without `.`, `..` and redundant slashes.
 pub(super) fn plain(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/') {

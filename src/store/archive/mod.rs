@@ -1,4 +1,4 @@
-//! Docker archives: the tar that `docker save` makes and `docker load` and `podman load` take.
+//! Docker archives: the tar that `docker save` writes, and `docker load` and `podman load` read.
 
 mod index;
 mod read;

@@ -1,8 +1,8 @@
-//! Reading an image out of a Docker archive, where it lies.
+//! Reading an image from a Docker archive, without a copy of it.
 //!
-//! Docker has written them in two forms: with a directory for each layer, which holds a plain tar or a link to
-//! another's, and since Docker 25 as an OCI layout with a `manifest.json` beside. Other tools give layers names of
-//! their own, and compress them. All have `manifest.json`, which says what is what:
+//! Docker writes archives in two forms: before Docker 25 with a directory for each layer, which holds a plain tar or a
+//! link to the tar of another layer; since then as an OCI layout with an additional `manifest.json`. Other tools name
+//! layers differently, and compress them. All forms have `manifest.json`, which lists config and layers:
 //! <https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>.
 
 use std::collections::HashMap;
@@ -26,26 +26,26 @@ use crate::store::stream::PIECE;
 pub(crate) struct Archive {
     manifest: Manifest,
     config: Vec<u8>,
-    /// Where each layer's bytes begin.
+    /// The offset of each layer's bytes in the file.
     layers: HashMap<Digest, u64>,
     path: PathBuf,
 }
 
-/// What `manifest.json` says of an image.
+/// The entry of an image in `manifest.json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved {
     config: String,
     repo_tags: Option<Vec<String>>,
-    /// Nothing at all, where there is none.
+    /// `null` in an image without layers.
     layers: Option<Vec<String>>,
 }
 
 impl Archive {
-    /// The image of this name; without one, the only image that there is. `stop` ends the work.
+    /// The image of this name; without a name, the only image in the archive. `stop` cancels the work.
     ///
     /// # Errors
-    /// [`Error::NoArchive`] for a file that is none, or has no such image.
+    /// [`Error::NoArchive`] for a file that is not an archive, or does not have the image.
     pub(crate) fn open(path: &Path, name: Option<&Reference>, stop: &AtomicBool) -> Result<Archive> {
         let mut tape = Tape::open(path, stop)?;
         let saved = tape.saved()?;
@@ -82,7 +82,7 @@ impl Archive {
         Ok(Archive { manifest, config, layers, path: path.to_owned() })
     }
 
-    /// The manifest that a registry would have for the image, with its layers as they are. An archive has none itself.
+    /// The manifest that a registry would have for the image, with the layers as stored. An archive holds no manifest.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Option<Manifest> {
         let same = target.is_none_or(|target| target == self.manifest.digest.to_string());
         same.then(|| self.manifest.clone())
@@ -95,21 +95,21 @@ impl Archive {
 
     /// A layer, to be read later.
     pub(crate) fn blob(&self, digest: Digest, size: u64) -> Blob {
-        // What another archive in its place has is found not to be the layer when it is read.
+        // If another file has replaced the archive, the check of the digest fails when the layer is read.
         let offset = self.layers.get(&digest).copied().unwrap_or_default();
         Blob { digest, size, location: Location::Slice { path: self.path.clone(), offset } }
     }
 }
 
 impl Saved {
-    /// Docker writes short names, Podman whole ones.
+    /// Whether the image has this name. Docker writes short names, Podman writes full names.
     fn is_called(&self, name: &Reference) -> bool {
         let tags = self.repo_tags.iter().flatten();
         tags.filter_map(|tag| tag.parse::<Reference>().ok()).any(|tag| tag.to_string() == name.to_string())
     }
 }
 
-/// The names that images have here, for who named none of them.
+/// The first names of the archive's images, for an error message.
 fn names(saved: &[Saved]) -> String {
     let mut names = saved.iter().flat_map(|image| image.repo_tags.iter().flatten());
     let first: Vec<String> = names.by_ref().take(5).map(|name| name.escape_debug().to_string()).collect();
@@ -125,7 +125,7 @@ struct Tape<'s> {
     file: File,
     path: PathBuf,
     members: HashMap<String, Member>,
-    /// The digests of members, by where they begin: one may have many names.
+    /// The digests of members by offset, because one member may have many names.
     digests: HashMap<u64, Digest>,
     stop: &'s AtomicBool,
 }
@@ -136,9 +136,9 @@ impl Tape<'_> {
         let fault = |fault: &str| Err(Error::NoArchive { path: path.to_owned(), fault: fault.to_owned() });
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {}
-            // A pipe is waited for, and a device may have no end.
-            Ok(_) => return fault("it is no file"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return fault("there is no such file"),
+            // Opening a pipe blocks, and a device may have no end.
+            Ok(_) => return fault("it is not a regular file"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return fault("the file does not exist"),
             Err(error) => return Err(read(error)),
         }
         let (file, members) = (File::open(path).map_err(read)?, HashMap::new());
@@ -151,7 +151,7 @@ impl Tape<'_> {
         match index::members(&tape.file, stop) {
             Ok(members) => tape.members = members,
             Err(_) if stop.load(Relaxed) => return Err(Error::Interrupted),
-            Err(_) => return fault("it is no tar of an image, or not a whole one"),
+            Err(_) => return fault("it is not a tar of an image, or it is truncated"),
         }
         Ok(tape)
     }
@@ -159,7 +159,7 @@ impl Tape<'_> {
     fn saved(&mut self) -> Result<Vec<Saved>> {
         let fault = match self.members.contains_key("index.json") {
             true => {
-                "it has no manifest.json: it is an OCI layout in a tar, to be unpacked and named as oci:DIR"
+                "it has no manifest.json: it is an OCI layout in a tar; unpack it and name the directory as oci:DIR"
             }
             false => "it has no manifest.json",
         };
@@ -168,10 +168,10 @@ impl Tape<'_> {
             .map_err(|source| Error::Manifest { image: self.path.display().to_string(), source })
     }
 
-    /// Where a file's bytes are, through links.
+    /// Offset and size of a file's bytes, after following links.
     fn find(&self, name: &str) -> Option<(u64, u64)> {
         let mut name = plain(name);
-        // Docker's links lead to a file at once; a loop leads nowhere.
+        // Docker's links lead directly to a file; the limit stops loops.
         for _ in 0..8 {
             match self.members.get(&name)? {
                 Member::File { offset, size } => return Some((*offset, *size)),
@@ -184,7 +184,7 @@ impl Tape<'_> {
     fn json(&mut self, name: &str, missing: &'static str) -> Result<Vec<u8>> {
         let Some((offset, size)) = self.find(name) else { return self.fault(missing) };
         if size > MAX_DOCUMENT {
-            return self.fault("its manifest.json or config is larger than any image's");
+            return self.fault("its manifest.json or config is larger than 4 MiB");
         }
         let mut bytes = Vec::new();
         let read = self.at(offset, size).and_then(|mut from| from.read_to_end(&mut bytes));
@@ -192,7 +192,7 @@ impl Tape<'_> {
         Ok(bytes)
     }
 
-    /// What a manifest says of the layer in the file of this name, and where its bytes begin.
+    /// The descriptor of the layer in the file of this name, and the offset of its bytes.
     fn layer(&mut self, name: &str, diff_id: &str) -> Result<(Descriptor, u64)> {
         let Some((offset, size)) = self.find(name) else {
             return self.fault("it lacks a layer that its manifest.json names");
@@ -201,10 +201,10 @@ impl Tape<'_> {
         let length = self.at(offset, size).and_then(|mut from| read_up_to(&mut from, &mut start));
         let length = length.map_err(|source| Error::Read { path: self.path.clone(), source })?;
         let compression = Compression::sniff(&start[..length]);
-        // What it says of itself is checked when it is read.
+        // Digests that the archive declares are verified when the layer is read.
         let digest = match compression {
             Compression::None => diff_id.parse()?,
-            // Some name it after its tar.
+            // Some tools name a compressed layer after its diff id.
             _ => match named(name).filter(|named| named.to_string() != diff_id) {
                 Some(digest) => digest,
                 None => self.digest(offset, size)?,
@@ -259,7 +259,7 @@ fn read_up_to(from: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
     Ok(bytes.len())
 }
 
-/// The digest that a layer's file is named after, if it is.
+/// The digest in the name of a layer's file, if the name has one.
 fn named(path: &str) -> Option<Digest> {
     let name = path.rsplit('/').next()?;
     let hex = name.trim_start_matches("sha256:").split('.').next()?;

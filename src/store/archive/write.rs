@@ -12,13 +12,13 @@ use crate::store::registry::Registries;
 use crate::store::staged::Staged;
 use crate::store::stream::{bytes_stream, write_stream};
 
-/// The size of a tar block: a file is padded to a multiple of it, and two empty blocks end the archive.
+/// The size of a tar block, in bytes: a file is padded to a multiple of it, and two empty blocks end the archive.
 const BLOCK: u64 = 512;
 
-/// The modification time of the archive's members, equal to the default of layers.
+/// The modification time of the archive's members in seconds since 1970, equal to the default for layers.
 const EPOCH: u64 = 315_532_800;
 
-/// Writes `image` as a Docker archive to `path`, under `names`.
+/// Writes `image` as a Docker archive to `path`, with the names `names`.
 ///
 /// The layers stay compressed: every loader recognises gzip by its first bytes.
 pub(crate) async fn write(
@@ -36,7 +36,7 @@ pub(crate) async fn write(
     let mut layer_names = Vec::new();
     for layer in image.layers() {
         let name = format!("{}.tar.gz", layer.blob.digest.hex());
-        // An archive holds each name once, even when an image holds a layer twice.
+        // The archive must hold each name once, even if the image has a layer twice.
         if !layer_names.contains(&name) {
             archive.member(&name, &layer.blob, &|sent| progress(&layer.blob, sent)).await?;
         }
@@ -46,7 +46,7 @@ pub(crate) async fn write(
     let manifest = json!([{ "Config": config_name, "RepoTags": names, "Layers": layer_names }]).to_string();
     archive.member("manifest.json", &Blob::from_bytes(manifest.into_bytes()), &|_| ()).await?;
     archive.append(vec![0; 2 * BLOCK as usize]).await?;
-    // Unlike a cache's file, this one is replaced: its name is not a digest.
+    // Unlike a file of the cache, this file is replaced: its name is not a digest.
     archive.file.replace(path)
 }
 
@@ -63,7 +63,7 @@ impl ArchiveWriter<'_> {
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<()> {
         let mut header = Header::new_ustar();
-        // A digest in hex and an ending: never too long for a header.
+        // A hex digest with an extension always fits into a header.
         let _ = header.set_path(name);
         header.set_size(blob.size);
         header.set_mode(0o644);

@@ -16,7 +16,7 @@ const TAG: &str = "CACHEDIR.TAG";
 const TAG_TEXT: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# This directory is a cache of lbuild.\n";
 
-/// A blob that is a whole file on this machine.
+/// A blob that is a file of its own on this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct BlobFile {
     pub(crate) path: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct BlobFile {
 }
 
 impl Cache {
-    /// The blob, when the cache has a file of its name and size. Its readers check the bytes.
+    /// The blob, if the cache has a file with its name and size. Readers verify the bytes.
     pub(crate) fn blob(&self, digest: Digest, size: u64) -> Option<Blob> {
         let path = self.blob_path(digest);
         let held = fs::metadata(&path).ok()?;
@@ -38,7 +38,7 @@ impl Cache {
         Some(Blob { digest, size, location: Location::File(path) })
     }
 
-    /// The blob, whatever its size. The caller must check its bytes.
+    /// The blob, whatever its size. The caller must verify its bytes.
     pub(crate) fn held(&self, digest: Digest) -> Option<BlobFile> {
         let path = self.blob_path(digest);
         let size = fs::metadata(&path).ok()?.len();
@@ -46,7 +46,7 @@ impl Cache {
         Some(BlobFile { path, digest, size })
     }
 
-    /// A small blob's bytes, checked.
+    /// The verified bytes of a small blob.
     pub(crate) fn bytes(&self, digest: Digest) -> Option<Vec<u8>> {
         let path = self.blob_path(digest);
         let bytes = fs::read(&path).ok()?;

@@ -57,7 +57,7 @@ impl Cache {
     }
 }
 
-/// Marks a file as used now, for `prune`. A read-only cache works all the same.
+/// Marks a file as used now, for `prune`. Failure is ignored, so that a read-only cache works.
 pub(crate) fn mark_used(path: &Path) {
     if let Ok(file) = fs::File::open(path) {
         let _ = file.set_modified(SystemTime::now());

@@ -1,4 +1,4 @@
-//! The size of the cache, and removal of what is no longer used.
+//! The size of the cache, and the removal of unused files.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -15,9 +15,9 @@ use crate::store::staged::TEMPORARY_PREFIX;
 /// The number and size of files in a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Files.
+    /// The number of files.
     pub files: u64,
-    /// Their sizes, added up, in bytes.
+    /// The sum of their sizes, in bytes.
     pub bytes: u64,
 }
 
@@ -82,7 +82,7 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Visits every file that the cache has written; other files in the directory are not counted or removed.
+    /// Visits every file that the cache wrote. Other files in the directory are neither counted nor removed.
     fn visit(&self, mut each: impl FnMut(&Path, &fs::Metadata)) -> Result<()> {
         for dir in [self.blobs_dir(), self.keys_dir(), self.stat_dir()] {
             let fail = |source| Error::Read { path: dir.clone(), source };
@@ -94,7 +94,7 @@ impl Cache {
                 let entry = entry.map_err(fail)?;
                 match entry.metadata() {
                     Ok(metadata) if metadata.is_file() => each(&entry.path(), &metadata),
-                    // Another process may remove it at any time.
+                    // Another process may remove the file at any time.
                     _ => {}
                 }
             }

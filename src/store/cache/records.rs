@@ -1,4 +1,4 @@
-//! Small records under keys: the layer of a key, known shapes, notes of the caller.
+//! Small records under keys: the layer of a key, known shapes, and notes of callers.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ struct LayerRecord {
 }
 
 impl Cache {
-    /// The layer of `key`, when the cache still has it.
+    /// The layer of `key`, if the cache still has it.
     pub(crate) fn layer(&self, key: LayerKey) -> Option<Layer> {
         let path = self.key_path(key);
         let record: LayerRecord = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
@@ -35,7 +35,7 @@ impl Cache {
 
     /// Whether a layer was ever made for `shape`, a digest over the `stat` data of its files.
     ///
-    /// Without one, the cache has no key for them either, and the files need not be read before they are packed.
+    /// If not, the cache has no key for the files either, so they need not be read before they are packed.
     pub(crate) fn knows_shape(&self, shape: Digest) -> bool {
         let path = self.key_path(LayerKey(shape));
         let known = path.exists();
@@ -50,7 +50,7 @@ impl Cache {
         staged::renew(&self.key_path(LayerKey(shape)), b"{}")
     }
 
-    /// The note under a key, a digest that the caller has made.
+    /// The note under `key`, a digest that the caller computed.
     pub(crate) fn noted(&self, key: Digest) -> Option<Vec<u8>> {
         let path = self.key_path(LayerKey(key));
         let noted = fs::read(&path).ok()?;
@@ -58,17 +58,17 @@ impl Cache {
         Some(noted)
     }
 
-    /// Stores a note, in place of an earlier one.
+    /// Stores a note under `key`, in place of an earlier note.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         staged::renew(&self.key_path(LayerKey(key)), text)
     }
 
-    /// The text that was remembered under this name, unless it has been pruned.
+    /// The text that was stored under this name, unless it has been pruned.
     pub fn remembered(&self, name: &str) -> Option<Vec<u8>> {
         self.noted(Digest::of(name.as_bytes()))
     }
 
-    /// Remembers a text under a name, in place of an earlier one.
+    /// Stores a text under a name, in place of an earlier text.
     ///
     /// # Errors
     /// When the cache cannot be written.

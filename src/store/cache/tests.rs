@@ -27,7 +27,7 @@ fn a_layer_is_found_by_its_key() {
 }
 
 #[test]
-fn a_blob_of_another_size_or_content_is_dropped() {
+fn a_blob_with_another_size_or_content_is_dropped() {
     let (_dir, cache) = cache();
     let (key, layer) = layer(&cache);
     let Location::File(path) = &layer.blob.location else { panic!("not in a file") };
@@ -41,7 +41,7 @@ fn a_blob_of_another_size_or_content_is_dropped() {
 }
 
 #[test]
-fn pruning_removes_unused_files_and_no_foreign_ones() {
+fn pruning_removes_unused_files_and_keeps_foreign_files() {
     let (_dir, cache) = cache();
     let (key, layer) = layer(&cache);
     fs::write(cache.root().join("foreign"), b"x").unwrap();
@@ -67,7 +67,7 @@ fn a_cache_that_is_too_large_loses_the_least_recently_used_files() {
     assert_eq!(cache.prune(day, Some(300)).unwrap(), Usage::default());
     assert_eq!(cache.prune(day, Some(250)).unwrap(), Usage { files: 1, bytes: 100 });
     assert!(!cache.blob_path(blobs[0]).exists() && cache.blob_path(blobs[2]).exists());
-    // a use makes a file young again
+    // A use makes a file recent again.
     assert!(cache.blob(blobs[2], 100).is_some());
     assert_eq!(cache.prune(day, Some(100)).unwrap().files, 1);
     assert!(!cache.blob_path(blobs[1]).exists() && cache.blob_path(blobs[2]).exists());

@@ -12,11 +12,11 @@ use crate::error::{Error, Result};
 use crate::store::staged::TEMPORARY_PREFIX;
 
 /// A directory that only its owner can read. It is removed when this value is dropped; leftovers of killed processes
-/// are removed when the next workplace is made, or the cache is pruned.
+/// are removed when the next workplace is created or the cache is pruned.
 #[derive(Debug)]
 pub(crate) struct Workplace {
     dir: TempDir,
-    /// Held as long as the directory is in use: a lock ends with its process, even a killed one.
+    /// Held while the directory is in use. The kernel releases the lock when the process ends, even if it is killed.
     _lock: File,
 }
 
@@ -28,14 +28,14 @@ impl Cache {
 }
 
 impl Workplace {
-    /// A new one in `root`, after leftovers there are removed.
+    /// Removes leftovers in `root`, and creates a directory there.
     fn new_in(root: &Path) -> Result<Workplace> {
         let fail = |source| Error::Write { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(fail)?;
         sweep(root)?;
         loop {
             let dir = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(root).map_err(fail)?;
-            // Another process may take it for a leftover until it is locked.
+            // Until the directory is locked, another process may remove it as a leftover.
             let Ok(lock) = File::open(dir.path()) else { continue };
             let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
             let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(dir.path()));
@@ -60,7 +60,7 @@ pub(super) fn sweep(root: &Path) -> Result<()> {
         let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
         let Some(lock) = ours.then(|| File::open(entry.path()).ok()).flatten() else { continue };
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // A program that outlived its caller may still write there: then the next sweep removes the rest.
+            // A program that outlived its caller may still write there; the next sweep removes the rest.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

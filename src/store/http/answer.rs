@@ -1,4 +1,4 @@
-//! Answers with a time limit: their arrival and their bodies.
+//! Responses with a time limit, for their headers and for their bodies.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use reqwest::Response;
 use crate::error::{Error, Result};
 use crate::store::stream::ByteStream;
 
-/// The longest time without any data on a connection.
+/// Upper bound on the time without any data on a connection.
 pub(in crate::store) const STALL: Duration = Duration::from_secs(60);
 
-/// The answer, or the error for a failed connection or an elapsed time limit.
+/// The response, or the error for a failed connection or an elapsed time limit.
 pub(in crate::store) fn answered<T>(
     answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
     operation: &str,
@@ -21,7 +21,7 @@ pub(in crate::store) fn answered<T>(
         Ok(answer) => answer.map_err(|error| Error::Connection {
             operation: operation.to_owned(),
             host: host.to_owned(),
-            // A redirect's address may be signed, and is not shown in messages.
+            // The URL of a redirect may be signed, and must not be shown in messages.
             source: error.without_url().into(),
         }),
         Err(_) => Err(stalled(operation, host)),
@@ -32,10 +32,10 @@ pub(in crate::store) fn stalled(operation: &str, host: &str) -> Error {
     Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after: STALL }
 }
 
-/// The whole body of an answer.
+/// The complete body of a response.
 ///
 /// # Errors
-/// When it is longer than `limit` bytes.
+/// When the body is longer than `limit` bytes.
 pub(in crate::store) async fn limited_bytes(
     mut response: Response,
     operation: &str,
@@ -50,17 +50,13 @@ pub(in crate::store) async fn limited_bytes(
             Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
             Some(_) => {
                 let (operation, host) = (operation.to_owned(), host.to_owned());
-                return Err(Error::Protocol {
-                    operation,
-                    host,
-                    fault: "sent more than any such answer holds",
-                });
+                return Err(Error::Protocol { operation, host, fault: "sent a response that is too large" });
             }
         }
     }
 }
 
-/// A body's bytes, with an error when no data arrives for [`STALL`].
+/// The bytes of a body, with an error if no data arrive for [`STALL`].
 pub(in crate::store) fn watched(response: Response, operation: String, host: String) -> ByteStream {
     Box::pin(stream::unfold(Some((response, operation, host)), |state| async {
         let (mut response, operation, host) = state?;

@@ -9,19 +9,19 @@ use reqwest::{Client, Url};
 use crate::error::{Error, Result};
 use crate::store::lock::lock;
 
-/// The HTTP clients. They do not follow redirects: a redirect answers a HEAD, a POST must not be sent elsewhere, and a
-/// GET continues without the grant.
+/// The HTTP clients. They do not follow redirects: for a HEAD the redirect is the answer, a POST must not be sent
+/// elsewhere, and a GET continues without the grant.
 ///
-/// Each is created on first use: reading the system's certificates takes as long as a round trip.
+/// Each client is created on first use, because reading the system's certificates takes as long as a round trip.
 #[derive(Clone, Default)]
 pub(in crate::store) struct Clients {
     proxied: Arc<Mutex<Option<Client>>>,
-    /// For loopback, which a proxy cannot reach, and whose plain HTTP must not leave the machine.
+    /// The client for loopback: a proxy cannot reach it, and its plain HTTP must not leave the machine.
     direct: Arc<Mutex<Option<Client>>>,
 }
 
 impl Clients {
-    /// The client for an address.
+    /// The client for a URL.
     pub(in crate::store) fn at(&self, url: &Url) -> Result<Client> {
         let loopback = url.host_str().is_some_and(is_loopback);
         let mut held = lock(if loopback { &self.direct } else { &self.proxied });
@@ -39,7 +39,7 @@ impl Clients {
     }
 }
 
-/// `127.0.0.0/8`, `[::1]`, `localhost`, with or without a port.
+/// Whether the host is in `127.0.0.0/8`, `[::1]` or `localhost`, with or without a port.
 pub(in crate::store) fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_loopback() {
+    fn a_name_that_looks_like_loopback_is_not_loopback() {
         for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
             assert!(is_loopback(host), "{host}");
         }

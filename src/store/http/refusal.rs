@@ -1,4 +1,4 @@
-//! A registry's refusal, read from its answer.
+//! A registry's refusal, read from its response.
 
 use reqwest::Response;
 use serde_json::Value;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use super::answer::STALL;
 use crate::error::{Error, Refusal};
 
-/// Bodies and messages are read by people; a page of HTML is not.
+/// Upper bound on the bytes of a body that are read. Messages are shorter; an HTML page is not shown.
 const BODY_LIMIT: usize = 64 << 10;
 const MESSAGE_LIMIT: usize = 400;
 
-/// Turns an answer other than success into an error. The URL is left out: it may be a signed one.
+/// Turns a response other than success into an error. The URL is left out, because it may be signed.
 pub(in crate::store) async fn refusal(response: Response, operation: String) -> Error {
     Error::Registry { operation, answer: Box::new(read_refusal(response).await) }
 }
 
-/// Reads a refusal from an answer other than success.
+/// Reads a refusal from a response other than success.
 pub(in crate::store) async fn read_refusal(mut response: Response) -> Refusal {
     let host = response.url().host_str().unwrap_or_default().to_owned();
     let host = response.url().port().map_or(host.clone(), |port| format!("{host}:{port}"));
@@ -30,7 +30,7 @@ pub(in crate::store) async fn read_refusal(mut response: Response) -> Refusal {
         }
     }
     let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    // The distribution spec's envelope; a token service may have the same fields in the object itself.
+    // The envelope of the distribution spec; token services may have the same fields in the object itself.
     let error = error.pointer("/errors/0").unwrap_or(&error);
     let field = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
     let message = field("message").or_else(|| field("details")).or_else(|| field("error_description"));
@@ -52,7 +52,7 @@ fn first_digest(text: &str) -> Option<crate::image::Digest> {
     text.get(start..start + 71)?.parse().ok()
 }
 
-/// Without control characters, which could change the user's terminal.
+/// The text without control characters, which could change the user's terminal.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MESSAGE_LIMIT).collect()
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_else_is_the_status_and_no_control_characters() {
+    async fn another_body_becomes_the_status_and_control_characters_are_removed() {
         assert_eq!(read_refusal(response(503, "<html>\u{1b}[31m")).await.message, "Service Unavailable");
         assert_eq!(read_refusal(response(400, "{\"message\":\"a\\u001b[31mb\"}")).await.message, "a[31mb");
     }

@@ -1,4 +1,4 @@
-//! Retries: which failures are tried again, and after which delay.
+//! Retries: the failures that are retried, and the delays.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use reqwest::header::RETRY_AFTER;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 
-/// Beyond this a registry's `Retry-After` is a refusal, not a pause.
+/// A longer `Retry-After` of a registry is a refusal, not a delay.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// The attempts at one operation.
@@ -29,12 +29,12 @@ impl Retry {
         Retry { delays, events }
     }
 
-    /// Waits before the next attempt, or returns the error when there is none.
+    /// Waits before the next attempt, or returns the error if no attempt is left.
     pub(crate) async fn after(&mut self, error: Error) -> Result<()> {
         if passing(&error) { self.pause(error, None).await } else { Err(error) }
     }
 
-    /// As [`after`](Retry::after), for a failure that may pass; `asked` is the delay that the registry asks for.
+    /// As [`after`](Retry::after), for a transient failure; `asked` is the delay that the registry asks for.
     pub(in crate::store) async fn pause(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
         if matches!(&error, Error::Registry { answer, .. } if answer.is_over_limit()) {
             return Err(error);
@@ -51,7 +51,7 @@ impl Retry {
     }
 }
 
-/// Statuses that mean "later": <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
+/// Statuses of transient failures: <https://www.rfc-editor.org/rfc/rfc9110#name-status-codes>, 429 of RFC 6585, and
 /// those of proxies in front of a registry.
 pub(in crate::store) fn passing_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502..=504 | 520..=599)
@@ -74,13 +74,13 @@ fn passing(error: &Error) -> bool {
         Error::Connection { source, .. } => !final_cause(&**source),
         Error::Stalled { .. } => true,
         Error::Registry { answer, .. } => passing_status(answer.status) || answer.is_too_many(),
-        // Bytes that were damaged in transfer may arrive whole the next time.
+        // Bytes that were damaged in transfer may arrive undamaged in the next attempt.
         Error::Corrupt { .. } => true,
         _ => false,
     }
 }
 
-/// A retry does not make a certificate valid, nor a host name known.
+/// Whether a retry cannot help: the certificate is not valid, or the host name or the URL is wrong.
 fn final_cause(source: &(dyn std::error::Error + 'static)) -> bool {
     let mut chain = std::iter::successors(Some(source), |error| error.source());
     chain.any(|error| {

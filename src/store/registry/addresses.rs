@@ -1,4 +1,4 @@
-//! Addresses of registries: from a name to a URL.
+//! Endpoints of registries: from a name to a URL.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::store::http::is_loopback;
 use crate::store::lock::lock;
 
-/// Addresses of registries that differ from the usual ones.
+/// The registries whose URLs differ from `https://NAME`.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     insecure: HashSet<String>,
-    /// Registries with an address other than their name.
+    /// Registries whose endpoint differs from their name.
     endpoints: HashMap<String, Url>,
-    /// Loopback registries that turned out to speak HTTPS.
+    /// Loopback registries that were found to use HTTPS.
     https: Mutex<HashSet<String>>,
 }
 
@@ -25,21 +25,21 @@ impl Addresses {
         self.insecure.insert(registry);
     }
 
-    /// Reaches this registry at `endpoint`, `https://HOST[:PORT]`, whatever its name.
+    /// Sends requests for this registry to `endpoint`, `https://HOST[:PORT]`.
     ///
     /// # Errors
-    /// When `endpoint` is not such an address. Credentials go there, so plain HTTP is for loopback alone.
+    /// When `endpoint` is not such a URL. Credentials are sent to it, so plain HTTP is allowed for loopback only.
     pub(crate) fn endpoint(&mut self, registry: &str, endpoint: &str) -> Result<()> {
-        // A password must not be in an address, nor in a message.
+        // A password in the endpoint must not reach the message.
         let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, after)| after);
         let fail =
             |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: shown.to_owned(), fault };
-        let url = Url::parse(endpoint).map_err(|_| fail("it is no address, as https://HOST[:PORT]"))?;
+        let url = Url::parse(endpoint).map_err(|_| fail("it is not a URL, as https://HOST[:PORT]"))?;
         match (url.scheme(), url.host_str()) {
             ("https", Some(_)) => {}
             ("http", Some(host)) if is_loopback(host) => {}
             ("http", Some(_)) => return Err(fail("plain HTTP would show credentials to the network")),
-            _ => return Err(fail("it is no address, as https://HOST[:PORT]")),
+            _ => return Err(fail("it is not a URL, as https://HOST[:PORT]")),
         }
         if url.path() != "/"
             || url.query().is_some()
@@ -52,8 +52,7 @@ impl Addresses {
         Ok(())
     }
 
-    /// The address of a path on a registry: HTTPS, except for loopback and for registries that the user
-    /// has marked insecure.
+    /// The URL of a path on a registry: HTTPS, except for loopback and for registries that the user marked insecure.
     pub(super) fn url(&self, host: &str, path: &str, operation: &str) -> Result<Url> {
         let url = match self.endpoints.get(host) {
             Some(endpoint) => endpoint.join(path),
@@ -61,7 +60,7 @@ impl Addresses {
                 let https = lock(&self.https).contains(host);
                 let plain = self.insecure.contains(host) || (is_loopback(host) && !https);
                 let scheme = if plain { "http" } else { "https" };
-                // Docker Hub's registry is not at the name its images go by.
+                // The host of Docker Hub's registry differs from the registry's name in references.
                 let address = if host == "docker.io" { "registry-1.docker.io" } else { host };
                 Url::parse(&format!("{scheme}://{address}{path}"))
             }
@@ -83,22 +82,22 @@ impl Addresses {
         error
     }
 
-    /// Whether plain HTTP to `host` is a guess.
+    /// Whether plain HTTP to `host` is only a guess.
     pub(super) fn guesses(&self, host: &str, url: &Url) -> bool {
         url.scheme() == "http" && !self.insecure.contains(host) && !self.endpoints.contains_key(host)
     }
 
-    /// Records that a guess of plain HTTP was wrong.
+    /// Records that the guess of plain HTTP was wrong.
     pub(super) fn speaks_https(&self, host: &str) {
         lock(&self.https).insert(host.to_owned());
     }
 
-    /// An address that the registry gave; if it has the registry's name, the name is replaced by the endpoint.
+    /// A URL that the registry sent; if its host is the registry's name, the endpoint replaces the host.
     pub(super) fn reached(&self, mut url: Url, host: &str) -> Url {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let own = url.host_str().is_some_and(|name| format!("{name}{port}") == host);
         if let Some(endpoint) = self.endpoints.get(host).filter(|_| own) {
-            // None of these can fail: the endpoint is an address with a host.
+            // These calls cannot fail, because the endpoint is a URL with a host.
             let _ = url.set_scheme(endpoint.scheme());
             let _ = url.set_host(endpoint.host_str());
             let _ = url.set_port(endpoint.port());
@@ -114,7 +113,7 @@ mod tests {
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
     #[test]
-    fn a_registry_is_reached_at_its_endpoint_and_no_other_is() {
+    fn an_endpoint_applies_to_its_registry_only() {
         let mut addresses = Addresses::default();
         addresses.endpoint(ECR, "http://127.0.0.1:5000").unwrap();
         let url = |host, path| addresses.url(host, path, "test").unwrap().to_string();
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_show_credentials_is_no_endpoint() {
+    fn an_endpoint_that_would_expose_credentials_is_refused() {
         for endpoint in [
             "http://10.0.0.1:5000",
             "r.example",

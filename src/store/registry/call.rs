@@ -1,4 +1,4 @@
-//! The calls that lbuild makes of a registry.
+//! The calls that lbuild makes to a registry.
 
 use reqwest::Method;
 
@@ -25,9 +25,9 @@ impl Call {
         }
     }
 
-    /// The IAM action that ECR demands for it:
-    /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>. A blob is sent whole, so that
-    /// either of two may be missing.
+    /// The IAM action that ECR requires for the call:
+    /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>. One request sends a complete blob,
+    /// so either of two actions may be missing.
     pub(super) fn ecr_action(self) -> &'static str {
         match self {
             Call::ReadManifest => "ecr:BatchGetImage",

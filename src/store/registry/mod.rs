@@ -1,7 +1,7 @@
 //! Registries, over the [distribution protocol](https://github.com/opencontainers/distribution-spec/blob/main/spec.md).
 //!
-//! One pooled HTTP client, one memory of tokens, one rule for retries: every request of a run goes through
-//! the same [`Registries`]. A [`Repository`] is the handle to one repository.
+//! Every request of a run goes through the same [`Registries`], so all share the HTTP clients, the tokens and the rule
+//! for retries. A [`Repository`] is the handle to one repository.
 
 mod addresses;
 mod auth;
@@ -26,14 +26,14 @@ use crate::error::Result;
 use crate::event::Events;
 use crate::image::Reference;
 
-/// All registries, reached through one client. Cheap to clone.
+/// The client of all registries. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Registries {
     transport: Arc<Transport>,
 }
 
 impl Registries {
-    /// A client that asks `credentials`, first to last, when a registry demands a credential.
+    /// A client that asks `credentials`, first to last, if a registry demands a credential.
     pub(crate) fn new(
         credentials: Vec<Arc<dyn Credentials>>,
         addresses: Addresses,
@@ -47,8 +47,8 @@ impl Registries {
         self.repository(name, Scope::pull(name.repository()))
     }
 
-    /// The repository of `name`, to write to; blobs may be mounted from `mount_from`, another repository of
-    /// the same registry.
+    /// The repository of `name`, to write to. Blobs may be mounted from `mount_from`, another repository of the same
+    /// registry.
     pub(crate) fn destination(&self, name: &Reference, mount_from: Option<&str>) -> Repository {
         self.repository(name, Scope::push(name.repository(), mount_from))
     }

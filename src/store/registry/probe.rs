@@ -1,4 +1,4 @@
-//! A push without content, which finds missing rights and leaves nothing behind.
+//! A push without content, which detects missing permissions and leaves nothing behind.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
 use crate::store::http::STALL;
 
 impl Repository {
-    /// Whether blobs may be sent: an upload is begun, ended without a byte, and cancelled.
+    /// Fails if blobs may not be sent: starts an upload, completes it without a byte, and cancels it.
     pub(crate) async fn probe_upload(&self) -> Result<()> {
         let digest = Digest::of(b"lbuild doctor");
         let upload = Upload { digest, size: 0, mount_from: None, progress: Arc::new(|_| ()) };
@@ -29,8 +29,8 @@ impl Repository {
         unless_refused(ended)
     }
 
-    /// Whether manifests may be put: an invalid one is sent, which every registry refuses. A missing repository has its
-    /// own error.
+    /// Fails if manifests may not be put: sends an invalid manifest, which every registry refuses. A missing repository
+    /// has its own error.
     pub(crate) async fn probe_manifest(&self) -> Result<()> {
         let manifest = Manifest::stored(DOCKER_MANIFEST.to_owned(), b"{}".to_vec());
         let operation = format!("put a manifest to {}", self.name().repository_name());
@@ -48,7 +48,7 @@ impl Repository {
     }
 }
 
-/// The expected result is any error but a 403.
+/// The expected result is an error other than 403.
 fn unless_refused(result: Result<()>) -> Result<()> {
     match result {
         Err(Error::Registry { answer, .. }) if answer.status != 403 => Ok(()),

@@ -31,9 +31,10 @@ impl Repository {
         Repository { transport, name, scope }
     }
 
-    /// The manifest under a tag or digest, in whichever of the four types it is stored.
+    /// The manifest under a tag or digest, in the media type in which it is stored.
     ///
-    /// All four are accepted: ECR converts a manifest asked for by tag when its own type is not among them.
+    /// The request accepts all four types, because ECR converts a manifest that is requested by tag if its type is not
+    /// accepted.
     pub(crate) async fn manifest(&self, target: &str) -> Result<Option<Manifest>> {
         let accept = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
         let image = self.image_name(target);
@@ -46,7 +47,7 @@ impl Repository {
             .header(ACCEPT, accept);
         let mut retry = self.transport.retry();
         loop {
-            // `send` retries the request; this loop retries the reading.
+            // `send` retries the request; this loop retries reading the body.
             let response = self.transport.send(&request).await?;
             if response.status() == StatusCode::NOT_FOUND {
                 return Ok(None);
@@ -67,7 +68,7 @@ impl Repository {
             .body(manifest.bytes.clone());
         let mut retry = self.transport.retry();
         loop {
-            // The answer may lack a Location, which is not needed.
+            // The response may lack a Location, which is not needed.
             match self.transport.send(&request).await {
                 Ok(response) if response.status().is_success() => return Ok(()),
                 Ok(response) => return Err(refusal(response, request.operation).await),
@@ -82,7 +83,7 @@ impl Repository {
         Ok(self.find_blob(digest).await?.is_some())
     }
 
-    /// The blob's size as the repository gives it: `None` without the blob, `Some(None)` without a size.
+    /// The blob's size as the repository reports it: `None` without the blob, `Some(None)` without a size.
     async fn find_blob(&self, digest: Digest) -> Result<Option<Option<u64>>> {
         let operation = format!("look for blob {digest} in {}", self.name.repository_name());
         let request = self.request(Call::FindBlob, format!("blobs/{digest}"), operation);
@@ -90,18 +91,18 @@ impl Repository {
         let size = response.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
         Ok(match response.status() {
             status if status.is_success() => Some(size),
-            // A redirect means that the blob exists; its place does not matter here.
+            // A redirect means that the blob exists; its target does not matter here.
             status if status.is_redirection() => Some(None),
             _ => None,
         })
     }
 
-    /// Whether the repository has the blob and does not give another size for it.
+    /// Whether the repository has the blob and does not report another size for it.
     pub(crate) async fn has_blob_of(&self, digest: Digest, size: u64) -> Result<bool> {
         Ok(self.find_blob(digest).await?.is_some_and(|found| found.is_none_or(|found| found == size)))
     }
 
-    /// The blob's bytes, checked as they stream.
+    /// The blob's bytes, verified while they stream.
     pub(crate) async fn blob(&self, digest: Digest, size: u64) -> Result<ByteStream> {
         let operation = format!("read blob {digest} of {}", self.name.repository_name());
         let request = self.request(Call::ReadBlob, format!("blobs/{digest}"), operation.clone());
@@ -114,7 +115,7 @@ impl Repository {
         Ok(verified(watched(response, operation, host), Origin::Remote(what), digest, size))
     }
 
-    /// A small blob's bytes, read whole.
+    /// The complete bytes of a small blob.
     pub(crate) async fn small_blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
         if size > MAX_DOCUMENT {
             return Err(Error::Protocol {
@@ -125,7 +126,7 @@ impl Repository {
         }
         let mut retry = self.transport.retry();
         loop {
-            // `send` retries the request; this loop retries the reading.
+            // `send` retries the request; this loop retries reading the body.
             let pieces = self.blob(digest, size).await?;
             let read = pieces.try_fold(Vec::new(), |mut bytes, piece| async move {
                 bytes.extend_from_slice(&piece);
@@ -159,13 +160,13 @@ impl Repository {
     }
 }
 
-/// Whether a registry says that a manifest's digest is wrong. docker-registry does so wrongly while another push of the
-/// same image writes the file that it reads.
+/// Whether a registry reports that a manifest's digest is wrong. docker-registry reports this by mistake while another
+/// push of the same image writes the file that it reads.
 fn is_confused(error: &Error) -> bool {
     matches!(error, Error::Registry { answer, .. } if answer.code.as_deref() == Some("DIGEST_INVALID"))
 }
 
-/// The manifest of an answer, checked when the request was by digest.
+/// The manifest in a response, verified if the request was by digest.
 async fn read_manifest(response: Response, request: &Request, target: &str) -> Result<Manifest> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();

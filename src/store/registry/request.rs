@@ -1,4 +1,4 @@
-//! A request to a registry, and its answer.
+//! A request to a registry, and the registry's answer.
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -44,7 +44,7 @@ impl Request {
         self
     }
 
-    /// The permission that the caller lacks, when ECR refuses: from its message, else the one that the call needs.
+    /// The permission that the caller lacks if ECR refuses: from ECR's message, else the permission of the call.
     pub(super) fn missing_permission(&self, refusal: &Refusal) -> Option<Permission> {
         let host = EcrHost::parse(&self.host).filter(|_| refusal.status == 403)?;
         let repository = self.path.strip_prefix("/v2/")?;

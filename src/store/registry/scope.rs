@@ -1,6 +1,6 @@
 //! The scope of a token.
 
-/// Actions on one or two repositories, as the token service reads them:
+/// Actions on one or two repositories, in the form that token services read:
 /// <https://distribution.github.io/distribution/spec/auth/scope/>. A password's grant has the empty scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Scope(Vec<String>);
@@ -10,7 +10,7 @@ impl Scope {
         Scope(vec![format!("repository:{repository}:pull")])
     }
 
-    /// Pushing; a mount needs one token for both repositories.
+    /// The scope of a push; a mount needs one token for both repositories.
     pub(super) fn push(repository: &str, mount_from: Option<&str>) -> Scope {
         let mount = mount_from.filter(|from| *from != repository);
         let mut scope = vec![format!("repository:{repository}:pull,push")];

@@ -48,8 +48,8 @@ impl Transport {
         })
     }
 
-    /// Sends the request until it succeeds or fails for good. The answer is a success, a redirect of other than a GET,
-    /// or 404; every other one is an error.
+    /// Sends the request until it succeeds or fails permanently. Returns a success, a 404, or, unless the request is a
+    /// GET, a redirect; every other response is an error.
     pub(super) async fn send(&self, request: &Request) -> Result<Response> {
         let sent = self.attempts(request).await;
         sent.map_err(|error| self.addresses.named(error, &request.host))
@@ -78,10 +78,11 @@ impl Transport {
         }
     }
 
-    /// The answer; `None` when it demanded a grant, or a newer one, which has been obtained: the caller sends again.
+    /// The response; `None` if it demanded a grant or a newer grant. This method has obtained it then, and the caller
+    /// sends the request again.
     ///
     /// # Errors
-    /// A refusal for any other reason, or of a grant that was `renewed` just before.
+    /// A refusal for any other reason, or of a grant that was just `renewed`.
     pub(super) async fn accepted(
         &self,
         answer: Answer,
@@ -91,7 +92,7 @@ impl Transport {
         let Request { host, scope, operation, .. } = request;
         let status = answer.response.status();
         let url = self.addresses.url(host, &request.path, operation)?;
-        // What a redirect leads to may refuse as it likes, but not ask for the registry's password.
+        // The server that a redirect leads to may refuse, but must not get the registry's password.
         let own = answer.response.url().origin() == url.origin();
         if status == StatusCode::UNAUTHORIZED && own && renewed {
             let said = read_refusal(answer.response).await.message;
@@ -106,8 +107,8 @@ impl Transport {
             return Ok(Some(answer.response));
         }
         let mut refusal = read_refusal(answer.response).await;
-        // ECR says 403 for a token that has run out, ECR Public 400, and both without a challenge. What answers a
-        // HEAD has no body to say it in.
+        // For an expired token ECR answers 403 and ECR Public 400, both without a challenge. The answer to a HEAD has
+        // no body that would give the reason.
         let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);
         if let Some(grant) = answer.grant.filter(|_| own && !renewed && (silent || ran_out(&refusal.message)))
         {
@@ -148,8 +149,8 @@ impl Transport {
         Ok(Answer { response: self.follow(response, request).await?, grant })
     }
 
-    /// Goes where a GET is sent: blobs lie elsewhere, and what is there is none of the registry's, nor are they
-    /// shown its grant.
+    /// Follows the redirects of a GET, because registries keep blobs on other servers. These servers do not get the
+    /// registry's grant.
     async fn follow(&self, mut response: Response, request: &Request) -> Result<Response> {
         let fail = |fault| {
             let (operation, host) = (request.operation.clone(), request.host.clone());
@@ -173,7 +174,7 @@ impl Transport {
         Err(fail("redirects in circles"))
     }
 
-    /// Sends a body that can be sent only once to an address that the registry gave.
+    /// Sends a body that can be sent only once, to a URL from the registry.
     pub(super) async fn send_body(
         &self,
         url: Url,
@@ -189,7 +190,7 @@ impl Transport {
             .header(reqwest::header::CONTENT_LENGTH, size)
             .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
             .body(body);
-        // An upload may go to another host than the registry's; the grant is for the registry alone.
+        // The URL may have another host; the grant is for the registry only.
         let grant = match url.origin() == own.origin() {
             true => self.auth.grant(&request.host, &request.scope, &request.operation).await?,
             false => None,
@@ -209,7 +210,7 @@ impl Transport {
         self.auth.immutable_tags(repository, tags).await
     }
 
-    /// A place among the uploads to `host`.
+    /// The semaphore that limits concurrent uploads to `host`.
     pub(super) fn upload_slots(&self, host: &str) -> Arc<Semaphore> {
         let mut uploads = lock(&self.uploads);
         uploads.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_PER_HOST))).clone()
@@ -220,7 +221,7 @@ impl Transport {
     }
 }
 
-/// Not found, or later: no matter of rights.
+/// Whether the caller handles the status: not found, or a transient failure.
 fn is_for_caller(status: StatusCode) -> bool {
     status == StatusCode::NOT_FOUND || passing_status(status.as_u16())
 }
@@ -230,8 +231,8 @@ fn ran_out(message: &str) -> bool {
     message.contains("token has expired") || message.contains("authorization token is invalid")
 }
 
-/// Plain HTTP on a TLS port: Go's servers answer 400 in HTTP/1.0, nginx 400 and a page; others drop the
-/// connection.
+/// Whether the answer to plain HTTP came from a TLS port: Go's servers answer 400 in HTTP/1.0, nginx answers 400 with
+/// an HTML page, others close the connection.
 fn speaks_https(answer: &Result<Answer>) -> bool {
     match answer {
         Ok(Answer { response, .. }) => {

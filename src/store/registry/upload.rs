@@ -1,7 +1,7 @@
-//! Sending a blob: one session, one PUT of the whole; on any failure a new session.
+//! Upload of a blob: one session with one PUT of the complete blob; a new session after any failure.
 //!
-//! PATCH is not used: ECR demands 5 MiB pieces and answers them in its own way. A session is never resumed: registries
-//! disagree on which bytes of a broken PUT they keep.
+//! PATCH is not used: ECR requires pieces of 5 MiB, and its answers deviate from the specification. A session is never
+//! resumed: registries disagree on which bytes of a broken PUT they keep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,23 +21,23 @@ use crate::store::http::{STALL, refusal, retry_after};
 use crate::store::lock::lock;
 use crate::store::stream::ByteStream;
 
-/// A registry may take long to store a large blob after its last byte.
+/// The additional time that a registry has to store a blob after its last byte.
 const COMMIT: Duration = Duration::from_secs(300);
 
-/// A blob on its way to a repository.
+/// A blob to be uploaded to a repository.
 pub(crate) struct Upload<'a> {
     /// The blob's digest.
     pub(crate) digest: Digest,
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// Another repository of the same registry that has it.
+    /// Another repository of the same registry that has the blob.
     pub(crate) mount_from: Option<&'a str>,
-    /// Called with the number of bytes sent; falls back to 0 when the upload begins again.
+    /// Called with the number of bytes sent; 0 when the upload starts again.
     pub(crate) progress: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Repository {
-    /// Sends a blob; each attempt reads its bytes from `open`.
+    /// Uploads a blob. Each attempt reads its bytes from `open`.
     pub(crate) async fn put_blob<F>(&self, upload: &Upload<'_>, open: impl Fn() -> F) -> Result<Outcome>
     where
         F: Future<Output = Result<ByteStream>>,
@@ -62,7 +62,7 @@ impl Repository {
                     let error = refusal(response, request.operation).await;
                     retry.pause(error, asked).await?;
                 }
-                // The token ran out while the bytes were on their way; there is a new one now.
+                // The token expired during the upload, and has been renewed.
                 Ok(None) => renewed = true,
                 Err(error) if session_lost(&error) => retry.pause(error, None).await?,
                 Err(error) => retry.after(error).await?,
@@ -70,7 +70,7 @@ impl Repository {
         }
     }
 
-    /// A new session's address, or `None` when the registry has mounted the blob instead.
+    /// The URL of a new session, or `None` if the registry mounted the blob instead.
     pub(super) async fn open_session(&self, upload: &Upload<'_>) -> Result<Option<Url>> {
         let operation = format!("start the upload of {} to {}", upload.digest, self.name.repository_name());
         let query = match upload.mount_from {
@@ -84,20 +84,20 @@ impl Repository {
         };
         match response.status() {
             StatusCode::CREATED if upload.mount_from.is_some() => Ok(None),
-            // A mount that is refused has opened a session all the same.
+            // A registry that refuses the mount opens a session instead.
             StatusCode::ACCEPTED | StatusCode::CREATED => {
                 let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-                // It may be relative, and may have a query of its own.
+                // The location may be relative, and may have a query.
                 let url = location.and_then(|location| response.url().join(location).ok());
                 let url = url.map(|url| self.transport.addresses.reached(url, self.name.registry()));
                 let fail = |fault| {
                     let (operation, host) = (request.operation.clone(), request.host.clone());
                     Error::Protocol { operation, host, fault }
                 };
-                let mut url = url.ok_or_else(|| fail("gave no address for the upload"))?;
-                // A layer must not go over plain HTTP where the registry's own answer did not.
+                let mut url = url.ok_or_else(|| fail("sent no URL for the upload"))?;
+                // A layer must not be sent over plain HTTP if the registry used HTTPS.
                 if response.url().scheme() == "https" && url.scheme() != "https" {
-                    return Err(fail("gave an upload address on plain HTTP"));
+                    return Err(fail("sent an upload URL on plain HTTP"));
                 }
                 url.query_pairs_mut().append_pair("digest", &upload.digest.to_string());
                 Ok(Some(url))
@@ -106,8 +106,8 @@ impl Repository {
         }
     }
 
-    /// ECR may close the connection of a push to a repository that does not exist, or without the right to push, instead
-    /// of giving an error: <https://github.com/aws/containers-roadmap/issues/1970>. Another request gets the error.
+    /// ECR may close the connection instead of sending an error, if the repository does not exist or the caller may not
+    /// push: <https://github.com/aws/containers-roadmap/issues/1970>. Another request gets the error.
     async fn why_no_answer(&self, error: Error) -> Error {
         let operation = format!("push to {}", self.name.repository_name());
         let request = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
@@ -126,7 +126,7 @@ impl Repository {
         }
     }
 
-    /// The error for a connection that was closed although the repository exists: at ECR, a missing right.
+    /// The error for a connection that was closed although the repository exists: at ECR, a permission is missing.
     fn hung_up(&self, error: Error) -> Error {
         match (EcrHost::parse(self.name.registry()), error) {
             (Some(ecr), Error::Connection { operation, host, source }) => {
@@ -166,7 +166,7 @@ impl Repository {
         let body = reqwest::Body::wrap_stream(body);
         let watch = watchdog(sent, upload.size);
         let answer = self.transport.send_body(url, request, upload.size, body, watch).await;
-        // When reading the bytes failed, that is the cause, and the broken connection its effect.
+        // If reading the bytes failed, this is the cause of the broken connection.
         match lock(&failure).take() {
             Some(cause) => Err(cause),
             None => answer,
@@ -174,7 +174,7 @@ impl Repository {
     }
 }
 
-/// Ends when the registry has taken no data for long: while bytes are left to send, or after them.
+/// Ends when the registry has accepted no data for [`STALL`], or for [`COMMIT`] longer after the last byte.
 async fn watchdog(sent: Arc<AtomicU64>, size: u64) {
     let mut before = 0;
     loop {
@@ -190,7 +190,7 @@ async fn watchdog(sent: Arc<AtomicU64>, size: u64) {
     }
 }
 
-/// A registry that has forgotten the session, or half of it, takes the blob in a new one.
+/// Whether the registry lost the session or part of its data; a new session succeeds then.
 fn session_lost(error: &Error) -> bool {
     let Error::Registry { answer, .. } = error else { return false };
     matches!(answer.code.as_deref(), Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID"))

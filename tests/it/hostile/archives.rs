@@ -34,7 +34,7 @@ fn what_is_no_file_is_told_at_once() {
     let runs: Vec<_> =
         names.iter().map(|name| words(&["check", &format!("docker-archive:{name}")])).collect();
     for end in ground.run(&runs) {
-        end.failed(4, &["it is no file"]);
+        end.failed(4, &["it is not a regular file"]);
     }
 }
 
@@ -74,7 +74,7 @@ fn what_an_archive_claims_is_not_believed() {
         (
             "x",
             Box::new(|tar| (0..100_001).fold(tar, |tar, _| tar.directory("d/")).file("x", 0o644, "")),
-            "no tar of an image",
+            "it is not a tar of an image",
         ),
     ];
     let mut runs = Vec::new();
@@ -86,7 +86,7 @@ fn what_an_archive_claims_is_not_believed() {
     let huge = "x".repeat(5 << 20);
     let name = archive(&file(90), &["x"], &json!({ "x": huge }), |tar| tar);
     runs.push(words(&["check", &name]));
-    expected.push("larger than any image's");
+    expected.push("larger than 4 MiB");
     for (end, says) in ground.run(&runs).iter().zip(&expected) {
         end.failed(4, &["Docker archive", says]);
     }

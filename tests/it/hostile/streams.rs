@@ -146,7 +146,7 @@ fn a_layer_that_is_not_its_descriptors_is_an_error() {
                 std::os::unix::fs::symlink("/dev/zero", file).unwrap();
             },
             4,
-            "it is no regular file",
+            "it is not a regular file",
         ),
     ];
     let ground = Ground::new();

@@ -57,7 +57,7 @@ fn a_saved_file_is_found_while_its_fingerprint_is_the_same() {
 }
 
 #[test]
-fn many_are_found_in_any_order() {
+fn files_are_found_in_any_order() {
     let cache = tempfile::tempdir().unwrap();
     let files: Vec<_> = (0..500).map(|i| (format!("{i:03}"), i)).collect();
     let files: Vec<_> = files.iter().map(|(path, mtime)| (path.as_str(), *mtime)).collect();
@@ -81,7 +81,7 @@ fn a_file_written_just_before_the_walk_is_not_trusted() {
         let known = saved(cache.path(), &[("a", mtime)], began);
         assert_eq!(known.lookup(b"a", &stat(mtime)).is_some(), trusted, "{mtime}");
     }
-    // The same goes for a time that was set back: its ctime cannot be.
+    // The same applies when the mtime was set back, because nothing can set the ctime back.
     let set_back = Fingerprint { mtime_ns: 1, ctime_ns: began - 50_000_000, ..stat(0) };
     assert!(set_back.is_racy(began.into()));
 }
@@ -115,7 +115,7 @@ fn a_damaged_file_has_no_entries() {
         bytes[i] ^= 1;
         assert_eq!(entries(&bytes), 0, "bit flipped in byte {i}");
     }
-    // Sound, but of a later version, or with a count or length that is not true.
+    // Undamaged, but of another version, or with a wrong count or length.
     for (place, byte) in [(0, b'x'), (8, 9), (12, 1), (12, 3), (12, 255), (HEADER, 2), (HEADER + 3, 255)] {
         let mut body = whole[..whole.len() - CHECKSUM].to_vec();
         body[place] = byte;
@@ -149,7 +149,7 @@ fn an_unchanged_index_is_not_written() {
 }
 
 #[test]
-fn roots_do_not_mix_and_a_link_is_the_directory_it_leads_to() {
+fn each_root_has_its_own_entries_and_a_link_means_its_target() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two, link) = (dir.path().join("one"), dir.path().join("two"), dir.path().join("link"));
     fs::create_dir(&one).unwrap();
@@ -161,7 +161,7 @@ fn roots_do_not_mix_and_a_link_is_the_directory_it_leads_to() {
 }
 
 #[test]
-fn writers_at_the_same_time_leave_one_whole_index() {
+fn concurrent_writers_leave_one_complete_index() {
     let cache = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..2000).map(|i| format!("{i:04}")).collect();
     std::thread::scope(|scope| {

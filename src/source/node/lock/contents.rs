@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-/// The content of a lock file, whatever its format.
+/// The content of a lock file of any format.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents {
     /// The bytes that decide the installed files.
     pub(super) decisive: Vec<u8>,
-    /// The function's own files that the lock names, by paths from the function's directory.
+    /// The function's own files that the lock names, by path relative to the function's directory.
     pub(super) local: BTreeMap<String, Local>,
 }
 
 /// A file or directory of the function that a lock file names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::source::node) enum Local {
-    /// A package that stays where it is, with a link to it.
+    /// A package that stays in its directory; `node_modules` gets a link to it.
     Workspace,
     /// A package that is copied: a directory or an archive.
     Package,

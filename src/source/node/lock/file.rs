@@ -8,7 +8,7 @@ use super::{npm, pnpm, yarn};
 use crate::error::{Error, Result};
 use crate::source::node::tool::Tool;
 
-/// The lock files. The first that exists counts, as with npm.
+/// The lock files. The first that exists is read, as with npm.
 const FILES: [&str; 4] = ["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"];
 
 /// A lock file.
@@ -20,7 +20,7 @@ pub(in crate::source::node) struct Lock {
     pub(in crate::source::node) bytes: Vec<u8>,
     /// The content that decides the installed files: without the function's version and development packages.
     pub(in crate::source::node) decisive: Vec<u8>,
-    /// The function's own files that it names, by paths from the function's directory.
+    /// The function's own files that it names, by path relative to the function's directory.
     pub(in crate::source::node) local: BTreeMap<String, Local>,
 }
 
@@ -50,7 +50,7 @@ impl Lock {
     }
 }
 
-/// Fails for a path that leads out of the function's directory, or to nothing.
+/// Fails for a path that leads out of the function's directory or does not exist.
 fn inside(dir: &Path, place: &str, lock: &Path) -> Result<()> {
     let outside = || Error::OutsidePath { lock: lock.to_owned(), place: place.to_owned() };
     let relative = Path::new(place);

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
     let mut lock: Value = serde_json::from_slice(bytes).map_err(|error| fail(error.to_string()))?;
-    let object = lock.as_object_mut().ok_or_else(|| fail("it is no JSON object".into()))?;
+    let object = lock.as_object_mut().ok_or_else(|| fail("it is not a JSON object".into()))?;
     for own in ["name", "version"] {
         object.remove(own);
     }
@@ -24,10 +24,10 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
             let decides = ["dependencies", "optionalDependencies", "peerDependencies", "workspaces"];
             function.retain(|key, _| decides.contains(&key.as_str()));
         }
-        // A copy of the packages for npm 6.
+        // It repeats the packages for npm 6.
         object.remove("dependencies");
     } else if object.get("dependencies").is_some_and(names_files) {
-        return Err(fail("it names files in the format of npm 6: run `npm install` with a newer one".into()));
+        return Err(fail("it names files in the format of npm 6: run `npm install` with a newer npm".into()));
     }
     Ok(Contents { decisive: lock.to_string().into_bytes(), local })
 }
@@ -40,7 +40,7 @@ fn locals(packages: &serde_json::Map<String, Value>) -> BTreeMap<String, Local> 
         let link = package["link"] == true;
         (link || archive.is_some()).then(|| (archive.unwrap_or(resolved).to_owned(), link))
     };
-    // A directory that a package requires with `file:` is copied; all others are workspaces.
+    // A directory that a package requires with `file:` is copied; every other directory is a workspace.
     let last =
         |path: &str| path.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default().to_owned();
     let kinds = ["dependencies", "optionalDependencies", "peerDependencies", "devDependencies"];

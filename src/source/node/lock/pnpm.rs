@@ -6,17 +6,17 @@ use std::path::Path;
 use super::contents::Contents;
 use crate::error::{Error, Result};
 
-/// Fails for a lock that names one of the function's own files; nothing else of the format is understood.
+/// Fails for a lock that names one of the function's own files. lbuild reads nothing else of the format.
 pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
-    let text = std::str::from_utf8(bytes).map_err(|_| fail("it is no UTF-8".into()))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".into()))?;
     let mut section = "";
     for line in text.lines() {
         if !line.starts_with([' ', '#']) && !line.is_empty() {
             section = line.trim_end();
         }
         let own = ["link:", "file:", "workspace:", "patch_hash="];
-        // `file:lib/a` counts, a key with a value behind it does not.
+        // `file:lib/a` counts; a key that is followed by a value does not.
         let names = |own: &&str| {
             line.split_once(*own).is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with(' '))
         };
@@ -26,7 +26,7 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
                 .is_some_and(|name| !name.starts_with([' ', '.']) || name.starts_with("./"));
         if another || own.iter().any(names) || line.trim_end().ends_with("type: directory}") {
             let fault = format!(
-                "`{}`: of pnpm's locks, lbuild takes those whose packages are all from registries",
+                "`{}`: lbuild supports pnpm locks only if all packages come from registries",
                 line.trim()
             );
             return Err(fail(fault));

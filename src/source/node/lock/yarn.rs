@@ -1,4 +1,4 @@
-//! `yarn.lock`, in two formats: that of yarn 1, and that of yarn 2 and later.
+//! `yarn.lock`, in the format of yarn 1 and in that of yarn 2 and later.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,17 +8,17 @@ use crate::error::{Error, Result};
 use crate::source::node::package_json;
 use crate::source::node::tool::Tool;
 
-/// Directories of the function that yarn 2 and later read: yarn itself, its plugins, and patches of packages.
+/// Directories of the function that yarn 2 and later read: yarn itself, its plugins, and patches for packages.
 const OWN: [&str; 3] = [".yarn/patches", ".yarn/plugins", ".yarn/releases"];
 
 /// Schemes of packages that are not in a registry.
 const LOCAL: [&str; 5] = ["file:", "link:", "portal:", "exec:", "workspace:"];
 
-/// Fails for a lock that names one of the function's own files, or is out of date; nothing else of the formats is
-/// understood.
+/// Fails for a lock that names one of the function's own files or is out of date. lbuild reads nothing else of the
+/// formats.
 pub(super) fn read(dir: &Path, bytes: &[u8], path: &Path) -> Result<(Tool, Contents)> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
-    let text = std::str::from_utf8(bytes).map_err(|_| fail("it is no UTF-8".into()))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".into()))?;
     let package = package_json::read(dir)?;
     let tool = if text.lines().any(|line| line == "__metadata:") { Tool::Berry } else { Tool::Yarn };
     let keys = text.lines().filter(|line| line.ends_with(':') && !line.starts_with([' ', '#']));
@@ -31,18 +31,17 @@ pub(super) fn read(dir: &Path, bytes: &[u8], path: &Path) -> Result<(Tool, Conte
         is_local(place) && place != "workspace:."
     });
     if let Some(own) = own.next().or_else(|| package.get("workspaces").map(|_| "workspaces")) {
-        let fault =
-            format!("`{own}`: of yarn's locks, lbuild takes those whose packages are all from registries");
+        let fault = format!("`{own}`: lbuild supports yarn locks only if all packages come from registries");
         return Err(fail(fault));
     }
     if tool == Tool::Yarn {
         return Ok((tool, Contents { decisive: bytes.to_vec(), local: BTreeMap::new() }));
     }
-    // yarn verifies this when it installs everything, but not when it installs production packages only.
+    // yarn verifies this when it installs all packages, but not when it installs production packages only.
     if let Some((name, range)) =
         package_json::dependencies(&package).find(|(name, range)| !is_locked(text, name, range))
     {
-        return Err(fail(format!("{name} {range} of package.json is not in it: run `yarn install`")));
+        return Err(fail(format!("it does not have {name} {range} of package.json: run `yarn install`")));
     }
     let local = OWN.into_iter().filter(|place| dir.join(place).is_dir());
     let local = local.map(|place| (place.to_owned(), Local::Package)).collect();
@@ -53,7 +52,7 @@ fn is_local(place: &str) -> bool {
     LOCAL.iter().any(|scheme| place.starts_with(scheme))
 }
 
-/// Whether the lock's entry of the function itself asks for the same.
+/// Whether the lock's entry of the function itself has this dependency.
 fn is_locked(lock: &str, name: &str, range: &str) -> bool {
     let own = lock.lines().skip_while(|line| !line.ends_with("@workspace:.\":"));
     let mut own = own.skip(1).take_while(|line| line.starts_with(' '));

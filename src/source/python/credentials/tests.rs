@@ -30,7 +30,7 @@ fn a_login_goes_to_its_own_origin_only() {
 }
 
 #[test]
-fn every_place_that_has_a_login_is_read() {
+fn every_source_of_logins_is_read() {
     use TextKind::{Naming, Plain, Requirements, Settings};
     for (kind, text, netrc) in [
         (Requirements, "-i https://u:${TOKEN}@h.example/simple", ""),
@@ -60,7 +60,7 @@ fn every_place_that_has_a_login_is_read() {
 }
 
 #[test]
-fn a_lock_has_no_variable_sent_to_anybody() {
+fn variables_in_a_lock_are_not_expanded() {
     for (kind, text) in [
         (TextKind::Plain, "# https://u:${TOKEN}@h.example/"),
         (TextKind::Plain, "url = 'https://${TOKEN}@h.example/a.whl'"),
@@ -78,7 +78,7 @@ fn a_lock_has_no_variable_sent_to_anybody() {
 }
 
 #[test]
-fn netrc_names_hosts_and_its_default_is_not_for_everyone() {
+fn netrc_entries_are_found_by_host_and_its_default_is_ignored() {
     let text = "machine a.example login u password p\n\nmacdef init\nmachine b.example login x password y\n\n\
         machine c.example login w password v default login anonymous password me";
     let found = indexes(&[], text);
@@ -88,7 +88,7 @@ fn netrc_names_hosts_and_its_default_is_not_for_everyone() {
 }
 
 #[test]
-fn nothing_shows_a_password() {
+fn debug_output_and_messages_do_not_show_a_password() {
     let found =
         indexes(&[(TextKind::Plain, "https://me:hunter2@i.example/")], "machine h login u password hunter2");
     assert!(!format!("{found:?}").contains("hunter2"));
@@ -98,7 +98,7 @@ fn nothing_shows_a_password() {
 }
 
 #[test]
-fn a_name_without_a_password_takes_it_from_elsewhere() {
+fn a_user_name_without_a_password_gets_it_from_another_source() {
     let plain = |text| (TextKind::Plain, text);
     for (text, more, netrc, login) in [
         (
@@ -127,7 +127,7 @@ fn a_name_without_a_password_takes_it_from_elsewhere() {
 }
 
 #[test]
-fn indexes_are_known_by_their_addresses() {
+fn indexes_are_recognised_by_their_urls() {
     let lock =
         "source = { registry = \"https://i.example/simple\" }\nurl = \"https://i.example/f/a-1.tar.gz\"";
     let wanted = "-i https://me:p@j.example/+simple/\n-i https://i.example/simple";

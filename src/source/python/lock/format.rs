@@ -9,9 +9,9 @@ pub(in crate::source::python) enum Format {
     Pylock,
     /// `uv.lock`.
     Uv,
-    /// `poetry.lock` or `Pipfile.lock`, which have no addresses of files.
+    /// `poetry.lock` or `Pipfile.lock`, which have no URLs of files.
     Pinned,
-    /// Any other file, which the user writes: requirements.
+    /// Any other file: requirements, written by the user.
     Requirements,
 }
 

@@ -1,9 +1,9 @@
-//! Files that name packages, and the packages that the target needs of them.
+//! Files that name packages, and those of the packages that the target needs.
 //!
-//! * `format`: the kind of a file, by its name.
-//! * `pylock`, `uvlock` (its tables: `uv_schema`): locks that have every file's address; their result is in `package`.
+//! * `format`: the format of a file, by its name.
+//! * `pylock`, `uvlock` (its tables: `uv_schema`): locks with the URL of every file; their result is in `package`.
 //! * `pinned`: locks of poetry and pipenv, which become requirements.
-//! * `requirements`: the text that users write.
+//! * `requirements`: the format that users write.
 
 mod format;
 mod package;

@@ -1,4 +1,4 @@
-//! A package as lock files describe it, whatever their format.
+//! A package of a lock file, independent of the format.
 
 use crate::image::Digest;
 
@@ -11,7 +11,7 @@ pub(in crate::source::python) struct LockedPackage {
     pub(in crate::source::python) files: Vec<LockedFile>,
     /// Whether the requirements name it.
     pub(in crate::source::python) requested: bool,
-    /// Whether the requirements have its address.
+    /// Whether the requirements give its URL.
     pub(in crate::source::python) direct: bool,
 }
 
@@ -24,7 +24,7 @@ pub(in crate::source::python) struct LockedFile {
     pub(in crate::source::python) size: Option<u64>,
 }
 
-/// The digest of a hash `sha256:…`; `None` for the other kinds of hash that a lock file may have.
+/// The digest of a hash `sha256:…`; `None` for other hash algorithms, which a lock file may also have.
 pub(in crate::source::python) fn sha256(text: &str) -> Option<Digest> {
     text.parse().ok()
 }

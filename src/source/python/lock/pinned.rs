@@ -1,5 +1,5 @@
-//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but have no addresses of files. They become
-//! requirements with exact versions, which uv or pip resolves; lbuild verifies the hashes.
+//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but have no URLs of files. They become requirements
+//! with exact versions, which uv or pip resolves; lbuild verifies the hashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -40,27 +40,27 @@ impl Pinned {
 
     fn add(&mut self, name: &str, line: &str, hashes: BTreeSet<Digest>) -> Result<(), String> {
         if line.contains("${") {
-            return Err(format!("`{line}` would have a variable put into it"));
+            return Err(format!("`{line}` has a variable, which uv or pip would expand"));
         }
         self.line(line)?;
         self.asked.packages.entry(normalized(name)).or_default().extend(hashes);
         Ok(())
     }
 
-    /// Adds a line. Text of a lock must stay one line, and must not become an option, which could name an index.
+    /// Adds a line. Text of a lock must stay on one line, and must not become an option: an option can name an index.
     fn line(&mut self, line: &str) -> Result<(), String> {
         if line.contains(char::is_control) || line.contains(" --") {
-            return Err(format!("`{}` is no requirement", line.escape_debug()));
+            return Err(format!("`{}` is not a requirement", line.escape_debug()));
         }
         self.text.push_str(line);
         self.text.push('\n');
         Ok(())
     }
 
-    /// Adds an index besides the program's own, once.
+    /// Adds an index to those of the program, unless it was added before.
     fn index(&mut self, flag: &str, url: &str) -> Result<(), String> {
         if url.is_empty() || url.contains(char::is_whitespace) || url.starts_with('-') {
-            return Err("the address of one of its indexes cannot be read".to_owned());
+            return Err("the URL of one of its indexes cannot be read".to_owned());
         }
         let line = format!("{flag} {url}");
         if self.text.lines().any(|other| other == line) {
@@ -118,20 +118,20 @@ impl PoetryLock {
         for package in self.packages.iter().filter(|package| !package.optional) {
             let name = &package.name;
             let Some(groups) = &package.groups else {
-                return Err(
-                    "it does not tell what is for development only: run `poetry lock` of version 2".into()
-                );
+                return Err("it does not mark development packages: run `poetry lock` of version 2".into());
             };
             if !groups.iter().any(|group| group == "main") {
                 continue;
             }
             match &package.source {
-                // An index of the project's own.
+                // An index that the project declares.
                 Some(source) if source.kind == "legacy" && !source.url.contains("${") => {
                     pinned.index("--extra-index-url", &source.url)?;
                 }
                 Some(source) if source.kind == "legacy" => {
-                    return Err(format!("the address of {name}'s index would have a variable put into it"));
+                    return Err(format!(
+                        "the URL of {name}'s index has a variable, which uv or pip would expand"
+                    ));
                 }
                 Some(source) => {
                     return Err(format!(
@@ -183,16 +183,16 @@ struct PipfilePackage {
 }
 
 impl PipfileLock {
-    /// `pipfile` is the text from which the lock was made.
+    /// `pipfile` is the text of the Pipfile from which the lock was made.
     fn pinned(self, pipfile: &str) -> Result<Pinned, String> {
         let mut pinned = Pinned::default();
-        // The address may have a login in it, or `${NAME}` for one: it stays in a file that only the user can read.
+        // The URL may have a login, or `${NAME}` in place of one. It is written to a file that only the user can read.
         for (number, source) in self.meta.sources.iter().enumerate() {
             let flag = if number == 0 { "--index-url" } else { "--extra-index-url" };
             // A lock alone must not choose which variable is sent to which host.
             if source.url.contains("${") && !pipfile.contains(&source.url) {
                 return Err(
-                    "an index of its own has a variable in its address, and the Pipfile has it not".into()
+                    "the URL of an index has a variable, and the Pipfile does not have this URL".into()
                 );
             }
             pinned.index(flag, &source.url)?;
@@ -253,7 +253,7 @@ groups = ["main"]
     }
 
     #[test]
-    fn poetrys_own_indexes_are_asked_too() {
+    fn indexes_of_a_poetry_lock_are_added() {
         let package = |name: &str, url: &str| {
             format!(
                 "[[package]]\nname = '{name}'\nversion = '1'\ngroups = ['main']\n\
@@ -277,13 +277,13 @@ groups = ["main"]
             let pipenv = format!(r#"{{"_meta":{{}},"default":{{"a":{{"version":"=={version}"}}}}}}"#);
             for (name, text) in [("poetry.lock", poetry), ("Pipfile.lock", pipenv)] {
                 let error = read(name, &text).unwrap_err().to_string();
-                assert!(error.contains("is no requirement") || error.contains("a variable"), "{error}");
+                assert!(error.contains("is not a requirement") || error.contains("a variable"), "{error}");
             }
         }
     }
 
     #[test]
-    fn pipenvs_default_group_is_pinned_from_its_own_index() {
+    fn pipenvs_default_group_is_pinned_with_the_index_of_its_lock() {
         let text = format!(
             r#"{{"_meta":{{"sources":[{{"name":"i","url":"https://${{USER}}@i.example/simple"}}]}},
             "default":{{"client":{{"hashes":["sha256:{}"],"markers":"python_version >= '3.8'","version":"==1.2"}}}},
@@ -293,7 +293,7 @@ groups = ["main"]
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("Pipfile.lock");
         let error = Pinned::read(&text, &lock).unwrap_err().to_string();
-        assert!(error.contains("the Pipfile has it not"), "{error}");
+        assert!(error.contains("the Pipfile does not have this URL"), "{error}");
         let source = "[[source]]\nname = 'i'\nurl = 'https://${USER}@i.example/simple'\n";
         std::fs::write(dir.path().join("Pipfile"), source).unwrap();
         let pinned = Pinned::read(&text, &lock).unwrap();

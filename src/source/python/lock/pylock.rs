@@ -1,5 +1,5 @@
-//! `pylock.toml`, [PEP 751](https://packaging.python.org/en/latest/specifications/pylock-toml/): the lock file of
-//! every tool, and the format of uv's answer.
+//! `pylock.toml`, [PEP 751](https://packaging.python.org/en/latest/specifications/pylock-toml/): the common lock format
+//! of all tools, and the output format of `uv pip compile`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +51,8 @@ struct PylockArtifact {
     hashes: BTreeMap<String, String>,
 }
 
-/// The packages of the lock that the target needs. `path` is the lock's own, from which its paths start.
+/// The packages of the lock that the target needs. `path` is the path of the lock; the lock's own paths are relative to
+/// its directory.
 pub(in crate::source::python) fn read(
     text: &str,
     path: &Path,
@@ -70,7 +71,7 @@ pub(in crate::source::python) fn read(
         return Err(fail(format!("it is for Python {specifier}")));
     }
     if !environment.is_among(&lock.environments).map_err(fail)? {
-        return Err(fail("none of the environments that it is for is the image's".to_owned()));
+        return Err(fail("its environments do not include the image's".to_owned()));
     }
     let mut found = Vec::new();
     for package in lock.packages {
@@ -98,13 +99,13 @@ fn locked(package: PylockPackage, path: &Path, environment: &Environment) -> Res
     let direct = package.archive.is_some();
     let artifacts = package.wheels.iter().chain(&package.archive).chain(&package.sdist);
     let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, path)).collect();
-    let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path".to_owned()))?;
+    let files = files.ok_or_else(|| fail("one of its files has neither a URL nor a path".to_owned()))?;
     Ok(LockedPackage { name: package.name, version: package.version, files, requested: false, direct })
 }
 
 fn file(artifact: &PylockArtifact, lock: &Path) -> Option<LockedFile> {
     let dir = lock.parent().unwrap_or(Path::new(""));
-    // PEP 751: where both are given, the path comes first.
+    // PEP 751: if both are given, the path takes precedence.
     let url = match (&artifact.path, &artifact.url) {
         (Some(path), _) => file_url(dir, path)?,
         (None, url) => url.clone()?,
@@ -127,7 +128,7 @@ mod tests {
     const HEAD: &str = "lock-version = '1.0'\ncreated-by = 'test'\n";
 
     #[test]
-    fn packages_for_the_target_are_read_with_hash_size_and_address() {
+    fn packages_for_the_target_are_read_with_hash_size_and_url() {
         let hex = "ab".repeat(32);
         let text = format!(
             "{HEAD}
@@ -159,19 +160,22 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
     }
 
     #[test]
-    fn a_lock_for_others_is_refused() {
+    fn a_lock_for_other_environments_is_refused() {
         for (text, fault) in [
             ("lock-version = '2.0'", "its version is 2.0"),
             ("lock-version = 1", "invalid type"),
             (&format!("{HEAD}requires-python = '>=3.13'"), "it is for Python >=3.13"),
-            (&format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"), "none of the environments"),
+            (
+                &format!("{HEAD}environments = [\"sys_platform == 'win32'\"]"),
+                "its environments do not include",
+            ),
             (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
             (
                 &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),
                 "cannot take a from /lock/pylock.toml: it is a directory",
             ),
             (&format!("{HEAD}[[packages]]\nname='a'\nvcs={{type='git'}}"), "version control"),
-            (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither an address nor a path"),
+            (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither a URL nor a path"),
         ] {
             let error = read_for(12, text).unwrap_err().to_string();
             assert!(error.contains(fault) && error.contains("/lock/pylock.toml"), "{text}: {error}");

@@ -1,6 +1,6 @@
-//! `requirements.txt`, as far as lbuild reads it itself: the packages that it names, and the hashes that it allows.
+//! `requirements.txt`, as far as lbuild reads it: the packages that it names, and the hashes that it allows.
 //!
-//! uv or pip finds the packages that those need.
+//! uv or pip resolves the dependencies of these packages.
 //! <https://pip.pypa.io/en/stable/reference/requirements-file-format/>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::source::python::wheel::{WheelName, normalized};
 /// The packages that the requirements name.
 #[derive(Debug, Default)]
 pub(in crate::source::python) struct Asked {
-    /// Names, and the digests that each may have; empty when the requirements have none.
+    /// Each name with the digests that its files may have; the set is empty if the requirements have no hash.
     pub(in crate::source::python) packages: BTreeMap<String, BTreeSet<Digest>>,
 }
 
@@ -40,7 +40,7 @@ impl Asked {
         let strict = require_hashes || self.packages.values().any(|hashes| !hashes.is_empty());
         match self.packages.get(&wheel.name).filter(|hashes| !hashes.is_empty()) {
             Some(allowed) if allowed.contains(&wheel.sha256) => Ok(()),
-            Some(_) => fail("its hash is none of those in the requirements"),
+            Some(_) => fail("its hash is not among those in the requirements"),
             None if strict => fail("the requirements have no hash for it"),
             None => Ok(()),
         }
@@ -61,7 +61,7 @@ pub(in crate::source::python) fn files(path: &Path) -> Vec<PathBuf> {
                 let rest = rest.strip_prefix('=').unwrap_or(rest).trim();
                 (!rest.is_empty()).then(|| dir.join(rest))
             });
-            // A file may include one that includes it.
+            // Two files may include each other.
             found.extend(included.filter(|path| !found.contains(path)).into_iter().collect::<Vec<_>>());
         }
     }
@@ -97,7 +97,7 @@ fn name(line: &str) -> Option<String> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
     let rest = rest.trim_start();
-    // Otherwise it is an address or a path of a file, which has the name.
+    // Otherwise it is a URL or a path, and the file name has the package's name.
     let named = rest.is_empty()
         || rest.starts_with(['=', '<', '>', '!', '~', '[', ';', '@', '('])
         || rest.starts_with("--");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wheel_of_another_hash_is_refused() {
+    fn a_wheel_with_another_hash_is_refused() {
         let (right, wrong) = (Digest::of(b"right"), Digest::of(b"wrong"));
         let wheel = |name: &str, sha256| Wheel {
             name: name.to_owned(),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub(super) struct UvLock {
     pub(super) version: u32,
     pub(super) requires_python: Option<String>,
-    /// The environments that the lock is for; empty for all (`tool.uv.environments`).
+    /// The environments that the lock covers; empty if it covers all (`tool.uv.environments`).
     #[serde(default)]
     pub(super) supported_markers: Vec<String>,
     #[serde(default, rename = "package")]
@@ -48,7 +48,7 @@ pub(super) enum UvSource {
     Git(String),
     /// A directory within an archive.
     Subdirectory(String, String),
-    /// An origin that lbuild does not know. It matters only when the package is needed.
+    /// An origin that lbuild does not know. It is an error only if the package is needed.
     Unknown,
 }
 
@@ -101,7 +101,7 @@ impl UvSource {
         matches!(self, UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) if dir == ".")
     }
 
-    /// The reason why the package would have to be built; `None` when it would not.
+    /// The reason why the package would have to be built; `None` if it has files to download.
     pub(super) fn unbuilt(&self) -> Option<&'static str> {
         match self {
             UvSource::Directory(_) | UvSource::Editable(_) => {
@@ -111,7 +111,7 @@ impl UvSource {
             UvSource::Subdirectory(..) => {
                 Some("it is a directory of an archive, which would have to be built")
             }
-            UvSource::Unknown => Some("it is of a source that lbuild does not know"),
+            UvSource::Unknown => Some("it has a source that lbuild does not know"),
             UvSource::Registry(_) | UvSource::Url(_) | UvSource::Path(_) | UvSource::Virtual(_) => None,
         }
     }

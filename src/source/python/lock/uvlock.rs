@@ -1,7 +1,8 @@
-//! `uv.lock`, read as uv reads it: from the project's own dependencies on, each marker evaluated for the target.
+//! `uv.lock`, read as uv reads it: the walk starts at the project's dependencies, and evaluates each marker for the
+//! target.
 //!
-//! Development groups and the project's own extras stay out, and so does the project itself: its files come with
-//! the function's directory. The format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
+//! Development groups, the project's own extras and the project itself stay out: the project's files come with the
+//! function's directory. The format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub(in crate::source::python) fn read(
         return Err(fail(format!("it is for Python {specifier}")));
     }
     if !environment.is_among(&lock.supported_markers).map_err(fail)? {
-        return Err(fail("none of the environments that it is for is the image's".to_owned()));
+        return Err(fail("its environments do not include the image's".to_owned()));
     }
     let root = lock.packages.iter().position(|package| package.source.is_root());
     let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
@@ -42,11 +43,11 @@ pub(in crate::source::python) fn read(
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
 }
 
-/// The packages of the lock that have been reached, and those whose dependencies are still to be followed.
+/// The packages of the lock that the walk has reached, and those whose dependencies it still has to follow.
 struct DependencyWalk<'a> {
     lock: &'a UvLock,
     environment: &'a Environment,
-    /// The packages, by their places in the lock, and the extras that each is wanted with.
+    /// The packages, by their index in the lock, and the requested extras of each.
     reached: BTreeMap<usize, BTreeSet<String>>,
     /// Dependencies of a package, or of one of its extras.
     todo: Vec<(usize, Option<String>)>,
@@ -60,7 +61,7 @@ impl<'a> DependencyWalk<'a> {
                 None => &package.dependencies,
                 Some(extra) => match package.optional_dependencies.get(extra) {
                     Some(dependencies) => dependencies,
-                    // As with pip, an extra that the package does not have is none.
+                    // As with pip, an extra that the package does not have is ignored.
                     None => continue,
                 },
             };
@@ -91,7 +92,8 @@ impl<'a> DependencyWalk<'a> {
         Ok(())
     }
 
-    /// The package that a dependency means: where the lock has several versions, it says which, or their markers do.
+    /// The package that a dependency means. If the lock has several versions of it, the dependency names one, or the
+    /// markers of the versions decide.
     fn find(&self, dependency: &UvDependency) -> Result<usize, String> {
         let mut matching = Vec::new();
         for (number, package) in self.lock.packages.iter().enumerate() {
@@ -117,7 +119,7 @@ impl<'a> DependencyWalk<'a> {
         match matching[..] {
             [(number, _)] => Ok(number),
             [] => Err(format!("{} is needed, but not locked", dependency.name)),
-            _ => Err(format!("{} is locked in several versions, and nothing tells which", dependency.name)),
+            _ => Err(format!("{} is locked in several versions that fit the target", dependency.name)),
         }
     }
 }
@@ -132,7 +134,7 @@ fn locked(package: &UvPackage, requested: bool, path: &Path) -> Result<LockedPac
     }
     let artifacts = package.wheels.iter().chain(&package.sdist);
     let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, package, path)).collect();
-    let files = files.ok_or_else(|| fail("one of its files has neither an address nor a path"))?;
+    let files = files.ok_or_else(|| fail("one of its files has neither a URL nor a path"))?;
     let direct = matches!(package.source, UvSource::Url(_) | UvSource::Path(_));
     let (name, version) = (normalized(&package.name), package.version.clone());
     Ok(LockedPackage { name, version, files, requested, direct })
@@ -142,7 +144,7 @@ fn file(artifact: &UvArtifact, package: &UvPackage, lock: &Path) -> Option<Locke
     let dir = lock.parent().unwrap_or(Path::new(""));
     let url = match (&artifact.url, &artifact.path, &package.source) {
         (Some(url), _, _) => url.clone(),
-        // Within a directory that serves as an index.
+        // A path within a directory that serves as an index.
         (None, Some(path), UvSource::Registry(index)) => file_url(&dir.join(index), path)?,
         (None, Some(path), _) | (None, None, UvSource::Path(path)) => file_url(dir, path)?,
         (None, None, UvSource::Url(url)) => url.clone(),
@@ -255,14 +257,14 @@ source = { registry = "https://i/simple" }
     }
 
     #[test]
-    fn a_lock_for_some_environments_is_for_the_image_when_one_of_them_is() {
+    fn a_lock_fits_if_one_of_its_environments_is_the_images() {
         let markers = r#"supported-markers = ["sys_platform == 'win32'", "platform_machine == 'aarch64'"]"#;
         let text = lock().replacen("requires-python", &format!("{markers}\nrequires-python"), 1);
         assert_eq!(read_for(12, &text).unwrap().len(), 5);
     }
 
     #[test]
-    fn files_are_found_by_address_and_by_path() {
+    fn files_are_found_by_url_and_by_path() {
         let found = read_for(12, &lock()).unwrap();
         let file = |number: usize| found[number].files[0].clone();
         assert_eq!((file(0).url.as_str(), file(0).size), ("https://f/client-3-py3-none-any.whl", Some(9)));
@@ -280,7 +282,7 @@ source = { registry = "https://i/simple" }
             (
                 "requires-python",
                 "supported-markers = [\"sys_platform == 'win32'\", \"platform_machine == 'x86_64'\"]\nrequires-python",
-                "none of the environments that it is for",
+                "its environments do not include",
             ),
             (
                 "requires-python",
@@ -298,7 +300,7 @@ source = { registry = "https://i/simple" }
             (
                 "{ path = \"w/",
                 "{ future = \"w/",
-                "local from /p/uv.lock: it is of a source that lbuild does not",
+                "local from /p/uv.lock: it has a source that lbuild does not",
             ),
             (
                 "resolution-markers = [\"python_full_version >= '3.10'\"]",

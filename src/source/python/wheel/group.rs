@@ -1,15 +1,15 @@
-//! The grouping of wheels into layers: a pure function of the list, so that every machine groups alike.
+//! The grouping of wheels into layers: a pure function of the list, so that all machines form the same groups.
 
 use crate::recipe::Wheel;
 
-/// A wheel of this many bytes has a layer of its own: an upgrade of it then re-sends nothing else.
+/// A wheel of at least this many bytes gets its own layer, so that an upgrade of it uploads nothing else again.
 const LARGE: u64 = 1 << 20;
 
-/// Upper bound on layers of wheels. An image has 127 layers at most on some runtimes; this leaves room for the base
-/// and for the function.
+/// Upper bound on layers of wheels. Some runtimes allow 127 layers per image; this leaves room for the base and for the
+/// function.
 pub(in crate::source::python) const MOST: usize = 80;
 
-/// The wheels of each of `most` layers: the large ones one by one, by name, then all others together.
+/// The wheels of each layer, `most` layers at most: each large wheel by itself, by name, then all others together.
 pub(in crate::source::python) fn group(wheels: &[Wheel], most: usize) -> Vec<Vec<Wheel>> {
     let mut large: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size >= LARGE).collect();
     let mut small: Vec<&Wheel> = wheels.iter().filter(|wheel| wheel.size < LARGE).collect();
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn large_wheels_are_alone_and_small_ones_together_whatever_the_order() {
+    fn each_large_wheel_is_alone_and_small_wheels_share_a_layer_in_any_order() {
         let mut wheels = vec![wheel("d", LARGE), wheel("b", LARGE - 1), wheel("c", 9 * LARGE), wheel("a", 1)];
         for _ in 0..wheels.len() {
             wheels.rotate_left(1);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_of_too_many_large_wheels_share() {
+    fn the_smallest_of_too_many_large_wheels_share_a_layer() {
         let many = |count: u64| (0..count).map(|n| wheel(&format!("w{n:03}"), LARGE + n)).collect::<Vec<_>>();
         assert_eq!(group(&many(80), MOST).len(), 80);
         let groups = group(&many(100), MOST);

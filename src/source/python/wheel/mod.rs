@@ -1,4 +1,4 @@
-//! Wheels: their names, their layers, and their files as an installer would write them.
+//! Wheels: their names, their layers, and their files as an installer writes them.
 //!
 //! * `name`: the parts of a file name.
 //! * `group`: the wheels that share a layer.

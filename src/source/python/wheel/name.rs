@@ -5,10 +5,10 @@
 /// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::source::python) struct WheelName {
-    /// As in the file name.
+    /// As spelled in the file name.
     pub(in crate::source::python) name: String,
     pub(in crate::source::python) version: String,
-    /// A number and a text: the greater is the newer build of the same version.
+    /// A number and a text. The greater value is the newer build of the same version.
     pub(in crate::source::python) build: (u64, String),
     pub(in crate::source::python) pythons: Vec<String>,
     pub(in crate::source::python) abis: Vec<String>,
@@ -16,7 +16,7 @@ pub(in crate::source::python) struct WheelName {
 }
 
 impl WheelName {
-    /// Reads a file name; `None` when it is not a wheel's.
+    /// Parses a file name; `None` if it is not the name of a wheel.
     pub(in crate::source::python) fn parse(file: &str) -> Option<WheelName> {
         let parts: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
         let (build, [pythons, abis, platforms]) = match parts[..] {
@@ -43,7 +43,7 @@ impl WheelName {
         self.tags().any(|tag| tag == "py3-none-any")
     }
 
-    /// The compatibility tags that the name stands for.
+    /// The compatibility tags that the name declares.
     pub(in crate::source::python) fn tags(&self) -> impl Iterator<Item = String> {
         let pairs = self.pythons.iter().flat_map(|python| self.abis.iter().map(move |abi| (python, abi)));
         pairs.flat_map(|(python, abi)| {
@@ -52,7 +52,7 @@ impl WheelName {
     }
 }
 
-/// A package's name in its normal form, in which names are compared.
+/// A package's name in its normal form, which is used for comparison.
 ///
 /// <https://packaging.python.org/en/latest/specifications/name-normalization/>
 pub(in crate::source::python) fn normalized(name: &str) -> String {
@@ -67,7 +67,7 @@ pub(in crate::source::python) fn normalized(name: &str) -> String {
     out
 }
 
-/// Whether the file is a source archive, of the kinds in use: <https://peps.python.org/pep-0625/>.
+/// Whether the file is a source archive of a kind in use: <https://peps.python.org/pep-0625/>.
 pub(in crate::source::python) fn is_source(file: &str) -> bool {
     file.ends_with(".tar.gz") || file.ends_with(".zip")
 }

@@ -1,4 +1,4 @@
-//! `RECORD`: the installed files.
+//! `RECORD`: the list of installed files.
 //!
 //! <https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file>
 
@@ -8,13 +8,13 @@ use base64::Engine as _;
 
 use crate::image::Digest;
 
-/// Paths, with hash and size as they stand in the file.
+/// Paths, each with its hash and size as spelled in the file.
 #[derive(Debug, Default)]
 pub(super) struct Record(BTreeMap<String, (String, String)>);
 
 impl Record {
-    /// `None` when the text is not a record. Rows of paths that are not a `member` are skipped: they are of no use, and
-    /// there may be millions of them.
+    /// `None` if the text is not a record. Rows of paths that are not a `member` are skipped: they are useless, and a
+    /// hostile record may have millions of them.
     pub(super) fn parse(text: &str, member: impl Fn(&str) -> bool) -> Option<Record> {
         let mut record = Record::default();
         let mut rest = text;
@@ -25,7 +25,7 @@ impl Record {
                 continue;
             }
             match &fields[..] {
-                // Some builders leave the commas of a file without a hash out.
+                // Some builders leave out the commas of a file without a hash.
                 [path] => record.keep(path, "", ""),
                 [path, hash] => record.keep(path, hash, ""),
                 [path, hash, size] => record.keep(path, hash, size),
@@ -39,17 +39,17 @@ impl Record {
         self.0.insert(path.to_owned(), (hash.to_owned(), size.to_owned()));
     }
 
-    /// Takes a path out; returns its hash and size.
+    /// Removes a path, and returns its hash and size.
     pub(super) fn remove(&mut self, path: &str) -> Option<(String, String)> {
         self.0.remove(path)
     }
 
     /// Adds a path with the hash and size that the wheel has for its former path.
-    pub(super) fn moved(&mut self, path: &str, told: (String, String)) {
-        self.0.insert(path.to_owned(), told);
+    pub(super) fn moved(&mut self, path: &str, hash_and_size: (String, String)) {
+        self.0.insert(path.to_owned(), hash_and_size);
     }
 
-    /// Adds a file that the installer has made.
+    /// Adds a file that the installer made.
     pub(super) fn made(&mut self, path: &str, content: &[u8]) {
         let digest = Digest::of(content);
         let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
@@ -76,7 +76,7 @@ fn quoted(field: &str) -> String {
     }
 }
 
-/// The fields of the first row, and what comes after it. <https://www.rfc-editor.org/rfc/rfc4180>
+/// The fields of the first row, and the text after it. <https://www.rfc-editor.org/rfc/rfc4180>
 fn row(text: &str) -> Option<(Vec<String>, &str)> {
     let mut fields = Vec::new();
     let mut rest = text;
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_that_is_not_a_record_is_refused() {
         for text in ["a,b,c,d", "\"a", "\"a\"b,c,d"] {
             assert!(Record::parse(text, |_| true).is_none(), "{text}");
         }

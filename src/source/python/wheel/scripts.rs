@@ -1,4 +1,4 @@
-//! Commands of a package, for the interpreter that Lambda's base images have.
+//! Commands of a package, for the interpreter of Lambda's base images.
 
 /// A command that a package declares.
 ///
@@ -7,16 +7,16 @@
 pub(super) struct Command {
     pub(super) name: String,
     module: String,
-    /// The function, perhaps of a class: `App.main`.
+    /// The function, or a method as `App.main`.
     object: String,
 }
 
-/// Where Lambda's base images have the interpreter.
+/// The path of the interpreter in Lambda's base images.
 fn interpreter(minor: u32) -> String {
     format!("#!/var/lang/bin/python3.{minor}\n")
 }
 
-/// The commands of an `entry_points.txt`, of the console and of windows.
+/// The console and GUI commands of an `entry_points.txt`.
 pub(super) fn commands(text: &str) -> Result<Vec<Command>, String> {
     let mut found = Vec::new();
     let mut wanted = false;
@@ -29,7 +29,7 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, String> {
             continue;
         }
         if wanted {
-            let command = command(line).ok_or_else(|| format!("`{line}` is no entry point"))?;
+            let command = command(line).ok_or_else(|| format!("`{line}` is not an entry point"))?;
             found.push(command);
         }
     }
@@ -38,13 +38,13 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, String> {
 
 fn command(line: &str) -> Option<Command> {
     let (name, target) = line.split_once('=')?;
-    // `[extra]` at the end says what the command needs, and nothing else.
+    // `[extra]` at the end only names dependencies of the command.
     let target = target.split('[').next()?.trim();
     let (module, object) = target.split_once(':')?;
     let (name, module, object) = (name.trim(), module.trim(), object.trim());
     let identifier = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
     let dotted = |text: &str| text.split('.').all(identifier);
-    // The name becomes a file's, the rest becomes code.
+    // The name becomes a file name, and the rest becomes code.
     let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
     (plain && dotted(module) && dotted(object)).then(|| Command {
         name: name.to_owned(),
@@ -54,7 +54,7 @@ fn command(line: &str) -> Option<Command> {
 }
 
 impl Command {
-    /// The program that installers write for it.
+    /// The script that installers write for the command.
     pub(super) fn text(&self, minor: u32) -> String {
         let Command { module, object, .. } = self;
         let import = object.split('.').next().unwrap_or(object);
@@ -74,7 +74,8 @@ if __name__ == "__main__":
     }
 }
 
-/// A script whose first line asks for whichever Python installs it; `None` for any other file.
+/// The script with the interpreter as its first line, if that line begins with the placeholder `#!python`; `None` for
+/// any other file.
 pub(super) fn for_interpreter(script: &[u8], minor: u32) -> Option<Vec<u8>> {
     script.strip_prefix(b"#!python")?;
     let end = script.iter().position(|&byte| byte == b'\n').map_or(script.len(), |end| end + 1);

@@ -1,7 +1,7 @@
-//! A wheel as an installer would unpack it into one directory (`--target`).
+//! The files of a wheel as an installer unpacks them into one directory (`--target`).
 //!
-//! Files keep the compression that they have in the wheel. Only the files that an installer writes are made here:
-//! scripts, and the metadata that `importlib.metadata` reads.
+//! Files keep the compression that they have in the wheel. Only the files that an installer generates are new: scripts,
+//! and the metadata that `importlib.metadata` reads.
 //! <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#installing-a-wheel-distribution-1-0-py32-none-any-whl>
 
 use std::collections::HashSet;
@@ -15,36 +15,36 @@ use super::name::{is_source, normalized};
 use super::record::Record;
 use super::scripts;
 
-/// Upper bound on the scripts that are rewritten; a larger file is a program, and stays as it is.
+/// Upper bound on the size of a script that is rewritten, in bytes; a larger file is a program, and is not changed.
 const SCRIPT_LIMIT: u64 = 1 << 20;
 
-/// Upper bound on the bytes of an `entry_points.txt`: a few bytes of it become a script of hundreds.
+/// Upper bound on the bytes of an `entry_points.txt`: a few bytes of it become a script of several hundred bytes.
 const ENTRY_POINTS_LIMIT: u64 = 256 << 10;
 
-/// A wheel's files, and the count of those left out.
+/// A wheel's files, and the number of files that were left out.
 #[derive(Debug)]
 pub(in crate::source::python) struct Unpacked {
     pub(in crate::source::python) tree: FileTree,
-    /// Files that a function never reads, and their bytes.
+    /// The number of dropped files, which a function never reads, and their bytes.
     pub(in crate::source::python) dropped: (u64, u64),
 }
 
 /// The destination of a wheel's member.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination {
-    /// As it is, to this path.
+    /// An unchanged file at this path.
     Plain(String),
-    /// A program, to this path.
+    /// A program at this path.
     Script(String),
     /// The record, which is rewritten.
     Record,
-    /// Metadata that the installer writes.
+    /// Metadata that the installer replaces.
     Installers,
 }
 
 struct Unpacking<'a> {
     wheel: &'a Wheel,
-    /// `NAME-VERSION`, as the wheel's own directories begin.
+    /// `NAME-VERSION`, the prefix of the wheel's own directories.
     stem: String,
     /// The interpreter's minor version.
     minor: u32,
@@ -54,7 +54,7 @@ struct Unpacking<'a> {
     dropped: (u64, u64),
 }
 
-/// The files of `wheel`, whose archive is open, for an interpreter of the version `3.minor`.
+/// The files of `wheel` from its open archive, for an interpreter of version `3.minor`.
 pub(in crate::source::python) fn unpack(
     wheel: &Wheel,
     archive: &Archive,
@@ -77,7 +77,7 @@ pub(in crate::source::python) fn unpack(
 
 impl Unpacking<'_> {
     fn run(&mut self, archive: &Archive, entry_points: &str) -> Result<()> {
-        // Later files win, in the order in which installers write: the package, its commands, its data.
+        // Later files replace earlier ones, in the order of installers: the package, its commands, its data.
         let data = format!("{}.data/", self.stem);
         let (data, root): (Vec<&ZipMember>, Vec<&ZipMember>) =
             archive.members.iter().partition(|member| member.name.starts_with(&data));
@@ -104,10 +104,10 @@ impl Unpacking<'_> {
             }
             return Ok(());
         }
-        let told = self.record.remove(&member.name);
+        let hash_and_size = self.record.remove(&member.name);
         match place {
             Destination::Record | Destination::Installers => {}
-            // The building tool records its version here; no program reads it.
+            // The build tool records its version in this file; no program reads it.
             Destination::Plain(path)
                 if is_source(&self.wheel.file) && path == format!("{}.dist-info/WHEEL", self.stem) =>
             {
@@ -123,8 +123,8 @@ impl Unpacking<'_> {
                 self.dropped.1 += member.content.size;
             }
             Destination::Plain(path) => {
-                if let Some(told) = told {
-                    self.record.moved(&path, told);
+                if let Some(hash_and_size) = hash_and_size {
+                    self.record.moved(&path, hash_and_size);
                 }
                 let content = Content::Zip(member.content.clone());
                 self.tree.insert(path, Entry::file(content, member.executable))?;
@@ -135,8 +135,8 @@ impl Unpacking<'_> {
                 {
                     return self.made(&path, text, true);
                 }
-                if let Some(told) = told {
-                    self.record.moved(&path, told);
+                if let Some(hash_and_size) = hash_and_size {
+                    self.record.moved(&path, hash_and_size);
                 }
                 self.tree.insert(path, Entry::file(Content::Zip(member.content.clone()), true))?;
             }
@@ -168,13 +168,13 @@ impl Unpacking<'_> {
     }
 }
 
-/// The address in the package's metadata. A path of the building machine is left out, because it would change the
-/// layer from machine to machine.
+/// The URL in the package's metadata. A path of the build machine is left out, because the layer would differ from
+/// machine to machine.
 pub(in crate::source::python) fn recorded_url(wheel: &Wheel) -> Option<&str> {
     (wheel.direct && !wheel.url.starts_with("file:")).then_some(wheel.url.as_str())
 }
 
-/// The destination of a member. `.data` holds files for other directories than the package's own:
+/// The destination of a member. `.data` holds files for directories other than the package's own:
 /// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory>
 fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destination, String> {
     if let Some(name) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".dist-info/")) {
@@ -188,7 +188,7 @@ fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destinati
         return Ok(Destination::Plain(name.to_owned()));
     };
     let Some(data) = data.strip_prefix('/') else {
-        // The directory itself, or a package with a longer name.
+        // The `.data` directory itself, or a package with a longer name.
         return Ok(Destination::Plain(if data.is_empty() { String::new() } else { name.to_owned() }));
     };
     let (scheme, path) = data.split_once('/').unwrap_or((data, ""));
@@ -198,11 +198,11 @@ fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destinati
         "scripts" => Ok(Destination::Script(format!("bin/{path}"))),
         "headers" if path.is_empty() => Ok(Destination::Plain(String::new())),
         "headers" => Ok(Destination::Plain(format!("include/{package}/{path}"))),
-        _ => Err(format!("no installer knows where {name} goes")),
+        _ => Err(format!("{name} is in an unknown .data directory")),
     }
 }
 
-/// Whether a file is one that a function never reads.
+/// Whether a function never reads the file.
 fn is_dead_weight(path: &str) -> bool {
     let dirs = path.rsplit_once('/').map_or("", |(dirs, _)| dirs);
     let skipped = dirs.split('/').any(|dir| matches!(dir, "tests" | "__pycache__"));
@@ -216,7 +216,7 @@ fn stem(wheel: &Wheel, archive: &Archive) -> Result<String> {
         (file == "WHEEL").then_some(dir.strip_suffix(".dist-info")?)
     });
     let (Some(stem), None) = (stems.next(), stems.next()) else {
-        return Err(broken(wheel, "it has not one .dist-info directory"));
+        return Err(broken(wheel, "it does not have exactly one .dist-info directory"));
     };
     let name = stem.rsplit_once('-').map_or(stem, |(name, _)| name);
     match normalized(name) == wheel.name {
@@ -241,11 +241,11 @@ fn check_metadata(wheel: &Wheel, about: &str, metadata: &str) -> Result<()> {
     }
     match header(metadata, "Name") {
         Some(name) if normalized(name) == wheel.name => Ok(()),
-        name => Err(broken(wheel, &format!("its metadata name it {}", name.unwrap_or("nothing")))),
+        name => Err(broken(wheel, &format!("its metadata name the package {}", name.unwrap_or("nothing")))),
     }
 }
 
-/// A header's value; the body after the first empty line has none.
+/// The value of a header; the body after the first empty line is not searched.
 fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let lines = text.lines().take_while(|line| !line.is_empty());
     lines

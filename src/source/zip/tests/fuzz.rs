@@ -1,7 +1,7 @@
-//! Archives and deflate streams with bytes changed, cut and doubled at random, judged by flate2.
+//! Archives and deflate streams with bytes changed, removed and doubled at random; flate2 is the reference.
 //!
-//! A few thousand in every run; for as long as `LBUILD_FUZZ_SECONDS` says, when it does. The archives of the
-//! directory `LBUILD_FUZZ_ZIPS`, if there is one, are changed too.
+//! A run tries a thousand of each, or runs for `LBUILD_FUZZ_SECONDS` seconds if that variable is set. If
+//! `LBUILD_FUZZ_ZIPS` names a directory, its archives are changed too.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -16,10 +16,10 @@ use super::*;
 use crate::layer::{WriteOptions, write};
 use crate::tree::{Content, SourceFile, Stat, ZipContent};
 
-/// Bytes of content that a stream is followed for.
+/// Upper bound on the bytes of a stream's content.
 const LIMIT: u64 = 8 << 20;
 
-/// Numbers that look random, and are the same each time (<https://www.pcg-random.org/>).
+/// Pseudo-random numbers that are the same in each run (<https://www.pcg-random.org/>).
 struct Random(u64);
 
 impl Random {
@@ -32,7 +32,7 @@ impl Random {
         self.next() as usize % limit.max(1)
     }
 
-    /// Changes a few bytes, or moves, doubles or takes out a few: mostly near an end, where the headers are.
+    /// Changes, moves, doubles or removes a few bytes, mostly near either end, where the headers are.
     fn change(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(3) {
             let length = bytes.len();
@@ -59,7 +59,7 @@ impl Random {
     }
 }
 
-/// flate2's content of a stream, when the stream ends where the data do.
+/// flate2's content of a stream, if the stream ends where the data end.
 fn inflated(data: &[u8]) -> Option<Vec<u8>> {
     let (mut stream, mut content) = (Decompress::new(false), Vec::new());
     loop {
@@ -80,18 +80,18 @@ fn options() -> WriteOptions<'static> {
     WriteOptions { epoch: 1, jobs: 1, progress: &|_| ControlFlow::Continue(()) }
 }
 
-/// The tar of the layer, when there is one; it is held to the layer's own digest of it.
+/// The tar of the layer, verified against the layer's diff id.
 fn tar(tree: &FileTree) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     let written = write(tree, &options(), &mut out)?;
     let (mut tar, mut decoder) = (Vec::new(), GzDecoder::new(&out[..]));
     decoder.read_to_end(&mut tar).unwrap();
-    assert!(decoder.into_inner().is_empty(), "nothing follows the one member");
+    assert!(decoder.into_inner().is_empty(), "bytes follow the gzip member");
     assert_eq!(Digest::of(&tar), written.diff_id);
     Ok(tar)
 }
 
-/// The same tree with flate2's content of the archive's bytes; `None` when flate2 finds a fault.
+/// The same tree with contents inflated by flate2; `None` if flate2 finds a fault.
 fn judged(tree: &FileTree, bytes: &[u8]) -> Option<FileTree> {
     let mut plain = FileTree::new();
     for (path, entry) in tree.iter() {
@@ -123,7 +123,7 @@ fn archive(bytes: &[u8], path: &Path, counts: &mut Counts) {
     counts.archives += 1;
     let Ok(tree) = tree::collect(&tree::alone(path).unwrap()) else { return };
     counts.opened += 1;
-    // A bomb that is one is written as any other; here there is no time for it.
+    // Valid contents of any size are written, but large ones take too long here.
     if tree.iter().any(|(_, entry)| matches!(&entry.kind, EntryKind::File(content) if content.size() > LIMIT))
     {
         return;
@@ -131,7 +131,7 @@ fn archive(bytes: &[u8], path: &Path, counts: &mut Counts) {
     match (tar(&tree), judged(&tree, bytes)) {
         (Ok(tar), Some(plain)) => {
             counts.written += 1;
-            assert!(tar == self::tar(&plain).unwrap(), "the tar has other content");
+            assert!(tar == self::tar(&plain).unwrap(), "the tar has different content");
         }
         (Err(Error::ZipMember { .. }), None) => {}
         (found, judged) => panic!("{:?}, but flate2: {}", found.map(drop), judged.is_some()),
@@ -164,14 +164,14 @@ fn stream(bytes: Vec<u8>, path: &Path, counts: &mut Counts) {
     match (tar(&tree), judged) {
         (Ok(found), Some(_)) => {
             counts.inflated += 1;
-            assert!(found == tar(&plain).unwrap(), "the tar has other content");
+            assert!(found == tar(&plain).unwrap(), "the tar has different content");
         }
         (Err(Error::ZipMember { .. }), None) => {}
         (found, judged) => panic!("{:?}, but flate2: {}", found.map(drop), judged.is_some()),
     }
 }
 
-/// Archives as they should be: small, that many can be tried, with members on both sides of every border.
+/// Valid archives: small, so that many can be tried, with members on both sides of every limit.
 fn seeds() -> Vec<Vec<u8>> {
     let text: Vec<u8> = (0..30_000u32).flat_map(|n| (n * n % 4099).to_le_bytes()[..2].to_vec()).collect();
     let member = |level: u32, size: usize| {
@@ -190,7 +190,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Of this process, in kilobytes.
+/// The peak memory of this process, in kilobytes.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -198,19 +198,19 @@ fn memory() -> u64 {
 }
 
 #[test]
-fn whatever_is_changed_flate2_agrees() {
+fn flate2_agrees_on_every_changed_archive() {
     let seconds = std::env::var("LBUILD_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
     let (begin, before) = (Instant::now(), memory());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zip");
-    // long runs go other ways each time; the state of one that fails is in its message
+    // Long runs start from a different state each time; the message of a failure has the state.
     let start = seconds.map_or(1, |_: u64| std::process::id().into());
     let (mut random, mut counts) = (Random(start), Counts::default());
     let seeds = seeds();
     for bytes in &seeds {
         archive(bytes, &path, &mut counts);
     }
-    assert_eq!(counts.written, seeds.len() as u64, "each of them is as it should be");
+    assert_eq!(counts.written, seeds.len() as u64, "every seed is valid");
     let streams: Vec<_> = (0..10)
         .map(|level| deflate(&noise(20_000), level))
         .chain([deflate(b"", 6), deflate(&[7; 90_000], 9)])

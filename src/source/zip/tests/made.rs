@@ -1,25 +1,25 @@
-//! Archives made by hand, right and wrong.
+//! Handmade archives, valid and invalid.
 
 use flate2::{Compress, Compression, FlushCompress};
 
-/// A member, and what its archive says of it.
+/// A member, and its records in the archive.
 #[derive(Clone, Debug)]
 pub struct MadeMember {
     pub name: Vec<u8>,
-    /// As it lies in the archive.
+    /// The bytes in the archive.
     pub data: Vec<u8>,
     pub content: Vec<u8>,
     pub method: u16,
     pub flags: u16,
-    /// The creator system (3: Unix), and its attributes.
+    /// The creator system (3: Unix).
     pub system: u8,
     pub attributes: u32,
-    /// Of the header before the data.
+    /// The name in the header before the data.
     pub local_name: Vec<u8>,
     pub local_extra: Vec<u8>,
-    /// Sizes and checksum follow the data, and are not before them.
+    /// Whether sizes and checksum follow the data instead of preceding them.
     pub descriptor: bool,
-    /// Sizes and place stand where they have 64 bits.
+    /// Whether sizes and offset are in the 64-bit extra field.
     pub zip64: bool,
     /// Wrong values in the directory.
     pub size: Option<u64>,

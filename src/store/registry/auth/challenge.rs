@@ -1,4 +1,4 @@
-//! The challenge of a 401.
+//! The challenge of a 401 response.
 
 use http_auth::ChallengeParser;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -15,7 +15,7 @@ pub(super) enum Challenge {
     Bearer { realm: Url, service: Option<String> },
 }
 
-/// Reads the challenge of a refusal that came from `url`.
+/// Parses the challenge of a refusal that came from `url`.
 pub(super) fn challenge(refusal: &Response, url: &Url, host: &str, operation: &str) -> Result<Challenge> {
     let fail = |fault| Error::Protocol { operation: operation.to_owned(), host: host.to_owned(), fault };
     let headers = refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -28,8 +28,8 @@ pub(super) fn challenge(refusal: &Response, url: &Url, host: &str, operation: &s
         };
         if challenge.scheme.eq_ignore_ascii_case("bearer") {
             let realm = param("realm").and_then(|realm| url.join(&realm).ok());
-            let realm = realm.ok_or_else(|| fail("names no token service in its challenge"))?;
-            // The service gets the password, which must not go over plain HTTP where the registry's answer did not.
+            let realm = realm.ok_or_else(|| fail("does not name a token service in its challenge"))?;
+            // The service gets the password, so it must not use plain HTTP if the registry used HTTPS.
             if url.scheme() == "https" && realm.scheme() != "https" {
                 return Err(fail("names a token service on plain HTTP"));
             }
@@ -37,5 +37,5 @@ pub(super) fn challenge(refusal: &Response, url: &Url, host: &str, operation: &s
         }
         basic |= challenge.scheme.eq_ignore_ascii_case("basic");
     }
-    if basic { Ok(Challenge::Basic) } else { Err(fail("answered 401 with no challenge that lbuild knows")) }
+    if basic { Ok(Challenge::Basic) } else { Err(fail("answered 401 without a challenge that lbuild knows")) }
 }

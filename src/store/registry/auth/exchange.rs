@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::store::credentials::Credential;
 use crate::store::registry::scope::Scope;
 
-/// The party and purpose of one exchange.
+/// The registry and purpose of one exchange.
 pub(in crate::store::registry) struct Exchange<'a> {
     pub(in crate::store::registry) host: &'a str,
     pub(in crate::store::registry) scope: &'a Scope,
@@ -18,12 +18,12 @@ pub(in crate::store::registry) struct Exchange<'a> {
 #[derive(Clone)]
 pub(super) struct Grant {
     pub(super) header: HeaderValue,
-    /// For messages: `login of AWS from Docker's configuration`, `anonymous access`.
+    /// The name in messages: ``login of `AWS` from Docker's configuration``, `anonymous access`.
     pub(super) credential: String,
 }
 
 impl Exchange<'_> {
-    /// The error for a credential that is refused.
+    /// The error for a refused credential.
     pub(super) fn unauthorized(&self, credential: &str, reason: &str) -> Error {
         Error::Unauthorized {
             operation: self.operation.to_owned(),
@@ -40,13 +40,13 @@ pub(super) fn basic(found: Option<(Credential, String)>, exchange: &Exchange<'_>
         Some((Credential::Password { username, password }, name)) => {
             let header = secret_header(&basic_value(&username, password.expose()));
             let header =
-                header.ok_or_else(|| exchange.unauthorized(&name, "not a text that HTTP can carry"))?;
+                header.ok_or_else(|| exchange.unauthorized(&name, "it is not a valid HTTP header value"))?;
             Ok(Grant { header, credential: name })
         }
         Some((Credential::IdentityToken(_), name)) => {
-            Err(exchange.unauthorized(&name, "it takes passwords only"))
+            Err(exchange.unauthorized(&name, "the registry accepts passwords only"))
         }
-        None => Err(exchange.unauthorized("anonymous access", "it wants a login")),
+        None => Err(exchange.unauthorized("anonymous access", "the registry requires a login")),
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn basic_value(username: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
 }
 
-/// A header's value that is kept out of the client's debug output and of HTTP/2's compression tables.
+/// A header value that stays out of the client's debug output and of HTTP/2's compression tables.
 pub(super) fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

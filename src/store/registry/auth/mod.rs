@@ -1,8 +1,8 @@
-//! Authorization: a registry's challenge, the credential for it, the token in exchange.
+//! Authorization: a registry's challenge, the credential for it, and the token in exchange for the credential.
 //!
-//! The first request to a registry has no credentials. When it answers 401 with a challenge, a Basic one is met
-//! with the stored password, a [Bearer](https://distribution.github.io/distribution/spec/auth/token/) one
-//! with a token from the service that the challenge names. Grants are kept in memory only.
+//! The first request to a registry has no credentials. If the registry answers 401, its challenge decides: for Basic,
+//! the stored password is sent; for [Bearer](https://distribution.github.io/distribution/spec/auth/token/), a token of
+//! the service that the challenge names. Grants are kept in memory only.
 
 mod challenge;
 mod exchange;
@@ -28,19 +28,19 @@ use crate::store::credentials::{Credential, Credentials};
 use crate::store::http::Clients;
 use crate::store::lock::lock;
 
-/// The name of a grant without a credential, for messages.
+/// The name of a grant without a credential in messages.
 const ANONYMOUS: &str = "anonymous access";
 
 pub(super) struct Auth {
     clients: Clients,
     sources: Vec<Arc<dyn Credentials>>,
     grants: Mutex<HashMap<(String, Scope), Arc<Slot>>>,
-    /// The challenge of each registry that has sent one: its other scopes need not be refused first.
+    /// The challenge of each registry that sent one. Requests for other scopes need not be refused first.
     challenges: Mutex<HashMap<String, Challenge>>,
     events: Events,
 }
 
-/// The grant for one scope; the lock lets one task fetch it while the others wait.
+/// The grant for one scope. With the lock, one task fetches it while the others wait.
 type Slot = AsyncMutex<Option<Grant>>;
 
 impl Auth {
@@ -48,7 +48,7 @@ impl Auth {
         Auth { clients, sources, grants: Mutex::default(), challenges: Mutex::default(), events }
     }
 
-    /// The `Authorization` for the scope, when one is held or can be obtained without a refusal first.
+    /// The `Authorization` for the scope, if one is held or can be obtained without a refusal first.
     pub(super) async fn grant(
         &self,
         host: &str,
@@ -64,8 +64,8 @@ impl Auth {
         Ok(held.as_ref().map(|grant| grant.header.clone()))
     }
 
-    /// Answers a 401: gets a grant, unless another task has got one since the refused request was sent. `reached`
-    /// maps the token service's address to the one where it is reached.
+    /// Handles a 401: gets a grant, unless another task got one after the refused request was sent. `reached` maps the
+    /// URL of the token service to its endpoint.
     pub(super) async fn challenged(
         &self,
         refusal: &Answer,
@@ -81,7 +81,7 @@ impl Auth {
         self.replace(&challenge, refusal.grant.as_ref(), exchange).await
     }
 
-    /// Gets a grant in place of an expired one.
+    /// Gets a grant in place of an expired grant.
     pub(super) async fn expired(
         &self,
         grant: &HeaderValue,
@@ -89,7 +89,7 @@ impl Auth {
         scope: &Scope,
         operation: &str,
     ) -> Result<()> {
-        // A grant is only ever held for a registry whose challenge is known.
+        // Grants are held only for registries whose challenge is known.
         let Some(challenge) = self.challenge_of(host) else { return Ok(()) };
         self.replace(&challenge, Some(grant), &Exchange { host, scope, operation }).await
     }
@@ -120,13 +120,14 @@ impl Auth {
         }
     }
 
-    /// The known challenge of a registry. ECR's private ones always demand a password: knowing it saves a refusal.
+    /// The known challenge of a registry. ECR's private registries always demand a password, so the request that would
+    /// be refused is left out.
     fn challenge_of(&self, host: &str) -> Option<Challenge> {
         let known = lock(&self.challenges).get(host).cloned();
         known.or_else(|| EcrHost::parse(host).map(|_| Challenge::Basic))
     }
 
-    /// The slot of a grant: a password is the same for every repository, a token is for its scope alone.
+    /// The slot of a grant: a password is valid for every repository, a token for its scope only.
     fn slot(&self, host: &str, scope: &Scope) -> Arc<Slot> {
         let scope = match self.challenge_of(host) {
             Some(Challenge::Basic) => Scope::default(),
@@ -146,11 +147,13 @@ impl Auth {
 
     async fn acquire(&self, challenge: &Challenge, exchange: &Exchange<'_>, renew: bool) -> Result<Grant> {
         let found = match self.credential(exchange.host, renew).await {
-            // A token service may grant anonymous access to a public image. A registry that demands a password does
+            // A token service may grant anonymous access to a public image; a registry that demands a password does
             // not.
             Err(error) if exchange.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
-                self.events
-                    .warn(format!("{}; going on without", error.with_causes()), error.hint().as_deref());
+                self.events.warn(
+                    format!("{}; continuing without credentials", error.with_causes()),
+                    error.hint().as_deref(),
+                );
                 None
             }
             found => found?,
@@ -169,7 +172,7 @@ impl Auth {
             let credential = match source.get(host, renew).await {
                 Ok(Some(credential)) => credential,
                 Ok(None) => continue,
-                // Another source may have one.
+                // Another source may have a credential.
                 Err(error) => {
                     failure.get_or_insert(error);
                     continue;
@@ -181,7 +184,7 @@ impl Auth {
             };
             let name = format!("{name} {}", source.describe());
             if let Some(error) = failure.filter(|error| !matches!(error, Error::NoAwsCredentials { .. })) {
-                let message = format!("{}; going on with the {name}", error.with_causes());
+                let message = format!("{}; continuing with the {name}", error.with_causes());
                 self.events.warn(message, error.hint().as_deref());
             }
             return Ok(Some((credential, name)));
@@ -201,12 +204,12 @@ impl Auth {
             return service.token(None, ANONYMOUS, exchange).await;
         };
         match service.token(Some(&credential), &name, exchange).await {
-            // A stale login must not stand in the way of a public image.
+            // An expired login must not prevent pulling a public image.
             Err(Error::Unauthorized { reason, .. }) if exchange.scope.only_pulls() => {
                 let grant = service.token(None, ANONYMOUS, exchange).await;
                 if grant.is_ok() {
                     let host = exchange.host;
-                    let message = format!("{host} refused the {name} ({reason}); going on without it");
+                    let message = format!("{host} refused the {name} ({reason}); continuing without it");
                     self.events.warn(message, Some("log in again, or remove the login"));
                 }
                 grant

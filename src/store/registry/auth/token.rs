@@ -15,7 +15,7 @@ use crate::store::registry::scope::Scope;
 
 /// The operation's name in messages.
 const OPERATION: &str = "get a token";
-/// Tokens are some kilobytes long at most.
+/// Upper bound on the response of a token service, in bytes. Tokens have a few kilobytes.
 const TOKEN_LIMIT: usize = 1 << 20;
 
 /// A token service.
@@ -26,7 +26,7 @@ pub(super) struct TokenService<'a> {
     pub(super) service: Option<&'a str>,
 }
 
-/// The answer of a token service; the two names mean the same.
+/// The response of a token service. Both names have the same meaning.
 #[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
@@ -34,7 +34,7 @@ struct TokenAnswer {
 }
 
 impl TokenService<'_> {
-    /// A token in exchange for `credential`, which messages call `name`; `None` asks for anonymous access.
+    /// A token in exchange for `credential`, whose name in messages is `name`; `None` requests anonymous access.
     pub(super) async fn token(
         &self,
         credential: Option<&Credential>,
@@ -70,7 +70,7 @@ impl TokenService<'_> {
         let token = answer.and_then(|answer| answer.token.or(answer.access_token));
         let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
         let Some(header) = header else {
-            return Err(exchange.unauthorized(name, "its token service gave no token"));
+            return Err(exchange.unauthorized(name, "the token service sent no token"));
         };
         Ok(Grant { header, credential: name.to_owned() })
     }

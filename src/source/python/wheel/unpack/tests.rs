@@ -16,7 +16,7 @@ fn wheel() -> Wheel {
     }
 }
 
-/// A wheel that is in order, and these files more, or others in place of its own.
+/// The members of a valid wheel, with these files added or replaced.
 fn parts(more: &[(&str, &str)]) -> Vec<MadeMember> {
     let own = [
         ("My_Demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
@@ -46,7 +46,7 @@ fn paths(tree: &FileTree) -> Vec<String> {
 }
 
 #[test]
-fn each_part_goes_to_its_place() {
+fn each_member_goes_to_its_destination() {
     let data = "My_Demo-1.0.data";
     let parts = parts(&[
         ("a.py", "a"),
@@ -78,7 +78,7 @@ fn each_part_goes_to_its_place() {
 }
 
 #[test]
-fn the_metadata_name_installer_and_reason() {
+fn the_metadata_name_the_installer_and_the_reason() {
     let dir = "My_Demo-1.0.dist-info";
     let parts = parts(&[
         ("a.py", "a"),
@@ -110,7 +110,7 @@ fn the_metadata_name_installer_and_reason() {
 }
 
 #[test]
-fn a_few_bytes_do_not_become_many() {
+fn large_entry_points_are_refused_and_useless_record_rows_are_skipped() {
     let dir = "My_Demo-1.0.dist-info";
     let text = format!("[console_scripts]\n{}", "a=b:c\n".repeat(50_000));
     let large = [(format!("{dir}/entry_points.txt"), text)];
@@ -147,16 +147,20 @@ fn slim_leaves_out_files_that_no_function_reads_and_counts_them() {
 }
 
 #[test]
-fn other_archives_than_wheels_of_the_package_are_refused() {
+fn an_archive_that_is_not_a_wheel_of_the_package_is_refused() {
     let dir = "My_Demo-1.0.dist-info";
     for (name, content, fault) in [
-        ("Other-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n", "it has not one .dist-info directory"),
+        (
+            "Other-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\n",
+            "it does not have exactly one .dist-info directory",
+        ),
         (&format!("{dir}/WHEEL"), "Wheel-Version: 2.0\n", "its format is \"2.0\""),
-        (&format!("{dir}/METADATA"), "Name: other\n", "its metadata name it other"),
-        (&format!("{dir}/METADATA"), "\nName: my-demo\n", "its metadata name it nothing"),
+        (&format!("{dir}/METADATA"), "Name: other\n", "its metadata name the package other"),
+        (&format!("{dir}/METADATA"), "\nName: my-demo\n", "its metadata name the package nothing"),
         (&format!("{dir}/RECORD"), "a,b,c,d\n", "its RECORD is missing"),
-        (&format!("{dir}/entry_points.txt"), "[console_scripts]\n../x = a:b\n", "is no entry point"),
-        ("My_Demo-1.0.data/stdlib/x", "", "no installer knows where"),
+        (&format!("{dir}/entry_points.txt"), "[console_scripts]\n../x = a:b\n", "is not an entry point"),
+        ("My_Demo-1.0.data/stdlib/x", "", "is in an unknown .data directory"),
     ] {
         let error = unpacked(&wheel(), &parts(&[(name, content)]), false).unwrap_err().to_string();
         assert!(error.contains(fault) && error.contains("my_demo-1.0"), "{name}: {error}");
