@@ -1,7 +1,7 @@
 """What is measured: directories and packages below target/corpora, made on the first run."""
 import json, os, pathlib, random, shutil, sys, tempfile, time
 
-from rig import HOME, TARGET, call
+from harness import HOME, TARGET, call
 
 CORPORA = TARGET / "corpora"
 WHEELS = ["numpy==2.5.5", "pandas==3.1.1", "pyarrow==26.0.1", "scipy==1.18.1"]

@@ -2,23 +2,23 @@
 import collections, functools, hashlib, http.server, shutil, threading, time
 
 from corpora import BEFORE, WHEELS, corpus, installed, node_modules, wheels
-from rig import HOME, TARGET, line, medians, table, tar_and_curl
+from harness import HOME, TARGET, line, medians, table, tar_and_curl
 
 # What is kept from one state to the next: all; then, as on a CI runner that begins empty, the registry alone.
 STATES = ["cold", "unchanged", "fresh machine", "fresh machine, one package upgraded"]
 UV = TARGET / "parts/packages/only/uv/uv"
 
-Job = collections.namedtuple("Job", "rig code base to work cache lock source")
+Job = collections.namedtuple("Job", "harness code base to work cache lock source")
 
 
 # ---- the contestants: each makes a command of a job ------------------------------------------------------------------
 
 def from_wheels(job):
-    return job.rig.push(job.code, job.base, job.to, more=["--lock", job.lock, *remote(job)])
+    return job.harness.push(job.code, job.base, job.to, more=["--lock", job.lock, *remote(job)])
 
 
 def from_directory(job):
-    return job.rig.push(job.code, job.base, job.to, job.source, remote(job))
+    return job.harness.push(job.code, job.base, job.to, job.source, remote(job))
 
 
 def remote(job):
@@ -27,7 +27,7 @@ def remote(job):
 
 def compressed(compress):
     def script(job):
-        return tar_and_curl(job.rig, job.work, job.code, job.base, job.source, job.to.rsplit(":", 1)[0], compress)
+        return tar_and_curl(job.harness, job.work, job.code, job.base, job.source, job.to.rsplit(":", 1)[0], compress)
     return script
 
 
@@ -98,42 +98,42 @@ def upgraded_node_modules(into):
 
 # ---- the bench -------------------------------------------------------------------------------------------------------
 
-def dependencies(rig, code, runs):
+def dependencies(harness, code, runs):
     print("### Dependencies, from the lock file to the registry\n")
     files = corpus("wheels", wheels)
     sources = [corpus("site-packages-before", installed(BEFORE)), corpus("site-packages", installed(WHEELS))]
     with Index(files) as index:
         def locks():
-            url = f"http://{rig.hosts[-1]}"
-            return [pylock(rig.directory / f"pylock.{name}.toml", packages, files, url)
+            url = f"http://{harness.hosts[-1]}"
+            return [pylock(harness.directory / f"pylock.{name}.toml", packages, files, url)
                     for name, packages in [("before", BEFORE), ("after", WHEELS)]]
-        compare(rig, code, runs, "numpy, pandas, pyarrow, scipy", LOCK, sources, index, locks)
+        compare(harness, code, runs, "numpy, pandas, pyarrow, scipy", LOCK, sources, index, locks)
         sources = [corpus("node_modules", node_modules), corpus("node_modules-upgraded", upgraded_node_modules)]
-        compare(rig, code, runs, "node_modules", DIRECTORY, sources, index, lambda: [None, None])
+        compare(harness, code, runs, "node_modules", DIRECTORY, sources, index, lambda: [None, None])
     wheels_size = sum(next(files.glob(f"{p.replace('==', '-')}-*")).stat().st_size for p in WHEELS)
     print(f"The four wheels have {wheels_size / 1e6:.1f} MB.\n")
 
 
-def compare(rig, code, runs, what, contestants, sources, index, locks):
+def compare(harness, code, runs, what, contestants, sources, index, locks):
     costs = collections.defaultdict(list)
     for _ in range(runs):
         for name, contestant in contestants.items():
-            rig.start(index.address)
-            base = rig.seed(HOME / "testdata/base", "python3.12", rig.hosts[0])
-            to, (before, after) = f"{rig.hosts[0]}/{rig.new('image')}:latest", locks()
+            harness.start(index.address)
+            base = harness.seed(HOME / "testdata/base", "python3.12", harness.hosts[0])
+            to, (before, after) = f"{harness.hosts[0]}/{harness.new('image')}:latest", locks()
             cache = None
             for state in STATES:
                 upgraded = state == STATES[3]
                 if state != "unchanged":
                     forget(cache)
-                    cache = rig.directory / rig.new("cache")
-                work = rig.directory / rig.new("work")
+                    cache = harness.directory / harness.new("cache")
+                work = harness.directory / harness.new("work")
                 work.mkdir()
-                job = Job(rig, code, base, to, work, cache, after if upgraded else before, sources[upgraded])
+                job = Job(harness, code, base, to, work, cache, after if upgraded else before, sources[upgraded])
                 if state == "unchanged" and contestant in (from_wheels, from_directory):
                     time.sleep(0.2)  # what was written just now is read again
-                    rig.measure(contestant(job), cache)
-                costs[state, name].append(rig.measure(contestant(job), cache))
+                    harness.measure(contestant(job), cache)
+                costs[state, name].append(harness.measure(contestant(job), cache))
                 shutil.rmtree(work)
             forget(cache)
     first, rows = next(iter(contestants)), []

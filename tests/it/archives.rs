@@ -1,7 +1,7 @@
 //! Docker archives as what an image is read from: each tool writes them in its own way.
 
-use crate::support::craft::{self, Tar};
-use crate::support::judges::{self, Place};
+use crate::support::image_builder::{self, Tar};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::layers;
 use crate::support::lbuild::{Lbuild, function, image_of, tiny_base};
 use serde_json::json;
@@ -58,18 +58,18 @@ fn what_others_saved_is_a_base() {
     let (_, layout) = saved(&lbuild);
     push(&lbuild, &layout, "expected");
     let expected = layers::blobs(&lbuild.path("expected"), "it", "arm64");
-    let place = Place::layout(&lbuild.path("layout"), "v1");
+    let location = ImageLocation::layout(&lbuild.path("layout"), "v1");
     let (skopeo, podman) = (lbuild.path("skopeo.tar"), lbuild.path("podman.tar"));
     // plain tars, and links to them
-    judges::skopeo_copy(&place, &format!("docker-archive:{}:example.test/base:v1", skopeo.display()))
+    image_tools::skopeo_copy(&location, &format!("docker-archive:{}:example.test/base:v1", skopeo.display()))
         .unwrap();
-    judges::podman_save(&place, &podman).unwrap();
+    image_tools::podman_save(&location, &podman).unwrap();
     for file in [&skopeo, &podman] {
         let archive = format!("docker-archive:{}", file.display());
         push(&lbuild, &archive, "made");
-        let place = Place::layout(&lbuild.path("made"), "it");
-        judges::skopeo_inspect(&place).unwrap();
-        judges::umoci_unpack(&place).unwrap();
+        let location = ImageLocation::layout(&lbuild.path("made"), "it");
+        image_tools::skopeo_inspect(&location).unwrap();
+        image_tools::umoci_unpack(&location).unwrap();
         let made = layers::blobs(&lbuild.path("made"), "it", "arm64");
         let members = |blobs: &[Vec<u8>]| blobs.iter().map(|blob| layers::members(blob)).collect::<Vec<_>>();
         assert_eq!(members(&made), members(&expected), "{archive}");
@@ -86,12 +86,12 @@ fn archive(to: &Path, config: &[u8], names: [&str; 2], tar: impl FnOnce(Tar) -> 
     std::fs::write(to, tar.bytes()).unwrap();
 }
 
-fn layer(name: &str) -> craft::Layer {
-    craft::Layer::gzip(Tar::new().file(name, 0o644, name))
+fn layer(name: &str) -> image_builder::Layer {
+    image_builder::Layer::gzip(Tar::new().file(name, 0o644, name))
 }
 
 /// What two layers make, and their tars.
-fn two() -> ([craft::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
+fn two() -> ([image_builder::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
     let layers = [layer("a"), layer("b")];
     let tars = ["a", "b"].map(|name| Tar::new().file(name, 0o644, name).bytes());
     let config = json!({
@@ -120,7 +120,7 @@ fn members_are_found_whatever_their_names() {
             .symlink("2/layer.tar", "../x.tar")
     });
     check("dockers-links");
-    let digests = [0, 1].map(|number| format!("blobs/sha256/{}", craft::hex(&layers[number].stored)));
+    let digests = [0, 1].map(|number| format!("blobs/sha256/{}", image_builder::hex(&layers[number].stored)));
     archive(&file, &config, [&digests[0], &digests[1]], |tar| {
         tar.file(&digests[0], 0o644, &layers[0].stored).file(&digests[1], 0o644, &layers[1].stored)
     });
@@ -146,7 +146,7 @@ fn what_is_no_archive_is_told_with_the_reason() {
     fails("there is no such file");
     std::fs::write(&file, "no tar").unwrap();
     fails("it is no tar");
-    std::fs::write(&file, craft::gzip(&Tar::new().bytes())).unwrap();
+    std::fs::write(&file, image_builder::gzip(&Tar::new().bytes())).unwrap();
     fails("decompress it first");
     std::fs::write(&file, Tar::new().file("index.json", 0o644, "{}").bytes()).unwrap();
     fails("it is an OCI layout in a tar");
@@ -206,12 +206,12 @@ fn an_image_of_several_has_to_be_named() {
 fn a_digest_that_is_not_there_is_no_image() {
     let lbuild = Lbuild::new();
     let (_, layout) = saved(&lbuild);
-    let (place, _) = layout.rsplit_once(':').unwrap();
+    let (location, _) = layout.rsplit_once(':').unwrap();
     let digest = lbuild.ok(&["inspect", &layout, "--json"]).stdout;
     let digest: serde_json::Value = serde_json::from_str(&digest).unwrap();
     let digest = digest["digest"].as_str().unwrap();
-    lbuild.ok(&["inspect", &format!("{place}@{digest}")]);
-    let other = format!("{place}@sha256:{}", "0".repeat(64));
+    lbuild.ok(&["inspect", &format!("{location}@{digest}")]);
+    let other = format!("{location}@sha256:{}", "0".repeat(64));
     let error = lbuild.run(&["check", &other]).failed(4);
     assert!(error.contains("no image oci:"), "{error}");
 }

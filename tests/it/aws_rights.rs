@@ -1,8 +1,8 @@
 //! Whoever lacks a right is told which, and before anything is half done.
 
-use crate::support::lbuild::{Done, hello, tiny_base};
+use crate::support::aws_network::{AwsNetwork, REGION, REGISTRY};
+use crate::support::lbuild::{RunOutput, hello, tiny_base};
 use crate::support::moto::{ACCOUNT, allow};
-use crate::support::world::{REGION, REGISTRY, World};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -53,11 +53,11 @@ const fn works(lacks: &'static str, command: &'static str, exists: bool) -> Case
 }
 
 impl Case {
-    fn run(&self, world: &World, name: &str) -> Done {
+    fn run(&self, network: &AwsNetwork, name: &str) -> RunOutput {
         let rest: Vec<&str> = RIGHTS.into_iter().filter(|right| *right != self.lacks).collect();
-        let user = world.user(&world.moto.user(name, &allow(&rest)));
+        let user = network.user(&network.moto.user(name, &allow(&rest)));
         if self.exists {
-            world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": name }));
+            network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": name }));
         }
         let rules = json!({ "rules": [{
             "rulePriority": 1, "action": { "type": "expire" },
@@ -73,19 +73,19 @@ impl Case {
                 word => all.push(word.replace("REPO", &format!("{REGISTRY}/{name}")).replace("NAME", name)),
             }
         }
-        world.run(&user, &all)
+        network.run(&user, &all)
     }
 }
 
 #[test]
 fn a_right_that_is_missing_is_named() {
-    let world = World::start();
-    world.moto.check_requests();
+    let network = AwsNetwork::start();
+    network.moto.check_requests();
     let mut used = BTreeSet::new();
     for (number, case) in CASES.iter().enumerate() {
-        let (name, before) = (format!("case-{number}"), world.log().len());
-        let done = case.run(&world, &name);
-        let seen = world.log_since(before);
+        let (name, before) = (format!("case-{number}"), network.log().len());
+        let done = case.run(&network, &name);
+        let seen = network.log_since(before);
         let calls = seen.iter().filter(|seen| seen.is_for_aws() && seen.action != "GetCallerIdentity");
         used.extend(calls.map(|seen| format!("ecr:{}", seen.action)));
         let put = seen.iter().any(|seen| seen.host == REGISTRY && seen.method == "PUT");

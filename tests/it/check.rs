@@ -5,7 +5,7 @@ mod formats;
 mod path;
 mod push;
 
-use crate::support::craft::{self, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, files};
 use lbuild::image::Digest;
 use serde_json::{Value, json};
@@ -175,7 +175,7 @@ fn an_image_that_lies_or_ends_early_is_an_error() {
     for cut in [10, whole.stored.len() / 2, whole.stored.len() - 1] {
         let layer = Layer {
             stored: whole.stored[..cut].to_vec(),
-            media_type: craft::GZIP,
+            media_type: image_builder::GZIP,
             diff_id: whole.diff_id.clone(),
         };
         let image = image(&lbuild.path(&format!("cut-{cut}")), &[layer], |config, _| settings(config));
@@ -183,8 +183,8 @@ fn an_image_that_lies_or_ends_early_is_an_error() {
         assert!(said.contains("cannot be read"), "{said}");
     }
     let other = Layer {
-        stored: craft::gzip(b"no tar at all, but long enough for a head"),
-        media_type: craft::GZIP,
+        stored: image_builder::gzip(b"no tar at all, but long enough for a head"),
+        media_type: image_builder::GZIP,
         diff_id: whole.diff_id.clone(),
     };
     let image = image(&lbuild.path("no-tar"), &[other], |config, _| settings(config));

@@ -1,6 +1,6 @@
 //! The commands around a push, and what each prints.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, hello, image_of, tiny_base};
 use crate::support::proxy::Proxy;
 use crate::support::registry::{Mode, Registry};
@@ -74,7 +74,7 @@ fn results_are_written_for_other_programs() {
     let digest = lbuild.ok(&all).digest();
     assert_eq!(std::fs::read_to_string(lbuild.path("digest")).unwrap().trim_end(), digest);
     let metadata = bases::read(&lbuild.path("metadata.json"));
-    let manifest = judges::skopeo_manifest(&Place::registry(&registry, "function:2")).unwrap();
+    let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:2")).unwrap();
     assert_eq!(metadata["containerimage.digest"], digest);
     assert_eq!(metadata["containerimage.config.digest"], manifest["config"]["digest"]);
     assert_eq!(metadata["containerimage.descriptor"]["mediaType"], manifest["mediaType"]);
@@ -129,8 +129,8 @@ fn inspect_tells_where_each_layer_came_from() {
     let image = parsed(&lbuild.ok(&["inspect", &to, "--json"]).stdout);
     assert_eq!(image["digest"], digest);
     assert_eq!(image["platform"]["architecture"], "arm64");
-    let manifest = judges::skopeo_manifest(&Place::registry(&registry, "function:1")).unwrap();
-    let config = judges::skopeo_config(&Place::registry(&registry, "function:1")).unwrap();
+    let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:1")).unwrap();
+    let config = image_tools::skopeo_config(&ImageLocation::registry(&registry, "function:1")).unwrap();
     assert_eq!(image["config"], config);
     let layers = image["layers"].as_array().unwrap();
     for (layer, expected) in layers.iter().zip(manifest["layers"].as_array().unwrap()) {
@@ -170,10 +170,10 @@ fn init_writes_all_that_a_push_needs_but_the_architecture() {
     let mut push = lbuild.command(&["push", "--arch", "arm64"]);
     push.current_dir(code.path()).env("HTTP_PROXY", format!("http://{}", proxy.host()));
     let output = push.env("NO_PROXY", "127.0.0.1").output().unwrap();
-    let done = crate::support::lbuild::Done::of(output).succeeded();
-    let place = Place::registry(&registry, "function:1");
-    assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], done.digest());
-    let config = judges::skopeo_config(&place).unwrap();
+    let done = crate::support::lbuild::RunOutput::of(output).succeeded();
+    let location = ImageLocation::registry(&registry, "function:1");
+    assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], done.digest());
+    let config = image_tools::skopeo_config(&location).unwrap();
     assert_eq!(config["config"]["Cmd"], json!(["app.handler"]));
     assert_eq!(
         config["config"]["Labels"]["org.opencontainers.image.base.name"],

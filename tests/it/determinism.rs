@@ -1,6 +1,6 @@
 //! The same input gives the same bytes, whatever lies around it.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, files, function, hello, image_of, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, layers, testdata, tool};
@@ -266,7 +266,10 @@ fn any_destination() {
     };
     let digest = push(&here);
     assert_eq!(push(&layout), digest);
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "function:1")).unwrap()["Digest"],
+        digest
+    );
 }
 
 /// What hello-python becomes on the committed base, and a layer of several segments. `UPDATE_GOLDEN=1` rewrites it;

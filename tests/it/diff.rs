@@ -1,6 +1,6 @@
 //! `lbuild diff`: why two images are not the same; and the files of one, as `lbuild inspect` shows them.
 
-use crate::support::craft::{GZIP, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{GZIP, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, tiny_base};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -1,8 +1,10 @@
 //! ECR's ways, which no other registry has.
 
 use crate::support::bases;
+use crate::support::fake_ecr::{
+    Auth, EcrBehaviour, ExpiredAnswer, Expiry, ExpiryTrigger, FakeEcr, MissingRepository,
+};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
-use crate::support::quirks::{After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks};
 use serde_json::json;
 use std::path::Path;
 use tempfile::TempDir;
@@ -12,7 +14,7 @@ fn code() -> TempDir {
 }
 
 /// The arguments that push `code` to the repository `function`.
-fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
+fn arguments(registry: &FakeEcr, code: &Path, base: &str) -> Vec<String> {
     let to = format!("{}/function:1", registry.host());
     ["push", code.to_str().unwrap(), "--base", base, "--arch", "arm64", "--to", &to]
         .map(str::to_owned)
@@ -21,9 +23,9 @@ fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
 
 #[test]
 fn a_missing_repository_is_told_with_the_way_out() {
-    let registry = QuirkRegistry::start(Quirks {
+    let registry = FakeEcr::start(EcrBehaviour {
         missing_repository: MissingRepository::NameUnknown,
-        ..Quirks::default()
+        ..EcrBehaviour::default()
     });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
@@ -37,8 +39,10 @@ fn a_missing_repository_is_told_with_the_way_out() {
 
 #[test]
 fn a_missing_repository_that_hangs_up_is_told_too() {
-    let registry =
-        QuirkRegistry::start(Quirks { missing_repository: MissingRepository::Reset, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour {
+        missing_repository: MissingRepository::Reset,
+        ..EcrBehaviour::default()
+    });
     let (lbuild, code) = (Lbuild::new(), code());
     let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(5);
     assert!(error.contains("function") && error.contains("hint: create the repository first"), "{error}");
@@ -46,7 +50,7 @@ fn a_missing_repository_that_hangs_up_is_told_too() {
 
 #[test]
 fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
-    let registry = QuirkRegistry::start(Quirks { immutable_tags: true, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { immutable_tags: true, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     let digest = lbuild.ok(&all).digest();
@@ -64,11 +68,11 @@ fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
 
 #[test]
 fn a_token_that_runs_out_during_a_push_is_renewed() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
-        for after in [After::BlobPuts(1), After::BlobPuts(3), After::Requests(6)] {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
+        for after in [ExpiryTrigger::BlobPuts(1), ExpiryTrigger::BlobPuts(3), ExpiryTrigger::Requests(6)] {
             let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-            let expires = Some(Expires { after, answer, next_password: None });
-            let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+            let expires = Some(Expiry { after, answer, next_password: None });
+            let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
             let (lbuild, code) = (Lbuild::new(), code());
             lbuild.log_in(&registry.host(), "AWS", "good");
             let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
@@ -80,11 +84,11 @@ fn a_token_that_runs_out_during_a_push_is_renewed() {
 
 #[test]
 fn a_password_that_runs_out_is_asked_for_again() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let auth = Auth::Basic { password: "first".into() };
         let expires =
-            Some(Expires { after: After::BlobPuts(2), answer, next_password: Some("second".into()) });
-        let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+            Some(Expiry { after: ExpiryTrigger::BlobPuts(2), answer, next_password: Some("second".into()) });
+        let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
         let (mut lbuild, code) = (Lbuild::new(), code());
         // as ECR's credential helper: another password each time
         let script = format!(
@@ -105,9 +109,12 @@ fn a_password_that_runs_out_is_asked_for_again() {
 #[test]
 fn a_password_that_has_run_out_for_good_is_told() {
     let auth = Auth::Basic { password: "first".into() };
-    let expires =
-        Some(Expires { after: After::BlobPuts(1), answer: Expired::Forbidden, next_password: None });
-    let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+    let expires = Some(Expiry {
+        after: ExpiryTrigger::BlobPuts(1),
+        answer: ExpiredAnswer::Forbidden,
+        next_password: None,
+    });
+    let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     lbuild.log_in(&registry.host(), "AWS", "first");
     let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(6);
@@ -117,12 +124,12 @@ fn a_password_that_has_run_out_for_good_is_told() {
 
 #[test]
 fn headers_that_the_specification_leaves_open_are_not_needed() {
-    let registry = QuirkRegistry::start(Quirks {
+    let registry = FakeEcr::start(EcrBehaviour {
         no_manifest_location: true,
         relative_location: true,
         ecr_patch: true,
         refuse_mount: true,
-        ..Quirks::default()
+        ..EcrBehaviour::default()
     });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
@@ -138,7 +145,7 @@ fn headers_that_the_specification_leaves_open_are_not_needed() {
 #[test]
 fn a_mount_needs_and_gets_one_token_for_both_repositories() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
     lbuild.log_in(&registry.host(), "AWS", "good");
@@ -150,7 +157,7 @@ fn a_mount_needs_and_gets_one_token_for_both_repositories() {
 
 #[test]
 fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
-    let registry = QuirkRegistry::start(Quirks::default());
+    let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     lbuild.ok(&all);
@@ -163,7 +170,7 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
         .map(|l| l["digest"].as_str().unwrap().to_owned())
         .collect();
     for lost in [&digests[2..], &digests[..2], &digests[..]] {
-        registry.change(|quirks| quirks.loses = lost.to_vec());
+        registry.change(|behaviour| behaviour.loses = lost.to_vec());
         registry.clear_log();
         let label = format!("lost={}", lost.len());
         let digest = lbuild.ok(&[&all[..], &["--label".to_owned(), label]].concat()).digest();
@@ -178,7 +185,7 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
 
 #[test]
 fn a_failed_upload_begins_again_with_a_session_of_its_own() {
-    let registry = QuirkRegistry::start(Quirks { fail_blob_puts: 3, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { fail_blob_puts: 3, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
     assert_eq!(registry.tags("function")["1"], digest);
@@ -190,7 +197,7 @@ fn a_failed_upload_begins_again_with_a_session_of_its_own() {
 
 #[test]
 fn several_tags_move_only_when_the_manifest_is_in() {
-    let registry = QuirkRegistry::start(Quirks::default());
+    let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     let digest = lbuild.ok(&[&all[..], &["--tag".to_owned(), "2".to_owned()]].concat()).digest();

@@ -1,10 +1,10 @@
 //! ECR's hosts: which repository's tags move, where a host is reached, and which one Lambda does not pull from.
 
 use crate::support::aws_api::{AwsApi, user};
+use crate::support::aws_network::{REGION, REGISTRY, decode};
+use crate::support::fake_ecr::{Auth, EcrBehaviour, FakeEcr};
 use crate::support::lbuild::{Lbuild, function, hello, tiny_base};
 use crate::support::moto::Moto;
-use crate::support::quirks::{Auth, QuirkRegistry, Quirks};
-use crate::support::world::{REGION, REGISTRY, decode};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -14,20 +14,20 @@ fn push(code: &Path, to: &str) -> Vec<String> {
 }
 
 /// A repository in moto, and a registry that takes moto's token.
-fn repository(settings: &Value) -> (Moto, QuirkRegistry) {
+fn repository(settings: &Value) -> (Moto, FakeEcr) {
     let moto = Moto::start();
     let mut settings = settings.clone();
     settings["repositoryName"] = "function".into();
     moto.ecr(REGION, "CreateRepository", &settings);
     let login = decode(&moto.token(REGION));
     let password = login.strip_prefix("AWS:").expect("a login").to_owned();
-    let registry = QuirkRegistry::start(Quirks { auth: Auth::Basic { password }, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth: Auth::Basic { password }, ..EcrBehaviour::default() });
     (moto, registry)
 }
 
 /// Fails unless another image is refused for `tag` before anything is sent.
 #[track_caller]
-fn stays(user: &Lbuild, registry: &QuirkRegistry, code: &Path, tag: &str) {
+fn stays(user: &Lbuild, registry: &FakeEcr, code: &Path, tag: &str) {
     let before = registry.tags("function")[tag].clone();
     registry.clear_log();
     let error = user.run(&push(code, &format!("{REGISTRY}/function:{tag}"))).failed(5);
@@ -41,7 +41,7 @@ fn stays(user: &Lbuild, registry: &QuirkRegistry, code: &Path, tag: &str) {
 #[test]
 fn an_immutable_tag_is_known_before_anything_is_sent() {
     let (moto, registry) = repository(&json!({ "imageTagMutability": "IMMUTABLE" }));
-    registry.change(|quirks| quirks.immutable_tags = true);
+    registry.change(|behaviour| behaviour.immutable_tags = true);
     let user = || user(&moto.url(), REGISTRY, &registry);
     let code = function(&[("app.py", "def handler(event, context): pass")]);
     let (first, to) = (user(), format!("{REGISTRY}/function:1"));
@@ -88,7 +88,7 @@ fn exceptions_from_immutability_are_known() {
 #[test]
 fn several_registries_are_reached_elsewhere_and_keep_their_names() {
     const OTHER: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
-    let open = || QuirkRegistry::start(Quirks::default());
+    let open = || FakeEcr::start(EcrBehaviour::default());
     let (registry, other, api) = (open(), open(), AwsApi::start(&["good"]));
     let mut user = user(&api.url(), REGISTRY, &registry);
     let endpoints = format!("{REGISTRY}=http://{}, {OTHER}=http://{}", registry.host(), other.host());
@@ -111,7 +111,7 @@ fn several_registries_are_reached_elsewhere_and_keep_their_names() {
 
 #[test]
 fn an_endpoint_that_is_none_is_told() {
-    let (registry, api) = (QuirkRegistry::start(Quirks::default()), AwsApi::start(&["good"]));
+    let (registry, api) = (FakeEcr::start(EcrBehaviour::default()), AwsApi::start(&["good"]));
     for (value, said) in [
         (&*format!("{REGISTRY}=http://10.0.0.1:5000"), "plain HTTP would show credentials to the network"),
         (&*format!("{REGISTRY}=http://registry.example"), "plain HTTP would show credentials to the network"),
@@ -140,7 +140,7 @@ fn an_endpoint_that_is_none_is_told() {
 #[test]
 fn a_fips_host_is_refused_for_lambda_before_it_is_asked() {
     const FIPS: &str = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com";
-    let (registry, api) = (QuirkRegistry::start(Quirks::default()), AwsApi::start(&["good"]));
+    let (registry, api) = (FakeEcr::start(EcrBehaviour::default()), AwsApi::start(&["good"]));
     let user = user(&api.url(), FIPS, &registry);
     let (hello, base, to) = (hello().display().to_string(), tiny_base(), format!("{FIPS}/function:1"));
     for what in [&["--runtime", "python3.12"][..], &["--base", &base, "--handler", "app.handler"]] {

@@ -1,13 +1,14 @@
 //! What ECR's registry refuses in the middle of a push is mended, or told with the right that is missing.
 
 use crate::support::aws_api::{AwsApi, user};
+use crate::support::aws_network::{REGION, REGISTRY, decode};
 use crate::support::bases;
+use crate::support::fake_ecr::{
+    Auth, EcrBehaviour, ExpiredAnswer, Expiry, ExpiryTrigger, FakeEcr, MissingRepository, Refusal,
+    RefusalAnswer,
+};
 use crate::support::lbuild::{hello, tiny_base};
 use crate::support::moto::Moto;
-use crate::support::quirks::{
-    After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks, Refusal, With,
-};
-use crate::support::world::{REGION, REGISTRY, decode};
 use serde_json::json;
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository";
@@ -37,21 +38,21 @@ fn push(base: &str) -> Vec<String> {
 }
 
 /// A registry with the repository `function`, behind a password that never changes.
-fn registry(password: &str) -> QuirkRegistry {
+fn registry(password: &str) -> FakeEcr {
     let auth = Auth::Basic { password: password.to_owned() };
     let missing_repository = MissingRepository::NameUnknown;
-    let registry = QuirkRegistry::start(Quirks { auth, missing_repository, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, missing_repository, ..EcrBehaviour::default() });
     registry.create_repository("function");
     registry
 }
 
 #[test]
 fn a_token_that_runs_out_after_the_second_blob_is_asked_for_again() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let registry = registry("first");
         let next_password = Some("second".to_owned());
-        registry.change(|quirks| {
-            quirks.expires = Some(Expires { after: After::BlobPuts(2), answer, next_password });
+        registry.change(|behaviour| {
+            behaviour.expires = Some(Expiry { after: ExpiryTrigger::BlobPuts(2), answer, next_password });
         });
         let api = AwsApi::start(&["first", "second"]);
         let user = user(&api.url(), REGISTRY, &registry);
@@ -82,11 +83,12 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
     let of_base = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
     let of_base = of_base.map(|right| (right, "lambda/python", remote.clone()));
     for (right, repository, base) in of_function.into_iter().chain(of_base) {
-        for with in [With::Denied, With::Silence] {
-            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with).on(repository)]);
+        for with in [RefusalAnswer::Denied, RefusalAnswer::Silence] {
+            registry
+                .change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with).on(repository)]);
             let error = user(&api.url(), REGISTRY, &registry).run(&push(&base)).failed(6);
             // the answer to a HEAD has no words
-            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let told = with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
             let named = if told { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/{repository}\n");
             assert!(error.contains(&hint), "{right} {with:?}: {error}");
@@ -98,7 +100,7 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
 }
 
 /// What the doctor finds at `function`, when it finds something missing.
-fn diagnosis(moto: &Moto, registry: &QuirkRegistry) -> String {
+fn diagnosis(moto: &Moto, registry: &FakeEcr) -> String {
     registry.clear_log();
     let to = format!("{REGISTRY}/function:1");
     let done = user(&moto.url(), REGISTRY, registry).run(&["doctor", "--to", &to]);
@@ -109,7 +111,7 @@ fn diagnosis(moto: &Moto, registry: &QuirkRegistry) -> String {
 }
 
 /// moto with the repository `function` that Lambda may pull from, and a registry that takes moto's token.
-fn moto_and_registry() -> (Moto, QuirkRegistry) {
+fn moto_and_registry() -> (Moto, FakeEcr) {
     let moto = Moto::start();
     moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "function" }));
     let login = decode(&moto.token(REGION));
@@ -124,10 +126,10 @@ fn moto_and_registry() -> (Moto, QuirkRegistry) {
 fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
     let (moto, registry) = moto_and_registry();
     for right in RIGHTS {
-        for with in [With::Denied, With::Silence] {
-            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with)]);
+        for with in [RefusalAnswer::Denied, RefusalAnswer::Silence] {
+            registry.change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with)]);
             let said = diagnosis(&moto, &registry);
-            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let told = with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
             let named = if told { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/function\n");
             assert!(said.contains(&hint), "{right} {with:?}: {said}");
@@ -135,8 +137,8 @@ fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
         }
     }
     // all at once
-    let refuse = |right| Refusal::always(right, With::Denied);
-    registry.change(|quirks| quirks.refusals = RIGHTS.map(refuse).to_vec());
+    let refuse = |right| Refusal::always(right, RefusalAnswer::Denied);
+    registry.change(|behaviour| behaviour.refusals = RIGHTS.map(refuse).to_vec());
     let said = diagnosis(&moto, &registry);
     for right in ["BatchGetImage", "BatchCheckLayerAvailability", "InitiateLayerUpload", "PutImage"] {
         assert!(said.contains(&format!("allow ecr:{right} on {ARN}/function")), "{right}: {said}");
@@ -148,7 +150,7 @@ fn a_repository_that_the_push_will_create_is_no_failure() {
     let (moto, registry) = moto_and_registry();
     let to = format!("{REGISTRY}/missing:1");
     for answer in [MissingRepository::NameUnknown, MissingRepository::Reset] {
-        registry.change(|quirks| quirks.missing_repository = answer);
+        registry.change(|behaviour| behaviour.missing_repository = answer);
         let user = user(&moto.url(), REGISTRY, &registry);
         let done = user.run(&["doctor", "--to", &to]);
         assert_eq!(done.code, Some(2), "{}{}", done.stdout, done.stderr);
@@ -170,7 +172,9 @@ fn a_repository_that_the_push_will_create_is_no_failure() {
 #[test]
 fn the_doctors_code_is_that_of_the_first_failure() {
     let (moto, registry) = moto_and_registry();
-    registry.change(|quirks| quirks.refusals = vec![Refusal::always("ecr:BatchGetImage", With::Denied)]);
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:BatchGetImage", RefusalAnswer::Denied)]
+    });
     let to = format!("{REGISTRY}/function:1");
     let all = ["doctor", "--to", &to, "--arch", "arm64", "--base", "oci:/nowhere"];
     let done = user(&moto.url(), REGISTRY, &registry).run(&all);
@@ -200,7 +204,7 @@ fn a_policy_that_a_push_does_not_need_is_no_failure() {
 #[test]
 fn a_reset_where_the_repository_is_missing_is_told() {
     let registry = registry("good");
-    registry.change(|quirks| quirks.missing_repository = MissingRepository::Reset);
+    registry.change(|behaviour| behaviour.missing_repository = MissingRepository::Reset);
     let api = AwsApi::start(&["good"]);
     let all = push(&tiny_base());
     let all: Vec<_> = all.iter().map(|word| word.replace("/function:", "/missing:")).collect();
@@ -212,8 +216,8 @@ fn a_reset_where_the_repository_is_missing_is_told() {
 #[test]
 fn a_reset_where_an_upload_is_not_allowed_is_told() {
     let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
-    registry.change(|quirks| {
-        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset)];
     });
     let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
     assert!(error.contains("hung up"), "{error}");
@@ -223,8 +227,8 @@ fn a_reset_where_an_upload_is_not_allowed_is_told() {
 #[test]
 fn the_doctor_explains_a_reset() {
     let (moto, registry) = moto_and_registry();
-    registry.change(|quirks| {
-        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset)];
     });
     let said = diagnosis(&moto, &registry);
     assert!(said.contains(&format!("hint: allow ecr:InitiateLayerUpload on {ARN}/function\n")), "{said}");

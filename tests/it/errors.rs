@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::lbuild::{Done, Lbuild, function, noise, tiny_base};
+use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 
@@ -243,7 +243,7 @@ fn a_bootstrap_that_would_not_start_is_found_before_anything_is_sent() {
         let mut command = lbuild.command(&[&plan[..], more].concat());
         command.env("LBUILD_REGISTRY_ENDPOINT", "public.ecr.aws=http://127.0.0.1:1");
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-        Done::of(command.output().unwrap())
+        RunOutput::of(command.output().unwrap())
     };
     let add = |file: &str, to: &str| format!("{dir}/{file}:{to}");
     let hint = "hint: add --add bootstrap:/var/runtime/bootstrap";

@@ -5,13 +5,13 @@ mod archives;
 mod bombs;
 mod documents;
 mod elf;
-mod heads;
 mod links;
+mod member_counts;
 mod streams;
-mod words;
-mod work;
+mod tar_headers;
+mod terminal_text;
 
-use crate::support::craft::{self, Layer, Tar};
+use crate::support::image_builder::{self, Layer, Tar};
 use crate::support::lbuild::Lbuild;
 use crate::support::run;
 use serde::Deserialize;
@@ -20,16 +20,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a run may hold at any time, in KiB: some buffers for each thread, in a build that nobody optimised.
-const LITTLE: u64 = 128 << 10;
+const SMALL_MEMORY: u64 = 128 << 10;
 
 /// What a run may hold that takes in as many names as it takes at all, in KiB.
-const MUCH: u64 = 512 << 10;
+const LARGE_MEMORY: u64 = 512 << 10;
 
 /// What a run may take, in seconds. Where time grows as the square of something, it takes hours; a slow machine shall not matter.
-const SECONDS: u64 = 120;
+const TIMEOUT_SECONDS: u64 = 120;
 
 /// Runs one command after the other, and tells how each ended. A fault shall not take the machine with it.
-const RUNS: &str = r#"
+const RUNNER_SCRIPT: &str = r#"
 import json, os, resource, signal, subprocess, sys, tempfile
 
 def bounds():
@@ -51,7 +51,7 @@ for arguments in json.loads(sys.argv[3]):
 
 /// How a run ended.
 #[derive(Debug, Deserialize)]
-struct End {
+struct MeasuredRun {
     /// Negative when a signal ended it.
     code: i32,
     /// The most memory that it held, in KiB.
@@ -60,12 +60,12 @@ struct End {
     err: String,
 }
 
-impl End {
+impl MeasuredRun {
     /// What holds of every run, however it ended.
     #[track_caller]
-    fn assert_sound(&self, arguments: &[String], memory: u64) {
+    fn assert_bounded(&self, arguments: &[String], memory: u64) {
         let told = format!("{arguments:?}: {}", head(&self.err));
-        assert_ne!(self.code, -14, "it takes more than {SECONDS} s: {told}");
+        assert_ne!(self.code, -14, "it takes more than {TIMEOUT_SECONDS} s: {told}");
         assert!(
             self.code >= 0 && self.code != 130 && !self.err.contains("panicked"),
             "{}: {told}",
@@ -93,25 +93,25 @@ fn head(text: &str) -> String {
 }
 
 /// A user, and beside them directories that nothing has a right to write to.
-struct Ground {
+struct Workspace {
     lbuild: Lbuild,
     /// What each run may hold, in KiB.
     memory: u64,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl Workspace {
+    fn new() -> Workspace {
         let lbuild = Lbuild::new();
         for dir in ["beside", "function"] {
             std::fs::create_dir(lbuild.path(dir)).unwrap();
         }
         std::fs::write(lbuild.path("function/app.py"), "def handler(e, c): return e\n").unwrap();
-        Ground { lbuild, memory: LITTLE }
+        Workspace { lbuild, memory: SMALL_MEMORY }
     }
 
     /// An image of these layers with which nothing else is wrong.
     fn image(&self, name: &str, layers: &[Layer]) -> String {
-        craft::image(&self.lbuild.path(name), layers, |config, _| {
+        image_builder::image(&self.lbuild.path(name), layers, |config, _| {
             config["config"] = json!({ "Entrypoint": ["/entry"] });
         })
     }
@@ -132,14 +132,14 @@ impl Ground {
     }
 
     #[track_caller]
-    fn run(&self, runs: &[Vec<String>]) -> Vec<End> {
-        let (before, seconds) = (self.names(), SECONDS.to_string());
+    fn run(&self, runs: &[Vec<String>]) -> Vec<MeasuredRun> {
+        let (before, seconds) = (self.names(), TIMEOUT_SECONDS.to_string());
         let all = serde_json::to_string(runs).unwrap();
-        let mut python = self.lbuild.wrapped(&["python3", "-c", RUNS, &seconds], &[all]);
+        let mut python = self.lbuild.wrapped(&["python3", "-c", RUNNER_SCRIPT, &seconds], &[all]);
         let told = run(&mut python).unwrap();
-        let ends: Vec<End> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let ends: Vec<MeasuredRun> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(ends.len(), runs.len());
-        ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_sound(arguments, self.memory));
+        ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_bounded(arguments, self.memory));
         assert_eq!(self.names(), before, "only the cache is there to be written to");
         self.assert_clean_cache();
         ends
@@ -164,7 +164,7 @@ impl Ground {
 
     /// Runs every command that reads layers on an image of each case, and judges how it ended.
     #[track_caller]
-    fn judge(&self, cases: Vec<(Vec<Layer>, Ends)>) {
+    fn check_cases(&self, cases: Vec<(Vec<Layer>, Expectation)>) {
         let good = self.image("good", &[Layer::gzip(Tar::new().file("good", 0o644, "good"))]);
         let images: Vec<String> = cases
             .iter()
@@ -174,16 +174,16 @@ impl Ground {
         let mut runs = Vec::new();
         for (image, (_, ends)) in images.iter().zip(&cases) {
             runs.extend(self.readers(&good, image));
-            if let Ends::Broken(_) = ends {
+            if let Expectation::Broken(_) = ends {
                 runs.push(self.push(image));
             }
         }
         let mut done = self.run(&runs).into_iter();
         for (number, (image, (_, ends))) in images.iter().zip(cases).enumerate() {
             eprintln!("case {number}: {ends:?}");
-            let [check, tree, diff]: [End; 3] = std::array::from_fn(|_| done.next().unwrap());
+            let [check, tree, diff]: [MeasuredRun; 3] = std::array::from_fn(|_| done.next().unwrap());
             match ends {
-                Ends::Broken(cause) => {
+                Expectation::Broken(cause) => {
                     for end in [&check, &tree, &diff] {
                         end.failed(4, &["layer sha256:", image, cause]);
                     }
@@ -191,11 +191,11 @@ impl Ground {
                     assert!(!self.lbuild.path("out/index.json").exists(), "nothing was pushed");
                     continue;
                 }
-                Ends::Found(rule) => {
+                Expectation::Found(rule) => {
                     assert!(check.out.contains(&format!(": {rule}\n")), "no {rule} in {}", head(&check.out));
                     check.failed(8, &[&format!("oci:{}@", self.lbuild.text(&format!("case-{number}")))]);
                 }
-                Ends::Good => assert_eq!(check.code, 0, "{}", head(&check.out)),
+                Expectation::Good => assert_eq!(check.code, 0, "{}", head(&check.out)),
             }
             assert_eq!((tree.code, diff.code), (0, 0), "{}{}", head(&tree.err), head(&diff.err));
         }
@@ -204,7 +204,7 @@ impl Ground {
 
 /// How the commands that read layers end.
 #[derive(Clone, Copy, Debug)]
-enum Ends {
+enum Expectation {
     /// With an error of the image, and this among its causes.
     Broken(&'static str),
     /// All is read, and `check` tells what this rule has found.

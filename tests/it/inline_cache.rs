@@ -1,8 +1,8 @@
 //! Layers out of images that were pushed earlier: a machine with an empty cache makes nothing anew.
 
-use crate::support::judges::{self, Place};
-use crate::support::lbuild::{Done, Lbuild, function, noise, tiny_base};
-use crate::support::quirks::{MissingRepository, QuirkRegistry, Quirks};
+use crate::support::fake_ecr::{EcrBehaviour, FakeEcr, MissingRepository};
+use crate::support::image_tools::{self, ImageLocation};
+use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use std::path::Path;
 use tempfile::TempDir;
@@ -25,21 +25,21 @@ impl Function {
         all.iter().chain(more).map(|&word| word.to_owned()).collect()
     }
 
-    fn push(&self, user: &Lbuild, to: &str, more: &[&str]) -> Done {
+    fn push(&self, user: &Lbuild, to: &str, more: &[&str]) -> RunOutput {
         user.ok(&self.arguments(to, more))
     }
 }
 
 /// How many layers were made, and how many were not.
-fn layers(done: &Done) -> (usize, usize) {
+fn layers(done: &RunOutput) -> (usize, usize) {
     let lines = |end: &str| {
         done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
     };
     (lines(" made"), lines(" unchanged"))
 }
 
-fn quirks() -> QuirkRegistry {
-    QuirkRegistry::start(Quirks { missing_repository: MissingRepository::Created, ..Quirks::default() })
+fn behaviour() -> FakeEcr {
+    FakeEcr::start(EcrBehaviour { missing_repository: MissingRepository::Created, ..EcrBehaviour::default() })
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     assert_eq!(layers(&done), (1, 1), "{}", done.stderr);
     let uploads = registry.log_since(mark).iter().filter(|access| access.method == "PUT").count();
     assert_eq!(uploads, 3, "{}", done.stderr);
-    judges::umoci_unpack(&Place::registry(&registry, "function:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
     // the same as without any cache
     assert_eq!(function.push(&Lbuild::new(), &to, &["--no-cache"]).digest(), done.digest());
 }
@@ -85,7 +85,7 @@ fn another_image_serves_when_the_tag_is_new() {
     let elsewhere = format!("{}/copy:1", other.host());
     let done = function.push(&Lbuild::new(), &elsewhere, &["--cache-from", &first]);
     assert_eq!((done.digest(), layers(&done)), (digest, (0, 2)), "{}", done.stderr);
-    judges::umoci_unpack(&Place::registry(&other, "copy:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&other, "copy:1")).unwrap();
     let read = registry.log_since(mark);
     assert!(read.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{read:?}");
     let user = Lbuild::new();
@@ -106,14 +106,14 @@ fn an_image_that_is_not_there_is_told_and_does_no_harm() {
 
 #[test]
 fn a_layer_that_is_gone_is_made_anew() {
-    let (registry, function) = (quirks(), large());
+    let (registry, function) = (behaviour(), large());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
     // it still claims to have the layers, until a manifest names them
     let manifest = registry.manifest("function", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.content).unwrap();
     let layer = |n: usize| manifest["layers"][n]["digest"].as_str().unwrap().to_owned();
-    registry.change(|quirks| quirks.loses = vec![layer(2)]);
+    registry.change(|behaviour| behaviour.loses = vec![layer(2)]);
     let more = format!("{}/function:2", registry.host());
     let done = function.push(&Lbuild::new(), &more, &["--cache-from", &to]);
     assert_eq!(done.digest(), digest, "{}", done.stderr);

@@ -1,6 +1,6 @@
 //! Node packages by the lock files of yarn, in both formats, and of pnpm: installed by the real programs, for the image's machine.
 
-use crate::support::judges::Place;
+use crate::support::image_tools::ImageLocation;
 use crate::support::layers::{self, Member};
 use crate::support::lbuild::{Lbuild, files, function, tiny_base};
 use crate::support::registry::{Mode, Registry};
@@ -15,18 +15,18 @@ const TOOLS: [(&str, &str); 3] = [("yarn1", "yarn.lock"), ("yarn4", "yarn.lock")
 /// A user who has this program, which finds all it needs in its cache and can reach nothing.
 fn with(tool: &str) -> Lbuild {
     let mut lbuild = Lbuild::new();
-    let place = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
-    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", place("bin")));
+    let location = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
+    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", location("bin")));
     match tool {
         "yarn1" => {
-            lbuild.set("YARN_CACHE_FOLDER", &place("cache"));
+            lbuild.set("YARN_CACHE_FOLDER", &location("cache"));
             ["http_proxy", "https_proxy"].iter().for_each(|name| lbuild.set(name, "http://127.0.0.1:9"));
         }
         "yarn4" => {
-            lbuild.set("YARN_GLOBAL_FOLDER", &place("cache"));
+            lbuild.set("YARN_GLOBAL_FOLDER", &location("cache"));
             lbuild.set("YARN_ENABLE_NETWORK", "false");
         }
-        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &place("npmrc")),
+        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &location("npmrc")),
     }
     lbuild
 }
@@ -91,7 +91,7 @@ fn what_yarn_installed_answers_on_arm64() {
         let to = format!("{}/{tool}:1", registry.host());
         let more = ["--npm", "--base", &base, "--arch", "arm64", "--handler", "index.handler", "--to", &to];
         with(tool).push(dir.path(), &more);
-        let answer = invoke::answer(&Place::registry(&registry, &format!("{tool}:1"))).unwrap();
+        let answer = invoke::answer(&ImageLocation::registry(&registry, &format!("{tool}:1"))).unwrap();
         assert_eq!(answer["watches"], json!("function"), "{tool}: {answer}");
     }
 }

@@ -1,7 +1,7 @@
 //! Memory does not grow with what is packed or passed on.
 
 use crate::support::bases;
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::run;
@@ -62,7 +62,7 @@ fn a_large_layer_needs_no_more_than_a_small_one() {
     eprintln!("passed on: {passed:?} KiB");
     assert!(passed.iter().all(|peak| *peak < LIMIT), "{passed:?} KiB");
     assert!(passed[1] < passed[0] + (8 << 10), "{passed:?} KiB");
-    let found = judges::skopeo_inspect(&Place::registry(&other, "passed-400:1")).unwrap();
+    let found = image_tools::skopeo_inspect(&ImageLocation::registry(&other, "passed-400:1")).unwrap();
     assert_eq!(found["Layers"].as_array().unwrap().len(), 4);
 }
 

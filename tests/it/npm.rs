@@ -1,9 +1,9 @@
 //! Node packages: what a lock file names, installed by npm for the image's machine, as a layer of its own.
 
+use crate::support::image_tools::ImageLocation;
 use crate::support::invoke;
-use crate::support::judges::Place;
 use crate::support::layers::{self, Member};
-use crate::support::lbuild::{Done, Lbuild, files, function, tiny_base};
+use crate::support::lbuild::{Lbuild, RunOutput, files, function, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, npm, testdata};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn arguments(dir: &Path, arch: &str, to: &str) -> Vec<String> {
         .into()
 }
 
-fn push(lbuild: &Lbuild, dir: &Path, arch: &str) -> Done {
+fn push(lbuild: &Lbuild, dir: &Path, arch: &str) -> RunOutput {
     lbuild.run(&arguments(dir, arch, &format!("oci:{}:it", lbuild.text("image"))))
 }
 
@@ -89,7 +89,7 @@ fn binaries_are_for_the_image_and_the_digest_is_always_the_same() {
         let (other, to) = (with_npm(), "oci:image:it");
         let umask = ["bash", "-c", "umask 077; exec \"$@\"", "_"];
         let done = other.wrapped(&umask, &arguments(&hello, arch, to)).output().unwrap();
-        assert_eq!(Done::of(done).succeeded().digest(), digest, "another umask, another cache");
+        assert_eq!(RunOutput::of(done).succeeded().digest(), digest, "another umask, another cache");
         assert_eq!(std::fs::read_dir(other.cache().join("work")).unwrap().count(), 0);
     }
 }
@@ -103,7 +103,7 @@ fn an_image_for_arm64_that_was_made_here_answers() {
     let hello = testdata("functions/hello-sharp");
     let more = ["--npm", "--base", &base, "--arch", "arm64", "--handler", "index.handler", "--to", &to];
     lbuild.push(&hello, &more);
-    let answer = invoke::answer(&Place::registry(&registry, "sharp:1")).unwrap();
+    let answer = invoke::answer(&ImageLocation::registry(&registry, "sharp:1")).unwrap();
     assert_eq!((&answer["machine"], &answer["width"]), (&json!("arm64"), &json!(32)), "{answer}");
 }
 
@@ -220,7 +220,7 @@ fn a_token_is_seen_by_npm_alone() {
         ("package-lock.json", &read("package-lock.json")),
         (".npmrc", &npmrc),
     ]);
-    let nowhere = |lbuild: &Lbuild, done: &Done| {
+    let nowhere = |lbuild: &Lbuild, done: &RunOutput| {
         let said = format!("{}{}", done.stdout, done.stderr);
         assert!(!said.contains(token) && !said.contains("other-secret"), "{said}");
         for (name, bytes) in files(&lbuild.cache()) {

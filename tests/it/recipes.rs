@@ -34,7 +34,7 @@ fn judge(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
         std::fs::write(file, text).unwrap();
     }
     let mut python = Command::new(tool("python3"));
-    python.arg(root().join("tests/it/support/judge_recipe.py")).arg(kind);
+    python.arg(root().join("tests/it/support/check_recipe.py")).arg(kind);
     python.args([part("recipes/pod.json"), testdata("schemas/buildspec.json")]).args(files);
     python.env("PYTHONPATH", part("recipes/python")).env("PYTHONDONTWRITEBYTECODE", "1");
     serde_json::from_str(&run(&mut python).unwrap()).unwrap()

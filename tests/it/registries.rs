@@ -1,10 +1,10 @@
 //! Every kind of registry lets lbuild in, and every kind of login is shown to whom it is for and to nobody else.
 
+use crate::support::fake_ecr::{Auth, EcrBehaviour, FakeEcr};
 use crate::support::http::Request;
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, hello};
 use crate::support::proxy::Proxy;
-use crate::support::quirks::{Auth, QuirkRegistry, Quirks};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 use serde_json::json;
@@ -37,10 +37,10 @@ fn a_stored_login_opens_every_registry() {
         let to = format!("{}/team/hello:1", registry.host());
         let lbuild = Lbuild::for_registry(&registry);
         let digest = lbuild.ok(&arguments(&base, &to)).digest();
-        let place = Place::registry(&registry, "team/hello:1");
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], digest, "{mode:?}");
+        let location = ImageLocation::registry(&registry, "team/hello:1");
+        assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], digest, "{mode:?}");
         let dir = tempfile::tempdir().unwrap();
-        judges::skopeo_copy(&place, &format!("dir:{}", dir.path().display())).unwrap();
+        image_tools::skopeo_copy(&location, &format!("dir:{}", dir.path().display())).unwrap();
     }
 }
 
@@ -53,7 +53,10 @@ fn a_password_on_standard_input_is_for_the_destination_only() {
     let mut all = arguments(&base, &to);
     all.extend(["--username", "me", "--password-stdin"]);
     let digest = lbuild.run_with("mine\n", &all).succeeded().digest();
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&ours, "hello:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&ours, "hello:1")).unwrap()["Digest"],
+        digest
+    );
 
     // the base's own login is a stored one; without it, the given password is no help
     let error = Lbuild::new().run_with("mine\n", &all).failed(6);
@@ -71,7 +74,7 @@ fn a_wrong_password_is_told_and_not_repeated() {
         assert!(error.contains("login of `AWS` from the caller"), "{error}");
         assert!(error.contains(&registry.host()) && error.contains("hint:"), "{error}");
         assert!(!error.contains("wrong-secret"), "{error}");
-        judges::skopeo_inspect(&Place::registry(&registry, "team/hello:1")).unwrap_err();
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "team/hello:1")).unwrap_err();
     }
 }
 
@@ -114,7 +117,7 @@ fn a_stale_login_does_not_bar_a_public_base() {
 #[test]
 fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name() {
     let auth = Auth::Bearer { password: None, anonymous_pull: true, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     let manifest = quirky_base(&registry);
     let lbuild = Lbuild::new();
     lbuild.log_in(&registry.host(), USER, "expired");
@@ -125,7 +128,7 @@ fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name(
 }
 
 /// The smallest base there is, for arm64: a config and no layer.
-fn quirky_base(registry: &QuirkRegistry) -> String {
+fn quirky_base(registry: &FakeEcr) -> String {
     let config = json!({
         "architecture": "arm64", "os": "linux", "config": {},
         "rootfs": { "type": "layers", "diff_ids": [] },
@@ -145,7 +148,7 @@ fn quirky_base(registry: &QuirkRegistry) -> String {
 #[test]
 fn an_identity_token_buys_access() {
     let auth = Auth::Bearer { password: Some("refresh me".to_owned()), anonymous_pull: false, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     quirky_base(&registry);
     let lbuild = Lbuild::new();
     // base64 of `00000000-0000-0000-0000-000000000000:`, as az writes it
@@ -204,17 +207,17 @@ fn a_login_does_not_follow_a_redirect() {
     lbuild.ok(&arguments(&base, &to));
     assert!(registry.blob_host().requests().len() >= 3, "a config and two layers lie there");
     assert_eq!(registry.blob_host().leaked_logins(), 0);
-    judges::umoci_unpack(&Place::registry(&other, "hello:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&other, "hello:1")).unwrap();
 }
 
 /// Where a redirect leads, there may be anyone.
 #[test]
 fn a_redirects_target_cannot_ask_for_the_login() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-    let other = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let other = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     let auth = Auth::Basic { password: "good".into() };
     let blobs_at = Some(other.host());
-    let registry = QuirkRegistry::start(Quirks { auth, blobs_at, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, blobs_at, ..EcrBehaviour::default() });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let lbuild = Lbuild::new();
     lbuild.log_in(&registry.host(), "AWS", "good");

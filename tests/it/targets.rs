@@ -1,9 +1,9 @@
 //! Places in an image whose own links lead elsewhere.
 
-use crate::support::craft::{Layer, TAG, Tar, image};
-use crate::support::judges::{self, Place};
+use crate::support::image_builder::{Layer, TAG, Tar, image};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -57,7 +57,7 @@ fn links_of_the_base_stay_and_files_go_where_they_lead() {
     let base = merged(&lbuild, "base");
     let out = lbuild.path("out");
     lbuild.ok(&added.arguments("build", &base, &format!("oci:{}:v1", out.display())));
-    let unpacked = judges::umoci_unpack(&Place::layout(&out, "v1")).unwrap();
+    let unpacked = image_tools::umoci_unpack(&ImageLocation::layout(&out, "v1")).unwrap();
     let root = unpacked.rootfs();
     assert_eq!(fs::read_link(root.join("bin")).unwrap(), Path::new("usr/bin"));
     assert_eq!(fs::read_link(root.join("data")).unwrap(), Path::new("/var/data"));
@@ -94,7 +94,7 @@ fn links_that_earlier_steps_bring_are_followed_too() {
     assert!(!paths.contains(&"sbin/late"), "{paths:?}");
 }
 
-fn reads_of_blobs(log: &[Access]) -> usize {
+fn reads_of_blobs(log: &[AccessLogEntry]) -> usize {
     log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count()
 }
 
@@ -104,9 +104,9 @@ fn an_unchanged_image_reads_no_layer_of_its_base() {
     let seeding = Lbuild::new();
     merged(&seeding, "base");
     let base = format!("{}/base:1", registry.host());
-    judges::skopeo_push(
+    image_tools::skopeo_push(
         &format!("oci:{}:{TAG}", seeding.path("base").display()),
-        &Place::registry(&registry, "base:1"),
+        &ImageLocation::registry(&registry, "base:1"),
     )
     .unwrap();
     let to = format!("{}/function:1", registry.host());
@@ -128,7 +128,7 @@ fn another_base_makes_the_layer_again() {
     for (base, at) in [(merged(&lbuild, "base"), "usr/bin/tool"), (plain, "bin/tool")] {
         let out = lbuild.path("out");
         lbuild.ok(&added.arguments("build", &base, &format!("oci:{}:v1", out.display())));
-        let unpacked = judges::umoci_unpack(&Place::layout(&out, "v1")).unwrap();
+        let unpacked = image_tools::umoci_unpack(&ImageLocation::layout(&out, "v1")).unwrap();
         assert_eq!(read(&unpacked.rootfs(), at), "tool");
     }
 }

@@ -1,8 +1,8 @@
 //! What goes over the wire, counted at the registry.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use crate::support::{bases, testdata};
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Recipe};
@@ -13,16 +13,16 @@ fn code() -> TempDir {
     function(&[("app.py", "def handler(event, context): pass"), ("lib.py", "x = 1"), ("README", "read me")])
 }
 
-fn uploads(log: &[Access]) -> usize {
+fn uploads(log: &[AccessLogEntry]) -> usize {
     log.iter().filter(|access| access.is_blob_upload() && access.method == "PUT").count()
 }
 
-fn count(log: &[Access], method: &str, path: &str) -> usize {
+fn count(log: &[AccessLogEntry], method: &str, path: &str) -> usize {
     log.iter().filter(|access| access.method == method && access.path.contains(path)).count()
 }
 
 /// Whether nothing but questions was sent.
-fn only_reads(log: &[Access]) -> bool {
+fn only_reads(log: &[AccessLogEntry]) -> bool {
     log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str()))
 }
 
@@ -80,7 +80,7 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
     assert_eq!(count(&log, "PUT", "/manifests/"), 1);
     // the two new blobs may be asked for; what the old manifest names is there
     assert!(count(&log, "HEAD", "/blobs/") <= 2, "{log:?}");
-    let old = judges::skopeo_manifest(&Place::registry(&registry, "function:1")).unwrap();
+    let old = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:1")).unwrap();
     let sent: Vec<_> = log.iter().filter(|access| access.method == "PUT").collect();
     let layers = old["layers"].as_array().unwrap();
     let named = |layer: &serde_json::Value| {
@@ -88,7 +88,10 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
         sent.iter().any(|access| access.path.contains(&hex))
     };
     assert_eq!(layers.iter().map(named).collect::<Vec<_>>(), [false, false, false, true]);
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "function:1")).unwrap()["Digest"],
+        digest
+    );
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn a_base_in_the_same_repository_is_left_where_it_is() {
     let log = registry.log();
     assert_eq!(uploads(&log), 2, "the code and the config");
     assert_eq!(count(&log, "HEAD", "/blobs/"), 2, "{log:?}");
-    judges::umoci_unpack(&Place::registry(&registry, "function:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
 }
 
 #[test]

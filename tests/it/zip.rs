@@ -1,7 +1,7 @@
 //! Zip packages and the zips of layers, as Python's zipfile makes them: the image is that of the directory they were
 //! made from.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::layers::{self, Member};
 use crate::support::lbuild::{Lbuild, files, function, image_of, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
@@ -141,19 +141,20 @@ fn every_judge_finds_the_spliced_layer_good() {
     let base = crate::support::bases::push(&registry, "docker-list", "lambda/python", "3.11");
     let to = format!("{}/team/zipped:v1", registry.host());
     lbuild.push(&zip, &["--base", &base, "--arch", "amd64", "--to", &to, "--handler", "app.handler"]);
-    let place = Place::registry(&registry, "team/zipped:v1");
-    judges::importer(&place).unwrap();
-    let unpacked = judges::umoci_unpack(&place).unwrap();
+    let location = ImageLocation::registry(&registry, "team/zipped:v1");
+    image_tools::lambda_importer(&location).unwrap();
+    let unpacked = image_tools::umoci_unpack(&location).unwrap();
     let task = unpacked.rootfs().join("var/task");
     assert!(files(&task) == files(code.path()), "umoci unpacks other files");
     assert_eq!(std::fs::read_link(task.join("data/link")).unwrap(), Path::new("../app.py"));
     let script = "stat -c '%a %u %g %Y' app.py bootstrap hollow; wc -c < data/zeros; head -n 1 data/link";
-    let said = judges::podman_run(&place, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
+    let said = image_tools::podman_run(&location, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
     let expected =
         "644 0 0 315532800\n755 0 0 315532800\n755 0 0 315532800\n3000000\ndef handler(event, context):\n";
     assert_eq!(said, expected);
     let copy = tempfile::tempdir().unwrap();
-    judges::skopeo_copy(&place, &format!("docker-archive:{}", copy.path().join("image").display())).unwrap();
+    image_tools::skopeo_copy(&location, &format!("docker-archive:{}", copy.path().join("image").display()))
+        .unwrap();
 }
 
 /// Builds with these arguments; returns the files of the layout, and what was said of the layer.

@@ -2,7 +2,7 @@
 //! bases have in them, and of the packages that everybody uses.
 
 use super::{report, rules};
-use crate::support::craft::{GZIP, Layer, image};
+use crate::support::image_builder::{GZIP, Layer, image};
 use crate::support::lbuild::{Lbuild, hello, image_of, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, npm, part, run, testdata};

@@ -2,7 +2,7 @@
 //! and its documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
 
 use super::{ODD, broken, good, report};
-use crate::support::craft::{self, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::Lbuild;
 use crate::support::{bases, part, testdata, tool};
 use lbuild::image::Digest;
@@ -105,7 +105,7 @@ fn two(lbuild: &Lbuild) -> [String; 2] {
     header.set_cksum();
     aged[..512].copy_from_slice(header.as_bytes());
     let diff_id = Digest::of(&aged).to_string();
-    let aged = Layer { stored: craft::gzip(&aged), media_type: craft::GZIP, diff_id };
+    let aged = Layer { stored: image_builder::gzip(&aged), media_type: image_builder::GZIP, diff_id };
     let fresh = Tar::new().file("aged", 0o644, "").directory("a/").symlink("a/link", "two");
     let fresh = fresh.file("a/mode", 0o755, "").file("a/text", 0o644, "22").file("a/new", 0o644, "");
 

@@ -1,14 +1,14 @@
 //! The check before a push: what it refuses goes nowhere.
 
 use super::*;
-use crate::support::lbuild::{Done, function};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::lbuild::{RunOutput, function};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use std::path::Path;
 
 const SECRET: &str = "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n";
 
 /// `lbuild push` of a function onto the good image, with a layer of its own for what it depends on.
-fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> Done {
+fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> RunOutput {
     let (base, deps) = (good(lbuild), format!("{}:/opt", deps.display()));
     let code = code.to_str().unwrap();
     let all = ["push", code, "--base", &base, "--arch=amd64", "--handler=app.handler", "--deps", &deps];
@@ -33,7 +33,8 @@ fn what_is_refused_is_not_sent() {
     // Layers of the base may be there; nothing of the image's own is, and nothing names them.
     let base = std::fs::read_dir(lbuild.path("good/blobs/sha256")).unwrap();
     let base: Vec<String> = base.map(|blob| blob.unwrap().file_name().into_string().unwrap()).collect();
-    let is_of_base = |access: &&Access| base.iter().any(|digest| access.path.contains(digest.as_str()));
+    let is_of_base =
+        |access: &&AccessLogEntry| base.iter().any(|digest| access.path.contains(digest.as_str()));
     let log = registry.log();
     let written = log.iter().find(|access| access.method == "PUT" && !is_of_base(access));
     assert!(written.is_none() && !layout.exists() && !archive.exists(), "{written:?}");

@@ -1,7 +1,7 @@
 //! Machine code whose tables name the same bytes again and again.
 
-use super::{Ground, words};
-use crate::support::craft::{Layer, Tar};
+use super::{Workspace, words};
+use crate::support::image_builder::{Layer, Tar};
 
 /// A section of an ELF file: its type, the section that it is linked to, and what is in it.
 type Section<'a> = (u32, u32, &'a [u8]);
@@ -49,11 +49,11 @@ fn library(interpreter: &[u8], sections: &[Section<'_>]) -> Vec<u8> {
 
 /// Looks at an image of these files, which holds none of them for long.
 fn look(files: &[Vec<u8>]) {
-    let ground = Ground::new();
+    let workspace = Workspace::new();
     let add = |tar: Tar, (number, file): (usize, &Vec<u8>)| tar.file(&format!("lib{number}.so"), 0o755, file);
     let layer = Layer::gzip(files.iter().enumerate().fold(Tar::new(), add));
-    let image = ground.image("image", &[layer]);
-    let done = ground.run(&[words(&["check", &image]), words(&["inspect", &image, "--tree"])]);
+    let image = workspace.image("image", &[layer]);
+    let done = workspace.run(&[words(&["check", &image]), words(&["inspect", &image, "--tree"])]);
     assert!([0, 8].contains(&done[0].code), "{}", done[0].err);
     assert_eq!((done[1].code, done[1].out.lines().count()), (0, files.len()), "{}", done[1].err);
 }

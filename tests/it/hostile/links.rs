@@ -1,8 +1,8 @@
 //! Links in circles and out of the image, and whiteouts where none should be.
 
-use super::Ends::{Found, Good};
-use super::{End, Ground, words};
-use crate::support::craft::{self, Layer, Tar};
+use super::Expectation::{Found, Good};
+use super::{MeasuredRun, Workspace, words};
+use crate::support::image_builder::{self, Layer, Tar};
 use serde_json::json;
 use tar::EntryType;
 
@@ -32,18 +32,19 @@ fn links_in_circles_are_found() {
         found.into_iter().map(|tar| (vec![Layer::gzip(tar)], Found("symlink-target"))).collect();
     // There is nothing wrong with a root that can be reached by two names.
     cases.push((vec![Layer::gzip(links([("root", "/"), ("here", ".")]))], Good));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
 fn what_is_to_be_started_may_be_a_circle() {
-    let ground = Ground::new();
+    let workspace = Workspace::new();
     let circle = [Layer::gzip(links([("a", "b"), ("b", "a")]))];
     for (number, field) in ["Entrypoint", "Cmd"].into_iter().enumerate() {
-        let image = craft::image(&ground.lbuild.path(&format!("image-{number}")), &circle, |config, _| {
-            config["config"][field] = json!(["/var/task/a/x"]);
-        });
-        let done = ground.run(&[words(&["check", &image, "--deny", "warnings"])]);
+        let image =
+            image_builder::image(&workspace.lbuild.path(&format!("image-{number}")), &circle, |config, _| {
+                config["config"][field] = json!(["/var/task/a/x"]);
+            });
+        let done = workspace.run(&[words(&["check", &image, "--deny", "warnings"])]);
         assert_eq!(done[0].code, 8, "{}", done[0].err);
     }
 }
@@ -68,22 +69,22 @@ fn hard_links_to_what_is_not_there_yet_are_found() {
         found.into_iter().map(|tar| (vec![Layer::gzip(tar)], Found("entry-path"))).collect();
     let whole = Tar::new().file("f", 0o644, "f").member("h", EntryType::Link, 0o644, b"", "f");
     cases.push((vec![Layer::gzip(whole)], Good));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 /// What a container of each of these images sees, by path.
 fn seen(images: Vec<Vec<Tar>>) -> Vec<Vec<String>> {
-    let ground = Ground::new();
+    let workspace = Workspace::new();
     let tree = |(number, layers): (usize, Vec<Tar>)| {
         let layers: Vec<Layer> = layers.into_iter().map(Layer::gzip).collect();
-        words(&["inspect", &ground.image(&format!("image-{number}"), &layers), "--tree"])
+        words(&["inspect", &workspace.image(&format!("image-{number}"), &layers), "--tree"])
     };
     let runs: Vec<Vec<String>> = images.into_iter().enumerate().map(tree).collect();
-    let paths = |end: End| -> Vec<String> {
+    let paths = |end: MeasuredRun| -> Vec<String> {
         assert_eq!(end.code, 0, "{}", end.err);
         end.out.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())).collect()
     };
-    ground.run(&runs).into_iter().map(paths).collect()
+    workspace.run(&runs).into_iter().map(paths).collect()
 }
 
 #[test]

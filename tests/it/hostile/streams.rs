@@ -1,11 +1,11 @@
 //! Layers that end early, are damaged or go on for too long, at each stage of the way to a file's content.
 
-use super::Ends::{Broken, Found};
-use super::{Ends, Ground, words};
+use super::Expectation::{Broken, Found};
+use super::{Expectation, Workspace, words};
 use crate::support::bases::{blob, named, read};
-use crate::support::craft::{GZIP, Layer, PLAIN, TAG, Tar, ZSTD, gzip};
-use crate::support::handmade::text;
+use crate::support::image_builder::{GZIP, Layer, PLAIN, TAG, Tar, ZSTD, gzip};
 use crate::support::lbuild::noise;
+use crate::support::sample_images::text;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 }
 
 /// A case of what is stored in place of [`tar`].
-fn case(stored: Vec<u8>, media_type: &'static str, ends: Ends) -> (Vec<Layer>, Ends) {
+fn case(stored: Vec<u8>, media_type: &'static str, ends: Expectation) -> (Vec<Layer>, Expectation) {
     (vec![Layer::of(stored, media_type, &tar())], ends)
 }
 
@@ -30,7 +30,7 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-const UNREAD: Ends = Broken("cannot read the layer");
+const UNREAD: Expectation = Broken("cannot read the layer");
 
 #[test]
 fn a_gzip_that_is_cut_or_damaged_is_an_error() {
@@ -46,7 +46,7 @@ fn a_gzip_that_is_cut_or_damaged_is_an_error() {
     cases.push(case(Vec::new(), GZIP, Found("layer-compression")));
     cases.push(case([&whole[..], &gzip(&[1; 600])[..]].concat(), GZIP, Found("layer-descriptors")));
     cases.push(case(gzip(&whole), GZIP, Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
         ));
     }
     cases.push(case(gzip(&[b'x'; 2048]), GZIP, Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 /// A frame without a checksum: what follows its descriptor is given.
@@ -105,7 +105,7 @@ fn a_zstd_that_is_cut_damaged_or_asks_for_too_much_is_an_error() {
     // What is within is compressed too. The config tells the truth, so that it can be recompressed.
     let twice = Layer::of(zstd(&whole), ZSTD, &whole);
     cases.push((vec![twice], Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn blocks_of_noise_are_errors() {
         let block = [&[WINDOW][..], &head[..3], &noise(seed, length)[..]].concat();
         case(frame(0, &block), ZSTD, UNREAD)
     });
-    Ground::new().judge(cases.collect());
+    Workspace::new().check_cases(cases.collect());
 }
 
 /// The file of an image's only layer.
@@ -149,22 +149,22 @@ fn a_layer_that_is_not_its_descriptors_is_an_error() {
             "it is no regular file",
         ),
     ];
-    let ground = Ground::new();
-    let good = ground.image("good", &[Layer::gzip(Tar::new())]);
+    let workspace = Workspace::new();
+    let good = workspace.image("good", &[Layer::gzip(Tar::new())]);
     let (mut runs, mut expected) = (Vec::new(), Vec::new());
     for (number, (edit, code, says)) in edits.into_iter().enumerate() {
         let name = format!("image-{number}");
-        let (stored, layout) = (gzip(&tar()), ground.lbuild.path(&name));
-        let image = ground.image(&name, &[Layer::of(stored, GZIP, &tar())]);
+        let (stored, layout) = (gzip(&tar()), workspace.lbuild.path(&name));
+        let image = workspace.image(&name, &[Layer::of(stored, GZIP, &tar())]);
         let file = layer_file(&layout);
         edit(&file);
-        runs.extend(ground.readers(&good, &image));
-        runs.push(ground.push(&image));
+        runs.extend(workspace.readers(&good, &image));
+        runs.push(workspace.push(&image));
         // Without its files, the image is there.
         runs.push(words(&["inspect", &image]));
         expected.push((file.file_name().unwrap().to_str().unwrap().to_owned(), code, says));
     }
-    let done = ground.run(&runs);
+    let done = workspace.run(&runs);
     for (ends, (digest, code, says)) in done.chunks(5).zip(&expected) {
         ends[..4].iter().for_each(|end| end.failed(*code, &[digest, says]));
         assert_eq!(ends[4].code, 0);

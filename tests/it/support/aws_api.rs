@@ -1,11 +1,11 @@
 //! AWS's calls that give tokens, where moto does not do: it gives the same one for ever, and none for the public
 //! registry. And users whose AWS and whose registries are servers of the test.
 
+use super::aws_network::REGION;
+use super::fake_ecr::{CALLER, FakeEcr};
 use super::http::{Request, Response, Server};
 use super::lbuild::Lbuild;
 use super::moto::NO_METADATA;
-use super::quirks::{CALLER, QuirkRegistry};
-use super::world::REGION;
 use base64::Engine as _;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -75,7 +75,7 @@ fn answer(request: &Request, target: &str, password: Option<&String>) -> Respons
 }
 
 /// Someone for whom the registry of this name is at another address.
-pub fn stranger(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
+pub fn user_without_keys(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
     let mut user = Lbuild::new();
     user.set(NO_METADATA.0, NO_METADATA.1);
     user.set("AWS_ENDPOINT_URL", aws);
@@ -85,8 +85,8 @@ pub fn stranger(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
 }
 
 /// The same, with keys for AWS.
-pub fn user(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
-    let mut user = stranger(aws, name, registry);
+pub fn user(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
+    let mut user = user_without_keys(aws, name, registry);
     user.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
     user.set("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
     user

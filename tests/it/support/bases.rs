@@ -2,7 +2,7 @@
 //! straight into the registry's storage, so neither its login nor its access log stands in the way, and so
 //! that a broken image gets in too.
 
-use super::quirks::QuirkRegistry;
+use super::fake_ecr::FakeEcr;
 use super::registry::Registry;
 use super::{part, testdata};
 use serde_json::Value;
@@ -65,7 +65,7 @@ pub fn read(file: &Path) -> Value {
 }
 
 /// Puts the committed base for arm64 into a registry that holds all in memory.
-pub fn seed_base(registry: &QuirkRegistry, repository: &str, tag: &str) {
+pub fn seed_base(registry: &FakeEcr, repository: &str, tag: &str) {
     let layout = testdata("base");
     let bytes = |digest: &str| std::fs::read(blob(&layout, digest)).expect("committed");
     let index = named(&layout, "python3.12")["digest"].as_str().expect("a descriptor").to_owned();

@@ -19,7 +19,7 @@ pub struct Lbuild {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Done {
+pub struct RunOutput {
     /// `None` when a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
@@ -117,23 +117,23 @@ impl Lbuild {
         command
     }
 
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
-        Done::of(self.command(arguments).output().expect("lbuild starts"))
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> RunOutput {
+        RunOutput::of(self.command(arguments).output().expect("lbuild starts"))
     }
 
     /// Runs with `input` on standard input.
-    pub fn run_with(&self, input: &str, arguments: &[&str]) -> Done {
+    pub fn run_with(&self, input: &str, arguments: &[&str]) -> RunOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("lbuild starts");
         // it may end without reading
         let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-        Done::of(child.wait_with_output().expect("lbuild ends"))
+        RunOutput::of(child.wait_with_output().expect("lbuild ends"))
     }
 
     /// A run that has to succeed.
     #[track_caller]
-    pub fn ok<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
+    pub fn ok<S: AsRef<OsStr>>(&self, arguments: &[S]) -> RunOutput {
         self.run(arguments).succeeded()
     }
 
@@ -156,14 +156,14 @@ impl Lbuild {
     }
 }
 
-impl Done {
-    pub fn of(output: Output) -> Done {
+impl RunOutput {
+    pub fn of(output: Output) -> RunOutput {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("lbuild writes UTF-8");
-        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        RunOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     #[track_caller]
-    pub fn succeeded(self) -> Done {
+    pub fn succeeded(self) -> RunOutput {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self
     }

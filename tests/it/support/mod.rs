@@ -3,27 +3,27 @@
 #![allow(dead_code, reason = "each test needs another part")]
 
 pub mod aws_api;
+pub mod aws_network;
 pub mod bases;
-pub mod broken;
-pub mod craft;
-pub mod handmade;
+pub mod fake_ecr;
+pub mod faulty_images;
 pub mod http;
+pub mod image_builder;
+pub mod image_tools;
 pub mod index;
 pub mod invoke;
-pub mod jail;
-pub mod judges;
 pub mod layers;
 pub mod lbuild;
 pub mod moto;
 pub mod npm;
+pub mod package_fixture;
 pub mod proxy;
 pub mod python;
-pub mod quirks;
 pub mod registry;
-pub mod shop;
-pub mod token;
+pub mod sample_images;
+pub mod sandbox;
+pub mod token_service;
 pub mod wheelhouse;
-pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,10 +89,10 @@ pub fn digest(file: &Path) -> String {
 
 /// A program that ends with this value, or with the test process however that one ends: a shell beside it
 /// waits on a pipe that only this process holds.
-pub struct Tied(Child);
+pub struct KillOnDrop(Child);
 
-impl Tied {
-    pub fn spawn(program: &Path, arguments: &[&Path], log: &Path) -> Tied {
+impl KillOnDrop {
+    pub fn spawn(program: &Path, arguments: &[&Path], log: &Path) -> KillOnDrop {
         let log = std::fs::File::create(log).expect("the log can be made");
         let script = r#""$@" </dev/null & read -r _; kill -9 $!; wait"#;
         let child = Command::new(tool("bash"))
@@ -103,11 +103,11 @@ impl Tied {
             .stdout(log.try_clone().expect("a log is a file"))
             .stderr(log)
             .spawn();
-        Tied(child.expect("bash starts"))
+        KillOnDrop(child.expect("bash starts"))
     }
 }
 
-impl Drop for Tied {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();

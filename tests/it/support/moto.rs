@@ -2,7 +2,7 @@
 //! tokens for the registry have expired long ago, which says nothing about them.
 
 use super::http::{Request, Response, send, send_to_socket};
-use super::{Tied, part, tool};
+use super::{KillOnDrop, part, tool};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::os::unix::net::UnixStream;
@@ -32,14 +32,15 @@ enum Address {
 pub struct Moto {
     address: Address,
     checks: Cell<bool>,
-    _process: Option<(Tied, TempDir)>,
+    _process: Option<(KillOnDrop, TempDir)>,
 }
 
 /// The command that serves, less where it serves.
 pub fn server() -> Vec<String> {
     let python = tool("python3").display().to_string();
     let path = format!("PYTHONPATH={}", part("moto").display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/aws.py").display().to_string();
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/moto_server.py").display().to_string();
     let words =
         [&*tool("env").display().to_string(), &path, "PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
     words.map(str::to_owned).to_vec()
@@ -52,7 +53,7 @@ impl Moto {
         let words = [server(), vec!["--port".into(), "0".into()]].concat();
         let arguments: Vec<&Path> = words[1..].iter().map(Path::new).collect();
         let log = dir.path().join("log");
-        let process = Tied::spawn(Path::new(&words[0]), &arguments, &log);
+        let process = KillOnDrop::spawn(Path::new(&words[0]), &arguments, &log);
         let port = wait_for("moto", &log, || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let (_, after) = text.split_once("Running on http://127.0.0.1:")?;

@@ -24,14 +24,14 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
+use faults::{ActiveFault, ProxiedBody, pick};
 pub use faults::{Fault, Rule};
-use faults::{Hit, Passing, pick};
 use forward::{forward, host_of, target_of};
-use listen::{Body, Connection, Hangup, Listener, full};
+use listen::{Body, Connection, ConnectionClosed, Listener, full};
 
 /// A request that reached the proxy. `status` is what the client got, `None` if it got no answer.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ProxyRequest {
     pub method: Method,
     /// Path and query; for CONNECT `host:port`.
     pub target: String,
@@ -75,7 +75,7 @@ struct Control {
     latency: Duration,
     rules: Vec<Rule>,
     routes: BTreeMap<String, SocketAddr>,
-    seen: Vec<Seen>,
+    seen: Vec<ProxyRequest>,
     /// `received` of each of `seen`, which may still grow.
     received: Vec<Arc<AtomicU64>>,
     /// Tells a request that `clear` forgot from one that took its place in `seen`.
@@ -135,10 +135,15 @@ impl Proxy {
     }
 
     /// In order of arrival.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ProxyRequest> {
         let control = self.shared.control();
         let received = control.received.iter().map(|received| received.load(Ordering::Relaxed));
-        control.seen.iter().zip(received).map(|(seen, received)| Seen { received, ..seen.clone() }).collect()
+        control
+            .seen
+            .iter()
+            .zip(received)
+            .map(|(seen, received)| ProxyRequest { received, ..seen.clone() })
+            .collect()
     }
 
     pub fn count(&self, method: &str, path: &str) -> usize {
@@ -201,7 +206,7 @@ async fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
     connection: Connection,
-) -> Result<Response<Body>, Hangup> {
+) -> Result<Response<Body>, ConnectionClosed> {
     let received = Arc::new(AtomicU64::new(0));
     let (latency, hit, entry) = {
         let mut control = shared.control();
@@ -209,7 +214,15 @@ async fn handle(
         let hit = pick(&mut control.rules, &method, &target);
         let (host, fault) = (host_of(&request), hit.as_ref().map(|hit| hit.fault.clone()));
         let authorized = request.headers().contains_key(header::AUTHORIZATION);
-        control.seen.push(Seen { method, target, host, authorized, status: None, received: 0, fault });
+        control.seen.push(ProxyRequest {
+            method,
+            target,
+            host,
+            authorized,
+            status: None,
+            received: 0,
+            fault,
+        });
         control.received.push(received.clone());
         (control.latency, hit, (control.cleared, control.seen.len() - 1))
     };
@@ -218,15 +231,15 @@ async fn handle(
     }
     let response = answer(&shared, request, &connection, hit).await?;
     shared.note_status(entry, response.status());
-    Ok(response.map(|body| Passing::new(body, received, None).boxed_unsync()))
+    Ok(response.map(|body| ProxiedBody::new(body, received, None).boxed_unsync()))
 }
 
 async fn answer(
     shared: &Arc<Shared>,
     mut request: Request<Incoming>,
     connection: &Connection,
-    hit: Option<Hit>,
-) -> Result<Response<Body>, Hangup> {
+    hit: Option<ActiveFault>,
+) -> Result<Response<Body>, ConnectionClosed> {
     let Some(hit) = hit else { return Ok(forward(shared, request, None).await) };
     match hit.fault.clone() {
         Fault::Refuse { status, retry_after } => {

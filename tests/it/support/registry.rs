@@ -1,8 +1,8 @@
 //! The real registry of Debian's docker-registry package, in each of the ways in which registries differ.
 
 use super::http::{Request, Response, Server};
-use super::token::{ISSUER, SERVICE, TokenService};
-use super::{Tied, part, run, tool};
+use super::token_service::{ISSUER, SERVICE, TokenService};
+use super::{KillOnDrop, part, run, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -36,13 +36,13 @@ pub struct Registry {
     tls: bool,
     token: Option<TokenService>,
     blobs: Option<BlobHost>,
-    _process: Tied,
+    _process: KillOnDrop,
     dir: TempDir,
 }
 
 /// One line of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessLogEntry {
     pub method: String,
     /// With its query.
     pub path: String,
@@ -51,7 +51,7 @@ pub struct Access {
     pub user_agent: String,
 }
 
-impl Access {
+impl AccessLogEntry {
     /// Opens, fills or ends the upload of a blob.
     pub fn is_blob_upload(&self) -> bool {
         self.path.contains("/blobs/uploads/") && ["POST", "PATCH", "PUT"].contains(&self.method.as_str())
@@ -83,7 +83,7 @@ impl Registry {
 
         let log = dir.path().join("log");
         let arguments = [Path::new("serve"), &dir.path().join("config.yml")];
-        let process = Tied::spawn(&tool("docker-registry"), &arguments, &log);
+        let process = KillOnDrop::spawn(&tool("docker-registry"), &arguments, &log);
         let port = wait_for_port(&log);
         Registry { port, login, tls: mode == Mode::Tls, token, blobs, _process: process, dir }
     }
@@ -122,7 +122,7 @@ impl Registry {
     }
 
     /// Every request so far. The registry writes a line shortly after its answer: wait until it is still.
-    pub fn log(&self) -> Vec<Access> {
+    pub fn log(&self) -> Vec<AccessLogEntry> {
         let read = || std::fs::read_to_string(self.dir.path().join("log")).expect("the registry has a log");
         let mut text = read();
         loop {
@@ -140,7 +140,7 @@ impl Registry {
         self.log().len()
     }
 
-    pub fn log_since(&self, mark: usize) -> Vec<Access> {
+    pub fn log_since(&self, mark: usize) -> Vec<AccessLogEntry> {
         self.log().split_off(mark)
     }
 }
@@ -195,14 +195,14 @@ fn wait_for_port(log: &Path) -> u16 {
 }
 
 /// `127.0.0.1 - - [date] "GET /v2/ HTTP/1.1" 200 2 "" "skopeo/1.9.3"`; other lines are not accesses.
-fn access(line: &str) -> Option<Access> {
+fn access(line: &str) -> Option<AccessLogEntry> {
     let mut quoted = line.split_once("] \"")?.1.split('"');
     let (request, numbers) = (quoted.next()?, quoted.next()?);
     let mut words = request.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut numbers = numbers.split_whitespace();
     let (status, bytes_sent) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    Some(Access {
+    Some(AccessLogEntry {
         method,
         path,
         status,

@@ -39,7 +39,7 @@ impl Wheelhouse {
     }
 
     /// Serves the wheels on a loopback address; what it was asked is kept.
-    pub fn serve(&self, ip: &str) -> Files {
+    pub fn serve(&self, ip: &str) -> WheelServer {
         let (dir, seen) = (self.0.path().to_owned(), Arc::new(Mutex::new(Vec::new())));
         let asked = seen.clone();
         let server = Server::start(ip, move |request: Request| {
@@ -50,17 +50,17 @@ impl Wheelhouse {
                 Err(_) => Response { status: 404, body: Vec::new() },
             }
         });
-        Files { server, seen }
+        WheelServer { server, seen }
     }
 }
 
 /// A server of wheels.
-pub struct Files {
+pub struct WheelServer {
     server: Server,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Files {
+impl WheelServer {
     pub fn url(&self, file: &str) -> String {
         format!("url = 'http://{}/{file}'", self.server.address)
     }

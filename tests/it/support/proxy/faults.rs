@@ -97,53 +97,53 @@ impl Rule {
 }
 
 /// A fault that fell on a request.
-pub struct Hit {
+pub struct ActiveFault {
     pub fault: Fault,
     injected: Arc<AtomicU64>,
 }
 
-impl Hit {
+impl ActiveFault {
     pub fn count(&self) {
         self.injected.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// Every rule counts the requests that match it; the first rule whose turn it is gives the fault.
-pub fn pick(rules: &mut [Rule], method: &Method, target: &str) -> Option<Hit> {
+pub fn pick(rules: &mut [Rule], method: &Method, target: &str) -> Option<ActiveFault> {
     let mut hit = None;
     for rule in rules.iter_mut().filter(|rule| rule.matches(method, target)) {
         let turn = rule.hits.contains(&rule.matched);
         rule.matched += 1;
         if turn && hit.is_none() {
-            hit = Some(Hit { fault: rule.fault.clone(), injected: rule.injected.clone() });
+            hit = Some(ActiveFault { fault: rule.fault.clone(), injected: rule.injected.clone() });
         }
     }
     hit
 }
 
 /// A body on its way through: counted, and spoiled if a fault says so.
-pub struct Passing<B> {
+pub struct ProxiedBody<B> {
     inner: B,
     counter: Arc<AtomicU64>,
     passed: u64,
-    hit: Option<Hit>,
+    hit: Option<ActiveFault>,
     pause: Option<Pin<Box<Sleep>>>,
     /// What comes after the pause.
-    after: After,
+    after: AfterPause,
 }
 
-enum After {
+enum AfterPause {
     Go(Option<Bytes>),
     Cut,
 }
 
-impl<B> Passing<B> {
-    pub fn new(inner: B, counter: Arc<AtomicU64>, hit: Option<Hit>) -> Passing<B> {
-        Passing { inner, counter, passed: 0, hit, pause: None, after: After::Go(None) }
+impl<B> ProxiedBody<B> {
+    pub fn new(inner: B, counter: Arc<AtomicU64>, hit: Option<ActiveFault>) -> ProxiedBody<B> {
+        ProxiedBody { inner, counter, passed: 0, hit, pause: None, after: AfterPause::Go(None) }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Passing<B>
+impl<B: Body<Data = Bytes> + Unpin> Body for ProxiedBody<B>
 where
     B::Error: Into<BoxError>,
 {
@@ -160,8 +160,8 @@ where
             this.pause = None;
         }
         match &mut this.after {
-            After::Cut => return Poll::Ready(Some(Err("body cut on purpose".into()))),
-            After::Go(held) => {
+            AfterPause::Cut => return Poll::Ready(Some(Err("body cut on purpose".into()))),
+            AfterPause::Go(held) => {
                 if let Some(bytes) = held.take() {
                     return Poll::Ready(Some(Ok(this.pass(bytes))));
                 }
@@ -183,7 +183,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pause.is_none() && matches!(self.after, After::Go(None)) && self.inner.is_end_stream()
+        self.pause.is_none() && matches!(self.after, AfterPause::Go(None)) && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -191,7 +191,7 @@ where
     }
 }
 
-impl<B> Passing<B> {
+impl<B> ProxiedBody<B> {
     fn pass(&mut self, bytes: Bytes) -> Frame<Bytes> {
         self.passed += bytes.len() as u64;
         self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -221,13 +221,13 @@ impl<B> Passing<B> {
                 return Some(changed.into());
             }
             Fault::StallBody { pause, .. } => {
-                self.after = After::Go(Some(bytes.split_off(offset)));
+                self.after = AfterPause::Go(Some(bytes.split_off(offset)));
                 pause
             }
             // Time for the server to write what came before: an error throws away what it still holds.
             _ => {
                 bytes.truncate(offset);
-                self.after = After::Cut;
+                self.after = AfterPause::Cut;
                 Duration::from_millis(20)
             }
         };

@@ -10,13 +10,13 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::Shared;
-use super::faults::{Hit, Passing};
+use super::faults::{ActiveFault, ProxiedBody};
 use super::listen::{Body, full};
 
 pub(super) async fn forward(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
-    hit: Option<Hit>,
+    hit: Option<ActiveFault>,
 ) -> Response<Body> {
     if request.method() == Method::CONNECT {
         return tunnel(shared, request).await;
@@ -39,7 +39,7 @@ pub(super) async fn forward(
         Ok(uri) => head.uri = uri,
         Err(error) => return failure(&error),
     }
-    let body = Passing::new(body, shared.sent.clone(), None).boxed_unsync();
+    let body = ProxiedBody::new(body, shared.sent.clone(), None).boxed_unsync();
     let mut response = match shared.client.request(Request::from_parts(head, body)).await {
         Ok(response) => response,
         Err(error) => return failure(&error),
@@ -48,7 +48,7 @@ pub(super) async fn forward(
     if let Some(upstream) = &shared.upstream {
         keep_in_front(response.headers_mut(), upstream, &front);
     }
-    response.map(|body| Passing::new(body, shared.received.clone(), hit).boxed_unsync())
+    response.map(|body| ProxiedBody::new(body, shared.received.clone(), hit).boxed_unsync())
 }
 
 async fn tunnel(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {

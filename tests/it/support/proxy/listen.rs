@@ -26,15 +26,15 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 
 /// The answer that is none: the connection ends here.
 #[derive(Debug)]
-pub struct Hangup;
+pub struct ConnectionClosed;
 
-impl fmt::Display for Hangup {
+impl fmt::Display for ConnectionClosed {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("connection ended on purpose")
     }
 }
 
-impl std::error::Error for Hangup {}
+impl std::error::Error for ConnectionClosed {}
 
 /// The connection that a request came in on.
 #[derive(Clone)]
@@ -42,9 +42,9 @@ pub struct Connection(Arc<Socket>);
 
 impl Connection {
     /// Makes the connection end with a RST instead of a FIN.
-    pub fn reset(&self) -> Hangup {
+    pub fn reset(&self) -> ConnectionClosed {
         let _ = self.0.set_linger(Some(Duration::ZERO));
-        Hangup
+        ConnectionClosed
     }
 }
 
@@ -60,7 +60,7 @@ impl Listener {
     pub fn start<H, F>(handler: H) -> Listener
     where
         H: Fn(Request<Incoming>, Connection) -> F + Clone + Send + 'static,
-        F: Future<Output = Result<Response<Body>, Hangup>> + Send + 'static,
+        F: Future<Output = Result<Response<Body>, ConnectionClosed>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
         listener.set_nonblocking(true).expect("make the listener non-blocking");
@@ -104,7 +104,7 @@ impl Drop for Listener {
 async fn accept<H, F>(listener: TcpListener, handler: H, accepted: Arc<AtomicU64>)
 where
     H: Fn(Request<Incoming>, Connection) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<Response<Body>, Hangup>> + Send + 'static,
+    F: Future<Output = Result<Response<Body>, ConnectionClosed>> + Send + 'static,
 {
     let listener = tokio::net::TcpListener::from_std(listener).expect("register the listener");
     loop {

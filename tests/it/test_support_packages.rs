@@ -1,7 +1,7 @@
 //! The index of packages is believed by the real pip and the real uv, and its faults reach them.
 
 use crate::support::http::{self, Request};
-use crate::support::index::{Index, Manners};
+use crate::support::index::{Index, IndexBehaviour};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::python::{self, Clients, MACHINES};
 use crate::support::{lbuild, npm, part, run, testdata};
@@ -27,21 +27,21 @@ fn installed(target: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn pip_and_uv_install_the_same_from_every_kind_of_index() {
     let login = Some(("someone".to_owned(), "p4ss".to_owned()));
-    for manners in [
-        Manners::default(),
-        Manners { old: true, ..Manners::default() },
-        Manners { unhashed: true, ..Manners::default() },
-        Manners { login: login.clone(), ..Manners::default() },
-        Manners { login, files_elsewhere: true, ..Manners::default() },
+    for behaviour in [
+        IndexBehaviour::default(),
+        IndexBehaviour { html_only: true, ..IndexBehaviour::default() },
+        IndexBehaviour { unhashed: true, ..IndexBehaviour::default() },
+        IndexBehaviour { login: login.clone(), ..IndexBehaviour::default() },
+        IndexBehaviour { login, files_on_other_host: true, ..IndexBehaviour::default() },
     ] {
-        let index = Index::with(manners.clone());
+        let index = Index::with(behaviour.clone());
         for machine in MACHINES {
             let clients = Clients::new();
             let by_pip = clients.pip_tree(&index.url_with_login(), machine, &WANTED).unwrap();
             let by_uv = clients.uv_tree(&index.url_with_login(), machine, &WANTED).unwrap();
             let (by_pip, by_uv) = (installed(&by_pip), installed(&by_uv));
             assert!(by_pip.keys().eq(by_uv.keys()), "{:?}\n{:?}", by_pip.keys(), by_uv.keys());
-            assert!(by_pip == by_uv, "{manners:?} {machine}");
+            assert!(by_pip == by_uv, "{behaviour:?} {machine}");
             let core = format!("pydantic_core/_pydantic_core.cpython-311-{machine}-linux-gnu.so");
             assert!(by_pip.contains_key(&core), "{:?}", by_pip.keys());
         }
@@ -70,8 +70,8 @@ fn an_index_with_a_login_refuses_those_without() {
 
 #[test]
 fn an_index_that_keeps_its_files_elsewhere_sends_nobody_there_with_a_login() {
-    let manners = Manners { files_elsewhere: true, ..Manners::default() };
-    let index = Index::with(manners);
+    let behaviour = IndexBehaviour { files_on_other_host: true, ..IndexBehaviour::default() };
+    let index = Index::with(behaviour);
     let file = "/files/jmespath-1.1.0-py3-none-any.whl";
     let ask = |headers| {
         let request = Request { method: "GET".into(), target: file.into(), headers, body: vec![] };
@@ -140,7 +140,8 @@ fn a_fault_in_a_file_reaches_the_client() {
         (Fault::ResetBody { at: 99 }, ""),
         (Fault::Refuse { status: 503, retry_after: Some("0".into()) }, "503"),
     ] {
-        let (index, clients) = (Index::with(Manners { old: true, ..Manners::default() }), Clients::new());
+        let (index, clients) =
+            (Index::with(IndexBehaviour { html_only: true, ..IndexBehaviour::default() }), Clients::new());
         index.set_script([Rule::on("GET", file, fault.clone()).always()]);
         let error = clients.pip_tree(&index.url(), "x86_64", &["jmespath"]).unwrap_err();
         assert!(error.contains(says), "{fault:?}: {error}");

@@ -1,7 +1,7 @@
 //! Layers of so many members that nothing may grow as the square of their number, and of more than are taken in.
 
-use super::{End, Ground, MUCH, words};
-use crate::support::craft::{self, GZIP, Layer, Tar, gzip};
+use super::{LARGE_MEMORY, MeasuredRun, Workspace, words};
+use crate::support::image_builder::{self, GZIP, Layer, Tar, gzip};
 use serde_json::{Value, json};
 use tar::EntryType;
 
@@ -15,18 +15,18 @@ fn layer(stored: Vec<u8>) -> Layer {
 
 #[test]
 fn a_million_members_are_all_that_is_taken_in() {
-    let ground = Ground { memory: MUCH, ..Ground::new() };
+    let workspace = Workspace { memory: LARGE_MEMORY, ..Workspace::new() };
     let some = (0..10_000).fold(Tar::new(), |tar, number| tar.directory(&format!("d{number}/")));
     let stored = gzip(&some.unended()).repeat(101);
     assert!(stored.len() < 32 << 20, "{} bytes", stored.len());
-    let image = ground.image("image", &[layer(stored)]);
-    let done = ground.run(&[words(&["inspect", &image, "--tree"])]);
+    let image = workspace.image("image", &[layer(stored)]);
+    let done = workspace.run(&[words(&["inspect", &image, "--tree"])]);
     done[0].failed(4, &["layer sha256:", &image, "more than 1000000 members"]);
 }
 
 #[test]
 fn names_and_targets_are_taken_in_up_to_a_bound() {
-    let ground = Ground { memory: MUCH, ..Ground::new() };
+    let workspace = Workspace { memory: LARGE_MEMORY, ..Workspace::new() };
     let long = "n".repeat(8000);
     // Over 300 MB of each, in whatever form it comes.
     let all = [
@@ -35,22 +35,22 @@ fn names_and_targets_are_taken_in_up_to_a_bound() {
         Tar::new().long(b'K', long.as_bytes()).member("h", EntryType::Link, 0o644, b"", ""),
     ];
     let image = |(number, tar): (usize, Tar)| {
-        ground.image(&format!("image-{number}"), &[layer(gzip(&tar.unended()).repeat(40_000))])
+        workspace.image(&format!("image-{number}"), &[layer(gzip(&tar.unended()).repeat(40_000))])
     };
     let images: Vec<String> = all.into_iter().enumerate().map(image).collect();
     let runs: Vec<_> = images.iter().map(|image| words(&["inspect", image, "--tree"])).collect();
-    for (end, image) in ground.run(&runs).iter().zip(&images) {
+    for (end, image) in workspace.run(&runs).iter().zip(&images) {
         end.failed(4, &["layer sha256:", image, "cannot read the layer"]);
     }
 }
 
 #[test]
 fn attributes_without_end_are_not_kept() {
-    let ground = Ground::new();
+    let workspace = Workspace::new();
     let some = (0..100).fold(Tar::new(), |tar, _| tar.pax("SCHILY.xattr.user.x", &"x".repeat(100_000)));
     let stored = [gzip(&some.unended()).repeat(30), gzip(&Tar::new().file("f", 0o644, "f").bytes())].concat();
-    let image = ground.image("image", &[layer(stored)]);
-    let done = ground.run(&[words(&["inspect", &image, "--tree"])]);
+    let image = workspace.image("image", &[layer(stored)]);
+    let done = workspace.run(&[words(&["inspect", &image, "--tree"])]);
     assert!(done[0].code == 0 && done[0].out.ends_with("  /f\n"), "{}{}", done[0].out, done[0].err);
 }
 
@@ -76,12 +76,13 @@ fn many(each: impl FnMut(Tar, usize) -> Tar) -> Tar {
 /// Looks at an image of Lambda's Python with these layers above, and returns what `check` says of it.
 #[track_caller]
 fn check(layers: Vec<Tar>) -> String {
-    let ground = Ground { memory: MUCH, ..Ground::new() };
+    let workspace = Workspace { memory: LARGE_MEMORY, ..Workspace::new() };
     let (base, config) = python();
     let all: Vec<Layer> = [base].into_iter().chain(layers).map(Layer::gzip).collect();
-    let image = craft::image(&ground.lbuild.path("image"), &all, |found, _| found["config"] = config);
-    let good = ground.image("good", &[]);
-    let done = ground.run(&ground.readers(&good, &image));
+    let image =
+        image_builder::image(&workspace.lbuild.path("image"), &all, |found, _| found["config"] = config);
+    let good = workspace.image("good", &[]);
+    let done = workspace.run(&workspace.readers(&good, &image));
     assert_eq!((done[0].code, done[1].code, done[2].code), (8, 0, 0), "{}", done[0].err);
     done.into_iter().next().unwrap().out
 }
@@ -176,17 +177,18 @@ fn links_in_the_way_of_each_other() {
 }
 
 /// An image of a thousand scripts here, each of a program that is nowhere in a `PATH` of this many directories.
-fn scripts(dir: &str, places: usize) -> End {
-    let ground = Ground::new();
+fn scripts(dir: &str, places: usize) -> MeasuredRun {
+    let workspace = Workspace::new();
     let scripts = (0..1000).fold(Tar::new().file("usr/bin/env", 0o755, ""), |tar, number| {
         tar.file(&format!("{dir}/{number}"), 0o755, "#!/usr/bin/env none\n")
     });
     let path: Vec<String> = (0..places).map(|number| format!(":/p{number}")).collect();
-    let image = craft::image(&ground.lbuild.path("image"), &[Layer::gzip(scripts)], |config, _| {
-        let path = format!("PATH=/{dir}{}", path.concat());
-        config["config"] = json!({ "Entrypoint": ["/entry"], "Env": [path] });
-    });
-    ground.run(&[words(&["check", &image, "--deny", "notes"])]).remove(0)
+    let image =
+        image_builder::image(&workspace.lbuild.path("image"), &[Layer::gzip(scripts)], |config, _| {
+            let path = format!("PATH=/{dir}{}", path.concat());
+            config["config"] = json!({ "Entrypoint": ["/entry"], "Env": [path] });
+        });
+    workspace.run(&[words(&["check", &image, "--deny", "notes"])]).remove(0)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Pushes that are stopped, that run at the same time, or that find their cache damaged.
 
-use crate::support::judges::{self, Place};
-use crate::support::lbuild::{Done, Lbuild, files, function, image_of, noise, tiny_base};
+use crate::support::image_tools::{self, ImageLocation};
+use crate::support::lbuild::{Lbuild, RunOutput, files, function, image_of, noise, tiny_base};
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
@@ -43,10 +43,10 @@ fn wait_for_fault(proxy: &Proxy) {
     std::thread::sleep(Duration::from_millis(300));
 }
 
-fn stop(child: Child, signal: Signal) -> Done {
+fn stop(child: Child, signal: Signal) -> RunOutput {
     kill_process(Pid::from_child(&child), signal).unwrap();
     let began = Instant::now();
-    let done = Done::of(child.wait_with_output().unwrap());
+    let done = RunOutput::of(child.wait_with_output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?} to stop", began.elapsed());
     done
 }
@@ -64,7 +64,7 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
     let proxy = Proxy::to(&registry.host());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(code.path(), &tiny_base(), &format!("{}/function:1", proxy.host()));
-    let place = Place::registry(&registry, "function:1");
+    let location = ImageLocation::registry(&registry, "function:1");
     let mut old = lbuild.ok(&all).digest();
     for (n, (signal, method, path)) in [
         (Signal::KILL, "PUT", "/blobs/uploads/"),
@@ -87,8 +87,12 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
             _ => assert!(done.code == Some(130) && done.stderr.contains("interrupted"), "{done:?}"),
         }
         nothing_is_left_over(&lbuild.path(""));
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], old, "{signal:?} {method} {path}");
-        judges::umoci_unpack(&place).unwrap();
+        assert_eq!(
+            image_tools::skopeo_inspect(&location).unwrap()["Digest"],
+            old,
+            "{signal:?} {method} {path}"
+        );
+        image_tools::umoci_unpack(&location).unwrap();
 
         proxy.set_script([]);
         let new = lbuild.ok(&all).digest();
@@ -181,12 +185,13 @@ fn pushes_at_the_same_time_share_one_cache() {
         })
         .collect();
     for (n, child) in children.into_iter().enumerate() {
-        let done = Done::of(child.wait_with_output().unwrap()).succeeded();
+        let done = RunOutput::of(child.wait_with_output().unwrap()).succeeded();
         assert_eq!(done.digest(), expected[n % 2]);
     }
     nothing_is_left_over(&lbuild.cache());
     for n in 0..6 {
-        judges::umoci_unpack(&Place::registry(&registry, &format!("function-{}:{n}", n % 3))).unwrap();
+        image_tools::umoci_unpack(&ImageLocation::registry(&registry, &format!("function-{}:{n}", n % 3)))
+            .unwrap();
     }
 }
 
@@ -203,7 +208,7 @@ fn builds_at_the_same_time_share_one_layout() {
             })
             .collect();
         for child in children {
-            Done::of(child.wait_with_output().unwrap()).succeeded();
+            RunOutput::of(child.wait_with_output().unwrap()).succeeded();
         }
         for n in 0..6 {
             let (_, config) = image_of(&lbuild.path("layout"), &n.to_string(), "");
@@ -250,9 +255,9 @@ fn a_damaged_cache_heals() {
         damage(&lbuild.cache().join(part), change);
         let registry = Registry::start(Mode::Plain);
         assert_eq!(push(&registry), expected, "{n} {part}");
-        let place = Place::registry(&registry, "function:1");
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], expected);
-        judges::umoci_unpack(&place).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
+        let location = ImageLocation::registry(&registry, "function:1");
+        assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], expected);
+        image_tools::umoci_unpack(&location).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
     }
     // and so it does for the places that are no registry
     for to in ["oci", "docker-archive"] {
@@ -260,7 +265,7 @@ fn a_damaged_cache_heals() {
         lbuild.ok(&arguments(code.path(), &base, &format!("{to}:{}", lbuild.text(to))));
     }
     let tag = lbuild.layout("tagged", code.path(), &[]);
-    judges::umoci_unpack(&Place::layout(&tag, "it")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::layout(&tag, "it")).unwrap();
 }
 
 /// What was checked is sent, or nothing: a layer that was damaged in between is made again, and must be the same.
@@ -292,7 +297,7 @@ fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() 
             Err(Error::Rebuilt { was, now }) => assert!(changed && was == digest && now != digest),
             Err(error) => panic!("{tag}: {error}"),
         }
-        let place = Place::registry(&registry, &format!("{tag}:{tag}"));
-        assert_eq!(judges::skopeo_inspect(&place).is_err(), changed);
+        let location = ImageLocation::registry(&registry, &format!("{tag}:{tag}"));
+        assert_eq!(image_tools::skopeo_inspect(&location).is_err(), changed);
     }
 }

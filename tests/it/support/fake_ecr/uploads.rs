@@ -37,7 +37,7 @@ impl State {
     /// The path of the mounted blob.
     fn mount(&mut self, call: &Call, repository: &str) -> Option<String> {
         let (wanted, from) = (call.query("mount")?, call.query("from")?);
-        if self.quirks.refuse_mount || !self.may_pull(call, from) {
+        if self.behaviour.refuse_mount || !self.may_pull(call, from) {
             return None;
         }
         let content = self.repositories.get(from)?.blobs.get(wanted)?.clone();
@@ -46,7 +46,7 @@ impl State {
     }
 
     pub(super) fn patch_upload(&mut self, call: &Call, repository: &str, id: &str) -> Reply {
-        let ecr = self.quirks.ecr_patch;
+        let ecr = self.behaviour.ecr_patch;
         let location = self.location(call, format!("/v2/{repository}/blobs/uploads/{id}"));
         let session = match self.session(repository, id) {
             Ok(session) => session,
@@ -69,7 +69,7 @@ impl State {
     }
 
     pub(super) fn finish_upload(&mut self, call: &Call, repository: &str, id: &str) -> Reply {
-        let (ecr, failing) = (self.quirks.ecr_patch, self.quirks.fail_blob_puts > 0);
+        let (ecr, failing) = (self.behaviour.ecr_patch, self.behaviour.fail_blob_puts > 0);
         let session = match self.session(repository, id) {
             Ok(session) => session,
             Err(refusal) => return refusal,
@@ -85,7 +85,7 @@ impl State {
             return Reply::Reset;
         }
         if failing {
-            self.quirks.fail_blob_puts -= 1;
+            self.behaviour.fail_blob_puts -= 1;
             return error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "Internal error", json!(null));
         }
         if let Err(refusal) = session.verify(call, id) {

@@ -1,6 +1,6 @@
 //! Images of any tar one can think of, right or wrong, in an OCI layout.
 
-use super::handmade::{bytes, replace, write_index};
+use super::sample_images::{bytes, replace, write_index};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 /// The name of the image in its layout.
-pub const TAG: &str = "crafted";
+pub const TAG: &str = "built";
 
 /// A tar in the making; names are taken as they are.
 #[derive(Default)]

@@ -54,7 +54,7 @@ impl State {
         if let Err(refusal) = self.check_references(repository, &parsed) {
             return refusal;
         }
-        let immutable = self.quirks.immutable_tags;
+        let immutable = self.behaviour.immutable_tags;
         let found = self.repository(repository);
         if let Some(tag) = tag.filter(|&tag| immutable && found.tags.contains_key(tag)) {
             let message = format!(
@@ -66,7 +66,7 @@ impl State {
         found.store(Manifest { media_type, content }, tag);
         let location = self.location(call, format!("/v2/{repository}/manifests/{digest}"));
         let mut headers = vec![("docker-content-digest", digest.as_str())];
-        if !self.quirks.no_manifest_location {
+        if !self.behaviour.no_manifest_location {
             headers.push(("location", &location));
         }
         answer(StatusCode::CREATED, &headers, "")
@@ -79,10 +79,10 @@ impl State {
         let index = manifest.get("manifests").is_some();
         let mut missing = Vec::new();
         for (digest, size) in references(manifest) {
-            if let Some(at) = self.quirks.loses.iter().position(|lost| *lost == digest)
+            if let Some(at) = self.behaviour.loses.iter().position(|lost| *lost == digest)
                 && let Some(content) = found.blobs.remove(&digest)
             {
-                self.quirks.loses.remove(at);
+                self.behaviour.loses.remove(at);
                 found.lost.insert(digest.clone(), content.len());
             }
             let have = match index {

@@ -1,7 +1,7 @@
 //! Names and texts of an image that would say something of their own on the terminal.
 
-use super::{Ground, words};
-use crate::support::craft::{self, Layer, Tar};
+use super::{Workspace, words};
+use crate::support::image_builder::{self, Layer, Tar};
 use serde_json::{Value, json};
 
 /// Sets a title, a colour, and another cursor; ends the line, begins one that looks like lbuild's, and goes back to
@@ -14,7 +14,7 @@ fn text() -> String {
 }
 
 /// An image with such words wherever there is room for any.
-fn image(ground: &Ground) -> String {
+fn image(workspace: &Workspace) -> String {
     let name = text();
     let layer = Tar::new()
         .directory("var/")
@@ -30,7 +30,7 @@ fn image(ground: &Ground) -> String {
         .symlink("l", "")
         .long(b'L', format!("../{name}").as_bytes())
         .file("f", 0o644, "f");
-    craft::image(&ground.lbuild.path("image"), &[Layer::gzip(layer)], |config, manifest| {
+    image_builder::image(&workspace.lbuild.path("image"), &[Layer::gzip(layer)], |config, manifest| {
         config["author"] = json!(name);
         config["created"] = json!(name);
         config["history"][0] = json!({ "created_by": name, "comment": name });
@@ -50,9 +50,9 @@ fn image(ground: &Ground) -> String {
 
 #[test]
 fn no_word_of_an_image_is_more_than_a_word() {
-    let ground = Ground::new();
-    let (good, image) = (ground.image("good", &[]), image(&ground));
-    let mut runs = Vec::from(ground.readers(&good, &image));
+    let workspace = Workspace::new();
+    let (good, image) = (workspace.image("good", &[]), image(&workspace));
+    let mut runs = Vec::from(workspace.readers(&good, &image));
     let more: [&[&str]; 10] = [
         &["check", &image, "--github"],
         &["check", &image, "--sarif"],
@@ -66,8 +66,8 @@ fn no_word_of_an_image_is_more_than_a_word() {
         &["diff", &good, &image, "--json"],
     ];
     runs.extend(more.map(words));
-    runs.push(ground.push(&image));
-    let done = ground.run(&runs);
+    runs.push(workspace.push(&image));
+    let done = workspace.run(&runs);
     for (end, run) in done.iter().zip(&runs) {
         assert!([0, 4, 8].contains(&end.code), "{run:?}: {}", end.err);
         for line in end.out.lines().chain(end.err.lines()) {

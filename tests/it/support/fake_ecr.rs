@@ -24,20 +24,20 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::proxy::listen::{Body, Connection, Hangup, Listener, full};
-use auth::Access;
-pub use auth::{After, Auth, Expired, Expires};
+use super::proxy::listen::{Body, Connection, ConnectionClosed, Listener, full};
+use auth::AuthState;
+pub use auth::{Auth, ExpiredAnswer, Expiry, ExpiryTrigger};
 use call::{Call, Route, query_of};
 pub use log::{Log, Logged};
-pub use refusals::{CALLER, Refusal, With};
+pub use refusals::{CALLER, Refusal, RefusalAnswer};
 use uploads::Session;
 
 /// The default behaves well, is open to all, and makes repositories as they are pushed to.
 #[derive(Clone, Debug, Default)]
-pub struct Quirks {
+pub struct EcrBehaviour {
     pub auth: Auth,
     /// When the credential stops being good.
-    pub expires: Option<Expires>,
+    pub expires: Option<Expiry>,
     /// What a repository that nobody made answers.
     pub missing_repository: MissingRepository,
     /// A tag that exists cannot be put again, not even with the same digest.
@@ -72,18 +72,18 @@ pub enum MissingRepository {
 }
 
 /// Stops when dropped.
-pub struct QuirkRegistry {
+pub struct FakeEcr {
     listener: Listener,
     state: Arc<Mutex<State>>,
 }
 
-impl QuirkRegistry {
-    pub fn start(quirks: Quirks) -> QuirkRegistry {
-        let state = Arc::new(Mutex::new(State { quirks, ..State::default() }));
+impl FakeEcr {
+    pub fn start(behaviour: EcrBehaviour) -> FakeEcr {
+        let state = Arc::new(Mutex::new(State { behaviour, ..State::default() }));
         let handler = state.clone();
         let listener =
             Listener::start(move |request, connection| handle(handler.clone(), request, connection));
-        QuirkRegistry { listener, state }
+        FakeEcr { listener, state }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -96,8 +96,8 @@ impl QuirkRegistry {
     }
 
     /// Changes the settings from the next request on.
-    pub fn change(&self, change: impl FnOnce(&mut Quirks)) {
-        change(&mut self.state().quirks);
+    pub fn change(&self, change: impl FnOnce(&mut EcrBehaviour)) {
+        change(&mut self.state().behaviour);
     }
 
     pub fn create_repository(&self, repository: &str) {
@@ -154,11 +154,11 @@ impl QuirkRegistry {
 
 #[derive(Default)]
 struct State {
-    quirks: Quirks,
+    behaviour: EcrBehaviour,
     repositories: BTreeMap<String, Repository>,
     sessions: BTreeMap<String, Session>,
     uploads_started: u64,
-    access: Access,
+    auth: AuthState,
     log: Vec<Logged>,
     arrivals: u64,
 }
@@ -211,12 +211,12 @@ impl State {
 
     fn missing(&self, route: &Route) -> Option<Reply> {
         let repository = route.repository()?;
-        if self.quirks.missing_repository == MissingRepository::Created
+        if self.behaviour.missing_repository == MissingRepository::Created
             || self.repositories.contains_key(repository)
         {
             return None;
         }
-        if self.quirks.missing_repository == MissingRepository::Reset
+        if self.behaviour.missing_repository == MissingRepository::Reset
             && matches!(route, Route::Uploads { .. })
         {
             return Some(Reply::Reset);
@@ -249,7 +249,7 @@ impl State {
     }
 
     fn get_blob(&mut self, call: &Call, repository: &str, digest: &str) -> Reply {
-        if let Some(host) = self.quirks.blobs_at.as_ref().filter(|_| call.head.method == Method::GET) {
+        if let Some(host) = self.behaviour.blobs_at.as_ref().filter(|_| call.head.method == Method::GET) {
             let location = format!("http://{host}/v2/{repository}/blobs/{digest}");
             return answer(StatusCode::TEMPORARY_REDIRECT, &[("location", &location)], "");
         }
@@ -275,7 +275,7 @@ impl State {
     /// `path` as this registry writes it into `Location`.
     fn location(&self, call: &Call, path: String) -> String {
         match call.header(header::HOST) {
-            Some(host) if !self.quirks.relative_location => format!("http://{host}{path}"),
+            Some(host) if !self.behaviour.relative_location => format!("http://{host}{path}"),
             _ => path,
         }
     }
@@ -285,7 +285,7 @@ async fn handle(
     state: Arc<Mutex<State>>,
     request: Request<Incoming>,
     connection: Connection,
-) -> Result<Response<Body>, Hangup> {
+) -> Result<Response<Body>, ConnectionClosed> {
     let entry = lock(&state).log_arrival(&request);
     let (head, body) = request.into_parts();
     let body = body.collect().await.ok().map(|body| body.to_bytes());

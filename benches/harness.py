@@ -24,7 +24,7 @@ def bench_target(name):
     return next(m["executable"] for m in made if m.get("executable") and m["target"]["name"] == name)
 
 
-class Rig:
+class Harness:
     """A registry, or several, each behind a proxy that counts and delays; and whatever else shall have one."""
 
     def __init__(self, lbuild, proxy, directory, lock, registries=1):
@@ -144,7 +144,7 @@ def line(cost, peer=None):
     return [f"{cost.wall:.2f} s", ratio, f"{cost.cpu:.2f} s", f"{cost.memory:.0f} MB"]
 
 
-def tar_and_curl(rig, work, code, base, source, to, compress="pigz -6 -p2"):
+def tar_and_curl(harness, work, code, base, source, to, compress="pigz -6 -p2"):
     """Layers only, without a config or a manifest, each sent unless it is there."""
     host, repository = to.split("/", 1)
     steps = []

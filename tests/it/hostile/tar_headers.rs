@@ -1,13 +1,13 @@
 //! Members of a tar whose heads claim what cannot be, or name what must not be.
 
-use super::Ends::{self, Broken, Found, Good};
-use super::Ground;
-use crate::support::craft::{GZIP, Layer, PLAIN, Tar, gzip, record};
+use super::Expectation::{self, Broken, Found, Good};
+use super::Workspace;
+use crate::support::image_builder::{GZIP, Layer, PLAIN, Tar, gzip, record};
 use tar::EntryType;
 
-const CUT: Ends = Broken("cannot read the layer");
+const CUT: Expectation = Broken("cannot read the layer");
 
-fn cases(tars: impl IntoIterator<Item = Tar>, ends: Ends) -> Vec<(Vec<Layer>, Ends)> {
+fn cases(tars: impl IntoIterator<Item = Tar>, ends: Expectation) -> Vec<(Vec<Layer>, Expectation)> {
     tars.into_iter().map(|tar| (vec![Layer::gzip(tar)], ends)).collect()
 }
 
@@ -44,7 +44,7 @@ fn sizes_that_nothing_has_are_errors() {
     // The map of a sparse file, of which each part says that another follows.
     let endless = Tar::new().head("f", b'S', 0, |head| head[482] = 1).raw(&[1; 4096]).unended();
     all.push((vec![Layer::of(gzip(&endless), GZIP, &endless)], CUT));
-    Ground::new().judge(all);
+    Workspace::new().check_cases(all);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn names_and_attributes_of_gigabytes_are_not_read() {
     let mut all = cases(claimed, too_long);
     let there = [b'L', b'K'].map(|kind| Tar::new().long(kind, &vec![b'a'; 300 << 10]).file("f", 0o644, ""));
     all.extend(cases(there, too_long));
-    Ground::new().judge(all);
+    Workspace::new().check_cases(all);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn attributes_that_are_malformed_are_errors() {
     let mut wrong = Tar::new().file("f", 0o644, "").bytes();
     wrong[1] = b'g';
     all.push((vec![Layer::of(wrong.clone(), PLAIN, &wrong)], Broken("wrong checksum")));
-    Ground::new().judge(all);
+    Workspace::new().check_cases(all);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn odd_heads_of_what_can_be_are_read() {
         Tar::new().head("f", b'2', 1 << 40, |head| head[157] = b'/').file("g", 0o644, ""),
         Tar::new(),
     ];
-    Ground::new().judge(cases(good, Good));
+    Workspace::new().check_cases(cases(good, Good));
 }
 
 #[test]
@@ -112,15 +112,15 @@ fn paths_out_of_the_image_and_devices_are_found() {
     tars.extend([b'3', b'4', b'6'].map(|kind| Tar::new().head("d", kind, 1 << 40, |_| ())));
     tars.push(Tar::new().head("v", b'V', 0, |_| ()));
     tars.push(Tar::new().head("v", b'V', 600, |_| ()).raw(&[b'v'; 600]).file("f", 0o644, ""));
-    Ground::new().judge(cases(tars, Found("entry-path")));
+    Workspace::new().check_cases(cases(tars, Found("entry-path")));
 }
 
 #[test]
 fn absolute_paths_are_those_of_the_image() {
-    let ground = Ground::new();
-    let path = ground.lbuild.text("beside/f");
+    let workspace = Workspace::new();
+    let path = workspace.lbuild.text("beside/f");
     let layer = Layer::gzip(Tar::new().long(b'L', path.as_bytes()).file("f", 0o644, "f"));
-    ground.judge(vec![(vec![layer], Found("parent-directory"))]);
+    workspace.check_cases(vec![(vec![layer], Found("parent-directory"))]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn paths_of_a_hundred_kilobytes_are_found() {
     let deep = Tar::new().pax("path", &format!("{}f", "a/".repeat(50_000))).file("f", 0o644, "f");
     let up = Tar::new().pax("path", &format!("{}f", "a/../".repeat(20_000))).file("f", 0o644, "f");
     let by_gnu = Tar::new().long(b'L', "b/".repeat(50_000).as_bytes()).directory("d/");
-    Ground::new().judge(cases([wide, deep, up, by_gnu], Found("entry-path")));
+    Workspace::new().check_cases(cases([wide, deep, up, by_gnu], Found("entry-path")));
 }
 
 #[test]
@@ -140,9 +140,9 @@ fn a_file_of_all_letters_is_read() {
         let tar = Tar::new().head("f", kind, 0, |_| ()).file("g", 0o644, "g").bytes();
         all.push(Layer::of(gzip(&tar), GZIP, &tar));
     }
-    let ground = Ground::new();
-    let image = ground.image("letters", &all);
-    let done = ground.run(&ground.readers(&image, &image));
+    let workspace = Workspace::new();
+    let image = workspace.image("letters", &all);
+    let done = workspace.run(&workspace.readers(&image, &image));
     assert_eq!((done[0].code, done[1].code, done[2].code), (8, 0, 0), "{}", done[0].err);
     let paths: Vec<&str> = done[1].out.lines().filter_map(|line| Some(line.split_once('/')?.1)).collect();
     assert_eq!(paths, ["f", "g"], "{}", done[1].out);

@@ -14,7 +14,7 @@ if mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null; then
 fi
 
 podman() {
-  command podman --root "$JAIL/root" --runroot "$JAIL/run/containers" --storage-driver overlay \
+  command podman --root "$SANDBOX/root" --runroot "$SANDBOX/run/containers" --storage-driver overlay \
     --cgroup-manager cgroupfs --runtime runc --events-backend none "$@"
 }
 

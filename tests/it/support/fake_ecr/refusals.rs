@@ -12,7 +12,7 @@ pub const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/ci/x";
 pub struct Refusal {
     /// The right that ECR asks for the call, as `ecr:PutImage`; `token` for the token service.
     pub call: &'static str,
-    pub with: With,
+    pub with: RefusalAnswer,
     /// In this repository alone; everywhere when there is none.
     pub on: Option<&'static str>,
     /// How often; after that the call is served.
@@ -20,7 +20,7 @@ pub struct Refusal {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum With {
+pub enum RefusalAnswer {
     /// 403 in ECR's words.
     Denied,
     /// 403 and not a word.
@@ -34,7 +34,7 @@ pub enum With {
 }
 
 impl Refusal {
-    pub fn always(call: &'static str, with: With) -> Refusal {
+    pub fn always(call: &'static str, with: RefusalAnswer) -> Refusal {
         Refusal { call, with, on: None, times: u64::MAX }
     }
 
@@ -51,10 +51,10 @@ impl State {
             let here = refusal.on.is_none() || refusal.on == route.repository();
             refusal.times > 0 && here && names.contains(&refusal.call)
         };
-        let refusal = self.quirks.refusals.iter_mut().find(due)?;
+        let refusal = self.behaviour.refusals.iter_mut().find(due)?;
         refusal.times -= 1;
         Some(match refusal.with {
-            With::Denied => {
+            RefusalAnswer::Denied => {
                 let action = refusal.call;
                 let repository = route.repository().unwrap_or_default();
                 let message = format!(
@@ -64,9 +64,9 @@ impl State {
                 );
                 error(StatusCode::FORBIDDEN, "DENIED", &message, json!(null))
             }
-            With::Silence => answer(StatusCode::FORBIDDEN, &[], ""),
-            With::Reset => Reply::Reset,
-            With::TooMany { message, retry_after } => {
+            RefusalAnswer::Silence => answer(StatusCode::FORBIDDEN, &[], ""),
+            RefusalAnswer::Reset => Reply::Reset,
+            RefusalAnswer::TooMany { message, retry_after } => {
                 let body = json!({ "errors": [{ "code": "TOOMANYREQUESTS", "message": message }] });
                 let seconds = retry_after.unwrap_or_default().to_string();
                 let wait = retry_after.map(|_| ("retry-after", seconds.as_str()));

@@ -1,6 +1,6 @@
 """Judges a CI recipe, or an IAM policy: its syntax, what its names refer to, and the shell scripts in it.
 
-usage: judge_recipe.py github|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
+usage: check_recipe.py github|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
 Prints a JSON array with an array of faults for each file.
 """
 

@@ -1,7 +1,7 @@
 //! An index of real packages, a registry with a base, and a function that uses the packages.
 
-use super::index::{Index, Manners};
-use super::lbuild::{Done, Lbuild, function};
+use super::index::{Index, IndexBehaviour};
+use super::lbuild::{Lbuild, RunOutput, function};
 use super::python::{Clients, MACHINES};
 use super::registry::{Mode, Registry};
 use super::{bases, part, run, tool};
@@ -25,7 +25,7 @@ def handler(event, context):
 ";
 
 /// An index of real packages, a registry with a base, and code that uses the packages.
-pub struct Shop {
+pub struct PackageFixture {
     pub index: Index,
     pub registry: Registry,
     pub base: String,
@@ -33,8 +33,8 @@ pub struct Shop {
     code: TempDir,
 }
 
-impl Shop {
-    pub fn new() -> Shop {
+impl PackageFixture {
+    pub fn new() -> PackageFixture {
         let (files, real) = (tempfile::tempdir().unwrap(), part("packages/index"));
         for entry in std::fs::read_dir(&real).unwrap() {
             let name = entry.unwrap().file_name();
@@ -43,13 +43,13 @@ impl Shop {
         let registry = Registry::start(Mode::Plain);
         // Not by the name of Lambda's own image for this version, whose glibc is too old for numpy.
         let base = bases::push(&registry, "docker-list", "team/python", "3.11");
-        let index = Index::of(files.path(), Manners::default());
-        Shop { index, registry, base, files, code: function(&[("app.py", APP)]) }
+        let index = Index::of(files.path(), IndexBehaviour::default());
+        PackageFixture { index, registry, base, files, code: function(&[("app.py", APP)]) }
     }
 
     /// A newer pydantic-core comes out.
     pub fn release(&self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/newer.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/bump_version.py");
         for machine in MACHINES {
             let tag = format!("cp311-cp311-manylinux2014_{machine}.manylinux_2_17_{machine}");
             let wheel = part("packages/index").join(format!("pydantic_core-2.50.4-{tag}.whl"));
@@ -59,12 +59,12 @@ impl Shop {
     }
 
     /// The `uv.lock` that uv makes.
-    pub fn lock(&self, wanted: &[&str]) -> Lock {
+    pub fn lock(&self, wanted: &[&str]) -> UvLock {
         let clients = Clients::new();
         let project = clients.uv_lock(&self.index.url(), wanted).unwrap_or_else(|error| panic!("{error}"));
         let path = project.join("uv.lock").display().to_string();
         self.index.clear();
-        Lock { path, _clients: clients }
+        UvLock { path, _clients: clients }
     }
 
     /// What brings the function to `to`, with its packages as `more` names them.
@@ -75,12 +75,12 @@ impl Shop {
         all.iter().chain(more).map(|&word| word.to_owned()).collect()
     }
 
-    pub fn place(&self, tag: &str) -> String {
+    pub fn reference(&self, tag: &str) -> String {
         format!("{}/function:{tag}", self.registry.host())
     }
 }
 
-pub struct Lock {
+pub struct UvLock {
     pub path: String,
     _clients: Clients,
 }
@@ -93,7 +93,7 @@ pub fn with_uv() -> Lbuild {
 }
 
 /// How many layers were made, and how many were not.
-pub fn layers(done: &Done) -> (usize, usize) {
+pub fn layer_counts(done: &RunOutput) -> (usize, usize) {
     let lines = |end: &str| {
         done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
     };

@@ -28,15 +28,15 @@ pub enum Auth {
 }
 
 #[derive(Clone, Debug)]
-pub struct Expires {
-    pub after: After,
-    pub answer: Expired,
+pub struct Expiry {
+    pub after: ExpiryTrigger,
+    pub answer: ExpiredAnswer,
     /// The password from then on. `None`: the old one still buys bearer tokens, and Basic has no good one.
     pub next_password: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum After {
+pub enum ExpiryTrigger {
     /// So many authorized requests.
     Requests(u64),
     /// So many stored blobs.
@@ -45,7 +45,7 @@ pub enum After {
 
 /// What an expired credential is told.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Expired {
+pub enum ExpiredAnswer {
     /// 401 with a challenge, as the specification has it.
     #[default]
     Challenge,
@@ -56,7 +56,7 @@ pub enum Expired {
 }
 
 #[derive(Default)]
-pub struct Access {
+pub struct AuthState {
     expired: bool,
     requests: u64,
     blob_puts: u64,
@@ -80,20 +80,20 @@ enum Credential {
 impl State {
     pub(super) fn authorize(&self, call: &Call, repository: Option<&str>) -> Result<(), Reply> {
         let header = call.header(header::AUTHORIZATION);
-        match &self.quirks.auth {
+        match &self.behaviour.auth {
             Auth::Open => Ok(()),
             Auth::Basic { password } => {
                 let shown = header.and_then(basic_password);
                 if shown.is_some() && shown.as_deref() == self.good_password(Some(password)) {
                     return Ok(());
                 }
-                let stale = self.access.expired && shown.as_ref() == Some(password);
+                let stale = self.auth.expired && shown.as_ref() == Some(password);
                 Err(self.refusal(call, repository, stale))
             }
             Auth::Bearer { .. } => {
                 let token = header.and_then(|value| value.strip_prefix("Bearer "));
-                let token = token.and_then(|token| self.access.tokens.get(token));
-                let stale = self.access.expired && token.is_some_and(|token| token.old);
+                let token = token.and_then(|token| self.auth.tokens.get(token));
+                let stale = self.auth.expired && token.is_some_and(|token| token.old);
                 let granted = |token: &Token| {
                     let action = action_of(&call.head.method);
                     repository.is_none_or(|name| token.grants(name, action))
@@ -108,32 +108,32 @@ impl State {
 
     /// Whether this request may read `repository` too, as a mount from it must.
     pub(super) fn may_pull(&self, call: &Call, repository: &str) -> bool {
-        let Auth::Bearer { .. } = self.quirks.auth else { return true };
+        let Auth::Bearer { .. } = self.behaviour.auth else { return true };
         let token = call.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let token = token.and_then(|token| self.access.tokens.get(token));
+        let token = token.and_then(|token| self.auth.tokens.get(token));
         token.is_some_and(|token| token.grants(repository, "pull"))
     }
 
     /// Counts a request that was authorized, and lets credentials expire when it is time.
     pub(super) fn age(&mut self, call: &Call, reply: &Reply) {
         let stored = matches!(reply, Reply::Answer(response) if response.status() == StatusCode::CREATED);
-        self.access.requests += 1;
+        self.auth.requests += 1;
         if call.head.method == Method::PUT && stored && call.head.uri.path().contains("/blobs/uploads/") {
-            self.access.blob_puts += 1;
+            self.auth.blob_puts += 1;
         }
-        let due = match self.quirks.expires.as_ref().map(|expires| expires.after) {
-            Some(After::Requests(n)) => self.access.requests >= n,
-            Some(After::BlobPuts(n)) => self.access.blob_puts >= n,
+        let due = match self.behaviour.expires.as_ref().map(|expires| expires.after) {
+            Some(ExpiryTrigger::Requests(n)) => self.auth.requests >= n,
+            Some(ExpiryTrigger::BlobPuts(n)) => self.auth.blob_puts >= n,
             None => false,
         };
-        if due && !self.access.expired {
-            self.access.expired = true;
-            self.access.tokens.values_mut().for_each(|token| token.old = true);
+        if due && !self.auth.expired {
+            self.auth.expired = true;
+            self.auth.tokens.values_mut().for_each(|token| token.old = true);
         }
     }
 
     pub(super) fn issue_token(&mut self, call: &Call) -> Reply {
-        let Auth::Bearer { password, anonymous_pull, denial } = &self.quirks.auth else {
+        let Auth::Bearer { password, anonymous_pull, denial } = &self.behaviour.auth else {
             return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no token service here", json!(null));
         };
         if let Some(reason) = denial {
@@ -155,15 +155,15 @@ impl State {
         let scopes = call.query.get("scope").into_iter().chain(form.get("scope")).flatten();
         let grants =
             scopes.flat_map(|text| text.split(' ')).flat_map(|scope| grants_of(scope, actions)).collect();
-        self.access.issued += 1;
-        let token = format!("token-{}", self.access.issued);
-        self.access.tokens.insert(token.clone(), Token { grants, old: false });
+        self.auth.issued += 1;
+        let token = format!("token-{}", self.auth.issued);
+        self.auth.tokens.insert(token.clone(), Token { grants, old: false });
         json_answer(json!({ "token": token, "access_token": token, "expires_in": 300 }))
     }
 
     fn good_password<'a>(&'a self, before: Option<&'a str>) -> Option<&'a str> {
-        match (&self.quirks.expires, &self.quirks.auth) {
-            (Some(expires), auth) if self.access.expired => {
+        match (&self.behaviour.expires, &self.behaviour.auth) {
+            (Some(expires), auth) if self.auth.expired => {
                 let keeps = matches!(auth, Auth::Bearer { .. }).then_some(before).flatten();
                 expires.next_password.as_deref().or(keeps)
             }
@@ -172,20 +172,20 @@ impl State {
     }
 
     fn refusal(&self, call: &Call, repository: Option<&str>, stale: bool) -> Reply {
-        let expired = self.quirks.expires.as_ref().map(|expires| expires.answer).unwrap_or_default();
+        let expired = self.behaviour.expires.as_ref().map(|expires| expires.answer).unwrap_or_default();
         match expired {
-            Expired::Forbidden if stale => {
+            ExpiredAnswer::Forbidden if stale => {
                 let message = "Your authorization token has expired. Reauthenticate and try again.";
                 return error(StatusCode::FORBIDDEN, "DENIED", message, json!(null));
             }
-            Expired::BadRequest if stale => {
+            ExpiredAnswer::BadRequest if stale => {
                 let message = "Your Authorization Token is invalid.";
                 return error(StatusCode::BAD_REQUEST, "DENIED", message, json!(null));
             }
             _ => (),
         }
         let host = call.header(header::HOST).unwrap_or_default();
-        if let Auth::Basic { .. } = self.quirks.auth {
+        if let Auth::Basic { .. } = self.behaviour.auth {
             let challenge = format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"");
             let headers = [("www-authenticate", challenge.as_str()), ("content-type", "text/plain")];
             return answer(StatusCode::UNAUTHORIZED, &headers, "Not Authorized\n");

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 const ACCOUNT: &str = "lbuild-tests";
 
-pub struct Jail {
+pub struct Sandbox {
     dir: TempDir,
 }
 
@@ -27,16 +27,16 @@ fn account() -> (u32, u32, bool) {
     (id("-u"), id("-g"), true)
 }
 
-impl Jail {
-    pub fn new() -> Jail {
-        let dir = tempfile::Builder::new().prefix("jail-").tempdir().expect("a temporary directory");
-        let jail = Jail { dir };
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        let dir = tempfile::Builder::new().prefix("sandbox-").tempdir().expect("a temporary directory");
+        let sandbox = Sandbox { dir };
         for name in ["home", "run", "tmp"] {
-            std::fs::create_dir(jail.path().join(name)).expect("writable");
+            std::fs::create_dir(sandbox.path().join(name)).expect("writable");
         }
-        std::fs::set_permissions(jail.path(), PermissionsExt::from_mode(0o755)).expect("ours");
-        jail.give(jail.path());
-        jail
+        std::fs::set_permissions(sandbox.path(), PermissionsExt::from_mode(0o755)).expect("ours");
+        sandbox.give(sandbox.path());
+        sandbox
     }
 
     pub fn path(&self) -> &Path {
@@ -70,12 +70,12 @@ impl Jail {
         command
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LANG", "C.UTF-8");
-        command.env("JAIL", self.path()).env("HOME", self.path().join("home"));
+        command.env("SANDBOX", self.path()).env("HOME", self.path().join("home"));
         command.env("XDG_RUNTIME_DIR", self.path().join("run")).env("TMPDIR", self.path().join("tmp"));
         command
     }
 
-    /// A shell script with the functions of `jail.sh`, as root of a user namespace of the account.
+    /// A shell script with the functions of `sandbox.sh`, as root of a user namespace of the account.
     fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let (uid, gid, _) = account();
         let mut command = self.command("unshare");
@@ -92,8 +92,8 @@ impl Jail {
             "--mount-proc",
             "bash",
             "-c",
-            &format!("{}\n{script}", include_str!("jail.sh")),
-            "jail",
+            &format!("{}\n{script}", include_str!("sandbox.sh")),
+            "sandbox",
         ]);
         command.args(arguments);
         // tells Podman that it is in the rootless namespace which it would otherwise make and leave behind
@@ -114,35 +114,35 @@ impl Jail {
     }
 
     /// Starts a script that lives as long as the returned value, or less. Its output goes to `log`.
-    pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> Started {
+    pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> SandboxedProcess {
         let log = std::fs::File::create(log).expect("the log can be made");
         // the shell is process 1 and waits on a pipe that only this process holds: no end of ours leaves it running
         let script =
             format!("main() {{ {script}\n}}; main \"$@\" </dev/null & exec 3<&0; read -r _ <&3 & wait -n");
         let mut command = self.script(&script, arguments);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log is a file")).stderr(log);
-        Started(command.spawn().expect("unshare starts"))
+        SandboxedProcess(command.spawn().expect("unshare starts"))
     }
 }
 
-impl Drop for Jail {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         // files of subordinate ids can only be removed by root, or from within such a namespace
         if !account().2 {
-            let _ = self.run("rm -rf \"$JAIL\"/*", &[]);
+            let _ = self.run("rm -rf \"$SANDBOX\"/*", &[]);
         }
     }
 }
 
-pub struct Started(Child);
+pub struct SandboxedProcess(Child);
 
-impl Started {
+impl SandboxedProcess {
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
 
-impl Drop for Started {
+impl Drop for SandboxedProcess {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
