@@ -1,4 +1,4 @@
-//! From nothing but keys to an image in ECR, in a world where AWS's names lead to servers of the test.
+//! Pushes to ECR with AWS keys only, in a network where AWS's host names resolve to servers of the test.
 
 use crate::support::aws_network::{AwsNetwork, NginxRequest, OBJECTS, REGION, REGISTRY, decode};
 use crate::support::lbuild::{Lbuild, files, hello, tiny_base};
@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::Stdio;
 
-/// Least privilege: what a push needs that makes its repository and opens it to Lambda.
+/// Least privilege: the rights of a push that creates its repository and lets Lambda pull from it.
 const PUSHER: [&str; 5] = [
     "ecr:GetAuthorizationToken",
     "ecr:DescribeRepositories",
@@ -28,7 +28,7 @@ fn push(more: &[&str]) -> Vec<String> {
     first.iter().chain(more).map(|&word| word.to_owned()).collect()
 }
 
-/// A world that checks each request, and someone in it who may do no more than a push needs.
+/// A network that checks each request, and a user with only the rights that a push needs.
 fn network_and_pusher() -> (AwsNetwork, Lbuild) {
     let network = AwsNetwork::start();
     let user = network.user(&network.moto.user("pusher", &allow(&PUSHER)));
@@ -36,9 +36,9 @@ fn network_and_pusher() -> (AwsNetwork, Lbuild) {
     (network, user)
 }
 
-/// Fails unless each login went to whom it is for, and no host was asked for that is none of this world's.
+/// Fails unless each login went only to its own host, and every request to a host of this network.
 #[track_caller]
-fn logins_went_where_they_belong(seen: &[NginxRequest]) {
+fn assert_logins_went_to_their_hosts(seen: &[NginxRequest]) {
     for seen in seen {
         let right = match &*seen.login {
             "" => true,
@@ -52,7 +52,7 @@ fn logins_went_where_they_belong(seen: &[NginxRequest]) {
 }
 
 #[test]
-fn the_world_takes_a_token_and_redirects_to_a_host_that_wants_none() {
+fn the_network_accepts_a_token_and_redirects_to_a_host_that_refuses_logins() {
     let network = AwsNetwork::start();
     let (image, home) = (sample_images::tiny(), network.user_without_keys());
     let login = decode(&network.moto.token(REGION));
@@ -74,7 +74,7 @@ fn the_world_takes_a_token_and_redirects_to_a_host_that_wants_none() {
     assert!(!seen.iter().any(NginxRequest::is_write), "{seen:?}");
     logins_went_where_they_belong(&seen);
 
-    // it would tell a login that is not for it
+    // the log would show a login that was sent to the wrong host
     let script = "import sys, urllib.request as r\n\
                   try: r.urlopen(r.Request(sys.argv[1], headers={'Authorization': 'Basic eDp5'}))\n\
                   except OSError as error: print(error.code)";
@@ -85,7 +85,7 @@ fn the_world_takes_a_token_and_redirects_to_a_host_that_wants_none() {
 }
 
 #[test]
-fn keys_suffice_to_push_to_a_repository_that_is_not_there() {
+fn keys_suffice_to_push_to_a_repository_that_does_not_exist() {
     let (network, user) = network_and_pusher();
     let to = format!("{REGISTRY}/hello:v7");
     let all = push(&["--to", &to, "--create-repo", "--allow-lambda"]);
@@ -93,7 +93,7 @@ fn keys_suffice_to_push_to_a_repository_that_is_not_there() {
     let digest = first.digest();
     assert_eq!(first.stdout, format!("{REGISTRY}/hello@{digest}\n"));
 
-    // what the README shows of a first push is what one says
+    // the README shows the output of such a first push
     let readme = include_str!("../../README.md").split("```").nth(1).unwrap();
     let verbs = |text: &str| {
         let words = text.lines().filter(|line| line.contains("  "));
@@ -116,7 +116,7 @@ fn keys_suffice_to_push_to_a_repository_that_is_not_there() {
     assert_eq!(statement["Principal"], json!({ "Service": "lambda.amazonaws.com" }));
     assert_eq!(statement["Action"], json!(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]));
 
-    // again, and by someone who has no cache: nothing is changed, whatever is looked at
+    // a second push, and one by a user without a cache, change nothing
     let stranger = network.user(&network.moto.user("stranger", &allow(&PUSHER)));
     for user in [&user, &stranger] {
         let before = network.log().len();
@@ -127,7 +127,7 @@ fn keys_suffice_to_push_to_a_repository_that_is_not_there() {
     }
     let tokens = network.log().iter().filter(|seen| seen.action == "GetAuthorizationToken").count();
     assert_eq!(tokens, 3, "one a run");
-    logins_went_where_they_belong(&network.log());
+    assert_logins_went_to_their_hosts(&network.log());
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_profile_serves_as_well_as_the_environment() {
 }
 
 #[test]
-fn two_at_once_may_create_a_repository() {
+fn two_pushes_at_once_may_create_a_repository() {
     let (network, user) = network_and_pusher();
     let other = network.user(&network.moto.user("other", &allow(&PUSHER)));
     let lbuild = Path::new(env!("CARGO_BIN_EXE_lbuild"));
@@ -188,7 +188,7 @@ fn two_at_once_may_create_a_repository() {
 }
 
 #[test]
-fn a_wrong_secret_is_told_with_the_call_and_the_cause() {
+fn a_wrong_secret_is_reported_with_the_call_and_the_cause() {
     let network = AwsNetwork::start();
     let mut keys = network.moto.user("pusher", &allow(&PUSHER));
     keys.secret.replace_range(..1, if keys.secret.starts_with('x') { "y" } else { "x" });
@@ -220,7 +220,7 @@ fn no_credential_is_written_anywhere() {
     let token = network.moto.token(REGION);
     network.moto.check_requests();
     bases::seed_storage(&network.storage(), &testdata("base"), "python3.12", "lambda/python", "3.12");
-    // the base from behind the redirect too, and everything that lbuild can be made to write
+    // with a base behind the redirect, and with every file that lbuild can write
     let (base, hello) = (format!("{REGISTRY}/lambda/python:3.12"), hello().display().to_string());
     let (to, layout) = (format!("{REGISTRY}/hello:v7"), format!("oci:{}:it", user.text("image")));
     let all = [
@@ -247,7 +247,7 @@ fn no_credential_is_written_anywhere() {
         let holds = |content: &[u8]| content.windows(needle.len()).any(|window| window == needle.as_bytes());
         written.iter().filter(|(_, content)| holds(content)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
-    // it would be found in files, events and layers
+    // the search finds text in files, events and layers
     assert!(holders("\"app.handler\"").len() >= 2 && !holders("def handler").is_empty());
     assert!(
         holders(REGISTRY).contains(&"stderr".to_owned())

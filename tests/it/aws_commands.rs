@@ -1,4 +1,4 @@
-//! ECR's repositories from the command line, ECR's login for other programs, and the doctor.
+//! `lbuild repo`, `lbuild login`, the credential helper and `lbuild doctor`.
 
 use crate::support::aws_network::{AwsNetwork, NginxRequest, OBJECTS, REGION, REGISTRY, decode};
 use crate::support::image_tools;
@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-/// A world that checks each request, and keys that may do everything in it.
+/// A network that checks each request, and keys that may do everything in it.
 fn network_and_keys() -> (AwsNetwork, Keys) {
     let network = AwsNetwork::start();
     let keys = network.moto.user("someone", &allow(&["*"]));
@@ -22,7 +22,7 @@ fn parse(text: &str) -> Value {
 }
 
 #[test]
-fn a_repository_is_made_as_asked_for() {
+fn a_repository_is_created_with_the_settings_of_the_flags() {
     let (network, keys) = network_and_keys();
     let user = network.user(&keys);
     let lifecycle = json!({ "rules": [{
@@ -52,7 +52,7 @@ fn a_repository_is_made_as_asked_for() {
     let expected = json!([{ "Key": "team", "Value": "blue" }, { "Key": "cost", "Value": "a=b" }]);
     assert_eq!(tags["tags"], expected);
 
-    // again is no error, and nothing but the name is said
+    // a second call is not an error and prints only the name
     assert_eq!(network.run(&user, &all).succeeded().stdout, done.stdout);
     assert_eq!(network.moto.repositories(REGION).len(), 1);
 }
@@ -94,7 +94,7 @@ fn endpoints_follow_the_environment() {
 }
 
 #[test]
-fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
+fn allowing_lambda_keeps_the_other_statements_of_a_policy() {
     let (network, keys) = network_and_keys();
     let user = network.user(&keys);
     network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
@@ -106,7 +106,7 @@ fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
     let arguments = json!({ "repositoryName": "hello", "policyText": text });
     network.moto.ecr(REGION, "SetRepositoryPolicy", &arguments);
 
-    // shown first, and not set
+    // a dry run prints the policy and does not set it
     let mut all =
         vec!["repo", "policy", "hello", "--allow-lambda", "--allow-account", "210987654321", "--print"];
     let shown = parse(&network.run(&user, &all).succeeded().stdout);
@@ -128,7 +128,7 @@ fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
     assert!(policy.contains("arn:aws:lambda:eu-west-1:210987654321:function:*"), "{policy}");
     assert!(policy.to_ascii_lowercase().contains("aws:sourcearn"), "{policy}");
 
-    // there already: nothing to set
+    // the statement exists: nothing to set
     let before = network.log().len();
     network.run(&user, &all).succeeded();
     assert!(!network.log_since(before).iter().any(NginxRequest::is_write));
@@ -173,7 +173,7 @@ fn skopeo_pulls_with_lbuild_as_its_credential_helper() {
     network.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &layout]).unwrap();
     image_tools::umoci_unpack(&image_tools::ImageLocation::layout(&user.path("image"), "it")).unwrap();
 
-    // without keys, it is the helper that says why
+    // without keys, the helper reports the reason
     let mut stranger = network.user_without_keys();
     stranger.set("PATH", &format!("{}:/usr/bin:/bin", user.text("bin")));
     let error =
@@ -191,7 +191,7 @@ fn the_helper_speaks_dockers_protocol() {
         let mut command = network.command(&user, lbuild, &["credential-helper", word]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("nsenter starts");
-        // it may end without reading
+        // the child may end without reading
         let _ = child.stdin.take().expect("piped").write_all(registry.as_bytes());
         RunOutput::of(child.wait_with_output().expect("it ends"))
     };
@@ -203,7 +203,7 @@ fn the_helper_speaks_dockers_protocol() {
         );
         assert_eq!(answer["ServerURL"], registry.trim());
     }
-    // for any other registry, in the words that tell Docker's programs to go on without
+    // for other registries, the message that makes Docker's programs go on without a login
     let done = ask("get", "registry.example.com");
     assert_ne!(done.code, Some(0));
     assert!(
@@ -215,7 +215,7 @@ fn the_helper_speaks_dockers_protocol() {
 }
 
 #[test]
-fn the_doctor_tells_who_and_where_and_changes_nothing() {
+fn the_doctor_reports_identity_and_registry_and_changes_nothing() {
     let (network, keys) = network_and_keys();
     let user = network.user(&keys);
     network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
@@ -226,7 +226,7 @@ fn the_doctor_tells_who_and_where_and_changes_nothing() {
     let said = done.stdout + &done.stderr;
     assert!(said.contains(ACCOUNT) && said.contains("user/someone"), "{said}");
     let seen = network.log_since(before);
-    // it may try to send what the registry is bound to refuse
+    // it may send a PUT that the registry must refuse
     assert!(!seen.iter().any(|seen| seen.is_for_aws() && seen.is_write()), "{seen:?}");
     assert!(!seen.iter().any(|seen| seen.method == "PUT" && seen.status < 300), "{seen:?}");
     assert!(
@@ -236,7 +236,7 @@ fn the_doctor_tells_who_and_where_and_changes_nothing() {
 }
 
 #[test]
-fn the_doctor_tells_what_would_fail() {
+fn the_doctor_reports_steps_that_would_fail() {
     let (network, keys) = network_and_keys();
     let to = format!("{REGISTRY}/hello:v7");
     let said = |user: &Lbuild| {
@@ -254,7 +254,7 @@ fn the_doctor_tells_what_would_fail() {
 }
 
 #[test]
-fn the_doctor_asks_for_no_right_that_the_push_does_without() {
+fn the_doctor_requires_only_rights_that_the_push_requires() {
     let network = AwsNetwork::start();
     let pusher =
         network.moto.user("pusher", &allow(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]));
@@ -270,7 +270,7 @@ fn the_doctor_asks_for_no_right_that_the_push_does_without() {
     let done = network.run(&user, &["doctor", "--to", &to, "--allow-lambda"]);
     assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("hint: allow ecr:GetRepositoryPolicy"), "{}", done.stdout);
-    // a flag that nothing can be done with is refused, as by the push
+    // a flag without effect is refused, as by the push
     let elsewhere = ["doctor", "--to", "127.0.0.1:1/hello:v7", "--create-repo"];
     let done = network.run(&user, &elsewhere);
     assert_eq!(done.code, Some(2), "{}", done.stdout);

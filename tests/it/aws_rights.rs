@@ -1,4 +1,4 @@
-//! Whoever lacks a right is told which, and before anything is half done.
+//! A missing right is named before anything is changed.
 
 use crate::support::aws_network::{AwsNetwork, REGION, REGISTRY};
 use crate::support::lbuild::{RunOutput, hello, tiny_base};
@@ -6,7 +6,7 @@ use crate::support::moto::{ACCOUNT, allow};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// Every right of ECR's control plane that some command needs. STS tells everyone who they are.
+/// Every right of ECR's control plane that some command needs. sts:GetCallerIdentity needs none.
 const RIGHTS: [&str; 6] = [
     "ecr:GetAuthorizationToken",
     "ecr:DescribeRepositories",
@@ -16,16 +16,16 @@ const RIGHTS: [&str; 6] = [
     "ecr:PutLifecyclePolicy",
 ];
 
-/// What a user does who lacks one right.
+/// A command of a user who lacks one right.
 struct Case {
     lacks: &'static str,
     command: &'static str,
-    /// Whether the repository is there.
+    /// Whether the repository exists.
     exists: bool,
     works: bool,
 }
 
-/// `PUSH`, `REPO` and `NAME` stand for what differs from case to case.
+/// `PUSH`, `REPO` and `NAME` are placeholders for the arguments that differ by case.
 const CASES: [Case; 14] = [
     case("ecr:GetAuthorizationToken", "PUSH --to REPO:v1", true),
     case("ecr:GetAuthorizationToken", "login --print", true),
@@ -38,7 +38,7 @@ const CASES: [Case; 14] = [
     case("ecr:GetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:SetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:PutLifecyclePolicy", "repo create NAME --lifecycle lifecycle.json", false),
-    // who may not look may create, and who need not create may lack the right
+    // without ecr:DescribeRepositories creation still works; for an existing repository the right to create is not needed
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", false),
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", true),
     works("ecr:CreateRepository", "PUSH --to REPO:v1 --create-repo", true),
@@ -78,7 +78,7 @@ impl Case {
 }
 
 #[test]
-fn a_right_that_is_missing_is_named() {
+fn a_missing_right_is_named() {
     let network = AwsNetwork::start();
     network.moto.check_requests();
     let mut used = BTreeSet::new();
@@ -106,5 +106,5 @@ fn a_right_that_is_missing_is_named() {
         assert!(others.clone().all(|right| !error.contains(right)), "{number}: {}: {error}", case.command);
         assert!(!put, "{number}: {}: sent before it was refused: {seen:?}", case.command);
     }
-    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "every call that lbuild makes is one of these");
+    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "lbuild makes exactly these calls");
 }

@@ -1,4 +1,4 @@
-//! `--compile-bytecode`: modules compiled for the image, which its interpreter takes without a look at their sources.
+//! `--compile-bytecode`: modules compiled for the image, which its interpreter loads without checking the sources.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::Lbuild;
@@ -15,7 +15,7 @@ fn push(fixture: &PackageFixture, lock: &UvLock, user: &Lbuild, more: &[&str]) -
     user.ok(&fixture.arguments("arm64", &fixture.reference("1"), &all))
 }
 
-/// A user with nothing but this on `PATH`.
+/// A user with only these programs on `PATH`.
 fn with(programs: &[(&str, &str)]) -> Lbuild {
     let mut user = Lbuild::new();
     let bin = user.path("bin").display().to_string();
@@ -27,7 +27,7 @@ fn with(programs: &[(&str, &str)]) -> Lbuild {
 }
 
 #[test]
-fn the_image_imports_what_was_compiled() {
+fn the_image_imports_compiled_modules() {
     let fixture = PackageFixture::new();
     let (lock, user) = (fixture.lock(&WANTED), Lbuild::new());
     let done = push(&fixture, &lock, &user, &["--compile-bytecode", "always"]);
@@ -36,7 +36,7 @@ fn the_image_imports_what_was_compiled() {
     let location = ImageLocation::registry(&fixture.registry, "function:1");
     let unpacked = image_tools::umoci_unpack(&location).unwrap();
     let task = unpacked.rootfs().join("var/task");
-    // The base's version of Python, on this machine; -v tells where each module's code is from.
+    // The base's version of Python, on this machine; -v prints the origin of each module's code.
     let mut python = Command::new("/usr/bin/python3.11");
     python
         .args(["-B", "-v", "-c", "import jmespath, urllib3"])
@@ -50,9 +50,9 @@ fn the_image_imports_what_was_compiled() {
         let path = task.join(module);
         assert!(said.contains(&format!("# code object from '{}'", path.display())), "{module}: {said}");
         let bytes = std::fs::read(path).unwrap();
-        assert_eq!(bytes[4..8], [1, 0, 0, 0], "by hash, which is not checked");
+        assert_eq!(bytes[4..8], [1, 0, 0, 0], "an unchecked hash-based pyc");
     }
-    // The source may be anything: it is not read.
+    // The interpreter does not read the source.
     std::fs::write(task.join("jmespath/__init__.py"), "raise SystemExit('read')").unwrap();
     run(Command::new("/usr/bin/python3.11").args(["-c", "import jmespath"]).env("PYTHONPATH", &task))
         .unwrap();
@@ -72,7 +72,7 @@ fn compiled(user: &Lbuild) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn bytecode_is_the_same_every_time_and_cached_as_wheels_are() {
+fn bytecode_is_reproducible_and_cached_like_wheels() {
     let fixture = PackageFixture::new();
     fixture.release();
     let (lock, newer) = (fixture.lock(&WANTED), fixture.lock(&NEWER));
@@ -93,13 +93,13 @@ fn bytecode_is_the_same_every_time_and_cached_as_wheels_are() {
     let upgraded = push(&fixture, &newer, &Lbuild::new(), &always);
     assert_eq!(layer_counts(&upgraded), (2, 3), "{}", upgraded.stderr);
     assert_eq!(fixture.index.fetched().len(), 1, "a wheel that two layers need is fetched once");
-    // Without it, the image is another; with it, no wheel's layer is.
+    // Bytecode changes the image but not the layers of the wheels.
     let without = push(&fixture, &lock, &user, &[]);
     assert!(without.digest() != first.digest() && layer_counts(&without) == (0, 3), "{}", without.stderr);
 }
 
 #[test]
-fn the_surroundings_of_the_interpreter_do_not_matter() {
+fn bytecode_does_not_depend_on_the_environment_of_the_interpreter() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["jmespath", "urllib3", "idna", "typing-extensions"]);
     let variables =
@@ -116,7 +116,7 @@ fn the_surroundings_of_the_interpreter_do_not_matter() {
         all.push(compiled(&user));
     }
     assert!(all[0].len() > 50 && all.iter().all(|found| *found == all[0]));
-    // Bytecode as Python's own compiler makes it, but for marks of what is shared.
+    // The bytecode equals that of Python's own compiler, except for reference flags.
     let script = "
 import marshal, sys
 path, source, cached = sys.argv[1:]
@@ -135,7 +135,7 @@ assert marshal.loads(open(cached, 'rb').read()[16:]) == compile(open(source).rea
 }
 
 #[test]
-fn without_an_interpreter_of_the_version_it_is_an_error_or_a_note() {
+fn a_missing_interpreter_of_the_version_is_an_error_or_a_note() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["jmespath"]);
     let other = "#!/bin/sh\necho '{\"name\":\"cpython\",\"version\":[3,12,0],\"full\":\"3.12.0\",\"magic\":\"00\",\"tag\":\"cpython-312\"}'\n";
@@ -153,7 +153,7 @@ fn without_an_interpreter_of_the_version_it_is_an_error_or_a_note() {
         assert!(auto.stderr.contains("warning: no bytecode is compiled"), "{}", auto.stderr);
         assert_eq!(auto.digest(), push(&fixture, &lock, &user, &[]).digest());
     }
-    // One of uv's counts.
+    // An interpreter of uv is found.
     let uv = "#!/bin/sh\n[ \"$1 $2\" = 'python find' ] && echo /usr/bin/python3.11\n";
     let done = push(&fixture, &lock, &with(&[("uv", uv)]), &["--compile-bytecode", "auto"]);
     assert!(done.stderr.contains("layer    bytecode of "), "{}", done.stderr);

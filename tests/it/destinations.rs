@@ -1,11 +1,11 @@
-//! Where an image goes: registries, layouts, archives; several of them, under several names.
+//! Destinations: registries, layouts and archives, several in one push and under several names.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, files, function, image_of};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, sample_images};
 
-/// A base that every judge can run on this machine, as `oci:…`, and its architecture.
+/// A base that every image tool can run on this machine, as `oci:…`, and its architecture.
 fn runnable() -> (sample_images::SampleImage, String, String) {
     let image = sample_images::tiny();
     let base = format!("oci:{}:{}", image.layout().display(), sample_images::TAG);
@@ -72,7 +72,7 @@ fn an_archive_is_loaded_with_its_name_or_without() {
         let to = format!("docker-archive:{}{name}", lbuild.text("image.tar"));
         let digest = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
         says_hello(&ImageLocation::archive(&lbuild.path("image.tar")));
-        // a push of the same replaces it with the same
+        // a second push replaces the archive with an equal one
         let before = std::fs::read(lbuild.path("image.tar")).unwrap();
         let again = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
         assert_eq!(again, digest);
@@ -88,7 +88,7 @@ fn an_archive_is_loaded_with_its_name_or_without() {
 }
 
 #[test]
-fn the_format_is_the_one_asked_for_everywhere() {
+fn every_destination_gets_the_requested_format() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let registry = Registry::start(Mode::Plain);
@@ -112,7 +112,7 @@ fn the_format_is_the_one_asked_for_everywhere() {
 }
 
 #[test]
-fn build_writes_a_layout_beside_the_code_and_does_not_pack_it() {
+fn build_writes_a_layout_into_the_code_directory_and_does_not_pack_it() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let all = ["build", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture];
@@ -138,7 +138,7 @@ fn a_layout_keeps_its_other_images() {
 }
 
 #[test]
-fn a_damaged_layout_is_no_base() {
+fn a_damaged_layout_is_refused_as_a_base() {
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "one")]));
     let layout = lbuild.layout("layout", code.path(), &[]);
     let manifest = image_of(&layout, "it", "").0;
@@ -150,11 +150,11 @@ fn a_damaged_layout_is_no_base() {
     let all = ["push", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &base, "--to", &to];
     let error = lbuild.run(&all).failed(7);
     assert!(error.contains(&layer.display().to_string()) && error.contains("corrupt"), "{error}");
-    assert!(!lbuild.path("other/index.json").exists(), "no image that is not whole");
+    assert!(!lbuild.path("other/index.json").exists(), "an incomplete image is not written");
 }
 
 #[test]
-fn a_base_flows_from_registry_to_registry_past_the_disk() {
+fn base_layers_are_streamed_between_registries_without_touching_the_disk() {
     let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     let base = bases::push(&from, "oci-index", "lambda/python", "3.11");
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
@@ -162,7 +162,7 @@ fn a_base_flows_from_registry_to_registry_past_the_disk() {
     lbuild.push(code.path(), &["--base", &base, "--arch", "amd64", "--to", &destination]);
     image_tools::umoci_unpack(&ImageLocation::registry(&to, "function:1")).unwrap();
     let held: usize = files(&lbuild.cache()).values().map(Vec::len).sum();
-    assert!(held < 64 << 10, "no layer of the base is in the cache, which holds {held} bytes");
+    assert!(held < 64 << 10, "the cache holds {held} bytes: a layer of the base is in it");
 }
 
 #[test]

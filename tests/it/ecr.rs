@@ -1,4 +1,4 @@
-//! ECR's ways, which no other registry has.
+//! Behaviour that only ECR has.
 
 use crate::support::bases;
 use crate::support::fake_ecr::{
@@ -22,7 +22,7 @@ fn arguments(registry: &FakeEcr, code: &Path, base: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_repository_is_told_with_the_way_out() {
+fn a_missing_repository_is_reported_with_a_hint() {
     let registry = FakeEcr::start(EcrBehaviour {
         missing_repository: MissingRepository::NameUnknown,
         ..EcrBehaviour::default()
@@ -38,7 +38,7 @@ fn a_missing_repository_is_told_with_the_way_out() {
 }
 
 #[test]
-fn a_missing_repository_that_hangs_up_is_told_too() {
+fn a_missing_repository_is_reported_when_the_registry_closes_the_connection() {
     let registry = FakeEcr::start(EcrBehaviour {
         missing_repository: MissingRepository::Reset,
         ..EcrBehaviour::default()
@@ -49,7 +49,7 @@ fn a_missing_repository_that_hangs_up_is_told_too() {
 }
 
 #[test]
-fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
+fn an_immutable_tag_accepts_the_same_image_again_and_no_other() {
     let registry = FakeEcr::start(EcrBehaviour { immutable_tags: true, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
@@ -67,7 +67,7 @@ fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
 }
 
 #[test]
-fn a_token_that_runs_out_during_a_push_is_renewed() {
+fn a_token_that_expires_during_a_push_is_renewed() {
     for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         for after in [ExpiryTrigger::BlobPuts(1), ExpiryTrigger::BlobPuts(3), ExpiryTrigger::Requests(6)] {
             let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
@@ -83,14 +83,14 @@ fn a_token_that_runs_out_during_a_push_is_renewed() {
 }
 
 #[test]
-fn a_password_that_runs_out_is_asked_for_again() {
+fn an_expired_password_is_requested_again() {
     for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let auth = Auth::Basic { password: "first".into() };
         let expires =
             Some(Expiry { after: ExpiryTrigger::BlobPuts(2), answer, next_password: Some("second".into()) });
         let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
         let (mut lbuild, code) = (Lbuild::new(), code());
-        // as ECR's credential helper: another password each time
+        // like ECR's credential helper, this one prints another password each time
         let script = format!(
             "#!/bin/sh\ncat >>{0}\necho >>{0}\n[ $(wc -l <{0}) = 1 ] && secret=first || secret=second\n\
              echo '{{\"ServerURL\":\"\",\"Username\":\"AWS\",\"Secret\":\"'$secret'\"}}'\n",
@@ -107,7 +107,7 @@ fn a_password_that_runs_out_is_asked_for_again() {
 }
 
 #[test]
-fn a_password_that_has_run_out_for_good_is_told() {
+fn a_password_that_cannot_be_renewed_is_an_error() {
     let auth = Auth::Basic { password: "first".into() };
     let expires = Some(Expiry {
         after: ExpiryTrigger::BlobPuts(1),
@@ -123,7 +123,7 @@ fn a_password_that_has_run_out_for_good_is_told() {
 }
 
 #[test]
-fn headers_that_the_specification_leaves_open_are_not_needed() {
+fn headers_that_the_specification_makes_optional_are_not_needed() {
     let registry = FakeEcr::start(EcrBehaviour {
         no_manifest_location: true,
         relative_location: true,
@@ -138,12 +138,12 @@ fn headers_that_the_specification_leaves_open_are_not_needed() {
     assert_eq!(registry.tags("function")["1"], digest);
     let log = registry.log();
     assert_eq!((log.mounts(), log.blob_uploads()), (0, 4));
-    // the session that a refused mount opens is the one to use
+    // the upload session that a refused mount opens is used
     assert_eq!(log.count("POST", "/blobs/uploads/"), 4);
 }
 
 #[test]
-fn a_mount_needs_and_gets_one_token_for_both_repositories() {
+fn a_mount_uses_one_token_for_both_repositories() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
     let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     bases::seed_base(&registry, "lambda/python", "3.12");
@@ -156,7 +156,7 @@ fn a_mount_needs_and_gets_one_token_for_both_repositories() {
 }
 
 #[test]
-fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
+fn a_blob_that_is_missing_despite_a_head_is_sent_again_with_the_manifest() {
     let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
@@ -176,7 +176,7 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
         let digest = lbuild.ok(&[&all[..], &["--label".to_owned(), label]].concat()).digest();
         assert_eq!(registry.tags("function")["1"], digest);
         let log = registry.log();
-        assert_eq!(log.blob_uploads(), lost.len() + 1, "those and the config");
+        assert_eq!(log.blob_uploads(), lost.len() + 1, "the lost blobs and the config");
         assert_eq!(log.manifest_puts(), 1);
         assert!(log.answered(400) >= 1);
         assert!(digests.iter().all(|digest| registry.blob("function", digest).is_some()));
@@ -184,7 +184,7 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
 }
 
 #[test]
-fn a_failed_upload_begins_again_with_a_session_of_its_own() {
+fn a_failed_upload_starts_again_with_a_new_session() {
     let registry = FakeEcr::start(EcrBehaviour { fail_blob_puts: 3, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
@@ -196,14 +196,14 @@ fn a_failed_upload_begins_again_with_a_session_of_its_own() {
 }
 
 #[test]
-fn several_tags_move_only_when_the_manifest_is_in() {
+fn several_tags_move_only_after_the_manifest_is_stored() {
     let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     let digest = lbuild.ok(&[&all[..], &["--tag".to_owned(), "2".to_owned()]].concat()).digest();
     let log = registry.log();
     let references = log.manifest_references();
-    assert_eq!(references[0], digest, "by its digest first");
+    assert_eq!(references[0], digest, "by digest first");
     assert_eq!(references.len(), 3);
     assert_eq!(registry.tags("function").values().collect::<Vec<_>>(), [&digest, &digest]);
 }

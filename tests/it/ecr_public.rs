@@ -1,4 +1,4 @@
-//! public.ecr.aws: with AWS credentials where they are, without where they are not, and its limits.
+//! public.ecr.aws with and without AWS credentials, and its rate limits.
 
 use crate::support::aws_api::{AwsApi, user, user_without_keys};
 use crate::support::bases;
@@ -15,21 +15,21 @@ fn registry() -> FakeEcr {
     registry
 }
 
-/// Builds on that base.
+/// Builds an image on that base.
 fn build(user: &Lbuild) -> RunOutput {
     let (hello, to) = (hello().display().to_string(), format!("oci:{}:it", user.text("image")));
     let base = format!("{HOST}/lambda/python:3.12");
     user.run(&["push", &hello, "--arch", "arm64", "--base", &base, "--cmd", "app.handler", "--to", &to])
 }
 
-/// With what the token service was asked, if with anything.
+/// The authorization scheme of each request to the token service.
 fn shown(registry: &FakeEcr) -> Vec<Option<String>> {
     let log = registry.log();
     log.0.iter().filter(|entry| entry.path == "/token").map(|entry| entry.authorization.clone()).collect()
 }
 
 #[test]
-fn without_credentials_nobody_is_asked_for_any() {
+fn without_credentials_no_token_is_requested_from_aws() {
     let (registry, api) = (registry(), AwsApi::start(&["good"]));
     let done = build(&user_without_keys(&api.url(), HOST, &registry)).succeeded();
     assert_eq!((api.calls(), shown(&registry)), (0, vec![None]));
@@ -37,7 +37,7 @@ fn without_credentials_nobody_is_asked_for_any() {
 }
 
 #[test]
-fn with_credentials_a_token_is_got_for_them() {
+fn with_credentials_a_token_is_requested_from_aws() {
     let (registry, api) = (registry(), AwsApi::start(&["good"]));
     let done = build(&user(&api.url(), HOST, &registry)).succeeded();
     assert_eq!((api.calls(), api.token_calls()), (1, (0, 1)));
@@ -46,7 +46,7 @@ fn with_credentials_a_token_is_got_for_them() {
 }
 
 #[test]
-fn credentials_that_may_not_are_no_hindrance() {
+fn credentials_without_the_right_are_skipped_with_a_warning() {
     let (registry, api) = (registry(), AwsApi::start(&[]));
     let done = build(&user(&api.url(), HOST, &registry)).succeeded();
     assert_eq!((api.token_calls(), shown(&registry)), ((0, 1), vec![None]));
@@ -55,7 +55,7 @@ fn credentials_that_may_not_are_no_hindrance() {
 }
 
 #[test]
-fn a_token_that_the_registry_refuses_is_no_hindrance() {
+fn a_token_that_the_registry_refuses_is_dropped_with_a_warning() {
     let (registry, api) = (registry(), AwsApi::start(&["stale"]));
     let done = build(&user(&api.url(), HOST, &registry)).succeeded();
     assert_eq!(api.token_calls(), (0, 1));
@@ -64,7 +64,7 @@ fn a_token_that_the_registry_refuses_is_no_hindrance() {
 }
 
 #[test]
-fn too_many_requests_are_waited_out() {
+fn a_short_rate_limit_is_waited_for() {
     for retry_after in [None, Some(1)] {
         let (registry, api) = (registry(), AwsApi::start(&[]));
         let with = RefusalAnswer::TooMany { message: "Rate exceeded", retry_after };
@@ -81,10 +81,10 @@ fn too_many_requests_are_waited_out() {
 }
 
 #[test]
-fn too_many_requests_for_good_are_explained() {
+fn a_long_rate_limit_is_explained() {
     for call in ["token", "ecr:BatchGetImage"] {
         let (registry, api) = (registry(), AwsApi::start(&[]));
-        // longer than anyone waits
+        // longer than lbuild waits
         let with = RefusalAnswer::TooMany { message: "Rate exceeded", retry_after: Some(3600) };
         registry.change(|behaviour| behaviour.refusals = vec![Refusal::always(call, with)]);
         let error = build(&user_without_keys(&api.url(), HOST, &registry)).failed(5);
@@ -94,7 +94,7 @@ fn too_many_requests_for_good_are_explained() {
 }
 
 #[test]
-fn a_months_data_are_not_waited_for() {
+fn a_monthly_data_limit_is_not_waited_for() {
     for call in ["token", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"] {
         let (registry, api) = (registry(), AwsApi::start(&[]));
         let with = RefusalAnswer::TooMany { message: "Data limit exceeded", retry_after: None };

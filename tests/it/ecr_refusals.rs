@@ -1,4 +1,4 @@
-//! What ECR's registry refuses in the middle of a push is mended, or told with the right that is missing.
+//! Requests that ECR refuses during a push: an expired token is renewed, a missing right is named.
 
 use crate::support::aws_api::{AwsApi, user};
 use crate::support::aws_network::{REGION, REGISTRY, decode};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository";
 
-/// The rights that a push needs of the registry itself.
+/// The rights that a push needs for the registry's API.
 const RIGHTS: [&str; 6] = [
     "ecr:BatchGetImage",
     "ecr:BatchCheckLayerAvailability",
@@ -23,7 +23,7 @@ const RIGHTS: [&str; 6] = [
     "ecr:PutImage",
 ];
 
-/// What is said of a right, when the registry says nothing: a blob comes in one request, which takes two rights.
+/// The right in the hint if the registry's answer names none: a blob is sent in one request, which needs two rights.
 fn guess(right: &'static str) -> &'static str {
     match right {
         "ecr:UploadLayerPart" | "ecr:CompleteLayerUpload" => "ecr:UploadLayerPart or ecr:CompleteLayerUpload",
@@ -37,7 +37,7 @@ fn push(base: &str) -> Vec<String> {
     ["push", &hello, "--base", base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
 }
 
-/// A registry with the repository `function`, behind a password that never changes.
+/// A registry with the repository `function` and a password that does not change.
 fn registry(password: &str) -> FakeEcr {
     let auth = Auth::Basic { password: password.to_owned() };
     let missing_repository = MissingRepository::NameUnknown;
@@ -47,7 +47,7 @@ fn registry(password: &str) -> FakeEcr {
 }
 
 #[test]
-fn a_token_that_runs_out_after_the_second_blob_is_asked_for_again() {
+fn a_token_that_expires_after_the_second_blob_is_renewed() {
     for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let registry = registry("first");
         let next_password = Some("second".to_owned());
@@ -59,15 +59,15 @@ fn a_token_that_runs_out_after_the_second_blob_is_asked_for_again() {
         let done = user.ok(&push(&tiny_base()));
         assert_eq!(done.stdout, format!("{REGISTRY}/function@{}\n", done.digest()));
         assert_eq!(registry.tags("function")["1"], done.digest(), "{answer:?}");
-        assert_eq!(api.token_calls(), (2, 0), "{answer:?}: once, and once more");
+        assert_eq!(api.token_calls(), (2, 0), "{answer:?}: requested and renewed");
         assert!(done.stderr.contains(REGISTRY) && !done.stderr.contains("second"), "{}", done.stderr);
-        // known to want a password, it is shown one from the start
+        // the registry is known to require a password, so even the first request has one
         assert!(registry.log().0.iter().all(|entry| entry.authorization.as_deref() == Some("Basic")));
     }
 }
 
 #[test]
-fn a_token_that_is_refused_for_good_is_told() {
+fn a_token_that_is_refused_after_renewal_is_an_error() {
     let (registry, api) = (registry("another"), AwsApi::start(&["wrong"]));
     let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
     assert!(error.contains(REGISTRY) && error.contains("from AWS") && error.contains("hint:"), "{error}");
@@ -75,7 +75,7 @@ fn a_token_that_is_refused_for_good_is_told() {
 }
 
 #[test]
-fn each_right_that_is_missing_is_named_with_the_repository() {
+fn each_missing_right_is_named_with_the_repository() {
     let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
     bases::seed_base(&registry, "lambda/python", "3.12");
     let remote = format!("{REGISTRY}/lambda/python:3.12");
@@ -87,9 +87,10 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
             registry
                 .change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with).on(repository)]);
             let error = user(&api.url(), REGISTRY, &registry).run(&push(&base)).failed(6);
-            // the answer to a HEAD has no words
-            let told = with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
-            let named = if told { right } else { guess(right) };
+            // the answer to a HEAD has no body
+            let named_by_registry =
+                with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if named_by_registry { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/{repository}\n");
             assert!(error.contains(&hint), "{right} {with:?}: {error}");
             assert!(error.contains(&format!("{REGISTRY}/{repository}")), "{right} {with:?}: {error}");
@@ -99,7 +100,7 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
     }
 }
 
-/// What the doctor finds at `function`, when it finds something missing.
+/// The output of `lbuild doctor` for `function`, which must report a failure.
 fn diagnosis(moto: &Moto, registry: &FakeEcr) -> String {
     registry.clear_log();
     let to = format!("{REGISTRY}/function:1");
@@ -110,7 +111,7 @@ fn diagnosis(moto: &Moto, registry: &FakeEcr) -> String {
     done.stdout
 }
 
-/// moto with the repository `function` that Lambda may pull from, and a registry that takes moto's token.
+/// moto with the repository `function` that Lambda may pull from, and a registry that accepts moto's token.
 fn moto_and_registry() -> (Moto, FakeEcr) {
     let moto = Moto::start();
     moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "function" }));
@@ -123,20 +124,21 @@ fn moto_and_registry() -> (Moto, FakeEcr) {
 }
 
 #[test]
-fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
+fn the_doctor_finds_each_missing_right_before_anything_is_sent() {
     let (moto, registry) = moto_and_registry();
     for right in RIGHTS {
         for with in [RefusalAnswer::Denied, RefusalAnswer::Silence] {
             registry.change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with)]);
             let said = diagnosis(&moto, &registry);
-            let told = with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
-            let named = if told { right } else { guess(right) };
+            let named_by_registry =
+                with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if named_by_registry { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/function\n");
             assert!(said.contains(&hint), "{right} {with:?}: {said}");
             assert_eq!(said.matches("failed ").count(), 1, "{right} {with:?}: {said}");
         }
     }
-    // all at once
+    // all rights are missing
     let refuse = |right| Refusal::always(right, RefusalAnswer::Denied);
     registry.change(|behaviour| behaviour.refusals = RIGHTS.map(refuse).to_vec());
     let said = diagnosis(&moto, &registry);
@@ -146,7 +148,7 @@ fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
 }
 
 #[test]
-fn a_repository_that_the_push_will_create_is_no_failure() {
+fn a_repository_that_the_push_will_create_is_not_a_failure() {
     let (moto, registry) = moto_and_registry();
     let to = format!("{REGISTRY}/missing:1");
     for answer in [MissingRepository::NameUnknown, MissingRepository::Reset] {
@@ -159,18 +161,18 @@ fn a_repository_that_the_push_will_create_is_no_failure() {
             "{}",
             done.stdout
         );
-        assert_eq!(done.stdout.matches("failed ").count(), 1, "told once: {}", done.stdout);
+        assert_eq!(done.stdout.matches("failed ").count(), 1, "reported once: {}", done.stdout);
 
         let said = user.ok(&["doctor", "--to", &to, "--create-repo", "--allow-lambda"]).stdout;
         assert!(said.contains("the push will create it") && !said.contains("failed "), "{said}");
         std::fs::write(user.path("lbuild.toml"), "create-repo = true\n").unwrap();
         assert_eq!(user.ok(&["doctor", "--to", &to]).stdout, said);
     }
-    assert_eq!(moto.repositories(REGION).len(), 1, "the doctor makes none");
+    assert_eq!(moto.repositories(REGION).len(), 1, "the doctor creates no repository");
 }
 
 #[test]
-fn the_doctors_code_is_that_of_the_first_failure() {
+fn the_doctors_exit_code_is_that_of_the_first_failure() {
     let (moto, registry) = moto_and_registry();
     registry.change(|behaviour| {
         behaviour.refusals = vec![Refusal::always("ecr:BatchGetImage", RefusalAnswer::Denied)]
@@ -178,13 +180,13 @@ fn the_doctors_code_is_that_of_the_first_failure() {
     let to = format!("{REGISTRY}/function:1");
     let all = ["doctor", "--to", &to, "--arch", "arm64", "--base", "oci:/nowhere"];
     let done = user(&moto.url(), REGISTRY, &registry).run(&all);
-    // the base, where the push would end; the missing right comes after
+    // the base is the first failure, at which the push would end; the missing right comes later
     assert_eq!(done.code, Some(4), "{}", done.stdout);
     assert!(done.stdout.contains("hint: allow ecr:BatchGetImage"), "{}", done.stdout);
 }
 
 #[test]
-fn a_policy_that_a_push_does_not_need_is_no_failure() {
+fn a_policy_that_the_push_does_not_need_is_not_a_failure() {
     let (moto, registry) = moto_and_registry();
     moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "closed" }));
     registry.create_repository("closed");
@@ -202,7 +204,7 @@ fn a_policy_that_a_push_does_not_need_is_no_failure() {
 }
 
 #[test]
-fn a_reset_where_the_repository_is_missing_is_told() {
+fn a_reset_for_a_missing_repository_is_explained() {
     let registry = registry("good");
     registry.change(|behaviour| behaviour.missing_repository = MissingRepository::Reset);
     let api = AwsApi::start(&["good"]);
@@ -214,7 +216,7 @@ fn a_reset_where_the_repository_is_missing_is_told() {
 }
 
 #[test]
-fn a_reset_where_an_upload_is_not_allowed_is_told() {
+fn a_reset_for_a_forbidden_upload_is_explained() {
     let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
     registry.change(|behaviour| {
         behaviour.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset)];

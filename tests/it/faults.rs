@@ -1,4 +1,4 @@
-//! Networks and registries that fail on the way: a push gets through, or fails and leaves what was there.
+//! Networks and registries that fail during a push: it succeeds, or it fails and leaves the old image.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, image_of, noise, tiny_base};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const UPLOAD: &str = "/blobs/uploads/";
 
-/// A layer of code that is long enough to be interrupted.
+/// Code whose layer is long enough to be interrupted.
 fn code() -> TempDir {
     function(&[("app.py", &b"def handler(event, context): pass"[..]), ("data", &noise(4, 1 << 20))])
 }
@@ -39,11 +39,11 @@ impl RegistrySetup {
         ["push", code, "--base", &base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
     }
 
-    /// Pushes through the faults, and judges what came through.
+    /// Pushes through the faults and checks the result.
     fn push(&self) -> String {
         let done = self.lbuild.ok(&self.arguments());
         self.proxy.assert_injected();
-        assert!(done.stderr.contains("retry "), "the user is told: {}", done.stderr);
+        assert!(done.stderr.contains("retry "), "retries are reported: {}", done.stderr);
         let location = ImageLocation::registry(&self.registry, "function:1");
         assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], done.digest());
         image_tools::lambda_importer(&location).unwrap();
@@ -60,7 +60,7 @@ impl RegistrySetup {
 }
 
 #[test]
-fn retry_after_is_waited_for() {
+fn retry_after_is_respected() {
     let setup = RegistrySetup::new([Rule::on("PUT", UPLOAD, Fault::too_many_requests(2))]);
     let began = Instant::now();
     setup.push();
@@ -68,7 +68,7 @@ fn retry_after_is_waited_for() {
 }
 
 #[test]
-fn a_pause_that_is_too_long_is_a_refusal() {
+fn a_retry_after_that_is_too_long_is_an_error() {
     let setup = RegistrySetup::new([Rule::on("POST", UPLOAD, Fault::too_many_requests(86_400)).always()]);
     let began = Instant::now();
     let error = setup.lbuild.run(&setup.arguments()).failed(5);
@@ -78,7 +78,7 @@ fn a_pause_that_is_too_long_is_a_refusal() {
 }
 
 #[test]
-fn every_request_of_a_push_may_be_refused_for_now() {
+fn every_request_of_a_push_may_be_refused_temporarily() {
     for fault in [Fault::unavailable(), Fault::too_many_requests(0)] {
         let setup = RegistrySetup::new([
             Rule::on("GET", "/manifests/", fault.clone()),
@@ -103,7 +103,7 @@ fn every_request_of_a_push_may_lose_its_connection() {
 }
 
 #[test]
-fn an_upload_that_breaks_begins_again() {
+fn an_interrupted_upload_starts_again() {
     let setup = RegistrySetup::new([]);
     let layout = setup.lbuild.layout("image", setup.code.path(), &[]);
     let (manifest, _) = image_of(&layout, "it", "");
@@ -113,14 +113,14 @@ fn an_upload_that_breaks_begins_again() {
         .enumerate()
     {
         let setup = RegistrySetup::new([Rule::on("PUT", &format!("{UPLOAD}*{layer}"), fault).times(2)]);
-        let told = setup.push();
-        assert_eq!(told.matches("retry ").count(), 2, "{n}: {told}");
+        let stderr = setup.push();
+        assert_eq!(stderr.matches("retry ").count(), 2, "{n}: {stderr}");
         assert_eq!(setup.proxy.count("POST", UPLOAD), 4 + 2);
     }
 }
 
 #[test]
-fn a_registry_may_do_what_it_says_it_did_not() {
+fn a_registry_may_store_a_blob_and_report_an_error() {
     for fault in
         [Fault::CommitThen { status: 500 }, Fault::CommitThen { status: 502 }, Fault::CommitThenReset]
     {
@@ -134,7 +134,7 @@ fn a_registry_may_do_what_it_says_it_did_not() {
 }
 
 #[test]
-fn a_registry_that_stays_down_is_told_and_keeps_its_old_image() {
+fn a_registry_that_stays_down_is_an_error_and_keeps_its_old_image() {
     let setup = RegistrySetup::new([]);
     let old = setup.lbuild.ok(&setup.arguments()).digest();
     std::fs::write(setup.code.path().join("app.py"), "changed").unwrap();
@@ -147,14 +147,14 @@ fn a_registry_that_stays_down_is_told_and_keeps_its_old_image() {
     image_tools::umoci_unpack(&location).unwrap();
 }
 
-/// A base behind a proxy, on its way to another registry and to a layout.
+/// Pushes with a base behind a proxy to another registry and to a layout.
 fn base_through(seed: impl Fn(&Registry), rules: impl Fn() -> Vec<Rule>) {
     let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     seed(&from);
     let proxy = Proxy::to(&from.host());
     let (base, code) = (format!("{}/lambda/python:1", proxy.host()), function(&[("app.py", "code")]));
     let there = format!("{}/function:1", to.host());
-    // without any fault, for the digest
+    // without faults, for the expected digest
     let expected = Lbuild::new()
         .push(code.path(), &["--base", &base, "--arch", "arm64", "--format", "oci", "--to", &there]);
     for location in ["registry", "layout"] {
@@ -191,19 +191,19 @@ fn layer_faults(flavour: &str) -> Vec<Rule> {
 }
 
 #[test]
-fn layers_of_the_base_may_be_cut_or_corrupted_on_their_way() {
+fn layers_of_the_base_may_be_cut_or_corrupted_in_transit() {
     let seed = |registry: &Registry| drop(bases::push(registry, "docker-list", "lambda/python", "1"));
     base_through(seed, || layer_faults("docker-list"));
 }
 
 #[test]
-fn zstd_layers_may_be_cut_or_corrupted_on_their_way() {
+fn zstd_layers_may_be_cut_or_corrupted_in_transit() {
     let seed = |registry: &Registry| drop(bases::push(registry, "zstd", "lambda/python", "1"));
     base_through(seed, || layer_faults("zstd"));
 }
 
 #[test]
-fn the_small_parts_of_a_base_may_be_cut_or_corrupted_on_their_way() {
+fn manifests_and_config_of_a_base_may_be_cut_or_corrupted_in_transit() {
     let seed = |registry: &Registry| {
         bases::seed(registry, &testdata("base"), "python3.12", "lambda/python", "1");
     };
@@ -221,7 +221,7 @@ fn the_small_parts_of_a_base_may_be_cut_or_corrupted_on_their_way() {
 }
 
 #[test]
-fn what_the_destination_holds_may_be_cut_on_its_way() {
+fn the_manifest_at_the_destination_may_be_cut_in_transit() {
     let setup = RegistrySetup::new([]);
     setup.lbuild.ok(&setup.arguments());
     std::fs::write(setup.code.path().join("app.py"), "changed").unwrap();
@@ -231,7 +231,7 @@ fn what_the_destination_holds_may_be_cut_on_its_way() {
 }
 
 #[test]
-fn a_source_that_stays_down_is_given_up_after_one_round() {
+fn a_source_that_stays_down_is_given_up_after_one_round_of_retries() {
     let from = Registry::start(Mode::Plain);
     bases::seed(&from, &testdata("base"), "python3.12", "lambda/python", "1");
     let (manifest, _) = image_of(&testdata("base"), "python3.12", "arm64");

@@ -1,5 +1,4 @@
-//! Images that are made to do harm: each ends in an error or in findings, within bounded memory and time, and nothing
-//! is written but the cache.
+//! Malicious images: each gives an error or findings within bounded memory and time, and lbuild writes only to its cache.
 
 mod archives;
 mod bombs;
@@ -19,16 +18,16 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What a run may hold at any time, in KiB: some buffers for each thread, in a build that nobody optimised.
+/// Memory limit of a run, in KiB: some buffers for each thread, in an unoptimised build.
 const SMALL_MEMORY: u64 = 128 << 10;
 
-/// What a run may hold that takes in as many names as it takes at all, in KiB.
+/// Memory limit of a run that reads the largest accepted number of names, in KiB.
 const LARGE_MEMORY: u64 = 512 << 10;
 
-/// What a run may take, in seconds. Where time grows as the square of something, it takes hours; a slow machine shall not matter.
+/// Time limit of a run. Quadratic time takes hours, so the limit leaves room for slow machines.
 const TIMEOUT_SECONDS: u64 = 120;
 
-/// Runs one command after the other, and tells how each ended. A fault shall not take the machine with it.
+/// Runs one command after the other and reports how each ended. Limits on time and address space protect the machine.
 const RUNNER_SCRIPT: &str = r#"
 import json, os, resource, signal, subprocess, sys, tempfile
 
@@ -49,32 +48,32 @@ for arguments in json.loads(sys.argv[3]):
         print(json.dumps({"code": child.returncode, "peak": usage.ru_maxrss, "out": text(out), "err": text(err)}))
 "#;
 
-/// How a run ended.
+/// Exit code, memory and output of a run.
 #[derive(Debug, Deserialize)]
 struct MeasuredRun {
     /// Negative when a signal ended it.
     code: i32,
-    /// The most memory that it held, in KiB.
+    /// Peak memory, in KiB.
     peak: u64,
     out: String,
     err: String,
 }
 
 impl MeasuredRun {
-    /// What holds of every run, however it ended.
+    /// Checks the rules for every run, whether it succeeded or failed.
     #[track_caller]
     fn assert_bounded(&self, arguments: &[String], memory: u64) {
-        let told = format!("{arguments:?}: {}", head(&self.err));
-        assert_ne!(self.code, -14, "it takes more than {TIMEOUT_SECONDS} s: {told}");
+        let context = format!("{arguments:?}: {}", head(&self.err));
+        assert_ne!(self.code, -14, "it takes more than {TIMEOUT_SECONDS} s: {context}");
         assert!(
             self.code >= 0 && self.code != 130 && !self.err.contains("panicked"),
-            "{}: {told}",
+            "{}: {context}",
             self.code
         );
-        assert!(self.peak < memory, "{} KiB: {told}", self.peak);
+        assert!(self.peak < memory, "{} KiB: {context}", self.peak);
         for text in [&self.out, &self.err] {
             let raw = text.chars().find(|c| c.is_control() && *c != '\n');
-            assert_eq!(raw, None, "reaches the terminal: {told}");
+            assert_eq!(raw, None, "a control character in the output: {context}");
         }
     }
 
@@ -87,15 +86,15 @@ impl MeasuredRun {
     }
 }
 
-/// As much of a text as helps.
+/// The beginning of a text, for failure messages.
 fn head(text: &str) -> String {
     text.chars().take(2000).collect()
 }
 
-/// A user, and beside them directories that nothing has a right to write to.
+/// A user, with directories that lbuild must not change.
 struct Workspace {
     lbuild: Lbuild,
-    /// What each run may hold, in KiB.
+    /// Memory limit of each run, in KiB.
     memory: u64,
 }
 
@@ -109,7 +108,7 @@ impl Workspace {
         Workspace { lbuild, memory: SMALL_MEMORY }
     }
 
-    /// An image of these layers with which nothing else is wrong.
+    /// An image of these layers, without other faults.
     fn image(&self, name: &str, layers: &[Layer]) -> String {
         image_builder::image(&self.lbuild.path(name), layers, |config, _| {
             config["config"] = json!({ "Entrypoint": ["/entry"] });
@@ -122,7 +121,7 @@ impl Workspace {
         words(&["push", &function, "--base", base, "--arch", "amd64", "--to", "oci:out:v1"])
     }
 
-    /// The commands that read an image's layers; `good` is another to compare it with.
+    /// The commands that read an image's layers; `diff` compares it with `good`.
     fn readers(&self, good: &str, image: &str) -> [Vec<String>; 3] {
         [
             words(&["check", image, "--deny", "notes"]),
@@ -136,23 +135,23 @@ impl Workspace {
         let (before, seconds) = (self.names(), TIMEOUT_SECONDS.to_string());
         let all = serde_json::to_string(runs).unwrap();
         let mut python = self.lbuild.wrapped(&["python3", "-c", RUNNER_SCRIPT, &seconds], &[all]);
-        let told = run(&mut python).unwrap();
-        let ends: Vec<MeasuredRun> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let output = run(&mut python).unwrap();
+        let ends: Vec<MeasuredRun> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(ends.len(), runs.len());
         ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_bounded(arguments, self.memory));
-        assert_eq!(self.names(), before, "only the cache is there to be written to");
+        assert_eq!(self.names(), before, "only the cache may be written to");
         self.assert_clean_cache();
         ends
     }
 
-    /// Everything there is but the cache, and the layout that pushes go to.
+    /// Every path except those in the cache and in the layout that pushes write.
     fn names(&self) -> BTreeSet<PathBuf> {
         let mut found = names(&self.lbuild.path(""));
         found.retain(|path| ["cache", "out"].iter().all(|place| !path.starts_with(self.lbuild.path(place))));
         found
     }
 
-    /// All names in a cache are digests; others are of files that nobody finished.
+    /// Names of cache files are digests; any other name is an unfinished file.
     fn assert_clean_cache(&self) {
         let own = ["CACHEDIR.TAG", "blobs", "sha256", "keys", "stat"];
         for path in names(&self.lbuild.cache()) {
@@ -162,7 +161,7 @@ impl Workspace {
         }
     }
 
-    /// Runs every command that reads layers on an image of each case, and judges how it ended.
+    /// Runs every command that reads layers on an image of each case, and checks the results.
     #[track_caller]
     fn check_cases(&self, cases: Vec<(Vec<Layer>, Expectation)>) {
         let good = self.image("good", &[Layer::gzip(Tar::new().file("good", 0o644, "good"))]);
@@ -202,14 +201,14 @@ impl Workspace {
     }
 }
 
-/// How the commands that read layers end.
+/// The expected result of the commands that read layers.
 #[derive(Clone, Copy, Debug)]
 enum Expectation {
-    /// With an error of the image, and this among its causes.
+    /// An error of the image with this text among its causes.
     Broken(&'static str),
-    /// All is read, and `check` tells what this rule has found.
+    /// The commands read everything, and `check` has a finding of this rule.
     Found(&'static str),
-    /// All is read, and nothing is wrong.
+    /// The commands read everything, and `check` has no findings.
     Good,
 }
 
@@ -222,7 +221,7 @@ fn names(dir: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut ahead = vec![dir.to_owned()];
     while let Some(dir) = ahead.pop() {
-        // A cache that nothing was put into is not there.
+        // An unused cache directory does not exist.
         for entry in std::fs::read_dir(dir).into_iter().flatten() {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {

@@ -1,4 +1,4 @@
-//! Layers out of images that were pushed earlier: a machine with an empty cache makes nothing anew.
+//! Layers from images that were pushed earlier: a machine with an empty cache makes no layer again.
 
 use crate::support::fake_ecr::{EcrBehaviour, FakeEcr, MissingRepository};
 use crate::support::image_tools::{self, ImageLocation};
@@ -30,7 +30,7 @@ impl Function {
     }
 }
 
-/// How many layers were made, and how many were not.
+/// The number of layers that were made, and of those that were unchanged.
 fn layers(done: &RunOutput) -> (usize, usize) {
     let lines = |end: &str| {
         done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
@@ -38,7 +38,7 @@ fn layers(done: &RunOutput) -> (usize, usize) {
     (lines(" made"), lines(" unchanged"))
 }
 
-fn behaviour() -> FakeEcr {
+fn fake_registry() -> FakeEcr {
     FakeEcr::start(EcrBehaviour { missing_repository: MissingRepository::Created, ..EcrBehaviour::default() })
 }
 
@@ -53,9 +53,9 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     let log = registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
     let gets = log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count();
-    assert_eq!(gets, 1, "the config alone: {log:?}");
+    assert_eq!(gets, 1, "only the config: {log:?}");
 
-    // one file changed: its layer, the config and the manifest
+    // one changed file: its layer, the config and the manifest are sent
     std::fs::write(function.code.path().join("app.py"), "def handler(event, context): return 1").unwrap();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
@@ -63,12 +63,12 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     let uploads = registry.log_since(mark).iter().filter(|access| access.method == "PUT").count();
     assert_eq!(uploads, 3, "{}", done.stderr);
     image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
-    // the same as without any cache
+    // the digest is the same without a cache
     assert_eq!(function.push(&Lbuild::new(), &to, &["--no-cache"]).digest(), done.digest());
 }
 
 #[test]
-fn another_image_serves_when_the_tag_is_new() {
+fn another_image_is_the_cache_source_for_a_new_tag() {
     let (registry, function) = (Registry::start(Mode::Plain), large());
     let (first, second) =
         (format!("{}/function:1", registry.host()), format!("{}/function:2", registry.host()));
@@ -80,7 +80,7 @@ fn another_image_serves_when_the_tag_is_new() {
     let done = function.push(&Lbuild::new(), &third, &["--cache-from", &first]);
     assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)), "{}", done.stderr);
 
-    // in another registry, and into a layout
+    // also from another registry, and for a layout
     let (other, mark) = (Registry::start(Mode::Plain), registry.mark());
     let elsewhere = format!("{}/copy:1", other.host());
     let done = function.push(&Lbuild::new(), &elsewhere, &["--cache-from", &first]);
@@ -95,7 +95,7 @@ fn another_image_serves_when_the_tag_is_new() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told_and_does_no_harm() {
+fn a_missing_cache_source_is_a_warning() {
     let (registry, function) = (Registry::start(Mode::Plain), large());
     let to = format!("{}/function:1", registry.host());
     let none = format!("{}/function:none", registry.host());
@@ -105,11 +105,11 @@ fn an_image_that_is_not_there_is_told_and_does_no_harm() {
 }
 
 #[test]
-fn a_layer_that_is_gone_is_made_anew() {
-    let (registry, function) = (behaviour(), large());
+fn a_layer_that_is_missing_is_made_again() {
+    let (registry, function) = (fake_registry(), large());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
-    // it still claims to have the layers, until a manifest names them
+    // a HEAD still finds the layers, until a manifest names them
     let manifest = registry.manifest("function", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.content).unwrap();
     let layer = |n: usize| manifest["layers"][n]["digest"].as_str().unwrap().to_owned();
@@ -121,11 +121,11 @@ fn a_layer_that_is_gone_is_made_anew() {
     assert_eq!(layers(&done), (2, 2), "found, lost, made: {}", done.stderr);
 }
 
-/// Lets the cache say of each key that it made another layer than it did.
+/// Maps each key of the cache to a wrong layer.
 fn poison(cache: &Path) -> usize {
     let mut records: Vec<_> =
         std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Those of layers: what is known of one is more.
+    // Only the records of layers; the directory also has facts about layers.
     records.retain(|path| std::fs::read_to_string(path).unwrap().starts_with(r#"{"digest""#));
     let texts: Vec<_> = records.iter().map(|path| std::fs::read(path).unwrap()).collect();
     for (path, text) in records.iter().zip(texts.iter().cycle().skip(1)) {
@@ -135,7 +135,7 @@ fn poison(cache: &Path) -> usize {
 }
 
 #[test]
-fn a_cache_can_be_left_out_or_held_to_the_files() {
+fn a_cache_can_be_disabled_or_verified_against_the_files() {
     let (registry, function, user) = (Registry::start(Mode::Plain), large(), Lbuild::new());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&user, &to, &[]).digest();
@@ -152,12 +152,12 @@ fn a_cache_can_be_left_out_or_held_to_the_files() {
 }
 
 #[test]
-fn a_cache_is_kept_to_a_size() {
+fn a_cache_is_pruned_to_a_size() {
     let (registry, function, user) = (Registry::start(Mode::Plain), large(), Lbuild::new());
     function.push(&user, &format!("{}/function:1", registry.host()), &[]);
     let size = |user: &Lbuild| -> u64 {
-        let told = user.ok(&["cache", "info", "--json"]).stdout;
-        serde_json::from_str::<serde_json::Value>(&told).unwrap()["bytes"].as_u64().unwrap()
+        let json = user.ok(&["cache", "info", "--json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["bytes"].as_u64().unwrap()
     };
     assert!(size(&user) > 300_000);
     user.ok(&["cache", "prune", "--max-size", "1GB"]);

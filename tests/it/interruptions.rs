@@ -1,4 +1,4 @@
-//! Pushes that are stopped, that run at the same time, or that find their cache damaged.
+//! Pushes that are stopped, that run at the same time, or whose cache is damaged.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, RunOutput, files, function, image_of, noise, tiny_base};
@@ -39,7 +39,7 @@ fn wait_for_fault(proxy: &Proxy) {
         assert!(Instant::now() < deadline, "{:#?}", proxy.seen());
         std::thread::sleep(Duration::from_millis(10));
     }
-    // what can be done beside it is done
+    // time for the requests that run in parallel
     std::thread::sleep(Duration::from_millis(300));
 }
 
@@ -51,7 +51,7 @@ fn stop(child: Child, signal: Signal) -> RunOutput {
     done
 }
 
-/// Whether nothing has a temporary name, in the cache, the layout or anywhere else of the user's.
+/// Fails if the cache, the layout or another directory of the user has a temporary file.
 fn nothing_is_left_over(dir: &Path) {
     let half: Vec<_> =
         files(dir).into_keys().filter(|name| name.contains("/.lbuild-") || name.contains("/.tmp")).collect();
@@ -110,13 +110,13 @@ fn a_wait_for_standard_input_ends_with_a_signal() {
     ] {
         for signal in [Signal::TERM, Signal::INT] {
             let lbuild = Lbuild::new();
-            // who runs the tests in the background may ignore signals, and would pass that on
+            // a shell that runs the tests in the background may ignore signals, which the child would inherit
             let mut command = lbuild.wrapped(&["env", "--default-signal"], all);
             let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(200));
             kill_process(Pid::from_child(&child), signal).unwrap();
             let deadline = Instant::now() + Duration::from_secs(1);
-            // the pipe stays open all the while
+            // the pipe stays open
             while child.try_wait().unwrap().is_none() {
                 if Instant::now() > deadline {
                     child.kill().unwrap();
@@ -151,7 +151,7 @@ fn a_layout_and_an_archive_stay_whole_when_a_build_is_stopped() {
         }
         proxy.set_script([]);
         lbuild.ok(&arguments(code.path(), &base, &to));
-        // an image that is there stays while its successor is on its way
+        // an existing image stays until the new one is complete
         let before = files(&lbuild.path("out"));
         std::fs::write(code.path().join("app.py"), &to).unwrap();
         proxy.set_script([Rule::on("GET", "/", Fault::Stall(FOR_EVER)).always()]);
@@ -218,7 +218,7 @@ fn builds_at_the_same_time_share_one_layout() {
     }
 }
 
-/// Changes every file below a directory of the cache.
+/// Applies `change` to every file below a directory of the cache.
 fn damage(dir: &Path, change: impl Fn(&mut Vec<u8>)) {
     for name in files(dir).keys() {
         let mut bytes = std::fs::read(dir.join(name)).unwrap();
@@ -259,7 +259,7 @@ fn a_damaged_cache_heals() {
         assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], expected);
         image_tools::umoci_unpack(&location).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
     }
-    // and so it does for the places that are no registry
+    // layouts and archives get whole layers as well
     for to in ["oci", "docker-archive"] {
         damage(&lbuild.cache().join("blobs"), flip);
         lbuild.ok(&arguments(code.path(), &base, &format!("{to}:{}", lbuild.text(to))));
@@ -268,7 +268,7 @@ fn a_damaged_cache_heals() {
     image_tools::umoci_unpack(&ImageLocation::layout(&tag, "it")).unwrap();
 }
 
-/// What was checked is sent, or nothing: a layer that was damaged in between is made again, and must be the same.
+/// A push sends what was checked or fails: a layer damaged after the check is made again and must be the same.
 #[test]
 fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());

@@ -1,4 +1,4 @@
-//! Real packages from an index to images: on both architectures, on fresh machines, in any order of events.
+//! Real packages from an index to images: on both architectures, on fresh machines, with every state of the caches.
 
 use crate::support::image_tools::ImageLocation;
 use crate::support::lbuild::{Lbuild, function};
@@ -10,17 +10,17 @@ use std::time::Instant;
 
 const WANTED: [&str; 4] = ["numpy", "pydantic-core==2.50.4", "jmespath", "idna"];
 
-/// The same with a newer version of one that is large.
+/// The same, with a newer version of a large package.
 const NEWER: [&str; 4] = ["numpy", "pydantic-core==2.50.5", "jmespath", "idna"];
 
-/// Builds with packages that hold machine code, and asks the function.
+/// Builds with packages that contain machine code, and invokes the function.
 fn answers(arch: &str, machine: &str) {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&WANTED);
     let to = fixture.reference("1");
     let done = Lbuild::new().ok(&fixture.arguments(arch, &to, &["--lock", &lock.path]));
     let fetched = fixture.index.fetched();
-    assert_eq!(fetched.len(), 5, "one more is needed by another: {fetched:?}");
+    assert_eq!(fetched.len(), 5, "with one transitive dependency: {fetched:?}");
     assert!(fetched.iter().all(|name| name.contains(machine) || name.ends_with("-any.whl")), "{fetched:?}");
     let location = ImageLocation::registry(&fixture.registry, &format!("function@{}", done.digest()));
     let answer = invoke::answer(&location).unwrap();
@@ -34,7 +34,7 @@ fn machine_code_runs_on_amd64() {
     answers("amd64", "x86_64");
 }
 
-/// Made without an emulator; what runs it here is none of lbuild's.
+/// lbuild builds without an emulator; only the test runs one.
 #[test]
 fn machine_code_runs_on_arm64() {
     answers("arm64", "aarch64");
@@ -58,7 +58,7 @@ fn a_package_for_another_machine_is_refused_by_name() {
     }
     assert_eq!(fixture.index.fetched(), Vec::<String>::new());
     Lbuild::new().ok(&fixture.arguments("amd64", &fixture.reference("1"), &["--lock", &lock.path]));
-    // Nor is one taken that runs on no Lambda of this version.
+    // A wheel that needs a newer glibc than this runtime has is refused.
     let base = bases::push(&fixture.registry, "docker-list", "lambda/python", "3.11");
     let lock = fixture.lock(&["numpy"]);
     let more = ["--lock", lock.path.as_str(), "--base", &base];
@@ -87,7 +87,7 @@ fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
     let again = push(&lock, &[]);
     let took = began.elapsed();
     assert_eq!((again.digest(), layer_counts(&again)), (first.digest(), (0, 4)), "{}", again.stderr);
-    assert!(fixture.index.log().is_empty(), "the index is not asked at all: {:?}", fixture.index.log());
+    assert!(fixture.index.log().is_empty(), "no request to the index: {:?}", fixture.index.log());
     let log = fixture.registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
     let received: u64 = log.iter().map(|access| access.bytes_sent).sum();
@@ -106,7 +106,7 @@ fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
 }
 
 #[test]
-fn the_digest_is_the_same_whatever_makes_it() {
+fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
     let fixture = PackageFixture::new();
     let (lock, to) = (fixture.lock(&WANTED), fixture.reference("1"));
     let dir = tempfile::tempdir().unwrap();
@@ -128,14 +128,14 @@ fn the_digest_is_the_same_whatever_makes_it() {
         assert_eq!(push(&user, &wanted), expected, "{tool}");
         assert_eq!(push(&user, &[&wanted[..], &["--no-cache"]].concat()), expected, "{tool}");
     }
-    // What is cached is what is made, here and in the registry.
+    // The cached layers, local and remote, equal those that are made.
     for user in [&user, &Lbuild::new()] {
         let done = user.ok(&fixture.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
         assert_eq!((done.digest(), layer_counts(&done)), (expected.clone(), (0, 4)), "{}", done.stderr);
     }
 }
 
-/// Lets each key of the cache tell of another layer.
+/// Maps each key of the cache to another layer.
 fn poison(cache: &Path) {
     let mut records: Vec<_> =
         std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -147,7 +147,7 @@ fn poison(cache: &Path) {
 }
 
 #[test]
-fn a_cached_layer_of_packages_that_is_another_is_found_out() {
+fn a_wrong_cached_layer_of_packages_is_detected() {
     let (fixture, user) = (PackageFixture::new(), Lbuild::new());
     let (lock, to) = (fixture.lock(&["jmespath", "pydantic-core==2.50.4"]), fixture.reference("1"));
     user.ok(&fixture.arguments("arm64", &to, &["--lock", &lock.path]));

@@ -1,4 +1,4 @@
-//! Builds from wheels whose index fails, or that are killed: the same image all the same, and a cache that is sound.
+//! Builds with wheels from a failing index, and killed builds: they give the same image and an intact cache.
 
 use crate::support::index::Index;
 use crate::support::lbuild::{Lbuild, RunOutput, files, function, tiny_base};
@@ -42,8 +42,8 @@ impl IndexSetup {
     }
 }
 
-/// Fails for a blob that is not what its name says; returns how many there are.
-fn expect_sound(cache: &Path) -> usize {
+/// Fails if a blob's content does not match its name; returns the number of blobs.
+fn expect_intact(cache: &Path) -> usize {
     let blobs = cache.join("blobs/sha256");
     let held = if blobs.exists() { files(&blobs) } else { Default::default() };
     let hex =
@@ -55,7 +55,7 @@ fn expect_sound(cache: &Path) -> usize {
 }
 
 #[test]
-fn an_index_may_fail_on_the_way() {
+fn an_index_may_fail_temporarily() {
     let setup = IndexSetup::new();
     let expected = setup.build(&Lbuild::new());
     let later = || Fault::Refuse { status: 503, retry_after: Some("1".to_owned()) };
@@ -82,7 +82,7 @@ fn an_index_may_fail_on_the_way() {
 }
 
 #[test]
-fn an_index_that_goes_on_failing_is_told() {
+fn an_index_that_keeps_failing_is_an_error() {
     let setup = IndexSetup::new();
     let refusal = |status| Fault::Refuse { status, retry_after: None };
     for (fault, code, says) in [
@@ -98,11 +98,11 @@ fn an_index_that_goes_on_failing_is_told() {
         assert!(!user.path("image/index.json").exists());
         expect_sound(&user.cache());
     }
-    // What came through before is kept.
+    // Wheels that were fetched before the error are kept.
     setup.index.set_script([]);
 }
 
-/// Whatever a user has apart from the cache, the image and what was there from the start.
+/// Files of a user outside the cache, the image and the initial directories.
 fn elsewhere(user: &Lbuild) -> Vec<String> {
     let all = files(&user.path(""));
     all.into_keys().filter(|name| !name.starts_with("cache/") && !name.starts_with("image/")).collect()
@@ -115,7 +115,7 @@ fn a_build_may_be_killed_at_any_moment() {
     let expected = setup.build(&Lbuild::new());
     let whole = began.elapsed();
     let mut ended = 0;
-    // From the clock, as nobody can know the bad moments beforehand; the message tells which it was.
+    // Random moments from the clock, since the critical ones are unknown; the failure message shows the moment.
     let mut state = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
     for round in 0..20 {
         state ^= state << 13;
@@ -137,7 +137,7 @@ fn a_build_may_be_killed_at_any_moment() {
         let temporary = |name: &&String| name.contains("/.");
         let left = files(&user.path("")).into_keys().collect::<Vec<_>>();
         assert_eq!(left.iter().find(temporary), None, "round {round}, killed after {moment:?}");
-        assert_eq!(setup.build(&user), expected, "what was pruned is not missed");
+        assert_eq!(setup.build(&user), expected, "a build after pruning");
     }
     println!("{ended} of 20 builds ended before they were killed; a whole one takes {whole:?}");
     assert!(ended < 15);

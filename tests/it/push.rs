@@ -1,4 +1,4 @@
-//! A function is pushed onto each kind of base, and every judge finds the image good; it answers, too.
+//! Pushes of a function onto each kind of base: every image tool accepts the image, and the function answers.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, hello, image_of};
@@ -6,13 +6,13 @@ use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, invoke, testdata};
 use serde_json::{Value, json};
 
-/// As it runs in Lambda: the code of `hello`, and a script that can be executed.
+/// The code of `hello`, and an executable script.
 fn code() -> tempfile::TempDir {
     let app = std::fs::read(hello().join("app.py")).unwrap();
     function(&[("app.py", &app[..]), ("bin/tool*", b"#!/bin/sh\necho from the tool\n")])
 }
 
-/// Pushes from `flavour` in one registry to another, in this format, and lets everyone judge.
+/// Pushes onto `flavour` from one registry to another, in this format, and checks the image with every tool.
 fn push_is_good(flavour: &str, format: &str, architecture: &str) {
     let registry = Registry::start(Mode::Plain);
     let base = bases::push(&registry, flavour, "lambda/python", "3.11");
@@ -68,7 +68,7 @@ fn expect_media_types(manifest: &Value, format: &str) {
     assert!(layers.iter().all(|entry| entry["mediaType"] == layer), "{manifest:#}");
 }
 
-/// What lbuild has no reason to touch is what it was, whether or not it knows the field.
+/// Fields of the base's config that lbuild does not set are unchanged, including unknown ones.
 fn expect_config_of_base(flavour: &str, architecture: &str, config: &Value) {
     let (manifest, mut expected) = image_of(&bases::layout(flavour), bases::TAG, architecture);
     let mut found = config.clone();
@@ -140,8 +140,8 @@ fn function_answers(architecture: &str, machine: &str) {
     assert_eq!(answer["python"], "3.11");
 }
 
-/// A program of one's own in the place of a runtime, from `lbuild init` to its answer. The base's own runtime lies where
-/// AWS's `provided` bases have nothing. On amd64 only: under qemu-user, busybox cannot start itself for its commands.
+/// A custom runtime, from `lbuild init` to its answer. AWS's `provided` bases lack the runtime that this base has.
+/// On amd64 only: under qemu-user, busybox cannot start itself for its commands.
 #[test]
 fn a_bootstrap_answers() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
@@ -163,7 +163,7 @@ fn a_bootstrap_answers() {
 }
 
 #[test]
-fn nodes_files_lie_where_its_runtime_looks() {
+fn files_of_a_node_function_are_where_its_runtime_looks() {
     let (lbuild, node) = (Lbuild::new(), testdata("functions/hello-node"));
     let registry = Registry::start(Mode::Plain);
     let base = bases::push(&registry, "docker-list", "lambda/nodejs", "24");

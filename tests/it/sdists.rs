@@ -1,4 +1,4 @@
-//! Packages that come as source only: built when they are Python alone, refused when they are native.
+//! Packages with only a source distribution: built if they are pure Python, refused if they are native.
 
 use crate::support::layers as tar;
 use crate::support::lbuild::{Lbuild, files};
@@ -12,7 +12,7 @@ fn packages(user: &Lbuild, name: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn what_is_python_alone_is_built_and_cached_by_its_source() {
+fn a_pure_package_is_built_and_cached_by_its_source() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["docopt", "jmespath"]);
     let locked = ["--lock", lock.path.as_str()];
@@ -42,7 +42,7 @@ fn what_is_python_alone_is_built_and_cached_by_its_source() {
     digests.dedup();
     assert_eq!(digests.len(), 1, "{digests:?}");
 
-    // Who has the image needs nothing to build with.
+    // With the image as a cache source, no build tool is needed.
     let (to, mut bare) = (fixture.reference("1"), Lbuild::new());
     bare.set("PATH", "/nowhere");
     let digest = Lbuild::new().ok(&fixture.arguments("arm64", &to, &locked)).digest();
@@ -56,7 +56,7 @@ fn what_is_python_alone_is_built_and_cached_by_its_source() {
 }
 
 #[test]
-fn what_is_native_is_refused_with_the_versions_that_have_wheels() {
+fn a_native_package_is_refused_with_the_versions_that_have_wheels() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["rig-native==1.0"]);
     for user in [with_uv(), Lbuild::new()] {
@@ -68,7 +68,7 @@ fn what_is_native_is_refused_with_the_versions_that_have_wheels() {
         let left: Vec<_> = files(&user.cache()).into_keys().filter(|name| name.contains("work/")).collect();
         assert!(left.is_empty(), "{left:?}");
     }
-    // Where nothing is locked, one that has a wheel is taken.
+    // Without a lock, a version that has a wheel is chosen.
     let requirements = tempfile::tempdir().unwrap();
     let path = requirements.path().join("wanted.txt");
     std::fs::write(&path, format!("--index-url {}\nrig-native\n", fixture.index.url())).unwrap();
@@ -80,7 +80,7 @@ fn what_is_native_is_refused_with_the_versions_that_have_wheels() {
 }
 
 #[test]
-fn offline_the_source_and_what_builds_it_come_from_one_directory() {
+fn offline_the_source_and_its_build_requirements_come_from_one_directory() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["docopt"]);
     let wheels = crate::support::part("packages/index").display().to_string();

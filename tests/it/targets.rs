@@ -1,4 +1,4 @@
-//! Places in an image whose own links lead elsewhere.
+//! Targets in an image that are reached through its symlinks.
 
 use crate::support::image_builder::{Layer, TAG, Tar, image};
 use crate::support::image_tools::{self, ImageLocation};
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A base as distributions have them now: /bin is a link, /tmp is for everybody.
+/// A base like current distributions: /bin is a symlink, /tmp is writable by everyone.
 fn merged(lbuild: &Lbuild, name: &str) -> String {
     let system = Tar::new()
         .directory("usr/")
@@ -52,7 +52,7 @@ fn read(root: &Path, path: &str) -> String {
 }
 
 #[test]
-fn links_of_the_base_stay_and_files_go_where_they_lead() {
+fn links_of_the_base_stay_and_files_go_to_their_targets() {
     let (lbuild, added) = (Lbuild::new(), Added::new());
     let base = merged(&lbuild, "base");
     let out = lbuild.path("out");
@@ -75,7 +75,7 @@ fn links_of_the_base_stay_and_files_go_where_they_lead() {
 }
 
 #[test]
-fn links_that_earlier_steps_bring_are_followed_too() {
+fn links_of_earlier_steps_are_followed_too() {
     let (lbuild, added) = (Lbuild::new(), Added::new());
     let links = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("usr/bin", links.path().join("sbin")).unwrap();
@@ -115,7 +115,7 @@ fn an_unchanged_image_reads_no_layer_of_its_base() {
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     assert_eq!(fresh.ok(&arguments).digest(), first);
     let log = registry.log_since(mark);
-    // The configs of the base and of the function.
+    // Only the configs of the base and of the function.
     assert_eq!(reads_of_blobs(&log), 2, "{log:?}");
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
 }

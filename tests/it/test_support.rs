@@ -1,4 +1,4 @@
-//! The rig itself: a judge that cannot say no, or a registry that hides a request, proves nothing.
+//! Tests of the test support: an image tool that accepts every image, or a registry that hides a request, proves nothing.
 
 use crate::support::faulty_images::{self, ImageFault};
 use crate::support::http::{self, Request};
@@ -51,7 +51,7 @@ fn a_function_ends_with_its_test() {
 }
 
 #[test]
-fn every_judge_accepts_a_good_image() {
+fn every_tool_accepts_a_good_image() {
     let (dir, image) = (tempfile::tempdir().unwrap(), sample_images::tiny());
     let registry = Registry::start(Mode::Plain);
     bases::seed(&registry, &image.layout(), sample_images::TAG, "tiny", "good");
@@ -72,8 +72,8 @@ fn every_judge_accepts_a_good_image() {
     }
 }
 
-/// Which judge sees which fault, wherever the image lies. A judge may learn to see more; it must not see less.
-const SEEN: [(ImageFault, &[&str]); 10] = [
+/// The tools that detect each fault, in any location. A newer tool may detect more faults, but not fewer.
+const DETECTED_BY: [(ImageFault, &[&str]); 10] = [
     (ImageFault::LayerSize, &["umoci"]),
     (ImageFault::LayerByte, &["skopeo", "umoci", "podman", "importer"]),
     (ImageFault::LayerTruncated, &["skopeo", "umoci", "podman", "importer"]),
@@ -87,9 +87,9 @@ const SEEN: [(ImageFault, &[&str]); 10] = [
 ];
 
 #[test]
-fn every_judge_rejects_a_broken_image() {
+fn every_fault_is_rejected_by_its_tools() {
     let good = sample_images::tiny();
-    for (fault, seen) in SEEN {
+    for (fault, tools) in DETECTED_BY {
         let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start(Mode::Plain));
         let image = dir.path().join("image");
         faulty_images::layout(&good.layout(), sample_images::TAG, fault, &image);
@@ -99,8 +99,8 @@ fn every_judge_rejects_a_broken_image() {
             ImageLocation::registry(&registry, &format!("broken@{digest}")),
         ] {
             let copy = tempfile::tempdir().unwrap();
-            for judge in seen {
-                let verdict = match *judge {
+            for tool in tools {
+                let result = match *tool {
                     "skopeo" => {
                         image_tools::skopeo_copy(&location, &format!("dir:{}", copy.path().display()))
                     }
@@ -108,7 +108,7 @@ fn every_judge_rejects_a_broken_image() {
                     "podman" => image_tools::podman_run(&location, &[], &["true"]).map(drop),
                     _ => image_tools::lambda_importer(&location),
                 };
-                assert!(verdict.is_err(), "{judge} calls {location:?} with {fault:?} good");
+                assert!(result.is_err(), "{tool} accepts {location:?} with {fault:?}");
             }
         }
     }
@@ -149,7 +149,7 @@ fn a_base_keeps_its_media_types_in_every_registry() {
 }
 
 #[test]
-fn a_basic_registry_wants_its_login() {
+fn a_basic_registry_requires_its_login() {
     let registry = Registry::start(Mode::Basic { user: USER, password: PASSWORD });
     bases::push(&registry, "docker-list", "base", "1");
     let location = ImageLocation::registry(&registry, "base:1");
@@ -209,7 +209,7 @@ fn the_log_counts_what_a_push_sends() {
     let location = ImageLocation::registry(&registry, "tiny:1");
     image_tools::skopeo_push(&image.location().name, &location).unwrap();
     let first = registry.log();
-    // two layers and a config, each opened, filled and ended
+    // two layers and a config, each with POST, PATCH and PUT
     assert_eq!(first.iter().filter(|access| access.is_blob_upload()).count(), 9);
     assert_eq!(first.iter().filter(|access| access.is_manifest_put()).count(), 1);
     assert!(first.iter().all(|access| access.user_agent.starts_with("skopeo/")));

@@ -1,5 +1,4 @@
-//! Zip packages and the zips of layers, as Python's zipfile makes them: the image is that of the directory they were
-//! made from.
+//! Function zips and layer zips, as Python's zipfile makes them: the image equals that of the zipped directory.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::layers::{self, Member};
@@ -13,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Zips a directory: `FORM` is a method and level, or one of the oddities that zips can have.
+/// Zips a directory: `FORM` is a method and level, or the name of an unusual feature.
 const ZIP: &str = r#"
 import io, os, stat, struct, sys, zipfile, zlib
 root, out, form = sys.argv[1:4]
@@ -70,7 +69,7 @@ fn zipped(directory: &Path, to: &Path, form: &str) {
     run(Command::new(tool("python3")).args(["-c", ZIP]).args([directory, to]).arg(form)).unwrap();
 }
 
-/// What there is in functions, on both sides of every border of the splicer.
+/// A function with files just below and above each size limit of the splicer.
 fn code() -> TempDir {
     let text = "def handler(event, context):\n    return event\n".repeat(20_000).into_bytes();
     let half: Vec<u8> = noise(5, 700_000).into_iter().map(|byte| byte & 0x0f).collect();
@@ -95,7 +94,7 @@ fn code() -> TempDir {
     code
 }
 
-/// The highest layer, as it is and as a tar reader sees it.
+/// The top layer: its bytes and its tar members.
 fn layer(layout: &Path) -> (Vec<u8>, Vec<Member>) {
     let blob = layers::blobs(layout, "it", "").pop().unwrap();
     let members = layers::members(&blob);
@@ -110,7 +109,7 @@ fn one_gzip_member(blob: &[u8]) {
 }
 
 #[test]
-fn any_zip_gives_the_layer_of_its_directory() {
+fn every_zip_gives_the_layer_of_its_directory() {
     let (lbuild, code) = (Lbuild::new(), code());
     let (_, expected) = layer(&lbuild.layout("directory", code.path(), &[]));
     assert!(expected.len() > 160 && expected.iter().any(|member| member.link.is_some()));
@@ -126,7 +125,7 @@ fn any_zip_gives_the_layer_of_its_directory() {
             assert!((blob.len() as u64) < size * 104 / 100, "{} of {size} bytes", blob.len());
         }
     }
-    // bytes before the archive are no reason to refuse it, but nobody can tell that it is one
+    // a zip with bytes before it is not recognised as a zip, so it is packed as a file
     let whole = std::fs::read(lbuild.path("pipe.zip")).unwrap();
     std::fs::write(lbuild.path("tool"), [b"#!/bin/sh\n", &whole[..]].concat()).unwrap();
     let (_, found) = layer(&lbuild.layout("tool-image", &lbuild.path("tool"), &[]));
@@ -134,7 +133,7 @@ fn any_zip_gives_the_layer_of_its_directory() {
 }
 
 #[test]
-fn every_judge_finds_the_spliced_layer_good() {
+fn every_tool_accepts_the_spliced_layer() {
     let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
     let zip = lbuild.path("function.zip");
     zipped(code.path(), &zip, "deflated-6");
@@ -157,7 +156,7 @@ fn every_judge_finds_the_spliced_layer_good() {
         .unwrap();
 }
 
-/// Builds with these arguments; returns the files of the layout, and what was said of the layer.
+/// Builds with these arguments; returns the files of the layout, and the output line of the layer.
 fn built(lbuild: &Lbuild, zip: &Path, more: &[&str]) -> (BTreeMap<String, Vec<u8>>, String) {
     let (base, to) = (tiny_base(), format!("oci:{}:it", lbuild.text("image")));
     let _ = std::fs::remove_dir_all(lbuild.path("image"));
@@ -181,12 +180,12 @@ fn the_same_zip_gives_the_same_digest() {
     }
     let (found, said) = built(&lbuild, &zip, &[]);
     assert!(found == expected && said.ends_with("unchanged"), "{said}");
-    // under another name, and with another time
+    // with another name and another modification time
     let other = lbuild.path("other.zip");
     std::fs::copy(&zip, &other).unwrap();
     let (found, said) = built(&lbuild, &other, &[]);
     assert!(found == expected && said.ends_with("unchanged"), "{said}");
-    // the same files, deflated otherwise: another layer of the same tar
+    // the same files at another compression level: another layer with the same tar
     zipped(code.path(), &zip, "deflated-1");
     let (_, said) = built(&lbuild, &zip, &[]);
     assert!(said.ends_with("made"), "{said}");
@@ -234,7 +233,7 @@ fn the_zip_of_a_layer_goes_to_opt() {
 }
 
 #[test]
-fn the_handler_is_looked_for_within_the_zip() {
+fn the_handler_is_searched_in_the_zip() {
     let lbuild = Lbuild::new();
     let zip = lbuild.path("function.zip");
     zipped(function(&[("src/app.py", "def handler(event, context): pass")]).path(), &zip, "deflated-6");
@@ -243,18 +242,18 @@ fn the_handler_is_looked_for_within_the_zip() {
     };
     let said = lbuild.run(&arguments("app.handler")).failed(3);
     assert!(said.contains("app.py") && said.contains("function.zip") && said.contains("hint:"), "{said}");
-    // what it says of a handler that is there can only be of the base
+    // for an existing handler the error can only be about the base
     let said = lbuild.run(&arguments("src.app.handler")).stderr;
     assert!(!said.contains("app.py"), "{said}");
 }
 
-/// Finds where the only member of a zip has its data, and what of the archive is before them.
+/// The offset of the data of a zip's only member.
 fn data(zip: &[u8]) -> usize {
     30 + usize::from(zip[26]) + usize::from(zip[28])
 }
 
 #[test]
-fn what_is_wrong_with_a_zip_is_told_once() {
+fn each_fault_of_a_zip_is_reported_once() {
     let lbuild = Lbuild::new();
     let code = function(&[("app.py", noise(3, 20_000).iter().map(|byte| byte & 15).collect::<Vec<u8>>())]);
     let made = |form: &str| {

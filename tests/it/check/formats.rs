@@ -1,5 +1,5 @@
-//! `--json`, `--sarif` and `--github` print what their readers are promised. The schemas of `--json` are lbuild's own,
-//! and its documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
+//! The output of `--json`, `--sarif` and `--github` is valid. The schemas of `--json` are lbuild's own and its
+//! documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
 
 use super::{ODD, broken, good, report};
 use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const APP: &str = "def main(e, c): return e\n";
 
-/// What a validator says of each of these documents: nothing, or what is wrong.
+/// A validator's message for each of these documents; empty if it is valid.
 fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> =
@@ -36,9 +36,9 @@ fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
     files.iter().map(of_file).collect()
 }
 
-/// The documents are valid, and the first of them is refused with any one thing changed, for that very thing:
-/// (where, to what, what is said).
-fn judged(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
+/// The documents are valid, and the first one is refused with each change for that change: (pointer, value, expected
+/// message).
+fn assert_validated(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
     let changed = changes.iter().map(|(place, to, _)| {
         let mut document = documents[0].clone();
         *document.pointer_mut(place).unwrap_or_else(|| panic!("nothing to change: {place}")) = to.clone();
@@ -60,7 +60,7 @@ fn keys(value: &Value) -> impl Iterator<Item = &str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str)
 }
 
-/// Every property that the schema has at this place is in one of the objects at least.
+/// Every property that the schema has at this pointer occurs in at least one of the objects.
 fn all_seen<'a>(schema: &str, place: &str, objects: impl IntoIterator<Item = &'a Value>) {
     let schema = bases::read(&testdata("schemas").join(schema));
     let seen: BTreeSet<&str> = objects.into_iter().flat_map(keys).collect();
@@ -69,7 +69,7 @@ fn all_seen<'a>(schema: &str, place: &str, objects: impl IntoIterator<Item = &'a
 }
 
 #[test]
-fn the_json_of_check_is_what_its_schema_says() {
+fn the_json_of_check_matches_its_schema() {
     let lbuild = Lbuild::new();
     let bad = report(&lbuild, &broken(&lbuild, APP), &[], 8);
     let fine = report(&lbuild, &good(&lbuild), &[], 0);
@@ -90,12 +90,12 @@ fn the_json_of_check_is_what_its_schema_says() {
         ("/findings/0", json!({ "rule": "a", "message": "m" }), "'way_out' is a required property"),
         ("", json!({ "schema": 1, "more": true }), "'more' was unexpected"),
     ];
-    judged("check.json", &[bad, fine], &changes);
+    assert_validated("check.json", &[bad, fine], &changes);
 }
 
-/// Two images between which everything differs that `lbuild diff` tells of.
+/// Two images with every difference that `lbuild diff` can report.
 fn two(lbuild: &Lbuild) -> [String; 2] {
-    // Of this one file, owner and time are others too.
+    // For one file, owner and time also differ.
     let mut aged = Tar::new().file("aged", 0o644, "").directory("a/").symlink("a/link", "one");
     aged = aged.file("a/mode", 0o644, "").file("a/text", 0o644, "1").file("a/gone", 0o644, "");
     let mut aged = aged.bytes();
@@ -124,7 +124,7 @@ fn two(lbuild: &Lbuild) -> [String; 2] {
 }
 
 #[test]
-fn the_json_of_diff_is_what_its_schema_says() {
+fn the_json_of_diff_matches_its_schema() {
     let lbuild = Lbuild::new();
     let [from, to] = two(&lbuild);
     let diff = |from: &str, to: &str| -> Value {
@@ -154,7 +154,7 @@ fn the_json_of_diff_is_what_its_schema_says() {
         ("/layers/0/files/0/changes/0", json!({ "change": "added" }), "'size' is a required property"),
         ("/sends", json!({ "layers": 1, "bytes": 2, "seconds": 3 }), "'seconds' was unexpected"),
     ];
-    judged("diff.json", &[all, back, none], &changes);
+    assert_validated("diff.json", &[all, back, none], &changes);
 }
 
 fn sarif(lbuild: &Lbuild, image: &str, code: i32) -> Value {
@@ -179,10 +179,10 @@ fn sarif_is_valid() {
         ("/runs/0/results/0/ruleIndex", json!(null), "is not of type 'integer'"),
         ("/runs/0/results/0/locations/0", json!({ "uri": "a" }), "'uri' was unexpected"),
     ];
-    judged("sarif-2.1.0.json", &[bad, fine], &changes);
+    assert_validated("sarif-2.1.0.json", &[bad, fine], &changes);
 }
 
-/// What GitHub wants of a log besides that it is valid.
+/// The requirements of GitHub code scanning beyond a valid log.
 #[test]
 fn code_scanning_can_show_every_finding() {
     let lbuild = Lbuild::new();
@@ -204,7 +204,7 @@ fn code_scanning_can_show_every_finding() {
             (&result["ruleId"], &result["level"], &result["message"]["text"]),
             (&finding["rule"], &finding["severity"], &finding["message"])
         );
-        let [location] = list(&result["locations"]) else { panic!("one place: {result:#}") };
+        let [location] = list(&result["locations"]) else { panic!("one location: {result:#}") };
         let uri = location["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
         assert!(!uri.is_empty() && uri.chars().all(is_safe), "{uri}");
@@ -220,7 +220,7 @@ fn code_scanning_can_show_every_finding() {
         assert!(fingerprints.insert(fingerprint), "twice: {fingerprint} in {log:#}");
         kinds.insert(["path", "field", "layer"].map(|name| !finding[name].is_null()));
     }
-    // A file in a layer, a field of the config, a field that is about a layer.
+    // A file in a layer, a field of the config, a field about a layer.
     for kind in [[true, false, true], [false, true, false], [false, true, true]] {
         assert!(kinds.contains(&kind), "{kind:?} in {kinds:?}");
     }
@@ -229,7 +229,7 @@ fn code_scanning_can_show_every_finding() {
         assert!(text.contains(&format!(r#""uri":"{uri}""#)), "{uri} in {log:#}");
     }
 
-    // Another image, with the same faults: the same alerts, of the same category.
+    // Another image with the same faults gives the same alerts of the same category.
     let other = sarif(&lbuild, &broken(&lbuild, "def main(e, c): return 1\n"), 8);
     assert_ne!(log["runs"][0]["automationDetails"], other["runs"][0]["automationDetails"]);
     let alerts = |log: &Value| {

@@ -1,4 +1,4 @@
-//! Manifests, configs and indexes that are too large, too deep, or no such thing.
+//! Manifests, configs and indexes that are too large, too deeply nested, or malformed.
 
 use super::{LARGE_MEMORY, Workspace, words};
 use crate::support::bases::{blob, named, read};
@@ -15,7 +15,7 @@ fn manifest(layout: &Path) -> Value {
     read(&blob(layout, text(&named(layout, TAG)["digest"])))
 }
 
-/// An image of one layer, with these bytes for its config.
+/// An image of one layer with these bytes as its config.
 fn with_config(workspace: &Workspace, name: &str, config: &[u8]) -> String {
     let layout = workspace.lbuild.path(name);
     workspace.image(name, &[Layer::gzip(Tar::new())]);
@@ -24,13 +24,13 @@ fn with_config(workspace: &Workspace, name: &str, config: &[u8]) -> String {
     image_builder::stored(&layout, &bytes(&manifest))
 }
 
-/// The same with these bytes for its manifest.
+/// The same with these bytes as its manifest.
 fn with_manifest(workspace: &Workspace, name: &str, manifest: &[u8]) -> String {
     workspace.image(name, &[Layer::gzip(Tar::new())]);
     image_builder::stored(&workspace.lbuild.path(name), manifest)
 }
 
-/// Every command that reads an image ends with an error of it, that says this.
+/// Every command that reads an image fails with an error that names the image and contains `says`.
 #[track_caller]
 fn refused(workspace: &Workspace, images: &[String], says: &[&str]) {
     let good = workspace.image("good", &[]);
@@ -51,7 +51,7 @@ fn deep(open: &str, close: &str) -> Vec<u8> {
     [open.repeat(100_000), close.repeat(100_000)].concat().into_bytes()
 }
 
-/// JSON with as many spaces behind it as to be huge.
+/// JSON that trailing spaces make huge.
 fn padded(json: &Value) -> Vec<u8> {
     let mut bytes = bytes(json);
     bytes.resize(HUGE, b' ');
@@ -66,7 +66,7 @@ fn config() -> Value {
 }
 
 #[test]
-fn configs_that_are_none_are_errors() {
+fn malformed_configs_are_errors() {
     let workspace = Workspace::new();
     let with = |field: &str, value: Value| {
         let mut config = config();
@@ -96,7 +96,7 @@ fn configs_that_are_none_are_errors() {
 }
 
 #[test]
-fn manifests_that_are_none_are_errors() {
+fn malformed_manifests_are_errors() {
     let workspace = Workspace::new();
     workspace.image("model", &[Layer::gzip(Tar::new())]);
     let model = manifest(&workspace.lbuild.path("model"));
@@ -137,7 +137,7 @@ fn manifests_that_are_none_are_errors() {
     refused(&workspace, &images, &["the manifest of oci:"]);
 }
 
-/// No registry takes them, whatever is in them.
+/// Registries refuse documents of this size.
 #[test]
 fn documents_of_a_hundred_megabytes_are_not_read() {
     let workspace = Workspace::new();
@@ -155,7 +155,7 @@ fn documents_of_a_hundred_megabytes_are_not_read() {
 }
 
 #[test]
-fn images_that_lack_their_parts_are_errors() {
+fn images_with_missing_blobs_are_errors() {
     let workspace = Workspace::new();
     let image = |name: &str, remove: fn(&Value, &Value) -> Value| {
         let image = workspace.image(name, &[Layer::gzip(Tar::new())]);
@@ -172,7 +172,7 @@ fn images_that_lack_their_parts_are_errors() {
 }
 
 #[test]
-fn indexes_of_indexes_are_no_images() {
+fn indexes_of_indexes_are_errors() {
     let workspace = Workspace::new();
     let layout = workspace.lbuild.path("image");
     workspace.image("image", &[]);
@@ -190,7 +190,7 @@ fn indexes_of_indexes_are_no_images() {
 }
 
 #[test]
-fn an_index_that_claims_to_be_its_own_entry_is_corrupt() {
+fn an_index_that_lists_itself_is_corrupt() {
     let workspace = Workspace::new();
     let layout = workspace.lbuild.path("image");
     let image = workspace.image("image", &[]);
@@ -209,7 +209,7 @@ fn indexes_of_many_entries_are_searched_once() {
     let layout = workspace.lbuild.path("image");
     let image = workspace.image("image", &[]);
     let entry = named(&layout, TAG);
-    // The layout's own: the image is the last of 100,000.
+    // The layout's index.json: the image is the last of 100,000 entries.
     let mut other = entry.clone();
     other["annotations"]["org.opencontainers.image.ref.name"] = json!("other");
     let index =
@@ -219,7 +219,7 @@ fn indexes_of_many_entries_are_searched_once() {
         workspace.run(&[words(&["check", &image]), words(&["check", image.trim_end_matches(":built")])]);
     assert!([0, 4].contains(&done[0].code), "{}", done[0].err);
     assert!([0, 4].contains(&done[1].code), "{}", done[1].err);
-    // One of an image, as large as registries take.
+    // The index of an image, of the largest size that registries accept.
     let mut entry = entry;
     entry.as_object_mut().unwrap().remove("annotations");
     entry["platform"] = json!({ "os": "linux", "architecture": "s390x" });
@@ -236,7 +236,7 @@ fn indexes_of_many_entries_are_searched_once() {
 }
 
 #[test]
-fn indexes_that_name_nothing_are_errors() {
+fn indexes_without_entries_are_errors() {
     let workspace = Workspace::new();
     let entry = |digest: &str| {
         let name = json!({ "org.opencontainers.image.ref.name": TAG });
@@ -263,7 +263,7 @@ fn indexes_that_name_nothing_are_errors() {
 }
 
 #[test]
-fn sizes_beyond_all_sums_are_no_reason_to_panic() {
+fn sums_of_sizes_that_overflow_do_not_panic() {
     let workspace = Workspace::new();
     let good = workspace.image("good", &[]);
     let layers = [Layer::gzip(Tar::new()), Layer::gzip(Tar::new().file("f", 0o644, "f"))];
@@ -288,17 +288,17 @@ fn sizes_beyond_all_sums_are_no_reason_to_panic() {
     assert_eq!(codes, [8, 0, 0, 0, 0, 4, 7, 7, 7, 0, 7]);
 }
 
-/// Makes something else of a file.
+/// Replaces a file by something else.
 type Instead = fn(&Path);
 
 #[test]
-fn what_is_no_file_is_not_read() {
+fn special_files_are_not_read() {
     let workspace = Workspace::new();
     let good = workspace.image("good", &[]);
     let instead: [Instead; 3] = [
         |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
         |path| std::fs::create_dir(path).unwrap(),
-        // Nobody ever writes to it.
+        // A pipe without a writer.
         |path| drop(run(Command::new(tool("mkfifo")).arg(path)).unwrap()),
     ];
     let parts: [fn(&Path) -> PathBuf; 5] = [
@@ -330,7 +330,7 @@ fn what_is_no_file_is_not_read() {
 }
 
 #[test]
-fn layouts_that_name_no_version_are_none() {
+fn layouts_without_a_version_are_errors() {
     let workspace = Workspace::new();
     let mut images = Vec::new();
     for (number, marker) in

@@ -1,11 +1,11 @@
-//! Names and texts of an image that would say something of their own on the terminal.
+//! Names and texts of an image with control characters, which must not reach the terminal.
 
 use super::{Workspace, words};
 use crate::support::image_builder::{self, Layer, Tar};
 use serde_json::{Value, json};
 
-/// Sets a title, a colour, and another cursor; ends the line, begins one that looks like lbuild's, and goes back to
-/// its start: by escape sequences, by single characters for them, and by a deletion.
+/// Control characters: escape sequences for title and colour, C1 controls, line ends before a line that looks like
+/// one of lbuild's, a deletion and a backspace.
 const WORDS: &str =
     "\u{1b}]0;owned\u{7}\u{1b}[31m\u{9b}2J\r\n\u{85}error: forged\n::error::forged\u{7f}\u{8}";
 
@@ -13,7 +13,7 @@ fn text() -> String {
     format!("a{WORDS}b")
 }
 
-/// An image with such words wherever there is room for any.
+/// An image with this text in every field that can hold text.
 fn image(workspace: &Workspace) -> String {
     let name = text();
     let layer = Tar::new()
@@ -49,7 +49,7 @@ fn image(workspace: &Workspace) -> String {
 }
 
 #[test]
-fn no_word_of_an_image_is_more_than_a_word() {
+fn text_of_an_image_cannot_control_the_terminal() {
     let workspace = Workspace::new();
     let (good, image) = (workspace.image("good", &[]), image(&workspace));
     let mut runs = Vec::from(workspace.readers(&good, &image));
@@ -81,7 +81,7 @@ fn no_word_of_an_image_is_more_than_a_word() {
         "{}",
         done[0].out
     );
-    // What programs read is what the image has.
+    // JSON output keeps the original text.
     for at in [4, 5, 7, 8, 11, 12] {
         let _: Value = serde_json::from_str(&done[at].out).unwrap();
     }
