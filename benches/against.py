@@ -1,4 +1,4 @@
-"""lbuild beside a former lbuild, in turns in one run: what a change costs or gains."""
+"""Compares lbuild with a former lbuild, in turns in one run, to measure the effect of a change."""
 import collections, shutil, statistics, time
 
 from corpora import WHEELS, big, change_one_line, corpus, wheels
@@ -12,7 +12,7 @@ def against(harness, code, runs, former):
     print("### Beside the former lbuild\n")
     costs = collections.defaultdict(list)
     for turn in range(runs):
-        # each begins as often as the other
+        # each of the two starts equally often
         for who in [former, harness.lbuild][:: 1 if turn % 2 else -1]:
             for job in [layers, pushes, small, locked, checks]:
                 for state, cost in job(harness, code, who):
@@ -56,7 +56,7 @@ def small(harness, code, lbuild):
 
 
 def warm(harness, code, command, cache, what, latency=0):
-    time.sleep(0.2)  # what was written just now is read again
+    time.sleep(0.2)  # lbuild reads files again whose modification is too recent
     harness.measure(command, cache)
     for _ in range(3):
         yield f"{what}, unchanged", harness.measure(command, cache, latency=latency)

@@ -23,7 +23,7 @@ def deflate(harness, code, runs):
                 times[encoder].append(harness.measure(f"{command} <{tar} >{layer}").cpu)
                 sizes[encoder] = layer.stat().st_size
         for encoder in encoders:
-            # Ratios are taken within a run: the speed of the machine may change from one run to the next.
+            # Ratios are computed within a run, because the speed of the machine may change between runs.
             ratio = statistics.median(time / own for time, own in zip(times[encoder], times["lbuild"]))
             rows.append([name if encoder == "lbuild" else "", encoder, f"{statistics.median(times[encoder]):.2f} s",
                          f"{ratio:.2f}", f"{sizes[encoder] / 1e6:.1f} MB", f"{sizes[encoder] / sizes['lbuild']:.3f}"])

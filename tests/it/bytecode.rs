@@ -74,7 +74,7 @@ fn compiled(user: &Lbuild) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn bytecode_is_reproducible_and_cached_like_wheels() {
     let fixture = PackageFixture::new();
-    fixture.release();
+    fixture.publish_newer();
     let (lock, newer) = (fixture.lock(&WANTED), fixture.lock(&NEWER));
     let always = ["--compile-bytecode", "always"];
     let (user, first) = (Lbuild::new(), push(&fixture, &lock, &Lbuild::new(), &always));

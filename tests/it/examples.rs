@@ -7,7 +7,7 @@ use crate::support::lbuild::{Lbuild, hello};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, run, testdata};
 
-/// A built example; `cargo build --examples` and a bare `cargo test` leave it beside the test binary.
+/// A built example; `cargo build --examples` and a bare `cargo test` put it next to the test binary.
 fn example(name: &str) -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     let path = binary.ancestors().nth(2).unwrap().join("examples").join(name);

@@ -1,4 +1,5 @@
-//! Malicious images: each gives an error or findings within bounded memory and time, and lbuild writes only to its cache.
+//! Malicious images: each gives an error or findings within bounded memory and time, and lbuild writes only to its
+//! cache.
 
 mod archives;
 mod bombs;

@@ -1,4 +1,5 @@
-//! Node packages from lock files of yarn (both formats) and pnpm, installed by the real programs for the image's machine.
+//! Node packages from lock files of yarn (both formats) and pnpm, installed by the real programs for the image's
+//! machine.
 
 use crate::support::image_tools::ImageLocation;
 use crate::support::layers::{self, Member};

@@ -72,7 +72,7 @@ fn a_package_for_another_machine_is_refused_by_name() {
 #[test]
 fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
     let fixture = PackageFixture::new();
-    fixture.release();
+    fixture.publish_newer();
     let (lock, newer, to) = (fixture.lock(&WANTED), fixture.lock(&NEWER), fixture.reference("1"));
     let push = |lock: &UvLock, more: &[&str]| {
         let all = [&["--lock", lock.path.as_str()], more].concat();

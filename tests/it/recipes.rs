@@ -146,7 +146,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// Whether lbuild accepts these arguments: it parses them in order, and the `--help` at the end stops it before it runs.
+/// Whether lbuild accepts these arguments: it parses them in order, and `--help` at the end stops it before it runs.
 fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
     lbuild.run(&arguments).code == Some(0)

@@ -1,4 +1,5 @@
-//! Tests of the test support: an image tool that accepts every image, or a registry that hides a request, proves nothing.
+//! Tests of the test support: an image tool that accepts every image proves nothing, nor does a registry that hides a
+//! request.
 
 use crate::support::faulty_images::{self, ImageFault};
 use crate::support::http::{self, Request};

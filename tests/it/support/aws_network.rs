@@ -1,6 +1,6 @@
-//! AWS by its real names, in a private network: a user, mount and network namespace whose only way out is its own
-//! loopback. nginx answers on port 443 with a certificate of the test authority, and leads to a real registry that
-//! wants ECR's login, to moto, and to what stands in for S3: it serves the registry's blobs and refuses a login.
+//! AWS under its real host names in a private network: a user, mount and network namespace that has only its own
+//! loopback. nginx listens on port 443 with a certificate of the test authority, and forwards to a real registry that
+//! requires ECR's login, to moto, and to a substitute for S3, which serves the registry's blobs and refuses logins.
 
 use super::lbuild::{Lbuild, RunOutput};
 use super::moto::{self, Keys, Moto, wait_for};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 pub const REGION: &str = "eu-west-1";
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-/// Where ECR sends those who ask for a blob.
+/// The host to which ECR redirects requests for blobs.
 pub const OBJECTS: &str = "prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com";
 const APIS: [&str; 5] = [
     "api.ecr.eu-west-1.amazonaws.com",
@@ -42,7 +42,7 @@ pub struct NginxRequest {
     pub status: u64,
     /// The scheme of the Authorization header, as `Basic`; empty without one.
     pub login: String,
-    /// Of a call to AWS, as `CreateRepository`.
+    /// The action of a call to AWS, such as `CreateRepository`.
     pub action: String,
 }
 
@@ -51,7 +51,7 @@ impl NginxRequest {
         APIS.contains(&&*self.host)
     }
 
-    /// Sends something to the registry that it shall keep, or changes something in AWS.
+    /// Whether the request changes something in the registry or in AWS.
     pub fn is_write(&self) -> bool {
         match self.is_for_aws() {
             true => {
@@ -103,18 +103,18 @@ impl AwsNetwork {
         AwsNetwork { moto, namespace }
     }
 
-    /// Someone without keys.
+    /// A user without keys.
     pub fn user_without_keys(&self) -> Lbuild {
         let mut user = Lbuild::new();
         user.set("SSL_CERT_FILE", &self.authority().display().to_string());
         user.set(moto::NO_METADATA.0, moto::NO_METADATA.1);
         user.set("AWS_REGION", REGION);
-        // skopeo's: in the namespace everyone is root, and would look where only root may
+        // for skopeo: every user is root in the namespace, and skopeo would use root's directories
         user.set("_CONTAINERS_ROOTLESS_UID", "1");
         user
     }
 
-    /// Someone who has these keys and nothing else.
+    /// A user who has only these keys.
     pub fn user(&self, keys: &Keys) -> Lbuild {
         let mut user = self.user_without_keys();
         user.set("AWS_ACCESS_KEY_ID", &keys.id);
@@ -153,8 +153,8 @@ impl AwsNetwork {
         self.namespace.path("storage")
     }
 
-    /// Every request so far. nginx serves one request after the other, and logs one before it takes the next: its
-    /// answer to ours says that the log is whole.
+    /// Every request so far. nginx serves requests one after the other and logs each before the next one, so its answer
+    /// to this request shows that the log is complete.
     pub fn log(&self) -> Vec<NginxRequest> {
         let request =
             http::Request { method: "GET".into(), target: "/".into(), headers: Vec::new(), body: Vec::new() };
@@ -163,13 +163,13 @@ impl AwsNetwork {
         text.lines().map(NginxRequest::parse).collect()
     }
 
-    /// What has been logged since it was so long.
+    /// The requests after the first `length` ones.
     pub fn log_since(&self, length: usize) -> Vec<NginxRequest> {
         self.log().split_off(length)
     }
 }
 
-/// Holds the namespaces open; whatever was started in them ends with it.
+/// Keeps the namespaces open; the servers in them end with it.
 struct Namespace {
     child: Child,
     dir: TempDir,
@@ -202,7 +202,7 @@ impl Namespace {
         namespace
     }
 
-    /// Starts a server, in the directory of all of them.
+    /// Starts a server in the namespace's directory.
     fn serve(&mut self, command: &str, log: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "exec {command} >{log}.log 2>&1").expect("the namespace lives");
@@ -224,7 +224,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A certificate of the test authority for every name of this world.
+/// A certificate of the test authority for every host name of this network.
 fn certificate(dir: &Path) {
     let names: Vec<String> =
         [REGISTRY, OBJECTS].iter().chain(&APIS).map(|name| format!("DNS:{name}")).collect();
@@ -259,7 +259,7 @@ fn registry_configuration(dir: &Path) -> String {
     )
 }
 
-/// The login that a token stands for, as `AWS:…`.
+/// The login in a token, as `AWS:…`.
 pub fn decode(token: &str) -> String {
     use base64::Engine as _;
     let bytes = base64::prelude::BASE64_STANDARD.decode(token).expect("base64");

@@ -1,7 +1,7 @@
-//! A registry that holds everything in memory and can be told to behave as ECR does where a real registry cannot.
+//! An in-memory registry that can imitate ECR where ECR differs from other registries.
 //!
 //! Always: a manifest PUT is checked (media type, `mediaType`, digest, every blob and its size), a blob PUT is
-//! checked (Content-Length, digest), and an upload session takes one PUT, whatever came of it.
+//! checked (Content-Length, digest), and an upload session accepts one PUT, whether it succeeds or fails.
 #![allow(dead_code, unused_imports, reason = "each test needs another part")]
 
 mod auth;
@@ -32,13 +32,13 @@ pub use log::{Log, Logged};
 pub use refusals::{CALLER, Refusal, RefusalAnswer};
 use uploads::Session;
 
-/// The default behaves well, is open to all, and makes repositories as they are pushed to.
+/// The default follows the specification, needs no login, and creates repositories on push.
 #[derive(Clone, Debug, Default)]
 pub struct EcrBehaviour {
     pub auth: Auth,
-    /// When the credential stops being good.
+    /// When the credential expires.
     pub expires: Option<Expiry>,
-    /// What a repository that nobody made answers.
+    /// The answer for a repository that does not exist.
     pub missing_repository: MissingRepository,
     /// A tag that exists cannot be put again, not even with the same digest.
     pub immutable_tags: bool,
@@ -50,14 +50,14 @@ pub struct EcrBehaviour {
     pub relative_location: bool,
     /// A mount opens an upload (202) instead.
     pub refuse_mount: bool,
-    /// The next so many blob PUTs are read whole, then answered with 500; their sessions are spoilt.
+    /// The next blob PUTs, as many as this, are read completely and answered with 500; their sessions are closed.
     pub fail_blob_puts: u64,
-    /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), and
-    /// HEAD still claims them. They are back once uploaded again, and do not vanish a second time.
+    /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), while
+    /// HEAD still finds them. After another upload they stay.
     pub loses: Vec<String>,
-    /// The host that GETs of blobs are sent on to.
+    /// The host to which GETs of blobs are redirected.
     pub blobs_at: Option<String>,
-    /// Calls that are refused, whoever makes them.
+    /// Calls that are refused for every user.
     pub refusals: Vec<Refusal>,
 }
 
@@ -90,7 +90,7 @@ impl FakeEcr {
         self.listener.addr()
     }
 
-    /// `127.0.0.1:PORT`, as it stands in an image reference.
+    /// `127.0.0.1:PORT`, for image references.
     pub fn host(&self) -> String {
         self.addr().to_string()
     }
@@ -104,7 +104,7 @@ impl FakeEcr {
         self.state().repositories.entry(repository.to_owned()).or_default();
     }
 
-    /// Makes the repository too.
+    /// Also creates the repository.
     pub fn seed_blob(&self, repository: &str, content: impl Into<Bytes>) -> String {
         let content = content.into();
         let digest = digest(&content);
@@ -112,7 +112,7 @@ impl FakeEcr {
         digest
     }
 
-    /// Stores it unchecked under its digest, and under `tag` if there is one. Makes the repository too.
+    /// Stores it unchecked under its digest, and under `tag` if given. Also creates the repository.
     pub fn seed_manifest(
         &self,
         repository: &str,
@@ -168,7 +168,7 @@ struct Repository {
     blobs: BTreeMap<String, Bytes>,
     manifests: BTreeMap<String, Manifest>,
     tags: BTreeMap<String, String>,
-    /// Size by digest: gone, but HEAD still claims them.
+    /// Size by digest: blobs that are deleted but still found by HEAD.
     lost: BTreeMap<String, usize>,
 }
 
@@ -257,7 +257,7 @@ impl State {
         let lost = found.and_then(|found| found.lost.get(digest));
         let content = match (found.and_then(|found| found.blobs.get(digest)), lost) {
             (Some(content), _) => content.clone(),
-            // The length of a HEAD's answer is that of the body it leaves out.
+            // Content-Length of the answer to a HEAD is that of the omitted body.
             (None, Some(&size)) if call.head.method == Method::HEAD => vec![0; size].into(),
             _ => {
                 return error(

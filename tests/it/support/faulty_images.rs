@@ -1,4 +1,4 @@
-//! Images with exactly one fault each, to show that a judge which calls an image good would have said otherwise.
+//! Images with exactly one fault each, to show that an image tool that accepts an image would reject a faulty one.
 
 use super::sample_images::{self, bytes, replace, text};
 use super::{bases, run, tool};
@@ -8,24 +8,24 @@ use std::process::Command;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageFault {
-    /// The manifest gives the last layer one byte too many.
+    /// The manifest's size of the last layer is one byte too large.
     LayerSize,
-    /// A byte in the middle of the last layer is another.
+    /// A byte in the middle of the last layer is changed.
     LayerByte,
-    /// The last layer ends half-way.
+    /// The last layer is truncated to half its length.
     LayerTruncated,
     LayerMissing,
-    /// The config gives the last layer another diff id.
+    /// The config has a wrong diff id for the last layer.
     DiffId,
-    /// The manifest gives the config one byte too many.
+    /// The manifest's size of the config is one byte too large.
     ConfigSize,
-    /// The config is not the one whose digest the manifest holds.
+    /// The config does not have the digest in the manifest.
     ConfigByte,
-    /// The index names another manifest than lies there.
+    /// The manifest does not have the digest in the index.
     ManifestByte,
-    /// The last layer holds a file whose directory it does not.
+    /// The last layer has a file without its parent directory.
     NoParent,
-    /// The last layer holds a file twice.
+    /// The last layer has a file twice.
     DoubledEntry,
 }
 
@@ -44,7 +44,7 @@ impl ImageFault {
     ];
 }
 
-/// Copies the image `tag` of the layout `good` (a manifest, no index) to the layout `to`, and breaks it there.
+/// Copies the image `tag` of the layout `good` (a manifest, not an index) to the layout `to`, and adds the fault.
 pub fn layout(good: &Path, tag: &str, fault: ImageFault, to: &Path) {
     run(Command::new(tool("cp")).arg("-r").arg(good).arg(to)).expect("copied");
     let mut entry = bases::named(to, tag);
@@ -93,7 +93,7 @@ fn change(file: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(file, content).expect("ours");
 }
 
-/// Replaces text once by text of the same length, so that the JSON stays valid and as long as it was.
+/// Replaces text once by text of the same length, so that the JSON stays valid and keeps its length.
 fn rename(content: &mut Vec<u8>, from: &str, to: &str) {
     let text = String::from_utf8(std::mem::take(content)).expect("JSON");
     assert!(text.contains(from), "{text} has no {from}");

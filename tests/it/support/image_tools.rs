@@ -1,5 +1,5 @@
-//! Programs that say whether an image is good. None sees every fault: `broken.rs` tells which sees what, and
-//! `rig.rs` proves it.
+//! Programs that read or run an image, and so show whether it is valid. None detects every fault of `faulty_images`:
+//! `test_support.rs` has a table of the tools that detect each.
 
 use super::registry::Registry;
 use super::sandbox::Sandbox;
@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An image, where it lies, and how to get at it.
+/// The location of an image, with the login and the certificate for it.
 #[derive(Clone, Debug)]
 pub struct ImageLocation {
     /// As skopeo and Podman write it: `docker://127.0.0.1:5000/name:tag`, `oci:DIR:TAG`, `docker-archive:FILE`.
     pub name: String,
-    /// The directory or file of an image that is in no registry.
+    /// The directory or file of an image outside a registry.
     local: Option<PathBuf>,
     login: Option<String>,
     ca: Option<PathBuf>,
@@ -28,13 +28,13 @@ impl ImageLocation {
         ImageLocation { name, local: None, login, ca: registry.is_tls().then(|| registry.ca_path()) }
     }
 
-    /// With another login than the registry's own, or with none.
+    /// With another login than that of the registry, or without one.
     pub fn with_login(mut self, login: Option<(&str, &str)>) -> ImageLocation {
         self.login = login.map(|(user, password)| format!("{user}:{password}"));
         self
     }
 
-    /// Without the certificate that the registry's own needs.
+    /// Without the authority that signed the registry's certificate.
     pub fn without_ca(mut self) -> ImageLocation {
         self.ca = Some(PathBuf::from("/nonexistent/ca.crt"));
         self
@@ -50,16 +50,16 @@ impl ImageLocation {
         ImageLocation { name, local: Some(file.to_owned()), login: None, ca: None }
     }
 
-    /// The same image at a place that the sandbox's account can read, named as seen from the sandbox's directory: Podman
-    /// makes a name for the image out of the path, and minds upper case.
-    fn inside(&self, sandbox: &Sandbox) -> ImageLocation {
+    /// A copy of the image that the sandbox's account can read, with a path relative to the sandbox: Podman derives a
+    /// name from the path, and refuses upper case.
+    fn copied_into(&self, sandbox: &Sandbox) -> ImageLocation {
         let mut location = self.clone();
         if let Some(local) = &self.local {
-            sandbox.adopt(local, "image");
+            sandbox.copy_in(local, "image");
             location.name = self.name.replace(&local.display().to_string(), "image");
         }
         if let Some(ca) = &self.ca {
-            sandbox.adopt(ca.parent().expect("ca.crt lies in a directory"), "ca");
+            sandbox.copy_in(ca.parent().expect("ca.crt lies in a directory"), "ca");
             location.ca = Some(sandbox.path().join("ca/ca.crt"));
         }
         location
@@ -85,12 +85,12 @@ pub fn skopeo_inspect(location: &ImageLocation) -> Result<Value, String> {
     inspect(location, &[])
 }
 
-/// The config, as its author wrote it.
+/// The config's original bytes, parsed.
 pub fn skopeo_config(location: &ImageLocation) -> Result<Value, String> {
     inspect(location, &["--config", "--raw"])
 }
 
-/// The manifest or index, as its author wrote it.
+/// The original manifest or index.
 pub fn skopeo_manifest(location: &ImageLocation) -> Result<Value, String> {
     inspect(location, &["--raw"])
 }
@@ -110,7 +110,7 @@ pub fn skopeo_copy(location: &ImageLocation, to: &str) -> Result<(), String> {
     done.then_some(()).ok_or_else(|| format!("{command:?} did nothing:\n{text}"))
 }
 
-/// Pushes with skopeo, to see what a registry makes of a client. `from`: as `ImageLocation::name`.
+/// Pushes with skopeo, to test the registries. `from`: like `ImageLocation::name`.
 pub fn skopeo_push(from: &str, to: &ImageLocation) -> Result<(), String> {
     let mut command = Command::new(tool("skopeo"));
     let text = run(command.args(["copy", "--all"]).args(to.options("dest-")).arg(from).arg(&to.name))?;
@@ -118,7 +118,7 @@ pub fn skopeo_push(from: &str, to: &ImageLocation) -> Result<(), String> {
     done.then_some(()).ok_or_else(|| format!("{command:?} did nothing:\n{text}"))
 }
 
-/// What umoci unpacked, until dropped.
+/// An image unpacked by umoci; removed when dropped.
 pub struct Unpacked {
     sandbox: Sandbox,
 }
@@ -132,21 +132,21 @@ impl Unpacked {
 pub fn umoci_unpack(location: &ImageLocation) -> Result<Unpacked, String> {
     let sandbox = Sandbox::new();
     let image = match location.name.strip_prefix("oci:") {
-        // as it is: skopeo would refuse, or mend, what umoci shall judge
-        Some(_) => location.inside(&sandbox).name.trim_start_matches("oci:").to_owned(),
+        // without skopeo, which would refuse or repair faults that umoci should detect
+        Some(_) => location.copied_into(&sandbox).name.trim_start_matches("oci:").to_owned(),
         None => {
             let copy = tempfile::tempdir().expect("a temporary directory");
-            skopeo_copy(location, &format!("oci:{}:judged", copy.path().display()))?;
-            sandbox.adopt(copy.path(), "image");
-            "image:judged".to_owned()
+            skopeo_copy(location, &format!("oci:{}:copy", copy.path().display()))?;
+            sandbox.copy_in(copy.path(), "image");
+            "image:copy".to_owned()
         }
     };
     run(sandbox.command("umoci").args(["unpack", "--rootless", "--image", &image, "bundle"]))?;
     Ok(Unpacked { sandbox })
 }
 
-/// Pulls with rootless Podman and runs as Lambda would: read-only, as a user that owns nothing. `options` go
-/// before the image, such as `--entrypoint=/bin/ls`; returns what the program prints.
+/// Pulls with rootless Podman and runs the image like Lambda: read-only, as a user that owns no files. `options`, such
+/// as `--entrypoint=/bin/ls`, precede the image. Returns standard output.
 pub fn podman_run(location: &ImageLocation, options: &[&str], arguments: &[&str]) -> Result<String, String> {
     let sandbox = Sandbox::new();
     let all = podman_arguments(&sandbox, location, options, arguments);
@@ -157,11 +157,11 @@ pub fn podman_run(location: &ImageLocation, options: &[&str], arguments: &[&str]
 pub fn podman_save(location: &ImageLocation, to: &Path) -> Result<(), String> {
     let sandbox = Sandbox::new();
     let script = "podman save --quiet --format docker-archive --output image.tar $(pull \"$1\")";
-    sandbox.run(script, &[&location.inside(&sandbox).name])?;
+    sandbox.run(script, &[&location.copied_into(&sandbox).name])?;
     std::fs::copy(sandbox.path().join("image.tar"), to).map(drop).map_err(|error| error.to_string())
 }
 
-/// Takes the numbers of options for pulling and for running, then all of them, then the program's arguments.
+/// Takes the numbers of options for pulling and for running, then these options, then the program's arguments.
 pub(super) const PODMAN: &str = r#"
     image=$1 pulling=$2 running=$3; shift 3
     id=$(pull "$image" "${@:1:pulling}"); shift "$pulling"
@@ -174,7 +174,7 @@ pub(super) fn podman_arguments(
     options: &[&str],
     arguments: &[&str],
 ) -> Vec<String> {
-    let location = location.inside(sandbox);
+    let location = location.copied_into(sandbox);
     let pulling = location.options("");
     let mut all = vec![location.name, pulling.len().to_string(), options.len().to_string()];
     all.extend(pulling);
@@ -182,8 +182,8 @@ pub(super) fn podman_arguments(
     all
 }
 
-/// The faults for which Lambda's importer is known to refuse an image, and which no container engine minds: an
-/// index, mixed media types, a layer that is not gzip, a parent directory that is missing, an entry that is doubled.
+/// Detects the faults for which Lambda's importer refuses an image but container engines do not: an index, mixed media
+/// types, a layer that is not gzip, a missing parent directory, a duplicate entry.
 pub fn lambda_importer(location: &ImageLocation) -> Result<(), String> {
     let copy = tempfile::tempdir().expect("a temporary directory");
     let dir = copy.path().join("image");

@@ -1,7 +1,7 @@
-//! A package index on loopback, as pip, uv and lbuild see one: the simple API of PEP 503 (HTML) and PEP 691 (JSON)
-//! over a directory of wheels and sdists, with hashes, sizes, Requires-Python and metadata beside the wheels (PEP 658).
+//! A package index on loopback for pip, uv and lbuild: the simple API of PEP 503 (HTML) and PEP 691 (JSON) over a
+//! directory of wheels and sdists, with hashes, sizes, Requires-Python and metadata files of wheels (PEP 658).
 //!
-//! A proxy stands before it, which logs requests and injects faults by script.
+//! A proxy in front of it logs requests and injects faults by script.
 
 use super::part;
 use super::proxy::listen::{Body, ConnectionClosed, Listener, full};
@@ -17,16 +17,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// How the index differs from the usual one, which is open to all and knows every PEP.
+/// Differences from the default index, which needs no login and implements all these PEPs.
 #[derive(Clone, Debug, Default)]
 pub struct IndexBehaviour {
-    /// User and password; without them every answer is a 401.
+    /// User and password; a request without them is answered with 401.
     pub login: Option<(String, String)>,
-    /// PEP 503 alone: HTML whatever is asked for, and no metadata beside the wheels.
+    /// Only PEP 503: always HTML, and no metadata files.
     pub html_only: bool,
-    /// Files carry no hash.
+    /// Lists have no hashes.
     pub unhashed: bool,
-    /// Files lie on another host, which answers everyone and refuses whoever shows a login.
+    /// Files are on another host, which needs no login and refuses requests with one.
     pub files_on_other_host: bool,
 }
 
@@ -34,13 +34,13 @@ pub struct IndexBehaviour {
 pub struct Index {
     behaviour: IndexBehaviour,
     proxy: Proxy,
-    /// Where files lie, if that is elsewhere.
+    /// The proxy of the files, if they are on another host.
     file_proxy: Option<Proxy>,
     _servers: Vec<Listener>,
 }
 
 impl Index {
-    /// The part `packages`, open to all.
+    /// The part `packages`, without a login.
     pub fn start() -> Index {
         Index::with(IndexBehaviour::default())
     }
@@ -56,7 +56,7 @@ impl Index {
         })
     }
 
-    /// Whatever lies in `directory` when a request comes.
+    /// The files that are in `directory` at the time of a request.
     pub fn of(directory: &Path, behaviour: IndexBehaviour) -> Index {
         let mut servers = Vec::new();
         let mut serve = |server: IndexServer| {
@@ -82,12 +82,12 @@ impl Index {
         Index { behaviour, proxy, file_proxy, _servers: servers }
     }
 
-    /// What `--index-url` takes, without the login.
+    /// The value of `--index-url`, without the login.
     pub fn url(&self) -> String {
         format!("http://{}/simple/", self.proxy.host())
     }
 
-    /// The same with the login in it, if the index wants one.
+    /// The same with the login, if the index requires one.
     pub fn url_with_login(&self) -> String {
         let login = self.behaviour.login.as_ref();
         let login = login.map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default();
@@ -99,22 +99,22 @@ impl Index {
         self.proxy.host()
     }
 
-    /// Faults for the requests to come: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
+    /// Faults for later requests: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
     pub fn set_script(&self, rules: impl IntoIterator<Item = Rule>) {
         self.files().set_script(rules);
     }
 
-    /// The proxy before the files, for what else it can do.
+    /// The proxy of the files.
     pub fn files(&self) -> &Proxy {
         self.file_proxy.as_ref().unwrap_or(&self.proxy)
     }
 
-    /// Requests for lists, and for files unless they lie elsewhere.
+    /// Requests for lists, and for files unless they are on another host.
     pub fn log(&self) -> Vec<ProxyRequest> {
         self.proxy.seen()
     }
 
-    /// The names of the files (metadata is none) that were given out, in order, wherever they lie.
+    /// The names of the files (without metadata) that were served, in order, from either host.
     pub fn fetched(&self) -> Vec<String> {
         let given =
             |seen: &ProxyRequest| seen.method == "GET" && seen.status.is_some_and(|status| status < 300);
@@ -123,12 +123,12 @@ impl Index {
         names.filter(|name| !name.ends_with(".metadata")).collect()
     }
 
-    /// Bytes of bodies that went to clients, lists and files together.
+    /// Total bytes of response bodies, for lists and files.
     pub fn received(&self) -> u64 {
         self.proxy.traffic().received + self.file_proxy.as_ref().map_or(0, |files| files.traffic().received)
     }
 
-    /// Forgets what was asked for so far.
+    /// Clears the log.
     pub fn clear(&self) {
         self.proxy.clear();
         self.files().clear();
@@ -144,14 +144,14 @@ enum LoginPolicy {
 struct IndexServer {
     directory: PathBuf,
     behaviour: IndexBehaviour,
-    /// What stands before `/files/…` in a list.
+    /// The URL before `/files/…` in a list.
     base: String,
     login_policy: LoginPolicy,
     /// The sha256 of each file that was listed.
     sums: Mutex<BTreeMap<PathBuf, String>>,
 }
 
-/// A file as a list shows it.
+/// The entry of a file in a list.
 struct IndexFile {
     name: String,
     size: u64,
@@ -164,10 +164,10 @@ impl IndexServer {
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let (headers, path) = (request.headers(), request.uri().path());
         if self.login_policy == LoginPolicy::RefusesLogins && headers.contains_key(header::AUTHORIZATION) {
-            return plain(400, "a login has no business here");
+            return plain(400, "logins are refused here");
         }
         if !self.admits(headers) {
-            let mut response = plain(401, "a login, please");
+            let mut response = plain(401, "a login is required");
             let challenge = header::HeaderValue::from_static("Basic realm=\"packages\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             return response;
@@ -183,7 +183,7 @@ impl IndexServer {
                 }
             }),
         };
-        found.unwrap_or_else(|| plain(404, "no such thing"))
+        found.unwrap_or_else(|| plain(404, "not found"))
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
@@ -224,7 +224,7 @@ impl IndexServer {
         listing_html(names.iter().map(|name| format!("<a href=\"{name}/\">{name}</a>")))
     }
 
-    /// As the specification has it, a project is found by its normalised name alone.
+    /// According to the specification, a project is found only by its normalised name.
     fn project(&self, project: &str, json: bool) -> Option<Response<Body>> {
         let names = self.names().into_iter().filter(|name| project_of(name) == project);
         let files: Vec<IndexFile> = names.map(|name| self.listed(name)).collect();

@@ -1,4 +1,4 @@
-//! Runs an image as Lambda does, behind the real emulator, and asks it something.
+//! Runs an image like Lambda, with the real emulator, and invokes it.
 
 use super::http::{Request, send};
 use super::image_tools::{ImageLocation, PODMAN, podman_arguments};
@@ -9,11 +9,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A running function; it ends with this value, or with the test.
+/// A running function; it ends when this value is dropped, or with the test process.
 pub struct Function {
     address: String,
     log: PathBuf,
-    // declared in the order in which they must go
+    // fields are dropped in the order of their declaration
     _container: SandboxedProcess,
     _sandbox: Sandbox,
 }
@@ -42,7 +42,7 @@ impl Function {
         Ok(Function { address: emulator, log, _container: container, _sandbox: sandbox })
     }
 
-    /// Where the emulator listens.
+    /// The address of the emulator.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -57,7 +57,7 @@ impl Function {
             .map_err(|error| format!("{}: {error}: {text}\n{}", response.status, self.log()))
     }
 
-    /// What the emulator and the function have written.
+    /// The output of the emulator and the function.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

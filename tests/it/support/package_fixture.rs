@@ -1,4 +1,4 @@
-//! An index of real packages, a registry with a base, and a function that uses the packages.
+//! A package index, a registry and a function for tests with real packages.
 
 use super::index::{Index, IndexBehaviour};
 use super::lbuild::{Lbuild, RunOutput, function};
@@ -41,14 +41,14 @@ impl PackageFixture {
             std::os::unix::fs::symlink(real.join(&name), files.path().join(&name)).unwrap();
         }
         let registry = Registry::start(Mode::Plain);
-        // Not by the name of Lambda's own image for this version, whose glibc is too old for numpy.
+        // Not under the name of Lambda's image for this version, for which lbuild assumes a glibc too old for numpy.
         let base = bases::push(&registry, "docker-list", "team/python", "3.11");
         let index = Index::of(files.path(), IndexBehaviour::default());
         PackageFixture { index, registry, base, files, code: function(&[("app.py", APP)]) }
     }
 
-    /// A newer pydantic-core comes out.
-    pub fn release(&self) {
+    /// Publishes a newer pydantic-core.
+    pub fn publish_newer(&self) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/bump_version.py");
         for machine in MACHINES {
             let tag = format!("cp311-cp311-manylinux2014_{machine}.manylinux_2_17_{machine}");
@@ -58,7 +58,7 @@ impl PackageFixture {
         }
     }
 
-    /// The `uv.lock` that uv makes.
+    /// The `uv.lock` that uv writes for these requirements.
     pub fn lock(&self, wanted: &[&str]) -> UvLock {
         let clients = Clients::new();
         let project = clients.uv_lock(&self.index.url(), wanted).unwrap_or_else(|error| panic!("{error}"));
@@ -67,7 +67,7 @@ impl PackageFixture {
         UvLock { path, _clients: clients }
     }
 
-    /// What brings the function to `to`, with its packages as `more` names them.
+    /// The arguments that push the function to `to`; `more` names its packages.
     pub fn arguments(&self, arch: &str, to: &str, more: &[&str]) -> Vec<String> {
         let code = self.code.path().display().to_string();
         let all =
@@ -92,7 +92,7 @@ pub fn with_uv() -> Lbuild {
     user
 }
 
-/// How many layers were made, and how many were not.
+/// The number of layers that were made, and of those that were unchanged.
 pub fn layer_counts(done: &RunOutput) -> (usize, usize) {
     let lines = |end: &str| {
         done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()

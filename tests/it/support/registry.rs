@@ -1,4 +1,4 @@
-//! The real registry of Debian's docker-registry package, in each of the ways in which registries differ.
+//! The real registry of Debian's docker-registry package, with each kind of login, TLS and redirect.
 
 use super::http::{Request, Response, Server};
 use super::token_service::{ISSUER, SERVICE, TokenService};
@@ -22,14 +22,14 @@ pub enum Mode<'a> {
         user: &'a str,
         password: &'a str,
     },
-    /// Basic, and blobs lie on another host, which refuses requests that carry a login.
+    /// Basic, with blobs on another host, which refuses requests with a login.
     Redirect {
         user: &'a str,
         password: &'a str,
     },
 }
 
-/// Ends when dropped, with all that it stored.
+/// Ends when dropped, and removes its storage.
 pub struct Registry {
     port: u16,
     login: Option<(String, String)>,
@@ -52,7 +52,7 @@ pub struct AccessLogEntry {
 }
 
 impl AccessLogEntry {
-    /// Opens, fills or ends the upload of a blob.
+    /// Whether it is part of the upload of a blob.
     pub fn is_blob_upload(&self) -> bool {
         self.path.contains("/blobs/uploads/") && ["POST", "PATCH", "PUT"].contains(&self.method.as_str())
     }
@@ -121,7 +121,7 @@ impl Registry {
         self.dir.path().join("storage")
     }
 
-    /// Every request so far. The registry writes a line shortly after its answer: wait until it is still.
+    /// Every request so far. The registry writes a line shortly after its answer, so this waits until the log is stable.
     pub fn log(&self) -> Vec<AccessLogEntry> {
         let read = || std::fs::read_to_string(self.dir.path().join("log")).expect("the registry has a log");
         let mut text = read();
@@ -135,7 +135,7 @@ impl Registry {
         }
     }
 
-    /// For `log_since`: how much has been logged.
+    /// The number of requests so far, for `log_since`.
     pub fn mark(&self) -> usize {
         self.log().len()
     }
@@ -211,8 +211,8 @@ fn access(line: &str) -> Option<AccessLogEntry> {
     })
 }
 
-/// Where a redirecting registry sends those who ask for a blob. As an object store does, it refuses a request
-/// that carries a login beside the address's own.
+/// The host to which a redirecting registry redirects requests for blobs. Like an object store, it refuses a request
+/// with a login in addition to the one in the URL.
 pub struct BlobHost {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -222,7 +222,7 @@ impl BlobHost {
     fn start(storage: &Path) -> BlobHost {
         let (storage, requests) = (storage.to_owned(), Arc::new(Mutex::new(Vec::new())));
         let seen = requests.clone();
-        // not 127.0.0.1: some clients take another port for the same host
+        // not 127.0.0.1: some clients treat another port as the same host
         let server = Server::start("127.0.0.2", move |request| {
             seen.lock().expect("no panic holds it").push(request.clone());
             if request.header("authorization").is_some() {
@@ -245,7 +245,7 @@ impl BlobHost {
         self.requests.lock().expect("no panic holds it").clone()
     }
 
-    /// How many requests brought a login that was not meant for this host.
+    /// The number of requests with a login, which was not meant for this host.
     pub fn leaked_logins(&self) -> usize {
         self.requests().iter().filter(|request| request.header("authorization").is_some()).count()
     }

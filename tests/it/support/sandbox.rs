@@ -1,5 +1,5 @@
-//! Where a judge works: a directory, and an unprivileged account in namespaces of its own. As root, that is an
-//! account which `tests/run` made; else it is the user who runs the tests.
+//! A directory and an unprivileged account in its own namespaces, for the image tools. If root runs the tests, the
+//! account is one that `tests/run` created, otherwise it is the current user.
 
 use super::{run, tool};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,7 +13,7 @@ pub struct Sandbox {
     dir: TempDir,
 }
 
-/// The user and group that judges run as: uid, gid, and whether we must change to it.
+/// The account of the image tools: uid, gid, and whether the tests must change to it.
 fn account() -> (u32, u32, bool) {
     let own = std::fs::metadata("/proc/self").expect("/proc is mounted");
     if own.uid() != 0 {
@@ -35,7 +35,7 @@ impl Sandbox {
             std::fs::create_dir(sandbox.path().join(name)).expect("writable");
         }
         std::fs::set_permissions(sandbox.path(), PermissionsExt::from_mode(0o755)).expect("ours");
-        sandbox.give(sandbox.path());
+        sandbox.chown(sandbox.path());
         sandbox
     }
 
@@ -43,22 +43,22 @@ impl Sandbox {
         self.dir.path()
     }
 
-    /// A copy of a file or directory, under `name`, that the account may read.
-    pub fn adopt(&self, from: &Path, name: &str) {
+    /// Copies a file or directory to `name` in the sandbox, readable by the account.
+    pub fn copy_in(&self, from: &Path, name: &str) {
         let to = self.path().join(name);
         run(Command::new(tool("cp")).args(["-r", "--no-preserve=mode"]).arg(from).arg(&to)).expect("copied");
-        self.give(&to);
+        self.chown(&to);
     }
 
-    fn give(&self, path: &Path) {
+    fn chown(&self, path: &Path) {
         let (uid, gid, change) = account();
         if change {
             let owner = format!("{uid}:{gid}");
-            run(Command::new(tool("chown")).args(["-R", &owner]).arg(path)).expect("root gives files away");
+            run(Command::new(tool("chown")).args(["-R", &owner]).arg(path)).expect("root may change owners");
         }
     }
 
-    /// A program run as the account.
+    /// A program that runs as the account.
     pub fn command(&self, program: &str) -> Command {
         let (uid, gid, change) = account();
         let mut command = Command::new(tool(if change { "setpriv" } else { program }));
@@ -96,7 +96,7 @@ impl Sandbox {
             "sandbox",
         ]);
         command.args(arguments);
-        // tells Podman that it is in the rootless namespace which it would otherwise make and leave behind
+        // Podman would otherwise create another rootless namespace, and leave it behind
         command.env("_CONTAINERS_USERNS_CONFIGURED", "done");
         command
             .env("_CONTAINERS_ROOTLESS_UID", uid.to_string())
@@ -104,7 +104,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs a script to its end, at most two minutes: its output, or what explains the failure.
+    /// Runs a script for at most two minutes; returns its output, or a description of the failure.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Result<String, String> {
         let inner = self.script(script, arguments);
         let mut command = Command::new(tool("timeout"));
@@ -113,10 +113,10 @@ impl Sandbox {
         run(command.current_dir(self.path()))
     }
 
-    /// Starts a script that lives as long as the returned value, or less. Its output goes to `log`.
+    /// Starts a script, which ends at the latest when the returned value is dropped. Its output goes to `log`.
     pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> SandboxedProcess {
         let log = std::fs::File::create(log).expect("the log can be made");
-        // the shell is process 1 and waits on a pipe that only this process holds: no end of ours leaves it running
+        // the shell is process 1 and waits on a pipe that only this process holds, so it ends with this process
         let script =
             format!("main() {{ {script}\n}}; main \"$@\" </dev/null & exec 3<&0; read -r _ <&3 & wait -n");
         let mut command = self.script(&script, arguments);
@@ -127,7 +127,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // files of subordinate ids can only be removed by root, or from within such a namespace
+        // only root, or a process in such a namespace, can remove files of subordinate ids
         if !account().2 {
             let _ = self.run("rm -rf \"$SANDBOX\"/*", &[]);
         }

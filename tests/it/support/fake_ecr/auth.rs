@@ -1,4 +1,4 @@
-//! Who may do what: Basic as private ECR has it, bearer tokens as public registries have them, and expiry.
+//! Authentication: Basic like private ECR, bearer tokens like public registries, and expiry.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ pub enum Auth {
     Basic { password: String },
     /// A token service at `/token` (GET, or POST with an OAuth2 form).
     Bearer {
-        /// Any user name with this password gets a token for all it asks for; so does this as a refresh token.
-        /// `None`: no credential is good.
+        /// Any user name with this password gets a token for the requested scopes; this is also the refresh token.
+        /// `None`: no credential is accepted.
         password: Option<String>,
-        /// Who shows no credential gets a token to pull, and who shows a bad one gets a 403, as at public.ecr.aws.
+        /// Without a credential a client gets a token to pull, with a wrong one a 403, like public.ecr.aws.
         anonymous_pull: bool,
-        /// The token service answers all with 403 and this message.
+        /// The token service answers every request with 403 and this message.
         denial: Option<String>,
     },
 }
@@ -31,27 +31,27 @@ pub enum Auth {
 pub struct Expiry {
     pub after: ExpiryTrigger,
     pub answer: ExpiredAnswer,
-    /// The password from then on. `None`: the old one still buys bearer tokens, and Basic has no good one.
+    /// The password after the expiry. `None`: the old one still gets bearer tokens, and Basic accepts none.
     pub next_password: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum ExpiryTrigger {
-    /// So many authorized requests.
+    /// After this number of authorized requests.
     Requests(u64),
-    /// So many stored blobs.
+    /// After this number of stored blobs.
     BlobPuts(u64),
 }
 
-/// What an expired credential is told.
+/// The answer to an expired credential.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum ExpiredAnswer {
-    /// 401 with a challenge, as the specification has it.
+    /// 401 with a challenge, as in the specification.
     #[default]
     Challenge,
-    /// 403 without one, as private ECR does it (flipt-io/flipt#3043).
+    /// 403 without a challenge, like private ECR (flipt-io/flipt#3043).
     Forbidden,
-    /// 400 without one, as public.ecr.aws does it (aws/containers-roadmap#2835).
+    /// 400 without a challenge, like public.ecr.aws (aws/containers-roadmap#2835).
     BadRequest,
 }
 
@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    /// Whether this request may read `repository` too, as a mount from it must.
+    /// Whether this request may also read `repository`, which a mount from it requires.
     pub(super) fn may_pull(&self, call: &Call, repository: &str) -> bool {
         let Auth::Bearer { .. } = self.behaviour.auth else { return true };
         let token = call.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
@@ -114,7 +114,7 @@ impl State {
         token.is_some_and(|token| token.grants(repository, "pull"))
     }
 
-    /// Counts a request that was authorized, and lets credentials expire when it is time.
+    /// Counts an authorized request, and expires the credentials when the trigger is reached.
     pub(super) fn age(&mut self, call: &Call, reply: &Reply) {
         let stored = matches!(reply, Reply::Answer(response) if response.status() == StatusCode::CREATED);
         self.auth.requests += 1;
@@ -211,7 +211,7 @@ fn action_of(method: &Method) -> &'static str {
     if matches!(*method, Method::GET | Method::HEAD) { "pull" } else { "push" }
 }
 
-/// What of `repository:NAME:ACTIONS` is allowed.
+/// The allowed pairs of a scope `repository:NAME:ACTIONS`.
 fn grants_of(scope: &str, allowed: &str) -> Vec<(String, String)> {
     let parts = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
     let Some((name, actions)) = parts else { return Vec::new() };

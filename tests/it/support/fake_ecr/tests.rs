@@ -1,4 +1,4 @@
-//! That the rig itself does what the tests believe.
+//! Tests of the in-memory registry and of the proxy.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::*;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Talks to `base` with one password, if any, and no patience.
+/// Sends requests to `base`, with a password if there is one, and a short timeout.
 struct TestClient {
     http: Client,
     base: Url,
@@ -92,7 +92,7 @@ fn status_and_code(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_well_behaved_push() {
+async fn a_push_that_follows_the_specification() {
     let registry = FakeEcr::start(EcrBehaviour::default());
     let client = TestClient::to(&registry.host());
     assert_eq!(client.push("config").await.unwrap().status(), 201);
@@ -147,7 +147,7 @@ async fn a_well_behaved_push() {
 }
 
 #[tokio::test]
-async fn quirks_of_uploads() {
+async fn uploads_can_behave_like_ecr() {
     let behaviour = EcrBehaviour {
         relative_location: true,
         refuse_mount: true,
@@ -177,7 +177,7 @@ async fn quirks_of_uploads() {
 }
 
 #[tokio::test]
-async fn quirks_of_manifests_and_repositories() {
+async fn manifests_and_repositories_can_behave_like_ecr() {
     let behaviour = EcrBehaviour {
         immutable_tags: true,
         no_manifest_location: true,
@@ -303,7 +303,7 @@ async fn faults_of_the_proxy() {
         assert!(start.elapsed() >= stall);
     }
     assert_eq!(&get().await.unwrap()[..], b"layer");
-    assert_eq!(proxy.injected(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0], "a cut behind the end is no cut");
+    assert_eq!(proxy.injected(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0], "a cut after the end is not injected");
 }
 
 #[tokio::test]

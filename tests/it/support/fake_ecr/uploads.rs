@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{Call, Reply, Route, State, answer, digest, error};
 
-/// The least ECR takes for a part that is not the last.
-const PART_FLOOR: usize = 5 << 20;
+/// ECR's minimum size of a part that is not the last.
+const MIN_PART_SIZE: usize = 5 << 20;
 
 #[derive(Default)]
 pub struct Session {
@@ -14,7 +14,7 @@ pub struct Session {
     content: Vec<u8>,
     first_part: Option<usize>,
     last_part: Option<usize>,
-    /// A PUT came and failed: the bytes it brought stay counted, and nothing can be added.
+    /// A PUT has failed: its bytes stay counted, and the session accepts no more.
     spoilt: bool,
 }
 
@@ -101,7 +101,7 @@ impl State {
         answer(StatusCode::CREATED, &[("location", &location), ("docker-content-digest", &stored)], "")
     }
 
-    /// A PUT that was refused before its session saw it is a failed PUT all the same.
+    /// Closes the session of a PUT that was refused before it reached the session.
     pub(super) fn spoil(&mut self, call: &Call, route: &Route) {
         if let Route::Upload { id, .. } = route
             && call.head.method == Method::PUT
@@ -131,7 +131,7 @@ impl State {
 }
 
 impl Session {
-    /// Whether the part in this request goes on where the session stands.
+    /// Whether the part in this request continues the session.
     fn fits(&self, call: &Call, ecr: bool) -> Result<(), Reply> {
         let have = self.content.len();
         let range = call.header(header::CONTENT_RANGE).and_then(|range| range.split_once('-'));
@@ -141,7 +141,7 @@ impl Session {
             let message = format!("First byte of the layer part is {given} instead of {have}");
             return Err(invalid(StatusCode::RANGE_NOT_SATISFIABLE, &message));
         }
-        if ecr && self.last_part.is_some_and(|size| size < PART_FLOOR) {
+        if ecr && self.last_part.is_some_and(|size| size < MIN_PART_SIZE) {
             return Err(invalid(
                 StatusCode::BAD_REQUEST,
                 "Layer part is below the least size of 5242880 bytes",

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server on 127.0.0.1 that lives in a thread of its own, so that a test needs no runtime.
+//! An HTTP/1.1 server on 127.0.0.1 with its own thread, so that a test needs no async runtime.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,19 +24,19 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// The answer that is none: the connection ends here.
+/// The handler's error that closes the connection without a response.
 #[derive(Debug)]
 pub struct ConnectionClosed;
 
 impl fmt::Display for ConnectionClosed {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("connection ended on purpose")
+        f.write_str("connection closed on purpose")
     }
 }
 
 impl std::error::Error for ConnectionClosed {}
 
-/// The connection that a request came in on.
+/// The connection of a request.
 #[derive(Clone)]
 pub struct Connection(Arc<Socket>);
 
@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-/// Dropping it ends every connection and the thread.
+/// Dropping it closes every connection and ends the thread.
 pub struct Listener {
     addr: SocketAddr,
     accepted: Arc<AtomicU64>,
@@ -109,7 +109,7 @@ where
     let listener = tokio::net::TcpListener::from_std(listener).expect("register the listener");
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors: others may give some back.
+            // Out of file descriptors: retry when others are closed.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -122,7 +122,7 @@ where
             let served = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
-            // An error is a client that left or a connection ended on purpose: neither is the server's.
+            // Errors are disconnected clients and connections closed on purpose, not faults of the server.
             let _ = served.await;
         });
     }
