@@ -233,8 +233,8 @@ const MARKS: [&str; 2] = ["a1B2c3D4a1B2", "d4C3b2A1d4C3"];
 const MADE_BY: &str = "RUN |1 NPM_TOKEN=… /bin/sh -c npm ci";
 
 #[track_caller]
-fn assert_redacted(told: &str) {
-    assert!(MARKS.iter().all(|mark| !told.contains(mark)), "{told}");
+fn assert_redacted(output: &str) {
+    assert!(MARKS.iter().all(|mark| !output.contains(mark)), "{output}");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_changed_secret_is_reported_without_its_value() {
         let expected = json!({ "field": field, "from": "(a secret)", "to": "(another secret)" });
         assert!(fields.contains(&expected), "{field} in {json:#}");
         let line = format!("config  {field}: (a secret) -> (another secret)");
-        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+        assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
     }
     assert_eq!((fields.len(), &json["layers"][0]["created_by"]), (4, &json!(MADE_BY)), "{json:#}");
     assert!(text.contains(&format!("layer 1 is otherwise  {MADE_BY}")), "{text}");
@@ -295,14 +295,15 @@ fn inspect_shows_no_secret() {
     let ask = |more: &[&str]| {
         let mut arguments = vec!["inspect", &image];
         arguments.extend(more);
-        let told = lbuild.ok(&arguments).stdout;
-        assert_redacted(&told);
-        told
+        let output = lbuild.ok(&arguments).stdout;
+        assert_redacted(&output);
+        output
     };
     let text = ask(&[]);
-    for told in ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)", "a.token=(a secret)", "b.c=2", MADE_BY]
+    for expected in
+        ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)", "a.token=(a secret)", "b.c=2", MADE_BY]
     {
-        assert!(text.lines().any(|line| line.ends_with(told)), "{told} in {text}");
+        assert!(text.lines().any(|line| line.ends_with(expected)), "{expected} in {text}");
     }
     assert!(ask(&["--history"]).trim_end().ends_with(MADE_BY));
     let history: Value = serde_json::from_str(&ask(&["--history", "--json"])).unwrap();

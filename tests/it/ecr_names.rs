@@ -104,8 +104,8 @@ fn several_registries_with_endpoint_overrides_keep_their_names() {
         assert_eq!(registry.tags("function")["1"], done.digests()[0].1);
     }
     let metadata = std::fs::read_to_string(user.path("metadata")).expect("written");
-    let told = [&metadata, &done.stdout, &done.stderr];
-    assert!(told.iter().all(|text| text.contains(OTHER) && !text.contains("127.0.0.1")), "{told:?}");
+    let outputs = [&metadata, &done.stdout, &done.stderr];
+    assert!(outputs.iter().all(|text| text.contains(OTHER) && !text.contains("127.0.0.1")), "{outputs:?}");
     assert_eq!(api.token_calls(), (2, 0), "one token per region");
 }
 

@@ -50,8 +50,8 @@ fn packages_without_a_flag_are_reported_once() {
         let (function, to) = (dir.display().to_string(), format!("oci:{}:it", lbuild.text("image")));
         let all = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to];
         let done = lbuild.ok(&[&all[..], more].concat());
-        let told = done.stderr.lines().filter(|line| line.contains("are not put into the image"));
-        (told.count(), done.stderr)
+        let notes = done.stderr.lines().filter(|line| line.contains("are not put into the image"));
+        (notes.count(), done.stderr)
     };
     for name in ["uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock", "requirements.txt"] {
         let dir = project(name, "demo\n");

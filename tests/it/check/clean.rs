@@ -115,8 +115,8 @@ fn bases_have_only_the_findings_of_bases() {
         let compression = ["zstd", "plain"].contains(&flavour).then_some("layer-compression");
         let all: BTreeSet<&str> = ["image-index", "cmd-count"].into_iter().chain(compression).collect();
         for arch in ARCHITECTURES {
-            let told = report(&lbuild, &base(flavour, tag), &["--arch", arch], 8);
-            assert_eq!(rules(&told), all, "{flavour} {arch}: {told:#}");
+            let result = report(&lbuild, &base(flavour, tag), &["--arch", arch], 8);
+            assert_eq!(rules(&result), all, "{flavour} {arch}: {result:#}");
         }
     }
 }
@@ -166,17 +166,17 @@ fn popular(arch: &str, other: &str) {
     let (lbuild, base) = (Lbuild::new(), base("docker-list", bases::TAG));
     let more = ["--handler", "app.handler", "--deps", packages.to_str().unwrap()];
     let image = built(&lbuild, &hello(), &base, arch, &more);
-    let told = report(&lbuild, &image, &["--deny", "warnings"], 0);
-    assert_eq!((&told["errors"], &told["warnings"]), (&json!(0), &json!(0)), "{told:#}");
+    let result = report(&lbuild, &image, &["--deny", "warnings"], 0);
+    assert_eq!((&result["errors"], &result["warnings"]), (&json!(0), &json!(0)), "{result:#}");
 
     // The check reads the libraries: for the other machine, each of them is a finding.
-    let told = report(&lbuild, &image, &["--arch", other], 8);
+    let result = report(&lbuild, &image, &["--arch", other], 8);
     for package in ["cryptography", "grpc", "numpy", "numpy.libs", "pydantic_core", "yaml"] {
         let place = format!("var/task/{package}/");
         let is_wrong = |finding: &serde_json::Value| {
             finding["rule"] == "elf-machine" && finding["path"].as_str().unwrap().starts_with(&place)
         };
-        assert!(told["findings"].as_array().unwrap().iter().any(is_wrong), "{package} in {told:#}");
+        assert!(result["findings"].as_array().unwrap().iter().any(is_wrong), "{package} in {result:#}");
     }
 }
 

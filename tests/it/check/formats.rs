@@ -187,8 +187,8 @@ fn sarif_is_valid() {
 fn code_scanning_can_show_every_finding() {
     let lbuild = Lbuild::new();
     let image = broken(&lbuild, APP);
-    let (log, told) = (sarif(&lbuild, &image, 8), report(&lbuild, &image, &[], 8));
-    let (run, findings) = (&log["runs"][0], list(&told["findings"]));
+    let (log, json) = (sarif(&lbuild, &image, 8), report(&lbuild, &image, &[], 8));
+    let (run, findings) = (&log["runs"][0], list(&json["findings"]));
     for rule in list(&run["tool"]["driver"]["rules"]) {
         for text in ["shortDescription", "fullDescription", "help"] {
             let length = rule[text]["text"].as_str().unwrap().chars().count();
@@ -246,10 +246,10 @@ fn code_scanning_can_show_every_finding() {
 fn every_finding_is_an_annotation() {
     let lbuild = Lbuild::new();
     let image = broken(&lbuild, APP);
-    let told = report(&lbuild, &image, &[], 8);
+    let json = report(&lbuild, &image, &[], 8);
     let done = lbuild.run(&["check", &image, "--github"]);
-    assert_eq!((done.code, done.stdout.lines().count()), (Some(8), list(&told["findings"]).len()));
-    for (line, finding) in done.stdout.lines().zip(list(&told["findings"])) {
+    assert_eq!((done.code, done.stdout.lines().count()), (Some(8), list(&json["findings"]).len()));
+    for (line, finding) in done.stdout.lines().zip(list(&json["findings"])) {
         let text = |name: &str| finding[name].as_str().unwrap();
         let severity = if text("severity") == "note" { "notice" } else { text("severity") };
         assert!(line.starts_with(&format!("::{severity} title={}::", text("rule"))), "{line}: {finding:#}");
