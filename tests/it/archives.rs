@@ -102,7 +102,7 @@ fn two() -> ([image_builder::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
 }
 
 #[test]
-fn members_are_found_whatever_their_names() {
+fn members_are_found_under_any_name() {
     let lbuild = Lbuild::new();
     let (layers, tars, config) = two();
     let file = lbuild.path("image.tar");

@@ -80,7 +80,7 @@ fn broken(lbuild: &Lbuild, app: &str) -> String {
     })
 }
 
-/// What a check reports, as JSON.
+/// The report of `lbuild check --json`.
 fn report(lbuild: &Lbuild, image: &str, more: &[&str], code: i32) -> Value {
     let done = lbuild.run(&[&["check", image, "--json"], more].concat());
     assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);

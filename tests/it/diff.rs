@@ -260,7 +260,7 @@ fn a_changed_secret_is_reported_without_its_value() {
 }
 
 #[test]
-fn a_secret_that_comes_or_goes_is_not_shown() {
+fn a_secret_that_is_added_or_removed_is_not_shown() {
     let lbuild = Lbuild::new();
     let with = |name: &str, env: Option<Value>| {
         make(&lbuild, name, &[Layer::gzip(below())], |config| match env {

@@ -79,7 +79,7 @@ fn exclusion_filters_of_immutability_are_respected() {
         user.ok(&push(code.path(), &name(moves)));
         user.ok(&push(code.path(), &name(fixed)));
         std::fs::write(code.path().join("app.py"), "changed").expect("ours");
-        stays(&user, &registry, code.path(), fixed);
+        assert_immutable(&user, &registry, code.path(), fixed);
         let digest = user.ok(&push(code.path(), &name(moves))).digest();
         assert_eq!(registry.tags("function")[moves], digest, "{kind}");
     }

@@ -16,18 +16,18 @@ const TOOLS: [(&str, &str); 3] = [("yarn1", "yarn.lock"), ("yarn4", "yarn.lock")
 /// A user who has this program with a complete cache and without network access.
 fn with(tool: &str) -> Lbuild {
     let mut lbuild = Lbuild::new();
-    let location = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
-    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", location("bin")));
+    let path = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
+    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", path("bin")));
     match tool {
         "yarn1" => {
-            lbuild.set("YARN_CACHE_FOLDER", &location("cache"));
+            lbuild.set("YARN_CACHE_FOLDER", &path("cache"));
             ["http_proxy", "https_proxy"].iter().for_each(|name| lbuild.set(name, "http://127.0.0.1:9"));
         }
         "yarn4" => {
-            lbuild.set("YARN_GLOBAL_FOLDER", &location("cache"));
+            lbuild.set("YARN_GLOBAL_FOLDER", &path("cache"));
             lbuild.set("YARN_ENABLE_NETWORK", "false");
         }
-        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &location("npmrc")),
+        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &path("npmrc")),
     }
     lbuild
 }

@@ -63,8 +63,8 @@ fn a_package_for_another_machine_is_refused_by_name() {
     let lock = fixture.lock(&["numpy"]);
     let more = ["--lock", lock.path.as_str(), "--base", &base];
     let mut all = fixture.arguments("arm64", &fixture.reference("1"), &more);
-    let location = all.iter().position(|word| word == "--base").unwrap();
-    all.drain(location..location + 2);
+    let position = all.iter().position(|word| word == "--base").unwrap();
+    all.drain(position..position + 2);
     let error = Lbuild::new().run(&all).failed(3);
     assert!(error.contains("numpy 2.4.6") && error.contains("its wheels need glibc 2.27"), "{error}");
 }

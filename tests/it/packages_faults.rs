@@ -77,7 +77,7 @@ fn an_index_may_fail_temporarily() {
         assert_eq!(done.digest(), expected, "{fault:?}");
         assert!(done.stderr.contains("retry "), "{fault:?}: {}", done.stderr);
         assert!(fault != later() || began.elapsed() >= Duration::from_secs(1));
-        expect_sound(&user.cache());
+        expect_intact(&user.cache());
     }
 }
 
@@ -96,7 +96,7 @@ fn an_index_that_keeps_failing_is_an_error() {
         let error = user.run(&setup.arguments(&user)).failed(code);
         assert!(error.contains(says) && error.contains("pydantic_core-2.50.4"), "{fault:?}: {error}");
         assert!(!user.path("image/index.json").exists());
-        expect_sound(&user.cache());
+        expect_intact(&user.cache());
     }
     // Wheels that were fetched before the error are kept.
     setup.index.set_script([]);
@@ -129,9 +129,9 @@ fn a_build_may_be_killed_at_any_moment() {
         child.kill().unwrap();
         let done = RunOutput::of(child.wait_with_output().unwrap());
         ended += usize::from(done.code.is_some());
-        expect_sound(&user.cache());
+        expect_intact(&user.cache());
         assert_eq!(setup.build(&user), expected, "round {round}, killed after {moment:?}");
-        assert!(expect_sound(&user.cache()) > 5);
+        assert!(expect_intact(&user.cache()) > 5);
         assert_eq!(elsewhere(&user), Vec::<String>::new(), "round {round}, killed after {moment:?}");
         user.ok(&["cache", "prune"]);
         let temporary = |name: &&String| name.contains("/.");

@@ -81,7 +81,7 @@ fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
             }
             built(&lbuild, &locked, &node, arch, &["--handler", "index.handler", "--npm"])
         }
-        _ => panic!("how is {name} built?"),
+        _ => panic!("add a build of {name} to this test"),
     };
     (lbuild, image)
 }

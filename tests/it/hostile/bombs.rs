@@ -63,7 +63,7 @@ fn eleven_gigabytes_of_zeroes_are_an_image_size_finding() {
 #[test]
 fn padding_after_the_last_member_and_long_file_contents_are_not_held_in_memory() {
     let workspace = Workspace::new();
-    // The header of machine code, which is spooled to disk, and a file that is searched for secrets.
+    // Machine code, which is spooled to disk as a whole, and a file that is searched for secrets.
     let code = [file("lib.so", 64 << 20), b"\x7fELF\x02\x01\x01\x00".to_vec()].concat();
     let secrets = file(".env", 64 << 20);
     let (zeroes, rest) = (vec![0_u8; PIECE], vec![0_u8; PIECE - 8]);

@@ -92,7 +92,7 @@ fn a_symlink_that_replaces_a_directory_is_not_followed() {
     let directory = || Tar::new().directory("d/").file("d/f", 0o644, "f");
     let link = || Tar::new().symlink("d", "/etc");
     let through = || Tar::new().file("d/g", 0o644, "g");
-    // A file that is replaced by one whose name ends in a slash; and members that name the root.
+    // Files named `d` and `d/` in place of the directory; and members that name the root.
     let odd = || Tar::new().file("d", 0o644, "d").file("d/", 0o644, "");
     let root = || Tar::new().file(".", 0o644, "").symlink("./.", "/etc");
     for (layers, expected) in [
