@@ -54,7 +54,7 @@ fn an_immutable_tag_is_detected_before_anything_is_sent() {
 
     std::fs::write(code.path().join("app.py"), "changed").expect("ours");
     for user in [&first, &user()] {
-        stays(user, &registry, code.path(), "1");
+        assert_immutable(user, &registry, code.path(), "1");
     }
     // one tag that cannot move stops the others
     let several = [push(code.path(), &to), vec!["--tag".into(), "2".into()]].concat();

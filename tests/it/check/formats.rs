@@ -39,16 +39,16 @@ fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
 /// The documents are valid, and the first one is refused with each change for that change: (pointer, value, expected
 /// message).
 fn assert_validated(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
-    let changed = changes.iter().map(|(place, to, _)| {
+    let changed = changes.iter().map(|(pointer, to, _)| {
         let mut document = documents[0].clone();
-        *document.pointer_mut(place).unwrap_or_else(|| panic!("nothing to change: {place}")) = to.clone();
+        *document.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing to change: {pointer}")) = to.clone();
         document
     });
     let all: Vec<Value> = documents.iter().cloned().chain(changed).collect();
     let said = faults(schema, &all);
     assert!(said[..documents.len()].iter().all(String::is_empty), "{said:#?}");
-    for ((place, _, because), said) in changes.iter().zip(&said[documents.len()..]) {
-        assert!(said.contains(because), "{place}: want {because:?} in {said}");
+    for ((pointer, _, because), said) in changes.iter().zip(&said[documents.len()..]) {
+        assert!(said.contains(because), "{pointer}: want {because:?} in {said}");
     }
 }
 
@@ -61,11 +61,11 @@ fn keys(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Every property that the schema has at this pointer occurs in at least one of the objects.
-fn all_seen<'a>(schema: &str, place: &str, objects: impl IntoIterator<Item = &'a Value>) {
+fn all_seen<'a>(schema: &str, pointer: &str, objects: impl IntoIterator<Item = &'a Value>) {
     let schema = bases::read(&testdata("schemas").join(schema));
     let seen: BTreeSet<&str> = objects.into_iter().flat_map(keys).collect();
-    let properties = schema.pointer(place).unwrap_or_else(|| panic!("the schema has no {place}"));
-    assert_eq!(seen, keys(properties).collect::<BTreeSet<_>>(), "{place}");
+    let properties = schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
+    assert_eq!(seen, keys(properties).collect::<BTreeSet<_>>(), "{pointer}");
 }
 
 #[test]

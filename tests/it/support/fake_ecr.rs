@@ -196,11 +196,11 @@ impl State {
             return self.refused(call, &route).unwrap_or_else(|| self.issue_token(call));
         }
         if let Err(refusal) = self.authorize(call, route.repository()) {
-            self.spoil(call, &route);
+            self.close_session(call, &route);
             return refusal;
         }
         if let Some(refusal) = self.missing(&route).or_else(|| self.refused(call, &route)) {
-            self.spoil(call, &route);
+            self.close_session(call, &route);
             self.age(call, &refusal);
             return refusal;
         }

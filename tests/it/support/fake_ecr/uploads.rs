@@ -15,7 +15,7 @@ pub struct Session {
     first_part: Option<usize>,
     last_part: Option<usize>,
     /// A PUT has failed: its bytes stay counted, and the session accepts no more.
-    spoilt: bool,
+    closed: bool,
 }
 
 impl State {
@@ -53,7 +53,7 @@ impl State {
             Err(refusal) => return refusal,
         };
         let Some(body) = &call.body else {
-            session.spoilt = true;
+            session.closed = true;
             return Reply::Reset;
         };
         if let Err(refusal) = session.fits(call, ecr) {
@@ -80,7 +80,7 @@ impl State {
             }
             session.content.extend_from_slice(body);
         }
-        session.spoilt = true;
+        session.closed = true;
         if call.body.is_none() {
             return Reply::Reset;
         }
@@ -102,13 +102,13 @@ impl State {
     }
 
     /// Closes the session of a PUT that was refused before it reached the session.
-    pub(super) fn spoil(&mut self, call: &Call, route: &Route) {
+    pub(super) fn close_session(&mut self, call: &Call, route: &Route) {
         if let Route::Upload { id, .. } = route
             && call.head.method == Method::PUT
             && let Some(session) = self.sessions.get_mut(id)
         {
             session.content.extend_from_slice(call.body.as_deref().unwrap_or_default());
-            session.spoilt = true;
+            session.closed = true;
         }
     }
 
@@ -122,7 +122,7 @@ impl State {
                 json!(null),
             ));
         };
-        if session.spoilt {
+        if session.closed {
             let message = format!("First byte of the layer part is 0 instead of {}", session.content.len());
             return Err(invalid(StatusCode::RANGE_NOT_SATISFIABLE, &message));
         }
