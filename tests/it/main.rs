@@ -33,6 +33,7 @@ mod recipes;
 mod registries;
 mod requirement_files;
 mod sdists;
+mod stages;
 mod support;
 mod targets;
 mod test_support;

@@ -142,11 +142,13 @@ impl Adding<'_> {
         threads: usize,
     ) -> Result<(Layer, String)> {
         let Planned { part, to, name, created_by, by_content, follows } = planned;
-        let is_published = part.is_published();
+        let (is_published, is_package) = (part.is_published(), part.is_package());
         let verify = self.session.caching.policy == Caching::Verify;
         let (layer, cached) = match lookup {
             Lookup { found: Some(found), .. } if !verify => {
-                self.trees.keep(found.blob.digest, Contents::Packages);
+                if is_package {
+                    self.trees.keep(found.blob.digest, Contents::Packages);
+                }
                 (found, true)
             }
             lookup => {
@@ -170,7 +172,7 @@ impl Adding<'_> {
                         }
                         let (made, tree) = self.write(fetched, key, &name, threads).await?;
                         let contents =
-                            if by_content { Contents::Files(tree.into()) } else { Contents::Packages };
+                            if is_package { Contents::Packages } else { Contents::Files(tree.into()) };
                         self.trees.keep(made.blob.digest, contents);
                         checked(&name, found, made)?
                     }

@@ -1,12 +1,11 @@
 //! What the layers of an image hold: each is read once, and remembered.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::engine::find::{self, StoredImage};
 use crate::engine::session::Session;
@@ -127,21 +126,13 @@ async fn read_layer<A: Annotate>(
     annotator: Arc<A>,
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
     let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
-    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
-    let cause = Arc::new(Mutex::new(None));
-    let aside = cause.clone();
-    let bytes = bytes.map_err(move |error| {
-        let text = error.to_string();
-        *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        std::io::Error::other(text)
-    });
-    let reader = BufReader::with_capacity(256 << 10, SyncIoBridge::new(StreamReader::new(bytes)));
+    let (reader, cause) = store::blocking_reader(bytes);
     let done = session.threads.run(1, move |_, stop| {
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
         let (reader, compression) = sniffed(reader)?;
         LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)
     });
-    done.await.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
+    done.await.map_err(|error| (error, cause.take()))
 }
 
 fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
