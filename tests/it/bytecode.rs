@@ -2,7 +2,7 @@
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::Lbuild;
-use crate::support::package_fixture::{PackageFixture, UvLock, layer_counts};
+use crate::support::package_fixture::{PackageFixture, UvLock};
 use crate::support::{layers as tar, lbuild, run, tool};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn the_image_imports_compiled_modules() {
     let fixture = PackageFixture::new();
     let (lock, user) = (fixture.lock(&WANTED), Lbuild::new());
     let done = push(&fixture, &lock, &user, &["--compile-bytecode", "always"]);
-    assert_eq!(layer_counts(&done), (5, 0), "two of wheels, two of bytecode, the code: {}", done.stderr);
+    assert_eq!(done.layer_counts(), (5, 0), "two of wheels, two of bytecode, the code: {}", done.stderr);
     assert!(done.stderr.contains("layer    bytecode of pydantic-core 2.50.4 "), "{}", done.stderr);
     let location = ImageLocation::registry(&fixture.registry, "function:1");
     let unpacked = image_tools::umoci_unpack(&location).unwrap();
@@ -80,7 +80,7 @@ fn bytecode_is_reproducible_and_cached_like_wheels() {
     let (user, first) = (Lbuild::new(), push(&fixture, &lock, &Lbuild::new(), &always));
     fixture.index.clear();
     let again = push(&fixture, &lock, &user, &always);
-    assert_eq!((again.digest(), layer_counts(&again)), (first.digest(), (0, 5)), "{}", again.stderr);
+    assert_eq!((again.digest(), again.layer_counts()), (first.digest(), (0, 5)), "{}", again.stderr);
     assert!(fixture.index.log().is_empty());
     for jobs in ["1", "8"] {
         let made =
@@ -91,11 +91,11 @@ fn bytecode_is_reproducible_and_cached_like_wheels() {
     assert_eq!(verified.digest(), first.digest());
     fixture.index.clear();
     let upgraded = push(&fixture, &newer, &Lbuild::new(), &always);
-    assert_eq!(layer_counts(&upgraded), (2, 3), "{}", upgraded.stderr);
+    assert_eq!(upgraded.layer_counts(), (2, 3), "{}", upgraded.stderr);
     assert_eq!(fixture.index.fetched().len(), 1, "a wheel that two layers need is fetched once");
     // Bytecode changes the image but not the layers of the wheels.
     let without = push(&fixture, &lock, &user, &[]);
-    assert!(without.digest() != first.digest() && layer_counts(&without) == (0, 3), "{}", without.stderr);
+    assert!(without.digest() != first.digest() && without.layer_counts() == (0, 3), "{}", without.stderr);
 }
 
 #[test]

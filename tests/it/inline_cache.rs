@@ -7,17 +7,17 @@ use crate::support::registry::{Mode, Registry};
 use std::path::Path;
 use tempfile::TempDir;
 
-struct Function {
+struct CodeAndDeps {
     code: TempDir,
     deps: TempDir,
 }
 
-fn large() -> Function {
+fn large() -> CodeAndDeps {
     let code = function(&[("app.py", "def handler(event, context): pass")]);
-    Function { code, deps: function(&[("dep.bin", noise(7, 300_000))]) }
+    CodeAndDeps { code, deps: function(&[("dep.bin", noise(7, 300_000))]) }
 }
 
-impl Function {
+impl CodeAndDeps {
     fn arguments(&self, to: &str, more: &[&str]) -> Vec<String> {
         let text = |dir: &TempDir| dir.path().display().to_string();
         let (code, deps, base) = (text(&self.code), text(&self.deps), tiny_base());
@@ -28,14 +28,6 @@ impl Function {
     fn push(&self, user: &Lbuild, to: &str, more: &[&str]) -> RunOutput {
         user.ok(&self.arguments(to, more))
     }
-}
-
-/// The number of layers that were made, and of those that were unchanged.
-fn layers(done: &RunOutput) -> (usize, usize) {
-    let lines = |end: &str| {
-        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
-    };
-    (lines(" made"), lines(" unchanged"))
 }
 
 fn fake_registry() -> FakeEcr {
@@ -49,7 +41,7 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)), "{}", done.stderr);
     let log = registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
     let gets = log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count();
@@ -59,7 +51,7 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     std::fs::write(function.code.path().join("app.py"), "def handler(event, context): return 1").unwrap();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
-    assert_eq!(layers(&done), (1, 1), "{}", done.stderr);
+    assert_eq!(done.layer_counts(), (1, 1), "{}", done.stderr);
     let uploads = registry.log_since(mark).iter().filter(|access| access.method == "PUT").count();
     assert_eq!(uploads, 3, "{}", done.stderr);
     image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
@@ -74,24 +66,24 @@ fn another_image_is_the_cache_source_for_a_new_tag() {
         (format!("{}/function:1", registry.host()), format!("{}/function:2", registry.host()));
     let digest = function.push(&Lbuild::new(), &first, &[]).digest();
     let done = function.push(&Lbuild::new(), &second, &[]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (2, 0)));
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (2, 0)));
 
     let third = format!("{}/function:3", registry.host());
     let done = function.push(&Lbuild::new(), &third, &["--cache-from", &first]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)), "{}", done.stderr);
 
     // also from another registry, and for a layout
     let (other, mark) = (Registry::start(Mode::Plain), registry.mark());
     let elsewhere = format!("{}/copy:1", other.host());
     let done = function.push(&Lbuild::new(), &elsewhere, &["--cache-from", &first]);
-    assert_eq!((done.digest(), layers(&done)), (digest, (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest, (0, 2)), "{}", done.stderr);
     image_tools::umoci_unpack(&ImageLocation::registry(&other, "copy:1")).unwrap();
     let read = registry.log_since(mark);
     assert!(read.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{read:?}");
     let user = Lbuild::new();
     let layout = format!("oci:{}:it", user.text("image"));
     let done = function.push(&user, &layout, &["--cache-from", &first, "--format", "docker"]);
-    assert_eq!(layers(&done), (0, 2), "{}", done.stderr);
+    assert_eq!(done.layer_counts(), (0, 2), "{}", done.stderr);
 }
 
 #[test]
@@ -100,7 +92,7 @@ fn a_missing_cache_source_is_a_warning() {
     let to = format!("{}/function:1", registry.host());
     let none = format!("{}/function:none", registry.host());
     let done = function.push(&Lbuild::new(), &to, &["--cache-from", &none]);
-    assert_eq!(layers(&done), (2, 0));
+    assert_eq!(done.layer_counts(), (2, 0));
     assert!(done.stderr.contains(&format!("warning: no layer is taken from {none}")), "{}", done.stderr);
 }
 
@@ -118,7 +110,7 @@ fn a_layer_that_is_missing_is_made_again() {
     let done = function.push(&Lbuild::new(), &more, &["--cache-from", &to]);
     assert_eq!(done.digest(), digest, "{}", done.stderr);
     assert_eq!(registry.tags("function")["2"], digest);
-    assert_eq!(layers(&done), (2, 2), "found, lost, made: {}", done.stderr);
+    assert_eq!(done.layer_counts(), (2, 2), "found, lost, made: {}", done.stderr);
 }
 
 /// Maps each key of the cache to a wrong layer.
@@ -140,10 +132,10 @@ fn a_cache_can_be_disabled_or_verified_against_the_files() {
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&user, &to, &[]).digest();
     let done = function.push(&user, &to, &["--no-cache"]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (2, 0)));
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (2, 0)));
     for user in [&user, &Lbuild::new()] {
         let done = function.push(user, &to, &["--verify-cache"]);
-        assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)));
+        assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)));
     }
     assert_eq!(poison(&user.cache()), 2);
     let error = user.run(&function.arguments(&to, &["--verify-cache"])).failed(7);

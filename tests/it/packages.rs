@@ -2,7 +2,7 @@
 
 use crate::support::image_tools::ImageLocation;
 use crate::support::lbuild::{Lbuild, function};
-use crate::support::package_fixture::{PackageFixture, UvLock, layer_counts, with_uv};
+use crate::support::package_fixture::{PackageFixture, UvLock, with_uv};
 use crate::support::{bases, invoke};
 use serde_json::json;
 use std::path::Path;
@@ -79,14 +79,14 @@ fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
         Lbuild::new().ok(&fixture.arguments("arm64", &to, &all))
     };
     let first = push(&lock, &[]);
-    assert_eq!((layer_counts(&first), fixture.index.fetched().len()), ((4, 0), 5), "{}", first.stderr);
+    assert_eq!((first.layer_counts(), fixture.index.fetched().len()), ((4, 0), 5), "{}", first.stderr);
 
     fixture.index.clear();
     let mark = fixture.registry.mark();
     let began = Instant::now();
     let again = push(&lock, &[]);
     let took = began.elapsed();
-    assert_eq!((again.digest(), layer_counts(&again)), (first.digest(), (0, 4)), "{}", again.stderr);
+    assert_eq!((again.digest(), again.layer_counts()), (first.digest(), (0, 4)), "{}", again.stderr);
     assert!(fixture.index.log().is_empty(), "no request to the index: {:?}", fixture.index.log());
     let log = fixture.registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
@@ -96,7 +96,7 @@ fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
 
     let mark = fixture.registry.mark();
     let upgraded = push(&newer, &[]);
-    assert_eq!(layer_counts(&upgraded), (1, 3), "{}", upgraded.stderr);
+    assert_eq!(upgraded.layer_counts(), (1, 3), "{}", upgraded.stderr);
     let fetched = fixture.index.fetched();
     assert!(fetched.len() == 1 && fetched[0].starts_with("pydantic_core-2.50.5-"), "{fetched:?}");
     let log = fixture.registry.log_since(mark);
@@ -131,7 +131,7 @@ fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
     // The cached layers, local and remote, equal those that are made.
     for user in [&user, &Lbuild::new()] {
         let done = user.ok(&fixture.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
-        assert_eq!((done.digest(), layer_counts(&done)), (expected.clone(), (0, 4)), "{}", done.stderr);
+        assert_eq!((done.digest(), done.layer_counts()), (expected.clone(), (0, 4)), "{}", done.stderr);
     }
 }
 

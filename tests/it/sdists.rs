@@ -2,7 +2,7 @@
 
 use crate::support::layers as tar;
 use crate::support::lbuild::{Lbuild, files};
-use crate::support::package_fixture::{PackageFixture, layer_counts, with_uv};
+use crate::support::package_fixture::{PackageFixture, with_uv};
 use std::collections::BTreeMap;
 
 /// The packages' files in the image that a user built into `name`.
@@ -48,7 +48,7 @@ fn a_pure_package_is_built_and_cached_by_its_source() {
     let digest = Lbuild::new().ok(&fixture.arguments("arm64", &to, &locked)).digest();
     fixture.index.clear();
     let done = bare.ok(&fixture.arguments("arm64", &to, &locked));
-    assert_eq!((done.digest(), layer_counts(&done)), (digest, (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest, (0, 2)), "{}", done.stderr);
     assert!(fixture.index.log().is_empty(), "{:?}", fixture.index.log());
     let error =
         bare.run(&fixture.arguments("arm64", &to, &[&locked[..], &["--no-cache"]].concat())).failed(3);

@@ -23,15 +23,15 @@ fn merged(lbuild: &Lbuild, name: &str) -> String {
     image(&lbuild.path(name), &[Layer::gzip(system)], |_, _| ())
 }
 
-struct Added {
+struct AddedFiles {
     code: TempDir,
     files: TempDir,
 }
 
-impl Added {
-    fn new() -> Added {
+impl AddedFiles {
+    fn new() -> AddedFiles {
         let code = function(&[("app.py", "def handler(event, context): pass")]);
-        Added {
+        AddedFiles {
             code,
             files: function(&[("tool", "tool"), ("etc/bin/other", "other"), ("etc/tmp/state", "0")]),
         }
@@ -53,7 +53,7 @@ fn read(root: &Path, path: &str) -> String {
 
 #[test]
 fn links_of_the_base_stay_and_files_go_to_their_targets() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let base = merged(&lbuild, "base");
     let out = lbuild.path("out");
     lbuild.ok(&added.arguments("build", &base, &format!("oci:{}:v1", out.display())));
@@ -76,7 +76,7 @@ fn links_of_the_base_stay_and_files_go_to_their_targets() {
 
 #[test]
 fn links_of_earlier_steps_are_followed_too() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let links = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("usr/bin", links.path().join("sbin")).unwrap();
     let base = merged(&lbuild, "base");
@@ -100,7 +100,7 @@ fn reads_of_blobs(log: &[AccessLogEntry]) -> usize {
 
 #[test]
 fn an_unchanged_image_reads_no_layer_of_its_base() {
-    let (registry, added) = (Registry::start(Mode::Plain), Added::new());
+    let (registry, added) = (Registry::start(Mode::Plain), AddedFiles::new());
     let seeding = Lbuild::new();
     merged(&seeding, "base");
     let base = format!("{}/base:1", registry.host());
@@ -122,7 +122,7 @@ fn an_unchanged_image_reads_no_layer_of_its_base() {
 
 #[test]
 fn another_base_makes_the_layer_again() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let plain = Tar::new().directory("bin/").file("bin/sh", 0o755, "shell");
     let plain = image(&lbuild.path("plain"), &[Layer::gzip(plain)], |_, _| ());
     for (base, at) in [(merged(&lbuild, "base"), "usr/bin/tool"), (plain, "bin/tool")] {

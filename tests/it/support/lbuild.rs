@@ -176,6 +176,14 @@ impl RunOutput {
         self.stderr
     }
 
+    /// The number of layers that were made, and of those that were unchanged.
+    pub fn layer_counts(&self) -> (usize, usize) {
+        let lines = |end: &str| {
+            self.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
+        };
+        (lines(" made"), lines(" unchanged"))
+    }
+
     /// The digest of the only image on standard output.
     #[track_caller]
     pub fn digest(&self) -> String {

@@ -1,7 +1,7 @@
 //! A package index, a registry and a function for tests with real packages.
 
 use super::index::{Index, IndexBehaviour};
-use super::lbuild::{Lbuild, RunOutput, function};
+use super::lbuild::{Lbuild, function};
 use super::python::{Clients, MACHINES};
 use super::registry::{Mode, Registry};
 use super::{bases, part, run, tool};
@@ -90,12 +90,4 @@ pub fn with_uv() -> Lbuild {
     let mut user = Lbuild::new();
     user.set("PATH", &format!("{}:/usr/bin:/bin", part("packages/only/uv").display()));
     user
-}
-
-/// The number of layers that were made, and of those that were unchanged.
-pub fn layer_counts(done: &RunOutput) -> (usize, usize) {
-    let lines = |end: &str| {
-        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
-    };
-    (lines(" made"), lines(" unchanged"))
 }
