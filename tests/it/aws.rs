@@ -72,7 +72,7 @@ fn the_network_accepts_a_token_and_redirects_to_a_host_that_refuses_logins() {
     assert!(objects.iter().all(|seen| seen.status == 200), "{seen:?}");
     assert!(seen.iter().any(|seen| seen.host == REGISTRY && seen.status == 307 && seen.login == "Basic"));
     assert!(!seen.iter().any(NginxRequest::is_write), "{seen:?}");
-    logins_went_where_they_belong(&seen);
+    assert_logins_went_to_their_hosts(&seen);
 
     // the log would show a login that was sent to the wrong host
     let script = "import sys, urllib.request as r\n\
@@ -231,7 +231,7 @@ fn no_credential_is_written_anywhere() {
     let done = network.run(&user, &all.concat()).succeeded();
     let seen = network.log();
     assert!(seen.iter().filter(|seen| seen.host == OBJECTS).count() >= 3, "{seen:?}");
-    logins_went_where_they_belong(&seen);
+    assert_logins_went_to_their_hosts(&seen);
 
     let mut written = files(&user.path(""));
     for (name, content) in files(&network.storage()) {

@@ -108,7 +108,7 @@ fn a_password_goes_to_its_own_host_only() {
     let arguments =
         ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock, "--json"];
     let done = lbuild.ok(&arguments);
-    let authorized = |files: &crate::support::wheelhouse::Files| {
+    let authorized = |files: &crate::support::wheelhouse::WheelServer| {
         let seen = files.seen();
         assert!(!seen.is_empty());
         seen.iter().map(|request| request.header("authorization").map(str::to_owned)).collect::<BTreeSet<_>>()
