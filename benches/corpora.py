@@ -1,11 +1,11 @@
-"""What is measured: directories and packages below target/corpora, made on the first run."""
+"""The input of the benches: directories and packages below target/corpora, made on the first run."""
 import json, os, pathlib, random, shutil, sys, tempfile, time
 
-from rig import HOME, TARGET, call
+from harness import HOME, TARGET, call
 
 CORPORA = TARGET / "corpora"
 WHEELS = ["numpy==2.5.5", "pandas==3.1.1", "pyarrow==26.0.1", "scipy==1.18.1"]
-# The same a little earlier, where one package is upgraded.
+# The same with an older version of one package, for an upgrade.
 BEFORE = ["numpy==2.5.4", *WHEELS[1:]]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 TARGET_TAGS = ["--no-deps", "--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.12",
@@ -15,7 +15,7 @@ PACKAGES = {"aws-cdk-lib": "2.276.0", "aws-sdk": "2.1693.0", "express": "5.3.0",
 
 
 def corpus(name, make):
-    """The directory target/corpora/NAME; it appears whole or not at all."""
+    """The directory target/corpora/NAME; it is made completely or not at all."""
     made = CORPORA / name
     if not made.exists():
         print(f"making {made}", file=sys.stderr)
@@ -26,7 +26,7 @@ def corpus(name, make):
 
 
 def wheels(into):
-    """Those of both, as an index holds them."""
+    """The wheels of both sets, in one directory, like in an index."""
     call([*PIP, "download", f"--dest={into / 'wheels'}", *TARGET_TAGS, *WHEELS])
     call([*PIP, "download", f"--dest={into / 'wheels'}", *TARGET_TAGS, BEFORE[0]])
     return into / "wheels"
@@ -47,7 +47,7 @@ def node_modules(into):
 
 
 def mixed(megabytes):
-    """Files of 64 KiB; every other is noise, which does not compress, the rest is words, which do."""
+    """Files of 64 KiB: alternately incompressible noise and compressible words."""
     def make(into):
         noise = random.Random(1)
         words = ["".join(noise.choices("abcdefghijklmnopqrstuvwxyz", k=noise.randint(2, 9))) for _ in range(2000)]
@@ -66,7 +66,7 @@ def hello(into):
 
 
 def change_one_line(code):
-    """Puts another line into the function; afterwards it is old enough not to count as just written."""
+    """Changes a line of the function."""
     file = next(path for path in sorted(code.iterdir()) if path.is_file())
     lines = [line for line in file.read_text().splitlines() if not line.startswith("# changed ")]
     file.write_text("\n".join([*lines, f"# changed {time.time_ns()}", ""]))

@@ -2,7 +2,7 @@
 //!
 //! usage: deflate lbuild|zlib-rs-LEVEL <TAR >LAYER
 //!
-//! Each of them makes a layer: it compresses the tar, and computes the SHA-256 digests of the tar and of the layer.
+//! Each of them makes a layer: it compresses the tar and computes the SHA-256 digests of the tar and of the layer.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 fn main() {
     let encoder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let tar = io::stdin().lock();
-    // Not `Stdout`, which looks for line ends.
+    // Not `Stdout`, which scans for line ends.
     let layer = File::from(io::stdout().as_fd().try_clone_to_owned().expect("standard output is open"));
     match encoder.as_deref().map(|name| (name, name.strip_prefix("zlib-rs-"))) {
         Some((_, Some(level))) => zlib(tar, layer, level.parse().expect("a level from 0 to 9")),

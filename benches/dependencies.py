@@ -1,24 +1,24 @@
-"""From a lock file, or from what was installed of it, to a pushed image: lbuild beside tar, gzip, pigz and uv."""
+"""From a lock file, or from its installed packages, to a pushed image: lbuild compared with tar, gzip, pigz and uv."""
 import collections, functools, hashlib, http.server, shutil, threading, time
 
 from corpora import BEFORE, WHEELS, corpus, installed, node_modules, wheels
-from rig import HOME, TARGET, line, medians, table, tar_and_curl
+from harness import HOME, TARGET, line, medians, table, tar_and_curl
 
-# What is kept from one state to the next: all; then, as on a CI runner that begins empty, the registry alone.
+# States that keep caches and registry; then states that keep only the registry, like an empty CI runner.
 STATES = ["cold", "unchanged", "fresh machine", "fresh machine, one package upgraded"]
 UV = TARGET / "parts/packages/only/uv/uv"
 
-Job = collections.namedtuple("Job", "rig code base to work cache lock source")
+Job = collections.namedtuple("Job", "harness code base to work cache lock source")
 
 
-# ---- the contestants: each makes a command of a job ------------------------------------------------------------------
+# ---- the contestants: each returns the command of a job ----------------------------------------------------------------
 
 def from_wheels(job):
-    return job.rig.push(job.code, job.base, job.to, more=["--lock", job.lock, *remote(job)])
+    return job.harness.push(job.code, job.base, job.to, more=["--lock", job.lock, *remote(job)])
 
 
 def from_directory(job):
-    return job.rig.push(job.code, job.base, job.to, job.source, remote(job))
+    return job.harness.push(job.code, job.base, job.to, job.source, remote(job))
 
 
 def remote(job):
@@ -27,15 +27,15 @@ def remote(job):
 
 def compressed(compress):
     def script(job):
-        return tar_and_curl(job.rig, job.work, job.code, job.base, job.source, job.to.rsplit(":", 1)[0], compress)
+        return tar_and_curl(job.harness, job.work, job.code, job.base, job.source, job.to.rsplit(":", 1)[0], compress)
     return script
 
 
 def uv_and(contestant):
-    """Installs what the lock file names, into an empty directory, and goes on with that."""
+    """Installs the packages of the lock file into an empty directory, and continues with that."""
     def script(job):
         target = job.work / "installed"
-        # a push by lbuild is words, one by curl a script
+        # a push by lbuild is a list of words, one by curl a script
         then = contestant(job._replace(source=target))
         then = then if isinstance(then, str) else " ".join(str(word) for word in then)
         return f"""
@@ -50,10 +50,10 @@ DIRECTORY = {"lbuild, directory": from_directory, "`tar \\| gzip -6`, curl": com
 LOCK = {"lbuild, lock file": from_wheels, **DIRECTORY, **{f"uv; {name}": uv_and(how) for name, how in DIRECTORY.items()}}
 
 
-# ---- what they work on -----------------------------------------------------------------------------------------------
+# ---- their input -----------------------------------------------------------------------------------------------
 
 class Index:
-    """Files on loopback; that lists of them are not asked for is the point of a lock file."""
+    """Serves files on loopback, without lists of them: a lock file makes these unnecessary."""
 
     def __init__(self, directory):
         class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -75,12 +75,12 @@ class Index:
 
 
 def pylock(file, packages, directory, url):
-    """A lock file (PEP 751) of wheels that lie in a directory and are served from a URL."""
-    text = 'lock-version = "1.0"\ncreated-by = "benches/run"\n'  # no requires-python: uv holds its own Python to it
+    """A lock file (PEP 751) of wheels in a directory that are served from a URL."""
+    text = 'lock-version = "1.0"\ncreated-by = "benches/run"\n'  # no requires-python: uv applies it to its own Python
     for package in packages:
         name, version = package.split("==")
         (wheel,) = directory.glob(f"{name}-{version}-*.whl")
-        with wheel.open("rb") as content:  # not read whole: what this process once held counts for those it starts
+        with wheel.open("rb") as content:  # read in pieces: the peak memory of this process counts for its children
             sum = hashlib.file_digest(content, "sha256").hexdigest()
         text += f'\n[[packages]]\nname = "{name}"\nversion = "{version}"\nwheels = [{{ name = "{wheel.name}", ' \
                 f'url = "{url}/{wheel.name}", size = {wheel.stat().st_size}, hashes = {{ sha256 = "{sum}" }} }}]\n'
@@ -89,7 +89,7 @@ def pylock(file, packages, directory, url):
 
 
 def upgraded_node_modules(into):
-    """The same with another version of a package, as far as its files go."""
+    """The same with the files of another version of a package."""
     shutil.copytree(corpus("node_modules", node_modules), into / "node_modules", symlinks=True)
     file = into / "node_modules/lodash/package.json"
     file.write_text(file.read_text().replace('"version": "', '"version": "9'))
@@ -98,42 +98,42 @@ def upgraded_node_modules(into):
 
 # ---- the bench -------------------------------------------------------------------------------------------------------
 
-def dependencies(rig, code, runs):
+def dependencies(harness, code, runs):
     print("### Dependencies, from the lock file to the registry\n")
     files = corpus("wheels", wheels)
     sources = [corpus("site-packages-before", installed(BEFORE)), corpus("site-packages", installed(WHEELS))]
     with Index(files) as index:
         def locks():
-            url = f"http://{rig.hosts[-1]}"
-            return [pylock(rig.directory / f"pylock.{name}.toml", packages, files, url)
+            url = f"http://{harness.hosts[-1]}"
+            return [pylock(harness.directory / f"pylock.{name}.toml", packages, files, url)
                     for name, packages in [("before", BEFORE), ("after", WHEELS)]]
-        compare(rig, code, runs, "numpy, pandas, pyarrow, scipy", LOCK, sources, index, locks)
+        compare(harness, code, runs, "numpy, pandas, pyarrow, scipy", LOCK, sources, index, locks)
         sources = [corpus("node_modules", node_modules), corpus("node_modules-upgraded", upgraded_node_modules)]
-        compare(rig, code, runs, "node_modules", DIRECTORY, sources, index, lambda: [None, None])
+        compare(harness, code, runs, "node_modules", DIRECTORY, sources, index, lambda: [None, None])
     wheels_size = sum(next(files.glob(f"{p.replace('==', '-')}-*")).stat().st_size for p in WHEELS)
     print(f"The four wheels have {wheels_size / 1e6:.1f} MB.\n")
 
 
-def compare(rig, code, runs, what, contestants, sources, index, locks):
+def compare(harness, code, runs, what, contestants, sources, index, locks):
     costs = collections.defaultdict(list)
     for _ in range(runs):
         for name, contestant in contestants.items():
-            rig.start(index.address)
-            base = rig.seed(HOME / "testdata/base", "python3.12", rig.hosts[0])
-            to, (before, after) = f"{rig.hosts[0]}/{rig.new('image')}:latest", locks()
+            harness.start(index.address)
+            base = harness.seed(HOME / "testdata/base", "python3.12", harness.hosts[0])
+            to, (before, after) = f"{harness.hosts[0]}/{harness.new('image')}:latest", locks()
             cache = None
             for state in STATES:
                 upgraded = state == STATES[3]
                 if state != "unchanged":
                     forget(cache)
-                    cache = rig.directory / rig.new("cache")
-                work = rig.directory / rig.new("work")
+                    cache = harness.directory / harness.new("cache")
+                work = harness.directory / harness.new("work")
                 work.mkdir()
-                job = Job(rig, code, base, to, work, cache, after if upgraded else before, sources[upgraded])
+                job = Job(harness, code, base, to, work, cache, after if upgraded else before, sources[upgraded])
                 if state == "unchanged" and contestant in (from_wheels, from_directory):
-                    time.sleep(0.2)  # what was written just now is read again
-                    rig.measure(contestant(job), cache)
-                costs[state, name].append(rig.measure(contestant(job), cache))
+                    time.sleep(0.2)  # lbuild reads files again whose modification is too recent
+                    harness.measure(contestant(job), cache)
+                costs[state, name].append(harness.measure(contestant(job), cache))
                 shutil.rmtree(work)
             forget(cache)
     first, rows = next(iter(contestants)), []

@@ -1,8 +1,8 @@
-//! The tests' proxy as a program: for `benches/run`, which tells it what to do on standard input.
+//! The tests' proxy as a program for `benches/run`, which controls it on standard input.
 //!
-//! usage: proxy UPSTREAM…  →  a line of addresses, one for each upstream (`host:port`). Each line that is read is
-//! a latency in milliseconds for all requests that follow; it is answered with a line of what has passed since
-//! the one before: the number of requests, and the bytes of bodies from and to the clients.
+//! usage: proxy UPSTREAM…  →  a line of addresses, one for each upstream (`host:port`). Each input line is a latency
+//! in milliseconds for all later requests. The answer is a line with the traffic since the previous line: the number of
+//! requests, and the bytes of bodies from and to the clients.
 
 #[path = "../tests/it/support/proxy.rs"]
 mod proxy;

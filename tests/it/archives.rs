@@ -1,7 +1,7 @@
-//! Docker archives as what an image is read from: each tool writes them in its own way.
+//! Reads images from Docker archives, which each tool writes in its own way.
 
-use crate::support::craft::{self, Tar};
-use crate::support::judges::{self, Place};
+use crate::support::image_builder::{self, Tar};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::layers;
 use crate::support::lbuild::{Lbuild, function, image_of, tiny_base};
 use serde_json::json;
@@ -14,7 +14,7 @@ fn push(lbuild: &Lbuild, base: &str, name: &str) -> String {
     lbuild.push(code.path(), &["--base", base, "--arch", "arm64", "--to", &to])
 }
 
-/// The committed base with a layer more, as lbuild writes an archive; and as a layout.
+/// The committed base with one more layer, as an archive that lbuild wrote and as a layout.
 fn saved(lbuild: &Lbuild) -> (String, String) {
     let code = function(&[("base.txt", "of the base")]);
     let (archive, layout) = (lbuild.text("image.tar"), lbuild.text("layout"));
@@ -25,7 +25,7 @@ fn saved(lbuild: &Lbuild) -> (String, String) {
 }
 
 #[test]
-fn what_lbuild_saved_is_the_image_that_it_was() {
+fn an_archive_of_lbuild_is_the_same_image_as_its_layout() {
     let lbuild = Lbuild::new();
     let (archive, layout) = saved(&lbuild);
     for name in ["", ":example.test/base:v1"] {
@@ -41,7 +41,7 @@ fn what_lbuild_saved_is_the_image_that_it_was() {
         let seen = lbuild.ok(&["inspect", &archive, "--tree"]).stdout;
         assert_eq!(seen, lbuild.ok(&["inspect", &layout, "--tree"]).stdout);
         assert!(seen.contains("base.txt"), "{seen}");
-        // and a base as good as the other
+        // both serve as a base
         let (one, other) = (push(&lbuild, &archive, "one"), push(&lbuild, &layout, "other"));
         assert_eq!(layer_digests(&lbuild, "one"), layer_digests(&lbuild, "other"), "{one} {other}");
     }
@@ -53,27 +53,27 @@ fn layer_digests(lbuild: &Lbuild, layout: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn what_others_saved_is_a_base() {
+fn archives_of_other_tools_are_bases() {
     let lbuild = Lbuild::new();
     let (_, layout) = saved(&lbuild);
     push(&lbuild, &layout, "expected");
     let expected = layers::blobs(&lbuild.path("expected"), "it", "arm64");
-    let place = Place::layout(&lbuild.path("layout"), "v1");
+    let location = ImageLocation::layout(&lbuild.path("layout"), "v1");
     let (skopeo, podman) = (lbuild.path("skopeo.tar"), lbuild.path("podman.tar"));
     // plain tars, and links to them
-    judges::skopeo_copy(&place, &format!("docker-archive:{}:example.test/base:v1", skopeo.display()))
+    image_tools::skopeo_copy(&location, &format!("docker-archive:{}:example.test/base:v1", skopeo.display()))
         .unwrap();
-    judges::podman_save(&place, &podman).unwrap();
+    image_tools::podman_save(&location, &podman).unwrap();
     for file in [&skopeo, &podman] {
         let archive = format!("docker-archive:{}", file.display());
         push(&lbuild, &archive, "made");
-        let place = Place::layout(&lbuild.path("made"), "it");
-        judges::skopeo_inspect(&place).unwrap();
-        judges::umoci_unpack(&place).unwrap();
+        let location = ImageLocation::layout(&lbuild.path("made"), "it");
+        image_tools::skopeo_inspect(&location).unwrap();
+        image_tools::umoci_unpack(&location).unwrap();
         let made = layers::blobs(&lbuild.path("made"), "it", "arm64");
         let members = |blobs: &[Vec<u8>]| blobs.iter().map(|blob| layers::members(blob)).collect::<Vec<_>>();
         assert_eq!(members(&made), members(&expected), "{archive}");
-        // what is pushed from it is compressed: its being plain is no fault
+        // a push compresses plain layers, so `check` accepts them
         assert!(!lbuild.ok(&["check", &archive]).stdout.contains("layer-compression"), "{archive}");
     }
 }
@@ -86,12 +86,12 @@ fn archive(to: &Path, config: &[u8], names: [&str; 2], tar: impl FnOnce(Tar) -> 
     std::fs::write(to, tar.bytes()).unwrap();
 }
 
-fn layer(name: &str) -> craft::Layer {
-    craft::Layer::gzip(Tar::new().file(name, 0o644, name))
+fn layer(name: &str) -> image_builder::Layer {
+    image_builder::Layer::gzip(Tar::new().file(name, 0o644, name))
 }
 
-/// What two layers make, and their tars.
-fn two() -> ([craft::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
+/// Two layers, their tars, and the config of their image.
+fn two() -> ([image_builder::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
     let layers = [layer("a"), layer("b")];
     let tars = ["a", "b"].map(|name| Tar::new().file(name, 0o644, name).bytes());
     let config = json!({
@@ -102,7 +102,7 @@ fn two() -> ([craft::Layer; 2], [Vec<u8>; 2], Vec<u8>) {
 }
 
 #[test]
-fn members_are_found_whatever_their_names() {
+fn members_are_found_under_any_name() {
     let lbuild = Lbuild::new();
     let (layers, tars, config) = two();
     let file = lbuild.path("image.tar");
@@ -120,7 +120,7 @@ fn members_are_found_whatever_their_names() {
             .symlink("2/layer.tar", "../x.tar")
     });
     check("dockers-links");
-    let digests = [0, 1].map(|number| format!("blobs/sha256/{}", craft::hex(&layers[number].stored)));
+    let digests = [0, 1].map(|number| format!("blobs/sha256/{}", image_builder::hex(&layers[number].stored)));
     archive(&file, &config, [&digests[0], &digests[1]], |tar| {
         tar.file(&digests[0], 0o644, &layers[0].stored).file(&digests[1], 0o644, &layers[1].stored)
     });
@@ -132,7 +132,7 @@ fn members_are_found_whatever_their_names() {
 }
 
 #[test]
-fn what_is_no_archive_is_told_with_the_reason() {
+fn an_error_says_why_a_file_is_not_an_archive() {
     let lbuild = Lbuild::new();
     let (layers, tars, config) = two();
     let file = lbuild.path("image.tar");
@@ -146,7 +146,7 @@ fn what_is_no_archive_is_told_with_the_reason() {
     fails("the file does not exist");
     std::fs::write(&file, "no tar").unwrap();
     fails("it is not a tar");
-    std::fs::write(&file, craft::gzip(&Tar::new().bytes())).unwrap();
+    std::fs::write(&file, image_builder::gzip(&Tar::new().bytes())).unwrap();
     fails("decompress it first");
     std::fs::write(&file, Tar::new().file("index.json", 0o644, "{}").bytes()).unwrap();
     fails("it is an OCI layout in a tar");
@@ -167,7 +167,7 @@ fn what_is_no_archive_is_told_with_the_reason() {
     std::fs::write(&file, &whole).unwrap();
     let error = lbuild.run(&["check", &format!("{name}:hello:v2")]).failed(4);
     assert!(error.contains("it has no image") && error.contains("(it has hello:v1)"), "{error}");
-    // what is read is checked
+    // content is verified against its digest
     archive(&file, &config, ["1.tar", "2.tar"], |tar| {
         tar.file("1.tar", 0o644, &tars[1]).file("2.tar", 0o644, &tars[0])
     });
@@ -185,7 +185,7 @@ fn what_is_no_archive_is_told_with_the_reason() {
 }
 
 #[test]
-fn an_image_of_several_has_to_be_named() {
+fn an_archive_of_several_images_needs_a_name() {
     let lbuild = Lbuild::new();
     let (layers, tars, config) = two();
     let one = |tag: &str| json!({ "Config": "config.json", "RepoTags": [tag], "Layers": ["1.tar", "2.tar"] });
@@ -203,21 +203,21 @@ fn an_image_of_several_has_to_be_named() {
 }
 
 #[test]
-fn a_digest_that_is_not_there_is_no_image() {
+fn an_unknown_digest_is_an_error() {
     let lbuild = Lbuild::new();
     let (_, layout) = saved(&lbuild);
-    let (place, _) = layout.rsplit_once(':').unwrap();
+    let (location, _) = layout.rsplit_once(':').unwrap();
     let digest = lbuild.ok(&["inspect", &layout, "--json"]).stdout;
     let digest: serde_json::Value = serde_json::from_str(&digest).unwrap();
     let digest = digest["digest"].as_str().unwrap();
-    lbuild.ok(&["inspect", &format!("{place}@{digest}")]);
-    let other = format!("{place}@sha256:{}", "0".repeat(64));
+    lbuild.ok(&["inspect", &format!("{location}@{digest}")]);
+    let other = format!("{location}@sha256:{}", "0".repeat(64));
     let error = lbuild.run(&["check", &other]).failed(4);
     assert!(error.contains("image oci:") && error.contains("does not exist"), "{error}");
 }
 
 #[test]
-fn a_layer_of_more_than_eight_gigabytes_has_its_size_elsewhere() {
+fn a_layer_of_more_than_eight_gigabytes_is_read() {
     let lbuild = Lbuild::new();
     let (layers, tars, config) = two();
     let manifest =
@@ -232,7 +232,7 @@ fn a_layer_of_more_than_eight_gigabytes_has_its_size_elsewhere() {
     let file = lbuild.path("image.tar");
     let head = head.unended();
     std::fs::write(&file, &head).unwrap();
-    // the rest is a hole
+    // the rest is a hole in a sparse file
     std::fs::File::options().write(true).open(&file).unwrap().set_len(head.len() as u64 + size).unwrap();
     let seen = lbuild.ok(&["inspect", &format!("docker-archive:{}", file.display())]).stdout;
     assert!(seen.contains("9.66 GB") && seen.contains(&layers[0].diff_id), "{seen}");

@@ -1,20 +1,20 @@
-//! ECR's repositories from the command line, ECR's login for other programs, and the doctor.
+//! `lbuild repo`, `lbuild login`, the credential helper and `lbuild doctor`.
 
-use crate::support::judges;
-use crate::support::lbuild::{Done, Lbuild, files, hello, tiny_base};
+use crate::support::aws_network::{AwsNetwork, NginxRequest, OBJECTS, REGION, REGISTRY, decode};
+use crate::support::image_tools;
+use crate::support::lbuild::{Lbuild, RunOutput, files, hello, tiny_base};
 use crate::support::moto::{ACCOUNT, Keys, Moto, NO_METADATA, allow};
-use crate::support::world::{OBJECTS, REGION, REGISTRY, Seen, World, decode};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-/// A world that checks each request, and keys that may do everything in it.
-fn world_and_keys() -> (World, Keys) {
-    let world = World::start();
-    let keys = world.moto.user("someone", &allow(&["*"]));
-    world.moto.check_requests();
-    (world, keys)
+/// A network that checks each request, and keys that may do everything in it.
+fn network_and_keys() -> (AwsNetwork, Keys) {
+    let network = AwsNetwork::start();
+    let keys = network.moto.user("someone", &allow(&["*"]));
+    network.moto.check_requests();
+    (network, keys)
 }
 
 fn parse(text: &str) -> Value {
@@ -22,9 +22,9 @@ fn parse(text: &str) -> Value {
 }
 
 #[test]
-fn a_repository_is_made_as_asked_for() {
-    let (world, keys) = world_and_keys();
-    let user = world.user(&keys);
+fn a_repository_is_created_with_the_settings_of_the_flags() {
+    let (network, keys) = network_and_keys();
+    let user = network.user(&keys);
     let lifecycle = json!({ "rules": [{
         "rulePriority": 1, "action": { "type": "expire" },
         "selection": { "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 3 },
@@ -37,38 +37,38 @@ fn a_repository_is_made_as_asked_for() {
         &["--lifecycle", "lifecycle.json", "--tag", "team=blue", "--tag", "cost=a=b"],
     ]
     .concat();
-    let done = world.run(&user, &all).succeeded();
+    let done = network.run(&user, &all).succeeded();
     assert_eq!(done.stdout, format!("{REGISTRY}/team/hello\n"));
 
-    let made = world.moto.repositories(REGION).remove(0);
+    let made = network.moto.repositories(REGION).remove(0);
     assert_eq!(made["imageTagMutability"], "IMMUTABLE");
     assert_eq!(made["imageScanningConfiguration"]["scanOnPush"], true);
     assert_eq!(made["encryptionConfiguration"], json!({ "encryptionType": "KMS", "kmsKey": key }));
     let name = json!({ "repositoryName": "team/hello" });
-    let policy = world.moto.ecr(REGION, "GetLifecyclePolicy", &name);
+    let policy = network.moto.ecr(REGION, "GetLifecyclePolicy", &name);
     assert_eq!(parse(policy["lifecyclePolicyText"].as_str().unwrap()), lifecycle);
     let arn = json!({ "resourceArn": made["repositoryArn"] });
-    let tags = world.moto.ecr(REGION, "ListTagsForResource", &arn);
+    let tags = network.moto.ecr(REGION, "ListTagsForResource", &arn);
     let expected = json!([{ "Key": "team", "Value": "blue" }, { "Key": "cost", "Value": "a=b" }]);
     assert_eq!(tags["tags"], expected);
 
-    // again is no error, and nothing but the name is said
-    assert_eq!(world.run(&user, &all).succeeded().stdout, done.stdout);
-    assert_eq!(world.moto.repositories(REGION).len(), 1);
+    // a second call is not an error and prints only the name
+    assert_eq!(network.run(&user, &all).succeeded().stdout, done.stdout);
+    assert_eq!(network.moto.repositories(REGION).len(), 1);
 }
 
 #[test]
 fn a_plain_repository_needs_no_more_than_its_name() {
-    let (world, keys) = world_and_keys();
-    let user = world.user(&keys);
+    let (network, keys) = network_and_keys();
+    let user = network.user(&keys);
     assert_eq!(
-        world.run(&user, &["repo", "create", "hello"]).succeeded().stdout,
+        network.run(&user, &["repo", "create", "hello"]).succeeded().stdout,
         format!("{REGISTRY}/hello\n")
     );
-    let made = world.moto.repositories(REGION).remove(0);
+    let made = network.moto.repositories(REGION).remove(0);
     assert_eq!(made["imageTagMutability"], "MUTABLE");
     assert_eq!(made["encryptionConfiguration"]["encryptionType"], "AES256");
-    assert!(world.moto.policy(REGION, "hello").is_none());
+    assert!(network.moto.policy(REGION, "hello").is_none());
 }
 
 #[test]
@@ -94,26 +94,26 @@ fn endpoints_follow_the_environment() {
 }
 
 #[test]
-fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
-    let (world, keys) = world_and_keys();
-    let user = world.user(&keys);
-    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+fn allowing_lambda_keeps_the_other_statements_of_a_policy() {
+    let (network, keys) = network_and_keys();
+    let user = network.user(&keys);
+    network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
     let theirs = json!({
         "Sid": "Partner", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::999999999999:root" },
         "Action": "ecr:BatchGetImage",
     });
     let text = json!({ "Version": "2008-10-17", "Statement": [theirs] }).to_string();
     let arguments = json!({ "repositoryName": "hello", "policyText": text });
-    world.moto.ecr(REGION, "SetRepositoryPolicy", &arguments);
+    network.moto.ecr(REGION, "SetRepositoryPolicy", &arguments);
 
-    // shown first, and not set
+    // a dry run prints the policy and does not set it
     let mut all =
         vec!["repo", "policy", "hello", "--allow-lambda", "--allow-account", "210987654321", "--print"];
-    let shown = parse(&world.run(&user, &all).succeeded().stdout);
-    assert_eq!(world.moto.policy(REGION, "hello"), Some(text));
+    let shown = parse(&network.run(&user, &all).succeeded().stdout);
+    assert_eq!(network.moto.policy(REGION, "hello"), Some(text));
     all.pop();
-    world.run(&user, &all).succeeded();
-    let policy = world.moto.policy(REGION, "hello").unwrap();
+    network.run(&user, &all).succeeded();
+    let policy = network.moto.policy(REGION, "hello").unwrap();
     let parsed = parse(&policy);
     assert_eq!(parsed, shown);
     let statements = parsed["Statement"].as_array().unwrap();
@@ -128,30 +128,30 @@ fn lambda_is_let_into_a_policy_that_keeps_what_it_says() {
     assert!(policy.contains("arn:aws:lambda:eu-west-1:210987654321:function:*"), "{policy}");
     assert!(policy.to_ascii_lowercase().contains("aws:sourcearn"), "{policy}");
 
-    // there already: nothing to set
-    let before = world.log().len();
-    world.run(&user, &all).succeeded();
-    assert!(!world.log_since(before).iter().any(Seen::is_write));
-    assert_eq!(world.moto.policy(REGION, "hello"), Some(policy));
+    // the statement exists: nothing to set
+    let before = network.log().len();
+    network.run(&user, &all).succeeded();
+    assert!(!network.log_since(before).iter().any(NginxRequest::is_write));
+    assert_eq!(network.moto.policy(REGION, "hello"), Some(policy));
 }
 
 #[test]
 fn a_login_can_be_printed() {
-    let (world, keys) = world_and_keys();
-    let done = world.run(&world.user(&keys), &["login", "--print"]).succeeded();
-    let login = decode(&world.moto.token(REGION));
+    let (network, keys) = network_and_keys();
+    let done = network.run(&network.user(&keys), &["login", "--print"]).succeeded();
+    let login = decode(&network.moto.token(REGION));
     assert_eq!(done.stdout, format!("{}\n", login.strip_prefix("AWS:").unwrap()));
     assert!(!done.stderr.contains(done.stdout.trim()));
 }
 
 #[test]
 fn skopeo_pulls_with_lbuild_as_its_credential_helper() {
-    let (world, keys) = world_and_keys();
-    let mut user = world.user(&keys);
+    let (network, keys) = network_and_keys();
+    let mut user = network.user(&keys);
     let digest = {
         let (to, hello, base) = (format!("{REGISTRY}/hello:v8"), hello().display().to_string(), tiny_base());
         let all = ["push", &hello, "--arch", "amd64", "--base", &base, "--cmd", "app.handler", "--to", &to];
-        world.run(&user, &all).succeeded().digest()
+        network.run(&user, &all).succeeded().digest()
     };
     let config = json!({ "credHelpers": { REGISTRY: "lbuild" } }).to_string();
     std::fs::write(user.path("config.json"), config).unwrap();
@@ -160,37 +160,40 @@ fn skopeo_pulls_with_lbuild_as_its_credential_helper() {
         .unwrap();
     user.set("PATH", &format!("{}:/usr/bin:/bin", user.text("bin")));
 
-    let before = world.log().len();
+    let before = network.log().len();
     let (from, to) = (format!("docker://{REGISTRY}/hello:v8"), format!("dir:{}", user.text("copy")));
-    world.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &to]).unwrap();
+    network.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &to]).unwrap();
     assert_eq!(crate::support::digest(&user.path("copy/manifest.json")), digest);
-    let seen = world.log_since(before);
-    assert!(seen.iter().any(|seen| seen.host == OBJECTS) && !seen.iter().any(Seen::is_write), "{seen:?}");
+    let seen = network.log_since(before);
+    assert!(
+        seen.iter().any(|seen| seen.host == OBJECTS) && !seen.iter().any(NginxRequest::is_write),
+        "{seen:?}"
+    );
     let layout = format!("oci:{}:it", user.text("image"));
-    world.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &layout]).unwrap();
-    judges::umoci_unpack(&judges::Place::layout(&user.path("image"), "it")).unwrap();
+    network.skopeo(&user, &["--authfile", &user.text("config.json"), &from, &layout]).unwrap();
+    image_tools::umoci_unpack(&image_tools::ImageLocation::layout(&user.path("image"), "it")).unwrap();
 
-    // without keys, it is the helper that says why
-    let mut stranger = world.nobody();
+    // without keys, the helper reports the reason
+    let mut stranger = network.user_without_keys();
     stranger.set("PATH", &format!("{}:/usr/bin:/bin", user.text("bin")));
     let error =
-        world.skopeo(&stranger, &["--authfile", &user.text("config.json"), &from, "dir:none"]).unwrap_err();
+        network.skopeo(&stranger, &["--authfile", &user.text("config.json"), &from, "dir:none"]).unwrap_err();
     assert!(error.contains("getting credentials"), "{error}");
 }
 
 #[test]
 fn the_helper_speaks_dockers_protocol() {
-    let (world, keys) = world_and_keys();
-    let user = world.user(&keys);
-    let login = decode(&world.moto.token(REGION));
+    let (network, keys) = network_and_keys();
+    let user = network.user(&keys);
+    let login = decode(&network.moto.token(REGION));
     let ask = |word: &str, registry: &str| {
         let lbuild = Path::new(env!("CARGO_BIN_EXE_lbuild"));
-        let mut command = world.command(&user, lbuild, &["credential-helper", word]);
+        let mut command = network.command(&user, lbuild, &["credential-helper", word]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("nsenter starts");
-        // it may end without reading
+        // the child may end without reading
         let _ = child.stdin.take().expect("piped").write_all(registry.as_bytes());
-        Done::of(child.wait_with_output().expect("it ends"))
+        RunOutput::of(child.wait_with_output().expect("it ends"))
     };
     for registry in [REGISTRY, &format!("https://{REGISTRY}"), &format!("{REGISTRY}\n")] {
         let answer = parse(&ask("get", registry).succeeded().stdout);
@@ -200,7 +203,7 @@ fn the_helper_speaks_dockers_protocol() {
         );
         assert_eq!(answer["ServerURL"], registry.trim());
     }
-    // for any other registry, in the words that tell Docker's programs to go on without
+    // for other registries, the message that makes Docker's programs go on without a login
     let done = ask("get", "registry.example.com");
     assert_ne!(done.code, Some(0));
     assert!(
@@ -212,64 +215,64 @@ fn the_helper_speaks_dockers_protocol() {
 }
 
 #[test]
-fn the_doctor_tells_who_and_where_and_changes_nothing() {
-    let (world, keys) = world_and_keys();
-    let user = world.user(&keys);
-    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
-    world.run(&user, &["repo", "policy", "hello", "--allow-lambda"]).succeeded();
+fn the_doctor_reports_identity_and_registry_and_changes_nothing() {
+    let (network, keys) = network_and_keys();
+    let user = network.user(&keys);
+    network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+    network.run(&user, &["repo", "policy", "hello", "--allow-lambda"]).succeeded();
     let to = format!("{REGISTRY}/hello:v7");
-    let before = world.log().len();
-    let done = world.run(&user, &["doctor", "--to", &to]).succeeded();
+    let before = network.log().len();
+    let done = network.run(&user, &["doctor", "--to", &to]).succeeded();
     let said = done.stdout + &done.stderr;
     assert!(said.contains(ACCOUNT) && said.contains("user/someone"), "{said}");
-    let seen = world.log_since(before);
-    // it may try to send what the registry is bound to refuse
+    let seen = network.log_since(before);
+    // it may send a PUT that the registry must refuse
     assert!(!seen.iter().any(|seen| seen.is_for_aws() && seen.is_write()), "{seen:?}");
     assert!(!seen.iter().any(|seen| seen.method == "PUT" && seen.status < 300), "{seen:?}");
     assert!(
-        files(&world.storage()).keys().all(|name| !name.ends_with("/data")),
+        files(&network.storage()).keys().all(|name| !name.ends_with("/data")),
         "no blob and no upload is left"
     );
 }
 
 #[test]
-fn the_doctor_tells_what_would_fail() {
-    let (world, keys) = world_and_keys();
+fn the_doctor_reports_steps_that_would_fail() {
+    let (network, keys) = network_and_keys();
     let to = format!("{REGISTRY}/hello:v7");
     let said = |user: &Lbuild| {
-        let done = world.run(user, &["doctor", "--to", &to]);
+        let done = network.run(user, &["doctor", "--to", &to]);
         assert_ne!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
         done.stdout + &done.stderr
     };
-    let text = said(&world.user(&keys));
+    let text = said(&network.user(&keys));
     assert!(text.contains("hello") && text.contains("--create-repo"), "{text}");
-    let powerless = world.moto.user("powerless", &allow(&["ecr:DescribeRepositories"]));
-    let text = said(&world.user(&powerless));
+    let powerless = network.moto.user("powerless", &allow(&["ecr:DescribeRepositories"]));
+    let text = said(&network.user(&powerless));
     assert!(text.contains("ecr:GetAuthorizationToken"), "{text}");
-    let text = said(&world.nobody());
+    let text = said(&network.user_without_keys());
     assert!(text.contains("credentials"), "{text}");
 }
 
 #[test]
-fn the_doctor_asks_for_no_right_that_the_push_does_without() {
-    let world = World::start();
+fn the_doctor_requires_only_rights_that_the_push_requires() {
+    let network = AwsNetwork::start();
     let pusher =
-        world.moto.user("pusher", &allow(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]));
-    world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
-    world.moto.check_requests();
-    let (user, to) = (world.user(&pusher), format!("{REGISTRY}/hello:v7"));
-    let done = world.run(&user, &["doctor", "--to", &to]).succeeded();
+        network.moto.user("pusher", &allow(&["ecr:GetAuthorizationToken", "ecr:DescribeRepositories"]));
+    network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "hello" }));
+    network.moto.check_requests();
+    let (user, to) = (network.user(&pusher), format!("{REGISTRY}/hello:v7"));
+    let done = network.run(&user, &["doctor", "--to", &to]).succeeded();
     assert!(
         done.stderr.contains("warning: ") && done.stderr.contains("ecr:GetRepositoryPolicy"),
         "{}",
         done.stderr
     );
-    let done = world.run(&user, &["doctor", "--to", &to, "--allow-lambda"]);
+    let done = network.run(&user, &["doctor", "--to", &to, "--allow-lambda"]);
     assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("hint: allow ecr:GetRepositoryPolicy"), "{}", done.stdout);
-    // a flag that nothing can be done with is refused, as by the push
+    // a flag without effect is refused, as by the push
     let elsewhere = ["doctor", "--to", "127.0.0.1:1/hello:v7", "--create-repo"];
-    let done = world.run(&user, &elsewhere);
+    let done = network.run(&user, &elsewhere);
     assert_eq!(done.code, Some(2), "{}", done.stdout);
     assert!(done.stderr.contains("no destination is a repository of ECR"), "{}", done.stderr);
 }

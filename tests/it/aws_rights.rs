@@ -1,12 +1,12 @@
-//! Whoever lacks a right is told which, and before anything is half done.
+//! A missing right is named before anything is changed.
 
-use crate::support::lbuild::{Done, hello, tiny_base};
+use crate::support::aws_network::{AwsNetwork, REGION, REGISTRY};
+use crate::support::lbuild::{RunOutput, hello, tiny_base};
 use crate::support::moto::{ACCOUNT, allow};
-use crate::support::world::{REGION, REGISTRY, World};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// Every right of ECR's control plane that some command needs. STS tells everyone who they are.
+/// Every right of ECR's control plane that some command needs. sts:GetCallerIdentity needs none.
 const RIGHTS: [&str; 6] = [
     "ecr:GetAuthorizationToken",
     "ecr:DescribeRepositories",
@@ -16,16 +16,16 @@ const RIGHTS: [&str; 6] = [
     "ecr:PutLifecyclePolicy",
 ];
 
-/// What a user does who lacks one right.
+/// A command of a user who lacks one right.
 struct Case {
     lacks: &'static str,
     command: &'static str,
-    /// Whether the repository is there.
+    /// Whether the repository exists.
     exists: bool,
     works: bool,
 }
 
-/// `PUSH`, `REPO` and `NAME` stand for what differs from case to case.
+/// `PUSH`, `REPO` and `NAME` are placeholders for the arguments that differ by case.
 const CASES: [Case; 14] = [
     case("ecr:GetAuthorizationToken", "PUSH --to REPO:v1", true),
     case("ecr:GetAuthorizationToken", "login --print", true),
@@ -38,7 +38,7 @@ const CASES: [Case; 14] = [
     case("ecr:GetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:SetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:PutLifecyclePolicy", "repo create NAME --lifecycle lifecycle.json", false),
-    // who may not look may create, and who need not create may lack the right
+    // without ecr:DescribeRepositories creation still works; for an existing repository the right to create is not needed
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", false),
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", true),
     works("ecr:CreateRepository", "PUSH --to REPO:v1 --create-repo", true),
@@ -53,11 +53,11 @@ const fn works(lacks: &'static str, command: &'static str, exists: bool) -> Case
 }
 
 impl Case {
-    fn run(&self, world: &World, name: &str) -> Done {
+    fn run(&self, network: &AwsNetwork, name: &str) -> RunOutput {
         let rest: Vec<&str> = RIGHTS.into_iter().filter(|right| *right != self.lacks).collect();
-        let user = world.user(&world.moto.user(name, &allow(&rest)));
+        let user = network.user(&network.moto.user(name, &allow(&rest)));
         if self.exists {
-            world.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": name }));
+            network.moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": name }));
         }
         let rules = json!({ "rules": [{
             "rulePriority": 1, "action": { "type": "expire" },
@@ -73,19 +73,19 @@ impl Case {
                 word => all.push(word.replace("REPO", &format!("{REGISTRY}/{name}")).replace("NAME", name)),
             }
         }
-        world.run(&user, &all)
+        network.run(&user, &all)
     }
 }
 
 #[test]
-fn a_right_that_is_missing_is_named() {
-    let world = World::start();
-    world.moto.check_requests();
+fn a_missing_right_is_named() {
+    let network = AwsNetwork::start();
+    network.moto.check_requests();
     let mut used = BTreeSet::new();
     for (number, case) in CASES.iter().enumerate() {
-        let (name, before) = (format!("case-{number}"), world.log().len());
-        let done = case.run(&world, &name);
-        let seen = world.log_since(before);
+        let (name, before) = (format!("case-{number}"), network.log().len());
+        let done = case.run(&network, &name);
+        let seen = network.log_since(before);
         let calls = seen.iter().filter(|seen| seen.is_for_aws() && seen.action != "GetCallerIdentity");
         used.extend(calls.map(|seen| format!("ecr:{}", seen.action)));
         let put = seen.iter().any(|seen| seen.host == REGISTRY && seen.method == "PUT");
@@ -106,5 +106,5 @@ fn a_right_that_is_missing_is_named() {
         assert!(others.clone().all(|right| !error.contains(right)), "{number}: {}: {error}", case.command);
         assert!(!put, "{number}: {}: sent before it was refused: {seen:?}", case.command);
     }
-    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "every call that lbuild makes is one of these");
+    assert_eq!(used, RIGHTS.map(str::to_owned).into(), "lbuild makes exactly these calls");
 }

@@ -1,8 +1,8 @@
-//! `--compile-bytecode`: modules compiled for the image, which its interpreter takes without a look at their sources.
+//! `--compile-bytecode`: modules compiled for the image, which its interpreter loads without checking the sources.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::Lbuild;
-use crate::support::shop::{Lock, Shop, layers};
+use crate::support::package_fixture::{PackageFixture, UvLock};
 use crate::support::{layers as tar, lbuild, run, tool};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,12 +10,12 @@ use std::process::Command;
 const WANTED: [&str; 3] = ["pydantic-core==2.50.4", "jmespath", "urllib3"];
 const NEWER: [&str; 3] = ["pydantic-core==2.50.5", "jmespath", "urllib3"];
 
-fn push(shop: &Shop, lock: &Lock, user: &Lbuild, more: &[&str]) -> lbuild::Done {
+fn push(fixture: &PackageFixture, lock: &UvLock, user: &Lbuild, more: &[&str]) -> lbuild::RunOutput {
     let all = [&["--lock", lock.path.as_str()], more].concat();
-    user.ok(&shop.arguments("arm64", &shop.place("1"), &all))
+    user.ok(&fixture.arguments("arm64", &fixture.reference("1"), &all))
 }
 
-/// A user with nothing but this on `PATH`.
+/// A user with only these programs on `PATH`.
 fn with(programs: &[(&str, &str)]) -> Lbuild {
     let mut user = Lbuild::new();
     let bin = user.path("bin").display().to_string();
@@ -27,16 +27,16 @@ fn with(programs: &[(&str, &str)]) -> Lbuild {
 }
 
 #[test]
-fn the_image_imports_what_was_compiled() {
-    let shop = Shop::new();
-    let (lock, user) = (shop.lock(&WANTED), Lbuild::new());
-    let done = push(&shop, &lock, &user, &["--compile-bytecode", "always"]);
-    assert_eq!(layers(&done), (5, 0), "two of wheels, two of bytecode, the code: {}", done.stderr);
+fn the_image_imports_compiled_modules() {
+    let fixture = PackageFixture::new();
+    let (lock, user) = (fixture.lock(&WANTED), Lbuild::new());
+    let done = push(&fixture, &lock, &user, &["--compile-bytecode", "always"]);
+    assert_eq!(done.layer_counts(), (5, 0), "two of wheels, two of bytecode, the code: {}", done.stderr);
     assert!(done.stderr.contains("layer    bytecode of pydantic-core 2.50.4 "), "{}", done.stderr);
-    let place = Place::registry(&shop.registry, "function:1");
-    let unpacked = judges::umoci_unpack(&place).unwrap();
+    let location = ImageLocation::registry(&fixture.registry, "function:1");
+    let unpacked = image_tools::umoci_unpack(&location).unwrap();
     let task = unpacked.rootfs().join("var/task");
-    // The base's version of Python, on this machine; -v tells where each module's code is from.
+    // The base's version of Python, on this machine; -v prints the origin of each module's code.
     let mut python = Command::new("/usr/bin/python3.11");
     python
         .args(["-B", "-v", "-c", "import jmespath, urllib3"])
@@ -50,15 +50,15 @@ fn the_image_imports_what_was_compiled() {
         let path = task.join(module);
         assert!(said.contains(&format!("# code object from '{}'", path.display())), "{module}: {said}");
         let bytes = std::fs::read(path).unwrap();
-        assert_eq!(bytes[4..8], [1, 0, 0, 0], "by hash, which is not checked");
+        assert_eq!(bytes[4..8], [1, 0, 0, 0], "an unchecked hash-based pyc");
     }
-    // The source may be anything: it is not read.
+    // The interpreter does not read the source.
     std::fs::write(task.join("jmespath/__init__.py"), "raise SystemExit('read')").unwrap();
     run(Command::new("/usr/bin/python3.11").args(["-c", "import jmespath"]).env("PYTHONPATH", &task))
         .unwrap();
     let script = "import jmespath.parser as m; print(m.__cached__, m.Parser.parse.__code__.co_filename)";
     let python = ["--entrypoint=/var/lang/bin/python3.11", "--workdir=/var/task"];
-    let said = judges::podman_run(&place, &python, &["-c", script]).unwrap();
+    let said = image_tools::podman_run(&location, &python, &["-c", script]).unwrap();
     let parser = "/var/task/jmespath/__pycache__/parser.cpython-311.pyc /var/task/jmespath/parser.py";
     assert_eq!(said.trim(), parser);
 }
@@ -72,36 +72,36 @@ fn compiled(user: &Lbuild) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn bytecode_is_the_same_every_time_and_cached_as_wheels_are() {
-    let shop = Shop::new();
-    shop.release();
-    let (lock, newer) = (shop.lock(&WANTED), shop.lock(&NEWER));
+fn bytecode_is_reproducible_and_cached_like_wheels() {
+    let fixture = PackageFixture::new();
+    fixture.publish_newer();
+    let (lock, newer) = (fixture.lock(&WANTED), fixture.lock(&NEWER));
     let always = ["--compile-bytecode", "always"];
-    let (user, first) = (Lbuild::new(), push(&shop, &lock, &Lbuild::new(), &always));
-    shop.index.clear();
-    let again = push(&shop, &lock, &user, &always);
-    assert_eq!((again.digest(), layers(&again)), (first.digest(), (0, 5)), "{}", again.stderr);
-    assert!(shop.index.log().is_empty());
+    let (user, first) = (Lbuild::new(), push(&fixture, &lock, &Lbuild::new(), &always));
+    fixture.index.clear();
+    let again = push(&fixture, &lock, &user, &always);
+    assert_eq!((again.digest(), again.layer_counts()), (first.digest(), (0, 5)), "{}", again.stderr);
+    assert!(fixture.index.log().is_empty());
     for jobs in ["1", "8"] {
         let made =
-            push(&shop, &lock, &Lbuild::new(), &[&always[..], &["--no-cache", "--jobs", jobs]].concat());
+            push(&fixture, &lock, &Lbuild::new(), &[&always[..], &["--no-cache", "--jobs", jobs]].concat());
         assert_eq!(made.digest(), first.digest());
     }
-    let verified = push(&shop, &lock, &user, &[&always[..], &["--verify-cache"]].concat());
+    let verified = push(&fixture, &lock, &user, &[&always[..], &["--verify-cache"]].concat());
     assert_eq!(verified.digest(), first.digest());
-    shop.index.clear();
-    let upgraded = push(&shop, &newer, &Lbuild::new(), &always);
-    assert_eq!(layers(&upgraded), (2, 3), "{}", upgraded.stderr);
-    assert_eq!(shop.index.fetched().len(), 1, "a wheel that two layers need is fetched once");
-    // Without it, the image is another; with it, no wheel's layer is.
-    let without = push(&shop, &lock, &user, &[]);
-    assert!(without.digest() != first.digest() && layers(&without) == (0, 3), "{}", without.stderr);
+    fixture.index.clear();
+    let upgraded = push(&fixture, &newer, &Lbuild::new(), &always);
+    assert_eq!(upgraded.layer_counts(), (2, 3), "{}", upgraded.stderr);
+    assert_eq!(fixture.index.fetched().len(), 1, "a wheel that two layers need is fetched once");
+    // Bytecode changes the image but not the layers of the wheels.
+    let without = push(&fixture, &lock, &user, &[]);
+    assert!(without.digest() != first.digest() && without.layer_counts() == (0, 3), "{}", without.stderr);
 }
 
 #[test]
-fn the_surroundings_of_the_interpreter_do_not_matter() {
-    let shop = Shop::new();
-    let lock = shop.lock(&["jmespath", "urllib3", "idna", "typing-extensions"]);
+fn bytecode_does_not_depend_on_the_environment_of_the_interpreter() {
+    let fixture = PackageFixture::new();
+    let lock = fixture.lock(&["jmespath", "urllib3", "idna", "typing-extensions"]);
     let variables =
         [("PYTHONHASHSEED", "7"), ("PYTHONOPTIMIZE", "2"), ("LC_ALL", "C"), ("PYTHONPATH", "/nowhere")];
     let mut all = Vec::new();
@@ -112,11 +112,11 @@ fn the_surroundings_of_the_interpreter_do_not_matter() {
         }
         let to = format!("oci:{}:it", user.text("image"));
         let more = ["--lock", lock.path.as_str(), "--compile-bytecode", "always"];
-        user.ok(&shop.arguments("arm64", &to, &more));
+        user.ok(&fixture.arguments("arm64", &to, &more));
         all.push(compiled(&user));
     }
     assert!(all[0].len() > 50 && all.iter().all(|found| *found == all[0]));
-    // Bytecode as Python's own compiler makes it, but for marks of what is shared.
+    // The bytecode equals that of Python's own compiler, except for reference flags.
     let script = "
 import marshal, sys
 path, source, cached = sys.argv[1:]
@@ -135,26 +135,26 @@ assert marshal.loads(open(cached, 'rb').read()[16:]) == compile(open(source).rea
 }
 
 #[test]
-fn without_an_interpreter_of_the_version_it_is_an_error_or_a_note() {
-    let shop = Shop::new();
-    let lock = shop.lock(&["jmespath"]);
+fn a_missing_interpreter_of_the_version_is_an_error_or_a_note() {
+    let fixture = PackageFixture::new();
+    let lock = fixture.lock(&["jmespath"]);
     let other = "#!/bin/sh\necho '{\"name\":\"cpython\",\"version\":[3,12,0],\"full\":\"3.12.0\",\"magic\":\"00\",\"tag\":\"cpython-312\"}'\n";
     let shim = "#!/bin/sh\necho 'no such version' >&2\nexit 127\n";
     for user in [with(&[]), with(&[("python3.11", shim), ("python3", other)])] {
-        let all = shop.arguments(
+        let all = fixture.arguments(
             "arm64",
-            &shop.place("1"),
+            &fixture.reference("1"),
             &["--lock", &lock.path, "--compile-bytecode", "always"],
         );
         let error = user.run(&all).failed(3);
         assert!(error.contains("no Python 3.11 interpreter is installed"), "{error}");
         assert!(error.contains("hint: install one, as with `uv python install 3.11`"), "{error}");
-        let auto = push(&shop, &lock, &user, &["--compile-bytecode", "auto"]);
+        let auto = push(&fixture, &lock, &user, &["--compile-bytecode", "auto"]);
         assert!(auto.stderr.contains("warning: no bytecode is compiled"), "{}", auto.stderr);
-        assert_eq!(auto.digest(), push(&shop, &lock, &user, &[]).digest());
+        assert_eq!(auto.digest(), push(&fixture, &lock, &user, &[]).digest());
     }
-    // One of uv's counts.
+    // An interpreter of uv is found.
     let uv = "#!/bin/sh\n[ \"$1 $2\" = 'python find' ] && echo /usr/bin/python3.11\n";
-    let done = push(&shop, &lock, &with(&[("uv", uv)]), &["--compile-bytecode", "auto"]);
+    let done = push(&fixture, &lock, &with(&[("uv", uv)]), &["--compile-bytecode", "auto"]);
     assert!(done.stderr.contains("layer    bytecode of "), "{}", done.stderr);
 }

@@ -1,17 +1,17 @@
-//! `lbuild check` and `lbuild rules`: all that is wrong with an image in one report, and nothing that is not.
+//! `lbuild check` and `lbuild rules`: one report with every fault of an image and no false findings.
 
 mod clean;
 mod formats;
 mod path;
 mod push;
 
-use crate::support::craft::{self, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, files};
 use lbuild::image::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// A runtime as in AWS's Python base, as far as it goes without an interpreter.
+/// The files of AWS's Python base, without the interpreter.
 fn runtime() -> Tar {
     Tar::new()
         .directory("bin/")
@@ -43,17 +43,17 @@ fn code() -> Tar {
     )
 }
 
-/// An image in which nothing is wrong.
+/// An image without faults.
 fn good(lbuild: &Lbuild) -> String {
     image(&lbuild.path("good"), &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| settings(config))
 }
 
-/// A library in a directory that the layer does not have, with letters that mean something elsewhere.
+/// A library whose parent directory the layer lacks; the name has characters that are special in some output format.
 const ODD: &str = "var/task/lib/é 100%, a:b.so";
 
-/// An image with more than ten faults: of the config, of files and of layers. Its function is `app`.
+/// An image with more than ten faults in config, files and layers; `app` is the function's source.
 fn broken(lbuild: &Lbuild, app: &str) -> String {
-    // No more than the head of a library for amd64.
+    // Only the ELF header of a library for amd64.
     let elf = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 62, 0, 1, 0, 0, 0], &[0; 40]].concat();
     let data = vec![7_u8; 70_000];
     let code = Tar::new()
@@ -80,7 +80,7 @@ fn broken(lbuild: &Lbuild, app: &str) -> String {
     })
 }
 
-/// What a check reports, as JSON.
+/// The report of `lbuild check --json`.
 fn report(lbuild: &Lbuild, image: &str, more: &[&str], code: i32) -> Value {
     let done = lbuild.run(&[&["check", image, "--json"], more].concat());
     assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);
@@ -93,7 +93,7 @@ fn rules(report: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn nothing_is_found_where_nothing_is_wrong() {
+fn a_good_image_has_no_findings() {
     let lbuild = Lbuild::new();
     let image = good(&lbuild);
     let report = report(&lbuild, &image, &["--deny", "notes"], 0);
@@ -102,7 +102,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
 }
 
 #[test]
-fn ten_faults_are_one_report_in_a_stable_order() {
+fn ten_faults_make_one_report_in_a_stable_order() {
     let lbuild = Lbuild::new();
     let broken = broken(&lbuild, "def main(e, c): return e\n");
     let first = report(&lbuild, &broken, &[], 8);
@@ -124,7 +124,7 @@ fn ten_faults_are_one_report_in_a_stable_order() {
     ] {
         assert!(found.contains(rule), "{rule} in {first:#}");
     }
-    // Another cache, and more threads.
+    // With another cache and more threads.
     assert_eq!(report(&Lbuild::new(), &broken, &["--jobs", "8"], 8), first);
     assert_eq!(report(&lbuild, &broken, &[], 8), first, "from the cache");
     let text = first.to_string();
@@ -169,13 +169,13 @@ fn every_rule_is_explained() {
 }
 
 #[test]
-fn an_image_that_lies_or_ends_early_is_an_error() {
+fn an_image_with_wrong_digests_or_truncated_layers_is_an_error() {
     let lbuild = Lbuild::new();
     let whole = Layer::gzip(code());
     for cut in [10, whole.stored.len() / 2, whole.stored.len() - 1] {
         let layer = Layer {
             stored: whole.stored[..cut].to_vec(),
-            media_type: craft::GZIP,
+            media_type: image_builder::GZIP,
             diff_id: whole.diff_id.clone(),
         };
         let image = image(&lbuild.path(&format!("cut-{cut}")), &[layer], |config, _| settings(config));
@@ -183,8 +183,8 @@ fn an_image_that_lies_or_ends_early_is_an_error() {
         assert!(said.contains("cannot be read"), "{said}");
     }
     let other = Layer {
-        stored: craft::gzip(b"no tar at all, but long enough for a head"),
-        media_type: craft::GZIP,
+        stored: image_builder::gzip(b"no tar at all, but long enough for a head"),
+        media_type: image_builder::GZIP,
         diff_id: whole.diff_id.clone(),
     };
     let image = image(&lbuild.path("no-tar"), &[other], |config, _| settings(config));

@@ -1,13 +1,13 @@
-//! The commands around a push, and what each prints.
+//! The commands around a push and their output.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, hello, image_of, tiny_base};
 use crate::support::proxy::Proxy;
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 use serde_json::{Value, json};
 
-/// A registry with the committed base, and the base's name.
+/// A registry with the committed base, and the base's reference.
 fn registry_with_base() -> (Registry, String) {
     let registry = Registry::start(Mode::Plain);
     bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
@@ -38,7 +38,7 @@ fn plan_prints_a_recipe_with_the_base_pinned() {
     assert_eq!(add.unwrap()["to"], "/var/task/");
     assert!(registry.log().iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())));
 
-    // the plan is a recipe for the engine, and makes the image that the flags make
+    // the plan is a recipe: the engine builds from it the same image as from the flags
     let recipe: lbuild::Recipe = serde_json::from_value(recipe).unwrap();
     assert_eq!(serde_json::to_value(&recipe).unwrap(), parsed(&done.stdout));
 }
@@ -60,7 +60,7 @@ fn a_dry_run_writes_nothing() {
         assert!(!lbuild.path(name).exists(), "{name}");
     }
     assert!(dry.stderr.contains("would send"), "{}", dry.stderr);
-    assert_eq!(dry.digests(), lbuild.ok(&all).digests(), "the digests that it tells are the real ones");
+    assert_eq!(dry.digests(), lbuild.ok(&all).digests(), "a dry run prints the real digests");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn results_are_written_for_other_programs() {
     let digest = lbuild.ok(&all).digest();
     assert_eq!(std::fs::read_to_string(lbuild.path("digest")).unwrap().trim_end(), digest);
     let metadata = bases::read(&lbuild.path("metadata.json"));
-    let manifest = judges::skopeo_manifest(&Place::registry(&registry, "function:2")).unwrap();
+    let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:2")).unwrap();
     assert_eq!(metadata["containerimage.digest"], digest);
     assert_eq!(metadata["containerimage.config.digest"], manifest["config"]["digest"]);
     assert_eq!(metadata["containerimage.descriptor"]["mediaType"], manifest["mediaType"]);
@@ -82,7 +82,7 @@ fn results_are_written_for_other_programs() {
 }
 
 #[test]
-fn standard_output_is_for_the_name_alone() {
+fn standard_output_has_only_the_image_name() {
     let (registry, base) = registry_with_base();
     let (lbuild, hello) = (Lbuild::new(), hello());
     let to = format!("{}/function:1", registry.host());
@@ -112,7 +112,7 @@ fn standard_output_is_for_the_name_alone() {
     assert!(reasons.contains(&"base") && reasons.contains(&"layer"), "{reasons:?}");
     assert_eq!(events.last().unwrap()["reason"], "published");
     assert_eq!(events.last().unwrap()["digest"], lines.digest());
-    assert_eq!(events.last().unwrap()["changed"], false, "the first push had done it");
+    assert_eq!(events.last().unwrap()["changed"], false, "the first push moved the tag");
 
     let failure = lbuild.run(&["push", "--json", "--arch", "arm64", "--base", "scratch"]).failed(2);
     let failure = parsed(failure.lines().last().unwrap());
@@ -120,7 +120,7 @@ fn standard_output_is_for_the_name_alone() {
 }
 
 #[test]
-fn inspect_tells_where_each_layer_came_from() {
+fn inspect_shows_the_origin_of_each_layer() {
     let (registry, base) = registry_with_base();
     let (lbuild, hello) = (Lbuild::new(), hello());
     let to = format!("{}/function:1", registry.host());
@@ -129,8 +129,8 @@ fn inspect_tells_where_each_layer_came_from() {
     let image = parsed(&lbuild.ok(&["inspect", &to, "--json"]).stdout);
     assert_eq!(image["digest"], digest);
     assert_eq!(image["platform"]["architecture"], "arm64");
-    let manifest = judges::skopeo_manifest(&Place::registry(&registry, "function:1")).unwrap();
-    let config = judges::skopeo_config(&Place::registry(&registry, "function:1")).unwrap();
+    let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:1")).unwrap();
+    let config = image_tools::skopeo_config(&ImageLocation::registry(&registry, "function:1")).unwrap();
     assert_eq!(image["config"], config);
     let layers = image["layers"].as_array().unwrap();
     for (layer, expected) in layers.iter().zip(manifest["layers"].as_array().unwrap()) {
@@ -149,8 +149,8 @@ fn inspect_tells_where_each_layer_came_from() {
 }
 
 #[test]
-fn init_writes_all_that_a_push_needs_but_the_architecture() {
-    // the guess is a runtime of Lambda's; its registry's name leads to this one
+fn init_writes_everything_that_a_push_needs_except_the_architecture() {
+    // init guesses a base on public.ecr.aws, whose name leads to this registry
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.13");
     let proxy = Proxy::forward();
@@ -166,14 +166,14 @@ fn init_writes_all_that_a_push_needs_but_the_architecture() {
     let error = lbuild.run(&["init", dir]).failed(2);
     assert!(error.contains("is there already"), "{error}");
 
-    // from within the directory, with no argument but one
+    // inside the directory, with one argument
     let mut push = lbuild.command(&["push", "--arch", "arm64"]);
     push.current_dir(code.path()).env("HTTP_PROXY", format!("http://{}", proxy.host()));
     let output = push.env("NO_PROXY", "127.0.0.1").output().unwrap();
-    let done = crate::support::lbuild::Done::of(output).succeeded();
-    let place = Place::registry(&registry, "function:1");
-    assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], done.digest());
-    let config = judges::skopeo_config(&place).unwrap();
+    let done = crate::support::lbuild::RunOutput::of(output).succeeded();
+    let location = ImageLocation::registry(&registry, "function:1");
+    assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], done.digest());
+    let config = image_tools::skopeo_config(&location).unwrap();
     assert_eq!(config["config"]["Cmd"], json!(["app.handler"]));
     assert_eq!(
         config["config"]["Labels"]["org.opencontainers.image.base.name"],
@@ -183,7 +183,7 @@ fn init_writes_all_that_a_push_needs_but_the_architecture() {
 }
 
 #[test]
-fn the_file_says_what_the_flags_leave_out() {
+fn the_config_file_supplies_values_that_the_flags_omit() {
     let deps = function(&[("dep.py", "dep")]);
     let code = function(&[("src/app.py", "code"), ("extra/x", "extra"), ("lbuild.toml", "")]);
     let text = format!(
@@ -210,7 +210,7 @@ fn the_file_says_what_the_flags_leave_out() {
 }
 
 #[test]
-fn the_cache_tells_what_it_holds_and_lets_go() {
+fn the_cache_reports_its_size_and_prunes() {
     let (lbuild, hello) = (Lbuild::new(), hello());
     let info = |lbuild: &Lbuild| parsed(&lbuild.ok(&["cache", "info", "--json"]).stdout);
     assert_eq!(info(&lbuild)["files"], 0);

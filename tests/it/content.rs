@@ -1,16 +1,16 @@
-//! What the flags put into an image: files and config.
+//! The files and the config that each flag puts into an image.
 
 use crate::support::lbuild::{Lbuild, function, image_of};
 use crate::support::{bases, layers, testdata};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Config of a layout that `Lbuild::layout` made.
+/// The config of a layout that `Lbuild::layout` built.
 fn config(layout: &Path) -> Value {
     image_of(layout, "it", "arm64").1
 }
 
-/// The files of each layer that lbuild has put on the two of the committed base.
+/// The files of each layer above the two of the committed base.
 fn added(layout: &Path) -> Vec<Vec<(String, String)>> {
     layers::blobs(layout, "it", "arm64")[2..].iter().map(|blob| layers::files(blob)).collect()
 }
@@ -59,7 +59,7 @@ fn dependencies_lie_below_the_code_and_additions_above() {
 }
 
 #[test]
-fn an_addition_needs_a_place() {
+fn an_addition_needs_a_target() {
     let code = function(&[("app.py", "code")]);
     let code = code.path().to_str().unwrap();
     let all = ["build", code, "--base", "scratch", "--arch", "arm64", "--add", code];
@@ -68,7 +68,7 @@ fn an_addition_needs_a_place() {
 }
 
 #[test]
-fn what_is_ignored_stays_out() {
+fn ignored_files_are_left_out() {
     let lbuild = Lbuild::new();
     let code = function(&[
         (".lambdaignore", "**/*.pyc\ntests\n!tests/keep.py\n"),
@@ -118,12 +118,12 @@ fn every_config_flag_sets_its_field() {
     for expected in ["NEW=/var/task/n", "AGAIN=/var/task/n", "PRICE=$5", "EMPTY=", "LANG=en_US.UTF-8"] {
         assert!(env.contains(&expected), "{expected}: {env:?}");
     }
-    // --workdir is not where the code goes: LAMBDA_TASK_ROOT is
+    // the code goes to LAMBDA_TASK_ROOT, not to --workdir
     assert_eq!(added(&layout), [vec![file("var/task/app.py", "code")]]);
 }
 
 #[test]
-fn code_goes_where_the_base_says() {
+fn code_goes_to_the_directory_that_the_base_names() {
     let (lbuild, code) = (Lbuild::new(), function(&[("app.py", "code")]));
     for (flags, place) in [
         (&[][..], "var/task/app.py"),
@@ -139,7 +139,7 @@ fn code_goes_where_the_base_says() {
 }
 
 #[test]
-fn a_scratch_image_holds_nothing_but_what_was_given() {
+fn a_scratch_image_holds_only_the_given_files() {
     let (lbuild, code) = (Lbuild::new(), function(&[("bootstrap*", "#!/bin/sh")]));
     let to = format!("oci:{}:it", lbuild.text("image"));
     lbuild.push(code.path(), &["--base", "scratch", "--arch", "arm64", "--to", &to]);
@@ -152,7 +152,7 @@ fn a_scratch_image_holds_nothing_but_what_was_given() {
 }
 
 #[test]
-fn another_platform_than_the_base_has_is_refused_with_what_it_offers() {
+fn a_platform_that_the_base_lacks_is_refused_with_the_offered_ones() {
     let (lbuild, code) = (Lbuild::new(), function(&[("app.py", "code")]));
     let to = format!("oci:{}:arm", lbuild.text("arm"));
     let base = crate::support::lbuild::tiny_base();
@@ -164,6 +164,6 @@ fn another_platform_than_the_base_has_is_refused_with_what_it_offers() {
     let error = lbuild.run(&all).failed(4);
     assert!(error.contains("linux/amd64") && error.contains("it offers linux/arm64"), "{error}");
     assert!(!lbuild.path("other/index.json").exists());
-    // the image of one platform is a base all the same
+    // an image for a single platform is also a base
     assert_eq!(bases::named(&lbuild.path("arm"), "arm")["platform"]["architecture"], "arm64");
 }

@@ -1,22 +1,22 @@
-//! Where an image goes: registries, layouts, archives; several of them, under several names.
+//! Destinations: registries, layouts and archives, several in one push and under several names.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, files, function, image_of};
 use crate::support::registry::{Mode, Registry};
-use crate::support::{bases, handmade};
+use crate::support::{bases, sample_images};
 
-/// A base that every judge can run on this machine, as `oci:…`, and its architecture.
-fn runnable() -> (handmade::Handmade, String, String) {
-    let image = handmade::tiny();
-    let base = format!("oci:{}:{}", image.layout().display(), handmade::TAG);
+/// A base that every image tool can run on this machine, as `oci:…`, and its architecture.
+fn runnable() -> (sample_images::SampleImage, String, String) {
+    let image = sample_images::tiny();
+    let base = format!("oci:{}:{}", image.layout().display(), sample_images::TAG);
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     (image, base, architecture.to_owned())
 }
 
-fn says_hello(place: &Place) {
-    judges::skopeo_inspect(place).unwrap();
-    let cat = judges::podman_run(place, &[], &["cat", "/var/task/greeting"]).unwrap();
-    assert_eq!(cat, "hello", "{place:?}");
+fn says_hello(location: &ImageLocation) {
+    image_tools::skopeo_inspect(location).unwrap();
+    let cat = image_tools::podman_run(location, &[], &["cat", "/var/task/greeting"]).unwrap();
+    assert_eq!(cat, "hello", "{location:?}");
 }
 
 #[test]
@@ -47,20 +47,20 @@ fn one_push_serves_every_kind_of_destination() {
     assert_eq!(digests[0], digests[1]);
     for (registry, name) in [(&one, "team/function"), (&two, "elsewhere")] {
         for tag in ["v1", "stable"] {
-            let place = Place::registry(registry, &format!("{name}:{tag}"));
-            assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], digests[0]);
+            let location = ImageLocation::registry(registry, &format!("{name}:{tag}"));
+            assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], digests[0]);
         }
-        let latest = Place::registry(registry, &format!("{name}:latest"));
-        judges::skopeo_inspect(&latest).expect_err("a tag was named");
+        let latest = ImageLocation::registry(registry, &format!("{name}:latest"));
+        image_tools::skopeo_inspect(&latest).expect_err("a tag was named");
     }
     for tag in ["v1", "stable"] {
         assert_eq!(bases::named(&lbuild.path("layout"), tag)["digest"], digests[2]);
     }
-    says_hello(&Place::registry(&one, "team/function:stable"));
-    says_hello(&Place::layout(&lbuild.path("layout"), "stable"));
-    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "v1")).unwrap();
-    judges::skopeo_inspect(&Place::archive(&lbuild.path("image.tar"))).unwrap();
-    let config = judges::skopeo_config(&Place::archive(&lbuild.path("image.tar"))).unwrap();
+    says_hello(&ImageLocation::registry(&one, "team/function:stable"));
+    says_hello(&ImageLocation::layout(&lbuild.path("layout"), "stable"));
+    image_tools::umoci_unpack(&ImageLocation::layout(&lbuild.path("layout"), "v1")).unwrap();
+    image_tools::skopeo_inspect(&ImageLocation::archive(&lbuild.path("image.tar"))).unwrap();
+    let config = image_tools::skopeo_config(&ImageLocation::archive(&lbuild.path("image.tar"))).unwrap();
     assert_eq!(config, image_of(&lbuild.path("layout"), "v1", "").1);
 }
 
@@ -71,8 +71,8 @@ fn an_archive_is_loaded_with_its_name_or_without() {
     for name in ["", ":example.test/hello:v1"] {
         let to = format!("docker-archive:{}{name}", lbuild.text("image.tar"));
         let digest = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
-        says_hello(&Place::archive(&lbuild.path("image.tar")));
-        // a push of the same replaces it with the same
+        says_hello(&ImageLocation::archive(&lbuild.path("image.tar")));
+        // a second push replaces the archive with an equal one
         let before = std::fs::read(lbuild.path("image.tar")).unwrap();
         let again = lbuild.push(code.path(), &["--base", &base, "--arch", &architecture, "--to", &to]);
         assert_eq!(again, digest);
@@ -88,7 +88,7 @@ fn an_archive_is_loaded_with_its_name_or_without() {
 }
 
 #[test]
-fn the_format_is_the_one_asked_for_everywhere() {
+fn every_destination_gets_the_requested_format() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let registry = Registry::start(Mode::Plain);
@@ -104,7 +104,7 @@ fn the_format_is_the_one_asked_for_everywhere() {
         all.extend(["--to", &to[0], "--to", &to[1]]);
         all.extend(flags);
         lbuild.ok(&all);
-        let manifest = judges::skopeo_manifest(&Place::registry(&registry, "f:1")).unwrap();
+        let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "f:1")).unwrap();
         assert_eq!(manifest["mediaType"], in_registry, "{flags:?}");
         let manifest = image_of(&lbuild.path("layout"), "it", "").0;
         assert_eq!(manifest["mediaType"], in_layout, "{flags:?}");
@@ -112,7 +112,7 @@ fn the_format_is_the_one_asked_for_everywhere() {
 }
 
 #[test]
-fn build_writes_a_layout_beside_the_code_and_does_not_pack_it() {
+fn build_writes_a_layout_into_the_code_directory_and_does_not_pack_it() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let all = ["build", code.path().to_str().unwrap(), "--base", &base, "--arch", &architecture];
@@ -133,12 +133,12 @@ fn a_layout_keeps_its_other_images() {
     lbuild.layout("layout", code.path(), &[]);
     assert_eq!(bases::named(&lbuild.path("layout"), "first"), before);
     assert_ne!(bases::named(&lbuild.path("layout"), "it")["digest"], before["digest"]);
-    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "first")).unwrap();
-    judges::umoci_unpack(&Place::layout(&lbuild.path("layout"), "it")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::layout(&lbuild.path("layout"), "first")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::layout(&lbuild.path("layout"), "it")).unwrap();
 }
 
 #[test]
-fn a_damaged_layout_is_no_base() {
+fn a_damaged_layout_is_refused_as_a_base() {
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "one")]));
     let layout = lbuild.layout("layout", code.path(), &[]);
     let manifest = image_of(&layout, "it", "").0;
@@ -150,19 +150,19 @@ fn a_damaged_layout_is_no_base() {
     let all = ["push", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &base, "--to", &to];
     let error = lbuild.run(&all).failed(7);
     assert!(error.contains(&layer.display().to_string()) && error.contains("corrupt"), "{error}");
-    assert!(!lbuild.path("other/index.json").exists(), "no image that is not whole");
+    assert!(!lbuild.path("other/index.json").exists(), "an incomplete image is not written");
 }
 
 #[test]
-fn a_base_flows_from_registry_to_registry_past_the_disk() {
+fn base_layers_are_streamed_between_registries_without_touching_the_disk() {
     let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     let base = bases::push(&from, "oci-index", "lambda/python", "3.11");
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let destination = format!("{}/function:1", to.host());
     lbuild.push(code.path(), &["--base", &base, "--arch", "amd64", "--to", &destination]);
-    judges::umoci_unpack(&Place::registry(&to, "function:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&to, "function:1")).unwrap();
     let held: usize = files(&lbuild.cache()).values().map(Vec::len).sum();
-    assert!(held < 64 << 10, "no layer of the base is in the cache, which holds {held} bytes");
+    assert!(held < 64 << 10, "the cache holds {held} bytes: a layer of the base is in it");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_base_is_found_by_its_digest() {
     let to = format!("{}/function:1", registry.host());
     let push = |base: &str| {
         lbuild.push(code.path(), &["--base", base, "--arch", "arm64", "--to", &to]);
-        judges::skopeo_config(&Place::registry(&registry, "function:1")).unwrap()
+        image_tools::skopeo_config(&ImageLocation::registry(&registry, "function:1")).unwrap()
     };
     let [mut tagged, mut pinned, both] = [push(&base), push(&by_digest), push(&both)];
     let name = "org.opencontainers.image.base.name";

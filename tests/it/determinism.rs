@@ -1,6 +1,6 @@
-//! The same input gives the same bytes, whatever lies around it.
+//! The same input gives the same bytes in every environment.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, files, function, hello, image_of, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, layers, testdata, tool};
@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// More than one segment of the compressor, in files that lie across its borders, and many small ones.
+/// Several segments of the compressor, in files that cross segment borders, and many small files.
 fn contents() -> Vec<(String, Vec<u8>)> {
     let mut contents = vec![
         ("app.py".to_owned(), b"def handler(event, context): pass\n".to_vec()),
@@ -33,12 +33,12 @@ fn code() -> TempDir {
     function(&contents.iter().map(|(name, content)| (name.as_str(), content)).collect::<Vec<_>>())
 }
 
-/// The layout that a new user with an empty cache makes, byte for byte.
+/// The files of the layout that a new user with an empty cache builds.
 fn built(code: &Path, more: &[&str]) -> BTreeMap<String, Vec<u8>> {
     files(&Lbuild::new().layout("image", code, more))
 }
 
-/// Without printing megabytes when it fails.
+/// Compares layouts and names the files that differ, instead of printing megabytes.
 #[track_caller]
 fn same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>, what: &str) {
     let names = |layout: &BTreeMap<String, Vec<u8>>| layout.keys().cloned().collect::<Vec<_>>();
@@ -47,7 +47,7 @@ fn same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>,
     assert!(differ.is_empty(), "{what}: {differ:?}");
 }
 
-/// Runs a prepared command that builds into the layout `image` of its user.
+/// Runs a prepared command that builds the layout `image` of its user.
 fn built_by(lbuild: &Lbuild, command: &mut Command) -> BTreeMap<String, Vec<u8>> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -60,7 +60,7 @@ fn arguments(lbuild: &Lbuild, base: &str, code: &str) -> Vec<String> {
 }
 
 #[test]
-fn any_number_of_jobs() {
+fn the_number_of_jobs_does_not_matter() {
     let code = code();
     let expected = built(code.path(), &["--jobs", "1"]);
     for jobs in ["2", "3", "8"] {
@@ -71,7 +71,7 @@ fn any_number_of_jobs() {
 }
 
 #[test]
-fn any_surroundings() {
+fn environment_and_working_directory_do_not_matter() {
     let code = code();
     let expected = built(code.path(), &[]);
     let dir = code.path().to_str().unwrap();
@@ -102,7 +102,7 @@ fn any_surroundings() {
 }
 
 #[test]
-fn any_times_and_rights() {
+fn file_times_and_modes_do_not_matter() {
     let code = code();
     let expected = built(code.path(), &[]);
     for (days, mode) in [(400, 0o640), (20_000, 0o600), (3, 0o666)] {
@@ -121,14 +121,14 @@ fn any_times_and_rights() {
 }
 
 #[test]
-fn any_order_of_creation_and_any_links() {
+fn creation_order_and_hard_links_do_not_matter() {
     let expected = built(code().path(), &[]);
     let mut backwards = contents();
     backwards.reverse();
     let mut shuffled = contents();
     shuffled.sort_by_key(|(name, _)| name.bytes().rev().collect::<Vec<_>>());
     for contents in [backwards, shuffled] {
-        // a tmpfs lists files in the order of their creation, other file systems in one of their own
+        // a tmpfs lists files in order of creation, other file systems in an order of their own
         for parent in ["/dev/shm", "/tmp"].iter().filter(|parent| Path::new(parent).is_dir()) {
             let code = tempfile::tempdir_in(parent).unwrap();
             for (name, content) in &contents {
@@ -148,14 +148,14 @@ fn any_order_of_creation_and_any_links() {
 }
 
 #[test]
-fn any_user() {
+fn the_user_does_not_matter() {
     let code = code();
     let expected = |base: &str| {
         let lbuild = Lbuild::new();
         let all = arguments(&lbuild, base, code.path().to_str().unwrap());
         built_by(&lbuild, &mut lbuild.command(&all))
     };
-    // the base of this repository may lie where only its owner can read
+    // the other user may lack the right to read this checkout
     let expected = expected("scratch");
     let lbuild = Lbuild::new();
     let binary = lbuild.path("copy-of-lbuild");
@@ -181,7 +181,7 @@ fn any_user() {
 }
 
 #[test]
-fn any_state_of_the_cache() {
+fn the_state_of_the_cache_does_not_matter() {
     let (lbuild, code) = (Lbuild::new(), code());
     let build = |name: &str| {
         let layout = lbuild.layout(name, code.path(), &[]);
@@ -195,10 +195,10 @@ fn any_state_of_the_cache() {
         std::fs::remove_dir_all(lbuild.cache().join(name)).unwrap();
         same(&build(&format!("without-{n}")).0, &expected, name);
     }
-    // a fresh checkout elsewhere, with the same cache
+    // a fresh checkout in another directory, with the same cache
     let other = self::code();
     same(&files(&lbuild.layout("elsewhere", other.path(), &[])), &expected, "elsewhere");
-    // and what is changed and changed back
+    // a change that is reverted
     std::fs::write(code.path().join("app.py"), "changed").unwrap();
     assert_ne!(build("changed").0.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     std::fs::write(code.path().join("app.py"), &contents()[0].1).unwrap();
@@ -206,7 +206,7 @@ fn any_state_of_the_cache() {
 }
 
 #[test]
-fn the_epoch_is_the_only_time_there_is() {
+fn source_date_epoch_is_the_only_time_in_an_image() {
     let code = function(&[("app.py", "code")]);
     let at = |epoch: &str| {
         let mut lbuild = Lbuild::new();
@@ -223,7 +223,7 @@ fn the_epoch_is_the_only_time_there_is() {
     let names = |layout: &BTreeMap<String, Vec<u8>>| layout.keys().cloned().collect::<Vec<_>>();
     assert_ne!(names(&at("1700000001").0), names(&first));
     same(&built(code.path(), &[]), &at("315532800").0, "the default is 1980");
-    // one cache for both does not confuse them
+    // both epochs may share one cache
     let mut lbuild = Lbuild::new();
     lbuild.layout("default", code.path(), &[]);
     lbuild.set("SOURCE_DATE_EPOCH", "1700000000");
@@ -255,7 +255,7 @@ fn library_plan_and_command_agree() {
 }
 
 #[test]
-fn any_destination() {
+fn the_destination_does_not_matter() {
     let (lbuild, registry, code) = (Lbuild::new(), Registry::start(Mode::Plain), code());
     let base = bases::push(&registry, "docker-list", "lambda/python", "3.11");
     let layout = format!("oci:{}:it", lbuild.text("image"));
@@ -266,13 +266,16 @@ fn any_destination() {
     };
     let digest = push(&here);
     assert_eq!(push(&layout), digest);
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "function:1")).unwrap()["Digest"],
+        digest
+    );
 }
 
-/// What hello-python becomes on the committed base, and a layer of several segments. `UPDATE_GOLDEN=1` rewrites it;
-/// a change of it makes every user's next push send every layer again, and wants a new `WRITER_VERSION`.
+/// Digests of hello-python on the committed base and of a layer of several segments. `UPDATE_GOLDEN=1` rewrites them;
+/// a change makes every user's next push send every layer again, and needs a new `WRITER_VERSION`.
 #[test]
-fn the_bytes_are_those_of_the_release_before() {
+fn the_bytes_are_those_of_the_previous_release() {
     let golden = testdata("golden/hello-python.json");
     let lbuild = Lbuild::new();
     let build = |name: &str, code: &Path, architecture: &str, format: &str| {

@@ -1,6 +1,6 @@
-//! `lbuild diff`: why two images are not the same; and the files of one, as `lbuild inspect` shows them.
+//! `lbuild diff` shows why two images differ; `lbuild inspect` shows the files of one.
 
-use crate::support::craft::{GZIP, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{GZIP, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, tiny_base};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ fn above() -> Tar {
     Tar::new().directory("b/").file("b/three", 0o644, "3")
 }
 
-/// Makes an image of these layers called `name`.
+/// Builds an image of these layers in the layout `name`.
 fn make(lbuild: &Lbuild, name: &str, layers: &[Layer], edit: impl FnOnce(&mut Value)) -> String {
     image(&lbuild.path(name), layers, |config, _| {
         config["config"]["Env"] = json!(["A=1", "B=2"]);
@@ -47,7 +47,7 @@ fn equal_images_are_the_same() {
 }
 
 #[test]
-fn files_that_differ_are_told_with_what_became_of_them() {
+fn files_that_differ_are_shown_with_their_change() {
     let lbuild = Lbuild::new();
     let from = usual(&lbuild);
     let other = Tar::new()
@@ -82,7 +82,7 @@ fn files_that_differ_are_told_with_what_became_of_them() {
 }
 
 #[test]
-fn config_and_base_are_told_by_field() {
+fn config_and_base_are_compared_by_field() {
     let lbuild = Lbuild::new();
     let (base, digest) = ("org.opencontainers.image.base.name", "org.opencontainers.image.base.digest");
     let labelled = |config: &mut Value, of: &str| {
@@ -113,7 +113,7 @@ fn config_and_base_are_told_by_field() {
 }
 
 #[test]
-fn order_and_compression_are_told_apart_from_content() {
+fn order_and_compression_are_distinguished_from_content() {
     let lbuild = Lbuild::new();
     let from = usual(&lbuild);
     let swapped = make(&lbuild, "swapped", &[Layer::gzip(above()), Layer::gzip(below())], |_| ());
@@ -134,7 +134,7 @@ fn order_and_compression_are_told_apart_from_content() {
     );
     assert!(text.contains("layer 0 is compressed otherwise, with the same content"), "{text}");
 
-    // The same files, in another order: another tar, and nothing else to tell.
+    // The same files in another order give another tar, without any other difference.
     let turned = Tar::new().file("b/three", 0o644, "3").directory("b/");
     let to = make(&lbuild, "turned", &[Layer::gzip(below()), Layer::gzip(turned)], |_| ());
     let (json, text) = diff(&lbuild, &from, &to);
@@ -143,7 +143,7 @@ fn order_and_compression_are_told_apart_from_content() {
 }
 
 #[test]
-fn a_layer_more_or_less_is_told() {
+fn an_added_or_removed_layer_is_shown() {
     let lbuild = Lbuild::new();
     let from = usual(&lbuild);
     let to = make(&lbuild, "less", &[Layer::gzip(below())], |_| ());
@@ -215,7 +215,7 @@ fn inspect_shows_files_and_history() {
     );
 }
 
-/// An image that holds secrets wherever these are looked for; each has `mark` in it.
+/// An image with a secret in every place that is searched for secrets; each contains `mark`.
 fn leaking(lbuild: &Lbuild, name: &str, mark: &str) -> String {
     let over = Tar::new().file("b", 0o644, name);
     make(lbuild, name, &[Layer::gzip(below()), Layer::gzip(over)], |config| {
@@ -229,20 +229,20 @@ fn leaking(lbuild: &Lbuild, name: &str, mark: &str) -> String {
 
 const MARKS: [&str; 2] = ["a1B2c3D4a1B2", "d4C3b2A1d4C3"];
 
-/// What its history says of a leaking image's second layer, as it may be shown.
+/// The redacted history entry of the second layer of a leaking image.
 const MADE_BY: &str = "RUN |1 NPM_TOKEN=… /bin/sh -c npm ci";
 
 #[track_caller]
-fn assert_kept(told: &str) {
-    assert!(MARKS.iter().all(|mark| !told.contains(mark)), "{told}");
+fn assert_redacted(output: &str) {
+    assert!(MARKS.iter().all(|mark| !output.contains(mark)), "{output}");
 }
 
 #[test]
-fn a_changed_secret_is_told_and_not_shown() {
+fn a_changed_secret_is_reported_without_its_value() {
     let lbuild = Lbuild::new();
     let (from, to) = (leaking(&lbuild, "from", MARKS[0]), leaking(&lbuild, "to", MARKS[1]));
     let (json, text) = diff(&lbuild, &from, &to);
-    assert_kept(&format!("{json}{text}"));
+    assert_redacted(&format!("{json}{text}"));
     let fields = json["config"].as_array().unwrap();
     for field in [
         "config.Env.DB_PASSWORD",
@@ -253,14 +253,14 @@ fn a_changed_secret_is_told_and_not_shown() {
         let expected = json!({ "field": field, "from": "(a secret)", "to": "(another secret)" });
         assert!(fields.contains(&expected), "{field} in {json:#}");
         let line = format!("config  {field}: (a secret) -> (another secret)");
-        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+        assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
     }
     assert_eq!((fields.len(), &json["layers"][0]["created_by"]), (4, &json!(MADE_BY)), "{json:#}");
     assert!(text.contains(&format!("layer 1 is otherwise  {MADE_BY}")), "{text}");
 }
 
 #[test]
-fn a_secret_that_comes_or_goes_is_not_shown() {
+fn a_secret_that_is_added_or_removed_is_not_shown() {
     let lbuild = Lbuild::new();
     let with = |name: &str, env: Option<Value>| {
         make(&lbuild, name, &[Layer::gzip(below())], |config| match env {
@@ -268,12 +268,12 @@ fn a_secret_that_comes_or_goes_is_not_shown() {
             None => drop(config["config"].as_object_mut().unwrap().remove("Env")),
         })
     };
-    // One of them in place of a pair.
+    // A name without a value, in place of a pair.
     let (secret, token) = (format!("TOKEN={}", MARKS[0]), format!("ghp_{}", MARKS[1].repeat(3)));
     let leaking = with("leaking", Some(json!([secret, token, "B=2"])));
     let public = with("public", Some(json!(["TOKEN=changeme", "B=2"])));
     let (json, text) = diff(&lbuild, &public, &leaking);
-    assert_kept(&format!("{json}{text}"));
+    assert_redacted(&format!("{json}{text}"));
     let expected = json!([
         { "field": "config.Env.TOKEN", "from": "changeme", "to": "(a secret)" },
         { "field": "config.Env.…", "to": "(a secret)" },
@@ -281,9 +281,9 @@ fn a_secret_that_comes_or_goes_is_not_shown() {
     assert_eq!(json["config"], expected);
     assert!(text.contains("config  config.Env.TOKEN: \"changeme\" -> (a secret)\n"), "{text}");
     assert!(text.contains("config  config.Env.…: nothing -> (a secret)\n"), "{text}");
-    // A list as a whole.
+    // The whole list is redacted.
     let (json, text) = diff(&lbuild, &leaking, &with("none", None));
-    assert_kept(&format!("{json}{text}"));
+    assert_redacted(&format!("{json}{text}"));
     let expected = json!({ "TOKEN": "(a secret)", "…": "(a secret)", "B": "2" });
     assert_eq!(json["config"], json!([{ "field": "config.Env", "from": expected }]));
 }
@@ -295,14 +295,15 @@ fn inspect_shows_no_secret() {
     let ask = |more: &[&str]| {
         let mut arguments = vec!["inspect", &image];
         arguments.extend(more);
-        let told = lbuild.ok(&arguments).stdout;
-        assert_kept(&told);
-        told
+        let output = lbuild.ok(&arguments).stdout;
+        assert_redacted(&output);
+        output
     };
     let text = ask(&[]);
-    for told in ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)", "a.token=(a secret)", "b.c=2", MADE_BY]
+    for expected in
+        ["A=1", "DB_PASSWORD=(a secret)", "DB_URL=(a secret)", "a.token=(a secret)", "b.c=2", MADE_BY]
     {
-        assert!(text.lines().any(|line| line.ends_with(told)), "{told} in {text}");
+        assert!(text.lines().any(|line| line.ends_with(expected)), "{expected} in {text}");
     }
     assert!(ask(&["--history"]).trim_end().ends_with(MADE_BY));
     let history: Value = serde_json::from_str(&ask(&["--history", "--json"])).unwrap();
@@ -322,13 +323,13 @@ fn inspect_shows_no_secret() {
 }
 
 #[test]
-fn very_many_layers_take_no_time() {
+fn very_many_layers_are_compared_in_linear_time() {
     const MANY: usize = 27_000;
-    // Where time grows as the square of their number, it takes minutes.
+    // Quadratic time would take minutes.
     const LIMIT: Duration = Duration::from_secs(120);
     let lbuild = Lbuild::new();
     let digest = |number: usize| format!("sha256:{number:064x}");
-    // Of a media type that nobody reads.
+    // With a media type that lbuild does not read.
     let many = |name: &str, number: &dyn Fn(usize) -> usize| {
         image(&lbuild.path(name), &[], |config, manifest| {
             let layers = (0..MANY).map(|place| digest(number(place)));
@@ -341,13 +342,13 @@ fn very_many_layers_take_no_time() {
         })
     };
     let from = many("from", &|place| place);
-    // In reverse; of the first half of the numbers, others stand in place of the layers that there were.
+    // The order is reversed, and the layers with numbers in the first half are replaced by others.
     let turned = |number: usize| if number < MANY / 2 { MANY + number } else { number };
     let to = many("to", &|place| turned(MANY - 1 - place));
     let start = Instant::now();
     let json: Value = serde_json::from_str(&lbuild.ok(&["diff", &from, &to, "--json"]).stdout).unwrap();
     assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
-    // One has not moved, and it has not changed either.
+    // One layer has neither moved nor changed.
     let layers = json["layers"].as_array().unwrap();
     assert_eq!(layers.len(), MANY - 1);
     for (place, layer) in (1..).zip(layers) {

@@ -1,8 +1,10 @@
-//! ECR's ways, which no other registry has.
+//! Behaviour that only ECR has.
 
 use crate::support::bases;
+use crate::support::fake_ecr::{
+    Auth, EcrBehaviour, ExpiredAnswer, Expiry, ExpiryTrigger, FakeEcr, MissingRepository,
+};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
-use crate::support::quirks::{After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks};
 use serde_json::json;
 use std::path::Path;
 use tempfile::TempDir;
@@ -12,7 +14,7 @@ fn code() -> TempDir {
 }
 
 /// The arguments that push `code` to the repository `function`.
-fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
+fn arguments(registry: &FakeEcr, code: &Path, base: &str) -> Vec<String> {
     let to = format!("{}/function:1", registry.host());
     ["push", code.to_str().unwrap(), "--base", base, "--arch", "arm64", "--to", &to]
         .map(str::to_owned)
@@ -20,10 +22,10 @@ fn arguments(registry: &QuirkRegistry, code: &Path, base: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_repository_is_told_with_the_way_out() {
-    let registry = QuirkRegistry::start(Quirks {
+fn a_missing_repository_is_reported_with_a_hint() {
+    let registry = FakeEcr::start(EcrBehaviour {
         missing_repository: MissingRepository::NameUnknown,
-        ..Quirks::default()
+        ..EcrBehaviour::default()
     });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
@@ -36,17 +38,19 @@ fn a_missing_repository_is_told_with_the_way_out() {
 }
 
 #[test]
-fn a_missing_repository_that_hangs_up_is_told_too() {
-    let registry =
-        QuirkRegistry::start(Quirks { missing_repository: MissingRepository::Reset, ..Quirks::default() });
+fn a_missing_repository_is_reported_when_the_registry_closes_the_connection() {
+    let registry = FakeEcr::start(EcrBehaviour {
+        missing_repository: MissingRepository::Reset,
+        ..EcrBehaviour::default()
+    });
     let (lbuild, code) = (Lbuild::new(), code());
     let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(5);
     assert!(error.contains("function") && error.contains("hint: create the repository first"), "{error}");
 }
 
 #[test]
-fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
-    let registry = QuirkRegistry::start(Quirks { immutable_tags: true, ..Quirks::default() });
+fn an_immutable_tag_accepts_the_same_image_again_and_no_other() {
+    let registry = FakeEcr::start(EcrBehaviour { immutable_tags: true, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     let digest = lbuild.ok(&all).digest();
@@ -63,12 +67,12 @@ fn an_immutable_tag_takes_the_same_image_again_and_no_other() {
 }
 
 #[test]
-fn a_token_that_runs_out_during_a_push_is_renewed() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
-        for after in [After::BlobPuts(1), After::BlobPuts(3), After::Requests(6)] {
+fn a_token_that_expires_during_a_push_is_renewed() {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
+        for after in [ExpiryTrigger::BlobPuts(1), ExpiryTrigger::BlobPuts(3), ExpiryTrigger::Requests(6)] {
             let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-            let expires = Some(Expires { after, answer, next_password: None });
-            let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+            let expires = Some(Expiry { after, answer, next_password: None });
+            let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
             let (lbuild, code) = (Lbuild::new(), code());
             lbuild.log_in(&registry.host(), "AWS", "good");
             let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
@@ -79,14 +83,14 @@ fn a_token_that_runs_out_during_a_push_is_renewed() {
 }
 
 #[test]
-fn a_password_that_runs_out_is_asked_for_again() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+fn an_expired_password_is_requested_again() {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let auth = Auth::Basic { password: "first".into() };
         let expires =
-            Some(Expires { after: After::BlobPuts(2), answer, next_password: Some("second".into()) });
-        let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+            Some(Expiry { after: ExpiryTrigger::BlobPuts(2), answer, next_password: Some("second".into()) });
+        let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
         let (mut lbuild, code) = (Lbuild::new(), code());
-        // as ECR's credential helper: another password each time
+        // like ECR's credential helper, this one prints another password each time
         let script = format!(
             "#!/bin/sh\ncat >>{0}\necho >>{0}\n[ $(wc -l <{0}) = 1 ] && secret=first || secret=second\n\
              echo '{{\"ServerURL\":\"\",\"Username\":\"AWS\",\"Secret\":\"'$secret'\"}}'\n",
@@ -103,11 +107,14 @@ fn a_password_that_runs_out_is_asked_for_again() {
 }
 
 #[test]
-fn a_password_that_has_run_out_for_good_is_told() {
+fn a_password_that_cannot_be_renewed_is_an_error() {
     let auth = Auth::Basic { password: "first".into() };
-    let expires =
-        Some(Expires { after: After::BlobPuts(1), answer: Expired::Forbidden, next_password: None });
-    let registry = QuirkRegistry::start(Quirks { auth, expires, ..Quirks::default() });
+    let expires = Some(Expiry {
+        after: ExpiryTrigger::BlobPuts(1),
+        answer: ExpiredAnswer::Forbidden,
+        next_password: None,
+    });
+    let registry = FakeEcr::start(EcrBehaviour { auth, expires, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     lbuild.log_in(&registry.host(), "AWS", "first");
     let error = lbuild.run(&arguments(&registry, code.path(), &tiny_base())).failed(6);
@@ -116,13 +123,13 @@ fn a_password_that_has_run_out_for_good_is_told() {
 }
 
 #[test]
-fn headers_that_the_specification_leaves_open_are_not_needed() {
-    let registry = QuirkRegistry::start(Quirks {
+fn headers_that_the_specification_makes_optional_are_not_needed() {
+    let registry = FakeEcr::start(EcrBehaviour {
         no_manifest_location: true,
         relative_location: true,
         ecr_patch: true,
         refuse_mount: true,
-        ..Quirks::default()
+        ..EcrBehaviour::default()
     });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
@@ -131,14 +138,14 @@ fn headers_that_the_specification_leaves_open_are_not_needed() {
     assert_eq!(registry.tags("function")["1"], digest);
     let log = registry.log();
     assert_eq!((log.mounts(), log.blob_uploads()), (0, 4));
-    // the session that a refused mount opens is the one to use
+    // the upload session that a refused mount opens is used
     assert_eq!(log.count("POST", "/blobs/uploads/"), 4);
 }
 
 #[test]
-fn a_mount_needs_and_gets_one_token_for_both_repositories() {
+fn a_mount_uses_one_token_for_both_repositories() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
     lbuild.log_in(&registry.host(), "AWS", "good");
@@ -149,8 +156,8 @@ fn a_mount_needs_and_gets_one_token_for_both_repositories() {
 }
 
 #[test]
-fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
-    let registry = QuirkRegistry::start(Quirks::default());
+fn a_blob_that_is_missing_despite_a_head_is_sent_again_with_the_manifest() {
+    let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     lbuild.ok(&all);
@@ -163,13 +170,13 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
         .map(|l| l["digest"].as_str().unwrap().to_owned())
         .collect();
     for lost in [&digests[2..], &digests[..2], &digests[..]] {
-        registry.change(|quirks| quirks.loses = lost.to_vec());
+        registry.change(|behaviour| behaviour.loses = lost.to_vec());
         registry.clear_log();
         let label = format!("lost={}", lost.len());
         let digest = lbuild.ok(&[&all[..], &["--label".to_owned(), label]].concat()).digest();
         assert_eq!(registry.tags("function")["1"], digest);
         let log = registry.log();
-        assert_eq!(log.blob_uploads(), lost.len() + 1, "those and the config");
+        assert_eq!(log.blob_uploads(), lost.len() + 1, "the lost blobs and the config");
         assert_eq!(log.manifest_puts(), 1);
         assert!(log.answered(400) >= 1);
         assert!(digests.iter().all(|digest| registry.blob("function", digest).is_some()));
@@ -177,8 +184,8 @@ fn a_blob_that_is_missing_after_all_is_sent_again_and_the_manifest_too() {
 }
 
 #[test]
-fn a_failed_upload_begins_again_with_a_session_of_its_own() {
-    let registry = QuirkRegistry::start(Quirks { fail_blob_puts: 3, ..Quirks::default() });
+fn a_failed_upload_starts_again_with_a_new_session() {
+    let registry = FakeEcr::start(EcrBehaviour { fail_blob_puts: 3, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let digest = lbuild.ok(&arguments(&registry, code.path(), &tiny_base())).digest();
     assert_eq!(registry.tags("function")["1"], digest);
@@ -189,14 +196,14 @@ fn a_failed_upload_begins_again_with_a_session_of_its_own() {
 }
 
 #[test]
-fn several_tags_move_only_when_the_manifest_is_in() {
-    let registry = QuirkRegistry::start(Quirks::default());
+fn several_tags_move_only_after_the_manifest_is_stored() {
+    let registry = FakeEcr::start(EcrBehaviour::default());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());
     let digest = lbuild.ok(&[&all[..], &["--tag".to_owned(), "2".to_owned()]].concat()).digest();
     let log = registry.log();
     let references = log.manifest_references();
-    assert_eq!(references[0], digest, "by its digest first");
+    assert_eq!(references[0], digest, "by digest first");
     assert_eq!(references.len(), 3);
     assert_eq!(registry.tags("function").values().collect::<Vec<_>>(), [&digest, &digest]);
 }

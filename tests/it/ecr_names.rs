@@ -1,10 +1,10 @@
-//! ECR's hosts: which repository's tags move, where a host is reached, and which one Lambda does not pull from.
+//! ECR's hosts: immutable tags, endpoint overrides, and the hosts that Lambda does not pull from.
 
 use crate::support::aws_api::{AwsApi, user};
+use crate::support::aws_network::{REGION, REGISTRY, decode};
+use crate::support::fake_ecr::{Auth, EcrBehaviour, FakeEcr};
 use crate::support::lbuild::{Lbuild, function, hello, tiny_base};
 use crate::support::moto::Moto;
-use crate::support::quirks::{Auth, QuirkRegistry, Quirks};
-use crate::support::world::{REGION, REGISTRY, decode};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -13,21 +13,21 @@ fn push(code: &Path, to: &str) -> Vec<String> {
     ["push", &code, "--base", &base, "--arch", "arm64", "--to", to].map(str::to_owned).to_vec()
 }
 
-/// A repository in moto, and a registry that takes moto's token.
-fn repository(settings: &Value) -> (Moto, QuirkRegistry) {
+/// A repository in moto, and a registry that accepts moto's token.
+fn repository(settings: &Value) -> (Moto, FakeEcr) {
     let moto = Moto::start();
     let mut settings = settings.clone();
     settings["repositoryName"] = "function".into();
     moto.ecr(REGION, "CreateRepository", &settings);
     let login = decode(&moto.token(REGION));
     let password = login.strip_prefix("AWS:").expect("a login").to_owned();
-    let registry = QuirkRegistry::start(Quirks { auth: Auth::Basic { password }, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth: Auth::Basic { password }, ..EcrBehaviour::default() });
     (moto, registry)
 }
 
-/// Fails unless another image is refused for `tag` before anything is sent.
+/// Fails unless a push of another image to `tag` is refused before anything is sent.
 #[track_caller]
-fn stays(user: &Lbuild, registry: &QuirkRegistry, code: &Path, tag: &str) {
+fn assert_immutable(user: &Lbuild, registry: &FakeEcr, code: &Path, tag: &str) {
     let before = registry.tags("function")[tag].clone();
     registry.clear_log();
     let error = user.run(&push(code, &format!("{REGISTRY}/function:{tag}"))).failed(5);
@@ -39,14 +39,14 @@ fn stays(user: &Lbuild, registry: &QuirkRegistry, code: &Path, tag: &str) {
 }
 
 #[test]
-fn an_immutable_tag_is_known_before_anything_is_sent() {
+fn an_immutable_tag_is_detected_before_anything_is_sent() {
     let (moto, registry) = repository(&json!({ "imageTagMutability": "IMMUTABLE" }));
-    registry.change(|quirks| quirks.immutable_tags = true);
+    registry.change(|behaviour| behaviour.immutable_tags = true);
     let user = || user(&moto.url(), REGISTRY, &registry);
     let code = function(&[("app.py", "def handler(event, context): pass")]);
     let (first, to) = (user(), format!("{REGISTRY}/function:1"));
     let digest = first.ok(&push(code.path(), &to)).digest();
-    // the same again, with a cache and without
+    // the same image again, with a cache and without
     for user in [&first, &user()] {
         assert_eq!(user.ok(&push(code.path(), &to)).digest(), digest);
     }
@@ -54,9 +54,9 @@ fn an_immutable_tag_is_known_before_anything_is_sent() {
 
     std::fs::write(code.path().join("app.py"), "changed").expect("ours");
     for user in [&first, &user()] {
-        stays(user, &registry, code.path(), "1");
+        assert_immutable(user, &registry, code.path(), "1");
     }
-    // one tag that cannot move keeps the others
+    // one tag that cannot move stops the others
     let several = [push(code.path(), &to), vec!["--tag".into(), "2".into()]].concat();
     first.run(&several).failed(5);
     assert_eq!(registry.tags("function").len(), 1);
@@ -65,7 +65,7 @@ fn an_immutable_tag_is_known_before_anything_is_sent() {
 }
 
 #[test]
-fn exceptions_from_immutability_are_known() {
+fn exclusion_filters_of_immutability_are_respected() {
     let filters = json!([{ "filterType": "WILDCARD", "filter": "dev-*" }]);
     let settings =
         |kind: &str| json!({ "imageTagMutability": kind, "imageTagMutabilityExclusionFilters": filters });
@@ -79,16 +79,16 @@ fn exceptions_from_immutability_are_known() {
         user.ok(&push(code.path(), &name(moves)));
         user.ok(&push(code.path(), &name(fixed)));
         std::fs::write(code.path().join("app.py"), "changed").expect("ours");
-        stays(&user, &registry, code.path(), fixed);
+        assert_immutable(&user, &registry, code.path(), fixed);
         let digest = user.ok(&push(code.path(), &name(moves))).digest();
         assert_eq!(registry.tags("function")[moves], digest, "{kind}");
     }
 }
 
 #[test]
-fn several_registries_are_reached_elsewhere_and_keep_their_names() {
+fn several_registries_with_endpoint_overrides_keep_their_names() {
     const OTHER: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
-    let open = || QuirkRegistry::start(Quirks::default());
+    let open = || FakeEcr::start(EcrBehaviour::default());
     let (registry, other, api) = (open(), open(), AwsApi::start(&["good"]));
     let mut user = user(&api.url(), REGISTRY, &registry);
     let endpoints = format!("{REGISTRY}=http://{}, {OTHER}=http://{}", registry.host(), other.host());
@@ -104,14 +104,14 @@ fn several_registries_are_reached_elsewhere_and_keep_their_names() {
         assert_eq!(registry.tags("function")["1"], done.digests()[0].1);
     }
     let metadata = std::fs::read_to_string(user.path("metadata")).expect("written");
-    let told = [&metadata, &done.stdout, &done.stderr];
-    assert!(told.iter().all(|text| text.contains(OTHER) && !text.contains("127.0.0.1")), "{told:?}");
-    assert_eq!(api.token_calls(), (2, 0), "one for each region");
+    let outputs = [&metadata, &done.stdout, &done.stderr];
+    assert!(outputs.iter().all(|text| text.contains(OTHER) && !text.contains("127.0.0.1")), "{outputs:?}");
+    assert_eq!(api.token_calls(), (2, 0), "one token per region");
 }
 
 #[test]
-fn an_endpoint_that_is_none_is_told() {
-    let (registry, api) = (QuirkRegistry::start(Quirks::default()), AwsApi::start(&["good"]));
+fn an_invalid_endpoint_is_an_error() {
+    let (registry, api) = (FakeEcr::start(EcrBehaviour::default()), AwsApi::start(&["good"]));
     for (value, said) in [
         (&*format!("{REGISTRY}=http://10.0.0.1:5000"), "plain HTTP would show credentials to the network"),
         (&*format!("{REGISTRY}=http://registry.example"), "plain HTTP would show credentials to the network"),
@@ -138,9 +138,9 @@ fn an_endpoint_that_is_none_is_told() {
 }
 
 #[test]
-fn a_fips_host_is_refused_for_lambda_before_it_is_asked() {
+fn a_fips_host_is_refused_for_lambda_without_a_request() {
     const FIPS: &str = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com";
-    let (registry, api) = (QuirkRegistry::start(Quirks::default()), AwsApi::start(&["good"]));
+    let (registry, api) = (FakeEcr::start(EcrBehaviour::default()), AwsApi::start(&["good"]));
     let user = user(&api.url(), FIPS, &registry);
     let (hello, base, to) = (hello().display().to_string(), tiny_base(), format!("{FIPS}/function:1"));
     for what in [&["--runtime", "python3.12"][..], &["--base", &base, "--handler", "app.handler"]] {
@@ -151,7 +151,7 @@ fn a_fips_host_is_refused_for_lambda_before_it_is_asked() {
         assert!(error.contains("hint: push to 123456789012.dkr.ecr.us-east-1.amazonaws.com"), "{error}");
     }
     assert_eq!((api.calls(), registry.log().0.len()), (0, 0));
-    // others than Lambda pull from it
+    // for other consumers than Lambda the host is accepted
     let all = ["push", &hello, "--arch", "arm64", "--to", &to, "--base", &base, "--cmd", "app.handler"];
     assert_eq!(user.ok(&all).digest(), registry.tags("function")["1"]);
 }

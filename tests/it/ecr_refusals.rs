@@ -1,18 +1,19 @@
-//! What ECR's registry refuses in the middle of a push is mended, or told with the right that is missing.
+//! Requests that ECR refuses during a push: an expired token is renewed, a missing right is named.
 
 use crate::support::aws_api::{AwsApi, user};
+use crate::support::aws_network::{REGION, REGISTRY, decode};
 use crate::support::bases;
+use crate::support::fake_ecr::{
+    Auth, EcrBehaviour, ExpiredAnswer, Expiry, ExpiryTrigger, FakeEcr, MissingRepository, Refusal,
+    RefusalAnswer,
+};
 use crate::support::lbuild::{hello, tiny_base};
 use crate::support::moto::Moto;
-use crate::support::quirks::{
-    After, Auth, Expired, Expires, MissingRepository, QuirkRegistry, Quirks, Refusal, With,
-};
-use crate::support::world::{REGION, REGISTRY, decode};
 use serde_json::json;
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository";
 
-/// The rights that a push needs of the registry itself.
+/// The rights that a push needs for the registry's API.
 const RIGHTS: [&str; 6] = [
     "ecr:BatchGetImage",
     "ecr:BatchCheckLayerAvailability",
@@ -22,7 +23,7 @@ const RIGHTS: [&str; 6] = [
     "ecr:PutImage",
 ];
 
-/// What is said of a right, when the registry says nothing: a blob comes in one request, which takes two rights.
+/// The right in the hint if the registry's answer names none: a blob is sent in one request, which needs two rights.
 fn guess(right: &'static str) -> &'static str {
     match right {
         "ecr:UploadLayerPart" | "ecr:CompleteLayerUpload" => "ecr:UploadLayerPart or ecr:CompleteLayerUpload",
@@ -36,37 +37,37 @@ fn push(base: &str) -> Vec<String> {
     ["push", &hello, "--base", base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
 }
 
-/// A registry with the repository `function`, behind a password that never changes.
-fn registry(password: &str) -> QuirkRegistry {
+/// A registry with the repository `function` and a password that does not change.
+fn registry(password: &str) -> FakeEcr {
     let auth = Auth::Basic { password: password.to_owned() };
     let missing_repository = MissingRepository::NameUnknown;
-    let registry = QuirkRegistry::start(Quirks { auth, missing_repository, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, missing_repository, ..EcrBehaviour::default() });
     registry.create_repository("function");
     registry
 }
 
 #[test]
-fn a_token_that_runs_out_after_the_second_blob_is_asked_for_again() {
-    for answer in [Expired::Challenge, Expired::Forbidden, Expired::BadRequest] {
+fn a_token_that_expires_after_the_second_blob_is_renewed() {
+    for answer in [ExpiredAnswer::Challenge, ExpiredAnswer::Forbidden, ExpiredAnswer::BadRequest] {
         let registry = registry("first");
         let next_password = Some("second".to_owned());
-        registry.change(|quirks| {
-            quirks.expires = Some(Expires { after: After::BlobPuts(2), answer, next_password });
+        registry.change(|behaviour| {
+            behaviour.expires = Some(Expiry { after: ExpiryTrigger::BlobPuts(2), answer, next_password });
         });
         let api = AwsApi::start(&["first", "second"]);
         let user = user(&api.url(), REGISTRY, &registry);
         let done = user.ok(&push(&tiny_base()));
         assert_eq!(done.stdout, format!("{REGISTRY}/function@{}\n", done.digest()));
         assert_eq!(registry.tags("function")["1"], done.digest(), "{answer:?}");
-        assert_eq!(api.token_calls(), (2, 0), "{answer:?}: once, and once more");
+        assert_eq!(api.token_calls(), (2, 0), "{answer:?}: requested and renewed");
         assert!(done.stderr.contains(REGISTRY) && !done.stderr.contains("second"), "{}", done.stderr);
-        // known to want a password, it is shown one from the start
+        // the registry is known to require a password, so even the first request has one
         assert!(registry.log().0.iter().all(|entry| entry.authorization.as_deref() == Some("Basic")));
     }
 }
 
 #[test]
-fn a_token_that_is_refused_for_good_is_told() {
+fn a_token_that_is_refused_after_renewal_is_an_error() {
     let (registry, api) = (registry("another"), AwsApi::start(&["wrong"]));
     let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
     assert!(error.contains(REGISTRY) && error.contains("from AWS") && error.contains("hint:"), "{error}");
@@ -74,7 +75,7 @@ fn a_token_that_is_refused_for_good_is_told() {
 }
 
 #[test]
-fn each_right_that_is_missing_is_named_with_the_repository() {
+fn each_missing_right_is_named_with_the_repository() {
     let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
     bases::seed_base(&registry, "lambda/python", "3.12");
     let remote = format!("{REGISTRY}/lambda/python:3.12");
@@ -82,12 +83,14 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
     let of_base = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
     let of_base = of_base.map(|right| (right, "lambda/python", remote.clone()));
     for (right, repository, base) in of_function.into_iter().chain(of_base) {
-        for with in [With::Denied, With::Silence] {
-            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with).on(repository)]);
+        for with in [RefusalAnswer::Denied, RefusalAnswer::Silence] {
+            registry
+                .change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with).on(repository)]);
             let error = user(&api.url(), REGISTRY, &registry).run(&push(&base)).failed(6);
-            // the answer to a HEAD has no words
-            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
-            let named = if told { right } else { guess(right) };
+            // the answer to a HEAD has no body
+            let named_by_registry =
+                with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if named_by_registry { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/{repository}\n");
             assert!(error.contains(&hint), "{right} {with:?}: {error}");
             assert!(error.contains(&format!("{REGISTRY}/{repository}")), "{right} {with:?}: {error}");
@@ -97,8 +100,8 @@ fn each_right_that_is_missing_is_named_with_the_repository() {
     }
 }
 
-/// What the doctor finds at `function`, when it finds something missing.
-fn diagnosis(moto: &Moto, registry: &QuirkRegistry) -> String {
+/// The output of `lbuild doctor` for `function`, which must report a failure.
+fn diagnosis(moto: &Moto, registry: &FakeEcr) -> String {
     registry.clear_log();
     let to = format!("{REGISTRY}/function:1");
     let done = user(&moto.url(), REGISTRY, registry).run(&["doctor", "--to", &to]);
@@ -108,8 +111,8 @@ fn diagnosis(moto: &Moto, registry: &QuirkRegistry) -> String {
     done.stdout
 }
 
-/// moto with the repository `function` that Lambda may pull from, and a registry that takes moto's token.
-fn moto_and_registry() -> (Moto, QuirkRegistry) {
+/// moto with the repository `function` that Lambda may pull from, and a registry that accepts moto's token.
+fn moto_and_registry() -> (Moto, FakeEcr) {
     let moto = Moto::start();
     moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "function" }));
     let login = decode(&moto.token(REGION));
@@ -121,22 +124,23 @@ fn moto_and_registry() -> (Moto, QuirkRegistry) {
 }
 
 #[test]
-fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
+fn the_doctor_finds_each_missing_right_before_anything_is_sent() {
     let (moto, registry) = moto_and_registry();
     for right in RIGHTS {
-        for with in [With::Denied, With::Silence] {
-            registry.change(|quirks| quirks.refusals = vec![Refusal::always(right, with)]);
+        for with in [RefusalAnswer::Denied, RefusalAnswer::Silence] {
+            registry.change(|behaviour| behaviour.refusals = vec![Refusal::always(right, with)]);
             let said = diagnosis(&moto, &registry);
-            let told = with == With::Denied && right != "ecr:BatchCheckLayerAvailability";
-            let named = if told { right } else { guess(right) };
+            let named_by_registry =
+                with == RefusalAnswer::Denied && right != "ecr:BatchCheckLayerAvailability";
+            let named = if named_by_registry { right } else { guess(right) };
             let hint = format!("hint: allow {named} on {ARN}/function\n");
             assert!(said.contains(&hint), "{right} {with:?}: {said}");
             assert_eq!(said.matches("failed ").count(), 1, "{right} {with:?}: {said}");
         }
     }
-    // all at once
-    let refuse = |right| Refusal::always(right, With::Denied);
-    registry.change(|quirks| quirks.refusals = RIGHTS.map(refuse).to_vec());
+    // all rights are missing
+    let refuse = |right| Refusal::always(right, RefusalAnswer::Denied);
+    registry.change(|behaviour| behaviour.refusals = RIGHTS.map(refuse).to_vec());
     let said = diagnosis(&moto, &registry);
     for right in ["BatchGetImage", "BatchCheckLayerAvailability", "InitiateLayerUpload", "PutImage"] {
         assert!(said.contains(&format!("allow ecr:{right} on {ARN}/function")), "{right}: {said}");
@@ -144,11 +148,11 @@ fn the_doctor_finds_each_right_that_is_missing_before_anything_is_sent() {
 }
 
 #[test]
-fn a_repository_that_the_push_will_create_is_no_failure() {
+fn a_repository_that_the_push_will_create_is_not_a_failure() {
     let (moto, registry) = moto_and_registry();
     let to = format!("{REGISTRY}/missing:1");
     for answer in [MissingRepository::NameUnknown, MissingRepository::Reset] {
-        registry.change(|quirks| quirks.missing_repository = answer);
+        registry.change(|behaviour| behaviour.missing_repository = answer);
         let user = user(&moto.url(), REGISTRY, &registry);
         let done = user.run(&["doctor", "--to", &to]);
         assert_eq!(done.code, Some(2), "{}{}", done.stdout, done.stderr);
@@ -157,30 +161,32 @@ fn a_repository_that_the_push_will_create_is_no_failure() {
             "{}",
             done.stdout
         );
-        assert_eq!(done.stdout.matches("failed ").count(), 1, "told once: {}", done.stdout);
+        assert_eq!(done.stdout.matches("failed ").count(), 1, "reported once: {}", done.stdout);
 
         let said = user.ok(&["doctor", "--to", &to, "--create-repo", "--allow-lambda"]).stdout;
         assert!(said.contains("the push will create it") && !said.contains("failed "), "{said}");
         std::fs::write(user.path("lbuild.toml"), "create-repo = true\n").unwrap();
         assert_eq!(user.ok(&["doctor", "--to", &to]).stdout, said);
     }
-    assert_eq!(moto.repositories(REGION).len(), 1, "the doctor makes none");
+    assert_eq!(moto.repositories(REGION).len(), 1, "the doctor creates no repository");
 }
 
 #[test]
-fn the_doctors_code_is_that_of_the_first_failure() {
+fn the_doctors_exit_code_is_that_of_the_first_failure() {
     let (moto, registry) = moto_and_registry();
-    registry.change(|quirks| quirks.refusals = vec![Refusal::always("ecr:BatchGetImage", With::Denied)]);
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:BatchGetImage", RefusalAnswer::Denied)]
+    });
     let to = format!("{REGISTRY}/function:1");
     let all = ["doctor", "--to", &to, "--arch", "arm64", "--base", "oci:/nowhere"];
     let done = user(&moto.url(), REGISTRY, &registry).run(&all);
-    // the base, where the push would end; the missing right comes after
+    // the base is the first failure, at which the push would end; the missing right comes later
     assert_eq!(done.code, Some(4), "{}", done.stdout);
     assert!(done.stdout.contains("hint: allow ecr:BatchGetImage"), "{}", done.stdout);
 }
 
 #[test]
-fn a_policy_that_a_push_does_not_need_is_no_failure() {
+fn a_policy_that_the_push_does_not_need_is_not_a_failure() {
     let (moto, registry) = moto_and_registry();
     moto.ecr(REGION, "CreateRepository", &json!({ "repositoryName": "closed" }));
     registry.create_repository("closed");
@@ -198,9 +204,9 @@ fn a_policy_that_a_push_does_not_need_is_no_failure() {
 }
 
 #[test]
-fn a_reset_where_the_repository_is_missing_is_told() {
+fn a_reset_for_a_missing_repository_is_explained() {
     let registry = registry("good");
-    registry.change(|quirks| quirks.missing_repository = MissingRepository::Reset);
+    registry.change(|behaviour| behaviour.missing_repository = MissingRepository::Reset);
     let api = AwsApi::start(&["good"]);
     let all = push(&tiny_base());
     let all: Vec<_> = all.iter().map(|word| word.replace("/function:", "/missing:")).collect();
@@ -210,10 +216,10 @@ fn a_reset_where_the_repository_is_missing_is_told() {
 }
 
 #[test]
-fn a_reset_where_an_upload_is_not_allowed_is_told() {
+fn a_reset_for_a_forbidden_upload_is_explained() {
     let (registry, api) = (registry("good"), AwsApi::start(&["good"]));
-    registry.change(|quirks| {
-        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset)];
     });
     let error = user(&api.url(), REGISTRY, &registry).run(&push(&tiny_base())).failed(6);
     assert!(error.contains("closed the connection although the repository exists"), "{error}");
@@ -223,8 +229,8 @@ fn a_reset_where_an_upload_is_not_allowed_is_told() {
 #[test]
 fn the_doctor_explains_a_reset() {
     let (moto, registry) = moto_and_registry();
-    registry.change(|quirks| {
-        quirks.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", With::Reset)];
+    registry.change(|behaviour| {
+        behaviour.refusals = vec![Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset)];
     });
     let said = diagnosis(&moto, &registry);
     assert!(said.contains(&format!("hint: allow ecr:InitiateLayerUpload on {ARN}/function\n")), "{said}");

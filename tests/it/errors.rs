@@ -1,5 +1,4 @@
-//! Mistakes as a new user makes them: each is told in one message that says what, where, and what to do, and ends
-//! with the exit code of its kind.
+//! Mistakes of new users: each gives one message with cause, place and hint, and the exit code of its kind.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,13 +8,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::lbuild::{Done, Lbuild, function, noise, tiny_base};
+use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 
 const APP: [(&str, &str); 1] = [("app.py", "def handler(event, context):\n    return 1\n")];
 
-/// Runs `lbuild ARGUMENTS`, which has to fail with `code`, and to say all of `words`.
+/// Runs `lbuild ARGUMENTS`, which has to fail with `code` and a message that contains all of `words`.
 #[track_caller]
 fn fails(lbuild: &Lbuild, arguments: &[&str], code: i32, words: &[&str]) {
     says(&lbuild.run(arguments).failed(code), words);
@@ -38,7 +37,7 @@ fn seeded(mode: Mode) -> (Registry, String) {
 }
 
 #[test]
-fn a_base_that_is_not_there_is_named() {
+fn a_missing_base_is_named() {
     let (registry, base) = seeded(Mode::Plain);
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let dir = code.path().to_str().unwrap();
@@ -53,13 +52,13 @@ fn a_base_that_is_not_there_is_named() {
     push("oci:/nowhere", "arm64", 4, &["/nowhere", "the directory does not exist", "hint:"]);
     push(&format!("{}x", tiny_base()), "arm64", 4, &["python3.12x", "hint:"]);
     push("Bad Name", "arm64", 2, &["invalid image name `Bad Name`", "hint:"]);
-    // of another platform: what there is, and the way out
+    // a base of another platform: the message lists the platforms and has a hint
     lbuild.push(code.path(), &["--base", &base, "--arch", "arm64", "--to", &to]);
     push(&to, "amd64", 4, &["is not for linux/amd64", "linux/arm64", "--arch"]);
 }
 
 #[test]
-fn what_has_to_be_given_is_asked_for() {
+fn missing_arguments_are_named() {
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let (dir, base) = (code.path().to_str().unwrap(), tiny_base());
     fails(&lbuild, &["push", dir, "--base", &base], 2, &["no architecture", "hint: add --arch arm64"]);
@@ -73,7 +72,7 @@ fn what_has_to_be_given_is_asked_for() {
 }
 
 #[test]
-fn a_wrong_password_is_told_without_showing_it() {
+fn a_wrong_password_is_reported_without_its_value() {
     let mode = Mode::Basic { user: "AWS", password: "right" };
     let (registry, base) = seeded(mode);
     let (lbuild, code) = (Lbuild::new(), function(&APP));
@@ -88,7 +87,7 @@ fn a_wrong_password_is_told_without_showing_it() {
 }
 
 #[test]
-fn a_registry_that_is_down_is_told_with_its_address() {
+fn a_registry_that_is_down_is_reported_with_its_address() {
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (dir, base, to) = (code.path().to_str().unwrap(), tiny_base(), format!("{free}/out:1"));
@@ -97,7 +96,7 @@ fn a_registry_that_is_down_is_told_with_its_address() {
 }
 
 #[test]
-fn files_that_no_image_can_hold_are_named() {
+fn files_that_an_image_cannot_hold_are_named() {
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let (dir, base) = (code.path().to_str().unwrap(), tiny_base());
     let build = ["build", dir, "--arch", "arm64", "--base", &base];
@@ -120,7 +119,7 @@ fn files_that_no_image_can_hold_are_named() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_a_warning() {
+fn a_dangling_symlink_is_a_warning() {
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     symlink("nowhere", code.path().join("dangling")).unwrap();
     symlink("../../etc/passwd", code.path().join("leaves")).unwrap();
@@ -131,11 +130,11 @@ fn a_link_that_leads_nowhere_is_a_warning() {
     for (link, target) in [("dangling", "nowhere"), ("leaves", "../../etc/passwd")] {
         assert!(done.stderr.contains(&format!("{link} leads to {target}")), "{}", done.stderr);
     }
-    assert_eq!(done.stderr.matches("the symlink ").count(), 2, "told once: {}", done.stderr);
+    assert_eq!(done.stderr.matches("the symlink ").count(), 2, "reported once: {}", done.stderr);
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_named() {
+fn an_unreadable_file_is_named() {
     let (lbuild, code) = (Lbuild::new(), function(&APP));
     let all = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
     [code.path(), &lbuild.path("."), &lbuild.path("home"), &lbuild.path("docker")].into_iter().for_each(all);
@@ -144,7 +143,7 @@ fn a_file_that_may_not_be_read_is_named() {
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
     let (base, to) = (tiny_base(), format!("oci:{}", lbuild.text("out")));
     let build = ["build", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &base, "--to", &to];
-    // root may read anything: without its capabilities it is a user like any other
+    // root may read every file, so drop its capabilities
     let drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
     let output = match rustix::process::geteuid().is_root() {
         true => lbuild.wrapped(&drop, &build).output(),
@@ -175,7 +174,7 @@ fn a_file_that_changes_while_it_is_read_is_named() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_leaves_nothing_half_written() {
+fn a_full_disk_is_an_error_and_leaves_no_partial_files() {
     let (lbuild, code) = (Lbuild::new(), function(&[("data", noise(2, 400_000))]));
     let small = lbuild.path("small");
     std::fs::create_dir(&small).unwrap();
@@ -210,17 +209,17 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
         let push = ["push", dir, "--arch", "arm64", "--to", &to, "--handler", handler];
         lbuild.run(&[&push[..], more].concat())
     };
-    // AWS's own bases hold no handler of anybody's, so they need not even be asked for
+    // AWS's own bases contain no handlers, so the base is not fetched
     let aws = ["--runtime", "python3.12"];
     says(&push("wrong.handler", &aws).failed(3), &["`wrong.handler`", "wrong.py", dir, "hint:"]);
     assert!(registry.log().is_empty(), "{base}");
-    // an ignore file may keep it out; another source may bring it
+    // an ignore file may exclude the handler's file, another source may supply it
     std::fs::write(code.path().join(".dockerignore"), "app.py").unwrap();
     says(&push("app.handler", &aws).failed(3), &["`app.handler`", "ignore file"]);
-    // a base of one's own may
+    // a custom base may contain the handler
     let own = push("app.handler", &["--base", &layout]).succeeded();
     assert!(own.stderr.contains("warning: the handler `app.handler` is not there"), "{}", own.stderr);
-    // a function in an object, or of a class, is looked for in the file that has it
+    // a handler with several dots is searched in the file that defines the object or class
     for (runtime, handler) in [("nodejs24.x", "app.api.run"), ("ruby3.4", "app.Module::Class.run")] {
         says(&push(handler, &["--runtime", runtime]).failed(3), &[&format!("`{handler}`"), "no app."]);
     }
@@ -236,11 +235,11 @@ fn a_bootstrap_that_would_not_start_is_found_before_anything_is_sent() {
     let dir = code.path().to_str().unwrap();
     let plan = |more: &[&str]| {
         let plan = ["plan", dir, "--arch", "arm64", "--runtime", "provided.al2023", "--handler", "any"];
-        // where the base would be asked for, nobody answers: whoever comes so far has passed
+        // the base's registry does not answer: an error that names it shows that the check passed
         let mut command = lbuild.command(&[&plan[..], more].concat());
         command.env("LBUILD_REGISTRY_ENDPOINT", "public.ecr.aws=http://127.0.0.1:1");
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-        Done::of(command.output().unwrap())
+        RunOutput::of(command.output().unwrap())
     };
     let add = |file: &str, to: &str| format!("{dir}/{file}:{to}");
     let hint = "hint: add --add bootstrap:/var/runtime/bootstrap";

@@ -1,4 +1,4 @@
-//! The examples, run as their first lines say, and each short enough to be read at a glance.
+//! The examples, run as their first lines say, and each short.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::support::lbuild::{Lbuild, hello};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, run, testdata};
 
-/// A built example; `cargo build --examples` and a bare `cargo test` leave it beside the test binary.
+/// A built example; `cargo build --examples` and a bare `cargo test` put it next to the test binary.
 fn example(name: &str) -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     let path = binary.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -38,7 +38,7 @@ fn a_layer_is_appended() {
 }
 
 #[test]
-fn credentials_come_from_ones_own_place() {
+fn credentials_come_from_a_custom_provider() {
     let ((registry, base), lbuild) = (registry(Mode::Basic { user: "me", password: "mine" }), Lbuild::new());
     let with = |whose: &str| {
         let mut command = command(&lbuild, "custom_credentials", &[&base]);
@@ -48,7 +48,7 @@ fn credentials_come_from_ones_own_place() {
     assert!(without.contains("anonymous"), "{without}");
     let printed = with(&registry.host()).unwrap();
     assert!(printed.contains("linux/arm64"), "{printed}");
-    // right as the password is, it is another registry's
+    // the password is right but belongs to another registry
     let refused = with("registry.example").unwrap_err();
     assert!(refused.contains("anonymous"), "{refused}");
 }
@@ -66,7 +66,7 @@ fn progress_is_shown() {
 }
 
 #[test]
-fn none_is_longer_than_forty_lines() {
+fn no_example_is_longer_than_forty_lines() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -1,17 +1,17 @@
-//! Images that are made to do harm: each ends in an error or in findings, within bounded memory and time, and nothing
-//! is written but the cache.
+//! Malicious images: each gives an error or findings within bounded memory and time, and lbuild writes only to its
+//! cache.
 
 mod archives;
 mod bombs;
 mod documents;
 mod elf;
-mod heads;
 mod links;
+mod member_counts;
 mod streams;
-mod words;
-mod work;
+mod tar_headers;
+mod terminal_text;
 
-use crate::support::craft::{self, Layer, Tar};
+use crate::support::image_builder::{self, Layer, Tar};
 use crate::support::lbuild::Lbuild;
 use crate::support::run;
 use serde::Deserialize;
@@ -19,17 +19,17 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What a run may hold at any time, in KiB: some buffers for each thread, in a build that nobody optimised.
-const LITTLE: u64 = 128 << 10;
+/// Memory limit of a run, in KiB: some buffers for each thread, in an unoptimised build.
+const SMALL_MEMORY: u64 = 128 << 10;
 
-/// What a run may hold that takes in as many names as it takes at all, in KiB.
-const MUCH: u64 = 512 << 10;
+/// Memory limit of a run that reads the largest accepted number of names, in KiB.
+const LARGE_MEMORY: u64 = 512 << 10;
 
-/// What a run may take, in seconds. Where time grows as the square of something, it takes hours; a slow machine shall not matter.
-const SECONDS: u64 = 120;
+/// Time limit of a run. Quadratic time takes hours, so the limit leaves room for slow machines.
+const TIMEOUT_SECONDS: u64 = 120;
 
-/// Runs one command after the other, and tells how each ended. A fault shall not take the machine with it.
-const RUNS: &str = r#"
+/// Runs one command after the other and reports how each ended. Limits on time and address space protect the machine.
+const RUNNER_SCRIPT: &str = r#"
 import json, os, resource, signal, subprocess, sys, tempfile
 
 def bounds():
@@ -49,32 +49,32 @@ for arguments in json.loads(sys.argv[3]):
         print(json.dumps({"code": child.returncode, "peak": usage.ru_maxrss, "out": text(out), "err": text(err)}))
 "#;
 
-/// How a run ended.
+/// Exit code, memory and output of a run.
 #[derive(Debug, Deserialize)]
-struct End {
+struct MeasuredRun {
     /// Negative when a signal ended it.
     code: i32,
-    /// The most memory that it held, in KiB.
+    /// Peak memory, in KiB.
     peak: u64,
     out: String,
     err: String,
 }
 
-impl End {
-    /// What holds of every run, however it ended.
+impl MeasuredRun {
+    /// Checks the rules for every run, whether it succeeded or failed.
     #[track_caller]
-    fn assert_sound(&self, arguments: &[String], memory: u64) {
-        let told = format!("{arguments:?}: {}", head(&self.err));
-        assert_ne!(self.code, -14, "it takes more than {SECONDS} s: {told}");
+    fn assert_bounded(&self, arguments: &[String], memory: u64) {
+        let context = format!("{arguments:?}: {}", head(&self.err));
+        assert_ne!(self.code, -14, "it takes more than {TIMEOUT_SECONDS} s: {context}");
         assert!(
             self.code >= 0 && self.code != 130 && !self.err.contains("panicked"),
-            "{}: {told}",
+            "{}: {context}",
             self.code
         );
-        assert!(self.peak < memory, "{} KiB: {told}", self.peak);
+        assert!(self.peak < memory, "{} KiB: {context}", self.peak);
         for text in [&self.out, &self.err] {
             let raw = text.chars().find(|c| c.is_control() && *c != '\n');
-            assert_eq!(raw, None, "reaches the terminal: {told}");
+            assert_eq!(raw, None, "a control character in the output: {context}");
         }
     }
 
@@ -87,31 +87,31 @@ impl End {
     }
 }
 
-/// As much of a text as helps.
+/// The beginning of a text, for failure messages.
 fn head(text: &str) -> String {
     text.chars().take(2000).collect()
 }
 
-/// A user, and beside them directories that nothing has a right to write to.
-struct Ground {
+/// A user, with directories that lbuild must not change.
+struct Workspace {
     lbuild: Lbuild,
-    /// What each run may hold, in KiB.
+    /// Memory limit of each run, in KiB.
     memory: u64,
 }
 
-impl Ground {
-    fn new() -> Ground {
+impl Workspace {
+    fn new() -> Workspace {
         let lbuild = Lbuild::new();
         for dir in ["beside", "function"] {
             std::fs::create_dir(lbuild.path(dir)).unwrap();
         }
         std::fs::write(lbuild.path("function/app.py"), "def handler(e, c): return e\n").unwrap();
-        Ground { lbuild, memory: LITTLE }
+        Workspace { lbuild, memory: SMALL_MEMORY }
     }
 
-    /// An image of these layers with which nothing else is wrong.
+    /// An image of these layers, without other faults.
     fn image(&self, name: &str, layers: &[Layer]) -> String {
-        craft::image(&self.lbuild.path(name), layers, |config, _| {
+        image_builder::image(&self.lbuild.path(name), layers, |config, _| {
             config["config"] = json!({ "Entrypoint": ["/entry"] });
         })
     }
@@ -122,7 +122,7 @@ impl Ground {
         words(&["push", &function, "--base", base, "--arch", "amd64", "--to", "oci:out:v1"])
     }
 
-    /// The commands that read an image's layers; `good` is another to compare it with.
+    /// The commands that read an image's layers; `diff` compares it with `good`.
     fn readers(&self, good: &str, image: &str) -> [Vec<String>; 3] {
         [
             words(&["check", image, "--deny", "notes"]),
@@ -132,27 +132,27 @@ impl Ground {
     }
 
     #[track_caller]
-    fn run(&self, runs: &[Vec<String>]) -> Vec<End> {
-        let (before, seconds) = (self.names(), SECONDS.to_string());
+    fn run(&self, runs: &[Vec<String>]) -> Vec<MeasuredRun> {
+        let (before, seconds) = (self.names(), TIMEOUT_SECONDS.to_string());
         let all = serde_json::to_string(runs).unwrap();
-        let mut python = self.lbuild.wrapped(&["python3", "-c", RUNS, &seconds], &[all]);
-        let told = run(&mut python).unwrap();
-        let ends: Vec<End> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut python = self.lbuild.wrapped(&["python3", "-c", RUNNER_SCRIPT, &seconds], &[all]);
+        let output = run(&mut python).unwrap();
+        let ends: Vec<MeasuredRun> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(ends.len(), runs.len());
-        ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_sound(arguments, self.memory));
-        assert_eq!(self.names(), before, "only the cache is there to be written to");
+        ends.iter().zip(runs).for_each(|(end, arguments)| end.assert_bounded(arguments, self.memory));
+        assert_eq!(self.names(), before, "only the cache may be written to");
         self.assert_clean_cache();
         ends
     }
 
-    /// Everything there is but the cache, and the layout that pushes go to.
+    /// Every path except those in the cache and in the layout that pushes write.
     fn names(&self) -> BTreeSet<PathBuf> {
         let mut found = names(&self.lbuild.path(""));
         found.retain(|path| ["cache", "out"].iter().all(|place| !path.starts_with(self.lbuild.path(place))));
         found
     }
 
-    /// All names in a cache are digests; others are of files that nobody finished.
+    /// Names of cache files are digests; any other name is an unfinished file.
     fn assert_clean_cache(&self) {
         let own = ["CACHEDIR.TAG", "blobs", "sha256", "keys", "stat"];
         for path in names(&self.lbuild.cache()) {
@@ -162,9 +162,9 @@ impl Ground {
         }
     }
 
-    /// Runs every command that reads layers on an image of each case, and judges how it ended.
+    /// Runs every command that reads layers on an image of each case, and checks the results.
     #[track_caller]
-    fn judge(&self, cases: Vec<(Vec<Layer>, Ends)>) {
+    fn check_cases(&self, cases: Vec<(Vec<Layer>, Expectation)>) {
         let good = self.image("good", &[Layer::gzip(Tar::new().file("good", 0o644, "good"))]);
         let images: Vec<String> = cases
             .iter()
@@ -174,16 +174,16 @@ impl Ground {
         let mut runs = Vec::new();
         for (image, (_, ends)) in images.iter().zip(&cases) {
             runs.extend(self.readers(&good, image));
-            if let Ends::Broken(_) = ends {
+            if let Expectation::Broken(_) = ends {
                 runs.push(self.push(image));
             }
         }
         let mut done = self.run(&runs).into_iter();
         for (number, (image, (_, ends))) in images.iter().zip(cases).enumerate() {
             eprintln!("case {number}: {ends:?}");
-            let [check, tree, diff]: [End; 3] = std::array::from_fn(|_| done.next().unwrap());
+            let [check, tree, diff]: [MeasuredRun; 3] = std::array::from_fn(|_| done.next().unwrap());
             match ends {
-                Ends::Broken(cause) => {
+                Expectation::Broken(cause) => {
                     for end in [&check, &tree, &diff] {
                         end.failed(4, &["layer sha256:", image, cause]);
                     }
@@ -191,25 +191,25 @@ impl Ground {
                     assert!(!self.lbuild.path("out/index.json").exists(), "nothing was pushed");
                     continue;
                 }
-                Ends::Found(rule) => {
+                Expectation::Found(rule) => {
                     assert!(check.out.contains(&format!(": {rule}\n")), "no {rule} in {}", head(&check.out));
                     check.failed(8, &[&format!("oci:{}@", self.lbuild.text(&format!("case-{number}")))]);
                 }
-                Ends::Good => assert_eq!(check.code, 0, "{}", head(&check.out)),
+                Expectation::Good => assert_eq!(check.code, 0, "{}", head(&check.out)),
             }
             assert_eq!((tree.code, diff.code), (0, 0), "{}{}", head(&tree.err), head(&diff.err));
         }
     }
 }
 
-/// How the commands that read layers end.
+/// The expected result of the commands that read layers.
 #[derive(Clone, Copy, Debug)]
-enum Ends {
-    /// With an error of the image, and this among its causes.
+enum Expectation {
+    /// An error of the image with this text among its causes.
     Broken(&'static str),
-    /// All is read, and `check` tells what this rule has found.
+    /// The commands read everything, and `check` has a finding of this rule.
     Found(&'static str),
-    /// All is read, and nothing is wrong.
+    /// The commands read everything, and `check` has no findings.
     Good,
 }
 
@@ -222,7 +222,7 @@ fn names(dir: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut ahead = vec![dir.to_owned()];
     while let Some(dir) = ahead.pop() {
-        // A cache that nothing was put into is not there.
+        // An unused cache directory does not exist.
         for entry in std::fs::read_dir(dir).into_iter().flatten() {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {

@@ -1,23 +1,23 @@
-//! Layers out of images that were pushed earlier: a machine with an empty cache makes nothing anew.
+//! Layers from images that were pushed earlier: a machine with an empty cache makes no layer again.
 
-use crate::support::judges::{self, Place};
-use crate::support::lbuild::{Done, Lbuild, function, noise, tiny_base};
-use crate::support::quirks::{MissingRepository, QuirkRegistry, Quirks};
+use crate::support::fake_ecr::{EcrBehaviour, FakeEcr, MissingRepository};
+use crate::support::image_tools::{self, ImageLocation};
+use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use std::path::Path;
 use tempfile::TempDir;
 
-struct Function {
+struct CodeAndDeps {
     code: TempDir,
     deps: TempDir,
 }
 
-fn large() -> Function {
+fn large() -> CodeAndDeps {
     let code = function(&[("app.py", "def handler(event, context): pass")]);
-    Function { code, deps: function(&[("dep.bin", noise(7, 300_000))]) }
+    CodeAndDeps { code, deps: function(&[("dep.bin", noise(7, 300_000))]) }
 }
 
-impl Function {
+impl CodeAndDeps {
     fn arguments(&self, to: &str, more: &[&str]) -> Vec<String> {
         let text = |dir: &TempDir| dir.path().display().to_string();
         let (code, deps, base) = (text(&self.code), text(&self.deps), tiny_base());
@@ -25,21 +25,13 @@ impl Function {
         all.iter().chain(more).map(|&word| word.to_owned()).collect()
     }
 
-    fn push(&self, user: &Lbuild, to: &str, more: &[&str]) -> Done {
+    fn push(&self, user: &Lbuild, to: &str, more: &[&str]) -> RunOutput {
         user.ok(&self.arguments(to, more))
     }
 }
 
-/// How many layers were made, and how many were not.
-fn layers(done: &Done) -> (usize, usize) {
-    let lines = |end: &str| {
-        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
-    };
-    (lines(" made"), lines(" unchanged"))
-}
-
-fn quirks() -> QuirkRegistry {
-    QuirkRegistry::start(Quirks { missing_repository: MissingRepository::Created, ..Quirks::default() })
+fn fake_registry() -> FakeEcr {
+    FakeEcr::start(EcrBehaviour { missing_repository: MissingRepository::Created, ..EcrBehaviour::default() })
 }
 
 #[test]
@@ -49,83 +41,83 @@ fn a_fresh_machine_makes_and_sends_nothing() {
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)), "{}", done.stderr);
     let log = registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
     let gets = log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count();
-    assert_eq!(gets, 1, "the config alone: {log:?}");
+    assert_eq!(gets, 1, "only the config: {log:?}");
 
-    // one file changed: its layer, the config and the manifest
+    // one changed file: its layer, the config and the manifest are sent
     std::fs::write(function.code.path().join("app.py"), "def handler(event, context): return 1").unwrap();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
-    assert_eq!(layers(&done), (1, 1), "{}", done.stderr);
+    assert_eq!(done.layer_counts(), (1, 1), "{}", done.stderr);
     let uploads = registry.log_since(mark).iter().filter(|access| access.method == "PUT").count();
     assert_eq!(uploads, 3, "{}", done.stderr);
-    judges::umoci_unpack(&Place::registry(&registry, "function:1")).unwrap();
-    // the same as without any cache
+    image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
+    // the digest is the same without a cache
     assert_eq!(function.push(&Lbuild::new(), &to, &["--no-cache"]).digest(), done.digest());
 }
 
 #[test]
-fn another_image_serves_when_the_tag_is_new() {
+fn another_image_is_the_cache_source_for_a_new_tag() {
     let (registry, function) = (Registry::start(Mode::Plain), large());
     let (first, second) =
         (format!("{}/function:1", registry.host()), format!("{}/function:2", registry.host()));
     let digest = function.push(&Lbuild::new(), &first, &[]).digest();
     let done = function.push(&Lbuild::new(), &second, &[]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (2, 0)));
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (2, 0)));
 
     let third = format!("{}/function:3", registry.host());
     let done = function.push(&Lbuild::new(), &third, &["--cache-from", &first]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)), "{}", done.stderr);
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)), "{}", done.stderr);
 
-    // in another registry, and into a layout
+    // also from another registry, and for a layout
     let (other, mark) = (Registry::start(Mode::Plain), registry.mark());
     let elsewhere = format!("{}/copy:1", other.host());
     let done = function.push(&Lbuild::new(), &elsewhere, &["--cache-from", &first]);
-    assert_eq!((done.digest(), layers(&done)), (digest, (0, 2)), "{}", done.stderr);
-    judges::umoci_unpack(&Place::registry(&other, "copy:1")).unwrap();
+    assert_eq!((done.digest(), done.layer_counts()), (digest, (0, 2)), "{}", done.stderr);
+    image_tools::umoci_unpack(&ImageLocation::registry(&other, "copy:1")).unwrap();
     let read = registry.log_since(mark);
     assert!(read.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{read:?}");
     let user = Lbuild::new();
     let layout = format!("oci:{}:it", user.text("image"));
     let done = function.push(&user, &layout, &["--cache-from", &first, "--format", "docker"]);
-    assert_eq!(layers(&done), (0, 2), "{}", done.stderr);
+    assert_eq!(done.layer_counts(), (0, 2), "{}", done.stderr);
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told_and_does_no_harm() {
+fn a_missing_cache_source_is_a_warning() {
     let (registry, function) = (Registry::start(Mode::Plain), large());
     let to = format!("{}/function:1", registry.host());
     let none = format!("{}/function:none", registry.host());
     let done = function.push(&Lbuild::new(), &to, &["--cache-from", &none]);
-    assert_eq!(layers(&done), (2, 0));
+    assert_eq!(done.layer_counts(), (2, 0));
     assert!(done.stderr.contains(&format!("warning: cannot use layers of {none}")), "{}", done.stderr);
 }
 
 #[test]
-fn a_layer_that_is_gone_is_made_anew() {
-    let (registry, function) = (quirks(), large());
+fn a_layer_that_is_missing_is_made_again() {
+    let (registry, function) = (fake_registry(), large());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
-    // it still claims to have the layers, until a manifest names them
+    // a HEAD still finds the layers, until a manifest names them
     let manifest = registry.manifest("function", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.content).unwrap();
     let layer = |n: usize| manifest["layers"][n]["digest"].as_str().unwrap().to_owned();
-    registry.change(|quirks| quirks.loses = vec![layer(2)]);
+    registry.change(|behaviour| behaviour.loses = vec![layer(2)]);
     let more = format!("{}/function:2", registry.host());
     let done = function.push(&Lbuild::new(), &more, &["--cache-from", &to]);
     assert_eq!(done.digest(), digest, "{}", done.stderr);
     assert_eq!(registry.tags("function")["2"], digest);
-    assert_eq!(layers(&done), (2, 2), "found, lost, made: {}", done.stderr);
+    assert_eq!(done.layer_counts(), (2, 2), "found, lost, made: {}", done.stderr);
 }
 
-/// Lets the cache say of each key that it made another layer than it did.
+/// Maps each key of the cache to a wrong layer.
 fn poison(cache: &Path) -> usize {
     let mut records: Vec<_> =
         std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Those of layers: what is known of one is more.
+    // Only the records of layers; the directory also has facts about layers.
     records.retain(|path| std::fs::read_to_string(path).unwrap().starts_with(r#"{"digest""#));
     let texts: Vec<_> = records.iter().map(|path| std::fs::read(path).unwrap()).collect();
     for (path, text) in records.iter().zip(texts.iter().cycle().skip(1)) {
@@ -135,15 +127,15 @@ fn poison(cache: &Path) -> usize {
 }
 
 #[test]
-fn a_cache_can_be_left_out_or_held_to_the_files() {
+fn a_cache_can_be_disabled_or_verified_against_the_files() {
     let (registry, function, user) = (Registry::start(Mode::Plain), large(), Lbuild::new());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&user, &to, &[]).digest();
     let done = function.push(&user, &to, &["--no-cache"]);
-    assert_eq!((done.digest(), layers(&done)), (digest.clone(), (2, 0)));
+    assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (2, 0)));
     for user in [&user, &Lbuild::new()] {
         let done = function.push(user, &to, &["--verify-cache"]);
-        assert_eq!((done.digest(), layers(&done)), (digest.clone(), (0, 2)));
+        assert_eq!((done.digest(), done.layer_counts()), (digest.clone(), (0, 2)));
     }
     assert_eq!(poison(&user.cache()), 2);
     let error = user.run(&function.arguments(&to, &["--verify-cache"])).failed(7);
@@ -152,12 +144,12 @@ fn a_cache_can_be_left_out_or_held_to_the_files() {
 }
 
 #[test]
-fn a_cache_is_kept_to_a_size() {
+fn a_cache_is_pruned_to_a_size() {
     let (registry, function, user) = (Registry::start(Mode::Plain), large(), Lbuild::new());
     function.push(&user, &format!("{}/function:1", registry.host()), &[]);
     let size = |user: &Lbuild| -> u64 {
-        let told = user.ok(&["cache", "info", "--json"]).stdout;
-        serde_json::from_str::<serde_json::Value>(&told).unwrap()["bytes"].as_u64().unwrap()
+        let json = user.ok(&["cache", "info", "--json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["bytes"].as_u64().unwrap()
     };
     assert!(size(&user) > 300_000);
     user.ok(&["cache", "prune", "--max-size", "1GB"]);

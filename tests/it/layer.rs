@@ -1,4 +1,4 @@
-//! The tar and the gzip of a layer, read by other code than wrote them.
+//! The tar and the gzip of a layer, read by independent code.
 
 use crate::support::layers::{Member, blobs, inflate, members};
 use crate::support::lbuild::{Lbuild, function, noise};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-/// The layer of a directory; `more` may say where it goes.
+/// The layer of a directory; `more` may name its target.
 fn layer(code: &Path, more: &[&str]) -> Vec<u8> {
     blobs(&Lbuild::new().layout("image", code, more), "it", "").pop().unwrap()
 }
@@ -16,7 +16,7 @@ fn find<'a>(members: &'a [Member], path: &str) -> &'a Member {
 }
 
 #[test]
-fn every_entry_is_plain_and_its_parents_come_once_before_it() {
+fn every_entry_is_normalised_and_follows_its_parent_directories() {
     let long = format!("{}/{}/{}", "d".repeat(90), "e".repeat(90), "f".repeat(90));
     let split = format!("{}/{}", "p".repeat(140), "q".repeat(90));
     let code = function(&[
@@ -38,7 +38,7 @@ fn every_entry_is_plain_and_its_parents_come_once_before_it() {
     {
         std::fs::set_permissions(code.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
     }
-    // not every file system has them
+    // not every file system has extended attributes
     let _ = rustix::fs::setxattr(
         code.path().join("z.py"),
         "user.origin",
@@ -77,7 +77,7 @@ fn every_entry_is_plain_and_its_parents_come_once_before_it() {
 
     let extended: Vec<_> = members.iter().filter(|member| !member.pax.is_empty()).collect();
     let reasons: Vec<_> = extended.iter().map(|member| (member.path.len(), member.pax.clone())).collect();
-    // 100 bytes are what a link's target and a path's last part may have, 155 what is before that part
+    // USTAR: 100 bytes for a link's target and for a path's last part, 155 for the part before it
     let path = vec!["path".to_owned()];
     assert_eq!(reasons, [(9 + 272, path.clone()), (18, vec!["linkpath".to_owned()]), (9 + 140, path)]);
 }
@@ -96,7 +96,7 @@ fn a_header_is_ustar_or_pax_and_nothing_else() {
         let size = std::str::from_utf8(&header[124..135]).unwrap();
         at += 512 + (usize::from_str_radix(size, 8).unwrap().next_multiple_of(512));
     }
-    assert_eq!(tar.len() - at, 1024, "two empty blocks end it");
+    assert_eq!(tar.len() - at, 1024, "two empty blocks at the end");
     assert_eq!(kinds, ['5', '5', '5', 'x', '0', '0']);
 }
 
@@ -114,7 +114,7 @@ fn the_gzip_is_one_member_without_name_or_time() {
 }
 
 #[test]
-fn an_empty_directory_is_a_layer_all_the_same() {
+fn an_empty_directory_is_a_layer() {
     let code = function::<&str>(&[]);
     let members = members(&layer(code.path(), &[]));
     let paths: Vec<_> = members.iter().map(|member| member.path.as_str()).collect();

@@ -1,4 +1,4 @@
-//! The house's doors: which room may import which, and which file of a room which other.
+//! The architecture: which top-level module may import which, and no circles between the files of a module.
 
 mod exceptions;
 mod imports;
@@ -13,9 +13,9 @@ use std::process::Command;
 use self::exceptions::EXCEPTIONS;
 use self::imports::{Import, Sources, circles};
 
-/// The arrows of the design. A room may import itself, `error`, `event`, the rooms that are named for it, and
-/// whatever they may import. A row may be of a room that does not exist yet.
-const DOORS: [(&str, &[&str]); 16] = [
+/// The arrows of the design. A module may import itself, `error`, `event`, the modules in its row, and whatever
+/// these may import. A row may be for a module that does not exist yet.
+const ARROWS: [(&str, &[&str]); 16] = [
     ("cli", &["engine", "frontend", "lambda", "aws"]),
     ("aws", &["store", "source"]),
     ("engine", &["source", "rootfs", "store", "scan", "recipe"]),
@@ -29,13 +29,13 @@ const DOORS: [(&str, &[&str]); 16] = [
     ("recipe", &["image"]),
     ("tree", &["image"]),
     ("image", &[]),
-    // Both only name what others hold: a digest, a platform.
+    // Both only mention types of `image`: a digest, a platform.
     ("error", &["image"]),
     ("event", &["image"]),
     ("threads", &[]),
 ];
 
-/// No file has more lines.
+/// The maximum number of lines of a file.
 const LINES: usize = 450;
 
 fn files(below: &str) -> Vec<(PathBuf, String)> {
@@ -55,7 +55,7 @@ fn files(below: &str) -> Vec<(PathBuf, String)> {
     found.into_iter().map(|(path, text)| (path.strip_prefix(&root).unwrap().to_owned(), text)).collect()
 }
 
-fn room(path: &Path) -> String {
+fn module(path: &Path) -> String {
     Path::new(path.components().next().unwrap().as_os_str()).with_extension("").display().to_string()
 }
 
@@ -65,48 +65,48 @@ fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// What a room may import, besides itself.
-fn doors(room: &str) -> BTreeSet<&'static str> {
+/// The modules that a module may import, besides itself.
+fn allowed(module: &str) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::from(["error", "event"]);
-    let mut next = vec![room.to_owned()];
-    while let Some(room) = next.pop() {
-        let row = DOORS.iter().find(|(name, _)| *name == room);
-        let new = row.into_iter().flat_map(|(_, doors)| *doors).filter(|door| found.insert(door));
-        next.extend(new.map(|door| (*door).to_owned()));
+    let mut next = vec![module.to_owned()];
+    while let Some(module) = next.pop() {
+        let row = ARROWS.iter().find(|(name, _)| *name == module);
+        let new = row.into_iter().flat_map(|(_, allowed)| *allowed).filter(|name| found.insert(name));
+        next.extend(new.map(|name| (*name).to_owned()));
     }
     found
 }
 
-/// The imports that no door allows: the importing file, and the path that it names.
+/// The imports that no arrow allows: the importing file and the imported path.
 fn wrong(imports: &[Import]) -> Vec<String> {
     let is_wrong = |import: &&Import| {
-        let (from, to) = (room(&import.from), import.path.first().cloned().unwrap_or_default());
-        from != "lib" && from != to && !doors(&from).contains(to.as_str())
+        let (from, to) = (module(&import.from), import.path.first().cloned().unwrap_or_default());
+        from != "lib" && from != to && !allowed(&from).contains(to.as_str())
     };
     let wrong = imports.iter().filter(is_wrong);
     wrong.map(|import| format!("{}: crate::{}", import.from.display(), import.path.join("::"))).collect()
 }
 
 #[test]
-fn imports_run_as_the_design_draws_them() {
+fn imports_follow_the_arrows_of_the_design() {
     let imports = Sources::read(&files("src")).imports();
-    // With fewer, the resolver would have missed most of them.
+    // A smaller number means that the resolver missed imports.
     assert!(imports.len() > 300, "{}", imports.len());
-    let rooms: BTreeSet<_> = imports.iter().map(|import| room(&import.from)).collect();
-    assert!(rooms.len() >= 9, "{rooms:?}");
+    let modules: BTreeSet<_> = imports.iter().map(|import| module(&import.from)).collect();
+    assert!(modules.len() >= 9, "{modules:?}");
     let wrong = wrong(&imports);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn the_doors_make_no_circle() {
-    for (room, _) in DOORS.iter().filter(|(room, _)| !["error", "event"].contains(room)) {
-        assert!(!doors(room).contains(room), "{room}");
+fn the_arrows_make_no_circle() {
+    for (module, _) in ARROWS.iter().filter(|(module, _)| !["error", "event"].contains(module)) {
+        assert!(!allowed(module).contains(module), "{module}");
     }
 }
 
 #[test]
-fn a_wrong_import_would_be_seen() {
+fn a_wrong_import_is_found() {
     let wrong_of = |text: &str| {
         let files = ["image/mod.rs", "store/mod.rs", "lib.rs"].map(|path| (path.into(), String::new()));
         let layer = ("layer/mod.rs".into(), text.to_owned());
@@ -123,18 +123,18 @@ fn a_wrong_import_would_be_seen() {
 }
 
 #[test]
-fn the_files_of_a_room_do_not_import_each_other_in_circles() {
+fn the_files_of_a_module_do_not_import_each_other_in_circles() {
     let imports = Sources::read(&files("src")).imports();
-    let inside = imports.iter().filter(|import| room(&import.from) == room(&import.to));
+    let inside = imports.iter().filter(|import| module(&import.from) == module(&import.to));
     let found: BTreeSet<_> = circles(inside.clone()).into_iter().collect();
     let excepted: BTreeSet<BTreeSet<_>> = EXCEPTIONS
         .iter()
-        .map(|(room, files, _)| files.iter().map(|file| Path::new(room).join(file)).collect())
+        .map(|(module, files, _)| files.iter().map(|file| Path::new(module).join(file)).collect())
         .collect();
     let owned =
         |files: &BTreeSet<&Path>| files.iter().map(|file| file.to_path_buf()).collect::<BTreeSet<_>>();
     let new: Vec<_> = found.iter().filter(|files| !excepted.contains(&owned(files))).collect();
-    // The imports that make a circle say how to mend it.
+    // The imports of the circle show how to break it.
     let edges = new.iter().map(|files| {
         let edges =
             inside.clone().filter(|import| files.contains(&*import.from) && files.contains(&*import.to));
@@ -144,8 +144,8 @@ fn the_files_of_a_room_do_not_import_each_other_in_circles() {
     let edges: Vec<_> = edges.collect();
     assert!(new.is_empty(), "{new:#?}\n{edges:#?}");
     let found: BTreeSet<_> = found.iter().map(owned).collect();
-    let mended: Vec<_> = excepted.difference(&found).collect();
-    assert!(mended.is_empty(), "these are mended, and need no exception: {mended:#?}");
+    let fixed: Vec<_> = excepted.difference(&found).collect();
+    assert!(fixed.is_empty(), "these circles no longer exist: remove their exceptions: {fixed:#?}");
 }
 
 #[test]
@@ -162,11 +162,11 @@ fn no_file_is_long() {
 }
 
 #[test]
-fn the_pure_rooms_neither_read_nor_wait() {
+fn the_pure_modules_have_no_io_and_no_async() {
     for (path, text) in files("src") {
-        let room = room(&path);
+        let module = module(&path);
         let code = code(&text);
-        let refused: &[&str] = match room.as_str() {
+        let refused: &[&str] = match module.as_str() {
             "image" | "recipe" | "frontend" => {
                 &["std::fs", "std::net", "std::process", "tokio", "async ", "env::var"]
             }
@@ -183,7 +183,7 @@ fn the_pure_rooms_neither_read_nor_wait() {
 fn the_library_never_prints_and_never_exits() {
     for (path, text) in files("src") {
         let test = path.iter().any(|part| part == "tests");
-        if test || ["main", "cli"].contains(&room(&path).as_str()) {
+        if test || ["main", "cli"].contains(&module(&path).as_str()) {
             continue;
         }
         let code = code(&text);
@@ -194,18 +194,18 @@ fn the_library_never_prints_and_never_exits() {
 }
 
 #[test]
-fn only_one_room_knows_the_sdk() {
+fn only_one_module_uses_the_sdk() {
     for (path, text) in files("src") {
         let sdk = code(&text).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
             ["aws_config", "aws_credential_types"].contains(&word) || word.starts_with("aws_sdk_")
         });
-        assert!(!sdk || room(&path) == "aws", "{}", path.display());
+        assert!(!sdk || module(&path) == "aws", "{}", path.display());
     }
 }
 
-/// The library alone needs nothing of AWS's but its cryptography, which is rustls's.
+/// The library without features needs no crate of AWS except aws-lc, the cryptography of rustls.
 #[test]
-fn without_its_feature_no_crate_of_the_sdk_is_built() {
+fn without_the_feature_aws_no_crate_of_the_sdk_is_built() {
     let crates = |features: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["tree", "--locked", "--offline", "--edges=normal", "--prefix=none", "--format={p}"]);
@@ -223,7 +223,7 @@ fn without_its_feature_no_crate_of_the_sdk_is_built() {
 #[test]
 fn the_command_uses_the_public_surface_only() {
     let sources = Sources::read(&files("src"));
-    let cli = |path: &Path| room(path) == "cli";
+    let cli = |path: &Path| module(path) == "cli";
     let imports = sources.imports();
     let foreign: Vec<_> = imports.iter().filter(|import| cli(&import.from) && !cli(&import.to)).collect();
     assert!(foreign.is_empty(), "{foreign:#?}");
@@ -234,9 +234,9 @@ fn the_command_uses_the_public_surface_only() {
         .collect();
     let named: Vec<_> = sources.named_of("lbuild").into_iter().filter(|(path, _)| cli(path)).collect();
     assert!(named.len() > 100, "{}", named.len());
-    let doors = doors("cli");
+    let allowed = allowed("cli");
     for (path, name) in named {
-        let room = exports.get(name).unwrap_or(&name);
-        assert!(doors.contains(room), "{}: lbuild::{name}", path.display());
+        let module = exports.get(name).unwrap_or(&name);
+        assert!(allowed.contains(module), "{}: lbuild::{name}", path.display());
     }
 }

@@ -1,6 +1,7 @@
-//! Node packages by the lock files of yarn, in both formats, and of pnpm: installed by the real programs, for the image's machine.
+//! Node packages from lock files of yarn (both formats) and pnpm, installed by the real programs for the image's
+//! machine.
 
-use crate::support::judges::Place;
+use crate::support::image_tools::ImageLocation;
 use crate::support::layers::{self, Member};
 use crate::support::lbuild::{Lbuild, files, function, tiny_base};
 use crate::support::registry::{Mode, Registry};
@@ -9,24 +10,24 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Directories of the part `locks`, and the lock files they have.
+/// Directories of the part `locks`, and their lock files.
 const TOOLS: [(&str, &str); 3] = [("yarn1", "yarn.lock"), ("yarn4", "yarn.lock"), ("pnpm", "pnpm-lock.yaml")];
 
-/// A user who has this program, which finds all it needs in its cache and can reach nothing.
+/// A user who has this program with a complete cache and without network access.
 fn with(tool: &str) -> Lbuild {
     let mut lbuild = Lbuild::new();
-    let place = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
-    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", place("bin")));
+    let path = |name: &str| part(&format!("locks/{tool}/{name}")).display().to_string();
+    lbuild.set("PATH", &format!("{}:/usr/bin:/bin", path("bin")));
     match tool {
         "yarn1" => {
-            lbuild.set("YARN_CACHE_FOLDER", &place("cache"));
+            lbuild.set("YARN_CACHE_FOLDER", &path("cache"));
             ["http_proxy", "https_proxy"].iter().for_each(|name| lbuild.set(name, "http://127.0.0.1:9"));
         }
         "yarn4" => {
-            lbuild.set("YARN_GLOBAL_FOLDER", &place("cache"));
+            lbuild.set("YARN_GLOBAL_FOLDER", &path("cache"));
             lbuild.set("YARN_ENABLE_NETWORK", "false");
         }
-        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &place("npmrc")),
+        _ => lbuild.set("NPM_CONFIG_USERCONFIG", &path("npmrc")),
     }
     lbuild
 }
@@ -72,17 +73,17 @@ fn each_program_installs_for_the_images_machine() {
                 assert!(modules.iter().all(|file| !file.path.contains(dull)), "{tool}: {dull}");
             }
             let link = modules.iter().find(|file| file.path.ends_with("/.bin/detect-libc"));
-            assert!(tool == "pnpm" || link.is_some(), "{tool}: commands are there");
+            assert!(tool == "pnpm" || link.is_some(), "{tool}: no commands in .bin");
             let other = with(tool);
             assert_eq!(other.ok(&arguments(dir.path(), arch, &["--jobs", "8"])).digest(), digest, "{tool}");
             assert_eq!(std::fs::read_dir(other.cache().join("work")).unwrap().count(), 0, "{tool}");
         }
-        assert_eq!(files(dir.path()), before, "{tool}: the function is as it was");
+        assert_eq!(files(dir.path()), before, "{tool}: the function's directory was changed");
     }
 }
 
 #[test]
-fn what_yarn_installed_answers_on_arm64() {
+fn a_function_with_packages_of_yarn_answers_on_arm64() {
     let registry = Registry::start(Mode::Plain);
     bases::seed(&registry, &bases::layout("nodejs"), bases::NODE_TAG, "lambda/nodejs", "18");
     let base = format!("{}/lambda/nodejs:18", registry.host());
@@ -91,14 +92,14 @@ fn what_yarn_installed_answers_on_arm64() {
         let to = format!("{}/{tool}:1", registry.host());
         let more = ["--npm", "--base", &base, "--arch", "arm64", "--handler", "index.handler", "--to", &to];
         with(tool).push(dir.path(), &more);
-        let answer = invoke::answer(&Place::registry(&registry, &format!("{tool}:1"))).unwrap();
+        let answer = invoke::answer(&ImageLocation::registry(&registry, &format!("{tool}:1"))).unwrap();
         assert_eq!(answer["watches"], json!("function"), "{tool}: {answer}");
     }
 }
 
-/// Scripts of packages, and of the function itself, are run only when that is asked for.
+/// Scripts of packages and of the function itself run only with the flag for them.
 #[test]
-fn scripts_are_run_when_asked_for() {
+fn scripts_run_only_with_the_flag() {
     for (tool, lock) in TOOLS {
         let dir = hello(tool, lock);
         let path = dir.path().join("package.json");
@@ -109,7 +110,7 @@ fn scripts_are_run_when_asked_for() {
             let lbuild = with(tool);
             let done = lbuild.run(&arguments(dir.path(), "amd64", more));
             if ran && done.code != Some(0) {
-                // @parcel/watcher's own script wants a compiler: it was run, then.
+                // @parcel/watcher's install script needs a compiler, so this error shows that it ran.
                 assert!(done.stderr.contains("watcher"), "{tool}: {}", done.stderr);
                 continue;
             }
@@ -123,7 +124,7 @@ fn scripts_are_run_when_asked_for() {
 }
 
 #[test]
-fn what_yarn_does_not_do_is_told() {
+fn unsupported_versions_of_yarn_are_reported() {
     let dir = hello("yarn1", "yarn.lock");
     let said = with("yarn4").run(&arguments(dir.path(), "amd64", &[])).failed(3);
     assert!(said.contains("it is a lock of yarn 1, and this is yarn 4"), "{said}");
@@ -155,9 +156,9 @@ fn npm_only() -> Lbuild {
     lbuild
 }
 
-/// A token in yarn's settings is read by yarn, and stands nowhere afterwards.
+/// yarn reads a token from its settings, and the token is not written anywhere else.
 #[test]
-fn a_token_in_yarns_settings_goes_nowhere() {
+fn a_token_in_yarns_settings_is_not_written_anywhere() {
     let dir = hello("yarn4", "yarn.lock");
     let settings = "npmScopes:\n  none:\n    npmAuthToken: \"hunter2-of-yarn\"\nsupportedArchitectures:\n  os:\n    - darwin\n";
     std::fs::write(dir.path().join(".yarnrc.yml"), settings).unwrap();

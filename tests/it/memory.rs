@@ -1,7 +1,7 @@
-//! Memory does not grow with what is packed or passed on.
+//! Memory does not grow with the size of the packed or copied layers.
 
 use crate::support::bases;
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::run;
@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// In KiB; what the kernel says of the largest child of a small program.
+/// Memory limit of lbuild, in KiB, measured by the kernel as the peak of a child process.
 const LIMIT: u64 = 64 << 10;
 
 const PEAK: &str = r#"
@@ -19,13 +19,13 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(done.returncode)
 "#;
 
-/// Runs lbuild and returns the most memory that it held at any time, in KiB.
+/// Runs lbuild and returns its peak memory, in KiB.
 fn peak(lbuild: &Lbuild, arguments: &[&str]) -> u64 {
     let mut python = lbuild.wrapped(&["python3", "-c", PEAK], arguments);
     run(&mut python).unwrap().trim().parse().unwrap()
 }
 
-/// A function with this much that does not compress, in files of 4 MB.
+/// A function with incompressible files of 4 MB and this total size.
 fn code(megabytes: usize) -> TempDir {
     let code = function(&[("app.py", "def handler(event, context): pass")]);
     let mut block = noise(8, 4_000_000);
@@ -53,7 +53,7 @@ fn a_large_layer_needs_no_more_than_a_small_one() {
     assert!(made.iter().all(|peak| *peak < LIMIT), "{made:?} KiB");
     assert!(made[1] < made[0] + (8 << 10), "{made:?} KiB");
 
-    // the same layers as a base, from one registry to another
+    // the same layers as a base that is copied from one registry to another
     let (other, small) = (Registry::start(Mode::Plain), function(&[("app.py", "code")]));
     let passed = [4, 400].map(|size| {
         let to = format!("{}/passed-{size}:1", other.host());
@@ -62,12 +62,12 @@ fn a_large_layer_needs_no_more_than_a_small_one() {
     eprintln!("passed on: {passed:?} KiB");
     assert!(passed.iter().all(|peak| *peak < LIMIT), "{passed:?} KiB");
     assert!(passed[1] < passed[0] + (8 << 10), "{passed:?} KiB");
-    let found = judges::skopeo_inspect(&Place::registry(&other, "passed-400:1")).unwrap();
+    let found = image_tools::skopeo_inspect(&ImageLocation::registry(&other, "passed-400:1")).unwrap();
     assert_eq!(found["Layers"].as_array().unwrap().len(), 4);
 }
 
 #[test]
-fn a_base_that_is_recompressed_is_not_held() {
+fn a_base_that_is_recompressed_is_not_held_in_memory() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     let small = function(&[("app.py", "code")]);
     for flavour in ["zstd", "plain"] {
@@ -79,7 +79,7 @@ fn a_base_that_is_recompressed_is_not_held() {
 }
 
 #[test]
-fn a_large_zip_is_not_held() {
+fn a_large_zip_is_not_held_in_memory() {
     const ZIP: &str = r#"
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], "w", 8, compresslevel=1) as archive:

@@ -1,9 +1,9 @@
-//! Node packages: what a lock file names, installed by npm for the image's machine, as a layer of its own.
+//! Node packages of a lock file, installed by npm for the image's machine, as a separate layer.
 
+use crate::support::image_tools::ImageLocation;
 use crate::support::invoke;
-use crate::support::judges::Place;
 use crate::support::layers::{self, Member};
-use crate::support::lbuild::{Done, Lbuild, files, function, tiny_base};
+use crate::support::lbuild::{Lbuild, RunOutput, files, function, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, npm, testdata};
 use serde_json::{Value, json};
@@ -13,14 +13,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A user who has npm, and all that hello-sharp needs in npm's cache.
+/// A user who has npm, and the packages of hello-sharp in npm's cache.
 fn with_npm() -> Lbuild {
     let mut lbuild = Lbuild::new();
     npm::variables().iter().for_each(|(name, value)| lbuild.set(name, value));
     lbuild
 }
 
-/// A user whose npm is this script; what it is asked is in the file `asked`.
+/// A user whose npm is this script; it writes its arguments to the file `asked`.
 fn with_fake(version: &str, script: &str) -> Lbuild {
     with_fake_tool("npm", version, script)
 }
@@ -36,7 +36,7 @@ fn with_fake_tool(name: &str, version: &str, script: &str) -> Lbuild {
     lbuild
 }
 
-/// A function that locks nothing, for fakes.
+/// A function with an empty lock file, for fake tools.
 fn empty() -> TempDir {
     function(&[("index.js", ""), ("package.json", "{}"), ("package-lock.json", r#"{"packages":{}}"#)])
 }
@@ -48,11 +48,11 @@ fn arguments(dir: &Path, arch: &str, to: &str) -> Vec<String> {
         .into()
 }
 
-fn push(lbuild: &Lbuild, dir: &Path, arch: &str) -> Done {
+fn push(lbuild: &Lbuild, dir: &Path, arch: &str) -> RunOutput {
     lbuild.run(&arguments(dir, arch, &format!("oci:{}:it", lbuild.text("image"))))
 }
 
-/// The layers above the base of what was pushed.
+/// The layers above the base in the pushed image.
 fn pushed(lbuild: &Lbuild, arch: &str) -> Vec<Vec<Member>> {
     let blobs = layers::blobs(&lbuild.path("image"), "it", arch);
     blobs[2..].iter().map(|blob| layers::members(blob)).collect()
@@ -89,13 +89,13 @@ fn binaries_are_for_the_image_and_the_digest_is_always_the_same() {
         let (other, to) = (with_npm(), "oci:image:it");
         let umask = ["bash", "-c", "umask 077; exec \"$@\"", "_"];
         let done = other.wrapped(&umask, &arguments(&hello, arch, to)).output().unwrap();
-        assert_eq!(Done::of(done).succeeded().digest(), digest, "another umask, another cache");
+        assert_eq!(RunOutput::of(done).succeeded().digest(), digest, "another umask, another cache");
         assert_eq!(std::fs::read_dir(other.cache().join("work")).unwrap().count(), 0);
     }
 }
 
 #[test]
-fn an_image_for_arm64_that_was_made_here_answers() {
+fn an_image_for_arm64_answers() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), with_npm());
     bases::seed(&registry, &bases::layout("nodejs"), bases::NODE_TAG, "lambda/nodejs", "18");
     let (base, to) =
@@ -103,7 +103,7 @@ fn an_image_for_arm64_that_was_made_here_answers() {
     let hello = testdata("functions/hello-sharp");
     let more = ["--npm", "--base", &base, "--arch", "arm64", "--handler", "index.handler", "--to", &to];
     lbuild.push(&hello, &more);
-    let answer = invoke::answer(&Place::registry(&registry, "sharp:1")).unwrap();
+    let answer = invoke::answer(&ImageLocation::registry(&registry, "sharp:1")).unwrap();
     assert_eq!((&answer["machine"], &answer["width"]), (&json!("arm64"), &json!(32)), "{answer}");
 }
 
@@ -129,15 +129,15 @@ fn a_fresh_machine_takes_the_layer_from_the_registry_and_runs_no_npm() {
         assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
         let gets =
             log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count();
-        assert_eq!(gets, 1, "the config alone: {log:?}");
+        assert_eq!(gets, 1, "only the config: {log:?}");
     }
-    // another major version would install something else
+    // another major version of npm may install other files, so the key differs
     let said = with_fake("echo 12.0.0", "echo 'npm error no such thing' >&2; exit 1").run(&all).failed(3);
     assert!(said.contains("package-lock.json: no such thing"), "{said}");
 }
 
 #[test]
-fn what_npm_lacks_is_told() {
+fn an_unsuitable_npm_is_reported() {
     let dir = empty();
     for old in ["9.8.1", "10.2.5"] {
         let said = push(&with_fake(&format!("echo {old}"), "exit 1"), dir.path(), "arm64").failed(3);
@@ -157,7 +157,7 @@ fn what_npm_lacks_is_told() {
 }
 
 #[test]
-fn what_is_installed_is_looked_at() {
+fn the_installed_tree_is_verified() {
     let elf = |machine: &str| format!("printf '\\x7fELF\\x02\\x01%010d\\x03\\x00\\x{machine}\\x00' 0 >");
     let script =
         |machine: &str| format!("mkdir -p node_modules/@s/x; {} node_modules/@s/x/x.node", elf(machine));
@@ -187,7 +187,7 @@ fn what_is_installed_is_looked_at() {
 }
 
 #[test]
-fn pnpm_installs_what_its_own_lock_names() {
+fn pnpm_installs_the_packages_of_its_own_lock() {
     let dir = function(&[("package.json", "{}"), ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n")]);
     let own = ".modules.yaml .pnpm-workspace-state-v1.json .pnpm/lock.yaml";
     let script = format!("mkdir -p node_modules/.pnpm; cd node_modules; touch {own} a.js");
@@ -209,7 +209,7 @@ fn pnpm_installs_what_its_own_lock_names() {
 }
 
 #[test]
-fn a_token_is_seen_by_npm_alone() {
+fn only_npm_sees_a_token() {
     let token = "hunter2-of-the-registry";
     let npmrc =
         format!("//registry.example/:_authToken={token}\n//other.example/:_password=${{SECRET_IN_NPMRC}}\n");
@@ -220,7 +220,7 @@ fn a_token_is_seen_by_npm_alone() {
         ("package-lock.json", &read("package-lock.json")),
         (".npmrc", &npmrc),
     ]);
-    let nowhere = |lbuild: &Lbuild, done: &Done| {
+    let nowhere = |lbuild: &Lbuild, done: &RunOutput| {
         let said = format!("{}{}", done.stdout, done.stderr);
         assert!(!said.contains(token) && !said.contains("other-secret"), "{said}");
         for (name, bytes) in files(&lbuild.cache()) {
@@ -244,14 +244,14 @@ fn a_token_is_seen_by_npm_alone() {
         done.stderr
     );
     nowhere(&lbuild, &done);
-    // another token is no other layer
+    // another token does not change the layer
     let lbuild = with_fake("echo 11.0.0", "mkdir node_modules");
     push(&lbuild, dir.path(), "arm64").succeeded();
     std::fs::write(dir.path().join(".npmrc"), npmrc.replace(token, "another-token")).unwrap();
     assert!(!push(&lbuild, dir.path(), "arm64").succeeded().stderr.contains(" made"));
 }
 
-/// A function with a workspace, a package in a directory, and one that is an archive.
+/// A function with a workspace, a package in a directory, and a package in an archive.
 fn local() -> TempDir {
     let lock = json!({ "name": "f", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": {
         "": { "name": "f", "version": "1.0.0", "workspaces": ["packages/*"], "dependencies": { "b": "file:lib/b" } },
@@ -275,7 +275,7 @@ fn local() -> TempDir {
 }
 
 #[test]
-fn the_functions_own_packages_come_along() {
+fn local_packages_of_the_function_are_installed() {
     let (dir, lbuild) = (local(), with_npm());
     push(&lbuild, dir.path(), "arm64").succeeded();
     let layers = pushed(&lbuild, "arm64");
@@ -294,19 +294,19 @@ fn the_functions_own_packages_come_along() {
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     assert!(!made(&lbuild));
     write("packages/a/a.js", "#!/usr/bin/env node\n1");
-    assert!(!made(&lbuild), "a workspace's code is the function's");
+    assert!(!made(&lbuild), "code of a workspace is not part of the layer of packages");
     write("lib/b/b.js", "2");
-    assert!(made(&lbuild), "a package's is not");
+    assert!(made(&lbuild), "code of a package is part of its layer");
     let text = std::fs::read_to_string(dir.path().join("package-lock.json")).unwrap();
     let mut lock: Value = serde_json::from_str(&text).unwrap();
     lock["version"] = json!("1.0.1");
     lock["packages"][""]["version"] = json!("1.0.1");
     write("package-lock.json", &lock.to_string());
-    assert!(!made(&lbuild), "the function's own version decides nothing");
+    assert!(!made(&lbuild), "the function's version does not change the layer");
 }
 
 #[test]
-fn what_is_not_in_the_function_is_refused() {
+fn packages_outside_the_function_are_refused() {
     let (dir, lbuild) = (local(), with_npm());
     let path = dir.path().join("package-lock.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -323,13 +323,13 @@ fn what_is_not_in_the_function_is_refused() {
     assert!(said.contains("lib/none"), "{said}");
     symlink("/etc", dir.path().join("out")).unwrap();
     assert!(refused(text.replace("\"lib/b\"", "\"out\"")).contains("names out, which is outside"));
-    // what npm itself has to say
+    // npm's own error message
     let said = refused(text.replace("lib/b\"", "packages/a\"").replace("file:lib/b", "file:packages/a"));
     assert!(said.contains("npm cannot install from") && said.len() < 1500, "{said}");
 }
 
 #[test]
-fn a_lock_file_without_the_flag_is_told() {
+fn a_lock_file_without_the_flag_gives_a_note() {
     let dir = empty();
     let (lbuild, to) = (with_fake("exit 1", "exit 1"), "oci:image:it");
     let plain = |lbuild: &Lbuild| {
@@ -357,7 +357,7 @@ fn a_lock_file_without_the_flag_is_told() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_goes_with_the_next() {
+fn the_next_run_removes_the_leftovers_of_a_killed_one() {
     let (dir, lbuild) = (empty(), with_fake("echo 11.0.0", "mkdir node_modules; exec sleep 30"));
     let work = lbuild.cache().join("work");
     let left = || std::fs::read_dir(&work).map_or(0, Iterator::count);
@@ -370,7 +370,7 @@ fn what_a_killed_run_leaves_goes_with_the_next() {
             std::thread::sleep(Duration::from_millis(10));
         }
         lbuild.ok(last);
-        assert_eq!(left(), 1, "it is in use");
+        assert_eq!(left(), 1, "the directory is in use");
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(left(), 1);

@@ -1,8 +1,8 @@
-//! Real packages from an index to images: on both architectures, on fresh machines, in any order of events.
+//! Real packages from an index to images: on both architectures, on fresh machines, with every state of the caches.
 
-use crate::support::judges::Place;
+use crate::support::image_tools::ImageLocation;
 use crate::support::lbuild::{Lbuild, function};
-use crate::support::shop::{Lock, Shop, layers, with_uv};
+use crate::support::package_fixture::{PackageFixture, UvLock, with_uv};
 use crate::support::{bases, invoke};
 use serde_json::json;
 use std::path::Path;
@@ -10,20 +10,20 @@ use std::time::Instant;
 
 const WANTED: [&str; 4] = ["numpy", "pydantic-core==2.50.4", "jmespath", "idna"];
 
-/// The same with a newer version of one that is large.
+/// The same, with a newer version of a large package.
 const NEWER: [&str; 4] = ["numpy", "pydantic-core==2.50.5", "jmespath", "idna"];
 
-/// Builds with packages that hold machine code, and asks the function.
+/// Builds with packages that contain machine code, and invokes the function.
 fn answers(arch: &str, machine: &str) {
-    let shop = Shop::new();
-    let lock = shop.lock(&WANTED);
-    let to = shop.place("1");
-    let done = Lbuild::new().ok(&shop.arguments(arch, &to, &["--lock", &lock.path]));
-    let fetched = shop.index.fetched();
-    assert_eq!(fetched.len(), 5, "one more is needed by another: {fetched:?}");
+    let fixture = PackageFixture::new();
+    let lock = fixture.lock(&WANTED);
+    let to = fixture.reference("1");
+    let done = Lbuild::new().ok(&fixture.arguments(arch, &to, &["--lock", &lock.path]));
+    let fetched = fixture.index.fetched();
+    assert_eq!(fetched.len(), 5, "with one transitive dependency: {fetched:?}");
     assert!(fetched.iter().all(|name| name.contains(machine) || name.ends_with("-any.whl")), "{fetched:?}");
-    let place = Place::registry(&shop.registry, &format!("function@{}", done.digest()));
-    let answer = invoke::answer(&place).unwrap();
+    let location = ImageLocation::registry(&fixture.registry, &format!("function@{}", done.digest()));
+    let answer = invoke::answer(&location).unwrap();
     assert_eq!((&answer["machine"], &answer["sum"]), (&json!(machine), &json!(10)), "{answer}");
     assert_eq!((&answer["core"], &answer["found"]), (&json!([1]), &json!(2)), "{answer}");
     assert!(answer["numpy"].as_str().unwrap().starts_with("/var/task/numpy/"), "{answer}");
@@ -34,7 +34,7 @@ fn machine_code_runs_on_amd64() {
     answers("amd64", "x86_64");
 }
 
-/// Made without an emulator; what runs it here is none of lbuild's.
+/// lbuild builds without an emulator; only the test runs one.
 #[test]
 fn machine_code_runs_on_arm64() {
     answers("arm64", "aarch64");
@@ -42,77 +42,78 @@ fn machine_code_runs_on_arm64() {
 
 #[test]
 fn a_package_for_another_machine_is_refused_by_name() {
-    let shop = Shop::new();
-    let lock = shop.lock(&["rig-x86", "jmespath"]);
-    let requirements = function(&[("wanted.txt", format!("--index-url {}\nrig-x86\n", shop.index.url()))]);
+    let fixture = PackageFixture::new();
+    let lock = fixture.lock(&["rig-x86", "jmespath"]);
+    let requirements = function(&[("wanted.txt", format!("--index-url {}\nrig-x86\n", fixture.index.url()))]);
     let requirements = requirements.path().join("wanted.txt").display().to_string();
     let user = Lbuild::new();
-    let error = user.run(&shop.arguments("arm64", &shop.place("1"), &["--lock", &lock.path])).failed(3);
+    let error =
+        user.run(&fixture.arguments("arm64", &fixture.reference("1"), &["--lock", &lock.path])).failed(3);
     let expected = "rig-x86 1.0 has no wheel for Python 3.11 on aarch64 with glibc 2.28: its wheels are for";
     assert!(error.contains(expected) && error.contains("manylinux_2_17_x86_64"), "{error}");
     let more = ["--requirements", requirements.as_str()];
     for user in [user, with_uv()] {
-        let error = user.run(&shop.arguments("arm64", &shop.place("1"), &more)).failed(3);
+        let error = user.run(&fixture.arguments("arm64", &fixture.reference("1"), &more)).failed(3);
         assert!(error.contains("cannot resolve") && error.contains("rig-x86"), "{error}");
     }
-    assert_eq!(shop.index.fetched(), Vec::<String>::new());
-    Lbuild::new().ok(&shop.arguments("amd64", &shop.place("1"), &["--lock", &lock.path]));
-    // Nor is one taken that runs on no Lambda of this version.
-    let base = bases::push(&shop.registry, "docker-list", "lambda/python", "3.11");
-    let lock = shop.lock(&["numpy"]);
+    assert_eq!(fixture.index.fetched(), Vec::<String>::new());
+    Lbuild::new().ok(&fixture.arguments("amd64", &fixture.reference("1"), &["--lock", &lock.path]));
+    // A wheel that needs a newer glibc than this runtime has is refused.
+    let base = bases::push(&fixture.registry, "docker-list", "lambda/python", "3.11");
+    let lock = fixture.lock(&["numpy"]);
     let more = ["--lock", lock.path.as_str(), "--base", &base];
-    let mut all = shop.arguments("arm64", &shop.place("1"), &more);
-    let place = all.iter().position(|word| word == "--base").unwrap();
-    all.drain(place..place + 2);
+    let mut all = fixture.arguments("arm64", &fixture.reference("1"), &more);
+    let position = all.iter().position(|word| word == "--base").unwrap();
+    all.drain(position..position + 2);
     let error = Lbuild::new().run(&all).failed(3);
     assert!(error.contains("numpy 2.4.6") && error.contains("its wheels need glibc 2.27"), "{error}");
 }
 
 #[test]
 fn a_fresh_machine_fetches_no_wheel_and_sends_no_blob() {
-    let shop = Shop::new();
-    shop.release();
-    let (lock, newer, to) = (shop.lock(&WANTED), shop.lock(&NEWER), shop.place("1"));
-    let push = |lock: &Lock, more: &[&str]| {
+    let fixture = PackageFixture::new();
+    fixture.publish_newer();
+    let (lock, newer, to) = (fixture.lock(&WANTED), fixture.lock(&NEWER), fixture.reference("1"));
+    let push = |lock: &UvLock, more: &[&str]| {
         let all = [&["--lock", lock.path.as_str()], more].concat();
-        Lbuild::new().ok(&shop.arguments("arm64", &to, &all))
+        Lbuild::new().ok(&fixture.arguments("arm64", &to, &all))
     };
     let first = push(&lock, &[]);
-    assert_eq!((layers(&first), shop.index.fetched().len()), ((4, 0), 5), "{}", first.stderr);
+    assert_eq!((first.layer_counts(), fixture.index.fetched().len()), ((4, 0), 5), "{}", first.stderr);
 
-    shop.index.clear();
-    let mark = shop.registry.mark();
+    fixture.index.clear();
+    let mark = fixture.registry.mark();
     let began = Instant::now();
     let again = push(&lock, &[]);
     let took = began.elapsed();
-    assert_eq!((again.digest(), layers(&again)), (first.digest(), (0, 4)), "{}", again.stderr);
-    assert!(shop.index.log().is_empty(), "the index is not asked at all: {:?}", shop.index.log());
-    let log = shop.registry.log_since(mark);
+    assert_eq!((again.digest(), again.layer_counts()), (first.digest(), (0, 4)), "{}", again.stderr);
+    assert!(fixture.index.log().is_empty(), "no request to the index: {:?}", fixture.index.log());
+    let log = fixture.registry.log_since(mark);
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
     let received: u64 = log.iter().map(|access| access.bytes_sent).sum();
     println!("a fresh machine: {took:?}, {received} bytes");
     assert!(received < 1_000_000, "{received}");
 
-    let mark = shop.registry.mark();
+    let mark = fixture.registry.mark();
     let upgraded = push(&newer, &[]);
-    assert_eq!(layers(&upgraded), (1, 3), "{}", upgraded.stderr);
-    let fetched = shop.index.fetched();
+    assert_eq!(upgraded.layer_counts(), (1, 3), "{}", upgraded.stderr);
+    let fetched = fixture.index.fetched();
     assert!(fetched.len() == 1 && fetched[0].starts_with("pydantic_core-2.50.5-"), "{fetched:?}");
-    let log = shop.registry.log_since(mark);
+    let log = fixture.registry.log_since(mark);
     let blobs = log.iter().filter(|access| access.is_blob_upload() && access.method == "PUT").count();
     assert_eq!(blobs, 2, "the package's layer and the config: {log:?}");
     assert_eq!(push(&newer, &["--no-cache"]).digest(), upgraded.digest());
 }
 
 #[test]
-fn the_digest_is_the_same_whatever_makes_it() {
-    let shop = Shop::new();
-    let (lock, to) = (shop.lock(&WANTED), shop.place("1"));
+fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
+    let fixture = PackageFixture::new();
+    let (lock, to) = (fixture.lock(&WANTED), fixture.reference("1"));
     let dir = tempfile::tempdir().unwrap();
     let requirements = dir.path().join("wanted.txt").display().to_string();
-    let text = format!("--index-url {}\n{}\n", shop.index.url(), WANTED.join("\n"));
+    let text = format!("--index-url {}\n{}\n", fixture.index.url(), WANTED.join("\n"));
     std::fs::write(&requirements, text).unwrap();
-    let push = |user: &Lbuild, more: &[&str]| user.ok(&shop.arguments("arm64", &to, more)).digest();
+    let push = |user: &Lbuild, more: &[&str]| user.ok(&fixture.arguments("arm64", &to, more)).digest();
     let (locked, wanted) = (["--lock", lock.path.as_str()], ["--requirements", requirements.as_str()]);
     let user = Lbuild::new();
     let expected = push(&user, &locked);
@@ -127,14 +128,14 @@ fn the_digest_is_the_same_whatever_makes_it() {
         assert_eq!(push(&user, &wanted), expected, "{tool}");
         assert_eq!(push(&user, &[&wanted[..], &["--no-cache"]].concat()), expected, "{tool}");
     }
-    // What is cached is what is made, here and in the registry.
+    // The cached layers, local and remote, equal those that are made.
     for user in [&user, &Lbuild::new()] {
-        let done = user.ok(&shop.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
-        assert_eq!((done.digest(), layers(&done)), (expected.clone(), (0, 4)), "{}", done.stderr);
+        let done = user.ok(&fixture.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
+        assert_eq!((done.digest(), done.layer_counts()), (expected.clone(), (0, 4)), "{}", done.stderr);
     }
 }
 
-/// Lets each key of the cache tell of another layer.
+/// Maps each key of the cache to another layer.
 fn poison(cache: &Path) {
     let mut records: Vec<_> =
         std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -146,11 +147,12 @@ fn poison(cache: &Path) {
 }
 
 #[test]
-fn a_cached_layer_of_packages_that_is_another_is_found_out() {
-    let (shop, user) = (Shop::new(), Lbuild::new());
-    let (lock, to) = (shop.lock(&["jmespath", "pydantic-core==2.50.4"]), shop.place("1"));
-    user.ok(&shop.arguments("arm64", &to, &["--lock", &lock.path]));
+fn a_wrong_cached_layer_of_packages_is_detected() {
+    let (fixture, user) = (PackageFixture::new(), Lbuild::new());
+    let (lock, to) = (fixture.lock(&["jmespath", "pydantic-core==2.50.4"]), fixture.reference("1"));
+    user.ok(&fixture.arguments("arm64", &to, &["--lock", &lock.path]));
     poison(&user.cache());
-    let error = user.run(&shop.arguments("arm64", &to, &["--lock", &lock.path, "--verify-cache"])).failed(7);
+    let error =
+        user.run(&fixture.arguments("arm64", &to, &["--lock", &lock.path, "--verify-cache"])).failed(7);
     assert!(error.contains("the cached layer of ") && error.contains("--no-cache"), "{error}");
 }

@@ -1,7 +1,7 @@
-//! Builds from wheels whose index fails, or that are killed: the same image all the same, and a cache that is sound.
+//! Builds with wheels from a failing index, and killed builds: they give the same image and an intact cache.
 
 use crate::support::index::Index;
-use crate::support::lbuild::{Done, Lbuild, files, function, tiny_base};
+use crate::support::lbuild::{Lbuild, RunOutput, files, function, tiny_base};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::python::Clients;
 use sha2::{Digest, Sha256};
@@ -15,18 +15,18 @@ const WANTED: [&str; 5] = ["numpy", "pydantic-core", "jmespath", "idna", "urllib
 
 const CORE: &str = "/files/pydantic_core-";
 
-struct Rig {
+struct IndexSetup {
     index: Index,
     code: TempDir,
     clients: Clients,
 }
 
-impl Rig {
-    fn new() -> Rig {
+impl IndexSetup {
+    fn new() -> IndexSetup {
         let (index, clients) = (Index::start(), Clients::new());
         clients.uv_lock(&index.url(), &WANTED).unwrap_or_else(|error| panic!("{error}"));
         index.clear();
-        Rig { index, code: function(&[("app.py", "import numpy")]), clients }
+        IndexSetup { index, code: function(&[("app.py", "import numpy")]), clients }
     }
 
     fn arguments(&self, user: &Lbuild) -> Vec<String> {
@@ -42,8 +42,8 @@ impl Rig {
     }
 }
 
-/// Fails for a blob that is not what its name says; returns how many there are.
-fn expect_sound(cache: &Path) -> usize {
+/// Fails if a blob's content does not match its name; returns the number of blobs.
+fn expect_intact(cache: &Path) -> usize {
     let blobs = cache.join("blobs/sha256");
     let held = if blobs.exists() { files(&blobs) } else { Default::default() };
     let hex =
@@ -55,9 +55,9 @@ fn expect_sound(cache: &Path) -> usize {
 }
 
 #[test]
-fn an_index_may_fail_on_the_way() {
-    let rig = Rig::new();
-    let expected = rig.build(&Lbuild::new());
+fn an_index_may_fail_temporarily() {
+    let setup = IndexSetup::new();
+    let expected = setup.build(&Lbuild::new());
     let later = || Fault::Refuse { status: 503, retry_after: Some("1".to_owned()) };
     for fault in [
         later(),
@@ -67,23 +67,23 @@ fn an_index_may_fail_on_the_way() {
         Fault::ResetBeforeBody,
         Fault::CorruptByte { at: 300_000 },
     ] {
-        rig.index.clear();
-        rig.index.set_script([
+        setup.index.clear();
+        setup.index.set_script([
             Rule::on("GET", CORE, fault.clone()),
             Rule::on("GET", "/files/idna-", fault.clone()),
         ]);
         let (user, began) = (Lbuild::new(), Instant::now());
-        let done = user.ok(&rig.arguments(&user));
+        let done = user.ok(&setup.arguments(&user));
         assert_eq!(done.digest(), expected, "{fault:?}");
         assert!(done.stderr.contains("retry "), "{fault:?}: {}", done.stderr);
         assert!(fault != later() || began.elapsed() >= Duration::from_secs(1));
-        expect_sound(&user.cache());
+        expect_intact(&user.cache());
     }
 }
 
 #[test]
-fn an_index_that_goes_on_failing_is_told() {
-    let rig = Rig::new();
+fn an_index_that_keeps_failing_is_an_error() {
+    let setup = IndexSetup::new();
     let refusal = |status| Fault::Refuse { status, retry_after: None };
     for (fault, code, says) in [
         (refusal(404), 5, "404"),
@@ -91,18 +91,18 @@ fn an_index_that_goes_on_failing_is_told() {
         (Fault::CorruptByte { at: 300_000 }, 5, "corrupt"),
         (Fault::CutBody { at: 300_000 }, 5, "fetch pydantic_core"),
     ] {
-        rig.index.set_script([Rule::on("GET", CORE, fault.clone()).always()]);
+        setup.index.set_script([Rule::on("GET", CORE, fault.clone()).always()]);
         let user = Lbuild::new();
-        let error = user.run(&rig.arguments(&user)).failed(code);
+        let error = user.run(&setup.arguments(&user)).failed(code);
         assert!(error.contains(says) && error.contains("pydantic_core-2.50.4"), "{fault:?}: {error}");
         assert!(!user.path("image/index.json").exists());
-        expect_sound(&user.cache());
+        expect_intact(&user.cache());
     }
-    // What came through before is kept.
-    rig.index.set_script([]);
+    // Wheels that were fetched before the error are kept.
+    setup.index.set_script([]);
 }
 
-/// Whatever a user has apart from the cache, the image and what was there from the start.
+/// Files of a user outside the cache, the image and the initial directories.
 fn elsewhere(user: &Lbuild) -> Vec<String> {
     let all = files(&user.path(""));
     all.into_keys().filter(|name| !name.starts_with("cache/") && !name.starts_with("image/")).collect()
@@ -110,12 +110,12 @@ fn elsewhere(user: &Lbuild) -> Vec<String> {
 
 #[test]
 fn a_build_may_be_killed_at_any_moment() {
-    let rig = Rig::new();
+    let setup = IndexSetup::new();
     let began = Instant::now();
-    let expected = rig.build(&Lbuild::new());
+    let expected = setup.build(&Lbuild::new());
     let whole = began.elapsed();
     let mut ended = 0;
-    // From the clock, as nobody can know the bad moments beforehand; the message tells which it was.
+    // Random moments from the clock, since the critical ones are unknown; the failure message shows the moment.
     let mut state = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
     for round in 0..20 {
         state ^= state << 13;
@@ -123,21 +123,21 @@ fn a_build_may_be_killed_at_any_moment() {
         state ^= state << 17;
         let moment = whole.mul_f64((state % 1000) as f64 / 1000.0);
         let user = Lbuild::new();
-        let mut command = user.command(&rig.arguments(&user));
+        let mut command = user.command(&setup.arguments(&user));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(moment);
         child.kill().unwrap();
-        let done = Done::of(child.wait_with_output().unwrap());
+        let done = RunOutput::of(child.wait_with_output().unwrap());
         ended += usize::from(done.code.is_some());
-        expect_sound(&user.cache());
-        assert_eq!(rig.build(&user), expected, "round {round}, killed after {moment:?}");
-        assert!(expect_sound(&user.cache()) > 5);
+        expect_intact(&user.cache());
+        assert_eq!(setup.build(&user), expected, "round {round}, killed after {moment:?}");
+        assert!(expect_intact(&user.cache()) > 5);
         assert_eq!(elsewhere(&user), Vec::<String>::new(), "round {round}, killed after {moment:?}");
         user.ok(&["cache", "prune"]);
         let temporary = |name: &&String| name.contains("/.");
         let left = files(&user.path("")).into_keys().collect::<Vec<_>>();
         assert_eq!(left.iter().find(temporary), None, "round {round}, killed after {moment:?}");
-        assert_eq!(rig.build(&user), expected, "what was pruned is not missed");
+        assert_eq!(setup.build(&user), expected, "a build after pruning");
     }
     println!("{ended} of 20 builds ended before they were killed; a whole one takes {whole:?}");
     assert!(ended < 15);

@@ -1,18 +1,18 @@
-//! A function is pushed onto each kind of base, and every judge finds the image good; it answers, too.
+//! Pushes of a function onto each kind of base: every image tool accepts the image, and the function answers.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, hello, image_of};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, invoke, testdata};
 use serde_json::{Value, json};
 
-/// As it runs in Lambda: the code of `hello`, and a script that can be executed.
+/// The code of `hello`, and an executable script.
 fn code() -> tempfile::TempDir {
     let app = std::fs::read(hello().join("app.py")).unwrap();
     function(&[("app.py", &app[..]), ("bin/tool*", b"#!/bin/sh\necho from the tool\n")])
 }
 
-/// Pushes from `flavour` in one registry to another, in this format, and lets everyone judge.
+/// Pushes onto `flavour` from one registry to another, in this format, and checks the image with every tool.
 fn push_is_good(flavour: &str, format: &str, architecture: &str) {
     let registry = Registry::start(Mode::Plain);
     let base = bases::push(&registry, flavour, "lambda/python", "3.11");
@@ -33,18 +33,18 @@ fn push_is_good(flavour: &str, format: &str, architecture: &str) {
             "app.handler",
         ],
     );
-    let place = Place::registry(&registry, &format!("team/function@{digest}"));
-    assert_eq!(judges::skopeo_inspect(&place).unwrap()["Architecture"], architecture);
-    judges::importer(&place).unwrap();
-    expect_media_types(&judges::skopeo_manifest(&place).unwrap(), format);
-    expect_config_of_base(flavour, architecture, &judges::skopeo_config(&place).unwrap());
+    let location = ImageLocation::registry(&registry, &format!("team/function@{digest}"));
+    assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Architecture"], architecture);
+    image_tools::lambda_importer(&location).unwrap();
+    expect_media_types(&image_tools::skopeo_manifest(&location).unwrap(), format);
+    expect_config_of_base(flavour, architecture, &image_tools::skopeo_config(&location).unwrap());
 
-    let by_tag = Place::registry(&registry, "team/function:v1");
-    let unpacked = judges::umoci_unpack(&by_tag).unwrap();
+    let by_tag = ImageLocation::registry(&registry, "team/function:v1");
+    let unpacked = image_tools::umoci_unpack(&by_tag).unwrap();
     let app = std::fs::read(unpacked.rootfs().join("var/task/app.py")).unwrap();
     assert_eq!(app, std::fs::read(hello().join("app.py")).unwrap());
     let script = "id -u; stat -c '%a %u %g %Y' app.py bin/tool; bin/tool; echo x > app.py || true";
-    let said = judges::podman_run(&by_tag, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
+    let said = image_tools::podman_run(&by_tag, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
     assert_eq!(said, "993\n644 0 0 315532800\n755 0 0 315532800\nfrom the tool\n");
 }
 
@@ -68,7 +68,7 @@ fn expect_media_types(manifest: &Value, format: &str) {
     assert!(layers.iter().all(|entry| entry["mediaType"] == layer), "{manifest:#}");
 }
 
-/// What lbuild has no reason to touch is what it was, whether or not it knows the field.
+/// Fields of the base's config that lbuild does not set are unchanged, including unknown ones.
 fn expect_config_of_base(flavour: &str, architecture: &str, config: &Value) {
     let (manifest, mut expected) = image_of(&bases::layout(flavour), bases::TAG, architecture);
     let mut found = config.clone();
@@ -134,14 +134,14 @@ fn function_answers(architecture: &str, machine: &str) {
     let to = format!("{}/hello:1", registry.host());
     let handler = ["--base", &base, "--arch", architecture, "--to", &to, "--handler", "app.handler"];
     let digest = lbuild.push(&hello(), &handler);
-    let answer = invoke::answer(&Place::registry(&registry, &format!("hello@{digest}"))).unwrap();
+    let answer = invoke::answer(&ImageLocation::registry(&registry, &format!("hello@{digest}"))).unwrap();
     assert_eq!(answer["machine"], machine);
     assert_eq!(answer["message"], "hello from python");
     assert_eq!(answer["python"], "3.11");
 }
 
-/// A program of one's own in the place of a runtime, from `lbuild init` to its answer. The base's own runtime lies where
-/// AWS's `provided` bases have nothing. On amd64 only: under qemu-user, busybox cannot start itself for its commands.
+/// A custom runtime, from `lbuild init` to its answer. AWS's `provided` bases lack the runtime that this base has.
+/// On amd64 only: under qemu-user, busybox cannot start itself for its commands.
 #[test]
 fn a_bootstrap_answers() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
@@ -157,21 +157,21 @@ fn a_bootstrap_answers() {
     std::fs::write(&file, text.replace(guess, &ours)).unwrap();
     let to = format!("{}/hello:1", registry.host());
     let digest = lbuild.push(code.path(), &["--arch", "amd64", "--to", &to]);
-    let answer = invoke::answer(&Place::registry(&registry, &format!("hello@{digest}"))).unwrap();
+    let answer = invoke::answer(&ImageLocation::registry(&registry, &format!("hello@{digest}"))).unwrap();
     assert_eq!(answer["machine"], "x86_64");
     assert_eq!(answer["message"], "hello from provided");
 }
 
 #[test]
-fn nodes_files_lie_where_its_runtime_looks() {
+fn files_of_a_node_function_are_where_its_runtime_looks() {
     let (lbuild, node) = (Lbuild::new(), testdata("functions/hello-node"));
     let registry = Registry::start(Mode::Plain);
     let base = bases::push(&registry, "docker-list", "lambda/nodejs", "24");
     let to = format!("{}/hello-node:1", registry.host());
     lbuild.push(&node, &["--base", &base, "--arch", "arm64", "--to", &to, "--handler", "index.handler"]);
-    let place = Place::registry(&registry, "hello-node:1");
-    assert_eq!(judges::skopeo_config(&place).unwrap()["config"]["Cmd"], json!(["index.handler"]));
-    let unpacked = judges::umoci_unpack(&place).unwrap();
+    let location = ImageLocation::registry(&registry, "hello-node:1");
+    assert_eq!(image_tools::skopeo_config(&location).unwrap()["config"]["Cmd"], json!(["index.handler"]));
+    let unpacked = image_tools::umoci_unpack(&location).unwrap();
     for name in ["index.mjs", "package.json"] {
         let file = std::fs::read(unpacked.rootfs().join("var/task").join(name)).unwrap();
         assert_eq!(file, std::fs::read(node.join(name)).unwrap(), "{name}");

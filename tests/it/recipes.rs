@@ -1,5 +1,5 @@
-//! The CI recipes in examples/ci and the IAM policies in the README: valid where they are to be used, and true of
-//! this lbuild.
+//! The CI recipes in examples/ci and the IAM policies in the README: valid for their services, and correct for this
+//! lbuild.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::lbuild::Lbuild;
 use crate::support::{part, run, testdata, tool};
 
-/// Each recipe with the kind of its judge.
+/// Each recipe with the kind of its validation.
 const RECIPES: [(&str, &str); 4] = [
     ("github", "github-actions.yml"),
     ("gitlab", "gitlab-ci.yml"),
@@ -24,30 +24,30 @@ fn recipe(kind: &str) -> String {
     std::fs::read_to_string(root().join("examples/ci").join(file)).unwrap()
 }
 
-/// What is wrong with each of these recipes of one kind, or policies: nothing, or some faults.
-fn judge(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
+/// The faults of each of these recipes or policies of one kind.
+fn faults(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
-    // the name tells YAML from JSON
+    // the extension distinguishes YAML from JSON
     let name = |nth| dir.path().join(format!("{nth}.{}", if kind == "policy" { "json" } else { "yml" }));
     let files: Vec<_> = (0..texts.len()).map(name).collect();
     for (file, text) in files.iter().zip(texts) {
         std::fs::write(file, text).unwrap();
     }
     let mut python = Command::new(tool("python3"));
-    python.arg(root().join("tests/it/support/judge_recipe.py")).arg(kind);
+    python.arg(root().join("tests/it/support/check_recipe.py")).arg(kind);
     python.args([part("recipes/pod.json"), testdata("schemas/buildspec.json")]).args(files);
     python.env("PYTHONPATH", part("recipes/python")).env("PYTHONDONTWRITEBYTECODE", "1");
     serde_json::from_str(&run(&mut python).unwrap()).unwrap()
 }
 
-/// `text` is valid, and with any one thing changed it is refused, for that very thing: (from, to, what is said).
-fn judged(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
+/// `text` is valid, and with each change it is refused for that change: (from, to, expected message).
+fn assert_validated(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
     let changed = changes.iter().map(|(from, to, _)| {
         assert!(text.contains(from), "{kind}: nothing to change: {from}");
         text.replacen(from, to, 1)
     });
     let texts: Vec<_> = [text.to_owned()].into_iter().chain(changed).collect();
-    let faults = judge(kind, &texts);
+    let faults = faults(kind, &texts);
     assert_eq!(faults[0], [""; 0], "{kind}: {text}");
     for ((from, to, because), said) in changes.iter().zip(&faults[1..]) {
         assert!(
@@ -68,7 +68,7 @@ fn github_workflow() {
         ("\"digest=$(", "\"image=$(", "writes the output digest"),
         (".lbuild/digest)\" >>", ".lbuild/digest) >>", "in the script"),
     ];
-    judged("github", &recipe("github"), &changes);
+    assert_validated("github", &recipe("github"), &changes);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn gitlab_pipeline() {
         ("extends: .aws", "extends: .amazon", "extends .amazon"),
         ("(umask 077", "((umask 077", "in the script"),
     ];
-    judged("gitlab", &recipe("gitlab"), &changes);
+    assert_validated("gitlab", &recipe("gitlab"), &changes);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn codebuild_buildspec() {
         ("- export IMAGE=", "- IMAGE=", "no command exports IMAGE"),
         ("--digest-file .lbuild/digest\n", "--digest-file \"\n", "in the script"),
     ];
-    judged("codebuild", &recipe("codebuild"), &changes);
+    assert_validated("codebuild", &recipe("codebuild"), &changes);
 }
 
 #[test]
@@ -119,10 +119,10 @@ fn jenkins_pipeline_and_its_pod() {
         ("drop: [ALL]", "add: [SYS_ADMIN]", "keeps capabilities"),
         ("persistentVolumeClaim:\n        claimName:", "hostPath:\n        path:", "reaches the node"),
     ];
-    judged("jenkins", &recipe("jenkins"), &changes);
+    assert_validated("jenkins", &recipe("jenkins"), &changes);
 }
 
-/// The words of every command that begins with `lbuild`, as the shell makes them.
+/// The words of every command that begins with `lbuild`, as the shell splits them.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let mut lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
     let mut commands = Vec::new();
@@ -146,7 +146,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// Whether lbuild takes these arguments: it reads them in order, and `--help` ends that before anything is done.
+/// Whether lbuild accepts these arguments: it parses them in order, and `--help` at the end stops it before it runs.
 fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
     lbuild.run(&arguments).code == Some(0)
@@ -195,7 +195,7 @@ fn recipes_need_neither_docker_nor_privileges() {
                 assert!(!line.contains(word), "{file}: {line}");
             }
         }
-        // what is deployed is the digest, never the tag
+        // the digest is deployed, never the tag
         let deploys = text.lines().filter(|line| line.contains("aws lambda update-function-code"));
         let by_digest =
             deploys.map(|line| line.contains("--image-uri \"$REPOSITORY@$") || line.contains("\"$IMAGE\""));
@@ -212,7 +212,7 @@ fn the_readme_links_every_recipe() {
     let mut files: Vec<PathBuf> =
         root().join("examples/ci").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert_eq!(files.len(), RECIPES.len(), "a recipe without a judge: {files:?}");
+    assert_eq!(files.len(), RECIPES.len(), "a recipe without a validation: {files:?}");
     for (_, file) in RECIPES {
         assert!(readme().contains(&format!("(examples/ci/{file})")), "{file}");
     }
@@ -231,12 +231,12 @@ fn the_readmes_policies_are_valid() {
         ("\"Allow\"", "\"Permit\"", "MALFORMED"),
         ("\"Effect\"", "\"Efect\"", "MALFORMED"),
     ];
-    judged("policy", push, &changes);
+    assert_validated("policy", push, &changes);
     let changes = [
         ("\"Version\": \"2012-10-17\",", "", "NO_VERSION"),
         ("\"Statement\"", "\"Statements\"", "MALFORMED"),
         ("],", "]", "MALFORMED"),
     ];
-    judged("policy", create, &changes);
-    judged("policy", deploy, &[("iam:PassedToService", "iam:PassedService", "UNKNOWN_CONDITION")]);
+    assert_validated("policy", create, &changes);
+    assert_validated("policy", deploy, &[("iam:PassedToService", "iam:PassedService", "UNKNOWN_CONDITION")]);
 }

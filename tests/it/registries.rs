@@ -1,10 +1,10 @@
-//! Every kind of registry lets lbuild in, and every kind of login is shown to whom it is for and to nobody else.
+//! Every kind of registry and login: lbuild authenticates, and sends each login only to its own host.
 
+use crate::support::fake_ecr::{Auth, EcrBehaviour, FakeEcr};
 use crate::support::http::Request;
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, hello};
 use crate::support::proxy::Proxy;
-use crate::support::quirks::{Auth, QuirkRegistry, Quirks};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
 use serde_json::json;
@@ -16,7 +16,7 @@ const BASIC: Mode = Mode::Basic { user: USER, password: PASSWORD };
 const BEARER: Mode = Mode::Bearer { user: USER, password: PASSWORD };
 const REDIRECT: Mode = Mode::Redirect { user: USER, password: PASSWORD };
 
-/// A registry with the committed base in it, and the base's name.
+/// A registry with the committed base, and the base's reference.
 fn registry_with_base(mode: Mode) -> (Registry, String) {
     let registry = Registry::start(mode);
     bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
@@ -37,10 +37,10 @@ fn a_stored_login_opens_every_registry() {
         let to = format!("{}/team/hello:1", registry.host());
         let lbuild = Lbuild::for_registry(&registry);
         let digest = lbuild.ok(&arguments(&base, &to)).digest();
-        let place = Place::registry(&registry, "team/hello:1");
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], digest, "{mode:?}");
+        let location = ImageLocation::registry(&registry, "team/hello:1");
+        assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], digest, "{mode:?}");
         let dir = tempfile::tempdir().unwrap();
-        judges::skopeo_copy(&place, &format!("dir:{}", dir.path().display())).unwrap();
+        image_tools::skopeo_copy(&location, &format!("dir:{}", dir.path().display())).unwrap();
     }
 }
 
@@ -53,15 +53,18 @@ fn a_password_on_standard_input_is_for_the_destination_only() {
     let mut all = arguments(&base, &to);
     all.extend(["--username", "me", "--password-stdin"]);
     let digest = lbuild.run_with("mine\n", &all).succeeded().digest();
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&ours, "hello:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&ours, "hello:1")).unwrap()["Digest"],
+        digest
+    );
 
-    // the base's own login is a stored one; without it, the given password is no help
+    // the base needs its stored login; the password on standard input is not for it
     let error = Lbuild::new().run_with("mine\n", &all).failed(6);
     assert!(error.contains(&theirs.host()) && error.contains("the registry requires a login"), "{error}");
 }
 
 #[test]
-fn a_wrong_password_is_told_and_not_repeated() {
+fn a_wrong_password_is_reported_and_not_retried() {
     for mode in [BASIC, BEARER] {
         let (registry, base) = registry_with_base(mode);
         let to = format!("{}/team/hello:1", registry.host());
@@ -71,12 +74,12 @@ fn a_wrong_password_is_told_and_not_repeated() {
         assert!(error.contains("login of `AWS` from the caller"), "{error}");
         assert!(error.contains(&registry.host()) && error.contains("hint:"), "{error}");
         assert!(!error.contains("wrong-secret"), "{error}");
-        judges::skopeo_inspect(&Place::registry(&registry, "team/hello:1")).unwrap_err();
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "team/hello:1")).unwrap_err();
     }
 }
 
 #[test]
-fn an_unknown_authority_is_told_with_the_way_out() {
+fn an_unknown_authority_is_reported_with_a_hint() {
     let (registry, base) = registry_with_base(Mode::Tls);
     let to = format!("{}/team/hello:1", registry.host());
     let error = Lbuild::new().run(&arguments(&base, &to)).failed(5);
@@ -96,7 +99,7 @@ fn a_public_base_needs_no_login() {
 }
 
 #[test]
-fn a_stale_login_does_not_bar_a_public_base() {
+fn a_stale_login_does_not_block_a_public_base() {
     let (registry, base) = registry_with_base(BEARER);
     let lbuild = Lbuild::new();
     lbuild.log_in(&registry.host(), USER, "long gone");
@@ -105,17 +108,17 @@ fn a_stale_login_does_not_bar_a_public_base() {
     assert!(done.stderr.contains("continuing without it"), "{}", done.stderr);
     let shown = |request: &Request| request.header("authorization").is_some();
     let requests = registry.token_service().requests();
-    assert!(requests.iter().any(shown) && !requests.iter().all(shown), "asked with the login, then without");
+    assert!(requests.iter().any(shown) && !requests.iter().all(shown), "first with the login, then without");
 
     let error = lbuild.run(&arguments(&base, &format!("{}/team/hello:1", registry.host()))).failed(6);
     assert!(error.contains("login of `AWS` from Docker's configuration"), "{error}");
 }
 
 #[test]
-fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name() {
+fn a_stale_login_that_public_ecr_refuses_with_403_is_skipped() {
     let auth = Auth::Bearer { password: None, anonymous_pull: true, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
-    let manifest = quirky_base(&registry);
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
+    let manifest = empty_base(&registry);
     let lbuild = Lbuild::new();
     lbuild.log_in(&registry.host(), USER, "expired");
     let base = format!("{}/base@{manifest}", registry.host());
@@ -124,8 +127,8 @@ fn public_ecr_refuses_a_stale_login_with_403_and_lets_nobody_in_by_another_name(
     assert!(done.stderr.contains("continuing without it"), "{}", done.stderr);
 }
 
-/// The smallest base there is, for arm64: a config and no layer.
-fn quirky_base(registry: &QuirkRegistry) -> String {
+/// The smallest possible base, for arm64: a config without layers.
+fn empty_base(registry: &FakeEcr) -> String {
     let config = json!({
         "architecture": "arm64", "os": "linux", "config": {},
         "rootfs": { "type": "layers", "diff_ids": [] },
@@ -145,8 +148,8 @@ fn quirky_base(registry: &QuirkRegistry) -> String {
 #[test]
 fn an_identity_token_buys_access() {
     let auth = Auth::Bearer { password: Some("refresh me".to_owned()), anonymous_pull: false, denial: None };
-    let registry = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
-    quirky_base(&registry);
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
+    empty_base(&registry);
     let lbuild = Lbuild::new();
     // base64 of `00000000-0000-0000-0000-000000000000:`, as az writes it
     let auth = "MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==";
@@ -160,7 +163,7 @@ fn an_identity_token_buys_access() {
 }
 
 #[test]
-fn a_credential_helper_is_asked_for_its_registry() {
+fn a_credential_helper_serves_its_registry() {
     let (registry, base) = registry_with_base(BASIC);
     for config in [json!({ "credHelpers": { registry.host(): "probe" } }), json!({ "credsStore": "probe" })] {
         let mut lbuild = Lbuild::new();
@@ -177,10 +180,10 @@ fn a_credential_helper_is_asked_for_its_registry() {
 }
 
 #[test]
-fn podmans_login_serves_beside_dockers() {
+fn podmans_login_is_found_besides_dockers() {
     let (registry, base) = registry_with_base(BASIC);
     let mut lbuild = Lbuild::new();
-    // a config.json for another registry, as most have
+    // a config.json with a login for another registry
     lbuild.log_in("registry.example", "someone", "else");
     let all = arguments(&base, "oci:image:1");
     lbuild.run(&all).failed(6);
@@ -189,7 +192,7 @@ fn podmans_login_serves_beside_dockers() {
     std::fs::copy(auth.path("docker/config.json"), lbuild.path("run/containers/auth.json")).unwrap();
     lbuild.set("XDG_RUNTIME_DIR", &lbuild.text("run"));
     lbuild.ok(&all);
-    // one that is broken is no silent "no login"
+    // a malformed file is an error, not a missing login
     std::fs::write(lbuild.path("docker/config.json"), "{\"auths\": {\"s3cret\"").unwrap();
     let error = lbuild.run(&all).failed(6);
     assert!(error.contains(&lbuild.text("docker/config.json")) && !error.contains("s3cret"), "{error}");
@@ -202,19 +205,19 @@ fn a_login_does_not_follow_a_redirect() {
     let lbuild = Lbuild::for_registry(&registry);
     let to = format!("{}/hello:1", other.host());
     lbuild.ok(&arguments(&base, &to));
-    assert!(registry.blob_host().requests().len() >= 3, "a config and two layers lie there");
+    assert!(registry.blob_host().requests().len() >= 3, "a config and two layers");
     assert_eq!(registry.blob_host().leaked_logins(), 0);
-    judges::umoci_unpack(&Place::registry(&other, "hello:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&other, "hello:1")).unwrap();
 }
 
-/// Where a redirect leads, there may be anyone.
+/// The target of a redirect may be any host.
 #[test]
-fn a_redirects_target_cannot_ask_for_the_login() {
+fn the_target_of_a_redirect_cannot_get_the_login() {
     let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
-    let other = QuirkRegistry::start(Quirks { auth, ..Quirks::default() });
+    let other = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     let auth = Auth::Basic { password: "good".into() };
     let blobs_at = Some(other.host());
-    let registry = QuirkRegistry::start(Quirks { auth, blobs_at, ..Quirks::default() });
+    let registry = FakeEcr::start(EcrBehaviour { auth, blobs_at, ..EcrBehaviour::default() });
     bases::seed_base(&registry, "lambda/python", "3.12");
     let lbuild = Lbuild::new();
     lbuild.log_in(&registry.host(), "AWS", "good");
@@ -228,7 +231,7 @@ fn a_redirects_target_cannot_ask_for_the_login() {
 }
 
 #[test]
-fn a_proxy_is_used_for_what_no_proxy_leaves_to_it() {
+fn a_proxy_is_used_for_hosts_outside_no_proxy() {
     let (registry, _) = registry_with_base(Mode::Plain);
     let proxy = Proxy::forward();
     proxy.route("registry.test", registry.host().parse().unwrap());

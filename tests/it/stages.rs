@@ -1,7 +1,7 @@
 //! Recipes of several stages, and files taken from other images.
 
-use crate::support::craft::{Layer, PLAIN, TAG, Tar, image};
-use crate::support::judges::{self, Place};
+use crate::support::image_builder::{Layer, PLAIN, TAG, Tar, image};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::registry::{Mode, Registry};
 use lbuild::error::Error;
@@ -39,8 +39,8 @@ fn build(lbuild: &Lbuild, stages: Vec<Stage>) -> Result<Published, Error> {
     Ok(published.remove(0))
 }
 
-fn unpacked(lbuild: &Lbuild) -> judges::Unpacked {
-    judges::umoci_unpack(&Place::layout(&lbuild.path("out"), "v1")).unwrap()
+fn unpacked(lbuild: &Lbuild) -> image_tools::Unpacked {
+    image_tools::umoci_unpack(&ImageLocation::layout(&lbuild.path("out"), "v1")).unwrap()
 }
 
 fn read(root: &Path, path: &str) -> String {
@@ -91,7 +91,7 @@ fn files_of_an_image_keep_their_kinds_and_modes() {
     assert!(found("usr/tool/gone").is_err(), "it was deleted");
     assert_eq!(fs::read_link(root.join("usr/tool/link")).unwrap(), Path::new("run"));
     let (run, second) = (found("usr/tool/run").unwrap(), found("usr/tool/second").unwrap());
-    assert_eq!(run.ino(), second.ino(), "a hard link stays one");
+    assert_eq!(run.ino(), second.ino(), "a hard link stays a hard link");
     assert_eq!(run.mode() & 0o7777, 0o4755);
     assert_eq!(found("usr/tool/old").unwrap().mode() & 0o7777, 0o600);
 }
@@ -102,7 +102,7 @@ fn a_stage_serves_a_later_one_and_unneeded_stages_are_not_built() {
     let (first, second) = (function(&[("made/a", "a")]), function(&[("b", "b")]));
     let stages = vec![
         stage(Base::Scratch, vec![add(directory(first.path()), "/build")]),
-        // Nothing needs it, so that nobody asks for its base.
+        // No other stage needs it, so its base is not fetched.
         stage("127.0.0.1:1/missing:latest".parse().unwrap(), Vec::new()),
         stage(Base::Stage(0), vec![add(directory(second.path()), "/more")]),
         stage(
@@ -120,7 +120,7 @@ fn a_stage_serves_a_later_one_and_unneeded_stages_are_not_built() {
         ("a".into(), "b".into())
     );
     assert!(!image.rootfs().join("build").exists());
-    // The same from nothing, and from the cache.
+    // The same with an empty cache, and with a full one.
     let fresh = Lbuild::new();
     assert_eq!(build(&fresh, stages.clone()).unwrap().digest, published.digest);
     assert_eq!(build(&lbuild, stages).unwrap().digest, published.digest);
@@ -131,7 +131,7 @@ fn files_of_an_image_in_a_registry_are_read_once() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     other(&lbuild);
     let layout = format!("oci:{}:{TAG}", lbuild.path("other").display());
-    judges::skopeo_push(&layout, &Place::registry(&registry, "other:1")).unwrap();
+    image_tools::skopeo_push(&layout, &ImageLocation::registry(&registry, "other:1")).unwrap();
     let name: Base = format!("{}/other:1", registry.host()).parse().unwrap();
     let stages = vec![stage(Base::Scratch, vec![add(files(name, "/opt"), "/opt")])];
     build(&lbuild, stages.clone()).unwrap();

@@ -1,16 +1,16 @@
-//! Places in an image whose own links lead elsewhere.
+//! Targets in an image that are reached through its symlinks.
 
-use crate::support::craft::{Layer, TAG, Tar, image};
-use crate::support::judges::{self, Place};
+use crate::support::image_builder::{Layer, TAG, Tar, image};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A base as distributions have them now: /bin is a link, /tmp is for everybody.
+/// A base like current distributions: /bin is a symlink, /tmp is writable by everyone.
 fn merged(lbuild: &Lbuild, name: &str) -> String {
     let system = Tar::new()
         .directory("usr/")
@@ -23,15 +23,15 @@ fn merged(lbuild: &Lbuild, name: &str) -> String {
     image(&lbuild.path(name), &[Layer::gzip(system)], |_, _| ())
 }
 
-struct Added {
+struct AddedFiles {
     code: TempDir,
     files: TempDir,
 }
 
-impl Added {
-    fn new() -> Added {
+impl AddedFiles {
+    fn new() -> AddedFiles {
         let code = function(&[("app.py", "def handler(event, context): pass")]);
-        Added {
+        AddedFiles {
             code,
             files: function(&[("tool", "tool"), ("etc/bin/other", "other"), ("etc/tmp/state", "0")]),
         }
@@ -52,12 +52,12 @@ fn read(root: &Path, path: &str) -> String {
 }
 
 #[test]
-fn links_of_the_base_stay_and_files_go_where_they_lead() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+fn links_of_the_base_stay_and_files_go_to_their_targets() {
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let base = merged(&lbuild, "base");
     let out = lbuild.path("out");
     lbuild.ok(&added.arguments("build", &base, &format!("oci:{}:v1", out.display())));
-    let unpacked = judges::umoci_unpack(&Place::layout(&out, "v1")).unwrap();
+    let unpacked = image_tools::umoci_unpack(&ImageLocation::layout(&out, "v1")).unwrap();
     let root = unpacked.rootfs();
     assert_eq!(fs::read_link(root.join("bin")).unwrap(), Path::new("usr/bin"));
     assert_eq!(fs::read_link(root.join("data")).unwrap(), Path::new("/var/data"));
@@ -75,8 +75,8 @@ fn links_of_the_base_stay_and_files_go_where_they_lead() {
 }
 
 #[test]
-fn links_that_earlier_steps_bring_are_followed_too() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+fn links_of_earlier_steps_are_followed_too() {
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let links = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("usr/bin", links.path().join("sbin")).unwrap();
     let base = merged(&lbuild, "base");
@@ -94,19 +94,19 @@ fn links_that_earlier_steps_bring_are_followed_too() {
     assert!(!paths.contains(&"sbin/late"), "{paths:?}");
 }
 
-fn reads_of_blobs(log: &[Access]) -> usize {
+fn reads_of_blobs(log: &[AccessLogEntry]) -> usize {
     log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count()
 }
 
 #[test]
 fn an_unchanged_image_reads_no_layer_of_its_base() {
-    let (registry, added) = (Registry::start(Mode::Plain), Added::new());
+    let (registry, added) = (Registry::start(Mode::Plain), AddedFiles::new());
     let seeding = Lbuild::new();
     merged(&seeding, "base");
     let base = format!("{}/base:1", registry.host());
-    judges::skopeo_push(
+    image_tools::skopeo_push(
         &format!("oci:{}:{TAG}", seeding.path("base").display()),
-        &Place::registry(&registry, "base:1"),
+        &ImageLocation::registry(&registry, "base:1"),
     )
     .unwrap();
     let to = format!("{}/function:1", registry.host());
@@ -115,20 +115,20 @@ fn an_unchanged_image_reads_no_layer_of_its_base() {
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     assert_eq!(fresh.ok(&arguments).digest(), first);
     let log = registry.log_since(mark);
-    // The configs of the base and of the function.
+    // Only the configs of the base and of the function.
     assert_eq!(reads_of_blobs(&log), 2, "{log:?}");
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
 }
 
 #[test]
 fn another_base_makes_the_layer_again() {
-    let (lbuild, added) = (Lbuild::new(), Added::new());
+    let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let plain = Tar::new().directory("bin/").file("bin/sh", 0o755, "shell");
     let plain = image(&lbuild.path("plain"), &[Layer::gzip(plain)], |_, _| ());
     for (base, at) in [(merged(&lbuild, "base"), "usr/bin/tool"), (plain, "bin/tool")] {
         let out = lbuild.path("out");
         lbuild.ok(&added.arguments("build", &base, &format!("oci:{}:v1", out.display())));
-        let unpacked = judges::umoci_unpack(&Place::layout(&out, "v1")).unwrap();
+        let unpacked = image_tools::umoci_unpack(&ImageLocation::layout(&out, "v1")).unwrap();
         assert_eq!(read(&unpacked.rootfs(), at), "tool");
     }
 }

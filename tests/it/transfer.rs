@@ -1,8 +1,8 @@
-//! What goes over the wire, counted at the registry.
+//! Requests and uploads of a push, counted at the registry.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, tiny_base};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use crate::support::{bases, testdata};
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Recipe};
@@ -13,20 +13,20 @@ fn code() -> TempDir {
     function(&[("app.py", "def handler(event, context): pass"), ("lib.py", "x = 1"), ("README", "read me")])
 }
 
-fn uploads(log: &[Access]) -> usize {
+fn uploads(log: &[AccessLogEntry]) -> usize {
     log.iter().filter(|access| access.is_blob_upload() && access.method == "PUT").count()
 }
 
-fn count(log: &[Access], method: &str, path: &str) -> usize {
+fn count(log: &[AccessLogEntry], method: &str, path: &str) -> usize {
     log.iter().filter(|access| access.method == method && access.path.contains(path)).count()
 }
 
-/// Whether nothing but questions was sent.
-fn only_reads(log: &[Access]) -> bool {
+/// Whether only GET and HEAD requests were sent.
+fn only_reads(log: &[AccessLogEntry]) -> bool {
     log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str()))
 }
 
-/// A registry to push to, and the arguments for it.
+/// The arguments of a push to this registry.
 fn to(registry: &Registry, base: &str) -> Vec<String> {
     let to = format!("{}/function:1", registry.host());
     ["--base", base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
@@ -61,7 +61,7 @@ fn an_identical_push_sends_nothing() {
         let log = registry.log_since(mark);
         assert!(only_reads(&log), "{what}: {log:?}");
         let confirmed = usize::from(what != "the same user");
-        assert_eq!(count(&log, "HEAD", ""), confirmed, "{what}: the manifest says the rest");
+        assert_eq!(count(&log, "HEAD", ""), confirmed, "{what}: the manifest proves the other blobs");
         assert_eq!(count(&log, "GET", "/manifests/1"), 1, "{what}");
     }
 }
@@ -78,9 +78,9 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
     let log = registry.log_since(mark);
     assert_eq!(uploads(&log), 2, "{log:?}");
     assert_eq!(count(&log, "PUT", "/manifests/"), 1);
-    // the two new blobs may be asked for; what the old manifest names is there
+    // a HEAD for the two new blobs is allowed; the blobs of the old manifest exist
     assert!(count(&log, "HEAD", "/blobs/") <= 2, "{log:?}");
-    let old = judges::skopeo_manifest(&Place::registry(&registry, "function:1")).unwrap();
+    let old = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:1")).unwrap();
     let sent: Vec<_> = log.iter().filter(|access| access.method == "PUT").collect();
     let layers = old["layers"].as_array().unwrap();
     let named = |layer: &serde_json::Value| {
@@ -88,11 +88,14 @@ fn a_changed_file_sends_the_code_the_config_and_the_manifest() {
         sent.iter().any(|access| access.path.contains(&hex))
     };
     assert_eq!(layers.iter().map(named).collect::<Vec<_>>(), [false, false, false, true]);
-    assert_eq!(judges::skopeo_inspect(&Place::registry(&registry, "function:1")).unwrap()["Digest"], digest);
+    assert_eq!(
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "function:1")).unwrap()["Digest"],
+        digest
+    );
 }
 
 #[test]
-fn a_registry_is_asked_what_it_lacks_and_gets_the_base_before_the_image_is_sent() {
+fn missing_blobs_are_determined_and_the_base_is_uploaded_before_the_image_is_sent() {
     let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
     let plan = ["plan", code.path().to_str().unwrap(), "--base", &tiny_base(), "--arch", "arm64"];
     let recipe: Recipe = serde_json::from_str(&lbuild.ok(&plan).stdout).unwrap();
@@ -113,7 +116,7 @@ fn a_registry_is_asked_what_it_lacks_and_gets_the_base_before_the_image_is_sent(
         }
         base.iter().map(|layer| layer.blob.digest.hex()).collect::<Vec<_>>()
     });
-    // It was asked for all blobs, and those of the base alone were sent.
+    // A HEAD was sent for every blob, but only the blobs of the base were uploaded.
     let log = registry.log();
     assert_eq!(count(&log, "HEAD", "/blobs/"), base.len() + 2, "{log:?}");
     let ends: Vec<_> = log.iter().filter(|access| access.method == "PUT").collect();
@@ -137,7 +140,7 @@ fn another_tag_sends_no_blob() {
     let again: Vec<_> = [&all[..5], &[elsewhere]].concat();
     assert_eq!(push(&lbuild, &code, &again, &[]), digest);
     let log = registry.log_since(mark);
-    assert_eq!(uploads(&log), 0, "a HEAD tells that each is there: {log:?}");
+    assert_eq!(uploads(&log), 0, "a HEAD finds each blob: {log:?}");
     assert_eq!(count(&log, "PUT", "/manifests/"), 1);
 }
 
@@ -156,7 +159,7 @@ fn a_base_in_the_same_registry_is_mounted() {
 }
 
 #[test]
-fn a_base_in_the_same_repository_is_left_where_it_is() {
+fn a_base_in_the_same_repository_is_not_transferred() {
     let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
     bases::seed(&registry, &testdata("base"), "python3.12", "function", "base");
     let base = format!("{}/function:base", registry.host());
@@ -164,11 +167,11 @@ fn a_base_in_the_same_repository_is_left_where_it_is() {
     let log = registry.log();
     assert_eq!(uploads(&log), 2, "the code and the config");
     assert_eq!(count(&log, "HEAD", "/blobs/"), 2, "{log:?}");
-    judges::umoci_unpack(&Place::registry(&registry, "function:1")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
 }
 
 #[test]
-fn a_base_that_is_there_already_is_not_read() {
+fn a_base_that_the_destination_has_is_not_read() {
     let (from, registry, lbuild) =
         (Registry::start(Mode::Plain), Registry::start(Mode::Plain), Lbuild::new());
     bases::seed(&from, &testdata("base"), "python3.12", "lambda/python", "3.12");

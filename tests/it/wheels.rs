@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Code and its requirements, in a file of this name.
+/// Code with a requirements file of this name.
 fn project(file: &str, text: &str) -> tempfile::TempDir {
     function(&[("app.py", "import demo"), (file, text)])
 }
@@ -19,7 +19,7 @@ fn project(file: &str, text: &str) -> tempfile::TempDir {
 fn with_uv() -> Lbuild {
     let mut lbuild = Lbuild::new();
     let uv = part("python/bin");
-    // A shim on PATH would not work without its manager.
+    // A shim of a version manager would not work in this environment.
     let ask = ["-c", "import sys; print(sys.executable)"];
     let python = PathBuf::from(run(Command::new(tool("python3")).args(ask)).unwrap().trim());
     let dir = lbuild.path("bin");
@@ -41,7 +41,7 @@ fn built(lbuild: &Lbuild, dir: &Path, arch: &str, more: &[&str]) -> (Vec<Vec<lay
     (blobs[2..].iter().map(|blob| layers::members(blob)).collect(), digest)
 }
 
-/// Files of `/var/task` by path: content, and whether they can be executed.
+/// Files of `/var/task` by path: content, and whether they are executable.
 fn files(layers: &[Vec<layers::Member>]) -> BTreeMap<String, (Vec<u8>, bool)> {
     let all = layers.iter().flatten().filter(|member| member.kind.is_file());
     let under = |path: &str| path.strip_prefix("var/task/").unwrap_or_else(|| panic!("{path}")).to_owned();
@@ -73,14 +73,14 @@ fn recorded(text: &[u8]) -> BTreeSet<String> {
     text.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect()
 }
 
-/// A user with a pylock.toml for these wheels of the house, and what it says of them.
+/// A function with a pylock.toml for these wheels.
 fn locked(house: &Wheelhouse, files: &[&str]) -> tempfile::TempDir {
     let entry = |file: &&str| house.locked(file, &format!("path = '{}'", house.wheel(file).display()));
     project("pylock.toml", &format!("{LOCK}{}", files.iter().map(entry).collect::<String>()))
 }
 
 #[test]
-fn the_tree_is_what_uv_installs() {
+fn the_tree_equals_that_of_uv() {
     let house = Wheelhouse::new();
     let lbuild = with_uv();
     let target = lbuild.path("target");
@@ -100,7 +100,7 @@ fn the_tree_is_what_uv_installs() {
     assert_eq!(theirs.remove(".lock").map(|(content, _)| content), Some(Vec::new()), "uv's own");
     for package in ["big-1.0", "demo-1.0", "dep-2.0", "native-3.0"] {
         let path = |name: &str| format!("{package}.dist-info/{name}");
-        // uv says when it took the wheel, which is never the same twice.
+        // uv records a time stamp of the wheel.
         theirs.remove(&path("uv_cache.json"));
         let (Some(our), Some(their)) = (ours.remove(&path("RECORD")), theirs.remove(&path("RECORD"))) else {
             panic!("{package} has no RECORD");
@@ -108,7 +108,7 @@ fn the_tree_is_what_uv_installs() {
         let mut expected = recorded(&their.0);
         expected.remove(&path("uv_cache.json"));
         if !ours.contains_key(&path("REQUESTED")) {
-            // lbuild tells what was asked for by name; uv says so of every package.
+            // lbuild writes REQUESTED only for named packages, uv for every package.
             theirs.remove(&path("REQUESTED")).expect("uv's");
             expected.remove(&path("REQUESTED"));
         }
@@ -134,7 +134,7 @@ fn the_tree_is_what_uv_installs() {
 }
 
 #[test]
-fn the_record_tells_the_truth() {
+fn the_record_lists_every_file_with_its_hash() {
     let house = Wheelhouse::new();
     let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);
     let lock = dir.path().join("pylock.toml").display().to_string();
@@ -162,7 +162,7 @@ print(len(package.files))
 }
 
 #[test]
-fn the_wheel_is_for_the_image_and_never_for_another_machine() {
+fn the_wheel_is_always_for_the_machine_of_the_image() {
     let house = Wheelhouse::new();
     let wheels = house.path().display().to_string();
     let dir = project("requirements.txt", "native\n");
@@ -187,7 +187,7 @@ fn the_wheel_is_for_the_image_and_never_for_another_machine() {
 }
 
 #[test]
-fn uv_and_pip_lead_to_the_same_image() {
+fn uv_and_pip_give_the_same_image() {
     let house = Wheelhouse::new();
     let wheels = house.path().display().to_string();
     let dir = project("requirements.txt", "demo\nnewest\nbig # large\n");
@@ -199,13 +199,13 @@ fn uv_and_pip_lead_to_the_same_image() {
         let (_, one_job) = built(&with_uv(), dir.path(), arch, &[&more[..], &["--jobs", "1"]].concat());
         assert_eq!((&with_pip, &with_pip), (&uv, &one_job), "{arch}");
         let found = files(&layers);
-        assert!(found.contains_key("dep.py"), "a dependency comes along");
-        assert_eq!(found["newest.py"].0, b"2", "the image's Python decides");
+        assert!(found.contains_key("dep.py"), "a dependency is missing");
+        assert_eq!(found["newest.py"].0, b"2", "the version for the image's Python");
     }
 }
 
 #[test]
-fn what_a_function_never_reads_can_be_left_out() {
+fn files_that_a_function_never_reads_can_be_left_out() {
     let house = Wheelhouse::new();
     let dir = locked(&house, &["demo-1.0-py3-none-any.whl"]);
     let lock = dir.path().join("pylock.toml").display().to_string();
@@ -273,7 +273,7 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
         "develop":{{"big":{{"version":"==1.0"}}}}}}"#
     );
     let wheels = house.path().display().to_string();
-    // What it leaves out is not looked for anew.
+    // A package that the lock omits is not resolved again.
     let alone = package("demo", "1.0", "main", &demo);
     let locks = [
         ("poetry.lock", &poetry, true, true),
@@ -302,7 +302,7 @@ fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
 }
 
 #[test]
-fn modules_beside_the_requirements_are_not_run() {
+fn modules_in_the_directory_of_the_requirements_are_not_run() {
     let house = Wheelhouse::new();
     let wheels = house.path().display().to_string();
     let hostile = "raise SystemExit('a module of the function was run')";
@@ -312,14 +312,14 @@ fn modules_beside_the_requirements_are_not_run() {
     }
     let (base, lbuild) = (crate::support::lbuild::tiny_base(), Lbuild::new());
     let arguments = ["plan", ".", "--base", &base, "--arch", "arm64", "--wheels", &wheels];
-    // lbuild itself runs there, too.
+    // lbuild also runs with that working directory.
     let mut command = lbuild.command(&[&arguments[..], &["--requirements", "requirements.txt"]].concat());
     let plan = run(command.current_dir(dir.path())).unwrap();
     assert!(plan.contains("dep-2.0-py3-none-any.whl"), "{plan}");
 }
 
 #[test]
-fn uv_finds_its_settings_beside_a_lock_of_another_tool() {
+fn uv_finds_its_settings_in_the_directory_of_another_tools_lock() {
     let house = Wheelhouse::new();
     let hash = format!("sha256:{}", house.sha256("dep-2.0-py3-none-any.whl"));
     let lock = format!(
@@ -334,7 +334,7 @@ fn uv_finds_its_settings_beside_a_lock_of_another_tool() {
 }
 
 #[test]
-fn what_lbuild_toml_says_is_as_good_as_flags() {
+fn settings_in_lbuild_toml_equal_flags() {
     let house = Wheelhouse::new();
     let lock = format!(
         "{LOCK}{}",
@@ -355,7 +355,7 @@ fn what_lbuild_toml_says_is_as_good_as_flags() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_with_the_way_out() {
+fn contradictory_flags_are_refused_with_a_hint() {
     let dir = project("requirements.txt", "demo\n");
     let function = dir.path().display().to_string();
     let requirements = dir.path().join("requirements.txt").display().to_string();

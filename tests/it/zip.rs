@@ -1,7 +1,6 @@
-//! Zip packages and the zips of layers, as Python's zipfile makes them: the image is that of the directory they were
-//! made from.
+//! Function zips and layer zips, as Python's zipfile makes them: the image equals that of the zipped directory.
 
-use crate::support::judges::{self, Place};
+use crate::support::image_tools::{self, ImageLocation};
 use crate::support::layers::{self, Member};
 use crate::support::lbuild::{Lbuild, files, function, image_of, noise, tiny_base};
 use crate::support::registry::{Mode, Registry};
@@ -13,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Zips a directory: `FORM` is a method and level, or one of the oddities that zips can have.
+/// Zips a directory: `FORM` is a method and level, or the name of an unusual feature.
 const ZIP: &str = r#"
 import io, os, stat, struct, sys, zipfile, zlib
 root, out, form = sys.argv[1:4]
@@ -70,7 +69,7 @@ fn zipped(directory: &Path, to: &Path, form: &str) {
     run(Command::new(tool("python3")).args(["-c", ZIP]).args([directory, to]).arg(form)).unwrap();
 }
 
-/// What there is in functions, on both sides of every border of the splicer.
+/// A function with files just below and above each size limit of the splicer.
 fn code() -> TempDir {
     let text = "def handler(event, context):\n    return event\n".repeat(20_000).into_bytes();
     let half: Vec<u8> = noise(5, 700_000).into_iter().map(|byte| byte & 0x0f).collect();
@@ -95,7 +94,7 @@ fn code() -> TempDir {
     code
 }
 
-/// The highest layer, as it is and as a tar reader sees it.
+/// The top layer: its bytes and its tar members.
 fn layer(layout: &Path) -> (Vec<u8>, Vec<Member>) {
     let blob = layers::blobs(layout, "it", "").pop().unwrap();
     let members = layers::members(&blob);
@@ -110,7 +109,7 @@ fn one_gzip_member(blob: &[u8]) {
 }
 
 #[test]
-fn any_zip_gives_the_layer_of_its_directory() {
+fn every_zip_gives_the_layer_of_its_directory() {
     let (lbuild, code) = (Lbuild::new(), code());
     let (_, expected) = layer(&lbuild.layout("directory", code.path(), &[]));
     assert!(expected.len() > 160 && expected.iter().any(|member| member.link.is_some()));
@@ -126,7 +125,7 @@ fn any_zip_gives_the_layer_of_its_directory() {
             assert!((blob.len() as u64) < size * 104 / 100, "{} of {size} bytes", blob.len());
         }
     }
-    // bytes before the archive are no reason to refuse it, but nobody can tell that it is one
+    // a zip with bytes before it is not recognised as a zip, so it is packed as a file
     let whole = std::fs::read(lbuild.path("pipe.zip")).unwrap();
     std::fs::write(lbuild.path("tool"), [b"#!/bin/sh\n", &whole[..]].concat()).unwrap();
     let (_, found) = layer(&lbuild.layout("tool-image", &lbuild.path("tool"), &[]));
@@ -134,29 +133,30 @@ fn any_zip_gives_the_layer_of_its_directory() {
 }
 
 #[test]
-fn every_judge_finds_the_spliced_layer_good() {
+fn every_tool_accepts_the_spliced_layer() {
     let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
     let zip = lbuild.path("function.zip");
     zipped(code.path(), &zip, "deflated-6");
     let base = crate::support::bases::push(&registry, "docker-list", "lambda/python", "3.11");
     let to = format!("{}/team/zipped:v1", registry.host());
     lbuild.push(&zip, &["--base", &base, "--arch", "amd64", "--to", &to, "--handler", "app.handler"]);
-    let place = Place::registry(&registry, "team/zipped:v1");
-    judges::importer(&place).unwrap();
-    let unpacked = judges::umoci_unpack(&place).unwrap();
+    let location = ImageLocation::registry(&registry, "team/zipped:v1");
+    image_tools::lambda_importer(&location).unwrap();
+    let unpacked = image_tools::umoci_unpack(&location).unwrap();
     let task = unpacked.rootfs().join("var/task");
     assert!(files(&task) == files(code.path()), "umoci unpacks other files");
     assert_eq!(std::fs::read_link(task.join("data/link")).unwrap(), Path::new("../app.py"));
     let script = "stat -c '%a %u %g %Y' app.py bootstrap hollow; wc -c < data/zeros; head -n 1 data/link";
-    let said = judges::podman_run(&place, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
+    let said = image_tools::podman_run(&location, &["--entrypoint=/bin/sh"], &["-c", script]).unwrap();
     let expected =
         "644 0 0 315532800\n755 0 0 315532800\n755 0 0 315532800\n3000000\ndef handler(event, context):\n";
     assert_eq!(said, expected);
     let copy = tempfile::tempdir().unwrap();
-    judges::skopeo_copy(&place, &format!("docker-archive:{}", copy.path().join("image").display())).unwrap();
+    image_tools::skopeo_copy(&location, &format!("docker-archive:{}", copy.path().join("image").display()))
+        .unwrap();
 }
 
-/// Builds with these arguments; returns the files of the layout, and what was said of the layer.
+/// Builds with these arguments; returns the files of the layout, and the output line of the layer.
 fn built(lbuild: &Lbuild, zip: &Path, more: &[&str]) -> (BTreeMap<String, Vec<u8>>, String) {
     let (base, to) = (tiny_base(), format!("oci:{}:it", lbuild.text("image")));
     let _ = std::fs::remove_dir_all(lbuild.path("image"));
@@ -180,12 +180,12 @@ fn the_same_zip_gives_the_same_digest() {
     }
     let (found, said) = built(&lbuild, &zip, &[]);
     assert!(found == expected && said.ends_with("unchanged"), "{said}");
-    // under another name, and with another time
+    // with another name and another modification time
     let other = lbuild.path("other.zip");
     std::fs::copy(&zip, &other).unwrap();
     let (found, said) = built(&lbuild, &other, &[]);
     assert!(found == expected && said.ends_with("unchanged"), "{said}");
-    // the same files, deflated otherwise: another layer of the same tar
+    // the same files at another compression level: another layer with the same tar
     zipped(code.path(), &zip, "deflated-1");
     let (_, said) = built(&lbuild, &zip, &[]);
     assert!(said.ends_with("made"), "{said}");
@@ -233,7 +233,7 @@ fn the_zip_of_a_layer_goes_to_opt() {
 }
 
 #[test]
-fn the_handler_is_looked_for_within_the_zip() {
+fn the_handler_is_searched_in_the_zip() {
     let lbuild = Lbuild::new();
     let zip = lbuild.path("function.zip");
     zipped(function(&[("src/app.py", "def handler(event, context): pass")]).path(), &zip, "deflated-6");
@@ -242,18 +242,18 @@ fn the_handler_is_looked_for_within_the_zip() {
     };
     let said = lbuild.run(&arguments("app.handler")).failed(3);
     assert!(said.contains("app.py") && said.contains("function.zip") && said.contains("hint:"), "{said}");
-    // what it says of a handler that is there can only be of the base
+    // for an existing handler the error can only be about the base
     let said = lbuild.run(&arguments("src.app.handler")).stderr;
     assert!(!said.contains("app.py"), "{said}");
 }
 
-/// Finds where the only member of a zip has its data, and what of the archive is before them.
+/// The offset of the data of a zip's only member.
 fn data(zip: &[u8]) -> usize {
     30 + usize::from(zip[26]) + usize::from(zip[28])
 }
 
 #[test]
-fn what_is_wrong_with_a_zip_is_told_once() {
+fn each_fault_of_a_zip_is_reported_once() {
     let lbuild = Lbuild::new();
     let code = function(&[("app.py", noise(3, 20_000).iter().map(|byte| byte & 15).collect::<Vec<u8>>())]);
     let made = |form: &str| {

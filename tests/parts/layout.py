@@ -12,7 +12,7 @@ EPOCH = 315532800  # 1980-01-01, as in images that lbuild writes
 
 
 class Tree:
-    """Image path → (tar header, content); directories are implied by what is in them."""
+    """Image path → (tar header, content); parent directories are added."""
 
     def __init__(self):
         self.entries = {}
@@ -115,7 +115,7 @@ DOCKER = {
 
 
 def lambda_config(architecture, variant, layers):
-    """The shape of the config of Lambda's own bases, and beside it every field that a typed config would
+    """A config like that of Lambda's bases, with every field that a typed config would
     drop. `layers`: (created_by, tar) pairs."""
     container = {
         "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "AttachStdout": False,

@@ -1,8 +1,8 @@
-//! Where nothing is wrong, nothing is said: of the images of all functions and examples in this repository, of what the
-//! bases have in them, and of the packages that everybody uses.
+//! `lbuild check` has no false findings: for the functions and examples of this repository, for the bases, and for the
+//! most used packages.
 
 use super::{report, rules};
-use crate::support::craft::{GZIP, Layer, image};
+use crate::support::image_builder::{GZIP, Layer, image};
 use crate::support::lbuild::{Lbuild, hello, image_of, tiny_base};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, npm, part, run, testdata};
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
-/// The 30 most used packages, one a line. The part `popular` has them installed, with what they need.
+/// The 30 most used packages, one per line. The part `popular` has them installed with their dependencies.
 const POPULAR: &str = include_str!("../../parts/popular.in");
 
 /// One of the Lambda-shaped bases.
@@ -21,7 +21,7 @@ fn base(flavour: &str, tag: &str) -> String {
     format!("oci:{}:{tag}", bases::layout(flavour).display())
 }
 
-/// The image that lbuild makes of this code.
+/// Builds an image with this code.
 fn built(lbuild: &Lbuild, code: &Path, base: &str, arch: &str, more: &[&str]) -> String {
     let to = format!("oci:{}:v1", lbuild.text("image"));
     let mut arguments = vec!["--base", base, "--arch", arch, "--to", &to];
@@ -34,7 +34,7 @@ fn nothing(lbuild: &Lbuild, image: &str) {
     assert_eq!(report(lbuild, image, &["--deny", "notes"], 0)["findings"], json!([]), "{image}");
 }
 
-/// A base with an entry script and no runtime, as AWS's `provided` is: what the Python base has besides its Python.
+/// A base with an entry script and no runtime, like AWS's `provided`: the Python base without its Python.
 fn provided(lbuild: &Lbuild, arch: &str) -> String {
     let layout = bases::layout("oci-index");
     let (manifest, config) = image_of(&layout, bases::TAG, arch);
@@ -51,7 +51,7 @@ fn provided(lbuild: &Lbuild, arch: &str) -> String {
     })
 }
 
-/// The image of a function in `testdata`, and whose it is.
+/// The image of a function in `testdata`, and the user who has it.
 fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
     let mut lbuild = Lbuild::new();
     let code = testdata("functions").join(name);
@@ -69,7 +69,7 @@ fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
             built(&lbuild, &code, &node, arch, &["--handler", "index.handler", "--npm"])
         }
         "hello-watcher" => {
-            // By pnpm, which left to itself makes packages links.
+            // By pnpm, which by default installs packages as links.
             let place = |name: &str| part(&format!("locks/pnpm/{name}"));
             lbuild.set("PATH", &format!("{}:/usr/bin:/bin", place("bin").display()));
             lbuild.set("NPM_CONFIG_USERCONFIG", &place("npmrc").display().to_string());
@@ -81,7 +81,7 @@ fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
             }
             built(&lbuild, &locked, &node, arch, &["--handler", "index.handler", "--npm"])
         }
-        _ => panic!("how is {name} built?"),
+        _ => panic!("add a build of {name} to this test"),
     };
     (lbuild, image)
 }
@@ -98,7 +98,7 @@ fn the_images_of_all_functions_are_good() {
 }
 
 #[test]
-fn what_lbuild_makes_of_any_base_is_good() {
+fn images_on_every_base_are_good() {
     let flavours = bases::FLAVOURS.map(|flavour| base(flavour, bases::TAG));
     for base in flavours.into_iter().chain([tiny_base()]) {
         let lbuild = Lbuild::new();
@@ -106,22 +106,22 @@ fn what_lbuild_makes_of_any_base_is_good() {
     }
 }
 
-/// A base is no function yet: it is found to be an index, to have no handler, and to be compressed as it is.
+/// Findings for a base itself: it is an index, has no handler, and some have another compression.
 #[test]
-fn bases_are_found_to_be_bases() {
+fn bases_have_only_the_findings_of_bases() {
     let lbuild = Lbuild::new();
     let languages = bases::FLAVOURS.map(|flavour| (flavour, bases::TAG));
     for (flavour, tag) in languages.into_iter().chain([("nodejs", bases::NODE_TAG)]) {
         let compression = ["zstd", "plain"].contains(&flavour).then_some("layer-compression");
         let all: BTreeSet<&str> = ["image-index", "cmd-count"].into_iter().chain(compression).collect();
         for arch in ARCHITECTURES {
-            let told = report(&lbuild, &base(flavour, tag), &["--arch", arch], 8);
-            assert_eq!(rules(&told), all, "{flavour} {arch}: {told:#}");
+            let result = report(&lbuild, &base(flavour, tag), &["--arch", arch], 8);
+            assert_eq!(rules(&result), all, "{flavour} {arch}: {result:#}");
         }
     }
 }
 
-/// Runs one that is built: `tests/run` leaves them beside the test binary.
+/// Runs a built example; `tests/run` builds them into the directory of the test binary.
 fn example(lbuild: &Lbuild, name: &str, arguments: &[&str]) {
     let binary = std::env::current_exe().unwrap();
     let mut command = Command::new(binary.ancestors().nth(2).unwrap().join("examples").join(name));
@@ -134,9 +134,9 @@ fn the_images_of_all_examples_are_good() {
     let sources = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap();
     let names = sources.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names: BTreeSet<String> = names.filter(|name| name.ends_with(".rs")).collect();
-    // One of them makes no image.
+    // One example builds no image.
     let all = ["append_layer.rs", "custom_credentials.rs", "progress.rs"];
-    assert_eq!(names, BTreeSet::from(all.map(str::to_owned)), "what does a new one make?");
+    assert_eq!(names, BTreeSet::from(all.map(str::to_owned)), "add a new example to this test");
 
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     let [below, appended, progress] =
@@ -149,7 +149,7 @@ fn the_images_of_all_examples_are_good() {
     nothing(&lbuild, &progress);
 }
 
-/// The packages beside a function, as pip installs them for a machine. Notes on what they could do without are true.
+/// A function with the packages, as pip installs them for a machine. Notes about unneeded files are allowed.
 fn popular(arch: &str, other: &str) {
     let packages = part("popular").join(arch);
     let entries = std::fs::read_dir(&packages).unwrap();
@@ -166,17 +166,17 @@ fn popular(arch: &str, other: &str) {
     let (lbuild, base) = (Lbuild::new(), base("docker-list", bases::TAG));
     let more = ["--handler", "app.handler", "--deps", packages.to_str().unwrap()];
     let image = built(&lbuild, &hello(), &base, arch, &more);
-    let told = report(&lbuild, &image, &["--deny", "warnings"], 0);
-    assert_eq!((&told["errors"], &told["warnings"]), (&json!(0), &json!(0)), "{told:#}");
+    let result = report(&lbuild, &image, &["--deny", "warnings"], 0);
+    assert_eq!((&result["errors"], &result["warnings"]), (&json!(0), &json!(0)), "{result:#}");
 
-    // They were looked at: for the other machine, every library is wrong.
-    let told = report(&lbuild, &image, &["--arch", other], 8);
+    // The check reads the libraries: for the other machine, each of them is a finding.
+    let result = report(&lbuild, &image, &["--arch", other], 8);
     for package in ["cryptography", "grpc", "numpy", "numpy.libs", "pydantic_core", "yaml"] {
         let place = format!("var/task/{package}/");
         let is_wrong = |finding: &serde_json::Value| {
             finding["rule"] == "elf-machine" && finding["path"].as_str().unwrap().starts_with(&place)
         };
-        assert!(told["findings"].as_array().unwrap().iter().any(is_wrong), "{package} in {told:#}");
+        assert!(result["findings"].as_array().unwrap().iter().any(is_wrong), "{package} in {result:#}");
     }
 }
 

@@ -1,8 +1,8 @@
-//! `--json`, `--sarif` and `--github` print what their readers are promised. The schemas of `--json` are lbuild's own,
-//! and its documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
+//! The output of `--json`, `--sarif` and `--github` is valid. The schemas of `--json` are lbuild's own and its
+//! documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
 
 use super::{ODD, broken, good, report};
-use crate::support::craft::{self, Layer, PLAIN, Tar, image};
+use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::Lbuild;
 use crate::support::{bases, part, testdata, tool};
 use lbuild::image::Digest;
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const APP: &str = "def main(e, c): return e\n";
 
-/// What a validator says of each of these documents: nothing, or what is wrong.
+/// A validator's message for each of these documents; empty if it is valid.
 fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> =
@@ -36,19 +36,19 @@ fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
     files.iter().map(of_file).collect()
 }
 
-/// The documents are valid, and the first of them is refused with any one thing changed, for that very thing:
-/// (where, to what, what is said).
-fn judged(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
-    let changed = changes.iter().map(|(place, to, _)| {
+/// The documents are valid, and the first one is refused with each change for that change: (pointer, value, expected
+/// message).
+fn assert_validated(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
+    let changed = changes.iter().map(|(pointer, to, _)| {
         let mut document = documents[0].clone();
-        *document.pointer_mut(place).unwrap_or_else(|| panic!("nothing to change: {place}")) = to.clone();
+        *document.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing to change: {pointer}")) = to.clone();
         document
     });
     let all: Vec<Value> = documents.iter().cloned().chain(changed).collect();
     let said = faults(schema, &all);
     assert!(said[..documents.len()].iter().all(String::is_empty), "{said:#?}");
-    for ((place, _, because), said) in changes.iter().zip(&said[documents.len()..]) {
-        assert!(said.contains(because), "{place}: want {because:?} in {said}");
+    for ((pointer, _, because), said) in changes.iter().zip(&said[documents.len()..]) {
+        assert!(said.contains(because), "{pointer}: want {because:?} in {said}");
     }
 }
 
@@ -60,16 +60,16 @@ fn keys(value: &Value) -> impl Iterator<Item = &str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str)
 }
 
-/// Every property that the schema has at this place is in one of the objects at least.
-fn all_seen<'a>(schema: &str, place: &str, objects: impl IntoIterator<Item = &'a Value>) {
+/// Every property that the schema has at this pointer occurs in at least one of the objects.
+fn all_seen<'a>(schema: &str, pointer: &str, objects: impl IntoIterator<Item = &'a Value>) {
     let schema = bases::read(&testdata("schemas").join(schema));
     let seen: BTreeSet<&str> = objects.into_iter().flat_map(keys).collect();
-    let properties = schema.pointer(place).unwrap_or_else(|| panic!("the schema has no {place}"));
-    assert_eq!(seen, keys(properties).collect::<BTreeSet<_>>(), "{place}");
+    let properties = schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
+    assert_eq!(seen, keys(properties).collect::<BTreeSet<_>>(), "{pointer}");
 }
 
 #[test]
-fn the_json_of_check_is_what_its_schema_says() {
+fn the_json_of_check_matches_its_schema() {
     let lbuild = Lbuild::new();
     let bad = report(&lbuild, &broken(&lbuild, APP), &[], 8);
     let fine = report(&lbuild, &good(&lbuild), &[], 0);
@@ -90,12 +90,12 @@ fn the_json_of_check_is_what_its_schema_says() {
         ("/findings/0", json!({ "rule": "a", "message": "m" }), "'help' is a required property"),
         ("", json!({ "schema": 2, "more": true }), "'more' was unexpected"),
     ];
-    judged("check.json", &[bad, fine], &changes);
+    assert_validated("check.json", &[bad, fine], &changes);
 }
 
-/// Two images between which everything differs that `lbuild diff` tells of.
+/// Two images with every difference that `lbuild diff` can report.
 fn two(lbuild: &Lbuild) -> [String; 2] {
-    // Of this one file, owner and time are others too.
+    // For one file, owner and time also differ.
     let mut aged = Tar::new().file("aged", 0o644, "").directory("a/").symlink("a/link", "one");
     aged = aged.file("a/mode", 0o644, "").file("a/text", 0o644, "1").file("a/gone", 0o644, "");
     let mut aged = aged.bytes();
@@ -105,7 +105,7 @@ fn two(lbuild: &Lbuild) -> [String; 2] {
     header.set_cksum();
     aged[..512].copy_from_slice(header.as_bytes());
     let diff_id = Digest::of(&aged).to_string();
-    let aged = Layer { stored: craft::gzip(&aged), media_type: craft::GZIP, diff_id };
+    let aged = Layer { stored: image_builder::gzip(&aged), media_type: image_builder::GZIP, diff_id };
     let fresh = Tar::new().file("aged", 0o644, "").directory("a/").symlink("a/link", "two");
     let fresh = fresh.file("a/mode", 0o755, "").file("a/text", 0o644, "22").file("a/new", 0o644, "");
 
@@ -124,7 +124,7 @@ fn two(lbuild: &Lbuild) -> [String; 2] {
 }
 
 #[test]
-fn the_json_of_diff_is_what_its_schema_says() {
+fn the_json_of_diff_matches_its_schema() {
     let lbuild = Lbuild::new();
     let [from, to] = two(&lbuild);
     let diff = |from: &str, to: &str| -> Value {
@@ -154,7 +154,7 @@ fn the_json_of_diff_is_what_its_schema_says() {
         ("/layers/0/files/0/changes/0", json!({ "change": "added" }), "'size' is a required property"),
         ("/sends", json!({ "layers": 1, "bytes": 2, "seconds": 3 }), "'seconds' was unexpected"),
     ];
-    judged("diff.json", &[all, back, none], &changes);
+    assert_validated("diff.json", &[all, back, none], &changes);
 }
 
 fn sarif(lbuild: &Lbuild, image: &str, code: i32) -> Value {
@@ -179,16 +179,16 @@ fn sarif_is_valid() {
         ("/runs/0/results/0/ruleIndex", json!(null), "is not of type 'integer'"),
         ("/runs/0/results/0/locations/0", json!({ "uri": "a" }), "'uri' was unexpected"),
     ];
-    judged("sarif-2.1.0.json", &[bad, fine], &changes);
+    assert_validated("sarif-2.1.0.json", &[bad, fine], &changes);
 }
 
-/// What GitHub wants of a log besides that it is valid.
+/// The requirements of GitHub code scanning beyond a valid log.
 #[test]
 fn code_scanning_can_show_every_finding() {
     let lbuild = Lbuild::new();
     let image = broken(&lbuild, APP);
-    let (log, told) = (sarif(&lbuild, &image, 8), report(&lbuild, &image, &[], 8));
-    let (run, findings) = (&log["runs"][0], list(&told["findings"]));
+    let (log, json) = (sarif(&lbuild, &image, 8), report(&lbuild, &image, &[], 8));
+    let (run, findings) = (&log["runs"][0], list(&json["findings"]));
     for rule in list(&run["tool"]["driver"]["rules"]) {
         for text in ["shortDescription", "fullDescription", "help"] {
             let length = rule[text]["text"].as_str().unwrap().chars().count();
@@ -204,7 +204,7 @@ fn code_scanning_can_show_every_finding() {
             (&result["ruleId"], &result["level"], &result["message"]["text"]),
             (&finding["rule"], &finding["severity"], &finding["message"])
         );
-        let [location] = list(&result["locations"]) else { panic!("one place: {result:#}") };
+        let [location] = list(&result["locations"]) else { panic!("one location: {result:#}") };
         let uri = location["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
         assert!(!uri.is_empty() && uri.chars().all(is_safe), "{uri}");
@@ -220,7 +220,7 @@ fn code_scanning_can_show_every_finding() {
         assert!(fingerprints.insert(fingerprint), "twice: {fingerprint} in {log:#}");
         kinds.insert(["path", "field", "layer"].map(|name| !finding[name].is_null()));
     }
-    // A file in a layer, a field of the config, a field that is about a layer.
+    // A file in a layer, a field of the config, a field about a layer.
     for kind in [[true, false, true], [false, true, false], [false, true, true]] {
         assert!(kinds.contains(&kind), "{kind:?} in {kinds:?}");
     }
@@ -229,7 +229,7 @@ fn code_scanning_can_show_every_finding() {
         assert!(text.contains(&format!(r#""uri":"{uri}""#)), "{uri} in {log:#}");
     }
 
-    // Another image, with the same faults: the same alerts, of the same category.
+    // Another image with the same faults gives the same alerts of the same category.
     let other = sarif(&lbuild, &broken(&lbuild, "def main(e, c): return 1\n"), 8);
     assert_ne!(log["runs"][0]["automationDetails"], other["runs"][0]["automationDetails"]);
     let alerts = |log: &Value| {
@@ -246,10 +246,10 @@ fn code_scanning_can_show_every_finding() {
 fn every_finding_is_an_annotation() {
     let lbuild = Lbuild::new();
     let image = broken(&lbuild, APP);
-    let told = report(&lbuild, &image, &[], 8);
+    let json = report(&lbuild, &image, &[], 8);
     let done = lbuild.run(&["check", &image, "--github"]);
-    assert_eq!((done.code, done.stdout.lines().count()), (Some(8), list(&told["findings"]).len()));
-    for (line, finding) in done.stdout.lines().zip(list(&told["findings"])) {
+    assert_eq!((done.code, done.stdout.lines().count()), (Some(8), list(&json["findings"]).len()));
+    for (line, finding) in done.stdout.lines().zip(list(&json["findings"])) {
         let text = |name: &str| finding[name].as_str().unwrap();
         let severity = if text("severity") == "note" { "notice" } else { text("severity") };
         assert!(line.starts_with(&format!("::{severity} title={}::", text("rule"))), "{line}: {finding:#}");

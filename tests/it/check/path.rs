@@ -1,16 +1,16 @@
-//! `lbuild check PATH`: the image that a push would make, before there is any.
+//! `lbuild check PATH`: checks the image that a push would send, without a push.
 
 use super::*;
 use crate::support::lbuild::function;
 
-/// `lbuild check` of a directory, onto the good image as its base.
+/// `lbuild check` of a directory, with the good image as its base.
 fn check(lbuild: &Lbuild, dir: &str, more: &[&str], code: i32) -> Value {
     let base = good(lbuild);
     report(lbuild, dir, &[&["--base", &base, "--arch", "amd64"], more].concat(), code)
 }
 
 #[test]
-fn what_a_push_would_send_is_judged_and_not_sent() {
+fn the_image_of_a_push_is_checked_and_not_sent() {
     let lbuild = Lbuild::new();
     let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
     let dir = code.path().to_str().unwrap();
@@ -24,7 +24,7 @@ fn what_a_push_would_send_is_judged_and_not_sent() {
     );
     assert_eq!(rules(&bad), BTreeSet::from(["python-handler", "secret-config"]), "{bad}");
     assert!(!bad.to_string().contains("0123456789abcdefghij"), "{bad}");
-    // what lbuild.toml says counts, and nothing is written beside it
+    // settings in lbuild.toml are used, and nothing is written to the directory
     std::fs::write(code.path().join("lbuild.toml"), "arch = \"amd64\"\nhandler = \"app.handle\"\n").unwrap();
     let base = super::good(&lbuild);
     let done = lbuild.run(&["check", dir, "--base", &base]);
@@ -34,7 +34,7 @@ fn what_a_push_would_send_is_judged_and_not_sent() {
 }
 
 #[test]
-fn the_place_that_it_is_for_is_judged() {
+fn the_destination_is_checked() {
     let lbuild = Lbuild::new();
     let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
     let to = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello:1";
@@ -46,7 +46,7 @@ fn the_place_that_it_is_for_is_judged() {
 }
 
 #[test]
-fn an_image_is_told_from_what_one_is_made_of() {
+fn images_and_code_directories_are_distinguished() {
     let lbuild = Lbuild::new();
     let image = good(&lbuild);
     let error = lbuild.run(&["check", &image, "--handler", "app.handler"]).failed(2);

@@ -1,14 +1,14 @@
-//! The check before a push: what it refuses goes nowhere.
+//! The check before a push: an image with findings is not sent.
 
 use super::*;
-use crate::support::lbuild::{Done, function};
-use crate::support::registry::{Access, Mode, Registry};
+use crate::support::lbuild::{RunOutput, function};
+use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use std::path::Path;
 
 const SECRET: &str = "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n";
 
-/// `lbuild push` of a function onto the good image, with a layer of its own for what it depends on.
-fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> Done {
+/// `lbuild push` of a function onto the good image, with a separate layer of dependencies.
+fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> RunOutput {
     let (base, deps) = (good(lbuild), format!("{}:/opt", deps.display()));
     let code = code.to_str().unwrap();
     let all = ["push", code, "--base", &base, "--arch=amd64", "--handler=app.handler", "--deps", &deps];
@@ -20,7 +20,7 @@ fn app(version: u8) -> String {
 }
 
 #[test]
-fn what_is_refused_is_not_sent() {
+fn an_image_that_fails_the_check_is_not_sent() {
     let (lbuild, registry) = (Lbuild::new(), Registry::start(Mode::Plain));
     let (code, deps) = (function(&[("app.py", app(1))]), function(&[("python/.env", SECRET)]));
     let name = format!("{}/function:v1", registry.host());
@@ -30,10 +30,11 @@ fn what_is_refused_is_not_sent() {
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
     let said = push(&lbuild, code.path(), deps.path(), &name, &to).failed(8);
     assert!(said.contains("secret-file") && said.contains("opt/python/.env"), "{said}");
-    // Layers of the base may be there; nothing of the image's own is, and nothing names them.
+    // The registry may have layers of the base, but no layer, config or manifest of the image.
     let base = std::fs::read_dir(lbuild.path("good/blobs/sha256")).unwrap();
     let base: Vec<String> = base.map(|blob| blob.unwrap().file_name().into_string().unwrap()).collect();
-    let is_of_base = |access: &&Access| base.iter().any(|digest| access.path.contains(digest.as_str()));
+    let is_of_base =
+        |access: &&AccessLogEntry| base.iter().any(|digest| access.path.contains(digest.as_str()));
     let log = registry.log();
     let written = log.iter().find(|access| access.method == "PUT" && !is_of_base(access));
     assert!(written.is_none() && !layout.exists() && !archive.exists(), "{written:?}");
@@ -43,7 +44,7 @@ fn what_is_refused_is_not_sent() {
 }
 
 #[test]
-fn what_was_found_in_a_layer_is_found_again_beside_other_code() {
+fn findings_in_a_cached_layer_are_reported_again_with_other_code() {
     let lbuild = Lbuild::new();
     let (code, deps) = (function(&[("app.py", app(1))]), function(&[("python/.env", SECRET)]));
     let to = format!("oci:{}", lbuild.text("out"));
@@ -57,9 +58,9 @@ fn what_was_found_in_a_layer_is_found_again_beside_other_code() {
     push(&lbuild, code.path(), deps.path(), &to, &[]).succeeded();
 }
 
-/// The layer's bytes are the same, whether its directories are the tree's or the writer's.
+/// The layer's bytes are the same whether its directories are entries of the tree or added by the writer.
 #[test]
-fn what_was_found_in_a_layer_is_found_again_in_another_tree_of_it() {
+fn findings_in_a_cached_layer_are_reported_again_for_another_tree_of_it() {
     let lbuild = Lbuild::new();
     let (code, deps) = (function(&[("app.py", app(1))]), function(&[(".env", SECRET)]));
     let (base, file) = (good(&lbuild), deps.path().join(".env"));

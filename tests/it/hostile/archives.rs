@@ -1,12 +1,12 @@
-//! Docker archives that are no files, that name one member a thousand times, or that claim to be larger than they are.
+//! Docker archives that are not files, that name one member thousands of times, or that claim false sizes.
 
-use super::{Ground, words};
-use crate::support::craft::{Layer, Tar, gzip};
+use super::{Workspace, words};
+use crate::support::image_builder::{Layer, Tar, gzip};
 use serde_json::{Value, json};
 use std::path::Path;
 use tar::EntryType;
 
-/// An archive with this list of images and this config, and what `more` adds.
+/// An archive with this list of layers and this config, and the members that `more` adds.
 fn archive(file: &Path, layers: &[&str], config: &Value, more: impl FnOnce(Tar) -> Tar) -> String {
     let manifest = json!([{ "Config": "config.json", "RepoTags": ["a:1"], "Layers": layers }]);
     let tar = Tar::new().file("manifest.json", 0o644, manifest.to_string()).file(
@@ -26,37 +26,38 @@ fn config(diff_ids: &[&str]) -> Value {
 }
 
 #[test]
-fn what_is_no_file_is_told_at_once() {
-    let ground = Ground::new();
-    let pipe = ground.lbuild.path("pipe.tar");
+fn a_path_that_is_not_a_regular_file_is_an_error_at_once() {
+    let workspace = Workspace::new();
+    let pipe = workspace.lbuild.path("pipe.tar");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let names = [pipe.display().to_string(), "/dev/zero".to_owned(), ground.lbuild.text("")];
+    let names = [pipe.display().to_string(), "/dev/zero".to_owned(), workspace.lbuild.text("")];
     let runs: Vec<_> =
         names.iter().map(|name| words(&["check", &format!("docker-archive:{name}")])).collect();
-    for end in ground.run(&runs) {
+    for end in workspace.run(&runs) {
         end.failed(4, &["it is not a regular file"]);
     }
 }
 
 #[test]
-fn a_member_of_many_names_is_read_once() {
-    let ground = Ground::new();
+fn a_member_that_is_named_many_times_is_read_once() {
+    let workspace = Workspace::new();
     let layer = Layer::gzip(Tar::new().file("f", 0o644, vec![7; 1 << 20]));
-    // Hashed for each of its names, it would take half an hour.
+    // Hashing it once per name would take half an hour.
     let (names, ids) = (vec!["x.tgz"; 20_000], vec![layer.diff_id.as_str(); 20_000]);
     let stored = [layer.stored.clone(), gzip(&vec![0; 4 << 20]).repeat(400)].concat();
-    let name =
-        archive(&ground.lbuild.path("a.tar"), &names, &config(&ids), |tar| tar.file("x.tgz", 0o644, stored));
-    let done = ground.run(&[words(&["inspect", &name])]);
+    let name = archive(&workspace.lbuild.path("a.tar"), &names, &config(&ids), |tar| {
+        tar.file("x.tgz", 0o644, stored)
+    });
+    let done = workspace.run(&[words(&["inspect", &name])]);
     assert_eq!(done[0].code, 0, "{}", done[0].err);
 }
 
 #[test]
-fn what_an_archive_claims_is_not_believed() {
-    let ground = Ground::new();
+fn false_claims_of_an_archive_are_detected() {
+    let workspace = Workspace::new();
     let layer = Layer::gzip(Tar::new().file("f", 0o644, "f"));
     let config = config(&[&layer.diff_id]);
-    let file = |number: usize| ground.lbuild.path(&format!("{number}.tar"));
+    let file = |number: usize| workspace.lbuild.path(&format!("{number}.tar"));
     let long = "n".repeat(200);
     type More<'a> = Box<dyn FnOnce(Tar) -> Tar + 'a>;
     let cases: [(&str, More<'_>, &str); 8] = [
@@ -87,10 +88,10 @@ fn what_an_archive_claims_is_not_believed() {
     let name = archive(&file(90), &["x"], &json!({ "x": huge }), |tar| tar);
     runs.push(words(&["check", &name]));
     expected.push("larger than 4 MiB");
-    for (end, says) in ground.run(&runs).iter().zip(&expected) {
+    for (end, says) in workspace.run(&runs).iter().zip(&expected) {
         end.failed(4, &["Docker archive", says]);
     }
-    // and what is legal, if rare, is found
+    // rare but legal forms are read
     let stored = layer.stored.clone();
     for more in [
         Box::new(|tar: Tar| tar.pax("path", &long).file("x", 0o644, &stored)) as More<'_>,
@@ -100,24 +101,24 @@ fn what_an_archive_claims_is_not_believed() {
         }),
     ] {
         let name = archive(&file(91), &[&long], &config, more);
-        let done = ground.run(&[words(&["inspect", &name, "--tree"])]);
+        let done = workspace.run(&[words(&["inspect", &name, "--tree"])]);
         assert!(done[0].code == 0 && done[0].out.contains("/f"), "{}{}", done[0].out, done[0].err);
     }
 }
 
 #[test]
-fn an_archive_that_is_cut_off_is_told() {
-    let ground = Ground::new();
+fn a_truncated_archive_is_an_error() {
+    let workspace = Workspace::new();
     let layer = Layer::gzip(Tar::new().file("f", 0o644, "f"));
-    let file = ground.lbuild.path("a.tar");
+    let file = workspace.lbuild.path("a.tar");
     let name = archive(&file, &["x"], &config(&[&layer.diff_id]), |tar| tar.file("x", 0o644, &layer.stored));
     let whole = std::fs::read(&file).unwrap();
-    // In each head, in each content; the end blocks may be missing.
+    // Within headers and within contents; only the end blocks may be missing.
     for length in [1, 100, 511, 513, 700, 1023, 1030, 1540, 2047, 2060] {
         std::fs::write(&file, &whole[..length]).unwrap();
-        let done = ground.run(&[words(&["check", &name])]);
+        let done = workspace.run(&[words(&["check", &name])]);
         assert_eq!(done[0].code, 4, "{length}: {}{}", done[0].out, done[0].err);
     }
     std::fs::write(&file, &whole[..whole.len() - 1024]).unwrap();
-    assert_eq!(ground.run(&[words(&["inspect", &name])])[0].code, 0);
+    assert_eq!(workspace.run(&[words(&["inspect", &name])])[0].code, 0);
 }

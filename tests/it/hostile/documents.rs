@@ -1,9 +1,9 @@
-//! Manifests, configs and indexes that are too large, too deep, or no such thing.
+//! Manifests, configs and indexes that are too large, too deeply nested, or malformed.
 
-use super::{Ground, MUCH, words};
+use super::{LARGE_MEMORY, Workspace, words};
 use crate::support::bases::{blob, named, read};
-use crate::support::craft::{self, Layer, TAG, Tar};
-use crate::support::handmade::{bytes, replace, text};
+use crate::support::image_builder::{self, Layer, TAG, Tar};
+use crate::support::sample_images::{bytes, replace, text};
 use crate::support::{run, tool};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -15,43 +15,43 @@ fn manifest(layout: &Path) -> Value {
     read(&blob(layout, text(&named(layout, TAG)["digest"])))
 }
 
-/// An image of one layer, with these bytes for its config.
-fn with_config(ground: &Ground, name: &str, config: &[u8]) -> String {
-    let layout = ground.lbuild.path(name);
-    ground.image(name, &[Layer::gzip(Tar::new())]);
+/// An image of one layer with these bytes as its config.
+fn with_config(workspace: &Workspace, name: &str, config: &[u8]) -> String {
+    let layout = workspace.lbuild.path(name);
+    workspace.image(name, &[Layer::gzip(Tar::new())]);
     let mut manifest = manifest(&layout);
     replace(&layout, &mut manifest["config"], config);
-    craft::stored(&layout, &bytes(&manifest))
+    image_builder::stored(&layout, &bytes(&manifest))
 }
 
-/// The same with these bytes for its manifest.
-fn with_manifest(ground: &Ground, name: &str, manifest: &[u8]) -> String {
-    ground.image(name, &[Layer::gzip(Tar::new())]);
-    craft::stored(&ground.lbuild.path(name), manifest)
+/// The same with these bytes as its manifest.
+fn with_manifest(workspace: &Workspace, name: &str, manifest: &[u8]) -> String {
+    workspace.image(name, &[Layer::gzip(Tar::new())]);
+    image_builder::stored(&workspace.lbuild.path(name), manifest)
 }
 
-/// Every command that reads an image ends with an error of it, that says this.
+/// Every command that reads an image fails with an error that names the image and contains `says`.
 #[track_caller]
-fn refused(ground: &Ground, images: &[String], says: &[&str]) {
-    let good = ground.image("good", &[]);
+fn refused(workspace: &Workspace, images: &[String], says: &[&str]) {
+    let good = workspace.image("good", &[]);
     let mut runs = Vec::new();
     for image in images {
-        runs.extend(ground.readers(&good, image));
-        runs.extend([words(&["inspect", image]), ground.push(image)]);
+        runs.extend(workspace.readers(&good, image));
+        runs.extend([words(&["inspect", image]), workspace.push(image)]);
     }
-    for (ends, image) in ground.run(&runs).chunks(5).zip(images) {
+    for (ends, image) in workspace.run(&runs).chunks(5).zip(images) {
         eprintln!("{image}");
-        let layout = image.trim_start_matches("oci:").trim_end_matches(":crafted");
+        let layout = image.trim_start_matches("oci:").trim_end_matches(":built");
         ends.iter().for_each(|end| end.failed(4, &[&[layout], says].concat()));
     }
-    assert!(!ground.lbuild.path("out/index.json").exists(), "nothing was pushed");
+    assert!(!workspace.lbuild.path("out/index.json").exists(), "nothing was pushed");
 }
 
 fn deep(open: &str, close: &str) -> Vec<u8> {
     [open.repeat(100_000), close.repeat(100_000)].concat().into_bytes()
 }
 
-/// JSON with as many spaces behind it as to be huge.
+/// JSON that trailing spaces make huge.
 fn padded(json: &Value) -> Vec<u8> {
     let mut bytes = bytes(json);
     bytes.resize(HUGE, b' ');
@@ -66,8 +66,8 @@ fn config() -> Value {
 }
 
 #[test]
-fn configs_that_are_none_are_errors() {
-    let ground = Ground::new();
+fn malformed_configs_are_errors() {
+    let workspace = Workspace::new();
     let with = |field: &str, value: Value| {
         let mut config = config();
         config[field] = value;
@@ -90,16 +90,16 @@ fn configs_that_are_none_are_errors() {
         bytes(&config())[..40].to_vec(),
     ];
     let image =
-        |(number, config): (usize, &Vec<u8>)| with_config(&ground, &format!("config-{number}"), config);
+        |(number, config): (usize, &Vec<u8>)| with_config(&workspace, &format!("config-{number}"), config);
     let images: Vec<String> = all.iter().enumerate().map(image).collect();
-    refused(&ground, &images, &["the config of oci:"]);
+    refused(&workspace, &images, &["the config of oci:"]);
 }
 
 #[test]
-fn manifests_that_are_none_are_errors() {
-    let ground = Ground::new();
-    ground.image("model", &[Layer::gzip(Tar::new())]);
-    let model = manifest(&ground.lbuild.path("model"));
+fn malformed_manifests_are_errors() {
+    let workspace = Workspace::new();
+    workspace.image("model", &[Layer::gzip(Tar::new())]);
+    let model = manifest(&workspace.lbuild.path("model"));
     let with = |field: &str, value: Value| {
         let mut manifest = model.clone();
         manifest["layers"][0][field] = value;
@@ -131,34 +131,35 @@ fn manifests_that_are_none_are_errors() {
     all.extend([json!(-1), json!(1e30), json!("1"), json!(null)].map(|size| with("size", size)));
     all.push(with("mediaType", json!(7)));
     let image = |(number, manifest): (usize, &Vec<u8>)| {
-        with_manifest(&ground, &format!("manifest-{number}"), manifest)
+        with_manifest(&workspace, &format!("manifest-{number}"), manifest)
     };
     let images: Vec<String> = all.iter().enumerate().map(image).collect();
-    refused(&ground, &images, &["the manifest of oci:"]);
+    refused(&workspace, &images, &["the manifest of oci:"]);
 }
 
-/// No registry takes them, whatever is in them.
+/// Registries refuse documents of this size.
 #[test]
 fn documents_of_a_hundred_megabytes_are_not_read() {
-    let ground = Ground::new();
-    let descriptor = json!({ "mediaType": craft::GZIP, "size": 1024, "digest": format!("sha256:{:064}", 0) });
+    let workspace = Workspace::new();
+    let descriptor =
+        json!({ "mediaType": image_builder::GZIP, "size": 1024, "digest": format!("sha256:{:064}", 0) });
     let layers = format!("{descriptor},").repeat(1_000_000);
     let million =
         format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{}]}}"#, layers.trim_end_matches(','));
     let images = [
-        with_config(&ground, "config", &padded(&config())),
-        with_manifest(&ground, "manifest", &padded(&json!({ "schemaVersion": 2 }))),
-        with_manifest(&ground, "layers", million.as_bytes()),
+        with_config(&workspace, "config", &padded(&config())),
+        with_manifest(&workspace, "manifest", &padded(&json!({ "schemaVersion": 2 }))),
+        with_manifest(&workspace, "layers", million.as_bytes()),
     ];
-    refused(&ground, &images, &[]);
+    refused(&workspace, &images, &[]);
 }
 
 #[test]
-fn images_that_lack_their_parts_are_errors() {
-    let ground = Ground::new();
+fn images_with_missing_blobs_are_errors() {
+    let workspace = Workspace::new();
     let image = |name: &str, remove: fn(&Value, &Value) -> Value| {
-        let image = ground.image(name, &[Layer::gzip(Tar::new())]);
-        let layout = ground.lbuild.path(name);
+        let image = workspace.image(name, &[Layer::gzip(Tar::new())]);
+        let layout = workspace.lbuild.path(name);
         let gone = remove(&named(&layout, TAG), &manifest(&layout));
         std::fs::remove_file(blob(&layout, text(&gone))).unwrap();
         image
@@ -167,14 +168,14 @@ fn images_that_lack_their_parts_are_errors() {
         image("manifest", |entry, _| entry["digest"].clone()),
         image("config", |_, manifest| manifest["config"]["digest"].clone()),
     ];
-    refused(&ground, &images, &["cannot read the blob"]);
+    refused(&workspace, &images, &["cannot read the blob"]);
 }
 
 #[test]
-fn indexes_of_indexes_are_no_images() {
-    let ground = Ground::new();
-    let layout = ground.lbuild.path("image");
-    ground.image("image", &[]);
+fn indexes_of_indexes_are_errors() {
+    let workspace = Workspace::new();
+    let layout = workspace.lbuild.path("image");
+    workspace.image("image", &[]);
     let platform = json!({ "os": "linux", "architecture": "amd64" });
     let mut entry = named(&layout, TAG);
     for _ in 0..3 {
@@ -184,57 +185,59 @@ fn indexes_of_indexes_are_no_images() {
         replace(&layout, &mut entry, &bytes(&index));
     }
     let index = read(&blob(&layout, text(&entry["digest"])));
-    let nested = craft::stored(&layout, &bytes(&index));
-    refused(&ground, &[nested], &["does not have schema version 2"]);
+    let nested = image_builder::stored(&layout, &bytes(&index));
+    refused(&workspace, &[nested], &["does not have schema version 2"]);
 }
 
 #[test]
-fn an_index_that_claims_to_be_its_own_entry_is_corrupt() {
-    let ground = Ground::new();
-    let layout = ground.lbuild.path("image");
-    let image = ground.image("image", &[]);
+fn an_index_that_lists_itself_is_corrupt() {
+    let workspace = Workspace::new();
+    let layout = workspace.lbuild.path("image");
+    let image = workspace.image("image", &[]);
     let digest = text(&named(&layout, TAG)["digest"]).to_owned();
     std::fs::copy(layout.join("index.json"), blob(&layout, &digest)).unwrap();
-    for end in ground.run(&[words(&["check", &image]), words(&["inspect", &image]), ground.push(&image)]) {
+    for end in
+        workspace.run(&[words(&["check", &image]), words(&["inspect", &image]), workspace.push(&image)])
+    {
         end.failed(7, &["is corrupt", digest.trim_start_matches("sha256:")]);
     }
 }
 
 #[test]
 fn indexes_of_many_entries_are_searched_once() {
-    let ground = Ground { memory: MUCH, ..Ground::new() };
-    let layout = ground.lbuild.path("image");
-    let image = ground.image("image", &[]);
+    let workspace = Workspace { memory: LARGE_MEMORY, ..Workspace::new() };
+    let layout = workspace.lbuild.path("image");
+    let image = workspace.image("image", &[]);
     let entry = named(&layout, TAG);
-    // The layout's own: the image is the last of 100,000.
+    // The layout's index.json: the image is the last of 100,000 entries.
     let mut other = entry.clone();
     other["annotations"]["org.opencontainers.image.ref.name"] = json!("other");
     let index =
         format!(r#"{{"schemaVersion":2,"manifests":[{}{entry}]}}"#, format!("{other},").repeat(99_999));
     std::fs::write(layout.join("index.json"), index).unwrap();
     let done =
-        ground.run(&[words(&["check", &image]), words(&["check", image.trim_end_matches(":crafted")])]);
+        workspace.run(&[words(&["check", &image]), words(&["check", image.trim_end_matches(":built")])]);
     assert!([0, 4].contains(&done[0].code), "{}", done[0].err);
     assert!([0, 4].contains(&done[1].code), "{}", done[1].err);
-    // One of an image, as large as registries take.
+    // The index of an image, of the largest size that registries accept.
     let mut entry = entry;
     entry.as_object_mut().unwrap().remove("annotations");
     entry["platform"] = json!({ "os": "linux", "architecture": "s390x" });
     let index = json!({ "schemaVersion": 2, "manifests": vec![entry; 15_000] });
-    let many = craft::stored(&layout, &bytes(&index));
-    let done = ground.run(&[
+    let many = image_builder::stored(&layout, &bytes(&index));
+    let done = workspace.run(&[
         words(&["check", &many]),
         words(&["check", &many, "--arch", "amd64"]),
         words(&["inspect", &many]),
-        ground.push(&many),
+        workspace.push(&many),
     ]);
     let codes: Vec<i32> = done.iter().map(|end| end.code).collect();
     assert_eq!(codes, [2, 4, 0, 4], "{}", done[0].err);
 }
 
 #[test]
-fn indexes_that_name_nothing_are_errors() {
-    let ground = Ground::new();
+fn indexes_without_entries_are_errors() {
+    let workspace = Workspace::new();
     let entry = |digest: &str| {
         let name = json!({ "org.opencontainers.image.ref.name": TAG });
         bytes(&json!({ "schemaVersion": 2, "manifests": [{ "digest": digest, "annotations": name }] }))
@@ -244,7 +247,7 @@ fn indexes_that_name_nothing_are_errors() {
         b"no JSON".to_vec(),
         b"[]".to_vec(),
         br#"{"manifests":{"0":1}}"#.to_vec(),
-        br#"{"manifests":[7,null,"crafted"]}"#.to_vec(),
+        br#"{"manifests":[7,null,"built"]}"#.to_vec(),
         deep("[", "]"),
         entry("sha256:../../x"),
         entry("../../../beside"),
@@ -253,49 +256,49 @@ fn indexes_that_name_nothing_are_errors() {
     let mut images = Vec::new();
     for (number, index) in all.iter().enumerate() {
         let name = format!("image-{number}");
-        images.push(ground.image(&name, &[]));
-        std::fs::write(ground.lbuild.path(&name).join("index.json"), index).unwrap();
+        images.push(workspace.image(&name, &[]));
+        std::fs::write(workspace.lbuild.path(&name).join("index.json"), index).unwrap();
     }
-    refused(&ground, &images, &[]);
+    refused(&workspace, &images, &[]);
 }
 
 #[test]
-fn sizes_beyond_all_sums_are_no_reason_to_panic() {
-    let ground = Ground::new();
-    let good = ground.image("good", &[]);
+fn sums_of_sizes_that_overflow_do_not_panic() {
+    let workspace = Workspace::new();
+    let good = workspace.image("good", &[]);
     let layers = [Layer::gzip(Tar::new()), Layer::gzip(Tar::new().file("f", 0o644, "f"))];
     let image = |name: &str, media_type: &str| {
-        craft::image(&ground.lbuild.path(name), &layers, |_, manifest| {
+        image_builder::image(&workspace.lbuild.path(name), &layers, |_, manifest| {
             for layer in manifest["layers"].as_array_mut().unwrap() {
                 layer["size"] = json!(u64::MAX);
                 layer["mediaType"] = json!(media_type);
             }
         })
     };
-    let (foreign, gzip) = (image("foreign", "application/octet-stream"), image("gzip", craft::GZIP));
-    let mut runs = Vec::from(ground.readers(&good, &foreign));
+    let (foreign, gzip) = (image("foreign", "application/octet-stream"), image("gzip", image_builder::GZIP));
+    let mut runs = Vec::from(workspace.readers(&good, &foreign));
     runs.extend([
         words(&["inspect", &foreign]),
         words(&["inspect", &foreign, "--history"]),
-        ground.push(&foreign),
+        workspace.push(&foreign),
     ]);
-    runs.extend(ground.readers(&good, &gzip));
-    runs.extend([words(&["inspect", &gzip]), ground.push(&gzip)]);
-    let codes: Vec<i32> = ground.run(&runs).iter().map(|end| end.code).collect();
+    runs.extend(workspace.readers(&good, &gzip));
+    runs.extend([words(&["inspect", &gzip]), workspace.push(&gzip)]);
+    let codes: Vec<i32> = workspace.run(&runs).iter().map(|end| end.code).collect();
     assert_eq!(codes, [8, 0, 0, 0, 0, 4, 7, 7, 7, 0, 7]);
 }
 
-/// Makes something else of a file.
+/// Replaces a file by something else.
 type Instead = fn(&Path);
 
 #[test]
-fn what_is_no_file_is_not_read() {
-    let ground = Ground::new();
-    let good = ground.image("good", &[]);
+fn special_files_are_not_read() {
+    let workspace = Workspace::new();
+    let good = workspace.image("good", &[]);
     let instead: [Instead; 3] = [
         |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
         |path| std::fs::create_dir(path).unwrap(),
-        // Nobody ever writes to it.
+        // A pipe without a writer.
         |path| drop(run(Command::new(tool("mkfifo")).arg(path)).unwrap()),
     ];
     let parts: [fn(&Path) -> PathBuf; 5] = [
@@ -309,17 +312,17 @@ fn what_is_no_file_is_not_read() {
     for (kind, instead) in instead.into_iter().enumerate() {
         for (number, part) in parts.into_iter().enumerate() {
             let name = format!("image-{kind}-{number}");
-            let image = ground.image(&name, &[Layer::gzip(Tar::new())]);
-            let path = part(&ground.lbuild.path(&name));
+            let image = workspace.image(&name, &[Layer::gzip(Tar::new())]);
+            let path = part(&workspace.lbuild.path(&name));
             std::fs::remove_file(&path).unwrap();
             instead(&path);
             runs.push(words(&["diff", &good, &image]));
         }
     }
-    for (end, run) in ground.run(&runs).iter().zip(&runs) {
+    for (end, run) in workspace.run(&runs).iter().zip(&runs) {
         assert!([3, 4, 7].contains(&end.code), "{run:?}: {} {}", end.code, end.err);
         assert!(
-            end.err.contains(run[2].trim_start_matches("oci:").trim_end_matches(":crafted")),
+            end.err.contains(run[2].trim_start_matches("oci:").trim_end_matches(":built")),
             "{}",
             end.err
         );
@@ -327,15 +330,15 @@ fn what_is_no_file_is_not_read() {
 }
 
 #[test]
-fn layouts_that_name_no_version_are_none() {
-    let ground = Ground::new();
+fn layouts_without_a_version_are_errors() {
+    let workspace = Workspace::new();
     let mut images = Vec::new();
     for (number, marker) in
         [&b""[..], b"no JSON", b"{}", br#"{"imageLayoutVersion":2}"#].into_iter().enumerate()
     {
         let name = format!("image-{number}");
-        images.push(ground.image(&name, &[]));
-        std::fs::write(ground.lbuild.path(&name).join("oci-layout"), marker).unwrap();
+        images.push(workspace.image(&name, &[]));
+        std::fs::write(workspace.lbuild.path(&name).join("oci-layout"), marker).unwrap();
     }
-    refused(&ground, &images, &["is not an OCI layout"]);
+    refused(&workspace, &images, &["is not an OCI layout"]);
 }

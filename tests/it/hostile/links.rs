@@ -1,19 +1,19 @@
-//! Links in circles and out of the image, and whiteouts where none should be.
+//! Links in circles and out of the image, and unusual whiteouts.
 
-use super::Ends::{Found, Good};
-use super::{End, Ground, words};
-use crate::support::craft::{self, Layer, Tar};
+use super::Expectation::{Found, Good};
+use super::{MeasuredRun, Workspace, words};
+use crate::support::image_builder::{self, Layer, Tar};
 use serde_json::json;
 use tar::EntryType;
 
-/// The directory of a function, with these links in it, by name and target.
+/// The directory of a function with these links (name, target).
 fn links<'a>(links: impl IntoIterator<Item = (&'a str, &'a str)>) -> Tar {
     let tar = Tar::new().directory("var/").directory("var/task/");
     links.into_iter().fold(tar, |tar, (name, target)| tar.symlink(&format!("var/task/{name}"), target))
 }
 
 #[test]
-fn links_in_circles_are_found() {
+fn circular_and_dangling_symlinks_are_findings() {
     let names: Vec<String> = (0..=10_000).map(|number| format!("l{number}")).collect();
     let chain = names.windows(2).map(|pair| (&*pair[0], &*pair[1]));
     let round = chain.clone().chain([(&*names[10_000], &*names[0])]);
@@ -30,20 +30,21 @@ fn links_in_circles_are_found() {
     ];
     let mut cases: Vec<_> =
         found.into_iter().map(|tar| (vec![Layer::gzip(tar)], Found("symlink-target"))).collect();
-    // There is nothing wrong with a root that can be reached by two names.
+    // Links to the root and to their own directory are fine.
     cases.push((vec![Layer::gzip(links([("root", "/"), ("here", ".")]))], Good));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
-fn what_is_to_be_started_may_be_a_circle() {
-    let ground = Ground::new();
+fn the_path_of_an_entrypoint_may_be_a_circle() {
+    let workspace = Workspace::new();
     let circle = [Layer::gzip(links([("a", "b"), ("b", "a")]))];
     for (number, field) in ["Entrypoint", "Cmd"].into_iter().enumerate() {
-        let image = craft::image(&ground.lbuild.path(&format!("image-{number}")), &circle, |config, _| {
-            config["config"][field] = json!(["/var/task/a/x"]);
-        });
-        let done = ground.run(&[words(&["check", &image, "--deny", "warnings"])]);
+        let image =
+            image_builder::image(&workspace.lbuild.path(&format!("image-{number}")), &circle, |config, _| {
+                config["config"][field] = json!(["/var/task/a/x"]);
+            });
+        let done = workspace.run(&[words(&["check", &image, "--deny", "warnings"])]);
         assert_eq!(done[0].code, 8, "{}", done[0].err);
     }
 }
@@ -55,7 +56,7 @@ fn hard(links: &[(&str, &str)]) -> Tar {
 }
 
 #[test]
-fn hard_links_to_what_is_not_there_yet_are_found() {
+fn hard_links_to_later_or_missing_members_are_findings() {
     let found = [
         hard(&[("a", "a")]),
         hard(&[("a", "b"), ("b", "a")]),
@@ -68,30 +69,30 @@ fn hard_links_to_what_is_not_there_yet_are_found() {
         found.into_iter().map(|tar| (vec![Layer::gzip(tar)], Found("entry-path"))).collect();
     let whole = Tar::new().file("f", 0o644, "f").member("h", EntryType::Link, 0o644, b"", "f");
     cases.push((vec![Layer::gzip(whole)], Good));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
-/// What a container of each of these images sees, by path.
+/// The paths that a container of each of these images sees.
 fn seen(images: Vec<Vec<Tar>>) -> Vec<Vec<String>> {
-    let ground = Ground::new();
+    let workspace = Workspace::new();
     let tree = |(number, layers): (usize, Vec<Tar>)| {
         let layers: Vec<Layer> = layers.into_iter().map(Layer::gzip).collect();
-        words(&["inspect", &ground.image(&format!("image-{number}"), &layers), "--tree"])
+        words(&["inspect", &workspace.image(&format!("image-{number}"), &layers), "--tree"])
     };
     let runs: Vec<Vec<String>> = images.into_iter().enumerate().map(tree).collect();
-    let paths = |end: End| -> Vec<String> {
+    let paths = |end: MeasuredRun| -> Vec<String> {
         assert_eq!(end.code, 0, "{}", end.err);
         end.out.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())).collect()
     };
-    ground.run(&runs).into_iter().map(paths).collect()
+    workspace.run(&runs).into_iter().map(paths).collect()
 }
 
 #[test]
-fn a_link_in_place_of_a_directory_is_followed_by_nobody() {
+fn a_symlink_that_replaces_a_directory_is_not_followed() {
     let directory = || Tar::new().directory("d/").file("d/f", 0o644, "f");
     let link = || Tar::new().symlink("d", "/etc");
     let through = || Tar::new().file("d/g", 0o644, "g");
-    // A file whose name ends as a directory's, in the place of one that is there; and what would be the root.
+    // Files named `d` and `d/` in place of the directory; and members that name the root.
     let odd = || Tar::new().file("d", 0o644, "d").file("d/", 0o644, "");
     let root = || Tar::new().file(".", 0o644, "").symlink("./.", "/etc");
     for (layers, expected) in [
@@ -108,7 +109,7 @@ fn a_link_in_place_of_a_directory_is_followed_by_nobody() {
 }
 
 #[test]
-fn whiteouts_take_away_what_they_name_and_nothing_else() {
+fn whiteouts_remove_exactly_the_paths_that_they_name() {
     let all = ["a", "a/f", "keep"];
     let below = || Tar::new().directory("a/").file("a/f", 0o644, "f").file("keep", 0o644, "k");
     let whiteouts = [
@@ -118,7 +119,7 @@ fn whiteouts_take_away_what_they_name_and_nothing_else() {
         (".wh.a", &["keep"]),
         ("/.wh.keep", &["a", "a/f"]),
         (".wh..wh..opq", &[]),
-        // These name nothing, or what is not in the image.
+        // These name nothing, or a path outside the image.
         ("a/.wh..wh.plnk", &all),
         ("a/.wh...", &all),
         (".wh..", &all),
@@ -137,7 +138,7 @@ fn whiteouts_take_away_what_they_name_and_nothing_else() {
     for (kinds, (name, expected)) in found.chunks(3).zip(whiteouts) {
         assert!(kinds.iter().all(|paths| paths == expected), "{name}: {kinds:?}");
     }
-    // In the lowest layer, there is nothing for them to take away; nor do they take what comes with them.
+    // Whiteouts have no effect in the lowest layer, and none on members of their own layer.
     let lowest = Tar::new().file(".wh..wh..opq", 0o644, "").file(".wh.f", 0o644, "").file("f", 0o644, "f");
     let later = below().file(".wh.keep", 0o644, "").file(".wh..wh..opq", 0o644, "");
     let found = seen(vec![vec![lowest], vec![Tar::new(), later]]);

@@ -1,16 +1,16 @@
-//! Layers that end early, are damaged or go on for too long, at each stage of the way to a file's content.
+//! Layers that are truncated, damaged or too long: as a blob, as a compressed stream, and as a tar.
 
-use super::Ends::{Broken, Found};
-use super::{Ends, Ground, words};
+use super::Expectation::{Broken, Found};
+use super::{Expectation, Workspace, words};
 use crate::support::bases::{blob, named, read};
-use crate::support::craft::{GZIP, Layer, PLAIN, TAG, Tar, ZSTD, gzip};
-use crate::support::handmade::text;
+use crate::support::image_builder::{GZIP, Layer, PLAIN, TAG, Tar, ZSTD, gzip};
 use crate::support::lbuild::noise;
+use crate::support::sample_images::text;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// A head of a directory, a head of a file, 40 blocks of content, and two that are empty.
+/// The header of a directory, the header of a file, 40 blocks of content, and two empty blocks.
 fn tar() -> Vec<u8> {
     Tar::new().directory("a/").file("a/f", 0o644, noise(1, 20_000)).bytes()
 }
@@ -19,8 +19,8 @@ fn zstd(content: &[u8]) -> Vec<u8> {
     compress_to_vec(content, CompressionLevel::Fastest)
 }
 
-/// A case of what is stored in place of [`tar`].
-fn case(stored: Vec<u8>, media_type: &'static str, ends: Ends) -> (Vec<Layer>, Ends) {
+/// A case of a layer with these stored bytes and the diff id of [`tar`].
+fn case(stored: Vec<u8>, media_type: &'static str, ends: Expectation) -> (Vec<Layer>, Expectation) {
     (vec![Layer::of(stored, media_type, &tar())], ends)
 }
 
@@ -30,15 +30,15 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-const UNREAD: Ends = Broken("cannot read the layer");
+const UNREAD: Expectation = Broken("cannot read the layer");
 
 #[test]
 fn a_gzip_that_is_cut_or_damaged_is_an_error() {
     let whole = gzip(&tar());
     let end = whole.len();
-    // In the header, before the stream, in it, before the trailer, in it.
+    // In the header, before and in the stream, before and in the trailer.
     let cuts = [1, 2, 9, 10, 12, end / 2, end - 8, end - 1].map(|at| whole[..at].to_vec());
-    // A bit of the content, of its checksum, of its length.
+    // A bit of the content, of the checksum, of the length.
     let flips = [end / 2, end - 8, end - 1].map(|at| flipped(&whole, at));
     let more = [[&whole[..], b"garbage"].concat(), [&whole[..], &[0; 512]].concat()];
     let mut cases: Vec<_> =
@@ -46,11 +46,11 @@ fn a_gzip_that_is_cut_or_damaged_is_an_error() {
     cases.push(case(Vec::new(), GZIP, Found("layer-compression")));
     cases.push(case([&whole[..], &gzip(&[1; 600])[..]].concat(), GZIP, Found("layer-descriptors")));
     cases.push(case(gzip(&whole), GZIP, Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
-fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
+fn a_truncated_tar_is_an_error_with_every_compression() {
     let tar = tar();
     let mut cases = Vec::new();
     for (at, ends) in [
@@ -63,7 +63,7 @@ fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
     ] {
         let cut = &tar[..at];
         cases.extend([(gzip(cut), GZIP), (zstd(cut), ZSTD), (cut.to_vec(), PLAIN)].map(
-            // For what can be recompressed, the fault is one of the tar alone.
+            // The diff id matches where the fault has to be in the tar alone, so that the push recompresses the layer.
             |(stored, media_type)| match ends {
                 Broken(_) => (vec![Layer::of(stored, media_type, cut)], ends),
                 _ => case(stored, media_type, ends),
@@ -71,15 +71,15 @@ fn a_tar_that_is_cut_is_an_error_whatever_is_around_it() {
         ));
     }
     cases.push(case(gzip(&[b'x'; 2048]), GZIP, Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
-/// A frame without a checksum: what follows its descriptor is given.
+/// A zstd frame without a checksum; `rest` follows its descriptor.
 fn frame(descriptor: u8, rest: &[u8]) -> Vec<u8> {
     [&[0x28, 0xb5, 0x2f, 0xfd, descriptor][..], rest].concat()
 }
 
-/// A window of 128 KiB, as a frame's head has it.
+/// The window descriptor for 128 KiB.
 const WINDOW: u8 = 7 << 3;
 
 #[test]
@@ -90,34 +90,34 @@ fn a_zstd_that_is_cut_damaged_or_asks_for_too_much_is_an_error() {
     all.extend([
         flipped(&whole, end - 1),
         [&whole[..], b"more"].concat(),
-        // Windows of 2 GiB and of 3.75 TiB, and a content of 8 EiB that is to be one segment.
+        // Windows of 2 GiB and of 3.75 TiB, and a single segment of 8 EiB.
         frame(0, &[21 << 3, 1, 0, 0]),
         frame(0, &[31 << 3 | 7, 1, 0, 0]),
         frame(0xe0, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 0, 0]),
-        // A dictionary that nobody has, a block of no type, and one of 2 MiB.
+        // An unknown dictionary, a block of the reserved type, and one of 2 MiB.
         frame(1, &[WINDOW, 5, 1, 0, 0]),
         frame(0, &[WINDOW, 7, 0, 0]),
         frame(0, &[WINDOW, 0xfb, 0xff, 0xff, 0]),
-        // More to be skipped than there is.
+        // A skippable frame that is longer than the stream.
         vec![0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0x7f],
     ]);
     let mut cases: Vec<_> = all.into_iter().map(|stored| case(stored, ZSTD, UNREAD)).collect();
-    // What is within is compressed too. The config tells the truth, so that it can be recompressed.
+    // A compressed content within zstd. The diff id matches, so that the push recompresses the layer.
     let twice = Layer::of(zstd(&whole), ZSTD, &whole);
     cases.push((vec![twice], Broken("wrong checksum: it is no tar")));
-    Ground::new().judge(cases);
+    Workspace::new().check_cases(cases);
 }
 
 #[test]
 fn blocks_of_noise_are_errors() {
     let cases = (0..16).map(|seed| {
         let length = 20 + 40 * seed as usize;
-        // The last block, compressed, of this length.
+        // A last, compressed block of this length.
         let head = ((length << 3) as u32 | 2 << 1 | 1).to_le_bytes();
         let block = [&[WINDOW][..], &head[..3], &noise(seed, length)[..]].concat();
         case(frame(0, &block), ZSTD, UNREAD)
     });
-    Ground::new().judge(cases.collect());
+    Workspace::new().check_cases(cases.collect());
 }
 
 /// The file of an image's only layer.
@@ -127,7 +127,7 @@ fn layer_file(layout: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_layer_that_is_not_its_descriptors_is_an_error() {
+fn a_layer_that_does_not_match_its_descriptor_is_an_error() {
     type Edit = fn(&Path);
     let edits: [(Edit, i32, &str); 6] = [
         (|file| resize(file, -1), 7, "is corrupt"),
@@ -149,22 +149,22 @@ fn a_layer_that_is_not_its_descriptors_is_an_error() {
             "it is not a regular file",
         ),
     ];
-    let ground = Ground::new();
-    let good = ground.image("good", &[Layer::gzip(Tar::new())]);
+    let workspace = Workspace::new();
+    let good = workspace.image("good", &[Layer::gzip(Tar::new())]);
     let (mut runs, mut expected) = (Vec::new(), Vec::new());
     for (number, (edit, code, says)) in edits.into_iter().enumerate() {
         let name = format!("image-{number}");
-        let (stored, layout) = (gzip(&tar()), ground.lbuild.path(&name));
-        let image = ground.image(&name, &[Layer::of(stored, GZIP, &tar())]);
+        let (stored, layout) = (gzip(&tar()), workspace.lbuild.path(&name));
+        let image = workspace.image(&name, &[Layer::of(stored, GZIP, &tar())]);
         let file = layer_file(&layout);
         edit(&file);
-        runs.extend(ground.readers(&good, &image));
-        runs.push(ground.push(&image));
-        // Without its files, the image is there.
+        runs.extend(workspace.readers(&good, &image));
+        runs.push(workspace.push(&image));
+        // Commands that do not read layers still work.
         runs.push(words(&["inspect", &image]));
         expected.push((file.file_name().unwrap().to_str().unwrap().to_owned(), code, says));
     }
-    let done = ground.run(&runs);
+    let done = workspace.run(&runs);
     for (ends, (digest, code, says)) in done.chunks(5).zip(&expected) {
         ends[..4].iter().for_each(|end| end.failed(*code, &[digest, says]));
         assert_eq!(ends[4].code, 0);

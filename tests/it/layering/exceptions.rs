@@ -1,4 +1,4 @@
-//! Circles of imports that are left, each for a reason.
+//! Accepted circles of imports, each with its reason.
 
-/// Files of a room that import each other in circles all the same: the room, the files below it, the reason.
+/// Files of a module that may import each other in circles: the module, the files below it, the reason.
 pub const EXCEPTIONS: &[(&str, &[&str], &str)] = &[];

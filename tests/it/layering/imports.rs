@@ -1,28 +1,28 @@
-//! Which file imports which.
+//! Finds the imports between the files of the crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::paths::{File, NamedPath, child};
 
-/// A path that leads from a file to a module of the same crate.
+/// A path in a file that names a module of the same crate.
 #[derive(Debug)]
 pub struct Import {
     pub from: PathBuf,
-    /// The file of the module that is named, or of the module whose item is named.
+    /// The file of the named module, or of the module that contains the named item.
     pub to: PathBuf,
-    /// The path from the crate's root on.
+    /// The path from the crate's root.
     pub path: Vec<String>,
 }
 
-/// The sources of the crate, as far as they are not for tests.
+/// The sources of the crate, without tests.
 pub struct Sources {
     files: Vec<(PathBuf, File)>,
     modules: BTreeMap<Vec<String>, PathBuf>,
 }
 
 impl Sources {
-    /// Reads files, each with its path below `src`.
+    /// Parses files, each with its path below `src`.
     pub fn read(texts: &[(PathBuf, String)]) -> Sources {
         let is_test = |path: &Path| path.iter().any(|part| part == "tests" || part == "tests.rs");
         let read = texts.iter().filter(|(path, _)| !is_test(path) && path != Path::new("main.rs"));
@@ -38,7 +38,7 @@ impl Sources {
         Sources { files: files.into_iter().map(|(path, _, file)| (path, file)).collect(), modules }
     }
 
-    /// Every import that leads from one file to another.
+    /// Every import of one file by another.
     pub fn imports(&self) -> Vec<Import> {
         let all = self.files.iter().flat_map(|(from, file)| {
             file.paths.iter().filter_map(|path| {
@@ -60,7 +60,7 @@ impl Sources {
         all.collect()
     }
 
-    /// The path from the root on, and the file of the deepest module in it.
+    /// The path from the root, and the file of the deepest module in it.
     fn resolve(&self, path: &NamedPath) -> Option<(Vec<String>, PathBuf)> {
         let mut full = path.module.clone();
         let mut rest = path.segments.iter().map(String::as_str).peekable();
@@ -76,7 +76,7 @@ impl Sources {
                 }
             }
             name if self.modules.contains_key(&child(&full, name)) => {}
-            // Another crate's, or a name that some `use` has brought in.
+            // A path of another crate, or one that begins with an imported name.
             _ => return None,
         }
         full.extend(rest.map(str::to_owned));
@@ -95,7 +95,7 @@ fn module(path: &Path) -> Vec<String> {
     module
 }
 
-/// The groups of files that import each other in circles, and nothing of those that do not.
+/// The groups of files that import each other in circles.
 pub fn circles<'a>(imports: impl Iterator<Item = &'a Import> + Clone) -> Vec<BTreeSet<&'a Path>> {
     let mut reached: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
     for import in imports.clone() {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_name_a_module_leads_to_its_file() {
+    fn every_form_of_path_resolves_to_the_modules_file() {
         let others = [
             ("room/mod.rs", "mod a; mod b; mod deep;"),
             ("room/b.rs", ""),

@@ -1,18 +1,18 @@
-//! The paths that a file names, each with the module in which it stands.
+//! The paths in a file, each with the module that contains it.
 
 use super::tokens::{Token, tokens};
 
-/// What one file says of modules.
+/// The paths and the module declarations of one file.
 #[derive(Default)]
 pub struct File {
     pub paths: Vec<NamedPath>,
-    /// Modules that stand in the file itself.
+    /// Inline modules of the file.
     pub inline: Vec<Vec<String>>,
-    /// Modules whose files are for tests only.
+    /// Modules that are compiled for tests only.
     pub for_tests: Vec<Vec<String>>,
 }
 
-/// A path as it stands in the source, after its groups are taken apart.
+/// A path of the source, after its groups are expanded.
 #[derive(Debug, PartialEq)]
 pub struct NamedPath {
     pub module: Vec<String>,
@@ -48,7 +48,7 @@ impl File {
             } else if visibility(rest) > 0 {
                 visibility(rest)
             } else if at > 0 && tokens[at - 1] == Token::Colons {
-                // The rest of a path that begins with something else than a name.
+                // The rest of a path that does not begin with a name.
                 1
             } else {
                 self.inline_path(module, rest)
@@ -74,7 +74,7 @@ impl File {
         at.max(1)
     }
 
-    /// What a `use` brings in: `a::{b, c::{self, d as e}, f::*}` is four paths.
+    /// The paths of a `use`: `a::{b, c::{self, d as e}, f::*}` is four paths.
     fn use_tree(&mut self, module: &[String], before: &[String], tokens: &[Token]) {
         // A comma at the end leaves an empty tree.
         for tree in split(tokens).into_iter().filter(|tree| !tree.is_empty()) {
@@ -100,7 +100,7 @@ impl File {
         }
     }
 
-    /// Skips an item that only tests have; a file that it declares is one for tests.
+    /// Skips an item that is compiled for tests only; a file that it declares is for tests too.
     fn item_for_tests(&mut self, module: &[String], rest: &[Token]) -> usize {
         let mut at = 0;
         while rest.get(at) == Some(&Token::Mark('#')) {
@@ -131,11 +131,11 @@ fn is_for_tests(rest: &[Token]) -> bool {
         })
 }
 
-/// How many tokens an item has: up to its `;`, or to the end of its block.
+/// The number of tokens of an item: up to its `;`, or to the end of its block.
 fn item_end(item: &[Token]) -> usize {
     let mut at = visibility(item);
     let word = |at: usize, words: &[&str]| matches!(item.get(at), Some(Token::Word(word)) if words.contains(&&**word));
-    // The braces of the others are not the end.
+    // Braces in other items do not end the item.
     let has_block = !word(at, &["use", "static", "type"]) && (!word(at, &["const"]) || word(at + 1, &["fn"]));
     while at < item.len() {
         match item[at] {
@@ -148,7 +148,7 @@ fn item_end(item: &[Token]) -> usize {
     at
 }
 
-/// How many tokens `pub` or `pub(in a::b)` has, if the item begins with it. Its path is no import.
+/// The number of tokens of `pub` or `pub(in a::b)` at the start of an item. Its path is not an import.
 fn visibility(item: &[Token]) -> usize {
     match item {
         [Token::Word(word), Token::Mark('('), ..] if word == "pub" => 1 + block(&item[1..]),
@@ -157,7 +157,7 @@ fn visibility(item: &[Token]) -> usize {
     }
 }
 
-/// How many tokens a block has, from its opening bracket to its closing one.
+/// The number of tokens of a block, from its opening bracket to its closing one.
 fn block(tokens: &[Token]) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_taken_apart() {
+    fn groups_are_expanded() {
         for (text, found) in [
             ("use a;", &["a"][..]),
             ("pub(in a::b) use c::d;", &["c.d"]),

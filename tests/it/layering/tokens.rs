@@ -97,7 +97,7 @@ fn block_comment(rest: &[char]) -> usize {
 }
 
 #[test]
-fn comments_and_literals_hide_no_path_and_make_none() {
+fn comments_and_literals_neither_hide_nor_add_paths() {
     let words = |text: &str| {
         let words = tokens(text).into_iter().filter_map(|token| match token {
             Token::Word(word) => Some(word),

@@ -1,11 +1,11 @@
-//! AWS's calls that give tokens, where moto does not do: it gives the same one for ever, and none for the public
-//! registry. And users whose AWS and whose registries are servers of the test.
+//! AWS's GetAuthorizationToken for tests for which moto does not suffice: moto always returns the same token, and none
+//! for the public registry. Also users whose AWS endpoint and registries are servers of the test.
 
+use super::aws_network::REGION;
+use super::fake_ecr::{CALLER, FakeEcr};
 use super::http::{Request, Response, Server};
 use super::lbuild::Lbuild;
 use super::moto::NO_METADATA;
-use super::quirks::{CALLER, QuirkRegistry};
-use super::world::REGION;
 use base64::Engine as _;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -19,8 +19,8 @@ pub struct AwsApi {
 }
 
 impl AwsApi {
-    /// Gives tokens with these passwords, one after the other, and the last one again and again. Without any, and
-    /// for all other calls, it says that the caller lacks the right.
+    /// Returns tokens with these passwords in order, then the last one for every further call. Without passwords, and
+    /// for all other calls, it answers that the caller lacks the right.
     pub fn start(passwords: &[&str]) -> AwsApi {
         let passwords: Vec<String> = passwords.iter().map(|&password| password.to_owned()).collect();
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -44,7 +44,7 @@ impl AwsApi {
         self.calls.lock().expect("no caller panics").len()
     }
 
-    /// How often a token was asked for, of the private registries and of the public one.
+    /// The number of token requests for the private registries and for the public one.
     pub fn token_calls(&self) -> (usize, usize) {
         let calls = self.calls.lock().expect("no caller panics");
         let count = |target| calls.iter().filter(|call| *call == target).count();
@@ -74,8 +74,8 @@ fn answer(request: &Request, target: &str, password: Option<&String>) -> Respons
     Response { status, body: body.to_string().into_bytes() }
 }
 
-/// Someone for whom the registry of this name is at another address.
-pub fn stranger(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
+/// A user without keys, for whom the registry of this name is at the test registry's address.
+pub fn user_without_keys(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
     let mut user = Lbuild::new();
     user.set(NO_METADATA.0, NO_METADATA.1);
     user.set("AWS_ENDPOINT_URL", aws);
@@ -85,8 +85,8 @@ pub fn stranger(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
 }
 
 /// The same, with keys for AWS.
-pub fn user(aws: &str, name: &str, registry: &QuirkRegistry) -> Lbuild {
-    let mut user = stranger(aws, name, registry);
+pub fn user(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
+    let mut user = user_without_keys(aws, name, registry);
     user.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
     user.set("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
     user

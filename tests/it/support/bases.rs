@@ -1,14 +1,13 @@
-//! Puts images into a registry as they are: indexes, attestations and exact media types included. Written
-//! straight into the registry's storage, so neither its login nor its access log stands in the way, and so
-//! that a broken image gets in too.
+//! Stores images in a registry unchanged, with indexes, attestations and exact media types. Writes directly into the
+//! registry's storage: this needs no login, adds nothing to the access log, and works for malformed images too.
 
-use super::quirks::QuirkRegistry;
+use super::fake_ecr::FakeEcr;
 use super::registry::Registry;
 use super::{part, testdata};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Every kind of Lambda-shaped base, each for amd64 and arm64; the runtime in it is Python 3.11.
+/// The flavours of the Lambda-like base, each for amd64 and arm64; their runtime is Python 3.11.
 pub const FLAVOURS: [&str; 4] = ["docker-list", "oci-index", "zstd", "plain"];
 
 /// The tag that each flavour has in its layout.
@@ -28,8 +27,8 @@ pub fn push(registry: &Registry, flavour: &str, repository: &str, tag: &str) -> 
     format!("{}/{repository}:{tag}", registry.host())
 }
 
-/// What `name` names in a layout, as `repository:tag`; returns the digest. Blobs that the layout lacks, the
-/// registry will lack.
+/// Stores the image `name` of a layout as `repository:tag`; returns the digest. Blobs that are missing in the layout
+/// will be missing in the registry.
 pub fn seed(registry: &Registry, layout: &Path, name: &str, repository: &str, tag: &str) -> String {
     seed_storage(&registry.storage(), layout, name, repository, tag)
 }
@@ -54,7 +53,7 @@ pub fn named(layout: &Path, name: &str) -> Value {
     found.unwrap_or_else(|| panic!("{layout:?} has no {name}")).clone()
 }
 
-/// Where a layout keeps a blob.
+/// The path of a blob in a layout.
 pub fn blob(layout: &Path, digest: &str) -> PathBuf {
     layout.join("blobs").join(digest.replace(':', "/"))
 }
@@ -64,8 +63,8 @@ pub fn read(file: &Path) -> Value {
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{file:?}: {error}"))
 }
 
-/// Puts the committed base for arm64 into a registry that holds all in memory.
-pub fn seed_base(registry: &QuirkRegistry, repository: &str, tag: &str) {
+/// Stores the committed base for arm64 in an in-memory registry.
+pub fn seed_base(registry: &FakeEcr, repository: &str, tag: &str) {
     let layout = testdata("base");
     let bytes = |digest: &str| std::fs::read(blob(&layout, digest)).expect("committed");
     let index = named(&layout, "python3.12")["digest"].as_str().expect("a descriptor").to_owned();

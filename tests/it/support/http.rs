@@ -1,4 +1,4 @@
-//! HTTP/1.1 just big enough for the rig: a server for tokens and redirected blobs, a client for the emulator.
+//! Minimal HTTP/1.1 for the test support: a server for tokens and redirected blobs, a client for the emulator.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -64,14 +64,14 @@ fn decode(value: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Answers until dropped, each connection on a thread of its own.
+/// Answers requests until dropped, each connection on its own thread.
 pub struct Server {
     pub address: SocketAddr,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
-    /// `ip`: a loopback address; the port is free.
+    /// Listens on a free port of `ip`, a loopback address.
     pub fn start(ip: &str, answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind((ip, 0)).expect("a loopback port is free");
         let address = listener.local_addr().expect("bound");
@@ -135,21 +135,21 @@ fn head(reader: &mut impl BufRead) -> Option<Head> {
     }
 }
 
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
+const TIMEOUT: Option<Duration> = Some(Duration::from_secs(60));
 
-/// One request on a connection of its own; the body is read to its end.
+/// Sends one request on its own connection and reads the whole response.
 pub fn send(address: &str, request: &Request) -> Result<Response, String> {
     let failed = |error: std::io::Error| format!("{} {address}{}: {error}", request.method, request.target);
     let stream = TcpStream::connect(address).map_err(failed)?;
-    stream.set_read_timeout(PATIENCE).map_err(failed)?;
+    stream.set_read_timeout(TIMEOUT).map_err(failed)?;
     exchange(stream, address, request)
 }
 
-/// The same on a socket of the file system, which leads into a network namespace too.
+/// The same over a Unix socket, which also works into a network namespace.
 pub fn send_to_socket(socket: &Path, request: &Request) -> Result<Response, String> {
     let failed = |error: std::io::Error| format!("{} {}: {error}", request.method, socket.display());
     let stream = UnixStream::connect(socket).map_err(failed)?;
-    stream.set_read_timeout(PATIENCE).map_err(failed)?;
+    stream.set_read_timeout(TIMEOUT).map_err(failed)?;
     exchange(stream, "localhost", request)
 }
 

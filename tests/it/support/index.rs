@@ -1,11 +1,11 @@
-//! A package index on loopback, as pip, uv and lbuild see one: the simple API of PEP 503 (HTML) and PEP 691 (JSON)
-//! over a directory of wheels and sdists, with hashes, sizes, Requires-Python and metadata beside the wheels (PEP 658).
+//! A package index on loopback for pip, uv and lbuild: the simple API of PEP 503 (HTML) and PEP 691 (JSON) over a
+//! directory of wheels and sdists, with hashes, sizes, Requires-Python and metadata files of wheels (PEP 658).
 //!
-//! A proxy stands before it, which logs requests and injects faults by script.
+//! A proxy in front of it logs requests and injects faults by script.
 
 use super::part;
-use super::proxy::listen::{Body, Hangup, Listener, full};
-use super::proxy::{Proxy, Rule, Seen};
+use super::proxy::listen::{Body, ConnectionClosed, Listener, full};
+use super::proxy::{Proxy, ProxyRequest, Rule};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::body::Incoming;
@@ -17,76 +17,79 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// How the index differs from the usual one, which is open to all and knows every PEP.
+/// Differences from the default index, which needs no login and implements all these PEPs.
 #[derive(Clone, Debug, Default)]
-pub struct Manners {
-    /// User and password; without them every answer is a 401.
+pub struct IndexBehaviour {
+    /// User and password; a request without them is answered with 401.
     pub login: Option<(String, String)>,
-    /// PEP 503 alone: HTML whatever is asked for, and no metadata beside the wheels.
-    pub old: bool,
-    /// Files carry no hash.
+    /// Only PEP 503: always HTML, and no metadata files.
+    pub html_only: bool,
+    /// Lists have no hashes.
     pub unhashed: bool,
-    /// Files lie on another host, which answers everyone and refuses whoever shows a login.
-    pub files_elsewhere: bool,
+    /// Files are on another host, which needs no login and refuses requests with one.
+    pub files_on_other_host: bool,
 }
 
 /// Ends when dropped.
 pub struct Index {
-    manners: Manners,
+    behaviour: IndexBehaviour,
     proxy: Proxy,
-    /// Where files lie, if that is elsewhere.
-    elsewhere: Option<Proxy>,
+    /// The proxy of the files, if they are on another host.
+    file_proxy: Option<Proxy>,
     _servers: Vec<Listener>,
 }
 
 impl Index {
-    /// The part `packages`, open to all.
+    /// The part `packages`, without a login.
     pub fn start() -> Index {
-        Index::with(Manners::default())
+        Index::with(IndexBehaviour::default())
     }
 
-    pub fn with(manners: Manners) -> Index {
-        Index::of(&part("packages/index"), manners)
+    pub fn with(behaviour: IndexBehaviour) -> Index {
+        Index::of(&part("packages/index"), behaviour)
     }
 
     pub fn with_login(user: &str, password: &str) -> Index {
-        Index::with(Manners { login: Some((user.to_owned(), password.to_owned())), ..Manners::default() })
+        Index::with(IndexBehaviour {
+            login: Some((user.to_owned(), password.to_owned())),
+            ..IndexBehaviour::default()
+        })
     }
 
-    /// Whatever lies in `directory` when a request comes.
-    pub fn of(directory: &Path, manners: Manners) -> Index {
+    /// The files that are in `directory` at the time of a request.
+    pub fn of(directory: &Path, behaviour: IndexBehaviour) -> Index {
         let mut servers = Vec::new();
-        let mut serve = |shop: Shop| {
-            let shop = Arc::new(shop);
-            let server = Listener::start(move |request: Request<Incoming>, _| {
-                let response = shop.answer(&request);
-                async move { Ok::<_, Hangup>(response) }
+        let mut serve = |server: IndexServer| {
+            let server = Arc::new(server);
+            let listener = Listener::start(move |request: Request<Incoming>, _| {
+                let response = server.answer(&request);
+                async move { Ok::<_, ConnectionClosed>(response) }
             });
-            let proxy = Proxy::to(&server.addr().to_string());
-            servers.push(server);
+            let proxy = Proxy::to(&listener.addr().to_string());
+            servers.push(listener);
             proxy
         };
-        let shop = |manners, base: String, door| {
+        let server = |behaviour, base: String, login_policy| {
             let sums = Mutex::default();
-            Shop { directory: directory.to_owned(), manners, base, door, sums }
+            IndexServer { directory: directory.to_owned(), behaviour, base, login_policy, sums }
         };
-        let elsewhere = manners.files_elsewhere.then(|| {
-            let open = Manners { login: None, ..manners.clone() };
-            serve(shop(open, String::new(), Door::RefusesLogins))
+        let file_proxy = behaviour.files_on_other_host.then(|| {
+            let open = IndexBehaviour { login: None, ..behaviour.clone() };
+            serve(server(open, String::new(), LoginPolicy::RefusesLogins))
         });
-        let base = elsewhere.as_ref().map_or("../..".to_owned(), |files| format!("http://{}", files.host()));
-        let proxy = serve(shop(manners.clone(), base, Door::Open));
-        Index { manners, proxy, elsewhere, _servers: servers }
+        let base = file_proxy.as_ref().map_or("../..".to_owned(), |files| format!("http://{}", files.host()));
+        let proxy = serve(server(behaviour.clone(), base, LoginPolicy::Open));
+        Index { behaviour, proxy, file_proxy, _servers: servers }
     }
 
-    /// What `--index-url` takes, without the login.
+    /// The value of `--index-url`, without the login.
     pub fn url(&self) -> String {
         format!("http://{}/simple/", self.proxy.host())
     }
 
-    /// The same with the login in it, if the index wants one.
+    /// The same with the login, if the index requires one.
     pub fn url_with_login(&self) -> String {
-        let login = self.manners.login.as_ref();
+        let login = self.behaviour.login.as_ref();
         let login = login.map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default();
         format!("http://{login}{}/simple/", self.proxy.host())
     }
@@ -96,35 +99,36 @@ impl Index {
         self.proxy.host()
     }
 
-    /// Faults for the requests to come: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
+    /// Faults for later requests: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
     pub fn set_script(&self, rules: impl IntoIterator<Item = Rule>) {
         self.files().set_script(rules);
     }
 
-    /// The proxy before the files, for what else it can do.
+    /// The proxy of the files.
     pub fn files(&self) -> &Proxy {
-        self.elsewhere.as_ref().unwrap_or(&self.proxy)
+        self.file_proxy.as_ref().unwrap_or(&self.proxy)
     }
 
-    /// Requests for lists, and for files unless they lie elsewhere.
-    pub fn log(&self) -> Vec<Seen> {
+    /// Requests for lists, and for files unless they are on another host.
+    pub fn log(&self) -> Vec<ProxyRequest> {
         self.proxy.seen()
     }
 
-    /// The names of the files (metadata is none) that were given out, in order, wherever they lie.
+    /// The names of the files (without metadata) that were served, in order, from either host.
     pub fn fetched(&self) -> Vec<String> {
-        let given = |seen: &Seen| seen.method == "GET" && seen.status.is_some_and(|status| status < 300);
+        let given =
+            |seen: &ProxyRequest| seen.method == "GET" && seen.status.is_some_and(|status| status < 300);
         let seen = self.files().seen().into_iter().filter(given);
         let names = seen.filter_map(|seen| Some(seen.target.strip_prefix("/files/")?.to_owned()));
         names.filter(|name| !name.ends_with(".metadata")).collect()
     }
 
-    /// Bytes of bodies that went to clients, lists and files together.
+    /// Total bytes of response bodies, for lists and files.
     pub fn received(&self) -> u64 {
-        self.proxy.traffic().received + self.elsewhere.as_ref().map_or(0, |files| files.traffic().received)
+        self.proxy.traffic().received + self.file_proxy.as_ref().map_or(0, |files| files.traffic().received)
     }
 
-    /// Forgets what was asked for so far.
+    /// Clears the log.
     pub fn clear(&self) {
         self.proxy.clear();
         self.files().clear();
@@ -132,23 +136,23 @@ impl Index {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Door {
+enum LoginPolicy {
     Open,
     RefusesLogins,
 }
 
-struct Shop {
+struct IndexServer {
     directory: PathBuf,
-    manners: Manners,
-    /// What stands before `/files/…` in a list.
+    behaviour: IndexBehaviour,
+    /// The URL before `/files/…` in a list.
     base: String,
-    door: Door,
+    login_policy: LoginPolicy,
     /// The sha256 of each file that was listed.
     sums: Mutex<BTreeMap<PathBuf, String>>,
 }
 
-/// A file as a list shows it.
-struct Listed {
+/// The entry of a file in a list.
+struct IndexFile {
     name: String,
     size: u64,
     sha256: String,
@@ -156,14 +160,14 @@ struct Listed {
     metadata_sha256: Option<String>,
 }
 
-impl Shop {
+impl IndexServer {
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let (headers, path) = (request.headers(), request.uri().path());
-        if self.door == Door::RefusesLogins && headers.contains_key(header::AUTHORIZATION) {
-            return plain(400, "a login has no business here");
+        if self.login_policy == LoginPolicy::RefusesLogins && headers.contains_key(header::AUTHORIZATION) {
+            return plain(400, "logins are refused here");
         }
         if !self.admits(headers) {
-            let mut response = plain(401, "a login, please");
+            let mut response = plain(401, "a login is required");
             let challenge = header::HeaderValue::from_static("Basic realm=\"packages\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             return response;
@@ -171,7 +175,7 @@ impl Shop {
         let found = match path.strip_prefix("/files/") {
             Some(name) => self.file(name, headers),
             None => path.strip_prefix("/simple/").and_then(|rest| {
-                let json = !self.manners.old && accepts_json(headers);
+                let json = !self.behaviour.html_only && accepts_json(headers);
                 if rest.is_empty() {
                     Some(self.projects(json))
                 } else {
@@ -179,18 +183,18 @@ impl Shop {
                 }
             }),
         };
-        found.unwrap_or_else(|| plain(404, "no such thing"))
+        found.unwrap_or_else(|| plain(404, "not found"))
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some((user, password)) = &self.manners.login else { return true };
+        let Some((user, password)) = &self.behaviour.login else { return true };
         let wanted = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
         headers.get(header::AUTHORIZATION).is_some_and(|given| *given == *wanted)
     }
 
     /// A file, or the bytes of it that a Range asks for.
     fn file(&self, name: &str, headers: &HeaderMap) -> Option<Response<Body>> {
-        if name.contains('/') || (self.manners.old && name.ends_with(".metadata")) {
+        if name.contains('/') || (self.behaviour.html_only && name.ends_with(".metadata")) {
             return None;
         }
         let bytes = std::fs::read(self.directory.join(name)).ok()?;
@@ -220,10 +224,10 @@ impl Shop {
         listing_html(names.iter().map(|name| format!("<a href=\"{name}/\">{name}</a>")))
     }
 
-    /// As the specification has it, a project is found by its normalised name alone.
+    /// According to the specification, a project is found only by its normalised name.
     fn project(&self, project: &str, json: bool) -> Option<Response<Body>> {
         let names = self.names().into_iter().filter(|name| project_of(name) == project);
-        let files: Vec<Listed> = names.map(|name| self.listed(name)).collect();
+        let files: Vec<IndexFile> = names.map(|name| self.listed(name)).collect();
         if files.is_empty() {
             return None;
         }
@@ -239,10 +243,10 @@ impl Shop {
         Some(listing_html(files.iter().map(|file| self.anchor(file))))
     }
 
-    fn entry(&self, file: &Listed) -> Value {
+    fn entry(&self, file: &IndexFile) -> Value {
         let url = format!("{}/files/{}", self.base, file.name);
         let mut entry = json!({ "filename": file.name, "url": url, "size": file.size, "hashes": {} });
-        if !self.manners.unhashed {
+        if !self.behaviour.unhashed {
             entry["hashes"] = json!({ "sha256": file.sha256 });
         }
         if let Some(requires) = &file.requires_python {
@@ -254,9 +258,9 @@ impl Shop {
         entry
     }
 
-    fn anchor(&self, file: &Listed) -> String {
+    fn anchor(&self, file: &IndexFile) -> String {
         let mut tag = format!("<a href=\"{}/files/{}", self.base, file.name);
-        if !self.manners.unhashed {
+        if !self.behaviour.unhashed {
             tag += &format!("#sha256={}", file.sha256);
         }
         tag.push('"');
@@ -264,7 +268,7 @@ impl Shop {
             let escaped = requires.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
             tag += &format!(" data-requires-python=\"{escaped}\"");
         }
-        if let Some(sum) = file.metadata_sha256.as_ref().filter(|_| !self.manners.old) {
+        if let Some(sum) = file.metadata_sha256.as_ref().filter(|_| !self.behaviour.html_only) {
             tag += &format!(" data-core-metadata=\"sha256={sum}\"");
         }
         format!("{tag}>{}</a>", file.name)
@@ -279,7 +283,7 @@ impl Shop {
         names
     }
 
-    fn listed(&self, name: String) -> Listed {
+    fn listed(&self, name: String) -> IndexFile {
         let path = self.directory.join(&name);
         let beside = self.directory.join(format!("{name}.metadata"));
         let text = std::fs::read_to_string(&beside).ok();
@@ -287,7 +291,7 @@ impl Shop {
             let mut lines = text.lines().take_while(|line| !line.is_empty());
             lines.find_map(|line| Some(line.strip_prefix("Requires-Python:")?.trim().to_owned()))
         };
-        Listed {
+        IndexFile {
             size: std::fs::metadata(&path).expect("just listed").len(),
             sha256: self.sum(&path),
             requires_python: text.as_ref().and_then(requires),

@@ -1,48 +1,48 @@
-//! Runs an image as Lambda does, behind the real emulator, and asks it something.
+//! Runs an image like Lambda, with the real emulator, and invokes it.
 
 use super::http::{Request, send};
-use super::jail::{Jail, Started};
-use super::judges::{PODMAN, Place, podman_arguments};
+use super::image_tools::{ImageLocation, PODMAN, podman_arguments};
 use super::nonce;
+use super::sandbox::{Sandbox, SandboxedProcess};
 use serde_json::{Value, json};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A running function; it ends with this value, or with the test.
+/// A running function; it ends when this value is dropped, or with the test process.
 pub struct Function {
     address: String,
     log: PathBuf,
-    // declared in the order in which they must go
-    _container: Started,
-    _jail: Jail,
+    // fields are dropped in the order of their declaration
+    _container: SandboxedProcess,
+    _sandbox: Sandbox,
 }
 
 impl Function {
     /// With rootless Podman; a foreign architecture runs under qemu-user.
-    pub fn start(place: &Place) -> Result<Function, String> {
-        let jail = Jail::new();
+    pub fn start(location: &ImageLocation) -> Result<Function, String> {
+        let sandbox = Sandbox::new();
         let (emulator, runtime) = (free_address(), free_address());
         let variables = [
             format!("--env=TEST_EMULATOR_ADDRESS={emulator}"),
             format!("--env=TEST_RUNTIME_API_ADDRESS={runtime}"),
         ];
-        let all = podman_arguments(&jail, place, &variables.each_ref().map(String::as_str), &[]);
-        let log = jail.path().join("log");
-        let mut container = jail.start(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>(), &log);
+        let all = podman_arguments(&sandbox, location, &variables.each_ref().map(String::as_str), &[]);
+        let log = sandbox.path().join("log");
+        let mut container = sandbox.start(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>(), &log);
 
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(&emulator).is_err() {
             if container.has_ended() || Instant::now() > deadline {
                 let log = std::fs::read_to_string(&log).unwrap_or_default();
-                return Err(format!("{}: the function does not start\n{log}", place.name));
+                return Err(format!("{}: the function does not start\n{log}", location.name));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Function { address: emulator, log, _container: container, _jail: jail })
+        Ok(Function { address: emulator, log, _container: container, _sandbox: sandbox })
     }
 
-    /// Where the emulator listens.
+    /// The address of the emulator.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -57,15 +57,15 @@ impl Function {
             .map_err(|error| format!("{}: {error}: {text}\n{}", response.status, self.log()))
     }
 
-    /// What the emulator and the function have written.
+    /// The output of the emulator and the function.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
 /// Starts the image, sends `{"nonce": …}`, and returns the answer if it holds the same nonce.
-pub fn answer(place: &Place) -> Result<Value, String> {
-    let function = Function::start(place)?;
+pub fn answer(location: &ImageLocation) -> Result<Value, String> {
+    let function = Function::start(location)?;
     let nonce = nonce();
     let answer = function.invoke(&json!({ "nonce": nonce }))?;
     let ours = answer.to_string().contains(&nonce);

@@ -1,4 +1,4 @@
-//! What is in a layer, as any tar reader sees it.
+//! The content of a layer, read with a general tar reader.
 
 use super::bases;
 use super::lbuild::image_of;
@@ -8,7 +8,7 @@ use std::path::Path;
 /// One entry of a layer's tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// As it stands in the archive, without a slash at the end.
+    /// The path in the archive, without a trailing slash.
     pub path: String,
     pub kind: tar::EntryType,
     pub mode: u32,

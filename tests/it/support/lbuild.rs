@@ -1,4 +1,4 @@
-//! The built `lbuild`, run as a user runs it: a home and a cache of its own, and nothing of the tests' environment.
+//! Runs the built `lbuild` with its own home and cache, without the environment of the tests.
 
 use super::registry::Registry;
 use super::{bases, testdata, tool};
@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A user with an empty home and an empty cache; both go when it is dropped.
+/// A user with an empty home and an empty cache; both are removed when it is dropped.
 pub struct Lbuild {
     dir: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// How a run ended.
+/// Exit code and output of a run.
 #[derive(Debug)]
-pub struct Done {
-    /// `None` when a signal ended it.
+pub struct RunOutput {
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -35,7 +35,7 @@ impl Lbuild {
         Lbuild { dir, variables: Vec::new() }
     }
 
-    /// For a registry of any mode: its login stored as Docker stores it, its certificate trusted.
+    /// A user for a registry of any mode, with its login stored like Docker does, and its certificate trusted.
     pub fn for_registry(registry: &Registry) -> Lbuild {
         let mut user = Lbuild::new();
         if let Some((name, password)) = registry.login() {
@@ -47,24 +47,24 @@ impl Lbuild {
         user
     }
 
-    /// A variable for all runs from now on.
+    /// Sets a variable for all later runs.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Stores a login as `docker login` does, in place of any other.
+    /// Stores a login like `docker login`, and replaces any other.
     pub fn log_in(&self, registry: &str, user: &str, password: &str) {
         let auth = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
         let config = json!({ "auths": { registry: { "auth": auth } } });
         std::fs::write(self.dir.path().join("docker/config.json"), config.to_string()).expect("ours");
     }
 
-    /// A program `bin/NAME` that is this script; returns the directory, for `PATH`.
+    /// Creates the program `bin/NAME` with this script; returns its directory, for `PATH`.
     pub fn program_of(&self, name: &str, script: &str) -> String {
         let dir = self.path("bin");
         std::fs::create_dir_all(&dir).expect("ours");
-        // By a process of its own: what this one has open for writing goes to whatever another test is starting just
-        // now, and until that has started, the script is "busy" and does not.
+        // In another process: a file that this one has open for writing is inherited by a child that another test is
+        // just starting, and until that child calls exec, executing the script fails with ETXTBSY.
         let mut install = Command::new(tool("install"))
             .args(["-m", "755", "/dev/stdin"])
             .arg(dir.join(name))
@@ -81,7 +81,7 @@ impl Lbuild {
         self.dir.path().join("cache")
     }
 
-    /// A place for what a test writes.
+    /// A path in the user's directory, for files of the test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -94,7 +94,7 @@ impl Lbuild {
         self.environment(Command::new(env!("CARGO_BIN_EXE_lbuild")), arguments)
     }
 
-    /// Another program that runs `lbuild`, such as `setpriv`, with the same environment.
+    /// A program that runs `lbuild`, such as `setpriv`, with the same environment.
     pub fn wrapped<S: AsRef<OsStr>>(&self, wrapper: &[&str], arguments: &[S]) -> Command {
         let mut command = Command::new(tool(wrapper[0]));
         command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_lbuild"));
@@ -117,23 +117,23 @@ impl Lbuild {
         command
     }
 
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
-        Done::of(self.command(arguments).output().expect("lbuild starts"))
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> RunOutput {
+        RunOutput::of(self.command(arguments).output().expect("lbuild starts"))
     }
 
     /// Runs with `input` on standard input.
-    pub fn run_with(&self, input: &str, arguments: &[&str]) -> Done {
+    pub fn run_with(&self, input: &str, arguments: &[&str]) -> RunOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("lbuild starts");
-        // it may end without reading
+        // the child may end without reading
         let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-        Done::of(child.wait_with_output().expect("lbuild ends"))
+        RunOutput::of(child.wait_with_output().expect("lbuild ends"))
     }
 
     /// A run that has to succeed.
     #[track_caller]
-    pub fn ok<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
+    pub fn ok<S: AsRef<OsStr>>(&self, arguments: &[S]) -> RunOutput {
         self.run(arguments).succeeded()
     }
 
@@ -156,19 +156,19 @@ impl Lbuild {
     }
 }
 
-impl Done {
-    pub fn of(output: Output) -> Done {
+impl RunOutput {
+    pub fn of(output: Output) -> RunOutput {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("lbuild writes UTF-8");
-        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        RunOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     #[track_caller]
-    pub fn succeeded(self) -> Done {
+    pub fn succeeded(self) -> RunOutput {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self
     }
 
-    /// Fails unless the run ended with this code; returns what it said.
+    /// Fails unless the run ended with this code; returns standard error.
     #[track_caller]
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
@@ -176,7 +176,15 @@ impl Done {
         self.stderr
     }
 
-    /// The digest of the one image that standard output names, and nothing else.
+    /// The number of layers that were made, and of those that were unchanged.
+    pub fn layer_counts(&self) -> (usize, usize) {
+        let lines = |end: &str| {
+            self.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
+        };
+        (lines(" made"), lines(" unchanged"))
+    }
+
+    /// The digest of the only image on standard output.
     #[track_caller]
     pub fn digest(&self) -> String {
         let digests = self.digests();
@@ -197,7 +205,7 @@ impl Done {
     }
 }
 
-/// `oci:…` of the base that lies in the repository: amd64 and arm64, the config of Lambda's, a few bytes.
+/// `oci:…` of the base in the repository: amd64 and arm64, a config like Lambda's, and tiny layers.
 pub fn tiny_base() -> String {
     format!("oci:{}:python3.12", testdata("base").display())
 }
@@ -220,7 +228,7 @@ pub fn function<C: AsRef<[u8]>>(files: &[(&str, C)]) -> TempDir {
     dir
 }
 
-/// Every file below a directory, by its path from there.
+/// Every file below a directory, by its relative path.
 pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{dir:?}: {error}")) {
@@ -237,7 +245,7 @@ pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Bytes that do not compress, the same for the same seed.
+/// Incompressible bytes, always the same for a seed.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = std::iter::repeat_with(|| {

@@ -1,37 +1,37 @@
-//! The rig that the tests stand on: real registries, real bases, and programs that judge an image.
-//! `tests/run` makes its parts; where one is missing, a test fails and names it.
-#![allow(dead_code, reason = "each test needs another part")]
+//! Support code of the tests: real and fake registries, bases, and programs that verify an image. `tests/run` builds
+//! the parts under target/parts; a test that misses one fails and names it.
+#![allow(dead_code, reason = "each test needs other parts")]
 
 pub mod aws_api;
+pub mod aws_network;
 pub mod bases;
-pub mod broken;
-pub mod craft;
-pub mod handmade;
+pub mod fake_ecr;
+pub mod faulty_images;
 pub mod http;
+pub mod image_builder;
+pub mod image_tools;
 pub mod index;
 pub mod invoke;
-pub mod jail;
-pub mod judges;
 pub mod layers;
 pub mod lbuild;
 pub mod moto;
 pub mod npm;
+pub mod package_fixture;
 pub mod proxy;
 pub mod python;
-pub mod quirks;
 pub mod registry;
-pub mod shop;
-pub mod token;
+pub mod sample_images;
+pub mod sandbox;
+pub mod token_service;
 pub mod wheelhouse;
-pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where `tests/run` keeps the part `name`, such as `bases/zstd`.
+/// The path of the part `name` of `tests/run`, such as `bases/zstd`.
 pub fn part(name: &str) -> PathBuf {
-    // the test binary lies in target/<profile>/deps
+    // the test binary is in target/<profile>/deps
     let binary = std::env::current_exe().expect("a test binary knows its path");
     let target = binary.ancestors().find(|dir| dir.join("parts").is_dir());
     target
@@ -54,7 +54,7 @@ pub fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
-/// Different on every call, so that no leftover of another test can give the expected answer.
+/// Different on every call, so that data of another test cannot give the expected answer.
 pub fn nonce() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -62,7 +62,7 @@ pub fn nonce() -> String {
     format!("{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Runs to the end: standard output, or everything that explains the failure.
+/// Runs a command; returns standard output, or a description of the failure with all output.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| format!("{}: {error}", describe(command)))?;
@@ -74,7 +74,7 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{}: {status}\n{out}{err}", describe(command)))
 }
 
-/// The command line, without its environment and without scripts in it.
+/// The command line, without its environment and without scripts.
 fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| word.to_string_lossy());
@@ -87,12 +87,12 @@ pub fn digest(file: &Path) -> String {
     format!("sha256:{}", &sum[..64])
 }
 
-/// A program that ends with this value, or with the test process however that one ends: a shell beside it
-/// waits on a pipe that only this process holds.
-pub struct Tied(Child);
+/// A program that is killed when this value is dropped or the test process ends for any reason: its parent shell waits
+/// on a pipe that only this process holds.
+pub struct KillOnDrop(Child);
 
-impl Tied {
-    pub fn spawn(program: &Path, arguments: &[&Path], log: &Path) -> Tied {
+impl KillOnDrop {
+    pub fn spawn(program: &Path, arguments: &[&Path], log: &Path) -> KillOnDrop {
         let log = std::fs::File::create(log).expect("the log can be made");
         let script = r#""$@" </dev/null & read -r _; kill -9 $!; wait"#;
         let child = Command::new(tool("bash"))
@@ -103,11 +103,11 @@ impl Tied {
             .stdout(log.try_clone().expect("a log is a file"))
             .stderr(log)
             .spawn();
-        Tied(child.expect("bash starts"))
+        KillOnDrop(child.expect("bash starts"))
     }
 }
 
-impl Drop for Tied {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();

@@ -1,8 +1,8 @@
-//! moto's server, which plays AWS's APIs: ECR's control plane, STS, IAM. It knows one account, `ACCOUNT`, and its
-//! tokens for the registry have expired long ago, which says nothing about them.
+//! moto's server, which imitates AWS's APIs: ECR's control plane, STS, IAM. It has one account, `ACCOUNT`. The expiry of
+//! its registry tokens is in the past and has no meaning.
 
 use super::http::{Request, Response, send, send_to_socket};
-use super::{Tied, part, tool};
+use super::{KillOnDrop, part, tool};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::os::unix::net::UnixStream;
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 pub const ACCOUNT: &str = "123456789012";
 
-/// The variables that every program needs that uses AWS's SDK here: nothing may ask the metadata address.
+/// The variable that every program with AWS's SDK needs here, so that it does not query the metadata service.
 pub const NO_METADATA: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
 
-/// What a user signs with.
+/// The access key of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     pub id: String,
@@ -25,21 +25,22 @@ pub struct Keys {
 enum Address {
     /// `127.0.0.1:PORT`
     Port(String),
-    /// In a network namespace of its own.
+    /// A socket of a server in another network namespace.
     Socket(PathBuf),
 }
 
 pub struct Moto {
     address: Address,
     checks: Cell<bool>,
-    _process: Option<(Tied, TempDir)>,
+    _process: Option<(KillOnDrop, TempDir)>,
 }
 
-/// The command that serves, less where it serves.
+/// The command that starts the server, without its address.
 pub fn server() -> Vec<String> {
     let python = tool("python3").display().to_string();
     let path = format!("PYTHONPATH={}", part("moto").display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/aws.py").display().to_string();
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/moto_server.py").display().to_string();
     let words =
         [&*tool("env").display().to_string(), &path, "PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
     words.map(str::to_owned).to_vec()
@@ -52,7 +53,7 @@ impl Moto {
         let words = [server(), vec!["--port".into(), "0".into()]].concat();
         let arguments: Vec<&Path> = words[1..].iter().map(Path::new).collect();
         let log = dir.path().join("log");
-        let process = Tied::spawn(Path::new(&words[0]), &arguments, &log);
+        let process = KillOnDrop::spawn(Path::new(&words[0]), &arguments, &log);
         let port = wait_for("moto", &log, || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let (_, after) = text.split_once("Running on http://127.0.0.1:")?;
@@ -66,7 +67,7 @@ impl Moto {
         }
     }
 
-    /// One that serves on a socket, or soon will.
+    /// The server on this socket; waits until it listens.
     pub fn at(socket: &Path, log: &Path) -> Moto {
         wait_for("moto", log, || UnixStream::connect(socket).ok());
         Moto { address: Address::Socket(socket.to_owned()), checks: Cell::new(false), _process: None }
@@ -76,19 +77,19 @@ impl Moto {
     pub fn url(&self) -> String {
         match &self.address {
             Address::Port(address) => format!("http://{address}"),
-            Address::Socket(socket) => panic!("{socket:?} is no URL"),
+            Address::Socket(socket) => panic!("{socket:?} is not a URL"),
         }
     }
 
-    /// From now on, others' signatures and IAM's policies count. What this type's functions ask for is granted all
-    /// the same, so call none of them while another program calls.
+    /// From now on, moto checks signatures and IAM policies, except for the calls of this type's functions: these turn
+    /// the checks off, so do not call them while another program sends requests.
     pub fn check_requests(&self) {
         self.checks.set(true);
         self.check(true);
     }
 
     fn check(&self, on: bool) {
-        // how many requests go unchecked
+        // the number of requests that are not checked
         let body = if on { "0" } else { "inf" };
         self.send("/moto-api/reset-auth", &[], body);
     }
@@ -121,19 +122,19 @@ impl Moto {
         if response.status == 200 { Ok(value) } else { Err(value) }
     }
 
-    /// Every repository, as DescribeRepositories tells it.
+    /// Every repository, as DescribeRepositories returns it.
     pub fn repositories(&self, region: &str) -> Vec<Value> {
         let all = self.ecr(region, "DescribeRepositories", &json!({}));
         all["repositories"].as_array().expect("a list").clone()
     }
 
-    /// A repository's policy, as it was written.
+    /// The text of a repository's policy.
     pub fn policy(&self, region: &str, repository: &str) -> Option<String> {
         let answer = self.try_ecr(region, "GetRepositoryPolicy", &json!({ "repositoryName": repository }));
         answer.ok().map(|answer| answer["policyText"].as_str().expect("a text").to_owned())
     }
 
-    /// What opens the registry, as GetAuthorizationToken tells it: base64 of `AWS:…`.
+    /// The registry's token from GetAuthorizationToken: base64 of `AWS:…`.
     pub fn token(&self, region: &str) -> String {
         let answer = self.ecr(region, "GetAuthorizationToken", &json!({}));
         answer["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned()
@@ -177,7 +178,7 @@ pub fn allow(actions: &[&str]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": "*" }] })
 }
 
-/// Waits for a server to be ready, and shows its log when it does not become so.
+/// Waits until a server is ready; panics with its log after a minute.
 pub fn wait_for<T>(name: &str, log: &Path, ready: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -190,7 +191,7 @@ pub fn wait_for<T>(name: &str, log: &Path, ready: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// moto reads the service and the region out of the signature, which need not be one as long as nothing is checked.
+/// moto reads service and region from the Authorization header, whose signature may be wrong while checks are off.
 fn scope(region: &str, service: &str) -> String {
     let scope = format!("AKIAIOSFODNN7EXAMPLE/20260101/{region}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")

@@ -1,9 +1,9 @@
-//! The real npm of the part `npm`, whose cache holds what `testdata/functions/hello-sharp` needs on either machine.
+//! The real npm of the part `npm`; its cache has the packages of `testdata/functions/hello-sharp` for both machines.
 
 use super::part;
 use std::path::{Path, PathBuf};
 
-/// `(name, value)` of the variables with which npm is found and stays offline; node lies beside it.
+/// `(name, value)` of the variables that put npm and node on `PATH` and keep npm offline.
 pub fn variables() -> [(&'static str, String); 2] {
     let (bin, npmrc) = (part("npm/bin"), part("npm/npmrc"));
     [

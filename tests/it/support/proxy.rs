@@ -1,10 +1,10 @@
 //! A proxy between a client and a registry: it adds latency, counts requests, and injects faults by script.
 //!
-//! `Proxy::to` stands before one server, `Proxy::forward` is what HTTP_PROXY and HTTPS_PROXY name. Bodies are
-//! streamed. A bench takes it in with `#[path = "../tests/it/support/proxy.rs"] mod proxy;`.
-#![allow(dead_code, unused_imports, reason = "each user needs another part")]
+//! `Proxy::to` is a reverse proxy of one server, `Proxy::forward` a proxy for HTTP_PROXY and HTTPS_PROXY. Bodies are
+//! streamed. A bench includes it with `#[path = "../tests/it/support/proxy.rs"] mod proxy;`.
+#![allow(dead_code, unused_imports, reason = "each user needs other parts")]
 
-// Explicit paths, because a module that was itself included by path looks for its children elsewhere.
+// Explicit paths, because a module that is included by path searches its children in another directory.
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/forward.rs"]
@@ -24,28 +24,28 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
+use faults::{ActiveFault, ProxiedBody, pick};
 pub use faults::{Fault, Rule};
-use faults::{Hit, Passing, pick};
 use forward::{forward, host_of, target_of};
-use listen::{Body, Connection, Hangup, Listener, full};
+use listen::{Body, Connection, ConnectionClosed, Listener, full};
 
-/// A request that reached the proxy. `status` is what the client got, `None` if it got no answer.
+/// A request that reached the proxy. `status` is that of the client's response, `None` without a response.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ProxyRequest {
     pub method: Method,
     /// Path and query; for CONNECT `host:port`.
     pub target: String,
-    /// As the client named it.
+    /// The host as the client named it.
     pub host: String,
-    /// Whether it carried an Authorization.
+    /// Whether it had an Authorization header.
     pub authorized: bool,
     pub status: Option<u16>,
-    /// What went to the client of the response's body.
+    /// Bytes of the response body that were sent to the client.
     pub received: u64,
     pub fault: Option<Fault>,
 }
 
-/// Totals since the start or the last `clear`; bytes are those of bodies (and of tunnels).
+/// Totals since the start or the last `clear`; bytes of bodies and of tunnels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
     pub requests: u64,
@@ -75,10 +75,10 @@ struct Control {
     latency: Duration,
     rules: Vec<Rule>,
     routes: BTreeMap<String, SocketAddr>,
-    seen: Vec<Seen>,
-    /// `received` of each of `seen`, which may still grow.
+    seen: Vec<ProxyRequest>,
+    /// `received` of each request in `seen`; it may still grow.
     received: Vec<Arc<AtomicU64>>,
-    /// Tells a request that `clear` forgot from one that took its place in `seen`.
+    /// The number of `clear` calls, so that a request from before one is not confused with a later one in `seen`.
     cleared: u64,
 }
 
@@ -113,12 +113,12 @@ impl Proxy {
         self.listener.addr()
     }
 
-    /// `127.0.0.1:PORT`, as it stands in an image reference.
+    /// `127.0.0.1:PORT`, for image references.
     pub fn host(&self) -> String {
         self.addr().to_string()
     }
 
-    /// How long each request waits, from its head having arrived until it is forwarded.
+    /// The delay of each request between the arrival of its head and its forwarding.
     pub fn set_latency(&self, latency: Duration) {
         self.shared.control().latency = latency;
     }
@@ -128,17 +128,22 @@ impl Proxy {
         self.shared.control().rules = rules.into_iter().collect();
     }
 
-    /// Makes the forward proxy dial `addr` for `host` (`name:port` as the client asks for it), so that a test may
-    /// use names that do not resolve.
+    /// Makes the forward proxy connect to `addr` for `host` (`name:port` as in the request), so that a test can use
+    /// names that do not resolve.
     pub fn route(&self, host: &str, addr: SocketAddr) {
         self.shared.control().routes.insert(host.to_owned(), addr);
     }
 
     /// In order of arrival.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ProxyRequest> {
         let control = self.shared.control();
         let received = control.received.iter().map(|received| received.load(Ordering::Relaxed));
-        control.seen.iter().zip(received).map(|(seen, received)| Seen { received, ..seen.clone() }).collect()
+        control
+            .seen
+            .iter()
+            .zip(received)
+            .map(|(seen, received)| ProxyRequest { received, ..seen.clone() })
+            .collect()
     }
 
     pub fn count(&self, method: &str, path: &str) -> usize {
@@ -146,7 +151,7 @@ impl Proxy {
         seen.iter().filter(|seen| seen.method == method && seen.target.contains(path)).count()
     }
 
-    /// The hosts asked for, in order, repetitions included.
+    /// The requested hosts, in order, with repetitions.
     pub fn hosts(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.host).collect()
     }
@@ -160,7 +165,7 @@ impl Proxy {
         }
     }
 
-    /// Forgets what was seen; latency, rules and routes stay.
+    /// Clears the log and the totals; latency, rules and routes stay.
     pub fn clear(&self) {
         let mut control = self.shared.control();
         control.seen.clear();
@@ -170,17 +175,17 @@ impl Proxy {
         self.shared.received.store(0, Ordering::Relaxed);
     }
 
-    /// How often each rule's fault really happened, in the order of the script.
+    /// The number of injected faults of each rule, in the order of the script.
     pub fn injected(&self) -> Vec<u64> {
         self.shared.control().rules.iter().map(Rule::injected).collect()
     }
 
-    /// Fails unless every rule's fault happened at least once.
+    /// Fails unless the fault of every rule was injected at least once.
     #[track_caller]
     pub fn assert_injected(&self) {
         let control = self.shared.control();
         let idle: Vec<_> = control.rules.iter().filter(|rule| rule.injected() == 0).collect();
-        assert!(idle.is_empty(), "faults that never happened: {idle:#?}\nrequests: {:#?}", control.seen);
+        assert!(idle.is_empty(), "faults that were not injected: {idle:#?}\nrequests: {:#?}", control.seen);
     }
 }
 
@@ -201,7 +206,7 @@ async fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
     connection: Connection,
-) -> Result<Response<Body>, Hangup> {
+) -> Result<Response<Body>, ConnectionClosed> {
     let received = Arc::new(AtomicU64::new(0));
     let (latency, hit, entry) = {
         let mut control = shared.control();
@@ -209,7 +214,15 @@ async fn handle(
         let hit = pick(&mut control.rules, &method, &target);
         let (host, fault) = (host_of(&request), hit.as_ref().map(|hit| hit.fault.clone()));
         let authorized = request.headers().contains_key(header::AUTHORIZATION);
-        control.seen.push(Seen { method, target, host, authorized, status: None, received: 0, fault });
+        control.seen.push(ProxyRequest {
+            method,
+            target,
+            host,
+            authorized,
+            status: None,
+            received: 0,
+            fault,
+        });
         control.received.push(received.clone());
         (control.latency, hit, (control.cleared, control.seen.len() - 1))
     };
@@ -218,19 +231,19 @@ async fn handle(
     }
     let response = answer(&shared, request, &connection, hit).await?;
     shared.note_status(entry, response.status());
-    Ok(response.map(|body| Passing::new(body, received, None).boxed_unsync()))
+    Ok(response.map(|body| ProxiedBody::new(body, received, None).boxed_unsync()))
 }
 
 async fn answer(
     shared: &Arc<Shared>,
     mut request: Request<Incoming>,
     connection: &Connection,
-    hit: Option<Hit>,
-) -> Result<Response<Body>, Hangup> {
+    hit: Option<ActiveFault>,
+) -> Result<Response<Body>, ConnectionClosed> {
     let Some(hit) = hit else { return Ok(forward(shared, request, None).await) };
     match hit.fault.clone() {
         Fault::Refuse { status, retry_after } => {
-            skim(request.body_mut(), u64::MAX).await;
+            discard(request.body_mut(), u64::MAX).await;
             hit.count();
             Ok(refusal(status, retry_after))
         }
@@ -240,7 +253,7 @@ async fn answer(
                 Fault::ResetAfterBody => (u64::MAX, 0),
                 _ => (0, 0),
             };
-            if skim(request.body_mut(), reads).await >= least {
+            if discard(request.body_mut(), reads).await >= least {
                 hit.count();
             }
             Err(connection.reset())
@@ -269,8 +282,8 @@ async fn answer(
     }
 }
 
-/// Reads up to `enough` bytes of a request body and throws them away.
-async fn skim(body: &mut Incoming, enough: u64) -> u64 {
+/// Reads and discards at least `enough` bytes of a request body, or all of it.
+async fn discard(body: &mut Incoming, enough: u64) -> u64 {
     let mut read = 0;
     while read < enough {
         let Some(Ok(frame)) = body.frame().await else { break };

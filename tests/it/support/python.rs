@@ -1,4 +1,4 @@
-//! The real pip and uv of the part `packages`: each with a home and a cache of its own, and one index.
+//! The real pip and uv of the part `packages`, with their own home and cache.
 
 use super::index::Index;
 use super::{part, run};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// The machines of the targets, as wheels name them.
+/// The target machines, with their names in wheels.
 pub const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
-/// A user of pip and uv; home, caches and all that was made go when it is dropped.
+/// A user of pip and uv; home, caches and results are removed when it is dropped.
 pub struct Clients {
     dir: TempDir,
 }
@@ -23,7 +23,7 @@ impl Clients {
         self.dir.path().join(name)
     }
 
-    /// A home with this in its `.netrc`.
+    /// Writes the `.netrc` in the user's home.
     pub fn set_netrc(&self, text: &str) {
         std::fs::write(self.path(".netrc"), text).expect("ours");
     }
@@ -48,7 +48,7 @@ impl Clients {
         command
     }
 
-    /// What `pip install --target` leaves for a machine with Python 3.11; wheels only.
+    /// The result of `pip install --target` for a machine with Python 3.11; wheels only.
     pub fn pip_tree(&self, index: &str, machine: &str, wanted: &[&str]) -> Result<PathBuf, String> {
         let target = self.path(&format!("pip-{machine}"));
         let place = target.display().to_string();
@@ -73,7 +73,7 @@ impl Clients {
         run(&mut self.uv(&arguments)).map(|_| target)
     }
 
-    /// A project that wants these, with the `uv.lock` that uv makes of it: for every platform, from this index.
+    /// A project with these requirements, and the `uv.lock` that uv writes for it from this index.
     pub fn uv_lock(&self, index: &str, wanted: &[&str]) -> Result<PathBuf, String> {
         let project = self.path("project");
         std::fs::create_dir_all(&project).expect("ours");
@@ -88,7 +88,7 @@ impl Clients {
         run(&mut self.uv(&["lock", "--project", &place, "--default-index", index])).map(|_| project)
     }
 
-    /// The `pylock.toml` that uv makes for one machine with Python 3.11 (PEP 751).
+    /// The `pylock.toml` that uv writes for one machine with Python 3.11 (PEP 751).
     pub fn pylock(&self, index: &str, machine: &str, wanted: &[&str]) -> Result<PathBuf, String> {
         let (requirements, lock) =
             (self.path("requirements.in"), self.path(&format!("pylock.{machine}.toml")));
@@ -114,7 +114,7 @@ impl Clients {
     }
 }
 
-/// What a lock file made from `index` says when that index is another one now: only the address changes.
+/// The text of a lock file of the index `from`, with the address of the index `to`.
 pub fn moved(lock: &Path, from: &Index, to: &Index) -> String {
     let text = std::fs::read_to_string(lock).expect("just made");
     text.replace(&from.host(), &to.host())

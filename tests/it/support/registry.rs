@@ -1,8 +1,8 @@
-//! The real registry of Debian's docker-registry package, in each of the ways in which registries differ.
+//! The real registry of Debian's docker-registry package, with each kind of login, TLS and redirect.
 
 use super::http::{Request, Response, Server};
-use super::token::{ISSUER, SERVICE, TokenService};
-use super::{Tied, part, run, tool};
+use super::token_service::{ISSUER, SERVICE, TokenService};
+use super::{KillOnDrop, part, run, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -22,27 +22,27 @@ pub enum Mode<'a> {
         user: &'a str,
         password: &'a str,
     },
-    /// Basic, and blobs lie on another host, which refuses requests that carry a login.
+    /// Basic, with blobs on another host, which refuses requests with a login.
     Redirect {
         user: &'a str,
         password: &'a str,
     },
 }
 
-/// Ends when dropped, with all that it stored.
+/// Ends when dropped, and removes its storage.
 pub struct Registry {
     port: u16,
     login: Option<(String, String)>,
     tls: bool,
     token: Option<TokenService>,
     blobs: Option<BlobHost>,
-    _process: Tied,
+    _process: KillOnDrop,
     dir: TempDir,
 }
 
 /// One line of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessLogEntry {
     pub method: String,
     /// With its query.
     pub path: String,
@@ -51,8 +51,8 @@ pub struct Access {
     pub user_agent: String,
 }
 
-impl Access {
-    /// Opens, fills or ends the upload of a blob.
+impl AccessLogEntry {
+    /// Whether it is part of the upload of a blob.
     pub fn is_blob_upload(&self) -> bool {
         self.path.contains("/blobs/uploads/") && ["POST", "PATCH", "PUT"].contains(&self.method.as_str())
     }
@@ -83,7 +83,7 @@ impl Registry {
 
         let log = dir.path().join("log");
         let arguments = [Path::new("serve"), &dir.path().join("config.yml")];
-        let process = Tied::spawn(&tool("docker-registry"), &arguments, &log);
+        let process = KillOnDrop::spawn(&tool("docker-registry"), &arguments, &log);
         let port = wait_for_port(&log);
         Registry { port, login, tls: mode == Mode::Tls, token, blobs, _process: process, dir }
     }
@@ -121,8 +121,8 @@ impl Registry {
         self.dir.path().join("storage")
     }
 
-    /// Every request so far. The registry writes a line shortly after its answer: wait until it is still.
-    pub fn log(&self) -> Vec<Access> {
+    /// Every request so far. The registry writes a line shortly after its answer, so this waits until the log is stable.
+    pub fn log(&self) -> Vec<AccessLogEntry> {
         let read = || std::fs::read_to_string(self.dir.path().join("log")).expect("the registry has a log");
         let mut text = read();
         loop {
@@ -135,12 +135,12 @@ impl Registry {
         }
     }
 
-    /// For `log_since`: how much has been logged.
+    /// The number of requests so far, for `log_since`.
     pub fn mark(&self) -> usize {
         self.log().len()
     }
 
-    pub fn log_since(&self, mark: usize) -> Vec<Access> {
+    pub fn log_since(&self, mark: usize) -> Vec<AccessLogEntry> {
         self.log().split_off(mark)
     }
 }
@@ -195,14 +195,14 @@ fn wait_for_port(log: &Path) -> u16 {
 }
 
 /// `127.0.0.1 - - [date] "GET /v2/ HTTP/1.1" 200 2 "" "skopeo/1.9.3"`; other lines are not accesses.
-fn access(line: &str) -> Option<Access> {
+fn access(line: &str) -> Option<AccessLogEntry> {
     let mut quoted = line.split_once("] \"")?.1.split('"');
     let (request, numbers) = (quoted.next()?, quoted.next()?);
     let mut words = request.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut numbers = numbers.split_whitespace();
     let (status, bytes_sent) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    Some(Access {
+    Some(AccessLogEntry {
         method,
         path,
         status,
@@ -211,8 +211,8 @@ fn access(line: &str) -> Option<Access> {
     })
 }
 
-/// Where a redirecting registry sends those who ask for a blob. As an object store does, it refuses a request
-/// that carries a login beside the address's own.
+/// The host to which a redirecting registry redirects requests for blobs. Like an object store, it refuses a request
+/// with a login in addition to the one in the URL.
 pub struct BlobHost {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -222,7 +222,7 @@ impl BlobHost {
     fn start(storage: &Path) -> BlobHost {
         let (storage, requests) = (storage.to_owned(), Arc::new(Mutex::new(Vec::new())));
         let seen = requests.clone();
-        // not 127.0.0.1: some clients take another port for the same host
+        // not 127.0.0.1: some clients treat another port as the same host
         let server = Server::start("127.0.0.2", move |request| {
             seen.lock().expect("no panic holds it").push(request.clone());
             if request.header("authorization").is_some() {
@@ -245,7 +245,7 @@ impl BlobHost {
         self.requests.lock().expect("no panic holds it").clone()
     }
 
-    /// How many requests brought a login that was not meant for this host.
+    /// The number of requests with a login, which was not meant for this host.
     pub fn leaked_logins(&self) -> usize {
         self.requests().iter().filter(|request| request.header("authorization").is_some()).count()
     }

@@ -1,5 +1,5 @@
-"""Makes a directory of small wheels: a package with everything that an installer has to put somewhere, others for
-several machines, and a large one. usage: wheelhouse.py DIR"""
+"""Makes a directory of small wheels: a package with every kind of file that an installer handles, packages for several
+machines, and a large one. usage: wheelhouse.py DIR"""
 
 import base64
 import hashlib
@@ -60,7 +60,7 @@ wheel(
     requires=["dep>=2", "missing; sys_platform == 'win32'", "missing; python_version < '3.12'", "native"],
     executable=("demo/prog", f"{data}/data/share/doc.txt"),
 )
-# The newest is for the image's Python, and not for an older one that a resolver may run on.
+# Version 2.0 is for the image's Python, but not for an older one on which the resolver may run.
 wheel("newest", "1.0", "py3-none-any", {"newest.py": "1"})
 wheel("newest", "2.0", "py3-none-any", {"newest.py": "2"}, python=">=3.12")
 wheel("newest", "3.0", "py3-none-any", {"newest.py": "3"}, python=">=3.13")

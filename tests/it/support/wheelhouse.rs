@@ -1,4 +1,4 @@
-//! Wheels made for the tests, and servers that hand them out.
+//! Generated wheels, and servers for them.
 
 use super::http::{Request, Response, Server};
 use super::{digest, run, tool};
@@ -26,20 +26,20 @@ impl Wheelhouse {
         self.0.path().join(name)
     }
 
-    /// The hex digits of a wheel's hash.
+    /// The sha256 of a wheel in hexadecimal.
     pub fn sha256(&self, name: &str) -> String {
         digest(&self.wheel(name)).trim_start_matches("sha256:").to_owned()
     }
 
-    /// An entry of a `pylock.toml` for one wheel that lies at `place`, as `url = '…'`.
+    /// An entry of a `pylock.toml` for one wheel; `place` is its location, such as `url = '…'`.
     pub fn locked(&self, file: &str, place: &str) -> String {
         let name = file.split('-').next().expect("a wheel's name");
         let hash = self.sha256(file);
         format!("[[packages]]\nname = '{name}'\nwheels = [{{ {place}, hashes = {{ sha256 = '{hash}' }} }}]\n")
     }
 
-    /// Serves the wheels on a loopback address; what it was asked is kept.
-    pub fn serve(&self, ip: &str) -> Files {
+    /// Serves the wheels on a loopback address, and logs the requests.
+    pub fn serve(&self, ip: &str) -> WheelServer {
         let (dir, seen) = (self.0.path().to_owned(), Arc::new(Mutex::new(Vec::new())));
         let asked = seen.clone();
         let server = Server::start(ip, move |request: Request| {
@@ -50,26 +50,26 @@ impl Wheelhouse {
                 Err(_) => Response { status: 404, body: Vec::new() },
             }
         });
-        Files { server, seen }
+        WheelServer { server, seen }
     }
 }
 
 /// A server of wheels.
-pub struct Files {
+pub struct WheelServer {
     server: Server,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Files {
+impl WheelServer {
     pub fn url(&self, file: &str) -> String {
         format!("url = 'http://{}/{file}'", self.server.address)
     }
 
-    /// What has been asked since the last look.
+    /// The requests since the last call.
     pub fn seen(&self) -> Vec<Request> {
         std::mem::take(&mut self.seen.lock().expect("no panic"))
     }
 }
 
-/// The head of every `pylock.toml`.
+/// The beginning of every `pylock.toml`.
 pub const LOCK: &str = "lock-version = '1.0'\ncreated-by = 'tests'\n";

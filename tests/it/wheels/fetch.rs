@@ -1,9 +1,9 @@
-//! Fetching wheels: once, whole, from where the lock says, with a login for that place only.
+//! Fetching wheels: once, verified, from the location in the lock, with a login for that host only.
 
 use super::*;
 
 #[test]
-fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
+fn a_wheel_is_fetched_once_and_an_unchanged_lock_sends_no_request() {
     let house = Wheelhouse::new();
     let server = house.serve("127.0.0.1");
     let entry = |file: &str| house.locked(file, &server.url(file));
@@ -28,15 +28,15 @@ fn a_wheel_is_fetched_once_and_an_unchanged_lock_asks_for_nothing() {
 }
 
 #[test]
-fn a_size_that_a_server_tells_wrongly_is_no_reason_against_the_right_bytes() {
+fn a_wrong_size_from_the_server_does_not_refuse_the_right_bytes() {
     let house = Wheelhouse::new();
     let file = "dep-2.0-py3-none-any.whl";
     let wheel = std::fs::read(house.wheel(file)).unwrap();
     let size = wheel.len();
-    for told in [1, size + 1000] {
+    for claimed in [1, size + 1000] {
         let wheel = wheel.clone();
         let server = Server::start("127.0.0.1", move |request| {
-            let body = if request.method == "HEAD" { vec![0; told] } else { wheel.clone() };
+            let body = if request.method == "HEAD" { vec![0; claimed] } else { wheel.clone() };
             Response { status: 200, body }
         });
         let url = format!("http://{}/{file}", server.address);
@@ -51,8 +51,8 @@ fn a_size_that_a_server_tells_wrongly_is_no_reason_against_the_right_bytes() {
         let plan = lbuild.ok(&["plan", &function, "--base", &base, "--arch", "arm64", "--lock", &lock]);
         assert!(plan.stdout.contains(&format!("\"size\": {size}")), "{}", plan.stdout);
 
-        // What the lock itself says counts.
-        let entry = house.locked(file, &format!("url = '{url}', size = {told}"));
+        // The size in the lock is binding.
+        let entry = house.locked(file, &format!("url = '{url}', size = {claimed}"));
         std::fs::write(&lock, format!("{LOCK}{entry}")).unwrap();
         let to = format!("oci:{}:it", lbuild.text("image"));
         let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock];
@@ -78,7 +78,7 @@ fn a_wheel_that_is_not_the_locked_one_is_refused() {
         let arguments = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, flag, &path];
         let done = lbuild.run(&[&arguments[..], more].concat());
         assert_ne!(done.code, Some(0), "{text}");
-        assert_eq!(done.stdout, "", "no image is named");
+        assert_eq!(done.stdout, "", "an image is printed");
         done.stderr
     };
     let text = format!("{LOCK}{}", house.locked(file, &server.url(file)).replace(&right, &wrong));
@@ -108,7 +108,7 @@ fn a_password_goes_to_its_own_host_only() {
     let arguments =
         ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to, "--lock", &lock, "--json"];
     let done = lbuild.ok(&arguments);
-    let authorized = |files: &crate::support::wheelhouse::Files| {
+    let authorized = |files: &crate::support::wheelhouse::WheelServer| {
         let seen = files.seen();
         assert!(!seen.is_empty());
         seen.iter().map(|request| request.header("authorization").map(str::to_owned)).collect::<BTreeSet<_>>()
@@ -124,14 +124,14 @@ fn a_password_goes_to_its_own_host_only() {
 }
 
 #[test]
-fn a_login_in_an_address_is_sent_once() {
+fn a_login_in_a_url_is_sent_once() {
     let house = Wheelhouse::new();
     let server = house.serve("127.0.0.1");
     let file = "dep-2.0-py3-none-any.whl";
     let dir = project("pylock.toml", "");
     std::fs::write(dir.path().join(".lambdaignore"), "pylock.toml").unwrap();
     let lock = dir.path().join("pylock.toml").display().to_string();
-    // a login of its own, and a name whose password is in netrc
+    // a URL with a login, and one with a user whose password is in netrc
     for (login, expected) in [("a:b@", "Basic YTpi"), ("me@", "Basic bWU6aHVudGVyMg==")] {
         let place = server.url(file).replace("http://", &format!("http://{login}"));
         std::fs::write(&lock, format!("{LOCK}{}", house.locked(file, &place))).unwrap();

@@ -1,4 +1,4 @@
-//! What a script may do to a request, and when.
+//! Faults, and the rules that select requests for them.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -13,28 +13,28 @@ use tokio::time::Sleep;
 
 use super::listen::BoxError;
 
-/// Positions are byte offsets. A fault in a body that ends before the offset does not happen and is not counted.
+/// Positions are byte offsets. If a body ends before the offset, its fault is not injected and not counted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// Reads the request body, then answers without forwarding.
     Refuse { status: u16, retry_after: Option<String> },
-    /// Ends the connection with a RST when only the request head was read.
+    /// Ends the connection with a RST after the request head was read.
     ResetBeforeBody,
-    /// The same once `at` bytes of the request body were read.
+    /// The same after `at` bytes of the request body were read.
     ResetInBody { at: u64 },
-    /// The same once the whole request body was read; nothing is forwarded.
+    /// The same after the whole request body was read; nothing is forwarded.
     ResetAfterBody,
     /// Waits before it reads the request body or forwards anything: no byte moves in either direction.
     Stall(Duration),
-    /// Forwards, and answers with `status` whatever came back.
+    /// Forwards the request, but answers with `status`.
     CommitThen { status: u16 },
-    /// Forwards, then ends the connection with a RST.
+    /// Forwards the request, then ends the connection with a RST.
     CommitThenReset,
-    /// The response body ends early, though its Content-Length said more.
+    /// The response body ends before its Content-Length.
     CutBody { at: u64 },
     /// The same, and the connection ends with a RST.
     ResetBody { at: u64 },
-    /// One byte of the response body is another.
+    /// One byte of the response body is changed.
     CorruptByte { at: u64 },
     /// The response body pauses.
     StallBody { at: u64, pause: Duration },
@@ -50,7 +50,7 @@ impl Fault {
     }
 }
 
-/// A fault, and the requests it is for: `Rule::on("PUT", "/blobs/uploads/", Fault::unavailable()).nth(2)`.
+/// A fault and the requests for it: `Rule::on("PUT", "/blobs/uploads/", Fault::unavailable()).nth(2)`.
 #[derive(Clone, Debug)]
 pub struct Rule {
     method: Option<Method>,
@@ -62,14 +62,14 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// `method` may be `*`. `path` is looked for anywhere in path and query; a `*` in it stands for any text.
-    /// For a CONNECT the path is `host:port`. Without more it is for the first such request.
+    /// `method` may be `*`. `path` matches anywhere in path and query; a `*` in it matches any text. The path of a
+    /// CONNECT is `host:port`. By default the rule is for the first matching request.
     pub fn on(method: &str, path: &str, fault: Fault) -> Rule {
         let method = (method != "*").then(|| method.parse().expect("an HTTP method"));
         Rule { method, path: path.to_owned(), fault, hits: 0..1, matched: 0, injected: Arc::default() }
     }
 
-    /// For the `n`th matching request only, counted from 1.
+    /// Only for the `n`th matching request, counted from 1.
     pub fn nth(self, n: u64) -> Rule {
         Rule { hits: n - 1..n, ..self }
     }
@@ -96,54 +96,54 @@ impl Rule {
     }
 }
 
-/// A fault that fell on a request.
-pub struct Hit {
+/// A fault that was selected for a request.
+pub struct ActiveFault {
     pub fault: Fault,
     injected: Arc<AtomicU64>,
 }
 
-impl Hit {
+impl ActiveFault {
     pub fn count(&self) {
         self.injected.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Every rule counts the requests that match it; the first rule whose turn it is gives the fault.
-pub fn pick(rules: &mut [Rule], method: &Method, target: &str) -> Option<Hit> {
+/// Every rule counts its matching requests; the first rule whose `hits` contain that count gives the fault.
+pub fn pick(rules: &mut [Rule], method: &Method, target: &str) -> Option<ActiveFault> {
     let mut hit = None;
     for rule in rules.iter_mut().filter(|rule| rule.matches(method, target)) {
         let turn = rule.hits.contains(&rule.matched);
         rule.matched += 1;
         if turn && hit.is_none() {
-            hit = Some(Hit { fault: rule.fault.clone(), injected: rule.injected.clone() });
+            hit = Some(ActiveFault { fault: rule.fault.clone(), injected: rule.injected.clone() });
         }
     }
     hit
 }
 
-/// A body on its way through: counted, and spoiled if a fault says so.
-pub struct Passing<B> {
+/// A body that passes through the proxy: counted, and damaged by a fault.
+pub struct ProxiedBody<B> {
     inner: B,
     counter: Arc<AtomicU64>,
     passed: u64,
-    hit: Option<Hit>,
+    hit: Option<ActiveFault>,
     pause: Option<Pin<Box<Sleep>>>,
-    /// What comes after the pause.
-    after: After,
+    /// The action after the pause.
+    after: AfterPause,
 }
 
-enum After {
+enum AfterPause {
     Go(Option<Bytes>),
     Cut,
 }
 
-impl<B> Passing<B> {
-    pub fn new(inner: B, counter: Arc<AtomicU64>, hit: Option<Hit>) -> Passing<B> {
-        Passing { inner, counter, passed: 0, hit, pause: None, after: After::Go(None) }
+impl<B> ProxiedBody<B> {
+    pub fn new(inner: B, counter: Arc<AtomicU64>, hit: Option<ActiveFault>) -> ProxiedBody<B> {
+        ProxiedBody { inner, counter, passed: 0, hit, pause: None, after: AfterPause::Go(None) }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Passing<B>
+impl<B: Body<Data = Bytes> + Unpin> Body for ProxiedBody<B>
 where
     B::Error: Into<BoxError>,
 {
@@ -160,8 +160,8 @@ where
             this.pause = None;
         }
         match &mut this.after {
-            After::Cut => return Poll::Ready(Some(Err("body cut on purpose".into()))),
-            After::Go(held) => {
+            AfterPause::Cut => return Poll::Ready(Some(Err("body cut on purpose".into()))),
+            AfterPause::Go(held) => {
                 if let Some(bytes) = held.take() {
                     return Poll::Ready(Some(Ok(this.pass(bytes))));
                 }
@@ -175,15 +175,15 @@ where
             Ok(bytes) => bytes,
             Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
         };
-        match this.spoil(bytes) {
+        match this.damage(bytes) {
             Some(bytes) => Poll::Ready(Some(Ok(this.pass(bytes)))),
-            // The pause has to be polled once, or nothing wakes this task.
+            // Poll the pause, or nothing wakes this task.
             None => self.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pause.is_none() && matches!(self.after, After::Go(None)) && self.inner.is_end_stream()
+        self.pause.is_none() && matches!(self.after, AfterPause::Go(None)) && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -191,15 +191,15 @@ where
     }
 }
 
-impl<B> Passing<B> {
+impl<B> ProxiedBody<B> {
     fn pass(&mut self, bytes: Bytes) -> Frame<Bytes> {
         self.passed += bytes.len() as u64;
         self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Frame::data(bytes)
     }
 
-    /// What of `bytes` may go now; `None` when a pause comes first.
-    fn spoil(&mut self, mut bytes: Bytes) -> Option<Bytes> {
+    /// The part of `bytes` to send now; `None` if a pause comes first.
+    fn damage(&mut self, mut bytes: Bytes) -> Option<Bytes> {
         let Some(hit) = &self.hit else { return Some(bytes) };
         let (Fault::CutBody { at }
         | Fault::ResetBody { at }
@@ -221,13 +221,13 @@ impl<B> Passing<B> {
                 return Some(changed.into());
             }
             Fault::StallBody { pause, .. } => {
-                self.after = After::Go(Some(bytes.split_off(offset)));
+                self.after = AfterPause::Go(Some(bytes.split_off(offset)));
                 pause
             }
-            // Time for the server to write what came before: an error throws away what it still holds.
+            // Time for the server to write the preceding bytes: an error discards its buffer.
             _ => {
                 bytes.truncate(offset);
-                self.after = After::Cut;
+                self.after = AfterPause::Cut;
                 Duration::from_millis(20)
             }
         };

@@ -1,4 +1,4 @@
-//! A request on its way to the server, and the answer on its way back.
+//! Forwards requests to the server, and responses to the client.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,13 +10,13 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::Shared;
-use super::faults::{Hit, Passing};
+use super::faults::{ActiveFault, ProxiedBody};
 use super::listen::{Body, full};
 
 pub(super) async fn forward(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
-    hit: Option<Hit>,
+    hit: Option<ActiveFault>,
 ) -> Response<Body> {
     if request.method() == Method::CONNECT {
         return tunnel(shared, request).await;
@@ -39,26 +39,26 @@ pub(super) async fn forward(
         Ok(uri) => head.uri = uri,
         Err(error) => return failure(&error),
     }
-    let body = Passing::new(body, shared.sent.clone(), None).boxed_unsync();
+    let body = ProxiedBody::new(body, shared.sent.clone(), None).boxed_unsync();
     let mut response = match shared.client.request(Request::from_parts(head, body)).await {
         Ok(response) => response,
         Err(error) => return failure(&error),
     };
     strip_hop_by_hop(response.headers_mut());
     if let Some(upstream) = &shared.upstream {
-        keep_in_front(response.headers_mut(), upstream, &front);
+        rewrite_urls(response.headers_mut(), upstream, &front);
     }
-    response.map(|body| Passing::new(body, shared.received.clone(), hit).boxed_unsync())
+    response.map(|body| ProxiedBody::new(body, shared.received.clone(), hit).boxed_unsync())
 }
 
 async fn tunnel(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let host = host_of(&request);
     let route = shared.control().routes.get(&host).copied();
-    let dialled = match route {
+    let connected = match route {
         Some(addr) => tokio::net::TcpStream::connect(addr).await,
         None => tokio::net::TcpStream::connect(&host).await,
     };
-    let mut upstream = match dialled {
+    let mut upstream = match connected {
         Ok(stream) => stream,
         Err(error) => return failure(&error),
     };
@@ -101,7 +101,7 @@ pub(super) fn host_of(request: &Request<Incoming>) -> String {
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // An `Expect: 100-continue` was answered when the body was first read.
+    // hyper answers `Expect: 100-continue` when the body is first read.
     for name in [header::CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT] {
         headers.remove(name);
     }
@@ -110,8 +110,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Absolute addresses of the server behind become those of the proxy, so that the client stays in front.
-fn keep_in_front(headers: &mut HeaderMap, upstream: &str, front: &str) {
+/// Replaces the server's address in URLs by that of the proxy, so that the client keeps using the proxy.
+fn rewrite_urls(headers: &mut HeaderMap, upstream: &str, front: &str) {
     for name in [header::LOCATION, header::WWW_AUTHENTICATE] {
         let Some(value) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
         let moved = value.replace(&format!("http://{upstream}/"), &format!("http://{front}/"));

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server on 127.0.0.1 that lives in a thread of its own, so that a test needs no runtime.
+//! An HTTP/1.1 server on 127.0.0.1 with its own thread, so that a test needs no async runtime.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,31 +24,31 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// The answer that is none: the connection ends here.
+/// The handler's error that closes the connection without a response.
 #[derive(Debug)]
-pub struct Hangup;
+pub struct ConnectionClosed;
 
-impl fmt::Display for Hangup {
+impl fmt::Display for ConnectionClosed {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("connection ended on purpose")
+        f.write_str("connection closed on purpose")
     }
 }
 
-impl std::error::Error for Hangup {}
+impl std::error::Error for ConnectionClosed {}
 
-/// The connection that a request came in on.
+/// The connection of a request.
 #[derive(Clone)]
 pub struct Connection(Arc<Socket>);
 
 impl Connection {
     /// Makes the connection end with a RST instead of a FIN.
-    pub fn reset(&self) -> Hangup {
+    pub fn reset(&self) -> ConnectionClosed {
         let _ = self.0.set_linger(Some(Duration::ZERO));
-        Hangup
+        ConnectionClosed
     }
 }
 
-/// Dropping it ends every connection and the thread.
+/// Dropping it closes every connection and ends the thread.
 pub struct Listener {
     addr: SocketAddr,
     accepted: Arc<AtomicU64>,
@@ -60,7 +60,7 @@ impl Listener {
     pub fn start<H, F>(handler: H) -> Listener
     where
         H: Fn(Request<Incoming>, Connection) -> F + Clone + Send + 'static,
-        F: Future<Output = Result<Response<Body>, Hangup>> + Send + 'static,
+        F: Future<Output = Result<Response<Body>, ConnectionClosed>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
         listener.set_nonblocking(true).expect("make the listener non-blocking");
@@ -104,12 +104,12 @@ impl Drop for Listener {
 async fn accept<H, F>(listener: TcpListener, handler: H, accepted: Arc<AtomicU64>)
 where
     H: Fn(Request<Incoming>, Connection) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<Response<Body>, Hangup>> + Send + 'static,
+    F: Future<Output = Result<Response<Body>, ConnectionClosed>> + Send + 'static,
 {
     let listener = tokio::net::TcpListener::from_std(listener).expect("register the listener");
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors: others may give some back.
+            // Out of file descriptors: retry when others are closed.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -122,7 +122,7 @@ where
             let served = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
-            // An error is a client that left or a connection ended on purpose: neither is the server's.
+            // Errors are disconnected clients and connections closed on purpose, not faults of the server.
             let _ = served.await;
         });
     }

@@ -1,17 +1,17 @@
-//! What the registry was asked.
+//! The log of requests.
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode, header};
 
 use super::State;
 
-/// One request. Of a credential only the scheme is kept.
+/// One request, with only the scheme of its credential.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logged {
     pub method: String,
     pub path: String,
     pub query: String,
-    /// `None` when the connection ended without an answer, or the answer is still to come.
+    /// `None` if the connection ended without an answer, or before the answer.
     pub status: Option<u16>,
     /// Bytes of the request body.
     pub body: u64,
@@ -24,7 +24,7 @@ pub struct Logged {
 pub struct Log(pub Vec<Logged>);
 
 impl Log {
-    /// Requests with this method whose path contains `path`, whatever came of them.
+    /// Requests with this method whose path contains `path`, successful or not.
     pub fn count(&self, method: &str, path: &str) -> usize {
         self.0.iter().filter(|entry| entry.method == method && entry.path.contains(path)).count()
     }
@@ -44,7 +44,7 @@ impl Log {
         self.succeeded("PUT", "/manifests/").count()
     }
 
-    /// What successful manifest PUTs were addressed to, in order: tags and digests.
+    /// The tags and digests of successful manifest PUTs, in order.
     pub fn manifest_references(&self) -> Vec<&str> {
         self.succeeded("PUT", "/manifests/").filter_map(|entry| entry.path.rsplit('/').next()).collect()
     }
@@ -73,7 +73,7 @@ impl Log {
 }
 
 impl State {
-    /// Returns what `log_answer` finds the entry by.
+    /// Returns the serial number by which `log_answer` finds the entry.
     pub(super) fn log_arrival(&mut self, request: &Request<Incoming>) -> u64 {
         self.arrivals += 1;
         let authorization =

@@ -1,6 +1,6 @@
-//! Images of any tar one can think of, right or wrong, in an OCI layout.
+//! Builds tars and images by hand, valid or not, in an OCI layout.
 
-use super::handmade::{bytes, replace, write_index};
+use super::sample_images::{bytes, replace, write_index};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -10,9 +10,9 @@ use std::path::Path;
 use tar::{EntryType, Header};
 
 /// The name of the image in its layout.
-pub const TAG: &str = "crafted";
+pub const TAG: &str = "built";
 
-/// A tar in the making; names are taken as they are.
+/// A tar under construction; names are not changed.
 #[derive(Default)]
 pub struct Tar(Vec<u8>);
 
@@ -47,14 +47,14 @@ impl Tar {
         self.member(name, EntryType::Symlink, 0o777, b"", target)
     }
 
-    /// Bytes as they are, filled up to whole blocks.
+    /// Raw bytes, padded to whole blocks.
     pub fn raw(mut self, bytes: &[u8]) -> Tar {
         self.0.extend_from_slice(bytes);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
-    /// A head alone, whatever size it claims; `edit` has the last word, before it is summed up.
+    /// A header without content, with any size; `edit` may change it before the checksum is set.
     pub fn head(self, name: &str, kind: u8, size: u64, edit: impl FnOnce(&mut [u8; 512])) -> Tar {
         let mut header = Header::new_gnu();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -66,13 +66,13 @@ impl Tar {
         self.raw(header.as_bytes())
     }
 
-    /// A name (`L`) or a link's target (`K`) of any bytes and length for the next member, as GNU tar has it.
+    /// A name (`L`) or a link target (`K`) of any bytes and length for the next member, in GNU's format.
     pub fn long(self, kind: u8, text: &[u8]) -> Tar {
         let text = [text, &[0]].concat();
         self.head("././@LongLink", kind, text.len() as u64, |_| ()).raw(&text)
     }
 
-    /// Attributes for the next member (`x`) or for all that follow (`g`), as PAX has them, right or wrong.
+    /// PAX attributes for the next member (`x`) or for all following ones (`g`), valid or not.
     pub fn attributes(self, kind: u8, text: &str) -> Tar {
         self.head("attributes", kind, text.len() as u64, |_| ()).raw(text.as_bytes())
     }
@@ -87,20 +87,20 @@ impl Tar {
         self.0
     }
 
-    /// Without the empty blocks at the end.
+    /// The tar without the empty blocks at the end.
     pub fn unended(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// A record of PAX attributes; its length counts its own digits.
+/// A PAX record; its length includes its own digits.
 pub fn record(key: &str, value: &str) -> String {
     let rest = key.len() + value.len() + 3;
     let length = (rest + 1..).find(|length| length.to_string().len() + rest == *length);
     format!("{} {key}={value}\n", length.expect("one fits"))
 }
 
-/// A layer as it is stored, and the digest that the config shall have for it.
+/// The stored bytes of a layer, and the diff id that the config gets for it.
 pub struct Layer {
     pub stored: Vec<u8>,
     pub media_type: &'static str,
@@ -112,7 +112,7 @@ pub const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 impl Layer {
-    /// What is stored, and the tar that the config shall say it is.
+    /// A layer with these stored bytes and the diff id of `tar`.
     pub fn of(stored: Vec<u8>, media_type: &'static str, tar: &[u8]) -> Layer {
         Layer { stored, media_type, diff_id: sha256(tar) }
     }
@@ -133,12 +133,12 @@ fn sha256(content: &[u8]) -> String {
     format!("sha256:{}", hex(content))
 }
 
-/// The digest of some bytes, without the algorithm.
+/// The sha256 of bytes in hexadecimal.
 pub fn hex(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the image of these layers to the layout, with what `edit` makes of its config and manifest.
+/// Writes an image of these layers to the layout; `edit` may change its config and manifest.
 pub fn image(layout: &Path, layers: &[Layer], edit: impl FnOnce(&mut Value, &mut Value)) -> String {
     std::fs::create_dir_all(layout.join("blobs/sha256")).expect("ours");
     let mut config = json!({
@@ -160,7 +160,7 @@ pub fn image(layout: &Path, layers: &[Layer], edit: impl FnOnce(&mut Value, &mut
     stored(layout, &bytes(&manifest))
 }
 
-/// Names these bytes as the manifest of the layout's one image.
+/// Writes these bytes as the manifest of the layout's only image; returns its name.
 pub fn stored(layout: &Path, manifest: &[u8]) -> String {
     let mut entry = json!({
         "mediaType": "application/vnd.oci.image.manifest.v1+json",

@@ -1,51 +1,51 @@
-//! Images with exactly one fault each, to show that a judge which calls an image good would have said otherwise.
+//! Images with exactly one fault each, to show that an image tool that accepts an image would reject a faulty one.
 
-use super::handmade::{self, bytes, replace, text};
+use super::sample_images::{self, bytes, replace, text};
 use super::{bases, run, tool};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The manifest gives the last layer one byte too many.
+pub enum ImageFault {
+    /// The manifest's size of the last layer is one byte too large.
     LayerSize,
-    /// A byte in the middle of the last layer is another.
+    /// A byte in the middle of the last layer is changed.
     LayerByte,
-    /// The last layer ends half-way.
+    /// The last layer is truncated to half its length.
     LayerTruncated,
     LayerMissing,
-    /// The config gives the last layer another diff id.
+    /// The config has a wrong diff id for the last layer.
     DiffId,
-    /// The manifest gives the config one byte too many.
+    /// The manifest's size of the config is one byte too large.
     ConfigSize,
-    /// The config is not the one whose digest the manifest holds.
+    /// The config does not have the digest in the manifest.
     ConfigByte,
-    /// The index names another manifest than lies there.
+    /// The manifest does not have the digest in the index.
     ManifestByte,
-    /// The last layer holds a file whose directory it does not.
+    /// The last layer has a file without its parent directory.
     NoParent,
-    /// The last layer holds a file twice.
+    /// The last layer has a file twice.
     DoubledEntry,
 }
 
-impl Fault {
-    pub const ALL: [Fault; 10] = [
-        Fault::LayerSize,
-        Fault::LayerByte,
-        Fault::LayerTruncated,
-        Fault::LayerMissing,
-        Fault::DiffId,
-        Fault::ConfigSize,
-        Fault::ConfigByte,
-        Fault::ManifestByte,
-        Fault::NoParent,
-        Fault::DoubledEntry,
+impl ImageFault {
+    pub const ALL: [ImageFault; 10] = [
+        ImageFault::LayerSize,
+        ImageFault::LayerByte,
+        ImageFault::LayerTruncated,
+        ImageFault::LayerMissing,
+        ImageFault::DiffId,
+        ImageFault::ConfigSize,
+        ImageFault::ConfigByte,
+        ImageFault::ManifestByte,
+        ImageFault::NoParent,
+        ImageFault::DoubledEntry,
     ];
 }
 
-/// Copies the image `tag` of the layout `good` (a manifest, no index) to the layout `to`, and breaks it there.
-pub fn layout(good: &Path, tag: &str, fault: Fault, to: &Path) {
+/// Copies the image `tag` of the layout `good` (a manifest, not an index) to the layout `to`, and adds the fault.
+pub fn layout(good: &Path, tag: &str, fault: ImageFault, to: &Path) {
     run(Command::new(tool("cp")).arg("-r").arg(good).arg(to)).expect("copied");
     let mut entry = bases::named(to, tag);
     let mut manifest = bases::read(&bases::blob(to, text(&entry["digest"])));
@@ -53,33 +53,33 @@ pub fn layout(good: &Path, tag: &str, fault: Fault, to: &Path) {
     let layer = bases::blob(to, text(&manifest["layers"][last]["digest"]));
 
     match fault {
-        Fault::LayerSize => longer(&mut manifest["layers"][last]),
-        Fault::ConfigSize => longer(&mut manifest["config"]),
-        Fault::LayerByte => change(&layer, |bytes| {
+        ImageFault::LayerSize => longer(&mut manifest["layers"][last]),
+        ImageFault::ConfigSize => longer(&mut manifest["config"]),
+        ImageFault::LayerByte => change(&layer, |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
         }),
-        Fault::LayerTruncated => change(&layer, |bytes| bytes.truncate(bytes.len() / 2)),
-        Fault::LayerMissing => std::fs::remove_file(layer).expect("it was there"),
-        Fault::DiffId => {
+        ImageFault::LayerTruncated => change(&layer, |bytes| bytes.truncate(bytes.len() / 2)),
+        ImageFault::LayerMissing => std::fs::remove_file(layer).expect("it was there"),
+        ImageFault::DiffId => {
             let mut config = bases::read(&bases::blob(to, text(&manifest["config"]["digest"])));
             config["rootfs"]["diff_ids"][last] = json!(format!("sha256:{}", "0".repeat(64)));
             replace(to, &mut manifest["config"], &bytes(&config));
         }
-        Fault::ConfigByte => {
+        ImageFault::ConfigByte => {
             let config = bases::blob(to, text(&manifest["config"]["digest"]));
             change(&config, |bytes| rename(bytes, "com.amazonaws.lambda.", "org.example.adbmal..."));
         }
-        Fault::ManifestByte => manifest["annotations"] = json!({ "probe": "a" }),
-        Fault::NoParent | Fault::DoubledEntry => odd_layer(to, &mut manifest, last, fault),
+        ImageFault::ManifestByte => manifest["annotations"] = json!({ "probe": "a" }),
+        ImageFault::NoParent | ImageFault::DoubledEntry => odd_layer(to, &mut manifest, last, fault),
     }
 
     replace(to, &mut entry, &bytes(&manifest));
-    if fault == Fault::ManifestByte {
+    if fault == ImageFault::ManifestByte {
         let file = bases::blob(to, text(&entry["digest"]));
         change(&file, |bytes| rename(bytes, "\"probe\":\"a\"", "\"probe\":\"b\""));
     }
-    handmade::write_index(to, &entry);
+    sample_images::write_index(to, &entry);
 }
 
 fn longer(descriptor: &mut Value) {
@@ -93,22 +93,22 @@ fn change(file: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(file, content).expect("ours");
 }
 
-/// Replaces text once by text of the same length, so that the JSON stays valid and as long as it was.
+/// Replaces text once by text of the same length, so that the JSON stays valid and keeps its length.
 fn rename(content: &mut Vec<u8>, from: &str, to: &str) {
     let text = String::from_utf8(std::mem::take(content)).expect("JSON");
     assert!(text.contains(from), "{text} has no {from}");
     *content = text.replacen(from, to, 1).into_bytes();
 }
 
-fn odd_layer(layout: &Path, manifest: &mut Value, last: usize, fault: Fault) {
+fn odd_layer(layout: &Path, manifest: &mut Value, last: usize, fault: ImageFault) {
     let root = tempfile::tempdir().expect("a temporary directory");
     std::fs::create_dir_all(root.path().join("var/task")).expect("ours");
     std::fs::write(root.path().join("var/task/odd"), "odd").expect("ours");
     let names: &[&str] = match fault {
-        Fault::NoParent => &["var/task/odd"],
+        ImageFault::NoParent => &["var/task/odd"],
         _ => &["var", "var/task", "var/task/odd", "var/task/odd"],
     };
-    let (content, diff_id) = handmade::layer(root.path(), names);
+    let (content, diff_id) = sample_images::layer(root.path(), names);
 
     let mut config = bases::read(&bases::blob(layout, text(&manifest["config"]["digest"])));
     config["rootfs"]["diff_ids"][last] = json!(diff_id);

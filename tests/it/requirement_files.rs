@@ -1,4 +1,4 @@
-//! Files that tell of packages and lie beside the code: passwords in them, and packages that nobody names.
+//! Requirement and lock files in the code directory: passwords in them, and packages that no flag installs.
 
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::wheelhouse::Wheelhouse;
@@ -6,7 +6,7 @@ use crate::support::{run, tool};
 use std::path::Path;
 use std::process::Command;
 
-/// Code and its requirements, in a file of this name.
+/// Code with a requirements file of this name.
 fn project(file: &str, text: &str) -> tempfile::TempDir {
     function(&[("app.py", "import demo"), (file, text)])
 }
@@ -43,15 +43,15 @@ fn a_password_is_not_packed_with_the_code() {
 }
 
 #[test]
-fn packages_that_nobody_names_are_told_of_once() {
+fn packages_without_a_flag_are_reported_once() {
     let base = crate::support::lbuild::tiny_base();
     let (lbuild, house) = (Lbuild::new(), Wheelhouse::new());
     let warnings = |dir: &Path, more: &[&str]| {
         let (function, to) = (dir.display().to_string(), format!("oci:{}:it", lbuild.text("image")));
         let all = ["push", &function, "--base", &base, "--arch", "arm64", "--to", &to];
         let done = lbuild.ok(&[&all[..], more].concat());
-        let told = done.stderr.lines().filter(|line| line.contains("are not put into the image"));
-        (told.count(), done.stderr)
+        let notes = done.stderr.lines().filter(|line| line.contains("are not put into the image"));
+        (notes.count(), done.stderr)
     };
     for name in ["uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock", "requirements.txt"] {
         let dir = project(name, "demo\n");

@@ -1,4 +1,4 @@
-"""moto's server, refusing a request as AWS does: moto refuses in one form that neither kind of service has."""
+"""moto's server with AWS's error documents: moto's own form differs from those of both protocols."""
 
 import json
 
@@ -6,7 +6,7 @@ from moto.core.exceptions import JsonRESTError, _RESTError
 from moto.iam.access_control import IAMRequest
 from moto.server import main
 
-# of the query protocol → of the JSON protocol
+# error code of the query protocol → of the JSON protocol
 JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "InvalidClientTokenId": "UnrecognizedClientException",

@@ -1,68 +1,68 @@
-//! Programs that say whether an image is good. None sees every fault: `broken.rs` tells which sees what, and
-//! `rig.rs` proves it.
+//! Programs that read or run an image, and so show whether it is valid. None detects every fault of `faulty_images`:
+//! `test_support.rs` has a table of the tools that detect each.
 
-use super::jail::Jail;
 use super::registry::Registry;
+use super::sandbox::Sandbox;
 use super::{bases, run, tool};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An image, where it lies, and how to get at it.
+/// The location of an image, with the login and the certificate for it.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ImageLocation {
     /// As skopeo and Podman write it: `docker://127.0.0.1:5000/name:tag`, `oci:DIR:TAG`, `docker-archive:FILE`.
     pub name: String,
-    /// The directory or file of an image that is in no registry.
+    /// The directory or file of an image outside a registry.
     local: Option<PathBuf>,
     login: Option<String>,
     ca: Option<PathBuf>,
 }
 
-impl Place {
+impl ImageLocation {
     /// `image`: `repository:tag` or `repository@digest`.
-    pub fn registry(registry: &Registry, image: &str) -> Place {
+    pub fn registry(registry: &Registry, image: &str) -> ImageLocation {
         let login = registry.login().map(|(user, password)| format!("{user}:{password}"));
         let name = format!("docker://{}/{image}", registry.host());
-        Place { name, local: None, login, ca: registry.is_tls().then(|| registry.ca_path()) }
+        ImageLocation { name, local: None, login, ca: registry.is_tls().then(|| registry.ca_path()) }
     }
 
-    /// With another login than the registry's own, or with none.
-    pub fn with_login(mut self, login: Option<(&str, &str)>) -> Place {
+    /// With another login than that of the registry, or without one.
+    pub fn with_login(mut self, login: Option<(&str, &str)>) -> ImageLocation {
         self.login = login.map(|(user, password)| format!("{user}:{password}"));
         self
     }
 
-    /// Without the certificate that the registry's own needs.
-    pub fn without_ca(mut self) -> Place {
+    /// Without the authority that signed the registry's certificate.
+    pub fn without_ca(mut self) -> ImageLocation {
         self.ca = Some(PathBuf::from("/nonexistent/ca.crt"));
         self
     }
 
-    pub fn layout(dir: &Path, tag: &str) -> Place {
+    pub fn layout(dir: &Path, tag: &str) -> ImageLocation {
         let name = format!("oci:{}:{tag}", dir.display());
-        Place { name, local: Some(dir.to_owned()), login: None, ca: None }
+        ImageLocation { name, local: Some(dir.to_owned()), login: None, ca: None }
     }
 
-    pub fn archive(file: &Path) -> Place {
+    pub fn archive(file: &Path) -> ImageLocation {
         let name = format!("docker-archive:{}", file.display());
-        Place { name, local: Some(file.to_owned()), login: None, ca: None }
+        ImageLocation { name, local: Some(file.to_owned()), login: None, ca: None }
     }
 
-    /// The same image at a place that the jail's account can read, named as seen from the jail's directory: Podman
-    /// makes a name for the image out of the path, and minds upper case.
-    fn inside(&self, jail: &Jail) -> Place {
-        let mut place = self.clone();
+    /// A copy of the image that the sandbox's account can read, with a path relative to the sandbox: Podman derives a
+    /// name from the path, and refuses upper case.
+    fn copied_into(&self, sandbox: &Sandbox) -> ImageLocation {
+        let mut location = self.clone();
         if let Some(local) = &self.local {
-            jail.adopt(local, "image");
-            place.name = self.name.replace(&local.display().to_string(), "image");
+            sandbox.copy_in(local, "image");
+            location.name = self.name.replace(&local.display().to_string(), "image");
         }
         if let Some(ca) = &self.ca {
-            jail.adopt(ca.parent().expect("ca.crt lies in a directory"), "ca");
-            place.ca = Some(jail.path().join("ca/ca.crt"));
+            sandbox.copy_in(ca.parent().expect("ca.crt lies in a directory"), "ca");
+            location.ca = Some(sandbox.path().join("ca/ca.crt"));
         }
-        place
+        location
     }
 
     /// Options for a registry's login and certificate; `prefix`: "" or, for `skopeo copy`, "src-" or "dest-".
@@ -81,87 +81,87 @@ impl Place {
 }
 
 /// `skopeo inspect`: name, digest, architecture, layers.
-pub fn skopeo_inspect(place: &Place) -> Result<Value, String> {
-    inspect(place, &[])
+pub fn skopeo_inspect(location: &ImageLocation) -> Result<Value, String> {
+    inspect(location, &[])
 }
 
-/// The config, as its author wrote it.
-pub fn skopeo_config(place: &Place) -> Result<Value, String> {
-    inspect(place, &["--config", "--raw"])
+/// The config's original bytes, parsed.
+pub fn skopeo_config(location: &ImageLocation) -> Result<Value, String> {
+    inspect(location, &["--config", "--raw"])
 }
 
-/// The manifest or index, as its author wrote it.
-pub fn skopeo_manifest(place: &Place) -> Result<Value, String> {
-    inspect(place, &["--raw"])
+/// The original manifest or index.
+pub fn skopeo_manifest(location: &ImageLocation) -> Result<Value, String> {
+    inspect(location, &["--raw"])
 }
 
-fn inspect(place: &Place, options: &[&str]) -> Result<Value, String> {
+fn inspect(location: &ImageLocation, options: &[&str]) -> Result<Value, String> {
     let mut command = Command::new(tool("skopeo"));
-    let text = run(command.arg("inspect").args(options).args(place.options("")).arg(&place.name))?;
+    let text = run(command.arg("inspect").args(options).args(location.options("")).arg(&location.name))?;
     // skopeo answers a wrong command line with its usage, and with success
     serde_json::from_str(&text).map_err(|error| format!("{command:?}: {error}\n{text}"))
 }
 
 /// `to`: `dir:DIR`, `oci:DIR:TAG`, `docker-archive:FILE`.
-pub fn skopeo_copy(place: &Place, to: &str) -> Result<(), String> {
+pub fn skopeo_copy(location: &ImageLocation, to: &str) -> Result<(), String> {
     let mut command = Command::new(tool("skopeo"));
-    let text = run(command.arg("copy").args(place.options("src-")).arg(&place.name).arg(to))?;
+    let text = run(command.arg("copy").args(location.options("src-")).arg(&location.name).arg(to))?;
     let done = text.contains("Writing manifest to image destination");
     done.then_some(()).ok_or_else(|| format!("{command:?} did nothing:\n{text}"))
 }
 
-/// Pushes with skopeo, to see what a registry makes of a client. `from`: as `Place::name`.
-pub fn skopeo_push(from: &str, to: &Place) -> Result<(), String> {
+/// Pushes with skopeo, to test the registries. `from`: like `ImageLocation::name`.
+pub fn skopeo_push(from: &str, to: &ImageLocation) -> Result<(), String> {
     let mut command = Command::new(tool("skopeo"));
     let text = run(command.args(["copy", "--all"]).args(to.options("dest-")).arg(from).arg(&to.name))?;
     let done = text.contains("Writing manifest");
     done.then_some(()).ok_or_else(|| format!("{command:?} did nothing:\n{text}"))
 }
 
-/// What umoci unpacked, until dropped.
+/// An image unpacked by umoci; removed when dropped.
 pub struct Unpacked {
-    jail: Jail,
+    sandbox: Sandbox,
 }
 
 impl Unpacked {
     pub fn rootfs(&self) -> PathBuf {
-        self.jail.path().join("bundle/rootfs")
+        self.sandbox.path().join("bundle/rootfs")
     }
 }
 
-pub fn umoci_unpack(place: &Place) -> Result<Unpacked, String> {
-    let jail = Jail::new();
-    let image = match place.name.strip_prefix("oci:") {
-        // as it is: skopeo would refuse, or mend, what umoci shall judge
-        Some(_) => place.inside(&jail).name.trim_start_matches("oci:").to_owned(),
+pub fn umoci_unpack(location: &ImageLocation) -> Result<Unpacked, String> {
+    let sandbox = Sandbox::new();
+    let image = match location.name.strip_prefix("oci:") {
+        // without skopeo, which would refuse or repair faults that umoci should detect
+        Some(_) => location.copied_into(&sandbox).name.trim_start_matches("oci:").to_owned(),
         None => {
             let copy = tempfile::tempdir().expect("a temporary directory");
-            skopeo_copy(place, &format!("oci:{}:judged", copy.path().display()))?;
-            jail.adopt(copy.path(), "image");
-            "image:judged".to_owned()
+            skopeo_copy(location, &format!("oci:{}:copy", copy.path().display()))?;
+            sandbox.copy_in(copy.path(), "image");
+            "image:copy".to_owned()
         }
     };
-    run(jail.command("umoci").args(["unpack", "--rootless", "--image", &image, "bundle"]))?;
-    Ok(Unpacked { jail })
+    run(sandbox.command("umoci").args(["unpack", "--rootless", "--image", &image, "bundle"]))?;
+    Ok(Unpacked { sandbox })
 }
 
-/// Pulls with rootless Podman and runs as Lambda would: read-only, as a user that owns nothing. `options` go
-/// before the image, such as `--entrypoint=/bin/ls`; returns what the program prints.
-pub fn podman_run(place: &Place, options: &[&str], arguments: &[&str]) -> Result<String, String> {
-    let jail = Jail::new();
-    let all = podman_arguments(&jail, place, options, arguments);
-    jail.run(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>())
+/// Pulls with rootless Podman and runs the image like Lambda: read-only, as a user that owns no files. `options`, such
+/// as `--entrypoint=/bin/ls`, precede the image. Returns standard output.
+pub fn podman_run(location: &ImageLocation, options: &[&str], arguments: &[&str]) -> Result<String, String> {
+    let sandbox = Sandbox::new();
+    let all = podman_arguments(&sandbox, location, options, arguments);
+    sandbox.run(PODMAN, &all.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// `podman save`, as an archive for Docker.
-pub fn podman_save(place: &Place, to: &Path) -> Result<(), String> {
-    let jail = Jail::new();
+pub fn podman_save(location: &ImageLocation, to: &Path) -> Result<(), String> {
+    let sandbox = Sandbox::new();
     let script = "podman save --quiet --format docker-archive --output image.tar $(pull \"$1\")";
-    jail.run(script, &[&place.inside(&jail).name])?;
-    std::fs::copy(jail.path().join("image.tar"), to).map(drop).map_err(|error| error.to_string())
+    sandbox.run(script, &[&location.copied_into(&sandbox).name])?;
+    std::fs::copy(sandbox.path().join("image.tar"), to).map(drop).map_err(|error| error.to_string())
 }
 
-/// Takes the numbers of options for pulling and for running, then all of them, then the program's arguments.
+/// Takes the numbers of options for pulling and for running, then these options, then the program's arguments.
 pub(super) const PODMAN: &str = r#"
     image=$1 pulling=$2 running=$3; shift 3
     id=$(pull "$image" "${@:1:pulling}"); shift "$pulling"
@@ -169,25 +169,25 @@ pub(super) const PODMAN: &str = r#"
 "#;
 
 pub(super) fn podman_arguments(
-    jail: &Jail,
-    place: &Place,
+    sandbox: &Sandbox,
+    location: &ImageLocation,
     options: &[&str],
     arguments: &[&str],
 ) -> Vec<String> {
-    let place = place.inside(jail);
-    let pulling = place.options("");
-    let mut all = vec![place.name, pulling.len().to_string(), options.len().to_string()];
+    let location = location.copied_into(sandbox);
+    let pulling = location.options("");
+    let mut all = vec![location.name, pulling.len().to_string(), options.len().to_string()];
     all.extend(pulling);
     all.extend(options.iter().chain(arguments).map(|&text| text.to_owned()));
     all
 }
 
-/// The faults for which Lambda's importer is known to refuse an image, and which no container engine minds: an
-/// index, mixed media types, a layer that is not gzip, a parent directory that is missing, an entry that is doubled.
-pub fn importer(place: &Place) -> Result<(), String> {
+/// Detects the faults for which Lambda's importer refuses an image but container engines do not: an index, mixed media
+/// types, a layer that is not gzip, a missing parent directory, a duplicate entry.
+pub fn lambda_importer(location: &ImageLocation) -> Result<(), String> {
     let copy = tempfile::tempdir().expect("a temporary directory");
     let dir = copy.path().join("image");
-    skopeo_copy(place, &format!("dir:{}", dir.display()))?;
+    skopeo_copy(location, &format!("dir:{}", dir.display()))?;
     let manifest = bases::read(&dir.join("manifest.json"));
     let (config, layer) = match manifest["mediaType"].as_str() {
         Some("application/vnd.docker.distribution.manifest.v2+json") => (

@@ -1,5 +1,5 @@
-//! Where a judge works: a directory, and an unprivileged account in namespaces of its own. As root, that is an
-//! account which `tests/run` made; else it is the user who runs the tests.
+//! A directory and an unprivileged account in its own namespaces, for the image tools. If root runs the tests, the
+//! account is one that `tests/run` created, otherwise it is the current user.
 
 use super::{run, tool};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 const ACCOUNT: &str = "lbuild-tests";
 
-pub struct Jail {
+pub struct Sandbox {
     dir: TempDir,
 }
 
-/// The user and group that judges run as: uid, gid, and whether we must change to it.
+/// The account of the image tools: uid, gid, and whether the tests must change to it.
 fn account() -> (u32, u32, bool) {
     let own = std::fs::metadata("/proc/self").expect("/proc is mounted");
     if own.uid() != 0 {
@@ -27,38 +27,38 @@ fn account() -> (u32, u32, bool) {
     (id("-u"), id("-g"), true)
 }
 
-impl Jail {
-    pub fn new() -> Jail {
-        let dir = tempfile::Builder::new().prefix("jail-").tempdir().expect("a temporary directory");
-        let jail = Jail { dir };
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        let dir = tempfile::Builder::new().prefix("sandbox-").tempdir().expect("a temporary directory");
+        let sandbox = Sandbox { dir };
         for name in ["home", "run", "tmp"] {
-            std::fs::create_dir(jail.path().join(name)).expect("writable");
+            std::fs::create_dir(sandbox.path().join(name)).expect("writable");
         }
-        std::fs::set_permissions(jail.path(), PermissionsExt::from_mode(0o755)).expect("ours");
-        jail.give(jail.path());
-        jail
+        std::fs::set_permissions(sandbox.path(), PermissionsExt::from_mode(0o755)).expect("ours");
+        sandbox.chown(sandbox.path());
+        sandbox
     }
 
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A copy of a file or directory, under `name`, that the account may read.
-    pub fn adopt(&self, from: &Path, name: &str) {
+    /// Copies a file or directory to `name` in the sandbox, readable by the account.
+    pub fn copy_in(&self, from: &Path, name: &str) {
         let to = self.path().join(name);
         run(Command::new(tool("cp")).args(["-r", "--no-preserve=mode"]).arg(from).arg(&to)).expect("copied");
-        self.give(&to);
+        self.chown(&to);
     }
 
-    fn give(&self, path: &Path) {
+    fn chown(&self, path: &Path) {
         let (uid, gid, change) = account();
         if change {
             let owner = format!("{uid}:{gid}");
-            run(Command::new(tool("chown")).args(["-R", &owner]).arg(path)).expect("root gives files away");
+            run(Command::new(tool("chown")).args(["-R", &owner]).arg(path)).expect("root may change owners");
         }
     }
 
-    /// A program run as the account.
+    /// A program that runs as the account.
     pub fn command(&self, program: &str) -> Command {
         let (uid, gid, change) = account();
         let mut command = Command::new(tool(if change { "setpriv" } else { program }));
@@ -70,12 +70,12 @@ impl Jail {
         command
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LANG", "C.UTF-8");
-        command.env("JAIL", self.path()).env("HOME", self.path().join("home"));
+        command.env("SANDBOX", self.path()).env("HOME", self.path().join("home"));
         command.env("XDG_RUNTIME_DIR", self.path().join("run")).env("TMPDIR", self.path().join("tmp"));
         command
     }
 
-    /// A shell script with the functions of `jail.sh`, as root of a user namespace of the account.
+    /// A shell script with the functions of `sandbox.sh`, as root of a user namespace of the account.
     fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let (uid, gid, _) = account();
         let mut command = self.command("unshare");
@@ -92,11 +92,11 @@ impl Jail {
             "--mount-proc",
             "bash",
             "-c",
-            &format!("{}\n{script}", include_str!("jail.sh")),
-            "jail",
+            &format!("{}\n{script}", include_str!("sandbox.sh")),
+            "sandbox",
         ]);
         command.args(arguments);
-        // tells Podman that it is in the rootless namespace which it would otherwise make and leave behind
+        // Podman would otherwise create another rootless namespace, and leave it behind
         command.env("_CONTAINERS_USERNS_CONFIGURED", "done");
         command
             .env("_CONTAINERS_ROOTLESS_UID", uid.to_string())
@@ -104,7 +104,7 @@ impl Jail {
         command
     }
 
-    /// Runs a script to its end, at most two minutes: its output, or what explains the failure.
+    /// Runs a script for at most two minutes; returns its output, or a description of the failure.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Result<String, String> {
         let inner = self.script(script, arguments);
         let mut command = Command::new(tool("timeout"));
@@ -113,36 +113,36 @@ impl Jail {
         run(command.current_dir(self.path()))
     }
 
-    /// Starts a script that lives as long as the returned value, or less. Its output goes to `log`.
-    pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> Started {
+    /// Starts a script, which ends at the latest when the returned value is dropped. Its output goes to `log`.
+    pub fn start(&self, script: &str, arguments: &[&str], log: &Path) -> SandboxedProcess {
         let log = std::fs::File::create(log).expect("the log can be made");
-        // the shell is process 1 and waits on a pipe that only this process holds: no end of ours leaves it running
+        // the shell is process 1 and waits on a pipe that only this process holds, so it ends with this process
         let script =
             format!("main() {{ {script}\n}}; main \"$@\" </dev/null & exec 3<&0; read -r _ <&3 & wait -n");
         let mut command = self.script(&script, arguments);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log is a file")).stderr(log);
-        Started(command.spawn().expect("unshare starts"))
+        SandboxedProcess(command.spawn().expect("unshare starts"))
     }
 }
 
-impl Drop for Jail {
+impl Drop for Sandbox {
     fn drop(&mut self) {
-        // files of subordinate ids can only be removed by root, or from within such a namespace
+        // only root, or a process in such a namespace, can remove files of subordinate ids
         if !account().2 {
-            let _ = self.run("rm -rf \"$JAIL\"/*", &[]);
+            let _ = self.run("rm -rf \"$SANDBOX\"/*", &[]);
         }
     }
 }
 
-pub struct Started(Child);
+pub struct SandboxedProcess(Child);
 
-impl Started {
+impl SandboxedProcess {
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
 
-impl Drop for Started {
+impl Drop for SandboxedProcess {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();

@@ -1,29 +1,29 @@
-//! Single calls that are refused, for want of a right or because there were too many of them.
+//! Refusals of single calls: for a missing right, or by a rate limit.
 
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Call, Reply, Route, State, answer, error};
 
-/// Who ECR says lacks a right.
+/// The identity in ECR's messages about missing rights.
 pub const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/ci/x";
 
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The right that ECR asks for the call, as `ecr:PutImage`; `token` for the token service.
-    pub call: &'static str,
-    pub with: With,
-    /// In this repository alone; everywhere when there is none.
+    /// The right that ECR requires for the call, such as `ecr:PutImage`; `token` for the token service.
+    pub action: &'static str,
+    pub answer: RefusalAnswer,
+    /// Only in this repository; `None`: in every repository.
     pub on: Option<&'static str>,
-    /// How often; after that the call is served.
+    /// The number of refusals; later calls are served.
     pub times: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum With {
-    /// 403 in ECR's words.
+pub enum RefusalAnswer {
+    /// 403 with ECR's message.
     Denied,
-    /// 403 and not a word.
+    /// 403 without a message.
     Silence,
     /// The connection ends.
     Reset,
@@ -34,8 +34,8 @@ pub enum With {
 }
 
 impl Refusal {
-    pub fn always(call: &'static str, with: With) -> Refusal {
-        Refusal { call, with, on: None, times: u64::MAX }
+    pub fn always(action: &'static str, answer: RefusalAnswer) -> Refusal {
+        Refusal { action, answer, on: None, times: u64::MAX }
     }
 
     pub fn on(self, repository: &'static str) -> Refusal {
@@ -44,18 +44,18 @@ impl Refusal {
 }
 
 impl State {
-    /// The refusal that is due for this request.
+    /// The refusal of this request, if a rule applies.
     pub(super) fn refused(&mut self, call: &Call, route: &Route) -> Option<Reply> {
         let names = names_of(&call.head.method, route);
         let due = |refusal: &&mut Refusal| {
             let here = refusal.on.is_none() || refusal.on == route.repository();
-            refusal.times > 0 && here && names.contains(&refusal.call)
+            refusal.times > 0 && here && names.contains(&refusal.action)
         };
-        let refusal = self.quirks.refusals.iter_mut().find(due)?;
+        let refusal = self.behaviour.refusals.iter_mut().find(due)?;
         refusal.times -= 1;
-        Some(match refusal.with {
-            With::Denied => {
-                let action = refusal.call;
+        Some(match refusal.answer {
+            RefusalAnswer::Denied => {
+                let action = refusal.action;
                 let repository = route.repository().unwrap_or_default();
                 let message = format!(
                     "User: {CALLER} is not authorized to perform: {action} on resource: \
@@ -64,9 +64,9 @@ impl State {
                 );
                 error(StatusCode::FORBIDDEN, "DENIED", &message, json!(null))
             }
-            With::Silence => answer(StatusCode::FORBIDDEN, &[], ""),
-            With::Reset => Reply::Reset,
-            With::TooMany { message, retry_after } => {
+            RefusalAnswer::Silence => answer(StatusCode::FORBIDDEN, &[], ""),
+            RefusalAnswer::Reset => Reply::Reset,
+            RefusalAnswer::TooMany { message, retry_after } => {
                 let body = json!({ "errors": [{ "code": "TOOMANYREQUESTS", "message": message }] });
                 let seconds = retry_after.unwrap_or_default().to_string();
                 let wait = retry_after.map(|_| ("retry-after", seconds.as_str()));
@@ -78,7 +78,7 @@ impl State {
     }
 }
 
-/// What a push sends in one PUT is two calls to ECR.
+/// The rights of a request. The single PUT of a blob needs two, because it is two calls of ECR's API.
 fn names_of(method: &Method, route: &Route) -> &'static [&'static str] {
     match (method.as_str(), route) {
         (_, Route::Token) => &["token"],

@@ -1,7 +1,7 @@
-//! The index of packages is believed by the real pip and the real uv, and its faults reach them.
+//! Tests of the package index: the real pip and uv install from it, and its faults reach them.
 
 use crate::support::http::{self, Request};
-use crate::support::index::{Index, Manners};
+use crate::support::index::{Index, IndexBehaviour};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::python::{self, Clients, MACHINES};
 use crate::support::{lbuild, npm, part, run, testdata};
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// One with machine code, one with scripts in `.data`, one pure.
+/// A package with machine code, a pure one, and one with scripts in `.data`.
 const WANTED: [&str; 3] = ["pydantic", "jmespath", "rig-schemes"];
 
-/// What is the same whoever installs: launchers, records, bytecode and the place of headers are each installer's own.
+/// The files that do not depend on the installer: without launchers, records, bytecode and headers.
 fn installed(target: &Path) -> BTreeMap<String, Vec<u8>> {
     let own = |name: &str| {
         let dist_info = name.contains(".dist-info/");
@@ -27,21 +27,21 @@ fn installed(target: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn pip_and_uv_install_the_same_from_every_kind_of_index() {
     let login = Some(("someone".to_owned(), "p4ss".to_owned()));
-    for manners in [
-        Manners::default(),
-        Manners { old: true, ..Manners::default() },
-        Manners { unhashed: true, ..Manners::default() },
-        Manners { login: login.clone(), ..Manners::default() },
-        Manners { login, files_elsewhere: true, ..Manners::default() },
+    for behaviour in [
+        IndexBehaviour::default(),
+        IndexBehaviour { html_only: true, ..IndexBehaviour::default() },
+        IndexBehaviour { unhashed: true, ..IndexBehaviour::default() },
+        IndexBehaviour { login: login.clone(), ..IndexBehaviour::default() },
+        IndexBehaviour { login, files_on_other_host: true, ..IndexBehaviour::default() },
     ] {
-        let index = Index::with(manners.clone());
+        let index = Index::with(behaviour.clone());
         for machine in MACHINES {
             let clients = Clients::new();
             let by_pip = clients.pip_tree(&index.url_with_login(), machine, &WANTED).unwrap();
             let by_uv = clients.uv_tree(&index.url_with_login(), machine, &WANTED).unwrap();
             let (by_pip, by_uv) = (installed(&by_pip), installed(&by_uv));
             assert!(by_pip.keys().eq(by_uv.keys()), "{:?}\n{:?}", by_pip.keys(), by_uv.keys());
-            assert!(by_pip == by_uv, "{manners:?} {machine}");
+            assert!(by_pip == by_uv, "{behaviour:?} {machine}");
             let core = format!("pydantic_core/_pydantic_core.cpython-311-{machine}-linux-gnu.so");
             assert!(by_pip.contains_key(&core), "{:?}", by_pip.keys());
         }
@@ -69,9 +69,9 @@ fn an_index_with_a_login_refuses_those_without() {
 }
 
 #[test]
-fn an_index_that_keeps_its_files_elsewhere_sends_nobody_there_with_a_login() {
-    let manners = Manners { files_elsewhere: true, ..Manners::default() };
-    let index = Index::with(manners);
+fn an_index_with_files_on_another_host_sends_no_login_there() {
+    let behaviour = IndexBehaviour { files_on_other_host: true, ..IndexBehaviour::default() };
+    let index = Index::with(behaviour);
     let file = "/files/jmespath-1.1.0-py3-none-any.whl";
     let ask = |headers| {
         let request = Request { method: "GET".into(), target: file.into(), headers, body: vec![] };
@@ -83,13 +83,13 @@ fn an_index_that_keeps_its_files_elsewhere_sends_nobody_there_with_a_login() {
 }
 
 #[test]
-fn a_package_for_one_machine_is_not_had_for_another() {
+fn a_package_for_one_machine_is_not_installed_for_another() {
     let (index, clients) = (Index::start(), Clients::new());
     clients.uv_tree(&index.url(), "x86_64", &["rig-x86"]).unwrap();
     clients.pip_tree(&index.url(), "x86_64", &["rig-x86"]).unwrap();
     clients.uv_tree(&index.url(), "aarch64", &["rig-x86"]).unwrap_err();
     clients.pip_tree(&index.url(), "aarch64", &["rig-x86"]).unwrap_err();
-    // not the newest, which wants another glibc
+    // not the newest version, which needs a newer glibc
     for machine in MACHINES {
         let tree = clients.uv_tree(&index.url(), machine, &["rig-glibc"]).unwrap();
         assert!(tree.join("rig_glibc-1.0.dist-info").exists());
@@ -122,7 +122,7 @@ fn uv_locks_from_the_index() {
         let requirements = std::fs::read_to_string(requirements).unwrap();
         assert!(requirements.contains(&format!("{theirs}==")) && requirements.contains("--hash=sha256:"));
     }
-    // locking reads metadata, not wheels; of a source it must read all, and what builds it
+    // locking reads metadata instead of wheels, but whole source distributions and their build requirements
     let fetched = index.fetched();
     assert!(
         fetched.iter().all(|name| name.starts_with("docopt-") || name.starts_with("setuptools-")),
@@ -140,7 +140,8 @@ fn a_fault_in_a_file_reaches_the_client() {
         (Fault::ResetBody { at: 99 }, ""),
         (Fault::Refuse { status: 503, retry_after: Some("0".into()) }, "503"),
     ] {
-        let (index, clients) = (Index::with(Manners { old: true, ..Manners::default() }), Clients::new());
+        let (index, clients) =
+            (Index::with(IndexBehaviour { html_only: true, ..IndexBehaviour::default() }), Clients::new());
         index.set_script([Rule::on("GET", file, fault.clone()).always()]);
         let error = clients.pip_tree(&index.url(), "x86_64", &["jmespath"]).unwrap_err();
         assert!(error.contains(says), "{fault:?}: {error}");
@@ -151,7 +152,7 @@ fn a_fault_in_a_file_reaches_the_client() {
             assert_eq!((last.received, last.authorized), (at, false));
         }
     }
-    // a fault that passes is got over
+    // after a temporary fault uv retries
     let (index, clients) = (Index::start(), Clients::new());
     index.set_script([Rule::on("GET", file, Fault::ResetBody { at: 99 })]);
     clients.uv_tree(&index.url(), "x86_64", &["jmespath"]).unwrap();
@@ -159,7 +160,7 @@ fn a_fault_in_a_file_reaches_the_client() {
 }
 
 #[test]
-fn npm_takes_from_its_cache_what_another_machine_needs() {
+fn npm_installs_from_its_cache_for_another_machine() {
     for (cpu, machine) in [("x64", 62), ("arm64", 183)] {
         let dir = tempfile::tempdir().unwrap();
         for file in ["package.json", "package-lock.json"] {
@@ -181,6 +182,6 @@ fn npm_takes_from_its_cache_what_another_machine_needs() {
         let binaries = npm::binaries(&dir.path().join("node_modules"));
         assert_eq!(binaries.len(), 2, "{binaries:?}");
         assert!(binaries.iter().all(|&(_, found)| found == machine), "{binaries:?}");
-        assert!(!dir.path().join("node_modules/is-odd").exists(), "is for development");
+        assert!(!dir.path().join("node_modules/is-odd").exists(), "a development dependency was installed");
     }
 }

@@ -3,7 +3,7 @@
 set -eu
 cd "$1"
 
-# nothing but its own loopback: a name that hosts lacks is unknown at once
+# only the loopback interface: a name that is missing in /etc/hosts is unknown at once
 mount --bind hosts /etc/hosts
 if [ -e /etc/resolv.conf ]; then mount --bind resolv.conf /etc/resolv.conf; fi
 ip link set lo up

@@ -1,4 +1,4 @@
-//! The token service that a bearer registry sends its clients to: anonymous pull, and what a login may do.
+//! The token service of a bearer registry: anonymous pull, and every requested action with a login.
 
 use super::http::{Request, Response, Server};
 use super::{nonce, part, run, tool};
@@ -16,7 +16,7 @@ pub const ISSUER: &str = "test token service";
 pub struct TokenService {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
-    /// How long the next tokens last, in seconds.
+    /// The lifetime of later tokens, in seconds.
     lifetime: Arc<AtomicU64>,
 }
 
@@ -42,7 +42,7 @@ impl TokenService {
         self.requests.lock().expect("no panic holds it").clone()
     }
 
-    /// Tokens from now on last so many seconds; the registry allows a minute more.
+    /// Sets the lifetime of later tokens; the registry accepts them a minute longer.
     pub fn set_lifetime(&self, seconds: u64) {
         self.lifetime.store(seconds, Ordering::SeqCst);
     }
@@ -55,7 +55,7 @@ fn answer(request: &Request, login: &str, seconds: u64) -> Response {
         Some(Some((scheme, given))) if scheme.eq_ignore_ascii_case("basic") && given == login => true,
         Some(_) => return refused,
     };
-    // a scope may be repeated, and may hold several, parted by spaces
+    // the parameter may be repeated, and may contain several scopes separated by spaces
     let scopes = request.query("scope");
     let access: Vec<Value> =
         scopes.iter().flat_map(|scope| scope.split(' ')).filter_map(|s| grant(s, known)).collect();
@@ -64,7 +64,7 @@ fn answer(request: &Request, login: &str, seconds: u64) -> Response {
     Response { status: 200, body: body.to_string().into_bytes() }
 }
 
-/// `repository:name:pull,push`: a login gets what it asks for, others may pull.
+/// The grant for `repository:name:pull,push`: all requested actions with a login, otherwise only pull.
 fn grant(scope: &str, known: bool) -> Option<Value> {
     let (kind, rest) = scope.split_once(':')?;
     let (name, actions) = rest.rsplit_once(':')?;

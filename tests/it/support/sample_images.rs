@@ -1,6 +1,6 @@
-//! Good images put together without lbuild, to try the rig on.
+//! Valid images that are built without lbuild, to test the test support.
 
-use super::judges::Place;
+use super::image_tools::ImageLocation;
 use super::{bases, digest, part, run, tool};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -9,38 +9,38 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The name of the image in its layout.
-pub const TAG: &str = "handmade";
+pub const TAG: &str = "sample";
 
-/// An OCI layout with one manifest, until dropped.
-pub struct Handmade {
+/// An OCI layout with one manifest; removed when dropped.
+pub struct SampleImage {
     dir: TempDir,
 }
 
-impl Handmade {
+impl SampleImage {
     pub fn layout(&self) -> PathBuf {
         self.dir.path().join("image")
     }
 
-    pub fn place(&self) -> Place {
-        Place::layout(&self.layout(), TAG)
+    pub fn location(&self) -> ImageLocation {
+        ImageLocation::layout(&self.layout(), TAG)
     }
 }
 
-/// hello-python on the Lambda-shaped base; `architecture` as in a config: amd64 or arm64.
-pub fn hello(architecture: &str) -> Handmade {
+/// hello-python on the Lambda-like base; `architecture` as in a config: amd64 or arm64.
+pub fn hello(architecture: &str) -> SampleImage {
     let base = format!("oci:{}:{}", bases::layout("plain").display(), bases::TAG);
     function(&base, architecture, "hello-python/app.py", "app.handler")
 }
 
 /// The same in Node.
-pub fn hello_node(architecture: &str) -> Handmade {
+pub fn hello_node(architecture: &str) -> SampleImage {
     let base = format!("oci:{}:{}", bases::layout("nodejs").display(), bases::NODE_TAG);
     function(&base, architecture, "hello-node/index.mjs", "index.handler")
 }
 
-/// A file of `testdata/functions` on a base, answered by `handler`.
-fn function(base: &str, architecture: &str, code: &str, handler: &str) -> Handmade {
-    let image = Handmade { dir: tempfile::tempdir().expect("a temporary directory") };
+/// A file of `testdata/functions` on a base, with this handler.
+fn function(base: &str, architecture: &str, code: &str, handler: &str) -> SampleImage {
+    let image = SampleImage { dir: tempfile::tempdir().expect("a temporary directory") };
     let to = format!("oci:{}:{TAG}", image.layout().display());
     let mut skopeo = Command::new(tool("skopeo"));
     skopeo.args(["--override-arch", architecture, "copy", "--quiet", base, &to]);
@@ -57,15 +57,15 @@ fn function(base: &str, architecture: &str, code: &str, handler: &str) -> Handma
     image
 }
 
-/// A shell for this machine's architecture in one layer, and one file in another: quick to copy and to run.
-pub fn tiny() -> Handmade {
+/// A layer with a shell for this machine's architecture and a layer with a file: quick to copy and to run.
+pub fn tiny() -> SampleImage {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let image = Handmade { dir: tempfile::tempdir().expect("a temporary directory") };
+    let image = SampleImage { dir: tempfile::tempdir().expect("a temporary directory") };
     let (root, layout) = (image.dir.path().join("root"), image.layout());
     for dir in [&root.join("bin"), &root.join("etc"), &root.join("tmp"), &layout.join("blobs/sha256")] {
         std::fs::create_dir_all(dir).expect("ours");
     }
-    // runc gives a tmpfs the mode of the directory beneath it
+    // runc gives a tmpfs the mode of the directory under it
     std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777)).expect("ours");
     let script =
         "dpkg-deb --fsys-tarfile busybox-static_*.deb | tar --extract --directory \"$1\" ./bin/busybox";
@@ -96,7 +96,7 @@ pub fn tiny() -> Handmade {
     image
 }
 
-fn append(image: &Handmade, root: &Path, names: &[&str], edit: impl FnOnce(&mut Value)) {
+fn append(image: &SampleImage, root: &Path, names: &[&str], edit: impl FnOnce(&mut Value)) {
     let layout = image.layout();
     let mut entry = bases::named(&layout, TAG);
     let mut manifest = bases::read(&bases::blob(&layout, text(&entry["digest"])));
@@ -135,7 +135,7 @@ pub fn layer(root: &Path, names: &[&str]) -> (Vec<u8>, String) {
     (std::fs::read(dir.path().join("layer.tar.gz")).expect("gzip wrote it"), diff_id)
 }
 
-/// Puts other content where the descriptor points, and points the descriptor at it.
+/// Stores content as a blob of the layout, and sets the descriptor's digest and size.
 pub fn replace(layout: &Path, descriptor: &mut Value, content: &[u8]) {
     let file = layout.join("new");
     std::fs::write(&file, content).expect("ours");

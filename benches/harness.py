@@ -1,4 +1,4 @@
-"""The instruments: registries behind a counting proxy, what a command costs, and tables."""
+"""The bench harness: registries behind a counting proxy, the cost of a command, and tables."""
 import collections, fcntl, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, time
 
 HOME = pathlib.Path(__file__).resolve().parent.parent
@@ -24,8 +24,8 @@ def bench_target(name):
     return next(m["executable"] for m in made if m.get("executable") and m["target"]["name"] == name)
 
 
-class Rig:
-    """A registry, or several, each behind a proxy that counts and delays; and whatever else shall have one."""
+class Harness:
+    """Registries and other servers, each behind a proxy that counts requests and adds latency."""
 
     def __init__(self, lbuild, proxy, directory, lock, registries=1):
         self.lbuild, self.proxy_binary, self.directory, self.lock = lbuild, proxy, directory, lock
@@ -33,7 +33,7 @@ class Rig:
         self.start()
 
     def start(self, *others):
-        """Empty registries in place of those so far, if any, at other addresses: nobody remembers what they hold.
+        """Replaces the registries by empty ones at other addresses, of which no client has cached anything.
 
         `others` are addresses of further servers; their proxies are the last of `hosts`."""
         self.__exit__()
@@ -71,14 +71,14 @@ class Rig:
         return f"{host}/base:{tag}"
 
     def passed(self, latency=0):
-        """Requests, and bytes from and to clients, since this was last called; what follows is delayed."""
+        """Requests, and bytes from and to clients, since the last call; sets the latency of later requests."""
         self.proxy.stdin.write(f"{latency}\n")
         self.proxy.stdin.flush()
         return tuple(map(int, self.proxy.stdout.readline().split()))
 
     def measure(self, command, cache=None, latency=0, **variables):
-        """Runs a command. CPU is of all its processes together, memory of the largest of them: no less than the 22 MB
-        of this script, which the kernel counts for what it starts."""
+        """Runs a command. CPU is the sum of all its processes, memory that of the largest: at least the 22 MB of this
+        script, which the kernel counts for its children."""
         words = ["bash", "-euo", "pipefail", "-c", command] if isinstance(command, str) else [str(w) for w in command]
         environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "LBUILD_CACHE": str(cache or self.directory / "no-cache"),
                        **variables}
@@ -117,7 +117,7 @@ def port(log):
 
 
 def wait_until_idle():
-    """Lets others finish first, for a minute at most."""
+    """Waits until other processes are idle, for a minute at most."""
     def spent():
         fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
         return sum(fields[:8]), sum(fields[:8]) - fields[3] - fields[4]
@@ -125,7 +125,7 @@ def wait_until_idle():
         (all_before, before), _, (all_after, after) = spent(), time.sleep(0.5), spent()
         if after - before < 0.15 * (all_after - all_before):
             return
-    print("others use this machine: wall times are too long", file=sys.stderr)
+    print("other processes use this machine: wall times are too long", file=sys.stderr)
 
 
 def medians(costs):
@@ -144,8 +144,8 @@ def line(cost, peer=None):
     return [f"{cost.wall:.2f} s", ratio, f"{cost.cpu:.2f} s", f"{cost.memory:.0f} MB"]
 
 
-def tar_and_curl(rig, work, code, base, source, to, compress="pigz -6 -p2"):
-    """Layers only, without a config or a manifest, each sent unless it is there."""
+def tar_and_curl(harness, work, code, base, source, to, compress="pigz -6 -p2"):
+    """Sends the layers only, without config and manifest, each unless the registry has it."""
     host, repository = to.split("/", 1)
     steps = []
     for number, directory in enumerate([source, code]):

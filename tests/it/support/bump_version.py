@@ -1,6 +1,6 @@
 """Makes a newer version of a wheel: the same files and one more.
 
-usage: newer WHEEL FROM TO OUT  →  OUT/WHEEL with TO in the place of FROM, and its metadata beside it
+usage: bump_version.py WHEEL FROM TO OUT  →  OUT/WHEEL with TO in place of FROM, and its metadata file
 """
 
 import os
@@ -21,8 +21,8 @@ def main(wheel, old, new, out):
             if member.filename == info[0] + "RECORD":
                 content += f"{name}/newer.txt,,\n".encode()
             if member.filename == info[0] + "METADATA":
-                with open(target + ".metadata", "wb") as beside:
-                    beside.write(content)
+                with open(target + ".metadata", "wb") as metadata:
+                    metadata.write(content)
             made.writestr(member.filename.replace(*info), content)
         made.writestr(f"{name}/newer.txt", new)
 

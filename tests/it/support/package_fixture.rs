@@ -1,7 +1,7 @@
-//! An index of real packages, a registry with a base, and a function that uses the packages.
+//! A package index, a registry and a function for tests with real packages.
 
-use super::index::{Index, Manners};
-use super::lbuild::{Done, Lbuild, function};
+use super::index::{Index, IndexBehaviour};
+use super::lbuild::{Lbuild, function};
 use super::python::{Clients, MACHINES};
 use super::registry::{Mode, Registry};
 use super::{bases, part, run, tool};
@@ -25,7 +25,7 @@ def handler(event, context):
 ";
 
 /// An index of real packages, a registry with a base, and code that uses the packages.
-pub struct Shop {
+pub struct PackageFixture {
     pub index: Index,
     pub registry: Registry,
     pub base: String,
@@ -33,23 +33,23 @@ pub struct Shop {
     code: TempDir,
 }
 
-impl Shop {
-    pub fn new() -> Shop {
+impl PackageFixture {
+    pub fn new() -> PackageFixture {
         let (files, real) = (tempfile::tempdir().unwrap(), part("packages/index"));
         for entry in std::fs::read_dir(&real).unwrap() {
             let name = entry.unwrap().file_name();
             std::os::unix::fs::symlink(real.join(&name), files.path().join(&name)).unwrap();
         }
         let registry = Registry::start(Mode::Plain);
-        // Not by the name of Lambda's own image for this version, whose glibc is too old for numpy.
+        // Not under the name of Lambda's image for this version, for which lbuild assumes a glibc too old for numpy.
         let base = bases::push(&registry, "docker-list", "team/python", "3.11");
-        let index = Index::of(files.path(), Manners::default());
-        Shop { index, registry, base, files, code: function(&[("app.py", APP)]) }
+        let index = Index::of(files.path(), IndexBehaviour::default());
+        PackageFixture { index, registry, base, files, code: function(&[("app.py", APP)]) }
     }
 
-    /// A newer pydantic-core comes out.
-    pub fn release(&self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/newer.py");
+    /// Publishes a newer pydantic-core.
+    pub fn publish_newer(&self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/bump_version.py");
         for machine in MACHINES {
             let tag = format!("cp311-cp311-manylinux2014_{machine}.manylinux_2_17_{machine}");
             let wheel = part("packages/index").join(format!("pydantic_core-2.50.4-{tag}.whl"));
@@ -58,16 +58,16 @@ impl Shop {
         }
     }
 
-    /// The `uv.lock` that uv makes.
-    pub fn lock(&self, wanted: &[&str]) -> Lock {
+    /// The `uv.lock` that uv writes for these requirements.
+    pub fn lock(&self, wanted: &[&str]) -> UvLock {
         let clients = Clients::new();
         let project = clients.uv_lock(&self.index.url(), wanted).unwrap_or_else(|error| panic!("{error}"));
         let path = project.join("uv.lock").display().to_string();
         self.index.clear();
-        Lock { path, _clients: clients }
+        UvLock { path, _clients: clients }
     }
 
-    /// What brings the function to `to`, with its packages as `more` names them.
+    /// The arguments that push the function to `to`; `more` names its packages.
     pub fn arguments(&self, arch: &str, to: &str, more: &[&str]) -> Vec<String> {
         let code = self.code.path().display().to_string();
         let all =
@@ -75,12 +75,12 @@ impl Shop {
         all.iter().chain(more).map(|&word| word.to_owned()).collect()
     }
 
-    pub fn place(&self, tag: &str) -> String {
+    pub fn reference(&self, tag: &str) -> String {
         format!("{}/function:{tag}", self.registry.host())
     }
 }
 
-pub struct Lock {
+pub struct UvLock {
     pub path: String,
     _clients: Clients,
 }
@@ -90,12 +90,4 @@ pub fn with_uv() -> Lbuild {
     let mut user = Lbuild::new();
     user.set("PATH", &format!("{}:/usr/bin:/bin", part("packages/only/uv").display()));
     user
-}
-
-/// How many layers were made, and how many were not.
-pub fn layers(done: &Done) -> (usize, usize) {
-    let lines = |end: &str| {
-        done.stderr.lines().filter(|line| line.starts_with("layer ") && line.ends_with(end)).count()
-    };
-    (lines(" made"), lines(" unchanged"))
 }

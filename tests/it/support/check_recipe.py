@@ -1,6 +1,6 @@
-"""Judges a CI recipe, or an IAM policy: its syntax, what its names refer to, and the shell scripts in it.
+"""Validates a CI recipe or an IAM policy: its syntax, its references, and the shell scripts in it.
 
-usage: judge_recipe.py github|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
+usage: check_recipe.py github|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
 Prints a JSON array with an array of faults for each file.
 """
 
@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 
 
 def schema(file, *chosen):
-    """check-jsonschema's verdict on a YAML or JSON file."""
+    """The errors of check-jsonschema for a YAML or JSON file."""
     import check_jsonschema
 
     said = io.StringIO()
@@ -32,7 +32,7 @@ def yaml(text):
 
 
 def shell(scripts):
-    """Whether bash can parse them, without running any."""
+    """The scripts that bash cannot parse; none is run."""
     for script in scripts:
         done = subprocess.run(["bash", "-n"], input=script, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
@@ -66,7 +66,7 @@ def github(file, text):
 
 
 def merged(below, above):
-    """What GitLab makes of `extends`: maps are merged, all else is replaced."""
+    """GitLab's `extends`: maps are merged, other values are replaced."""
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
@@ -90,7 +90,7 @@ def gitlab(file, text):
         yield from (f"{name} needs {other}, which is not there" for other in job.get("needs", []) if other not in jobs)
         if job.get("stage", "test") not in document["stages"]:
             yield f"{name} is in a stage that is not there"
-    # the schema lets anything stand in a hidden job: look again at where it ends up
+    # the schema does not validate hidden jobs, so validate the jobs that extend them again
     with tempfile.NamedTemporaryFile("w", suffix=".json") as resolved:
         json.dump({name: value for name, value in document.items() if name[0] != "."}, resolved)
         resolved.flush()
@@ -110,7 +110,7 @@ def codebuild(file, text, buildspec_schema):
             yield f"no command exports {name}"
 
 
-# the sections of a Declarative Pipeline, after Jenkins's "Pipeline Syntax"; one of each second set must be there
+# the sections of a Declarative Pipeline, after Jenkins's "Pipeline Syntax"; one of each second set is required
 SECTIONS = {
     "pipeline": (
         {"agent", "environment", "options", "parameters", "triggers", "tools", "libraries", "stages", "post"},
@@ -131,7 +131,7 @@ def children(node):
 
 
 def called(node):
-    """The name of what a node calls."""
+    """The name of the function that a node calls."""
     name = node.child_by_field_name("name") if node.type in ("method_invocation", "juxt_function_call") else None
     return name.text.decode() if name else None
 
@@ -144,7 +144,7 @@ def quoted(call):
 
 
 def sections(node):
-    """The calls that stand directly in a call's closure."""
+    """The calls directly in a call's closure."""
     for statement in node.child_by_field_name("body").named_children:
         call = statement.named_children[0] if statement.type == "expression_statement" else statement
         if called(call):
@@ -180,7 +180,7 @@ def jenkins(file, text, pod_schema):
 
 
 def pod(text, pod_schema):
-    """A pod, as Kubernetes defines it, that its "restricted" security standard lets in."""
+    """The faults of a pod, by Kubernetes's schema and its "restricted" security standard."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(text)
         file.flush()
@@ -207,10 +207,10 @@ def pod(text, pod_schema):
 
 
 def policy(file, text):
-    """What parliament's linter says: grammar, and whether each action exists and fits its resources."""
+    """The findings of parliament's linter: grammar, and whether each action exists and fits its resources."""
     import warnings
 
-    warnings.simplefilter("ignore")  # of setuptools about itself
+    warnings.simplefilter("ignore")  # deprecation warnings of setuptools
     import parliament
 
     for finding in parliament.analyze_policy_string(text).findings:
@@ -219,11 +219,11 @@ def policy(file, text):
 
 def main(kind, pod_schema, buildspec_schema, *files):
     more = {"jenkins": [pod_schema], "codebuild": [buildspec_schema]}.get(kind, [])
-    verdicts = []
+    results = []
     for file in files:
         with open(file) as opened:
-            verdicts.append(list(globals()[kind](file, opened.read(), *more)))
-    print(json.dumps(verdicts))
+            results.append(list(globals()[kind](file, opened.read(), *more)))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

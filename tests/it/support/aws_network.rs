@@ -1,8 +1,8 @@
-//! AWS by its real names, in a private network: a user, mount and network namespace whose only way out is its own
-//! loopback. nginx answers on port 443 with a certificate of the test authority, and leads to a real registry that
-//! wants ECR's login, to moto, and to what stands in for S3: it serves the registry's blobs and refuses a login.
+//! AWS under its real host names in a private network: a user, mount and network namespace that has only its own
+//! loopback. nginx listens on port 443 with a certificate of the test authority, and forwards to a real registry that
+//! requires ECR's login, to moto, and to a substitute for S3, which serves the registry's blobs and refuses logins.
 
-use super::lbuild::{Done, Lbuild};
+use super::lbuild::{Lbuild, RunOutput};
 use super::moto::{self, Keys, Moto, wait_for};
 use super::{http, part, run, tool};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 pub const REGION: &str = "eu-west-1";
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-/// Where ECR sends those who ask for a blob.
+/// The host to which ECR redirects requests for blobs.
 pub const OBJECTS: &str = "prod-eu-west-1-starport-layer-bucket.s3.eu-west-1.amazonaws.com";
 const APIS: [&str; 5] = [
     "api.ecr.eu-west-1.amazonaws.com",
@@ -27,14 +27,14 @@ const APIS: [&str; 5] = [
 ];
 
 /// Ends when dropped, with everything in it.
-pub struct World {
+pub struct AwsNetwork {
     pub moto: Moto,
     namespace: Namespace,
 }
 
 /// A request that reached nginx.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct NginxRequest {
     pub host: String,
     pub method: String,
     /// With its query.
@@ -42,16 +42,16 @@ pub struct Seen {
     pub status: u64,
     /// The scheme of the Authorization header, as `Basic`; empty without one.
     pub login: String,
-    /// Of a call to AWS, as `CreateRepository`.
+    /// The action of a call to AWS, such as `CreateRepository`.
     pub action: String,
 }
 
-impl Seen {
+impl NginxRequest {
     pub fn is_for_aws(&self) -> bool {
         APIS.contains(&&*self.host)
     }
 
-    /// Sends something to the registry that it shall keep, or changes something in AWS.
+    /// Whether the request changes something in the registry or in AWS.
     pub fn is_write(&self) -> bool {
         match self.is_for_aws() {
             true => {
@@ -61,7 +61,7 @@ impl Seen {
         }
     }
 
-    fn parse(line: &str) -> Seen {
+    fn parse(line: &str) -> NginxRequest {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let text = |name: &str| value[name].as_str().expect("a text").to_owned();
         // the JSON protocol names the action in a header, the query protocol in the body
@@ -69,7 +69,7 @@ impl Seen {
             Some((_, action)) => action.to_owned(),
             None => text("action"),
         };
-        Seen {
+        NginxRequest {
             host: text("host"),
             method: text("method"),
             path: text("path"),
@@ -80,8 +80,8 @@ impl Seen {
     }
 }
 
-impl World {
-    pub fn start() -> World {
+impl AwsNetwork {
+    pub fn start() -> AwsNetwork {
         let mut namespace = Namespace::start();
         let dir = namespace.dir.path().to_owned();
         let socket = dir.join("moto.sock");
@@ -100,32 +100,32 @@ impl World {
             let (socket, log) = (dir.join(socket), namespace.path(&format!("{name}.log")));
             wait_for(name, &log, || UnixStream::connect(&socket).ok());
         }
-        World { moto, namespace }
+        AwsNetwork { moto, namespace }
     }
 
-    /// Someone without keys.
-    pub fn nobody(&self) -> Lbuild {
+    /// A user without keys.
+    pub fn user_without_keys(&self) -> Lbuild {
         let mut user = Lbuild::new();
         user.set("SSL_CERT_FILE", &self.authority().display().to_string());
         user.set(moto::NO_METADATA.0, moto::NO_METADATA.1);
         user.set("AWS_REGION", REGION);
-        // skopeo's: in the namespace everyone is root, and would look where only root may
+        // for skopeo: every user is root in the namespace, and skopeo would use root's directories
         user.set("_CONTAINERS_ROOTLESS_UID", "1");
         user
     }
 
-    /// Someone who has these keys and nothing else.
+    /// A user who has only these keys.
     pub fn user(&self, keys: &Keys) -> Lbuild {
-        let mut user = self.nobody();
+        let mut user = self.user_without_keys();
         user.set("AWS_ACCESS_KEY_ID", &keys.id);
         user.set("AWS_SECRET_ACCESS_KEY", &keys.secret);
         user
     }
 
     /// Runs lbuild in the namespace.
-    pub fn run<S: AsRef<OsStr>>(&self, user: &Lbuild, arguments: &[S]) -> Done {
+    pub fn run<S: AsRef<OsStr>>(&self, user: &Lbuild, arguments: &[S]) -> RunOutput {
         let output = self.command(user, Path::new(env!("CARGO_BIN_EXE_lbuild")), arguments).output();
-        Done::of(output.expect("nsenter starts"))
+        RunOutput::of(output.expect("nsenter starts"))
     }
 
     /// A program in the namespace, with a user's environment.
@@ -153,23 +153,23 @@ impl World {
         self.namespace.path("storage")
     }
 
-    /// Every request so far. nginx serves one request after the other, and logs one before it takes the next: its
-    /// answer to ours says that the log is whole.
-    pub fn log(&self) -> Vec<Seen> {
+    /// Every request so far. nginx serves requests one after the other and logs each before the next one, so its answer
+    /// to this request shows that the log is complete.
+    pub fn log(&self) -> Vec<NginxRequest> {
         let request =
             http::Request { method: "GET".into(), target: "/".into(), headers: Vec::new(), body: Vec::new() };
         http::send_to_socket(&self.namespace.path("nginx.sock"), &request).expect("nginx answers");
         let text = std::fs::read_to_string(self.namespace.path("access")).expect("nginx has a log");
-        text.lines().map(Seen::parse).collect()
+        text.lines().map(NginxRequest::parse).collect()
     }
 
-    /// What has been logged since it was so long.
-    pub fn log_since(&self, length: usize) -> Vec<Seen> {
+    /// The requests after the first `length` ones.
+    pub fn log_since(&self, length: usize) -> Vec<NginxRequest> {
         self.log().split_off(length)
     }
 }
 
-/// Holds the namespaces open; whatever was started in them ends with it.
+/// Keeps the namespaces open; the servers in them end with it.
 struct Namespace {
     child: Child,
     dir: TempDir,
@@ -177,9 +177,9 @@ struct Namespace {
 
 impl Namespace {
     fn start() -> Namespace {
-        let dir = tempfile::Builder::new().prefix("world-").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new().prefix("aws-network-").tempdir().expect("a temporary directory");
         std::fs::create_dir(dir.path().join("storage")).expect("ours");
-        let log = std::fs::File::create(dir.path().join("world.log")).expect("ours");
+        let log = std::fs::File::create(dir.path().join("network.log")).expect("ours");
         let mut hosts = "127.0.0.1 localhost\n".to_owned();
         for name in [REGISTRY, OBJECTS].iter().chain(&APIS) {
             let _ = writeln!(hosts, "127.0.0.1 {name}");
@@ -189,20 +189,20 @@ impl Namespace {
         certificate(dir.path());
         let child = Command::new(tool("unshare"))
             .args(["--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child"])
-            .args(["bash", "-c", include_str!("world.sh"), "world"])
+            .args(["bash", "-c", include_str!("aws_network.sh"), "network"])
             .arg(dir.path())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a log is a file"))
             .stderr(log)
             .spawn();
         let namespace = Namespace { child: child.expect("unshare starts"), dir };
-        wait_for("the namespace", &namespace.path("world.log"), || {
+        wait_for("the namespace", &namespace.path("network.log"), || {
             namespace.path("ready").exists().then_some(())
         });
         namespace
     }
 
-    /// Starts a server, in the directory of all of them.
+    /// Starts a server in the namespace's directory.
     fn serve(&mut self, command: &str, log: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         writeln!(stdin, "exec {command} >{log}.log 2>&1").expect("the namespace lives");
@@ -224,13 +224,13 @@ impl Drop for Namespace {
     }
 }
 
-/// A certificate of the test authority for every name of this world.
+/// A certificate of the test authority for every host name of this network.
 fn certificate(dir: &Path) {
     let names: Vec<String> =
         [REGISTRY, OBJECTS].iter().chain(&APIS).map(|name| format!("DNS:{name}")).collect();
     let (ca, mut openssl) = (part("ca"), Command::new(tool("openssl")));
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
-    openssl.args(["-days", "3650", "-subj", "/CN=test world", "-keyout"]).arg(dir.join("key.pem"));
+    openssl.args(["-days", "3650", "-subj", "/CN=test network", "-keyout"]).arg(dir.join("key.pem"));
     openssl.arg("-out").arg(dir.join("certificate.pem"));
     openssl.arg("-CA").arg(ca.join("ca.crt")).arg("-CAkey").arg(ca.join("ca-key.pem"));
     openssl.args(["-addext", &format!("subjectAltName={}", names.join(","))]);
@@ -239,7 +239,7 @@ fn certificate(dir: &Path) {
 }
 
 fn nginx_configuration(dir: &Path) -> String {
-    let template = include_str!("world.nginx");
+    let template = include_str!("aws_network.nginx");
     let values = [("DIR", &*dir.display().to_string()), ("REGISTRY", REGISTRY), ("OBJECTS", OBJECTS)];
     let text = template.replace("@APIS@", &APIS.join(" "));
     values.iter().fold(text, |text, (name, value)| text.replace(&format!("@{name}@"), value))
@@ -259,7 +259,7 @@ fn registry_configuration(dir: &Path) -> String {
     )
 }
 
-/// The login that a token stands for, as `AWS:…`.
+/// The login in a token, as `AWS:…`.
 pub fn decode(token: &str) -> String {
     use base64::Engine as _;
     let bytes = base64::prelude::BASE64_STANDARD.decode(token).expect("base64");

@@ -1,4 +1,4 @@
-//! Manifests: what is served, and what is refused on arrival.
+//! GET and PUT of manifests, with the checks of a PUT.
 
 use hyper::{StatusCode, header};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl State {
         if let Err(refusal) = self.check_references(repository, &parsed) {
             return refusal;
         }
-        let immutable = self.quirks.immutable_tags;
+        let immutable = self.behaviour.immutable_tags;
         let found = self.repository(repository);
         if let Some(tag) = tag.filter(|&tag| immutable && found.tags.contains_key(tag)) {
             let message = format!(
@@ -66,23 +66,23 @@ impl State {
         found.store(Manifest { media_type, content }, tag);
         let location = self.location(call, format!("/v2/{repository}/manifests/{digest}"));
         let mut headers = vec![("docker-content-digest", digest.as_str())];
-        if !self.quirks.no_manifest_location {
+        if !self.behaviour.no_manifest_location {
             headers.push(("location", &location));
         }
         answer(StatusCode::CREATED, &headers, "")
     }
 
-    /// Everything the manifest names has to be there, with the size that it says.
+    /// Every blob or manifest that the manifest names has to exist with the given size.
     fn check_references(&mut self, repository: &str, manifest: &Value) -> Result<(), Reply> {
         self.repository(repository);
         let Some(found) = self.repositories.get_mut(repository) else { return Ok(()) };
         let index = manifest.get("manifests").is_some();
         let mut missing = Vec::new();
         for (digest, size) in references(manifest) {
-            if let Some(at) = self.quirks.loses.iter().position(|lost| *lost == digest)
+            if let Some(at) = self.behaviour.loses.iter().position(|lost| *lost == digest)
                 && let Some(content) = found.blobs.remove(&digest)
             {
-                self.quirks.loses.remove(at);
+                self.behaviour.loses.remove(at);
                 found.lost.insert(digest.clone(), content.len());
             }
             let have = match index {
@@ -122,7 +122,7 @@ fn refused(code: &str, message: &str) -> Reply {
     error(StatusCode::BAD_REQUEST, code, message, json!(null))
 }
 
-/// A request without `Accept` takes anything.
+/// A request without `Accept` accepts every type.
 fn accepts(call: &Call, media_type: &str) -> bool {
     let lines: Vec<_> =
         call.head.headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
@@ -136,7 +136,7 @@ fn parse(content: &[u8], media_type: &str) -> Result<Value, String> {
     }
     let manifest: Value = serde_json::from_slice(content).map_err(|_| "Invalid JSON syntax".to_owned())?;
     match manifest["mediaType"].as_str() {
-        // ECR's words for a manifest without it.
+        // ECR's message for a manifest without it.
         None => return Err("Invalid JSON syntax".to_owned()),
         Some(named) if named != media_type => {
             return Err(format!("mediaType is {named}, Content-Type is {media_type}"));
@@ -153,7 +153,7 @@ fn parse(content: &[u8], media_type: &str) -> Result<Value, String> {
     if complete { Ok(manifest) } else { Err("required parts are missing".to_owned()) }
 }
 
-/// Digest and size of all that a manifest names.
+/// Digest and size of everything that a manifest names.
 fn references(manifest: &Value) -> Vec<(String, u64)> {
     let lists = ["layers", "manifests"].into_iter().filter_map(|name| manifest[name].as_array()).flatten();
     let descriptors = manifest.get("config").into_iter().chain(lists);

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{Call, Reply, Route, State, answer, digest, error};
 
-/// The least ECR takes for a part that is not the last.
-const PART_FLOOR: usize = 5 << 20;
+/// ECR's minimum size of a part that is not the last.
+const MIN_PART_SIZE: usize = 5 << 20;
 
 #[derive(Default)]
 pub struct Session {
@@ -14,8 +14,8 @@ pub struct Session {
     content: Vec<u8>,
     first_part: Option<usize>,
     last_part: Option<usize>,
-    /// A PUT came and failed: the bytes it brought stay counted, and nothing can be added.
-    spoilt: bool,
+    /// A PUT has failed: its bytes stay counted, and the session accepts no more.
+    closed: bool,
 }
 
 impl State {
@@ -37,7 +37,7 @@ impl State {
     /// The path of the mounted blob.
     fn mount(&mut self, call: &Call, repository: &str) -> Option<String> {
         let (wanted, from) = (call.query("mount")?, call.query("from")?);
-        if self.quirks.refuse_mount || !self.may_pull(call, from) {
+        if self.behaviour.refuse_mount || !self.may_pull(call, from) {
             return None;
         }
         let content = self.repositories.get(from)?.blobs.get(wanted)?.clone();
@@ -46,14 +46,14 @@ impl State {
     }
 
     pub(super) fn patch_upload(&mut self, call: &Call, repository: &str, id: &str) -> Reply {
-        let ecr = self.quirks.ecr_patch;
+        let ecr = self.behaviour.ecr_patch;
         let location = self.location(call, format!("/v2/{repository}/blobs/uploads/{id}"));
         let session = match self.session(repository, id) {
             Ok(session) => session,
             Err(refusal) => return refusal,
         };
         let Some(body) = &call.body else {
-            session.spoilt = true;
+            session.closed = true;
             return Reply::Reset;
         };
         if let Err(refusal) = session.fits(call, ecr) {
@@ -69,7 +69,7 @@ impl State {
     }
 
     pub(super) fn finish_upload(&mut self, call: &Call, repository: &str, id: &str) -> Reply {
-        let (ecr, failing) = (self.quirks.ecr_patch, self.quirks.fail_blob_puts > 0);
+        let (ecr, failing) = (self.behaviour.ecr_patch, self.behaviour.fail_blob_puts > 0);
         let session = match self.session(repository, id) {
             Ok(session) => session,
             Err(refusal) => return refusal,
@@ -80,12 +80,12 @@ impl State {
             }
             session.content.extend_from_slice(body);
         }
-        session.spoilt = true;
+        session.closed = true;
         if call.body.is_none() {
             return Reply::Reset;
         }
         if failing {
-            self.quirks.fail_blob_puts -= 1;
+            self.behaviour.fail_blob_puts -= 1;
             return error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "Internal error", json!(null));
         }
         if let Err(refusal) = session.verify(call, id) {
@@ -101,14 +101,14 @@ impl State {
         answer(StatusCode::CREATED, &[("location", &location), ("docker-content-digest", &stored)], "")
     }
 
-    /// A PUT that was refused before its session saw it is a failed PUT all the same.
-    pub(super) fn spoil(&mut self, call: &Call, route: &Route) {
+    /// Closes the session of a PUT that was refused before it reached the session.
+    pub(super) fn close_session(&mut self, call: &Call, route: &Route) {
         if let Route::Upload { id, .. } = route
             && call.head.method == Method::PUT
             && let Some(session) = self.sessions.get_mut(id)
         {
             session.content.extend_from_slice(call.body.as_deref().unwrap_or_default());
-            session.spoilt = true;
+            session.closed = true;
         }
     }
 
@@ -122,7 +122,7 @@ impl State {
                 json!(null),
             ));
         };
-        if session.spoilt {
+        if session.closed {
             let message = format!("First byte of the layer part is 0 instead of {}", session.content.len());
             return Err(invalid(StatusCode::RANGE_NOT_SATISFIABLE, &message));
         }
@@ -131,7 +131,7 @@ impl State {
 }
 
 impl Session {
-    /// Whether the part in this request goes on where the session stands.
+    /// Whether the part in this request continues the session.
     fn fits(&self, call: &Call, ecr: bool) -> Result<(), Reply> {
         let have = self.content.len();
         let range = call.header(header::CONTENT_RANGE).and_then(|range| range.split_once('-'));
@@ -141,7 +141,7 @@ impl Session {
             let message = format!("First byte of the layer part is {given} instead of {have}");
             return Err(invalid(StatusCode::RANGE_NOT_SATISFIABLE, &message));
         }
-        if ecr && self.last_part.is_some_and(|size| size < PART_FLOOR) {
+        if ecr && self.last_part.is_some_and(|size| size < MIN_PART_SIZE) {
             return Err(invalid(
                 StatusCode::BAD_REQUEST,
                 "Layer part is below the least size of 5242880 bytes",

@@ -1,4 +1,4 @@
-//! A request, read and taken apart.
+//! A request, read and parsed.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use hyper::header;
 use hyper::http::request::Parts;
 
-/// A request whose body has been read; `None` when it broke off.
+/// A request with its body; the body is `None` if the connection ended before it was complete.
 pub(super) struct Call {
     pub head: Parts,
     pub query: BTreeMap<String, Vec<String>>,
@@ -46,10 +46,10 @@ impl Route {
         }
         let (front, last) = path.rsplit_once('/')?;
         let last = last.to_owned();
-        let (repository, room) = ["/blobs/uploads", "/blobs", "/manifests"]
+        let (repository, kind) = ["/blobs/uploads", "/blobs", "/manifests"]
             .into_iter()
-            .find_map(|room| Some((front.strip_suffix(room)?.to_owned(), room)))?;
-        Some(match room {
+            .find_map(|kind| Some((front.strip_suffix(kind)?.to_owned(), kind)))?;
+        Some(match kind {
             "/manifests" => Route::Manifest { repository, reference: last },
             "/blobs" => Route::Blob { repository, digest: last },
             _ if last.is_empty() => Route::Uploads { repository },
@@ -69,7 +69,7 @@ impl Route {
     }
 }
 
-/// Reads a query string or a form.
+/// Parses a query string or a form.
 pub(super) fn query_of(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut pairs = BTreeMap::<String, Vec<String>>::new();
     let url = reqwest::Url::parse(&format!("http://query/?{text}")).expect("a query is always well-formed");

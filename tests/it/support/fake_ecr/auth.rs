@@ -1,4 +1,4 @@
-//! Who may do what: Basic as private ECR has it, bearer tokens as public registries have them, and expiry.
+//! Authentication: Basic like private ECR, bearer tokens like public registries, and expiry.
 
 use std::collections::BTreeMap;
 
@@ -17,46 +17,46 @@ pub enum Auth {
     Basic { password: String },
     /// A token service at `/token` (GET, or POST with an OAuth2 form).
     Bearer {
-        /// Any user name with this password gets a token for all it asks for; so does this as a refresh token.
-        /// `None`: no credential is good.
+        /// Any user name with this password gets a token for the requested scopes; this is also the refresh token.
+        /// `None`: no credential is accepted.
         password: Option<String>,
-        /// Who shows no credential gets a token to pull, and who shows a bad one gets a 403, as at public.ecr.aws.
+        /// Without a credential a client gets a token to pull, with a wrong one a 403, like public.ecr.aws.
         anonymous_pull: bool,
-        /// The token service answers all with 403 and this message.
+        /// The token service answers every request with 403 and this message.
         denial: Option<String>,
     },
 }
 
 #[derive(Clone, Debug)]
-pub struct Expires {
-    pub after: After,
-    pub answer: Expired,
-    /// The password from then on. `None`: the old one still buys bearer tokens, and Basic has no good one.
+pub struct Expiry {
+    pub after: ExpiryTrigger,
+    pub answer: ExpiredAnswer,
+    /// The password after the expiry. `None`: the old one still gets bearer tokens, and Basic accepts none.
     pub next_password: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum After {
-    /// So many authorized requests.
+pub enum ExpiryTrigger {
+    /// After this number of authorized requests.
     Requests(u64),
-    /// So many stored blobs.
+    /// After this number of stored blobs.
     BlobPuts(u64),
 }
 
-/// What an expired credential is told.
+/// The answer to an expired credential.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Expired {
-    /// 401 with a challenge, as the specification has it.
+pub enum ExpiredAnswer {
+    /// 401 with a challenge, as in the specification.
     #[default]
     Challenge,
-    /// 403 without one, as private ECR does it (flipt-io/flipt#3043).
+    /// 403 without a challenge, like private ECR (flipt-io/flipt#3043).
     Forbidden,
-    /// 400 without one, as public.ecr.aws does it (aws/containers-roadmap#2835).
+    /// 400 without a challenge, like public.ecr.aws (aws/containers-roadmap#2835).
     BadRequest,
 }
 
 #[derive(Default)]
-pub struct Access {
+pub struct AuthState {
     expired: bool,
     requests: u64,
     blob_puts: u64,
@@ -80,20 +80,20 @@ enum Credential {
 impl State {
     pub(super) fn authorize(&self, call: &Call, repository: Option<&str>) -> Result<(), Reply> {
         let header = call.header(header::AUTHORIZATION);
-        match &self.quirks.auth {
+        match &self.behaviour.auth {
             Auth::Open => Ok(()),
             Auth::Basic { password } => {
                 let shown = header.and_then(basic_password);
                 if shown.is_some() && shown.as_deref() == self.good_password(Some(password)) {
                     return Ok(());
                 }
-                let stale = self.access.expired && shown.as_ref() == Some(password);
+                let stale = self.auth.expired && shown.as_ref() == Some(password);
                 Err(self.refusal(call, repository, stale))
             }
             Auth::Bearer { .. } => {
                 let token = header.and_then(|value| value.strip_prefix("Bearer "));
-                let token = token.and_then(|token| self.access.tokens.get(token));
-                let stale = self.access.expired && token.is_some_and(|token| token.old);
+                let token = token.and_then(|token| self.auth.tokens.get(token));
+                let stale = self.auth.expired && token.is_some_and(|token| token.old);
                 let granted = |token: &Token| {
                     let action = action_of(&call.head.method);
                     repository.is_none_or(|name| token.grants(name, action))
@@ -106,34 +106,34 @@ impl State {
         }
     }
 
-    /// Whether this request may read `repository` too, as a mount from it must.
+    /// Whether this request may also read `repository`, which a mount from it requires.
     pub(super) fn may_pull(&self, call: &Call, repository: &str) -> bool {
-        let Auth::Bearer { .. } = self.quirks.auth else { return true };
+        let Auth::Bearer { .. } = self.behaviour.auth else { return true };
         let token = call.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let token = token.and_then(|token| self.access.tokens.get(token));
+        let token = token.and_then(|token| self.auth.tokens.get(token));
         token.is_some_and(|token| token.grants(repository, "pull"))
     }
 
-    /// Counts a request that was authorized, and lets credentials expire when it is time.
+    /// Counts an authorized request, and expires the credentials when the trigger is reached.
     pub(super) fn age(&mut self, call: &Call, reply: &Reply) {
         let stored = matches!(reply, Reply::Answer(response) if response.status() == StatusCode::CREATED);
-        self.access.requests += 1;
+        self.auth.requests += 1;
         if call.head.method == Method::PUT && stored && call.head.uri.path().contains("/blobs/uploads/") {
-            self.access.blob_puts += 1;
+            self.auth.blob_puts += 1;
         }
-        let due = match self.quirks.expires.as_ref().map(|expires| expires.after) {
-            Some(After::Requests(n)) => self.access.requests >= n,
-            Some(After::BlobPuts(n)) => self.access.blob_puts >= n,
+        let due = match self.behaviour.expires.as_ref().map(|expires| expires.after) {
+            Some(ExpiryTrigger::Requests(n)) => self.auth.requests >= n,
+            Some(ExpiryTrigger::BlobPuts(n)) => self.auth.blob_puts >= n,
             None => false,
         };
-        if due && !self.access.expired {
-            self.access.expired = true;
-            self.access.tokens.values_mut().for_each(|token| token.old = true);
+        if due && !self.auth.expired {
+            self.auth.expired = true;
+            self.auth.tokens.values_mut().for_each(|token| token.old = true);
         }
     }
 
     pub(super) fn issue_token(&mut self, call: &Call) -> Reply {
-        let Auth::Bearer { password, anonymous_pull, denial } = &self.quirks.auth else {
+        let Auth::Bearer { password, anonymous_pull, denial } = &self.behaviour.auth else {
             return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no token service here", json!(null));
         };
         if let Some(reason) = denial {
@@ -155,15 +155,15 @@ impl State {
         let scopes = call.query.get("scope").into_iter().chain(form.get("scope")).flatten();
         let grants =
             scopes.flat_map(|text| text.split(' ')).flat_map(|scope| grants_of(scope, actions)).collect();
-        self.access.issued += 1;
-        let token = format!("token-{}", self.access.issued);
-        self.access.tokens.insert(token.clone(), Token { grants, old: false });
+        self.auth.issued += 1;
+        let token = format!("token-{}", self.auth.issued);
+        self.auth.tokens.insert(token.clone(), Token { grants, old: false });
         json_answer(json!({ "token": token, "access_token": token, "expires_in": 300 }))
     }
 
     fn good_password<'a>(&'a self, before: Option<&'a str>) -> Option<&'a str> {
-        match (&self.quirks.expires, &self.quirks.auth) {
-            (Some(expires), auth) if self.access.expired => {
+        match (&self.behaviour.expires, &self.behaviour.auth) {
+            (Some(expires), auth) if self.auth.expired => {
                 let keeps = matches!(auth, Auth::Bearer { .. }).then_some(before).flatten();
                 expires.next_password.as_deref().or(keeps)
             }
@@ -172,20 +172,20 @@ impl State {
     }
 
     fn refusal(&self, call: &Call, repository: Option<&str>, stale: bool) -> Reply {
-        let expired = self.quirks.expires.as_ref().map(|expires| expires.answer).unwrap_or_default();
+        let expired = self.behaviour.expires.as_ref().map(|expires| expires.answer).unwrap_or_default();
         match expired {
-            Expired::Forbidden if stale => {
+            ExpiredAnswer::Forbidden if stale => {
                 let message = "Your authorization token has expired. Reauthenticate and try again.";
                 return error(StatusCode::FORBIDDEN, "DENIED", message, json!(null));
             }
-            Expired::BadRequest if stale => {
+            ExpiredAnswer::BadRequest if stale => {
                 let message = "Your Authorization Token is invalid.";
                 return error(StatusCode::BAD_REQUEST, "DENIED", message, json!(null));
             }
             _ => (),
         }
         let host = call.header(header::HOST).unwrap_or_default();
-        if let Auth::Basic { .. } = self.quirks.auth {
+        if let Auth::Basic { .. } = self.behaviour.auth {
             let challenge = format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"");
             let headers = [("www-authenticate", challenge.as_str()), ("content-type", "text/plain")];
             return answer(StatusCode::UNAUTHORIZED, &headers, "Not Authorized\n");
@@ -211,7 +211,7 @@ fn action_of(method: &Method) -> &'static str {
     if matches!(*method, Method::GET | Method::HEAD) { "pull" } else { "push" }
 }
 
-/// What of `repository:NAME:ACTIONS` is allowed.
+/// The allowed pairs of a scope `repository:NAME:ACTIONS`.
 fn grants_of(scope: &str, allowed: &str) -> Vec<(String, String)> {
     let parts = scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':'));
     let Some((name, actions)) = parts else { return Vec::new() };

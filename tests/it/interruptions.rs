@@ -1,7 +1,7 @@
-//! Pushes that are stopped, that run at the same time, or that find their cache damaged.
+//! Pushes that are stopped, that run at the same time, or whose cache is damaged.
 
-use crate::support::judges::{self, Place};
-use crate::support::lbuild::{Done, Lbuild, files, function, image_of, noise, tiny_base};
+use crate::support::image_tools::{self, ImageLocation};
+use crate::support::lbuild::{Lbuild, RunOutput, files, function, image_of, noise, tiny_base};
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
@@ -39,19 +39,19 @@ fn wait_for_fault(proxy: &Proxy) {
         assert!(Instant::now() < deadline, "{:#?}", proxy.seen());
         std::thread::sleep(Duration::from_millis(10));
     }
-    // what can be done beside it is done
+    // time for the requests that run in parallel
     std::thread::sleep(Duration::from_millis(300));
 }
 
-fn stop(child: Child, signal: Signal) -> Done {
+fn stop(child: Child, signal: Signal) -> RunOutput {
     kill_process(Pid::from_child(&child), signal).unwrap();
     let began = Instant::now();
-    let done = Done::of(child.wait_with_output().unwrap());
+    let done = RunOutput::of(child.wait_with_output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?} to stop", began.elapsed());
     done
 }
 
-/// Whether nothing has a temporary name, in the cache, the layout or anywhere else of the user's.
+/// Fails if the cache, the layout or another directory of the user has a temporary file.
 fn nothing_is_left_over(dir: &Path) {
     let half: Vec<_> =
         files(dir).into_keys().filter(|name| name.contains("/.lbuild-") || name.contains("/.tmp")).collect();
@@ -64,7 +64,7 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
     let proxy = Proxy::to(&registry.host());
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(code.path(), &tiny_base(), &format!("{}/function:1", proxy.host()));
-    let place = Place::registry(&registry, "function:1");
+    let location = ImageLocation::registry(&registry, "function:1");
     let mut old = lbuild.ok(&all).digest();
     for (n, (signal, method, path)) in [
         (Signal::KILL, "PUT", "/blobs/uploads/"),
@@ -87,8 +87,12 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
             _ => assert!(done.code == Some(130) && done.stderr.contains("interrupted"), "{done:?}"),
         }
         nothing_is_left_over(&lbuild.path(""));
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], old, "{signal:?} {method} {path}");
-        judges::umoci_unpack(&place).unwrap();
+        assert_eq!(
+            image_tools::skopeo_inspect(&location).unwrap()["Digest"],
+            old,
+            "{signal:?} {method} {path}"
+        );
+        image_tools::umoci_unpack(&location).unwrap();
 
         proxy.set_script([]);
         let new = lbuild.ok(&all).digest();
@@ -106,13 +110,13 @@ fn a_wait_for_standard_input_ends_with_a_signal() {
     ] {
         for signal in [Signal::TERM, Signal::INT] {
             let lbuild = Lbuild::new();
-            // who runs the tests in the background may ignore signals, and would pass that on
+            // a shell that runs the tests in the background may ignore signals, which the child would inherit
             let mut command = lbuild.wrapped(&["env", "--default-signal"], all);
             let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(200));
             kill_process(Pid::from_child(&child), signal).unwrap();
             let deadline = Instant::now() + Duration::from_secs(1);
-            // the pipe stays open all the while
+            // the pipe stays open
             while child.try_wait().unwrap().is_none() {
                 if Instant::now() > deadline {
                     child.kill().unwrap();
@@ -147,7 +151,7 @@ fn a_layout_and_an_archive_stay_whole_when_a_build_is_stopped() {
         }
         proxy.set_script([]);
         lbuild.ok(&arguments(code.path(), &base, &to));
-        // an image that is there stays while its successor is on its way
+        // an existing image stays until the new one is complete
         let before = files(&lbuild.path("out"));
         std::fs::write(code.path().join("app.py"), &to).unwrap();
         proxy.set_script([Rule::on("GET", "/", Fault::Stall(FOR_EVER)).always()]);
@@ -181,12 +185,13 @@ fn pushes_at_the_same_time_share_one_cache() {
         })
         .collect();
     for (n, child) in children.into_iter().enumerate() {
-        let done = Done::of(child.wait_with_output().unwrap()).succeeded();
+        let done = RunOutput::of(child.wait_with_output().unwrap()).succeeded();
         assert_eq!(done.digest(), expected[n % 2]);
     }
     nothing_is_left_over(&lbuild.cache());
     for n in 0..6 {
-        judges::umoci_unpack(&Place::registry(&registry, &format!("function-{}:{n}", n % 3))).unwrap();
+        image_tools::umoci_unpack(&ImageLocation::registry(&registry, &format!("function-{}:{n}", n % 3)))
+            .unwrap();
     }
 }
 
@@ -203,7 +208,7 @@ fn builds_at_the_same_time_share_one_layout() {
             })
             .collect();
         for child in children {
-            Done::of(child.wait_with_output().unwrap()).succeeded();
+            RunOutput::of(child.wait_with_output().unwrap()).succeeded();
         }
         for n in 0..6 {
             let (_, config) = image_of(&lbuild.path("layout"), &n.to_string(), "");
@@ -213,7 +218,7 @@ fn builds_at_the_same_time_share_one_layout() {
     }
 }
 
-/// Changes every file below a directory of the cache.
+/// Applies `change` to every file below a directory of the cache.
 fn damage(dir: &Path, change: impl Fn(&mut Vec<u8>)) {
     for name in files(dir).keys() {
         let mut bytes = std::fs::read(dir.join(name)).unwrap();
@@ -250,20 +255,20 @@ fn a_damaged_cache_heals() {
         damage(&lbuild.cache().join(part), change);
         let registry = Registry::start(Mode::Plain);
         assert_eq!(push(&registry), expected, "{n} {part}");
-        let place = Place::registry(&registry, "function:1");
-        assert_eq!(judges::skopeo_inspect(&place).unwrap()["Digest"], expected);
-        judges::umoci_unpack(&place).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
+        let location = ImageLocation::registry(&registry, "function:1");
+        assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], expected);
+        image_tools::umoci_unpack(&location).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
     }
-    // and so it does for the places that are no registry
+    // layouts and archives get whole layers as well
     for to in ["oci", "docker-archive"] {
         damage(&lbuild.cache().join("blobs"), flip);
         lbuild.ok(&arguments(code.path(), &base, &format!("{to}:{}", lbuild.text(to))));
     }
     let tag = lbuild.layout("tagged", code.path(), &[]);
-    judges::umoci_unpack(&Place::layout(&tag, "it")).unwrap();
+    image_tools::umoci_unpack(&ImageLocation::layout(&tag, "it")).unwrap();
 }
 
-/// What was checked is sent, or nothing: a layer that was damaged in between is made again, and must be the same.
+/// A push sends what was checked or fails: a layer damaged after the check is made again and must be the same.
 #[test]
 fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
@@ -292,7 +297,7 @@ fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() 
             Err(Error::Rebuilt { was, now }) => assert!(changed && was == digest && now != digest),
             Err(error) => panic!("{tag}: {error}"),
         }
-        let place = Place::registry(&registry, &format!("{tag}:{tag}"));
-        assert_eq!(judges::skopeo_inspect(&place).is_err(), changed);
+        let location = ImageLocation::registry(&registry, &format!("{tag}:{tag}"));
+        assert_eq!(image_tools::skopeo_inspect(&location).is_err(), changed);
     }
 }

@@ -1,7 +1,7 @@
-//! A registry that holds everything in memory and can be told to behave as ECR does where a real registry cannot.
+//! An in-memory registry that can imitate ECR where ECR differs from other registries.
 //!
 //! Always: a manifest PUT is checked (media type, `mediaType`, digest, every blob and its size), a blob PUT is
-//! checked (Content-Length, digest), and an upload session takes one PUT, whatever came of it.
+//! checked (Content-Length, digest), and an upload session accepts one PUT, whether it succeeds or fails.
 #![allow(dead_code, unused_imports, reason = "each test needs another part")]
 
 mod auth;
@@ -24,21 +24,21 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::proxy::listen::{Body, Connection, Hangup, Listener, full};
-use auth::Access;
-pub use auth::{After, Auth, Expired, Expires};
+use super::proxy::listen::{Body, Connection, ConnectionClosed, Listener, full};
+use auth::AuthState;
+pub use auth::{Auth, ExpiredAnswer, Expiry, ExpiryTrigger};
 use call::{Call, Route, query_of};
 pub use log::{Log, Logged};
-pub use refusals::{CALLER, Refusal, With};
+pub use refusals::{CALLER, Refusal, RefusalAnswer};
 use uploads::Session;
 
-/// The default behaves well, is open to all, and makes repositories as they are pushed to.
+/// The default follows the specification, needs no login, and creates repositories on push.
 #[derive(Clone, Debug, Default)]
-pub struct Quirks {
+pub struct EcrBehaviour {
     pub auth: Auth,
-    /// When the credential stops being good.
-    pub expires: Option<Expires>,
-    /// What a repository that nobody made answers.
+    /// When the credential expires.
+    pub expires: Option<Expiry>,
+    /// The answer for a repository that does not exist.
     pub missing_repository: MissingRepository,
     /// A tag that exists cannot be put again, not even with the same digest.
     pub immutable_tags: bool,
@@ -50,14 +50,14 @@ pub struct Quirks {
     pub relative_location: bool,
     /// A mount opens an upload (202) instead.
     pub refuse_mount: bool,
-    /// The next so many blob PUTs are read whole, then answered with 500; their sessions are spoilt.
+    /// The next blob PUTs, as many as this, are read completely and answered with 500; their sessions are closed.
     pub fail_blob_puts: u64,
-    /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), and
-    /// HEAD still claims them. They are back once uploaded again, and do not vanish a second time.
+    /// These blobs vanish when the first manifest that names them arrives (refused with MANIFEST_BLOB_UNKNOWN), while
+    /// HEAD still finds them. After another upload they stay.
     pub loses: Vec<String>,
-    /// The host that GETs of blobs are sent on to.
+    /// The host to which GETs of blobs are redirected.
     pub blobs_at: Option<String>,
-    /// Calls that are refused, whoever makes them.
+    /// Calls that are refused for every user.
     pub refusals: Vec<Refusal>,
 }
 
@@ -72,39 +72,39 @@ pub enum MissingRepository {
 }
 
 /// Stops when dropped.
-pub struct QuirkRegistry {
+pub struct FakeEcr {
     listener: Listener,
     state: Arc<Mutex<State>>,
 }
 
-impl QuirkRegistry {
-    pub fn start(quirks: Quirks) -> QuirkRegistry {
-        let state = Arc::new(Mutex::new(State { quirks, ..State::default() }));
+impl FakeEcr {
+    pub fn start(behaviour: EcrBehaviour) -> FakeEcr {
+        let state = Arc::new(Mutex::new(State { behaviour, ..State::default() }));
         let handler = state.clone();
         let listener =
             Listener::start(move |request, connection| handle(handler.clone(), request, connection));
-        QuirkRegistry { listener, state }
+        FakeEcr { listener, state }
     }
 
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
     }
 
-    /// `127.0.0.1:PORT`, as it stands in an image reference.
+    /// `127.0.0.1:PORT`, for image references.
     pub fn host(&self) -> String {
         self.addr().to_string()
     }
 
     /// Changes the settings from the next request on.
-    pub fn change(&self, change: impl FnOnce(&mut Quirks)) {
-        change(&mut self.state().quirks);
+    pub fn change(&self, change: impl FnOnce(&mut EcrBehaviour)) {
+        change(&mut self.state().behaviour);
     }
 
     pub fn create_repository(&self, repository: &str) {
         self.state().repositories.entry(repository.to_owned()).or_default();
     }
 
-    /// Makes the repository too.
+    /// Also creates the repository.
     pub fn seed_blob(&self, repository: &str, content: impl Into<Bytes>) -> String {
         let content = content.into();
         let digest = digest(&content);
@@ -112,7 +112,7 @@ impl QuirkRegistry {
         digest
     }
 
-    /// Stores it unchecked under its digest, and under `tag` if there is one. Makes the repository too.
+    /// Stores it unchecked under its digest, and under `tag` if given. Also creates the repository.
     pub fn seed_manifest(
         &self,
         repository: &str,
@@ -154,11 +154,11 @@ impl QuirkRegistry {
 
 #[derive(Default)]
 struct State {
-    quirks: Quirks,
+    behaviour: EcrBehaviour,
     repositories: BTreeMap<String, Repository>,
     sessions: BTreeMap<String, Session>,
     uploads_started: u64,
-    access: Access,
+    auth: AuthState,
     log: Vec<Logged>,
     arrivals: u64,
 }
@@ -168,7 +168,7 @@ struct Repository {
     blobs: BTreeMap<String, Bytes>,
     manifests: BTreeMap<String, Manifest>,
     tags: BTreeMap<String, String>,
-    /// Size by digest: gone, but HEAD still claims them.
+    /// Size by digest: blobs that are deleted but still found by HEAD.
     lost: BTreeMap<String, usize>,
 }
 
@@ -196,11 +196,11 @@ impl State {
             return self.refused(call, &route).unwrap_or_else(|| self.issue_token(call));
         }
         if let Err(refusal) = self.authorize(call, route.repository()) {
-            self.spoil(call, &route);
+            self.close_session(call, &route);
             return refusal;
         }
         if let Some(refusal) = self.missing(&route).or_else(|| self.refused(call, &route)) {
-            self.spoil(call, &route);
+            self.close_session(call, &route);
             self.age(call, &refusal);
             return refusal;
         }
@@ -211,12 +211,12 @@ impl State {
 
     fn missing(&self, route: &Route) -> Option<Reply> {
         let repository = route.repository()?;
-        if self.quirks.missing_repository == MissingRepository::Created
+        if self.behaviour.missing_repository == MissingRepository::Created
             || self.repositories.contains_key(repository)
         {
             return None;
         }
-        if self.quirks.missing_repository == MissingRepository::Reset
+        if self.behaviour.missing_repository == MissingRepository::Reset
             && matches!(route, Route::Uploads { .. })
         {
             return Some(Reply::Reset);
@@ -249,7 +249,7 @@ impl State {
     }
 
     fn get_blob(&mut self, call: &Call, repository: &str, digest: &str) -> Reply {
-        if let Some(host) = self.quirks.blobs_at.as_ref().filter(|_| call.head.method == Method::GET) {
+        if let Some(host) = self.behaviour.blobs_at.as_ref().filter(|_| call.head.method == Method::GET) {
             let location = format!("http://{host}/v2/{repository}/blobs/{digest}");
             return answer(StatusCode::TEMPORARY_REDIRECT, &[("location", &location)], "");
         }
@@ -257,7 +257,7 @@ impl State {
         let lost = found.and_then(|found| found.lost.get(digest));
         let content = match (found.and_then(|found| found.blobs.get(digest)), lost) {
             (Some(content), _) => content.clone(),
-            // The length of a HEAD's answer is that of the body it leaves out.
+            // Content-Length of the answer to a HEAD is that of the omitted body.
             (None, Some(&size)) if call.head.method == Method::HEAD => vec![0; size].into(),
             _ => {
                 return error(
@@ -275,7 +275,7 @@ impl State {
     /// `path` as this registry writes it into `Location`.
     fn location(&self, call: &Call, path: String) -> String {
         match call.header(header::HOST) {
-            Some(host) if !self.quirks.relative_location => format!("http://{host}{path}"),
+            Some(host) if !self.behaviour.relative_location => format!("http://{host}{path}"),
             _ => path,
         }
     }
@@ -285,7 +285,7 @@ async fn handle(
     state: Arc<Mutex<State>>,
     request: Request<Incoming>,
     connection: Connection,
-) -> Result<Response<Body>, Hangup> {
+) -> Result<Response<Body>, ConnectionClosed> {
     let entry = lock(&state).log_arrival(&request);
     let (head, body) = request.into_parts();
     let body = body.collect().await.ok().map(|body| body.to_bytes());

@@ -1,11 +1,11 @@
-//! Names and texts of an image that would say something of their own on the terminal.
+//! Names and texts of an image with control characters, which must not reach the terminal.
 
-use super::{Ground, words};
-use crate::support::craft::{self, Layer, Tar};
+use super::{Workspace, words};
+use crate::support::image_builder::{self, Layer, Tar};
 use serde_json::{Value, json};
 
-/// Sets a title, a colour, and another cursor; ends the line, begins one that looks like lbuild's, and goes back to
-/// its start: by escape sequences, by single characters for them, and by a deletion.
+/// Control characters: escape sequences for title and colour, C1 controls, line ends before a line that looks like
+/// one of lbuild's, a deletion and a backspace.
 const WORDS: &str =
     "\u{1b}]0;owned\u{7}\u{1b}[31m\u{9b}2J\r\n\u{85}error: forged\n::error::forged\u{7f}\u{8}";
 
@@ -13,8 +13,8 @@ fn text() -> String {
     format!("a{WORDS}b")
 }
 
-/// An image with such words wherever there is room for any.
-fn image(ground: &Ground) -> String {
+/// An image with this text in every field that can hold text.
+fn image(workspace: &Workspace) -> String {
     let name = text();
     let layer = Tar::new()
         .directory("var/")
@@ -30,7 +30,7 @@ fn image(ground: &Ground) -> String {
         .symlink("l", "")
         .long(b'L', format!("../{name}").as_bytes())
         .file("f", 0o644, "f");
-    craft::image(&ground.lbuild.path("image"), &[Layer::gzip(layer)], |config, manifest| {
+    image_builder::image(&workspace.lbuild.path("image"), &[Layer::gzip(layer)], |config, manifest| {
         config["author"] = json!(name);
         config["created"] = json!(name);
         config["history"][0] = json!({ "created_by": name, "comment": name });
@@ -49,10 +49,10 @@ fn image(ground: &Ground) -> String {
 }
 
 #[test]
-fn no_word_of_an_image_is_more_than_a_word() {
-    let ground = Ground::new();
-    let (good, image) = (ground.image("good", &[]), image(&ground));
-    let mut runs = Vec::from(ground.readers(&good, &image));
+fn text_of_an_image_cannot_control_the_terminal() {
+    let workspace = Workspace::new();
+    let (good, image) = (workspace.image("good", &[]), image(&workspace));
+    let mut runs = Vec::from(workspace.readers(&good, &image));
     let more: [&[&str]; 10] = [
         &["check", &image, "--github"],
         &["check", &image, "--sarif"],
@@ -66,8 +66,8 @@ fn no_word_of_an_image_is_more_than_a_word() {
         &["diff", &good, &image, "--json"],
     ];
     runs.extend(more.map(words));
-    runs.push(ground.push(&image));
-    let done = ground.run(&runs);
+    runs.push(workspace.push(&image));
+    let done = workspace.run(&runs);
     for (end, run) in done.iter().zip(&runs) {
         assert!([0, 4, 8].contains(&end.code), "{run:?}: {}", end.err);
         for line in end.out.lines().chain(end.err.lines()) {
@@ -81,7 +81,7 @@ fn no_word_of_an_image_is_more_than_a_word() {
         "{}",
         done[0].out
     );
-    // What programs read is what the image has.
+    // JSON output keeps the original text.
     for at in [4, 5, 7, 8, 11, 12] {
         let _: Value = serde_json::from_str(&done[at].out).unwrap();
     }
