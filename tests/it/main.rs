@@ -19,6 +19,7 @@ mod ecr_refusals;
 mod errors;
 mod examples;
 mod faults;
+mod guide;
 mod hostile;
 mod inline_cache;
 mod layer;

@@ -1,4 +1,4 @@
-//! The CI recipes in examples/ci and the IAM policies in the README: valid where they are to be used, and true of
+//! The CI recipes in examples/ci and the IAM policies in the guide: valid where they are to be used, and true of
 //! this lbuild.
 
 use std::path::{Path, PathBuf};
@@ -203,26 +203,26 @@ fn recipes_need_neither_docker_nor_privileges() {
     }
 }
 
-fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).unwrap()
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join("src/guide").join(name)).unwrap()
 }
 
 #[test]
-fn the_readme_links_every_recipe() {
+fn the_guide_links_every_recipe() {
     let mut files: Vec<PathBuf> =
         root().join("examples/ci").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert_eq!(files.len(), RECIPES.len(), "a recipe without a judge: {files:?}");
     for (_, file) in RECIPES {
-        assert!(readme().contains(&format!("(examples/ci/{file})")), "{file}");
+        assert!(page("ci.md").contains(&format!("]: ../../examples/ci/{file}\n")), "{file}");
     }
 }
 
 #[test]
-fn the_readmes_policies_are_valid() {
-    let readme = readme();
+fn the_policies_of_the_guide_are_valid() {
+    let page = page("ecr.md");
     let policies: Vec<_> =
-        readme.split("```json\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+        page.split("```json\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
     let [push, create, deploy] = policies[..] else { panic!("three policies, not {}", policies.len()) };
     let changes = [
         ("ecr:PutImage\"", "ecr:PushImage\"", "UNKNOWN_ACTION"),
