@@ -7,15 +7,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::recipes::{root, takes};
 use crate::support::lbuild::Lbuild;
 use crate::support::{run, testdata, tool};
 
 /// Prefix of a command that builds lbuild from source and runs it.
 const FROM_SOURCE: &str = "cargo run --release -- ";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// A Markdown file, with its path below the root.
 struct Page {
@@ -64,6 +61,11 @@ impl Page {
         spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
 
+    /// The prose without code spans.
+    fn plain(&self) -> String {
+        self.split().0.split('`').step_by(2).collect()
+    }
+
     /// Every command that starts lbuild, without that start.
     fn commands(&self) -> Vec<String> {
         let mut lines = self.spans();
@@ -102,16 +104,11 @@ fn all() -> Vec<Page> {
 
 /// The words of a command, as the shell makes them.
 fn words(command: &str) -> Vec<String> {
-    let script = format!("words() {{ printf '%s\\n' \"$@\"; }}\nset -eu\nwords {command}");
+    let script =
+        format!("words() {{ for word; do printf '%s\\n' \"$word\"; done; }}\nset -eu\nwords {command}");
     let mut bash = Command::new(tool("bash"));
     bash.args(["-c", &script]).current_dir("/").env_clear();
     run(&mut bash).unwrap().lines().map(str::to_owned).collect()
-}
-
-/// Whether lbuild takes these arguments: it reads them in order, and `--help` ends that before anything is done.
-fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
-    lbuild.run(&arguments).code == Some(0)
 }
 
 #[test]
@@ -125,7 +122,8 @@ fn every_command_is_one_that_this_lbuild_takes() {
         }
     }
     assert!(number > 60, "{number}");
-    for wrong in ["push . --platform arm64", "check . --arch sparc", "repo create --allow-lambda a", "send ."] {
+    for wrong in ["push . --platform arm64", "check . --arch sparc", "repo create --allow-lambda a", "send ."]
+    {
         assert!(!takes(&lbuild, &words(wrong)), "{wrong}");
     }
 }
@@ -134,7 +132,7 @@ fn every_command_is_one_that_this_lbuild_takes() {
 fn flags(lbuild: &Lbuild, path: &[&str], found: &mut BTreeSet<String>) {
     let help = lbuild.ok(&[path, &["--help"]].concat()).stdout;
     let is_flag = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let words = help.split(|c| !is_flag(c)).filter(|word| word.len() > 2 && word.starts_with("--"));
+    let words = help.split(|c: char| !is_flag(c)).filter(|word| word.len() > 2 && word.starts_with("--"));
     found.extend(words.map(str::to_owned));
     let commands = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
     for line in commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
@@ -172,10 +170,10 @@ fn the_readme_is_a_front_page() {
 fn every_relative_link_leads_to_a_file() {
     let modules = std::fs::read_to_string(root().join("src/guide/mod.rs")).unwrap();
     for page in all() {
-        let (prose, _) = page.split();
-        let name = page.path.display();
+        let (prose, name) = (page.plain(), page.path.display());
         let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        let definitions: Vec<_> = prose.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).collect();
+        let definitions: Vec<_> =
+            prose.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).collect();
         let targets = inline.chain(definitions.iter().map(|(_, target)| *target));
         for target in targets.filter(|target| !target.contains("://")) {
             let file = root().join(&page.path).parent().unwrap().join(target.split('#').next().unwrap());
@@ -185,11 +183,14 @@ fn every_relative_link_leads_to_a_file() {
         for label in labels {
             assert!(definitions.iter().any(|(defined, _)| *defined == label), "{name}: [{label}]");
             // Without a definition there, rustdoc would have a link to a file that it does not have.
-            assert!(modules.contains(&format!("\n[{label}]: ")), "src/guide/mod.rs does not define [{label}]");
+            assert!(
+                modules.contains(&format!("\n[{label}]: ")),
+                "src/guide/mod.rs does not define [{label}]"
+            );
         }
     }
     for page in guide() {
-        let (name, text) = (page.path.file_name().unwrap().to_str().unwrap(), page.split().0);
+        let (name, text) = (page.path.file_name().unwrap().to_str().unwrap(), page.plain());
         assert!(modules.contains(&format!("include_str!(\"{name}\")")), "{name} is not a page of rustdoc");
         assert!(!text.contains("]("), "{name}: rustdoc needs links by a label, as [text][label]");
     }
@@ -239,7 +240,7 @@ fn the_exit_codes_are_those_of_the_help() {
     let codes: Vec<_> = codes.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(codes.len() >= 10, "{codes:?}");
     let page = Page::read("src/guide/output.md").first_column();
-    let is_number = |text: &&String| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |text: &&String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     assert_eq!(page.iter().filter(is_number).collect::<Vec<_>>(), codes);
 }
 
@@ -261,7 +262,8 @@ fn the_fields_and_reasons_of_the_json_are_listed() {
     let function = testdata("functions/hello-python");
     let base = format!("oci:{}:python3.12", testdata("base").display());
     let to = format!("oci:{}:v1", lbuild.text("image"));
-    let build = ["build", function.to_str().unwrap(), "--base", &base, "--arch", "arm64", "--to", &to, "--json"];
+    let build =
+        ["build", function.to_str().unwrap(), "--base", &base, "--arch", "arm64", "--to", &to, "--json"];
     let lines = lbuild.ok(&build).stderr;
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let seen: BTreeSet<_> = lines.iter().map(|line| line["reason"].as_str().unwrap().to_owned()).collect();

@@ -15,7 +15,7 @@ const RECIPES: [(&str, &str); 4] = [
     ("jenkins", "Jenkinsfile"),
 ];
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -147,7 +147,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 /// Whether lbuild takes these arguments: it reads them in order, and `--help` ends that before anything is done.
-fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
+pub fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
     lbuild.run(&arguments).code == Some(0)
 }
