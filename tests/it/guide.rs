@@ -82,7 +82,7 @@ impl Page {
         pipes.filter_map(starts).collect()
     }
 
-    /// The first column of the table rows whose cell is a code span or a number.
+    /// The first column of all tables, without code marks.
     fn first_column(&self) -> Vec<String> {
         let rows = self.text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
         rows.map(|cell| cell.trim_matches('`').to_owned()).collect()
