@@ -88,6 +88,10 @@
 //! * **The tag moves last**: a push that fails or is killed leaves the old image complete.
 //! * **Secrets stay out** of layers, configs, events and errors.
 //!
+//! # Guide
+//!
+//! [`guide`] has a page for each task: packages, destinations, caches, checks, ECR, CI, this library.
+//!
 //! # Features
 //!
 //! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. `check` (default):
@@ -100,6 +104,7 @@ pub mod aws;
 mod engine;
 pub mod error;
 pub mod event;
+pub mod guide;
 pub mod image;
 pub mod lambda;
 pub mod layer;

@@ -18,6 +18,7 @@ mod ecr_refusals;
 mod errors;
 mod examples;
 mod faults;
+mod guide;
 mod hostile;
 mod inline_cache;
 mod interruptions;

@@ -1,4 +1,4 @@
-//! The CI recipes in examples/ci and the IAM policies in the README: valid for their services, and correct for this
+//! The CI recipes in examples/ci and the IAM policies in the guide: valid for their services, and correct for this
 //! lbuild.
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const RECIPES: [(&str, &str); 4] = [
     ("jenkins", "Jenkinsfile"),
 ];
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -147,7 +147,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 /// Whether lbuild accepts these arguments: it parses them in order, and `--help` at the end stops it before it runs.
-fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
+pub fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
     lbuild.run(&arguments).code == Some(0)
 }
@@ -203,26 +203,26 @@ fn recipes_need_neither_docker_nor_privileges() {
     }
 }
 
-fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).unwrap()
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join("src/guide").join(name)).unwrap()
 }
 
 #[test]
-fn the_readme_links_every_recipe() {
+fn the_guide_links_every_recipe() {
     let mut files: Vec<PathBuf> =
         root().join("examples/ci").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert_eq!(files.len(), RECIPES.len(), "a recipe without a validation: {files:?}");
     for (_, file) in RECIPES {
-        assert!(readme().contains(&format!("(examples/ci/{file})")), "{file}");
+        assert!(page("ci.md").contains(&format!("]: ../../examples/ci/{file}\n")), "{file}");
     }
 }
 
 #[test]
-fn the_readmes_policies_are_valid() {
-    let readme = readme();
+fn the_policies_of_the_guide_are_valid() {
+    let page = page("ecr.md");
     let policies: Vec<_> =
-        readme.split("```json\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+        page.split("```json\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
     let [push, create, deploy] = policies[..] else { panic!("three policies, not {}", policies.len()) };
     let changes = [
         ("ecr:PutImage\"", "ecr:PushImage\"", "UNKNOWN_ACTION"),

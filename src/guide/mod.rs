@@ -1,0 +1,108 @@
+//! The guide: a page for each task. Its examples are part of the tests.
+//!
+//! * [First image](first_image): from a clone to an image on disk and in ECR; all commands
+//! * [Contents of an image](contents): base, code, ignore rules, zips, `--deps`, `--add`, config
+//! * [Python packages](python)
+//! * [Node packages](node)
+//! * [Destinations, tags and logins](destinations)
+//! * [Caches and speed](caches)
+//! * [Check, diff and inspect](check)
+//! * [ECR and AWS credentials](ecr), with IAM policies
+//! * [CI recipes](ci)
+//! * [lbuild.toml](config)
+//! * [Exit codes and JSON](output)
+//! * [Guarantees](guarantees): reproducible images, the order of a push, bounded memory
+//! * [lbuild as a library](library)
+
+/// Link targets in rustdoc. Each page ends with the same labels as paths, for readers of the files; the first
+/// definition of a label wins: <https://spec.commonmark.org/0.31.2/#example-204>.
+macro_rules! links {
+    () => {
+        "\
+[caches]: crate::guide::caches
+[check]: crate::guide::check
+[check-schema]: #schema-of-lbuild-check---json
+[ci]: crate::guide::ci
+[codebuild]: #recipe-for-aws-codebuild
+[config]: crate::guide::config
+[contents]: crate::guide::contents
+[destinations]: crate::guide::destinations
+[diff-schema]: #schema-of-lbuild-diff---json
+[ecr]: crate::guide::ecr
+[first-image]: crate::guide::first_image
+[github-actions]: #recipe-for-github-actions
+[gitlab-ci]: #recipe-for-gitlab-ci
+[guarantees]: crate::guide::guarantees
+[jenkins]: #recipe-for-jenkins-on-kubernetes
+[library]: crate::guide::library
+[node]: crate::guide::node
+[output]: crate::guide::output
+[python]: crate::guide::python
+"
+    };
+}
+
+/// A section with a file of the repository, which rustdoc has no link to.
+macro_rules! file {
+    ($title:literal, $language:literal, $path:literal) => {
+        concat!("\n## ", $title, "\n\n```", $language, "\n", include_str!(concat!("../../", $path)), "```\n")
+    };
+}
+
+#[doc = links!()]
+#[doc = include_str!("first_image.md")]
+pub mod first_image {}
+
+#[doc = links!()]
+#[doc = include_str!("contents.md")]
+pub mod contents {}
+
+#[doc = links!()]
+#[doc = include_str!("python.md")]
+pub mod python {}
+
+#[doc = links!()]
+#[doc = include_str!("node.md")]
+pub mod node {}
+
+#[doc = links!()]
+#[doc = include_str!("destinations.md")]
+pub mod destinations {}
+
+#[doc = links!()]
+#[doc = include_str!("caches.md")]
+pub mod caches {}
+
+#[doc = links!()]
+#[doc = include_str!("check.md")]
+pub mod check {}
+
+#[doc = links!()]
+#[doc = include_str!("ecr.md")]
+pub mod ecr {}
+
+#[doc = links!()]
+#[doc = include_str!("ci.md")]
+#[doc = file!("Recipe for GitHub Actions", "yaml", "examples/ci/github-actions.yml")]
+#[doc = file!("Recipe for GitLab CI", "yaml", "examples/ci/gitlab-ci.yml")]
+#[doc = file!("Recipe for AWS CodeBuild", "yaml", "examples/ci/buildspec.yml")]
+#[doc = file!("Recipe for Jenkins on Kubernetes", "groovy", "examples/ci/Jenkinsfile")]
+pub mod ci {}
+
+#[doc = links!()]
+#[doc = include_str!("config.md")]
+pub mod config {}
+
+#[doc = links!()]
+#[doc = include_str!("output.md")]
+#[doc = file!("Schema of `lbuild check --json`", "json", "testdata/schemas/check.json")]
+#[doc = file!("Schema of `lbuild diff --json`", "json", "testdata/schemas/diff.json")]
+pub mod output {}
+
+#[doc = links!()]
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
+
+#[doc = links!()]
+#[doc = include_str!("library.md")]
+pub mod library {}
