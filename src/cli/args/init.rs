@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 
 #[derive(ClapArgs)]
 pub struct Init {
-    /// The function's directory
+    /// Write lbuild.toml into this directory, which has the function
     #[arg(default_value = ".")]
     pub path: PathBuf,
 }
