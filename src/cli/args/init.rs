@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 
 #[derive(ClapArgs)]
 pub struct Init {
-    /// Write lbuild.toml into this directory, which has the function
+    /// Write lbuild.toml for the function in this directory
     #[arg(default_value = ".")]
     pub path: PathBuf,
 }

@@ -15,7 +15,8 @@ pub struct Output {
     #[arg(long, global = true)]
     pub json: bool,
     /// Compress on this many threads [default: one per core]
-    #[arg(long, global = true, help_heading = None::<&str>, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = None::<&str>)]
     pub jobs: Option<u16>,
 }
 
