@@ -77,7 +77,10 @@ pub async fn given_or_own(
 #[cfg(feature = "aws")]
 async fn own(repo: &str, context: &Context) -> Result<String, Failure> {
     if repo.split('/').next().is_some_and(|first| first.contains('.')) && repo.contains('/') {
-        return Err(Failure::usage(format!("`--repo {repo}` names a registry"), "use --to instead of --repo"));
+        return Err(Failure::usage(
+            format!("`--repo {repo}` names a registry"),
+            "use --to instead of --repo",
+        ));
     }
     Ok(format!("{}/{repo}", context.aws.registry().await?))
 }

@@ -30,7 +30,8 @@ fn size(text: &str) -> Result<u64, String> {
         "GiB" => 1 << 30,
         _ => return Err("expected a size such as 500MB or 2GiB".to_owned()),
     };
-    let number: u64 = text[..digits].parse().map_err(|_| "expected a size such as 500MB or 2GiB".to_owned())?;
+    let number: u64 =
+        text[..digits].parse().map_err(|_| "expected a size such as 500MB or 2GiB".to_owned())?;
     number.checked_mul(unit).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
 }
 

@@ -40,7 +40,7 @@ pub struct Create {
     /// Scan images for vulnerabilities when they are pushed
     #[arg(long)]
     pub scan: bool,
-    /// Encrypt with KMS, by this key or AWS's own [default: ECR's own encryption]
+    /// Encrypt with KMS, using this key or else AWS's own [default: ECR's own encryption]
     #[arg(long, value_name = "kms[:KEY]")]
     pub encryption: Option<String>,
     /// Set the lifecycle policy from a JSON file

@@ -10,7 +10,10 @@ use crate::cli::output::exit::Failure;
 pub fn epoch() -> Result<u64, Failure> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) if !text.is_empty() => text.trim().parse().map_err(|_| {
-            Failure::usage(format!("SOURCE_DATE_EPOCH is `{text}`"), "set it to a number of seconds since 1970")
+            Failure::usage(
+                format!("SOURCE_DATE_EPOCH is `{text}`"),
+                "set it to a number of seconds since 1970",
+            )
         }),
         _ => Ok(DEFAULT_EPOCH),
     }

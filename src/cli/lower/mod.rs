@@ -42,7 +42,10 @@ pub fn recipe(args: &ImageArgs, report: &Report) -> Result<Lowered, Failure> {
     let edit = edit::lower(args, &config)?;
     let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
-        report.warn("no handler is given", Some("add --handler, or set the command in the function's settings"));
+        report.warn(
+            "no handler is given",
+            Some("add --handler, or set the command in the function's settings"),
+        );
     }
     let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
     let steps = steps::lower(args, &config, edit, python, node)?;

@@ -30,7 +30,8 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
     // The directories of --deps may contain the packages.
     let elsewhere = !args.deps.is_empty() || !config.deps.0.is_empty();
     if let Some(lock) = lock.filter(|_| !elsewhere && !dir.join(MODULES).exists()) {
-        let message = format!("{} has {lock} but no node_modules: the image will lack its packages", dir.display());
+        let message =
+            format!("{} has {lock} but no node_modules: the image will lack its packages", dir.display());
         report.warn(&message, Some("add --npm to install them for the image"));
     }
     Ok(None)
