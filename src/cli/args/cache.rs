@@ -11,7 +11,7 @@ pub enum CacheCommand {
         /// Remove entries that were not used for this many days; 0 empties the cache
         #[arg(long, value_name = "N", default_value_t = 30)]
         days: u32,
-        /// Then remove the least recently used entries, until the cache is at most this large, such as 500MB or 2GiB
+        /// Then remove the least recently used entries down to SIZE (500MB, 2GiB)
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<u64>,
     },

@@ -11,7 +11,7 @@ use super::registry::Registry;
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Destination")]
 pub struct Ecr {
-    /// Push to this ECR repository, in the AWS credentials' account and the configured Region
+    /// Push to this ECR repository in the configured AWS account and Region
     #[arg(long, value_name = "NAME[:TAG]")]
     pub repo: Option<String>,
     /// Create the ECR repository if it does not exist
@@ -32,7 +32,7 @@ pub enum Repo {
 
 #[derive(ClapArgs)]
 pub struct Create {
-    /// Create this repository: NAME in the AWS credentials' account and the configured Region, or REGISTRY/NAME
+    /// Create this repository: NAME in the configured AWS account and Region, or REGISTRY/NAME
     pub name: String,
     /// Make tags immutable
     #[arg(long)]
@@ -40,7 +40,7 @@ pub struct Create {
     /// Scan images for vulnerabilities when they are pushed
     #[arg(long)]
     pub scan: bool,
-    /// Encrypt with KMS, using this key or else AWS's own [default: ECR's own encryption]
+    /// Encrypt with KMS, by KEY or AWS's key [default: ECR's encryption]
     #[arg(long, value_name = "kms[:KEY]")]
     pub encryption: Option<String>,
     /// Set the lifecycle policy from a JSON file
@@ -53,7 +53,7 @@ pub struct Create {
 
 #[derive(ClapArgs)]
 pub struct Policy {
-    /// Use this repository: NAME in the AWS credentials' account and the configured Region, or REGISTRY/NAME
+    /// Use this repository: NAME in the configured AWS account and Region, or REGISTRY/NAME
     pub name: String,
     /// Let Lambda pull; the policy's other statements stay
     #[arg(long)]
@@ -75,7 +75,7 @@ fn account(text: &str) -> Result<String, String> {
 
 #[derive(ClapArgs)]
 pub struct Login {
-    /// Use this registry [default: ECR in the AWS credentials' account and the configured Region]
+    /// Use this registry [default: ECR in the configured AWS account and Region]
     pub registry: Option<String>,
     /// Print the password of the user AWS, for the standard input of another tool
     #[arg(long, required = true)]
@@ -96,7 +96,7 @@ pub struct CredentialHelper {
 pub enum Verb {
     /// Read a registry's name, and print its login
     Get,
-    /// Print the stored logins, which is always an empty list
+    /// Print the stored logins (always none)
     List,
     /// Read a login, and ignore it
     Store,
@@ -106,9 +106,10 @@ pub enum Verb {
 
 #[derive(ClapArgs)]
 #[command(after_help = NAMES)]
-#[command(mut_arg("path", |path| path.help("Examine a push of this directory, zip package or single file")))]
+#[command(mut_arg("path", |path| path.help(
+    "Examine a push of this directory (and read its lbuild.toml), zip package or file")))]
 #[command(mut_arg("repo", |repo| repo.help(
-    "Examine a push to this ECR repository, in the AWS credentials' account and the configured Region")))]
+    "Examine a push to this repository in the configured AWS account and Region")))]
 #[command(mut_arg("create_repo", |flag| flag.help("Assume that the push creates a missing ECR repository")))]
 #[command(mut_arg("allow_lambda", |flag| flag.help("Assume that the push lets Lambda pull")))]
 pub struct Doctor {

@@ -17,7 +17,7 @@ Names of images and destinations:
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Image")]
 pub struct ImageArgs {
-    /// Package this directory, zip package or single file; a directory's lbuild.toml is read
+    /// Package this directory (and read its lbuild.toml), zip package or file
     #[arg(default_value = ".", help_heading = None::<&str>)]
     pub path: PathBuf,
     /// Build for this architecture: arm64 (aarch64) or amd64 (x86_64)
@@ -29,7 +29,7 @@ pub struct ImageArgs {
     /// Start from this image, or from `scratch`
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// Add files at another path of the image, as a layer above the code (repeatable)
+    /// Add files as a layer above the code (repeatable)
     #[arg(long, value_name = "SRC:/PATH")]
     pub add: Vec<String>,
     /// Set the function's handler, such as app.handler
@@ -44,7 +44,7 @@ pub struct ImageArgs {
     /// Set the directory to start in
     #[arg(long, value_name = "/PATH")]
     pub workdir: Option<String>,
-    /// Set a variable; $NAME is the base's value, as in PATH=/x:$PATH (repeatable)
+    /// Set a variable; in PATH=/x:$PATH, $PATH is the base's (repeatable)
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
     /// Set a label (repeatable)
@@ -53,7 +53,7 @@ pub struct ImageArgs {
     /// Set the user to run as
     #[arg(long)]
     pub user: Option<String>,
-    /// Add a directory, or the zip of a Lambda layer (to /opt), as a layer below the code (repeatable)
+    /// Add a directory or layer zip (to /opt) below the code (repeatable)
     #[arg(long, value_name = "SRC[:/PATH]", help_heading = "Dependencies")]
     pub deps: Vec<String>,
     #[command(flatten)]
@@ -66,10 +66,10 @@ pub struct ImageArgs {
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Dependencies")]
 pub struct Python {
-    /// Add the Python packages of a requirements.txt, which uv or pip resolves for the image
+    /// Add Python packages from a requirements.txt, resolved by uv or pip
     #[arg(long, value_name = "FILE", conflicts_with = "lock")]
     pub requirements: Option<PathBuf>,
-    /// Add the Python packages of a uv.lock, pylock.toml, poetry.lock or Pipfile.lock
+    /// Add Python packages from uv.lock, pylock.toml, poetry.lock or Pipfile.lock
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
     /// Take wheels from this directory only
@@ -78,14 +78,13 @@ pub struct Python {
     /// Refuse packages that have no hash in the requirements
     #[arg(long)]
     pub require_hashes: bool,
-    /// Leave out files that a function never reads: tests, type stubs, static libraries
+    /// Leave out unused files: tests, type stubs, static libraries
     #[arg(long)]
     pub slim: bool,
-    /// Compile modules with a local Python of the image's version, on which the image then depends: auto, always or
-    /// never [default: never]
+    /// Compile modules with a local Python, on which the image then depends: auto, always or never [default: never]
     #[arg(long, value_name = "WHEN", value_parser = bytecode)]
     pub compile_bytecode: Option<Bytecode>,
-    /// Set the image's Python version if neither the runtime nor the base's name contains it
+    /// Set the Python version [default: that of the runtime or the base]
     #[arg(long, value_name = "VERSION")]
     pub python_version: Option<String>,
 }
@@ -103,7 +102,7 @@ fn bytecode(text: &str) -> Result<Bytecode, String> {
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Dependencies")]
 pub struct Node {
-    /// Add the Node packages of PATH's lock file, which npm, pnpm or yarn installs for the image
+    /// Add Node packages from PATH's lock file, through npm, pnpm or yarn
     #[arg(long)]
     pub npm: bool,
     /// Run the packages' install scripts, on this machine

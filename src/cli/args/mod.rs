@@ -24,7 +24,7 @@ use self::push::{Plan, Push};
 use self::registry::Registry;
 use crate::cli::output::exit;
 
-/// Turn a source directory into an AWS Lambda container image and push it: no Docker, no daemon, no root
+/// Turn a source directory into an AWS Lambda image and push it: no Docker, no daemon, no root
 #[derive(Parser)]
 #[command(version, propagate_version = true, after_help = exit::CODES)]
 pub struct Args {

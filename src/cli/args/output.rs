@@ -11,7 +11,7 @@ pub struct Output {
     /// Print only warnings, errors and results
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print events as JSON lines on standard error, and results of more than a name as JSON
+    /// Print events as JSON lines to standard error, and structured results as JSON
     #[arg(long, global = true)]
     pub json: bool,
     /// Compress on this many threads [default: one per core]

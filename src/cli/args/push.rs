@@ -35,11 +35,11 @@ pub struct Push {
     pub registry: Registry,
     #[command(flatten)]
     pub caching: CachingArgs,
-    /// Send the image without checking it
+    /// Send the image without `lbuild check`
     #[cfg(feature = "check")]
     #[arg(long, help_heading = "Check")]
     pub no_check: bool,
-    /// Let findings of this rule of `lbuild check` pass (repeatable)
+    /// Ignore findings of this rule of `lbuild check` (repeatable)
     #[cfg(feature = "check")]
     #[arg(long, value_name = "RULE", conflicts_with = "no_check", help_heading = "Check")]
     pub allow: Vec<String>,
@@ -58,7 +58,7 @@ pub struct CachingArgs {
     /// Reuse the layers of this image too, if their keys match (repeatable)
     #[arg(long, value_name = "IMAGE", conflicts_with = "no_cache")]
     pub cache_from: Vec<String>,
-    /// Make every layer, even if the cache or the image at the destination's tag has it
+    /// Make every layer, even if the cache or the destination has it
     #[arg(long)]
     pub no_cache: bool,
     /// Make cached layers again, and fail if they differ

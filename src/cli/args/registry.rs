@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Credentials")]
 pub struct Registry {
-    /// Log in as this user [default: the logins that Docker stores]
+    /// Log in as this user [default: stored credentials]
     #[arg(long, requires = "password_stdin")]
     pub username: Option<String>,
     /// Read the password from standard input
