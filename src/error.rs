@@ -139,7 +139,10 @@ pub enum Error {
     #[error("cannot fetch {file}: {fault}")]
     Address { file: String, fault: &'static str },
 
-    /// The base is not there.
+    /// A file of an image that a recipe names.
+    #[error("{image} has no {path}")]
+    NoSuchPath { image: String, path: String },
+    /// An image that no registry, layout or archive has.
     #[error("no image {image}")]
     NoSuchImage { image: String },
     /// The base is for other machines.
@@ -335,6 +338,7 @@ impl Error {
             | ZipName { .. }
             | IgnorePattern { .. } => Kind::Source,
             NoSuchImage { .. }
+            | NoSuchPath { .. }
             | NoLayout { .. }
             | NoArchive { .. }
             | BlobRead { .. }

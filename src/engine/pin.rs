@@ -7,8 +7,8 @@ use super::find;
 use super::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Image};
-use crate::recipe::{Base, Recipe, Step};
-use crate::source;
+use crate::recipe::{Base, Recipe, Source, Step};
+use crate::source::{self, SourceImage};
 
 /// Bases by digest, sources made exact, and the path of every `Add` spelled out.
 pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Recipe> {
@@ -16,7 +16,15 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
     check_sources(&recipe)?;
     let mut configs: Vec<Config> = Vec::with_capacity(recipe.stages.len());
     for stage in &mut recipe.stages {
-        let context = session.context(stage, &recipe.platform);
+        let mut images = Vec::new();
+        for named in stage.adds().filter_map(|add| named_image(&add.source)) {
+            let exact = match &named {
+                Base::Scratch | Base::Stage(_) => named.clone(),
+                stored => find::for_platform(session, stored, &recipe.platform).await?.2.base,
+            };
+            images.push(SourceImage { named, exact, layers: Vec::new() });
+        }
+        let context = session.context(stage, &recipe.platform, images);
         let mut config = match &stage.base {
             Base::Stage(number) => configs[*number].clone(),
             Base::Scratch => Image::scratch(&recipe.platform).config().clone(),
@@ -39,4 +47,9 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
         configs.push(config);
     }
     Ok(recipe)
+}
+
+/// The image that a source takes files from.
+fn named_image(source: &Source) -> Option<Base> {
+    source::provider(source).image().cloned()
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Platform, Reference};
 use crate::recipe::Stage;
-use crate::source::{self, Context};
+use crate::source::{self, Context, SourceImage};
 use crate::store::{Addresses, Cache, Credentials, DockerConfig, Downloads, Registries};
 use crate::threads::Threads;
 
@@ -26,7 +26,7 @@ pub(super) struct Session {
 
 impl Session {
     /// What the sources of a stage work with.
-    pub(super) fn context(&self, stage: &Stage, platform: &Platform) -> Context {
+    pub(super) fn context(&self, stage: &Stage, platform: &Platform, images: Vec<SourceImage>) -> Context {
         let files = stage.adds().flat_map(|add| source::provider(&add.source).requirement_files());
         Context {
             cache: self.cache.clone(),
@@ -35,6 +35,8 @@ impl Session {
             threads: self.threads.clone(),
             platform: platform.clone(),
             requirement_files: files.collect(),
+            images: images.into(),
+            registries: self.registries.clone(),
         }
     }
 }

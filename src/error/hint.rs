@@ -66,6 +66,7 @@ impl Error {
             Hash { .. } => "lock the requirements again, if the change is meant".into(),
             PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
+            NoSuchPath { .. } => "`lbuild inspect IMAGE --tree` lists its files".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),

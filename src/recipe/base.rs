@@ -51,6 +51,14 @@ pub enum Base {
 const SCRATCH: &str = "scratch";
 
 impl Base {
+    /// The number of the earlier stage that it is.
+    pub(super) fn stage(&self) -> Option<usize> {
+        match self {
+            Base::Stage(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The base with its path, if it has one, taken relative to `dir`. An absolute path stays.
     #[must_use]
     pub fn relative_to(self, dir: &Path) -> Base {

@@ -1,8 +1,9 @@
 //! Faults of a recipe that show before any file is read.
 
 use super::base::Base;
+use super::source::Source;
 use super::stages::Recipe;
-use super::step::Step;
+use super::step::{Add, Step};
 use crate::error::{Error, Result};
 
 impl Recipe {
@@ -19,6 +20,11 @@ impl Recipe {
                 return Err(Error::RecipeStage { stage: number, fault: "its base is no earlier stage" });
             }
             for (step_number, step) in stage.steps.iter().enumerate() {
+                let source = step.source_stage();
+                if source.is_some_and(|source| source >= number) {
+                    let fault = "the image of its source is not an earlier stage";
+                    return Err(Error::Recipe { stage: number, step: step_number, fault });
+                }
                 if let Some(fault) = fault(step) {
                     return Err(Error::Recipe { stage: number, step: step_number, fault });
                 }
@@ -30,6 +36,9 @@ impl Recipe {
 
 fn fault(step: &Step) -> Option<&'static str> {
     match step {
+        Step::Add(Add { source: Source::Image(files), .. }) if !files.path.starts_with('/') => {
+            Some("the path in the image of its source is not absolute")
+        }
         Step::Add(add) => {
             let to = add.to.as_deref()?;
             let climbs = to.split('/').any(|part| part == "..");

@@ -10,6 +10,6 @@ mod stages;
 mod step;
 
 pub use base::Base;
-pub use source::{Bytecode, Npm, Python, Requirements, Source, Wheel};
+pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};
 pub use stages::{DEFAULT_EPOCH, Recipe, Stage};
 pub use step::{Add, Step};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::base::Base;
 use crate::image::Digest;
 
 /// Where files come from. Each source becomes sorted file trees, and each tree a layer.
@@ -29,10 +30,22 @@ pub enum Source {
         /// The archive.
         path: PathBuf,
     },
+    /// Files of another image, with their modes, owners and attributes.
+    Image(ImageFiles),
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
     /// Node packages: one layer with the `node_modules` that a lock file names.
     Npm(Npm),
+}
+
+/// A file or directory of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageFiles {
+    /// The image: an earlier stage, or any other.
+    pub image: Base,
+    /// The absolute path in it, through its links. The content of a directory is taken, or a file.
+    pub path: String,
 }
 
 /// Node packages, as npm or pnpm installs them for the image's own platform.

@@ -49,14 +49,20 @@ impl Stage {
 impl Recipe {
     /// The numbers of the stages that the last one needs, and of itself, in order.
     pub(crate) fn needed_stages(&self) -> Vec<usize> {
-        let last = self.stages.len().checked_sub(1);
-        let base = |number: &usize| match self.stages[*number].base {
-            Base::Stage(base) => Some(base),
-            _ => None,
-        };
-        let mut needed: Vec<usize> = std::iter::successors(last, base).collect();
-        needed.reverse();
-        needed
+        let mut needed = vec![false; self.stages.len()];
+        if let Some(last) = needed.last_mut() {
+            *last = true;
+        }
+        for number in (0..self.stages.len()).rev() {
+            if needed[number] {
+                let stage = &self.stages[number];
+                let sources = stage.steps.iter().filter_map(Step::source_stage);
+                for other in sources.chain(stage.base.stage()) {
+                    needed[other] = true;
+                }
+            }
+        }
+        (0..needed.len()).filter(|&number| needed[number]).collect()
     }
 
     /// A recipe of one stage, with the default epoch.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::source::Source;
+use super::source::{ImageFiles, Source};
 use crate::image::ConfigEdit;
 
 /// A change of the image.
@@ -25,4 +25,14 @@ pub struct Add {
     /// config at this step, else its working directory, else `/var/task`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+}
+
+impl Step {
+    /// The number of the earlier stage that it takes files from.
+    pub(super) fn source_stage(&self) -> Option<usize> {
+        match self {
+            Step::Add(Add { source: Source::Image(ImageFiles { image, .. }), .. }) => image.stage(),
+            Step::Add(_) | Step::Edit(_) => None,
+        }
+    }
 }

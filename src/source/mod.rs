@@ -6,6 +6,7 @@
 mod address;
 mod directory;
 mod ignore;
+mod image;
 mod logins;
 mod node;
 mod part;
@@ -14,7 +15,7 @@ mod python;
 mod zip;
 
 pub(crate) use directory::hash_missing;
-pub(crate) use part::{Context, Fetched, Part, Provider};
+pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
 
 use crate::recipe::Source;
 
@@ -25,6 +26,7 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
             Box::new(directory::DirectoryProvider { path, ignore: *ignore, without })
         }
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
+        Source::Image(files) => Box::new(image::ImageProvider(files)),
         Source::Python(python) => Box::new(python::PythonProvider(python)),
         Source::Npm(npm) => Box::new(node::NodeProvider(npm)),
     }

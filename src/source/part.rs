@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 use crate::event::Events;
-use crate::image::{Digest, Platform};
-use crate::recipe::Source;
-use crate::store::{Cache, Downloads, Workplace};
+use crate::image::{Digest, Layer, Platform};
+use crate::recipe::{Base, Source};
+use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
 
@@ -24,10 +24,29 @@ pub(crate) struct Context {
     pub(crate) platform: Platform,
     /// The files that name the stage's packages: none of them may bring a login into the image.
     pub(crate) requirement_files: Arc<[PathBuf]>,
+    /// The images that sources of the stage take files from.
+    pub(crate) images: Arc<[SourceImage]>,
+    /// Where the layers of these images are read from, when they are in a registry.
+    pub(crate) registries: Registries,
+}
+
+/// An image that a source takes files from.
+#[derive(Clone)]
+pub(crate) struct SourceImage {
+    /// The name that the recipe has for it.
+    pub(crate) named: Base,
+    /// The same with the digest of its manifest.
+    pub(crate) exact: Base,
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
 pub(crate) trait Provider: Send + Sync {
+    /// The image that the source takes files from.
+    fn image(&self) -> Option<&Base> {
+        None
+    }
+
     /// Fails when the source does not exist: a mistake that should show before anything is sent.
     fn check(&self) -> Result<()>;
 
@@ -68,6 +87,12 @@ pub(crate) trait Part: Send + Sync {
     /// may have used any of them; this machine uses the first. None: the files themselves decide.
     fn identities(&self) -> Vec<Digest> {
         Vec::new()
+    }
+
+    /// Whether it is packages, which were examined when they were chosen and installed: a check before a push does not
+    /// look into them.
+    fn is_package(&self) -> bool {
+        false
     }
 
     /// Whether the files are published elsewhere, as a package of an index, so that none can be the user's own. Then a

@@ -5,6 +5,7 @@
 
 mod archive;
 mod blob;
+mod blocking;
 mod cache;
 mod credentials;
 mod destination;
@@ -21,6 +22,7 @@ mod verify;
 
 pub(crate) use archive::{Archive, write as write_archive};
 pub(crate) use blob::open;
+pub(crate) use blocking::blocking_reader;
 pub(crate) use cache::{BlobFile, Workplace, mark_used};
 pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};

@@ -34,6 +34,7 @@ mod registries;
 mod rig;
 mod rig_packages;
 mod sdists;
+mod stages;
 mod stops;
 mod support;
 mod targets;

@@ -10,6 +10,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Compression, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Base, Recipe};
+use crate::source::SourceImage;
 
 /// An image to start from.
 struct ResolvedBase {
@@ -22,6 +23,17 @@ struct ResolvedBase {
 pub(super) async fn stored(session: &Arc<Session>, base: &Base, recipe: &Recipe) -> Result<Image> {
     let resolved = resolve(session, base, &recipe.platform).await?;
     Ok(resolved.image.edit(&origin(base, resolved.digest, recipe.epoch)))
+}
+
+/// An image that a source takes files from, and that is not a stage.
+pub(super) async fn source_image(
+    session: &Arc<Session>,
+    named: &Base,
+    platform: &Platform,
+) -> Result<SourceImage> {
+    let (store, name, found) = find::for_platform(session, named, platform).await?;
+    let layers = layers(session, &store, &name, &found).await?;
+    Ok(SourceImage { named: named.clone(), exact: found.base, layers })
 }
 
 /// The image of a base that is not a stage. All its layers are gzip.

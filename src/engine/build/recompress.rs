@@ -1,11 +1,8 @@
 //! Layers of a base that are zstd or not compressed at all, as gzip: Lambda takes nothing else.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use futures_util::TryStreamExt;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -20,7 +17,7 @@ pub(super) async fn recompressed(
     blob: Blob,
     compression: Compression,
 ) -> Result<Layer> {
-    let key = format!("recompress {} {}", layer::WRITER_VERSION, blob.digest);
+    let key = format!("recompress {} {compression:?} {}", layer::WRITER_VERSION, blob.digest);
     let key = LayerKey(Digest::of(key.as_bytes()));
     if let Some(layer) = session.cache.layer(key) {
         return Ok(Layer { key: None, ..layer });
@@ -47,15 +44,7 @@ async fn recompress(
     bytes: ByteStream,
     compression: Compression,
 ) -> std::result::Result<Layer, (Error, Option<Error>)> {
-    // The decoder sees a broken stream as an I/O error of no kind; what broke it is kept aside.
-    let cause = Arc::new(Mutex::new(None));
-    let aside = cause.clone();
-    let bytes = bytes.map_err(move |error| {
-        let text = error.to_string();
-        *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        std::io::Error::other(text)
-    });
-    let reader = SyncIoBridge::new(StreamReader::new(bytes));
+    let (reader, cause) = store::blocking_reader(bytes);
     let worker = session.clone();
     let done = session.threads.run(session.threads.all(), move |threads, stop| {
         let progress =
@@ -74,5 +63,5 @@ async fn recompress(
         Ok(Layer { blob, diff_id: written.diff_id, key: None })
     });
     let done = done.await;
-    done.map_err(|error| (error, cause.lock().unwrap_or_else(PoisonError::into_inner).take()))
+    done.map_err(|error| (error, cause.take()))
 }

@@ -14,7 +14,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Config, Image};
 use crate::recipe::{Add, Base, Recipe, Stage, Step};
-use crate::source::{self, Part};
+use crate::source::{self, Part, SourceImage};
 
 /// The function's directory when neither `LAMBDA_TASK_ROOT` nor a working directory names another.
 const TASK_ROOT: &str = "/var/task";
@@ -40,6 +40,11 @@ pub(in crate::engine) async fn build(
     images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "there is no stage" })
 }
 
+/// A recipe that was checked names earlier stages only.
+fn not_earlier(stage: usize) -> Error {
+    Error::RecipeStage { stage, fault: "it is not an earlier stage" }
+}
+
 /// The build of one stage.
 struct Building<'b> {
     session: &'b Arc<Session>,
@@ -51,7 +56,8 @@ struct Building<'b> {
 
 impl Building<'_> {
     async fn stage(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
-        let context = self.session.context(stage, &self.recipe.platform);
+        let source_images = self.source_images(stage, images).await?;
+        let context = self.session.context(stage, &self.recipe.platform, source_images);
         let plans = stage
             .adds()
             .map(async |add| source::provider(&add.source).plan(add.to.is_none(), &context).await);
@@ -81,15 +87,46 @@ impl Building<'_> {
 
     async fn base(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
         let image = match stage.base {
-            Base::Stage(number) => images[number]
-                .clone()
-                .ok_or(Error::RecipeStage { stage: number, fault: "its base is not an earlier stage" })?,
+            Base::Stage(number) => images[number].clone().ok_or_else(|| not_earlier(number))?,
             _ => base::stored(self.session, &stage.base, self.recipe).await?,
         };
         for layer in image.layers() {
-            self.pushes.iter().for_each(|push| push.published_layer(layer));
+            self.pushes.iter().for_each(|push| match layer.key {
+                None => push.published_layer(layer),
+                // An earlier stage has made it, perhaps of the user's own files.
+                Some(_) => push.layer(layer),
+            });
         }
         Ok(image)
+    }
+
+    /// The images that the stage's sources take files from.
+    async fn source_images(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Vec<SourceImage>> {
+        let mut found: Vec<SourceImage> = Vec::new();
+        for add in stage.adds() {
+            let provider = source::provider(&add.source);
+            let Some(named) =
+                provider.image().filter(|named| found.iter().all(|image| image.named != **named))
+            else {
+                continue;
+            };
+            let image = match named {
+                Base::Scratch => {
+                    SourceImage { named: Base::Scratch, exact: Base::Scratch, layers: Vec::new() }
+                }
+                Base::Stage(number) => {
+                    let image = images[*number].as_ref().ok_or_else(|| not_earlier(*number))?;
+                    SourceImage {
+                        named: named.clone(),
+                        exact: named.clone(),
+                        layers: image.layers().to_vec(),
+                    }
+                }
+                named => base::source_image(self.session, named, &self.recipe.platform).await?,
+            };
+            found.push(image);
+        }
+        Ok(found)
     }
 }
 

@@ -38,6 +38,10 @@ impl Part for NodeModules {
         Some("node_modules".to_owned())
     }
 
+    fn is_package(&self) -> bool {
+        true
+    }
+
     /// One for each version of the package manager that may have made the layer.
     fn identities(&self) -> Vec<Digest> {
         let identity = |major: u32| {

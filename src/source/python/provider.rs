@@ -53,6 +53,10 @@ impl Part for WheelLayer {
         Some(WheelLayer::name(self))
     }
 
+    fn is_package(&self) -> bool {
+        true
+    }
+
     fn identities(&self) -> Vec<Digest> {
         vec![self.identity()]
     }

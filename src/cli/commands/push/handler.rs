@@ -44,7 +44,7 @@ fn place(recipe: &Recipe) -> String {
     let place = adds(recipe).find_map(|add| match &add.source {
         Source::Directory { path, ignore: true, .. } => Some(path.clone()),
         Source::Zip { path } if add.to.is_none() => Some(path.clone()),
-        Source::Directory { .. } | Source::Zip { .. } | Source::Python(_) | Source::Npm(_) => None,
+        _ => None,
     });
     place.unwrap_or_else(|| PathBuf::from(".")).display().to_string()
 }

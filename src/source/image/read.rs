@@ -1,0 +1,120 @@
+//! Reads layers of an image, wherever they are stored.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use flate2::Crc;
+use sha2::{Digest as _, Sha256};
+
+use super::select::{Place, Selection};
+use crate::error::{Error, Result};
+use crate::image::{Compression, Digest, Layer};
+use crate::layer::{LayerReader, MAX_LAYER};
+use crate::source::part::Context;
+use crate::store::{Cache, blocking_reader, open};
+use crate::threads::blocking;
+use crate::tree::{Content, Member, SourceFile, Stat, ZipContent};
+
+/// The most members that are read of one layer, as in a scan.
+const MAX_MEMBERS: usize = 1_000_000;
+
+/// The members of a layer, in the order of its archive.
+pub(super) async fn members(layer: &Layer, context: &Context) -> Result<Vec<Member<u64>>> {
+    read(layer, context, |reader, stop| {
+        let mut members = Vec::new();
+        while let Some(member) = reader.next()? {
+            if stop.load(Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            if members.len() >= MAX_MEMBERS {
+                let source = std::io::Error::other(format!("it has more than {MAX_MEMBERS} members"));
+                return Err(Error::LayerRead { source });
+            }
+            members.push(member);
+        }
+        Ok(members)
+    })
+    .await
+}
+
+/// The contents that are wanted of a layer. They are stored in the cache, in one file.
+pub(super) async fn contents(
+    number: usize,
+    layer: &Layer,
+    selection: &Arc<Selection>,
+    context: &Context,
+) -> Result<Vec<(Place, Content)>> {
+    let (selection, cache) = (selection.clone(), context.cache.clone());
+    read(layer, context, move |reader, stop| stored(number, reader, &selection, &cache, stop)).await
+}
+
+fn stored(
+    number: usize,
+    reader: &mut LayerReader<Box<dyn BufRead + Send>>,
+    selection: &Selection,
+    cache: &Cache,
+    stop: &AtomicBool,
+) -> Result<Vec<(Place, Content)>> {
+    let wanted = selection.members_of(number);
+    let mut staged = cache.stage()?;
+    let (mut parts, mut hash, mut end, mut at) = (HashMap::new(), Sha256::new(), 0, 0);
+    while let Some(member) = reader.next()? {
+        if let Some(&size) = wanted.get(&at) {
+            let mut crc = Crc::new();
+            reader.content(|piece| {
+                if stop.load(Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                crc.update(piece);
+                hash.update(piece);
+                staged.write_all(piece).map_err(|source| staged.failure(source))
+            })?;
+            parts.insert(at, (member.path, end, size, crc.sum()));
+            end += size;
+        }
+        at += 1;
+    }
+    let file = cache.keep_file(staged, Digest::from_bytes(hash.finalize().into()), end)?;
+    let found = std::fs::metadata(&file.path);
+    let stat = Stat::from(&found.map_err(|source| Error::Read { path: file.path.clone(), source })?);
+    let archive = Arc::new(SourceFile { path: file.path, stat, sha256: Some(file.digest), lasting: true });
+    let content = |(at, (path, offset, size, crc32)): (usize, (crate::tree::ImagePath, u64, u64, u32))| {
+        let (archive, name) = (archive.clone(), path.as_bytes().into());
+        let content = ZipContent { archive, name, deflated: false, offset, length: size, size, crc32 };
+        ((number, at), Content::Zip(content))
+    };
+    Ok(parts.into_iter().map(content).collect())
+}
+
+/// Reads a layer with `work`, again when the registry's answer breaks off.
+async fn read<T: Send + 'static>(
+    layer: &Layer,
+    context: &Context,
+    work: impl Fn(&mut LayerReader<Box<dyn BufRead + Send>>, &AtomicBool) -> Result<T> + Clone + Send + 'static,
+) -> Result<T> {
+    let mut retry = context.registries.retry();
+    loop {
+        // A registry does not wait with an open answer until a thread is free.
+        let lease = context.threads.lease(1).await?;
+        let (mut bytes, cause) = blocking_reader(open(&context.registries, &layer.blob).await?);
+        let work = work.clone();
+        let done = blocking(move |stop| {
+            let _lease = lease;
+            let start = bytes.fill_buf().map_err(|source| Error::LayerRead { source })?;
+            let compression = Compression::sniff(start);
+            let mut reader = LayerReader::new(bytes, compression, MAX_LAYER);
+            let done = work(&mut reader, stop)?;
+            // The rest of the stream is read as well: only then is the blob known to match its digest.
+            reader.finish()?;
+            Ok(done)
+        });
+        match (done.await, cause.take()) {
+            (Ok(done), _) => return Ok(done),
+            (Err(_), Some(cause)) => retry.after(cause).await?,
+            (Err(error), None) => return Err(error),
+        }
+    }
+}
