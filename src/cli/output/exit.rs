@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lbuild::error::Kind;
 
-/// The exit codes, for `--help` and the README.
+/// The exit codes, for `--help`; the guide lists them too.
 pub const CODES: &str = "\
 Exit codes:
   0    success
