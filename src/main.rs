@@ -1,4 +1,4 @@
-//! The `lbuild` command: arguments in, one call of the library, events and results out.
+//! The `lbuild` command: it parses the arguments, calls the library, and prints events and results.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! Where the image goes.
+//! The destinations of an image.
 
 use std::path::{Path, PathBuf};
 
@@ -10,19 +10,19 @@ use super::context::Context;
 use super::lower::config_file::ConfigFile;
 use super::output::exit::Failure;
 
-/// Where the image goes when no destination is given.
+/// The destination of a command without `--to` and `--repo`.
 #[derive(Clone, Copy)]
 pub enum DefaultDestination {
-    /// Nowhere: one must be given.
+    /// No default: a destination is required.
     None,
-    /// Into a layout below the function's directory, where ignore rules always keep it out of the image.
+    /// A layout below the function's directory, which the ignore rules always keep out of the image.
     Layout,
 }
 
 const LAYOUT: &str = ".lbuild/image";
 
 /// The destinations of a push, each with its format.
-#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS is asked"))]
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS needs the context"))]
 pub async fn of_push(
     args: &Push,
     config: &ConfigFile,
@@ -50,7 +50,7 @@ pub async fn of_push(
     parse(&to, tags, format)
 }
 
-/// The given destinations, and the repository in the registry of the user's AWS account.
+/// The given destinations, and the repository in the ECR registry of the user's AWS account.
 #[cfg(feature = "aws")]
 pub async fn given_or_own(
     path: &Path,
@@ -73,11 +73,14 @@ pub async fn given_or_own(
     Ok(to)
 }
 
-/// A repository in the registry of the account whose credentials are set.
+/// The full name of a repository in the registry of the account of the AWS credentials.
 #[cfg(feature = "aws")]
 async fn own(repo: &str, context: &Context) -> Result<String, Failure> {
     if repo.split('/').next().is_some_and(|first| first.contains('.')) && repo.contains('/') {
-        return Err(Failure::usage(format!("`--repo {repo}` names a registry"), "give it with --to"));
+        return Err(Failure::usage(
+            format!("`--repo {repo}` names a registry"),
+            "use --to instead of --repo",
+        ));
     }
     Ok(format!("{}/{repo}", context.aws.registry().await?))
 }
@@ -90,7 +93,7 @@ pub fn given(path: &Path, to: &[String], config: &ConfigFile) -> Vec<String> {
     }
 }
 
-/// A destination of lbuild.toml: paths in it are relative to the file.
+/// A destination of lbuild.toml, where paths are relative to the file.
 fn beside(dir: &Path, to: &str) -> String {
     for scheme in ["oci:", "docker-archive:"] {
         if let Some(path) = to.strip_prefix(scheme) {
@@ -101,12 +104,12 @@ fn beside(dir: &Path, to: &str) -> String {
 }
 
 fn layout(path: &Path) -> PathBuf {
-    // For a single file it is the file's directory, although its neighbours are not packed.
+    // A single file's layout is beside the file, although the other files there are not packed.
     let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     if dir == Path::new(".") { LAYOUT.into() } else { dir.join(LAYOUT) }
 }
 
-/// Each destination with every tag and its format: the given one, else the destination's usual one.
+/// Each destination with all tags, and with the given format or the destination's usual one.
 pub fn parse(
     to: &[String],
     tags: &[String],
@@ -120,7 +123,7 @@ pub fn parse(
     to.iter().map(parse).collect()
 }
 
-/// The registry of a destination, if it is in one.
+/// The registry of a destination; `None` for a layout or an archive.
 pub fn registry(to: &Destination) -> Option<&str> {
     match to {
         Destination::Registry { repository, .. } => Some(repository.registry()),
@@ -128,7 +131,7 @@ pub fn registry(to: &Destination) -> Option<&str> {
     }
 }
 
-/// Refuses registries that Lambda does not pull from: the push would be for nothing.
+/// Refuses registries from which Lambda does not pull: the image would be useless there.
 pub fn refuse_unpullable(to: &[(Destination, Format)]) -> Result<(), Failure> {
     for registry in to.iter().filter_map(|(to, _)| registry(to)) {
         if let Some(instead) = lbuild::lambda::refused_registry(registry) {

@@ -1,4 +1,4 @@
-//! The engine that the flags ask for.
+//! Engines, configured by the flags.
 
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
@@ -9,7 +9,11 @@ use super::context::Context;
 use super::lower::config_file::ConfigFile;
 use super::output::exit::Failure;
 
-/// The builder of an engine. A given password is for the one registry in `login`, and for no other.
+/// Returns the builder of an engine. A given password is sent only to the one registry in `login`.
+///
+/// # Errors
+///
+/// A password is given, and `login` is empty or has several registries; or `LBUILD_REGISTRY_ENDPOINT` is malformed.
 pub fn builder(
     args: &Registry,
     config_insecure: &[String],
@@ -26,9 +30,8 @@ pub fn builder(
     }
     if let (Some(username), Some(password)) = (&args.username, &args.password) {
         let Some(registry) = login.first().filter(|first| login.iter().all(|other| other == *first)) else {
-            let message = "a username is given, but not one registry that it is for";
             return Err(Failure::usage(
-                message,
+                "--username needs exactly one registry",
                 "for several registries, log in to each with any Docker tool",
             ));
         };
@@ -43,12 +46,12 @@ pub fn builder(
     Ok(builder.credentials(DockerConfig))
 }
 
-/// Registries with the endpoints that `LBUILD_REGISTRY_ENDPOINT` sets for them.
+/// The registries in `LBUILD_REGISTRY_ENDPOINT`, each with its endpoint.
 fn endpoints() -> Result<Vec<(String, String)>, Failure> {
     let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
     let split = |pair: &str| match pair.trim().split_once('=') {
         Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),
-        // The part before an @ may be a password.
+        // The text before an @ may be a password.
         _ => Err(Failure::usage(
             format!("LBUILD_REGISTRY_ENDPOINT has `{}`", pair.rsplit('@').next().unwrap_or_default().trim()),
             "write it as REGISTRY=https://HOST[:PORT], with commas between several",
@@ -62,7 +65,7 @@ pub fn base_registry(recipe: &Recipe) -> Option<&str> {
     recipe.stages.iter().find_map(|stage| registry(&stage.base))
 }
 
-/// The registry of a base, if it is in one.
+/// The registry of a base; `None` for other kinds of base.
 pub fn registry(base: &Base) -> Option<&str> {
     match base {
         Base::Registry(name) => Some(name.registry()),
@@ -70,7 +73,7 @@ pub fn registry(base: &Base) -> Option<&str> {
     }
 }
 
-/// Sets which layers of earlier runs the engine may take.
+/// Sets which layers of earlier runs the engine may reuse.
 pub fn caching(
     mut engine: EngineBuilder,
     args: &CachingArgs,

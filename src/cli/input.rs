@@ -7,8 +7,7 @@ use super::args::Command;
 use super::args::ecr::Verb;
 use super::output::exit::Failure;
 
-/// Reads standard input for the commands that take something from it: a password, or the request of a tool to its
-/// credential helper.
+/// Reads standard input for the commands that need it: a password, or a request to the credential helper.
 pub fn read(command: &mut Command) -> Result<(), Failure> {
     let read_all = |what: &str| {
         let mut text = String::new();
@@ -17,7 +16,7 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
     };
     #[cfg(feature = "aws")]
     if let Command::CredentialHelper(helper) = command {
-        // A client that stores or erases a login writes it, and would see a broken pipe if nobody read it.
+        // A client that stores or erases a login writes it, and would get a broken pipe if it were not read.
         if !matches!(helper.verb, Verb::List) {
             helper.input = read_all("standard input")?;
         }

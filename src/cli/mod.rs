@@ -1,4 +1,4 @@
-//! The command line. It uses nothing but the library's public surface.
+//! The command line. It uses only the library's public surface.
 
 mod args;
 mod commands;
@@ -38,7 +38,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
             report.end();
-            // Threads that still compress stop by themselves; nothing waits for them.
+            // Threads that still compress end by themselves; nothing waits for them.
             runtime.shutdown_background();
             done
         }
@@ -53,7 +53,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The arguments. Docker starts a credential helper by a name of its own, with the verb as argument.
+/// Parses the arguments. Docker starts a credential helper as `docker-credential-NAME`, with the verb as argument.
 fn parse() -> Args {
     let words: Vec<_> = std::env::args_os().collect();
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
@@ -96,7 +96,7 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     }
 }
 
-/// Drops the work on an interrupt: unfinished files have no names yet, and the tags have not moved.
+/// Drops the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags have not moved.
 async fn until_interrupted(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;

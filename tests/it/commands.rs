@@ -164,7 +164,7 @@ fn init_writes_everything_that_a_push_needs_except_the_architecture() {
     text += &format!("to = \"{}/function:1\"\ninsecure = \"public.ecr.aws\"\n", registry.host());
     std::fs::write(&file, text).unwrap();
     let error = lbuild.run(&["init", dir]).failed(2);
-    assert!(error.contains("is there already"), "{error}");
+    assert!(error.contains("already exists"), "{error}");
 
     // inside the directory, with one argument
     let mut push = lbuild.command(&["push", "--arch", "arm64"]);

@@ -218,7 +218,7 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
     says(&push("app.handler", &aws).failed(3), &["`app.handler`", "ignore file"]);
     // a custom base may contain the handler
     let own = push("app.handler", &["--base", &layout]).succeeded();
-    assert!(own.stderr.contains("warning: the handler `app.handler` is not there"), "{}", own.stderr);
+    assert!(own.stderr.contains("warning: the handler `app.handler` does not exist"), "{}", own.stderr);
     // a handler with several dots is searched in the file that defines the object or class
     for (runtime, handler) in [("nodejs24.x", "app.api.run"), ("ruby3.4", "app.Module::Class.run")] {
         says(&push(handler, &["--runtime", runtime]).failed(3), &[&format!("`{handler}`"), "no app."]);
@@ -243,7 +243,7 @@ fn a_bootstrap_that_would_not_start_is_found_before_anything_is_sent() {
     };
     let add = |file: &str, to: &str| format!("{dir}/{file}:{to}");
     let hint = "hint: add --add bootstrap:/var/runtime/bootstrap";
-    says(&plan(&[]).failed(3), &["/var/runtime/bootstrap, and nothing is put there", hint]);
+    says(&plan(&[]).failed(3), &["/var/runtime/bootstrap, which is missing", hint]);
     says(&plan(&["--add", &add("bootstrap", "/opt/bootstrap")]).failed(3), &[hint]);
     let plain = add("plain", "/var/runtime/bootstrap");
     says(&plan(&["--add", &plain]).failed(3), &[&format!("{dir}/plain"), "not executable", "chmod +x"]);

@@ -369,7 +369,7 @@ fn contradictory_flags_are_refused_with_a_hint() {
             ["--base", "r.example/python:3.12-alpine", "--requirements", &requirements],
             "the base is Alpine, whose C library is musl",
         ),
-        (["--runtime", "python3.12", "--lock", &requirements], "is no lock file that lbuild knows"),
+        (["--runtime", "python3.12", "--lock", &requirements], "is not a lock file that lbuild knows"),
     ] {
         let arguments = [&["plan", &function, "--arch", "arm64"][..], &arguments].concat();
         let stderr = lbuild.run(&arguments).failed(2);

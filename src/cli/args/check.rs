@@ -2,53 +2,50 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::image::ImageArgs;
+use super::image::{ImageArgs, NAMES};
 use super::registry::Registry;
 
 #[derive(ClapArgs)]
+#[command(after_help = NAMES)]
 #[command(mut_arg("path", |path| path
     .value_name("IMAGE|PATH")
-    .help("The image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Or what \
-           `lbuild push` would take, for the image that it would make: a directory, a zip package or one file that is \
-           there")))]
+    .help("Check this image, or the image that a push of this directory, zip package or file would make")))]
 #[command(mut_arg("arch", |arch| arch.help(
-    "The function's architecture: arm64 (aarch64) or amd64 (x86_64); of an index, also which image [default: the \
+    "Check for this architecture, and select its image from an index: arm64 (aarch64) or amd64 (x86_64) [default: the \
      image's own]")))]
 pub struct Check {
     #[command(flatten)]
     pub image: ImageArgs,
-    /// Where the image of PATH is to go; may be repeated
-    #[arg(long, value_name = "DESTINATION")]
+    /// Assume that the image of PATH is pushed to this destination (repeatable)
+    #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
     pub to: Vec<String>,
-    /// The function's Region
-    #[arg(long)]
-    pub region: Option<String>,
-    /// Findings that are no reason to fail; may be repeated
-    #[arg(long, value_name = "RULE")]
-    pub allow: Vec<String>,
-    /// What is a reason to fail, besides errors
-    #[arg(long, value_enum)]
-    pub deny: Option<Deny>,
-    /// Print the findings as SARIF 2.1.0
-    #[arg(long, conflicts_with = "json")]
-    pub sarif: bool,
-    /// Print the findings as annotations of GitHub Actions
-    #[arg(long, conflicts_with_all = ["json", "sarif"])]
-    pub github: bool,
     #[command(flatten)]
     pub registry: Registry,
+    /// Assume that the function is in this Region
+    #[arg(long, help_heading = "Check")]
+    pub region: Option<String>,
+    /// Ignore findings of this rule (repeatable)
+    #[arg(long, value_name = "RULE", help_heading = "Check")]
+    pub allow: Vec<String>,
+    /// Fail on findings of this severity or a higher one [default: errors only]
+    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Check")]
+    pub deny: Option<Deny>,
+    /// Print the findings as SARIF 2.1.0
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    pub sarif: bool,
+    /// Print the findings as annotations for GitHub Actions
+    #[arg(long, conflicts_with_all = ["json", "sarif"], help_heading = "Output")]
+    pub github: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Deny {
-    /// Warnings
     Warnings,
-    /// Warnings and notes
     Notes,
 }
 
 #[derive(ClapArgs)]
 pub struct Rules {
-    /// The rule
+    /// Explain this rule only
     pub rule: Option<String>,
 }

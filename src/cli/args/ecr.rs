@@ -1,19 +1,20 @@
-//! The arguments that are about ECR.
+//! The arguments about ECR.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::image::ImageArgs;
+use super::image::{ImageArgs, NAMES};
 use super::registry::Registry;
 
-/// What a push does to its ECR repository besides.
+/// The ECR repository of a push, and the changes to it.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Destination")]
 pub struct Ecr {
-    /// An ECR repository to push to, in the account of the AWS credentials and the region that is set
+    /// Push to this ECR repository in the configured AWS account and Region
     #[arg(long, value_name = "NAME[:TAG]")]
     pub repo: Option<String>,
-    /// Create the ECR repository when it does not exist
+    /// Create the ECR repository if it does not exist
     #[arg(long)]
     pub create_repo: bool,
     /// Let Lambda pull from the ECR repository
@@ -23,44 +24,44 @@ pub struct Ecr {
 
 #[derive(Subcommand)]
 pub enum Repo {
-    /// Create a repository, unless it exists, and print its URI
+    /// Create a repository if it does not exist, and print its URI
     Create(Create),
-    /// Say who may pull from a repository
+    /// Change or show the permissions to pull from a repository
     Policy(Policy),
 }
 
 #[derive(ClapArgs)]
 pub struct Create {
-    /// NAME, in the account of the AWS credentials and the region that is set, or REGISTRY/NAME
+    /// Create this repository: NAME in the configured AWS account and Region, or REGISTRY/NAME
     pub name: String,
-    /// Let no tag move once it is there
+    /// Make tags immutable
     #[arg(long)]
     pub immutable: bool,
     /// Scan images for vulnerabilities when they are pushed
     #[arg(long)]
     pub scan: bool,
-    /// Encrypt with KMS, with a key of your own when one is named, instead of as ECR does by itself
+    /// Encrypt with KMS, by KEY or AWS's key [default: ECR's encryption]
     #[arg(long, value_name = "kms[:KEY]")]
     pub encryption: Option<String>,
-    /// Set the lifecycle policy that FILE holds as JSON
+    /// Set the lifecycle policy from a JSON file
     #[arg(long, value_name = "FILE")]
     pub lifecycle: Option<PathBuf>,
-    /// An AWS tag of the repository; may be repeated
+    /// Set an AWS tag of the repository (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<String>,
 }
 
 #[derive(ClapArgs)]
 pub struct Policy {
-    /// NAME, in the account of the AWS credentials and the region that is set, or REGISTRY/NAME
+    /// Use this repository: NAME in the configured AWS account and Region, or REGISTRY/NAME
     pub name: String,
-    /// Let Lambda pull from it; what else the policy says stays
+    /// Let Lambda pull; the policy's other statements stay
     #[arg(long)]
     pub allow_lambda: bool,
-    /// Let functions of another account use its images; may be repeated
+    /// Let functions of another account use the images too (repeatable)
     #[arg(long, value_name = "ID", requires = "allow_lambda", value_parser = account)]
     pub allow_account: Vec<String>,
-    /// Print the policy, as it would be, and change nothing
+    /// Print the policy with these changes, and change nothing
     #[arg(long)]
     pub print: bool,
 }
@@ -68,15 +69,15 @@ pub struct Policy {
 fn account(text: &str) -> Result<String, String> {
     match text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
         true => Ok(text.to_owned()),
-        false => Err("an AWS account is twelve digits".into()),
+        false => Err("an AWS account ID has twelve digits".into()),
     }
 }
 
 #[derive(ClapArgs)]
 pub struct Login {
-    /// The registry [default: ECR of the account of the AWS credentials, in the region that is set]
+    /// Use this registry [default: ECR in the configured AWS account and Region]
     pub registry: Option<String>,
-    /// Print the password, for the user AWS, as other tools take it on standard input
+    /// Print the password of the user AWS, for the standard input of another tool
     #[arg(long, required = true)]
     pub print: bool,
 }
@@ -86,33 +87,39 @@ pub struct Login {
 pub struct CredentialHelper {
     #[command(subcommand)]
     pub verb: Verb,
-    /// What standard input held.
+    /// The request that was read from standard input.
     #[arg(skip)]
     pub input: String,
 }
 
 #[derive(Subcommand, Clone, Copy)]
 pub enum Verb {
-    /// Read a registry's name, and print the login for it
+    /// Read a registry's name, and print its login
     Get,
-    /// Print the logins that are stored: none ever is
+    /// Print the stored logins (always none)
     List,
-    /// Take a login, and forget it
+    /// Read a login, and ignore it
     Store,
-    /// Forget a login
+    /// Read a registry's name, and ignore it
     Erase,
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = NAMES)]
+#[command(mut_arg("path", |path| path.help(
+    "Examine a push of this directory (and read its lbuild.toml), zip package or file")))]
+#[command(mut_arg("repo", |repo| repo.help(
+    "Examine a push to this repository in the configured AWS account and Region")))]
+#[command(mut_arg("create_repo", |flag| flag.help("Assume that the push creates a missing ECR repository")))]
+#[command(mut_arg("allow_lambda", |flag| flag.help("Assume that the push lets Lambda pull")))]
 pub struct Doctor {
     #[command(flatten)]
     pub image: ImageArgs,
-    #[command(flatten)]
-    pub registry: Registry,
-    /// As for the push in question; the doctor itself changes nothing.
+    /// Examine a push to this destination (repeatable)
+    #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
+    pub to: Vec<String>,
     #[command(flatten)]
     pub ecr: Ecr,
-    /// Where a push would go; may be repeated
-    #[arg(long, value_name = "DESTINATION")]
-    pub to: Vec<String>,
+    #[command(flatten)]
+    pub registry: Registry,
 }

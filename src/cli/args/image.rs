@@ -1,4 +1,4 @@
-//! Flags that say what the image is made of.
+//! The flags that describe the image.
 
 use std::path::PathBuf;
 
@@ -6,78 +6,85 @@ use clap::Args as ClapArgs;
 use lbuild::image::Arch;
 use lbuild::recipe::Bytecode;
 
-/// What the image is made of. Every value can stand in lbuild.toml instead.
+/// The names of images and destinations, for `--help`.
+pub const NAMES: &str = "\
+Names of images and destinations:
+  REGISTRY/REPO[:TAG][@DIGEST]      in a registry; a destination has no digest
+  oci:DIR[:TAG]                     in an OCI layout directory
+  docker-archive:FILE[:NAME[:TAG]]  in a docker-archive tar file";
+
+/// The content and the config of the image. lbuild.toml can hold each value instead.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Image")]
 pub struct ImageArgs {
-    /// The function's directory, whose lbuild.toml is read; or its zip package, or one file
-    #[arg(default_value = ".")]
+    /// Package this directory (and read its lbuild.toml), zip package or file
+    #[arg(default_value = ".", help_heading = None::<&str>)]
     pub path: PathBuf,
-    /// The architecture: arm64 (aarch64) or amd64 (x86_64)
+    /// Build for this architecture: arm64 (aarch64) or amd64 (x86_64)
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// The Lambda runtime whose base image to use, as python3.12
+    /// Start from the base image of this Lambda runtime, such as python3.12
     #[arg(long, value_name = "NAME", conflicts_with = "base")]
     pub runtime: Option<String>,
-    /// The base image: REGISTRY/REPO[:TAG], oci:DIR[:TAG], docker-archive:FILE[:NAME[:TAG]] or scratch
+    /// Start from this image, or from `scratch`
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// Dependencies as a layer below the code: a directory, or the zip of a Lambda layer, which goes to /opt; may be
-    /// repeated
-    #[arg(long, value_name = "SRC[:/PATH]")]
+    /// Add files as a layer above the code (repeatable)
+    #[arg(long, value_name = "SRC:/PATH")]
+    pub add: Vec<String>,
+    /// Set the function's handler, such as app.handler
+    #[arg(long, conflicts_with = "cmd")]
+    pub handler: Option<String>,
+    /// Set the program to run: words, or a JSON array
+    #[arg(long, value_name = "WORDS")]
+    pub entrypoint: Option<String>,
+    /// Set the arguments of the entrypoint: words, or a JSON array
+    #[arg(long, value_name = "WORDS")]
+    pub cmd: Option<String>,
+    /// Set the directory to start in
+    #[arg(long, value_name = "/PATH")]
+    pub workdir: Option<String>,
+    /// Set a variable; in PATH=/x:$PATH, $PATH is the base's (repeatable)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Set a label (repeatable)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
+    /// Set the user to run as
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Add a directory or layer zip (to /opt) below the code (repeatable)
+    #[arg(long, value_name = "SRC[:/PATH]", help_heading = "Dependencies")]
     pub deps: Vec<String>,
     #[command(flatten)]
     pub python: Python,
     #[command(flatten)]
     pub node: Node,
-    /// Files for another place in the image, as a layer above the code; may be repeated
-    #[arg(long, value_name = "SRC:/PATH")]
-    pub add: Vec<String>,
-    /// The function's handler, as app.handler
-    #[arg(long, conflicts_with = "cmd")]
-    pub handler: Option<String>,
-    /// The program to run: words, or a JSON array
-    #[arg(long, value_name = "WORDS")]
-    pub entrypoint: Option<String>,
-    /// The arguments of the entrypoint: words, or a JSON array
-    #[arg(long, value_name = "WORDS")]
-    pub cmd: Option<String>,
-    /// The directory to start in
-    #[arg(long, value_name = "/PATH")]
-    pub workdir: Option<String>,
-    /// A variable; $NAME in the value stands for what the base has, as in PATH=/x:$PATH; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub env: Vec<String>,
-    /// A label; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub label: Vec<String>,
-    /// The user to run as
-    #[arg(long)]
-    pub user: Option<String>,
 }
 
 /// Python packages, as layers of wheels below the code.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Dependencies")]
 pub struct Python {
-    /// Python packages, as layers below the code: a requirements.txt, which uv or pip resolves for the image
+    /// Add Python packages from a requirements.txt, resolved by uv or pip
     #[arg(long, value_name = "FILE", conflicts_with = "lock")]
     pub requirements: Option<PathBuf>,
-    /// Python packages, as layers below the code: uv.lock, pylock.toml, poetry.lock or Pipfile.lock
+    /// Add Python packages from uv.lock, pylock.toml, poetry.lock or Pipfile.lock
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Take wheels from this directory, and from nowhere else
+    /// Take wheels from this directory only
     #[arg(long, value_name = "DIR")]
     pub wheels: Option<PathBuf>,
-    /// Refuse a package that the requirements have no hash for
+    /// Refuse packages that have no hash in the requirements
     #[arg(long)]
     pub require_hashes: bool,
-    /// Leave out what a function never reads: tests, type stubs, static libraries
+    /// Leave out unused files: tests, type stubs, static libraries
     #[arg(long)]
     pub slim: bool,
-    /// Compile modules ahead, with an interpreter of the image's version on this machine: the image then depends on it
-    /// [default: never]
+    /// Compile modules with a local Python, on which the image then depends: auto, always or never [default: never]
     #[arg(long, value_name = "WHEN", value_parser = bytecode)]
     pub compile_bytecode: Option<Bytecode>,
-    /// The image's version of Python, where the runtime or the base's name does not say it
+    /// Set the Python version [default: that of the runtime or the base]
     #[arg(long, value_name = "VERSION")]
     pub python_version: Option<String>,
 }
@@ -87,15 +94,15 @@ fn bytecode(text: &str) -> Result<Bytecode, String> {
         "auto" => Ok(Bytecode::Auto),
         "always" => Ok(Bytecode::Always),
         "never" => Ok(Bytecode::Never),
-        _ => Err("it is auto, always or never".to_owned()),
+        _ => Err("expected auto, always or never".to_owned()),
     }
 }
 
 /// Node packages, as a layer below the code.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Dependencies")]
 pub struct Node {
-    /// Node packages, as a layer below the code: what PATH's package-lock.json or pnpm-lock.yaml names, installed for
-    /// the image by npm or pnpm
+    /// Add Node packages from PATH's lock file, through npm, pnpm or yarn
     #[arg(long)]
     pub npm: bool,
     /// Run the packages' install scripts, on this machine
@@ -104,7 +111,7 @@ pub struct Node {
 }
 
 impl ImageArgs {
-    /// The first of the flags that say how to make an image, if one was given.
+    /// The first given flag that describes an image to make.
     #[cfg(feature = "check")]
     pub fn making(&self) -> Option<&'static str> {
         let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 
 #[derive(ClapArgs)]
 pub struct Init {
-    /// The function's directory
+    /// Write lbuild.toml for the function in this directory
     #[arg(default_value = ".")]
     pub path: PathBuf,
 }

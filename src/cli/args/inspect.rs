@@ -3,39 +3,40 @@
 use clap::Args as ClapArgs;
 use lbuild::image::Arch;
 
+use super::image::NAMES;
 use super::registry::Registry;
 use crate::cli::output::secrets;
 
 #[derive(ClapArgs)]
-#[command(after_help = secrets::HELP)]
+#[command(after_help = format!("{NAMES}\n\n{}", secrets::HELP))]
 pub struct Inspect {
-    /// The image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
+    /// Show this image
     pub image: String,
-    /// Which of an index's images
-    #[arg(long)]
+    /// Select the image for this architecture from an index: arm64 (aarch64) or amd64 (x86_64)
+    #[arg(long, help_heading = "Image")]
     pub arch: Option<Arch>,
-    /// Show the files, as a container sees them
-    #[arg(long, conflicts_with_all = ["largest", "history"])]
-    pub tree: bool,
-    /// Show the largest files
-    #[arg(long, conflicts_with = "history")]
-    pub largest: bool,
-    /// Show what made each layer, and what changed the config
-    #[arg(long)]
-    pub history: bool,
     #[command(flatten)]
     pub registry: Registry,
+    /// Show the files, as a container sees them
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["largest", "history"])]
+    pub tree: bool,
+    /// Show the largest files
+    #[arg(long, help_heading = "Output", conflicts_with = "history")]
+    pub largest: bool,
+    /// Show the commands that made the layers or changed the config
+    #[arg(long, help_heading = "Output")]
+    pub history: bool,
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = secrets::HELP)]
+#[command(after_help = format!("{NAMES}\n\n{}", secrets::HELP))]
 pub struct Diff {
-    /// The first image: REGISTRY/REPO[:TAG][@DIGEST], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]
+    /// Compare this image
     pub from: String,
-    /// The second image
+    /// Compare with this image
     pub to: String,
-    /// Which of an index's images
-    #[arg(long)]
+    /// Select the image for this architecture from an index: arm64 (aarch64) or amd64 (x86_64)
+    #[arg(long, help_heading = "Image")]
     pub arch: Option<Arch>,
     #[command(flatten)]
     pub registry: Registry,

@@ -1,4 +1,4 @@
-//! The arguments, as typed.
+//! The arguments as typed. Doc comments of fields are help texts.
 
 pub mod cache;
 #[cfg(feature = "check")]
@@ -24,7 +24,7 @@ use self::push::{Plan, Push};
 use self::registry::Registry;
 use crate::cli::output::exit;
 
-/// Turns a source directory into an AWS Lambda container image and pushes it: no Docker, no daemon, no root
+/// Turn a source directory into an AWS Lambda image and push it: no Docker, no daemon, no root
 #[derive(Parser)]
 #[command(version, propagate_version = true, after_help = exit::CODES)]
 pub struct Args {
@@ -40,40 +40,40 @@ pub enum Command {
     Init(Init),
     /// Build an image and push it
     Push(Push),
-    /// Build an image into an OCI layout on disk (or wherever --to says)
+    /// Build an image into an OCI layout, or into the destinations of --to
     Build(Push),
-    /// Print the recipe with every base pinned by digest, and build nothing
+    /// Print the recipe with every base pinned by digest, without building
     Plan(Plan),
     /// Show an image: platform, config, layers, history
     Inspect(Inspect),
-    /// Say why two images differ, and what a push of the second would send
+    /// Show why two images differ, and the layers that a push of the second would send
     Diff(Diff),
-    /// Find what Lambda would refuse in an image, and what would fail there
+    /// Find faults for which Lambda would refuse an image or fail to run it
     #[cfg(feature = "check")]
     Check(Check),
     /// Explain the rules of `lbuild check`, or one of them
     #[cfg(feature = "check")]
     Rules(Rules),
-    /// Find out what a push would meet, before anything is sent
+    /// Find the faults that would stop a push, without sending anything
     #[cfg(feature = "aws")]
     Doctor(ecr::Doctor),
-    /// Create an ECR repository, or say who may pull from it
+    /// Create an ECR repository, or change its policy
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Repo(ecr::Repo),
-    /// Print a password for a registry of ECR
+    /// Print the password of an ECR registry
     #[cfg(feature = "aws")]
     Login(ecr::Login),
-    /// Speak Docker's credential helper protocol: other tools log in to ECR through lbuild
+    /// Act as Docker's credential helper, so that other tools can log in to ECR
     #[cfg(feature = "aws")]
     CredentialHelper(ecr::CredentialHelper),
-    /// Look at or clean the local cache
+    /// Show or clean the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
 }
 
 impl Command {
-    /// How the command reaches registries, if it does.
+    /// The command's access to registries, if it has any.
     pub fn registry(&mut self) -> Option<&mut Registry> {
         match self {
             Command::Push(args) | Command::Build(args) => Some(&mut args.registry),

@@ -7,63 +7,67 @@ use lbuild::image::Format;
 
 #[cfg(feature = "aws")]
 use super::ecr::Ecr;
-use super::image::ImageArgs;
+use super::image::{ImageArgs, NAMES};
 use super::registry::Registry;
 
+// The order of the fields is the order of the headings in `--help`.
 #[derive(ClapArgs)]
+#[command(after_help = NAMES)]
 pub struct Push {
     #[command(flatten)]
     pub image: ImageArgs,
-    #[command(flatten)]
-    pub registry: Registry,
+    /// Write the image to this destination (repeatable)
+    #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
+    pub to: Vec<String>,
+    /// Add this tag at every destination (repeatable)
+    #[arg(long, help_heading = "Destination")]
+    pub tag: Vec<String>,
+    /// Set the manifest's format [default: docker; oci in an OCI layout]
+    #[arg(long, value_enum, help_heading = "Destination")]
+    pub format: Option<FormatName>,
+    /// Do everything but write to the destinations
+    #[arg(long, help_heading = "Destination")]
+    pub dry_run: bool,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     pub ecr: Ecr,
-    /// Where to: REGISTRY/REPO[:TAG], oci:DIR[:TAG] or docker-archive:FILE[:NAME[:TAG]]; may be repeated
-    #[arg(long, value_name = "DESTINATION")]
-    pub to: Vec<String>,
-    /// A tag for every destination, besides the one it may name; may be repeated
-    #[arg(long)]
-    pub tag: Vec<String>,
-    /// The manifest's format [default: docker; oci in an OCI layout]
-    #[arg(long, value_enum)]
-    pub format: Option<FormatName>,
-    /// Do everything but write to the destination
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Send the image whatever `lbuild check` would find
-    #[cfg(feature = "check")]
-    #[arg(long)]
-    pub no_check: bool,
-    /// Findings of `lbuild check` that are no reason not to send it; may be repeated
-    #[cfg(feature = "check")]
-    #[arg(long, value_name = "RULE", conflicts_with = "no_check")]
-    pub allow: Vec<String>,
-    /// Write the image's names and digests to FILE, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub metadata_file: Option<PathBuf>,
-    /// Write the image's digest to FILE
-    #[arg(long, value_name = "FILE")]
-    pub digest_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub registry: Registry,
     #[command(flatten)]
     pub caching: CachingArgs,
+    /// Send the image without `lbuild check`
+    #[cfg(feature = "check")]
+    #[arg(long, help_heading = "Check")]
+    pub no_check: bool,
+    /// Ignore findings of this rule of `lbuild check` (repeatable)
+    #[cfg(feature = "check")]
+    #[arg(long, value_name = "RULE", conflicts_with = "no_check", help_heading = "Check")]
+    pub allow: Vec<String>,
+    /// Write the image's names and digests to FILE, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metadata_file: Option<PathBuf>,
+    /// Write the image's digest to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub digest_file: Option<PathBuf>,
 }
 
-/// What layers that were made earlier are good for.
+/// The use of layers from earlier runs.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Cache")]
 pub struct CachingArgs {
-    /// Take layers from this image too, where they are what would be made; may be repeated
+    /// Reuse the layers of this image too, if their keys match (repeatable)
     #[arg(long, value_name = "IMAGE", conflicts_with = "no_cache")]
     pub cache_from: Vec<String>,
-    /// Make every layer, even if the cache or the image that the tag names has it
+    /// Make every layer, even if the cache or the destination has it
     #[arg(long)]
     pub no_cache: bool,
-    /// Make cached layers anew as well, and fail if they differ
+    /// Make cached layers again, and fail if they differ
     #[arg(long, conflicts_with = "no_cache")]
     pub verify_cache: bool,
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = NAMES)]
 pub struct Plan {
     #[command(flatten)]
     pub image: ImageArgs,

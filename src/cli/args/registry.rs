@@ -1,20 +1,21 @@
-//! How to reach registries.
+//! Access to registries.
 
 use clap::Args as ClapArgs;
 
-/// How to reach registries.
+/// Access to registries.
 #[derive(ClapArgs)]
+#[command(next_help_heading = "Credentials")]
 pub struct Registry {
-    /// The user to log in as; without it, Docker's stored logins count
+    /// Log in as this user [default: stored credentials]
     #[arg(long, requires = "password_stdin")]
     pub username: Option<String>,
     /// Read the password from standard input
     #[arg(long, requires = "username")]
     pub password_stdin: bool,
-    /// What standard input held.
+    /// The password that was read from standard input.
     #[arg(skip)]
     pub password: Option<lbuild::Secret>,
-    /// Speak plain HTTP to this registry (HOST[:PORT]); may be repeated
-    #[arg(long, value_name = "REGISTRY")]
+    /// Use plain HTTP for this registry (repeatable)
+    #[arg(long, value_name = "HOST[:PORT]")]
     pub insecure: Vec<String>,
 }

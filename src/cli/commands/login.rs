@@ -1,4 +1,4 @@
-//! `lbuild login` and `lbuild credential-helper`: ECR's passwords for other tools.
+//! `lbuild login` and `lbuild credential-helper`: ECR passwords for other tools.
 
 use lbuild::image::{ECR_PUBLIC, EcrHost};
 use lbuild::{Credential, Credentials, Secret};
@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report;
 
-/// Prints the password of a registry: it goes to standard output only.
+/// Prints the password of a registry, to standard output only.
 pub async fn print(args: Login, context: &Context) -> Result<(), Failure> {
     let registry = match args.registry {
         Some(registry) => registry,
@@ -18,7 +18,7 @@ pub async fn print(args: Login, context: &Context) -> Result<(), Failure> {
     match password(&registry, context).await? {
         Some((_, password)) => report::print(password.expose()),
         None => Err(Failure::usage(
-            format!("{registry} is no registry of ECR, or there are no credentials for it"),
+            format!("{registry} is not an ECR registry, or has no credentials"),
             "name it as ACCOUNT.dkr.ecr.REGION.amazonaws.com, or public.ecr.aws",
         )),
     }
@@ -34,7 +34,7 @@ pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Fai
                     &json!({ "ServerURL": server, "Username": username, "Secret": password.expose() })
                         .to_string(),
                 ),
-                // Docker takes this text on standard output for "no", and continues without credentials.
+                // On this text on standard output, Docker continues without credentials.
                 None => {
                     report::print("credentials not found in native keychain")?;
                     Err(Failure::usage(format!("no credentials for {server}"), None))
@@ -57,7 +57,7 @@ async fn password(registry: &str, context: &Context) -> Result<Option<(String, S
     })
 }
 
-/// The host of a server, which some tools name by its URL.
+/// The host of a server; some tools give a URL.
 fn host(server: &str) -> &str {
     let server = server.strip_prefix("https://").unwrap_or(server);
     server.split('/').next().unwrap_or(server)

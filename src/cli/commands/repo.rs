@@ -28,7 +28,7 @@ async fn create(args: Create, context: &Context) -> Result<(), Failure> {
         let differences = found.differences(&settings);
         if !differences.is_empty() {
             let message = format!("{repository} exists already, without {}", differences.join(", "));
-            context.report.warn(&message, Some("it stays as it is; change it in ECR, or create another"));
+            context.report.warn(&message, Some("change it in ECR, or create another repository"));
         }
     }
     print(&repository.to_string())
@@ -52,7 +52,7 @@ fn settings(args: &Create) -> Result<Settings, Failure> {
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|source| Failure::Read { what: path.display().to_string(), source })?;
-        // ECR's own message would not name the file.
+        // ECR's message would not name the file.
         serde_json::from_str::<serde_json::Value>(&text)
             .map_err(|error| Failure::Config { path: path.clone(), message: error.to_string() })?;
         Ok::<_, Failure>(text)
@@ -103,7 +103,7 @@ async fn policy(args: Policy, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A repository as it is named on the command line.
+/// The repository of a name on the command line.
 async fn named(name: &str, context: &Context) -> Result<EcrRepository, Failure> {
     let full = match name.split_once('/') {
         Some((first, _)) if first.contains('.') => name.to_owned(),
@@ -117,7 +117,7 @@ async fn named(name: &str, context: &Context) -> Result<EcrRepository, Failure> 
             Err(Failure::usage(format!("`{name}` names an image"), "name the repository alone"))
         }
         None => {
-            let message = format!("{} is no private registry of ECR", reference.registry());
+            let message = format!("{} is not a private ECR registry", reference.registry());
             Err(Failure::usage(
                 message,
                 "name the repository alone, or as ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME",

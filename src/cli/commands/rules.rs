@@ -9,7 +9,7 @@ use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::text::word;
 use crate::cli::output::report::print;
 
-/// Prints all rules, a line each, or all about one.
+/// Prints all rules, one line each, or one rule in full.
 pub fn run(args: &Rules, context: &Context) -> Result<(), Failure> {
     let one = args.rule.as_deref().map(named).transpose()?;
     print(&match (one, context.json) {
@@ -28,7 +28,7 @@ pub fn named(name: &str) -> Result<&'static Rule, Failure> {
         .ok_or_else(|| Failure::usage(format!("there is no rule `{name}`"), "`lbuild rules` lists them"))
 }
 
-/// Every rule, a line each.
+/// All rules, one line each.
 fn all() -> String {
     let width = RULES.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
     let lines =

@@ -1,4 +1,4 @@
-//! The base that the image is made from.
+//! The base of the image.
 
 use lbuild::lambda::runtime_base;
 use lbuild::recipe::Base;
@@ -9,7 +9,7 @@ use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// The base, and the name of the runtime or image that was given for it.
+/// The base, and the given name of its runtime or image.
 pub fn lower(
     args: &ImageArgs,
     config: &ConfigFile,

@@ -1,4 +1,4 @@
-//! `lbuild.toml`: the arguments that are the same every time.
+//! `lbuild.toml`: arguments of every run, in a file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl From<OneOrMany> for Many {
 }
 
 impl ConfigFile {
-    /// Reads the file of `dir`, if there is one.
+    /// Reads the file in `dir`; a missing file sets nothing.
     pub fn load(dir: &Path) -> Result<ConfigFile, Failure> {
         let path = dir.join(NAME);
         let text = match std::fs::read_to_string(&path) {
@@ -90,7 +90,7 @@ impl ConfigFile {
             .map_err(|error| Failure::Config { path, message: error.to_string().trim_end().to_owned() })
     }
 
-    /// The function's code, when the file stands in `dir`.
+    /// The path of the function's code, for a file in `dir`.
     pub fn code(&self, dir: &Path) -> PathBuf {
         self.path.as_ref().map_or(dir.to_owned(), |path| dir.join(path))
     }

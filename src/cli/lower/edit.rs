@@ -8,7 +8,7 @@ use super::config_file::ConfigFile;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 
-/// The config fields that the flags set, else lbuild.toml.
+/// The config fields from the flags, else from lbuild.toml.
 pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failure> {
     let words = |flag: &Option<String>, file: &Option<Vec<String>>| match flag {
         Some(text) => words(text).map(Some),
@@ -41,18 +41,18 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failur
 fn pairs(flags: &[String], name: &str) -> Result<Vec<(String, String)>, Failure> {
     let split = |flag: &String| match flag.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // The value may be a secret: the message has only the flag.
+        // The value may be a secret, so the message names only the flag.
         _ => Err(Failure::usage(format!("a value of {name} is not of the form NAME=VALUE"), None)),
     };
     flags.iter().map(split).collect()
 }
 
-/// A JSON array of strings, or words between spaces.
+/// Parses a JSON array of strings, or words between spaces.
 fn words(text: &str) -> Result<Vec<String>, Failure> {
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text).map_err(|error| {
             Failure::usage(
-                format!("`{text}` is no JSON array of texts: {error}"),
+                format!("`{text}` is not a JSON array of strings: {error}"),
                 "quote it as '[\"a\", \"b\"]'",
             )
         });

@@ -1,4 +1,4 @@
-//! Arguments and lbuild.toml become a recipe.
+//! Lowers arguments and lbuild.toml to a recipe.
 
 pub mod base;
 pub mod config_file;
@@ -17,32 +17,35 @@ use super::args::image::ImageArgs;
 use super::output::exit::Failure;
 use super::output::report::Report;
 
-/// A recipe, and facts about the image that it does not hold.
+/// A recipe, and facts about the image that the recipe does not contain.
 pub struct Lowered {
     pub recipe: Recipe,
     pub config: ConfigFile,
-    /// The handler, and the runtime or image whose rules say where its file must be.
+    /// The handler, and the runtime or base image whose rules decide the path of the handler's file.
     pub handler: Option<(String, String)>,
-    /// Whether the image starts a program of the user's choice, not the base's.
+    /// Whether the image starts the user's entrypoint, not the base's.
     pub own_entrypoint: bool,
-    /// Whether the image is for Lambda, as far as handler and base show: other container engines accept more.
+    /// Whether the image is for Lambda, judged by handler and base: other container engines accept more.
     pub for_lambda: bool,
 }
 
-/// The recipe of the arguments, completed from lbuild.toml.
+/// The recipe for the arguments, completed from lbuild.toml.
 pub fn recipe(args: &ImageArgs, report: &Report) -> Result<Lowered, Failure> {
     let config = ConfigFile::load(&args.path)?;
     let arch = arch(args, &config)?;
     let (base, base_name) = base::lower(args, &config, report)?;
     let python = python::packages(args, &config, base_name.as_deref())?;
     if python.is_none() {
-        python::remind(args, &config, report);
+        python::warn_unused(args, &config, report);
     }
     let node = node::packages(args, &config, report)?;
     let edit = edit::lower(args, &config)?;
     let own_entrypoint = edit.entrypoint.is_some();
     if edit.cmd.is_none() && args.runtime.as_ref().or(config.runtime.as_ref()).is_some() {
-        report.warn("the image names no handler", Some("add --handler, or set the command of the function"));
+        report.warn(
+            "no handler is given",
+            Some("add --handler, or set the command in the function's settings"),
+        );
     }
     let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
     let steps = steps::lower(args, &config, edit, python, node)?;

@@ -7,10 +7,10 @@ use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// npm's lock files, in the order in which npm looks for them.
+/// npm's lock files, in npm's order of preference.
 pub const NPM_LOCKS: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
 
-/// Node packages of the function, when they are asked for.
+/// The function's Node packages, if the arguments request them.
 pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Result<Option<Npm>, Failure> {
     let dir = &config.code(&args.path);
     let scripts = args.node.npm_scripts || config.npm_scripts;
@@ -18,19 +18,20 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
         return match dir.is_dir() {
             true => Ok(Some(Npm { path: dir.to_owned(), scripts })),
             false => {
-                let message = format!("--npm needs a directory, and {} is none", dir.display());
+                let message = format!("--npm needs a directory, and {} is not one", dir.display());
                 Err(Failure::usage(message, "give the directory with package.json and the lock file"))
             }
         };
     }
     if scripts {
-        return Err(Failure::usage("--npm-scripts is of no use without --npm", "add --npm"));
+        return Err(Failure::usage("--npm-scripts needs --npm", "add --npm"));
     }
     let lock = NPM_LOCKS.into_iter().find(|name| dir.join(name).is_file());
-    // Directories of dependencies may contain the packages.
+    // The directories of --deps may contain the packages.
     let elsewhere = !args.deps.is_empty() || !config.deps.0.is_empty();
     if let Some(lock) = lock.filter(|_| !elsewhere && !dir.join(MODULES).exists()) {
-        let message = format!("{} has {lock} and no node_modules: its packages stay out", dir.display());
+        let message =
+            format!("{} has {lock} but no node_modules: the image will lack its packages", dir.display());
         report.warn(&message, Some("add --npm to install them for the image"));
     }
     Ok(None)
@@ -38,14 +39,14 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
 
 const MODULES: &str = "node_modules";
 
-/// Paths to leave out of the code when npm installs the packages: each `node_modules` that is installed, and the
-/// package managers' settings, which may contain a token.
-pub fn brought(npm: &Npm) -> Vec<String> {
+/// Paths to leave out of the code when npm installs the packages: each `node_modules` that npm makes, and the package
+/// managers' settings, which may contain a token.
+pub fn left_out(npm: &Npm) -> Vec<String> {
     let lock = NPM_LOCKS.iter().find_map(|name| std::fs::read(npm.path.join(name)).ok()).unwrap_or_default();
     let lock: serde_json::Value = serde_json::from_slice(&lock).unwrap_or_default();
     let packages = lock["packages"].as_object();
     let places = packages.into_iter().flat_map(|packages| packages.keys());
-    // Workspaces stand outside of `node_modules`; the empty path is the function itself.
+    // Workspaces are outside of `node_modules`; the empty path is the function itself.
     let own = places.filter(|place| !place.is_empty() && !place.split('/').any(|part| part == MODULES));
     let own = own.map(|place| format!("{place}/{MODULES}"));
     [MODULES, ".npmrc", ".yarnrc", ".yarnrc.yml"].map(str::to_owned).into_iter().chain(own).collect()

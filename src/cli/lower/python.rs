@@ -10,7 +10,7 @@ use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// The Python packages that the arguments ask for. `base` is the runtime's or the base image's name.
+/// The Python packages that the arguments request. `base` is the name of the runtime or of the base image.
 pub fn packages(
     args: &ImageArgs,
     config: &ConfigFile,
@@ -30,7 +30,7 @@ pub fn packages(
         (Some(path), None) => path,
         (None, Some(path)) if is_lock(&path) => path,
         (None, Some(path)) => {
-            let message = format!("{} is no lock file that lbuild knows", path.display());
+            let message = format!("{} is not a lock file that lbuild knows", path.display());
             let hint = "give uv.lock, pylock.toml, poetry.lock or Pipfile.lock; or --requirements FILE";
             return Err(Failure::usage(message, hint));
         }
@@ -39,7 +39,7 @@ pub fn packages(
     if named.is_alpine {
         return Err(Failure::usage(
             "the base is Alpine, whose C library is musl: lbuild takes wheels for glibc",
-            "give --runtime, or a --base with glibc, as python:3.12-slim",
+            "give --runtime, or a --base with glibc, such as python:3.12-slim",
         ));
     }
     let version = flags.python_version.clone().or(config.python_version.clone()).or(named.version);
@@ -61,8 +61,8 @@ pub fn packages(
     })))
 }
 
-/// Files that list packages, each with its key in lbuild.toml; the most exact come first.
-const FOUND: [(&str, &str); 5] = [
+/// Files that list packages, each with its key in lbuild.toml; the most exact first.
+const PACKAGE_LISTS: [(&str, &str); 5] = [
     ("lock", "uv.lock"),
     ("lock", "pylock.toml"),
     ("lock", "poetry.lock"),
@@ -70,20 +70,20 @@ const FOUND: [(&str, &str); 5] = [
     ("requirements", "requirements.txt"),
 ];
 
-/// The key and the name of the file in the function's directory that lists its packages.
-pub fn found(dir: &Path) -> Option<(&'static str, &'static str)> {
-    FOUND.into_iter().find(|(key, name)| {
+/// The key in lbuild.toml and the name of the file in `dir` that lists the function's packages.
+pub fn package_list(dir: &Path) -> Option<(&'static str, &'static str)> {
+    PACKAGE_LISTS.into_iter().find(|(key, name)| {
         let text = std::fs::read_to_string(dir.join(name));
         // Empty requirements are common; a lock file is never empty.
-        let asks = |text: &String| {
+        let lists_packages = |text: &String| {
             *key == "lock" || text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))
         };
-        text.is_ok_and(|text| asks(&text))
+        text.is_ok_and(|text| lists_packages(&text))
     })
 }
 
 /// Warns when packages are listed beside the code but go into no layer.
-pub fn remind(args: &ImageArgs, config: &ConfigFile, report: &Report) {
+pub fn warn_unused(args: &ImageArgs, config: &ConfigFile, report: &Report) {
     let code = &config.code(&args.path);
     let runtime = args.runtime.as_ref().or(config.runtime.as_ref().filter(|_| args.base.is_none()));
     let other = runtime.is_some_and(|runtime| !runtime.starts_with("python"));
@@ -91,7 +91,7 @@ pub fn remind(args: &ImageArgs, config: &ConfigFile, report: &Report) {
     if other || given || has_packages(code) {
         return;
     }
-    let Some((key, name)) = found(code) else { return };
+    let Some((key, name)) = package_list(code) else { return };
     let file = code.join(name);
     let message = format!("the packages of {} are not put into the image", file.display());
     let hint = format!("add --{key} {}, or `{key} = \"{name}\"` to lbuild.toml", file.display());

@@ -1,4 +1,4 @@
-//! The recipe's steps: the config's edit, then layers from the packages up to the files above the code.
+//! The recipe's steps: the edit of the config, then the layers: dependencies, code, and added files.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use super::node;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 
-/// Where Lambda unpacks the zip archives of layers.
+/// The directory into which Lambda unpacks layers.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
 const LAYERS: &str = "/opt";
@@ -36,7 +36,7 @@ pub fn lower(
         let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
         steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    let without = npm.as_ref().map(node::brought).unwrap_or_default();
+    let without = npm.as_ref().map(node::left_out).unwrap_or_default();
     steps.extend(npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
     let code = match source(config.code(&args.path), true) {
         Source::Directory { path, ignore, .. } => Source::Directory { path, ignore, without },
@@ -50,7 +50,7 @@ pub fn lower(
                 steps.push(Step::Add(Add { source, to }));
             }
             (path, None) => {
-                let message = format!("--add {path} names no place in the image");
+                let message = format!("--add {path} has no path in the image");
                 return Err(Failure::usage(message, "write it as SRC:/PATH"));
             }
         }
@@ -58,7 +58,7 @@ pub fn lower(
     Ok(steps)
 }
 
-/// The values of the flag, else those of the file, whose paths are relative to it.
+/// The values of the flag, else those of lbuild.toml, whose paths are relative to the file.
 fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
     match flags {
         [] => file.iter().map(|text| dir.join(text).display().to_string()).collect(),
@@ -66,7 +66,7 @@ fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
     }
 }
 
-/// Splits `SRC:/PATH` at the last `:/`: the source's name may contain one.
+/// Splits `SRC:/PATH` at the last `:/`, since the source's name may contain one.
 fn split_path(text: &str) -> (String, Option<String>) {
     match text.rfind(":/") {
         Some(colon) => (text[..colon].to_owned(), Some(text[colon + 1..].to_owned())),
@@ -74,7 +74,7 @@ fn split_path(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// A zip archive if `path` is one, else a directory or a file.
+/// A zip source if `path` is a zip archive, else a directory source, which may be a single file.
 fn source(path: PathBuf, ignore: bool) -> Source {
     let mut magic = [0; 4];
     // Reading a pipe would block.

@@ -37,7 +37,7 @@ impl Bars {
 
     /// Writes lines above the bars.
     pub fn say(&self, text: &str) {
-        // Where the terminal cannot be drawn on, the line is still printed.
+        // If drawing fails, the line is still printed.
         let text = printable(text.trim_end());
         if self.screen.println(&text).is_err() {
             eprintln!("{text}");

@@ -1,46 +1,46 @@
-//! How the command can end.
+//! Failures of the command, and its exit codes.
 
 use std::io;
 use std::path::PathBuf;
 
 use lbuild::error::Kind;
 
-/// The exit codes, for `--help` and the README.
+/// The exit codes, for `--help`; the guide lists them too.
 pub const CODES: &str = "\
 Exit codes:
-  0    done
-  1    something unexpected
-  2    the arguments, lbuild.toml or the recipe
-  3    the files to be packed
-  4    the base image
-  5    a registry, or the way to it
-  6    credentials or rights
-  7    the local disk: cache, layout, archive
-  8    what `lbuild check` found
+  0    success
+  1    unexpected error
+  2    error in the arguments, lbuild.toml or the recipe
+  3    error in the files to package
+  4    error in the base image
+  5    error of a registry or of the connection to it
+  6    credentials or permissions missing or refused
+  7    error of the local disk: cache, layout, archive
+  8    findings of `lbuild check`
   130  interrupted";
 
-/// Why the command failed.
+/// A failure of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The library's own failures.
+    /// An error of the library.
     #[error(transparent)]
     Library(#[from] lbuild::Error),
-    /// Arguments or lbuild.toml.
+    /// A fault in the arguments or in lbuild.toml.
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
-    /// lbuild.toml does not parse.
+    /// lbuild.toml or another file of settings does not parse.
     #[error("{}: {message}", path.display())]
     Config { path: PathBuf, message: String },
-    /// The handler's file is not among those that are packed.
-    #[error("the handler `{handler}` is not there: no {} in {place}", files.join(", "))]
+    /// The handler's file is not packed.
+    #[error("the handler `{handler}` does not exist: no {} in {place}", files.join(", "))]
     Handler { handler: String, files: Vec<String>, place: String },
-    /// A base that starts one file of the image finds none, or one that it cannot start.
+    /// The file that the base starts is missing, or is not executable.
     #[error("{fault}")]
     Bootstrap { fault: String, hint: &'static str },
-    /// A result file.
+    /// A result cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// lbuild.toml or standard input.
+    /// A file or standard input cannot be read.
     #[error("cannot read {what}")]
     Read { what: String, source: io::Error },
     /// Findings of `lbuild doctor`, already printed.
@@ -49,15 +49,15 @@ pub enum Failure {
     Doctor { code: u8 },
     /// Findings of `lbuild check`, already printed.
     #[cfg(feature = "check")]
-    #[error("{image} has {count} that Lambda would not take or run")]
+    #[error("`lbuild check` found {count} in {image}")]
     Findings { image: String, count: String },
-    /// No threads, no signals.
+    /// Threads or signal handlers are not available.
     #[error("cannot start")]
     Start { source: io::Error },
 }
 
 impl Failure {
-    /// A fault in what the user typed.
+    /// A fault in the arguments.
     pub fn usage(message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Failure {
         Failure::Usage { message: message.into(), hint: hint.into().map(str::to_owned) }
     }
@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// The way out.
+    /// The hint, if the failure has one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Failure::Library(error) => error.hint(),
@@ -99,7 +99,7 @@ impl Failure {
             Failure::Bootstrap { hint, .. } => Some((*hint).to_owned()),
             #[cfg(feature = "check")]
             Failure::Findings { .. } => Some(
-                "`lbuild rules RULE` says why; --allow RULE lets one pass, and `lbuild push --no-check` all"
+                "`lbuild rules RULE` explains a rule; --allow RULE ignores it, and `lbuild push --no-check` ignores all"
                     .into(),
             ),
             _ => None,
@@ -110,7 +110,7 @@ impl Failure {
     pub fn chain(&self) -> Vec<String> {
         let chain = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
         let mut chain: Vec<String> = chain.map(|error| error.to_string()).collect();
-        // Some causes are wrapped in errors that repeat them.
+        // Some errors repeat the cause that they wrap.
         chain.dedup();
         chain
     }

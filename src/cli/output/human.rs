@@ -1,4 +1,4 @@
-//! Events for people: a line for each that matters.
+//! Events and failures as lines for people.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub fn say(text: &str) {
     }
 }
 
-/// Writes the failure, its causes and the way out.
+/// Writes the failure, its causes and its hint.
 pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     let mut causes = chain.iter();
@@ -58,7 +58,7 @@ pub fn text(event: &Event) -> Option<String> {
             format!("{verb:<8} {} {} to {destination}", short(*digest), bytes(*size))
         }
         Event::Manifest { image, digest, outcome } => match outcome {
-            Outcome::Existed => format!("there    {image} {}", short(*digest)),
+            Outcome::Existed => format!("exists   {image} {}", short(*digest)),
             Outcome::WouldSend => format!("would tag {image} {}", short(*digest)),
             _ => format!("pushed   {image} {}", short(*digest)),
         },
@@ -76,12 +76,12 @@ pub fn text(event: &Event) -> Option<String> {
     })
 }
 
-/// A digest, shortened for people.
+/// The first 12 hexadecimal digits of a digest.
 pub fn short(digest: Digest) -> String {
     digest.hex()[..12].to_owned()
 }
 
-/// Replaces control characters: text from elsewhere must not control the terminal.
+/// Replaces control characters, except line ends and tabs: foreign text must not control the terminal.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     match text.contains(bad) {
@@ -90,7 +90,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Replaces line ends too: after one, text from elsewhere could pass for a message of lbuild's.
+/// Replaces line ends too: after one, foreign text could pass for a message of lbuild.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     match text.contains(char::is_control) {
         true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
@@ -98,7 +98,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Bytes in the units that registries' pages use.
+/// A size in decimal units, as registries show it.
 pub fn bytes(size: u64) -> String {
     match size {
         0..1_000 => format!("{size} B"),

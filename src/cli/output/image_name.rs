@@ -3,7 +3,7 @@
 use lbuild::StoredImage;
 use lbuild::recipe::Base;
 
-/// The name of a stored image, as the commands take it; a layout's image by its digest.
+/// The name of a stored image, as the commands accept it; in a layout, with its digest.
 pub fn image_name(found: &StoredImage) -> String {
     match &found.base {
         Base::Registry(name) => name.to_string(),

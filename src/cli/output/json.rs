@@ -1,4 +1,4 @@
-//! Events as JSON lines on standard error; each names its kind in `reason`.
+//! Events as JSON lines on standard error; `reason` is the kind of event.
 
 use lbuild::{Event, Published};
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::exit::Failure;
 use super::human;
 
-/// One event.
+/// Writes an event.
 pub fn event(event: &Event) {
     if let Ok(value) = serde_json::to_value(event) {
         line(&value);
     }
 }
 
-/// An image at its destination.
+/// Writes a published image.
 pub fn published(published: &Published) {
     if let Ok(Value::Object(mut value)) = serde_json::to_value(published) {
         value.insert("reason".into(), json!("published"));
@@ -21,7 +21,7 @@ pub fn published(published: &Published) {
     }
 }
 
-/// A finding of a check.
+/// Writes a finding of a check.
 #[cfg(feature = "check")]
 pub fn finding(finding: &lbuild::lambda::check::Finding) {
     if let Ok(Value::Object(mut value)) = serde_json::to_value(finding) {
@@ -30,7 +30,7 @@ pub fn finding(finding: &lbuild::lambda::check::Finding) {
     }
 }
 
-/// The failure that ends the command.
+/// Writes the failure that ends the command.
 pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     line(&json!({

@@ -1,4 +1,4 @@
-//! The output of the command, and its exit code.
+//! The output of the command, and its exit codes.
 
 mod bars;
 pub mod exit;

@@ -1,4 +1,4 @@
-//! One place that writes to the terminal: bars, lines or JSON.
+//! The report of a command, as bars, lines or JSON.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use super::exit::Failure;
 use super::findings::text::groups;
 use super::{human, json};
 
-/// The style that the arguments ask for.
+/// The style that the arguments request.
 #[derive(Clone, Copy)]
 pub enum Style {
     /// JSON lines.
     Json,
     /// Warnings and errors only.
     Quiet,
-    /// Bars where they can be drawn, else lines.
+    /// Bars on a terminal, else lines.
     Usual,
 }
 
-/// Where events and failures go. Cheap to clone.
+/// The writer of events and failures. Cheap to clone.
 #[derive(Clone)]
 pub struct Report {
     form: Arc<Form>,
-    /// Whether the command is done: work that is still winding down has nothing more to report.
+    /// Whether the command has ended: events of threads that still run are then dropped.
     ended: Arc<AtomicBool>,
 }
 
@@ -39,7 +39,7 @@ enum Form {
 }
 
 impl Report {
-    /// Writes in this style; bars only where they can be drawn.
+    /// A report of this style; bars only if standard error is a terminal.
     pub fn new(style: Style) -> Report {
         let form = match style {
             Style::Json => Form::Json,
@@ -96,7 +96,7 @@ impl Report {
         }
     }
 
-    /// Ends the report of events.
+    /// Removes the bars, and drops all later events.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         self.finish();
@@ -109,7 +109,7 @@ impl Report {
         }
     }
 
-    /// Writes an image at its destination: its name, alone, on standard output.
+    /// Writes a published image: on standard output, only its name.
     pub fn published(&self, published: &lbuild::Published) -> Result<(), Failure> {
         self.finish();
         if let Form::Json = &*self.form {
@@ -119,7 +119,7 @@ impl Report {
     }
 }
 
-/// Prints a result. A reader that closes the pipe early, as `head` does, is not a failure.
+/// Prints a result to standard output. A reader that closes the pipe early, such as `head`, is not a failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{}", human::printable(text)) {
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -1,4 +1,4 @@
-//! Configs without their secrets: a terminal and a log may have many readers.
+//! Removes secrets from configs: a terminal and a log may have many readers.
 
 use std::mem;
 
@@ -12,23 +12,22 @@ mod secret {
     pub use lbuild::lambda::check::{is_secret, without_secrets as name, without_secrets as text};
 
     /// For `--help`.
-    pub const HELP: &str = "Secrets are not shown, nor are they with --json: what `lbuild check` calls one \
-                            is `(a secret)` as the value of a variable or label, and `…` in a line of the \
-                            history. Other fields are shown as they are.";
+    pub const HELP: &str = "Values that `lbuild check` would report as secrets are hidden, also with --json: those of \
+                            variables and labels are shown as `(a secret)`, those in history lines as `…`. Other \
+                            fields are shown unchanged.";
 
-    /// Stands for a secret.
+    /// Replaces a secret.
     pub const SECRET: &str = "(a secret)";
 
-    /// Stands for a secret that differs from the one shown before it.
+    /// Replaces a secret that differs from the secret shown before it.
     pub const OTHER: &str = "(another secret)";
 }
 
-/// Without the rules, secrets cannot be told from other values: all are hidden.
+/// Without the rules, secrets are not recognized: all values are hidden.
 #[cfg(not(feature = "check"))]
 mod secret {
-    pub const HELP: &str = "This lbuild is built without `check`, and knows no secret from another value: \
-                            it shows no values of variables and labels, and no lines of the history. Other \
-                            fields are shown as they are.";
+    pub const HELP: &str = "This lbuild is built without `check` and cannot recognize secrets: values of variables \
+                            and labels, and history lines, are hidden. Other fields are shown unchanged.";
 
     pub const SECRET: &str = "(not shown)";
 
@@ -52,7 +51,7 @@ pub fn pair(of: &str, value: &str) -> String {
     format!("{}={}", name(of), if is_secret(of, value) { SECRET } else { value })
 }
 
-/// Whether this text stands for a hidden value.
+/// Whether this text replaces a hidden value.
 pub fn is_hidden(value: &str) -> bool {
     [SECRET, OTHER].contains(&value)
 }

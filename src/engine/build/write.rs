@@ -65,7 +65,7 @@ pub(super) fn held(
 }
 
 /// Writes the layer, and caches it under `key`, or else by the content and the shape of its files. If a layer was
-/// `found`, it must be the same, and is returned. Also returns whether one was found.
+/// `found`, both must have the same digest, and the found one is returned. Also returns whether one was found.
 pub(super) fn make(
     session: &Session,
     tree: &mut FileTree,
@@ -75,19 +75,19 @@ pub(super) fn make(
 ) -> Result<(Layer, bool)> {
     let shape = key.is_none().then(|| key::of_shape(tree, writing.epoch));
     let made = write(session, tree, writing)?;
-    if let Some(found) = found {
-        if made.blob.digest != found.blob.digest || made.diff_id != found.diff_id {
-            let (layer, cached, made) = (writing.name.to_owned(), found.blob.digest, made.blob.digest);
-            return Err(Error::CacheMismatch { layer, cached, made });
-        }
-        return Ok((found, true));
+    if let Some(found) = &found
+        && (made.blob.digest, made.diff_id) != (found.blob.digest, found.diff_id)
+    {
+        let (layer, cached, made) = (writing.name.to_owned(), found.blob.digest, made.blob.digest);
+        return Err(Error::CacheMismatch { layer, cached, made });
     }
     let made = Layer { key: key.or_else(|| key::of_content(tree, writing.epoch)), ..made };
     if let Some(key) = made.key {
         session.cache.put_layer(key, &made)?;
         shape.map_or(Ok(()), |shape| session.cache.put_shape(shape))?;
     }
-    Ok((made, false))
+    let cached = found.is_some();
+    Ok((found.unwrap_or(made), cached))
 }
 
 /// Writes the layer into the cache.

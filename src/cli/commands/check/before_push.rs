@@ -1,4 +1,4 @@
-//! The check that comes before a push.
+//! The check before a push.
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl<'a> CheckBeforePush<'a> {
         Ok(CheckBeforePush { engine, report, allowed, asked, format, name })
     }
 
-    /// Reports errors and warnings, and fails when there is an error. The findings about an image are kept: an image
-    /// that was checked is not scanned again.
+    /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
+    /// scanned again.
     pub async fn run(&self, prepared: &mut Prepared) -> Result<(), Failure> {
         let mut findings = self.findings(prepared).await?;
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
@@ -66,7 +66,7 @@ impl<'a> CheckBeforePush<'a> {
         let (image, cache) = (prepared.image(), self.engine.cache());
         let digest = image.manifest(self.format).digest;
         let annotator = Annotator::of(image.config());
-        // Another day or version may bring other findings.
+        // The findings depend on the date, which is part of `asked`, and on lbuild's version.
         let version = env!("CARGO_PKG_VERSION");
         let name = format!("findings {version} {digest} {} {:?}", annotator.name(), self.asked);
         if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
@@ -74,9 +74,9 @@ impl<'a> CheckBeforePush<'a> {
         }
         let scans = prepared.scan(Arc::new(annotator), Reach::Local).await?;
         let mut findings = of_image(prepared.image(), self.format, &scans, &self.asked, Severity::Warning);
-        // Warnings about links were given by their paths on this machine, when the sources were walked.
+        // The walk of the sources already warned about links, with their paths on this machine.
         findings.retain(|found| found.rule != "symlink-target");
-        // A cache that cannot be written costs time, no more.
+        // An unwritable cache only costs time.
         if let Ok(text) = serde_json::to_vec(&findings) {
             let _ = cache.remember(&name, &text);
         }
@@ -84,7 +84,7 @@ impl<'a> CheckBeforePush<'a> {
     }
 }
 
-/// The repository that an image for Lambda goes to.
+/// The repository to which an image for Lambda is pushed.
 pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<String> {
     to.iter().find_map(|(to, _)| match to {
         Destination::Registry { repository, .. } if lowered.for_lambda => Some(repository.repository_name()),
@@ -92,7 +92,7 @@ pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<Str
     })
 }
 
-/// The findings about an image that was built.
+/// The findings about a built image.
 pub fn of_image(
     image: &Image,
     format: Format,

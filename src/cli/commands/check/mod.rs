@@ -47,7 +47,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     verdict(name, findings, args.deny)
 }
 
-/// The name of an image; `None` if the path is a source to make an image of.
+/// The name of an image; `None` if the path is the source of an image to make.
 fn image(args: &Check) -> Result<Option<String>, Failure> {
     let path = &args.image.path;
     let text = path.display().to_string();
@@ -63,13 +63,13 @@ fn image(args: &Check) -> Result<Option<String>, Failure> {
     }
     if let Some(flag) = args.image.making().or((!args.to.is_empty()).then_some("--to")) {
         let message = format!("{flag} says how to make an image, and {text} is one");
-        let hint = Some(format!("leave it out; or name a directory that is there: {text} is none"));
+        let hint = Some(format!("leave {flag} out, or name a directory that exists: {text} does not"));
         return Err(Failure::Usage { message, hint });
     }
     Ok(Some(text))
 }
 
-/// An image that is stored somewhere.
+/// Checks a stored image.
 async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, Failure> {
     let image = name.parse()?;
     let repository = match &image {
@@ -87,7 +87,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
             let message = format!("{name} is an index of images for {}", offered.join(", "));
             return Err(Failure::usage(
                 message,
-                "say which with --arch; Lambda takes no index, only one of its images",
+                "select one with --arch; Lambda accepts only an image, not an index",
             ));
         }
         _ => unreachable!("an image or an index"),
@@ -106,7 +106,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     })
 }
 
-/// The image that a push would make, of which nothing is sent.
+/// Checks the image that a push would make, without sending it.
 async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let lowered = lower::recipe(&args.image, &context.report)?;
     let to = destination::given(&args.image.path, &args.to, &lowered.config);
@@ -114,7 +114,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let login: Vec<_> = engine::base_registry(&lowered.recipe).into_iter().collect();
     let engine = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let report = context.report.clone();
-    // What is to be warned of is a finding.
+    // The findings include what the engine warns about.
     let engine = engine.on_event(move |event| match event {
         Event::Warning { .. } => {}
         event => report.event(&event),

@@ -1,4 +1,4 @@
-//! `lbuild diff`: why two images are not the same.
+//! `lbuild diff`: the differences between two images.
 
 mod text;
 
@@ -31,11 +31,11 @@ pub async fn run(args: &Diff, context: &Context) -> Result<(), Failure> {
 async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<StoredImage, Failure> {
     match engine.inspect(name, args.arch.map(Platform::linux).as_ref()).await? {
         Inspected::Image(found) => Ok(*found),
-        _ => Err(Failure::usage(format!("{text} is an index of several images"), "say which with --arch")),
+        _ => Err(Failure::usage(format!("{text} is an index of several images"), "select one with --arch")),
     }
 }
 
-/// A difference without its secrets.
+/// The difference without its secrets.
 fn redacted(mut difference: Difference) -> Difference {
     let bases = difference.base.iter_mut().flatten().flatten();
     let made_by = difference.layers.iter_mut().filter_map(|layer| layer.created_by.as_mut());
@@ -49,8 +49,8 @@ fn redact(difference: &mut FieldDifference) {
     let FieldDifference { field, from, to } = difference;
     let values = [from.as_mut(), to.as_mut()].into_iter().flatten();
     // The name of a label may contain dots.
-    let way = field.split_once('.').and_then(|(process, rest)| Some((process, rest.split_once('.')?)));
-    let told = match way {
+    let parts = field.split_once('.').and_then(|(process, rest)| Some((process, rest.split_once('.')?)));
+    let redacted = match parts {
         Some((process, (list @ ("Env" | "Labels"), name))) => {
             values.for_each(|value| secrets::redact_value(name, value));
             format!("{process}.{list}.{}", secrets::name(name))
@@ -61,7 +61,7 @@ fn redact(difference: &mut FieldDifference) {
             field.clone()
         }
     };
-    *field = told;
+    *field = redacted;
     if from == to {
         *to = Some(secrets::OTHER.into());
     }

@@ -1,4 +1,4 @@
-//! A difference of images as lines for people.
+//! The difference between images, as lines for people.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use crate::cli::output::human::{bytes, one_line};
 use crate::cli::output::image_name::image_name;
 use crate::cli::output::secrets;
 
-/// Files that are listed for one layer; `--json` has all.
+/// Number of files that are printed for one layer; `--json` prints all.
 const MOST: usize = 20;
 
-/// All differences, a line each.
+/// All differences, one line each.
 pub fn text(difference: &Difference, images: [&StoredImage; 2]) -> String {
     let [from, to] = images.map(image_name);
     if difference.is_none() {
@@ -62,12 +62,12 @@ fn of_layer(layer: &LayerDifference) -> String {
     let what = match (layer.numbers, layer.recompressed, layer.moved) {
         ([None, _], ..) => "is new",
         ([_, None], ..) => "is gone",
-        (_, true, true) => "has moved, and is compressed otherwise with the same content",
-        (_, true, false) => "is compressed otherwise, with the same content",
+        (_, true, true) => "has moved, and is compressed differently, with the same content",
+        (_, true, false) => "is compressed differently, with the same content",
         (_, false, true) if layer.digests[0] == layer.digests[1] => "has moved",
         _ if layer.files.is_empty() => "has the same files, in another order or with other attributes",
-        (.., true) => "has moved and is otherwise",
-        _ => "is otherwise",
+        (.., true) => "has moved and differs",
+        _ => "differs",
     };
     format!("layer {place} {what}  {by}").trim_end().to_owned()
 }
@@ -87,6 +87,6 @@ fn of_change(change: &Change) -> String {
         Change::Mode { from, to } => format!("mode {from} -> {to}"),
         Change::Owner { from, to } => format!("owner {from} -> {to}"),
         Change::Time { from, to } => format!("time {from} -> {to}"),
-        _ => "otherwise".to_owned(),
+        _ => "differs".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The findings of the doctor, printed one by one.
+//! The findings of `lbuild doctor`, printed one by one.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report;
 
-/// The findings so far, printed as they come.
+/// The findings so far, each printed when it is added.
 pub struct Examination<'a> {
     pub context: &'a Context,
     /// The exit code of the first failure, at which a push would stop.
@@ -40,7 +40,7 @@ impl<'a> Examination<'a> {
             false => text(what, failure.as_ref()),
         };
         report::print(&text)?;
-        // The next finding may take long.
+        // The next finding may take a long time.
         let _ = std::io::stdout().flush();
         Ok(())
     }

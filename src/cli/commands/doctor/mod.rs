@@ -1,4 +1,4 @@
-//! `lbuild doctor`: the faults that a push would meet.
+//! `lbuild doctor`: finds the faults that would stop a push.
 
 mod examination;
 mod repository;
@@ -26,7 +26,7 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let lowered = configured.then(|| lower::recipe(&args.image, &context.report)).transpose()?;
     let to = destinations(&args, &config, &mut findings).await?;
     if to.is_empty() && findings.first.is_none() {
-        context.report.warn("no destination is given", Some("add --to or --repo to have it looked at"));
+        context.report.warn("no destination is given", Some("add --to or --repo to examine one"));
     }
     let login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
     let engine = engine::builder(&args.registry, &config.insecure.0, context, &login)?.build()?;
@@ -65,7 +65,7 @@ async fn registry(
     let Destination::Registry { repository, tags } = to else { return Ok(()) };
     let exists = repository::examine(to, tags, wanted, findings).await?;
     for probe in engine.probe(repository).await {
-        // The registry reports a missing repository for every probe: once is enough.
+        // The registry reports a missing repository for every probe; it is reported once.
         if exists || !is_about_absence(&probe) {
             findings.add(&format!("{} at {to}", probe.what), probe.result)?;
         }
@@ -92,7 +92,7 @@ async fn destinations(
     .await;
     match to {
         Ok(to) => destination::parse(&to, &config.tag.0, config.format),
-        // Without an account there is no registry to ask; the rest can be examined.
+        // Without an account the registry is unknown; the rest can be examined.
         Err(failure @ Failure::Library(_)) => {
             findings.add("find the registry of the AWS account", Err::<(), _>(failure))?;
             Ok(Vec::new())

@@ -7,7 +7,7 @@ use super::examination::{DONE, Examination};
 use crate::cli::commands::push::repository::{self, Wanted};
 use crate::cli::output::exit::Failure;
 
-/// Examines the repository of a destination. Returns whether it exists, as far as AWS says.
+/// Examines the repository of a destination. Returns `false` only if AWS says that it does not exist.
 pub async fn examine(
     to: &Destination,
     tags: &[String],
@@ -18,10 +18,10 @@ pub async fn examine(
     let Some(repository) = repository::repository(to, context) else { return Ok(true) };
     let identity = context.aws.identity().await;
     let known = identity.is_ok();
-    let who = identity
+    let login = identity
         .as_ref()
         .map_or("log in to AWS".to_owned(), |identity| format!("log in to AWS as {}", identity.arn));
-    findings.add(&who, identity.map(drop))?;
+    findings.add(&login, identity.map(drop))?;
     if !known {
         return Ok(true);
     }
@@ -40,11 +40,11 @@ pub async fn examine(
             findings.add("find the repository", DONE)?;
             if let Some(tag) = tags.iter().find(|tag| found.is_immutable(tag)) {
                 let message = format!("the tag {tag} of {repository} is immutable");
-                let hint = "once it is there, a push under it succeeds for the same image only";
+                let hint = "once it exists, only a push of the same image succeeds";
                 context.report.warn(&message, Some(hint));
             }
         }
-        // A push needs no right to describe repositories, even to create one: it tries.
+        // A push does not need the right to describe repositories, even to create one.
         Err(error) if wanted.create && !is_about_rights(&error) => {
             findings.add("find the repository", Err(error))?;
         }
@@ -54,7 +54,7 @@ pub async fn examine(
     Ok(true)
 }
 
-/// Examines whether Lambda may pull. A push needs that only with `--allow-lambda`.
+/// Examines whether Lambda may pull. Only a push with `--allow-lambda` requires it.
 async fn policy(
     repository: &EcrRepository,
     wanted: Wanted,
@@ -64,7 +64,7 @@ async fn policy(
     match repository.policy_for_lambda(&[]).await {
         Ok(None) => findings.add("let Lambda pull", DONE),
         Ok(Some(_)) if wanted.allow => {
-            findings.add("let Lambda pull: it may not, and the push will allow it", DONE)
+            findings.add("let Lambda pull: it is not allowed, and the push will allow it", DONE)
         }
         // Without the right to describe the repository, this is the first sign that it is missing.
         Err(lbuild::Error::Aws { answer, .. })
@@ -75,8 +75,8 @@ async fn policy(
         Err(error) if wanted.allow => findings.add("let Lambda pull", Err(error)),
         Ok(Some(_)) => {
             let message = format!("the policy of {repository} does not let Lambda pull");
-            let hint = "push with --allow-lambda, or set it with `lbuild repo policy NAME --allow-lambda`; who deploys \
-                        may leave it to Lambda";
+            let hint = "push with --allow-lambda, or run `lbuild repo policy NAME --allow-lambda`; Lambda may add it \
+                        itself at deployment";
             report.warn(&message, Some(hint));
             Ok(())
         }

@@ -11,20 +11,20 @@ use serde_json::Value;
 pub struct Guess {
     pub runtime: &'static str,
     pub handler: String,
-    /// The value of `add`, for a file that belongs outside of the function's directory.
+    /// The value of `add`, for a file whose path in the image is outside of the function's directory.
     pub add: Option<&'static str>,
 }
 
-/// The names that tutorials give to a function's file and to the function in it, the likeliest first.
+/// Names of a function's file and of the function in it, as in tutorials; the most likely first.
 const MODULES: [&str; 7] = ["app", "lambda_function", "index", "main", "handler", "function", "lambda"];
 const FUNCTIONS: [&str; 4] = ["handler", "lambda_handler", "main", "run"];
 
-/// The guess about the function in `dir`, if its files look like one.
+/// The guess about the function in `dir`; `None` if its files suggest none.
 pub fn guess(dir: &Path) -> Option<Guess> {
     if fs::metadata(dir.join("bootstrap"))
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     {
-        // The base starts the bootstrap from its own place, and hands it the handler, which may have any name.
+        // The base starts /var/runtime/bootstrap and passes it the handler, which may have any name.
         let add = Some("bootstrap:/var/runtime/bootstrap");
         return Some(Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add });
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn runtime_and_handler_are_read_off_the_files() {
+    fn the_files_suggest_a_runtime_and_a_handler() {
         for (files, runtime, handler) in [
             (&[("app.py", "import os\ndef handler(event, context):\n")][..], "python3.13", "app.handler"),
             (

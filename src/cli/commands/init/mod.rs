@@ -1,4 +1,4 @@
-//! `lbuild init`: the lbuild.toml of a function, as its files suggest it.
+//! `lbuild init`: an lbuild.toml, guessed from the function's files.
 
 mod guess;
 
@@ -13,16 +13,16 @@ use crate::cli::lower::node::NPM_LOCKS;
 use crate::cli::lower::python;
 use crate::cli::output::exit::Failure;
 
-/// Writes `lbuild.toml`, unless there is one.
+/// Writes `lbuild.toml`, unless it exists.
 pub fn run(args: &Init) -> Result<(), Failure> {
     let path = args.path.join(NAME);
     let npm = NPM_LOCKS.iter().any(|name| args.path.join(name).is_file());
-    let text = config(guess(&args.path).as_ref(), python::found(&args.path), npm);
+    let text = config(guess(&args.path).as_ref(), python::package_list(&args.path), npm);
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            Failure::usage(format!("{} is there already", path.display()), "edit it, or remove it first")
+            Failure::usage(format!("{} already exists", path.display()), "edit it, or remove it first")
         }
         _ => Failure::Write { path: path.clone(), source },
     })?;
@@ -62,7 +62,7 @@ mod tests {
     use crate::cli::lower::config_file::ConfigFile;
 
     #[test]
-    fn what_is_written_is_a_valid_config() {
+    fn the_written_file_is_a_valid_config() {
         let guess = |add| Guess { runtime: "provided.al2023", handler: "bootstrap".into(), add };
         let (plain, added) = (guess(None), guess(Some("bootstrap:/var/runtime/bootstrap")));
         for (guess, npm) in [(Some(&plain), true), (Some(&added), false), (None, true)] {

@@ -16,12 +16,12 @@ const LARGEST: usize = 30;
 type Scan = LayerScan<NoFact>;
 type Seen<'a> = tree::Seen<'a, ScannedFile<NoFact>>;
 
-/// The members of each layer, without the files' content.
+/// Scans each layer for its members, without the files' content.
 pub async fn scans(engine: &Engine, found: &StoredImage) -> Result<Vec<Option<Scan>>, Failure> {
     Ok(engine.scan(found, Arc::new(Unread)).await?)
 }
 
-/// All files, in the order of their paths.
+/// All files, sorted by path.
 pub fn tree(scans: &[Option<Scan>], json: bool) -> String {
     let files = view(scans);
     match json {

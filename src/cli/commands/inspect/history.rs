@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::output::human::bytes;
 use crate::cli::output::secrets;
 
-/// The steps that made the image, a line each.
+/// The entries of the history, one line each.
 pub fn show(found: &StoredImage, json: bool) -> String {
     let mut layers = found.layers.iter();
     let entries = found.config.history().into_iter().map(|entry| {
@@ -26,7 +26,7 @@ pub fn show(found: &StoredImage, json: bool) -> String {
     }
     let lines = entries.map(|(created_by, _, layer)| {
         let size = layer.map(|layer| bytes(layer.size)).unwrap_or_else(|| "config".to_owned());
-        // Commands of several lines are one entry.
+        // A command of several lines becomes one line.
         format!("{size:>9}  {}", created_by.split_whitespace().collect::<Vec<_>>().join(" "))
     });
     lines.collect::<Vec<_>>().join("\n")

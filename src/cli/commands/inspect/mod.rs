@@ -1,4 +1,4 @@
-//! `lbuild inspect`: an image as it is stored.
+//! `lbuild inspect`: shows a stored image.
 
 mod files;
 mod history;

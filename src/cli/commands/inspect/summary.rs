@@ -1,4 +1,4 @@
-//! An image at a glance: platform, config and layers.
+//! The summary of an image: platform, config and layers.
 
 use lbuild::StoredImage;
 use lbuild::image::{Digest, History};

@@ -1,4 +1,4 @@
-//! The check that Lambda will find the handler's file, before anything is sent.
+//! Checks that Lambda will find the handler's file, before anything is sent.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::cli::lower::Lowered;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Refuses a handler whose file is not packed. A base of the user's own may contain it: then this only warns.
+/// Refuses a handler whose file is not packed. Only warns if the base is not Lambda's: it may contain the file.
 pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
     let Some((handler, image)) = &lowered.handler else { return Ok(()) };
     let Some(files) = handler_files(image, handler) else { return Ok(()) };
     let bootstrap = files == [BOOTSTRAP];
-    // A program that is named itself, as Go's, needs no bootstrap.
+    // An entrypoint of the user, as for Go, replaces the bootstrap.
     if bootstrap && lowered.own_entrypoint {
         return Ok(());
     }
@@ -27,8 +27,8 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
     }
     let missing = match bootstrap {
         true => Failure::Bootstrap {
-            fault: format!("{image} starts {BOOTSTRAP}, and nothing is put there"),
-            hint: "add --add bootstrap:/var/runtime/bootstrap; a file in the function's directory is not looked at",
+            fault: format!("{image} starts {BOOTSTRAP}, which is missing"),
+            hint: "add --add bootstrap:/var/runtime/bootstrap; the base does not start one in the function's directory",
         },
         false => Failure::Handler { handler: handler.clone(), files, place: place(&lowered.recipe) },
     };
@@ -39,7 +39,7 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
     Ok(())
 }
 
-/// The function's directory, as it was given.
+/// The given path of the function.
 fn place(recipe: &Recipe) -> String {
     let place = adds(recipe).find_map(|add| match &add.source {
         Source::Directory { path, ignore: true, .. } => Some(path.clone()),
@@ -49,22 +49,22 @@ fn place(recipe: &Recipe) -> String {
     place.unwrap_or_else(|| PathBuf::from(".")).display().to_string()
 }
 
-/// Files lose their execute bits in archives and in CI's artifacts, and the function would end with a bare
+/// Refuses a bootstrap without execute bits: archives and CI artifacts lose them, and Lambda would report only
 /// `Runtime.InvalidEntrypoint`.
 fn executable(recipe: &Recipe) -> Result<(), Failure> {
     for file in adds(recipe).filter_map(behind_bootstrap) {
-        // A file that cannot be read here, as a link into the image, is not judged.
+        // A file that cannot be read here, such as a link into the image, is not checked.
         let mode =
             std::fs::metadata(&file).ok().filter(|file| file.is_file()).map(|file| file.permissions().mode());
         if mode.is_some_and(|mode| mode & 0o111 == 0) {
-            let fault = format!("{} becomes {BOOTSTRAP}, and is not executable", file.display());
-            return Err(Failure::Bootstrap { fault, hint: "make it so with `chmod +x`" });
+            let fault = format!("{} becomes {BOOTSTRAP} but is not executable", file.display());
+            return Err(Failure::Bootstrap { fault, hint: "make it executable with `chmod +x`" });
         }
     }
     Ok(())
 }
 
-/// The file on this machine that becomes the image's bootstrap by an `Add`.
+/// The file on this machine that an `Add` makes the image's bootstrap.
 fn behind_bootstrap(add: &Add) -> Option<PathBuf> {
     let Source::Directory { path, .. } = &add.source else { return None };
     let below = Path::new(BOOTSTRAP).strip_prefix(add.to.as_deref()?.trim_end_matches('/')).ok()?;

@@ -12,17 +12,17 @@ use crate::cli::destination;
 use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::output::exit::Failure;
 
-/// The changes that a push is asked to make.
+/// The changes that a push is to make.
 #[derive(Clone, Copy)]
 pub struct Wanted {
     pub create: bool,
     pub allow: bool,
 }
 
-/// The changes that the flags and lbuild.toml ask for at these destinations.
+/// The changes that the flags and lbuild.toml request for these destinations.
 pub fn wanted(flags: &Ecr, config: &ConfigFile, to: &[(Destination, Format)]) -> Result<Wanted, Failure> {
     let is_ecr = |(to, _): &(Destination, Format)| host(to).is_some();
-    // lbuild.toml speaks for all pushes, also those to other registries; a flag speaks for this one.
+    // lbuild.toml is for all pushes, also to other registries; a flag is for this push.
     if (flags.create_repo || flags.allow_lambda) && !to.iter().any(is_ecr) {
         return Err(Failure::usage(
             "no destination is a repository of ECR",
@@ -35,7 +35,7 @@ pub fn wanted(flags: &Ecr, config: &ConfigFile, to: &[(Destination, Format)]) ->
     })
 }
 
-/// Creates the repositories and lets Lambda pull from them, if asked to.
+/// Creates the repositories and lets Lambda pull from them, if requested.
 pub async fn prepare(
     args: &Push,
     config: &ConfigFile,
@@ -54,7 +54,7 @@ pub async fn prepare(
     Ok(())
 }
 
-/// The ECR repository of a destination, if it is one.
+/// The ECR repository of a destination; `None` for other destinations.
 pub fn repository(to: &Destination, context: &Context) -> Option<EcrRepository> {
     let Destination::Registry { repository, .. } = to else { return None };
     Some(context.aws.repository(host(to)?, repository.repository()))

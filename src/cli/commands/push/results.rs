@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::args::push::Push;
 use crate::cli::output::exit::Failure;
 
-/// The files that other tools read: the same keys as BuildKit's, the same form as Podman's.
+/// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format.
 pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
     let write_file = |path: &Path, text: String| {

@@ -4,7 +4,7 @@
 
 use lbuild::lambda::check::{Finding, Severity};
 
-/// A command for each finding.
+/// One workflow command for each finding.
 pub fn annotations(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|finding| {
         let command = match finding.severity {

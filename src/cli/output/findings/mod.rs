@@ -1,4 +1,4 @@
-//! Findings of a check, in the forms that people and other tools read.
+//! Findings of a check, in the formats of people and of other tools.
 
 pub mod github;
 pub mod sarif;

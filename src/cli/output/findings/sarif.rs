@@ -1,4 +1,4 @@
-//! Findings as SARIF 2.1.0, as code scanning takes it.
+//! Findings as SARIF 2.1.0, for code scanning.
 //!
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>, and the additional requirements of GitHub:
 //! <https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support>
@@ -9,10 +9,10 @@ use lbuild::image::Digest;
 use lbuild::lambda::check::{Finding, RULES, Rule, Severity};
 use serde_json::{Value, json};
 
-/// Code scanning wants a file for each result; a finding without one is about the image's own JSON.
+/// The path of findings without one: code scanning requires a path, and such a finding is about the image's own JSON.
 const OF_IMAGE: &str = "manifest.json";
 
-/// One log of one run.
+/// A log with one run.
 pub fn log(image: &str, findings: &[Finding]) -> Value {
     let rules: Vec<Value> = RULES.iter().map(|rule| descriptor(rule)).collect();
     let mut seen = BTreeMap::new();
@@ -37,7 +37,7 @@ pub fn log(image: &str, findings: &[Finding]) -> Value {
 /// category, so each repository or layout has its own, independent of its image's tag and digest.
 fn run(image: &str) -> String {
     let name = image.rsplit_once('@').map_or(image, |(name, _)| name);
-    // A colon in front of a slash belongs to a port; a layout's tag is not in its image's name.
+    // A colon before a slash starts a port; the name of a layout's image has no tag.
     let tag = name.rfind(':').filter(|at| !name.starts_with("oci:") && !name[*at..].contains('/'));
     let name = &name[..tag.unwrap_or(name.len())];
     format!("lbuild/{name}/{}", image[name.len()..].trim_start_matches([':', '@']))
@@ -58,7 +58,7 @@ fn result(finding: &Finding, fingerprint: String) -> Value {
     let uri = finding.path.as_deref().map(uri).filter(|uri| !uri.is_empty());
     let mut location = json!({ "physicalLocation": {
         "artifactLocation": { "uri": uri.unwrap_or_else(|| OF_IMAGE.to_owned()) },
-        // Code scanning wants a region, even in binary files and for findings about a whole file.
+        // Code scanning requires a region, even in binary files and for findings about a whole file.
         "region": { "startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1 },
     } });
     if let Some(field) = &finding.field {
@@ -80,8 +80,9 @@ fn result(finding: &Finding, fingerprint: String) -> Value {
     })
 }
 
-/// Identifies a finding across images: its rule, its place, and its number among those that share both. The message
-/// may contain counts that change. Code scanning would use the file's lines instead, but it does not have the file.
+/// Identifies a finding across images, by its rule, its path or field, and its number among the findings that share
+/// these. The message may contain counts that change. Code scanning cannot use the file's lines: it does not have the
+/// file.
 fn fingerprint(finding: &Finding, seen: &mut BTreeMap<Digest, usize>) -> String {
     let (path, field) = (finding.path.as_deref(), finding.field.as_deref());
     let place = [finding.rule, path.unwrap_or_default(), field.unwrap_or_default()].join("\0");

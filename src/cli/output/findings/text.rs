@@ -6,10 +6,10 @@ use lbuild::lambda::check::{Finding, Severity};
 
 use crate::cli::output::human::{bytes, one_line};
 
-/// Findings that are printed for one rule; `--json` has the rest.
+/// Number of findings that are printed for one rule; `--json` prints all.
 const MOST: usize = 10;
 
-/// The findings, by rule, and their number.
+/// The findings, grouped by rule, and their number.
 pub fn report(image: &str, findings: &[Finding]) -> String {
     match findings {
         [] => format!("{image}: nothing found"),
@@ -17,7 +17,7 @@ pub fn report(image: &str, findings: &[Finding]) -> String {
     }
 }
 
-/// The findings, by rule.
+/// The findings, grouped by rule.
 pub fn groups(findings: &[Finding]) -> String {
     let mut text = String::new();
     for group in findings.chunk_by(|a, b| a.rule == b.rule) {
