@@ -18,6 +18,7 @@ pub(crate) struct Threads {
 
 /// Threads for one piece of work. They are free again when it is dropped.
 #[derive(Debug)]
+#[must_use]
 pub(crate) struct Lease {
     permits: OwnedSemaphorePermit,
 }
@@ -36,7 +37,7 @@ impl Threads {
 
     /// Waits until a thread is free, and takes as many as are free then, up to `most`. Work under a lease must not wait
     /// for another lease.
-    async fn lease(&self, most: usize) -> Result<Lease> {
+    pub(crate) async fn lease(&self, most: usize) -> Result<Lease> {
         let mut permits = self.free.clone().acquire_owned().await.map_err(|_| Error::Interrupted)?;
         while permits.num_permits() < most {
             // Another call may be faster; then the next attempt asks for less.

@@ -10,19 +10,24 @@ use super::inspect::scan;
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Digest, Format, Image, Layer, Location};
+use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan};
 use crate::store::Destination;
 
-/// An image that is ready to be sent. Its destinations were asked meanwhile what they lack, and layers of the base are
-/// on their way to registries; nothing else is sent before [`send`](Prepared::send).
+/// An image that is ready to be sent. Its destinations were asked meanwhile what they lack. Layers of the base and of
+/// published packages are on their way to registries; nothing else is sent before [`send`](Prepared::send).
 pub struct Prepared {
     session: Arc<Session>,
     recipe: Recipe,
     to: Vec<(Destination, Format)>,
+    /// Whether the image's own blobs wait until it is sent.
+    held: bool,
     attempt: Attempt,
 }
+
+/// How many lost or damaged blobs are made again for one image, one after the other.
+const RECOVERIES: usize = 8;
 
 /// The layers of an image that a scan looks into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +55,18 @@ pub(super) async fn prepare(
     to: &[(Destination, Format)],
     held: bool,
 ) -> Result<Prepared> {
-    let look_back = session.caching.policy != Caching::Off;
-    let attempt = match Attempt::new(session, recipe, to, held, look_back).await {
-        Err(error) => {
-            let look_back = recovery(session, error, look_back)?;
-            Attempt::new(session, recipe, to, held, look_back).await?
+    let mut look_back = session.caching.policy != Caching::Off;
+    let mut recoveries = 0;
+    let attempt = loop {
+        match Attempt::new(session, recipe, to, held, look_back).await {
+            Err(error) if recoveries < RECOVERIES => {
+                look_back = recovery(session, error, look_back)?;
+                recoveries += 1;
+            }
+            attempt => break attempt?,
         }
-        Ok(attempt) => attempt,
     };
-    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), attempt })
+    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), held, attempt })
 }
 
 /// Whether the build is tried once more, and then takes layers from earlier images: when a blob of the cache is damaged
@@ -135,13 +143,43 @@ impl Prepared {
         &self.attempt.image
     }
 
-    /// Scans the layers, lowest first; `None` stands for a layer that is out of reach.
+    /// Scans the layers, lowest first; `None` stands for a layer that is out of reach. When a blob of the cache is
+    /// missing or damaged, the image is built once more, and must come out the same.
     ///
     /// # Errors
     /// When a layer cannot be read, or is not a whole layer.
     pub async fn scan<A: Annotate>(
-        &self,
+        &mut self,
         annotator: Arc<A>,
+        reach: Reach,
+    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+        for _ in 0..RECOVERIES {
+            match self.scan_layers(&annotator, reach).await {
+                Err(error) => self.recover(error).await?,
+                scans => return scans,
+            }
+        }
+        self.scan_layers(&annotator, reach).await
+    }
+
+    /// Builds the image once more after an error that this mends.
+    async fn recover(&mut self, error: Error) -> Result<()> {
+        let session = &self.session;
+        let look_back = recovery(session, error, session.caching.policy != Caching::Off)?;
+        let was = self.attempt.digest();
+        let again = Attempt::new(session, &self.recipe, &self.to, self.held, look_back).await?;
+        let now = again.digest();
+        // Nobody has looked at another image.
+        if self.held && was != now {
+            return Err(Error::Rebuilt { was, now });
+        }
+        self.attempt = again;
+        Ok(())
+    }
+
+    async fn scan_layers<A: Annotate>(
+        &self,
+        annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
         let one = |layer: &Layer| self.scan_layer(layer.clone(), annotator.clone(), reach);
@@ -165,44 +203,23 @@ impl Prepared {
             // Packages were looked at when they were chosen and installed.
             (Some(Contents::Packages), _) => Ok(None),
             (None, Location::Registry(_)) => Ok(scan::known(&self.session, layer.blob.digest, &*annotator)),
-            (None, _) => self.scan_base(layer.blob, annotator).await,
+            (None, _) => scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some),
         }
     }
 
-    /// A layer of the base that is on this machine. A damaged or pruned one of the cache is not scanned; the push makes
-    /// it again when it comes to it.
-    async fn scan_base<A: Annotate>(
-        &self,
-        blob: Blob,
-        annotator: Arc<A>,
-    ) -> Result<Option<LayerScan<A::Fact>>> {
-        let cache = &self.session.cache;
-        match scan::of_layer(&self.session, "the image", blob, annotator).await {
-            Err(Error::CorruptFile { path, .. } | Error::BlobRead { path, .. }) if cache.holds(&path) => {
-                Ok(None)
-            }
-            scan => scan.map(Some),
-        }
-    }
-
-    /// Sends the image to its destinations. When a blob is lost or damaged on the way, the image is built once more,
+    /// Sends the image to its destinations. When a blob is missing or damaged on the way, the image is built once more,
     /// and must come out the same.
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob is not what its digest says. No tag has moved then, unless a
     /// destination refused the manifest that another took.
-    pub async fn send(self) -> Result<Vec<Published>> {
-        let Prepared { session, recipe, to, attempt } = self;
-        let error = match attempt.send(&to).await {
-            Ok(published) => return Ok(published),
-            Err(error) => error,
-        };
-        let look_back = recovery(&session, error, session.caching.policy != Caching::Off)?;
-        let again = Attempt::new(&session, &recipe, &to, true, look_back).await?;
-        let (was, now) = (attempt.digest(), again.digest());
-        if was != now {
-            return Err(Error::Rebuilt { was, now });
+    pub async fn send(mut self) -> Result<Vec<Published>> {
+        for _ in 0..RECOVERIES {
+            match self.attempt.send(&self.to).await {
+                Err(error) => self.recover(error).await?,
+                sent => return sent,
+            }
         }
-        again.send(&to).await
+        self.attempt.send(&self.to).await
     }
 }

@@ -54,13 +54,14 @@ impl<F> LayerScan<F> {
     }
 }
 
-/// How many bytes a member's path and target have.
+/// How many bytes a member's path, target and extended attributes have.
 pub(super) fn names<C>(member: &Member<C>) -> usize {
     let target = match &member.entry.kind {
         EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
         _ => 0,
     };
-    member.path.as_bytes().len() + target
+    let xattrs = member.entry.xattrs.iter().map(|(name, value)| name.len() + value.len());
+    member.path.as_bytes().len() + target + xattrs.sum::<usize>()
 }
 
 /// The layers laid over each other, the lowest first; `None` for one that is not known.

@@ -71,6 +71,33 @@ impl FileTree {
         Ok(FileTree { entries: directory.entries.into_iter().chain(moved).collect() })
     }
 
+    /// Puts the content of each file with hard links at the first of its paths, where readers of a layer look for it.
+    pub fn settle_links(&mut self) {
+        let is_late = |(path, entry): (&Vec<u8>, &Entry)| match &entry.kind {
+            EntryKind::HardLink(target) if target > path => Some((target.clone(), path.clone())),
+            _ => None,
+        };
+        // The first path of each target, as entries come in order.
+        let mut first: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for (target, path) in self.entries.iter().filter_map(is_late) {
+            first.entry(target).or_insert(path);
+        }
+        for (target, path) in &first {
+            if let Some(entry) = self.entries.remove(target) {
+                let link = Entry { kind: EntryKind::HardLink(path.clone()), ..entry.clone() };
+                self.entries.insert(path.clone(), entry);
+                self.entries.insert(target.clone(), link);
+            }
+        }
+        for (path, entry) in &mut self.entries {
+            if let EntryKind::HardLink(target) = &mut entry.kind
+                && let Some(settled) = first.get(target).filter(|settled| *settled != path)
+            {
+                target.clone_from(settled);
+            }
+        }
+    }
+
     /// The entry at `path`.
     pub fn get(&self, path: &[u8]) -> Option<&Entry> {
         self.entries.get(path)
@@ -176,6 +203,24 @@ mod tests {
         for target in ["..", "/etc/passwd", "../../x", "a//b/"] {
             tree.insert("a", Entry::symlink(target)).unwrap();
         }
+    }
+
+    #[test]
+    fn the_first_path_of_a_file_has_its_content() {
+        let link = |target: &str| Entry::new(EntryKind::HardLink(target.into()), 0o644);
+        let file = Entry::file(Content::Bytes(Arc::from(*b"x")), false);
+        let entries =
+            [("a", link("m")), ("b", link("m")), ("m", file.clone()), ("z", link("m")), ("other", file)];
+        let entries = entries.map(|(path, entry)| (path.as_bytes().to_vec(), entry));
+        let mut tree = FileTree::of(entries).unwrap();
+        tree.settle_links();
+        let kind = |path: &[u8]| match &tree.get(path).unwrap().kind {
+            EntryKind::HardLink(target) => String::from_utf8(target.clone()).unwrap(),
+            EntryKind::File(_) => "content".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let kinds = ["a", "b", "m", "z", "other"].map(|path| kind(path.as_bytes()));
+        assert_eq!(kinds, ["content", "a", "a", "a", "content"]);
     }
 
     #[test]

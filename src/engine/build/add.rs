@@ -13,7 +13,7 @@ use super::cached::Cached;
 use super::contents::{Contents, Trees};
 use super::follow::{follow, may_lead_elsewhere};
 use super::key;
-use super::write::{Writing, checked, held, make, write};
+use super::write::{Writing, held, make};
 use crate::engine::inspect::scan;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
@@ -170,11 +170,12 @@ impl Adding<'_> {
                         if follows {
                             fetched.tree = self.followed(fetched.tree, below).await?;
                         }
-                        let (made, tree) = self.write(fetched, key, &name, threads).await?;
+                        let lookup = Lookup { key, found };
+                        let ((layer, cached), tree) = self.make(fetched, lookup, &name, threads).await?;
                         let contents =
                             if is_package { Contents::Packages } else { Contents::Files(tree.into()) };
-                        self.trees.keep(made.blob.digest, contents);
-                        checked(&name, found, made)?
+                        self.trees.keep(layer.blob.digest, contents);
+                        (layer, cached)
                     }
                 }
             }
@@ -248,28 +249,21 @@ impl Adding<'_> {
         self.session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
     }
 
-    /// Writes the layer, and keeps it under `key`, or else under the key of its content.
-    async fn write(
+    /// Writes the layer, or compares it with the one that was found. Also whether it was found, and the files.
+    async fn make(
         &self,
         fetched: Fetched,
-        key: Option<LayerKey>,
+        lookup: Lookup,
         name: &str,
         threads: usize,
-    ) -> Result<(Layer, FileTree)> {
+    ) -> Result<((Layer, bool), FileTree)> {
         let (session, epoch, name) = (self.session.clone(), self.epoch, name.to_owned());
-        let written = self.session.threads.run(threads, move |threads, stop| {
+        let made = self.session.threads.run(threads, move |threads, stop| {
             let mut fetched = fetched;
-            let writing = Writing { epoch, name: &name, threads, stop };
-            let layer = match key {
-                Some(key) => {
-                    let layer = Layer { key: Some(key), ..write(&session, &mut fetched.tree, &writing)? };
-                    session.cache.put_layer(key, &layer)?;
-                    layer
-                }
-                None => make(&session, &mut fetched.tree, &writing)?,
-            };
-            Ok((layer, fetched.finish()))
+            let (writing, Lookup { key, found }) = (Writing { epoch, name: &name, threads, stop }, lookup);
+            let made = make(&session, &mut fetched.tree, &writing, key, found)?;
+            Ok((made, fetched.finish()))
         });
-        written.await
+        made.await
     }
 }

@@ -17,10 +17,17 @@ pub(super) const VERSION: &str = "follow-1";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 const LAMBDA: [&str; 3] = ["/var/task", "/var/runtime", "/opt"];
 
+/// Directories that are links in many distributions.
+///
+/// <https://www.freedesktop.org/wiki/Software/systemd/TheCaseForTheUsrMerge/>
+const LINKS: [&str; 9] =
+    ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr/sbin", "/var/run", "/var/lock"];
+
 /// Whether links of the image may lead from a place to another one. The image is not looked at for the directory that
 /// its config starts in or calls the function's, and for those of Lambda: then no layer of a base needs to be read.
 pub(super) fn may_lead_elsewhere(to: &str, config: &Config) -> bool {
     let named = [config.workdir(), config.var("LAMBDA_TASK_ROOT")].into_iter().flatten();
+    let named = named.filter(|dir| !LINKS.iter().any(|link| is_within(dir, link)));
     !named.chain(LAMBDA).any(|dir| is_within(to, dir))
 }
 
@@ -61,6 +68,7 @@ pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Res
             followed.insert(place, known.unwrap_or(entry))?;
         }
     }
+    followed.settle_links();
     Ok(followed)
 }
 
@@ -100,7 +108,9 @@ impl<F> Places<'_, '_, F> {
         }
         let resolved = self.image.resolve(path);
         let place = match resolved.target {
+            // Neither a file nor a loop becomes a directory elsewhere: what is at the path itself is replaced.
             Target::Loop => path.to_vec(),
+            Target::Entry(file) if !file.member.is_directory() => path.to_vec(),
             Target::Entry(_) | Target::Directory | Target::Nothing => resolved.path.as_bytes().to_vec(),
         };
         self.known.insert(path.to_vec(), place.clone());
@@ -133,6 +143,8 @@ mod tests {
             link("dangling", "nowhere/at/all"),
             link("loop", "loop"),
             link("usr/bin/sh", "dash"),
+            link("etc/release", "../usr/release"),
+            member("usr/release", EntryKind::File(ScannedFile::new(1, None)), 0o644),
             member("tmp", EntryKind::Directory, 0o1777),
             member("home", EntryKind::Directory, 0o700),
         ]
@@ -163,6 +175,8 @@ mod tests {
             ("loop/tool", "loop/tool 644"),
             ("new/dir/tool", "new/dir/tool 644"),
             ("tool", "tool 644"),
+            ("usr/bin/sh/tool", "usr/bin/dash/tool 644"),
+            ("etc/release/tool", "etc/release/tool 644"),
         ] {
             let found = followed(&[path]);
             assert_eq!(found.last().map(String::as_str), Some(place), "{path}: {found:?}");
@@ -199,6 +213,7 @@ mod tests {
             ("/opt/", false),
             ("/bin/tool", true),
             ("/", true),
+            ("/lib/app/", true),
         ] {
             assert_eq!(may_lead_elsewhere(to, &app), expected, "{to}");
         }

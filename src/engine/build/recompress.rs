@@ -17,7 +17,7 @@ pub(super) async fn recompressed(
     blob: Blob,
     compression: Compression,
 ) -> Result<Layer> {
-    let key = format!("recompress {} {}", layer::WRITER_VERSION, blob.digest);
+    let key = format!("recompress {} {compression:?} {}", layer::WRITER_VERSION, blob.digest);
     let key = LayerKey(Digest::of(key.as_bytes()));
     if let Some(layer) = session.cache.layer(key) {
         return Ok(Layer { key: None, ..layer });

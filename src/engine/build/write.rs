@@ -8,7 +8,7 @@ use super::key;
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::Layer;
+use crate::image::{Layer, LayerKey};
 use crate::layer::{self, WriteOptions, Written};
 use crate::source::hash_missing;
 use crate::tree::{Content, EntryKind, FileTree};
@@ -37,7 +37,7 @@ pub(in crate::engine) async fn layer_of_tree(
         let writing = Writing { epoch, name: "/", threads, stop };
         match held(&shared, &mut tree, epoch, threads)? {
             Some(found) if shared.caching.policy != Caching::Verify => Ok((found, true)),
-            found => checked("/", found, make(&shared, &mut tree, &writing)?),
+            found => make(&shared, &mut tree, &writing, None, found),
         }
     });
     let (layer, cached) = done.await?;
@@ -64,29 +64,34 @@ pub(super) fn held(
     Ok(key.and_then(|key| session.cache.layer(key)))
 }
 
-/// The layer to take, and whether it was found: one that was made again must be the same.
-pub(super) fn checked(name: &str, found: Option<Layer>, made: Layer) -> Result<(Layer, bool)> {
-    let Some(cached) = found else { return Ok((made, false)) };
-    if made.blob.digest != cached.blob.digest || made.diff_id != cached.diff_id {
-        let (layer, cached, made) = (name.to_owned(), cached.blob.digest, made.blob.digest);
-        return Err(Error::CacheMismatch { layer, cached, made });
+/// Writes the layer, and keeps it under `key`, or else under the key of its content and its shape. A layer that was
+/// `found` must be the same, and is returned. Also whether it was found.
+pub(super) fn make(
+    session: &Session,
+    tree: &mut FileTree,
+    writing: &Writing<'_>,
+    key: Option<LayerKey>,
+    found: Option<Layer>,
+) -> Result<(Layer, bool)> {
+    let shape = key.is_none().then(|| key::of_shape(tree, writing.epoch));
+    let made = write(session, tree, writing)?;
+    if let Some(found) = found {
+        if made.blob.digest != found.blob.digest || made.diff_id != found.diff_id {
+            let (layer, cached, made) = (writing.name.to_owned(), found.blob.digest, made.blob.digest);
+            return Err(Error::CacheMismatch { layer, cached, made });
+        }
+        return Ok((found, true));
     }
-    Ok((cached, true))
+    let made = Layer { key: key.or_else(|| key::of_content(tree, writing.epoch)), ..made };
+    if let Some(key) = made.key {
+        session.cache.put_layer(key, &made)?;
+        shape.map_or(Ok(()), |shape| session.cache.put_shape(shape))?;
+    }
+    Ok((made, false))
 }
 
-/// Writes the layer, and remembers by which content and which shape.
-pub(super) fn make(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
-    let shape = key::of_shape(tree, writing.epoch);
-    let layer = write(session, tree, writing)?;
-    if let Some(key) = layer.key {
-        session.cache.put_layer(key, &layer)?;
-        session.cache.put_shape(shape)?;
-    }
-    Ok(layer)
-}
-
-/// Writes the layer. Its key is that of its content.
-pub(super) fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
+/// Writes the layer into the cache.
+fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
     let Writing { epoch, name, threads, stop } = *writing;
     let mut staged = session.cache.stage()?;
     let progress = |bytes| {
@@ -100,9 +105,8 @@ pub(super) fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_
         other => other,
     })?;
     record(tree, &written);
-    let key = key::of_content(tree, epoch);
     let blob = session.cache.keep(staged, written.digest, written.size)?;
-    Ok(Layer { blob, diff_id: written.diff_id, key })
+    Ok(Layer { blob, diff_id: written.diff_id, key: None })
 }
 
 /// Files are known from now on by the digests that the writer saw.

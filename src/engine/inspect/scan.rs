@@ -14,6 +14,7 @@ use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
 use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
+use crate::threads::blocking;
 use crate::tree::FileTree;
 
 /// The files that all layers may have together, counted in bytes of what is kept of them: no image that Lambda takes
@@ -106,10 +107,7 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
         match read_layer(session, &blob, annotator.clone()).await {
             Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
-            Err((error, None)) => {
-                let (image, digest) = (image.to_owned(), blob.digest);
-                return Err(Error::Survey { image, digest, source: error.into() });
-            }
+            Err((error, None)) => return Err(of_cache(session, &blob, image, error).await),
         }
     };
     // A cache that cannot be written costs time, no more.
@@ -119,15 +117,36 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     Ok(scanned)
 }
 
+/// The error of a layer that cannot be read. A blob of the cache that is missing or damaged can be made again, so it is
+/// named as such: a damaged one may fail as a layer before its digest is known to differ.
+async fn of_cache(session: &Session, blob: &Blob, image: &str, error: Error) -> Error {
+    let wrapped = |source: Error| {
+        let (image, digest) = (image.to_owned(), blob.digest);
+        Error::Survey { image, digest, source: source.into() }
+    };
+    let Location::File(path) = &blob.location else { return wrapped(error) };
+    if !session.cache.holds(path) {
+        return wrapped(error);
+    }
+    let (cache, digest) = (session.cache.clone(), blob.digest);
+    match blocking(move |_| cache.check_blob(digest)).await {
+        Ok(()) => wrapped(error),
+        Err(fault) => fault,
+    }
+}
+
 /// Fails with what went wrong in the end, and with what went wrong on the way to here, when that was the cause.
 async fn read_layer<A: Annotate>(
     session: &Arc<Session>,
     blob: &Blob,
     annotator: Arc<A>,
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
+    // A registry does not wait with an open answer until a thread is free.
+    let lease = session.threads.lease(1).await.map_err(|error| (error, None))?;
     let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
     let (reader, cause) = store::blocking_reader(bytes);
-    let done = session.threads.run(1, move |_, stop| {
+    let done = blocking(move |stop| {
+        let _lease = lease;
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
         let (reader, compression) = sniffed(reader)?;
         LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)

@@ -9,6 +9,8 @@ use crate::tree::Xattrs;
 #[derive(Default)]
 pub(super) struct Extended {
     pub name: Option<Vec<u8>>,
+    /// The real name of a sparse file, whichever name its own header has.
+    pub sparse_name: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,
     pub size: Option<u64>,
     pub uid: Option<u64>,
@@ -54,8 +56,7 @@ impl Extended {
             b"mtime" => self.mtime = value.split(|&byte| byte == b'.').next().and_then(number),
             b"SCHILY.devmajor" => self.device.0 = number(value),
             b"SCHILY.devminor" => self.device.1 = number(value),
-            // The header's own name is a made-up one then.
-            b"GNU.sparse.name" => self.name = Some(value.to_vec()),
+            b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
             _ => {
                 if let Some(name) = keyword.strip_prefix(b"SCHILY.xattr.") {
                     self.xattrs.insert(name, value);

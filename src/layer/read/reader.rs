@@ -16,6 +16,9 @@ use crate::tree::{Device, Entry, EntryKind, ImagePath, Member, whiteout};
 /// The longest name or set of attributes that is read, in bytes. Linux takes names of 4096.
 const MAX_NAME: u64 = 256 << 10;
 
+/// The most bytes of names and attributes that are read before one member.
+const MAX_EXTENDED: u64 = 4 << 20;
+
 /// How much of a member is handed on at once.
 const CHUNK: usize = 128 << 10;
 
@@ -31,6 +34,8 @@ pub(crate) struct LayerReader<R: BufRead> {
     segments: Option<Vec<Segment>>,
     /// Bytes of holes so far: they count against the limit as if they were stored.
     holes: u64,
+    /// Bytes of the headers before the current member's own.
+    extended: u64,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -40,7 +45,17 @@ impl<R: BufRead> LayerReader<R> {
     pub fn new(layer: R, compression: Compression, limit: u64) -> LayerReader<R> {
         let tar = Decoded::new(layer, compression, limit);
         let (left, padding, size, segments, holes) = (0, 0, 0, None, 0);
-        LayerReader { tar, left, padding, size, segments, holes, buffer: vec![0; CHUNK], ended: false }
+        LayerReader {
+            tar,
+            left,
+            padding,
+            size,
+            segments,
+            holes,
+            extended: 0,
+            buffer: vec![0; CHUNK],
+            ended: false,
+        }
     }
 
     /// The next member with the size of its content, whatever is left of the last one's; `None` behind the last.
@@ -52,6 +67,7 @@ impl<R: BufRead> LayerReader<R> {
         self.skip(self.padding)?;
         (self.left, self.padding) = (0, 0);
         let mut extended = Extended::default();
+        self.extended = 0;
         loop {
             let Some(header) = self.header()? else {
                 return match extended.is_empty() {
@@ -106,11 +122,14 @@ impl<R: BufRead> LayerReader<R> {
     }
 
     fn hole(&mut self, mut bytes: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
         self.holes = self.holes.saturating_add(bytes);
         if self.position().saturating_add(self.holes) > self.tar.limit() {
             return Err(failed(too_large(self.tar.limit())));
         }
-        self.buffer.fill(0);
+        self.buffer[..bytes.min(CHUNK as u64) as usize].fill(0);
         while bytes > 0 {
             let wanted = bytes.min(CHUNK as u64) as usize;
             bytes -= wanted as u64;
@@ -148,7 +167,8 @@ impl<R: BufRead> LayerReader<R> {
         size: u64,
         extended: Extended,
     ) -> Result<Member<u64>> {
-        let Extended { name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } = extended;
+        let Extended { name, sparse_name, link, size: long_size, uid, gid, mtime, device, xattrs, sparse } =
+            extended;
         let has_content = matches!(flag, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
         let stored = long_size.filter(|_| has_content).unwrap_or(size);
         // Some writers give a link the size of the file that it leads to, and no content.
@@ -164,7 +184,7 @@ impl<R: BufRead> LayerReader<R> {
             self.segments = Some(sparse::checked(segments, size, self.left)?);
             self.size = size;
         }
-        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = sparse_name.or(name).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = || link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
         let (major, minor) = device_numbers(header, device);
         let kind = match flag {
@@ -226,9 +246,10 @@ impl<R: BufRead> LayerReader<R> {
         }
     }
 
-    /// A name or attributes, which are read into memory.
+    /// A name or attributes, which are read into memory. There may be several before one member.
     fn small(&mut self, size: u64) -> Result<Vec<u8>> {
-        if size > MAX_NAME {
+        self.extended = self.extended.saturating_add(size);
+        if size > MAX_NAME || self.extended > MAX_EXTENDED {
             return Err(broken("a member's name or attributes are longer than any system takes"));
         }
         let mut bytes = vec![0; size as usize];

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use tar::Header;
 
-use super::header::{BLOCK, broken, failed, number};
+use super::header::{BLOCK, broken, failed, number, sane};
 use crate::error::Result;
 
 /// The longest map that is read, in segments.
@@ -60,7 +60,7 @@ impl PaxSparse {
         let value_number = || number(value).ok_or_else(malformed);
         match keyword {
             b"major" => self.major = Some(value_number()?),
-            b"size" | b"realsize" => self.size = Some(value_number()?),
+            b"size" | b"realsize" => self.size = Some(sane(value_number()?).ok_or_else(malformed)?),
             b"offset" => self.offset = Some(value_number()?),
             b"numbytes" => {
                 let offset = self.offset.take().ok_or_else(malformed)?;
@@ -140,8 +140,10 @@ impl<R: Read> Lines<'_, R> {
 /// The map, when it is in order, within the file, and stands for as many bytes as are stored.
 pub(super) fn checked(segments: Vec<Segment>, size: u64, stored: u64) -> Result<Vec<Segment>> {
     let (mut end, mut total) = (0, 0_u64);
-    for segment in &segments {
-        if segment.offset < end {
+    for (number, segment) in segments.iter().enumerate() {
+        // GNU tar ends a list with an empty segment; others would only take time.
+        let is_last = number + 1 == segments.len();
+        if segment.offset < end || (segment.length == 0 && !is_last) {
             return Err(malformed());
         }
         end = segment.offset.checked_add(segment.length).ok_or_else(malformed)?;

@@ -315,3 +315,33 @@ fn a_written_tree_is_read_back() {
         assert_eq!((uid, gid, xattrs), (&entry.uid, &entry.gid, &entry.xattrs), "{}", path.escape_ascii());
     }
 }
+
+/// Maps of segments without bytes, and attributes without end, must cost nothing.
+#[test]
+fn empty_segments_and_endless_attributes_are_errors() {
+    let mut tar = Builder::new(Vec::new());
+    let empty = "5,0,".repeat(50_000) + "5,0";
+    tar.append_pax_extensions([("GNU.sparse.size", &b"5"[..]), ("GNU.sparse.map", empty.as_bytes())])
+        .unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 0), "f", &b""[..]).unwrap();
+    assert!(read(&tar.into_inner().unwrap(), Compression::None).is_err());
+
+    let mut tar = Builder::new(Vec::new());
+    let value = vec![b'x'; 200 << 10];
+    for number in 0..30 {
+        let name = format!("SCHILY.xattr.user.{number}");
+        tar.append_pax_extensions([(name.as_str(), &value[..])]).unwrap();
+    }
+    tar.append_data(&mut header(EntryType::Regular, 0), "f", &b""[..]).unwrap();
+    assert!(read(&tar.into_inner().unwrap(), Compression::None).is_err());
+}
+
+#[test]
+fn the_name_of_a_sparse_file_is_the_real_one() {
+    let mut tar = Builder::new(Vec::new());
+    let records = [("GNU.sparse.name", &b"real"[..]), ("path", b"GNUSparseFile.1/real")];
+    tar.append_pax_extensions(records).unwrap();
+    tar.append_data(&mut header(EntryType::Regular, 0), "other", &b""[..]).unwrap();
+    let members = read(&tar.into_inner().unwrap(), Compression::None).unwrap();
+    assert_eq!(members[0].0.path.as_str(), "real");
+}

@@ -15,6 +15,7 @@ use crate::image::{Compression, Digest, Layer};
 use crate::layer::{LayerReader, MAX_LAYER};
 use crate::source::part::Context;
 use crate::store::{Cache, blocking_reader, open};
+use crate::threads::blocking;
 use crate::tree::{Content, Member, SourceFile, Stat, ZipContent};
 
 /// Upper bound on the members of one layer, as in a scan.
@@ -96,9 +97,12 @@ async fn read<T: Send + 'static>(
 ) -> Result<T> {
     let mut retry = context.registries.retry();
     loop {
+        // A registry does not wait with an open answer until a thread is free.
+        let lease = context.threads.lease(1).await?;
         let (mut bytes, cause) = blocking_reader(open(&context.registries, &layer.blob).await?);
         let work = work.clone();
-        let done = context.threads.run(1, move |_, stop| {
+        let done = blocking(move |stop| {
+            let _lease = lease;
             let start = bytes.fill_buf().map_err(|source| Error::LayerRead { source })?;
             let compression = Compression::sniff(start);
             let mut reader = LayerReader::new(bytes, compression, MAX_LAYER);

@@ -1,10 +1,13 @@
 //! Blobs by digest.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use super::directory::{Cache, mark_used};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
 use crate::store::staged::{self, Staged};
 
@@ -85,6 +88,27 @@ impl Cache {
         let path = self.blob_path(digest);
         staged.commit(&path)?;
         Ok(BlobFile { path, digest, size })
+    }
+
+    /// Fails when the cache has no blob of this name, or one whose bytes do not match it.
+    pub(crate) fn check_blob(&self, digest: Digest) -> Result<()> {
+        let path = self.blob_path(digest);
+        let read = fs::File::open(&path).and_then(|mut file| {
+            let (mut hash, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+            loop {
+                match file.read(&mut buffer) {
+                    Ok(0) => return Ok(Digest::from_bytes(hash.finalize().into())),
+                    Ok(read) => hash.update(&buffer[..read]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        match read {
+            Ok(got) if got == digest => Ok(()),
+            Ok(got) => Err(Error::CorruptFile { path, expected: digest, got }),
+            Err(source) => Err(Error::BlobRead { path, source }),
+        }
     }
 
     /// Removes a blob whose bytes do not match its name.

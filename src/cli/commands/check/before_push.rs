@@ -49,7 +49,7 @@ impl<'a> CheckBeforePush<'a> {
 
     /// Reports errors and warnings, and fails when there is an error. The findings about an image are kept: an image
     /// that was checked is not scanned again.
-    pub async fn run(&self, prepared: &Prepared) -> Result<(), Failure> {
+    pub async fn run(&self, prepared: &mut Prepared) -> Result<(), Failure> {
         let mut findings = self.findings(prepared).await?;
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
@@ -62,7 +62,7 @@ impl<'a> CheckBeforePush<'a> {
         }
     }
 
-    async fn findings(&self, prepared: &Prepared) -> Result<Vec<Finding>, Failure> {
+    async fn findings(&self, prepared: &mut Prepared) -> Result<Vec<Finding>, Failure> {
         let (image, cache) = (prepared.image(), self.engine.cache());
         let digest = image.manifest(self.format).digest;
         let annotator = Annotator::of(image.config());
@@ -73,7 +73,7 @@ impl<'a> CheckBeforePush<'a> {
             return Ok(known);
         }
         let scans = prepared.scan(Arc::new(annotator), Reach::Local).await?;
-        let mut findings = of_image(image, self.format, &scans, &self.asked, Severity::Warning);
+        let mut findings = of_image(prepared.image(), self.format, &scans, &self.asked, Severity::Warning);
         // Warnings about links were given by their paths on this machine, when the sources were walked.
         findings.retain(|found| found.rule != "symlink-target");
         // A cache that cannot be written costs time, no more.

@@ -129,9 +129,10 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     };
     let format = to.first().map(|(_, format)| *format).unwrap_or_default();
     let name = args.image.path.display().to_string();
-    let prepared = engine.prepare(&lowered.recipe, &[]).await?;
+    let mut prepared = engine.prepare(&lowered.recipe, &[]).await?;
+    let annotator = Arc::new(Annotator::of(prepared.image().config()));
+    let scans = prepared.scan(annotator, Reach::All).await?;
     let image = prepared.image();
-    let scans = prepared.scan(Arc::new(Annotator::of(image.config())), Reach::All).await?;
     Ok(Checked {
         name,
         digest: image.manifest(format).digest,

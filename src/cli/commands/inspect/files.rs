@@ -34,7 +34,8 @@ pub fn tree(scans: &[Option<Scan>], json: bool) -> String {
 pub fn largest(scans: &[Option<Scan>], json: bool) -> String {
     let files = view(scans);
     let mut found: Vec<Seen<'_>> = files.iter().filter(|file| file.member.is_file()).collect();
-    let (count, total) = (found.len(), found.iter().map(|file| file.member.size()).sum());
+    let (count, total) =
+        (found.len(), found.iter().map(|file| file.member.size()).fold(0, u64::saturating_add));
     found.sort_by_key(|file| std::cmp::Reverse(file.member.size()));
     found.truncate(LARGEST);
     if json {

@@ -67,8 +67,8 @@ async fn send(
         return Ok(engine.push(&lowered.recipe, to).await?);
     }
     let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
-    let prepared = engine.prepare(&lowered.recipe, to).await?;
-    check.run(&prepared).await?;
+    let mut prepared = engine.prepare(&lowered.recipe, to).await?;
+    check.run(&mut prepared).await?;
     Ok(prepared.send().await?)
 }
 

@@ -49,7 +49,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         } else {
             lost.deleted += 1;
         }
-        lost.bytes += member.size();
+        lost.bytes = lost.bytes.saturating_add(member.size());
         if lost.largest.is_none_or(|largest| member.size() > largest.size()) {
             lost.largest = Some(member);
         }
