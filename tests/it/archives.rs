@@ -163,7 +163,7 @@ fn an_error_says_why_a_file_is_not_an_archive() {
     });
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() - 2500]).unwrap();
-    fails("not a whole one");
+    fails("or it is truncated");
     std::fs::write(&file, &whole).unwrap();
     let error = lbuild.run(&["check", &format!("{name}:hello:v2")]).failed(4);
     assert!(error.contains("it has no image") && error.contains("(it has hello:v1)"), "{error}");

@@ -97,7 +97,7 @@ async fn read<T: Send + 'static>(
 ) -> Result<T> {
     let mut retry = context.registries.retry();
     loop {
-        // A registry does not wait with an open answer until a thread is free.
+        // A thread is reserved first, so that the registry's answer does not stay open until a thread is free.
         let lease = context.threads.lease(1).await?;
         let (mut bytes, cause) = blocking_reader(open(&context.registries, &layer.blob).await?);
         let work = work.clone();

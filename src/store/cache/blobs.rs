@@ -90,7 +90,7 @@ impl Cache {
         Ok(BlobFile { path, digest, size })
     }
 
-    /// Fails when the cache has no blob of this name, or one whose bytes do not match it.
+    /// Fails when the cache does not have the blob, or the blob's bytes do not match its digest.
     pub(crate) fn check_blob(&self, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
         let read = fs::File::open(&path).and_then(|mut file| {
