@@ -18,8 +18,8 @@ def call(command, **more):
 
 
 def bench_target(name):
-    """The program that benches/NAME.rs makes, with the optimizations of a release."""
-    out = call(["cargo", "bench", "--no-run", "--locked", "--bench", name, "--message-format=json"], cwd=HOME)
+    """The program that benches/NAME.rs makes, with the optimisations of the published binary."""
+    out = call(["cargo", "bench", "--no-run", "--profile", "dist", "--locked", "--bench", name, "--message-format=json"], cwd=HOME)
     made = [json.loads(text) for text in out.splitlines()]
     return next(m["executable"] for m in made if m.get("executable") and m["target"]["name"] == name)
 
