@@ -3,7 +3,7 @@ import collections, fcntl, json, os, pathlib, shutil, statistics, subprocess, sy
 
 HOME = pathlib.Path(__file__).resolve().parent.parent
 TARGET = HOME / os.environ.get("CARGO_TARGET_DIR", "target")
-# GNU tar's own order and times differ from checkout to checkout; with these its layer is as reproducible as lbuild's.
+# GNU tar's default order and times differ between checkouts; these flags make its layer as reproducible as lbuild's.
 TAR = "tar --sort=name --mtime=@315532800 --owner=0 --group=0 --numeric-owner -C {source} -c ."
 
 Cost = collections.namedtuple("Cost", "wall cpu memory requests sent received")
@@ -33,7 +33,7 @@ class Harness:
         self.start()
 
     def start(self, *others):
-        """Replaces the registries by empty ones at other addresses, of which no client has cached anything.
+        """Replaces the registries with empty ones at new addresses, for which clients have no cache entries.
 
         `others` are addresses of further servers; their proxies are the last of `hosts`."""
         self.__exit__()
@@ -145,7 +145,7 @@ def line(cost, peer=None):
 
 
 def tar_and_curl(harness, work, code, base, source, to, compress="pigz -6 -p2"):
-    """Sends the layers only, without config and manifest, each unless the registry has it."""
+    """Sends only the layers that the registry lacks, without config and manifest."""
     host, repository = to.split("/", 1)
     steps = []
     for number, directory in enumerate([source, code]):

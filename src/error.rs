@@ -241,7 +241,7 @@ pub enum Error {
     ImmutableTag { image: String, digest: Digest },
     /// ECR closed the connection instead of answering why it refuses.
     #[error("cannot {operation}: {host} closed the connection although the repository exists")]
-    HungUp { operation: String, host: String, missing: Box<Permission>, source: Cause },
+    ConnectionClosed { operation: String, host: String, missing: Box<Permission>, source: Cause },
 
     /// No source of AWS credentials has any.
     #[error("no AWS credentials found")]
@@ -369,9 +369,9 @@ impl Error {
             | AwsConnection { .. }
             | RepositoryPolicy { .. }
             | Tls { .. } => Kind::Registry,
-            Aws { answer, .. } if answer.is_about_rights() => Kind::Auth,
+            Aws { answer, .. } if answer.is_about_permissions() => Kind::Auth,
             Aws { .. } => Kind::Registry,
-            HungUp { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
+            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
             Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 Kind::Auth

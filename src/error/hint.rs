@@ -95,7 +95,7 @@ impl Error {
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
             ImmutableTag { .. } => "push under a new tag: this one cannot be moved".into(),
-            HungUp { missing, .. } => allow(missing),
+            ConnectionClosed { missing, .. } => allow(missing),
             NoAwsCredentials { .. } => {
                 "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (`aws login`, `aws sso login`)"
                     .into()
@@ -131,7 +131,7 @@ fn allow(Permission { action, resource, denied }: &Permission) -> String {
 }
 
 impl AwsRefusal {
-    pub(super) fn is_about_rights(&self) -> bool {
+    pub(super) fn is_about_permissions(&self) -> bool {
         self.missing.is_some() || credentials_hint(&self.code).is_some()
     }
 

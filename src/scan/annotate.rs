@@ -6,15 +6,15 @@ use std::io::{Read, Seek};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The maximum number of bytes of a file's beginning that an [`Annotate`] sees.
-pub const SHOWN: u64 = 1 << 20;
+/// Upper bound on the bytes of a file's beginning that are passed to an [`Annotate`].
+pub const BEGINNING_LIMIT: u64 = 1 << 20;
 
-/// The part of a file that an [`Annotate`] wants to see.
+/// The part of a file that is passed to an [`Annotate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// No part.
     Nothing,
-    /// At most the first [`SHOWN`] bytes.
+    /// At most the first [`BEGINNING_LIMIT`] bytes.
     Beginning,
     /// The whole file, to be read in place.
     Whole,
@@ -32,7 +32,7 @@ pub trait Annotate: Send + Sync + 'static {
 
     /// Identifies this annotator, its settings and its version; part of the cache key of a scan.
     fn name(&self) -> String;
-    /// The part that it wants to see of the file at this path of the image.
+    /// The part to read of the file at this path of the image.
     fn wants(&self, path: &str) -> Wanted;
     /// The facts about a file with [`Wanted::Beginning`].
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Self::Fact>;
@@ -42,15 +42,15 @@ pub trait Annotate: Send + Sync + 'static {
     }
 }
 
-/// An annotator that reads no file.
+/// An annotator that does not read files.
 #[derive(Clone, Copy, Debug)]
-pub struct Unread;
+pub struct NoAnnotator;
 
 /// The fact of an annotator without facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoFact {}
 
-impl Annotate for Unread {
+impl Annotate for NoAnnotator {
     type Fact = NoFact;
 
     fn name(&self) -> String {

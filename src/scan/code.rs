@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::annotate::{Annotate, ReadSeek, SHOWN, Wanted};
+use super::annotate::{Annotate, BEGINNING_LIMIT, ReadSeek, Wanted};
 use super::elf::Elf;
 use crate::tree::ELF_MAGIC;
 
@@ -37,7 +37,7 @@ pub struct Recognized<F> {
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
     pub path: &'a str,
-    /// The part that the annotator wants to see.
+    /// The part to pass to the annotator.
     pub wanted: Wanted,
     /// Whether it may be code.
     pub may_be_code: bool,
@@ -54,7 +54,7 @@ impl Look<'_> {
         match self.wanted {
             Wanted::Nothing if self.may_be_code => HEAD,
             Wanted::Nothing => 0,
-            Wanted::Beginning | Wanted::Whole => SHOWN,
+            Wanted::Beginning | Wanted::Whole => BEGINNING_LIMIT,
         }
     }
 

@@ -15,7 +15,7 @@ mod packed;
 mod spool;
 mod stored;
 
-pub use annotate::{Annotate, NoFact, ReadSeek, SHOWN, Unread, Wanted};
+pub use annotate::{Annotate, BEGINNING_LIMIT, NoAnnotator, NoFact, ReadSeek, Wanted};
 pub use code::{Code, Recognized};
 pub use elf::Elf;
 pub(crate) use layer_scan::VERSION;

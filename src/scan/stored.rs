@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use sha2::{Digest as _, Sha256};
 
-use super::annotate::{Annotate, SHOWN, Wanted};
+use super::annotate::{Annotate, BEGINNING_LIMIT, Wanted};
 use super::code::Look;
 use super::layer_scan::{LayerScan, ScannedFile, names};
 use super::spool::Spool;
@@ -52,7 +52,7 @@ impl<F> LayerScan<F> {
             {
                 let wanted = if shown < MAX_SHOWN { annotator.wants(&member.path) } else { Wanted::Nothing };
                 if wanted != Wanted::Nothing {
-                    shown += file.size.min(SHOWN);
+                    shown += file.size.min(BEGINNING_LIMIT);
                 }
                 let may_be_code = may_be_code(member.path.as_bytes(), member.entry.mode);
                 let look = Look { path: &member.path, wanted, may_be_code };

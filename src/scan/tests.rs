@@ -74,7 +74,11 @@ fn a_scan_lists_the_written_members() {
     assert_eq!(member("a").entry.kind, EntryKind::Directory);
     assert_eq!(member("a/link").entry.kind, EntryKind::Symlink("../b".into()));
     assert_eq!(member("a/app.py").facts(), ["a/app.py 5"]);
-    assert_eq!(member("a/big.py").facts(), [format!("a/big.py {SHOWN}")], "only the beginning is shown");
+    assert_eq!(
+        member("a/big.py").facts(),
+        [format!("a/big.py {BEGINNING_LIMIT}")],
+        "only the beginning is shown"
+    );
     assert_eq!(member("a/big.py").sha256(), Some(Digest::of(&big)));
     assert_eq!(member("bin/text").code(), None);
     let script = Code::Script("/usr/bin/env python3".to_owned());
@@ -111,7 +115,7 @@ fn the_whole_of_a_file_is_read_in_place() {
         assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
         assert_eq!(member("a/empty.jar").facts(), [""; 0]);
-        assert_eq!(member("a/program.py").facts(), [format!("a/program.py {SHOWN}")]);
+        assert_eq!(member("a/program.py").facts(), [format!("a/program.py {BEGINNING_LIMIT}")]);
         assert!(member("b/program").elf().is_some(), "each file is inspected separately");
     }
 }

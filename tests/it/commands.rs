@@ -68,12 +68,12 @@ fn results_are_written_for_other_programs() {
     let (registry, base) = registry_with_base();
     let (lbuild, hello) = (Lbuild::new(), hello());
     let to = format!("{}/function:1", registry.host());
-    let files = [lbuild.text("metadata.json"), lbuild.text("digest")];
+    let files = [lbuild.text("new/directory/metadata.json"), lbuild.text("digest")];
     let mut all = vec!["push", hello.to_str().unwrap(), "--base", &base, "--arch", "arm64", "--to", &to];
     all.extend(["--tag", "2", "--metadata-file", &files[0], "--digest-file", &files[1]]);
     let digest = lbuild.ok(&all).digest();
     assert_eq!(std::fs::read_to_string(lbuild.path("digest")).unwrap().trim_end(), digest);
-    let metadata = bases::read(&lbuild.path("metadata.json"));
+    let metadata = bases::read(&lbuild.path("new/directory/metadata.json"));
     let manifest = image_tools::skopeo_manifest(&ImageLocation::registry(&registry, "function:2")).unwrap();
     assert_eq!(metadata["containerimage.digest"], digest);
     assert_eq!(metadata["containerimage.config.digest"], manifest["config"]["digest"]);

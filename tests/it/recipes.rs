@@ -24,7 +24,7 @@ fn recipe(kind: &str) -> String {
     std::fs::read_to_string(root().join("examples/ci").join(file)).unwrap()
 }
 
-/// The faults of each of these recipes or policies of one kind.
+/// Validates recipes or policies of one kind; returns the faults of each.
 fn faults(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     // the extension distinguishes YAML from JSON
@@ -58,7 +58,7 @@ fn assert_validated(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn github_workflow() {
+fn the_github_workflow_is_valid() {
     let changes = [
         ("runs-on:", "run-on:", "runs-on"),
         ("id-token: write", "id-token: all", "id-token"),
@@ -72,12 +72,12 @@ fn github_workflow() {
 }
 
 #[test]
-fn gitlab_pipeline() {
+fn the_gitlab_pipeline_is_valid() {
     let changes = [
         ("aud:", "audience:", "id_tokens"),
         ("entrypoint:", "entry:", "image"),
         ("dotenv:", "env:", "reports"),
-        ("stage: deploy", "stage: release", "a stage that is not there"),
+        ("stage: deploy", "stage: release", "a stage that does not exist"),
         ("needs: [push]", "needs: [image]", "needs image"),
         ("extends: .aws", "extends: .amazon", "extends .amazon"),
         ("(umask 077", "((umask 077", "in the script"),
@@ -86,7 +86,7 @@ fn gitlab_pipeline() {
 }
 
 #[test]
-fn codebuild_buildspec() {
+fn the_codebuild_buildspec_is_valid() {
     let changes = [
         ("version: 0.2", "version: 0.1", "$.version"),
         ("post_build:", "postbuild:", "postbuild"),
@@ -101,7 +101,7 @@ fn codebuild_buildspec() {
 }
 
 #[test]
-fn jenkins_pipeline_and_its_pod() {
+fn the_jenkins_pipeline_and_its_pod_are_valid() {
     let changes = [
         ("stage('Push') {", "stage('Push' {", "not Groovy"),
         ("FUNCTION = 'hello'", "FUNCTION = 'hello", "not Groovy"),

@@ -20,7 +20,7 @@ use crate::engine::session::{Caching, Session};
 use crate::error::Result;
 use crate::event::Event;
 use crate::image::{Config, Digest, Layer, LayerKey};
-use crate::scan::{Unread, view};
+use crate::scan::{NoAnnotator, view};
 use crate::source::{Context, Fetched, Part, hash_missing};
 use crate::tree::FileTree;
 
@@ -240,7 +240,7 @@ impl Adding<'_> {
     /// The tree with its paths resolved in the layers below, which are scanned for that.
     async fn followed(&self, tree: FileTree, below: &[Layer]) -> Result<FileTree> {
         let scans = below.iter().map(async |layer| {
-            let (session, annotator) = (self.session, Arc::new(Unread));
+            let (session, annotator) = (self.session, Arc::new(NoAnnotator));
             match self.trees.get(layer.blob.digest) {
                 Some(Contents::Files(tree)) => scan::of_tree(session, tree, layer.clone(), annotator).await,
                 _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,

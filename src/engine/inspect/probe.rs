@@ -9,17 +9,17 @@ use crate::image::{Digest, EcrHost, Reference};
 pub struct Probe {
     /// The kind of request, for example `send blobs`.
     pub what: &'static str,
-    /// Whether it is allowed, and if not, why.
+    /// `Ok` if the registry allows the request, otherwise the error.
     pub result: Result<()>,
 }
 
-/// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that makes
+/// Tries the requests of a push to a repository, without leaving anything in it. Stops at the first failure that makes
 /// further probes meaningless.
 pub(in crate::engine) async fn probe(session: &Session, to: &Reference) -> Vec<Probe> {
     let repository = session.registries.destination(to, None);
     let mut probes = Vec::new();
     let mut add = |what, result: Result<()>| {
-        let goes_on = result.as_ref().err().is_none_or(is_about_rights);
+        let goes_on = result.as_ref().err().is_none_or(is_about_permissions);
         probes.push(Probe { what, result });
         goes_on
     };
@@ -41,6 +41,6 @@ pub(in crate::engine) async fn probe(session: &Session, to: &Reference) -> Vec<P
     probes
 }
 
-fn is_about_rights(error: &Error) -> bool {
-    error.kind() == Kind::Auth && matches!(error, Error::Registry { .. } | Error::HungUp { .. })
+fn is_about_permissions(error: &Error) -> bool {
+    error.kind() == Kind::Auth && matches!(error, Error::Registry { .. } | Error::ConnectionClosed { .. })
 }

@@ -52,7 +52,7 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     stream::iter(layers).buffered(session.threads.all()).try_collect().await
 }
 
-/// The scan of a layer in the cache.
+/// The cached scan of a layer.
 pub(in crate::engine) fn known<A: Annotate>(
     session: &Session,
     layer: Digest,
@@ -159,7 +159,7 @@ fn key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("{} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
-/// The key for the facts about the files of a layer whose tree is known: less than a whole scan.
+/// The cache key for the facts about a layer's files. The rest of its scan is computed from the tree.
 fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }

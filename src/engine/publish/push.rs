@@ -60,7 +60,7 @@ pub(in crate::engine) struct Push {
 pub(in crate::engine) struct Ready {
     manifest: Manifest,
     /// Whether the destination has the manifest too, under every tag.
-    there: bool,
+    exists: bool,
     /// Whether a blob had to be sent.
     sent: bool,
 }
@@ -87,8 +87,8 @@ pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
 }
 
 impl Push {
-    /// Starts a push, and requests at once the images that a registry's tags name. `base` is the repository of the
-    /// base. The image's own blobs wait at `gate`.
+    /// Starts a push. For a registry, it immediately requests the images that the tags name. `base` is the repository
+    /// of the base. The image's own blobs wait at `gate`.
     pub(in crate::engine) fn open(
         session: Arc<Session>,
         to: &Destination,
@@ -176,22 +176,22 @@ impl Push {
     /// Sends the remaining blobs of the image, and waits until the destination has all of them.
     pub(in crate::engine) async fn ready(&self, image: &Image, format: Format) -> Result<Ready> {
         let manifest = image.manifest(format);
-        let there = match &self.target {
+        let exists = match &self.target {
             Target::Registry(remote) => {
                 remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?
             }
             Target::Layout(_) | Target::Archive { .. } => false,
         };
-        if there {
+        if exists {
             // The registry checked the image's blobs when it accepted the manifest.
             lock(&self.sending).clear();
-            return Ok(Ready { manifest, there, sent: false });
+            return Ok(Ready { manifest, exists, sent: false });
         }
         if let Target::Registry(remote) = &self.target {
             remote.clear(&manifest).await.map_err(|error| self.first(error))?;
         }
         self.image(image);
-        Ok(Ready { manifest, there, sent: self.settle().await? })
+        Ok(Ready { manifest, exists, sent: self.settle().await? })
     }
 
     /// The first failure of the push, which may be the cause of `error`.
@@ -202,8 +202,8 @@ impl Push {
 
     /// Puts the manifest, and moves the tags.
     pub(in crate::engine) async fn put(&self, image: &Image, ready: Ready) -> Result<Published> {
-        let Ready { manifest, there, sent } = ready;
-        let outcome = match there {
+        let Ready { manifest, exists, sent } = ready;
+        let outcome = match exists {
             true => Outcome::Existed,
             false => self.put_manifest(image, &manifest).await?,
         };
@@ -223,7 +223,7 @@ impl Push {
         })
     }
 
-    /// Waits for all blobs, and returns whether any had to be sent. The first failure ends the others.
+    /// Waits for all blobs, and returns whether any had to be sent. The first failure aborts the others.
     async fn settle(&self) -> Result<bool> {
         let sending = std::mem::take(&mut *lock(&self.sending));
         let waiting = sending.into_values().map(|mut task| async move {

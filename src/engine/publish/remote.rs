@@ -65,7 +65,7 @@ impl Remote {
         })
     }
 
-    /// Requests at once the images that the tags name, and which tags are immutable.
+    /// Immediately requests the images that the tags name, and which tags are immutable.
     pub(super) async fn ask_early(&self) {
         if self.tagged().await.is_ok() {
             self.immutable().await;

@@ -10,7 +10,7 @@ use super::modules;
 use super::secrets::{self, Logins};
 use crate::image::Config;
 use crate::lambda::{class_file, handler_files};
-use crate::scan::{Annotate, ReadSeek, SHOWN, Wanted};
+use crate::scan::{Annotate, BEGINNING_LIMIT, ReadSeek, Wanted};
 
 /// Changes whenever the facts about the same files change.
 const VERSION: &str = "facts-4";
@@ -167,7 +167,7 @@ impl Annotate for Annotator {
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Fact> {
         let mut facts = logins(path, content);
         // The scan shows only the beginning of a long file; the rest is unknown.
-        let is_whole = (content.len() as u64) < SHOWN;
+        let is_whole = (content.len() as u64) < BEGINNING_LIMIT;
         let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
         if self.programs.contains(path) && (!is_whole || SIGNS.into_iter().any(has)) {
             facts.push(Fact::RuntimeClient);
@@ -242,8 +242,11 @@ mod tests {
             [Fact::defines(["api"])]
         );
         assert_eq!(of_app.facts("f/src/app.js", b"const api = 1;"), [Fact::defines([])]);
-        let long = [&b"exports.api = 1; //"[..], &vec![b'x'; SHOWN as usize]].concat();
-        assert_eq!(of_app.facts("f/src/app.js", &long[..SHOWN as usize]), [Fact::Defines(Names::Any)]);
+        let long = [&b"exports.api = 1; //"[..], &vec![b'x'; BEGINNING_LIMIT as usize]].concat();
+        assert_eq!(
+            of_app.facts("f/src/app.js", &long[..BEGINNING_LIMIT as usize]),
+            [Fact::Defines(Names::Any)]
+        );
         assert!(of_app.name().contains("f/src/app.mjs"));
         let of_src = of_aws("app.handler", r#","WorkingDir":"/var/task","Env":["PYTHONPATH=src:/opt/x"]"#);
         for path in ["var/task/app.py", "var/task/src/app/__init__.py", "opt/x/app.py", "opt/python/app.py"] {
@@ -290,7 +293,7 @@ mod tests {
         assert_eq!(of_run.facts("app/run.py", client), [Fact::RuntimeClient]);
         assert_eq!(of_run.facts("app/run.py", b"print('hello')\n"), []);
         assert_eq!(
-            of_run.facts("app/run.py", &vec![b' '; SHOWN as usize]),
+            of_run.facts("app/run.py", &vec![b' '; BEGINNING_LIMIT as usize]),
             [Fact::RuntimeClient],
             "the unseen rest may be a client"
         );

@@ -27,7 +27,7 @@ pub(super) enum GlobToken {
 }
 
 impl GlobToken {
-    /// The character, if it is the same in a path's bytes. A byte that is not UTF-8 has become U+FFFD here.
+    /// The character; `None` for a wildcard, and for U+FFFD, which may stand for a byte that is not UTF-8.
     pub(super) fn literal(&self) -> Option<char> {
         match self {
             GlobToken::Plain(c) | GlobToken::Quoted(c) if *c != char::REPLACEMENT_CHARACTER => Some(*c),

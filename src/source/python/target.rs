@@ -30,8 +30,8 @@ pub(super) enum Machine {
     Aarch64,
 }
 
-/// A patch version that no minor version of Python reaches.
-const LATE: u32 = 99;
+/// The patch version that is assumed, higher than that of any Python release.
+const ASSUMED_PATCH: u32 = 99;
 
 /// The minor version, and the patch version if given, of `3.12` or `3.12.9`.
 fn version(text: &str) -> Option<(u32, Option<u32>)> {
@@ -74,10 +74,10 @@ impl Target {
 
     /// The full version of Python.
     ///
-    /// If the recipe has no patch version, a late one is assumed: Lambda keeps its images at the newest patch version,
+    /// If the recipe has no patch version, a high one is assumed: Lambda keeps its images at the newest patch version,
     /// and a package that requires `>=3.12.1` would otherwise be refused.
     pub(super) fn python(&self) -> String {
-        format!("3.{}.{}", self.minor, self.patch.unwrap_or(LATE))
+        format!("3.{}.{}", self.minor, self.patch.unwrap_or(ASSUMED_PATCH))
     }
 
     pub(super) fn new(minor: u32, machine: Machine, glibc: (u32, u32)) -> Target {
@@ -136,7 +136,7 @@ impl Target {
         wheel.tags().filter_map(|tag| self.ranks.get(&tag).copied()).min()
     }
 
-    /// The file of one version that ranks best by its name. Files that are not wheels are skipped.
+    /// The wheel with the best rank among the files of one version. Files that are not wheels are skipped.
     pub(super) fn best<'a, T>(&self, files: &'a [T], name: impl Fn(&T) -> &str) -> Option<&'a T> {
         let ranked = files.iter().filter_map(|file| {
             let wheel = WheelName::parse(name(file))?;
@@ -192,14 +192,14 @@ fn glibc(tag: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// The sorted texts without duplicates, as one text with an upper bound on their number.
+/// Joins the distinct texts in order, at most eight of them, and counts the rest.
 fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
-    const MOST: usize = 8;
+    const MAX_LISTED: usize = 8;
     let mut texts: Vec<&str> = texts.map(String::as_str).collect();
     texts.sort_unstable();
     texts.dedup();
-    let more = texts.len().saturating_sub(MOST);
-    texts.truncate(MOST);
+    let more = texts.len().saturating_sub(MAX_LISTED);
+    texts.truncate(MAX_LISTED);
     let text = texts.join(", ");
     if more == 0 { text } else { format!("{text} and {more} more") }
 }

@@ -1,11 +1,11 @@
-//! A zip archive: its members as its directory lists them, and the places of their data.
+//! A zip archive: its members as its directory lists them, and the offsets of their data.
 //!
 //! Besides the directory, only the header before a member's data is read, because it determines where the data begin.
 //! The layer writer reads the data themselves; `read` returns the content of single members.
 //!
 //! Zip readers disagree on archives that contradict themselves: each sees different content. lbuild refuses such
-//! archives: names that lead elsewhere or occur twice, members that share bytes, members whose header has another name
-//! than the directory.
+//! archives: names that are absolute, contain `..` or occur twice, members that share bytes, members whose header and
+//! directory record have different names.
 //!
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 //!

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_body_becomes_the_status_and_control_characters_are_removed() {
+    async fn a_body_that_is_not_json_gives_the_status_text_and_control_characters_are_removed() {
         assert_eq!(read_refusal(response(503, "<html>\u{1b}[31m")).await.message, "Service Unavailable");
         assert_eq!(read_refusal(response(400, "{\"message\":\"a\\u001b[31mb\"}")).await.message, "a[31mb");
     }

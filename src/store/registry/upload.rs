@@ -133,7 +133,7 @@ impl Repository {
                 let action = Call::StartUpload.ecr_action().to_owned();
                 let resource = ecr.repository_arn(self.name.repository());
                 let missing = Box::new(Permission { action, resource, denied: false });
-                Error::HungUp { operation, host, missing, source }
+                Error::ConnectionClosed { operation, host, missing, source }
             }
             (_, error) => error,
         }

@@ -24,7 +24,7 @@ fn with_config(workspace: &Workspace, name: &str, config: &[u8]) -> String {
     image_builder::stored(&layout, &bytes(&manifest))
 }
 
-/// The same with these bytes as its manifest.
+/// An image with these bytes as its manifest.
 fn with_manifest(workspace: &Workspace, name: &str, manifest: &[u8]) -> String {
     workspace.image(name, &[Layer::gzip(Tar::new())]);
     image_builder::stored(&workspace.lbuild.path(name), manifest)
@@ -51,7 +51,7 @@ fn deep(open: &str, close: &str) -> Vec<u8> {
     [open.repeat(100_000), close.repeat(100_000)].concat().into_bytes()
 }
 
-/// JSON that trailing spaces make huge.
+/// The JSON, padded with trailing spaces to [`HUGE`] bytes.
 fn padded(json: &Value) -> Vec<u8> {
     let mut bytes = bytes(json);
     bytes.resize(HUGE, b' ');
@@ -288,14 +288,14 @@ fn sums_of_sizes_that_overflow_do_not_panic() {
     assert_eq!(codes, [8, 0, 0, 0, 0, 4, 7, 7, 7, 0, 7]);
 }
 
-/// Replaces a file by something else.
-type Instead = fn(&Path);
+/// Creates a symlink, directory or pipe at this path.
+type PutSpecialFile = fn(&Path);
 
 #[test]
 fn special_files_are_not_read() {
     let workspace = Workspace::new();
     let good = workspace.image("good", &[]);
-    let instead: [Instead; 3] = [
+    let kinds: [PutSpecialFile; 3] = [
         |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
         |path| std::fs::create_dir(path).unwrap(),
         // A pipe without a writer.
@@ -309,13 +309,13 @@ fn special_files_are_not_read() {
         |layout| blob(layout, text(&manifest(layout)["layers"][0]["digest"])),
     ];
     let mut runs = Vec::new();
-    for (kind, instead) in instead.into_iter().enumerate() {
+    for (kind, put) in kinds.into_iter().enumerate() {
         for (number, part) in parts.into_iter().enumerate() {
             let name = format!("image-{kind}-{number}");
             let image = workspace.image(&name, &[Layer::gzip(Tar::new())]);
             let path = part(&workspace.lbuild.path(&name));
             std::fs::remove_file(&path).unwrap();
-            instead(&path);
+            put(&path);
             runs.push(words(&["diff", &good, &image]));
         }
     }

@@ -84,7 +84,7 @@ fn symbol_versions_that_are_needed_millions_of_times_are_bounded() {
         // vn_version and vn_cnt, vn_file, vn_aux (offset of the first version), vn_next.
         needed.extend([[1, 0, 0xff, 0xff], [0; 4], (left * 16).to_le_bytes(), next.to_le_bytes()].concat());
     }
-    // vna_hash, vna_flags, vna_name, vna_next of zero: each step stays here.
+    // vna_hash, vna_flags, vna_name, vna_next of zero: the next version is again this one.
     needed.extend([[0; 4], [0; 4], 1_u32.to_le_bytes(), [0; 4]].concat());
     assert_read(&[library(b"/lib/ld.so", &[(NEEDED_VERSIONS, 2, &needed), (STRINGS, 0, b"\0GLIBC_2.4\0")])]);
 }

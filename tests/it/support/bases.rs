@@ -21,7 +21,7 @@ pub fn layout(flavour: &str) -> PathBuf {
     part("bases").join(flavour)
 }
 
-/// The base `flavour` as `repository:tag`; returns the full reference, `127.0.0.1:PORT/repository:tag`.
+/// Stores the base `flavour` as `repository:tag`; returns the full reference, `127.0.0.1:PORT/repository:tag`.
 pub fn push(registry: &Registry, flavour: &str, repository: &str, tag: &str) -> String {
     seed(registry, &layout(flavour), TAG, repository, tag);
     format!("{}/{repository}:{tag}", registry.host())
@@ -33,7 +33,7 @@ pub fn seed(registry: &Registry, layout: &Path, name: &str, repository: &str, ta
     seed_storage(&registry.storage(), layout, name, repository, tag)
 }
 
-/// The same for any registry that keeps its blobs in this directory.
+/// Like [`seed`], for any registry that keeps its blobs in this directory.
 pub fn seed_storage(storage: &Path, layout: &Path, name: &str, repository: &str, tag: &str) -> String {
     let digest = named(layout, name)["digest"].as_str().expect("a descriptor has a digest").to_owned();
     let root = storage.join("docker/registry/v2");

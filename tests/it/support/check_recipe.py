@@ -49,17 +49,17 @@ def github(file, text):
         yield from shell(step["run"] for step in job["steps"] if "run" in step)
         needs = job.get("needs", [])
         needs = [needs] if isinstance(needs, str) else needs
-        yield from (f"{name} needs the job {other}, which is not there" for other in needs if other not in jobs)
+        yield from (f"{name} needs the job {other}, which does not exist" for other in needs if other not in jobs)
         steps = {step["id"] for step in job["steps"] if "id" in step}
         written = "\n".join(step.get("run", "") for step in job["steps"])
         expressions = re.findall(r"\$\{\{(.*?)\}\}", json.dumps(job))
         expressions = " ".join(expressions + [step.get("if", "") for step in job["steps"]])
         for step in re.findall(r"\bsteps\.([\w-]+)\.", expressions):
             if step not in steps:
-                yield f"{name} refers to the step {step}, which is not there"
+                yield f"{name} refers to the step {step}, which does not exist"
         for other, output in re.findall(r"\bneeds\.([\w-]+)\.outputs\.([\w-]+)", expressions):
             if other not in needs or output not in jobs[other].get("outputs", {}):
-                yield f"{name} refers to {other}'s output {output}, which is not there"
+                yield f"{name} refers to {other}'s output {output}, which does not exist"
         for step, output in re.findall(r"\bsteps\.([\w-]+)\.outputs\.([\w-]+)", json.dumps(job.get("outputs", {}))):
             if f'"{output}=' not in written:
                 yield f"no script of {name} writes the output {output}"
@@ -83,13 +83,13 @@ def gitlab(file, text):
     for name, job in jobs.items():
         base = job.pop("extends", None)
         if base is not None and base not in document:
-            yield f"{name} extends {base}, which is not there"
+            yield f"{name} extends {base}, which does not exist"
         job = document[name] = merged(document.get(base), job)
         for key in ("before_script", "script", "after_script"):
             yield from shell(["\n".join(job.get(key, []))])
-        yield from (f"{name} needs {other}, which is not there" for other in job.get("needs", []) if other not in jobs)
+        yield from (f"{name} needs {other}, which does not exist" for other in job.get("needs", []) if other not in jobs)
         if job.get("stage", "test") not in document["stages"]:
-            yield f"{name} is in a stage that is not there"
+            yield f"{name} is in a stage that does not exist"
     # the schema does not validate hidden jobs, so validate the jobs that extend them again
     with tempfile.NamedTemporaryFile("w", suffix=".json") as resolved:
         json.dump({name: value for name, value in document.items() if name[0] != "."}, resolved)

@@ -83,7 +83,7 @@ impl Server {
                     return;
                 }
                 let (Ok(stream), answer) = (stream, answer.clone()) else { continue };
-                std::thread::spawn(move || converse(&stream, &*answer));
+                std::thread::spawn(move || serve(&stream, &*answer));
             }
         });
         Server { address, stop }
@@ -97,7 +97,7 @@ impl Drop for Server {
     }
 }
 
-fn converse(stream: &TcpStream, answer: &dyn Fn(Request) -> Response) {
+fn serve(stream: &TcpStream, answer: &dyn Fn(Request) -> Response) {
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
     while let Some((start, headers)) = head(&mut reader) {
         let mut words = start.split(' ');
@@ -145,7 +145,7 @@ pub fn send(address: &str, request: &Request) -> Result<Response, String> {
     exchange(stream, address, request)
 }
 
-/// The same over a Unix socket, which also works into a network namespace.
+/// Like [`send`], over a Unix socket, which also reaches a server in another network namespace.
 pub fn send_to_socket(socket: &Path, request: &Request) -> Result<Response, String> {
     let failed = |error: std::io::Error| format!("{} {}: {error}", request.method, socket.display());
     let stream = UnixStream::connect(socket).map_err(failed)?;

@@ -45,7 +45,7 @@ pub async fn examine(
             }
         }
         // A push does not need the right to describe repositories, even to create one.
-        Err(error) if wanted.create && !is_about_rights(&error) => {
+        Err(error) if wanted.create && !is_about_permissions(&error) => {
             findings.add("find the repository", Err(error))?;
         }
         Err(error) => context.report.warn(&error.to_string(), error.hint().as_deref()),
@@ -87,6 +87,6 @@ async fn policy(
     }
 }
 
-fn is_about_rights(error: &lbuild::Error) -> bool {
+fn is_about_permissions(error: &lbuild::Error) -> bool {
     matches!(error, lbuild::Error::Aws { answer, .. } if answer.missing.is_some())
 }

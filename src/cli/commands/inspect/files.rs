@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lbuild::scan::{LayerScan, NoFact, ScannedFile, Unread, view};
+use lbuild::scan::{LayerScan, NoAnnotator, NoFact, ScannedFile, view};
 use lbuild::tree::{self, EntryKind};
 use lbuild::{Engine, StoredImage};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ type Seen<'a> = tree::Seen<'a, ScannedFile<NoFact>>;
 
 /// Scans each layer for its members, without the files' content.
 pub async fn scans(engine: &Engine, found: &StoredImage) -> Result<Vec<Option<Scan>>, Failure> {
-    Ok(engine.scan(found, Arc::new(Unread)).await?)
+    Ok(engine.scan(found, Arc::new(NoAnnotator)).await?)
 }
 
 /// All files, sorted by path.

@@ -8,11 +8,14 @@ use serde_json::json;
 use crate::cli::args::push::Push;
 use crate::cli::output::exit::Failure;
 
-/// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format.
+/// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format. Directories that do not exist are created.
 pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
     let write_file = |path: &Path, text: String| {
-        std::fs::write(path, text).map_err(|source| Failure::Write { path: path.to_owned(), source })
+        let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        parent
+            .and_then(|()| std::fs::write(path, text))
+            .map_err(|source| Failure::Write { path: path.to_owned(), source })
     };
     if let Some(path) = &args.digest_file {
         write_file(path, format!("{}\n", first.digest))?;

@@ -15,7 +15,7 @@ use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
-use crate::scan::{LayerScan, NoFact, Unread};
+use crate::scan::{LayerScan, NoAnnotator, NoFact};
 
 pub use field::FieldDifference;
 pub use files::{Change, FileDifference};
@@ -114,7 +114,7 @@ async fn known(
     }
     let blob = session.cache.blob(layer.digest, layer.size);
     let blob = blob.unwrap_or_else(|| from.store.blob(layer.digest, layer.size));
-    scan::of_layer(session, &from.name, blob, Arc::new(Unread)).await.map(Some)
+    scan::of_layer(session, &from.name, blob, Arc::new(NoAnnotator)).await.map(Some)
 }
 
 /// An image with its opened store, which would take long to open again for each of many layers.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The content of a lock file of any format.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents {
-    /// The bytes that decide the installed files.
+    /// The bytes that determine the installed files.
     pub(super) decisive: Vec<u8>,
     /// The function's own files that the lock names, by path relative to the function's directory.
     pub(super) local: BTreeMap<String, Local>,

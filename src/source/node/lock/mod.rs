@@ -1,8 +1,8 @@
-//! Lock files: the lock file of a function, the content that decides `node_modules`, and the function's own files that
-//! it names.
+//! Lock files: the lock file of a function, the part of it that determines `node_modules`, and the function's own files
+//! that it names.
 //!
 //! * `file`: finds and reads the lock.
-//! * `npm`, `pnpm`, `yarn`: the formats, as far as lbuild reads them; `contents` is their result.
+//! * `npm`, `pnpm`, `yarn`: parsers for the formats; `contents`: the parsed content.
 
 mod contents;
 mod file;
