@@ -2,7 +2,7 @@
 //!
 //! usage: deflate lbuild|zlib-rs-LEVEL <TAR >LAYER
 //!
-//! Each of them makes a layer: it compresses the tar and computes the SHA-256 digests of the tar and of the layer.
+//! Each encoder makes a layer: it compresses the tar and computes the SHA-256 digests of the tar and of the layer.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -28,7 +28,7 @@ pub enum Error {
     /// An architecture that Lambda does not run.
     #[error("unknown architecture `{name}`")]
     Architecture { name: String },
-    /// Not `sha256:` and 64 lower-case hex digits.
+    /// A text that is not `sha256:` and 64 lower-case hex digits.
     #[error("`{text}` is not a sha256 digest")]
     Digest { text: String },
     /// An invalid image name.
@@ -218,7 +218,7 @@ pub enum Error {
     /// No answer from a registry.
     #[error("cannot {operation}: no answer from {host}")]
     Connection { operation: String, host: String, source: Cause },
-    /// A connection without data for too long.
+    /// A connection that transferred no data for too long.
     #[error("cannot {operation}: no data transferred to or from {host} for {} s", after.as_secs())]
     Stalled { operation: String, host: String, after: Duration },
     /// An answer that violates the protocol.
@@ -239,11 +239,11 @@ pub enum Error {
     /// An immutable tag that names another image.
     #[error("tag {image} is immutable and names another image: {digest}")]
     ImmutableTag { image: String, digest: Digest },
-    /// ECR closed the connection instead of answering why it refuses.
+    /// ECR closed the connection instead of reporting the missing permission.
     #[error("cannot {operation}: {host} closed the connection although the repository exists")]
     ConnectionClosed { operation: String, host: String, missing: Box<Permission>, source: Cause },
 
-    /// No source of AWS credentials has any.
+    /// No source provides AWS credentials.
     #[error("no AWS credentials found")]
     NoAwsCredentials { source: Cause },
     /// AWS credentials that cannot be obtained.
@@ -252,10 +252,10 @@ pub enum Error {
     /// No AWS region is set.
     #[error("no AWS region is set")]
     NoAwsRegion,
-    /// A refused call of AWS.
+    /// An AWS call that was refused.
     #[error("cannot {operation}: {call} {answer}")]
     Aws { operation: String, call: String, answer: Box<AwsRefusal> },
-    /// A call of AWS without an answer.
+    /// An AWS call without an answer.
     #[error("cannot {operation}: no answer to {call}")]
     AwsConnection { operation: String, call: String, source: Cause },
     /// A repository policy that lbuild cannot parse and therefore does not change.
@@ -287,7 +287,7 @@ pub enum Kind {
     Auth,
     /// The local disk: cache, layout, archive.
     Store,
-    /// Stopped from outside.
+    /// The caller stopped waiting or cancelled.
     Interrupted,
 }
 

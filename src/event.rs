@@ -53,7 +53,7 @@ pub enum Event {
         destination: String,
         /// The blob's digest.
         digest: Digest,
-        /// The number of bytes sent so far; falls back to 0 if the upload starts again.
+        /// The number of bytes sent so far; restarts at 0 if the upload starts again.
         sent: u64,
         /// The blob's size in bytes.
         size: u64,
@@ -116,7 +116,7 @@ pub enum Outcome {
     Existed,
     /// The registry mounted it from another of its repositories.
     Mounted,
-    /// It would have been sent, but for a dry run.
+    /// A push would send it; this is a dry run.
     WouldSend,
 }
 

@@ -39,7 +39,7 @@
 //!                                                       └─► Layer ─┘
 //! ```
 //!
-//! The public rooms (modules of the crate's root):
+//! The public top-level modules:
 //!
 //! * [`recipe`]: the only input of the engine. Plain data, readable and writable as JSON; every front-end lowers to it.
 //! * [`Engine`]: executes recipes. [`pin`](Engine::pin) makes a recipe exact, and [`build`](Engine::build) makes an
@@ -52,17 +52,18 @@
 //!   [`View`](tree::View) is several layers laid over each other.
 //! * [`layer`]: writes a tree as a layer whose bytes depend on the tree and the epoch only, and reads layers.
 //! * [`scan`]: the members of a layer, with facts about their content.
-//! * [`Destination`]: the only output. It decides the manifest's format; the blobs are the same in both.
+//! * [`Destination`]: the only output. Each is given with a manifest format; the blobs are the same in both formats.
 //! * [`lambda`]: the runtimes and requirements of AWS Lambda, as data and pure functions; `lambda::check` has the
 //!   rules.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
 //! * [`error`] and [`event`]: the library never prints and never exits. It emits [`Event`]s, and fails with an
 //!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
 //!
-//! The private rooms: `source` (plans and fetches the files of a [`Source`](recipe::Source), one module per kind of
-//! source), `store` (registries, layouts, archives, the cache) and `threads` (the bridge to blocking work).
+//! The private top-level modules: `source` (plans and fetches the files of a [`Source`](recipe::Source), one module per
+//! kind of source), `store` (registries, layouts, archives, the cache) and `threads` (runs blocking work).
 //!
-//! A room may import itself, `error`, `event`, the rooms that its arrow names, and the rooms that these may import:
+//! A top-level module may import itself, `error`, `event`, the modules in its row, and the modules that these may
+//! import:
 //!
 //! ```text
 //!  cli (of the binary) → engine, lambda, aws
@@ -76,7 +77,7 @@
 //! ```
 //!
 //! A test reads the imports and compares them with these arrows (`tests/it/layering.rs`). It also refuses circles
-//! between the files of a room.
+//! between the files of a module.
 //!
 //! # Guarantees
 //!
@@ -95,7 +96,7 @@
 //! # Features
 //!
 //! `cli` (default): the command. `aws` (default): AWS credentials for ECR, and its repositories. `check` (default):
-//! [`lambda::check`]. None changes an image's bytes; without default features, only the bare library is built.
+//! [`lambda::check`]. No feature changes an image's bytes; without default features, only the bare library is built.
 
 #![warn(missing_docs)]
 

@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// The threads that an engine computes with. All its calls share them, so that many builds at once use no more threads
-/// than one.
+/// The threads that an engine computes with. All its calls share them, so that concurrent builds use no more threads
+/// than a single build.
 #[derive(Clone, Debug)]
 pub(crate) struct Threads {
     free: Arc<Semaphore>,
@@ -49,8 +49,8 @@ impl Threads {
         Ok(Lease { permits })
     }
 
-    /// Runs `work` with up to `most` threads. It is passed their number, and a flag that is set when the caller no
-    /// longer waits.
+    /// Runs `work` with up to `most` threads. `work` gets the number of threads, and a flag that is set when the caller
+    /// no longer waits.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         most: usize,
@@ -61,8 +61,8 @@ impl Threads {
     }
 }
 
-/// Runs `work` on a thread that may block, for work that waits for files more than it computes. It is passed a flag
-/// that is set when the caller no longer waits.
+/// Runs `work` on a thread that may block, for work that waits for files more than it computes. `work` gets a flag that
+/// is set when the caller no longer waits.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
 ) -> Result<T> {

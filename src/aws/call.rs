@@ -1,4 +1,4 @@
-//! A call to AWS, and its failures as errors of lbuild.
+//! Describes a call to AWS, and converts its failures to [`Error`]s.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::config::http::HttpResponse;
@@ -10,7 +10,7 @@ use crate::error::{AwsRefusal, Error, Permission};
 pub(super) struct Call {
     /// The purpose, as in "cannot {operation}".
     operation: String,
-    /// The IAM action that the call requires; it has the name of the call.
+    /// The IAM action that the call requires; also the name of the call.
     action: &'static str,
     /// The ARN of the action's resource.
     resource: String,

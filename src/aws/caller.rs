@@ -31,7 +31,7 @@ impl Shared {
     }
 }
 
-/// A token. With the lock, one task fetches it while the others wait.
+/// A token. The lock makes other tasks wait while one task fetches it.
 pub(super) type Token = AsyncMutex<Option<Secret>>;
 
 /// The caller's identity, as STS reports it.

@@ -7,7 +7,7 @@ pub struct Context {
     pub report: Report,
     /// Whether results are printed as JSON.
     pub json: bool,
-    /// Number of threads that compress; one per core if `None`.
+    /// Number of compression threads; one per core if `None`.
     pub jobs: Option<u16>,
     #[cfg(feature = "aws")]
     pub aws: lbuild::aws::Aws,

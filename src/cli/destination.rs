@@ -15,7 +15,7 @@ use super::output::exit::Failure;
 pub enum DefaultDestination {
     /// No default: a destination is required.
     None,
-    /// A layout below the function's directory, which the ignore rules always keep out of the image.
+    /// A layout below the function's directory, which the ignore rules always exclude from the image.
     Layout,
 }
 
@@ -60,7 +60,7 @@ pub async fn given_or_own(
     context: &Context,
 ) -> Result<Vec<String>, Failure> {
     let repo = match repo {
-        // A repository in the flags replaces the destinations of the file.
+        // `--repo` replaces the destinations of lbuild.toml.
         Some(repo) if to.is_empty() => return Ok(vec![own(repo, context).await?]),
         Some(repo) => Some(repo),
         None if to.is_empty() => config.repo.as_deref(),
@@ -85,7 +85,7 @@ async fn own(repo: &str, context: &Context) -> Result<String, Failure> {
     Ok(format!("{}/{repo}", context.aws.registry().await?))
 }
 
-/// The destinations of the flags, else those of lbuild.toml.
+/// The destinations from the flags, else from lbuild.toml.
 pub fn given(path: &Path, to: &[String], config: &ConfigFile) -> Vec<String> {
     match to.is_empty() {
         true => config.to.0.iter().map(|to| beside(path, to)).collect(),
@@ -93,7 +93,7 @@ pub fn given(path: &Path, to: &[String], config: &ConfigFile) -> Vec<String> {
     }
 }
 
-/// A destination of lbuild.toml, where paths are relative to the file.
+/// Resolves the path of a destination from lbuild.toml, which is relative to the file.
 fn beside(dir: &Path, to: &str) -> String {
     for scheme in ["oci:", "docker-archive:"] {
         if let Some(path) = to.strip_prefix(scheme) {
@@ -104,12 +104,12 @@ fn beside(dir: &Path, to: &str) -> String {
 }
 
 fn layout(path: &Path) -> PathBuf {
-    // A single file's layout is beside the file, although the other files there are not packed.
+    // For a single file, the layout goes into the file's directory, which is not packed.
     let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     if dir == Path::new(".") { LAYOUT.into() } else { dir.join(LAYOUT) }
 }
 
-/// Each destination with all tags, and with the given format or the destination's usual one.
+/// Parses destinations. Each gets all tags, and the given format or its usual one.
 pub fn parse(
     to: &[String],
     tags: &[String],
@@ -131,7 +131,7 @@ pub fn registry(to: &Destination) -> Option<&str> {
     }
 }
 
-/// Refuses registries from which Lambda does not pull: the image would be useless there.
+/// Refuses registries from which Lambda does not pull: no function could use the image.
 pub fn refuse_unpullable(to: &[(Destination, Format)]) -> Result<(), Failure> {
     for registry in to.iter().filter_map(|(to, _)| registry(to)) {
         if let Some(instead) = lbuild::lambda::refused_registry(registry) {

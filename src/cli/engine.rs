@@ -1,4 +1,4 @@
-//! Engines, configured by the flags.
+//! Configures engines from the flags.
 
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
@@ -13,7 +13,7 @@ use super::output::exit::Failure;
 ///
 /// # Errors
 ///
-/// A password is given, and `login` is empty or has several registries; or `LBUILD_REGISTRY_ENDPOINT` is malformed.
+/// When a password is given but `login` does not have exactly one registry, or `LBUILD_REGISTRY_ENDPOINT` is malformed.
 pub fn builder(
     args: &Registry,
     config_insecure: &[String],

@@ -16,7 +16,7 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
     };
     #[cfg(feature = "aws")]
     if let Command::CredentialHelper(helper) = command {
-        // A client that stores or erases a login writes it, and would get a broken pipe if it were not read.
+        // A client that stores or erases a login writes it, and would get a broken pipe if lbuild did not read it.
         if !matches!(helper.verb, Verb::List) {
             helper.input = read_all("standard input")?;
         }

@@ -28,7 +28,7 @@ use self::output::report::Report;
 pub fn run() -> ExitCode {
     let mut args = parse();
     let report = Report::new(args.output.style());
-    // Before the runtime starts, a signal still ends a read that waits for the keyboard.
+    // Standard input is read before the runtime handles signals, so that a signal still ends the process.
     if let Err(failure) = input::read(&mut args.command) {
         report.failure(&failure);
         return ExitCode::from(failure.code());
@@ -38,7 +38,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
             report.end();
-            // Threads that still compress end by themselves; nothing waits for them.
+            // Does not wait for compression threads, which end by themselves.
             runtime.shutdown_background();
             done
         }
@@ -96,7 +96,7 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     }
 }
 
-/// Drops the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags have not moved.
+/// Cancels the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags are unchanged.
 async fn until_interrupted(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;

@@ -10,11 +10,11 @@ use crate::image::Reference;
 use crate::store::Archive;
 use crate::threads::blocking;
 
-/// Opened archives by file and image. Opening one may hash its blobs to find their digests, so it happens once.
+/// Opened archives by file and image. Opening one may require hashing its blobs, so it is done once.
 #[derive(Default)]
 pub(super) struct Archives(Mutex<HashMap<Opened, Arc<Archive>>>);
 
-/// A file, the name of an image in it, and the file's size and modification time.
+/// The key: a file's path, the name of an image in it, and the file's size and modification time.
 type Opened = (PathBuf, Option<String>, Option<(u64, Option<SystemTime>)>);
 
 impl Archives {

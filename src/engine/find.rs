@@ -34,7 +34,7 @@ pub struct StoredImage {
 pub enum Inspected {
     /// One image.
     Image(Box<StoredImage>),
-    /// An index of several images, of which none was chosen.
+    /// An index of several images, if no platform was requested.
     Index {
         /// The index's digest.
         digest: Digest,
@@ -43,7 +43,7 @@ pub enum Inspected {
     },
 }
 
-/// A store of images; all have the same three methods.
+/// A store of images. Each kind has the same three methods.
 pub(super) enum ImageStore {
     Archive(Arc<Archive>),
     Registry(Repository),

@@ -48,7 +48,7 @@ pub struct Engine {
 }
 
 impl EngineBuilder {
-    /// The engine.
+    /// Creates the engine.
     ///
     /// # Errors
     /// When there is no directory for the cache, an endpoint is not an address, or the system's TLS roots cannot be
@@ -59,7 +59,7 @@ impl EngineBuilder {
 }
 
 impl Engine {
-    /// An engine to be set up.
+    /// A builder with the default settings.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
@@ -111,8 +111,8 @@ impl Engine {
     /// Builds and publishes the image. Uploads start as layers become available.
     ///
     /// # Errors
-    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). No tag has moved then, unless one
-    /// destination refused the manifest that another accepted.
+    /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). In that case no tag has moved, unless
+    /// one destination refused the manifest that another accepted.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
         prepare::prepare(&self.session, recipe, to, false).await?.send().await
     }
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Reads an image's manifest and config, but not its layers. An index is resolved if a platform is given, or if it
-    /// has only one; else it is returned itself.
+    /// has only one; otherwise the index itself is returned.
     ///
     /// # Errors
     /// When the image does not exist, or cannot be read.
@@ -155,7 +155,7 @@ impl Engine {
         diff::difference(&self.session, images).await
     }
 
-    /// Tries the requests of a push to a repository, without leaving anything there. Stops at the first failure that
+    /// Tries the requests of a push to a repository, without leaving anything in it. Stops at the first failure that
     /// makes further probes meaningless.
     pub async fn probe(&self, to: &Reference) -> Vec<Probe> {
         inspect::probe(&self.session, to).await

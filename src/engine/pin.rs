@@ -1,4 +1,4 @@
-//! Makes a recipe exact.
+//! Pins the bases and the sources of a recipe.
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub enum Reach {
     /// Layers whose files are known on this machine: those of the function's files, and those of the base that are
     /// stored here or were scanned before. Nothing is fetched.
     Local,
-    /// All layers; those elsewhere are fetched.
+    /// All layers; remote layers are fetched.
     All,
 }
 
@@ -129,7 +129,7 @@ impl Attempt {
     }
 }
 
-/// The first failure of any push. It ends the build at once, since an unreachable destination makes it useless.
+/// The first failure of any push. It aborts the build, which is useless if a destination is unreachable.
 async fn first_failure(pushes: &[Push]) -> Error {
     let failures = pushes.iter().map(|push| Box::pin(push.failed()));
     match pushes.is_empty() {
@@ -208,8 +208,8 @@ impl Prepared {
         }
     }
 
-    /// Sends the image to its destinations. If a blob is missing or damaged meanwhile, the image is built once more; it
-    /// must have the same digest.
+    /// Sends the image to its destinations. If a blob turns out to be missing or damaged, the image is built once more;
+    /// it must have the same digest.
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one

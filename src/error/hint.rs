@@ -1,4 +1,4 @@
-//! A proposed fix for each failure, if there is one.
+//! The hints: proposed fixes for failures.
 
 use std::io;
 
@@ -10,7 +10,7 @@ const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws allows 1 req
     for 10 a second, use credentials that allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
 
 impl Error {
-    /// A proposed fix, if there is one: half a sentence, for a line of its own after the message.
+    /// A proposed fix, if any: a phrase that is shown on a separate line after the message.
     pub fn hint(&self) -> Option<String> {
         use Error::*;
         let hint = match self {

@@ -1,19 +1,19 @@
-//! Refusals of registries and of AWS services.
+//! Refusals by registries and AWS services.
 
 use crate::image::Digest;
 
-/// A registry's answer other than success.
+/// An unsuccessful response of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The registry, with its port.
     pub host: String,
     /// The HTTP status.
     pub status: u16,
-    /// The first error code of the answer, for example `NAME_UNKNOWN`.
+    /// The first error code of the response, for example `NAME_UNKNOWN`.
     pub code: Option<String>,
     /// The registry's message, shortened.
     pub message: String,
-    /// The digest that the answer names, as `MANIFEST_BLOB_UNKNOWN` does.
+    /// The digest in the response, for example with the code `MANIFEST_BLOB_UNKNOWN`.
     pub digest: Option<Digest>,
     /// The registry's id of the request, for its operators.
     pub request_id: Option<String>,

@@ -14,8 +14,8 @@
 //! * [Guarantees](guarantees): reproducible images, the order of a push, bounded memory
 //! * [lbuild as a library](library)
 
-/// Link targets in rustdoc. Each page ends with the same labels as paths, for readers of the files; the first
-/// definition of a label wins: <https://spec.commonmark.org/0.31.2/#example-204>.
+/// Link targets in rustdoc. Each page ends by defining the same labels as file paths, for readers of the files;
+/// the first definition of a label takes precedence: <https://spec.commonmark.org/0.31.2/#example-204>.
 macro_rules! links {
     () => {
         "\
@@ -42,7 +42,7 @@ macro_rules! links {
     };
 }
 
-/// A section with a file of the repository, which rustdoc has no link to.
+/// A section that shows a file of the repository, because rustdoc cannot link to it.
 macro_rules! file {
     ($title:literal, $language:literal, $path:literal) => {
         concat!("\n## ", $title, "\n\n```", $language, "\n", include_str!(concat!("../../", $path)), "```\n")

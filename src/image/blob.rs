@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::digest::Digest;
 use super::reference::Reference;
 
-/// Bytes by their digest and size, and their location.
+/// The digest, size and location of some bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     /// The sha256 of the bytes.

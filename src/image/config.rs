@@ -1,4 +1,4 @@
-//! The image config, kept as JSON: a field that lbuild does not know survives.
+//! The image config, kept as JSON so that unknown fields are preserved.
 //!
 //! Field names are those of the [OCI image config](https://github.com/opencontainers/image-spec/blob/main/config.md)
 //! and of Docker's config, which has more fields.
@@ -41,14 +41,14 @@ impl Config {
         Config(map)
     }
 
-    /// Parses a config's bytes; errors call the image `name`.
+    /// Parses a config's bytes; `name` identifies the image in errors.
     ///
     /// # Errors
     /// When the bytes are not a JSON object, or a field has another type than in the spec.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
         let fail = |source| Error::Config { image: name.to_owned(), source };
         let map = serde_json::from_slice(bytes).map_err(fail)?;
-        // Parsing the typed config as well checks the types of all known fields, so that accessors cannot fail.
+        // The typed parser checks the types of all known fields, so that accessors cannot fail.
         serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
         Ok(Config(map))
     }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_survive_an_appended_layer() {
+    fn appending_a_layer_keeps_unknown_fields() {
         let mut config = Config::parse("base", BASE.as_bytes()).unwrap();
         config.append_layer(&layer(), 1, "lbuild");
         let before: Value = serde_json::from_str(BASE).unwrap();

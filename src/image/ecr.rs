@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_is_named_from_account_and_region() {
+    fn a_host_is_built_from_account_and_region() {
         assert_eq!(
             EcrHost::new("123456789012", "eu-west-1").to_string(),
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com"

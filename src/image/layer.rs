@@ -9,7 +9,7 @@ use super::blob::Blob;
 use super::digest::Digest;
 use crate::error::{Error, Result};
 
-/// A layer of an image. It exists only with its digests, and is always one gzip-compressed tar.
+/// A layer of an image: one gzip-compressed tar. Both digests are always known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// The compressed bytes, as a registry stores them.
@@ -20,9 +20,9 @@ pub struct Layer {
     pub key: Option<LayerKey>,
 }
 
-/// A digest over everything that decides a layer's bytes; equal keys mean equal layers.
+/// A digest over everything that determines a layer's bytes; equal keys mean equal layers.
 ///
-/// It is in the comment of the layer's history entry, so that an image is a cache source for its own layers.
+/// The comment of the layer's history entry contains it, so that an image is a cache source for its own layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LayerKey(pub Digest);

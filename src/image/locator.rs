@@ -12,7 +12,7 @@ pub(crate) const LAYOUT_SCHEME: &str = "oci:";
 /// The scheme of a Docker archive.
 pub(crate) const ARCHIVE_SCHEME: &str = "docker-archive:";
 
-/// An image by its location and its name there.
+/// The location of an image, and its name in that location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Locator {
     /// `[REGISTRY/]REPO[:TAG][@DIGEST]`

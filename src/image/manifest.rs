@@ -69,7 +69,7 @@ impl Manifest {
         Manifest { media_type, bytes, digest }
     }
 
-    /// Every layer is gzip already (see [`Layer`]), so a base's layers are relabelled to the family and not rewritten.
+    /// Every layer is gzip (see [`Layer`]), so a base's layers get the family's media type and are not rewritten.
     /// The manifest contains its `mediaType`, because ECR refuses one without.
     pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
         Manifest::of(format, config, Descriptor::of_layers(format, layers))
@@ -210,7 +210,7 @@ impl Index {
     }
 }
 
-/// Parses a manifest of any of the four types; errors call the image `name`.
+/// Parses a manifest of any of the four types; `name` identifies the image in errors.
 ///
 /// # Errors
 /// When the bytes are not JSON, or neither an image's manifest nor an index of schema version 2.
@@ -245,7 +245,7 @@ mod tests {
     use crate::image::{Arch, Image};
 
     #[test]
-    fn a_manifest_is_read_as_it_is_written() {
+    fn a_rendered_manifest_can_be_parsed() {
         let image = Image::scratch(&Platform::linux(Arch::Arm64));
         for format in [Format::Docker, Format::Oci] {
             let manifest = image.manifest(format);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_offers_images_and_hides_attestations() {
+    fn an_index_lists_images_without_attestations() {
         let digest = Digest::of(b"x");
         let entry =
             |platform| json!({"mediaType": OCI_MANIFEST, "size": 1, "digest": digest, "platform": platform});
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_1_is_refused_by_name() {
+    fn the_error_for_schema_1_names_the_image() {
         let error = parse_manifest("old", br#"{"schemaVersion":1,"fsLayers":[]}"#).unwrap_err();
         assert!(matches!(error, Error::ManifestSchema { image } if image == "old"));
     }

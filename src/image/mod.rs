@@ -47,7 +47,7 @@ impl Image {
     /// An existing image: its config and its layers.
     ///
     /// # Errors
-    /// When the diff ids of the config are not those of the layers; the message calls the image `name`.
+    /// When the diff ids of the config are not those of the layers; `name` is the image's name in the message.
     pub fn existing(name: &str, config: Config, layers: Vec<Layer>) -> Result<Image> {
         let diff_ids = config.diff_ids();
         let fits = diff_ids.len() == layers.len()

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
-    /// 64-bit x86; `uname -m` says `x86_64`.
+    /// 64-bit x86; `x86_64` in `uname -m`.
     Amd64,
-    /// 64-bit ARM; `uname -m` says `aarch64`.
+    /// 64-bit ARM; `aarch64` in `uname -m`.
     Arm64,
 }
 
@@ -66,7 +66,7 @@ impl Platform {
 
     /// Whether an image for `self` runs on the platform `wanted`.
     ///
-    /// arm64 with and without variant v8 are the same machine (v8 is its only baseline), and images use either.
+    /// arm64 with and without the variant v8 are the same platform (v8 is its only baseline); images use both forms.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
         let variant = |p: &Platform| p.variant.clone().filter(|v| !(p.architecture == "arm64" && v == "v8"));
         self.os == wanted.os && self.architecture == wanted.architecture && variant(self) == variant(wanted)
@@ -75,7 +75,7 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Values of other people's images may contain any character.
+        // An image that lbuild did not make may contain any character here.
         write!(f, "{}/{}", self.os.escape_debug(), self.architecture.escape_debug())?;
         self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{}", variant.escape_debug()))
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_names_of_each_architecture_are_known() {
+    fn both_names_of_each_architecture_are_accepted() {
         for (names, arch) in [
             (["arm64", "aarch64", "linux/arm64"], Arch::Arm64),
             (["amd64", "x86_64", "linux/amd64"], Arch::Amd64),

@@ -10,33 +10,33 @@ pub const ENTRY_SCRIPT: &str = "/lambda-entrypoint.sh";
 /// The runtimes that AWS has base images for.
 const RUNTIMES: [&str; 6] = ["python", "nodejs", "java", "dotnet", "ruby", "provided"];
 
-/// Whether a name is that of one of Lambda's own bases: a runtime (`python3.12`), or an image in a namespace `lambda`,
-/// as AWS's bases and copies of them are (`public.ecr.aws/lambda/python:3.12`).
+/// Whether this is the name of one of Lambda's own bases: a runtime (`python3.12`), or an image in a namespace
+/// `lambda`, such as AWS's bases and copies of them (`public.ecr.aws/lambda/python:3.12`).
 pub fn is_lambda_base(name: &str) -> bool {
     is_runtime(name) || name.contains("/lambda/")
 }
 
-/// Whether a name is that of one of Lambda's own bases or contains `lambda`: `r.example/my-lambda-python:3.12` is
-/// likely to be built on one.
+/// Whether this is the name of one of Lambda's own bases or contains `lambda`: `r.example/my-lambda-python:3.12` is
+/// probably built on one.
 pub fn is_named_after_lambda(name: &str) -> bool {
     is_runtime(name) || name.contains("lambda")
 }
 
-/// Whether a name is that of a runtime, rather than that of an image.
+/// Whether this is the name of a runtime rather than of an image.
 fn is_runtime(name: &str) -> bool {
     !name.contains(['/', ':'])
 }
 
-/// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) of a base image, which is the name of its
-/// repository; on Docker Hub that begins with `aws-lambda-`.
+/// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) of a base image: the name of its repository,
+/// on Docker Hub without the prefix `aws-lambda-`.
 pub fn runtime_of_base(name: &str) -> Option<&'static str> {
     let repository = name.rsplit('/').next()?.split([':', '@']).next()?;
     let repository = repository.strip_prefix("aws-lambda-").unwrap_or(repository);
     RUNTIMES.into_iter().find(|runtime| *runtime == repository)
 }
 
-/// Whether an image is built on one of Lambda's bases, by its config: it starts with their entry script and has the
-/// variable that they set. The script alone is not enough: other images have one of the same name.
+/// Whether the config is that of an image built on one of Lambda's bases: the image starts with their entry script and
+/// has the variable that they set. The script alone is not enough: other images have a script of the same name.
 pub fn starts_with_entry_script(config: &Config) -> bool {
     config.entrypoint().first() == Some(&ENTRY_SCRIPT) && config.var("LAMBDA_RUNTIME_DIR").is_some()
 }

@@ -7,7 +7,7 @@
 pub const BOOTSTRAP: &str = "/var/runtime/bootstrap";
 
 /// The files that can define `handler`, relative to the function's directory: the image needs one of them. `None` when
-/// the name does not decide it, because the runtime has other rules or none.
+/// the name does not determine the files: the runtime has other rules, or none.
 ///
 /// `image` is the name of a base or of a runtime, such as `public.ecr.aws/lambda/python:3.12` or `nodejs22.x`.
 pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
@@ -17,7 +17,7 @@ pub fn handler_files(image: &str, handler: &str) -> Option<Vec<String>> {
         return Some(vec![BOOTSTRAP.into()]);
     }
     if language("python") {
-        // `pkg.mod.func` and `pkg/mod.func` are the same to Lambda's Python.
+        // Lambda's Python runtime treats `pkg.mod.func` and `pkg/mod.func` alike.
         let (module, _) = handler.rsplit_once('.')?;
         let path = module.replace('.', "/");
         return Some(vec![format!("{path}.py"), format!("{path}/__init__.py"), format!("{path}.pyc")]);
@@ -45,7 +45,7 @@ pub fn class_file(handler: &str) -> Option<String> {
 }
 
 /// The module of a handler whose function may be nested: Node's `index.api.handler` is a function in an object, Ruby's
-/// `app.Module::Class.method` a method of a class.
+/// `app.Module::Class.method` is a method of a class.
 ///
 /// See `UserFunction.js` of aws-lambda-nodejs-runtime-interface-client, and `lambda_handler.rb` of the Ruby one.
 fn before_first_dot(handler: &str) -> Option<&str> {

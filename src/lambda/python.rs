@@ -1,8 +1,8 @@
-//! Derives the Python of an image from the image's name.
+//! Derives an image's version of Python, and its C library, from the image's name.
 
 use super::base::is_named_after_lambda;
 
-/// The Python of a base image, as far as the image's name shows it.
+/// Facts about the Python of a base image that the image's name shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PythonBase {
     /// The version, such as `3.12`.
@@ -36,7 +36,7 @@ impl PythonBase {
         if !is_lambda {
             return (2, 28);
         }
-        // The version may have a patch.
+        // The version may include a patch number.
         let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
         match minor {
             Some(..12) => (2, 26),

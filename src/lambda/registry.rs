@@ -2,7 +2,7 @@
 
 use crate::image::EcrHost;
 
-/// For a FIPS endpoint of ECR, which Lambda does not pull from, the host to use instead; `None` for any other host.
+/// The host to use instead of a FIPS endpoint of ECR, from which Lambda does not pull; `None` for any other host.
 ///
 /// Lambda's requirements for images: <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs>.
 pub fn refused_registry(host: &str) -> Option<String> {

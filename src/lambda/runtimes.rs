@@ -19,13 +19,13 @@ pub struct Runtime {
 pub struct RuntimeBase {
     /// The full name of the image.
     pub image: String,
-    /// The runtime, if this version of lbuild knows it.
+    /// The runtime, if this version of lbuild has an entry for it.
     pub runtime: Option<&'static Runtime>,
     name: String,
 }
 
-/// The base image of a runtime. Tags of the base images (`nodejs:22`, `nodejs22`) are accepted too. A name that this
-/// version of lbuild does not know may be newer; its base follows from the pattern of the known names.
+/// The base image of a runtime. Tags of the base images (`nodejs:22`, `nodejs22`) are accepted too. A name without
+/// an entry may be newer than this version of lbuild; its base is derived from the pattern of the other names.
 pub fn runtime_base(name: &str) -> RuntimeBase {
     let runtime = RUNTIMES.iter().find(|runtime| {
         runtime.name == name || runtime.image == name || runtime.name.strip_suffix(".x") == Some(name)

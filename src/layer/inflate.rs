@@ -1,8 +1,8 @@
 //! Inflating block by block.
 //!
 //! Uses zlib's `Z_BLOCK`, which no safe interface offers: inflating stops between two blocks and reports the exact bit
-//! position. All unsafe code of this crate is here. The wrapper passes slices to zlib and returns how many bytes of
-//! them were used.
+//! position. All unsafe code of this crate is in this file. The wrapper passes slices to zlib and returns the number of
+//! bytes used.
 
 use libz_rs_sys::{
     Z_BLOCK, Z_BUF_ERROR, Z_OK, Z_STREAM_END, inflate, inflateEnd, inflateInit2_, inflateReset, z_stream,

@@ -67,18 +67,18 @@ impl<'a, W: Write> LayerWriter<'a, W> {
         self.count(tar)
     }
 
-    /// Starts a splice: content that comes deflated, until [`put`](LayerWriter::put) is called again.
+    /// Starts a splice: content that is already deflated, until [`put`](LayerWriter::put) is called again.
     pub fn begin_splice(&mut self) -> Result<()> {
         self.gzip.begin_splice().map_err(failed)
     }
 
-    /// Hashes a piece of the tar whose deflated form goes to [`deflated`](LayerWriter::deflated).
+    /// Hashes a piece of the tar whose deflated form is passed to [`deflated`](LayerWriter::deflated).
     pub fn inflated(&mut self, tar: &[u8]) -> Result<()> {
         self.count(tar)
     }
 
-    /// Ends the splice. `content` is the checksum of all pieces that went to [`inflated`](LayerWriter::inflated) since
-    /// its start.
+    /// Ends the splice. `content` is the checksum of all pieces passed to [`inflated`](LayerWriter::inflated) since its
+    /// start.
     pub fn end_splice(&mut self, content: &Crc) {
         self.gzip.end_splice(content);
     }

@@ -21,7 +21,7 @@ pub(super) fn too_large(limit: u64) -> io::Error {
 ///
 /// # Errors
 /// [`Error::LayerRead`] when `tar` fails, [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the
-/// progress hook breaks.
+/// progress hook returns `Break`.
 pub fn recompress(mut tar: impl Read, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
     let mut layer = LayerWriter::new(options, out)?;
     let (mut buffer, mut size) = (vec![0; 128 << 10], 0);

@@ -16,9 +16,9 @@ use super::zip_content::{Checked, broken, read_at, unreadable};
 use crate::error::{Error, Result};
 use crate::tree::{SourceFile, Stat, ZipContent};
 
-/// The version of splicing, which together with [`WRITER_VERSION`](super::WRITER_VERSION) decides the bytes of a layer
-/// with members of zip archives. It is part of the cache keys of such layers. A test compares it with the constants
-/// that it names.
+/// The version of splicing, which together with [`WRITER_VERSION`](super::WRITER_VERSION) determines the bytes of a
+/// layer with members of zip archives. It is part of the cache keys of such layers. A test compares it with the
+/// constants that it names.
 pub const SPLICE_VERSION: &str = "splice-1 from-4096";
 
 /// Members of fewer deflated bytes are recompressed together with the bytes around them: that gives fewer bytes than
@@ -158,7 +158,7 @@ impl Walk<'_> {
                 step.map_err(|_| broken(self.member, "it is not a valid deflate stream"))?;
             self.used += used;
             if self.mark && used > 0 {
-                // Cleared only now, because zlib had to see it.
+                // Cleared only now, because zlib had to read it first.
                 self.input[begin] &= !1;
                 self.mark = false;
             }
@@ -168,7 +168,7 @@ impl Walk<'_> {
                     self.finish(spare, &mut pass)?;
                     return Ok(spare);
                 }
-                // zlib has read these bits already, and does not see the change.
+                // zlib has already read these bits, so the change does not affect it.
                 Some(Border { spare: spare @ 1.., .. }) => self.input[self.used - 1] &= !(1 << (8 - spare)),
                 Some(Border { spare: 0, .. }) => self.mark = true,
                 None if used == 0 && filled == 0 && self.used == self.end && self.is_read() => {

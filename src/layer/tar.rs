@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use crate::error::Result;
 use crate::tree::{Device, Entry, EntryKind, FileTree, Xattrs, image_path, whiteout};
 
-/// Changes with anything in this file that changes a byte; part of [`super::WRITER_VERSION`].
+/// Incremented when a change in this file changes the bytes of layers; part of [`super::WRITER_VERSION`].
 #[cfg(test)]
 pub(super) const VERSION: u32 = 1;
 
@@ -245,7 +245,7 @@ fn record(keyword: &[u8], value: &[u8], records: &mut Vec<u8>) {
     records.push(b'\n');
 }
 
-/// A pax extended header. Readers without pax extract it as a file, whose name says what it is.
+/// A pax extended header. Readers without pax extract it as a file below `PaxHeaders`.
 fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -268,7 +268,7 @@ fn extended(path: &[u8], records: &[u8], epoch: u64, out: &mut Vec<u8>) {
     out.resize(out.len() + padding(size), 0);
 }
 
-/// The fields that differ between headers. A value that a field cannot hold is truncated or 0; a pax record has it.
+/// The fields that differ between headers. A value that a field cannot hold is truncated or 0; a pax record holds it.
 struct Fields<'a> {
     prefix: &'a [u8],
     name: &'a [u8],

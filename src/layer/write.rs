@@ -1,4 +1,4 @@
-//! Writes a [`FileTree`] as a layer. Each file is read once, and the tar and its compressed form are hashed meanwhile.
+//! Writes a [`FileTree`] as a layer: reads each file once, and hashes the tar and its compressed form while writing.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{Content, EntryKind, FileTree, SourceFile, Stat};
 
-/// The version of the writer, which decides a layer's bytes besides its tree and its epoch. It is part of every cache
-/// key: equal trees give different layers in different versions. A test compares it with the constants that it names.
+/// The version of the writer, which with the tree and the epoch determines a layer's bytes. It is part of every cache
+/// key: equal trees give different layers in different versions. A test compares it with the `VERSION` constants.
 pub const WRITER_VERSION: &str = "tar-1 deflate-1";
 
 /// Writes the layer of `tree` to `out`.
@@ -52,7 +52,7 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
     layer.finish(files)
 }
 
-/// The number of bytes read and hashed at once. They stay in the second-level cache meanwhile.
+/// The number of bytes read and hashed at once; they fit into the L2 cache.
 const CHUNK: usize = 128 << 10;
 
 /// Copies a file into the layer. Fails if it has changed since the tree was made.

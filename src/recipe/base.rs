@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_is_read_as_it_is_written() {
+    fn the_text_of_a_base_parses_to_the_same_base() {
         let digest = Digest::of(b"x");
         for (text, base) in [
             ("scratch", Base::Scratch),

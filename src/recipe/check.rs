@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_is_json_both_ways() {
+    fn a_recipe_is_written_and_read_as_json() {
         let recipe = recipe(Base::Registry("r.example/a:b".parse().unwrap()), add("/var/task"));
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);

@@ -87,7 +87,7 @@ pub struct Python {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bytecode {
-    /// No: the image then does not depend on the programs of the machine that builds.
+    /// Never: the image then does not depend on the programs of the machine that builds.
     #[default]
     Never,
     /// If such an interpreter is installed.
@@ -114,7 +114,7 @@ pub enum Requirements {
         /// The file.
         path: PathBuf,
     },
-    /// Exactly these.
+    /// Exactly these wheels.
     Pinned(Vec<Wheel>),
 }
 

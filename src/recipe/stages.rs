@@ -1,4 +1,4 @@
-//! A recipe: stages, one after another.
+//! A recipe and its stages.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::image::Platform;
 
 /// A time that every tool accepts: 1980-01-01T00:00:00Z, in seconds since 1970.
 ///
-/// Zip writers refuse earlier times, and some tools take 0 for a missing time.
+/// Zip writers refuse earlier times, and some tools interpret 0 as a missing time.
 pub const DEFAULT_EPOCH: u64 = 315_532_800;
 
 /// One image, described by its stages.
@@ -47,7 +47,7 @@ impl Stage {
 }
 
 impl Recipe {
-    /// The numbers of the stages that the last one needs, and of itself, in order.
+    /// The numbers of the last stage and of the stages that it needs, in order.
     pub(crate) fn needed_stages(&self) -> Vec<usize> {
         let mut needed = vec![false; self.stages.len()];
         if let Some(last) = needed.last_mut() {

@@ -81,7 +81,7 @@ fn code(head: &[u8], whole: &mut dyn ReadSeek) -> Option<Code> {
     }
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
-    // A carriage return at its end is part of the interpreter's name.
+    // A carriage return at the end of the line is part of the interpreter's name.
     let line = String::from_utf8_lossy(&line[..line.len().min(MAX_LINE)]);
     Some(Code::Script(line.trim_matches([' ', '\t']).to_owned()))
 }

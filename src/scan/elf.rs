@@ -1,4 +1,4 @@
-//! The facts about ELF files that decide whether an image can run them: the machine, the loader, the libraries, the
+//! The facts about ELF files that determine whether an image can run them: the machine, the loader, the libraries, the
 //! glibc.
 //!
 //! <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>, and for versions of symbols
@@ -18,13 +18,13 @@ use crate::tree::Machine;
 /// The requirements of machine code, and the version of a C library.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
-    /// The machine that it is for.
+    /// The target machine.
     pub machine: Machine,
     /// The loader, if it is a program that names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
     /// The names of the parts of a C library that it is linked to, for example `libc.so.6`. Other libraries do not
-    /// matter for the question where it can be loaded.
+    /// affect where it can be loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
     /// The newest glibc that it requires, for example `(2, 34)`.
@@ -78,7 +78,7 @@ impl Elf {
             return None;
         }
         let segments = header.program_headers(endian, data).unwrap_or_default();
-        // Linux uses the first.
+        // Linux uses the first interpreter segment.
         let loader = segments.iter().find_map(|segment| segment.interpreter(endian, data).transpose());
         let loader = loader.and_then(Result::ok).filter(|path| path.len() <= MAX_LOADER);
         let mut elf = Elf {
@@ -137,7 +137,7 @@ where
     }
 }
 
-/// Whether a library is a part of a C library, or its loader.
+/// Whether a library is part of a C library or its loader.
 fn is_of_libc(name: &str) -> bool {
     let starts = ["libc.", "libm.", "libdl.", "liblog.", "ld-"];
     name.len() <= MAX_NAME && starts.iter().any(|start| name.starts_with(start))

@@ -10,7 +10,7 @@ use crate::tree::{EntryKind, Member, View, ViewLayer};
 /// Changes whenever the content or the form of a scan changes.
 pub(crate) const VERSION: &str = "scan-4";
 
-/// The scan of a layer. `F` is the fact of the [`Annotate`](super::Annotate) that inspected the files.
+/// The scan of a layer. `F` is the type of the facts from the [`Annotate`](super::Annotate) that inspected the files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerScan<F> {
     /// The digest of its tar.
@@ -22,7 +22,7 @@ pub struct LayerScan<F> {
     /// The members, in the order of the tar.
     pub members: Vec<Member<ScannedFile<F>>>,
     /// Whether the layer was made from a tree of files. Then each path occurs once and after its directory, and none is
-    /// outside the image. For a layer that was read, this is not certain.
+    /// outside the image. A layer that was read may violate this.
     #[serde(skip)]
     pub from_tree: bool,
 }

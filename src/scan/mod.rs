@@ -5,7 +5,7 @@
 //! * [`Annotate`]: inspects files of its choice, and returns typed facts about them.
 //! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are inspected for machine code
 //!   ([`Elf`]) and scripts.
-//! * [`view`]: the layers of an image laid over each other.
+//! * [`view`]: the files that are visible in a container, from the scans of all layers.
 
 mod annotate;
 mod code;

@@ -1,4 +1,4 @@
-//! Scans a layer that was made here, from its tree and without unpacking the layer.
+//! Scans a layer from the tree that it was written from, without unpacking the layer.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -17,7 +17,7 @@ use crate::tree::{
     Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent, may_be_code,
 };
 
-/// The minimum number of entries per thread; fewer take one thread little time.
+/// The minimum number of entries per thread; one thread is fast enough for fewer.
 const THREADED: usize = 4000;
 
 /// The facts about the files of a layer, by the numbers of their entries in the layer. They are the same for every tree
@@ -25,8 +25,8 @@ const THREADED: usize = 4000;
 pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
 
 impl<F: Clone + Send + Sync> LayerScan<F> {
-    /// The scan of a tree's layer. Only files are opened that [may be code](may_be_code) or that `annotator` wants to
-    /// see. Also the facts to keep in the cache: `None` unless all opened files are unchanged since the tree was made.
+    /// Scans a tree's layer. Opens only files that [may be code](may_be_code) or that `annotator` reads. Also returns
+    /// the facts to cache: `None` unless all opened files are unchanged since the tree was made.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
@@ -50,7 +50,7 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
         Ok((LayerScan::packed(members, diff_id), found))
     }
 
-    /// The same for a layer whose files were inspected before. No file is opened.
+    /// Like [`of_tree`](Self::of_tree), for a layer whose files were inspected before. No file is opened.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.

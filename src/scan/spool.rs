@@ -1,4 +1,4 @@
-//! Keeps the content of a streamed file that must be read more than once or in place.
+//! Keeps the content of a streamed file that must be read more than once or at any offset.
 
 use std::fs::File;
 use std::io::{Cursor, Write};

@@ -93,7 +93,7 @@ fn a_scan_lists_the_written_members() {
 }
 
 #[test]
-fn the_whole_of_a_file_is_read_in_place() {
+fn a_whole_file_is_read_on_request() {
     let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     // Larger than the part that is kept in memory.
     let mut big = vec![1; 9 << 20];

@@ -21,7 +21,7 @@ const NAMES: [&str; 8] = [
     "pip.conf",
 ];
 
-/// Upper bound on the size of a file that is searched, in bytes: programs write the longer ones, without logins.
+/// Upper bound on the size of a file that is searched, in bytes: larger files are generated, without logins.
 const LIMIT: u64 = 16 << 20;
 
 /// User, password and host of a URL. `${NAME}` stands for a variable, so the login itself is not in the file.

@@ -1,4 +1,4 @@
-//! The protocol of sources: a [`Provider`] answers which [`Part`]s it has, and each part becomes a layer.
+//! The interface of sources: a [`Provider`] returns its [`Part`]s, and each part becomes a layer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) struct Context {
     pub(crate) threads: Threads,
     /// The platform of the image.
     pub(crate) platform: Platform,
-    /// The files that name the stage's packages: none of them may bring a login into the image.
+    /// The files that list the stage's packages. A file with a login must not get into the image.
     pub(crate) requirement_files: Arc<[PathBuf]>,
     /// The images that sources of the stage take files from.
     pub(crate) images: Arc<[SourceImage]>,
@@ -50,26 +50,26 @@ pub(crate) trait Provider: Send + Sync {
     /// Fails when the source does not exist, so that the mistake is reported before anything is sent.
     fn check(&self) -> Result<()>;
 
-    /// The files that name packages.
+    /// The files that list packages.
     fn requirement_files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
     /// Whether the source has a file at `path` of the image when its files go to `to`. Packages never count: a handler
-    /// is the function's own.
+    /// is one of the function's own files.
     fn provides(&self, _to: &str, _path: &Path) -> Result<bool> {
         Ok(false)
     }
 
-    /// Whether the source takes in a file at `path` of this machine, or would if there were one.
+    /// Whether the source includes the file at `path` of this machine, or would if it existed.
     fn packs(&self, _path: &Path) -> Result<bool> {
         Ok(false)
     }
 
-    /// The source made exact, as `lbuild plan` prints it.
+    /// The pinned source, as `lbuild plan` prints it.
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>>;
 
-    /// The parts, in the order of their layers. Only data that a lock file leaves out are fetched.
+    /// The parts, in the order of their layers. Fetches only data that a lock file does not contain.
     /// `is_function` means that the files go into the function's directory because the step names no other path.
     fn plan<'a>(
         &'a self,
@@ -80,11 +80,12 @@ pub(crate) trait Provider: Send + Sync {
 
 /// A part of a source. It becomes one layer.
 pub(crate) trait Part: Send + Sync {
-    /// The display name, as `numpy 2.1.0`; `None` for a part that is displayed by its path in the image.
+    /// The display name, such as `numpy 2.1.0`; `None` for a part that is displayed by its path in the image.
     fn name(&self) -> Option<String>;
 
-    /// Digests over everything that decides the files, before they are fetched. Several are candidates: another machine
-    /// may have used any of them; this machine uses the first. An empty list means that the files themselves decide.
+    /// Digests over everything that determines the files, before they are fetched. Several are candidates: another
+    /// machine may have used any of them; this machine uses the first. If the list is empty, the
+    /// key of the layer is computed from the fetched files.
     fn identities(&self) -> Vec<Digest> {
         Vec::new()
     }

@@ -19,7 +19,7 @@ fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// Which lines of a program's output explain a failure best.
+/// The lines of a program's output that best explain a failure.
 #[derive(Clone, Copy)]
 pub(super) enum Lines {
     First,

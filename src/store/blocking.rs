@@ -1,4 +1,4 @@
-//! A byte stream for code that blocks.
+//! Reads a byte stream from a thread that blocks.
 
 use std::io::{self, BufRead, BufReader};
 use std::sync::{Arc, Mutex};

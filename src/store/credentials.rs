@@ -61,8 +61,8 @@ pub trait Credentials: Send + Sync {
     /// The name of the source in messages: `from Docker's configuration`.
     fn describe(&self) -> String;
 
-    /// The tags among `tags` that are immutable in `repository`, as far as the source knows: the API of a cloud
-    /// provider may report more about a repository than the registry's protocol.
+    /// The tags among `tags` that the source reports as immutable in `repository`: the API of a cloud provider may
+    /// report more about a repository than the registry's protocol.
     ///
     /// Called before anything is sent to a repository that has an image under one of the tags.
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference};
 
-/// The destination of an image. All images leave the library through one.
+/// The destination of an image: a registry, an OCI layout or a Docker archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A repository of a registry.
@@ -37,7 +37,7 @@ impl Destination {
     /// The destination with more tags. In a registry, an image without tags gets `latest`.
     ///
     /// # Errors
-    /// When a tag is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or an archive has no name that the tag could extend.
+    /// When a tag is not 1 to 128 characters of `A-Z a-z 0-9 _ . -`, or an archive has no name to add the tag to.
     pub fn tagged(mut self, more: &[String]) -> Result<Destination> {
         match &mut self {
             Destination::Registry { repository, tags } => {
@@ -104,7 +104,7 @@ impl FromStr for Destination {
             let expected = "an image is pushed under a tag; its digest follows from its content";
             return Err(Error::Location { location: text.to_owned(), expected });
         }
-        // Parsing gives a reference without a tag the tag `latest`; here `tagged` may add the tags later.
+        // A parsed reference without a tag has the tag `latest`; here `tagged` may add the tags later.
         let last = text.rsplit('/').next().unwrap_or(text);
         let tags = if last.contains(':') { repository.tag().map(str::to_owned) } else { None };
         Ok(Destination::Registry { repository, tags: tags.into_iter().collect() })

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// Docker's `config.json` and Podman's `auth.json`: stored logins, identity tokens, credential helpers and stores.
 ///
-/// Docker's file is in `$DOCKER_CONFIG`, else `~/.docker`. For a registry without a login there, Podman's files follow:
+/// Docker's file is in `$DOCKER_CONFIG`, else `~/.docker`. For registries that it lacks, Podman's files follow:
 /// `$REGISTRY_AUTH_FILE`, else `containers/auth.json` in `$XDG_RUNTIME_DIR` (else `/run/containers/UID/auth.json`) and
 /// in `$XDG_CONFIG_HOME` (else `~/.config`):
 /// <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>.
@@ -65,7 +65,7 @@ fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<LoginFile> {
     docker.chain(podman.into_iter().map(|path| LoginFile { path, dockers: false })).collect()
 }
 
-/// The first login that one of the files has.
+/// The first login for the registry in the files.
 fn first(files: &[LoginFile], registry: &str) -> Result<Option<Credential>> {
     for file in files {
         if let Some(credential) = file.get(registry)? {
@@ -99,7 +99,7 @@ impl LoginFile {
             }
             Err(NoCredentialConfigured) => Ok(None),
             Err(ConfigReadError) => Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
-                // The parser's error has a position, and quotes nothing from a file that is full of secrets.
+                // The parser's error has a position, and does not quote the file, which contains secrets.
                 Err(error) => fault(&error),
                 Ok(_) => fault(&"not a configuration of Docker or Podman"),
             }),
@@ -185,12 +185,12 @@ mod tests {
             let error = found(docker, podman, "a.example").unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("s3cret"), "{error}");
         }
-        // A fault of a later file does not matter once a login is found.
+        // A fault in a later file does not matter once a login is found.
         assert_eq!(found(&good, secret, "a.example").unwrap().as_deref(), Some("one"));
     }
 
     #[test]
-    fn the_files_are_where_the_programs_put_them() {
+    fn the_paths_are_those_of_docker_and_podman() {
         let paths = |variables: &[(&str, &str)]| {
             let value = |name: &str| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())

@@ -23,19 +23,19 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::Digest;
 
-/// Number of concurrent downloads. The servers of wheels accept many connections; more than this gains nothing on any
-/// connection to the internet.
+/// Number of concurrent downloads. The servers of wheels accept many connections; more than this do not increase the
+/// throughput of a connection to the internet.
 const AT_ONCE: usize = 8;
 const REDIRECTS: usize = 10;
 
-/// The time for which a large file has the network to itself before the next file is requested. On a fast network the
+/// The time for which a large file is downloaded before the next large file is requested. On a fast network the
 /// file is complete by then, and is unpacked while the others arrive; on a slow network the delay does not matter.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 /// Files of fewer bytes get no head start.
 const LARGE: u64 = 1 << 20;
 
-/// A login at a server.
+/// A login for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) username: String,
@@ -44,7 +44,7 @@ pub(crate) struct Login {
 
 /// The logins for all servers.
 pub(crate) trait Logins: Send + Sync {
-    /// The login for a URL; called again for each URL that a redirect leads to.
+    /// The login for a URL; called again for the URL of each redirect.
     fn at(&self, url: &Url) -> Option<Login>;
 }
 
@@ -86,7 +86,7 @@ impl Downloads {
         }
     }
 
-    /// The file: in place if it is on this machine, else from the cache, else downloaded into the cache.
+    /// The file: at its own path if it is on this machine, else from the cache, else downloaded into the cache.
     ///
     /// # Errors
     /// When it cannot be fetched, or does not match its digest and size.
@@ -144,7 +144,7 @@ impl Downloads {
         }
         let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let mut retry = Retry::new(self.events.clone());
-        // A URL that is signed for GET refuses HEAD.
+        // A server refuses HEAD for a URL that is signed for GET.
         for method in [Method::HEAD, Method::GET] {
             let last = method == Method::GET;
             match self.ask(method, &url, wanted, &mut retry).await {
@@ -164,7 +164,7 @@ impl Downloads {
         Ok(self.fetch(wanted).await?.size)
     }
 
-    /// An existing file, after verification of its digest.
+    /// Verifies an existing file against its digest, if known beforehand.
     async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<BlobFile> {
         let (got, size) = digest_of(&path).await?;
         match wanted.sha256 {
@@ -208,7 +208,7 @@ impl Downloads {
         let operation = format!("fetch {}", wanted.file);
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
-            // The client would turn these into a second header. Neither call can fail for a URL with a host.
+            // The client would send them as a second header. Neither call can fail for a URL with a host.
             let _ = (url.set_username(""), url.set_password(None));
             let host = authority(&url);
             let mut request = self.clients.at(&url)?.request(method.clone(), url.clone());

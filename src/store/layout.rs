@@ -74,7 +74,7 @@ impl Layout {
         marker.exists().then(|| Layout::open(path)).transpose()
     }
 
-    /// The manifest under `target`, a tag or digest; with `None`, the only manifest of the layout.
+    /// The manifest with the tag or digest `target`; with `None`, the only manifest of the layout.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Result<Option<Manifest>> {
         if let Some(digest) = target.and_then(|target| target.parse::<Digest>().ok()) {
             let there = self.blob_path(digest).exists();
@@ -136,7 +136,7 @@ impl Layout {
         Ok(Outcome::Sent)
     }
 
-    /// Puts `manifest` under each of `tags`, or untagged if `tags` is empty. Returns whether the layout changed.
+    /// Writes `manifest` with each of `tags`, or untagged if `tags` is empty. Returns whether the layout changed.
     pub(crate) fn put_manifest(
         &self,
         manifest: &Manifest,

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// A file that is being written and has no name yet.
+/// A file that is being written and is not visible yet.
 ///
 /// If the file system supports it, the file has no name until it is complete, so that even a killed process leaves
 /// nothing behind; otherwise it has a temporary name in the same directory.
@@ -110,7 +110,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Replaces a file that may be missing for a moment, as in a cache: readers see the old content, the new content, or no
 /// file.
 ///
-/// In return, a killed process never leaves a second name behind.
+/// Unlike [`replace`], this never leaves a second name behind if the process is killed.
 pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
     let staged = written(path, bytes)?;
     match std::fs::remove_file(path) {

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn right_bytes_pass_completely() {
+    async fn correct_bytes_pass_completely() {
         for (pieces, whole) in
             [(&["ab", "", "cd"][..], "abcd"), (&["abcd", ""], "abcd"), (&[], ""), (&[""], "")]
         {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_bytes_fail_before_they_are_complete() {
+    async fn wrong_bytes_fail_before_the_last_piece_is_passed_on() {
         for pieces in [&["ab", "cX"][..], &["ab", "cde"], &["ab", "c"], &["abXd", ""], &[]] {
             let (text, result) = run(pieces, "abcd").await;
             assert!(matches!(result, Err(Error::Corrupt { .. })), "{pieces:?}");

@@ -93,8 +93,8 @@ pub enum Content {
     Zip(ZipContent),
 }
 
-/// The content of a member of a zip archive, as the archive's directory describes it. The writer refuses one that
-/// differs.
+/// The content of a member of a zip archive, as the archive's directory describes it. The writer refuses a
+/// member that differs.
 #[derive(Clone, Debug)]
 pub struct ZipContent {
     /// The archive; its members share it.
@@ -113,7 +113,7 @@ pub struct ZipContent {
     pub crc32: u32,
 }
 
-/// A file on disk as it was found.
+/// A file on disk, with its metadata when it was found.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
     /// Its path.

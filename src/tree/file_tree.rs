@@ -183,7 +183,7 @@ mod tests {
     use crate::tree::Content;
 
     #[test]
-    fn paths_that_readers_disagree_on_are_refused() {
+    fn paths_that_readers_resolve_differently_are_refused() {
         let mut tree = FileTree::new();
         for path in ["", "/", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "a/../b", "a\0b"] {
             let error = tree.insert(path, Entry::directory()).unwrap_err();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn link_targets_are_neither_empty_nor_with_a_nul() {
+    fn an_empty_link_target_or_one_with_a_nul_is_refused() {
         let mut tree = FileTree::new();
         assert!(tree.insert("a", Entry::symlink("")).is_err());
         assert!(tree.insert("a", Entry::symlink("b\0")).is_err());

@@ -1,4 +1,4 @@
-//! An entry at its place in a layer's archive.
+//! A member of a layer's archive: an entry and its path.
 
 use std::borrow::Cow;
 

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_looks_escaped_is_another_path() {
+    fn a_path_with_a_literal_escape_is_another_path() {
         assert_ne!(ImagePath::new(b"a\xffb"), ImagePath::new(b"a\\xffb"));
         let long = vec![b'a'; 2 * MAX_TEXT];
         let path = ImagePath::new(&long);

@@ -60,14 +60,14 @@ pub struct Hidden<'a, C> {
     pub replaced: bool,
 }
 
-/// The end of a path.
+/// The result of following a path.
 #[derive(Debug)]
 pub enum Target<'a, C> {
     /// This entry.
     Entry(Seen<'a, C>),
     /// A directory without an entry in any layer, as the root.
     Directory,
-    /// Nothing.
+    /// No entry at this path.
     Nothing,
     /// Unknown: the links go in a circle, or there are more than Linux follows.
     Loop,
@@ -78,7 +78,7 @@ pub enum Target<'a, C> {
 pub struct Resolved<'a, C> {
     /// The target.
     pub target: Target<'a, C>,
-    /// The path of its end, without a leading slash, whether it exists or not.
+    /// The path of the target, without a leading slash, whether it exists or not.
     pub path: ImagePath,
     /// Whether a `..` on the way leads above the root, where the kernel stays at the root.
     pub leaves_root: bool,
@@ -229,7 +229,7 @@ impl<'a, C> View<'a, C> {
     fn is_tree(&self) -> bool {
         let mut before: &[u8] = &[];
         self.seen.keys().all(|&path| {
-            // Directories that the previous path is in as well have been checked with that path.
+            // Directories that also contain the previous path have been checked with that path.
             let is_new = |dir: &&[u8]| before.strip_prefix(*dir).is_none_or(|rest| !rest.starts_with(b"/"));
             let dirs = std::iter::successors(parent(path), |dir| parent(dir));
             let nearest = dirs.take_while(is_new).find_map(|dir| self.get(dir));
@@ -252,8 +252,8 @@ impl<'a, C> View<'a, C> {
         self.seen.get(path.as_ref()).copied()
     }
 
-    /// The entry that this is a name of: for a hard link the entry that it was linked to, even if that has lost its
-    /// other names; else itself.
+    /// The entry that `file` is a name of: for a hard link the entry that it was linked to, even if that has lost its
+    /// other names; otherwise `file` itself.
     pub fn inode(&self, file: Seen<'a, C>) -> Option<Seen<'a, C>> {
         match file.member.entry.kind {
             EntryKind::HardLink(_) => self.linked.get(file.member.path.as_bytes()).copied(),

@@ -11,7 +11,7 @@ pub(crate) const PREFIX: &str = ".wh.";
 pub(crate) const OPAQUE_MARKER: &str = ".wh..wh..opq";
 
 /// The kind and the path of the deletion that a member with this plain path represents. `None` for any other member,
-/// including one with a reserved name without a meaning, such as `.wh.` or the metadata of aufs.
+/// including one whose reserved name has no meaning, such as `.wh.` or the metadata of aufs.
 pub(crate) fn deletion<C>(path: &[u8]) -> Option<(EntryKind<C>, Vec<u8>)> {
     let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let (dir, name) = path.split_at(start);
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reserved_names_are_deletions_and_back() {
+    fn reserved_names_and_deletions_convert_both_ways() {
         for (name, kind, path) in [
             (&b"a/.wh.b"[..], EntryKind::<()>::Whiteout, &b"a/b"[..]),
             (b".wh.b", EntryKind::Whiteout, b"b"),

@@ -7,7 +7,7 @@ use crate::support::lbuild::{Lbuild, function, image_of, tiny_base};
 use serde_json::json;
 use std::path::Path;
 
-/// `lbuild push` of some code onto `base`, into the layout `name`.
+/// Pushes some code onto `base`, into the layout `name`; returns the digest.
 fn push(lbuild: &Lbuild, base: &str, name: &str) -> String {
     let code = function(&[("app.py", "def handler(event, context): return 1\n")]);
     let to = format!("oci:{}:it", lbuild.text(name));

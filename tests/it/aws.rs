@@ -142,16 +142,16 @@ fn a_repository_alone_takes_the_account_from_the_keys_and_the_region_from_the_en
 }
 
 #[test]
-fn the_hosts_region_beats_the_environments() {
+fn the_region_of_the_host_overrides_that_of_the_environment() {
     let (network, mut user) = network_and_pusher();
-    user.set("AWS_REGION", "us-west-2"); // whose API is unknown in this network
+    user.set("AWS_REGION", "us-west-2"); // this network has no API for that region
     let to = format!("{REGISTRY}/hello:v7");
     network.run(&user, &push(&["--to", &to, "--create-repo"])).succeeded();
     assert_eq!(network.moto.repositories(REGION).len(), 1);
 }
 
 #[test]
-fn a_profile_serves_as_well_as_the_environment() {
+fn keys_may_be_in_a_profile() {
     let network = AwsNetwork::start();
     let keys = network.moto.user("pusher", &allow(&PUSHER));
     network.moto.check_requests();

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-/// A network that checks each request, and keys that may do everything in it.
+/// A network that checks each request, and keys with all permissions in it.
 fn network_and_keys() -> (AwsNetwork, Keys) {
     let network = AwsNetwork::start();
     let keys = network.moto.user("someone", &allow(&["*"]));
@@ -182,7 +182,7 @@ fn skopeo_pulls_with_lbuild_as_its_credential_helper() {
 }
 
 #[test]
-fn the_helper_speaks_dockers_protocol() {
+fn the_helper_follows_dockers_protocol() {
     let (network, keys) = network_and_keys();
     let user = network.user(&keys);
     let login = decode(&network.moto.token(REGION));
@@ -203,7 +203,7 @@ fn the_helper_speaks_dockers_protocol() {
         );
         assert_eq!(answer["ServerURL"], registry.trim());
     }
-    // for other registries, the message that makes Docker's programs go on without a login
+    // for other registries it prints the message after which Docker's programs continue without a login
     let done = ask("get", "registry.example.com");
     assert_ne!(done.code, Some(0));
     assert!(

@@ -1,4 +1,4 @@
-//! A missing right is named before anything is changed.
+//! An error names the missing permission, before anything is changed.
 
 use crate::support::aws_network::{AwsNetwork, REGION, REGISTRY};
 use crate::support::lbuild::{RunOutput, hello, tiny_base};
@@ -6,7 +6,7 @@ use crate::support::moto::{ACCOUNT, allow};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// Every right of ECR's control plane that some command needs. sts:GetCallerIdentity needs none.
+/// Every permission of ECR's control plane that some command needs. sts:GetCallerIdentity requires none.
 const RIGHTS: [&str; 6] = [
     "ecr:GetAuthorizationToken",
     "ecr:DescribeRepositories",
@@ -16,7 +16,7 @@ const RIGHTS: [&str; 6] = [
     "ecr:PutLifecyclePolicy",
 ];
 
-/// A command of a user who lacks one right.
+/// A command that is run by a user who lacks one permission.
 struct Case {
     lacks: &'static str,
     command: &'static str,
@@ -38,7 +38,7 @@ const CASES: [Case; 14] = [
     case("ecr:GetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:SetRepositoryPolicy", "repo policy NAME --allow-lambda", true),
     case("ecr:PutLifecyclePolicy", "repo create NAME --lifecycle lifecycle.json", false),
-    // without ecr:DescribeRepositories creation still works; for an existing repository the right to create is not needed
+    // creation works without ecr:DescribeRepositories; an existing repository does not need ecr:CreateRepository
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", false),
     works("ecr:DescribeRepositories", "PUSH --to REPO:v1 --create-repo", true),
     works("ecr:CreateRepository", "PUSH --to REPO:v1 --create-repo", true),
@@ -78,7 +78,7 @@ impl Case {
 }
 
 #[test]
-fn a_missing_right_is_named() {
+fn an_error_names_the_missing_permission() {
     let network = AwsNetwork::start();
     network.moto.check_requests();
     let mut used = BTreeSet::new();

@@ -153,7 +153,7 @@ fn a_missing_interpreter_of_the_version_is_an_error_or_a_note() {
         assert!(auto.stderr.contains("warning: no bytecode is compiled"), "{}", auto.stderr);
         assert_eq!(auto.digest(), push(&fixture, &lock, &user, &[]).digest());
     }
-    // An interpreter of uv is found.
+    // The interpreter that `uv python find` reports is used.
     let uv = "#!/bin/sh\n[ \"$1 $2\" = 'python find' ] && echo /usr/bin/python3.11\n";
     let done = push(&fixture, &lock, &with(&[("uv", uv)]), &["--compile-bytecode", "auto"]);
     assert!(done.stderr.contains("layer    bytecode of "), "{}", done.stderr);

@@ -38,7 +38,7 @@ fn plan_prints_a_recipe_with_the_base_pinned() {
     assert_eq!(add.unwrap()["to"], "/var/task/");
     assert!(registry.log().iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())));
 
-    // the plan is a recipe: the engine builds from it the same image as from the flags
+    // the plan is a recipe: it can be parsed and written again without loss
     let recipe: lbuild::Recipe = serde_json::from_value(recipe).unwrap();
     assert_eq!(serde_json::to_value(&recipe).unwrap(), parsed(&done.stdout));
 }
@@ -150,7 +150,7 @@ fn inspect_shows_the_origin_of_each_layer() {
 
 #[test]
 fn init_writes_everything_that_a_push_needs_except_the_architecture() {
-    // init guesses a base on public.ecr.aws, whose name leads to this registry
+    // init guesses a base on public.ecr.aws, which the proxy routes to this registry
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.13");
     let proxy = Proxy::forward();

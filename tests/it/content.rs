@@ -20,7 +20,7 @@ fn file(path: &str, content: &str) -> (String, String) {
 }
 
 #[test]
-fn dependencies_lie_below_the_code_and_additions_above() {
+fn dependencies_are_below_the_code_and_additions_are_above_it() {
     let lbuild = Lbuild::new();
     let code = function(&[("app.py", "code"), ("lib/a.py", "a")]);
     let deps = function(&[("boto/__init__.py", "dep")]);

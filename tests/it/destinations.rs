@@ -20,7 +20,7 @@ fn says_hello(location: &ImageLocation) {
 }
 
 #[test]
-fn one_push_serves_every_kind_of_destination() {
+fn one_push_writes_to_every_kind_of_destination() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     let (one, two) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
@@ -65,7 +65,7 @@ fn one_push_serves_every_kind_of_destination() {
 }
 
 #[test]
-fn an_archive_is_loaded_with_its_name_or_without() {
+fn an_archive_is_loaded_with_or_without_a_name() {
     let (_image, base, architecture) = runnable();
     let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "hello")]));
     for name in ["", ":example.test/hello:v1"] {

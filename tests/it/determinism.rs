@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// Several segments of the compressor, in files that cross segment borders, and many small files.
+/// Large files, which cross the borders of the compressor's segments, and many small files.
 fn contents() -> Vec<(String, Vec<u8>)> {
     let mut contents = vec![
         ("app.py".to_owned(), b"def handler(event, context): pass\n".to_vec()),

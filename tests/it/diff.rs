@@ -34,7 +34,7 @@ fn diff(lbuild: &Lbuild, from: &str, to: &str) -> (Value, String) {
 }
 
 #[test]
-fn equal_images_are_the_same() {
+fn equal_images_have_no_differences() {
     let lbuild = Lbuild::new();
     let from = usual(&lbuild);
     let to = make(&lbuild, "again", &[Layer::gzip(below()), Layer::gzip(above())], |_| ());
@@ -215,7 +215,7 @@ fn inspect_shows_files_and_history() {
     );
 }
 
-/// An image with a secret in every place that is searched for secrets; each contains `mark`.
+/// An image with a secret in every field that is searched for secrets; each contains `mark`.
 fn leaking(lbuild: &Lbuild, name: &str, mark: &str) -> String {
     let over = Tar::new().file("b", 0o644, name);
     make(lbuild, name, &[Layer::gzip(below()), Layer::gzip(over)], |config| {
@@ -323,13 +323,13 @@ fn inspect_shows_no_secret() {
 }
 
 #[test]
-fn very_many_layers_are_compared_in_linear_time() {
+fn many_layers_are_compared_in_linear_time() {
     const MANY: usize = 27_000;
     // Quadratic time would take minutes.
     const LIMIT: Duration = Duration::from_secs(120);
     let lbuild = Lbuild::new();
     let digest = |number: usize| format!("sha256:{number:064x}");
-    // With a media type that lbuild does not read.
+    // The layers have a media type that lbuild does not read.
     let many = |name: &str, number: &dyn Fn(usize) -> usize| {
         image(&lbuild.path(name), &[], |config, manifest| {
             let layers = (0..MANY).map(|place| digest(number(place)));

@@ -1,4 +1,4 @@
-//! Behaviour that only ECR has.
+//! Behaviour that is specific to ECR.
 
 use crate::support::bases;
 use crate::support::fake_ecr::{
@@ -49,7 +49,7 @@ fn a_missing_repository_is_reported_when_the_registry_closes_the_connection() {
 }
 
 #[test]
-fn an_immutable_tag_accepts_the_same_image_again_and_no_other() {
+fn an_immutable_tag_accepts_only_the_same_image_again() {
     let registry = FakeEcr::start(EcrBehaviour { immutable_tags: true, ..EcrBehaviour::default() });
     let (lbuild, code) = (Lbuild::new(), code());
     let all = arguments(&registry, code.path(), &tiny_base());

@@ -1,4 +1,4 @@
-//! ECR's hosts: immutable tags, endpoint overrides, and the hosts that Lambda does not pull from.
+//! ECR: immutable tags, endpoint overrides, and hosts from which Lambda does not pull.
 
 use crate::support::aws_api::{AwsApi, user};
 use crate::support::aws_network::{REGION, REGISTRY, decode};
@@ -151,7 +151,7 @@ fn a_fips_host_is_refused_for_lambda_without_a_request() {
         assert!(error.contains("hint: push to 123456789012.dkr.ecr.us-east-1.amazonaws.com"), "{error}");
     }
     assert_eq!((api.calls(), registry.log().0.len()), (0, 0));
-    // for other consumers than Lambda the host is accepted
+    // the host is accepted for images that are not for Lambda
     let all = ["push", &hello, "--arch", "arm64", "--to", &to, "--base", &base, "--cmd", "app.handler"];
     assert_eq!(user.ok(&all).digest(), registry.tags("function")["1"]);
 }

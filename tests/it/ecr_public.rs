@@ -46,7 +46,7 @@ fn with_credentials_a_token_is_requested_from_aws() {
 }
 
 #[test]
-fn credentials_without_the_right_are_skipped_with_a_warning() {
+fn credentials_without_the_permission_are_skipped_with_a_warning() {
     let (registry, api) = (registry(), AwsApi::start(&[]));
     let done = build(&user(&api.url(), HOST, &registry)).succeeded();
     assert_eq!((api.token_calls(), shown(&registry)), ((0, 1), vec![None]));

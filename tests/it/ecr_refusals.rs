@@ -180,7 +180,7 @@ fn the_doctors_exit_code_is_that_of_the_first_failure() {
     let to = format!("{REGISTRY}/function:1");
     let all = ["doctor", "--to", &to, "--arch", "arm64", "--base", "oci:/nowhere"];
     let done = user(&moto.url(), REGISTRY, &registry).run(&all);
-    // the base is the first failure, at which the push would end; the missing right comes later
+    // the unreadable base is the first failure, which would end a push; the missing right is found later
     assert_eq!(done.code, Some(4), "{}", done.stdout);
     assert!(done.stdout.contains("hint: allow ecr:BatchGetImage"), "{}", done.stdout);
 }

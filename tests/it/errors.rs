@@ -219,7 +219,7 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
     // a custom base may contain the handler
     let own = push("app.handler", &["--base", &layout]).succeeded();
     assert!(own.stderr.contains("warning: the handler `app.handler` does not exist"), "{}", own.stderr);
-    // a handler with several dots is searched in the file that defines the object or class
+    // a handler with several dots is looked up in the file that defines the object or class
     for (runtime, handler) in [("nodejs24.x", "app.api.run"), ("ruby3.4", "app.Module::Class.run")] {
         says(&push(handler, &["--runtime", runtime]).failed(3), &[&format!("`{handler}`"), "no app."]);
     }

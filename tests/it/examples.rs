@@ -1,4 +1,4 @@
-//! The examples, run as their first lines say, and each short.
+//! Runs the examples as their first lines describe, and checks that each is short.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::support::lbuild::{Lbuild, hello};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, run, testdata};
 
-/// A built example; `cargo build --examples` and a bare `cargo test` put it next to the test binary.
+/// A built example; `cargo build --examples` and a plain `cargo test` put it next to the test binary.
 fn example(name: &str) -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     let path = binary.ancestors().nth(2).unwrap().join("examples").join(name);

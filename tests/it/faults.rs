@@ -1,4 +1,4 @@
-//! Networks and registries that fail during a push: it succeeds, or it fails and leaves the old image.
+//! Networks and registries that fail during a push: the push succeeds, or fails and leaves the old image.
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, image_of, noise, tiny_base};
@@ -39,7 +39,7 @@ impl RegistrySetup {
         ["push", code, "--base", &base, "--arch", "arm64", "--to", &to].map(str::to_owned).to_vec()
     }
 
-    /// Pushes through the faults and checks the result.
+    /// Pushes despite the faults, and checks the result.
     fn push(&self) -> String {
         let done = self.lbuild.ok(&self.arguments());
         self.proxy.assert_injected();
@@ -68,7 +68,7 @@ fn retry_after_is_respected() {
 }
 
 #[test]
-fn a_retry_after_that_is_too_long_is_an_error() {
+fn a_retry_after_header_with_a_long_delay_is_an_error() {
     let setup = RegistrySetup::new([Rule::on("POST", UPLOAD, Fault::too_many_requests(86_400)).always()]);
     let began = Instant::now();
     let error = setup.lbuild.run(&setup.arguments()).failed(5);
@@ -147,7 +147,7 @@ fn a_registry_that_stays_down_is_an_error_and_keeps_its_old_image() {
     image_tools::umoci_unpack(&location).unwrap();
 }
 
-/// Pushes with a base behind a proxy to another registry and to a layout.
+/// Pushes to another registry and to a layout, with a base that is read through a proxy.
 fn base_through(seed: impl Fn(&Registry), rules: impl Fn() -> Vec<Rule>) {
     let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     seed(&from);
@@ -176,7 +176,7 @@ fn base_through(seed: impl Fn(&Registry), rules: impl Fn() -> Vec<Rule>) {
     }
 }
 
-/// Another fault for each of the four layers of a base for arm64.
+/// A different fault for each of the four layers of a base for arm64.
 fn layer_faults(flavour: &str) -> Vec<Rule> {
     let (manifest, _) = image_of(&bases::layout(flavour), bases::TAG, "arm64");
     let layers = manifest["layers"].as_array().unwrap().iter();
@@ -231,7 +231,7 @@ fn the_manifest_at_the_destination_may_be_cut_in_transit() {
 }
 
 #[test]
-fn a_source_that_stays_down_is_given_up_after_one_round_of_retries() {
+fn a_base_registry_that_stays_down_is_an_error_after_one_round_of_retries() {
     let from = Registry::start(Mode::Plain);
     bases::seed(&from, &testdata("base"), "python3.12", "lambda/python", "1");
     let (manifest, _) = image_of(&testdata("base"), "python3.12", "arm64");

@@ -1,4 +1,4 @@
-//! README.md, the guide and benches/README.md: their commands, flags, links and examples are true of this lbuild.
+//! README.md, the guide and benches/README.md: their commands, flags, links and examples are valid for this lbuild.
 //! The Rust examples of the guide are doc tests.
 
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ impl Page {
         self.split().0.split('`').step_by(2).collect()
     }
 
-    /// Every command that starts lbuild, without that start.
+    /// The arguments of every command that starts lbuild.
     fn commands(&self) -> Vec<String> {
         let mut lines = self.spans();
         for block in self.split().1 {
@@ -82,7 +82,7 @@ impl Page {
         pipes.filter_map(starts).collect()
     }
 
-    /// The first column of all tables, without code marks.
+    /// The first column of all tables, without backticks.
     fn first_column(&self) -> Vec<String> {
         let rows = self.text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
         rows.map(|cell| cell.trim_matches('`').to_owned()).collect()
@@ -102,7 +102,7 @@ fn all() -> Vec<Page> {
     front.into_iter().chain(guide()).collect()
 }
 
-/// The words of a command, as the shell makes them.
+/// The words into which the shell splits a command.
 fn words(command: &str) -> Vec<String> {
     let script =
         format!("words() {{ for word; do printf '%s\\n' \"$word\"; done; }}\nset -eu\nwords {command}");
@@ -112,7 +112,7 @@ fn words(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_is_one_that_this_lbuild_takes() {
+fn every_command_is_accepted() {
     let lbuild = Lbuild::new();
     let mut number = 0;
     for page in all() {
@@ -144,7 +144,7 @@ fn flags(lbuild: &Lbuild, path: &[&str], found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_flag_is_one_of_this_lbuild() {
+fn every_flag_exists() {
     let mut known = BTreeSet::new();
     flags(&Lbuild::new(), &[], &mut known);
     assert!(known.contains("--allow-account") && known.contains("--max-size"), "{known:?}");
@@ -157,7 +157,7 @@ fn every_flag_is_one_of_this_lbuild() {
 }
 
 #[test]
-fn the_readme_is_a_front_page() {
+fn the_readme_is_short_and_links_to_every_page() {
     let readme = Page::read("README.md");
     assert!(readme.text.lines().count() <= 250, "{} lines", readme.text.lines().count());
     for page in guide() {
@@ -182,7 +182,7 @@ fn every_relative_link_leads_to_a_file() {
         let labels = prose.split("][").skip(1).filter_map(|rest| rest.split(']').next());
         for label in labels {
             assert!(definitions.iter().any(|(defined, _)| *defined == label), "{name}: [{label}]");
-            // Without a definition there, rustdoc would have a link to a file that it does not have.
+            // Without that definition, the link would be broken in rustdoc, which does not have the file.
             assert!(
                 modules.contains(&format!("\n[{label}]: ")),
                 "src/guide/mod.rs does not define [{label}]"
@@ -212,7 +212,7 @@ fn the_first_command_builds_an_image() {
 }
 
 #[test]
-fn every_config_file_is_one_that_lbuild_reads() {
+fn every_config_file_is_accepted() {
     let mut number = 0;
     for page in all() {
         for text in page.blocks("toml").iter().filter(|text| !text.contains("[dependencies]")) {

@@ -1,4 +1,4 @@
-//! Layers from images that were pushed earlier: a machine with an empty cache makes no layer again.
+//! Layers from images that were pushed earlier: a machine with an empty cache does not build them again.
 
 use crate::support::fake_ecr::{EcrBehaviour, FakeEcr, MissingRepository};
 use crate::support::image_tools::{self, ImageLocation};
@@ -35,7 +35,7 @@ fn fake_registry() -> FakeEcr {
 }
 
 #[test]
-fn a_fresh_machine_makes_and_sends_nothing() {
+fn a_machine_with_an_empty_cache_uses_the_layers_of_the_earlier_image() {
     let (registry, function) = (Registry::start(Mode::Plain), large());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
@@ -101,7 +101,7 @@ fn a_layer_that_is_missing_is_made_again() {
     let (registry, function) = (fake_registry(), large());
     let to = format!("{}/function:1", registry.host());
     let digest = function.push(&Lbuild::new(), &to, &[]).digest();
-    // a HEAD still finds the layers, until a manifest names them
+    // a HEAD still finds the layers until a manifest refers to them
     let manifest = registry.manifest("function", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.content).unwrap();
     let layer = |n: usize| manifest["layers"][n]["digest"].as_str().unwrap().to_owned();

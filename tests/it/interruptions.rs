@@ -19,7 +19,7 @@ fn code() -> TempDir {
     function(&[("app.py", &b"def handler(event, context): pass"[..]), ("data", &noise(5, 1 << 20))])
 }
 
-/// Longer than any test waits.
+/// A stall that is longer than any test waits.
 const FOR_EVER: Duration = Duration::from_secs(50);
 
 fn arguments(code: &Path, base: &str, to: &str) -> Vec<String> {
@@ -32,14 +32,14 @@ fn start(lbuild: &Lbuild, all: &[String]) -> Child {
     lbuild.command(all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until a request has met its fault.
+/// Waits until a fault was injected.
 fn wait_for_fault(proxy: &Proxy) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while proxy.injected().iter().all(|count| *count == 0) {
         assert!(Instant::now() < deadline, "{:#?}", proxy.seen());
         std::thread::sleep(Duration::from_millis(10));
     }
-    // time for the requests that run in parallel
+    // leaves time for the requests that run in parallel
     std::thread::sleep(Duration::from_millis(300));
 }
 
@@ -228,7 +228,7 @@ fn damage(dir: &Path, change: impl Fn(&mut Vec<u8>)) {
 }
 
 #[test]
-fn a_damaged_cache_heals() {
+fn a_damaged_cache_is_repaired() {
     let source = Registry::start(Mode::Plain);
     bases::seed(&source, &testdata("base"), "python3.12", "lambda/python", "3.12");
     let (lbuild, code) = (Lbuild::new(), code());
@@ -259,7 +259,7 @@ fn a_damaged_cache_heals() {
         assert_eq!(image_tools::skopeo_inspect(&location).unwrap()["Digest"], expected);
         image_tools::umoci_unpack(&location).unwrap_or_else(|error| panic!("{n} {part}: {error}"));
     }
-    // layouts and archives get whole layers as well
+    // layouts and archives get intact layers as well
     for to in ["oci", "docker-archive"] {
         damage(&lbuild.cache().join("blobs"), flip);
         lbuild.ok(&arguments(code.path(), &base, &format!("{to}:{}", lbuild.text(to))));
@@ -268,7 +268,7 @@ fn a_damaged_cache_heals() {
     image_tools::umoci_unpack(&ImageLocation::layout(&tag, "it")).unwrap();
 }
 
-/// A push sends what was checked or fails: a layer damaged after the check is made again and must be the same.
+/// A push sends the checked image or fails: a layer damaged after the check is made again and must be the same.
 #[test]
 fn a_layer_that_is_damaged_after_the_check_is_made_again_the_same_or_not_sent() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());

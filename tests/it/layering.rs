@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("recipe", &["image"]),
     ("tree", &["image"]),
     ("image", &[]),
-    // Both only mention types of `image`: a digest, a platform.
+    // Both only use types of `image`: a digest, a platform.
     ("error", &["image"]),
     ("event", &["image"]),
     ("threads", &[]),
@@ -99,7 +99,7 @@ fn imports_follow_the_arrows_of_the_design() {
 }
 
 #[test]
-fn the_arrows_make_no_circle() {
+fn the_arrows_do_not_form_a_circle() {
     for (module, _) in ARROWS.iter().filter(|(module, _)| !["error", "event"].contains(module)) {
         assert!(!allowed(module).contains(module), "{module}");
     }

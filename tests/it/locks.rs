@@ -32,7 +32,7 @@ fn with(tool: &str) -> Lbuild {
     lbuild
 }
 
-/// hello-watcher with the program's lock.
+/// The function `hello-watcher` with the lock file of this program.
 fn hello(tool: &str, lock: &str) -> TempDir {
     let text = |path: PathBuf| std::fs::read_to_string(path).unwrap();
     let locked = text(part(&format!("locks/{tool}/function")).join(lock));

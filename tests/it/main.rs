@@ -1,4 +1,4 @@
-//! One binary for all integration tests, a file per behaviour. `tests/run` installs what they need.
+//! One binary for all integration tests, a file per behaviour. `tests/run` installs their prerequisites.
 
 mod archives;
 mod aws;

@@ -42,7 +42,7 @@ fn push(lbuild: &Lbuild, code: &Path, base: &str, to: &str) -> u64 {
 }
 
 #[test]
-fn a_large_layer_needs_no_more_than_a_small_one() {
+fn a_large_layer_needs_no_more_memory_than_a_small_one() {
     let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
     let image = |name: &str| format!("{}/{name}:1", registry.host());
     let made = [4, 400].map(|size| {

@@ -108,7 +108,7 @@ fn an_image_for_arm64_answers() {
 }
 
 #[test]
-fn a_fresh_machine_takes_the_layer_from_the_registry_and_runs_no_npm() {
+fn a_machine_without_a_cache_uses_the_layer_in_the_registry_and_does_not_run_npm() {
     let (registry, hello) = (Registry::start(Mode::Plain), testdata("functions/hello-sharp"));
     let all = arguments(&hello, "arm64", &format!("{}/sharp:1", registry.host()));
     let digest = with_npm().ok(&all).digest();
@@ -209,7 +209,7 @@ fn pnpm_installs_the_packages_of_its_own_lock() {
 }
 
 #[test]
-fn only_npm_sees_a_token() {
+fn only_npm_can_read_a_token() {
     let token = "hunter2-of-the-registry";
     let npmrc =
         format!("//registry.example/:_authToken={token}\n//other.example/:_password=${{SECRET_IN_NPMRC}}\n");

@@ -1,4 +1,4 @@
-//! Real packages from an index to images: on both architectures, on fresh machines, with every state of the caches.
+//! Images with real packages from an index: on both architectures, on fresh machines, with every state of the caches.
 
 use crate::support::image_tools::ImageLocation;
 use crate::support::lbuild::{Lbuild, function};
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const WANTED: [&str; 4] = ["numpy", "pydantic-core==2.50.4", "jmespath", "idna"];
 
-/// The same, with a newer version of a large package.
+/// Like [`WANTED`], with a newer version of a large package.
 const NEWER: [&str; 4] = ["numpy", "pydantic-core==2.50.5", "jmespath", "idna"];
 
 /// Builds with packages that contain machine code, and invokes the function.
@@ -41,7 +41,7 @@ fn machine_code_runs_on_arm64() {
 }
 
 #[test]
-fn a_package_for_another_machine_is_refused_by_name() {
+fn an_error_names_a_package_without_a_wheel_for_the_machine() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["rig-x86", "jmespath"]);
     let requirements = function(&[("wanted.txt", format!("--index-url {}\nrig-x86\n", fixture.index.url()))]);
@@ -128,7 +128,7 @@ fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
         assert_eq!(push(&user, &wanted), expected, "{tool}");
         assert_eq!(push(&user, &[&wanted[..], &["--no-cache"]].concat()), expected, "{tool}");
     }
-    // The cached layers, local and remote, equal those that are made.
+    // The cached layers, local and remote, equal the layers that are built.
     for user in [&user, &Lbuild::new()] {
         let done = user.ok(&fixture.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
         assert_eq!((done.digest(), done.layer_counts()), (expected.clone(), (0, 4)), "{}", done.stderr);

@@ -105,25 +105,25 @@ fn manifest_digest(flavour: &str, architecture: &str) -> Value {
 }
 
 #[test]
-fn onto_a_docker_list() {
+fn a_push_onto_a_docker_list_is_good() {
     push_is_good("docker-list", "docker", "amd64");
     push_is_good("docker-list", "oci", "arm64");
 }
 
 #[test]
-fn onto_an_index_with_attestations() {
+fn a_push_onto_an_index_with_attestations_is_good() {
     push_is_good("oci-index", "oci", "amd64");
     push_is_good("oci-index", "docker", "arm64");
 }
 
 #[test]
-fn onto_zstd_layers() {
+fn a_push_onto_zstd_layers_is_good() {
     push_is_good("zstd", "docker", "amd64");
     push_is_good("zstd", "oci", "arm64");
 }
 
 #[test]
-fn onto_plain_layers() {
+fn a_push_onto_plain_layers_is_good() {
     push_is_good("plain", "oci", "amd64");
     push_is_good("plain", "docker", "arm64");
 }

@@ -40,7 +40,7 @@ fn faults(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
     serde_json::from_str(&run(&mut python).unwrap()).unwrap()
 }
 
-/// `text` is valid, and with each change it is refused for that change: (from, to, expected message).
+/// Asserts that `text` is valid, and that each change (from, to, expected message) makes it invalid.
 fn assert_validated(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
     let changed = changes.iter().map(|(from, to, _)| {
         assert!(text.contains(from), "{kind}: nothing to change: {from}");

@@ -31,7 +31,7 @@ fn arguments<'a>(base: &'a str, to: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_stored_login_opens_every_registry() {
+fn a_stored_login_works_with_every_registry() {
     for mode in [Mode::Plain, BASIC, Mode::Tls, BEARER, REDIRECT] {
         let (registry, base) = registry_with_base(mode);
         let to = format!("{}/team/hello:1", registry.host());
@@ -58,7 +58,7 @@ fn a_password_on_standard_input_is_for_the_destination_only() {
         digest
     );
 
-    // the base needs its stored login; the password on standard input is not for it
+    // the password on standard input is not for the base, which needs its stored login
     let error = Lbuild::new().run_with("mine\n", &all).failed(6);
     assert!(error.contains(&theirs.host()) && error.contains("the registry requires a login"), "{error}");
 }
@@ -146,7 +146,7 @@ fn empty_base(registry: &FakeEcr) -> String {
 }
 
 #[test]
-fn an_identity_token_buys_access() {
+fn an_identity_token_is_exchanged_for_an_access_token() {
     let auth = Auth::Bearer { password: Some("refresh me".to_owned()), anonymous_pull: false, denial: None };
     let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
     empty_base(&registry);
@@ -163,7 +163,7 @@ fn an_identity_token_buys_access() {
 }
 
 #[test]
-fn a_credential_helper_serves_its_registry() {
+fn a_credential_helper_provides_the_login_of_its_registry() {
     let (registry, base) = registry_with_base(BASIC);
     for config in [json!({ "credHelpers": { registry.host(): "probe" } }), json!({ "credsStore": "probe" })] {
         let mut lbuild = Lbuild::new();
@@ -199,7 +199,7 @@ fn podmans_login_is_found_besides_dockers() {
 }
 
 #[test]
-fn a_login_does_not_follow_a_redirect() {
+fn a_login_is_not_sent_after_a_redirect() {
     let (registry, base) = registry_with_base(REDIRECT);
     let other = Registry::start(Mode::Plain);
     let lbuild = Lbuild::for_registry(&registry);

@@ -5,7 +5,7 @@ use crate::support::lbuild::{Lbuild, files};
 use crate::support::package_fixture::{PackageFixture, with_uv};
 use std::collections::BTreeMap;
 
-/// The packages' files in the image that a user built into `name`.
+/// The packages' files in the image that a user built as the layout `name`.
 fn packages(user: &Lbuild, name: &str) -> BTreeMap<String, String> {
     let blobs = tar::blobs(&user.path(name), "it", "arm64");
     blobs[4..].iter().flat_map(|blob| tar::files(blob)).collect()
@@ -80,7 +80,7 @@ fn a_native_package_is_refused_with_the_versions_that_have_wheels() {
 }
 
 #[test]
-fn offline_the_source_and_its_build_requirements_come_from_one_directory() {
+fn the_source_and_its_build_requirements_come_from_one_directory_when_offline() {
     let fixture = PackageFixture::new();
     let lock = fixture.lock(&["docopt"]);
     let wheels = crate::support::part("packages/index").display().to_string();

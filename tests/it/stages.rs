@@ -97,7 +97,7 @@ fn files_of_an_image_keep_their_kinds_and_modes() {
 }
 
 #[test]
-fn a_stage_serves_a_later_one_and_unneeded_stages_are_not_built() {
+fn a_stage_can_use_an_earlier_one_and_unneeded_stages_are_not_built() {
     let lbuild = Lbuild::new();
     let (first, second) = (function(&[("made/a", "a")]), function(&[("b", "b")]));
     let stages = vec![
@@ -120,7 +120,7 @@ fn a_stage_serves_a_later_one_and_unneeded_stages_are_not_built() {
         ("a".into(), "b".into())
     );
     assert!(!image.rootfs().join("build").exists());
-    // The same with an empty cache, and with a full one.
+    // The digest is the same with an empty cache and with a full one.
     let fresh = Lbuild::new();
     assert_eq!(build(&fresh, stages.clone()).unwrap().digest, published.digest);
     assert_eq!(build(&lbuild, stages).unwrap().digest, published.digest);

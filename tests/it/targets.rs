@@ -115,13 +115,13 @@ fn an_unchanged_image_reads_no_layer_of_its_base() {
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     assert_eq!(fresh.ok(&arguments).digest(), first);
     let log = registry.log_since(mark);
-    // Only the configs of the base and of the function.
+    // Only the configs of the base and of the function are read.
     assert_eq!(reads_of_blobs(&log), 2, "{log:?}");
     assert!(log.iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())), "{log:?}");
 }
 
 #[test]
-fn another_base_makes_the_layer_again() {
+fn the_layer_is_made_again_for_another_base() {
     let (lbuild, added) = (Lbuild::new(), AddedFiles::new());
     let plain = Tar::new().directory("bin/").file("bin/sh", 0o755, "shell");
     let plain = image(&lbuild.path("plain"), &[Layer::gzip(plain)], |_, _| ());

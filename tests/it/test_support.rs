@@ -42,7 +42,7 @@ fn a_function_runs_as_a_user_that_owns_nothing() {
 }
 
 #[test]
-fn a_function_ends_with_its_test() {
+fn a_function_ends_when_it_is_dropped() {
     let image = sample_images::hello("amd64");
     let function = invoke::Function::start(&image.location()).unwrap();
     let address = function.address().to_owned();
@@ -160,7 +160,7 @@ fn a_basic_registry_requires_its_login() {
 }
 
 #[test]
-fn a_tls_registry_is_trusted_by_its_authority_only() {
+fn a_tls_registry_is_trusted_only_with_its_ca() {
     let registry = Registry::start(Mode::Tls);
     bases::push(&registry, "docker-list", "base", "1");
     let location = ImageLocation::registry(&registry, "base:1");
@@ -204,7 +204,7 @@ fn a_redirecting_registry_sends_blobs_from_a_host_that_refuses_logins() {
 }
 
 #[test]
-fn the_log_counts_what_a_push_sends() {
+fn the_log_has_every_upload_of_a_push() {
     let registry = Registry::start(Mode::Plain);
     let image = sample_images::tiny();
     let location = ImageLocation::registry(&registry, "tiny:1");

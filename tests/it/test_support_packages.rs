@@ -51,7 +51,7 @@ fn pip_and_uv_install_the_same_from_every_kind_of_index() {
 }
 
 #[test]
-fn an_index_with_a_login_refuses_those_without() {
+fn an_index_with_a_login_refuses_clients_without_one() {
     let index = Index::with_login("someone", "p4ss");
     let clients = Clients::new();
     let right = index.url_with_login();
@@ -89,7 +89,7 @@ fn a_package_for_one_machine_is_not_installed_for_another() {
     clients.pip_tree(&index.url(), "x86_64", &["rig-x86"]).unwrap();
     clients.uv_tree(&index.url(), "aarch64", &["rig-x86"]).unwrap_err();
     clients.pip_tree(&index.url(), "aarch64", &["rig-x86"]).unwrap_err();
-    // not the newest version, which needs a newer glibc
+    // the newest version is not installed, because it needs a newer glibc
     for machine in MACHINES {
         let tree = clients.uv_tree(&index.url(), machine, &["rig-glibc"]).unwrap();
         assert!(tree.join("rig_glibc-1.0.dist-info").exists());
@@ -152,7 +152,7 @@ fn a_fault_in_a_file_reaches_the_client() {
             assert_eq!((last.received, last.authorized), (at, false));
         }
     }
-    // after a temporary fault uv retries
+    // uv retries after a temporary fault
     let (index, clients) = (Index::start(), Clients::new());
     index.set_script([Rule::on("GET", file, Fault::ResetBody { at: 99 })]);
     clients.uv_tree(&index.url(), "x86_64", &["jmespath"]).unwrap();

@@ -41,7 +41,7 @@ fn built(lbuild: &Lbuild, dir: &Path, arch: &str, more: &[&str]) -> (Vec<Vec<lay
     (blobs[2..].iter().map(|blob| layers::members(blob)).collect(), digest)
 }
 
-/// Files of `/var/task` by path: content, and whether they are executable.
+/// The files of `/var/task` by path, each with its content and whether it is executable.
 fn files(layers: &[Vec<layers::Member>]) -> BTreeMap<String, (Vec<u8>, bool)> {
     let all = layers.iter().flatten().filter(|member| member.kind.is_file());
     let under = |path: &str| path.strip_prefix("var/task/").unwrap_or_else(|| panic!("{path}")).to_owned();
@@ -67,7 +67,7 @@ fn installed(dir: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
     found
 }
 
-/// Paths of a RECORD.
+/// The paths in a RECORD.
 fn recorded(text: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8(text.to_vec()).unwrap();
     text.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect()
@@ -251,7 +251,7 @@ fn a_uv_lock_is_read_without_uv() {
 }
 
 #[test]
-fn poetrys_and_pipenvs_locks_are_resolved_as_they_pin() {
+fn the_pins_of_poetry_and_pipenv_locks_are_kept() {
     let house = Wheelhouse::new();
     let hash = |file: &str| format!("sha256:{}", house.sha256(file));
     let (dep, demo) = (hash("dep-2.0-py3-none-any.whl"), hash("demo-1.0-py3-none-any.whl"));

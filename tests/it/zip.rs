@@ -180,7 +180,7 @@ fn the_same_zip_gives_the_same_digest() {
     }
     let (found, said) = built(&lbuild, &zip, &[]);
     assert!(found == expected && said.ends_with("unchanged"), "{said}");
-    // with another name and another modification time
+    // the same zip with another name and another modification time
     let other = lbuild.path("other.zip");
     std::fs::copy(&zip, &other).unwrap();
     let (found, said) = built(&lbuild, &other, &[]);

@@ -8,7 +8,7 @@ use crate::aws::caller::Aws;
 use crate::image::EcrHost;
 
 impl Aws {
-    /// The client for a registry. The region is that of the host, whatever the environment says.
+    /// The client for a registry. The region is that of the host, not that of the environment.
     pub(super) async fn ecr(&self, host: &EcrHost) -> aws_sdk_ecr::Client {
         let config = self.config().await;
         let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);

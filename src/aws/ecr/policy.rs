@@ -12,7 +12,7 @@ const SERVICE: &str = "lambda.amazonaws.com";
 
 /// The statement for Lambda in the repository's own account.
 const OWN: &str = "LambdaECRImageRetrievalPolicy";
-/// The statement for other accounts, whose callers name the image.
+/// The statement for principals of other accounts, which create or update functions with the image.
 const ACCOUNTS: &str = "CrossAccountPermission";
 /// The statement for Lambda on behalf of other accounts.
 const FOREIGN: &str = "LambdaECRImageCrossAccountRetrievalPolicy";
@@ -144,7 +144,7 @@ impl Family {
     }
 }
 
-/// The entry of an object with exactly one entry.
+/// The only entry of an object; `None` if it does not have exactly one.
 fn only(object: &mut Value) -> Option<(&str, &mut Value)> {
     let object = object.as_object_mut().filter(|object| object.len() == 1)?;
     object.iter_mut().next().map(|(key, value)| (key.as_str(), value))
@@ -176,7 +176,7 @@ fn fresh(statements: &[Value], sid: &str) -> String {
     names.find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// The strings of a value in a policy, which is a string or a list of strings.
+/// The strings of a policy's value: one string or a list of strings.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],

@@ -22,7 +22,7 @@ impl Credentials for Aws {
         Box::pin(async move {
             let token = match EcrHost::parse(registry) {
                 Some(host) => self.token(Some(host), renew).await?,
-                // A public image needs no credentials, so a caller who seems to have none does not wait for a search.
+                // Public images need no credentials, so the slow search for them runs only if some probably exist.
                 None if registry == ECR_PUBLIC && has_credentials() => match self.token(None, renew).await {
                     Err(Error::NoAwsCredentials { .. }) => return Ok(None),
                     token => token?,
@@ -40,7 +40,7 @@ impl Credentials for Aws {
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
         Box::pin(async move {
             let Some(host) = EcrHost::parse(repository.registry()) else { return Vec::new() };
-            // If the caller may not ask, the registry itself refuses the manifest later.
+            // If the caller lacks this permission, the registry itself refuses the manifest later.
             match self.repository(host, repository.repository()).find().await {
                 Ok(Some(found)) => tags.iter().filter(|tag| found.is_immutable(tag)).cloned().collect(),
                 Ok(None) | Err(_) => Vec::new(),
@@ -50,8 +50,8 @@ impl Credentials for Aws {
 }
 
 impl Aws {
-    /// The token for a registry; `None` stands for the public registry. It is fetched once. Its expiry is not read: the
-    /// registry decides, and emulators issue tokens that expired long ago.
+    /// The token for a registry; `None` stands for the public registry. It is fetched again only if `renew` is
+    /// set. Its expiry time is ignored: the registry refuses an expired token, and emulators issue tokens with a past one.
     async fn token(&self, host: Option<EcrHost>, renew: bool) -> Result<Credential> {
         // All hosts of one account and region accept the same token.
         let key = host.as_ref().map(|host| EcrHost::new(host.account(), host.region()));
@@ -100,8 +100,7 @@ fn decode(token: &str) -> Option<Credential> {
     Some(Credential::Password { username: username.to_owned(), password: Secret::from(password.to_owned()) })
 }
 
-/// Whether this machine shows signs of AWS credentials. On a machine that is not an EC2 instance, the search for an
-/// instance's role takes seconds.
+/// Whether this machine probably has AWS credentials. Outside EC2, the search for an instance's role takes seconds.
 fn has_credentials() -> bool {
     const VARIABLES: [&str; 5] = [
         "AWS_ACCESS_KEY_ID",
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_a_name_and_a_password() {
+    fn a_token_is_decoded_into_username_and_password() {
         let token = base64::engine::general_purpose::STANDARD.encode("AWS:a:b");
         let password =
             Credential::Password { username: "AWS".into(), password: Secret::from("a:b".to_owned()) };

@@ -13,7 +13,7 @@ Names of images and destinations:
   oci:DIR[:TAG]                     in an OCI layout directory
   docker-archive:FILE[:NAME[:TAG]]  in a docker-archive tar file";
 
-/// The content and the config of the image. lbuild.toml can hold each value instead.
+/// The content and the config of the image. Each value can be set in lbuild.toml instead.
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Image")]
 pub struct ImageArgs {
@@ -111,7 +111,7 @@ pub struct Node {
 }
 
 impl ImageArgs {
-    /// The first given flag that describes an image to make.
+    /// The first given flag that describes the image to build.
     #[cfg(feature = "check")]
     pub fn making(&self) -> Option<&'static str> {
         let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =

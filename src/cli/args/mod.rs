@@ -73,7 +73,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The command's access to registries, if it has any.
+    /// The command's registry arguments, if it has any.
     pub fn registry(&mut self) -> Option<&mut Registry> {
         match self {
             Command::Push(args) | Command::Build(args) => Some(&mut args.registry),

@@ -34,7 +34,7 @@ pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Fai
                     &json!({ "ServerURL": server, "Username": username, "Secret": password.expose() })
                         .to_string(),
                 ),
-                // On this text on standard output, Docker continues without credentials.
+                // Docker continues without credentials when it reads this text on standard output.
                 None => {
                     report::print("credentials not found in native keychain")?;
                     Err(Failure::usage(format!("no credentials for {server}"), None))

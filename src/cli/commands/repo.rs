@@ -1,4 +1,4 @@
-//! `lbuild repo`.
+//! `lbuild repo`: creates a repository in ECR, and shows or changes its policy.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print;
 
-/// `lbuild repo create` and `lbuild repo policy`.
+/// Runs `lbuild repo create` or `lbuild repo policy`.
 pub async fn run(command: Repo, context: &Context) -> Result<(), Failure> {
     match command {
         Repo::Create(args) => create(args, context).await,
@@ -52,7 +52,7 @@ fn settings(args: &Create) -> Result<Settings, Failure> {
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|source| Failure::Read { what: path.display().to_string(), source })?;
-        // ECR's message would not name the file.
+        // Parsed here because ECR's error message would not name the file.
         serde_json::from_str::<serde_json::Value>(&text)
             .map_err(|error| Failure::Config { path: path.clone(), message: error.to_string() })?;
         Ok::<_, Failure>(text)
@@ -103,7 +103,7 @@ async fn policy(args: Policy, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The repository of a name on the command line.
+/// The ECR repository that a name on the command line refers to.
 async fn named(name: &str, context: &Context) -> Result<EcrRepository, Failure> {
     let full = match name.split_once('/') {
         Some((first, _)) if first.contains('.') => name.to_owned(),

@@ -1,4 +1,4 @@
-//! `lbuild.toml`: arguments of every run, in a file.
+//! `lbuild.toml`: default arguments of every run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ impl ConfigFile {
             .map_err(|error| Failure::Config { path, message: error.to_string().trim_end().to_owned() })
     }
 
-    /// The path of the function's code, for a file in `dir`.
+    /// The path of the function's code, for a config file in `dir`.
     pub fn code(&self, dir: &Path) -> PathBuf {
         self.path.as_ref().map_or(dir.to_owned(), |path| dir.join(path))
     }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_value_or_a_list_is_the_same() {
+    fn a_list_may_be_given_as_a_single_value() {
         let config: ConfigFile = toml::from_str("deps = 'a'\nto = ['x', 'y']\nenv = { A = '1' }").unwrap();
         assert_eq!(
             (config.deps.0, config.to.0),

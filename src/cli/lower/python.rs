@@ -82,7 +82,7 @@ pub fn package_list(dir: &Path) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Warns when packages are listed beside the code but go into no layer.
+/// Warns when a file beside the code lists packages that are not put into a layer.
 pub fn warn_unused(args: &ImageArgs, config: &ConfigFile, report: &Report) {
     let code = &config.code(&args.path);
     let runtime = args.runtime.as_ref().or(config.runtime.as_ref().filter(|_| args.base.is_none()));

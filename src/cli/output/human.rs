@@ -1,4 +1,4 @@
-//! Events and failures as lines for people.
+//! Formats events and failures as lines of text for people.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub fn line(event: &Event) {
     }
 }
 
-/// Writes lines, if there are any.
+/// Writes the text, unless it is empty.
 #[cfg(feature = "check")]
 pub fn say(text: &str) {
     if !text.is_empty() {
@@ -90,7 +90,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Replaces line ends too: after one, foreign text could pass for a message of lbuild.
+/// Also replaces line ends: foreign text on a new line could look like a message of lbuild.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     match text.contains(char::is_control) {
         true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
@@ -113,14 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_do_not_reach_the_terminal() {
+    fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\td\r"), "a\u{fffd}[31mb\u{fffd}c\n\td\u{fffd}");
         assert!(matches!(printable("plain"), Cow::Borrowed(_)));
         assert_eq!(one_line("a\u{9b}\nerror: b\tc"), "a\u{fffd}\u{fffd}error: b\u{fffd}c");
     }
 
     #[test]
-    fn sizes_are_short() {
+    fn sizes_have_decimal_units() {
         assert_eq!(
             [0, 999, 1_500, 12_345_678, 2_000_000_000].map(bytes),
             ["0 B", "999 B", "1.5 kB", "12.3 MB", "2.00 GB"]

@@ -191,7 +191,7 @@ impl Adding<'_> {
     }
 
     /// Looks up the layer of a part by the content of its files. The files are read only if a layer may be found: if
-    /// the cache knows their shape, or an earlier image has any layers.
+    /// the cache has an entry for their shape, or an earlier image has any layers.
     async fn find_by_content(&self, fetched: Fetched) -> Result<(Fetched, Lookup)> {
         let (session, epoch) = (self.session.clone(), self.epoch);
         let run = self.session.threads.run(session.threads.all(), move |threads, _| {
@@ -211,7 +211,7 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key: None, found }))
     }
 
-    /// The same for a key that also depends on the layers below.
+    /// Like `find_by_content`, for a key that also depends on the layers below.
     async fn find_above(&self, fetched: Fetched, below: &[Layer]) -> Result<(Fetched, Lookup)> {
         let (fetched, key) = self.content_key(fetched).await?;
         let key = key.map(|key| key::above(below, key));
@@ -225,7 +225,7 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key, found }))
     }
 
-    /// The key by the content of the files. Files without a known digest are read.
+    /// Computes the key from the contents of the files. Files without a known digest are read.
     async fn content_key(&self, fetched: Fetched) -> Result<(Fetched, Option<LayerKey>)> {
         let epoch = self.epoch;
         let run = self.session.threads.run(self.session.threads.all(), move |threads, _| {
@@ -237,7 +237,7 @@ impl Adding<'_> {
         run.await
     }
 
-    /// The tree with its paths resolved in the layers below, which are scanned for that.
+    /// The tree with its paths resolved in the layers below. Scans these layers.
     async fn followed(&self, tree: FileTree, below: &[Layer]) -> Result<FileTree> {
         let scans = below.iter().map(async |layer| {
             let (session, annotator) = (self.session, Arc::new(NoAnnotator));

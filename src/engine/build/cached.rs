@@ -1,5 +1,5 @@
 //! Layers of images that were pushed earlier. The history of these images contains the keys of their layers, so that a
-//! machine with an empty cache does not make them again.
+//! machine with an empty cache does not build them again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ enum At {
 }
 
 impl Cached {
-    /// The images for these pushes.
+    /// The cache sources for these pushes.
     pub(in crate::engine) fn of(session: &Arc<Session>, pushes: &[Push]) -> Cached {
         if session.caching.policy == Caching::Off {
             return Cached::default();

@@ -8,7 +8,7 @@ use crate::image::Config;
 use crate::scan::ScannedFile;
 use crate::tree::{Entry, EntryKind, FileTree, Target, View};
 
-/// Changes with anything here that changes a path in a layer.
+/// Part of the cache keys. Increase it with any change of the code that changes a path in a layer.
 pub(super) const VERSION: &str = "follow-1";
 
 /// Directories that Lambda defines. In its bases they are not links, and an image where one is a link to another
@@ -85,7 +85,7 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at])
 }
 
-/// Resolved directories by the paths that lead to them.
+/// Resolved directories, by their paths in the layer.
 struct Places<'v, 'm, F> {
     image: &'v View<'m, ScannedFile<F>>,
     known: HashMap<Vec<u8>, Vec<u8>>,
@@ -108,7 +108,7 @@ impl<F> Places<'_, '_, F> {
         }
         let resolved = self.image.resolve(path);
         let place = match resolved.target {
-            // Neither a file nor a loop becomes a directory elsewhere: what is at the path itself is replaced.
+            // A path to a file or into a loop stays: the layer's directory replaces the entry at that path.
             Target::Loop => path.to_vec(),
             Target::Entry(file) if !file.member.is_directory() => path.to_vec(),
             Target::Entry(_) | Target::Directory | Target::Nothing => resolved.path.as_bytes().to_vec(),

@@ -1,4 +1,4 @@
-//! A layer's key: a digest over everything that decides its bytes.
+//! A layer's key: a digest over everything that determines its bytes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,8 +17,8 @@ pub(super) fn of_content(tree: &FileTree, epoch: u64) -> Option<LayerKey> {
     .map(LayerKey)
 }
 
-/// A digest over the member's location in the archive rather than over its content, because its deflated bytes decide
-/// the layer's bytes, too.
+/// A digest over the member's location in the archive rather than over its content, because the layer's
+/// bytes also depend on its deflated bytes.
 fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     let archive = member.archive.sha256?;
     let mut hash = Sha256::new();
@@ -30,8 +30,8 @@ fn of_member(member: &ZipContent) -> Option<[u8; 32]> {
     Some(hash.finalize().into())
 }
 
-/// A digest over the paths, metadata and sizes of the tree, which needs no file to be read. Equal trees have equal
-/// shapes, so a tree with an unknown shape was never packed.
+/// A digest over the paths, metadata and sizes of the tree, without reading any file. Equal trees have equal
+/// shapes, so a tree whose shape is not in the cache was never packed.
 pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
     let shape = fingerprint(tree, epoch, "shape", |content| Some(content.size().to_be_bytes()));
     shape.unwrap_or_else(|| unreachable!("every content has a size"))
@@ -61,7 +61,7 @@ fn fingerprint<const N: usize>(
     part(WRITER_VERSION.as_bytes());
     part(&epoch.to_be_bytes());
     for (path, entry) in tree.iter() {
-        // Destructured without `..`, so that a new field of the model cannot be forgotten here.
+        // Destructured without `..`, so that a new field does not compile until it is handled here.
         let Entry { kind, mode, uid, gid, xattrs } = entry;
         part(path);
         part(&mode.to_be_bytes());
@@ -101,7 +101,7 @@ fn fingerprint<const N: usize>(
     Some(Digest::from_bytes(hash.finalize().into()))
 }
 
-/// The key of a layer whose paths follow links of the layers below it.
+/// The key of a layer whose paths are resolved through links in the layers below it.
 pub(super) fn above(layers: &[Layer], key: LayerKey) -> LayerKey {
     let below = layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" ");
     LayerKey(Digest::of(format!("{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
@@ -121,7 +121,7 @@ fn device_bytes(device: Device) -> [u8; 9] {
     bytes
 }
 
-/// The key of the layer of a part with this identity at the path `to`, which does not depend on its files.
+/// The key of the layer of a part at the path `to`, from the part's identity instead of its files.
 pub(super) fn of_part(identity: Digest, to: &str, epoch: u64) -> LayerKey {
     let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
     LayerKey(Digest::of(text.as_bytes()))

@@ -19,8 +19,8 @@ use crate::source::{self, Part, SourceImage};
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
-/// Builds the recipe's last stage, and before it the stages that it needs. Its layers are passed to `pushes` as soon as
-/// they exist, and their contents are kept in `trees`.
+/// Builds the stages that the recipe's last stage needs, then the last stage. Its layers are passed to `pushes` as soon
+/// as they exist, and their contents are kept in `trees`.
 pub(in crate::engine) async fn build(
     session: &Arc<Session>,
     recipe: &Recipe,
@@ -93,7 +93,7 @@ impl Building<'_> {
         for layer in image.layers() {
             self.pushes.iter().for_each(|push| match layer.key {
                 None => push.published_layer(layer),
-                // An earlier stage made it, perhaps from the user's own files, so it waits for the check.
+                // An earlier stage built the layer, perhaps from the user's own files, so it waits for the check.
                 Some(_) => push.layer(layer),
             });
         }
@@ -159,7 +159,7 @@ pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
     let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
     match &add.to {
         Some(to) => to.clone(),
-        // With a slash at the end, a file goes into the directory, and so does a directory's content.
+        // The trailing slash means that a file, or a directory's content, goes into this directory.
         None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
     }
 }

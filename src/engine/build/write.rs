@@ -64,8 +64,9 @@ pub(super) fn held(
     Ok(key.and_then(|key| session.cache.layer(key)))
 }
 
-/// Writes the layer, and caches it under `key`, or else by the content and the shape of its files. If a layer was
-/// `found`, both must have the same digest, and the found one is returned. Also returns whether one was found.
+/// Writes the layer, and caches it under `key`, or else under the key of its files' content, and records their shape.
+/// If a layer was `found`, both must have the same digests, and the found one is returned. Also returns whether one was
+/// found.
 pub(super) fn make(
     session: &Session,
     tree: &mut FileTree,

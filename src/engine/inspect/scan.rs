@@ -119,7 +119,7 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
 }
 
 /// The error for a layer that cannot be read. A missing or damaged blob of the cache is reported as such, because it
-/// can be made again. The blob is verified for that: a damaged one may fail as a layer before its digest is checked.
+/// can be made again. This function verifies the blob, because damage may fail the scan before the digest is checked.
 async fn of_cache(session: &Session, blob: &Blob, image: &str, error: Error) -> Error {
     let wrapped = |source: Error| {
         let (image, digest) = (image.to_owned(), blob.digest);
@@ -164,7 +164,7 @@ fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
-/// The layer's compression by its first bytes, regardless of its media type.
+/// The layer's compression, detected from its first bytes, regardless of its media type.
 fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
     let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
     let compression = Compression::sniff(start);

@@ -19,7 +19,7 @@ impl Failure {
         self.happened.notify_one();
     }
 
-    /// Waits for the first failure; forever if there is none.
+    /// Waits for the first failure; never returns if there is none.
     pub(super) async fn wait(&self) -> Error {
         self.happened.notified().await;
         self.take()

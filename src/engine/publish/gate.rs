@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 
 /// A gate that is opened once, and stays open.
 pub(in crate::engine) struct Gate {
-    /// A semaphore without permits. Opening the gate closes it, which wakes all waiting tasks.
+    /// A semaphore without permits. Opening the gate closes the semaphore, which wakes all waiting tasks.
     shut: Semaphore,
 }
 
@@ -25,7 +25,7 @@ impl Gate {
         self.shut.close();
     }
 
-    /// Waits until it is open.
+    /// Waits until the gate is open.
     pub async fn pass(&self) {
         let _closed = self.shut.acquire().await;
     }
@@ -38,7 +38,7 @@ mod tests {
     use super::Gate;
 
     #[test]
-    fn nothing_passes_before_the_gate_is_open() {
+    fn tasks_wait_until_the_gate_is_open() {
         let gate = Gate::shut();
         let mut waiting = Box::pin(gate.pass());
         assert!(waiting.as_mut().now_or_never().is_none());

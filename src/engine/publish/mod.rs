@@ -3,7 +3,7 @@
 //! * [`push`]: a push to one destination, started before the image is complete.
 //! * [`delivery`]: the delivery of one blob. [`upload`]: its upload to a registry.
 //! * [`remote`]: a registry, and the images that its tags name now. [`manifest`]: the manifest that moves the tags.
-//! * [`gate`]: blobs wait there until they may be sent. [`failure`]: the first failure, which ends the push.
+//! * [`gate`]: holds blobs back until they may be sent. [`failure`]: the first failure, which aborts the push.
 
 mod delivery;
 mod failure;

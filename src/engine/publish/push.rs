@@ -52,7 +52,7 @@ pub(in crate::engine) struct Push {
     /// The image's own blobs wait at this gate.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
-    /// The first requests to a registry; they end with the push.
+    /// The task of the first requests to a registry; aborted when the push is dropped.
     _asking: Option<AbortOnDrop<()>>,
 }
 
@@ -78,7 +78,7 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-/// The repository of an image's base, if it is in a registry; blobs may be mounted from there.
+/// The repository of an image's base, if it is in a registry; blobs may be mounted from it.
 pub(in crate::engine) fn registry_source(image: &Image) -> Option<Reference> {
     image.layers().iter().find_map(|layer| match &layer.blob.location {
         Location::Registry(name) => Some(name.clone()),

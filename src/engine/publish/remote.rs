@@ -65,7 +65,7 @@ impl Remote {
         })
     }
 
-    /// Immediately requests the images that the tags name, and which tags are immutable.
+    /// Requests the images that the tags name, and the immutable tags, before they are needed.
     pub(super) async fn ask_early(&self) {
         if self.tagged().await.is_ok() {
             self.immutable().await;
@@ -84,8 +84,7 @@ impl Remote {
         asked.await
     }
 
-    /// Waits until the blobs cannot be refused because of an immutable tag: if there is one, until the whole image is
-    /// known.
+    /// If a tag is immutable, waits until the new image's digest is known not to conflict with it.
     pub(super) async fn may_send(&self) {
         if !self.immutable().await.is_empty() {
             self.cleared.pass().await;
@@ -121,7 +120,7 @@ impl Remote {
         for (tag, answer) in self.tags.iter().zip(answers) {
             let Some(manifest) = answer? else { continue };
             tagged.digests.insert(tag.clone(), manifest.digest);
-            // Another tool may have put anything there; its blobs are then not known.
+            // Another tool may have put an unknown kind of manifest under the tag; its blobs are then unknown.
             if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
                 tagged.blobs.insert(config.digest);
                 tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
@@ -133,7 +132,7 @@ impl Remote {
 
     pub(super) async fn has_all_tags(&self, manifest: &Manifest) -> Result<bool> {
         let tagged = self.tagged().await?;
-        // Without a tag the repository's manifests are not known.
+        // Without tags, no manifest was requested.
         Ok(!self.tags.is_empty()
             && self.tags.iter().all(|tag| tagged.digests.get(tag) == Some(&manifest.digest)))
     }

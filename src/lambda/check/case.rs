@@ -101,7 +101,8 @@ impl<'a> Case<'a> {
         handler(self.config)
     }
 
-    /// The runtime of one of AWS's bases (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`), by its files.
+    /// The runtime of one of AWS's bases (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`), from its files
+    /// or the label that names the base.
     pub fn runtime(&self) -> Option<&'static str> {
         const SIGNS: [(&str, &str); 6] = [
             ("awslambdaric", "python"),
@@ -111,7 +112,7 @@ impl<'a> Case<'a> {
             ("Amazon.Lambda.RuntimeSupport.dll", "dotnet"),
             ("lambda_runtime.rb", "ruby"),
         ];
-        // A runtime on an OS-only base may be of any kind, with its own rules for handlers.
+        // An OS-only base may have any runtime, with its own rules for handlers.
         let named = self.named_runtime();
         if named == Some("provided") {
             return named;
@@ -125,7 +126,7 @@ impl<'a> Case<'a> {
         found.or(named)
     }
 
-    /// The runtime by the label with the name of the base.
+    /// The runtime, from the label that names the base.
     fn named_runtime(&self) -> Option<&'static str> {
         runtime_of_base(self.config.label("org.opencontainers.image.base.name")?)
     }

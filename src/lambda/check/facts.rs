@@ -15,7 +15,7 @@ use crate::scan::{Annotate, BEGINNING_LIMIT, ReadSeek, Wanted};
 /// Changes whenever the facts about the same files change.
 const VERSION: &str = "facts-4";
 
-/// The longest path that Linux allows, in bytes; also the limit for lists of paths, which is more than anyone uses.
+/// The longest path that Linux allows, in bytes; also the limit for lists of paths, which are shorter in practice.
 pub(super) const MAX_PATH: usize = 4096;
 
 /// Upper bound on the files that are examined for one handler or command line.
@@ -38,7 +38,7 @@ const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
-    /// The file holds a secret. The text gives its kind and place, such as `password in DB_PASSWORD`, never its value.
+    /// The file holds a secret. The text gives its kind and location, as in `password in DB_PASSWORD`, not its value.
     Secret(String),
     /// No secret was found, but the file may hold a login.
     MayHoldLogin,
@@ -89,7 +89,7 @@ pub struct Annotator {
 impl Annotator {
     /// Creates an annotator for the image with this config.
     pub fn of(config: &Config) -> Annotator {
-        // The layers decide the runtime, so prepare for all of them.
+        // The runtime depends on the layers, which are not read yet: the annotator covers every runtime.
         let is_sound = |handler: &&str| handler.len() <= MAX_PATH && !is_overlong(config);
         let Some(handler) = handler(config).filter(is_sound) else {
             let programs = programs(config);
@@ -137,7 +137,7 @@ fn archive_dirs(config: &Config) -> Vec<String> {
     roots.chain(["opt/java/lib".to_owned()]).collect()
 }
 
-/// The paths of programs that the command line may tell an interpreter to run.
+/// The paths of programs on the command line that an interpreter may run.
 fn programs(config: &Config) -> BTreeSet<String> {
     let start = config.workdir().unwrap_or("/");
     let words = config.entrypoint().into_iter().chain(config.cmd()).skip(1);
@@ -166,7 +166,7 @@ impl Annotate for Annotator {
 
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Fact> {
         let mut facts = logins(path, content);
-        // The scan shows only the beginning of a long file; the rest is unknown.
+        // The scan passes only the beginning of a long file; the rest is unknown.
         let is_whole = (content.len() as u64) < BEGINNING_LIMIT;
         let has = |sign: &str| content.windows(sign.len()).any(|window| window == sign.as_bytes());
         if self.programs.contains(path) && (!is_whole || SIGNS.into_iter().any(has)) {
@@ -192,7 +192,7 @@ fn logins(path: &str, content: &[u8]) -> Vec<Fact> {
     match secrets::logins(path, beginning) {
         Some(Logins::Secrets(secrets)) => secrets.into_iter().map(Fact::Secret).collect(),
         Some(Logins::Possible) => vec![Fact::MayHoldLogin],
-        // Only a whole file is known to hold none.
+        // Only a search of the whole file proves that it holds no login.
         Some(Logins::Absent) if beginning.len() == content.len() => vec![Fact::NoLogin],
         Some(Logins::Absent) | None => Vec::new(),
     }

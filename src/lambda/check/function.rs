@@ -1,4 +1,4 @@
-//! The directories and the handler of an image's function, by the config alone.
+//! The directories and the handler of an image's function, derived from its config only.
 
 use crate::image::Config;
 
@@ -8,14 +8,14 @@ pub(super) fn task_root(config: &Config) -> &str {
     named.or_else(|| config.workdir()).unwrap_or("/var/task").trim_matches('/')
 }
 
-/// The directories that may be the function's: some runtimes use the variable, others the working directory.
+/// The possible directories of the function: some runtimes use `LAMBDA_TASK_ROOT`, others the working directory.
 pub(super) fn roots(config: &Config) -> Vec<&str> {
     let root = task_root(config);
     let started = config.workdir().map(|dir| dir.trim_matches('/')).filter(|dir| *dir != root);
     [root].into_iter().chain(started).collect()
 }
 
-/// The handler, if the image starts with the entry script of AWS's bases, which takes one as its argument.
+/// The handler, if the entrypoint is the script of AWS's bases, which takes the handler as its argument.
 pub(super) fn handler(config: &Config) -> Option<&str> {
     match config.entrypoint().into_iter().chain(config.cmd()).collect::<Vec<_>>()[..] {
         [entry, handler] if entry.ends_with("lambda-entrypoint.sh") => Some(handler),
@@ -23,7 +23,7 @@ pub(super) fn handler(config: &Config) -> Option<&str> {
     }
 }
 
-/// The first directories of Python's search path, by the settings of the image.
+/// The first directories of Python's search path, as set in the image's config.
 pub(super) fn python_path(config: &Config) -> Vec<String> {
     let named = config.var("PYTHONPATH").filter(|path| !path.is_empty());
     let named = named.into_iter().flat_map(|path| path.split(':'));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_path_of_python_is_that_of_the_settings() {
+    fn the_python_search_path_follows_from_the_config() {
         let path = |process: &str| python_path(&config(process));
         assert_eq!(path("{}"), ["var/task", "opt/python"]);
         let named = r#"{"WorkingDir":"/var/task","Env":["PYTHONPATH=/var/task/src:.:lib:"]}"#;

@@ -6,8 +6,8 @@ use super::start::has_aws_entry;
 use crate::lambda::BOOTSTRAP;
 use crate::tree::Target;
 
-/// The runtime of one of AWS's bases and its handler. `None` when a wrapper or another bootstrap comes in between,
-/// which may change the handler and the search path.
+/// The runtime of one of AWS's bases and its handler. `None` if the image has a wrapper or another bootstrap, which may
+/// change the handler and the search path.
 pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
     let is_replaced = case.files.hidden().iter().any(|hidden| hidden.file.member.path == BOOTSTRAP[1..]);
     let is_wrapped = case.config.var("AWS_LAMBDA_EXEC_WRAPPER").is_some_and(|wrapper| !wrapper.is_empty());
@@ -25,7 +25,7 @@ pub fn is_file(case: &Case<'_>, path: &str) -> bool {
     }
 }
 
-/// Why a module does not provide `name`, by the names that it defines; `None` when it does, or when they are unknown.
+/// The fault of a module that does not define `name`; `None` if it does, or if the names that it defines are unknown.
 pub fn fault(module: &Member, name: &str) -> Option<String> {
     let names = module.facts().iter().find_map(|fact| match fact {
         Fact::Defines(Names::These(names)) => Some(names),

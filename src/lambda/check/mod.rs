@@ -1,8 +1,8 @@
 //! Checks an image for everything that Lambda would refuse or that would fail in Lambda, and reports it at once.
 //!
 //! Each [`Rule`] is a file of the directory `rules`, with its condition, the reason and a hint. All rules see the same
-//! [`Subject`]: the manifest, the config, and the scans of the layers. A rule reports only what is certain: it finds
-//! nothing when an unknown layer might have the file that it looks for.
+//! [`Subject`]: the manifest, the config, and the scans of the layers. A rule reports only certain faults: it finds
+//! nothing if the file that it looks for may be in an unknown layer.
 //!
 //! Findings are values in a stable order: by rule, then by layer, then by path.
 

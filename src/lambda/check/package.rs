@@ -82,7 +82,7 @@ pub(super) fn dir(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// Whether a loader may load the file, which is neither data that happens to be machine code nor meant for debuggers.
+/// Whether a loader may load the file. Machine code that is only data, and files for debuggers, are not loaded.
 pub(super) fn is_code(member: &Member) -> bool {
     may_be_code(member.path.as_bytes(), member.entry.mode)
 }
@@ -120,8 +120,8 @@ pub(super) fn begins(paths: &BTreeSet<&str>, start: &str) -> bool {
 /// The suffix of the directory that auditwheel creates for the libraries of a package.
 const LIBS: &str = ".libs";
 
-/// Whether a file is a library that a wheel installs beside its package, while the package also has matching files:
-/// then it came from another wheel, and only files of that wheel load it, as its name is unique.
+/// Whether a file is in a package's [`LIBS`] directory while that directory or the package has matching files. The file
+/// then came from another wheel; only files of that wheel load it, because its name is unique.
 pub(super) fn is_of_other_wheel(path: &str, fitting: &BTreeSet<&str>) -> bool {
     let Some(dir) = package_dir(path) else { return false };
     let Some(package) = dir.strip_suffix(LIBS) else { return false };

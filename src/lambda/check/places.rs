@@ -28,8 +28,8 @@ pub fn examined_places(case: &Case<'_>) -> Vec<String> {
     places
 }
 
-/// The directories that belong to the function, with links resolved: its own, unless that is one of the distribution,
-/// and the one for Lambda layers.
+/// The directories that belong to the function, with links resolved: the task root, unless it is a directory of the
+/// distribution, and /opt.
 pub fn own_places(case: &Case<'_>) -> Vec<String> {
     let (root, opt) = (case.files.resolve(case.task_root()).path, case.files.resolve("opt").path);
     let mut places = Vec::new();

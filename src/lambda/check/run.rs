@@ -28,8 +28,8 @@ pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
 /// With fewer members, one thread is done before a second one has started.
 const THREADED: usize = 2000;
 
-/// Runs the rules on several threads, each of which takes the next rule that no other has taken. The findings are in
-/// the order of the rules.
+/// Runs the rules on several threads; each thread takes the next rule until none is left. The findings are in the order
+/// of the rules.
 fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -49,7 +49,7 @@ fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
         }
         found
     });
-    // The sort is stable, and one thread ran all of a rule: the findings of a rule keep their order.
+    // The sort is stable, and each rule runs on one thread: the findings of a rule keep their order.
     found.sort_by_key(|(number, _)| *number);
     found.into_iter().map(|(_, finding)| finding).collect()
 }

@@ -106,7 +106,7 @@ impl Sample {
         self.push(layer, path, EntryKind::Directory, 0o755)
     }
 
-    /// A directory and its missing parents.
+    /// Adds a directory and its missing parents.
     pub fn directories(self, layer: usize, path: &str) -> Sample {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.fold(self, |mut sample, end| {
@@ -136,7 +136,7 @@ impl Sample {
         self.with_file(layer, path, |file| change(file.recognized.get_or_insert_with(nothing)))
     }
 
-    /// A file of machine code for amd64, with changes.
+    /// Adds an ELF file for amd64, as modified by `change`.
     pub fn elf(self, layer: usize, path: &str, change: impl FnOnce(&mut Elf)) -> Sample {
         let elf = Elf { machine: Machine::of_arch(Arch::Amd64), ..Elf::default() };
         self.file(layer, path, 0o755)

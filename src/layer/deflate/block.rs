@@ -13,7 +13,7 @@ use super::symbols::{
 };
 
 /// Writes a block in the shortest of the three forms. `content` consists of `matches`, the literals between them, and
-/// the literals after them; `frequencies` are those of its symbols, without the end of the block.
+/// the literals after them; `frequencies` are those of its symbols, without the end-of-block symbol.
 pub(super) fn write(
     content: &[u8],
     matches: &[Match],
@@ -58,7 +58,7 @@ pub(super) fn bound(length: usize) -> usize {
     length + length / 256 + 64
 }
 
-/// Size in bits of what [`write_stored`] writes.
+/// Size in bits of the output of [`write_stored`].
 fn stored_size(length: usize, unused_bits: usize) -> usize {
     let header = if unused_bits < BLOCK_HEADER { 8 + unused_bits } else { unused_bits };
     header + 32 + length.saturating_sub(1) / MAX_STORED * 40 + length * 8

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::DeflateDecoder;
 
-/// The content of a raw deflate stream, as both decoders see it.
+/// Decodes a raw deflate stream with both decoders.
 ///
 /// # Panics
 /// When a decoder rejects the stream, when bytes follow its end, or when the decoders disagree.
@@ -26,7 +26,7 @@ fn miniz(stream: &[u8], length: usize) -> Vec<u8> {
     use miniz_oxide::inflate::TINFLStatus;
     use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
-    // One byte more than expected, so that longer content shows.
+    // One byte more than expected, so that longer content is detected.
     let mut content = vec![0; length + 1];
     let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
     let (status, read, written) =

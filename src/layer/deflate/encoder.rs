@@ -13,11 +13,12 @@ pub(super) struct Encoder {
     matcher: LazyMatcher,
     /// The matches of the current block.
     matches: Vec<Match>,
-    /// The output; kept because its initialization takes time.
+    /// The output buffer; reused because its initialization takes time.
     buffer: Vec<u8>,
 }
 
-/// Matches in a chunk, after each of which the block may end: at least 3 KiB, as [`block::bound`] requires.
+/// Number of matches in a chunk; blocks end only between chunks. A chunk covers at least the 3 KiB that
+/// [`block::bound`] requires.
 const CHUNK_MATCHES: usize = 1 << 10;
 
 /// The maximum length of the content of a block of several chunks.
@@ -34,8 +35,8 @@ impl Encoder {
         Encoder { matcher: LazyMatcher::new(), matches: Vec::new(), buffer: Vec::new() }
     }
 
-    /// Replaces the content of `out` by the deflated segment: the end of the stream for the `last` segment; whole
-    /// bytes, after a sync flush, for the others.
+    /// Replaces the content of `out` with the deflated segment. The `last` segment ends the stream; the others end
+    /// with a sync flush, at a byte boundary.
     pub fn deflate(&mut self, window: &Window, last: bool, out: &mut Vec<u8>) {
         let bound = block::bound(window.segment_length());
         if self.buffer.len() < bound {
@@ -54,8 +55,8 @@ impl Encoder {
         self.buffer = buffer;
     }
 
-    /// Splits the segment into blocks. A chunk extends the block before it, unless the two are shorter with codes of
-    /// their own.
+    /// Splits the segment into blocks. A chunk extends the current block, unless a new block with its own codes is
+    /// shorter or the current block would exceed [`MAX_BLOCK`].
     fn write_blocks(&mut self, window: &Window, last: bool, out: &mut BitBuffer<'_>) {
         self.matcher.reset(window);
         self.matches.clear();

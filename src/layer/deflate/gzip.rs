@@ -1,8 +1,8 @@
 //! The gzip member ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)): header, deflated segments, trailer.
 //!
 //! The thread that writes into [`GzipWriter`] is one of the `jobs` threads: when enough segments are queued it deflates
-//! one itself instead of waiting. A segment that has no other beside it is not queued: the only one of a stream, and a
-//! short one before a splice.
+//! one itself instead of waiting. A segment is not queued if no other is pending: the only one of a stream, or a short
+//! one before a splice.
 
 use std::io::{self, Write};
 
@@ -15,12 +15,12 @@ use super::pool::{Pool, Segment, Task};
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Compresses the written bytes into one gzip member. [`finish`](GzipWriter::finish) completes it; a writer that is
-/// dropped before leaves a truncated member.
+/// dropped earlier leaves a truncated member.
 pub struct GzipWriter<W: Write> {
     out: W,
     jobs: usize,
     crc: Crc,
-    /// Size of the content modulo 2³², as the trailer has it.
+    /// Size of the content modulo 2³², for the trailer (ISIZE).
     size: u32,
     /// The segment that is being filled.
     current: Segment,
@@ -28,7 +28,7 @@ pub struct GzipWriter<W: Write> {
     queued: u64,
     /// Number of these that are written.
     written: u64,
-    /// Segments to use again.
+    /// Segments to reuse.
     spare: Vec<Segment>,
     encoder: Encoder,
     pool: Option<Pool>,
@@ -83,7 +83,7 @@ impl<W: Write> GzipWriter<W> {
         self.write_deflated(0)
     }
 
-    /// Counts the content of a splice, by its checksum: all of it since [`begin_splice`](GzipWriter::begin_splice).
+    /// Adds the content spliced since [`begin_splice`](GzipWriter::begin_splice) to the member's checksum and size.
     pub fn end_splice(&mut self, content: &Crc) {
         self.crc.combine(content);
         self.size = self.size.wrapping_add(content.amount());
@@ -153,7 +153,7 @@ impl<W: Write> Write for GzipWriter<W> {
         Ok(length)
     }
 
-    /// Has no effect: the bytes of the member do not depend on calls of it.
+    /// Has no effect: the bytes of the member do not depend on flushes.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -20,15 +20,15 @@ pub(super) struct Codeword {
 /// The longest code length in any alphabet (zlib's `MAX_BITS`).
 pub(super) const MAX_BITS: usize = 15;
 
-/// An upper bound on the depth of a Huffman tree: its frequencies grow like Fibonacci's numbers, and their sum fits a
-/// `u32`.
+/// Upper bound on the depth of a Huffman tree: with the depth, the sum of the frequencies grows at least like the
+/// Fibonacci numbers, and it fits a `u32`.
 const MAX_DEPTH: usize = 64;
 
 impl<const N: usize> HuffmanCode<N> {
     /// A code for these frequencies with code lengths of at most `max_length`: optimal, or close to it when the limit
     /// applies.
     ///
-    /// It has at least two symbols, because some decoders refuse a code of one.
+    /// It has at least two symbols, because some decoders refuse a code with one symbol.
     pub fn from_frequencies(frequencies: &[u32; N], max_length: usize) -> HuffmanCode<N> {
         let mut used = [(0, 0); N];
         let mut n = 0;
@@ -36,7 +36,7 @@ impl<const N: usize> HuffmanCode<N> {
             used[n] = (frequency, symbol as u16);
             n += 1;
         }
-        // Add symbols 0 and 1, or the one of them that is not the only symbol.
+        // Add symbol 0, or symbol 1 if 0 is used, until there are two.
         while n < 2 {
             let symbol = u16::from(used[..n].iter().any(|&(_, symbol)| symbol == 0));
             used[n] = (1, symbol);
@@ -55,7 +55,7 @@ impl<const N: usize> HuffmanCode<N> {
         HuffmanCode::from_lengths(lengths)
     }
 
-    /// The code that has these code lengths.
+    /// The canonical code with these code lengths.
     pub fn from_lengths(lengths: [u8; N]) -> HuffmanCode<N> {
         let mut next = [0u16; MAX_BITS + 2];
         for &length in lengths.iter().filter(|&&length| length > 0) {

@@ -7,7 +7,7 @@ use super::window::Window;
 /// The number of positions of a chain that a search compares (zlib's `max_chain`).
 const MAX_CHAIN: usize = 12;
 
-/// As [`MAX_CHAIN`], when the previous position has a match: without and with matches of three bytes.
+/// Like [`MAX_CHAIN`], for a position after one with a match: without and with matches of three bytes.
 const LAZY_MAX_CHAIN: [usize; 2] = [3, 6];
 
 /// A match of this length is emitted without a search at the next position (zlib's `max_lazy`).
@@ -117,7 +117,7 @@ impl LazyMatcher {
     }
 }
 
-/// Inserts `at` and searches a match there.
+/// Inserts position `at`, and searches for a match at it.
 #[inline(always)]
 fn search<const HASH3: bool>(inserter: &mut Inserter<'_>, at: usize) -> Candidate {
     let match3 = if HASH3 { inserter.insert3(at) } else { Candidate::NONE };
@@ -149,7 +149,7 @@ fn defer<const HASH3: bool>(
     (at, found, next)
 }
 
-/// Whether `later`, which costs a literal more, is better than `found`.
+/// Whether `later` is better than `found`, although it costs one more literal.
 #[inline(always)]
 fn is_better(later: Candidate, found: Candidate) -> bool {
     if later.length < found.length {

@@ -62,7 +62,7 @@ impl Pool {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name("deflate".to_owned()).spawn(move || shared.work())
         };
-        // A thread that cannot be started costs time only: the owner of the pool deflates what is queued.
+        // A thread that cannot be started only costs time: the owner of the pool deflates the queued segments.
         let threads = (0..threads).map_while(|n| spawn(n).ok()).collect();
         Pool { shared, threads }
     }
@@ -73,7 +73,7 @@ impl Pool {
         self.shared.changed.notify_one();
     }
 
-    /// Returns the deflated segment of this number. If it is not ready, returns nothing, or with `block` a queued
+    /// Returns the deflated segment of this number. If it is not ready, returns `None`, or with `block` a queued
     /// segment to deflate; if none is queued, waits.
     ///
     /// # Panics
@@ -93,7 +93,7 @@ impl Pool {
         }
     }
 
-    /// Stores a deflated segment, or a panic in its place.
+    /// Stores a deflated segment, or the panic of the thread that deflated it.
     pub fn store(&self, number: u64, deflated: thread::Result<Segment>) {
         self.shared.lock().deflated.insert(number, deflated);
     }

@@ -5,10 +5,10 @@ use super::symbols::WINDOW_SIZE;
 /// Bytes of a segment: a dictionary and a segment fill the buffer.
 pub(super) const SEGMENT_SIZE: usize = BUFFER_SIZE - WINDOW_SIZE;
 
-/// A power of two, so that a mask can take the place of a bounds check.
+/// A power of two, so that a mask can replace a bounds check.
 const BUFFER_SIZE: usize = 1 << 20;
 
-/// Bytes that may be loaded from the last position on.
+/// Bytes after the buffer, so that eight bytes can be loaded at any position.
 const PADDING: usize = 8;
 
 /// The buffer: up to [`WINDOW_SIZE`] bytes of dictionary, then up to [`SEGMENT_SIZE`] bytes of segment.
@@ -20,7 +20,7 @@ pub(super) struct Window {
 
 impl Window {
     /// An empty segment without a dictionary. The system provides memory only for the pages that are written to, so a
-    /// short stream stays cheap.
+    /// short stream uses little memory.
     pub fn new() -> Window {
         let bytes = vec![0; BUFFER_SIZE + PADDING].into_boxed_slice().try_into().expect("its length");
         Window { bytes, segment_start: 0, end: 0 }

@@ -29,7 +29,7 @@ pub(super) fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The size of the content by the header.
+/// The size of the content, according to the header.
 pub(super) fn size_of(header: &Header) -> Result<u64> {
     let field = &header.as_old().size;
     // A binary number; the crate would silently truncate one of more than 64 bits.
@@ -46,7 +46,7 @@ pub(super) fn no_size() -> Error {
     broken("a member has no valid size")
 }
 
-/// Whether a type flag is unknown. By all standards, such a member has content like a file.
+/// Whether a type flag is unknown. All tar standards define such a member as a file with content.
 pub(super) fn is_unknown(kind: EntryType) -> bool {
     !matches!(
         kind,

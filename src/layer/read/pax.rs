@@ -1,4 +1,4 @@
-//! Extended headers, which precede a member's header if that has no room for a value.
+//! Extended headers, which precede a member's header if a value does not fit its fields.
 
 use super::header::{broken, no_size, number, sane};
 use super::sparse::PaxSparse;
@@ -23,13 +23,13 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Whether there are no values that a member must follow.
+    /// Whether none of the values requires that a member follows.
     pub(super) fn is_empty(&self) -> bool {
         self.name.is_none() && self.link.is_none() && self.size.is_none()
     }
 
-    /// Parses the records of a pax header. Each is its own length, a keyword and a value, which may contain any bytes,
-    /// including line feeds.
+    /// Parses the records of a pax header. Each consists of its length, a keyword and a value; the value may contain
+    /// any bytes, including line feeds.
     pub(super) fn take(&mut self, mut records: &[u8]) -> Result<()> {
         let malformed = || broken("a member's attributes are malformed");
         while !records.is_empty() {

@@ -204,7 +204,7 @@ impl<R: BufRead> LayerReader<R> {
         let (kind, path) = whiteout::deletion(&path).unwrap_or((kind, path));
         let entry = Entry {
             kind,
-            // All readers take an empty field for a zero.
+            // All readers treat an empty field as zero.
             mode: header.mode().unwrap_or_default() & 0o7777,
             uid: uid.or_else(|| header.uid().ok()).unwrap_or_default(),
             gid: gid.or_else(|| header.gid().ok()).unwrap_or_default(),

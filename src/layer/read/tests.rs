@@ -192,7 +192,7 @@ fn sparse_files_have_the_content_that_gnu_tar_stored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sparse");
     let mut content = vec![0; 3 << 20];
-    // More segments than fit into an old header, and a hole at the end.
+    // More segments than fit into an old GNU header, and a hole at the end.
     for start in (1 << 16..2 << 20).step_by(1 << 16) {
         content[start..start + 4096].fill(start as u8 | 1);
     }
@@ -222,7 +222,7 @@ fn sparse_files_have_the_content_that_gnu_tar_stored() {
 }
 
 #[test]
-fn a_map_that_contradicts_itself_is_an_error() {
+fn a_sparse_map_that_contradicts_itself_is_an_error() {
     let map = |records: &[(&str, &[u8])], stored: u64| {
         let mut tar = Builder::new(Vec::new());
         tar.append_pax_extensions(records.iter().copied()).unwrap();
@@ -316,7 +316,7 @@ fn a_written_tree_is_read_back() {
     }
 }
 
-/// Maps of empty segments and unlimited attributes must not cost time or memory.
+/// Sparse maps of empty segments and attributes without limit must not cost time or memory.
 #[test]
 fn empty_segments_and_endless_attributes_are_errors() {
     let mut tar = Builder::new(Vec::new());

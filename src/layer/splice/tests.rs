@@ -38,7 +38,7 @@ fn deflate(content: &[u8], level: u32, borders: &[usize]) -> Vec<u8> {
     stream
 }
 
-/// Data of a member in an archive, and its content.
+/// The data of a member in an archive, and its content after inflation.
 struct Data {
     bytes: Vec<u8>,
     deflated: bool,
@@ -262,7 +262,7 @@ fn an_archive_that_changes_meanwhile_is_not_reported_as_damaged() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn any_members_become_the_same_tar(
+    fn any_members_give_the_same_tar_as_files_in_memory(
         members in prop::collection::vec((0usize..200_000, any::<u8>(), 0u32..10, prop::collection::vec(0usize..200_000, 0..20)), 0..8),
     ) {
         let all = members.into_iter().map(|(size, mask, level, mut borders)| {
@@ -277,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), long in any::<bool>()) {
+    fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), long in any::<bool>()) {
         let directory = tempfile::tempdir().unwrap();
         let bytes = if long { [bytes, noise(SPLICED_FROM as usize, 0xff)].concat() } else { bytes };
         let (tree, _) = trees(directory.path(), &[Data { bytes, deflated: true, content: vec![0; 1000] }]);

@@ -33,7 +33,7 @@ const MAGIC: (usize, &[u8]) = (257, b"ustar\x0000");
 const TIME: (usize, &[u8]) = (136, b"02263523000\0");
 
 #[test]
-fn a_file() {
+fn a_file_has_a_ustar_header() {
     let expected = block(&[
         (0, b"var/task/app.py"),
         (100, b"0000644\0"),
@@ -50,7 +50,7 @@ fn a_file() {
 }
 
 #[test]
-fn a_directory() {
+fn a_directory_has_a_ustar_header() {
     let expected = block(&[
         (0, b"var/"),
         (100, b"0000755\0"),
@@ -65,7 +65,7 @@ fn a_directory() {
 }
 
 #[test]
-fn a_link() {
+fn a_link_has_a_ustar_header() {
     let expected = block(&[
         (0, b"a"),
         (100, b"0000777\0"),
@@ -204,7 +204,7 @@ fn long_targets_have_a_pax_record() {
 }
 
 #[test]
-fn names_are_bytes() {
+fn names_that_are_not_utf8_are_kept() {
     let latin = b"caf\xe9".to_vec();
     assert_eq!(header(&latin, &file(b"")).len(), 512);
     let long = [latin.repeat(30), b"/x".to_vec()].concat();

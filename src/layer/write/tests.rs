@@ -71,7 +71,7 @@ fn digests_and_sizes_are_those_of_the_bytes() {
 /// A change here means that every layer of every user changes: raise `tar::VERSION` or `deflate::VERSION`, and record
 /// it in the changelog.
 #[test]
-fn golden_digests() {
+fn the_digests_are_the_golden_digests() {
     let written = write(&sample(), &options(1), &mut io::sink()).unwrap();
     assert_eq!(written.diff_id.hex(), "82c3bcbc6ac961cc59257a296c8869012f00e6353abe29bfcac22596e7a1b619");
     assert_eq!(written.digest.hex(), "eb300bba499c31d76ae3d866388987e72520438878a23175d10e2d7f873c5501");
@@ -109,7 +109,7 @@ fn neither_jobs_nor_the_location_of_the_content_change_a_byte() {
     }
 }
 
-/// The result of `write` if a file is changed by `change` after it was found.
+/// The result of `write` if `change` modifies a file after it was found.
 fn after(change: impl FnOnce(&Path, &mut SourceFile)) -> Result<Written> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.py");
@@ -193,7 +193,7 @@ fn the_progress_hook_receives_all_bytes_and_can_stop_the_work() {
 }
 
 #[test]
-fn a_receiver_that_fails_is_an_error() {
+fn a_failure_of_the_output_is_an_error() {
     struct Full(Cell<usize>);
     impl Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

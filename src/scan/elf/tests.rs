@@ -20,7 +20,7 @@ fn the_machine_is_read_in_the_files_own_byte_order() {
 }
 
 #[test]
-fn words_are_names_of_machines() {
+fn a_machine_has_several_names() {
     let machine = |number: u8| Machine::of(&header(1, [number, 0])).unwrap();
     for (number, words) in [
         (62, "x64 x86 64 amd64 AMD64 linux64 64bit"),

@@ -2,7 +2,7 @@
 //!
 //! The walk reads names and metadata only. Contents are read when the layer is written, and unchanged contents are not
 //! read at all. Permissions, owners and times of the tree do not depend on the checkout: files are 0644, or 0755 when
-//! any execute bit is set, and directories 0755. Symlinks stay symlinks, and hard links become files of their own.
+//! any execute bit is set, and directories 0755. Symlinks stay symlinks, and hard links become separate files.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -38,7 +38,7 @@ pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<F
     FileTree::of(top.into_iter().chain(found))
 }
 
-/// Whether [`collect`] would put something at the image path `path` (`var/task/app.py`), found without a walk.
+/// Whether [`collect`] would put an entry at the image path `path` (`var/task/app.py`), found without a walk.
 ///
 /// A path below a symlink is never found: the tree holds the link, not the files of its target.
 pub fn provides(root: &Path, to: &[u8], ignore: &Ignore, path: &[u8]) -> bool {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_reduced_to_two() {
+    fn permissions_become_0644_or_0755() {
         let root = source(&["a", "b", "c", "d", "e/"]);
         for (name, mode) in [("a", 0o600), ("b", 0o4711), ("c", 0o666), ("d", 0o601), ("e", 0o1700)] {
             fs::set_permissions(root.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
@@ -184,13 +184,13 @@ mod tests {
         fs::hard_link(root.path().join("d/a"), root.path().join("hard")).unwrap();
         let expected = ["t/", "t/d/", "t/d/a", "t/d/loop -> .", "t/hard", "t/link -> d"];
         assert_eq!(listing(&tree(root.path(), "t", &Ignore::none())), expected);
-        // A link as the root means the directory that it leads to.
+        // A root that is a symlink is followed.
         let through = tree(&root.path().join("link"), "t", &Ignore::none());
         assert_eq!(listing(&through), ["t/", "t/a", "t/loop -> ."]);
     }
 
     #[test]
-    fn any_name_passes() {
+    fn names_may_have_any_bytes() {
         let root = source(&[]);
         for name in [&b"\xff\xfe"[..], b"new\nline", b" ", b"\\"] {
             fs::write(root.path().join(OsStr::from_bytes(name)), "").unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn ignored_directories_stay_out_with_their_files() {
+    fn ignored_directories_are_left_out_with_their_files() {
         let root = source(&["a/x", "a/y/z", "b/x", ".git/HEAD", "b/.git", "lbuild.toml", ".lambdaignore"]);
         let tree = tree(root.path(), "t", &ignoring("a"));
         assert_eq!(listing(&tree), ["t/", "t/b/", "t/b/x"]);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_file_goes_where_copy_would_put_it() {
+    fn a_single_file_gets_the_path_that_copy_would_give_it() {
         let root = source(&["run.sh"]);
         let file = root.path().join("run.sh");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();

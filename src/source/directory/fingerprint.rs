@@ -1,4 +1,4 @@
-//! The sha256 of files as of their last reading, so that unchanged files need not be read again.
+//! Stores the sha256 of files, so that unchanged files need not be read again.
 //!
 //! One file of the cache directory for each source directory, named by the sha256 of its real path:
 //!
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Numbers are little endian. The file is always replaced as a whole, so concurrent runs cannot mix their entries:
-//! those of the last writer stay.
+//! those of the last writer remain.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -67,8 +67,8 @@ pub struct Fingerprints {
 impl Fingerprints {
     /// Reads the entries that `cache_dir` has for the source directory `root`.
     ///
-    /// A fault of that file is not an error: if it is missing, truncated, damaged or of another version, it has no
-    /// entries, and all source files are read.
+    /// A missing, truncated or damaged file, or one of another version, is not an error: it gives no entries, and all
+    /// source files are read.
     pub fn load(cache_dir: &Path, root: &Path) -> Fingerprints {
         // A root that cannot be resolved has no files either.
         let root = root.canonicalize().or_else(|_| absolute(root)).unwrap_or_else(|_| root.to_owned());
@@ -100,7 +100,7 @@ impl Fingerprints {
         self.current = files == found && found == self.starts.len();
     }
 
-    /// Replaces the entries by those of the files that were `seen` in a walk that began at `began`.
+    /// Replaces the entries with those of the files that were `seen` in a walk that began at `began`.
     ///
     /// Entries that could become out of date undetected are left out. `seen` may be called twice.
     ///

@@ -135,7 +135,7 @@ fn source_file(entry: &mut Entry) -> Option<&mut SourceFile> {
     }
 }
 
-/// The file's path below the root; its name when it is the root. Compares bytes: a comparison by components, as in
+/// The file's path below the root, or its name if it is the root. Compares bytes: a comparison by components, as in
 /// `Path::strip_prefix`, costs more than the lookup of the result.
 fn relative<'p>(path: &'p Path, root: &Path) -> Option<&'p [u8]> {
     let below = path.as_os_str().as_bytes().strip_prefix(root.as_os_str().as_bytes())?;
@@ -279,7 +279,7 @@ mod tests {
     /// The edit that git calls racy: in place, within one tick of the clock, of the same size, and with the mtime set
     /// back. Repeated, so that some edits fall into one tick.
     #[test]
-    fn an_edit_right_after_a_run_is_seen() {
+    fn an_edit_right_after_a_run_is_detected() {
         let (root, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = root.path().join("a");
         fs::write(&path, "0000").unwrap();
@@ -295,7 +295,7 @@ mod tests {
             let tree = run(root.path(), cache.path(), SystemTime::now());
             assert_eq!(digest(&tree, "t/a"), Some(Digest::of(text.as_bytes())));
         }
-        // The test covers the racy case only if the count is not 0, as it may be on kernels with finer time stamps.
+        // The test covers the racy case only if the count is not 0; kernels with finer time stamps may give 0.
         println!("{unmoved} of 199 edits left the times as they were");
     }
 }

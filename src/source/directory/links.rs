@@ -1,4 +1,4 @@
-//! Symlinks that will not resolve in the image, decided by the tree and not by the machine that builds it.
+//! Finds symlinks that will not resolve in the image, by the tree and not by the files of the build machine.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use crate::tree::{EntryKind, FileTree};
 /// The number of symlinks that Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
-/// A symlink that may not work in the image. It is a warning, not an error: another layer may hold its target.
+/// A symlink that may not work in the image. It is a warning, not an error: another layer may contain its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Warning {
     /// The target does not exist in the source, or the link leads to itself.
@@ -107,7 +107,7 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
         match tree.get(&place).map(|entry| &entry.kind) {
             None => return End::Nowhere,
             Some(EntryKind::Directory | EntryKind::Opaque) => {}
-            // No path below a file resolves, not even `file/.`.
+            // A path below a file does not resolve, not even `file/.`.
             Some(EntryKind::File(_) | EntryKind::HardLink(_) | EntryKind::Device(_)) => {
                 return if ahead.is_empty() { End::Found } else { End::Nowhere };
             }
@@ -121,7 +121,7 @@ fn resolve(tree: &FileTree, to: &[u8], relative: &[u8]) -> End {
                 let target = match target.starts_with(b"/") {
                     false => target.as_slice(),
                     true => match inside(target, to) {
-                        // The link leads elsewhere in the image: this tree cannot decide whether its target exists.
+                        // The target is outside `to`, so this tree does not show whether it exists.
                         None => return End::Found,
                         Some(inside) => {
                             place.truncate(to.len());

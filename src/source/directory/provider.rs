@@ -23,7 +23,7 @@ pub(in crate::source) struct DirectoryProvider<'s> {
     pub(in crate::source) path: &'s Path,
     /// Whether an ignore file in the directory applies.
     pub(in crate::source) ignore: bool,
-    /// Paths that are left out whatever the ignore file says.
+    /// Paths that are always left out, even if an exception in the ignore file matches them.
     pub(in crate::source) without: &'s [String],
 }
 
@@ -62,7 +62,7 @@ impl Provider for DirectoryProvider<'_> {
             let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
             let walked = context.threads.run(context.threads.all(), move |threads, _| {
                 let walked = Walked::new(path, &rules, &stat_dir, threads)?;
-                // Only these files are certainly the user's own: those of an explicit copy may come from elsewhere.
+                // Only the code is certainly the user's own; the files of an explicit copy may have other authors.
                 if is_code {
                     logins::refuse(&walked.tree, &named)?;
                 }

@@ -233,7 +233,7 @@ fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Res
     }
 }
 
-/// The same numbers that [`Stat`] takes from `std`'s metadata; the types of the fields differ between systems.
+/// Converts to the same [`Stat`] as `std`'s metadata. The casts are needed: field types differ between systems.
 #[allow(clippy::unnecessary_cast)]
 fn stat(stat: &rustix::fs::Stat) -> Stat {
     let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);

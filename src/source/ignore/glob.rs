@@ -11,8 +11,8 @@ use std::iter::Peekable;
 pub(super) enum GlobToken {
     /// A character that stands for itself.
     Plain(char),
-    /// A character quoted by a backslash, or a stray `]`. Docker turns a pattern with one into a regex, which makes a
-    /// difference after `**`: `**\a` matches `x/a` but not `xa`; `**a` matches both.
+    /// A character quoted by a backslash, or a stray `]`. Docker translates a pattern with either to a regex, which
+    /// makes a difference after `**`: `**\a` matches `x/a` but not `xa`; `**a` matches both.
     Quoted(char),
     /// `?`
     One,

@@ -14,8 +14,8 @@ const MAX_REGEX_BYTES: usize = 256 << 20;
 /// Size of the regex engine's state cache per thread, in bytes; when it is full, matching slows down.
 const DFA_BYTES: usize = 16 << 20;
 
-/// Patterns grouped by form, each with its place in the file. Only the last of several equal patterns is kept: the
-/// others cannot decide.
+/// Patterns grouped by form, each with its place, its index in the file. Only the last of several equal patterns is
+/// kept: the others have no effect.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     exact: HashMap<Vec<u8>, usize>,

@@ -1,5 +1,4 @@
-//! The files of a source directory that stay out of the image: `.lambdaignore`, or `.dockerignore`, with Docker's
-//! semantics.
+//! The files of a source directory that are not packed: `.lambdaignore`, or `.dockerignore`, with Docker's semantics.
 //!
 //! * A pattern is anchored at the root of the source; a slash before or after it changes nothing.
 //! * `*` and `?` stop at slashes, `**` does not; `[a-z]`, `[^a-z]` and `\` are as in Go's `filepath.Match`.
@@ -13,18 +12,18 @@
 //! can keep its meaning in a regex (`\d` matches digits, `[*]` does not match `*`, `a*|b` is an alternative), and a
 //! malformed pattern can pass unnoticed. Here such a character is literal, and a malformed pattern is an error.
 //!
-//! # Paths that always stay out
+//! # Paths that are always excluded
 //!
 //! * `.git` at any depth: a function needs neither a repository's history nor a submodule's pointer to it.
 //! * `.lbuild` at the root, where `lbuild build` puts the image.
 //! * `lbuild.toml`, `.lambdaignore` and `.dockerignore` at the root. Both ignore files are left out, so that
 //!   `.dockerignore` does not appear in the image when a `.lambdaignore` is added.
 //!
-//! No `!` brings these paths back.
+//! A pattern with `!` does not include these paths.
 //!
 //! # Files
 //!
-//! * [`Ignore`]: the rules of a directory, and their decision about a path.
+//! * [`Ignore`]: the rules of a directory, which include or exclude a path.
 //! * `matcher`: finds the last pattern that matches a path.
 //! * `pattern`: one line of an ignore file, and the form in which it is matched; `glob` parses its wildcards.
 

@@ -2,10 +2,10 @@
 
 use super::glob::{GlobToken, regex, tokens};
 
-/// A line that holds a pattern.
+/// The pattern of one line.
 #[derive(Debug)]
 pub(super) struct Pattern {
-    /// Whether the line began with `!`: it brings back the paths that it matches.
+    /// Whether the line began with `!`: the pattern includes again the paths that it matches.
     pub(super) exception: bool,
     pub(super) form: Form,
     /// The text before the first wildcard, as bytes of a path.
@@ -30,7 +30,7 @@ pub(super) enum Form {
 }
 
 impl Pattern {
-    /// Reads one line without its line end; `None` for a comment or an empty line.
+    /// Parses one line without its line end; `None` for a comment or an empty line.
     ///
     /// Docker parses a line twice, in its reader of ignore files and in its matcher. Both trim and clean it, so `./ x`
     /// is `x`, and `/!x` is an exception.
@@ -73,7 +73,7 @@ impl Pattern {
         Ok(Pattern { exception, form: form(path, &tokens), fixed, depth })
     }
 
-    /// Whether the pattern might match a path below `dir`. True in cases of doubt.
+    /// Whether the pattern might match a path below `dir`. True if this is uncertain.
     pub(super) fn can_match_below(&self, dir: &[u8]) -> bool {
         let deep_enough = self.depth.is_none_or(|depth| depth > 1 + count_slashes(dir));
         let fits = self.fixed.iter().zip(dir.iter().chain(b"/")).all(|(a, b)| a == b);
@@ -99,7 +99,7 @@ fn anchored(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The shortest path that means the same, by the rules of Go's `filepath.Clean`: no empty component, no `.`,
+/// The shortest equivalent path, by the rules of Go's `filepath.Clean`: no empty component, no `.`,
 /// no `x/..`, no trailing slash; `..` stays only at the start of a relative path.
 fn clean(path: &[u8]) -> Vec<u8> {
     if path.is_empty() {

@@ -20,7 +20,7 @@ const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
 pub struct Ignore {
     patterns: Vec<Pattern>,
     matcher: Matcher,
-    /// Paths that stay out whatever the patterns say.
+    /// Paths that always stay out, even if an exception matches them.
     without: HashSet<Vec<u8>>,
 }
 
@@ -113,7 +113,7 @@ impl Ignore {
         if name == b".git" || own() || self.without.contains(path) {
             return Verdict::Never;
         }
-        // `None` is less than any place.
+        // `None` is less than any index.
         Verdict::Last(inherited.max(self.matcher.last_match(path, name)))
     }
 

@@ -56,7 +56,7 @@ fn two_stars_match_any_number_of_directories() {
 
 /// Docker does not document its semantics of `**` next to other characters.
 #[test]
-fn two_stars_beside_characters_are_as_in_docker() {
+fn two_stars_beside_characters_match_as_in_docker() {
     check(&["**.py"], &["a.py", "x/a.py"], &["a.pyc"]);
     check(&["**.py[co]"], &[".pyc", "x/.pyo"], &["a.pyc"]);
     check(&["a**"], &["a", "ab", "a/b", "ab/c"], &["b", "ba"]);
@@ -105,7 +105,7 @@ fn lines_are_read_as_docker_reads_them() {
     check(&[" #a"], &["#a"], &["a"]);
     check(&["\u{feff}a\r", "b \r", "\r", "c"], &["a", "b", "c"], &["a\r"]);
     check(&["\u{feff}# a"], &[], &["# a"]);
-    // Trimmed and cleaned twice.
+    // Docker trims and cleans each line twice.
     check(&["/ a", "b /", "\u{a0}c"], &["a", "b", "c"], &[" a", "b "]);
     check(&["*", "/!a"], &["b", "!a"], &["a"]);
 }
@@ -122,7 +122,7 @@ fn names_that_are_not_utf8_match() {
 }
 
 #[test]
-fn a_malformed_pattern_names_its_line() {
+fn the_error_for_a_malformed_pattern_names_its_line() {
     for bad in [
         "!", "! ", "!/", "a\\", "[", "a[", "[]", "[]a]", "[^]", "[a", "[a-", "[a-]", "[-a]", "[b-a]", "[a\\",
         "*[-x]",
@@ -135,7 +135,7 @@ fn a_malformed_pattern_names_its_line() {
 }
 
 #[test]
-fn git_and_lbuilds_own_files_always_stay_out() {
+fn git_and_lbuilds_own_files_are_always_ignored() {
     let always = [
         ".git",
         ".git/config",
@@ -187,7 +187,7 @@ fn a_walk_skips_directories_that_hold_no_exception() {
 
 /// Random patterns and paths over a few letters, so that many paths match.
 #[test]
-fn a_walk_never_skips_a_path_that_an_exception_brings_back() {
+fn a_walk_never_skips_a_path_that_an_exception_includes() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = move |below: usize| {
         state ^= state << 13;

@@ -67,7 +67,7 @@ impl Part for FilesOfImage {
 
     fn identities(&self) -> Vec<Digest> {
         let layers: Vec<String> = self.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
-        // The path comes last, because it may hold any character.
+        // The path comes last, because it may contain any character.
         vec![Digest::of(format!("{VERSION} {} {}", layers.join(","), self.path).as_bytes())]
     }
 

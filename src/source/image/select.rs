@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use crate::error::{Error, Result};
 use crate::tree::{Content, Entry, EntryKind, FileTree, Member, Resolved, Target, View, ViewLayer};
 
-/// The place of a file's content: the number of the layer, and the number of the member in the layer.
+/// The location of a file's content: the index of the layer, and the index of the member in the layer.
 pub(super) type Place = (usize, usize);
 
-/// The selected entries at their new paths; the place of its content identifies a file.
+/// The selected entries by their new paths. A file is represented by the location of its content.
 pub(super) struct Selection {
     entries: BTreeMap<Vec<u8>, Entry<Place>>,
-    /// The selected contents: by layer, the numbers of the members and their sizes in bytes.
+    /// The selected contents: by layer, the indices of the members and their sizes in bytes.
     wanted: BTreeMap<usize, BTreeMap<usize, u64>>,
 }
 
@@ -72,12 +72,12 @@ impl Selection {
         Ok(selection)
     }
 
-    /// Whether a layer holds a selected content.
+    /// Whether the content of a member of the layer is selected.
     pub(super) fn wants(&self, layer: usize) -> bool {
         self.wanted.contains_key(&layer)
     }
 
-    /// The numbers of the members of a layer whose content is selected, with the sizes in bytes.
+    /// The indices of a layer's members whose content is selected, with the sizes in bytes.
     pub(super) fn members_of(&self, layer: usize) -> BTreeMap<usize, u64> {
         self.wanted.get(&layer).cloned().unwrap_or_default()
     }

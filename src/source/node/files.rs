@@ -1,4 +1,4 @@
-//! The function's own files that decide which packages are installed.
+//! The function's own files that determine which packages are installed.
 
 use std::path::Path;
 

@@ -16,7 +16,7 @@ use crate::tree::{Content, EntryKind, FileTree};
 /// Removes packages for other machines, with their commands. `function` is the function's own package.json.
 ///
 /// # Errors
-/// When a package that stays requires a removed package.
+/// When a remaining package requires a removed one.
 pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result<()> {
     let packages = packages(tree)?;
     let (kept, foreign): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! A private copy of the files that the lock file names, and the run of the package manager in it.
+//! Copies the files that the lock file names into a private directory, and runs the package manager in it.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -147,7 +147,7 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
             None => {}
         }
     }
-    // Links instead of copies, so that their secrets are not written again. Only yarn's settings have to be changed.
+    // Links instead of copies, so that secrets are not written again. Only `.yarnrc.yml` has to be changed.
     for name in [npmrc::NAME, ".yarnrc"] {
         if let Ok(settings) = dir.join(name).canonicalize() {
             let link = to.join(name);

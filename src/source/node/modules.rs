@@ -1,4 +1,4 @@
-//! A function's `node_modules`: the files that decide its content, and their digest.
+//! A function's `node_modules`: the files that determine its content, and their digest.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::source::directory::hash_missing;
 use crate::source::part::Context;
 use crate::tree::{Content, EntryKind};
 
-/// Part of every identity. Increase it with any change of the code that changes the installed files.
+/// Part of every layer's identity. Increase it with any code change that changes the installed files.
 pub(super) const VERSION: &str = "node_modules-1";
 
 /// The packages of a function, before they are installed. They become one layer.
@@ -26,11 +26,11 @@ pub(super) struct NodeModules {
     pub(super) arch: Arch,
     pub(super) lock: Arc<Lock>,
     pub(super) version: Version,
-    /// Digest over everything that decides the files, except the program's version.
+    /// Digest over everything that determines the files, except the program's version.
     pub(super) decisive: Digest,
 }
 
-/// Reads the files that decide the installation. Nothing is installed.
+/// Reads the files that determine the installation. Nothing is installed.
 pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
     let arch: Arch = context.platform.architecture.parse()?;
     let this = npm.clone();
@@ -44,7 +44,7 @@ pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
     Ok(NodeModules { npm: npm.clone(), arch, lock: Arc::new(lock), version, decisive })
 }
 
-/// The digest over everything that decides the files, except the program's version.
+/// The digest over everything that determines the files, except the program's version.
 fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     let mut hash = Sha256::new();
     // Each variable part is preceded by its length, so that different lists never have the same bytes.
@@ -64,7 +64,7 @@ fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
     for (place, local) in &lock.local {
         let path = npm.path.join(place);
         match local {
-            // Its files are in the layer of the code; its dependencies are in the lock.
+            // Its files are in the layer of the code; its dependencies are in the lock file.
             Local::Workspace if !npm.scripts => {
                 part(place.as_bytes());
                 part(&files::read(&path.join("package.json"))?.unwrap_or_default());
@@ -91,7 +91,7 @@ fn content(path: &Path, jobs: usize, part: &mut dyn FnMut(&[u8])) -> Result<()> 
                 part(file.sha256.as_ref().map_or(&[][..], |digest| &digest.as_bytes()[..]));
             }
             EntryKind::Symlink(target) => part(target),
-            // A walk yields only these kinds of entries and directories.
+            // A directory: a walk yields no other kinds.
             _ => part(b"/"),
         }
     }

@@ -1,4 +1,4 @@
-//! `.npmrc` beside the lock file: the settings that decide the installed files, and the secrets.
+//! `.npmrc` beside the lock file: the settings that determine the installed files, and the secrets.
 //!
 //! <https://docs.npmjs.com/cli/configuring-npm/npmrc>
 
@@ -9,7 +9,7 @@ use super::yarnrc;
 /// The file's name.
 pub(super) const NAME: &str = ".npmrc";
 
-/// The settings that may decide the installed files, in order: without logins, and without access to registries.
+/// The settings that may affect the installed files, sorted: without logins and the addresses of registries.
 pub(super) fn decisive(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join(NAME)).unwrap_or_default();
     let elsewhere = ["registry", "proxy", "cert", "key", "ca", "cafile", "cache", "email", "username"];

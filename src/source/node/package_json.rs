@@ -21,7 +21,7 @@ pub(super) fn dependencies(package: &Value) -> impl Iterator<Item = (&str, &str)
     pairs.filter_map(|(name, range)| Some((name.as_str(), range.as_str()?)))
 }
 
-/// The part of package.json that decides the installed files: dependencies, and its scripts if they are run.
+/// The part of package.json that determines the installed files: dependencies, and its scripts if they are run.
 pub(super) fn decisive(dir: &Path, scripts: bool) -> Result<Vec<u8>> {
     let path = dir.join(PACKAGE);
     let bytes = files::read(&path)?.unwrap_or_default();
@@ -42,14 +42,14 @@ pub(super) fn decisive(dir: &Path, scripts: bool) -> Result<Vec<u8>> {
     Ok(Value::Object(package).to_string().into_bytes())
 }
 
-/// The version of yarn that the function pins.
+/// The version of yarn that the function's package.json pins.
 pub(super) fn pinned_yarn(dir: &Path) -> Option<String> {
     let package = read(dir).ok()?;
     let version = package["packageManager"].as_str()?.strip_prefix("yarn@")?;
     Some(version.split('+').next().unwrap_or(version).to_owned())
 }
 
-/// The function's package.json without its scripts, because yarn 2 and later run them whatever the settings say.
+/// The function's package.json without its scripts, because yarn 2 and later run them regardless of the settings.
 pub(super) fn without_scripts(package: &[u8]) -> Vec<u8> {
     let Ok(Value::Object(mut package)) = serde_json::from_slice(package) else { return package.to_vec() };
     package.remove("scripts");

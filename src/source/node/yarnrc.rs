@@ -7,7 +7,7 @@ use super::tool::cpu;
 use crate::error::Result;
 use crate::image::Arch;
 
-/// The file of the settings.
+/// The name of the settings file.
 pub(super) const SETTINGS: &str = ".yarnrc.yml";
 
 /// The setting that chooses the machines whose packages are installed.
@@ -31,7 +31,7 @@ pub(super) fn settings(dir: &Path, arch: Arch) -> Result<Vec<u8>> {
     Ok(format!("{kept}{MACHINE}\n  os: [linux]\n  cpu: [{cpu}]\n  libc: [glibc]\n").into_bytes())
 }
 
-/// The lines of the settings that may decide the installed files: without logins and registries.
+/// The lines of the settings that may affect the installed files: without logins and registries.
 pub(super) fn decisive(dir: &Path) -> Result<String> {
     let text = text(dir)?;
     let lines = text.lines().filter(|line| !line.contains("npmAuth") && !line.contains("npmRegistryServer"));

@@ -34,7 +34,7 @@ print(json.dumps({'name': sys.implementation.name, 'version': list(sys.version_i
  'full': '.'.join(map(str, sys.version_info)), 'magic': importlib.util.MAGIC_NUMBER.hex(),
  'tag': sys.implementation.cache_tag}))";
 
-/// Upper bound on the size of a module that is compiled, in bytes: larger modules are data, and gain nothing.
+/// Upper bound on the size of a module that is compiled, in bytes: larger modules are data, not code.
 const LARGEST: u64 = 8 << 20;
 
 /// An interpreter of the image's version.

@@ -1,4 +1,4 @@
-//! The choice of one file of a locked package.
+//! Chooses one file of a locked package.
 
 use std::str::FromStr;
 
@@ -24,7 +24,7 @@ impl LockedPackage {
     /// the package spells it, uv reports its normal form; the image's history always has the normal form.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
-        // A lock may leave the version out (PEP 751); the name of a wheel has it.
+        // A lock may omit the version (PEP 751); the name of a wheel contains it.
         let wheel = self.files.iter().find_map(|file| WheelName::parse(&file.name));
         let in_name = wheel.map(|wheel| wheel.version).unwrap_or_default();
         let version = if self.version.is_empty() { in_name } else { self.version.clone() };
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_has_one_form() {
+    fn a_version_is_normalized() {
         let target = Target::new(12, super::super::target::Machine::X86_64, (2, 34));
         let file =
             |name: &str| LockedFile { name: name.to_owned(), url: String::new(), sha256: None, size: None };

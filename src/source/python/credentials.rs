@@ -35,8 +35,8 @@ const BESIDE: [(&str, TextKind); 4] = [
     ("Pipfile.lock", TextKind::Plain),
 ];
 
-/// The features of a text besides logins in URLs. Variables are not expanded in lock files: nobody reviews a lock, and
-/// one that others made could send any variable to any host.
+/// The features of a text besides logins in URLs. Variables are not expanded in lock files: these are rarely
+/// reviewed, and a lock file from somebody else could send any variable to any host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextKind {
     /// No other features: lock files, pip's settings, variables.
@@ -159,7 +159,7 @@ impl Logins for Indexes {
                 Some(Login { username: username.clone(), password: login.password.clone() })
             }
             (Some((_, login)), None) => Some(login.clone()),
-            // Some indexes accept a token as the user name, without a password; pip also sends it that way.
+            // Some indexes accept a token as the user name, without a password; pip sends it in the same way.
             (None, Some(username)) => {
                 Some(Login { username: username.clone(), password: String::new().into() })
             }

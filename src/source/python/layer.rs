@@ -1,4 +1,4 @@
-//! Layers of wheels: their identities before anything is fetched, and their files.
+//! Layers of wheels: their identities, computed before anything is fetched, and their files.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::source::zip;
 use crate::store::{BlobFile, Download};
 use crate::tree::FileTree;
 
-/// Part of every identity. Increase it with any change of the code that changes a file of an unpacked wheel.
+/// Part of every identity. Increase it when a change of the code changes a file of an unpacked wheel.
 const VERSION: &str = "wheels-1";
 
 /// Wheels that become one layer, or the bytecode of such wheels.
@@ -65,7 +65,7 @@ impl WheelLayer {
         if self.compiler.is_some() { format!("bytecode of {wheels}") } else { wheels }
     }
 
-    /// The digest over everything that decides the files, before they are fetched.
+    /// The digest over everything that determines the files, before they are fetched.
     pub(super) fn identity(&self) -> Digest {
         let mut hash = Sha256::new();
         // Each variable part is preceded by its length, so that different lists never have the same bytes.

@@ -12,7 +12,7 @@ use super::wheel::normalized;
 /// Upper bound on the depth of parentheses, so that a lock cannot exhaust the stack.
 const DEPTH: usize = 64;
 
-/// The values of the names in markers.
+/// The values of the marker variables for the target.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     minor: u32,
@@ -21,7 +21,7 @@ pub(super) struct Environment {
     machine: &'static str,
     /// The extras that are requested.
     pub(super) extras: BTreeSet<String>,
-    /// The groups of `pylock.toml` that are wanted.
+    /// The groups of `pylock.toml` that are requested.
     pub(super) groups: BTreeSet<String>,
 }
 
@@ -58,7 +58,7 @@ impl Environment {
         Ok(found)
     }
 
-    /// Whether the target's Python version is in a version specifier, as `>=3.9`.
+    /// Whether the target's Python version matches a version specifier, such as `>=3.9`.
     pub(super) fn takes_python(&self, specifier: &str) -> Result<bool, String> {
         let specifiers = pep440_rs::VersionSpecifiers::from_str(specifier);
         let specifiers =
@@ -67,7 +67,7 @@ impl Environment {
         Ok(specifiers.contains(&version))
     }
 
-    /// All values, with their names in markers.
+    /// All marker variables with their values.
     pub(super) fn values(&self) -> [(&'static str, String); 11] {
         let (version, full) = (format!("3.{}", self.minor), self.python.clone());
         [
@@ -278,7 +278,7 @@ fn has(set: &BTreeSet<String>, name: &str) -> bool {
     set.contains(&normalized(name))
 }
 
-/// `None` if one of them is not a version.
+/// Compares the texts as versions; `None` if one of them is not a version.
 fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     let version = Version::from_str(left).ok()?;
     Some(VersionSpecifier::from_str(&format!("{operator}{right}")).ok()?.contains(&version))
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_marker_is_named() {
+    fn the_error_for_an_invalid_marker_names_it() {
         for (marker, fault) in [
             ("", "a value is missing"),
             ("python_version", "an operator is missing"),

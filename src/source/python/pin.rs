@@ -90,7 +90,7 @@ async fn packages(
 async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Context) -> Result<Wheel> {
     let Chosen { name, version, mut file, requested, direct } = chosen;
     if let Some(dir) = &python.wheels {
-        // A lock names the directory on the machine that made it; the files in `dir` replace those.
+        // A lock names the wheel directory of the machine that made it; the files in `dir` replace those.
         let path = dir.join(&file.name);
         let local = file_url(dir, &file.name).filter(|_| path.is_file());
         match local {
@@ -116,7 +116,7 @@ async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Con
     Ok(Wheel { name, version, file: file.name, url, sha256, size, requested, direct })
 }
 
-/// The size of a wheel whose lock has no size. Only the first call asks the server.
+/// The size of a wheel whose lock has no size. Only the first call sends a request.
 async fn size_of(sha256: Digest, wanted: &Download<'_>, context: &Context) -> Result<u64> {
     if let Some(size) = noted_size(sha256, context).filter(|_| !wanted.url.starts_with("file:")) {
         return Ok(size);

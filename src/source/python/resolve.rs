@@ -31,7 +31,7 @@ pub(super) struct Question<'a> {
 pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let Some(uv) = on_path("uv") else { return with_pip(question).await };
     match with_uv(question, &uv, true).await {
-        // Some package may have no wheel at all. A version with a wheel is preferred to a newer version without, so
+        // A package may have no wheels at all. A version with a wheel is preferred to a newer version without one, so
         // sources are allowed only in a second attempt.
         Err(error) => with_uv(question, &uv, false).await.map_err(|_| error),
         done => done,
@@ -63,8 +63,8 @@ async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Resul
         .map_err(|error| failed(question, "uv", error.to_string()))
 }
 
-/// `-c` puts the working directory first in `sys.path`, and would run a `json.py` of the function. `-P` exists only
-/// since Python 3.11, and `-I` would hide a pip in the user's site directory.
+/// `-c` puts the working directory first in `sys.path`, so `import json` would run a `json.py` of the function. `-P`
+/// exists only since Python 3.11, and `-I` would hide a pip in the user's site directory.
 macro_rules! without_working_directory {
     () => {
         "import sys\nsys.path[:] = [place for place in sys.path if place]\n"

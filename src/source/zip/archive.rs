@@ -30,7 +30,7 @@ const DIRECTORY_LIMIT: u64 = 32 << 20;
 /// # Errors
 /// * [`Error::Read`] when the file does not exist or cannot be read.
 /// * [`Error::Zip`] when it is not a zip archive, [`Error::ZipEncrypted`], [`Error::ZipMethod`], [`Error::ZipName`] and
-///   [`Error::ZipMember`] for the first member that lbuild does not take.
+///   [`Error::ZipMember`] for the first member that lbuild does not accept.
 pub(crate) fn open(path: &Path, sha256: Option<Digest>) -> Result<Archive> {
     read_directory(path, sha256, false)
 }
@@ -96,8 +96,8 @@ fn list(
     Ok(members)
 }
 
-/// Removes repeated directories. Fails when two members have one path, or when a member is below another that is not
-/// a directory.
+/// Removes repeated directories. Fails when two members have the same path, or when a member is below another that is
+/// not a directory.
 fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     // By components, so that the members below a directory follow it.

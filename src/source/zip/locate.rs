@@ -58,7 +58,7 @@ pub(super) fn locate(
 /// Bytes of one read of headers. Most members are small, so one read covers several headers.
 const AHEAD: usize = 16 << 10;
 
-/// A file that is read ahead, from its beginning to its end with gaps.
+/// Reads a file at ascending offsets through a read-ahead buffer.
 struct Ahead<'a> {
     file: &'a File,
     /// The position of `bytes[..filled]` in the file.

@@ -68,7 +68,7 @@ impl ZipMember {
     }
 }
 
-/// The path that a member's name means; empty for the archive's root.
+/// The path of a member by its name; empty for the archive's root.
 fn name(raw: &[u8]) -> Result<String, &'static str> {
     let name = str::from_utf8(raw).map_err(|_| "its name is not in UTF-8")?;
     // Some readers end the name at a NUL, and some treat a backslash as a separator.

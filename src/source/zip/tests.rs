@@ -43,7 +43,7 @@ fn contents(bytes: &[u8]) -> Vec<(String, ZipKind, bool, Vec<u8>)> {
 }
 
 #[test]
-fn members_are_as_their_archive_says() {
+fn members_have_the_kind_mode_and_content_in_the_archive() {
     let parts = [
         stored("a", "text"),
         deflated("d/b", [7; 5000]).mode(0o100_755),
@@ -119,7 +119,7 @@ fn names_are_normalised() {
     assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root and repeated directories are dropped");
 }
 
-/// The error for the archive of a valid member and this one.
+/// The error for an archive with a valid member and this one.
 #[track_caller]
 fn refused(part: MadeMember) -> String {
     let error = opened(&zip(&[stored("good", "x"), part])).unwrap_err();
@@ -192,7 +192,7 @@ fn members_that_contradict_the_archive_are_refused() {
 }
 
 #[test]
-fn unsupported_members_are_named() {
+fn errors_name_unsupported_members() {
     assert_eq!(refused(MadeMember { flags: 1, ..stored("x", "") }), "`x` is encrypted");
     for method in [1, 9, 12, 14, 93, 99] {
         let text = refused(MadeMember { method, ..stored("x", "") });

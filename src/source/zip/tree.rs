@@ -34,7 +34,7 @@ pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
         return Ok(tree);
     };
     let members = open(&file.path, file.sha256)?.members;
-    // Some file systems report different devices for a handle and for a name.
+    // Some file systems report different devices for an open file and for its path.
     let now = members.first().map(|member| member.content.archive.stat);
     if now.is_some_and(|now| !file.is_still(now)) {
         return Err(Error::SourceChanged { path: file.path.clone() });
@@ -62,7 +62,7 @@ pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
     Ok(tree)
 }
 
-/// Whether [`collect`] would find something at the path `relative`.
+/// Whether [`collect`] would find an entry at the path `relative`.
 ///
 /// # Errors
 /// Those of [`open`].

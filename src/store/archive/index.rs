@@ -25,8 +25,7 @@ pub(super) enum Member {
     Link(String),
 }
 
-/// Fields that extension records before a header set, because the header has no room for them: a long name, a size of
-/// over 8 GiB.
+/// Fields from the extension records before a header, which has no room for them: a long name, a size of over 8 GiB.
 #[derive(Default)]
 struct More {
     name: Option<Vec<u8>>,
@@ -34,7 +33,7 @@ struct More {
     size: Option<u64>,
 }
 
-/// The members by name; the last of several members with one name.
+/// The members by name. If several have the same name, only the last one is kept.
 pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<String, Member>> {
     let length = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(8 << 10, file);

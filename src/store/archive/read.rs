@@ -1,4 +1,4 @@
-//! Reading an image from a Docker archive, without a copy of it.
+//! Reads an image from a Docker archive, without copying the archive.
 //!
 //! Docker writes archives in two forms: before Docker 25 with a directory for each layer, which holds a plain tar or a
 //! link to the tar of another layer; since then as an OCI layout with an additional `manifest.json`. Other tools name
@@ -21,7 +21,7 @@ use crate::image::{Blob, Compression, Config, Descriptor, Digest, Format, Locati
 use crate::store::document::MAX_DOCUMENT;
 use crate::store::stream::PIECE;
 
-/// One image of an archive, which stays a file on disk.
+/// One image of an archive. Its layers are read from the file when they are needed.
 #[derive(Debug)]
 pub(crate) struct Archive {
     manifest: Manifest,
@@ -82,7 +82,7 @@ impl Archive {
         Ok(Archive { manifest, config, layers, path: path.to_owned() })
     }
 
-    /// The manifest that a registry would have for the image, with the layers as stored. An archive holds no manifest.
+    /// The manifest that a registry would have for the image, with the layers as stored. An archive contains none.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Option<Manifest> {
         let same = target.is_none_or(|target| target == self.manifest.digest.to_string());
         same.then(|| self.manifest.clone())

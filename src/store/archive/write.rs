@@ -36,7 +36,7 @@ pub(crate) async fn write(
     let mut layer_names = Vec::new();
     for layer in image.layers() {
         let name = format!("{}.tar.gz", layer.blob.digest.hex());
-        // The archive must hold each name once, even if the image has a layer twice.
+        // The archive must contain each name once, even if the image has a layer twice.
         if !layer_names.contains(&name) {
             archive.member(&name, &layer.blob, &|sent| progress(&layer.blob, sent)).await?;
         }
@@ -46,7 +46,7 @@ pub(crate) async fn write(
     let manifest = json!([{ "Config": config_name, "RepoTags": names, "Layers": layer_names }]).to_string();
     archive.member("manifest.json", &Blob::from_bytes(manifest.into_bytes()), &|_| ()).await?;
     archive.append(vec![0; 2 * BLOCK as usize]).await?;
-    // Unlike a file of the cache, this file is replaced: its name is not a digest.
+    // An existing file is replaced, unlike in the cache: its name is not a digest.
     archive.file.replace(path)
 }
 

@@ -21,7 +21,7 @@ const TAG_TEXT: &[u8] =
 pub(crate) struct BlobFile {
     pub(crate) path: PathBuf,
     pub(crate) digest: Digest,
-    /// In bytes.
+    /// The size in bytes.
     pub(crate) size: u64,
 }
 

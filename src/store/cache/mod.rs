@@ -6,8 +6,8 @@
 //! stat/<hex>           fingerprints of a source directory's files
 //! work/                temporary directories for other programs
 //! ```
-//! Names are digests and files appear complete, so concurrent runs share the cache without a lock. A blob is verified
-//! whenever it is used; a blob that fails the check is removed and recreated.
+//! Names are digests, and a file appears only when it is complete, so concurrent runs share the cache without a lock. A
+//! blob is verified whenever it is used; a blob that fails the check is removed and recreated.
 
 mod blobs;
 mod directory;

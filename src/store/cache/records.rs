@@ -58,7 +58,7 @@ impl Cache {
         Some(noted)
     }
 
-    /// Stores a note under `key`, in place of an earlier note.
+    /// Stores a note under `key`, and replaces an earlier one.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         staged::renew(&self.key_path(LayerKey(key)), text)
     }
@@ -68,7 +68,7 @@ impl Cache {
         self.noted(Digest::of(name.as_bytes()))
     }
 
-    /// Stores a text under a name, in place of an earlier text.
+    /// Stores a text under a name, and replaces an earlier one.
     ///
     /// # Errors
     /// When the cache cannot be written.

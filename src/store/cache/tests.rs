@@ -67,7 +67,7 @@ fn a_cache_that_is_too_large_loses_the_least_recently_used_files() {
     assert_eq!(cache.prune(day, Some(300)).unwrap(), Usage::default());
     assert_eq!(cache.prune(day, Some(250)).unwrap(), Usage { files: 1, bytes: 100 });
     assert!(!cache.blob_path(blobs[0]).exists() && cache.blob_path(blobs[2]).exists());
-    // A use makes a file recent again.
+    // Using a file updates the time of its last use.
     assert!(cache.blob(blobs[2], 100).is_some());
     assert_eq!(cache.prune(day, Some(100)).unwrap().files, 1);
     assert!(!cache.blob_path(blobs[1]).exists() && cache.blob_path(blobs[2]).exists());

@@ -1,4 +1,4 @@
-//! Endpoints of registries: from a name to a URL.
+//! Endpoints of registries: the URL for a registry's name.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -30,7 +30,7 @@ impl Addresses {
     /// # Errors
     /// When `endpoint` is not such a URL. Credentials are sent to it, so plain HTTP is allowed for loopback only.
     pub(crate) fn endpoint(&mut self, registry: &str, endpoint: &str) -> Result<()> {
-        // A password in the endpoint must not reach the message.
+        // A password in the endpoint must not appear in the message.
         let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, after)| after);
         let fail =
             |fault| Error::Endpoint { registry: registry.to_owned(), endpoint: shown.to_owned(), fault };
@@ -72,7 +72,7 @@ impl Addresses {
         })
     }
 
-    /// A refusal with the registry's name in place of its endpoint.
+    /// The error with the registry's name instead of its endpoint.
     pub(super) fn named(&self, mut error: Error, host: &str) -> Error {
         if let (Error::Registry { answer, .. }, Some(endpoint)) = (&mut error, self.endpoints.get(host))
             && answer.host == endpoint.authority()
@@ -82,12 +82,12 @@ impl Addresses {
         error
     }
 
-    /// Whether plain HTTP to `host` is only a guess.
+    /// Whether plain HTTP is only assumed, because `host` is a loopback address.
     pub(super) fn guesses(&self, host: &str, url: &Url) -> bool {
         url.scheme() == "http" && !self.insecure.contains(host) && !self.endpoints.contains_key(host)
     }
 
-    /// Records that the guess of plain HTTP was wrong.
+    /// Records that a loopback registry uses HTTPS.
     pub(super) fn speaks_https(&self, host: &str) {
         lock(&self.https).insert(host.to_owned());
     }

@@ -33,7 +33,7 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    /// A client that asks `credentials`, first to last, if a registry demands a credential.
+    /// A client that requests a credential from `credentials`, first to last, if a registry requires one.
     pub(crate) fn new(
         credentials: Vec<Arc<dyn Credentials>>,
         addresses: Addresses,
@@ -53,7 +53,7 @@ impl Registries {
         self.repository(name, Scope::push(name.repository(), mount_from))
     }
 
-    /// The attempts at an operation that uses these registries.
+    /// The retries of an operation on these registries.
     pub(crate) fn retry(&self) -> Retry {
         self.transport.retry()
     }

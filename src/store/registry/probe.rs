@@ -15,7 +15,7 @@ use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
 use crate::store::http::STALL;
 
 impl Repository {
-    /// Fails if blobs may not be sent: starts an upload, completes it without a byte, and cancels it.
+    /// Fails if blobs may not be sent: starts an upload, completes it with no bytes, and cancels it.
     pub(crate) async fn probe_upload(&self) -> Result<()> {
         let digest = Digest::of(b"lbuild doctor");
         let upload = Upload { digest, size: 0, mount_from: None, progress: Arc::new(|_| ()) };

@@ -139,7 +139,7 @@ impl Repository {
         }
     }
 
-    /// The immutable tags among `tags`, as far as known.
+    /// The tags among `tags` that are known to be immutable.
     pub(crate) async fn immutable_tags(&self, tags: &[String]) -> HashSet<String> {
         self.transport.immutable_tags(&self.name, tags).await
     }

@@ -1,7 +1,7 @@
 //! Upload of a blob: one session with one PUT of the complete blob; a new session after any failure.
 //!
 //! PATCH is not used: ECR requires pieces of 5 MiB, and its answers deviate from the specification. A session is never
-//! resumed: registries disagree on which bytes of a broken PUT they keep.
+//! resumed: registries differ in the bytes of an interrupted PUT that they keep.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,7 +107,7 @@ impl Repository {
     }
 
     /// ECR may close the connection instead of sending an error, if the repository does not exist or the caller may not
-    /// push: <https://github.com/aws/containers-roadmap/issues/1970>. Another request gets the error.
+    /// push: <https://github.com/aws/containers-roadmap/issues/1970>. Another request returns the error.
     async fn why_no_answer(&self, error: Error) -> Error {
         let operation = format!("push to {}", self.name.repository_name());
         let request = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
@@ -126,7 +126,7 @@ impl Repository {
         }
     }
 
-    /// The error for a connection that was closed although the repository exists: at ECR, a permission is missing.
+    /// The error for a connection that was closed although the repository exists: on ECR, a permission is missing.
     fn hung_up(&self, error: Error) -> Error {
         match (EcrHost::parse(self.name.registry()), error) {
             (Some(ecr), Error::Connection { operation, host, source }) => {

@@ -76,7 +76,7 @@ fn an_entry_that_replaces_a_directory_hides_its_contents() {
 }
 
 #[test]
-fn links_are_followed_as_the_kernel_would() {
+fn links_are_followed_as_in_the_kernel() {
     let layers = [layer(&[
         "bin -> usr/bin",
         "usr/bin/sh",
@@ -165,7 +165,7 @@ fn a_view_with_members_below_a_link_is_not_complete() {
 }
 
 #[test]
-fn laying_a_tree_equals_putting_each_of_its_files() {
+fn a_layer_from_a_tree_gives_the_same_view_as_its_members() {
     let many: Vec<String> = (0..100).map(|number| format!("opt/{number:03}")).collect();
     for (below, more) in [
         (&[][..], &[][..]),

@@ -51,7 +51,7 @@ fn provided(lbuild: &Lbuild, arch: &str) -> String {
     })
 }
 
-/// The image of a function in `testdata`, and the user who has it.
+/// Builds the image of a function in `testdata`; returns the user who built it, and its name.
 fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
     let mut lbuild = Lbuild::new();
     let code = testdata("functions").join(name);
@@ -69,7 +69,7 @@ fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
             built(&lbuild, &code, &node, arch, &["--handler", "index.handler", "--npm"])
         }
         "hello-watcher" => {
-            // By pnpm, which by default installs packages as links.
+            // Installed by pnpm, which by default installs packages as links.
             let place = |name: &str| part(&format!("locks/pnpm/{name}"));
             lbuild.set("PATH", &format!("{}:/usr/bin:/bin", place("bin").display()));
             lbuild.set("NPM_CONFIG_USERCONFIG", &place("npmrc").display().to_string());
@@ -87,7 +87,7 @@ fn of_function(name: &str, arch: &str) -> (Lbuild, String) {
 }
 
 #[test]
-fn the_images_of_all_functions_are_good() {
+fn the_images_of_all_functions_pass_the_check() {
     for entry in std::fs::read_dir(testdata("functions")).unwrap() {
         let name = entry.unwrap().file_name();
         for arch in ARCHITECTURES {
@@ -98,7 +98,7 @@ fn the_images_of_all_functions_are_good() {
 }
 
 #[test]
-fn images_on_every_base_are_good() {
+fn images_on_every_base_pass_the_check() {
     let flavours = bases::FLAVOURS.map(|flavour| base(flavour, bases::TAG));
     for base in flavours.into_iter().chain([tiny_base()]) {
         let lbuild = Lbuild::new();
@@ -106,9 +106,9 @@ fn images_on_every_base_are_good() {
     }
 }
 
-/// Findings for a base itself: it is an index, has no handler, and some have another compression.
+/// A base itself is an index and has no handler, and some bases have a compression other than gzip.
 #[test]
-fn bases_have_only_the_findings_of_bases() {
+fn bases_have_only_the_expected_findings() {
     let lbuild = Lbuild::new();
     let languages = bases::FLAVOURS.map(|flavour| (flavour, bases::TAG));
     for (flavour, tag) in languages.into_iter().chain([("nodejs", bases::NODE_TAG)]) {
@@ -130,11 +130,11 @@ fn example(lbuild: &Lbuild, name: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn the_images_of_all_examples_are_good() {
+fn the_images_of_all_examples_pass_the_check() {
     let sources = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap();
     let names = sources.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names: BTreeSet<String> = names.filter(|name| name.ends_with(".rs")).collect();
-    // One example builds no image.
+    // One example does not build an image.
     let all = ["append_layer.rs", "custom_credentials.rs", "progress.rs"];
     assert_eq!(names, BTreeSet::from(all.map(str::to_owned)), "add a new example to this test");
 
@@ -169,7 +169,7 @@ fn popular(arch: &str, other: &str) {
     let result = report(&lbuild, &image, &["--deny", "warnings"], 0);
     assert_eq!((&result["errors"], &result["warnings"]), (&json!(0), &json!(0)), "{result:#}");
 
-    // The check reads the libraries: for the other machine, each of them is a finding.
+    // The check reads the libraries: for the other architecture, each package with libraries has a finding.
     let result = report(&lbuild, &image, &["--arch", other], 8);
     for package in ["cryptography", "grpc", "numpy", "numpy.libs", "pydantic_core", "yaml"] {
         let place = format!("var/task/{package}/");
@@ -181,11 +181,11 @@ fn popular(arch: &str, other: &str) {
 }
 
 #[test]
-fn the_most_used_packages_are_good_on_amd64() {
+fn the_most_used_packages_pass_the_check_on_amd64() {
     popular("amd64", "arm64");
 }
 
 #[test]
-fn the_most_used_packages_are_good_on_arm64() {
+fn the_most_used_packages_pass_the_check_on_arm64() {
     popular("arm64", "amd64");
 }

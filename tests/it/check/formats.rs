@@ -1,5 +1,5 @@
-//! The output of `--json`, `--sarif` and `--github` is valid. The schemas of `--json` are lbuild's own and its
-//! documentation; that of SARIF is OASIS's, as its technical committee publishes it with errata 01.
+//! The output of `--json`, `--sarif` and `--github` is valid. The schemas of `--json` are also its documentation;
+//! the schema of SARIF is the one that OASIS published with errata 01.
 
 use super::{ODD, broken, good, report};
 use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
@@ -36,8 +36,8 @@ fn faults(schema: &str, documents: &[Value]) -> Vec<String> {
     files.iter().map(of_file).collect()
 }
 
-/// The documents are valid, and the first one is refused with each change for that change: (pointer, value, expected
-/// message).
+/// Asserts that the documents are valid, and that each change, as (pointer, value, expected message), makes the first
+/// one invalid.
 fn assert_validated(schema: &str, documents: &[Value], changes: &[(&str, Value, &str)]) {
     let changed = changes.iter().map(|(pointer, to, _)| {
         let mut document = documents[0].clone();
@@ -60,7 +60,7 @@ fn keys(value: &Value) -> impl Iterator<Item = &str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str)
 }
 
-/// Every property that the schema has at this pointer occurs in at least one of the objects.
+/// Asserts that every property that the schema has at this pointer occurs in at least one of the objects.
 fn all_seen<'a>(schema: &str, pointer: &str, objects: impl IntoIterator<Item = &'a Value>) {
     let schema = bases::read(&testdata("schemas").join(schema));
     let seen: BTreeSet<&str> = objects.into_iter().flat_map(keys).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 const SECRET: &str = "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n";
 
-/// `lbuild push` of a function onto the good image, with a separate layer of dependencies.
+/// Pushes a function on top of the good image, with a separate layer of dependencies.
 fn push(lbuild: &Lbuild, code: &Path, deps: &Path, to: &str, more: &[&str]) -> RunOutput {
     let (base, deps) = (good(lbuild), format!("{}:/opt", deps.display()));
     let code = code.to_str().unwrap();
@@ -60,7 +60,7 @@ fn findings_in_a_cached_layer_are_reported_again_with_other_code() {
 
 /// The layer's bytes are the same whether its directories are entries of the tree or added by the writer.
 #[test]
-fn findings_in_a_cached_layer_are_reported_again_for_another_tree_of_it() {
+fn findings_in_a_cached_layer_are_reported_again_for_another_tree_with_its_bytes() {
     let lbuild = Lbuild::new();
     let (code, deps) = (function(&[("app.py", app(1))]), function(&[(".env", SECRET)]));
     let (base, file) = (good(&lbuild), deps.path().join(".env"));

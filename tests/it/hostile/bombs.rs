@@ -5,7 +5,7 @@ use crate::support::image_builder::{self, GZIP, Layer, Tar, ZSTD, gzip};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// A gigabyte in pieces; the piece is compressed once.
+/// A gigabyte consists of equal pieces, so only one is compressed.
 const PIECES: usize = 256;
 const PIECE: usize = 4 << 20;
 const GIGABYTE: u64 = (PIECES * PIECE) as u64;
@@ -15,7 +15,7 @@ fn file(name: &str, size: u64) -> Vec<u8> {
     Tar::new().head(name, b'0', size, |_| ()).unended()
 }
 
-/// The digest of a content of parts, each repeated a number of times.
+/// The digest of these parts, each repeated a number of times.
 fn sha256(parts: &[(&[u8], usize)]) -> String {
     let mut hash = Sha256::new();
     for (part, times) in parts {
@@ -119,7 +119,7 @@ fn half_a_gigabyte_in_16_kilobytes_of_zstd_is_not_held_in_memory() {
     }
     assert_eq!((done[0].code, done[1].code), (8, 0), "{}{}", done[0].err, done[1].err);
     assert!(done[1].out.contains("536.9 MB  layer 0   /f"), "{}", done[1].out);
-    // It is recompressed all the way, and is not what the config says.
+    // The whole layer is recompressed, and then its diff id differs from the config's.
     done[2].failed(4, &["layer sha256:", &image, "is broken: its diff id is"]);
     assert!(!workspace.lbuild.path("out/index.json").exists());
 }

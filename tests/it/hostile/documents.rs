@@ -30,7 +30,7 @@ fn with_manifest(workspace: &Workspace, name: &str, manifest: &[u8]) -> String {
     image_builder::stored(&workspace.lbuild.path(name), manifest)
 }
 
-/// Every command that reads an image fails with an error that names the image and contains `says`.
+/// Asserts that every command that reads an image fails with an error that names the image and contains `says`.
 #[track_caller]
 fn refused(workspace: &Workspace, images: &[String], says: &[&str]) {
     let good = workspace.image("good", &[]);

@@ -1,4 +1,4 @@
-//! Links in circles and out of the image, and unusual whiteouts.
+//! Circular links, links out of the image, and unusual whiteouts.
 
 use super::Expectation::{Found, Good};
 use super::{MeasuredRun, Workspace, words};
@@ -36,7 +36,7 @@ fn circular_and_dangling_symlinks_are_findings() {
 }
 
 #[test]
-fn the_path_of_an_entrypoint_may_be_a_circle() {
+fn an_entrypoint_below_a_circular_symlink_is_a_finding() {
     let workspace = Workspace::new();
     let circle = [Layer::gzip(links([("a", "b"), ("b", "a")]))];
     for (number, field) in ["Entrypoint", "Cmd"].into_iter().enumerate() {

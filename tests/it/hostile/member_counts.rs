@@ -88,14 +88,14 @@ fn check(layers: Vec<Tar>) -> String {
 }
 
 #[test]
-fn a_file_that_replaces_its_own_directory_many_times() {
+fn a_file_may_replace_its_own_directory_many_times() {
     let both = many(|tar, number| tar.file(&format!("d/{number}"), 0o644, "").file("d", 0o644, ""));
     let said = check(vec![both]);
     assert!(said.contains(": duplicate-entry\n"), "{said}");
 }
 
 #[test]
-fn many_unreadable_directories() {
+fn many_unreadable_directories_are_checked_within_the_limits() {
     let said = check(vec![many(|tar, number| {
         let tar = tar.member(&format!("var/task/{number}/"), EntryType::Directory, 0o700, b"", "");
         tar.file(&format!("var/task/{number}/f"), 0o600, "f")
@@ -104,20 +104,20 @@ fn many_unreadable_directories() {
 }
 
 #[test]
-fn many_modules_for_another_python_in_one_directory() {
+fn many_modules_for_another_python_in_one_directory_are_checked_within_the_limits() {
     let name = |number: usize| format!("var/task/p/m{number}.cpython-311-x86_64-linux-gnu.so");
     let said = check(vec![many(|tar, number| tar.file(&name(number), 0o644, ""))]);
     assert!(said.contains(": python-extension-version\n"), "{said}");
 }
 
 #[test]
-fn many_modules_and_as_many_directories_to_search() {
+fn many_modules_and_as_many_directories_to_search_are_checked_within_the_limits() {
     let said = check(vec![many(|tar, number| tar.file(&format!("{number}/site-packages/m.so"), 0o644, ""))]);
     assert!(said.contains(": python-handler\n"), "{said}");
 }
 
 #[test]
-fn many_git_repositories_that_another_layer_deletes() {
+fn many_deleted_git_repositories_are_checked_within_the_limits() {
     let below = many(|tar, number| {
         let (dir, head) = (format!("var/task/{number}"), "ref: refs/heads/main\n");
         tar.file(&format!("{dir}/.git/HEAD"), 0o644, head).file(&format!("{dir}/a/.git/HEAD"), 0o644, head)
@@ -128,7 +128,7 @@ fn many_git_repositories_that_another_layer_deletes() {
 }
 
 #[test]
-fn many_libraries_for_another_machine_in_one_package() {
+fn many_libraries_for_another_machine_in_one_package_are_checked_within_the_limits() {
     // Only the ELF header of a library for arm64.
     let code = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 183, 0, 1, 0, 0, 0], &[0; 40]].concat();
     let said =
@@ -137,7 +137,7 @@ fn many_libraries_for_another_machine_in_one_package() {
 }
 
 #[test]
-fn many_dangling_symlinks_with_long_targets() {
+fn many_dangling_symlinks_with_long_targets_are_checked_within_the_limits() {
     let (ahead, up) = ("a/".repeat(2000), "a/../".repeat(800));
     let said = check(vec![(0..2000).fold(Tar::new(), |tar, number| {
         let tar = tar.pax("linkpath", &ahead).symlink(&format!("var/task/a{number}"), "");
@@ -147,7 +147,7 @@ fn many_dangling_symlinks_with_long_targets() {
 }
 
 #[test]
-fn missing_parent_directories_two_thousand_deep() {
+fn missing_parent_directories_two_thousand_deep_are_checked_within_the_limits() {
     let deep = "d/".repeat(2000);
     let said =
         check(vec![(0..20).fold(Tar::new(), |tar, number| {
@@ -157,7 +157,7 @@ fn missing_parent_directories_two_thousand_deep() {
 }
 
 #[test]
-fn directories_two_thousand_deep() {
+fn directories_two_thousand_deep_are_checked_within_the_limits() {
     let name = |depth: usize| format!("var/task/{}", "d/".repeat(depth));
     let tar = (1..=2000).fold(Tar::new(), |tar, depth| {
         tar.long(b'L', name(depth).as_bytes()).member("d/", EntryType::Directory, 0o700, b"", "")
@@ -167,7 +167,7 @@ fn directories_two_thousand_deep() {
 }
 
 #[test]
-fn many_symlinks_through_each_other() {
+fn many_symlinks_through_each_other_are_checked_within_the_limits() {
     // Each link passes through the next one twice.
     let said = check(vec![(0..1000).fold(Tar::new(), |tar, number| {
         let (name, next) = (format!("var/task/l{number}"), number + 1);
@@ -192,7 +192,7 @@ fn scripts(dir: &str, places: usize) -> MeasuredRun {
 }
 
 #[test]
-fn many_scripts_and_many_directories_of_their_interpreter() {
+fn many_scripts_and_many_directories_of_their_interpreter_are_checked_within_the_limits() {
     for dir in ["var/task/bin", "opt/extensions"] {
         let few = scripts(dir, 500);
         assert!(few.code == 8 && few.out.contains(": interpreter\n"), "{dir}: {}{}", few.out, few.err);

@@ -36,9 +36,9 @@ const UNREAD: Expectation = Broken("cannot read the layer");
 fn a_gzip_that_is_cut_or_damaged_is_an_error() {
     let whole = gzip(&tar());
     let end = whole.len();
-    // In the header, before and in the stream, before and in the trailer.
+    // Cuts in the header, before and in the stream, before and in the trailer.
     let cuts = [1, 2, 9, 10, 12, end / 2, end - 8, end - 1].map(|at| whole[..at].to_vec());
-    // A bit of the content, of the checksum, of the length.
+    // Flips a bit of the content, of the checksum, of the length.
     let flips = [end / 2, end - 8, end - 1].map(|at| flipped(&whole, at));
     let more = [[&whole[..], b"garbage"].concat(), [&whole[..], &[0; 512]].concat()];
     let mut cases: Vec<_> =
@@ -63,7 +63,7 @@ fn a_truncated_tar_is_an_error_with_every_compression() {
     ] {
         let cut = &tar[..at];
         cases.extend([(gzip(cut), GZIP), (zstd(cut), ZSTD), (cut.to_vec(), PLAIN)].map(
-            // The diff id matches where the fault has to be in the tar alone, so that the push recompresses the layer.
+            // If only the tar is faulty, the diff id matches, so that the push recompresses the layer.
             |(stored, media_type)| match ends {
                 Broken(_) => (vec![Layer::of(stored, media_type, cut)], ends),
                 _ => case(stored, media_type, ends),
@@ -83,7 +83,7 @@ fn frame(descriptor: u8, rest: &[u8]) -> Vec<u8> {
 const WINDOW: u8 = 7 << 3;
 
 #[test]
-fn a_zstd_that_is_cut_damaged_or_asks_for_too_much_is_an_error() {
+fn a_zstd_that_is_cut_damaged_or_requires_too_much_memory_is_an_error() {
     let whole = zstd(&tar());
     let end = whole.len();
     let mut all = Vec::from([3, 6, end / 2, end - 1].map(|at| whole[..at].to_vec()));
@@ -102,7 +102,7 @@ fn a_zstd_that_is_cut_damaged_or_asks_for_too_much_is_an_error() {
         vec![0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0x7f],
     ]);
     let mut cases: Vec<_> = all.into_iter().map(|stored| case(stored, ZSTD, UNREAD)).collect();
-    // A compressed content within zstd. The diff id matches, so that the push recompresses the layer.
+    // A zstd stream within a zstd stream. The diff id matches, so that the push recompresses the layer.
     let twice = Layer::of(zstd(&whole), ZSTD, &whole);
     cases.push((vec![twice], Broken("wrong checksum: it is no tar")));
     Workspace::new().check_cases(cases);
@@ -139,7 +139,7 @@ fn a_layer_that_does_not_match_its_descriptor_is_an_error() {
             4,
             "cannot read",
         ),
-        // It never ends.
+        // A file that never ends.
         (
             |file| {
                 std::fs::remove_file(file).unwrap();

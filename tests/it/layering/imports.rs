@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_word_is_an_import() {
+    fn other_words_are_not_imports() {
         for text in [
             "mod own;",
             "use std::b::B; use b::B;",

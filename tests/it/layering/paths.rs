@@ -56,7 +56,7 @@ impl File {
         }
     }
 
-    /// `a::b::c` anywhere in the code.
+    /// Adds a path such as `a::b::c` in the code; returns the number of its tokens.
     fn inline_path(&mut self, module: &[String], rest: &[Token]) -> usize {
         let mut segments = Vec::new();
         let mut at = 0;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn inline_modules_are_modules() {
+    fn a_path_in_an_inline_module_has_that_module() {
         let text = "use a::B; mod x { use super::c; mod y { use super::d; } } fn f() { e::g() }";
         assert_eq!(paths(text), ["m: a.B", "m.x: super.c", "m.x.y: super.d", "m: e.g"]);
     }

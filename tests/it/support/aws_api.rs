@@ -1,5 +1,5 @@
-//! AWS's GetAuthorizationToken for tests for which moto does not suffice: moto always returns the same token, and none
-//! for the public registry. Also users whose AWS endpoint and registries are servers of the test.
+//! A fake of AWS's GetAuthorizationToken, for tests that moto does not support: moto always returns the same token, and
+//! none for the public registry. Also users whose AWS endpoint and registries are servers of the test.
 
 use super::aws_network::REGION;
 use super::fake_ecr::{CALLER, FakeEcr};
@@ -20,7 +20,7 @@ pub struct AwsApi {
 
 impl AwsApi {
     /// Returns tokens with these passwords in order, then the last one for every further call. Without passwords, and
-    /// for all other calls, it answers that the caller lacks the right.
+    /// for all other calls, it answers that the caller lacks the permission.
     pub fn start(passwords: &[&str]) -> AwsApi {
         let passwords: Vec<String> = passwords.iter().map(|&password| password.to_owned()).collect();
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -84,7 +84,7 @@ pub fn user_without_keys(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
     user
 }
 
-/// The same, with keys for AWS.
+/// Like [`user_without_keys`], but with keys for AWS.
 pub fn user(aws: &str, name: &str, registry: &FakeEcr) -> Lbuild {
     let mut user = user_without_keys(aws, name, registry);
     user.set("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");

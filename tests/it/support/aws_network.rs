@@ -26,7 +26,7 @@ const APIS: [&str; 5] = [
     "iam.amazonaws.com",
 ];
 
-/// Ends when dropped, with everything in it.
+/// The network; dropping it stops everything in it.
 pub struct AwsNetwork {
     pub moto: Moto,
     namespace: Namespace,
@@ -40,7 +40,7 @@ pub struct NginxRequest {
     /// With its query.
     pub path: String,
     pub status: u64,
-    /// The scheme of the Authorization header, as `Basic`; empty without one.
+    /// The scheme of the Authorization header, such as `Basic`; empty without one.
     pub login: String,
     /// The action of a call to AWS, such as `CreateRepository`.
     pub action: String,

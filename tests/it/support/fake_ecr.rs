@@ -67,7 +67,8 @@ pub enum MissingRepository {
     Created,
     /// 404 with ECR's message.
     NameUnknown,
-    /// The same, but starting an upload ends the connection (aws/containers-roadmap#1970).
+    /// Like [`NameUnknown`](Self::NameUnknown), but starting an upload ends the connection
+    /// (aws/containers-roadmap#1970).
     Reset,
 }
 
@@ -104,7 +105,7 @@ impl FakeEcr {
         self.state().repositories.entry(repository.to_owned()).or_default();
     }
 
-    /// Also creates the repository.
+    /// Stores a blob. Also creates the repository.
     pub fn seed_blob(&self, repository: &str, content: impl Into<Bytes>) -> String {
         let content = content.into();
         let digest = digest(&content);
@@ -112,7 +113,7 @@ impl FakeEcr {
         digest
     }
 
-    /// Stores it unchecked under its digest, and under `tag` if given. Also creates the repository.
+    /// Stores a manifest unchecked under its digest, and under `tag` if given. Also creates the repository.
     pub fn seed_manifest(
         &self,
         repository: &str,
@@ -128,12 +129,12 @@ impl FakeEcr {
         self.state().repositories.get(repository)?.blobs.get(digest).cloned()
     }
 
-    /// By tag or digest.
+    /// Finds a manifest by tag or digest.
     pub fn manifest(&self, repository: &str, reference: &str) -> Option<Manifest> {
         self.state().repositories.get(repository)?.manifest(reference).cloned()
     }
 
-    /// Tag to digest.
+    /// The digests by tag.
     pub fn tags(&self, repository: &str) -> BTreeMap<String, String> {
         self.state().repositories.get(repository).map(|found| found.tags.clone()).unwrap_or_default()
     }
@@ -168,7 +169,7 @@ struct Repository {
     blobs: BTreeMap<String, Bytes>,
     manifests: BTreeMap<String, Manifest>,
     tags: BTreeMap<String, String>,
-    /// Size by digest: blobs that are deleted but still found by HEAD.
+    /// The sizes, by digest, of blobs that are deleted but still found by HEAD.
     lost: BTreeMap<String, usize>,
 }
 

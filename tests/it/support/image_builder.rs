@@ -12,7 +12,7 @@ use tar::{EntryType, Header};
 /// The name of the image in its layout.
 pub const TAG: &str = "built";
 
-/// A tar under construction; names are not changed.
+/// A tar under construction; names are written unchanged.
 #[derive(Default)]
 pub struct Tar(Vec<u8>);
 

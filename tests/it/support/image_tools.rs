@@ -21,20 +21,20 @@ pub struct ImageLocation {
 }
 
 impl ImageLocation {
-    /// `image`: `repository:tag` or `repository@digest`.
+    /// The location of `image`: `repository:tag` or `repository@digest`.
     pub fn registry(registry: &Registry, image: &str) -> ImageLocation {
         let login = registry.login().map(|(user, password)| format!("{user}:{password}"));
         let name = format!("docker://{}/{image}", registry.host());
         ImageLocation { name, local: None, login, ca: registry.is_tls().then(|| registry.ca_path()) }
     }
 
-    /// With another login than that of the registry, or without one.
+    /// Replaces the registry's login; `None` removes it.
     pub fn with_login(mut self, login: Option<(&str, &str)>) -> ImageLocation {
         self.login = login.map(|(user, password)| format!("{user}:{password}"));
         self
     }
 
-    /// Without the authority that signed the registry's certificate.
+    /// Removes the authority that signed the registry's certificate.
     pub fn without_ca(mut self) -> ImageLocation {
         self.ca = Some(PathBuf::from("/nonexistent/ca.crt"));
         self
@@ -98,11 +98,11 @@ pub fn skopeo_manifest(location: &ImageLocation) -> Result<Value, String> {
 fn inspect(location: &ImageLocation, options: &[&str]) -> Result<Value, String> {
     let mut command = Command::new(tool("skopeo"));
     let text = run(command.arg("inspect").args(options).args(location.options("")).arg(&location.name))?;
-    // skopeo answers a wrong command line with its usage, and with success
+    // for a wrong command line, skopeo prints its usage and exits with 0
     serde_json::from_str(&text).map_err(|error| format!("{command:?}: {error}\n{text}"))
 }
 
-/// `to`: `dir:DIR`, `oci:DIR:TAG`, `docker-archive:FILE`.
+/// Copies an image with skopeo. `to`: `dir:DIR`, `oci:DIR:TAG`, `docker-archive:FILE`.
 pub fn skopeo_copy(location: &ImageLocation, to: &str) -> Result<(), String> {
     let mut command = Command::new(tool("skopeo"));
     let text = run(command.arg("copy").args(location.options("src-")).arg(&location.name).arg(to))?;
@@ -161,7 +161,7 @@ pub fn podman_save(location: &ImageLocation, to: &Path) -> Result<(), String> {
     std::fs::copy(sandbox.path().join("image.tar"), to).map(drop).map_err(|error| error.to_string())
 }
 
-/// Takes the numbers of options for pulling and for running, then these options, then the program's arguments.
+/// Arguments: the image, the numbers of options for pulling and for running, these options, the program's arguments.
 pub(super) const PODMAN: &str = r#"
     image=$1 pulling=$2 running=$3; shift 3
     id=$(pull "$image" "${@:1:pulling}"); shift "$pulling"

@@ -30,7 +30,7 @@ pub struct IndexBehaviour {
     pub files_on_other_host: bool,
 }
 
-/// Ends when dropped.
+/// Stops when dropped.
 pub struct Index {
     behaviour: IndexBehaviour,
     proxy: Proxy,
@@ -40,7 +40,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// The part `packages`, without a login.
+    /// Starts an index of the part `packages`, without a login.
     pub fn start() -> Index {
         Index::with(IndexBehaviour::default())
     }
@@ -56,7 +56,7 @@ impl Index {
         })
     }
 
-    /// The files that are in `directory` at the time of a request.
+    /// Starts an index of the files that are in `directory` at the time of a request.
     pub fn of(directory: &Path, behaviour: IndexBehaviour) -> Index {
         let mut servers = Vec::new();
         let mut serve = |server: IndexServer| {
@@ -87,7 +87,7 @@ impl Index {
         format!("http://{}/simple/", self.proxy.host())
     }
 
-    /// The same with the login, if the index requires one.
+    /// Like [`url`](Self::url), with the login if the index requires one.
     pub fn url_with_login(&self) -> String {
         let login = self.behaviour.login.as_ref();
         let login = login.map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default();
@@ -99,7 +99,7 @@ impl Index {
         self.proxy.host()
     }
 
-    /// Faults for later requests: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
+    /// Sets the faults for later requests: `Rule::on("GET", "/files/numpy", Fault::CutBody { at: 9 })`.
     pub fn set_script(&self, rules: impl IntoIterator<Item = Rule>) {
         self.files().set_script(rules);
     }
@@ -192,7 +192,7 @@ impl IndexServer {
         headers.get(header::AUTHORIZATION).is_some_and(|given| *given == *wanted)
     }
 
-    /// A file, or the bytes of it that a Range asks for.
+    /// A file, or the bytes of it in the requested range.
     fn file(&self, name: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         if name.contains('/') || (self.behaviour.html_only && name.ends_with(".metadata")) {
             return None;

@@ -1,4 +1,4 @@
-//! Runs an image like Lambda, with the real emulator, and invokes it.
+//! Runs an image like Lambda, with Lambda's runtime interface emulator, and invokes it.
 
 use super::http::{Request, send};
 use super::image_tools::{ImageLocation, PODMAN, podman_arguments};
@@ -19,7 +19,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// With rootless Podman; a foreign architecture runs under qemu-user.
+    /// Starts the image with rootless Podman; a foreign architecture runs under qemu-user.
     pub fn start(location: &ImageLocation) -> Result<Function, String> {
         let sandbox = Sandbox::new();
         let (emulator, runtime) = (free_address(), free_address());
@@ -63,7 +63,7 @@ impl Function {
     }
 }
 
-/// Starts the image, sends `{"nonce": …}`, and returns the answer if it holds the same nonce.
+/// Starts the image, sends `{"nonce": …}`, and returns the answer if it contains the nonce.
 pub fn answer(location: &ImageLocation) -> Result<Value, String> {
     let function = Function::start(location)?;
     let nonce = nonce();

@@ -29,7 +29,7 @@ pub fn blobs(layout: &Path, tag: &str, architecture: &str) -> Vec<Vec<u8>> {
     digests.map(|digest| std::fs::read(bases::blob(layout, digest)).expect("the layout has it")).collect()
 }
 
-/// The tar within; fails when the gzip has more than one member or anything behind it.
+/// The tar in the gzip; fails if the gzip has more than one member or trailing bytes.
 pub fn inflate(gzip: &[u8]) -> Vec<u8> {
     let (mut decoder, mut tar) = (flate2::bufread::GzDecoder::new(gzip), Vec::new());
     decoder.read_to_end(&mut tar).expect("gzip");

@@ -35,7 +35,7 @@ impl Lbuild {
         Lbuild { dir, variables: Vec::new() }
     }
 
-    /// A user for a registry of any mode, with its login stored like Docker does, and its certificate trusted.
+    /// A user for a registry of any mode, who trusts its certificate and has its login stored as by `docker login`.
     pub fn for_registry(registry: &Registry) -> Lbuild {
         let mut user = Lbuild::new();
         if let Some((name, password)) = registry.login() {
@@ -63,8 +63,8 @@ impl Lbuild {
     pub fn program_of(&self, name: &str, script: &str) -> String {
         let dir = self.path("bin");
         std::fs::create_dir_all(&dir).expect("ours");
-        // In another process: a file that this one has open for writing is inherited by a child that another test is
-        // just starting, and until that child calls exec, executing the script fails with ETXTBSY.
+        // Written by another process: if this one had it open for writing, a child that another test is just starting
+        // would inherit it, and executing the script would fail with ETXTBSY until that child calls exec.
         let mut install = Command::new(tool("install"))
             .args(["-m", "755", "/dev/stdin"])
             .arg(dir.join(name))

@@ -1,5 +1,5 @@
 //! Support code of the tests: real and fake registries, bases, and programs that verify an image. `tests/run` builds
-//! the parts under target/parts; a test that misses one fails and names it.
+//! the parts under target/parts; a test fails with the name of a missing part.
 #![allow(dead_code, reason = "each test needs other parts")]
 
 pub mod aws_api;
@@ -54,7 +54,7 @@ pub fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
-/// Different on every call, so that data of another test cannot give the expected answer.
+/// A text that differs on every call, so that data of another test cannot give the expected answer.
 pub fn nonce() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);

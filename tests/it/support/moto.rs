@@ -47,7 +47,7 @@ pub fn server() -> Vec<String> {
 }
 
 impl Moto {
-    /// On a free port of 127.0.0.1, until dropped.
+    /// Starts a server on a free port of 127.0.0.1. Dropping it ends the server.
     pub fn start() -> Moto {
         let dir = tempfile::Builder::new().prefix("moto-").tempdir().expect("a temporary directory");
         let words = [server(), vec!["--port".into(), "0".into()]].concat();
@@ -73,7 +73,7 @@ impl Moto {
         Moto { address: Address::Socket(socket.to_owned()), checks: Cell::new(false), _process: None }
     }
 
-    /// For `AWS_ENDPOINT_URL`.
+    /// The value for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         match &self.address {
             Address::Port(address) => format!("http://{address}"),
@@ -81,8 +81,8 @@ impl Moto {
         }
     }
 
-    /// From now on, moto checks signatures and IAM policies, except for the calls of this type's functions: these turn
-    /// the checks off, so do not call them while another program sends requests.
+    /// Makes moto check signatures and IAM policies, except for the calls of this type's functions. These turn the
+    /// checks off meanwhile, so do not call them while another program sends requests.
     pub fn check_requests(&self) {
         self.checks.set(true);
         self.check(true);
@@ -94,7 +94,7 @@ impl Moto {
         self.send("/moto-api/reset-auth", &[], body);
     }
 
-    /// A user who may do what `policy` allows.
+    /// Creates a user with the rights in `policy`.
     pub fn user(&self, name: &str, policy: &Value) -> Keys {
         self.iam(&format!("Action=CreateUser&UserName={name}"));
         let document = encode(&policy.to_string());
@@ -103,7 +103,7 @@ impl Moto {
         Keys { id: element(&text, "AccessKeyId"), secret: element(&text, "SecretAccessKey") }
     }
 
-    /// A call of ECR, which has to succeed.
+    /// Calls ECR; panics if the call fails.
     #[track_caller]
     pub fn ecr(&self, region: &str, operation: &str, arguments: &Value) -> Value {
         self.try_ecr(region, operation, arguments).unwrap_or_else(|error| panic!("{operation}: {error}"))

@@ -41,7 +41,7 @@ impl PackageFixture {
             std::os::unix::fs::symlink(real.join(&name), files.path().join(&name)).unwrap();
         }
         let registry = Registry::start(Mode::Plain);
-        // Not under the name of Lambda's image for this version, for which lbuild assumes a glibc too old for numpy.
+        // Not named like Lambda's image: for that image, lbuild assumes a glibc that is too old for numpy.
         let base = bases::push(&registry, "docker-list", "team/python", "3.11");
         let index = Index::of(files.path(), IndexBehaviour::default());
         PackageFixture { index, registry, base, files, code: function(&[("app.py", APP)]) }

@@ -55,7 +55,7 @@ pub struct Traffic {
     pub received: u64,
 }
 
-/// Stops when dropped.
+/// A running proxy; stops when dropped.
 pub struct Proxy {
     listener: Listener,
     shared: Arc<Shared>,
@@ -134,7 +134,7 @@ impl Proxy {
         self.shared.control().routes.insert(host.to_owned(), addr);
     }
 
-    /// In order of arrival.
+    /// The requests, in order of arrival.
     pub fn seen(&self) -> Vec<ProxyRequest> {
         let control = self.shared.control();
         let received = control.received.iter().map(|received| received.load(Ordering::Relaxed));

@@ -62,7 +62,7 @@ impl Clients {
         run(&mut self.pip(&arguments)).map(|_| target)
     }
 
-    /// The same by `uv pip install --target`.
+    /// Like [`pip_tree`](Self::pip_tree), by `uv pip install --target`.
     pub fn uv_tree(&self, index: &str, machine: &str, wanted: &[&str]) -> Result<PathBuf, String> {
         let target = self.path(&format!("uv-{machine}"));
         let (place, platform) = (target.display().to_string(), format!("{machine}-manylinux_2_28"));

@@ -29,7 +29,7 @@ pub enum Mode<'a> {
     },
 }
 
-/// Ends when dropped, and removes its storage.
+/// A running registry. When it is dropped, the process ends and the storage is removed.
 pub struct Registry {
     port: u16,
     login: Option<(String, String)>,
@@ -52,7 +52,7 @@ pub struct AccessLogEntry {
 }
 
 impl AccessLogEntry {
-    /// Whether it is part of the upload of a blob.
+    /// Whether the request is part of the upload of a blob.
     pub fn is_blob_upload(&self) -> bool {
         self.path.contains("/blobs/uploads/") && ["POST", "PATCH", "PUT"].contains(&self.method.as_str())
     }

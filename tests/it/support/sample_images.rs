@@ -32,7 +32,7 @@ pub fn hello(architecture: &str) -> SampleImage {
     function(&base, architecture, "hello-python/app.py", "app.handler")
 }
 
-/// The same in Node.
+/// hello-node on the base for Node; `architecture` as in a config.
 pub fn hello_node(architecture: &str) -> SampleImage {
     let base = format!("oci:{}:{}", bases::layout("nodejs").display(), bases::NODE_TAG);
     function(&base, architecture, "hello-node/index.mjs", "index.handler")

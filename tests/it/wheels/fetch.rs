@@ -28,7 +28,7 @@ fn a_wheel_is_fetched_once_and_an_unchanged_lock_sends_no_request() {
 }
 
 #[test]
-fn a_wrong_size_from_the_server_does_not_refuse_the_right_bytes() {
+fn the_right_bytes_are_accepted_despite_a_wrong_size_from_the_server() {
     let house = Wheelhouse::new();
     let file = "dep-2.0-py3-none-any.whl";
     let wheel = std::fs::read(house.wheel(file)).unwrap();
@@ -51,7 +51,7 @@ fn a_wrong_size_from_the_server_does_not_refuse_the_right_bytes() {
         let plan = lbuild.ok(&["plan", &function, "--base", &base, "--arch", "arm64", "--lock", &lock]);
         assert!(plan.stdout.contains(&format!("\"size\": {size}")), "{}", plan.stdout);
 
-        // The size in the lock is binding.
+        // The size in the lock must match.
         let entry = house.locked(file, &format!("url = '{url}', size = {claimed}"));
         std::fs::write(&lock, format!("{LOCK}{entry}")).unwrap();
         let to = format!("oci:{}:it", lbuild.text("image"));

@@ -47,7 +47,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     verdict(name, findings, args.deny)
 }
 
-/// The name of an image; `None` if the path is the source of an image to make.
+/// The name of the image to check; `None` if the path is the source of an image to build.
 fn image(args: &Check) -> Result<Option<String>, Failure> {
     let path = &args.image.path;
     let text = path.display().to_string();
@@ -114,7 +114,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let login: Vec<_> = engine::base_registry(&lowered.recipe).into_iter().collect();
     let engine = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let report = context.report.clone();
-    // The findings include what the engine warns about.
+    // The findings include the engine's warnings.
     let engine = engine.on_event(move |event| match event {
         Event::Warning { .. } => {}
         event => report.event(&event),

@@ -15,7 +15,7 @@ pub struct Examination<'a> {
     pub first: Option<u8>,
 }
 
-/// A finding without a fault.
+/// The result of a check that found no fault.
 pub const DONE: Result<(), Failure> = Ok(());
 
 impl<'a> Examination<'a> {

@@ -66,7 +66,7 @@ async fn policy(
         Ok(Some(_)) if wanted.allow => {
             findings.add("let Lambda pull: it is not allowed, and the push will allow it", DONE)
         }
-        // Without the right to describe the repository, this is the first sign that it is missing.
+        // Without the right to describe the repository, only this error shows that it does not exist.
         Err(lbuild::Error::Aws { answer, .. })
             if wanted.create && answer.code == "RepositoryNotFoundException" =>
         {

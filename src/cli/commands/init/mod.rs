@@ -1,4 +1,4 @@
-//! `lbuild init`: an lbuild.toml, guessed from the function's files.
+//! `lbuild init`: writes an lbuild.toml, guessed from the function's files.
 
 mod guess;
 

@@ -39,7 +39,7 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
     Ok(())
 }
 
-/// The given path of the function.
+/// The path of the function, as given.
 fn place(recipe: &Recipe) -> String {
     let place = adds(recipe).find_map(|add| match &add.source {
         Source::Directory { path, ignore: true, .. } => Some(path.clone()),
@@ -64,7 +64,7 @@ fn executable(recipe: &Recipe) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file on this machine that an `Add` makes the image's bootstrap.
+/// The file on this machine that an `Add` packs as the image's bootstrap.
 fn behind_bootstrap(add: &Add) -> Option<PathBuf> {
     let Source::Directory { path, .. } = &add.source else { return None };
     let below = Path::new(BOOTSTRAP).strip_prefix(add.to.as_deref()?.trim_end_matches('/')).ok()?;

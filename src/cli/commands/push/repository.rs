@@ -1,4 +1,4 @@
-//! The changes that a push makes to its ECR repositories before it sends.
+//! The changes that a push makes to its ECR repositories before it sends layers.
 
 use lbuild::Destination;
 use lbuild::aws::EcrRepository;

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::cli::args::push::Push;
 use crate::cli::output::exit::Failure;
 
-/// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format. Directories that do not exist are created.
+/// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format. Creates missing
+/// directories.
 pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
     let write_file = |path: &Path, text: String| {

@@ -1,4 +1,4 @@
-//! Findings of a check, in the formats of people and of other tools.
+//! Findings of a check: as text, as SARIF, and as annotations for GitHub Actions.
 
 pub mod github;
 pub mod sarif;

@@ -9,7 +9,7 @@ use lbuild::image::Digest;
 use lbuild::lambda::check::{Finding, RULES, Rule, Severity};
 use serde_json::{Value, json};
 
-/// The path of findings without one: code scanning requires a path, and such a finding is about the image's own JSON.
+/// The path for findings without a path, which are about the image's own JSON: code scanning requires one.
 const OF_IMAGE: &str = "manifest.json";
 
 /// A log with one run.
@@ -81,8 +81,8 @@ fn result(finding: &Finding, fingerprint: String) -> Value {
 }
 
 /// Identifies a finding across images, by its rule, its path or field, and its number among the findings that share
-/// these. The message may contain counts that change. Code scanning cannot use the file's lines: it does not have the
-/// file.
+/// these. The message is left out, because it may contain counts that change. Code scanning cannot use the file's
+/// lines: it does not have the file.
 fn fingerprint(finding: &Finding, seen: &mut BTreeMap<Digest, usize>) -> String {
     let (path, field) = (finding.path.as_deref(), finding.field.as_deref());
     let place = [finding.rule, path.unwrap_or_default(), field.unwrap_or_default()].join("\0");
@@ -121,7 +121,7 @@ mod tests {
     use super::{run, uri};
 
     #[test]
-    fn every_repository_and_layout_is_a_category() {
+    fn each_repository_or_layout_has_its_own_category() {
         for (image, id) in [
             ("r.example:5000/a/b", "lbuild/r.example:5000/a/b/"),
             ("r.example:5000/a/b:v1", "lbuild/r.example:5000/a/b/v1"),

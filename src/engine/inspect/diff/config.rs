@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use super::field::FieldDifference;
 use crate::engine::find::StoredImage;
 
-/// The maximum length of a field's dotted path below which objects are compared field by field. An object with a longer
+/// Upper bound on the length of the dotted path of an object that is compared field by field. An object with a longer
 /// path is reported as a whole, because the path is repeated for each of its fields.
 const LONGEST: usize = 200;
 
 /// The objects with an environment: of the image, and of the container from which old builders made it.
 const PROCESSES: [&str; 2] = ["config", "container_config"];
 
-/// Fields that follow from the layers, whose differences are reported there.
+/// Fields that are derived from the layers. The comparison of the layers reports their differences.
 const OF_LAYERS: [&str; 2] = ["rootfs", "history"];
 
 /// The differing fields of the config.

@@ -14,14 +14,14 @@ use crate::scan::{LayerScan, NoFact};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LayerDifference {
-    /// Its numbers in the first and in the second image, from the lowest, which is 0.
+    /// Its numbers in the first and in the second image; the lowest layer is 0.
     pub numbers: [Option<usize>; 2],
     /// Its digests in the first and in the second image.
     pub digests: [Option<Digest>; 2],
     /// The command that created it, by the history of the second image, or else of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Whether its position differs among the layers that both images have.
+    /// Whether its position among the layers that both images have differs.
     pub moved: bool,
     /// Whether the tar is the same, and only the compressed bytes differ.
     pub recompressed: bool,
@@ -162,12 +162,12 @@ impl Matched {
     }
 }
 
-/// The longest run of matched layers that are in the same order in both images, from the last; the others have moved.
+/// The longest increasing subsequence, last element first. The layers outside it have moved.
 fn in_order(order: &[usize]) -> Vec<usize> {
-    // Positions by the length of the longest run that ends there. Among positions with the same length, a later one has
-    // a lower layer: with a higher layer, its run would be longer.
+    // Positions by the length of the longest increasing subsequence that ends there. Among positions with the same
+    // length, a later one has a lower layer: with a higher layer, its subsequence would be longer.
     let mut ends: Vec<Vec<usize>> = Vec::new();
-    // For each position, its predecessor in such a run.
+    // For each position, its predecessor in such a subsequence.
     let mut before: Vec<Option<usize>> = Vec::with_capacity(order.len());
     for (place, &layer) in order.iter().enumerate() {
         let shorter = ends.partition_point(|ends| ends.last().is_some_and(|&end| order[end] < layer));
@@ -200,7 +200,7 @@ mod tests {
             (&[0, 2], &[2, 0]),
             (&[1, 0, 2], &[2, 1]),
             (&[2, 0, 1], &[1, 0]),
-            // Among several longest runs, the one that ends first is chosen.
+            // Among several longest subsequences, the one that ends first is chosen.
             (&[2, 3, 0, 1], &[3, 2]),
             (&[3, 1, 2, 0, 4], &[4, 2, 1]),
             (&[3, 2, 1, 0], &[3]),

@@ -40,11 +40,11 @@ pub struct Difference {
     pub config: Vec<FieldDifference>,
     /// Layers, in the order of the second image, removed layers last.
     pub layers: Vec<LayerDifference>,
-    /// The amount that a push of the second image sends to a repository that has the first.
+    /// The layers and bytes that a push of the second image sends to a repository that has the first.
     pub sends: Sends,
 }
 
-/// The amount that a push sends.
+/// The number of layers and bytes that a push sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sends {
     /// The number of layers.
@@ -117,7 +117,7 @@ async fn known(
     scan::of_layer(session, &from.name, blob, Arc::new(NoAnnotator)).await.map(Some)
 }
 
-/// An image with its opened store, which would take long to open again for each of many layers.
+/// An image with its open store: opening the store for each layer would be slow.
 struct Opened<'a> {
     image: &'a StoredImage,
     store: ImageStore,
@@ -130,7 +130,7 @@ fn sends([from, to]: [&StoredImage; 2]) -> Sends {
     new.sort_by_key(|layer| layer.digest);
     new.dedup_by_key(|layer| layer.digest);
     let config = if from.config_digest == to.config_digest { 0 } else { to.config.to_bytes().len() as u64 };
-    // A manifest may claim any size.
+    // A manifest may declare any size: the sum must not overflow.
     let sizes = new.iter().map(|layer| layer.size).chain([config, to.manifest.bytes.len() as u64]);
     let bytes = sizes.fold(0, u64::saturating_add);
     Sends { layers: new.len(), bytes }

@@ -16,7 +16,7 @@ pub fn names(source: &[u8]) -> BTreeSet<String> {
     let functions = functions(root, source);
     let exports = |node: &Node<'_>| node.kind() == "export_statement";
     let of_es_module: Vec<Node<'_>> = children(root).into_iter().filter(exports).collect();
-    // A module with `export` statements exports in no other way; CommonJS modules may be bundled into it.
+    // A module with `export` statements has no other exports; a bundled CommonJS module may assign to `exports`.
     if !of_es_module.is_empty() {
         of_es_module.into_iter().for_each(|node| export(node, &functions, source, &mut names));
         return names;
@@ -42,7 +42,7 @@ const OWN_THIS: [&str; 6] = [
     "class_body",
 ];
 
-/// Nodes that are functions, which do not have properties that a handler could be.
+/// Function nodes. A function does not have properties that could be a handler.
 const FUNCTIONS: [&str; 3] = ["arrow_function", "function_expression", "generator_function"];
 
 /// Upper bound on chained assignments such as `exports = module.exports = {}`.
@@ -58,7 +58,7 @@ fn export(node: Node<'_>, functions: &BTreeSet<&str>, source: &[u8], names: &mut
     let words: Vec<&str> = node.children(&mut cursor).map(|child| child.kind()).collect();
     if words.contains(&"default") {
         names.insert("default".to_owned());
-        // Newer runtimes also look into an object that is the default export.
+        // Newer runtimes also search the properties of a default export that is an object.
         if let Some(value) = node.child_by_field_name("value") {
             exported_whole(value, functions, source, names);
         }
@@ -117,7 +117,7 @@ fn functions<'s>(root: Node<'_>, source: &'s [u8]) -> BTreeSet<&'s str> {
     };
     let named = declared.filter(is_function).filter_map(|node| node.child_by_field_name("name"));
     let mut names: BTreeSet<&str> = named.map(|node| text(node, source)).collect();
-    // `name.`, `name[` and `(name,` can: one pass finds them for all names.
+    // Such uses are `name.`, `name[` and `(name,`: one pass finds them for all names.
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$".contains(byte) || !byte.is_ascii();
     let mut start = 0_usize;
     for part in source.split(|byte| !is_of_name(byte)) {
@@ -180,7 +180,7 @@ fn visit<'t>(
             if is_exports(node) {
                 any(names);
             } else if is_exports(object) {
-                // Set or read: code that reads a property relies on it.
+                // Set or read: code that reads a property expects it to exist.
                 property(node, source, names);
             } else if !reads(object, source, "module") || key(node, source).is_none() {
                 return within;

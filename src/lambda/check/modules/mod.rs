@@ -1,6 +1,6 @@
 //! The names that a module defines for importers, by its source, and the classes in a jar.
 //!
-//! The source is parsed. Code that may define names which the source does not show gives `*`: any name.
+//! The source is parsed. Code that may define names that the source does not show gives `*`, which stands for any name.
 
 mod jar;
 mod javascript;

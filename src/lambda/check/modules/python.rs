@@ -25,7 +25,7 @@ enum Bound<'t> {
 }
 
 impl<'t> Bound<'t> {
-    /// `is_bound` says whether the node itself is bound. Passing it down avoids a search below each level.
+    /// `is_bound`: whether the node itself is bound. The caller passes it, so that no level searches its subtree.
     fn of(node: Node<'t>, scope: Scope, is_bound: bool) -> Bound<'t> {
         let field = match node.kind() {
             "attribute" | "subscript" | "call" => return Bound::Nothing,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn dynamic_bindings_give_any_name() {
+    fn dynamic_bindings_may_bind_any_name() {
         for text in [
             "from a import *\n",
             "def __getattr__(name): return 1\n",

@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let Some(arch) = case.arch() else { return };
-    // Other machines are not computers: BPF, graphics cards.
+    // Some ELF machines are not computers: BPF, graphics cards.
     let machine = |file: Seen<'_>| {
         let machine = file.member.elf().filter(|_| is_code(file.member))?.machine;
         Some(machine).filter(|machine| machine.is_computer())
@@ -62,9 +62,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 }
 
 /// Whether the image has a variant of the file for the function's machine: some packages contain binaries for several
-/// machines, or there is a package for each, and the right one is chosen when it is loaded.
+/// machines, others exist once per machine, and the matching binary is chosen at load time.
 fn has_variant(fitting: &BTreeSet<&str>, path: &str, machine: Machine, arch: Arch) -> bool {
-    // Either the path names the machine, or that of a file beside it whose name begins with the same word.
+    // Either this path names its machine, or a file beside it that begins with the same word names the function's.
     let of_file = word_at(path, |word| machine.is_called(word)).map(|at| common(path, at));
     of_file.is_some_and(|start| !start.is_empty() && begins(fitting, start))
         || is_of_other_wheel(path, fitting)
@@ -80,7 +80,7 @@ fn has_named_neighbour(fitting: &BTreeSet<&str>, path: &str, arch: Arch) -> bool
     let start = &path[..name + word.len()];
     let machine = Machine::of_arch(arch);
     let from = fitting.range::<str, _>((Bound::Included(start), Bound::Unbounded));
-    // Only a hostile image has many.
+    // Only a hostile image has more than a hundred.
     let mut rests = from.take(100).map_while(|other| other.strip_prefix(start));
     rests.any(|rest| !rest.contains('/') && word_at(rest, |word| machine.is_called(word)).is_some())
 }

@@ -1,4 +1,4 @@
-//! The entries of layers can be unpacked: their paths stay inside of the image and are not too long, their hard links
+//! The entries of layers can be unpacked: their paths stay inside the image and are not too long, their hard links
 //! have targets, and they are not devices.
 
 use std::borrow::Cow;
@@ -167,7 +167,7 @@ fn severity(fault: Fault) -> Severity {
         Fault::Outside | Fault::LinkOutside | Fault::LongPath | Fault::LongName | Fault::LinkNowhere => {
             Severity::Error
         }
-        // Readers differ.
+        // Some readers accept them.
         Fault::LinkBelow | Fault::Dots => Severity::Warning,
         // The image spec allows them, and bases have some.
         Fault::Special => Severity::Note,

@@ -37,7 +37,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     deeper(case, findings);
 }
 
-/// Finds a program below a subdirectory, which unpacked archives often have, if no file is directly in the directory.
+/// Finds a program in a subdirectory, which unpacked archives often have, if no file is directly in /opt/extensions.
 fn deeper(case: &Case<'_>, findings: &mut Findings) {
     let is_directory = |file: &Seen<'_>| file.member.is_directory();
     if !case.files.complete || directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
@@ -58,8 +58,8 @@ fn directly_in<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
         .collect()
 }
 
-/// Whether a file is a program named like a command, as extensions are: a function's own code and scripts may be in
-/// such a directory, too.
+/// Whether a file is a program without a `.` in its name, as extensions are. A directory `extensions` may also hold a
+/// function's own code and scripts.
 fn looks_like_one(member: &Member) -> bool {
     is_program(member) && !member.name().contains('.')
 }

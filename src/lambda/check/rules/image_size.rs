@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 
 const GIB: u64 = 1 << 30;
 
-/// Lambda's limit in bytes. AWS documents 10 GB; the error message for a larger image says GiB.
+/// Lambda's limit in bytes. AWS documents 10 GB; the error message for a larger image uses GiB.
 const LIMIT: u64 = 10 * GIB;
 
 /// The threshold for a warning, in bytes.
@@ -27,7 +27,7 @@ const NEAR: u64 = 9 * GIB;
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let total = case.layers.iter().enumerate().fold(0_u64, |total, (number, layer)| {
         let scan = case.scans.get(number).and_then(Option::as_ref);
-        // An unknown layer is hardly smaller than its stored size.
+        // The stored size is practically a lower bound for an unknown layer.
         total.saturating_add(scan.map_or(layer.size, |scan| scan.uncompressed))
     });
     if total <= NEAR {

@@ -70,8 +70,8 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 }
 
 /// The directories of PATH that belong to the function: in its own directory, of a Lambda layer, or of a virtual
-/// environment. Scripts of a base may need programs that it does not have, and those that pip installs beside the
-/// packages are hardly ever run.
+/// environment. Scripts of a base may need programs that the base lacks, and scripts that pip installs beside
+/// the packages are rarely run.
 fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     let root = case.task_root();
     let dirs = path(case)
@@ -103,7 +103,7 @@ fn of_program(case: &Case<'_>, libc: Option<Libc>, elf: &Elf) -> Option<String> 
     (is_ours && !is_foreign && is_missing(case, loader)).then(|| loader.to_owned())
 }
 
-/// The missing interpreter of a script, given the text after `#!`, which is parsed like in Linux and env.
+/// The missing interpreter of a script, given the text after `#!`, parsed as by Linux and env.
 fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
     let line = line.trim_matches(BLANKS);
     let (interpreter, rest) = line.split_once(BLANKS).unwrap_or((line, ""));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entrypoint_is_searched_by_the_config() {
+    fn the_entrypoint_is_searched_in_the_configs_path() {
         let program = |loader: &str| {
             Sample::python().elf(1, "usr/bin/serve", |elf| elf.interpreter = Some(loader.to_owned()))
         };

@@ -88,7 +88,7 @@ fn jars<'a>(case: &Case<'a>, dir: &str) -> Vec<Seen<'a>> {
     case.files.below(&dir).filter(is_jar).collect()
 }
 
-/// Whether a jar contains the class, by the facts about it; `None` without facts.
+/// Whether a jar contains the class, according to its facts; `None` without facts.
 fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
     let facts = case.files.file(&jar.member.path)?.member.facts();
     facts.iter().find_map(|fact| match fact {
@@ -97,7 +97,7 @@ fn in_jar(case: &Case<'_>, jar: Seen<'_>, class: &str) -> Option<bool> {
     })
 }
 
-/// The end of the message: the place of the class outside of the search path.
+/// The end of the message: a path of the class outside of the search path; empty if there is none.
 fn instead(case: &Case<'_>, class: &str) -> String {
     let mut in_root = case.roots().into_iter().flat_map(|root| jars(case, root));
     if let Some(jar) = in_root.find(|jar| in_jar(case, *jar, class) == Some(true)) {
@@ -130,7 +130,7 @@ mod tests {
             .process("Env", json!(["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"]))
     }
 
-    /// An image with a jar that contains the class or not.
+    /// An image with a jar; `has`: whether the jar contains the class.
     fn with_jar(sample: Sample, path: &str, has: bool) -> Sample {
         let fact = Fact::Class { file: CLASS.to_owned(), present: has };
         sample.file(1, path, 0o644).facts(1, path, [fact])

@@ -1,4 +1,4 @@
-//! Layers are compressed with gzip, as their media types say.
+//! Layers are compressed with gzip, and their media types match.
 
 use super::super::case::Case;
 use super::super::finding::Severity;

@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     if count > LIMIT {
         findings.add(format!("the image has {count} layers; Docker's limit is {LIMIT}")).in_field("layers");
     }
-    // The stored manifest may be longer by white space.
+    // The stored manifest may have additional white space.
     let bytes = case.manifest.to_string().len();
     if bytes >= MANIFEST {
         let message =

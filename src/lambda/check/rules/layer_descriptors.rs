@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_layers_is_found() {
+    fn a_wrong_number_of_diff_ids_is_found() {
         let mut sample = Sample::empty(2);
         sample.config["rootfs"]["diff_ids"] = json!([Digest::of(b"tar 1")]);
         assert_eq!(sample.says(&RULE), ["the config names 1 layer, but the manifest has 2"]);
     }
 
     #[test]
-    fn a_history_of_another_number_of_layers_is_found() {
+    fn a_history_with_a_wrong_number_of_layers_is_found() {
         let mut sample = Sample::empty(2);
         let (made, empty) = (json!({ "created_by": "x" }), json!({ "created_by": "y", "empty_layer": true }));
         sample.config["history"] = json!([made, empty, made]);

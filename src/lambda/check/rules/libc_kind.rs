@@ -36,7 +36,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let fitting = code.iter().filter(|(_, kind)| *kind == has);
     let fitting: BTreeSet<&str> = fitting.map(|(file, _)| file.member.path.as_str()).collect();
 
-    // Packages with binaries for both choose when they are loaded; the paths of those for musl say so.
+    // Packages with binaries for both choose at load time; paths of musl binaries contain `musl` or `alpine`.
     let reaches: BTreeSet<&str> = match has {
         Libc::Glibc => BTreeSet::new(),
         Libc::Musl => fitting.iter().copied().filter_map(reach).collect(),

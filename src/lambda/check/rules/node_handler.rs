@@ -92,8 +92,8 @@ fn find<'a>(case: &Case<'a>, root: &str, files: &[String]) -> Found<'a> {
 /// The endings that Node tries for a name.
 const ADDED: [&str; 4] = ["", ".js", ".json", ".node"];
 
-/// Whether Node may find the module by name, like a package. That is the runtime's last attempt, which also searches
-/// `NODE_PATH`; the function's directory is part of that.
+/// Whether Node may find the module by name, like a package. The runtime tries this last. Node also searches the
+/// directories in `NODE_PATH`, which include the function's directory.
 fn is_package(case: &Case<'_>, module: &str) -> bool {
     if module.is_empty() || module.len() > MAX_PATH {
         return false;

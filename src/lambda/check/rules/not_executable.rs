@@ -54,7 +54,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     if let Some((path, fault)) = search.entrypoint() {
         faults.entry(path).or_insert((fault, "the image starts this file"));
     }
-    // The rule `bootstrap` checks that of the OS-only bases.
+    // The rule `bootstrap` checks the bootstrap of OS-only bases.
     if has_aws_entry(case)
         && !is_os_only(case)
         && let Some(fault) = search.fault(BOOTSTRAP)
@@ -85,7 +85,7 @@ impl<'c, 'a> Search<'c, 'a> {
         Search { case, examined: examined_places(case), programs: None, interpreters: BTreeMap::new() }
     }
 
-    /// The reason why others cannot execute the target of a path. A missing file does not count.
+    /// The reason why others cannot execute the target of a path. A missing file is not a fault.
     fn fault(&mut self, path: &str) -> Option<Fault> {
         let directory = |layer| Some(Fault { layer, text: "it is a directory".to_owned() });
         let file = match self.case.files.resolve(path).target {
@@ -122,7 +122,7 @@ impl<'c, 'a> Search<'c, 'a> {
         let mut words = line.split_whitespace();
         let mut program = words.next().filter(|first| first.starts_with('/'))?;
         if program.ends_with("/env") {
-            // An unknown layer may contain another one.
+            // An unknown layer may contain another interpreter.
             if !self.case.files.complete {
                 return None;
             }

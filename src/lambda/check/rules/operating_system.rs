@@ -30,7 +30,7 @@ mod tests {
     use super::RULE;
 
     #[test]
-    fn another_operating_system_is_found() {
+    fn an_image_for_another_operating_system_is_found() {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
         sample.config["os"] = "windows".into();

@@ -31,7 +31,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// The fault of a handler `Assembly::Namespace.Type::Method`, or `Assembly` alone for an executable one.
+/// The fault of a handler `Assembly::Namespace.Type::Method`, or `Assembly` for an executable assembly.
 ///
 /// See `bootstrap-al2023.sh` and `HandlerInfo.cs` of aws-lambda-dotnet.
 fn dotnet(case: &Case<'_>, handler: &str) -> Option<String> {
@@ -99,7 +99,7 @@ mod tests {
     use super::RULE;
     use serde_json::json;
 
-    /// An image on AWS's base with a runtime, with these files.
+    /// An image on AWS's base for this runtime, with this handler and these files.
     fn sample(runtime: &str, handler: &str, paths: &[&str]) -> Sample {
         let sample = Sample::empty(2)
             .file(0, "var/runtime/bootstrap", 0o755)

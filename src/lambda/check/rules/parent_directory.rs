@@ -154,7 +154,7 @@ fn is_in_link(case: &Case<'_>, path: &str) -> bool {
     parent.is_some_and(|parent| parent.member.is_symlink())
 }
 
-/// The directories with several entries. The root does not count, as no reader depends on its entry.
+/// The directories with several entries. The root does not count, because readers do not depend on its entry.
 fn repeated(members: &[Member]) -> BTreeSet<&str> {
     let mut met: HashSet<&str> = HashSet::new();
     let directories = members.iter().filter(|member| member.is_directory() && !member.path.is_empty());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whiteout_is_in_a_directory_too() {
+    fn a_whiteout_needs_an_entry_of_its_directory_too() {
         let known = Sample::empty(2).directories(0, "a/b").file(1, "a/b/.wh.c", 0o644).directories(1, "a/b");
         assert_eq!(known.says(&RULE), [""; 0]);
         let unknown = Sample::empty(1).file(0, "a/.wh.c", 0o644);

@@ -27,11 +27,11 @@ const STORE: &str = "node_modules/.pnpm/";
 /// Other directories in which AWS's Node.js runtime looks for packages.
 const NODE_PATH: [&str; 2] = ["opt/nodejs/node_modules", "var/runtime/node_modules"];
 
-/// A node_modules with links into the store.
+/// A node_modules directory that contains links into pnpm's store.
 struct LinkedModules {
     packages: usize,
     layer: usize,
-    /// A package that is not found if links are preserved, and the one that depends on it.
+    /// A dependency that is not found because links are preserved, and the package that requires it.
     lost: Option<(String, String)>,
 }
 
@@ -45,7 +45,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if root.is_empty() && (path.starts_with("usr/") || path.starts_with("root/")) {
             continue;
         }
-        // Links within the store belong to pnpm; only those of the function count.
+        // pnpm creates the links within the store; only the function's own links count.
         if !file.member.is_symlink() || path.contains(STORE) {
             continue;
         }
@@ -87,8 +87,8 @@ fn innermost(path: &str) -> Option<(&str, &str)> {
     (name.split('/').count() == parts && !name.starts_with('.')).then_some((dir, name))
 }
 
-/// A dependency of a package that Node.js does not find from the place of the link to that package. In the store, the
-/// dependencies of a package are beside it.
+/// A dependency that Node.js does not find from the path of the link to the package. In the store, the dependencies of
+/// a package are beside it.
 fn lost(case: &Case<'_>, dir: &str, end: &str) -> Option<String> {
     let (beside, _) = innermost(end)?;
     case.files.below(beside).find_map(|file| {

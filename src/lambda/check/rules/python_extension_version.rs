@@ -85,7 +85,7 @@ fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
         names.filter_map(|name| minor(name.strip_prefix("python3.")?)).collect()
     };
     let mut all = versions("var/lang/bin");
-    // AWS's runtimes always start their own. In other images, an unknown layer may contain another Python.
+    // AWS's runtimes always start their own Python. In other images, an unknown layer may contain another Python.
     if all.is_empty() && case.files.complete {
         all = ["usr/local/bin", "usr/bin"].iter().flat_map(|dir| versions(dir)).collect();
     }
@@ -121,7 +121,7 @@ fn parse_tag(tag: &str) -> Option<(&str, &str)> {
     Some((minor(version.strip_prefix('3')?)?, system))
 }
 
-/// Whether Python considers a module with this tag.
+/// Whether Python loads modules with this tag.
 fn fits(tag: &str, versions: &BTreeSet<&str>) -> bool {
     match parse_tag(tag) {
         Some((minor, system)) => versions.contains(minor) && system != "darwin",
@@ -135,7 +135,7 @@ fn is_of_another(path: &str, versions: &BTreeSet<&str>) -> bool {
     path.split('/').filter_map(|part| part.strip_prefix("python3.")).any(|minor| !versions.contains(minor))
 }
 
-/// Whether the module also exists as source, like output of mypyc, whose shared part is imported by nothing else.
+/// Whether the module also exists as source. mypyc's shared module counts: only modules with source import it.
 fn has_source(case: &Case<'_>, stem: &str) -> bool {
     stem.ends_with("__mypyc") || case.files.get(format!("{stem}.py")).is_some()
 }

@@ -91,8 +91,8 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
             return Found::Uncertain;
         }
     }
-    // An archive in the search path may contain the module, and a `.pth` file can add any directory; setuptools always
-    // installs one that does not.
+    // An archive in the search path may contain the module, and a `.pth` file can add any directory; the one that
+    // setuptools always installs adds none.
     let archive = dirs.iter().any(|dir| is_file(case, dir));
     let adds = |member: &Member| member.path.ends_with(".pth") && member.name() != "distutils-precedence.pth";
     let more = archive || case.files.iter().any(|file| adds(file.member));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_has_many_forms_and_places() {
+    fn a_module_is_found_in_each_form_and_directory() {
         for path in [
             "var/task/src/app.py",
             "var/task/src/app/__init__.py",

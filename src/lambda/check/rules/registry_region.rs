@@ -46,7 +46,7 @@ fn is_local(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether a host is ECR in a partition that is newer than this program, or an imitation of ECR for tests.
+/// Whether a host is ECR in a partition that is newer than this program, or an emulator of ECR.
 fn is_like_ecr(host: &str) -> bool {
     [".dkr.ecr", ".dkr-ecr"].iter().any(|service| host.contains(service))
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn another_region_is_found() {
+    fn a_repository_in_another_region_is_found() {
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         let repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a";
         assert_eq!(sample(repository, None).says(&RULE), [""; 0]);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn another_registry_is_a_note() {
+    fn a_registry_other_than_ecr_is_a_note() {
         for host in ["docker.io", "public.ecr.aws", "r.example:5000"] {
             let found = sample(&format!("{host}/a/b"), None).check(&RULE);
             assert_eq!(found.len(), 1, "{host}");

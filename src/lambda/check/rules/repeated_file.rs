@@ -18,10 +18,10 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// The size of the smallest file that counts, in bytes.
+/// The minimum size of a file that is compared, in bytes.
 pub(super) const LEAST: u64 = 64 << 10;
 
-/// Upper bound on the contents with a finding of their own.
+/// The maximum number of contents with a finding of their own; the others share one.
 const SINGLE: usize = 20;
 
 /// The copies of one content, lowest layer first.

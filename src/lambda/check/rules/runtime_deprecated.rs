@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 
 const LABEL: &str = "org.opencontainers.image.base.name";
 
-/// The number of days before the deprecation from which on a note is given.
+/// A note is reported from this number of days before the deprecation.
 const SOON: i64 = 60;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
@@ -53,13 +53,13 @@ fn of_aws(label: &str) -> Option<String> {
         .find_map(|place| label.strip_prefix(*place))?;
     let name = name.split('@').next()?;
     let (repository, tag) = name.split_once(':')?;
-    // The version of `latest` changes.
+    // The tag `latest` does not name a fixed version.
     let has_version = tag.starts_with(|c: char| c.is_ascii_digit()) || repository == "provided";
     (has_version && tag != "latest").then(|| name.to_owned())
 }
 
 /// The runtime of a base whose tag may contain more than the version, such as `3.12-arm64` or `3.12.2026.01.08.16`.
-/// Another operating system, as in `8.al2023`, is another runtime.
+/// A tag that names another operating system, such as `8.al2023`, has another runtime.
 fn known(name: &str) -> Option<RuntimeBase> {
     let ends = name.rmatch_indices(['.', '-']).map(|(at, _)| at).filter(|at| !name[*at..].starts_with(".al"));
     let shorter = [name.len()].into_iter().chain(ends);

@@ -75,7 +75,7 @@ impl Found {
     }
 }
 
-/// Reports each secret at its first place only: the history repeats a build argument for each command that can use it.
+/// Reports each secret once: the history repeats a build argument for each command that can use it.
 struct Reporter<'a> {
     reported: BTreeSet<u64>,
     findings: &'a mut Findings,
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_builders_history_is_understood() {
+    fn the_history_of_every_builder_is_parsed() {
         for (line, expected) in [
             (format!("/bin/sh -c #(nop) ARG TOKEN={VALUE}"), "token (TOKEN)"),
             (format!("/bin/sh -c #(nop)  ENV DB_PASSWORD=correcthorse A={VALUE}"), "password (DB_PASSWORD)"),

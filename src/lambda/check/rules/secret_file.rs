@@ -115,7 +115,8 @@ fn fates<'a>(case: &Case<'a>) -> HashMap<(usize, &'a str), &'static str> {
     fates.collect()
 }
 
-/// Whether a file belongs to the tests of a package or system, or came with a package: such keys are public.
+/// Whether a file is documentation, belongs to the tests of a package or of the system, or came with a package: such
+/// keys are public.
 fn is_of_others(path: &str, installed: &LazyCell<Installed, impl FnOnce() -> Installed>) -> bool {
     let is_of_tests = secrets::has_tests(path)
         && (secrets::in_function(path).is_none() || secrets::is_packaged(path) || installed.beside(path));

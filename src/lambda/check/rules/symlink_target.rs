@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
 /// Directories that have files only at run time: those of the kernel, /tmp, and mounted file systems.
 const AT_RUN_TIME: [&str; 6] = ["dev", "mnt", "proc", "run", "sys", "tmp"];
 
-/// The number of links in a directory up to which each has its own finding.
+/// Up to this number of links in a directory, each has its own finding.
 const SINGLE: usize = 5;
 
 /// The fault of a link.
@@ -47,7 +47,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     for ((dir, fault), links) in groups {
-        // Other software in /opt may expect its links to dangle.
+        // Other software in /opt may have dangling links on purpose.
         let severity = match fault {
             Fault::Above => Severity::Note,
             _ if is_others(case, &dir) => Severity::Note,
@@ -108,7 +108,7 @@ fn fault<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<Fault> {
     }
 }
 
-/// The target of a symbolic link, which may itself have hard links.
+/// The target of a symbolic link, or of a hard link to one.
 fn target(case: &Case<'_>, file: Seen<'_>) -> Option<ImagePath> {
     let link = case.files.inode(file)?.member;
     link.target().filter(|_| link.is_symlink())
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hard_link_to_a_symbolic_link_counts_as_one() {
+    fn a_hard_link_to_a_symbolic_link_is_checked_as_a_symbolic_link() {
         let sample = |target: &str| {
             let kind = EntryKind::HardLink("usr/share/link".into());
             let sample = Sample::python().link(0, "usr/share/link", target).file(1, "var/task/a", 0o777);

@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// Files of a home directory or a checkout that is the task root: a function hardly ever reads them.
+/// Files in a task root that is also a home directory or a checkout; functions hardly ever read them.
 const BESIDE: [&str; 8] =
     [".bash_history", ".cache", ".config", ".git", ".gnupg", ".npm", ".python_history", ".ssh"];
 
@@ -39,7 +39,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 /// Examines the files and directories in a directory of the function.
 fn examine<'a>(case: &Case<'a>, findings: &mut Findings, place: &str, reported: &mut BTreeSet<&'a str>) {
     if let Some(dir) = barrier(case, place) {
-        // Several places may be below the same directory.
+        // Several examined directories may be below the same closed directory.
         if has_files(case, dir) && reported.insert(&dir.member.path) {
             findings.add(lack(dir.member)).in_layer(case, dir.layer).at(&dir.member.path);
         }
@@ -195,7 +195,7 @@ mod tests {
     use super::super::super::sample::Sample;
     use super::RULE;
 
-    /// Adds a directory with this mode to the layer of the function.
+    /// Adds a directory with this mode to the function's layer.
     fn closed(sample: Sample, path: &str, mode: u32) -> Sample {
         sample.directory(1, path).with(1, path, |member| member.entry.mode = mode)
     }
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_hardly_belong_to_the_function_are_a_warning() {
+    fn files_that_the_function_hardly_reads_are_a_warning() {
         let found = |path: &str| severities(&Sample::python().file(1, path, 0o600));
         assert_eq!(found("opt/agent/auth/token"), [Severity::Warning]);
         assert_eq!(found("var/task/.git/index"), [Severity::Warning]);

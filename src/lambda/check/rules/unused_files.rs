@@ -30,8 +30,8 @@ const DECLARATIONS: &str = "of type declarations (*.d.ts)";
 const ARCHIVES: &str = "of static libraries (*.a)";
 const MAPS: &str = "of source maps (*.map)";
 
-/// Caches of installers and package managers. Not all of `.cache`, which may contain models and browsers that the
-/// function needs.
+/// Caches of installers and package managers. `.cache` is not listed as a whole: it may contain models and browsers
+/// that the function needs.
 const CACHE_PLACES: [&str; 21] = [
     ".cache/pip/",
     ".cache/uv/",
@@ -146,7 +146,7 @@ fn has_tests(dir: &str, package: &str) -> bool {
     inside.is_some_and(|inside| inside.split('/').any(|part| part == "tests" || part == "test"))
 }
 
-/// The prefix of a path that ends with a place.
+/// The path up to the end of `place`, without the final slash.
 fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
     let at = path.find(place).filter(|&at| at == 0 || path[..at].ends_with('/'))?;
     Some(&path[..at + place.len() - 1])

@@ -33,7 +33,7 @@ mod tests {
     use super::RULE;
 
     #[test]
-    fn a_user_is_found() {
+    fn a_user_in_the_config_is_found() {
         let user = |user: &str| Sample::python().process("User", user.into());
         assert_eq!(Sample::python().says(&RULE), [""; 0]);
         assert_eq!(user("").says(&RULE), [""; 0]);

@@ -10,7 +10,7 @@ use super::name::{is_name, is_of_thing, is_public, named, unquoted};
 use super::placeholder::{is_placeholder, is_random};
 use super::secret::Secret;
 
-/// Larger settings are data, in bytes.
+/// Upper bound on the size of a function's own settings, in bytes: larger files are data.
 const SMALL: usize = 64 << 10;
 
 /// A string member of a JSON object, with its name.
@@ -19,7 +19,7 @@ static JSON: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).unwrap_or_else(|_| unreachable!("the pattern is right"))
 });
 
-/// The logins in a file that may hold some.
+/// The result of the search for logins in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Logins {
     /// These secrets, by kind and place, such as `password in DB_PASSWORD`.

@@ -27,7 +27,7 @@ pub enum Kind {
     Tool,
     /// The key of a service account, with its usual file name.
     Key,
-    /// A file of the function itself that may hold settings or a key, by its name.
+    /// A file of the function itself whose name suggests settings or a key.
     Own,
 }
 
@@ -70,7 +70,7 @@ impl Kind {
         }
     }
 
-    /// Whether the purpose of such a file is to hold secrets: one with unknown content probably does.
+    /// Whether the purpose of such a file is to hold secrets. If so, one with unknown content is assumed to hold some.
     pub fn is_for_secrets(self) -> bool {
         matches!(
             self,
@@ -92,7 +92,7 @@ pub fn is_secret_file(path: &str) -> Option<&'static str> {
     Kind::of(path).map(Kind::name)
 }
 
-/// The files in which tools store credentials. The name is matched first, as few files have one of these.
+/// The kind of a file in which tools store credentials. The name is matched first, because few files have such a name.
 fn place(dir: &str, name: &str) -> Option<Kind> {
     let is_in = |of: &str| dir.strip_suffix(of).is_some_and(|above| above.is_empty() || above.ends_with('/'));
     Some(match name {
@@ -142,7 +142,7 @@ fn is_ssh(dir: &str, name: &str) -> bool {
     KEYS.contains(&name) || (in_ssh && name.starts_with("id_") && !name.ends_with(".pub"))
 }
 
-/// The depth of settings below a function's directory; deeper files belong to a package.
+/// Upper bound on the depth of settings files in a function's directory; deeper files belong to a package.
 const DEEP: usize = 2;
 
 fn is_own(path: &str, name: &str) -> bool {
@@ -173,7 +173,7 @@ fn is_own(path: &str, name: &str) -> bool {
             .is_some_and(|inside| inside.matches('/').count() <= DEEP && !inside.split('/').any(is_aside))
 }
 
-/// The path relative to the function's directory, if it may be in one; not for paths of the system.
+/// The path relative to the function's directory; `None` if it cannot be in one, as with the system's paths.
 pub fn in_function(path: &str) -> Option<&str> {
     const ROOTS: [&str; 2] = ["var/task/", "usr/src/app/"];
     const SYSTEM: [&str; 20] = [
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_credentials_are_recognised_by_their_paths() {
+    fn credential_files_are_recognised_by_their_paths() {
         for (path, expected) in [
             ("var/task/.env", Some(Kind::Environment)),
             (".env.production", Some(Kind::Environment)),

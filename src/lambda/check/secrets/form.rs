@@ -14,16 +14,16 @@ use super::secret::Secret;
 /// Upper bound on the secrets that are reported for one text.
 pub const MOST: usize = 20;
 
-/// The distance in bytes within which the two halves of an AWS key belong together.
+/// The number of bytes before and after one half of an AWS key that are searched for the other half.
 const NEAR: usize = 200;
 
-/// The length of the shortest password in a URL that counts as one.
+/// The minimum length of a reported password in a URL, in bytes.
 const SHORT: usize = 6;
 
-/// The bytes of a secret that are tested for being a placeholder.
+/// The number of leading bytes of a secret that are searched for signs of a placeholder.
 const SAMPLE: usize = 64;
 
-/// A secret in a text, and its place.
+/// A secret in a text, and its offset.
 pub struct Place {
     /// The offset of the match.
     pub at: usize,
@@ -38,8 +38,8 @@ struct Form {
     kind: &'static str,
     /// Whether the form is unambiguous.
     is_sure: bool,
-    /// Strings of which every text with such a secret contains one. Few texts do, and compiling a pattern takes longer
-    /// than checking a config.
+    /// Every text with such a secret contains one of these strings. Few texts do, so few patterns are compiled:
+    /// compiling one takes longer than checking a config.
     signs: Signs,
     /// The first group is the prefix that may be shown (possibly empty), the second the secret.
     pattern: &'static str,
@@ -171,7 +171,7 @@ pub fn find(text: &str) -> Vec<Secret> {
     places(text).into_iter().map(|place| place.secret).collect()
 }
 
-/// The secrets in a text that are recognised by their form, each at its first place, ordered by form.
+/// The secrets in a text that are recognised by their form: the first occurrence of each, ordered by form.
 pub fn places(text: &str) -> Vec<Place> {
     let mut search = Search { text, known: Vec::new(), found: Vec::new() };
     for form in FORMS.iter().filter(|form| form.signs.are_in(text)) {
@@ -218,7 +218,7 @@ impl Search<'_> {
 }
 
 fn is_real(secret: &str) -> bool {
-    // A long value contains any short word by chance.
+    // A long value may contain a short word by chance.
     let sample = secret.get(..SAMPLE).unwrap_or(secret);
     !is_placeholder(sample) && !is_made_up(sample)
 }
@@ -233,8 +233,8 @@ fn is_of_no_link(text: &str, parts: &Captures<'_>) -> bool {
     parts.get(0).is_some_and(|key| !text[..key.start()].ends_with("Credential="))
 }
 
-/// Whether a token has claims about a user: not those of anonymous access to a database, and not those of the
-/// well-known example.
+/// Whether a token has claims about a user. Tokens for anonymous access to a database and the well-known example are
+/// excluded.
 fn is_of_somebody(_: &str, parts: &Captures<'_>) -> bool {
     let claims = parts.get(2).and_then(|token| token.as_str().split('.').nth(1));
     let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
@@ -246,7 +246,7 @@ fn is_of_somebody(_: &str, parts: &Captures<'_>) -> bool {
     })
 }
 
-/// Whether a URL has a login for another machine that is not a default. `docker://name:tag@sha256:…` names an image.
+/// Whether a URL has a login for another machine, not a default one. `docker://name:tag@sha256:…` names an image.
 fn is_login(_: &str, parts: &Captures<'_>) -> bool {
     const OTHER: [&str; 6] = ["localhost", "127.0.0.1", "0.0.0.0", "[", "sha256", "sha512"];
     const EXAMPLES: [&str; 3] = ["example.com", "example.org", "example.net"];

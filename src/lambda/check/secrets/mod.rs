@@ -1,7 +1,7 @@
 //! Secrets: their forms, the names of settings that hold them, and the files that hold them.
 //!
-//! Only the kind of a secret and the prefix that all of its kind share leave this module: findings are printed and
-//! stored on disk.
+//! This module reports only the kind of a secret and the prefix that all of its kind share, because findings are
+//! printed and stored on disk.
 
 mod content;
 mod file;

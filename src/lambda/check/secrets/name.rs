@@ -6,7 +6,7 @@ use super::secret::Secret;
 /// Upper bound on the length of a name.
 const LONGEST: usize = 100;
 
-/// The length of the shortest value of an option that counts: a shorter word may be a separate argument.
+/// The minimum length of an option's value: a shorter next word may be a separate argument.
 const OPTION: usize = 10;
 
 const PASSWORD: &str = "password";
@@ -20,12 +20,12 @@ pub fn named(name: &str, value: &str) -> Option<Secret> {
     (may_be_secret(value) && !is_name).then(|| Secret::of(kind, "", value))
 }
 
-/// Like [`named`], for a line of a shell, where the value may be code that reads the secret.
+/// Like [`named`], for a line of shell code, where the value may be an expression that reads the secret.
 pub fn in_shell(name: &str, value: &str) -> Option<Secret> {
     named(name, value).filter(|_| is_literal(unquoted(value)))
 }
 
-/// The two sides of a `NAME=VALUE` in a shell, a Dockerfile or an option of a command.
+/// The name and the value of a `NAME=VALUE` in a shell, a Dockerfile or an option of a command.
 pub fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let name = name.trim_start_matches(['-', '"', '\'']);
@@ -42,7 +42,7 @@ pub fn option<'a>(word: &'a str, next: &'a str) -> Option<(&'a str, &'a str)> {
     (is_name(name) && is_value).then_some((name, value))
 }
 
-/// Whether a text has the form of a name, which may be shown.
+/// Whether a text has the form of a name; such a text may be shown.
 pub fn is_name(name: &str) -> bool {
     name.len() <= LONGEST && is_made_of(name, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
@@ -55,7 +55,7 @@ pub fn is_public(name: &str) -> bool {
     name.starts_with("REACT_APP_") || words(&name).any(|word| WORDS.contains(&word))
 }
 
-/// Whether the value with this name identifies a resource or place.
+/// Whether the value with this name identifies a resource or is an address.
 pub fn is_of_thing(name: &str) -> bool {
     const ENDS: [&str; 22] = [
         "ID", "IDS", "ARN", "NAME", "BUCKET", "TABLE", "QUEUE", "TOPIC", "HOST", "HOSTNAME", "DOMAIN",

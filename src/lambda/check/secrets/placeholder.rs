@@ -1,4 +1,4 @@
-//! Values in the place of a secret that are not one: examples, variables, references to a secret store.
+//! Values that are not secrets although their names suggest it: examples, variables, references to a secret store.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub fn is_made_of(text: &str, of: impl Fn(u8) -> bool) -> bool {
 
 /// Whether a value may be a secret, given that its name is that of a secret.
 pub fn may_be_secret(value: &str) -> bool {
-    // A path is in lower case; base64 has upper case, too.
+    // A path is in lower case; base64 also has upper case.
     let is_small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/_.-".contains(&byte);
     let is_path = ["/", "./", "../", "~/"].iter().any(|start| value.starts_with(start))
         || value.contains("://")

@@ -1,4 +1,4 @@
-//! Removes secrets from texts that are shown.
+//! Removes secrets from displayed text.
 
 use super::form::{find, places};
 use super::name::{assignment, in_shell, is_public, named, option};
@@ -9,7 +9,7 @@ const GONE: char = '…';
 /// The length of the shortest secret of one word that is recognised by its form.
 const SHORTEST: usize = 12;
 
-/// The bytes of a word that are examined to decide whether a secret ends within the word.
+/// Upper bound on the bytes of a word that are examined to decide whether a secret ends within the word.
 const SAMPLE: usize = 4096;
 
 /// Whether the rule `secret-config` takes the value of a variable or label with this name for a secret.
@@ -21,7 +21,7 @@ pub fn is_secret(name: &str, value: &str) -> bool {
 /// is uncertain, more of the text is removed.
 pub fn without_secrets(text: &str) -> String {
     let found = places(text);
-    // A secret of several words, such as a key or a header, removes the rest of the text.
+    // If a secret has several words, as a key or a header does, the rest of the text is removed.
     let end = found.iter().map(|place| place.at).filter(|&at| !is_of_one_word(&text[at..])).min();
     let mut shown = String::with_capacity(text.len());
     let mut before = "";
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_classified_like_in_the_rule() {
+    fn pairs_are_classified_as_in_the_rule() {
         let token = format!("ghp_{}", random(36));
         for (name, value, expected) in [
             ("DB_PASSWORD", "hunter2hunter2", true),

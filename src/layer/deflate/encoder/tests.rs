@@ -81,7 +81,7 @@ fn matches_reach_into_the_dictionary_and_no_farther() {
 }
 
 #[test]
-fn an_encoder_writes_the_same_after_other_segments() {
+fn an_encoder_writes_the_same_bytes_after_other_segments() {
     let (mut encoder, mut first, mut again) = (Encoder::new(), Vec::new(), Vec::new());
     let mut used = Window::new();
     used.fill(&noise(SEGMENT_SIZE, 50));
@@ -101,9 +101,9 @@ fn an_encoder_writes_the_same_after_other_segments() {
     }
 }
 
-/// Around the sizes of the window and of segments, the maximum distance and length, and the range of stored positions.
+/// Limits: the sizes of the window and of segments, the maximum distance and length, and the range of stored positions.
 #[test]
-fn content_around_every_limit_comes_back() {
+fn content_around_every_limit_round_trips() {
     let text = noise(2 * SEGMENT_SIZE, 30);
     for size in [
         1,
@@ -138,7 +138,7 @@ fn content_around_every_limit_comes_back() {
 /// Series of deferred matches, each followed by one of the maximum length, around all positions at which the chains
 /// slide.
 #[test]
-fn deferred_matches() {
+fn deferred_matches_round_trip() {
     let seed = noise(30_000, 256);
     let mut content = seed.clone();
     while content.len() < 300_000 {

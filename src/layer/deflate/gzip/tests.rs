@@ -47,7 +47,7 @@ fn gunzip(gzip: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_content_of_the_member_is_what_was_written() {
+fn the_member_decodes_to_the_written_content() {
     let all = content(3 * SEGMENT_SIZE + 5);
     let boundaries = [SEGMENT_SIZE, 2 * SEGMENT_SIZE, 3 * SEGMENT_SIZE];
     let around = boundaries.into_iter().flat_map(|size| [size - 1, size, size + 1]);
@@ -85,7 +85,7 @@ fn neither_jobs_nor_sizes_of_writes_change_a_byte() {
 
 /// A new digest means that every layer of every user changes: see [`VERSION`](super::super::VERSION).
 #[test]
-fn golden_digest() {
+fn the_digest_is_the_golden_digest() {
     let mut content = content(3 * SEGMENT_SIZE);
     for at in (0..content.len() - 8192).step_by(100_000) {
         // Content for split blocks, matches of three bytes and skipped positions.

@@ -19,7 +19,7 @@ fn at(ns: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns as u64)
 }
 
-/// Saves files by name and time, from a walk at `began`, and loads the result.
+/// Saves the files (name and mtime) of a walk that began at `began`, and loads the result.
 fn saved(cache: &Path, files: &[(&str, i64)], began: i64) -> Fingerprints {
     let known = Fingerprints::load(cache, Path::new("/"));
     let seen =
@@ -97,7 +97,7 @@ fn whole_seconds_mean_a_coarse_clock() {
 }
 
 #[test]
-fn a_damaged_file_has_no_entries() {
+fn a_damaged_index_has_no_entries() {
     let cache = tempfile::tempdir().unwrap();
     saved(cache.path(), &[("a", 1), ("b", 2)], 10 * SECOND);
     let file = only_file(cache.path());
@@ -149,7 +149,7 @@ fn an_unchanged_index_is_not_written() {
 }
 
 #[test]
-fn each_root_has_its_own_entries_and_a_link_means_its_target() {
+fn each_root_has_its_own_entries_and_a_link_has_those_of_its_target() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two, link) = (dir.path().join("one"), dir.path().join("two"), dir.path().join("link"));
     fs::create_dir(&one).unwrap();
@@ -185,7 +185,7 @@ fn concurrent_writers_leave_one_complete_index() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_named() {
+fn an_error_names_the_cache_that_cannot_be_written() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

@@ -1,4 +1,4 @@
-//! The part of a lock file that lbuild understands.
+//! The parsed content of a lock file.
 
 use std::collections::BTreeMap;
 

@@ -18,9 +18,9 @@ pub(in crate::source::node) struct Lock {
     pub(in crate::source::node) path: PathBuf,
     pub(in crate::source::node) name: &'static str,
     pub(in crate::source::node) bytes: Vec<u8>,
-    /// The content that decides the installed files: without the function's version and development packages.
+    /// The content that determines the installed files: without the function's version and development packages.
     pub(in crate::source::node) decisive: Vec<u8>,
-    /// The function's own files that it names, by path relative to the function's directory.
+    /// The function's own files that the lock file names, by path relative to the function's directory.
     pub(in crate::source::node) local: BTreeMap<String, Local>,
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::contents::{Contents, Local};
 use crate::error::{Error, Result};
 
-/// Reads a lock of npm. <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>
+/// Reads a lock file of npm. <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>
 pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
     let mut lock: Value = serde_json::from_slice(bytes).map_err(|error| fail(error.to_string()))?;
@@ -24,7 +24,7 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents> {
             let decides = ["dependencies", "optionalDependencies", "peerDependencies", "workspaces"];
             function.retain(|key, _| decides.contains(&key.as_str()));
         }
-        // It repeats the packages for npm 6.
+        // These repeat the packages for npm 6.
         object.remove("dependencies");
     } else if object.get("dependencies").is_some_and(names_files) {
         return Err(fail("it names files in the format of npm 6: run `npm install` with a newer npm".into()));
@@ -68,7 +68,7 @@ fn locals(packages: &serde_json::Map<String, Value>) -> BTreeMap<String, Local> 
     found
 }
 
-/// Whether a lock of npm 6 names a file anywhere.
+/// Whether a lock file of npm 6 refers to files anywhere.
 fn names_files(dependencies: &Value) -> bool {
     dependencies.as_object().is_some_and(|packages| {
         packages.values().any(|package| {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_installed_packages_decide() {
+    fn only_installed_packages_affect_the_content() {
         let first = contents(&lock("1.0.0", "1.0.0", "2.0.0"));
         assert_eq!(first, contents(&lock("1.0.1", "1.0.0", "2.0.1")));
         assert_ne!(first, contents(&lock("1.0.0", "1.0.1", "2.0.0")));

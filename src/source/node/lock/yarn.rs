@@ -14,8 +14,8 @@ const OWN: [&str; 3] = [".yarn/patches", ".yarn/plugins", ".yarn/releases"];
 /// Schemes of packages that are not in a registry.
 const LOCAL: [&str; 5] = ["file:", "link:", "portal:", "exec:", "workspace:"];
 
-/// Fails for a lock that names one of the function's own files or is out of date. lbuild reads nothing else of the
-/// formats.
+/// Parses a lock. Fails for one that names one of the function's own files or is out of date; lbuild parses nothing
+/// else of the formats.
 pub(super) fn read(dir: &Path, bytes: &[u8], path: &Path) -> Result<(Tool, Contents)> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
     let text = std::str::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".into()))?;

@@ -9,7 +9,7 @@ pub(in crate::source::python) enum Format {
     Pylock,
     /// `uv.lock`.
     Uv,
-    /// `poetry.lock` or `Pipfile.lock`, which have no URLs of files.
+    /// `poetry.lock` or `Pipfile.lock`, which do not contain URLs of files.
     Pinned,
     /// Any other file: requirements, written by the user.
     Requirements,
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_decides_the_format() {
+    fn the_file_name_determines_the_format() {
         for (name, format) in [
             ("pylock.toml", Format::Pylock),
             ("x/pylock.dev.toml", Format::Pylock),

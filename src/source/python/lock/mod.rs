@@ -1,9 +1,9 @@
-//! Files that name packages, and those of the packages that the target needs.
+//! Reads files that name packages, and selects the packages that the target needs.
 //!
 //! * `format`: the format of a file, by its name.
 //! * `pylock`, `uvlock` (its tables: `uv_schema`): locks with the URL of every file; their result is in `package`.
 //! * `pinned`: locks of poetry and pipenv, which become requirements.
-//! * `requirements`: the format that users write.
+//! * `requirements`: `requirements.txt`.
 
 mod format;
 mod package;

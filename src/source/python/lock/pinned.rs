@@ -95,7 +95,7 @@ struct PoetryPackage {
 #[serde(untagged)]
 enum Markers {
     All(String),
-    /// By group.
+    /// The markers of each group.
     Each(BTreeMap<String, String>),
 }
 

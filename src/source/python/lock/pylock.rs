@@ -172,7 +172,7 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
             (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
             (
                 &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),
-                "cannot take a from /lock/pylock.toml: it is a directory",
+                "cannot install a from /lock/pylock.toml: it is a directory",
             ),
             (&format!("{HEAD}[[packages]]\nname='a'\nvcs={{type='git'}}"), "version control"),
             (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither a URL nor a path"),

@@ -1,4 +1,4 @@
-//! `requirements.txt`, as far as lbuild reads it: the packages that it names, and the hashes that it allows.
+//! Reads `requirements.txt`: the packages that it names, and the hashes that it allows.
 //!
 //! uv or pip resolves the dependencies of these packages.
 //! <https://pip.pypa.io/en/stable/reference/requirements-file-format/>
@@ -16,7 +16,7 @@ use crate::source::python::wheel::{WheelName, normalized};
 /// The packages that the requirements name.
 #[derive(Debug, Default)]
 pub(in crate::source::python) struct Asked {
-    /// Each name with the digests that its files may have; the set is empty if the requirements have no hash.
+    /// Each name with the digests that its files may have; the set is empty if the requirements have no hash for it.
     pub(in crate::source::python) packages: BTreeMap<String, BTreeSet<Digest>>,
 }
 
@@ -89,7 +89,7 @@ pub(in crate::source::python) fn lines(text: &str) -> Vec<String> {
     found
 }
 
-/// The normalised name of the package that a line asks for.
+/// The normalised name of the package that a line requests.
 fn name(line: &str) -> Option<String> {
     if line.starts_with('-') {
         return None;
@@ -97,7 +97,7 @@ fn name(line: &str) -> Option<String> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
     let rest = rest.trim_start();
-    // Otherwise it is a URL or a path, and the file name has the package's name.
+    // Otherwise the line is a URL or a path, and the file name contains the package's name.
     let named = rest.is_empty()
         || rest.starts_with(['=', '<', '>', '!', '~', '[', ';', '@', '('])
         || rest.starts_with("--");
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_hashes_are_read_through_all_files() {
+    fn names_and_hashes_are_read_from_all_included_files() {
         let dir = tempfile::tempdir().unwrap();
         let hex = "ab".repeat(32);
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();

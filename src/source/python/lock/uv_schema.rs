@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// A lock of uv.
+/// A lock file of uv.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct UvLock {
@@ -48,7 +48,7 @@ pub(super) enum UvSource {
     Git(String),
     /// A directory within an archive.
     Subdirectory(String, String),
-    /// An origin that lbuild does not know. It is an error only if the package is needed.
+    /// An unsupported origin: an error only if the package is needed.
     Unknown,
 }
 

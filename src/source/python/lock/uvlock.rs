@@ -92,7 +92,7 @@ impl<'a> DependencyWalk<'a> {
         Ok(())
     }
 
-    /// The package that a dependency means. If the lock has several versions of it, the dependency names one, or the
+    /// The package that a dependency names. If the lock has several versions of it, the dependency names one, or the
     /// markers of the versions decide.
     fn find(&self, dependency: &UvDependency) -> Result<usize, String> {
         let mut matching = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::recipe::Wheel;
 
-/// A wheel of at least this many bytes gets its own layer, so that an upgrade of it uploads nothing else again.
+/// A wheel of at least this many bytes gets its own layer, so that its upgrade uploads no other wheel.
 const LARGE: u64 = 1 << 20;
 
 /// Upper bound on layers of wheels. Some runtimes allow 127 layers per image; this leaves room for the base and for the

@@ -7,7 +7,7 @@
 pub(super) struct Command {
     pub(super) name: String,
     module: String,
-    /// The function, or a method as `App.main`.
+    /// The function, or a method such as `App.main`.
     object: String,
 }
 

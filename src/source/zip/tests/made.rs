@@ -21,7 +21,7 @@ pub struct MadeMember {
     pub descriptor: bool,
     /// Whether sizes and offset are in the 64-bit extra field.
     pub zip64: bool,
-    /// Wrong values in the directory.
+    /// Values that replace the correct ones in the directory.
     pub size: Option<u64>,
     pub length: Option<u64>,
     pub offset: Option<u64>,

@@ -28,14 +28,14 @@ use crate::store::credentials::{Credential, Credentials};
 use crate::store::http::Clients;
 use crate::store::lock::lock;
 
-/// The name of a grant without a credential in messages.
+/// The name in messages for a grant without a credential.
 const ANONYMOUS: &str = "anonymous access";
 
 pub(super) struct Auth {
     clients: Clients,
     sources: Vec<Arc<dyn Credentials>>,
     grants: Mutex<HashMap<(String, Scope), Arc<Slot>>>,
-    /// The challenge of each registry that sent one. Requests for other scopes need not be refused first.
+    /// The challenge of each registry that sent one. With it, requests for other scopes are not refused first.
     challenges: Mutex<HashMap<String, Challenge>>,
     events: Events,
 }
@@ -120,8 +120,8 @@ impl Auth {
         }
     }
 
-    /// The known challenge of a registry. ECR's private registries always demand a password, so the request that would
-    /// be refused is left out.
+    /// The known challenge of a registry. ECR's private registries always demand a password, so the first request,
+    /// which would be refused, is omitted.
     fn challenge_of(&self, host: &str) -> Option<Challenge> {
         let known = lock(&self.challenges).get(host).cloned();
         known.or_else(|| EcrHost::parse(host).map(|_| Challenge::Basic))
@@ -136,7 +136,7 @@ impl Auth {
         lock(&self.grants).entry((host.to_owned(), scope)).or_default().clone()
     }
 
-    /// The immutable tags among `tags`, as far as the sources of credentials know.
+    /// The immutable tags among `tags`, as far as the sources of credentials report them.
     pub(super) async fn immutable_tags(&self, repository: &Reference, tags: &[String]) -> HashSet<String> {
         let mut immutable = HashSet::new();
         for source in &self.sources {

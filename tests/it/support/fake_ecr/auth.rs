@@ -20,7 +20,7 @@ pub enum Auth {
         /// Any user name with this password gets a token for the requested scopes; this is also the refresh token.
         /// `None`: no credential is accepted.
         password: Option<String>,
-        /// Without a credential a client gets a token to pull, with a wrong one a 403, like public.ecr.aws.
+        /// A client without a credential gets a token to pull; a wrong credential gets a 403, as from public.ecr.aws.
         anonymous_pull: bool,
         /// The token service answers every request with 403 and this message.
         denial: Option<String>,
@@ -31,7 +31,7 @@ pub enum Auth {
 pub struct Expiry {
     pub after: ExpiryTrigger,
     pub answer: ExpiredAnswer,
-    /// The password after the expiry. `None`: the old one still gets bearer tokens, and Basic accepts none.
+    /// The password after the expiry. `None`: the old one still gets bearer tokens, and Basic accepts no password.
     pub next_password: Option<String>,
 }
 

@@ -136,7 +136,7 @@ fn parse(content: &[u8], media_type: &str) -> Result<Value, String> {
     }
     let manifest: Value = serde_json::from_slice(content).map_err(|_| "Invalid JSON syntax".to_owned())?;
     match manifest["mediaType"].as_str() {
-        // ECR's message for a manifest without it.
+        // ECR's message for a manifest without a media type.
         None => return Err("Invalid JSON syntax".to_owned()),
         Some(named) if named != media_type => {
             return Err(format!("mediaType is {named}, Content-Type is {media_type}"));

@@ -13,7 +13,7 @@ pub struct Refusal {
     /// The right that ECR requires for the call, such as `ecr:PutImage`; `token` for the token service.
     pub action: &'static str,
     pub answer: RefusalAnswer,
-    /// Only in this repository; `None`: in every repository.
+    /// The repository whose requests are refused; `None` for all.
     pub on: Option<&'static str>,
     /// The number of refusals; later calls are served.
     pub times: u64,
@@ -25,7 +25,7 @@ pub enum RefusalAnswer {
     Denied,
     /// 403 without a message.
     Silence,
-    /// The connection ends.
+    /// The connection is reset.
     Reset,
     TooMany {
         message: &'static str,

@@ -92,7 +92,7 @@ fn status_and_code(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_push_that_follows_the_specification() {
+async fn a_push_must_follow_the_specification() {
     let registry = FakeEcr::start(EcrBehaviour::default());
     let client = TestClient::to(&registry.host());
     assert_eq!(client.push("config").await.unwrap().status(), 201);
@@ -205,7 +205,7 @@ async fn manifests_and_repositories_can_behave_like_ecr() {
 }
 
 #[tokio::test]
-async fn an_expiring_password() {
+async fn an_expired_password_is_refused() {
     for (answer, status) in
         [(ExpiredAnswer::Challenge, 401), (ExpiredAnswer::Forbidden, 403), (ExpiredAnswer::BadRequest, 400)]
     {
@@ -233,7 +233,7 @@ async fn an_expiring_password() {
 }
 
 #[tokio::test]
-async fn bearer_tokens() {
+async fn bearer_tokens_are_limited_to_their_scope() {
     let auth =
         |anonymous_pull, denial| Auth::Bearer { password: Some("good".to_owned()), anonymous_pull, denial };
     let (registry, mut client) = seeded(EcrBehaviour { auth: auth(true, None), ..EcrBehaviour::default() });
@@ -263,7 +263,7 @@ async fn bearer_tokens() {
 }
 
 #[tokio::test]
-async fn faults_of_the_proxy() {
+async fn the_proxy_injects_faults() {
     let (registry, _) = seeded(EcrBehaviour::default());
     let proxy = Proxy::to(&registry.host());
     let client = TestClient::to(&proxy.host());
@@ -307,7 +307,7 @@ async fn faults_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn latency_and_forwarding() {
+async fn the_proxy_delays_and_forwards_requests() {
     let (registry, _) =
         seeded(EcrBehaviour { auth: Auth::Basic { password: "p".to_owned() }, ..EcrBehaviour::default() });
     let proxy = Proxy::to(&registry.host());

@@ -14,7 +14,7 @@ pub struct Session {
     content: Vec<u8>,
     first_part: Option<usize>,
     last_part: Option<usize>,
-    /// A PUT has failed: its bytes stay counted, and the session accepts no more.
+    /// Set after a PUT or an interrupted PATCH: the bytes stay counted, and the session accepts no more.
     closed: bool,
 }
 
@@ -34,7 +34,7 @@ impl State {
         answer(StatusCode::ACCEPTED, &headers, "")
     }
 
-    /// The path of the mounted blob.
+    /// Mounts the requested blob, if possible; returns its path.
     fn mount(&mut self, call: &Call, repository: &str) -> Option<String> {
         let (wanted, from) = (call.query("mount")?, call.query("from")?);
         if self.behaviour.refuse_mount || !self.may_pull(call, from) {
@@ -131,7 +131,7 @@ impl State {
 }
 
 impl Session {
-    /// Whether the part in this request continues the session.
+    /// Fails unless the part in this request continues the session.
     fn fits(&self, call: &Call, ecr: bool) -> Result<(), Reply> {
         let have = self.content.len();
         let range = call.header(header::CONTENT_RANGE).and_then(|range| range.split_once('-'));

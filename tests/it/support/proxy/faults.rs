@@ -20,9 +20,9 @@ pub enum Fault {
     Refuse { status: u16, retry_after: Option<String> },
     /// Ends the connection with a RST after the request head was read.
     ResetBeforeBody,
-    /// The same after `at` bytes of the request body were read.
+    /// Like `ResetBeforeBody`, but after `at` bytes of the request body were read.
     ResetInBody { at: u64 },
-    /// The same after the whole request body was read; nothing is forwarded.
+    /// Like `ResetBeforeBody`, but after the whole request body was read; nothing is forwarded.
     ResetAfterBody,
     /// Waits before it reads the request body or forwards anything: no byte moves in either direction.
     Stall(Duration),
@@ -32,7 +32,7 @@ pub enum Fault {
     CommitThenReset,
     /// The response body ends before its Content-Length.
     CutBody { at: u64 },
-    /// The same, and the connection ends with a RST.
+    /// Like `CutBody`, but the connection ends with a RST.
     ResetBody { at: u64 },
     /// One byte of the response body is changed.
     CorruptByte { at: u64 },
@@ -177,7 +177,7 @@ where
         };
         match this.damage(bytes) {
             Some(bytes) => Poll::Ready(Some(Ok(this.pass(bytes)))),
-            // Poll the pause, or nothing wakes this task.
+            // Polls the pause; otherwise nothing would wake this task.
             None => self.poll_frame(cx),
         }
     }
@@ -224,7 +224,7 @@ impl<B> ProxiedBody<B> {
                 self.after = AfterPause::Go(Some(bytes.split_off(offset)));
                 pause
             }
-            // Time for the server to write the preceding bytes: an error discards its buffer.
+            // The pause lets the server write the preceding bytes: an error discards its buffer.
             _ => {
                 bytes.truncate(offset);
                 self.after = AfterPause::Cut;

@@ -48,7 +48,7 @@ fn an_exported_function_has_no_further_names() {
 }
 
 #[test]
-fn output_of_compilers_and_bundlers_is_understood() {
+fn exports_in_the_output_of_compilers_and_bundlers_are_found() {
     let typescript = r#"
         "use strict";
         var __awaiter = (this && this.__awaiter) || function (thisArg, f) { return this.f(f); };
@@ -82,7 +82,7 @@ fn output_of_compilers_and_bundlers_is_understood() {
 }
 
 #[test]
-fn dynamic_exports_give_any_name() {
+fn dynamic_exports_match_any_name() {
     for text in [
         "module.exports = require('./other');",
         "module.exports = { ...other };",

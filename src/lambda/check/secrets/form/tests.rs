@@ -88,7 +88,7 @@ fn values_in_base_images_are_ignored() {
 }
 
 #[test]
-fn a_private_key_is_whole_and_open() {
+fn only_a_complete_unencrypted_private_key_is_found() {
     let pem = |kind: &str, rest: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\n{rest}\n-----END");
     let openssh = format!("b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0{}", random(64));
     for text in [
@@ -129,7 +129,7 @@ fn a_secret_is_reported_once() {
 }
 
 #[test]
-fn places_have_offsets_and_certainty() {
+fn each_place_has_an_offset_and_a_certainty() {
     let text = format!("a\nkey: AKIA{KEY}\nnpm_{}", random(36));
     let places = places(&text);
     let found: Vec<_> = places.iter().map(|place| (place.at, place.is_sure)).collect();
