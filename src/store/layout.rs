@@ -50,7 +50,7 @@ impl Layout {
         Ok(Layout { path: path.to_owned() })
     }
 
-    /// The layout at `path`, or `None` if a layout could be created there.
+    /// The layout at `path`, or `None` if it does not exist but can be created.
     ///
     /// # Errors
     /// When `path` holds other files.

@@ -20,7 +20,8 @@ pub(crate) enum Origin {
 
 /// The verified bytes of `input`: the stream fails unless they are `size` bytes with the digest `digest`.
 ///
-/// The last piece is passed on only after the check, so a receiver that knows `size` never gets a complete wrong blob.
+/// The last piece is passed on only after the check, so a receiver that expects `size` bytes never gets a complete
+/// wrong blob.
 pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: u64) -> ByteStream {
     let state = Verification { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
     Box::pin(stream::unfold(state, |mut state| async {

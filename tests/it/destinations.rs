@@ -188,5 +188,5 @@ fn a_base_is_found_by_its_digest() {
     assert_eq!(tagged, pinned);
     let missing = format!("{}/lambda/python@sha256:{}", registry.host(), "0".repeat(64));
     let all = ["push", code.path().to_str().unwrap(), "--arch", "arm64", "--base", &missing, "--to", &to];
-    assert!(lbuild.run(&all).failed(4).contains("no image"));
+    assert!(lbuild.run(&all).failed(4).contains("does not exist"));
 }

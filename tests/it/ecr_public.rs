@@ -65,7 +65,7 @@ fn a_token_that_the_registry_refuses_is_dropped_with_a_warning() {
     assert_eq!(api.token_calls(), (0, 1));
     assert_eq!(shown(&registry), [Some("Basic".to_owned()), None]);
     assert!(
-        done.stderr.contains("warning") && done.stderr.contains("continuing without credentials"),
+        done.stderr.contains("warning") && done.stderr.contains("continuing without it"),
         "{}",
         done.stderr
     );

@@ -339,7 +339,7 @@ fn a_lock_file_without_the_flag_gives_a_note() {
     };
     let said = plain(&lbuild);
     assert!(
-        said.contains("package-lock.json and no node_modules") && said.contains("hint: add --npm"),
+        said.contains("package-lock.json but no node_modules") && said.contains("hint: add --npm"),
         "{said}"
     );
     std::fs::create_dir(dir.path().join("node_modules")).unwrap();

@@ -51,7 +51,7 @@ impl Credentials for Aws {
 
 impl Aws {
     /// The token for a registry; `None` stands for the public registry. It is fetched again only if `renew` is
-    /// set. Its expiry time is ignored: the registry refuses an expired token, and emulators issue tokens with a past one.
+    /// set. Its expiry time is ignored: the registry checks it, and emulators issue tokens that expired long ago.
     async fn token(&self, host: Option<EcrHost>, renew: bool) -> Result<Credential> {
         // All hosts of one account and region accept the same token.
         let key = host.as_ref().map(|host| EcrHost::new(host.account(), host.region()));

@@ -45,7 +45,7 @@ fn a_gzip_that_is_cut_or_damaged_is_an_error() {
         cuts.into_iter().chain(flips).chain(more).map(|stored| case(stored, GZIP, UNREAD)).collect();
     cases.push(case(Vec::new(), GZIP, Found("layer-compression")));
     cases.push(case([&whole[..], &gzip(&[1; 600])[..]].concat(), GZIP, Found("layer-descriptors")));
-    cases.push(case(gzip(&whole), GZIP, Broken("wrong checksum: it is no tar")));
+    cases.push(case(gzip(&whole), GZIP, Broken("wrong checksum: it is not a tar")));
     Workspace::new().check_cases(cases);
 }
 
@@ -70,7 +70,7 @@ fn a_truncated_tar_is_an_error_with_every_compression() {
             },
         ));
     }
-    cases.push(case(gzip(&[b'x'; 2048]), GZIP, Broken("wrong checksum: it is no tar")));
+    cases.push(case(gzip(&[b'x'; 2048]), GZIP, Broken("wrong checksum: it is not a tar")));
     Workspace::new().check_cases(cases);
 }
 
@@ -104,7 +104,7 @@ fn a_zstd_that_is_cut_damaged_or_requires_too_much_memory_is_an_error() {
     let mut cases: Vec<_> = all.into_iter().map(|stored| case(stored, ZSTD, UNREAD)).collect();
     // A zstd stream within a zstd stream. The diff id matches, so that the push recompresses the layer.
     let twice = Layer::of(zstd(&whole), ZSTD, &whole);
-    cases.push((vec![twice], Broken("wrong checksum: it is no tar")));
+    cases.push((vec![twice], Broken("wrong checksum: it is not a tar")));
     Workspace::new().check_cases(cases);
 }
 

@@ -17,8 +17,8 @@ pub fn is_secret(name: &str, value: &str) -> bool {
     !is_public(name) && (named(name, value).is_some() || !find(&format!("{name}={value}")).is_empty())
 }
 
-/// The text with `…` in place of the values that the rule `secret-config` takes for secrets. Where the end of a secret
-/// is uncertain, more of the text is removed.
+/// Replaces each value that the rule `secret-config` takes for a secret with `…`. If the end of a secret is uncertain,
+/// more of the text is removed.
 pub fn without_secrets(text: &str) -> String {
     let found = places(text);
     // If a secret has several words, as a key or a header does, the rest of the text is removed.
