@@ -9,7 +9,7 @@ BASES = TARGET / "parts/bases"
 
 
 def against(harness, code, runs, former):
-    print("### Beside the former lbuild\n")
+    print("### Compared with an earlier lbuild\n")
     costs = collections.defaultdict(list)
     for turn in range(runs):
         # each of the two starts equally often

@@ -76,7 +76,7 @@
 //!  recipe, tree        → image
 //! ```
 //!
-//! A test reads the imports and compares them with these arrows (`tests/it/layering.rs`). It also refuses circles
+//! A test reads the imports and compares them with this diagram (`tests/it/layering.rs`). It also refuses cycles
 //! between the files of a module.
 //!
 //! # Guarantees

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// A sha256 digest, written `sha256:<64 hex digits>`.
 ///
-/// The image spec registers sha512 too, but neither Docker's schema 2 tools nor ECR produce it.
+/// The image spec registers sha512 too, but neither Docker's schema 2 tools nor ECR produces it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 

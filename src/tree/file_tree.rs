@@ -48,7 +48,7 @@ impl FileTree {
         wrong.map_or(Ok(FileTree { entries }), Err)
     }
 
-    /// Puts all entries of `other` into this tree; if both have a path, the entry of `other` wins.
+    /// Puts all entries of `other` into this tree; if both have an entry at a path, that of `other` wins.
     pub fn extend(&mut self, mut other: FileTree) {
         self.entries.append(&mut other.entries);
     }

@@ -120,7 +120,7 @@ fn a_wait_for_standard_input_ends_with_a_signal() {
             while child.try_wait().unwrap().is_none() {
                 if Instant::now() > deadline {
                     child.kill().unwrap();
-                    panic!("{all:?} goes on after {signal:?}");
+                    panic!("{all:?} is still running after {signal:?}");
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }

@@ -1,4 +1,4 @@
-//! The architecture: which top-level module may import which, and no circles between the files of a module.
+//! The architecture: which top-level module may import which, and no cycles between the files of a module.
 
 mod exceptions;
 mod imports;
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use self::exceptions::EXCEPTIONS;
-use self::imports::{Import, Sources, circles};
+use self::imports::{Import, Sources, cycles};
 
-/// The arrows of the design. A module may import itself, `error`, `event`, the modules in its row, and whatever
-/// these may import. A row may be for a module that does not exist yet.
-const ARROWS: [(&str, &[&str]); 16] = [
+/// The allowed dependencies between modules. A module may import itself, `error`, `event`, the modules in its row, and
+/// all that these may import. A row may be for a module that does not exist yet.
+const DESIGN: [(&str, &[&str]); 16] = [
     ("cli", &["engine", "frontend", "lambda", "aws"]),
     ("aws", &["store", "source"]),
     ("engine", &["source", "rootfs", "store", "scan", "recipe"]),
@@ -70,14 +70,14 @@ fn allowed(module: &str) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::from(["error", "event"]);
     let mut next = vec![module.to_owned()];
     while let Some(module) = next.pop() {
-        let row = ARROWS.iter().find(|(name, _)| *name == module);
+        let row = DESIGN.iter().find(|(name, _)| *name == module);
         let new = row.into_iter().flat_map(|(_, allowed)| *allowed).filter(|name| found.insert(name));
         next.extend(new.map(|name| (*name).to_owned()));
     }
     found
 }
 
-/// The imports that no arrow allows: the importing file and the imported path.
+/// The imports that the design does not allow: the importing file and the imported path.
 fn wrong(imports: &[Import]) -> Vec<String> {
     let is_wrong = |import: &&Import| {
         let (from, to) = (module(&import.from), import.path.first().cloned().unwrap_or_default());
@@ -88,7 +88,7 @@ fn wrong(imports: &[Import]) -> Vec<String> {
 }
 
 #[test]
-fn imports_follow_the_arrows_of_the_design() {
+fn imports_follow_the_design() {
     let imports = Sources::read(&files("src")).imports();
     // A smaller number means that the resolver missed imports.
     assert!(imports.len() > 300, "{}", imports.len());
@@ -99,8 +99,8 @@ fn imports_follow_the_arrows_of_the_design() {
 }
 
 #[test]
-fn the_arrows_do_not_form_a_circle() {
-    for (module, _) in ARROWS.iter().filter(|(module, _)| !["error", "event"].contains(module)) {
+fn the_design_has_no_cycle() {
+    for (module, _) in DESIGN.iter().filter(|(module, _)| !["error", "event"].contains(module)) {
         assert!(!allowed(module).contains(module), "{module}");
     }
 }
@@ -123,10 +123,10 @@ fn a_wrong_import_is_found() {
 }
 
 #[test]
-fn the_files_of_a_module_do_not_import_each_other_in_circles() {
+fn the_files_of_a_module_do_not_import_each_other_in_cycles() {
     let imports = Sources::read(&files("src")).imports();
     let inside = imports.iter().filter(|import| module(&import.from) == module(&import.to));
-    let found: BTreeSet<_> = circles(inside.clone()).into_iter().collect();
+    let found: BTreeSet<_> = cycles(inside.clone()).into_iter().collect();
     let excepted: BTreeSet<BTreeSet<_>> = EXCEPTIONS
         .iter()
         .map(|(module, files, _)| files.iter().map(|file| Path::new(module).join(file)).collect())
@@ -134,7 +134,7 @@ fn the_files_of_a_module_do_not_import_each_other_in_circles() {
     let owned =
         |files: &BTreeSet<&Path>| files.iter().map(|file| file.to_path_buf()).collect::<BTreeSet<_>>();
     let new: Vec<_> = found.iter().filter(|files| !excepted.contains(&owned(files))).collect();
-    // The imports of the circle show how to break it.
+    // The imports of the cycle show how to break it.
     let edges = new.iter().map(|files| {
         let edges =
             inside.clone().filter(|import| files.contains(&*import.from) && files.contains(&*import.to));
@@ -145,7 +145,7 @@ fn the_files_of_a_module_do_not_import_each_other_in_circles() {
     assert!(new.is_empty(), "{new:#?}\n{edges:#?}");
     let found: BTreeSet<_> = found.iter().map(owned).collect();
     let fixed: Vec<_> = excepted.difference(&found).collect();
-    assert!(fixed.is_empty(), "these circles no longer exist: remove their exceptions: {fixed:#?}");
+    assert!(fixed.is_empty(), "these cycles no longer exist: remove their exceptions: {fixed:#?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
     for jobs in ["1", "8"] {
         let more = [&locked[..], &["--no-cache", "--jobs", jobs]].concat();
         assert_eq!(push(&Lbuild::new(), &more), expected, "{jobs} jobs");
-        assert_eq!(push(&user, &more), expected, "{jobs} jobs, wheels at hand");
+        assert_eq!(push(&user, &more), expected, "{jobs} jobs, cached wheels");
     }
     for (tool, user) in [("pip", Lbuild::new()), ("uv", with_uv())] {
         assert_eq!(push(&user, &wanted), expected, "{tool}");

@@ -61,7 +61,11 @@ fn an_identical_push_sends_nothing() {
         let log = registry.log_since(mark);
         assert!(only_reads(&log), "{what}: {log:?}");
         let confirmed = usize::from(what != "the same user");
-        assert_eq!(count(&log, "HEAD", ""), confirmed, "{what}: the manifest proves the other blobs");
+        assert_eq!(
+            count(&log, "HEAD", ""),
+            confirmed,
+            "{what}: the manifest proves that the other blobs exist"
+        );
         assert_eq!(count(&log, "GET", "/manifests/1"), 1, "{what}");
     }
 }

@@ -20,7 +20,7 @@ method, _, level = form.partition("-")
 methods = {"stored": 0, "bzip2": 12, "lzma": 14}
 
 class Pipe(io.RawIOBase):
-    "what cannot be written to again: sizes and checksums follow the data"
+    "a stream that cannot seek: sizes and checksums follow the data"
     def __init__(self, file): self.file = file
     def writable(self): return True
     def seekable(self): return False

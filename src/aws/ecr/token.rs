@@ -40,7 +40,7 @@ impl Credentials for Aws {
     fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
         Box::pin(async move {
             let Some(host) = EcrHost::parse(repository.registry()) else { return Vec::new() };
-            // If the caller lacks this permission, the registry itself refuses the manifest later.
+            // If the caller may not describe the repository, the registry itself refuses the manifest later.
             match self.repository(host, repository.repository()).find().await {
                 Ok(Some(found)) => tags.iter().filter(|tag| found.is_immutable(tag)).cloned().collect(),
                 Ok(None) | Err(_) => Vec::new(),
@@ -50,8 +50,9 @@ impl Credentials for Aws {
 }
 
 impl Aws {
-    /// The token for a registry; `None` stands for the public registry. It is fetched again only if `renew` is
-    /// set. Its expiry time is ignored: the registry checks it, and emulators issue tokens that expired long ago.
+    /// The token for a registry; `None` stands for the public registry. The token is fetched again only if
+    /// `renew` is set. Its expiry time is ignored: the registry checks it, and emulators issue tokens that expired long
+    /// ago.
     async fn token(&self, host: Option<EcrHost>, renew: bool) -> Result<Credential> {
         // All hosts of one account and region accept the same token.
         let key = host.as_ref().map(|host| EcrHost::new(host.account(), host.region()));

@@ -14,18 +14,22 @@ use crate::cli::output::human::bytes;
 pub fn run(command: &CacheCommand, context: &Context) -> Result<(), Failure> {
     let root = Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?;
     let cache = Cache::at(root);
-    let (verb, usage) = match command {
-        CacheCommand::Info => ("holds", cache.usage()?),
+    let usage = match command {
+        CacheCommand::Info => cache.usage()?,
         CacheCommand::Prune { days, max_size } => {
             let unused = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
-            ("removed", cache.prune(unused, *max_size)?)
+            cache.prune(unused, *max_size)?
         }
     };
     let root = cache.root().display();
     if context.json {
         println!("{}", json!({ "root": root.to_string(), "files": usage.files, "bytes": usage.bytes }));
     } else {
-        println!("{root} {verb} {} files, {}", usage.files, bytes(usage.bytes));
+        let amount = format!("{} files, {}", usage.files, bytes(usage.bytes));
+        match command {
+            CacheCommand::Info => println!("{root} holds {amount}"),
+            CacheCommand::Prune { .. } => println!("removed {amount} from {root}"),
+        }
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(super) fn tokens(path: &[u8]) -> Result<Vec<GlobToken>, &'static str> {
             '?' => GlobToken::One,
             '[' => class(&mut rest)?,
             ']' => GlobToken::Quoted(']'),
-            '\\' => GlobToken::Quoted(rest.next().ok_or("nothing follows the backslash at its end")?),
+            '\\' => GlobToken::Quoted(rest.next().ok_or("it ends with a backslash that escapes nothing")?),
             c => GlobToken::Plain(c),
         });
     }

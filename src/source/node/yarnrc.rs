@@ -13,7 +13,7 @@ pub(super) const SETTINGS: &str = ".yarnrc.yml";
 /// The setting that chooses the machines whose packages are installed.
 const MACHINE: &str = "supportedArchitectures:";
 
-/// The function's settings with the image's machine in place of the machines that they choose.
+/// The function's settings, with `supportedArchitectures` replaced by the image's platform.
 pub(super) fn settings(dir: &Path, arch: Arch) -> Result<Vec<u8>> {
     let text = text(dir)?;
     let mut kept = String::new();

@@ -88,7 +88,7 @@ impl Compiler {
             (None, Bytecode::Always) => return Err(Error::NoInterpreter { version: version.clone() }),
             (None, _) => {
                 let message =
-                    format!("no bytecode is compiled: this machine has no interpreter of Python {version}");
+                    format!("no bytecode is compiled: this machine has no Python {version} interpreter");
                 events.warn(message, Some(&format!("install one, as with `uv python install {version}`")));
             }
             _ => {}

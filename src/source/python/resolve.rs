@@ -38,7 +38,8 @@ pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackag
     }
 }
 
-/// The glibc minor version for the options of both programs. uv accepts only these; each includes all older versions.
+/// The glibc minor version for the options of both programs. uv accepts only the `known` versions; each also admits
+/// wheels for older versions.
 /// <https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-platform>
 fn known_glibc(target: &Target) -> u32 {
     let known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];

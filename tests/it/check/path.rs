@@ -50,7 +50,7 @@ fn images_and_code_directories_are_distinguished() {
     let lbuild = Lbuild::new();
     let image = good(&lbuild);
     let error = lbuild.run(&["check", &image, "--handler", "app.handler"]).failed(2);
-    assert!(error.contains("--handler says how to make an image") && error.contains("hint: "), "{error}");
+    assert!(error.contains("--handler describes an image to build") && error.contains("hint: "), "{error}");
     let error = lbuild.run(&["check", "./none", "--base", &image, "--arch", "amd64"]).failed(3);
     assert!(error.contains("none"), "{error}");
     std::fs::write(lbuild.path("image.tar"), "").unwrap();

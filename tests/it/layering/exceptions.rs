@@ -1,4 +1,4 @@
-//! Accepted circles of imports, each with its reason.
+//! Accepted cycles of imports, each with its reason.
 
-/// Files of a module that may import each other in circles: the module, the files below it, the reason.
+/// Files of a module that may import each other in cycles: the module, the files below it, the reason.
 pub const EXCEPTIONS: &[(&str, &[&str], &str)] = &[];

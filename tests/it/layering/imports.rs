@@ -95,8 +95,8 @@ fn module(path: &Path) -> Vec<String> {
     module
 }
 
-/// The groups of files that import each other in circles.
-pub fn circles<'a>(imports: impl Iterator<Item = &'a Import> + Clone) -> Vec<BTreeSet<&'a Path>> {
+/// The groups of files that import each other in cycles.
+pub fn cycles<'a>(imports: impl Iterator<Item = &'a Import> + Clone) -> Vec<BTreeSet<&'a Path>> {
     let mut reached: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
     for import in imports.clone() {
         reached.entry(&import.from).or_default().insert(&import.to);
@@ -192,15 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found() {
-        let circles_of = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
+    fn cycles_are_found() {
+        let cycles_of = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
             let files: Vec<_> = files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect();
             let imports = Sources::read(&files).imports();
-            let circles = circles(imports.iter());
-            circles
-                .iter()
-                .map(|files| files.iter().map(|file| file.display().to_string()).collect())
-                .collect()
+            let cycles = cycles(imports.iter());
+            cycles.iter().map(|files| files.iter().map(|file| file.display().to_string()).collect()).collect()
         };
         let chain = [
             ("r/mod.rs", "pub use a::A;"),
@@ -208,13 +205,13 @@ mod tests {
             ("r/b.rs", "use crate::r::c;"),
             ("r/c.rs", ""),
         ];
-        assert!(circles_of(&chain).is_empty());
+        assert!(cycles_of(&chain).is_empty());
         let mut long = chain;
         long[3].1 = "use super::X;";
-        assert_eq!(circles_of(&long), [["r/a.rs", "r/b.rs", "r/c.rs", "r/mod.rs"]]);
+        assert_eq!(cycles_of(&long), [["r/a.rs", "r/b.rs", "r/c.rs", "r/mod.rs"]]);
         let mut two = chain;
         (two[0].1, two[1].1) = ("use self::a::A; use self::c::C;", "use super::A;");
         (two[2].1, two[3].1) = ("use super::c;", "use super::b::B;");
-        assert_eq!(circles_of(&two), [["r/a.rs", "r/mod.rs"], ["r/b.rs", "r/c.rs"]]);
+        assert_eq!(cycles_of(&two), [["r/a.rs", "r/mod.rs"], ["r/b.rs", "r/c.rs"]]);
     }
 }

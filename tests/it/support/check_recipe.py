@@ -110,7 +110,7 @@ def codebuild(file, text, buildspec_schema):
             yield f"no command exports {name}"
 
 
-# the sections of a Declarative Pipeline, after Jenkins's "Pipeline Syntax"; one of each second set is required
+# the allowed sections, then sets of which one section each is required, according to Jenkins's "Pipeline Syntax"
 SECTIONS = {
     "pipeline": (
         {"agent", "environment", "options", "parameters", "triggers", "tools", "libraries", "stages", "post"},

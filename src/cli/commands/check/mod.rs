@@ -62,8 +62,8 @@ fn image(args: &Check) -> Result<Option<String>, Failure> {
         };
     }
     if let Some(flag) = args.image.making().or((!args.to.is_empty()).then_some("--to")) {
-        let message = format!("{flag} says how to make an image, and {text} is one");
-        let hint = Some(format!("leave {flag} out, or name a directory that exists: {text} does not"));
+        let message = format!("{flag} describes an image to build, but {text} is a finished image");
+        let hint = Some(format!("leave {flag} out, or name an existing directory: {text} does not exist"));
         return Err(Failure::Usage { message, hint });
     }
     Ok(Some(text))

@@ -37,7 +37,7 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
         findings.add("read the base", pinned.map(drop))?;
     }
     if lowered.is_none_or(|lowered| lowered.for_lambda) {
-        findings.add("push to where Lambda pulls from", destination::refuse_unpullable(&to))?;
+        findings.add("push to a registry from which Lambda can pull", destination::refuse_unpullable(&to))?;
     }
     let wanted = wanted(&args.ecr, &config, &to);
     let wanted = match wanted {
@@ -65,7 +65,7 @@ async fn registry(
     let Destination::Registry { repository, tags } = to else { return Ok(()) };
     let exists = repository::examine(to, tags, wanted, findings).await?;
     for probe in engine.probe(repository).await {
-        // The registry reports a missing repository for every probe; it is reported once.
+        // If the repository is missing, every probe fails; this is reported only once.
         if exists || !is_about_absence(&probe) {
             findings.add(&format!("{} at {to}", probe.what), probe.result)?;
         }

@@ -1,4 +1,4 @@
-//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but have no URLs of files. They become requirements
+//! `poetry.lock` and `Pipfile.lock`: they pin versions and hashes, but have no file URLs. They become requirements
 //! with exact versions, which uv or pip resolves; lbuild verifies the hashes.
 
 use std::collections::{BTreeMap, BTreeSet};
