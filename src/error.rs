@@ -2,6 +2,7 @@
 
 mod hint;
 mod refusal;
+pub mod text;
 
 use std::io;
 use std::path::PathBuf;
@@ -218,8 +219,8 @@ pub enum Error {
     /// No answer from a registry.
     #[error("cannot {operation}: no answer from {host}")]
     Connection { operation: String, host: String, source: Cause },
-    /// A connection that transferred no data for too long.
-    #[error("cannot {operation}: no data transferred to or from {host} for {} s", after.as_secs())]
+    /// A transfer that is silent or below the minimum rate.
+    #[error("cannot {operation}: less than 1 KiB a second transferred to or from {host} for {} s", after.as_secs())]
     Stalled { operation: String, host: String, after: Duration },
     /// An answer that violates the protocol.
     #[error("cannot {operation}: {host} {fault}")]
@@ -236,6 +237,12 @@ pub enum Error {
     /// An invalid endpoint for a registry.
     #[error("cannot reach {registry} at `{endpoint}`: {fault}")]
     Endpoint { registry: String, endpoint: String, fault: &'static str },
+    /// A registry that stored other bytes than it was sent, or none.
+    #[error("{what} is damaged: the registry has {} instead of {expected}", stored(got.as_ref()))]
+    Stored { what: String, expected: Digest, got: Option<Digest> },
+    /// A tag that names a damaged manifest, because the old one could not be restored.
+    #[error("tag {image} names a damaged manifest")]
+    DamagedTag { image: String, source: Box<Error> },
     /// An immutable tag that names another image.
     #[error("tag {image} is immutable and names another image: {digest}")]
     ImmutableTag { image: String, digest: Digest },
@@ -365,6 +372,8 @@ impl Error {
             | Connection { .. }
             | Stalled { .. }
             | Protocol { .. }
+            | Stored { .. }
+            | DamagedTag { .. }
             | ImmutableTag { .. }
             | AwsConnection { .. }
             | RepositoryPolicy { .. }
@@ -381,6 +390,10 @@ impl Error {
             Interrupted => Kind::Interrupted,
         }
     }
+}
+
+fn stored(got: Option<&Digest>) -> String {
+    got.map_or("nothing".to_owned(), Digest::to_string)
 }
 
 fn platforms(offered: &[Platform]) -> String {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::error::text::without_logins;
 use crate::image::{Digest, Platform};
 
 /// One event. In JSON, `reason` names the kind.
@@ -150,7 +151,9 @@ impl Events {
     }
 
     pub(crate) fn warn(&self, message: impl Into<String>, hint: Option<&str>) {
-        self.emit(Event::Warning { message: message.into(), hint: hint.map(str::to_owned) });
+        // The message may quote a URL or a program.
+        let message = without_logins(&message.into()).into_owned();
+        self.emit(Event::Warning { message, hint: hint.map(str::to_owned) });
     }
 }
 

@@ -118,7 +118,8 @@ pub mod tree;
 
 pub use engine::diff;
 pub use engine::{
-    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, StoredImage,
+    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, Sent,
+    StoredImage,
 };
 pub use error::{Error, Result};
 pub use event::Event;

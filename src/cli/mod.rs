@@ -22,11 +22,15 @@ use self::commands::{doctor, login, repo};
 use self::context::Context;
 use self::destination::DefaultDestination;
 use self::output::exit::Failure;
+use self::output::human::shown;
 use self::output::report::Report;
 
 /// Parses the arguments, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
-    let mut args = parse();
+    let mut args = match parse() {
+        Ok(args) => args,
+        Err(error) => return refused(&error),
+    };
     let report = Report::new(args.output.style());
     // Standard input is read before the runtime handles signals, so that a signal still ends the process.
     if let Err(failure) = input::read(&mut args.command) {
@@ -54,15 +58,27 @@ pub fn run() -> ExitCode {
 }
 
 /// Parses the arguments. Docker starts a credential helper as `docker-credential-NAME`, with the verb as argument.
-fn parse() -> Args {
+fn parse() -> Result<Args, clap::Error> {
     let words: Vec<_> = std::env::args_os().collect();
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
     match name.is_some_and(|name| cfg!(feature = "aws") && name == "docker-credential-lbuild") {
-        true => Args::parse_from(
+        true => Args::try_parse_from(
             ["lbuild".into(), "credential-helper".into()].into_iter().chain(words.into_iter().skip(1)),
         ),
-        false => Args::parse(),
+        false => Args::try_parse_from(words),
     }
+}
+
+/// Prints the message for arguments that do not parse, or the help. The message repeats the arguments.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let shown = shown(&text);
+    match error.use_stderr() && shown != text {
+        true => eprint!("{shown}"),
+        // A closed pipe is not a failure.
+        false => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 async fn execute(args: Args, report: Report) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ mod session;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan};
@@ -33,7 +33,7 @@ use crate::tree::FileTree;
 pub use find::{Inspected, StoredImage};
 pub use inspect::diff;
 pub use inspect::{Difference, Probe};
-pub use prepare::{Prepared, Reach};
+pub use prepare::{Prepared, Reach, Sent};
 pub use publish::Published;
 pub use session::{Caching, EngineBuilder};
 
@@ -96,7 +96,11 @@ impl Engine {
         let push = Push::open(self.session.clone(), to, publish::registry_source(image), gate);
         push.image(image);
         let ready = push.ready(image, format).await?;
-        push.put(image, ready).await
+        let (published, failures) = push.put(image, ready).await;
+        match failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => published.ok_or(Error::Interrupted),
+        }
     }
 
     /// Builds the image for its destinations, and meanwhile requests which blobs they lack. Layers of the base are sent
@@ -114,7 +118,16 @@ impl Engine {
     /// Those of [`build`](Engine::build) and [`publish`](Engine::publish). In that case no tag has moved, unless
     /// one destination refused the manifest that another accepted.
     pub async fn push(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
-        prepare::prepare(&self.session, recipe, to, false).await?.send().await
+        self.push_each(recipe, to).await?.complete()
+    }
+
+    /// As [`push`](Engine::push), and also returns where the image was published if another destination, or one of
+    /// several tags, failed.
+    ///
+    /// # Errors
+    /// When the image cannot be built, or cannot be sent to all destinations. No tag has moved then.
+    pub async fn push_each(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Sent> {
+        prepare::prepare(&self.session, recipe, to, false).await?.send_each().await
     }
 
     /// Makes the recipe exact: bases by digest, sources pinned, every path in the image explicit. Nothing is built.

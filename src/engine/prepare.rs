@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::build::{self, Cached, Contents, Trees};
@@ -24,6 +24,38 @@ pub struct Prepared {
     /// Whether the image's own blobs wait until [`send`](Prepared::send).
     held: bool,
     attempt: Attempt,
+}
+
+/// What became of an image at its destinations.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// The image at each destination where at least one name refers to it now, with these names, in the order of the
+    /// destinations.
+    pub published: Vec<Published>,
+    /// The failures of the other destinations and names.
+    pub failures: Vec<Error>,
+}
+
+impl Sent {
+    /// The image at every destination.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn complete(self) -> Result<Vec<Published>> {
+        match self.failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(self.published),
+        }
+    }
+
+    /// Counts the changes of an `earlier` attempt, whose images now exist.
+    fn after(mut self, earlier: &[Published]) -> Sent {
+        for published in &mut self.published {
+            let before = earlier.iter().find(|before| before.image == published.image);
+            published.changed |= before.is_some_and(|before| before.changed);
+        }
+        self
+    }
 }
 
 /// The maximum number of lost or damaged blobs that are made again for one image, one after another.
@@ -116,12 +148,18 @@ impl Attempt {
         Ok(Attempt { image, trees, pushes, gate })
     }
 
-    async fn send(&self, to: &[(Destination, Format)]) -> Result<Vec<Published>> {
+    async fn send(&self, to: &[(Destination, Format)]) -> Result<Sent> {
         self.gate.open();
         // No tag moves before every destination has all blobs.
         let ready = self.pushes.iter().zip(to).map(|(push, (_, format))| push.ready(&self.image, *format));
         let ready = try_join_all(ready).await?;
-        try_join_all(self.pushes.iter().zip(ready).map(|(push, ready)| push.put(&self.image, ready))).await
+        let puts = self.pushes.iter().zip(ready).map(|(push, ready)| push.put(&self.image, ready));
+        let mut sent = Sent::default();
+        for (published, failures) in join_all(puts).await {
+            sent.published.extend(published);
+            sent.failures.extend(failures);
+        }
+        Ok(sent)
     }
 
     fn digest(&self) -> Digest {
@@ -213,14 +251,36 @@ impl Prepared {
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one
-    /// destination refused the manifest that another accepted.
-    pub async fn send(mut self) -> Result<Vec<Published>> {
+    /// destination refused the manifest that another accepted; [`send_each`](Prepared::send_each) tells them apart.
+    pub async fn send(self) -> Result<Vec<Published>> {
+        self.send_each().await?.complete()
+    }
+
+    /// As [`send`](Prepared::send), and also returns where the image was published if another destination, or one of
+    /// several tags, failed.
+    ///
+    /// # Errors
+    /// When the image cannot be sent to all destinations. No tag has moved then.
+    pub async fn send_each(mut self) -> Result<Sent> {
+        let mut earlier: Vec<Published> = Vec::new();
         for _ in 0..RECOVERIES {
-            match self.attempt.send(&self.to).await {
-                Err(error) => self.recover(error).await?,
-                sent => return sent,
+            let mut sent = match self.attempt.send(&self.to).await {
+                Ok(sent) => sent.after(&earlier),
+                Err(error) => {
+                    self.recover(error).await?;
+                    continue;
+                }
+            };
+            if sent.failures.is_empty() {
+                return Ok(sent);
             }
+            // Only the registry's refusal of a manifest shows that it has lost a blob.
+            if let Err(error) = self.recover(sent.failures.remove(0)).await {
+                sent.failures.insert(0, error);
+                return Ok(sent);
+            }
+            earlier = sent.published;
         }
-        self.attempt.send(&self.to).await
+        self.attempt.send(&self.to).await.map(|sent| sent.after(&earlier))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::text::LOGIN;
 use super::{AwsRefusal, Error, Permission, Refusal};
 use crate::image::{ECR_PUBLIC, EcrHost};
 
@@ -15,6 +16,11 @@ impl Error {
         use Error::*;
         let hint = match self {
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
+            Reference { reference, .. } if reference.contains(LOGIN) => {
+                "leave the login out of the name: log in with any Docker-compatible tool, or pass --username and \
+                 --password-stdin"
+                    .into()
+            }
             Reference { .. } => {
                 "write it as registry/repository:tag, with the repository in lower case".into()
             }
@@ -94,6 +100,10 @@ impl Error {
             }
             Connection { source, .. } => return connection_hint(&**source),
             Registry { answer, .. } => return refusal_hint(answer),
+            Stored { .. } => {
+                "the network or a proxy damages what is sent: use HTTPS, or another way to the registry".into()
+            }
+            DamagedTag { .. } => "push again: until then the tag cannot be pulled".into(),
             ImmutableTag { .. } => "push under a new tag: this one cannot be moved".into(),
             ConnectionClosed { missing, .. } => allow(missing),
             NoAwsCredentials { .. } => {

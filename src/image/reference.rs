@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use oci_spec::distribution::ParseError;
 
 use super::digest::Digest;
+use crate::error::text::without_login;
 use crate::error::{Error, Result};
 
 /// The name of an image in a registry, in Docker's short or long form.
@@ -47,7 +48,13 @@ impl Reference {
     /// # Errors
     /// When `tag` is not 1 to 128 of `A-Z a-z 0-9 _ . -`, or begins with `.` or `-`.
     pub fn with_tag(&self, tag: &str) -> Result<Reference> {
-        format!("{}:{tag}", self.repository_name()).parse()
+        match is_tag(tag) {
+            true => format!("{}:{tag}", self.repository_name()).parse(),
+            false => Err(Error::Reference {
+                reference: format!("{}:{}", self.repository_name(), without_login(tag)),
+                source: ParseError::TagInvalidFormat,
+            }),
+        }
     }
 
     /// The same name, pinned to `digest`; the tag is kept for display.
@@ -79,7 +86,11 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Reference> {
         let parsed = parse(text);
-        parsed.map_err(|source| Error::Reference { reference: text.to_owned(), source })
+        parsed.map_err(|source| {
+            // The name is refused, but a login in it must not be in the message.
+            let reference = without_login(text).into_owned();
+            Error::Reference { reference, source }
+        })
     }
 }
 

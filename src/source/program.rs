@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::address::redacted;
+use crate::error::text::is_control;
 
 /// Upper bound on the lines of a program's output that an error quotes.
 const REASON_LINES: usize = 6;
@@ -34,6 +35,6 @@ pub(super) fn reason<'a>(lines: impl Iterator<Item = &'a str>, which: Lines) -> 
         Lines::Last => &lines[lines.len().saturating_sub(REASON_LINES)..],
     };
     let text = redacted(&chosen.join(" "));
-    let said: String = text.chars().filter(|c| !c.is_control()).take(REASON_LIMIT).collect();
+    let said: String = text.chars().filter(|c| !is_control(*c)).take(REASON_LIMIT).collect();
     if said.is_empty() { "it gives no reason".to_owned() } else { said }
 }

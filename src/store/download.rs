@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use futures_util::StreamExt;
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::cache::{BlobFile, Cache};
 use super::credentials::Secret;
-use super::http::{Clients, Retry, STALL, answered, passing_status, read_refusal, retry_after, watched};
+use super::http::{Clients, Retry, passing_status, read_refusal, retry_after, sent, watched};
 use super::lock::lock;
 use super::stream::PIECE;
 use crate::error::{Error, Result};
@@ -182,7 +182,8 @@ impl Downloads {
         retry: &mut Retry,
     ) -> Result<Response> {
         loop {
-            let response = match self.follow(&method, url, wanted).await {
+            let began = Instant::now();
+            let response = match self.follow(&method, url, wanted, retry.limit()).await {
                 Ok(response) => response,
                 Err(error) => {
                     retry.after(error).await?;
@@ -193,18 +194,25 @@ impl Downloads {
             if status == StatusCode::OK {
                 return Ok(response);
             }
-            let asked = retry_after(&response);
+            let (waited, asked) = (began.elapsed(), retry_after(&response));
             let answer = Box::new(read_refusal(response).await);
             let error = Error::Download { file: wanted.file.to_owned(), answer };
             match passing_status(status.as_u16()) {
-                true => retry.pause(error, asked).await?,
+                true => retry.refused(error, waited, asked).await?,
                 false => return Err(error),
             }
         }
     }
 
-    /// Follows redirects. Each URL gets the login of its own server only.
-    async fn follow(&self, method: &Method, url: &Url, wanted: &Download<'_>) -> Result<Response> {
+    /// Follows redirects, and waits for each answer at most for the time `limit`. Each URL gets the login of its own
+    /// server only.
+    async fn follow(
+        &self,
+        method: &Method,
+        url: &Url,
+        wanted: &Download<'_>,
+        limit: Duration,
+    ) -> Result<Response> {
         let operation = format!("fetch {}", wanted.file);
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
@@ -217,7 +225,7 @@ impl Downloads {
             if let Some(value) = wanted.logins.at(&url).and_then(|login| basic(&login)) {
                 request = request.header(AUTHORIZATION, value);
             }
-            let response = answered(tokio::time::timeout(STALL, request.send()).await, &operation, &host)?;
+            let response = sent(request, limit, &operation, &host).await?;
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| url.join(location).ok());
             let Some(next) = next.filter(|_| response.status().is_redirection()) else { return Ok(response) };

@@ -6,12 +6,14 @@ use std::ops::Deref;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::text::is_control;
+
 /// The maximum length of a path's text, in bytes: twice the limit of Linux, so that a path beyond that limit is
 /// visible.
 const MAX_TEXT: usize = 8192;
 
 /// A path in an image. It is compared and resolved by its bytes, and displayed as printable text: bytes that are not
-/// UTF-8 and control characters appear there as `\xNN`.
+/// UTF-8 and control characters appear there as `\xNN`, marks of the direction of writing as `\u{NNNN}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePath {
     text: String,
@@ -115,7 +117,8 @@ pub fn printable(bytes: &[u8]) -> String {
     }
     bytes.utf8_chunks().fold(String::with_capacity(bytes.len()), |mut text, chunk| {
         for letter in chunk.valid().chars() {
-            match letter.is_control() {
+            match is_control(letter) {
+                true if letter > '\u{ff}' => text.extend(letter.escape_unicode()),
                 true => text.push_str(&format!("\\x{:02x}", u32::from(letter))),
                 false => text.push(letter),
             }
@@ -188,6 +191,7 @@ mod tests {
             ("\u{e9}t\u{e9}".as_bytes(), "\u{e9}t\u{e9}"),
             (b"a\xffb", "a\\xffb"),
             (b"a\x1b[1m", "a\\x1b[1m"),
+            ("a\u{202e}b\u{61c}".as_bytes(), "a\\u{202e}b\\u{61c}"),
         ] {
             let path = ImagePath::new(bytes);
             assert_eq!((path.as_bytes(), path.as_str()), (bytes, text));

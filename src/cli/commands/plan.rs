@@ -4,7 +4,7 @@ use super::push::handler;
 use crate::cli::args::push::Plan;
 use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::report::print;
+use crate::cli::output::report::print_json;
 use crate::cli::{engine, lower};
 
 /// Prints the pinned recipe.
@@ -16,5 +16,5 @@ pub async fn run(args: Plan, context: &Context) -> Result<(), Failure> {
     handler::check(&engine, &lowered, report)?;
     let pinned = engine.pin(lowered.recipe).await?;
     let json = serde_json::to_string_pretty(&pinned);
-    print(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))
+    print_json(&json.unwrap_or_else(|_| unreachable!("a recipe is data")))
 }

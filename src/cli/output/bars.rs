@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lbuild::Event;
+use lbuild::error::text::printable;
 
-use super::human::{printable, short, text};
+use super::human::{short, text};
 
 /// A bar for each blob in transfer and each layer in progress; lines go above them.
 pub struct Bars {

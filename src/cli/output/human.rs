@@ -1,8 +1,8 @@
 //! Formats events and failures as lines of text for people.
 
-use std::borrow::Cow;
-
 use lbuild::Event;
+pub use lbuild::error::text::one_line;
+use lbuild::error::text::{printable, without_logins};
 use lbuild::event::{Outcome, RepositoryChange};
 use lbuild::image::Digest;
 
@@ -28,12 +28,17 @@ pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     let mut causes = chain.iter();
     if let Some(message) = causes.next() {
-        eprintln!("error: {}", printable(message));
+        eprintln!("error: {}", shown(message));
     }
-    causes.for_each(|cause| eprintln!("  caused by: {}", printable(cause)));
+    causes.for_each(|cause| eprintln!("  caused by: {}", shown(cause)));
     if let Some(hint) = failure.hint() {
-        eprintln!("hint: {}", printable(&hint));
+        eprintln!("hint: {}", shown(&hint));
     }
+}
+
+/// A message, which may repeat an argument.
+pub fn shown(text: &str) -> String {
+    printable(&without_logins(text)).into_owned()
 }
 
 /// The event's line, if it has one.
@@ -81,23 +86,6 @@ pub fn short(digest: Digest) -> String {
     digest.hex()[..12].to_owned()
 }
 
-/// Replaces control characters, except line ends and tabs: foreign text must not control the terminal.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    match text.contains(bad) {
-        true => Cow::Owned(text.replace(bad, "\u{fffd}")),
-        false => Cow::Borrowed(text),
-    }
-}
-
-/// Also replaces line ends: foreign text on a new line could look like a message of lbuild.
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
-        true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
-        false => Cow::Borrowed(text),
-    }
-}
-
 /// A size in decimal units, as registries show it.
 pub fn bytes(size: u64) -> String {
     match size {
@@ -111,13 +99,6 @@ pub fn bytes(size: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\u{9b}c\n\td\r"), "a\u{fffd}[31mb\u{fffd}c\n\td\u{fffd}");
-        assert!(matches!(printable("plain"), Cow::Borrowed(_)));
-        assert_eq!(one_line("a\u{9b}\nerror: b\tc"), "a\u{fffd}\u{fffd}error: b\u{fffd}c");
-    }
 
     #[test]
     fn sizes_have_decimal_units() {

@@ -1,10 +1,10 @@
 //! Events as JSON lines on standard error; `reason` is the kind of event.
 
+use lbuild::error::text::{is_control, without_logins};
 use lbuild::{Event, Published};
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::human;
 
 /// Writes an event.
 pub fn event(event: &Event) {
@@ -35,12 +35,39 @@ pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     line(&json!({
         "reason": "error",
-        "message": chain.join(": "),
-        "hint": failure.hint(),
+        "message": without_logins(&chain.join(": ")),
+        "hint": failure.hint().map(|hint| without_logins(&hint).into_owned()),
         "exit_code": failure.code(),
     }));
 }
 
 fn line(value: &Value) {
-    eprintln!("{}", human::printable(&value.to_string()));
+    eprintln!("{}", escaped(&value.to_string()));
+}
+
+/// The JSON with the remaining characters that control a terminal escaped. They occur in its strings only.
+pub fn escaped(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        match is_control(c) && c != '\n' {
+            // All of them are below U+10000.
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_escaped_and_not_lost() {
+        let value = json!({ "path": "a\u{1b}\u{9b}\u{202e}\nb é" });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let escaped = escaped(&text);
+            assert!(!escaped.contains(|c| is_control(c) && c != '\n'), "{escaped}");
+            assert_eq!(serde_json::from_str::<Value>(&escaped).unwrap(), value);
+        }
+    }
 }

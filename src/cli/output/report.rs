@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lbuild::Event;
+use lbuild::error::text::{printable, without_logins};
 
 use super::bars::Bars;
 use super::exit::Failure;
@@ -65,7 +66,8 @@ impl Report {
 
     /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
-        self.event(&Event::Warning { message: message.to_owned(), hint: hint.map(str::to_owned) });
+        let hint = hint.map(|hint| without_logins(hint).into_owned());
+        self.event(&Event::Warning { message: without_logins(message).into_owned(), hint });
     }
 
     /// Writes a change of an ECR repository.
@@ -119,9 +121,19 @@ impl Report {
     }
 }
 
-/// Prints a result to standard output. A reader that closes the pipe early, such as `head`, is not a failure.
+/// Prints a result to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{}", human::printable(text)) {
+    write_line(&printable(text))
+}
+
+/// Prints JSON to standard output, from which a program reads every character.
+pub fn print_json(text: &str) -> Result<(), Failure> {
+    write_line(&json::escaped(text))
+}
+
+/// A reader that closes the pipe early, such as `head`, is not a failure.
+fn write_line(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{text}") {
         Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Write { path: "standard output".into(), source })
         }

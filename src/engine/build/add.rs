@@ -183,10 +183,15 @@ impl Adding<'_> {
         };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
-        self.pushes.iter().for_each(|push| match is_published {
-            true => push.published_layer(&layer),
-            false => push.layer(&layer),
-        });
+        for push in self.pushes {
+            if !cached {
+                push.made(&layer);
+            }
+            match is_published {
+                true => push.published_layer(&layer),
+                false => push.layer(&layer),
+            }
+        }
         Ok((layer, created_by))
     }
 

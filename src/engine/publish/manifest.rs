@@ -12,6 +12,13 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
 use crate::image::{Blob, Digest, Image, Manifest};
 
+/// What became of a manifest and its tags.
+pub(super) struct Put {
+    pub(super) outcome: Outcome,
+    /// The tags that do not name the manifest, and why.
+    pub(super) failed: Vec<(String, Error)>,
+}
+
 /// Puts the manifest under each tag that names another one. For several tags it is put by its digest first, so that a
 /// refusal leaves all tags unchanged.
 pub(super) async fn put(
@@ -20,24 +27,42 @@ pub(super) async fn put(
     image: &Image,
     manifest: &Manifest,
     name: &str,
-) -> Result<Outcome> {
+) -> Result<Put> {
     let tagged = remote.tagged().await?;
-    let stale = |tag: &&String| tagged.digests.get(*tag) != Some(&manifest.digest);
+    let stale = |tag: &&String| tagged.digest(tag) != Some(manifest.digest);
     let stale: Vec<&String> = remote.tags.iter().filter(stale).collect();
-    let known = tagged.digests.values().any(|digest| *digest == manifest.digest);
+    let known = tagged.manifests.values().any(|old| old.digest == manifest.digest);
     let first = match &stale[..] {
         [] if remote.tags.is_empty() => manifest.digest.to_string(),
-        [] => return Ok(Outcome::Existed),
+        [] => return Ok(Put { outcome: Outcome::Existed, failed: Vec::new() }),
         [only] => (*only).clone(),
         _ if known => stale[0].clone(),
         _ => manifest.digest.to_string(),
     };
     put_first(remote, session, image, manifest, &first, name).await?;
     let rest = stale.into_iter().filter(|tag| **tag != first);
-    for done in join_all(rest.map(|tag| remote.repository.put_manifest(manifest, tag))).await {
-        done?;
+    let rest = rest.map(|tag| async move { (tag, put_at(remote, manifest, tag).await) });
+    let failed = join_all(rest).await.into_iter();
+    let failed = failed.filter_map(|(tag, done)| Some((tag.clone(), done.err()?))).collect();
+    Ok(Put { outcome: Outcome::Sent, failed })
+}
+
+/// Puts the manifest under a tag or its digest. If the registry stored a damaged one under the tag, the tag gets its old
+/// manifest back.
+async fn put_at(remote: &Remote, manifest: &Manifest, target: &str) -> Result<()> {
+    let error = match remote.repository.put_manifest(manifest, target).await {
+        Err(error @ Error::Stored { got: Some(_), .. }) if remote.tags.iter().any(|tag| tag == target) => {
+            error
+        }
+        done => return done,
+    };
+    if let Some(old) = remote.tagged().await?.manifests.get(target)
+        && remote.repository.put_manifest(old, target).await.is_ok()
+    {
+        return Err(error);
     }
-    Ok(Outcome::Sent)
+    let image = format!("{}:{target}", remote.repository.name().repository_name());
+    Err(Error::DamagedTag { image, source: Box::new(error) })
 }
 
 /// The blobs that the registry reports as missing; all blobs if it reports none.
@@ -69,7 +94,7 @@ async fn put_first(
         .map(|b| (b.digest, b.clone()))
         .collect();
     loop {
-        let error = match remote.repository.put_manifest(manifest, target).await {
+        let error = match put_at(remote, manifest, target).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };

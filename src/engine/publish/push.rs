@@ -1,6 +1,6 @@
 //! A push to one destination.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::delivery::{Delivery, Directory, Target};
 use super::failure::Failure;
 use super::gate::Gate;
+use super::manifest::Put;
 use super::remote::Remote;
 use super::{manifest, upload};
 use crate::engine::session::Session;
@@ -49,6 +50,8 @@ pub(in crate::engine) struct Push {
     name: String,
     /// Deliveries by the digest of their blob; each blob is sent once.
     sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
+    /// The layers that this run made.
+    made: Mutex<HashSet<Digest>>,
     /// The image's own blobs wait at this gate.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
@@ -116,8 +119,8 @@ impl Push {
             }
             Target::Layout(_) | Target::Archive { .. } => None,
         };
-        let (name, sending) = (to.to_string(), Mutex::default());
-        Push { session, target, name, sending, gate, failure, _asking: asking }
+        let (name, sending, made) = (to.to_string(), Mutex::default(), Mutex::default());
+        Push { session, target, name, sending, made, gate, failure, _asking: asking }
     }
 
     /// The registry, if the destination is one.
@@ -128,33 +131,45 @@ impl Push {
         }
     }
 
+    /// Records that this run made a layer, before its delivery starts: the destination hardly ever has it.
+    pub(in crate::engine) fn made(&self, layer: &Layer) {
+        lock(&self.made).insert(layer.blob.digest);
+    }
+
     /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not
     /// wait for a check of the image, because its files are public or in a registry already, and no manifest names it
     /// yet. A layout or archive is written only after the check.
     pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
         match &self.target {
-            Target::Registry(_) => self.blob(&layer.blob, Gate::opened().into()),
+            Target::Registry(_) => self.blob(&layer.blob, self.is_new(layer), Gate::opened().into()),
             Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
         }
     }
 
     /// Starts the delivery of a layer to a destination that lacks it.
     pub(in crate::engine) fn layer(&self, layer: &Layer) {
-        self.blob(&layer.blob, self.gate.clone());
+        self.blob(&layer.blob, self.is_new(layer), self.gate.clone());
+    }
+
+    fn is_new(&self, layer: &Layer) -> bool {
+        lock(&self.made).contains(&layer.blob.digest)
     }
 
     /// Starts the delivery of all blobs of the image that the destination lacks.
     pub(in crate::engine) fn image(&self, image: &Image) {
         image.layers().iter().for_each(|layer| self.layer(layer));
-        self.blob(&image.config_blob(), self.gate.clone());
+        // The config names the diff ids, so that of an image with a new layer is new too.
+        let is_new = image.layers().iter().any(|layer| self.is_new(layer));
+        self.blob(&image.config_blob(), is_new, self.gate.clone());
     }
 
-    fn blob(&self, blob: &Blob, gate: Arc<Gate>) {
+    fn blob(&self, blob: &Blob, is_new: bool, gate: Arc<Gate>) {
         if matches!(self.target, Target::Archive { .. }) {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
-            let task = Delivery { session: self.session.clone(), to: self.name.clone(), blob: blob.clone() };
+            let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
+            let task = Delivery { session, to, blob, is_new };
             let (target, failure) = (self.target.clone(), self.failure.clone());
             AbortOnDrop(tokio::spawn(async move {
                 match task.run(target, &gate).await {
@@ -200,27 +215,44 @@ impl Push {
         self.failure.take()
     }
 
-    /// Puts the manifest, and moves the tags.
-    pub(in crate::engine) async fn put(&self, image: &Image, ready: Ready) -> Result<Published> {
+    /// Puts the manifest, and moves the tags. Returns the image if any of its names moved, and the failures of the
+    /// others.
+    pub(in crate::engine) async fn put(
+        &self,
+        image: &Image,
+        ready: Ready,
+    ) -> (Option<Published>, Vec<Error>) {
         let Ready { manifest, exists, sent } = ready;
-        let outcome = match exists {
-            true => Outcome::Existed,
-            false => self.put_manifest(image, &manifest).await?,
+        let put = match exists {
+            true => Ok(Put { outcome: Outcome::Existed, failed: Vec::new() }),
+            false => self.put_manifest(image, &manifest).await,
         };
+        let Put { outcome, failed } = match put {
+            Ok(put) => put,
+            Err(error) => return (None, vec![error]),
+        };
+        let (unmoved, failures): (Vec<_>, Vec<_>) = failed.into_iter().unzip();
+        let unmoved: Vec<String> = unmoved.iter().map(|tag| format!("{}:{tag}", self.name)).collect();
+        let mut names = self.target.names(&self.name);
+        names.retain(|name| !unmoved.contains(name));
+        if names.is_empty() && !failures.is_empty() {
+            return (None, failures);
+        }
         if outcome == Outcome::Sent {
             // The next push reads the config. A failure to write the cache only costs a request.
             let _ = self.session.cache.put_bytes(&image.config().to_bytes());
         }
-        self.report(&manifest, outcome);
-        Ok(Published {
+        self.report(&manifest, outcome, &names);
+        let published = Published {
             image: format!("{}@{}", self.name, manifest.digest),
             digest: manifest.digest,
             size: manifest.bytes.len() as u64,
             config: image.config_blob().digest,
-            names: self.target.names(&self.name),
+            names,
             media_type: manifest.media_type,
             changed: sent || outcome != Outcome::Existed,
-        })
+        };
+        (Some(published), failures)
     }
 
     /// Waits for all blobs, and returns whether any had to be sent. The first failure aborts the others.
@@ -234,11 +266,11 @@ impl Push {
         Ok(outcomes.iter().any(|outcome| *outcome != Outcome::Existed))
     }
 
-    async fn put_manifest(&self, image: &Image, manifest: &Manifest) -> Result<Outcome> {
-        Ok(match &self.target {
+    async fn put_manifest(&self, image: &Image, manifest: &Manifest) -> Result<Put> {
+        let outcome = match &self.target {
             _ if self.session.dry_run => Outcome::WouldSend,
             Target::Registry(remote) => {
-                manifest::put(remote, &self.session, image, manifest, &self.name).await?
+                return manifest::put(remote, &self.session, image, manifest, &self.name).await;
             }
             Target::Layout(directory) => {
                 let (directory, manifest) = (directory.clone(), manifest.clone());
@@ -253,11 +285,12 @@ impl Push {
                 store::write_archive(path, image, names, &self.session.registries, progress).await?;
                 Outcome::Sent
             }
-        })
+        };
+        Ok(Put { outcome, failed: Vec::new() })
     }
 
-    fn report(&self, manifest: &Manifest, outcome: Outcome) {
-        for image in self.target.names(&self.name) {
+    fn report(&self, manifest: &Manifest, outcome: Outcome, names: &[String]) {
+        for image in names.iter().cloned() {
             self.session.events.emit(Event::Manifest { image, digest: manifest.digest, outcome });
         }
     }

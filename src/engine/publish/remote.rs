@@ -29,8 +29,8 @@ pub(in crate::engine) struct Remote {
 /// The images that the destination's tags name before the push.
 #[derive(Default)]
 pub(in crate::engine) struct TaggedImages {
-    /// The digest that each tag names.
-    pub(super) digests: HashMap<String, Digest>,
+    /// The manifest that each tag names.
+    pub(super) manifests: HashMap<String, Manifest>,
     /// The blobs of those images. The repository has them, so they are not requested.
     pub(super) blobs: HashSet<Digest>,
     /// The config and layers of each image.
@@ -41,6 +41,13 @@ pub(in crate::engine) struct TaggedImages {
 pub(in crate::engine) struct ImageBlobs {
     pub(in crate::engine) config: Descriptor,
     pub(in crate::engine) layers: Vec<Descriptor>,
+}
+
+impl TaggedImages {
+    /// The digest of the manifest that a tag names.
+    pub(super) fn digest(&self, tag: &str) -> Option<Digest> {
+        self.manifests.get(tag).map(|manifest| manifest.digest)
+    }
 }
 
 impl Remote {
@@ -75,7 +82,7 @@ impl Remote {
     async fn immutable(&self) -> &HashSet<String> {
         let asked = self.immutable.get_or_init(|| async {
             let Ok(tagged) = self.tagged().await else { return HashSet::new() };
-            let taken: Vec<String> = tagged.digests.keys().cloned().collect();
+            let taken: Vec<String> = tagged.manifests.keys().cloned().collect();
             match taken.is_empty() {
                 true => HashSet::new(),
                 false => self.repository.immutable_tags(&taken).await,
@@ -95,10 +102,10 @@ impl Remote {
     pub(super) async fn clear(&self, manifest: &Manifest) -> Result<()> {
         let immutable = self.immutable().await;
         let tagged = self.tagged().await?;
-        for (tag, digest) in &tagged.digests {
-            if immutable.contains(tag) && *digest != manifest.digest {
+        for (tag, old) in &tagged.manifests {
+            if immutable.contains(tag) && old.digest != manifest.digest {
                 let image = format!("{}:{tag}", self.repository.name().repository_name());
-                return Err(Error::ImmutableTag { image, digest: *digest });
+                return Err(Error::ImmutableTag { image, digest: old.digest });
             }
         }
         self.cleared.open();
@@ -119,13 +126,13 @@ impl Remote {
         let mut tagged = TaggedImages::default();
         for (tag, answer) in self.tags.iter().zip(answers) {
             let Some(manifest) = answer? else { continue };
-            tagged.digests.insert(tag.clone(), manifest.digest);
             // Another tool may have put an unknown kind of manifest under the tag; its blobs are then unknown.
             if let Ok(Parsed::Image { config, layers }) = parse_manifest(tag, &manifest.bytes) {
                 tagged.blobs.insert(config.digest);
                 tagged.blobs.extend(layers.iter().map(|layer| layer.digest));
                 tagged.images.push(ImageBlobs { config, layers });
             }
+            tagged.manifests.insert(tag.clone(), manifest);
         }
         Ok(tagged)
     }
@@ -133,8 +140,7 @@ impl Remote {
     pub(super) async fn has_all_tags(&self, manifest: &Manifest) -> Result<bool> {
         let tagged = self.tagged().await?;
         // Without tags, no manifest was requested.
-        Ok(!self.tags.is_empty()
-            && self.tags.iter().all(|tag| tagged.digests.get(tag) == Some(&manifest.digest)))
+        Ok(!self.tags.is_empty() && self.tags.iter().all(|tag| tagged.digest(tag) == Some(manifest.digest)))
     }
 
     /// Whether the blob is read from this repository itself.

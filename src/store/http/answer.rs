@@ -2,34 +2,56 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream;
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 
+use super::pace::{Pace, STALL};
 use crate::error::{Error, Result};
 use crate::store::stream::ByteStream;
 
-/// Upper bound on the time without any data on a connection.
-pub(in crate::store) const STALL: Duration = Duration::from_secs(60);
+/// The answer, or the error for a failed connection.
+pub(in crate::store) fn answered<T>(answer: reqwest::Result<T>, operation: &str, host: &str) -> Result<T> {
+    answer.map_err(|error| Error::Connection {
+        operation: operation.to_owned(),
+        host: host.to_owned(),
+        // The URL of a redirect may be signed, and must not be shown in messages.
+        source: error.without_url().into(),
+    })
+}
 
-/// The response, or the error for a failed connection or an elapsed time limit.
-pub(in crate::store) fn answered<T>(
-    answer: std::result::Result<reqwest::Result<T>, tokio::time::error::Elapsed>,
+/// Sends a request and waits for the response's headers, at most for the time `limit`.
+pub(in crate::store) async fn sent(
+    request: RequestBuilder,
+    limit: Duration,
     operation: &str,
     host: &str,
-) -> Result<T> {
-    match answer {
-        Ok(answer) => answer.map_err(|error| Error::Connection {
-            operation: operation.to_owned(),
-            host: host.to_owned(),
-            // The URL of a redirect may be signed, and must not be shown in messages.
-            source: error.without_url().into(),
-        }),
-        Err(_) => Err(stalled(operation, host)),
+) -> Result<Response> {
+    match tokio::time::timeout(limit, request.send()).await {
+        Ok(answer) => answered(answer, operation, host),
+        Err(_) => Err(stalled(operation, host, limit)),
     }
 }
 
-pub(in crate::store) fn stalled(operation: &str, host: &str) -> Error {
-    Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after: STALL }
+/// The error for a transfer without progress for the time `after`.
+pub(in crate::store) fn stalled(operation: &str, host: &str, after: Duration) -> Error {
+    Error::Stalled { operation: operation.to_owned(), host: host.to_owned(), after }
+}
+
+/// The next piece of a body; an error if the body has stalled.
+async fn next_piece(
+    response: &mut Response,
+    pace: &mut Pace,
+    operation: &str,
+    host: &str,
+) -> Result<Option<Bytes>> {
+    let length = |piece: &reqwest::Result<Option<Bytes>>| {
+        piece.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len)
+    };
+    match pace.next(response.chunk(), length).await {
+        Some(piece) => answered(piece, operation, host),
+        None => Err(stalled(operation, host, STALL)),
+    }
 }
 
 /// The complete body of a response.
@@ -42,10 +64,9 @@ pub(in crate::store) async fn limited_bytes(
     host: &str,
     limit: usize,
 ) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut pace) = (Vec::new(), Pace::default());
     loop {
-        let piece = tokio::time::timeout(STALL, response.chunk()).await;
-        match answered(piece, operation, host)? {
+        match next_piece(&mut response, &mut pace, operation, host).await? {
             None => return Ok(bytes),
             Some(piece) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(&piece),
             Some(_) => {
@@ -56,13 +77,13 @@ pub(in crate::store) async fn limited_bytes(
     }
 }
 
-/// The bytes of a body, with an error if no data arrive for [`STALL`].
+/// The bytes of a body, with an error if it stalls.
 pub(in crate::store) fn watched(response: Response, operation: String, host: String) -> ByteStream {
-    Box::pin(stream::unfold(Some((response, operation, host)), |state| async {
-        let (mut response, operation, host) = state?;
-        let piece = tokio::time::timeout(STALL, response.chunk()).await;
-        match answered(piece, &operation, &host).transpose()? {
-            Ok(piece) => Some((Ok(piece), Some((response, operation, host)))),
+    let state = Some((response, Pace::default(), operation, host));
+    Box::pin(stream::unfold(state, |state| async {
+        let (mut response, mut pace, operation, host) = state?;
+        match next_piece(&mut response, &mut pace, &operation, &host).await.transpose()? {
+            Ok(piece) => Some((Ok(piece), Some((response, pace, operation, host)))),
             Err(error) => Some((Err(error), None)),
         }
     }))

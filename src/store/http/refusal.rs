@@ -1,14 +1,18 @@
 //! A registry's refusal, read from its response.
 
+use std::time::Duration;
+
 use reqwest::Response;
 use serde_json::Value;
 
-use super::answer::STALL;
+use crate::error::text::{is_control, without_logins};
 use crate::error::{Error, Refusal};
 
 /// Upper bound on the bytes of a body that are read. Messages are shorter; an HTML page is not shown.
 const BODY_LIMIT: usize = 64 << 10;
 const MESSAGE_LIMIT: usize = 400;
+/// Upper bound on the time for reading a body: an error without its message is better than a late one.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Turns a response other than success into an error. The URL is left out, because it may be signed.
 pub(in crate::store) async fn refusal(response: Response, operation: String) -> Error {
@@ -23,12 +27,15 @@ pub(in crate::store) async fn read_refusal(mut response: Response) -> Refusal {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request_id = header("x-amzn-requestid").or_else(|| header("x-request-id"));
     let mut body = Vec::new();
-    while let Ok(Ok(Some(piece))) = tokio::time::timeout(STALL, response.chunk()).await {
-        body.extend_from_slice(&piece);
-        if body.len() > BODY_LIMIT {
-            break;
+    let read = async {
+        while let Ok(Some(piece)) = response.chunk().await {
+            body.extend_from_slice(&piece);
+            if body.len() > BODY_LIMIT {
+                break;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(BODY_TIME, read).await;
     let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     // The envelope of the distribution spec; token services may have the same fields in the object itself.
     let error = error.pointer("/errors/0").unwrap_or(&error);
@@ -41,7 +48,7 @@ pub(in crate::store) async fn read_refusal(mut response: Response) -> Refusal {
         status: status.as_u16(),
         code: field("code"),
         digest: digest.or(Some(&message)).and_then(first_digest),
-        message: printable(&message),
+        message: short(&message),
         request_id,
         missing: None,
     }
@@ -52,9 +59,10 @@ fn first_digest(text: &str) -> Option<crate::image::Digest> {
     text.get(start..start + 71)?.parse().ok()
 }
 
-/// The text without control characters, which could change the user's terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MESSAGE_LIMIT).collect()
+/// The beginning of a text, as it may be shown.
+fn short(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !is_control(*c)).take(MESSAGE_LIMIT).collect();
+    without_logins(&text).into_owned()
 }
 
 #[cfg(test)]

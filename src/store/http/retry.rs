@@ -6,6 +6,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
 
+use super::pace::Patience;
+use crate::error::text::without_logins;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 
@@ -15,23 +17,49 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// The attempts at one operation.
 pub(crate) struct Retry {
     delays: ExponentialBackoff,
+    patience: Patience,
     events: Events,
 }
 
 impl Retry {
     pub(in crate::store) fn new(events: Events) -> Retry {
+        Retry::with(Patience::default(), events)
+    }
+
+    /// Attempts that share the `patience` of the operation that they are a part of.
+    pub(in crate::store) fn with(patience: Patience, events: Events) -> Retry {
         let delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(10))
             .with_max_times(5)
             .with_jitter()
             .build();
-        Retry { delays, events }
+        Retry { delays, patience, events }
+    }
+
+    /// The time limit of the next attempt's answer.
+    pub(in crate::store) fn limit(&self) -> Duration {
+        self.patience.limit()
     }
 
     /// Waits before the next attempt, or returns the error if no attempt is left.
     pub(crate) async fn after(&mut self, error: Error) -> Result<()> {
+        if let Error::Stalled { after, .. } = error {
+            self.patience.spend(after);
+        }
         if passing(&error) { self.pause(error, None).await } else { Err(error) }
+    }
+
+    /// As [`pause`](Retry::pause), for a transient refusal that came after the time `waited`: a gateway in front of a
+    /// silent registry answers only after a minute.
+    pub(in crate::store) async fn refused(
+        &mut self,
+        error: Error,
+        waited: Duration,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        self.patience.spend(waited);
+        self.pause(error, asked).await
     }
 
     /// As [`after`](Retry::after), for a transient failure; `asked` is the delay that the registry asks for.
@@ -39,12 +67,15 @@ impl Retry {
         if matches!(&error, Error::Registry { answer, .. } if answer.is_over_limit()) {
             return Err(error);
         }
+        if self.patience.is_spent() {
+            return Err(error);
+        }
         let Some(delay) = self.delays.next() else { return Err(error) };
         let delay = asked.map_or(delay, |asked| asked.max(delay));
         if delay > LONGEST_PAUSE {
             return Err(error);
         }
-        let cause = error.with_causes();
+        let cause = without_logins(&error.with_causes()).into_owned();
         self.events.emit(Event::Retry { operation: operation(&error).to_owned(), cause, delay });
         tokio::time::sleep(delay).await;
         Ok(())
@@ -75,7 +106,7 @@ fn passing(error: &Error) -> bool {
         Error::Stalled { .. } => true,
         Error::Registry { answer, .. } => passing_status(answer.status) || answer.is_too_many(),
         // Bytes that were damaged in transfer may arrive undamaged in the next attempt.
-        Error::Corrupt { .. } => true,
+        Error::Corrupt { .. } | Error::Stored { .. } => true,
         _ => false,
     }
 }
@@ -98,7 +129,7 @@ fn operation(error: &Error) -> &str {
         | Error::Stalled { operation, .. }
         | Error::Registry { operation, .. } => operation,
         Error::Download { file, .. } => file,
-        Error::Corrupt { what, .. } => what,
+        Error::Corrupt { what, .. } | Error::Stored { what, .. } => what,
         _ => "request",
     }
 }

@@ -15,8 +15,15 @@ pub(crate) struct Addresses {
     insecure: HashSet<String>,
     /// Registries whose endpoint differs from their name.
     endpoints: HashMap<String, Url>,
-    /// Loopback registries that were found to use HTTPS.
-    https: Mutex<HashSet<String>>,
+    /// The schemes in which loopback registries have answered.
+    answered: Mutex<HashMap<String, Scheme>>,
+}
+
+/// The scheme of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
 }
 
 impl Addresses {
@@ -57,7 +64,7 @@ impl Addresses {
         let url = match self.endpoints.get(host) {
             Some(endpoint) => endpoint.join(path),
             None => {
-                let https = lock(&self.https).contains(host);
+                let https = lock(&self.answered).get(host) == Some(&Scheme::Https);
                 let plain = self.insecure.contains(host) || (is_loopback(host) && !https);
                 let scheme = if plain { "http" } else { "https" };
                 // The host of Docker Hub's registry differs from the registry's name in references.
@@ -82,14 +89,18 @@ impl Addresses {
         error
     }
 
-    /// Whether plain HTTP is only assumed, because `host` is a loopback address.
+    /// Whether plain HTTP is only assumed, because `host` is a loopback address that has not answered yet.
     pub(super) fn guesses(&self, host: &str, url: &Url) -> bool {
-        url.scheme() == "http" && !self.insecure.contains(host) && !self.endpoints.contains_key(host)
+        url.scheme() == "http"
+            && !self.insecure.contains(host)
+            && !self.endpoints.contains_key(host)
+            && !lock(&self.answered).contains_key(host)
     }
 
-    /// Records that a loopback registry uses HTTPS.
-    pub(super) fn speaks_https(&self, host: &str) {
-        lock(&self.https).insert(host.to_owned());
+    /// Records the scheme in which a loopback registry has answered. The first one stays: an answer of one request
+    /// must not change the scheme of the others.
+    pub(super) fn speaks(&self, host: &str, scheme: Scheme) {
+        lock(&self.answered).entry(host.to_owned()).or_insert(scheme);
     }
 
     /// A URL that the registry sent; if its host is the registry's name, the endpoint replaces the host.

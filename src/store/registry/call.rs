@@ -6,6 +6,7 @@ use reqwest::Method;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     ReadManifest,
+    FindManifest,
     PutManifest,
     FindBlob,
     ReadBlob,
@@ -18,7 +19,7 @@ impl Call {
     pub(super) fn method(self) -> Method {
         match self {
             Call::ReadManifest | Call::ReadBlob => Method::GET,
-            Call::FindBlob => Method::HEAD,
+            Call::FindManifest | Call::FindBlob => Method::HEAD,
             Call::StartUpload => Method::POST,
             Call::PutManifest | Call::SendBlob => Method::PUT,
             Call::CancelUpload => Method::DELETE,
@@ -30,7 +31,7 @@ impl Call {
     /// so either of two actions may be missing.
     pub(super) fn ecr_action(self) -> &'static str {
         match self {
-            Call::ReadManifest => "ecr:BatchGetImage",
+            Call::ReadManifest | Call::FindManifest => "ecr:BatchGetImage",
             Call::PutManifest => "ecr:PutImage",
             Call::FindBlob => "ecr:BatchCheckLayerAvailability",
             Call::ReadBlob => "ecr:GetDownloadUrlForLayer",

@@ -6,10 +6,12 @@
 mod addresses;
 mod auth;
 mod call;
+mod guess;
 mod probe;
 mod repository;
 mod request;
 mod scope;
+mod stored;
 mod transport;
 mod upload;
 
@@ -21,7 +23,7 @@ use self::scope::Scope;
 use self::transport::Transport;
 pub(crate) use self::upload::Upload;
 use super::credentials::Credentials;
-use super::http::Retry;
+use super::http::{Patience, Retry};
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::Reference;
@@ -55,7 +57,7 @@ impl Registries {
 
     /// The retries of an operation on these registries.
     pub(crate) fn retry(&self) -> Retry {
-        self.transport.retry()
+        self.transport.retry(&Patience::default())
     }
 
     fn repository(&self, name: &Reference, scope: Scope) -> Repository {

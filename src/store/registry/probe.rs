@@ -1,10 +1,10 @@
 //! A push without content, which detects missing permissions and leaves nothing behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Url};
-use tokio::time::sleep;
 
 use super::call::Call;
 use super::repository::Repository;
@@ -12,14 +12,14 @@ use super::request::Request;
 use super::upload::Upload;
 use crate::error::{Error, Result};
 use crate::image::{DOCKER_MANIFEST, Digest, Manifest};
-use crate::store::http::STALL;
+use crate::store::http::{Patience, STALL};
 
 impl Repository {
     /// Fails if blobs may not be sent: starts an upload, completes it with no bytes, and cancels it.
     pub(crate) async fn probe_upload(&self) -> Result<()> {
         let digest = Digest::of(b"lbuild doctor");
         let upload = Upload { digest, size: 0, mount_from: None, progress: Arc::new(|_| ()) };
-        let Some(session) = self.open_session(&upload).await? else { return Ok(()) };
+        let Some(session) = self.open_session(&upload, &Patience::default()).await? else { return Ok(()) };
         let operation = format!("send blobs to {}", self.name().repository_name());
         let end = self.request(Call::SendBlob, format!("blobs/{digest}"), operation.clone());
         let ended = self.send_empty(session.clone(), &end).await;
@@ -43,9 +43,15 @@ impl Repository {
 
     async fn send_empty(&self, url: Url, request: &Request) -> Result<()> {
         let body = Body::from(Vec::new());
-        let answer = self.transport.send_body(url, request, 0, body, sleep(STALL)).await?;
+        let answer = self.transport.send_body(url, request, 0, body, stall()).await?;
         self.transport.accepted(answer, request, true).await.map(drop)
     }
+}
+
+/// Ends when an empty request has stalled.
+async fn stall() -> Duration {
+    tokio::time::sleep(STALL).await;
+    STALL
 }
 
 /// The expected result is an error other than 403.

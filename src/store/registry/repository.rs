@@ -14,7 +14,7 @@ use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::image::{DOCKER_INDEX, DOCKER_MANIFEST, Digest, Manifest, OCI_INDEX, OCI_MANIFEST, Reference};
 use crate::store::document::MAX_DOCUMENT;
-use crate::store::http::{limited_bytes, refusal, watched};
+use crate::store::http::{Patience, limited_bytes, refusal, watched};
 use crate::store::stream::ByteStream;
 use crate::store::verify::{Origin, verified};
 
@@ -32,11 +32,7 @@ impl Repository {
     }
 
     /// The manifest under a tag or digest, in the media type in which it is stored.
-    ///
-    /// The request accepts all four types, because ECR converts a manifest that is requested by tag if its type is not
-    /// accepted.
     pub(crate) async fn manifest(&self, target: &str) -> Result<Option<Manifest>> {
-        let accept = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
         let image = self.image_name(target);
         let request = self
             .request(
@@ -44,8 +40,8 @@ impl Repository {
                 format!("manifests/{target}"),
                 format!("read the manifest of {image}"),
             )
-            .header(ACCEPT, accept);
-        let mut retry = self.transport.retry();
+            .header(ACCEPT, any_manifest());
+        let mut retry = self.transport.retry(&request.patience);
         loop {
             // `send` retries the request; this loop retries reading the body.
             let response = self.transport.send(&request).await?;
@@ -55,25 +51,6 @@ impl Repository {
             match read_manifest(response, &request, target).await {
                 Err(error) => retry.after(error).await?,
                 manifest => return manifest.map(Some),
-            }
-        }
-    }
-
-    /// Puts `manifest` under a tag or its digest. A refusal is returned unchanged, for the caller to handle.
-    pub(crate) async fn put_manifest(&self, manifest: &Manifest, target: &str) -> Result<()> {
-        let operation = format!("put the manifest of {}", self.image_name(target));
-        let request = self
-            .request(Call::PutManifest, format!("manifests/{target}"), operation)
-            .header(CONTENT_TYPE, manifest.media_type.clone())
-            .body(manifest.bytes.clone());
-        let mut retry = self.transport.retry();
-        loop {
-            // The response may lack a Location, which is not needed.
-            match self.transport.send(&request).await {
-                Ok(response) if response.status().is_success() => return Ok(()),
-                Ok(response) => return Err(refusal(response, request.operation).await),
-                Err(error) if is_confused(&error) => retry.pause(error, None).await?,
-                Err(error) => return Err(error),
             }
         }
     }
@@ -124,7 +101,7 @@ impl Repository {
                 fault: "names a config of over 4 MiB",
             });
         }
-        let mut retry = self.transport.retry();
+        let mut retry = self.transport.retry(&Patience::default());
         loop {
             // `send` retries the request; this loop retries reading the body.
             let pieces = self.blob(digest, size).await?;
@@ -149,7 +126,7 @@ impl Repository {
         &self.name
     }
 
-    fn image_name(&self, target: &str) -> String {
+    pub(super) fn image_name(&self, target: &str) -> String {
         let separator = if target.contains(':') { '@' } else { ':' };
         format!("{}{separator}{target}", self.name.repository_name())
     }
@@ -160,10 +137,10 @@ impl Repository {
     }
 }
 
-/// Whether a registry reports that a manifest's digest is wrong. docker-registry reports this by mistake while another
-/// push of the same image writes the file that it reads.
-fn is_confused(error: &Error) -> bool {
-    matches!(error, Error::Registry { answer, .. } if answer.code.as_deref() == Some("DIGEST_INVALID"))
+/// The value of `Accept` for all four types, because ECR converts a manifest that is requested by tag if its type is not
+/// accepted.
+pub(super) fn any_manifest() -> String {
+    [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ")
 }
 
 /// The manifest in a response, verified if the request was by digest.

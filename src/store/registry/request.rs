@@ -8,6 +8,7 @@ use super::call::Call;
 use super::scope::Scope;
 use crate::error::{Permission, Refusal};
 use crate::image::EcrHost;
+use crate::store::http::Patience;
 
 /// A request that can be sent again.
 pub(super) struct Request {
@@ -19,6 +20,8 @@ pub(super) struct Request {
     pub(super) body: Option<Bytes>,
     /// The purpose for messages, as in "cannot {operation}".
     pub(super) operation: String,
+    /// The time that this request and its repetitions may wait in vain.
+    pub(super) patience: Patience,
 }
 
 /// A registry's answer, and the grant that the request had.
@@ -29,7 +32,14 @@ pub(super) struct Answer {
 
 impl Request {
     pub(super) fn new(call: Call, host: &str, path: String, scope: Scope, operation: String) -> Request {
-        Request { call, host: host.to_owned(), path, scope, headers: HeaderMap::new(), body: None, operation }
+        let (host, headers, patience) = (host.to_owned(), HeaderMap::new(), Patience::default());
+        Request { call, host, path, scope, headers, body: None, operation, patience }
+    }
+
+    /// Makes the request a part of an operation of several requests.
+    pub(super) fn within(mut self, patience: &Patience) -> Request {
+        self.patience = patience.clone();
+        self
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: String) -> Request {

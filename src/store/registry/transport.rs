@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, LOCATION};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
 use super::addresses::Addresses;
@@ -17,7 +18,7 @@ use crate::event::Events;
 use crate::image::Reference;
 use crate::store::credentials::Credentials;
 use crate::store::http::{
-    Clients, Retry, STALL, answered, passing_status, read_refusal, refusal, retry_after, stalled,
+    Clients, Patience, Retry, answered, passing_status, read_refusal, refusal, retry_after, sent, stalled,
 };
 use crate::store::lock::lock;
 
@@ -55,10 +56,19 @@ impl Transport {
         sent.map_err(|error| self.addresses.named(error, &request.host))
     }
 
+    /// Sends the request once. A refused grant is not renewed.
+    pub(super) async fn send_once(&self, request: &Request) -> Result<Response> {
+        let answer = self.once(request).await?;
+        let accepted = self.accepted(answer, request, true).await?;
+        // A grant is only renewed if it was not `renewed`.
+        accepted.ok_or(Error::Interrupted)
+    }
+
     async fn attempts(&self, request: &Request) -> Result<Response> {
-        let mut retry = self.retry();
+        let mut retry = self.retry(&request.patience);
         let mut renewed = false;
         loop {
+            let began = Instant::now();
             let answer = match self.once(request).await {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -69,9 +79,9 @@ impl Transport {
             match self.accepted(answer, request, renewed).await? {
                 None => renewed = true,
                 Some(response) if passing_status(response.status().as_u16()) => {
-                    let asked = retry_after(&response);
+                    let (waited, asked) = (began.elapsed(), retry_after(&response));
                     let error = refusal(response, request.operation.clone()).await;
-                    retry.pause(error, asked).await?;
+                    retry.refused(error, waited, asked).await?;
                 }
                 Some(response) => return Ok(response),
             }
@@ -122,19 +132,8 @@ impl Transport {
         Err(self.addresses.named(error, host))
     }
 
-    async fn once(&self, request: &Request) -> Result<Answer> {
-        let url = self.addresses.url(&request.host, &request.path, &request.operation)?;
-        let guessed = self.addresses.guesses(&request.host, &url);
-        let answer = self.once_at(url, request).await;
-        if guessed && speaks_https(&answer) {
-            self.addresses.speaks_https(&request.host);
-            let url = self.addresses.url(&request.host, &request.path, &request.operation)?;
-            return self.once_at(url, request).await;
-        }
-        answer
-    }
-
-    async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
+    /// Sends the request once to this URL.
+    pub(super) async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
         let client = self.clients.at(&url)?;
         let mut builder = client.request(request.call.method(), url).headers(request.headers.clone());
         if let Some(body) = &request.body {
@@ -144,9 +143,12 @@ impl Transport {
         if let Some(grant) = &grant {
             builder = builder.header(AUTHORIZATION, grant);
         }
-        let answer = tokio::time::timeout(STALL, builder.send()).await;
-        let response = answered(answer, &request.operation, &request.host)?;
+        let response = self.answer(builder, request).await?;
         Ok(Answer { response: self.follow(response, request).await?, grant })
+    }
+
+    async fn answer(&self, builder: RequestBuilder, request: &Request) -> Result<Response> {
+        sent(builder, request.patience.limit(), &request.operation, &request.host).await
     }
 
     /// Follows the redirects of a GET, because registries keep blobs on other servers. These servers do not get the
@@ -168,20 +170,20 @@ impl Transport {
                 return Err(fail("redirects from HTTPS to plain HTTP"));
             }
             let builder = self.clients.at(&next)?.get(next).headers(request.headers.clone());
-            let answer = tokio::time::timeout(STALL, builder.send()).await;
-            response = answered(answer, &request.operation, &request.host)?;
+            response = self.answer(builder, request).await?;
         }
         Err(fail("redirects in circles"))
     }
 
-    /// Sends a body that can be sent only once, to a URL from the registry.
+    /// Sends a body that can be sent only once, to a URL from the registry. `watch` ends when it has stalled, with the
+    /// time without progress.
     pub(super) async fn send_body(
         &self,
         url: Url,
         request: &Request,
         size: u64,
         body: reqwest::Body,
-        watch: impl Future<Output = ()>,
+        watch: impl Future<Output = Duration>,
     ) -> Result<Answer> {
         let own = self.addresses.url(&request.host, "/", &request.operation)?;
         let client = self.clients.at(&url)?;
@@ -200,9 +202,9 @@ impl Transport {
         }
         tokio::select! {
             answer = builder.send() => {
-                Ok(Answer { response: answered(Ok(answer), &request.operation, &request.host)?, grant })
+                Ok(Answer { response: answered(answer, &request.operation, &request.host)?, grant })
             }
-            () = watch => Err(stalled(&request.operation, &request.host)),
+            after = watch => Err(stalled(&request.operation, &request.host, after)),
         }
     }
 
@@ -216,8 +218,13 @@ impl Transport {
         uploads.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_PER_HOST))).clone()
     }
 
-    pub(super) fn retry(&self) -> Retry {
-        Retry::new(self.events.clone())
+    pub(super) fn warn(&self, message: String, hint: &str) {
+        self.events.warn(message, Some(hint));
+    }
+
+    /// The retries of an operation with this patience.
+    pub(super) fn retry(&self, patience: &Patience) -> Retry {
+        Retry::with(patience.clone(), self.events.clone())
     }
 }
 
@@ -229,24 +236,4 @@ fn is_for_caller(status: StatusCode) -> bool {
 fn ran_out(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("token has expired") || message.contains("authorization token is invalid")
-}
-
-/// Whether the answer to plain HTTP came from a TLS port: Go's servers answer 400 in HTTP/1.0, nginx answers 400 with
-/// an HTML page, others close the connection.
-fn speaks_https(answer: &Result<Answer>) -> bool {
-    match answer {
-        Ok(Answer { response, .. }) => {
-            let header = response.headers().get(reqwest::header::CONTENT_TYPE);
-            let page = header.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-            response.status() == StatusCode::BAD_REQUEST
-                && (response.version() == reqwest::Version::HTTP_10 || page)
-        }
-        Err(Error::Connection { source, .. }) => {
-            let chain =
-                std::iter::successors(Some(&**source as &(dyn std::error::Error + 'static)), |e| e.source());
-            let text: String = chain.map(|error| error.to_string()).collect();
-            text.contains("invalid HTTP version") || text.contains("before message completed")
-        }
-        Err(_) => false,
-    }
 }

@@ -7,22 +7,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::LOCATION;
-use reqwest::{StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 
 use super::call::Call;
 use super::repository::Repository;
 use super::request::{Answer, Request};
+use super::stored::reported_digest;
 use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
 use crate::image::{Digest, EcrHost};
-use crate::store::http::{STALL, refusal, retry_after};
+use crate::store::http::{LEAST, Patience, STALL, refusal, retry_after};
 use crate::store::lock::lock;
 use crate::store::stream::ByteStream;
 
 /// The additional time that a registry has to store a blob after its last byte.
 const COMMIT: Duration = Duration::from_secs(300);
+
+/// The HTTP client takes the steps of a body as they come and writes up to 16 of them before it takes the next. So few
+/// bytes are on their way that a slow connection takes some in every [`STALL`].
+const STEP: usize = 4 << 10;
 
 /// A blob to be uploaded to a repository.
 pub(crate) struct Upload<'a> {
@@ -44,10 +50,12 @@ impl Repository {
     {
         let slots = self.transport.upload_slots(self.name.registry());
         let _place = slots.acquire().await.map_err(|_| Error::Interrupted)?;
-        let mut retry = self.transport.retry();
+        let patience = Patience::default();
+        let mut retry = self.transport.retry(&patience);
         let mut renewed = false;
         loop {
-            let Some(session) = self.open_session(upload).await? else { return Ok(Outcome::Mounted) };
+            let session = self.open_session(upload, &patience).await?;
+            let Some(session) = session else { return Ok(Outcome::Mounted) };
             let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
             let request = self.request(Call::SendBlob, format!("blobs/{}", upload.digest), operation);
             let sent = self.send_body(session, &request, upload, open().await?).await;
@@ -56,7 +64,14 @@ impl Repository {
                 Err(error) => Err(error),
             };
             match accepted {
-                Ok(Some(response)) if response.status().is_success() => return Ok(Outcome::Sent),
+                Ok(Some(response)) if response.status().is_success() => match reported_digest(&response) {
+                    Some(got) if got != upload.digest => {
+                        let what = format!("blob {} in {}", upload.digest, self.name.repository_name());
+                        let (expected, got) = (upload.digest, Some(got));
+                        retry.after(Error::Stored { what, expected, got }).await?;
+                    }
+                    _ => return Ok(Outcome::Sent),
+                },
                 Ok(Some(response)) => {
                     let asked = retry_after(&response);
                     let error = refusal(response, request.operation).await;
@@ -64,22 +79,23 @@ impl Repository {
                 }
                 // The token expired during the upload, and has been renewed.
                 Ok(None) => renewed = true,
-                Err(error) if session_lost(&error) => retry.pause(error, None).await?,
+                Err(error) if is_lost_or_damaged(&error) => retry.pause(error, None).await?,
                 Err(error) => retry.after(error).await?,
             }
         }
     }
 
     /// The URL of a new session, or `None` if the registry mounted the blob instead.
-    pub(super) async fn open_session(&self, upload: &Upload<'_>) -> Result<Option<Url>> {
+    pub(super) async fn open_session(&self, upload: &Upload<'_>, patience: &Patience) -> Result<Option<Url>> {
         let operation = format!("start the upload of {} to {}", upload.digest, self.name.repository_name());
         let query = match upload.mount_from {
             Some(from) => format!("?mount={}&from={from}", upload.digest),
             None => String::new(),
         };
         let request = self.request(Call::StartUpload, format!("blobs/uploads/{query}"), operation);
+        let request = request.within(patience);
         let response = match self.transport.send(&request).await {
-            Err(error @ Error::Connection { .. }) => return Err(self.why_no_answer(error).await),
+            Err(error @ Error::Connection { .. }) => self.after_no_answer(&request, error).await?,
             response => response?,
         };
         match response.status() {
@@ -106,29 +122,38 @@ impl Repository {
         }
     }
 
+    /// Sends the request once more after its last attempt failed with `error`.
+    ///
     /// ECR may close the connection instead of sending an error, if the repository does not exist or the caller may not
-    /// push: <https://github.com/aws/containers-roadmap/issues/1970>. Another request returns the error.
-    async fn why_no_answer(&self, error: Error) -> Error {
+    /// push: <https://github.com/aws/containers-roadmap/issues/1970>. Another request returns the error. If it finds the
+    /// repository, the connection works again; only a registry that then closes it for this request means to refuse it.
+    async fn after_no_answer(&self, request: &Request, error: Error) -> Result<Response> {
         let operation = format!("push to {}", self.name.repository_name());
-        let request = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
-        let asked = match self.transport.send(&request).await {
+        let probe = self.request(Call::ReadManifest, "manifests/latest".to_owned(), operation);
+        let asked = match self.transport.send(&probe).await {
             Ok(response) if response.status() == StatusCode::NOT_FOUND => {
-                refusal(response, request.operation).await
+                Some(refusal(response, probe.operation).await)
             }
-            Ok(_) => return self.hung_up(error),
-            Err(asked) => asked,
+            Ok(_) => None,
+            Err(asked) => Some(asked),
         };
-        match &asked {
-            Error::Registry { answer, .. } if answer.code.as_deref() == Some("NAME_UNKNOWN") => asked,
-            Error::Registry { answer, .. } if answer.missing.is_some() => asked,
-            Error::Registry { .. } => self.hung_up(error),
-            _ => error,
+        match asked {
+            Some(Error::Registry { answer, operation })
+                if answer.code.as_deref() == Some("NAME_UNKNOWN") || answer.missing.is_some() =>
+            {
+                Err(Error::Registry { answer, operation })
+            }
+            None | Some(Error::Registry { .. }) => {
+                self.transport.send_once(request).await.map_err(|error| self.hung_up(error))
+            }
+            Some(_) => Err(error),
         }
     }
 
     /// The error for a connection that was closed although the repository exists: on ECR, a permission is missing.
     fn hung_up(&self, error: Error) -> Error {
-        match (EcrHost::parse(self.name.registry()), error) {
+        let ecr = EcrHost::parse(self.name.registry()).filter(|_| was_closed(&error));
+        match (ecr, error) {
             (Some(ecr), Error::Connection { operation, host, source }) => {
                 let action = Call::StartUpload.ecr_action().to_owned();
                 let resource = ecr.repository_arn(self.name.repository());
@@ -151,10 +176,11 @@ impl Repository {
         progress(0);
         let failure = Arc::new(std::sync::Mutex::new(None));
         let (counter, broken) = (sent.clone(), failure.clone());
+        let mut read = 0;
         let body = bytes
             .inspect_ok(move |piece| {
-                let before = counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                progress(before + piece.len() as u64);
+                read += piece.len() as u64;
+                progress(read);
             })
             .map(move |piece| {
                 piece.map_err(|error| {
@@ -162,6 +188,11 @@ impl Repository {
                     *lock(&broken) = Some(error);
                     std::io::Error::other(text)
                 })
+            })
+            .map_ok(|piece| stream::iter(steps(piece).map(Ok::<_, std::io::Error>)))
+            .try_flatten()
+            .inspect_ok(move |step| {
+                counter.fetch_add(step.len() as u64, Ordering::Relaxed);
             });
         let body = reqwest::Body::wrap_stream(body);
         let watch = watchdog(sent, upload.size);
@@ -174,25 +205,42 @@ impl Repository {
     }
 }
 
-/// Ends when the registry has accepted no data for [`STALL`], or for [`COMMIT`] longer after the last byte.
-async fn watchdog(sent: Arc<AtomicU64>, size: u64) {
+/// Cuts a piece into steps.
+fn steps(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || (!piece.is_empty()).then(|| piece.split_to(STEP.min(piece.len()))))
+}
+
+/// Ends when the registry has accepted less than [`LEAST`] bytes for [`STALL`], or has not answered for [`COMMIT`] after
+/// the last byte. Returns the time without progress.
+async fn watchdog(sent: Arc<AtomicU64>, size: u64) -> Duration {
     let mut before = 0;
     loop {
         tokio::time::sleep(STALL).await;
         let now = sent.load(Ordering::Relaxed);
-        if now == before {
-            break;
+        if now >= size {
+            tokio::time::sleep(COMMIT).await;
+            return COMMIT;
+        }
+        if now - before < LEAST {
+            return STALL;
         }
         before = now;
     }
-    if before == size {
-        tokio::time::sleep(COMMIT).await;
-    }
 }
 
-/// Whether the registry lost the session or part of its data; a new session succeeds then.
-fn session_lost(error: &Error) -> bool {
+/// Whether the registry lost the session or part of its data, or the data were damaged on the way; a new session
+/// succeeds then.
+fn is_lost_or_damaged(error: &Error) -> bool {
     let Error::Registry { answer, .. } = error else { return false };
-    matches!(answer.code.as_deref(), Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID"))
+    let code = answer.code.as_deref();
+    matches!(code, Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID" | "DIGEST_INVALID" | "SIZE_INVALID"))
         || answer.status == 416
+}
+
+/// Whether the registry closed the connection, rather than being out of reach.
+fn was_closed(error: &Error) -> bool {
+    let text = error.with_causes();
+    ["connection reset", "connection closed", "broken pipe", "unexpected eof", "close_notify"]
+        .iter()
+        .any(|closed| text.to_ascii_lowercase().contains(closed))
 }

@@ -22,6 +22,7 @@ pub mod python;
 pub mod registry;
 pub mod sample_images;
 pub mod sandbox;
+pub mod tampering;
 pub mod token_service;
 pub mod wheelhouse;
 

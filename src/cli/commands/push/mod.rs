@@ -6,7 +6,7 @@ pub mod repository;
 mod results;
 
 use lbuild::image::Format;
-use lbuild::{Destination, Engine, Published};
+use lbuild::{Destination, Engine, Sent};
 
 use crate::cli::args::push::Push;
 #[cfg(feature = "check")]
@@ -36,11 +36,8 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
     repository::prepare(&args, &lowered.config, &to, context).await?;
-    let published = send(&engine, &args, &lowered, &to, context).await?;
-    if !args.dry_run {
-        results::write(&args, &published)?;
-    }
-    published.iter().try_for_each(|published| report.published(published))
+    let sent = send(&engine, &args, &lowered, &to, context).await?;
+    results::report(&args, sent, report)
 }
 
 #[cfg(not(feature = "check"))]
@@ -50,8 +47,8 @@ async fn send(
     lowered: &Lowered,
     to: &[(Destination, Format)],
     _: &Context,
-) -> Result<Vec<Published>, Failure> {
-    Ok(engine.push(&lowered.recipe, to).await?)
+) -> Result<Sent, Failure> {
+    Ok(engine.push_each(&lowered.recipe, to).await?)
 }
 
 /// Builds the image and sends it if the check passes.
@@ -62,14 +59,14 @@ async fn send(
     lowered: &Lowered,
     to: &[(Destination, Format)],
     context: &Context,
-) -> Result<Vec<Published>, Failure> {
+) -> Result<Sent, Failure> {
     if args.no_check {
-        return Ok(engine.push(&lowered.recipe, to).await?);
+        return Ok(engine.push_each(&lowered.recipe, to).await?);
     }
     let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
     let mut prepared = engine.prepare(&lowered.recipe, to).await?;
     check.run(&mut prepared).await?;
-    Ok(prepared.send().await?)
+    Ok(prepared.send_each().await?)
 }
 
 /// Refuses outputs in a directory that is packed: the next image would contain them.

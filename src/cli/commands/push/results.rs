@@ -1,16 +1,31 @@
-//! The files that a push writes for other tools.
+//! The results of a push: on standard output, and in files for other tools.
 
 use std::path::Path;
 
-use lbuild::Published;
+use lbuild::{Published, Sent};
 use serde_json::json;
 
 use crate::cli::args::push::Push;
 use crate::cli::output::exit::Failure;
+use crate::cli::output::report::Report;
+
+/// Writes the results. If a destination or a tag failed, the images at the others are still printed, and the first
+/// failure is returned; the files are for complete pushes only.
+pub fn report(args: &Push, sent: Sent, report: &Report) -> Result<(), Failure> {
+    let Sent { published, failures } = sent;
+    if failures.is_empty() && !args.dry_run {
+        write(args, &published)?;
+    }
+    published.iter().try_for_each(|published| report.published(published))?;
+    let mut failures = failures.into_iter().map(Failure::from);
+    let Some(first) = failures.next() else { return Ok(()) };
+    failures.for_each(|other| report.warn(&other.chain().join(": "), other.hint().as_deref()));
+    Err(first)
+}
 
 /// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format. Creates missing
 /// directories.
-pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
+fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
     let write_file = |path: &Path, text: String| {
         let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);

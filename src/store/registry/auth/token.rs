@@ -1,5 +1,7 @@
 //! Tokens from the [service](https://distribution.github.io/distribution/spec/auth/token/) that a challenge names.
 
+use std::time::Instant;
+
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -9,7 +11,7 @@ use crate::error::Result;
 use crate::event::Events;
 use crate::store::credentials::Credential;
 use crate::store::http::{
-    Clients, Retry, STALL, answered, limited_bytes, passing_status, read_refusal, refusal, retry_after,
+    Clients, Retry, limited_bytes, passing_status, read_refusal, refusal, retry_after, sent,
 };
 use crate::store::registry::scope::Scope;
 
@@ -44,14 +46,16 @@ impl TokenService<'_> {
         let mut retry = Retry::new(self.events.clone());
         let host = self.realm.host_str().unwrap_or_default();
         let bytes = loop {
-            let sent = self.request(credential, exchange.scope)?.send();
-            let read = match answered(tokio::time::timeout(STALL, sent).await, OPERATION, host) {
+            let began = Instant::now();
+            let request = self.request(credential, exchange.scope)?;
+            let read = match sent(request, retry.limit(), OPERATION, host).await {
                 Ok(response) if response.status().is_success() => {
                     limited_bytes(response, OPERATION, host, TOKEN_LIMIT).await
                 }
                 Ok(response) if passing_status(response.status().as_u16()) => {
-                    let asked = retry_after(&response);
-                    retry.pause(refusal(response, OPERATION.to_owned()).await, asked).await?;
+                    let (waited, asked) = (began.elapsed(), retry_after(&response));
+                    let error = refusal(response, OPERATION.to_owned()).await;
+                    retry.refused(error, waited, asked).await?;
                     continue;
                 }
                 Ok(response) => {
