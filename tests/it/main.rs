@@ -18,6 +18,7 @@ mod ecr_public;
 mod ecr_refusals;
 mod errors;
 mod examples;
+mod fault_matrix;
 mod faults;
 mod guide;
 mod hostile;

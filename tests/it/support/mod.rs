@@ -6,6 +6,7 @@ pub mod aws_api;
 pub mod aws_network;
 pub mod bases;
 pub mod fake_ecr;
+pub mod faults;
 pub mod faulty_images;
 pub mod http;
 pub mod image_builder;

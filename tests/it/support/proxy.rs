@@ -258,17 +258,26 @@ async fn answer(
             }
             Err(connection.reset())
         }
+        Fault::CloseBeforeBody => {
+            hit.count();
+            Err(ConnectionClosed)
+        }
+        Fault::CutRequestBody { .. } => {
+            let answer = forward(shared, request, Some(hit.clone())).await;
+            if hit.counted() { Err(connection.reset()) } else { Ok(answer) }
+        }
         Fault::Stall(pause) => {
             hit.count();
             tokio::time::sleep(pause).await;
             Ok(forward(shared, request, None).await)
         }
-        Fault::CommitThen { .. } | Fault::CommitThenReset => {
+        Fault::CommitThen { .. } | Fault::CommitThenReset | Fault::CommitThenClose => {
             let mut committed = forward(shared, request, None).await;
             while let Some(Ok(_)) = committed.frame().await {}
             hit.count();
             match hit.fault {
                 Fault::CommitThen { status } => Ok(refusal(status, None)),
+                Fault::CommitThenClose => Err(ConnectionClosed),
                 _ => Err(connection.reset()),
             }
         }
@@ -276,9 +285,10 @@ async fn answer(
             let _at_its_end = connection.reset();
             Ok(forward(shared, request, Some(hit)).await)
         }
-        Fault::CutBody { .. } | Fault::CorruptByte { .. } | Fault::StallBody { .. } => {
-            Ok(forward(shared, request, Some(hit)).await)
-        }
+        Fault::CutBody { .. }
+        | Fault::CorruptByte { .. }
+        | Fault::CorruptRequestByte { .. }
+        | Fault::StallBody { .. } => Ok(forward(shared, request, Some(hit)).await),
     }
 }
 

@@ -65,6 +65,11 @@ impl WheelServer {
         format!("url = 'http://{}/{file}'", self.server.address)
     }
 
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> String {
+        self.server.address.to_string()
+    }
+
     /// The requests since the last call.
     pub fn seen(&self) -> Vec<Request> {
         std::mem::take(&mut self.seen.lock().expect("no panic"))

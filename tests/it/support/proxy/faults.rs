@@ -24,12 +24,20 @@ pub enum Fault {
     ResetInBody { at: u64 },
     /// Like `ResetBeforeBody`, but after the whole request body was read; nothing is forwarded.
     ResetAfterBody,
+    /// Closes the connection with a FIN after the request head was read.
+    CloseBeforeBody,
+    /// Forwards the beginning of the request body, and then ends both connections.
+    CutRequestBody { at: u64 },
+    /// One byte of the request body is changed before it is forwarded.
+    CorruptRequestByte { at: u64 },
     /// Waits before it reads the request body or forwards anything: no byte moves in either direction.
     Stall(Duration),
     /// Forwards the request, but answers with `status`.
     CommitThen { status: u16 },
     /// Forwards the request, then ends the connection with a RST.
     CommitThenReset,
+    /// Forwards the request, then closes the connection with a FIN.
+    CommitThenClose,
     /// The response body ends before its Content-Length.
     CutBody { at: u64 },
     /// Like `CutBody`, but the connection ends with a RST.
@@ -97,6 +105,7 @@ impl Rule {
 }
 
 /// A fault that was selected for a request.
+#[derive(Clone)]
 pub struct ActiveFault {
     pub fault: Fault,
     injected: Arc<AtomicU64>,
@@ -105,6 +114,10 @@ pub struct ActiveFault {
 impl ActiveFault {
     pub fn count(&self) {
         self.injected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn counted(&self) -> bool {
+        self.injected.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -203,7 +216,9 @@ impl<B> ProxiedBody<B> {
         let Some(hit) = &self.hit else { return Some(bytes) };
         let (Fault::CutBody { at }
         | Fault::ResetBody { at }
+        | Fault::CutRequestBody { at }
         | Fault::CorruptByte { at }
+        | Fault::CorruptRequestByte { at }
         | Fault::StallBody { at, .. }) = hit.fault
         else {
             return Some(bytes);
@@ -215,7 +230,7 @@ impl<B> ProxiedBody<B> {
         hit.count();
         let hit = self.hit.take()?;
         let pause = match hit.fault {
-            Fault::CorruptByte { .. } => {
+            Fault::CorruptByte { .. } | Fault::CorruptRequestByte { .. } => {
                 let mut changed = bytes.to_vec();
                 changed[offset] ^= 1;
                 return Some(changed.into());

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::Shared;
-use super::faults::{ActiveFault, ProxiedBody};
+use super::faults::{ActiveFault, Fault, ProxiedBody};
 use super::listen::{Body, full};
 
 pub(super) async fn forward(
@@ -18,6 +18,12 @@ pub(super) async fn forward(
     request: Request<Incoming>,
     hit: Option<ActiveFault>,
 ) -> Response<Body> {
+    let (in_request, in_response) = match hit {
+        Some(hit) if matches!(hit.fault, Fault::CutRequestBody { .. } | Fault::CorruptRequestByte { .. }) => {
+            (Some(hit), None)
+        }
+        hit => (None, hit),
+    };
     if request.method() == Method::CONNECT {
         return tunnel(shared, request).await;
     }
@@ -39,7 +45,7 @@ pub(super) async fn forward(
         Ok(uri) => head.uri = uri,
         Err(error) => return failure(&error),
     }
-    let body = ProxiedBody::new(body, shared.sent.clone(), None).boxed_unsync();
+    let body = ProxiedBody::new(body, shared.sent.clone(), in_request).boxed_unsync();
     let mut response = match shared.client.request(Request::from_parts(head, body)).await {
         Ok(response) => response,
         Err(error) => return failure(&error),
@@ -48,7 +54,7 @@ pub(super) async fn forward(
     if let Some(upstream) = &shared.upstream {
         rewrite_urls(response.headers_mut(), upstream, &front);
     }
-    response.map(|body| ProxiedBody::new(body, shared.received.clone(), hit).boxed_unsync())
+    response.map(|body| ProxiedBody::new(body, shared.received.clone(), in_response).boxed_unsync())
 }
 
 async fn tunnel(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
