@@ -194,6 +194,9 @@ pub enum Error {
     /// Bytes of the wrong digest or size.
     #[error("{what} is corrupt: expected {expected} ({size} bytes), got {got} ({got_size} bytes)")]
     Corrupt { what: String, expected: Digest, size: u64, got: Digest, got_size: u64 },
+    /// Bytes of the right digest, but not of the size that their descriptor gives.
+    #[error("{what} has {got} bytes, but its descriptor gives the size {expected}")]
+    BlobSize { what: String, expected: u64, got: u64 },
     /// A file whose content does not have the digest in its name.
     #[error("{} is corrupt: its content is {got}, not {expected}", path.display())]
     CorruptFile { path: PathBuf, expected: Digest, got: Digest },
@@ -356,6 +359,7 @@ impl Error {
             | ManifestSchema { .. }
             | Config { .. }
             | LayersMismatch { .. }
+            | BlobSize { .. }
             | ForeignLayer { .. }
             | LayerRead { .. }
             | Recompress { .. }

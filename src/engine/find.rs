@@ -9,7 +9,7 @@ use crate::image::{
     Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_manifest,
 };
 use crate::recipe::Base;
-use crate::store::{Archive, Layout, Repository};
+use crate::store::{Archive, BlobFile, Layout, Repository};
 
 /// A stored image.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct StoredImage {
     pub config: Config,
     /// The digest of the config.
     pub config_digest: Digest,
+    /// The number of bytes of the config, which may differ from the size in the manifest.
+    pub config_size: u64,
 }
 
 /// The image or index that a name refers to.
@@ -50,20 +52,22 @@ pub(super) enum ImageStore {
     Layout(Layout),
 }
 
-/// Whether to request a manifest that the cache has: the registry may have lost it.
+/// The reason why an image is looked up.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Enough,
-    Asked,
+enum Purpose {
+    /// To build on it: a manifest in the cache is enough, and a wrong size is an error.
+    Build,
+    /// To inspect it: the manifest is requested, because the registry may have lost it, and a wrong size is a finding.
+    Inspect,
 }
 
 impl ImageStore {
-    async fn small_blob(&self, session: &Arc<Session>, digest: Digest, size: u64) -> Result<Vec<u8>> {
+    async fn small_blob(&self, session: &Arc<Session>, digest: Digest) -> Result<Vec<u8>> {
         match self {
             // The config is the only small blob that is read from an archive.
             ImageStore::Archive(archive) => Ok(archive.config()),
             ImageStore::Layout(layout) => layout.small_blob(digest),
-            ImageStore::Registry(repository) => session.small_blob(repository, digest, size).await,
+            ImageStore::Registry(repository) => session.small_blob(repository, digest).await,
         }
     }
 
@@ -72,14 +76,14 @@ impl ImageStore {
         session: &Arc<Session>,
         target: Option<&str>,
         media_type: &str,
-        known: Known,
+        purpose: Purpose,
     ) -> Result<Option<Manifest>> {
         match self {
             ImageStore::Archive(archive) => Ok(archive.manifest(target)),
             ImageStore::Layout(layout) => layout.manifest(target),
             ImageStore::Registry(repository) => {
                 let target = target.unwrap_or("latest");
-                let digest = target.parse::<Digest>().ok().filter(|_| known == Known::Enough);
+                let digest = target.parse::<Digest>().ok().filter(|_| purpose == Purpose::Build);
                 if let Some(bytes) = digest.and_then(|digest| session.cache.bytes(digest)) {
                     return Ok(Some(Manifest::stored(media_type.to_owned(), bytes)));
                 }
@@ -90,6 +94,18 @@ impl ImageStore {
                 }
                 Ok(found)
             }
+        }
+    }
+
+    /// A layer to read: from the cache, if the store is on another machine and the cache has the layer.
+    pub(super) fn layer(&self, session: &Session, layer: &Descriptor) -> Blob {
+        let held = match self {
+            ImageStore::Registry(_) => session.cache.held(layer.digest),
+            ImageStore::Archive(_) | ImageStore::Layout(_) => None,
+        };
+        match held {
+            Some(BlobFile { path, digest, size }) => Blob { digest, size, location: Location::File(path) },
+            None => self.blob(layer.digest, layer.size),
         }
     }
 
@@ -105,17 +121,12 @@ impl ImageStore {
 }
 
 impl Session {
-    /// A config from a registry, through the cache.
-    pub(super) async fn small_blob(
-        &self,
-        repository: &Repository,
-        digest: Digest,
-        size: u64,
-    ) -> Result<Vec<u8>> {
+    /// A config from a registry, through the cache. The caller compares its size with that in the descriptor.
+    pub(super) async fn small_blob(&self, repository: &Repository, digest: Digest) -> Result<Vec<u8>> {
         if let Some(bytes) = self.cache.bytes(digest) {
             return Ok(bytes);
         }
-        let bytes = repository.small_blob(digest, size).await?;
+        let bytes = repository.small_blob(digest).await?;
         // A failure to write the cache only costs a request.
         let _ = self.cache.put_bytes(&bytes);
         Ok(bytes)
@@ -129,7 +140,7 @@ pub(super) async fn for_platform(
     platform: &Platform,
 ) -> Result<(ImageStore, String, StoredImage)> {
     let (store, name) = store(session, base).await?;
-    let found = match find(session, &store, base, &name, Some(platform), Known::Enough).await? {
+    let found = match find(session, &store, base, &name, Some(platform), Purpose::Build).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
     };
@@ -148,7 +159,7 @@ pub(super) async fn inspect(
     platform: Option<&Platform>,
 ) -> Result<Inspected> {
     let (store, name) = store(session, base).await?;
-    match find(session, &store, base, &name, platform, Known::Asked).await? {
+    match find(session, &store, base, &name, platform, Purpose::Inspect).await? {
         Inspected::Index { digest, index } => match platform {
             Some(wanted) => Err(not_offered(&name, wanted, index.platforms())),
             None => Ok(Inspected::Index { digest, index }),
@@ -182,7 +193,7 @@ async fn find(
     base: &Base,
     name: &str,
     platform: Option<&Platform>,
-    known: Known,
+    purpose: Purpose,
 ) -> Result<Inspected> {
     let target = match base {
         Base::Registry(reference) => Some(reference.target()),
@@ -193,7 +204,7 @@ async fn find(
         Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
-    let manifest = store.manifest(session, target.as_deref(), "", known).await?.ok_or_else(no_image)?;
+    let manifest = store.manifest(session, target.as_deref(), "", purpose).await?.ok_or_else(no_image)?;
     let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
         Parsed::Index(index) => {
             let digest = manifest.digest;
@@ -204,7 +215,7 @@ async fn find(
             };
             let target = entry.digest.to_string();
             let manifest = store
-                .manifest(session, Some(&target), &entry.media_type, known)
+                .manifest(session, Some(&target), &entry.media_type, purpose)
                 .await?
                 .ok_or_else(no_image)?;
             let parsed = parse_manifest(name, &manifest.bytes)?;
@@ -215,12 +226,17 @@ async fn find(
     let Parsed::Image { config, layers } = parsed else {
         return Err(Error::ManifestSchema { image: name.to_owned() });
     };
-    let bytes = store.small_blob(session, config.digest, config.size).await?;
+    let bytes = store.small_blob(session, config.digest).await?;
+    let (expected, got) = (config.size, bytes.len() as u64);
+    if purpose == Purpose::Build && expected != got {
+        return Err(Error::BlobSize { what: format!("the config of {name}"), expected, got });
+    }
     Ok(Inspected::Image(Box::new(StoredImage {
         base: pinned(base, manifest.digest),
         index,
         config: Config::parse(name, &bytes)?,
         config_digest: config.digest,
+        config_size: got,
         manifest,
         layers,
     })))

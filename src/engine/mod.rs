@@ -6,7 +6,7 @@
 //!    is resolved to one platform's manifest and config ([`find`]), the sources are planned, and parts become layers.
 //!    The upload of each layer starts as soon as the layer exists.
 //! 2. If the image is checked first, its own blobs wait at a gate, and [`Prepared::scan`] lists the files of the layers
-//!    ([`inspect`]).
+//!    ([`inspect`]). Layers of the base that are sent meanwhile are scanned as they pass.
 //! 3. [`Prepared::send`]: sends the remaining blobs, the config, then the manifest; the tags move last.
 //!
 //! All parts share the [`session`].
@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::image::{Format, Image, Layer, Platform, Reference};
+use crate::image::{Config, Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan};
 use crate::store::{Cache, Destination};
@@ -38,6 +38,7 @@ pub use publish::Published;
 pub use session::{Caching, EngineBuilder};
 
 use build::{Cached, Trees};
+use prepare::Hold;
 use publish::{Gate, Push};
 use session::Session;
 
@@ -75,7 +76,7 @@ impl Engine {
     /// When the recipe is invalid, or its base or files cannot be read.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
         let cached = Cached::of(&self.session, &[]);
-        build::build(&self.session, recipe, &[], &cached, &Trees::default()).await
+        build::build(&self.session, recipe, &[], &cached, &Trees::default(), None).await
     }
 
     /// The layer of `files`, whose entries have the time `epoch` (seconds since 1970): from the cache, or written and
@@ -109,7 +110,22 @@ impl Engine {
     /// # Errors
     /// Those of [`build`](Engine::build), and the first failure of a destination.
     pub async fn prepare(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Prepared> {
-        prepare::prepare(&self.session, recipe, to, true).await
+        prepare::prepare(&self.session, recipe, to, Hold::Yes).await
+    }
+
+    /// As [`prepare`](Engine::prepare), for an image that is scanned before it is sent: layers of the base that are sent
+    /// to a registry are scanned as they pass. `annotator` gets the config of the image.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Engine::prepare).
+    pub async fn prepare_scanned<A: Annotate>(
+        &self,
+        recipe: &Recipe,
+        to: &[(Destination, Format)],
+        annotator: impl Fn(&Config) -> A + Send + Sync + 'static,
+    ) -> Result<Prepared> {
+        let scanner = inspect::scanner(&self.session, annotator);
+        prepare::prepare(&self.session, recipe, to, Hold::Scanned(scanner)).await
     }
 
     /// Builds and publishes the image. Uploads start as layers become available.
@@ -127,7 +143,7 @@ impl Engine {
     /// # Errors
     /// When the image cannot be built, or cannot be sent to all destinations. No tag has moved then.
     pub async fn push_each(&self, recipe: &Recipe, to: &[(Destination, Format)]) -> Result<Sent> {
-        prepare::prepare(&self.session, recipe, to, false).await?.send_each().await
+        prepare::prepare(&self.session, recipe, to, Hold::No).await?.send_each().await
     }
 
     /// Makes the recipe exact: bases by digest, sources pinned, every path in the image explicit. Nothing is built.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::build::{self, Cached, Contents, Trees};
-use super::inspect::scan;
+use super::build::{self, Cached, Contents, Trees, placed};
+use super::inspect::{Scanner, scan};
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
-use crate::scan::{Annotate, LayerScan};
+use crate::scan::{Annotate, LayerScan, NoAnnotator};
 use crate::store::Destination;
+use crate::tree::FileTree;
 
 /// An image that is ready to be sent. The blobs that its destinations lack are known, and layers of the base and of
 /// published packages are being sent to registries. Nothing else is sent before [`send`](Prepared::send).
@@ -21,8 +22,7 @@ pub struct Prepared {
     session: Arc<Session>,
     recipe: Recipe,
     to: Vec<(Destination, Format)>,
-    /// Whether the image's own blobs wait until [`send`](Prepared::send).
-    held: bool,
+    hold: Hold,
     attempt: Attempt,
 }
 
@@ -58,16 +58,29 @@ impl Sent {
     }
 }
 
+/// Whether an image's own blobs wait until [`Prepared::send`].
+#[derive(Clone)]
+pub(super) enum Hold {
+    /// They are sent as soon as they exist.
+    No,
+    /// They wait.
+    Yes,
+    /// They wait, and layers of the base are scanned on their way to a registry.
+    Scanned(Scanner),
+}
+
 /// The maximum number of lost or damaged blobs that are made again for one image, one after another.
 const RECOVERIES: usize = 8;
 
 /// The layers of an image that a scan includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Layers whose files are known on this machine: those of the function's files, and those of the base that are
-    /// stored here or were scanned before. Nothing is fetched.
+    /// Layers that this machine has made, stored or scanned, also on their way to a registry. A layer of the function's
+    /// own files is fetched if it was found in an earlier image, and its paths depend on links of the base.
     Local,
-    /// All layers; remote layers are fetched.
+    /// All layers; remote layers are fetched. The digests of files from archives may be unknown.
+    Remote,
+    /// All layers, with the digest of each file.
     All,
 }
 
@@ -80,17 +93,17 @@ struct Attempt {
     gate: Arc<Gate>,
 }
 
-/// Builds the recipe's image for the destinations. With `held`, its own blobs wait until [`Prepared::send`].
+/// Builds the recipe's image for the destinations.
 pub(super) async fn prepare(
     session: &Arc<Session>,
     recipe: &Recipe,
     to: &[(Destination, Format)],
-    held: bool,
+    hold: Hold,
 ) -> Result<Prepared> {
     let mut look_back = session.caching.policy != Caching::Off;
     let mut recoveries = 0;
     let attempt = loop {
-        match Attempt::new(session, recipe, to, held, look_back).await {
+        match Attempt::new(session, recipe, to, &hold, look_back).await {
             Err(error) if recoveries < RECOVERIES => {
                 look_back = recovery(session, error, look_back)?;
                 recoveries += 1;
@@ -98,7 +111,7 @@ pub(super) async fn prepare(
             attempt => break attempt?,
         }
     };
-    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), held, attempt })
+    Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), hold, attempt })
 }
 
 /// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated
@@ -127,21 +140,26 @@ impl Attempt {
         session: &Arc<Session>,
         recipe: &Recipe,
         to: &[(Destination, Format)],
-        held: bool,
+        hold: &Hold,
         look_back: bool,
     ) -> Result<Attempt> {
         let source = match recipe.stages.last().map(|stage| &stage.base) {
             Some(Base::Registry(name)) => Some(name.clone()),
             _ => None,
         };
-        let gate = Arc::new(if held { Gate::shut() } else { Gate::opened() });
+        let (gate, scanner) = match hold {
+            Hold::No => (Gate::opened(), None),
+            Hold::Yes => (Gate::shut(), None),
+            Hold::Scanned(scanner) => (Gate::shut(), Some(scanner)),
+        };
+        let gate = Arc::new(gate);
         let open =
             |(to, _): &(Destination, Format)| Push::open(session.clone(), to, source.clone(), gate.clone());
         let pushes: Vec<Push> = to.iter().map(open).collect();
         let cached = if look_back { Cached::of(session, &pushes) } else { Cached::default() };
         let trees = Trees::default();
         let image = tokio::select! {
-            image = build::build(session, recipe, &pushes, &cached, &trees) => image?,
+            image = build::build(session, recipe, &pushes, &cached, &trees, scanner) => image?,
             error = first_failure(&pushes) => return Err(error),
         };
         pushes.iter().for_each(|push| push.image(&image));
@@ -206,10 +224,10 @@ impl Prepared {
         let session = &self.session;
         let look_back = recovery(session, error, session.caching.policy != Caching::Off)?;
         let was = self.attempt.digest();
-        let again = Attempt::new(session, &self.recipe, &self.to, self.held, look_back).await?;
+        let again = Attempt::new(session, &self.recipe, &self.to, &self.hold, look_back).await?;
         let now = again.digest();
         // A different image has not been checked.
-        if self.held && was != now {
+        if !matches!(self.hold, Hold::No) && was != now {
             return Err(Error::Rebuilt { was, now });
         }
         self.attempt = again;
@@ -221,29 +239,83 @@ impl Prepared {
         annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
-        let one = |layer: &Layer| self.scan_layer(layer.clone(), annotator.clone(), reach);
-        let layers: Vec<_> = self.image().layers().iter().map(one).collect();
+        let one = |number| self.scan_layer(number, annotator.clone(), reach);
+        let layers: Vec<_> = (0..self.image().layers().len()).map(one).collect();
         stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
     }
 
     async fn scan_layer<A: Annotate>(
         &self,
-        layer: Layer,
+        number: usize,
         annotator: Arc<A>,
         reach: Reach,
     ) -> Result<Option<LayerScan<A::Fact>>> {
-        match (self.attempt.trees.get(layer.blob.digest), &layer.blob.location) {
-            (Some(Contents::Files(tree)), _) => {
-                scan::of_tree(&self.session, tree, layer, annotator).await.map(Some)
+        let (session, layer) = (&self.session, self.image().layers()[number].clone());
+        let digest = layer.blob.digest;
+        let is_remote = matches!(layer.blob.location, Location::Registry(_));
+        let is_enough = |tree: &FileTree| reach != Reach::All || scan::has_digests(tree);
+        match self.attempt.trees.get(digest) {
+            Some(Contents::Files(tree)) if is_enough(&tree) => {
+                return scan::of_tree(session, tree, layer, annotator, false).await.map(Some);
             }
-            _ if reach == Reach::All => {
-                scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some)
+            Some(Contents::Packages(tree)) if is_enough(&tree) => {
+                return scan::of_tree(session, tree, layer, annotator, true).await.map(Some);
             }
-            // Packages were checked when they were resolved and installed.
-            (Some(Contents::Packages), _) => Ok(None),
-            (None, Location::Registry(_)) => Ok(scan::known(&self.session, layer.blob.digest, &*annotator)),
-            (None, _) => scan::of_layer(&self.session, "the image", layer.blob, annotator).await.map(Some),
+            Some(Contents::Unplaced(tree)) if is_remote && is_enough(&tree) => {
+                return self.scan_unplaced(number, &tree, annotator).await.map(Some);
+            }
+            _ => {}
         }
+        if reach != Reach::All
+            && let Some(scan) = scan::known_or_made(session, digest, &*annotator)
+        {
+            return Ok(Some(scan));
+        }
+        if is_remote && reach == Reach::Local && !self.passed(digest).await {
+            return Ok(scan::known(session, digest, &*annotator));
+        }
+        scan::of_layer(session, "the image", layer.blob, annotator).await.map(Some)
+    }
+
+    /// Scans a layer of known files, whose paths depend on links of the layers below. Either it is fetched, or these
+    /// layers are, whichever is less.
+    async fn scan_unplaced<A: Annotate>(
+        &self,
+        number: usize,
+        tree: &FileTree,
+        annotator: Arc<A>,
+    ) -> Result<LayerScan<A::Fact>> {
+        let (session, trees) = (&self.session, &self.attempt.trees);
+        let (below, layer) = (&self.image().layers()[..number], self.image().layers()[number].clone());
+        let is_unread = |layer: &&Layer| {
+            let is_remote = matches!(layer.blob.location, Location::Registry(_));
+            is_remote && !scan::is_known(session, layer.blob.digest, &NoAnnotator)
+        };
+        let unread = below.iter().filter(is_unread).map(|layer| layer.blob.size).fold(0, u64::saturating_add);
+        if layer.blob.size <= unread || scan::is_known(session, layer.blob.digest, &*annotator) {
+            return scan::of_layer(session, "the image", layer.blob, annotator).await;
+        }
+        let placed = placed(session, trees, tree.clone(), below).await?;
+        scan::of_tree(session, placed.into(), layer, annotator, false).await
+    }
+
+    /// Waits until a layer of the base has passed on its way to a registry, if it is sent before the check. Returns
+    /// whether it cannot be scanned.
+    async fn passed(&self, layer: Digest) -> bool {
+        join_all(self.attempt.pushes.iter().map(|push| push.passed(layer))).await.contains(&true)
+    }
+
+    /// The layers that a scan within [`Reach::Local`] leaves out. Waits for those that are on their way to a registry.
+    pub async fn unread<A: Annotate>(&self, annotator: &A) -> Vec<Digest> {
+        let layers = self.image().layers().iter().filter(|layer| {
+            matches!(layer.blob.location, Location::Registry(_))
+                && self.attempt.trees.get(layer.blob.digest).is_none()
+        });
+        let is_known = |layer: &Digest| scan::is_known(&self.session, *layer, annotator);
+        let unknown: Vec<Digest> =
+            layers.map(|layer| layer.blob.digest).filter(|layer| !is_known(layer)).collect();
+        join_all(unknown.iter().map(|layer| self.passed(*layer))).await;
+        unknown.into_iter().filter(|layer| !is_known(layer)).collect()
     }
 
     /// Sends the image to its destinations. If a blob turns out to be missing or damaged, the image is built once more;

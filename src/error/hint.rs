@@ -80,7 +80,9 @@ impl Error {
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
-            DiffId { .. } | LayersMismatch { .. } => "pull the base again, or use another".into(),
+            DiffId { .. } | LayersMismatch { .. } | BlobSize { .. } => {
+                "pull the base again, or use another".into()
+            }
             Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space there, or choose another directory (LBUILD_CACHE moves the cache)".into()
             }

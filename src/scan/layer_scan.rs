@@ -8,7 +8,7 @@ use crate::image::{Compression, Digest};
 use crate::tree::{EntryKind, Member, View, ViewLayer};
 
 /// Changes whenever the content or the form of a scan changes.
-pub(crate) const VERSION: &str = "scan-4";
+pub(crate) const VERSION: &str = "scan-5";
 
 /// The scan of a layer. `F` is the type of the facts from the [`Annotate`](super::Annotate) that inspected the files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct LayerScan<F> {
     pub diff_id: Digest,
     /// The size of its tar in bytes.
     pub uncompressed: u64,
+    /// The size of its compressed bytes, regardless of its descriptor.
+    pub stored: u64,
     /// Its compression, regardless of its media type.
     pub compression: Compression,
     /// The members, in the order of the tar.

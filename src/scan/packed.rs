@@ -5,16 +5,18 @@ use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::annotate::Annotate;
+use super::annotate::{Annotate, Wanted};
 use super::code::{Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
-use super::spool::Spool;
+use super::spool::{KEPT_LIMIT, Spool};
+use super::stored::Shown;
 use crate::error::Result;
-use crate::image::{Compression, Digest};
+use crate::image::{Compression, Digest, Layer};
 use crate::layer::zip_content::read_member;
 use crate::layer::{archive_entries, archive_size};
 use crate::tree::{
-    Content, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent, may_be_code,
+    Content, ELF_MAGIC, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent,
+    may_be_code,
 };
 
 /// The minimum number of entries per thread; one thread is fast enough for fewer.
@@ -32,14 +34,17 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
     pub(crate) fn of_tree<A: Annotate<Fact = F> + ?Sized>(
         tree: &FileTree,
-        diff_id: Digest,
+        layer: &Layer,
         annotator: &A,
         threads: usize,
     ) -> Result<(LayerScan<F>, Option<RecognizedFiles<F>>)> {
         let is_sure = AtomicBool::new(true);
         let entries = archive_entries(tree)?;
-        let members =
-            members(&entries, threads, |_, path, entry| look_into(path, entry, annotator, &is_sure));
+        let shown = shown(&entries, annotator);
+        let members = members(&entries, threads, |number, path, entry| {
+            let wanted = shown.as_ref().map(|shown| shown[number]);
+            look_into(path, entry, wanted, annotator, &is_sure)
+        });
         let found = is_sure.into_inner().then(|| {
             let entries = members.iter().filter(|member| !matches!(member.entry.kind, EntryKind::Opaque));
             let found = entries.enumerate().filter_map(|(number, member)| {
@@ -47,7 +52,7 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
             });
             found.collect()
         });
-        Ok((LayerScan::packed(members, diff_id), found))
+        Ok((LayerScan::packed(members, layer), found))
     }
 
     /// Like [`of_tree`](Self::of_tree), for a layer whose files were inspected before. No file is opened.
@@ -56,7 +61,7 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
     pub(crate) fn of_known_tree(
         tree: &FileTree,
-        diff_id: Digest,
+        layer: &Layer,
         known: &[(usize, Recognized<F>)],
         threads: usize,
     ) -> Result<LayerScan<F>> {
@@ -64,13 +69,31 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
             let at = known.binary_search_by_key(&number, |(number, _)| *number).ok()?;
             Some(Box::new(known[at].1.clone()))
         });
-        Ok(LayerScan::packed(members, diff_id))
+        Ok(LayerScan::packed(members, layer))
     }
 
-    fn packed(members: Vec<Member<ScannedFile<F>>>, diff_id: Digest) -> LayerScan<F> {
+    fn packed(members: Vec<Member<ScannedFile<F>>>, layer: &Layer) -> LayerScan<F> {
         let uncompressed = archive_size(members.iter().map(Member::size));
-        LayerScan { diff_id, uncompressed, compression: Compression::Gzip, members, from_tree: true }
+        let (diff_id, stored, compression) = (layer.diff_id, layer.blob.size, Compression::Gzip);
+        LayerScan { diff_id, uncompressed, stored, compression, members, from_tree: true }
     }
+}
+
+/// The part of each entry that is passed to the annotator; `None` if the layer certainly stays within the limit.
+fn shown<A: Annotate + ?Sized>(entries: &[(&[u8], &Entry)], annotator: &A) -> Option<Vec<Wanted>> {
+    let size = |entry: &Entry| match &entry.kind {
+        EntryKind::File(content) => Some(content.size()),
+        _ => None,
+    };
+    if Shown::is_enough(entries.iter().filter_map(|(_, entry)| size(entry))) {
+        return None;
+    }
+    let mut shown = Shown::new();
+    let wanted = entries.iter().map(|(path, entry)| match size(entry) {
+        Some(size) => shown.next(annotator, &ImagePath::new(path), size),
+        None => Wanted::Nothing,
+    });
+    Some(wanted.collect())
 }
 
 /// The members that the writer makes from the entries, with the result of `look` for each file. Uses up to `threads`
@@ -127,20 +150,23 @@ fn push<F>(
 fn known(content: &Content) -> Option<Digest> {
     match content {
         Content::File(file) => file.sha256,
-        Content::Bytes(_) | Content::Zip(_) => None,
+        Content::Bytes(bytes) => Some(Digest::of(bytes)),
+        Content::Zip(_) => None,
     }
 }
 
-/// Inspects the content of an entry. `is_sure` becomes false for a file that has changed since the tree was made.
+/// Inspects the content of an entry, of which the annotator gets the part `wanted`, if decided. `is_sure` becomes false
+/// for a file that has changed since the tree was made.
 fn look_into<A: Annotate + ?Sized>(
     path: &ImagePath,
     entry: &Entry,
+    wanted: Option<Wanted>,
     annotator: &A,
     is_sure: &AtomicBool,
 ) -> Option<Box<Recognized<A::Fact>>> {
     let EntryKind::File(content) = &entry.kind else { return None };
     let may_be_code = may_be_code(path.as_bytes(), entry.mode);
-    let look = Look { path, wanted: annotator.wants(path), may_be_code };
+    let look = Look { path, wanted: wanted.unwrap_or_else(|| annotator.wants(path)), may_be_code };
     if look.is_needless() {
         return None;
     }
@@ -168,7 +194,9 @@ fn in_file<A: Annotate + ?Sized>(
     let mut open = File::open(&file.path)?;
     let mut head = Vec::new();
     (&mut open).take(look.beginning()).read_to_end(&mut head)?;
-    let found = look.recognize(annotator, &head, &mut open);
+    let is_whole = look.wanted == Wanted::Whole || (look.may_be_code && head.starts_with(ELF_MAGIC));
+    let is_too_large = is_whole && file.stat.size > KEPT_LIMIT;
+    let found = if is_too_large { None } else { look.recognize(annotator, &head, &mut open) };
     Ok((found, file.is_still(Stat::from(&open.metadata()?))))
 }
 

@@ -15,6 +15,9 @@ const IN_MEMORY: usize = 4 << 20;
 /// The maximum number of bytes of a file kept on disk; a larger file is not inspected.
 const ON_DISK: u64 = 2 << 30;
 
+/// The size of the largest file that is kept as a whole, in bytes.
+pub(super) const KEPT_LIMIT: u64 = IN_MEMORY as u64 + ON_DISK;
+
 /// Keeps the part of each file that has to be inspected: the beginning, or the whole of a file that is machine code,
 /// whose tables may be anywhere in it, or [`Wanted::Whole`].
 pub(super) struct Spool {

@@ -1,6 +1,6 @@
 //! Scans a stored layer; its tar is read once.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
 use sha2::{Digest as _, Sha256};
 
@@ -23,8 +23,8 @@ const MAX_NAMES: usize = 256 << 20;
 const MAX_SHOWN: u64 = 64 << 20;
 
 impl<F> LayerScan<F> {
-    /// Scans a layer with this compression, of at most `limit` uncompressed bytes. `tick` is called with the number of
-    /// bytes of tar read so far, and may end the work.
+    /// Scans a layer with this compression, of at most `limit` uncompressed bytes. Reads `layer` to its end. `tick` is
+    /// called with the number of bytes of tar read so far, and may end the work.
     ///
     /// # Errors
     /// [`Error::LayerRead`] for bytes that are not a layer, not a complete one, or one that exceeds a limit.
@@ -35,9 +35,10 @@ impl<F> LayerScan<F> {
         annotator: &A,
         mut tick: impl FnMut(u64) -> Result<()>,
     ) -> Result<LayerScan<F>> {
-        let mut reader = LayerReader::new(layer, compression, limit);
+        let mut layer = Counted { inner: layer, count: 0 };
+        let mut reader = LayerReader::new(&mut layer, compression, limit);
         let mut members: Vec<Member<ScannedFile<F>>> = Vec::new();
-        let (mut spool, mut bytes_of_names, mut shown) = (Spool::new(), 0, 0);
+        let (mut spool, mut bytes_of_names, mut shown) = (Spool::new(), 0, Shown::new());
         while let Some(found) = reader.next()? {
             let mut member = found.map_content(|&size| ScannedFile::new(size, None));
             bytes_of_names += names(&member);
@@ -50,10 +51,7 @@ impl<F> LayerScan<F> {
             if let EntryKind::File(file) = &mut member.entry.kind
                 && is_read
             {
-                let wanted = if shown < MAX_SHOWN { annotator.wants(&member.path) } else { Wanted::Nothing };
-                if wanted != Wanted::Nothing {
-                    shown += file.size.min(BEGINNING_LIMIT);
-                }
+                let wanted = shown.next(annotator, &member.path, file.size);
                 let may_be_code = may_be_code(member.path.as_bytes(), member.entry.mode);
                 let look = Look { path: &member.path, wanted, may_be_code };
                 spool.begin(look);
@@ -71,7 +69,60 @@ impl<F> LayerScan<F> {
             members.push(member);
         }
         let (diff_id, uncompressed) = reader.finish()?;
-        Ok(LayerScan { diff_id, uncompressed, compression, members, from_tree: false })
+        // A decoder may end before its input does.
+        io::copy(&mut layer, &mut io::sink()).map_err(|source| Error::LayerRead { source })?;
+        let stored = layer.count;
+        Ok(LayerScan { diff_id, uncompressed, stored, compression, members, from_tree: false })
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.count += amount as u64;
+        self.inner.consume(amount);
+    }
+}
+
+/// The part of each file that is passed to the annotator, within the limit of a layer.
+pub(super) struct Shown {
+    bytes: u64,
+}
+
+impl Shown {
+    pub fn new() -> Shown {
+        Shown { bytes: 0 }
+    }
+
+    /// The part of the next file, which has this path and size.
+    pub fn next<A: Annotate + ?Sized>(&mut self, annotator: &A, path: &str, size: u64) -> Wanted {
+        let wanted = if self.bytes < MAX_SHOWN { annotator.wants(path) } else { Wanted::Nothing };
+        if wanted != Wanted::Nothing {
+            self.bytes += size.min(BEGINNING_LIMIT);
+        }
+        wanted
+    }
+
+    /// Whether a layer with files of these sizes stays within the limit, whatever the annotator wants.
+    pub fn is_enough(sizes: impl Iterator<Item = u64>) -> bool {
+        sizes.map(|size| size.min(BEGINNING_LIMIT)).sum::<u64>() < MAX_SHOWN
     }
 }
 

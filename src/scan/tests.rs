@@ -2,7 +2,7 @@ use std::io::{SeekFrom, Write};
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::image::{Compression, Digest};
+use crate::image::{Blob, Compression, Digest, Layer};
 use crate::layer::{self, WriteOptions};
 use crate::tree::{Device, Entry, EntryKind, FileTree, SourceFile, ZipContent};
 
@@ -48,7 +48,19 @@ fn scanned(entries: Vec<(&str, Entry)>) -> LayerScan<String> {
     let written = layer::write(&tree, &options, &mut out).unwrap();
     let scan = LayerScan::of(&out[..], Compression::Gzip, 1 << 30, &Facts, |_| Ok(())).unwrap();
     assert_eq!((scan.diff_id, scan.uncompressed), (written.diff_id, written.uncompressed));
+    assert_eq!(scan.stored, out.len() as u64);
     scan
+}
+
+/// The layer that was scanned.
+fn layer(scan: &LayerScan<String>) -> Layer {
+    let mut layer = any_layer();
+    (layer.diff_id, layer.blob.size) = (scan.diff_id, scan.stored);
+    layer
+}
+
+fn any_layer() -> Layer {
+    Layer { blob: Blob::from_bytes(Vec::new()), diff_id: Digest::of(b""), key: None }
 }
 
 fn file(content: &[u8]) -> Entry {
@@ -110,7 +122,7 @@ fn a_whole_file_is_read_on_request() {
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let scan = scanned(entries());
-    for scan in [&scan, &LayerScan::of_tree(&tree, scan.diff_id, &Facts, 2).unwrap().0] {
+    for scan in [&scan, &LayerScan::of_tree(&tree, &layer(&scan), &Facts, 2).unwrap().0] {
         let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
         assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
@@ -139,23 +151,23 @@ fn kept_facts_need_no_files() {
         write(name, text);
     }
     let tree = on_disk(dir.path()).under(b"var/task").unwrap();
-    let diff_id = Digest::of(b"");
-    let (scan, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
+    let layer = any_layer();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap();
     let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap().1.is_none(), "the file has changed");
+    assert!(LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap().1.is_none(), "the file has changed");
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
-    let (lacking, found) = LayerScan::of_tree(&tree, diff_id, &Facts, 2).unwrap();
+    let (lacking, found) = LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap();
     assert!(found.is_none() && lacking != scan);
     let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
-    assert_eq!(LayerScan::of_known_tree(&tree, diff_id, &found, 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &layer, &found, 2).unwrap(), scan);
     // A tree with explicit directories gives the same layer.
     let spelled = scan.members.iter().filter(|member| member.is_directory());
     let mut whole: FileTree =
         FileTree::of(spelled.map(|dir| (dir.path.as_bytes().to_vec(), Entry::directory()))).unwrap();
     whole.extend(tree);
-    assert_eq!(LayerScan::of_known_tree(&whole, diff_id, &found, 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&whole, &layer, &found, 2).unwrap(), scan);
 }
 
 #[test]
@@ -165,12 +177,12 @@ fn many_entries_are_inspected_by_several_threads() {
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
     });
     let tree = FileTree::of(files).unwrap();
-    let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts, 2).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), &Facts, 2).unwrap();
     assert_eq!(scan.members.len(), 9001);
     for member in &scan.members[1..] {
         assert_eq!(member.facts(), [format!("{} {}", member.path, member.size())]);
     }
-    assert_eq!(LayerScan::of_known_tree(&tree, Digest::of(b""), &found.unwrap(), 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &any_layer(), &found.unwrap(), 2).unwrap(), scan);
 }
 
 #[test]
@@ -252,10 +264,10 @@ fn a_file_gives_the_same_facts_from_any_location() {
     assert_eq!(paths, ["app.py", "big.jar", "bin/program", "bin/script", "lib.so.1", "program"]);
     let zipped = [true, false].map(|deflated| tree(&|bytes| in_archive(dir.path(), bytes, deflated)));
     for tree in [&in_memory, &zipped[0], &zipped[1]] {
-        let (scan, found) = LayerScan::of_tree(tree, stored.diff_id, &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(tree, &layer(&stored), &Facts, 1).unwrap();
         assert_eq!(recognized(&scan), recognized(&stored));
         assert_eq!(found.map(|found| found.len()), Some(6));
-        assert_eq!(scan.uncompressed, stored.uncompressed);
+        assert_eq!((scan.uncompressed, scan.stored), (stored.uncompressed, stored.stored));
     }
 }
 
@@ -268,7 +280,7 @@ fn a_broken_member_of_an_archive_is_not_kept() {
     let scan = |member: ZipContent| {
         let content = crate::tree::Content::Zip(member);
         let tree = FileTree::of([(b"a.jar".to_vec(), Entry::file(content, false))]).unwrap();
-        let (scan, found) = LayerScan::of_tree(&tree, Digest::of(b""), &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), &Facts, 1).unwrap();
         (recognized(&scan).len(), found.is_some())
     };
     assert_eq!(scan(member.clone()), (1, true));
@@ -291,7 +303,7 @@ fn deletions_of_a_tree_are_members_as_in_its_archive() {
     let tree = FileTree::of(entries.iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry.clone())));
     let tree = tree.unwrap();
     let stored = scanned(entries);
-    let (scan, found) = LayerScan::of_tree(&tree, stored.diff_id, &Facts, 1).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer(&stored), &Facts, 1).unwrap();
     let plain = |scan: &LayerScan<String>| {
         let members = scan.members.iter().cloned();
         members
@@ -301,5 +313,5 @@ fn deletions_of_a_tree_are_members_as_in_its_archive() {
     assert_eq!(plain(&scan), plain(&stored));
     let names: Vec<_> = scan.members.iter().map(|member| member.archive_name().into_owned()).collect();
     assert_eq!(names, ["a", "a/.wh..wh..opq", "a/.wh.b", "c.py", "d"]);
-    assert_eq!(LayerScan::of_known_tree(&tree, stored.diff_id, &found.unwrap(), 1).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &layer(&stored), &found.unwrap(), 1).unwrap(), scan);
 }

@@ -90,8 +90,8 @@ pub(crate) trait Part: Send + Sync {
         Vec::new()
     }
 
-    /// Whether the files are packages. A check before a push skips packages, because they were examined when they were
-    /// chosen and installed.
+    /// Whether the files are packages. The next build finds their layer by [`identities`](Part::identities), without
+    /// the files; so the check before a push keeps the whole scan of the layer.
     fn is_package(&self) -> bool {
         false
     }

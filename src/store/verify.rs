@@ -18,11 +18,15 @@ pub(crate) enum Origin {
     File(PathBuf),
 }
 
-/// The verified bytes of `input`: the stream fails unless they are `size` bytes with the digest `digest`.
+/// Upper bound on the bytes that are read beyond the expected size, to tell a wrong size from damage.
+const EXCESS: u64 = 1 << 30;
+
+/// The verified bytes of `input`: the stream fails unless they have the digest `digest`, and `size` bytes. `None`
+/// accepts any size.
 ///
 /// The last piece is passed on only after the check, so a receiver that expects `size` bytes never gets a complete
-/// wrong blob.
-pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: u64) -> ByteStream {
+/// wrong blob. Without a size, a receiver must read to the end of the stream.
+pub(crate) fn verified(input: ByteStream, origin: Origin, digest: Digest, size: Option<u64>) -> ByteStream {
     let state = Verification { input, origin, digest, size, hash: Some(Sha256::new()), seen: 0 };
     Box::pin(stream::unfold(state, |mut state| async {
         let item = state.next().await?;
@@ -34,7 +38,7 @@ struct Verification {
     input: ByteStream,
     origin: Origin,
     digest: Digest,
-    size: u64,
+    size: Option<u64>,
     /// `None` after the check.
     hash: Option<Sha256>,
     seen: u64,
@@ -50,10 +54,10 @@ impl Verification {
                 };
                 hash.update(&piece);
                 self.seen += piece.len() as u64;
-                if self.seen < self.size {
-                    return Some(Ok(piece));
+                match self.size {
+                    Some(size) if self.seen >= size => Some(self.last(size).await.map(|()| piece)),
+                    _ => Some(Ok(piece)),
                 }
-                Some(self.verdict().map(|()| piece))
             }
             Some(Err(error)) => {
                 self.hash = None;
@@ -66,16 +70,48 @@ impl Verification {
         }
     }
 
+    /// Checks the bytes when there are as many as expected. If they do not have the digest yet, the rest is read too.
+    async fn last(&mut self, size: u64) -> Result<()> {
+        let so_far = self.hash.clone().map(|hash| Digest::from_bytes(hash.finalize().into()));
+        if self.seen == size && so_far == Some(self.digest) {
+            self.hash = None;
+            return Ok(());
+        }
+        while self.seen - size < EXCESS
+            && let Some(piece) = self.input.next().await
+        {
+            let piece = piece?;
+            self.seen += piece.len() as u64;
+            if let Some(hash) = &mut self.hash {
+                hash.update(&piece);
+            }
+        }
+        self.verdict()
+    }
+
     fn verdict(&mut self) -> Result<()> {
         let Some(hash) = self.hash.take() else { return Ok(()) };
         let got = Digest::from_bytes(hash.finalize().into());
-        if got == self.digest && self.seen == self.size { Ok(()) } else { Err(self.mismatch(got, 0)) }
+        match self.size {
+            _ if got != self.digest => Err(self.mismatch(got, 0)),
+            Some(expected) if expected != self.seen => {
+                let what = match &self.origin {
+                    Origin::Remote(what) => what.clone(),
+                    Origin::File(path) => path.display().to_string(),
+                };
+                Err(Error::BlobSize { what, expected, got: self.seen })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn mismatch(&self, got: Digest, more: usize) -> Error {
-        let (expected, size, got_size) = (self.digest, self.size, self.seen + more as u64);
+        let (expected, got_size) = (self.digest, self.seen + more as u64);
         match &self.origin {
-            Origin::Remote(what) => Error::Corrupt { what: what.clone(), expected, size, got, got_size },
+            Origin::Remote(what) => {
+                let size = self.size.unwrap_or(got_size);
+                Error::Corrupt { what: what.clone(), expected, size, got, got_size }
+            }
             Origin::File(path) => Error::CorruptFile { path: path.clone(), expected, got },
         }
     }
@@ -86,10 +122,14 @@ mod tests {
     use super::*;
 
     async fn run(pieces: &[&'static str], expected: &str) -> (String, Result<()>) {
+        run_sized(pieces, expected, Some(expected.len() as u64)).await
+    }
+
+    async fn run_sized(pieces: &[&'static str], expected: &str, size: Option<u64>) -> (String, Result<()>) {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
         let input: ByteStream = Box::pin(stream::iter(pieces));
         let digest = Digest::of(expected.as_bytes());
-        let mut output = verified(input, Origin::Remote("blob".into()), digest, expected.len() as u64);
+        let mut output = verified(input, Origin::Remote("blob".into()), digest, size);
         let mut text = String::new();
         while let Some(piece) = output.next().await {
             match piece {
@@ -119,5 +159,34 @@ mod tests {
         }
         let (_, result) = run(&["abcd", "e"], "abcd").await;
         assert!(matches!(result, Err(Error::Corrupt { got_size: 5, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_size_differs_from_damage() {
+        for (pieces, size) in
+            [(&["ab", "cd"][..], 1), (&["ab", "cd"], 2), (&["ab", "cd"], 3), (&["abcd", ""], 5), (&[], 1)]
+        {
+            let whole = pieces.concat();
+            let (text, result) = run_sized(pieces, &whole, Some(size)).await;
+            let got = whole.len() as u64;
+            assert!(
+                matches!(result, Err(Error::BlobSize { expected, got: seen, .. }) if (expected, seen) == (size, got)),
+                "{pieces:?} {size}: {result:?}"
+            );
+            assert!(text.len() < size as usize, "{pieces:?} {size} gave out {text}");
+            let (_, result) = run_sized(pieces, "other", Some(size)).await;
+            assert!(matches!(result, Err(Error::Corrupt { .. })), "{pieces:?} {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_size_only_the_digest_is_checked() {
+        for pieces in [&["ab", "", "cd"][..], &["abcd"], &[]] {
+            let whole = pieces.concat();
+            let (text, result) = run_sized(pieces, &whole, None).await;
+            assert!(result.is_ok() && text == whole);
+            let (_, result) = run_sized(pieces, "other", None).await;
+            assert!(matches!(result, Err(Error::Corrupt { .. })), "{pieces:?}");
+        }
     }
 }

@@ -4,6 +4,8 @@ mod clean;
 mod formats;
 mod path;
 mod push;
+mod remote;
+mod verdict;
 
 use crate::support::image_builder::{self, Layer, PLAIN, Tar, image};
 use crate::support::lbuild::{Lbuild, files};

@@ -146,12 +146,7 @@ impl Adding<'_> {
         let (is_published, is_package) = (part.is_published(), part.is_package());
         let verify = self.session.caching.policy == Caching::Verify;
         let (layer, cached) = match lookup {
-            Lookup { found: Some(found), .. } if !verify => {
-                if is_package {
-                    self.trees.keep(found.blob.digest, Contents::Packages);
-                }
-                (found, true)
-            }
+            Lookup { found: Some(found), .. } if !verify => (found, true),
             lookup => {
                 let fetched = part.fetch(&to, self.context).await?;
                 let (mut fetched, Lookup { key, found }) = match (by_content, follows) {
@@ -162,20 +157,18 @@ impl Adding<'_> {
                 match found {
                     Some(found) if !verify => {
                         let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
-                        if !follows {
-                            self.trees.keep(found.blob.digest, Contents::Files(tree.into()));
-                        }
+                        let contents = if follows { Contents::Unplaced } else { Contents::Files };
+                        self.trees.keep(found.blob.digest, contents(tree.into()));
                         (found, true)
                     }
                     found => {
                         if follows {
-                            fetched.tree = self.followed(fetched.tree, below).await?;
+                            fetched.tree = placed(self.session, self.trees, fetched.tree, below).await?;
                         }
                         let lookup = Lookup { key, found };
                         let ((layer, cached), tree) = self.make(fetched, lookup, &name, threads).await?;
-                        let contents =
-                            if is_package { Contents::Packages } else { Contents::Files(tree.into()) };
-                        self.trees.keep(layer.blob.digest, contents);
+                        let contents = if is_package { Contents::Packages } else { Contents::Files };
+                        self.trees.keep(layer.blob.digest, contents(tree.into()));
                         (layer, cached)
                     }
                 }
@@ -188,7 +181,7 @@ impl Adding<'_> {
                 push.made(&layer);
             }
             match is_published {
-                true => push.published_layer(&layer),
+                true => push.published_layer(&layer, None),
                 false => push.layer(&layer),
             }
         }
@@ -242,19 +235,6 @@ impl Adding<'_> {
         run.await
     }
 
-    /// The tree with its paths resolved in the layers below. Scans these layers.
-    async fn followed(&self, tree: FileTree, below: &[Layer]) -> Result<FileTree> {
-        let scans = below.iter().map(async |layer| {
-            let (session, annotator) = (self.session, Arc::new(NoAnnotator));
-            match self.trees.get(layer.blob.digest) {
-                Some(Contents::Files(tree)) => scan::of_tree(session, tree, layer.clone(), annotator).await,
-                _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,
-            }
-        });
-        let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();
-        self.session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
-    }
-
     /// Writes the layer, and compares it with the one that was found, if any. Returns the layer, whether it was found,
     /// and the files.
     async fn make(
@@ -273,4 +253,24 @@ impl Adding<'_> {
         });
         made.await
     }
+}
+
+/// The tree with its paths resolved in the layers below. Scans these layers.
+pub(in crate::engine) async fn placed(
+    session: &Arc<Session>,
+    trees: &Trees,
+    tree: FileTree,
+    below: &[Layer],
+) -> Result<FileTree> {
+    let scans = below.iter().map(async |layer| {
+        let annotator = Arc::new(NoAnnotator);
+        match trees.get(layer.blob.digest) {
+            Some(Contents::Files(tree) | Contents::Packages(tree)) => {
+                scan::of_tree(session, tree, layer.clone(), annotator, false).await
+            }
+            _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,
+        }
+    });
+    let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();
+    session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
 }

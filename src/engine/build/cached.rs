@@ -116,8 +116,8 @@ impl EarlierImages {
 
     async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Layer)>> {
         let repository = self.repository();
-        let Descriptor { digest, size, .. } = image.config;
-        let config = self.session.small_blob(repository, digest, size).await?;
+        let digest = image.config.digest;
+        let config = self.session.small_blob(repository, digest).await?;
         let config = Config::parse(&format!("config {digest}"), &config)?;
         Ok(keyed(&config, &image.layers, repository.name()))
     }

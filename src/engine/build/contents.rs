@@ -15,8 +15,10 @@ pub(in crate::engine) struct Trees(Arc<Mutex<HashMap<Digest, Contents>>>);
 pub(in crate::engine) enum Contents {
     /// These files.
     Files(Arc<FileTree>),
-    /// Published packages, which are not checked again.
-    Packages,
+    /// These files of packages. The next build finds the layer without its files.
+    Packages(Arc<FileTree>),
+    /// These files, at paths that links of the layers below may change. The layer was found in an earlier image.
+    Unplaced(Arc<FileTree>),
 }
 
 impl Trees {
@@ -24,8 +26,7 @@ impl Trees {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(layer, contents);
     }
 
-    /// The contents of a layer, if known. They are not known for a layer whose paths followed links of the image and
-    /// that was not written by this build.
+    /// The contents of a layer, if known. They are not known for packages that this build found by their key.
     pub(in crate::engine) fn get(&self, layer: Digest) -> Option<Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&layer).cloned()
     }

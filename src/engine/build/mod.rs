@@ -17,6 +17,7 @@ mod recompress;
 mod stage;
 mod write;
 
+pub(super) use add::placed;
 pub(super) use cached::Cached;
 pub(super) use contents::{Contents, Trees};
 pub(super) use stage::{build, check_sources, packs, provides, target};

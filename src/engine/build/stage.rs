@@ -9,6 +9,7 @@ use super::add::{Adding, Planned};
 use super::base;
 use super::cached::Cached;
 use super::contents::Trees;
+use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -20,21 +21,22 @@ use crate::source::{self, Part, SourceImage};
 const TASK_ROOT: &str = "/var/task";
 
 /// Builds the stages that the recipe's last stage needs, then the last stage. Its layers are passed to `pushes` as soon
-/// as they exist, and their contents are kept in `trees`.
+/// as they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
 pub(in crate::engine) async fn build(
     session: &Arc<Session>,
     recipe: &Recipe,
     pushes: &[Push],
     cached: &Cached,
     trees: &Trees,
+    scanner: Option<&Scanner>,
 ) -> Result<Image> {
     recipe.check()?;
     check_sources(recipe)?;
     let last = recipe.stages.len() - 1;
     let mut images: Vec<Option<Image>> = vec![None; recipe.stages.len()];
     for number in recipe.needed_stages() {
-        let building =
-            Building { session, recipe, cached, pushes: if number == last { pushes } else { &[] }, trees };
+        let pushes = if number == last { pushes } else { &[] };
+        let building = Building { session, recipe, cached, pushes, trees, scanner };
         images[number] = Some(building.stage(&recipe.stages[number], &images).await?);
     }
     images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "it has no stages" })
@@ -52,6 +54,7 @@ struct Building<'b> {
     cached: &'b Cached,
     pushes: &'b [Push],
     trees: &'b Trees,
+    scanner: Option<&'b Scanner>,
 }
 
 impl Building<'_> {
@@ -90,9 +93,18 @@ impl Building<'_> {
             Base::Stage(number) => images[number].clone().ok_or_else(|| not_earlier(number))?,
             _ => base::stored(self.session, &stage.base, self.recipe).await?,
         };
+        let edits = stage.steps.iter().filter_map(|step| match step {
+            Step::Edit(edit) => Some(edit),
+            Step::Add(_) => None,
+        });
+        let scanner = self.scanner.filter(|_| !self.pushes.is_empty());
+        let passing = scanner.map(|scanner| {
+            // Layers that are appended do not change what is looked for.
+            scanner(&edits.fold(image.config().clone(), |config, edit| config.edit(edit)))
+        });
         for layer in image.layers() {
             self.pushes.iter().for_each(|push| match layer.key {
-                None => push.published_layer(layer),
+                None => push.published_layer(layer, passing.as_ref()),
                 // An earlier stage built the layer, perhaps from the user's own files, so it waits for the check.
                 Some(_) => push.layer(layer),
             });

@@ -2,9 +2,11 @@
 //! push to a registry needs.
 
 pub mod diff;
+mod passing;
 mod probe;
 pub(super) mod scan;
 
 pub use diff::Difference;
+pub(super) use passing::{Passing, Scanner, scanner};
 pub use probe::Probe;
 pub(super) use probe::probe;

@@ -1,11 +1,13 @@
 //! Scans of an image's layers. Each layer is read once, and its scan is kept in the cache.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::engine::find::{self, StoredImage};
 use crate::engine::session::Session;
@@ -15,7 +17,7 @@ use crate::layer::MAX_LAYER;
 use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
 use crate::store;
 use crate::threads::blocking;
-use crate::tree::FileTree;
+use crate::tree::{Content, EntryKind, FileTree};
 
 /// The maximum memory for the scans of all layers of an image, in bytes. Images that Lambda accepts need less than a
 /// tenth.
@@ -30,8 +32,7 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     let (store, name) = find::store(session, &found.base).await?;
     let kept = Arc::new(AtomicUsize::new(0));
     let one = |layer: Descriptor| {
-        let blob = session.cache.blob(layer.digest, layer.size);
-        let blob = blob.unwrap_or_else(|| store.blob(layer.digest, layer.size));
+        let blob = store.layer(session, &layer);
         let (session, name, annotator) = (session.clone(), name.clone(), annotator.clone());
         let kept = kept.clone();
         async move {
@@ -41,7 +42,7 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
             let digest = blob.digest;
             let scanned = of_layer(&session, &name, blob, annotator).await?;
             if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
-                let source = std::io::Error::other("it and the layers below it have too many files");
+                let source = io::Error::other("it and the layers below it have too many files");
                 let source = Error::LayerRead { source }.into();
                 return Err(Error::Scan { image: name, digest, source });
             }
@@ -58,38 +59,103 @@ pub(in crate::engine) fn known<A: Annotate>(
     layer: Digest,
     annotator: &A,
 ) -> Option<LayerScan<A::Fact>> {
-    session.cache.noted(key(annotator, layer)).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    noted(session, key(annotator, layer))
+}
+
+/// The cached scan of a layer, which may have been made from the tree of the layer. The digests of files in archives are
+/// not known then.
+pub(in crate::engine) fn known_or_made<A: Annotate>(
+    session: &Session,
+    layer: Digest,
+    annotator: &A,
+) -> Option<LayerScan<A::Fact>> {
+    known(session, layer, annotator).or_else(|| {
+        let scan: LayerScan<A::Fact> = noted(session, made_key(annotator, layer))?;
+        Some(LayerScan { from_tree: true, ..scan })
+    })
+}
+
+fn noted<F: DeserializeOwned>(session: &Session, key: Digest) -> Option<LayerScan<F>> {
+    session.cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+}
+
+/// Whether the cache has a scan of a layer, without reading it.
+pub(in crate::engine) fn is_known(session: &Session, layer: Digest, annotator: &impl Annotate) -> bool {
+    [key(annotator, layer), made_key(annotator, layer)].into_iter().any(|key| session.cache.has_note(key))
+}
+
+/// Scans a layer of `size` bytes from pieces that were verified before the last one arrived.
+pub(super) fn of_passing<A: Annotate>(
+    session: &Session,
+    layer: Digest,
+    size: u64,
+    mut pieces: impl BufRead,
+    annotator: &A,
+) -> Result<()> {
+    let compression = sniffed(&mut pieces)?;
+    let scanned = LayerScan::of(pieces, compression, MAX_LAYER, annotator, |_| Ok(()))?;
+    // The last piece is missing if the transfer broke off.
+    if scanned.stored == size {
+        keep(session, key(annotator, layer), &scanned);
+    }
+    Ok(())
+}
+
+/// Keeps a scan in the cache. A failure only costs time.
+fn keep<F: Serialize>(session: &Session, key: Digest, scan: &LayerScan<F>) {
+    if let Ok(bytes) = serde_json::to_vec(scan) {
+        let _ = session.cache.note(key, &bytes);
+    }
+}
+
+/// Whether the digest of each file in a tree is known, so that its scan has what a scan of the layer has.
+pub(in crate::engine) fn has_digests(tree: &FileTree) -> bool {
+    tree.iter().all(|(_, entry)| match &entry.kind {
+        EntryKind::File(Content::File(file)) => file.sha256.is_some(),
+        EntryKind::File(Content::Zip(_)) => false,
+        _ => true,
+    })
 }
 
 /// Scans the layer of a tree. The facts about its files are kept in the cache, because the next image has most of them
-/// too.
+/// too; with `is_package` the whole scan, because the next build finds the layer without its tree.
 pub(in crate::engine) async fn of_tree<A: Annotate>(
     session: &Arc<Session>,
     tree: Arc<FileTree>,
     layer: Layer,
     annotator: Arc<A>,
+    is_package: bool,
 ) -> Result<LayerScan<A::Fact>> {
-    let cache = session.cache.clone();
+    let (cache, blob, of_tree) = (session.cache.clone(), layer.blob.clone(), annotator.clone());
+    // The history of an image in a registry claims this digest for the layer; this machine has not verified it.
+    let is_claimed = matches!(layer.blob.location, Location::Registry(_));
     let scan = move |threads, _: &AtomicBool| {
-        let diff_id = layer.diff_id;
-        // The history of an image in a registry claims this digest for the layer; this machine has not verified it.
-        if matches!(layer.blob.location, Location::Registry(_)) {
-            return Ok(LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?.0);
+        if is_claimed {
+            return Ok(Some(LayerScan::of_tree(&tree, &layer, &*of_tree, threads)?.0));
         }
-        let key = tree_key(&*annotator, layer.blob.digest);
+        let key = tree_key(&*of_tree, layer.blob.digest);
         let facts: Option<RecognizedFiles<A::Fact>> =
             cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(facts) = facts {
-            return LayerScan::of_known_tree(&tree, diff_id, &facts, threads);
+            return LayerScan::of_known_tree(&tree, &layer, &facts, threads).map(Some);
         }
-        let (scanned, facts) = LayerScan::of_tree(&tree, diff_id, &*annotator, threads)?;
-        if let Some(Ok(bytes)) = facts.map(|facts| serde_json::to_vec(&facts)) {
-            // A failure to write the cache only costs time.
-            let _ = cache.note(key, &bytes);
+        let (scanned, facts) = LayerScan::of_tree(&tree, &layer, &*of_tree, threads)?;
+        // The files have changed since the layer was written.
+        let Some(facts) = facts else { return Ok(None) };
+        let (key, note) = match is_package {
+            true => (made_key(&*of_tree, layer.blob.digest), serde_json::to_vec(&scanned)),
+            false => (key, serde_json::to_vec(&facts)),
+        };
+        // A failure to write the cache only costs time.
+        if let Ok(note) = note {
+            let _ = cache.note(key, &note);
         }
-        Ok(scanned)
+        Ok(Some(scanned))
     };
-    session.threads.run(session.threads.all(), scan).await
+    match session.threads.run(session.threads.all(), scan).await? {
+        Some(scan) => Ok(scan),
+        None => of_layer(session, "the image", blob, annotator).await,
+    }
 }
 
 /// Scans a layer, unless it was scanned before. `image` names the image in errors.
@@ -100,7 +166,9 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     annotator: Arc<A>,
 ) -> Result<LayerScan<A::Fact>> {
     let key = key(&*annotator, blob.digest);
-    if let Some(scan) = known(session, blob.digest, &*annotator) {
+    if let Some(scan) = known(session, blob.digest, &*annotator)
+        && is_still(session, &blob, scan.stored)
+    {
         return Ok(scan);
     }
     let mut retry = session.registries.retry();
@@ -111,11 +179,19 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
             Err((error, None)) => return Err(of_cache(session, &blob, image, error).await),
         }
     };
-    // A failure to write the cache only costs time.
-    if let Ok(bytes) = serde_json::to_vec(&scanned) {
-        let _ = session.cache.note(key, &bytes);
-    }
+    keep(session, key, &scanned);
     Ok(scanned)
+}
+
+/// Whether a layer outside the cache still has its size, if it is on this machine. If not, reading it gives the error.
+fn is_still(session: &Session, blob: &Blob, size: u64) -> bool {
+    match &blob.location {
+        Location::File(path) if !session.cache.holds(path) => {
+            std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == size)
+        }
+        Location::Slice { .. } => blob.size == size,
+        Location::File(_) | Location::Memory(_) | Location::Registry(_) => true,
+    }
 }
 
 /// The error for a layer that cannot be read. A missing or damaged blob of the cache is reported as such, because it
@@ -144,13 +220,18 @@ async fn read_layer<A: Annotate>(
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
     // Waits for a thread before the request, because a registry closes a response that is not read.
     let lease = session.threads.lease(1).await.map_err(|error| (error, None))?;
-    let bytes = store::open(&session.registries, blob).await.map_err(|error| (error, None))?;
-    let (reader, cause) = store::blocking_reader(bytes);
+    let bytes = store::open_of_any_size(&session.registries, blob).await.map_err(|error| (error, None))?;
+    let (mut reader, cause) = store::blocking_reader(bytes);
     let done = blocking(move |stop| {
         let _lease = lease;
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
-        let (reader, compression) = sniffed(reader)?;
-        LayerScan::of(reader, compression, MAX_LAYER, &*annotator, tick)
+        let scanned = sniffed(&mut reader)
+            .and_then(|compression| LayerScan::of(&mut reader, compression, MAX_LAYER, &*annotator, tick));
+        if scanned.is_err() && !stop.load(Relaxed) {
+            // The digest is checked at the end of the stream, and damaged bytes may fail the scan before.
+            let _ = io::copy(&mut reader.take(MAX_LAYER), &mut io::sink());
+        }
+        scanned
     });
     done.await.map_err(|error| (error, cause.take()))
 }
@@ -164,9 +245,13 @@ fn tree_key(annotator: &impl Annotate, layer: Digest) -> Digest {
     Digest::of(format!("files {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
 }
 
+/// The cache key for the scan that was made from a layer's tree.
+fn made_key(annotator: &impl Annotate, layer: Digest) -> Digest {
+    Digest::of(format!("made {} {} {layer}", scan::VERSION, annotator.name()).as_bytes())
+}
+
 /// The layer's compression, detected from its first bytes, regardless of its media type.
-fn sniffed<R: BufRead>(mut layer: R) -> Result<(R, Compression)> {
+fn sniffed(layer: &mut impl BufRead) -> Result<Compression> {
     let start = layer.fill_buf().map_err(|source| Error::LayerRead { source })?;
-    let compression = Compression::sniff(start);
-    Ok((layer, compression))
+    Ok(Compression::sniff(start))
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::gate::Gate;
 use super::remote::Remote;
 use super::upload;
+use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
@@ -49,6 +50,14 @@ pub(super) struct Delivery {
     pub(super) blob: Blob,
     /// Whether this run made the blob, so that only another one that made the same can have sent it.
     pub(super) is_new: bool,
+    pub(super) stream: Option<Stream>,
+}
+
+/// A layer of the base that is scanned if it is sent before the check of the image.
+pub(super) struct Stream {
+    pub(super) passing: Arc<dyn Passing>,
+    /// Dropped when the layer has been sent, or is not sent before the check.
+    pub(super) open: Option<watch::Sender<()>>,
 }
 
 /// Upper bound on the size of a new blob that is sent without asking for it first, in bytes. Sending it for nothing takes
@@ -56,7 +65,7 @@ pub(super) struct Delivery {
 const UNASKED: u64 = 1 << 20;
 
 impl Delivery {
-    pub(super) async fn run(self, target: Target, gate: &Gate) -> Result<Outcome> {
+    pub(super) async fn run(mut self, target: Target, gate: &Gate) -> Result<Outcome> {
         let outcome = match target {
             Target::Registry(remote) => self.to_registry(&remote, gate).await?,
             Target::Layout(directory) => self.to_layout(&directory, gate).await?,
@@ -67,7 +76,7 @@ impl Delivery {
         Ok(outcome)
     }
 
-    async fn to_registry(&self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
+    async fn to_registry(&mut self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
         let digest = self.blob.digest;
         if remote.is_home_of(&self.blob) || remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
@@ -77,11 +86,17 @@ impl Delivery {
         if !unasked && remote.repository.has_blob(digest).await? {
             return Ok(Outcome::Existed);
         }
+        let is_later = self.session.dry_run || !gate.is_open() || remote.must_wait().await;
+        if is_later && let Some(stream) = &mut self.stream {
+            // The check comes first, and must not wait for the layer.
+            stream.open = None;
+        }
         remote.may_send().await;
         gate.pass().await;
+        let passing = self.stream.as_ref().map(|stream| &*stream.passing);
         match self.session.dry_run {
             true => Ok(Outcome::WouldSend),
-            false => upload::upload(&self.session, &self.to, &self.blob, remote).await,
+            false => upload::upload(&self.session, &self.to, &self.blob, remote, passing).await,
         }
     }
 

@@ -25,6 +25,10 @@ impl Gate {
         self.shut.close();
     }
 
+    pub fn is_open(&self) -> bool {
+        self.shut.is_closed()
+    }
+
     /// Waits until the gate is open.
     pub async fn pass(&self) {
         let _closed = self.shut.acquire().await;

@@ -112,7 +112,7 @@ async fn put_first(
                 return Err(Error::LostBlob { image: name.to_owned(), digest: blob.digest });
             }
             let (digest, size) = (blob.digest, blob.size);
-            let outcome = upload::upload(session, name, &blob, remote).await?;
+            let outcome = upload::upload(session, name, &blob, remote, None).await?;
             session.events.emit(Event::Blob { destination: name.to_owned(), digest, size, outcome });
         }
     }

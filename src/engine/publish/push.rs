@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::delivery::{Delivery, Directory, Target};
+use super::delivery::{Delivery, Directory, Stream, Target};
 use super::failure::Failure;
 use super::gate::Gate;
 use super::manifest::Put;
 use super::remote::Remote;
 use super::{manifest, upload};
+use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
@@ -49,7 +50,7 @@ pub(in crate::engine) struct Push {
     target: Target,
     name: String,
     /// Deliveries by the digest of their blob; each blob is sent once.
-    sending: Mutex<HashMap<Digest, AbortOnDrop<Option<Outcome>>>>,
+    sending: Mutex<HashMap<Digest, Sending>>,
     /// The layers that this run made.
     made: Mutex<HashSet<Digest>>,
     /// The image's own blobs wait at this gate.
@@ -57,6 +58,13 @@ pub(in crate::engine) struct Push {
     failure: Arc<Failure>,
     /// The task of the first requests to a registry; aborted when the push is dropped.
     _asking: Option<AbortOnDrop<()>>,
+}
+
+/// The delivery of a blob.
+struct Sending {
+    task: AbortOnDrop<Option<Outcome>>,
+    /// The scanner of the blob on its way, and a channel that closes when the blob has passed.
+    passing: Option<(Arc<dyn Passing>, watch::Receiver<()>)>,
 }
 
 /// An image whose blobs are all at the destination.
@@ -138,21 +146,33 @@ impl Push {
 
     /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not
     /// wait for a check of the image, because its files are public or in a registry already, and no manifest names it
-    /// yet. A layout or archive is written only after the check.
-    pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
+    /// yet. `passing` scans a layer from another registry on its way. A layout or archive is written only after the
+    /// check.
+    pub(in crate::engine) fn published_layer(&self, layer: &Layer, passing: Option<&Arc<dyn Passing>>) {
+        let passing = passing.filter(|_| matches!(layer.blob.location, Location::Registry(_)));
         match &self.target {
-            Target::Registry(_) => self.blob(&layer.blob, self.is_new(layer), Gate::opened().into()),
+            Target::Registry(_) => self.blob(&layer.blob, self.is_new(layer), Gate::opened().into(), passing),
             Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
         }
     }
 
     /// Starts the delivery of a layer to a destination that lacks it.
     pub(in crate::engine) fn layer(&self, layer: &Layer) {
-        self.blob(&layer.blob, self.is_new(layer), self.gate.clone());
+        self.blob(&layer.blob, self.is_new(layer), self.gate.clone(), None);
     }
 
     fn is_new(&self, layer: &Layer) -> bool {
         lock(&self.made).contains(&layer.blob.digest)
+    }
+
+    /// Waits until a layer has been sent and scanned on its way, unless it is not sent before the check. Returns whether
+    /// it was sent, but cannot be scanned.
+    pub(in crate::engine) async fn passed(&self, layer: Digest) -> bool {
+        let passing = lock(&self.sending).get(&layer).and_then(|sending| sending.passing.clone());
+        let Some((passing, mut open)) = passing else { return false };
+        // The channel never has a second value.
+        let _closed = open.changed().await;
+        passing.settled(layer).await
     }
 
     /// Starts the delivery of all blobs of the image that the destination lacks.
@@ -160,18 +180,21 @@ impl Push {
         image.layers().iter().for_each(|layer| self.layer(layer));
         // The config names the diff ids, so that of an image with a new layer is new too.
         let is_new = image.layers().iter().any(|layer| self.is_new(layer));
-        self.blob(&image.config_blob(), is_new, self.gate.clone());
+        self.blob(&image.config_blob(), is_new, self.gate.clone(), None);
     }
 
-    fn blob(&self, blob: &Blob, is_new: bool, gate: Arc<Gate>) {
+    fn blob(&self, blob: &Blob, is_new: bool, gate: Arc<Gate>, passing: Option<&Arc<dyn Passing>>) {
         if matches!(self.target, Target::Archive { .. }) {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
+            let (sender, receiver) = watch::channel(());
+            let stream = passing.map(|passing| Stream { passing: passing.clone(), open: Some(sender) });
+            let passing = passing.map(|passing| (passing.clone(), receiver));
             let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
-            let task = Delivery { session, to, blob, is_new };
+            let task = Delivery { session, to, blob, is_new, stream };
             let (target, failure) = (self.target.clone(), self.failure.clone());
-            AbortOnDrop(tokio::spawn(async move {
+            let task = AbortOnDrop(tokio::spawn(async move {
                 match task.run(target, &gate).await {
                     Ok(outcome) => Some(outcome),
                     Err(error) => {
@@ -179,7 +202,8 @@ impl Push {
                         None
                     }
                 }
-            }))
+            }));
+            Sending { task, passing }
         });
     }
 
@@ -258,8 +282,8 @@ impl Push {
     /// Waits for all blobs, and returns whether any had to be sent. The first failure aborts the others.
     async fn settle(&self) -> Result<bool> {
         let sending = std::mem::take(&mut *lock(&self.sending));
-        let waiting = sending.into_values().map(|mut task| async move {
-            let outcome = (&mut task.0).await;
+        let waiting = sending.into_values().map(|mut sending| async move {
+            let outcome = (&mut sending.task.0).await;
             outcome.ok().flatten().ok_or_else(|| self.failure.take())
         });
         let outcomes = try_join_all(waiting).await?;

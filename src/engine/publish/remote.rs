@@ -91,6 +91,11 @@ impl Remote {
         asked.await
     }
 
+    /// Whether [`may_send`](Remote::may_send) waits.
+    pub(super) async fn must_wait(&self) -> bool {
+        !self.immutable().await.is_empty() && !self.cleared.is_open()
+    }
+
     /// If a tag is immutable, waits until the new image's digest is known not to conflict with it.
     pub(super) async fn may_send(&self) {
         if !self.immutable().await.is_empty() {

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use super::remote::Remote;
+use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::event::{Event, Outcome};
 use crate::image::Blob;
 use crate::store::{self, Upload};
 
-/// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events.
+/// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events. The bytes are scanned
+/// by `passing`, if given.
 pub(super) async fn upload(
     session: &Arc<Session>,
     to: &str,
     blob: &Blob,
     remote: &Remote,
+    passing: Option<&dyn Passing>,
 ) -> Result<Outcome> {
     let (shared, destination, sending) = (session.clone(), to.to_owned(), blob.clone());
     let upload = Upload {
@@ -23,7 +26,14 @@ pub(super) async fn upload(
         mount_from: remote.mount_from(blob),
         progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
     };
-    remote.repository.put_blob(&upload, || store::open(&session.registries, blob)).await
+    let open = async || {
+        let bytes = store::open(&session.registries, blob).await?;
+        Ok(match passing {
+            Some(passing) => passing.scanned(blob, bytes),
+            None => bytes,
+        })
+    };
+    remote.repository.put_blob(&upload, open).await
 }
 
 /// Reports the number of bytes of a blob that have been sent.

@@ -1,5 +1,7 @@
 //! [`Subject`]: an image to check; [`Case`]: its view for the rules.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use serde_json::Value;
 
 use super::facts::Fact;
@@ -27,6 +29,8 @@ pub struct Subject<'a> {
     pub layers: &'a [Descriptor],
     /// The config.
     pub config: &'a Config,
+    /// The number of bytes of the config, which may differ from the size in the manifest.
+    pub config_size: u64,
     /// The scan of each layer; `None` for an unknown one.
     pub scans: &'a [Option<LayerScan<Fact>>],
     /// Other known facts.
@@ -56,24 +60,43 @@ pub(super) struct Case<'a> {
     pub media_type: &'a str,
     pub layers: &'a [Descriptor],
     pub config: &'a Config,
+    pub config_size: u64,
     pub scans: &'a [Option<Scan>],
     pub asked: &'a Asked,
     /// The files that are visible in a container of the image.
     pub files: View<'a, ScannedFile<Fact>>,
+    /// Whether a rule left out a finding because of an unknown layer.
+    doubt: AtomicBool,
 }
 
 impl<'a> Case<'a> {
     pub fn of(subject: &Subject<'a>) -> Case<'a> {
-        let Subject { manifest, layers, config, scans, asked } = *subject;
+        let Subject { manifest, layers, config, config_size, scans, asked } = *subject;
         Case {
             manifest: serde_json::from_slice(&manifest.bytes).unwrap_or_default(),
             media_type: &manifest.media_type,
             layers,
             config,
+            config_size,
             scans,
             asked,
             files: view(scans),
+            doubt: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the files of the image are all known. Rules ask last, when nothing else is missing for a finding: a
+    /// finding is in doubt if the answer is no.
+    pub fn is_certain(&self) -> bool {
+        if !self.files.complete {
+            self.doubt.store(true, Relaxed);
+        }
+        self.files.complete
+    }
+
+    /// Whether a finding is in doubt.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.load(Relaxed)
     }
 
     /// The known layers, with their numbers.

@@ -1,6 +1,7 @@
 //! The handler of an image on one of AWS's bases, and the names that its module defines.
 
 use super::case::{Case, Member};
+use super::doubt::defines_handler;
 use super::facts::{Fact, Names};
 use super::start::has_aws_entry;
 use crate::lambda::BOOTSTRAP;
@@ -14,7 +15,12 @@ pub fn handled<'a>(case: &Case<'a>) -> Option<(&'static str, &'a str)> {
     if !has_aws_entry(case) || is_replaced || is_wrapped {
         return None;
     }
-    Some((case.runtime()?, case.handler()?))
+    let (handler, runtime) = (case.handler()?, case.runtime());
+    // An unknown layer may contain the runtime.
+    if runtime.is_none() && !defines_handler(case, handler) && !case.is_certain() {
+        return None;
+    }
+    Some((runtime?, handler))
 }
 
 /// Whether a program that opens this path may find a file.

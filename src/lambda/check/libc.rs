@@ -16,7 +16,7 @@ pub fn of_image(case: &Case<'_>) -> Option<Libc> {
     let has_musl = files().any(|member| member.name().starts_with("ld-musl-"));
     // Compatibility layers that run programs for glibc on musl use these names too.
     let is_glibc = |name: &str| name == "libc.so.6" || name.starts_with("ld-linux");
-    if !case.files.complete {
+    if !case.is_certain() {
         None
     } else if has_musl {
         let has_glibc = files().any(|member| is_glibc(member.name()));

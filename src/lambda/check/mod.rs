@@ -7,6 +7,7 @@
 //! Findings are values in a stable order: by rule, then by layer, then by path.
 
 mod case;
+mod doubt;
 mod facts;
 mod finding;
 mod function;
@@ -28,5 +29,5 @@ pub use facts::{Annotator, Fact, Names};
 pub use finding::{Finding, Severity};
 pub use rule::Rule;
 pub use rules::{RULES, rule};
-pub use run::check;
+pub use run::{Verdict, check, verdict};
 pub use secrets::{is_secret, without_secrets};

@@ -12,8 +12,22 @@ use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
 use crate::image::Digest;
 
+/// The findings about an image, and whether they may be incomplete.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Whether another finding, or none of these, may follow from the layers that are not known.
+    pub doubt: bool,
+}
+
 /// All findings about an image that are at least as severe as `least`.
 pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
+    verdict(subject, least).findings
+}
+
+/// All findings about an image that are at least as severe as `least`, and whether they depend on unknown layers.
+pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     let case = Case::of(subject);
     let rules: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| rule.severity >= least).collect();
     let members: usize = case.known().map(|(_, scan)| scan.members.len()).sum();
@@ -22,7 +36,10 @@ pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
         _ => by_threads(&rules, &case),
     };
     all.retain(|finding| finding.severity >= least);
-    all
+    // Some rules assume that an unknown base is complete, and would find less otherwise.
+    let is_assumed = all.iter().any(|finding| finding.severity == Severity::Error);
+    let is_known = subject.scans.iter().all(Option::is_some);
+    Verdict { findings: all, doubt: !is_known && (is_assumed || case.is_in_doubt()) }
 }
 
 /// With fewer members, one thread is done before a second one has started.

@@ -19,6 +19,7 @@ pub(super) struct Sample {
     pub manifest: Value,
     pub scans: Vec<Option<Scan>>,
     pub asked: Asked,
+    pub config_size: u64,
 }
 
 impl Sample {
@@ -28,6 +29,7 @@ impl Sample {
             from_tree: false,
             diff_id: Digest::of(format!("tar {number}").as_bytes()),
             uncompressed: 1024,
+            stored: 100,
             compression: Compression::Gzip,
             members: Vec::new(),
         };
@@ -48,6 +50,7 @@ impl Sample {
             }),
             scans,
             asked: Asked { arch: Some(Arch::Amd64), today: "2026-11-21".to_owned(), ..Asked::default() },
+            config_size: 2,
         }
     }
 
@@ -188,6 +191,19 @@ impl Sample {
 
     /// The findings of a rule.
     pub fn check(&self, rule: &'static Rule) -> Vec<Finding> {
+        self.with_case(|case| rule.findings(case))
+    }
+
+    /// Whether a finding of a rule depends on unknown layers.
+    pub fn is_in_doubt(&self, rule: &'static Rule) -> bool {
+        self.with_case(|case| {
+            rule.findings(case);
+            case.is_in_doubt()
+        })
+    }
+
+    /// Passes the image as the rules see it to `look`.
+    pub fn with_case<T>(&self, look: impl FnOnce(&Case<'_>) -> T) -> T {
         let manifest = Manifest::stored(String::new(), self.manifest.to_string().into_bytes());
         let layers: Vec<Descriptor> = self.manifest["layers"]
             .as_array()
@@ -201,9 +217,9 @@ impl Sample {
             .collect();
         let config = Config::parse("sample", self.config.to_string().as_bytes()).expect("a config");
         let scans = &self.scans[..];
-        let subject =
-            Subject { manifest: &manifest, layers: &layers, config: &config, scans, asked: &self.asked };
-        rule.findings(&Case::of(&subject))
+        let (manifest, layers, config, asked) = (&manifest, &layers[..], &config, &self.asked);
+        let config_size = self.config_size;
+        look(&Case::of(&Subject { manifest, layers, config, config_size, scans, asked }))
     }
 
     /// The messages of a rule's findings, with the paths.

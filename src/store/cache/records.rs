@@ -58,6 +58,11 @@ impl Cache {
         Some(noted)
     }
 
+    /// Whether there is a note under `key`.
+    pub(crate) fn has_note(&self, key: Digest) -> bool {
+        self.key_path(LayerKey(key)).exists()
+    }
+
     /// Stores a note under `key`, and replaces an earlier one.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         staged::renew(&self.key_path(LayerKey(key)), text)

@@ -79,8 +79,8 @@ impl Repository {
         Ok(self.find_blob(digest).await?.is_some_and(|found| found.is_none_or(|found| found == size)))
     }
 
-    /// The blob's bytes, verified while they stream.
-    pub(crate) async fn blob(&self, digest: Digest, size: u64) -> Result<ByteStream> {
+    /// The blob's bytes, verified while they stream; `None` accepts any size.
+    pub(crate) async fn blob(&self, digest: Digest, size: Option<u64>) -> Result<ByteStream> {
         let operation = format!("read blob {digest} of {}", self.name.repository_name());
         let request = self.request(Call::ReadBlob, format!("blobs/{digest}"), operation.clone());
         let response = self.transport.send(&request).await?;
@@ -92,22 +92,20 @@ impl Repository {
         Ok(verified(watched(response, operation, host), Origin::Remote(what), digest, size))
     }
 
-    /// The complete bytes of a small blob.
-    pub(crate) async fn small_blob(&self, digest: Digest, size: u64) -> Result<Vec<u8>> {
-        if size > MAX_DOCUMENT {
-            return Err(Error::Protocol {
-                operation: format!("read blob {digest} of {}", self.name.repository_name()),
-                host: self.name.registry().to_owned(),
-                fault: "names a config of over 4 MiB",
-            });
-        }
+    /// The complete bytes of a small blob, whatever size its descriptor gives.
+    pub(crate) async fn small_blob(&self, digest: Digest) -> Result<Vec<u8>> {
+        let too_large = || Error::Protocol {
+            operation: format!("read blob {digest} of {}", self.name.repository_name()),
+            host: self.name.registry().to_owned(),
+            fault: "sent a config of over 4 MiB",
+        };
         let mut retry = self.transport.retry(&Patience::default());
         loop {
             // `send` retries the request; this loop retries reading the body.
-            let pieces = self.blob(digest, size).await?;
+            let pieces = self.blob(digest, None).await?;
             let read = pieces.try_fold(Vec::new(), |mut bytes, piece| async move {
                 bytes.extend_from_slice(&piece);
-                Ok(bytes)
+                if bytes.len() as u64 > MAX_DOCUMENT { Err(too_large()) } else { Ok(bytes) }
             });
             match read.await {
                 Err(error) => retry.after(error).await?,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lbuild::image::{Arch, Format, Image};
-use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject};
+use lbuild::image::{Arch, Digest, Format, Image};
+use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
 use lbuild::scan::{Annotate, LayerScan};
 use lbuild::{Destination, Engine, Prepared, Reach};
 
@@ -15,6 +15,10 @@ use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::text;
 use crate::cli::output::report::Report;
 
+/// The maximum number of bytes that are fetched for a finding that depends on layers which are not sent: a base of AWS has
+/// about 200 MB.
+const FETCHED: u64 = 300_000_000;
+
 /// The check of an image before it is sent. Errors stop the push.
 pub struct CheckBeforePush<'a> {
     engine: &'a Engine,
@@ -23,6 +27,8 @@ pub struct CheckBeforePush<'a> {
     asked: Asked,
     format: Format,
     name: String,
+    /// Whether nothing is sent. Then no layer passes on its way, and all are read.
+    dry_run: bool,
 }
 
 impl<'a> CheckBeforePush<'a> {
@@ -44,7 +50,7 @@ impl<'a> CheckBeforePush<'a> {
         };
         let format = to.first().map(|(_, format)| *format).unwrap_or_default();
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
-        Ok(CheckBeforePush { engine, report, allowed, asked, format, name })
+        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run: args.dry_run })
     }
 
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
@@ -63,25 +69,55 @@ impl<'a> CheckBeforePush<'a> {
     }
 
     async fn findings(&self, prepared: &mut Prepared) -> Result<Vec<Finding>, Failure> {
-        let (image, cache) = (prepared.image(), self.engine.cache());
-        let digest = image.manifest(self.format).digest;
-        let annotator = Annotator::of(image.config());
-        // The findings depend on the date, which is part of `asked`, and on lbuild's version.
-        let version = env!("CARGO_PKG_VERSION");
-        let name = format!("findings {version} {digest} {} {:?}", annotator.name(), self.asked);
-        if let Some(known) = cache.remembered(&name).and_then(|text| serde_json::from_slice(&text).ok()) {
+        let annotator = Arc::new(Annotator::of(prepared.image().config()));
+        let name = |unread: &[Digest]| self.name_of(prepared.image(), &annotator, unread);
+        let complete = name(&[]);
+        if let Some(known) = self.known(&complete) {
             return Ok(known);
         }
-        let scans = prepared.scan(Arc::new(annotator), Reach::Local).await?;
-        let mut findings = of_image(prepared.image(), self.format, &scans, &self.asked, Severity::Warning);
-        // The walk of the sources already warned about links, with their paths on this machine.
-        findings.retain(|found| found.rule != "symlink-target");
-        // An unwritable cache only costs time.
-        if let Ok(text) = serde_json::to_vec(&findings) {
-            let _ = cache.remember(&name, &text);
+        let reach = if self.dry_run { Reach::Remote } else { Reach::Local };
+        if !self.dry_run {
+            let unread = prepared.unread(&*annotator).await;
+            if let Some(known) = self.known(&name(&unread)).filter(|_| !unread.is_empty()) {
+                return Ok(known);
+            }
         }
-        Ok(findings)
+        let mut scans = prepared.scan(annotator.clone(), reach).await?;
+        let mut verdict = self.verdict(prepared.image(), &scans);
+        if verdict.doubt && unread_bytes(prepared.image(), &scans) <= FETCHED {
+            scans = prepared.scan(annotator.clone(), Reach::Remote).await?;
+            verdict = self.verdict(prepared.image(), &scans);
+        }
+        let layers = prepared.image().layers().iter().zip(&scans);
+        let unread: Vec<Digest> =
+            layers.filter(|(_, scan)| scan.is_none()).map(|(layer, _)| layer.blob.digest).collect();
+        let name = self.name_of(prepared.image(), &annotator, &unread);
+        // An unwritable cache only costs time.
+        if let Ok(text) = serde_json::to_vec(&verdict.findings) {
+            let _ = self.engine.cache().remember(&name, &text);
+        }
+        Ok(verdict.findings)
     }
+
+    /// The name of the findings in the cache. They depend on the date, which is part of `asked`, and on lbuild's version.
+    fn name_of(&self, image: &Image, annotator: &Annotator, unread: &[Digest]) -> String {
+        let (version, digest) = (env!("CARGO_PKG_VERSION"), image.manifest(self.format).digest);
+        format!("findings-2 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
+    }
+
+    fn known(&self, name: &str) -> Option<Vec<Finding>> {
+        serde_json::from_slice(&self.engine.cache().remembered(name)?).ok()
+    }
+
+    fn verdict(&self, image: &Image, scans: &[Option<LayerScan<Fact>>]) -> Verdict {
+        of_image(image, self.format, scans, &self.asked, Severity::Warning)
+    }
+}
+
+/// The number of bytes of the layers that were not scanned.
+fn unread_bytes(image: &Image, scans: &[Option<LayerScan<Fact>>]) -> u64 {
+    let unread = image.layers().iter().zip(scans).filter(|(_, scan)| scan.is_none());
+    unread.map(|(layer, _)| layer.blob.size).fold(0, u64::saturating_add)
 }
 
 /// The repository to which an image for Lambda is pushed.
@@ -92,15 +128,16 @@ pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<Str
     })
 }
 
-/// The findings about a built image.
+/// The verdict on a built image.
 pub fn of_image(
     image: &Image,
     format: Format,
     scans: &[Option<LayerScan<Fact>>],
     asked: &Asked,
     least: Severity,
-) -> Vec<Finding> {
+) -> Verdict {
     let (manifest, layers) = (image.manifest(format), image.descriptors(format));
     let (manifest, layers, config) = (&manifest, &layers[..], image.config());
-    check::check(&Subject { manifest, layers, config, scans, asked }, least)
+    let config_size = image.config_blob().size;
+    check::verdict(&Subject { manifest, layers, config, config_size, scans, asked }, least)
 }

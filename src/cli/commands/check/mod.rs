@@ -96,8 +96,9 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     let region = args.region.clone();
     let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
     let asked = Asked { arch, region, repository, in_index, in_archive, today: today() };
-    let StoredImage { manifest, layers, config, .. } = &found;
-    let subject = Subject { manifest, layers, config, scans: &scans, asked: &asked };
+    let StoredImage { manifest, layers, config, config_size, .. } = &found;
+    let (config_size, scans, asked) = (*config_size, &scans[..], &asked);
+    let subject = Subject { manifest, layers, config, config_size, scans, asked };
     Ok(Checked {
         name: image_name(&found),
         digest: manifest.digest,
@@ -137,7 +138,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
         name,
         digest: image.manifest(format).digest,
         platform: image.config().platform(),
-        findings: before_push::of_image(image, format, &scans, &asked, Severity::Note),
+        findings: before_push::of_image(image, format, &scans, &asked, Severity::Note).findings,
     })
 }
 

@@ -11,18 +11,25 @@ use crate::cli::lower::Lowered;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Refuses a handler whose file is not packed. Only warns if the base is not Lambda's: it may contain the file.
+/// Refuses a handler whose file is not packed. Only warns if the base is not Lambda's by its name: it may contain the
+/// file.
 pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
-    let Some((handler, image)) = &lowered.handler else { return Ok(()) };
-    let Some(files) = handler_files(image, handler) else { return Ok(()) };
+    missing(engine, lowered)?.into_iter().for_each(|missing| warn(&missing, report));
+    Ok(())
+}
+
+/// As [`check`], but returns the failure instead of a warning.
+pub fn missing(engine: &Engine, lowered: &Lowered) -> Result<Option<Failure>, Failure> {
+    let Some((handler, image)) = &lowered.handler else { return Ok(None) };
+    let Some(files) = handler_files(image, handler) else { return Ok(None) };
     let bootstrap = files == [BOOTSTRAP];
     // An entrypoint of the user, as for Go, replaces the bootstrap.
     if bootstrap && lowered.own_entrypoint {
-        return Ok(());
+        return Ok(None);
     }
     for file in &files {
         if engine.provides(&lowered.recipe, file)? {
-            return if bootstrap { executable(&lowered.recipe) } else { Ok(()) };
+            return if bootstrap { executable(&lowered.recipe).map(|()| None) } else { Ok(None) };
         }
     }
     let missing = match bootstrap {
@@ -32,11 +39,12 @@ pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), 
         },
         false => Failure::Handler { handler: handler.clone(), files, place: place(&lowered.recipe) },
     };
-    if is_lambda_base(image) {
-        return Err(missing);
-    }
+    if is_lambda_base(image) { Err(missing) } else { Ok(Some(missing)) }
+}
+
+/// Warns of a handler whose file is not packed.
+pub fn warn(missing: &Failure, report: &Report) {
     report.warn(&missing.to_string(), missing.hint().as_deref());
-    Ok(())
 }
 
 /// The path of the function, as given.

@@ -6,6 +6,8 @@ pub mod repository;
 mod results;
 
 use lbuild::image::Format;
+#[cfg(feature = "check")]
+use lbuild::lambda::{check::Annotator, starts_with_entry_script};
 use lbuild::{Destination, Engine, Sent};
 
 use crate::cli::args::push::Push;
@@ -32,11 +34,11 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
     let builder = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
     let builder = engine::caching(builder, &args.caching, &lowered.config)?;
     let engine = builder.dry_run(args.dry_run).build()?;
-    handler::check(&engine, &lowered, report)?;
+    let missing = handler::missing(&engine, &lowered)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
     repository::prepare(&args, &lowered.config, &to, context).await?;
-    let sent = send(&engine, &args, &lowered, &to, context).await?;
+    let sent = send(&engine, &args, &lowered, &to, missing, context).await?;
     results::report(&args, sent, report)
 }
 
@@ -46,25 +48,32 @@ async fn send(
     _: &Push,
     lowered: &Lowered,
     to: &[(Destination, Format)],
-    _: &Context,
+    missing: Option<Failure>,
+    context: &Context,
 ) -> Result<Sent, Failure> {
+    missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
     Ok(engine.push_each(&lowered.recipe, to).await?)
 }
 
-/// Builds the image and sends it if the check passes.
+/// Builds the image and sends it if the check passes. `missing` is a warning about the handler.
 #[cfg(feature = "check")]
 async fn send(
     engine: &Engine,
     args: &Push,
     lowered: &Lowered,
     to: &[(Destination, Format)],
+    missing: Option<Failure>,
     context: &Context,
 ) -> Result<Sent, Failure> {
     if args.no_check {
+        missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
         return Ok(engine.push_each(&lowered.recipe, to).await?);
     }
     let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
-    let mut prepared = engine.prepare(&lowered.recipe, to).await?;
+    let mut prepared = engine.prepare_scanned(&lowered.recipe, to, Annotator::of).await?;
+    // The check examines the handler of an image that starts like Lambda's bases.
+    let missing = missing.filter(|_| !starts_with_entry_script(prepared.image().config()));
+    missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
     check.run(&mut prepared).await?;
     Ok(prepared.send_each().await?)
 }

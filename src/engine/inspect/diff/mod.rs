@@ -112,8 +112,7 @@ async fn known(
     if Compression::of(&layer.media_type).is_none() {
         return Ok(None);
     }
-    let blob = session.cache.blob(layer.digest, layer.size);
-    let blob = blob.unwrap_or_else(|| from.store.blob(layer.digest, layer.size));
+    let blob = from.store.layer(session, layer);
     scan::of_layer(session, &from.name, blob, Arc::new(NoAnnotator)).await.map(Some)
 }
 

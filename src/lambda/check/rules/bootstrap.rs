@@ -27,7 +27,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     let path = &BOOTSTRAP[1..];
     let found = match case.files.resolve(path).target {
         Target::Entry(found) => case.files.file(path).unwrap_or(found),
-        _ if case.files.complete => return missing(case, findings),
+        _ if case.is_certain() => return missing(case, findings),
         _ => return,
     };
     let fault = match found.member.entry.kind {

@@ -40,11 +40,13 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
 /// Finds a program in a subdirectory, which unpacked archives often have, if no file is directly in /opt/extensions.
 fn deeper(case: &Case<'_>, findings: &mut Findings) {
     let is_directory = |file: &Seen<'_>| file.member.is_directory();
-    if !case.files.complete || directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
+    if directly_in(case, PLACE).iter().any(|file| !is_directory(file)) {
         return;
     }
     let below = case.files.below(PLACE).find(|file| file.member.is_file() && is_program(file.member));
-    if let Some(file) = below {
+    if let Some(file) = below
+        && case.is_certain()
+    {
         let name = file.member.path.strip_prefix("opt/extensions/").unwrap_or(&file.member.path);
         let message = format!("it has no file directly in it, so Lambda starts nothing; {name} is ignored");
         findings.add(message).in_layer(case, file.layer).at(PLACE);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, Seen};
+use super::super::doubt::expected_glibc;
 use super::super::finding::Severity;
 use super::super::libc::is_libc;
 use super::super::package::{and_more, dir, is_code, place};
@@ -25,10 +26,15 @@ pub(super) const RULE: Rule = Rule {
 type Needs<'a> = ((u32, u32), Seen<'a>);
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    // An unknown layer may have another glibc.
-    let Some(arch) = case.arch().filter(|_| case.files.complete) else { return };
+    let Some(arch) = case.arch() else { return };
     let is_ours = |file: &Seen<'_>| file.member.elf().is_some_and(|elf| elf.machine.is(arch));
     let code: Vec<Seen<'_>> = case.files.iter().filter(is_ours).collect();
+    let needed =
+        code.iter().filter(|file| is_code(file.member)).filter_map(|file| file.member.elf()?.needs_glibc);
+    // An unknown layer may have another glibc.
+    if needed.max() <= expected_glibc(case).filter(|_| !case.files.complete) || !case.is_certain() {
+        return;
+    }
     let libcs = code.iter().filter(|file| is_libc(file.member));
     let dirs: BTreeSet<&str> = libcs.map(|file| dir(&file.member.path)).collect();
     // Some versions add symbols only to a library beside libc.so.6. If the image has several glibcs, a program may come

@@ -1,8 +1,10 @@
 //! The programs that Lambda or the function starts have their interpreters in the image.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, Member, Seen};
+use super::super::doubt::is_expected;
 use super::super::finding::Severity;
 use super::super::function::join;
 use super::super::libc::{self, Libc};
@@ -30,15 +32,14 @@ pub(super) const RULE: Rule = Rule {
 const BLANKS: [char; 2] = [' ', '\t'];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    if !case.files.complete {
-        return;
-    }
-    let libc = libc::of_image(case);
+    // The libc is not known if a layer is not.
+    let libc = LazyCell::new(|| if case.files.complete { libc::of_image(case) } else { None });
     let mut started = BTreeSet::new();
     for file in starting(case) {
         let path = file.member.path.as_str();
         if started.insert(path)
-            && let Some(name) = lacking(case, libc, file.member)
+            && let Some(name) = lacking(case, &libc, file.member)
+            && is_certain(case, &name)
         {
             let message = format!("this file is started, but its interpreter {name} is not in the image");
             findings.add(message).in_layer(case, file.layer).at(path);
@@ -58,7 +59,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         }
     }
     for ((_, name), files) in &commands {
-        let Some(file) = files.first() else { continue };
+        let Some(file) = files.first().filter(|_| is_certain(case, name)) else { continue };
         let more = match files.len() - 1 {
             0 => String::new(),
             others => format!(" (and {others} more in its directory)"),
@@ -87,20 +88,37 @@ fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
     dirs.filter(is_own).map(str::to_owned).collect()
 }
 
+/// Whether an interpreter is certainly missing: an unknown layer may contain it.
+fn is_certain(case: &Case<'_>, interpreter: &str) -> bool {
+    let is_in_base = !case.files.complete && is_expected(case, interpreter);
+    !is_in_base && case.is_certain()
+}
+
 /// The interpreter that a file needs, if it is not in the image.
-fn lacking(case: &Case<'_>, libc: Option<Libc>, member: &Member) -> Option<String> {
+fn lacking(
+    case: &Case<'_>,
+    libc: &LazyCell<Option<Libc>, impl FnOnce() -> Option<Libc>>,
+    member: &Member,
+) -> Option<String> {
     match member.code()? {
         Code::Script(line) => of_script(case, line),
         Code::Elf(elf) => of_program(case, libc, elf),
     }
 }
 
-fn of_program(case: &Case<'_>, libc: Option<Libc>, elf: &Elf) -> Option<String> {
+fn of_program(
+    case: &Case<'_>,
+    libc: &LazyCell<Option<Libc>, impl FnOnce() -> Option<Libc>>,
+    elf: &Elf,
+) -> Option<String> {
     let loader = elf.interpreter.as_deref().filter(|path| path.starts_with('/'))?;
     // Other rules report programs for another machine or another libc.
     let is_ours = case.arch().is_some_and(|arch| elf.machine.is(arch));
-    let is_foreign = matches!((libc, libc::needed(elf)), (Some(has), Some(needs)) if has != needs);
-    (is_ours && !is_foreign && is_missing(case, loader)).then(|| loader.to_owned())
+    if !is_ours || !is_missing(case, loader) {
+        return None;
+    }
+    let is_foreign = matches!((**libc, libc::needed(elf)), (Some(has), Some(needs)) if has != needs);
+    (!is_foreign).then(|| loader.to_owned())
 }
 
 /// The missing interpreter of a script, given the text after `#!`, parsed as by Linux and env.

@@ -64,7 +64,7 @@ fn has_class(case: &Case<'_>, class: &str) -> Option<bool> {
     if roots.iter().any(|root| is_file(case, &join(root, class))) {
         return Some(true);
     }
-    let mut is_known = case.files.complete;
+    let mut is_known = true;
     for dir in roots.iter().map(|root| join(root, "lib")).chain([LAYERS.to_owned()]) {
         for jar in jars(case, &dir) {
             match in_jar(case, jar, class) {
@@ -74,7 +74,7 @@ fn has_class(case: &Case<'_>, class: &str) -> Option<bool> {
             }
         }
     }
-    is_known.then_some(false)
+    (is_known && case.is_certain()).then_some(false)
 }
 
 /// The jars directly in a directory.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, Seen};
+use super::super::doubt::expected_glibc;
 use super::super::finding::Severity;
 use super::super::libc::{Libc, needed, of_image};
 use super::super::package::{and_more, begins, common, is_code, is_of_other_wheel, place};
@@ -25,7 +26,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let (Some(arch), Some(has)) = (case.arch(), of_image(case)) else { return };
+    let Some(arch) = case.arch() else { return };
     let kind = |file: Seen<'_>| {
         let elf = file.member.elf().filter(|elf| elf.machine.is(arch) && is_code(file.member))?;
         // Only the path may show that a file is for Android.
@@ -33,6 +34,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     };
     let code: Vec<(Seen<'_>, Libc)> =
         case.files.iter().filter_map(|file| Some((file, kind(file)?))).collect();
+    let is_expected = !case.files.complete && expected_glibc(case).is_some();
+    if code.iter().all(|(_, kind)| is_expected && *kind == Libc::Glibc) {
+        return;
+    }
+    let Some(has) = of_image(case) else { return };
     let fitting = code.iter().filter(|(_, kind)| *kind == has);
     let fitting: BTreeSet<&str> = fitting.map(|(file, _)| file.member.path.as_str()).collect();
 

@@ -6,6 +6,7 @@ mod architecture;
 mod bootstrap;
 mod cmd_count;
 mod deleted_file;
+mod descriptor_size;
 mod duplicate_entry;
 mod elf_machine;
 mod entry_path;
@@ -48,6 +49,7 @@ pub const RULES: &[&Rule] = &[
     &image_index::RULE,
     &media_types::RULE,
     &layer_compression::RULE,
+    &descriptor_size::RULE,
     &layer_descriptors::RULE,
     &layer_count::RULE,
     &image_size::RULE,
@@ -111,6 +113,7 @@ mod tests {
             "image-index",
             "media-types",
             "layer-compression",
+            "descriptor-size",
             "layer-descriptors",
             "layer-count",
             "image-size",

@@ -54,7 +54,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     if let Some((file, fault)) = wrong {
         let message = format!("the handler {handler:?} cannot be loaded: {fault}");
         findings.add(message).in_layer(case, file.layer).at(&file.member.path);
-    } else if case.files.complete && !is_package(case, module) {
+    } else if !is_package(case, module) && case.is_certain() {
         let candidates = files.join(", ");
         let root = if handler.starts_with('/') { "" } else { case.task_root() };
         let message = format!("the handler {handler:?} has no module: none of {candidates} is in /{root}");

@@ -121,11 +121,8 @@ impl<'c, 'a> Search<'c, 'a> {
     fn barred_interpreter(&mut self, line: &str) -> Option<String> {
         let mut words = line.split_whitespace();
         let mut program = words.next().filter(|first| first.starts_with('/'))?;
-        if program.ends_with("/env") {
-            // An unknown layer may contain another interpreter.
-            if !self.case.files.complete {
-                return None;
-            }
+        let is_searched = program.ends_with("/env");
+        if is_searched {
             program = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
         }
         if let Some(known) = self.interpreters.get(program) {
@@ -135,6 +132,8 @@ impl<'c, 'a> Search<'c, 'a> {
         let found = self.found(program);
         let faults: Option<Vec<String>> = found.iter().map(|path| self.barred(path)).collect();
         let fault = faults.and_then(|faults| faults.into_iter().next());
+        // An unknown layer may contain another interpreter.
+        let fault = fault.filter(|_| !is_searched || self.case.is_certain());
         self.interpreters.insert(program.to_owned(), fault.clone());
         fault
     }
@@ -162,10 +161,6 @@ impl<'c, 'a> Search<'c, 'a> {
         let program = config.entrypoint().first().copied().or_else(|| config.cmd().first().copied())?;
         let mut found = places(case, program);
         if !program.contains('/') {
-            // An unknown layer may contain the program in an earlier directory.
-            if !case.files.complete {
-                return None;
-            }
             found = self.found(program);
             // The search skips programs that cannot be executed, if there is another one.
             if found.iter().any(|place| self.fault(place).is_none()) {
@@ -173,7 +168,12 @@ impl<'c, 'a> Search<'c, 'a> {
             }
         }
         let place = found.first()?;
-        Some((case.files.resolve(place).path.into(), self.fault(place)?))
+        let fault = self.fault(place)?;
+        // An unknown layer may contain the program in an earlier directory.
+        if !program.contains('/') && !case.is_certain() {
+            return None;
+        }
+        Some((case.files.resolve(place).path.into(), fault))
     }
 
     /// The programs that a word may name, in search order.

@@ -90,7 +90,7 @@ fn ruby(case: &Case<'_>, handler: &str) -> Option<String> {
 
 /// The fault, if the file was not found and no layer is unknown.
 fn missing(case: &Case<'_>, found: bool, fault: impl FnOnce() -> String) -> Option<String> {
-    (!found && case.files.complete).then(fault)
+    (!found && case.is_certain()).then(fault)
 }
 
 #[cfg(test)]

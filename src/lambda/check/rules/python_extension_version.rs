@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::case::{Case, Seen};
+use super::super::doubt::expected_python;
 use super::super::finding::Severity;
 use super::super::function::join;
 use super::super::package::package;
@@ -40,13 +41,16 @@ const SLOWER: [&str; 14] = [
 ];
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
+    // If the task root is the root of the image, its files need not be the function's.
+    let places =
+        BTreeSet::from([case.task_root(), "opt/python"]).into_iter().filter(|place| !place.is_empty());
+    let places: Vec<&str> = places.collect();
+    if places.iter().all(|place| fits_expected(case, place)) {
+        return;
+    }
     let Some(versions) = python(case) else { return };
     let mut packages: BTreeMap<(String, String), Vec<Seen<'_>>> = BTreeMap::new();
-    for place in BTreeSet::from([case.task_root(), "opt/python"]) {
-        // If the task root is the root of the image, its files need not be the function's.
-        if place.is_empty() {
-            continue;
-        }
+    for place in places {
         let modules = || case.files.below(place).filter_map(|file| Some((file, module(&file.member.path)?)));
         let fitting = modules().filter(|(_, (_, tag))| fits(tag, &versions));
         let fitting: BTreeSet<&str> = fitting.map(|(_, (stem, _))| stem).collect();
@@ -77,6 +81,14 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// Whether all modules in a directory are for the Python that the base has by its name, or for any.
+fn fits_expected(case: &Case<'_>, place: &str) -> bool {
+    let expected: Option<BTreeSet<&str>> =
+        expected_python(case).filter(|_| !case.files.complete).map(|minor| BTreeSet::from([minor]));
+    let mut tags = case.files.below(place).filter_map(|file| module(&file.member.path)).map(|(_, tag)| tag);
+    tags.all(|tag| parse_tag(tag).is_none() || expected.as_ref().is_some_and(|minor| fits(tag, minor)))
+}
+
 /// The minor version of the image's Python, if it is unambiguous: `12`, and also `12t` if the free-threaded build is
 /// installed.
 fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
@@ -86,7 +98,7 @@ fn python<'a>(case: &Case<'a>) -> Option<BTreeSet<&'a str>> {
     };
     let mut all = versions("var/lang/bin");
     // AWS's runtimes always start their own Python. In other images, an unknown layer may contain another Python.
-    if all.is_empty() && case.files.complete {
+    if all.is_empty() && case.is_certain() {
         all = ["usr/local/bin", "usr/bin"].iter().flat_map(|dir| versions(dir)).collect();
     }
     let numbers: BTreeSet<&str> = all.iter().map(|minor| minor.trim_end_matches(is_flag)).collect();

@@ -96,7 +96,7 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
     let archive = dirs.iter().any(|dir| is_file(case, dir));
     let adds = |member: &Member| member.path.ends_with(".pth") && member.name() != "distutils-precedence.pth";
     let more = archive || case.files.iter().any(|file| adds(file.member));
-    if more || !case.files.complete { Found::Uncertain } else { Found::Nothing }
+    if more || !case.is_certain() { Found::Uncertain } else { Found::Nothing }
 }
 
 /// The modules that exist as machine code, as paths without extensions. One pass over the files serves any number of

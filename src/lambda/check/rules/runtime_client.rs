@@ -55,7 +55,7 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         words.remove(0);
     }
     let Some((program, arguments)) = words.split_first() else { return };
-    if !case.files.complete || has_extension(case) {
+    if has_extension(case) {
         return;
     }
     let program = program.rsplit('/').next().unwrap_or_default();
@@ -73,7 +73,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     } else {
         return;
     };
-    findings.add(message).in_field(field);
+    if case.is_certain() {
+        findings.add(message).in_field(field);
+    }
 }
 
 /// Whether a program is an interpreter, as `python3.12` is for `python`.

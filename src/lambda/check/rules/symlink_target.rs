@@ -98,11 +98,11 @@ fn fault<'a>(case: &Case<'a>, file: Seen<'a>) -> Option<Fault> {
     target(case, file)?;
     let resolved = case.files.resolve(&file.member.path);
     // The target may exist only in Lambda, or in an unknown layer.
-    let is_certain = case.files.complete && !is_at_run_time(&resolved.path);
+    let is_certain = || !is_at_run_time(&resolved.path) && case.is_certain();
     match (resolved.target, resolved.leaves_root) {
         (Target::Loop, _) => Some(Fault::Loop),
-        (Target::Nothing, false) => is_certain.then_some(Fault::Dangling),
-        (Target::Nothing, true) if is_certain => Some(Fault::AboveAndDangling),
+        (Target::Nothing, false) => is_certain().then_some(Fault::Dangling),
+        (Target::Nothing, true) if is_certain() => Some(Fault::AboveAndDangling),
         (_, true) => Some(Fault::Above),
         (Target::Entry(_) | Target::Directory, false) => None,
     }
