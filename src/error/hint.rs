@@ -80,6 +80,7 @@ impl Error {
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
+            NotGzip { .. } => "push again: lbuild recompresses the layer, now that it has read it".into(),
             DiffId { .. } | LayersMismatch { .. } => "pull the base again, or use another".into(),
             Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space there, or choose another directory (LBUILD_CACHE moves the cache)".into()
@@ -114,6 +115,12 @@ impl Error {
             NoAwsRegion => "set AWS_REGION or a region in the profile, or name the registry in full".into(),
             Aws { answer, .. } => return answer.hint(),
             AwsConnection { source, .. } => return connection_hint(&**source),
+            CredentialHelper { server, program, .. } => {
+                format!(
+                    "install {program}, or remove it from that file and log in again; `echo {server} | {program} get` \
+                     must print the login"
+                )
+            }
             Unauthorized { host, .. } if EcrHost::parse(host).is_some() => {
                 "set AWS credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".into()
             }

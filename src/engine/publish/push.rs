@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::delivery::{Delivery, Directory, Target};
+use super::delivery::{BlobOrigin, Delivery, Directory, Target};
 use super::failure::Failure;
 use super::gate::Gate;
 use super::manifest::Put;
@@ -141,35 +141,40 @@ impl Push {
     /// yet. A layout or archive is written only after the check.
     pub(in crate::engine) fn published_layer(&self, layer: &Layer) {
         match &self.target {
-            Target::Registry(_) => self.blob(&layer.blob, self.is_new(layer), Gate::opened().into()),
+            Target::Registry(_) => self.blob(&layer.blob, self.origin(layer), Gate::opened().into()),
             Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
         }
     }
 
     /// Starts the delivery of a layer to a destination that lacks it.
     pub(in crate::engine) fn layer(&self, layer: &Layer) {
-        self.blob(&layer.blob, self.is_new(layer), self.gate.clone());
+        self.blob(&layer.blob, self.origin(layer), self.gate.clone());
     }
 
-    fn is_new(&self, layer: &Layer) -> bool {
-        lock(&self.made).contains(&layer.blob.digest)
+    fn origin(&self, layer: &Layer) -> BlobOrigin {
+        match layer.key {
+            _ if lock(&self.made).contains(&layer.blob.digest) => BlobOrigin::New,
+            None => BlobOrigin::Base,
+            Some(_) => BlobOrigin::Earlier,
+        }
     }
 
     /// Starts the delivery of all blobs of the image that the destination lacks.
     pub(in crate::engine) fn image(&self, image: &Image) {
         image.layers().iter().for_each(|layer| self.layer(layer));
         // The config names the diff ids, so that of an image with a new layer is new too.
-        let is_new = image.layers().iter().any(|layer| self.is_new(layer));
-        self.blob(&image.config_blob(), is_new, self.gate.clone());
+        let is_new = image.layers().iter().any(|layer| self.origin(layer) == BlobOrigin::New);
+        let origin = if is_new { BlobOrigin::New } else { BlobOrigin::Earlier };
+        self.blob(&image.config_blob(), origin, self.gate.clone());
     }
 
-    fn blob(&self, blob: &Blob, is_new: bool, gate: Arc<Gate>) {
+    fn blob(&self, blob: &Blob, origin: BlobOrigin, gate: Arc<Gate>) {
         if matches!(self.target, Target::Archive { .. }) {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
             let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
-            let task = Delivery { session, to, blob, is_new };
+            let task = Delivery { session, to, blob, origin };
             let (target, failure) = (self.target.clone(), self.failure.clone());
             AbortOnDrop(tokio::spawn(async move {
                 match task.run(target, &gate).await {

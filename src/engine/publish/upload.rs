@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::remote::Remote;
+use crate::engine::compression;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::event::{Event, Outcome};
@@ -10,6 +11,9 @@ use crate::image::Blob;
 use crate::store::{self, Upload};
 
 /// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events.
+///
+/// # Errors
+/// [`Error::NotGzip`](crate::error::Error::NotGzip) for a layer of the base that is not gzip, and the registry's.
 pub(super) async fn upload(
     session: &Arc<Session>,
     to: &str,
@@ -23,7 +27,12 @@ pub(super) async fn upload(
         mount_from: remote.mount_from(blob),
         progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
     };
-    remote.repository.put_blob(&upload, || store::open(&session.registries, blob)).await
+    let outcome = remote.repository.put_blob(&upload, || store::open_gzip(&session.registries, blob)).await?;
+    if outcome == Outcome::Mounted {
+        // The bytes of a mounted layer do not pass this machine.
+        compression::check(session, blob, &remote.repository).await?;
+    }
+    Ok(outcome)
 }
 
 /// Reports the number of bytes of a blob that have been sent.
