@@ -48,6 +48,9 @@ pub enum Error {
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A file that is read as text, but is in an unknown encoding.
+    #[error("{} cannot be read as text: {fault}", path.display())]
+    NotText { path: PathBuf, fault: &'static str },
     /// A file that changed while it was read.
     #[error("{} changed while it was read", path.display())]
     SourceChanged { path: PathBuf },
@@ -343,6 +346,7 @@ impl Error {
             | WrongMachine { .. }
             | Address { .. } => Kind::Source,
             Read { .. }
+            | NotText { .. }
             | SourceChanged { .. }
             | Rebuilt { .. }
             | SpecialFile { .. }

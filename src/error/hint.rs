@@ -30,6 +30,7 @@ impl Error {
             Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path: it is relative to the working directory, or a path in lbuild.toml to that file".into()
             }
+            NotText { .. } => "save it in UTF-8".into(),
             IgnorePattern { .. } => r"escape a literal special character with a backslash, as in `\[`".into(),
             SourceChanged { .. } | Rebuilt { .. } => "run again when no process writes to the directory".into(),
             ZipEncrypted { .. } | ZipMethod { .. } => {
