@@ -26,24 +26,25 @@ pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStr
     Ok(verified(bytes, origin, blob.digest, blob.size))
 }
 
-/// The bytes of a layer as [`open`] returns them, and the compression that its first bytes show.
-pub(crate) async fn open_layer(registries: &Registries, blob: &Blob) -> Result<(Compression, ByteStream)> {
+/// The bytes of a layer as [`open`] returns them, and the compression that its first bytes show; `None` if reading them
+/// fails. The reader of the stream gets that failure, which may pass.
+pub(crate) async fn open_layer(
+    registries: &Registries,
+    blob: &Blob,
+) -> Result<(Option<Compression>, ByteStream)> {
     let mut bytes = open(registries, blob).await?;
-    let (mut start, mut pieces) = (Vec::new(), Vec::new());
-    while start.len() < MAGIC {
+    let (mut start, mut pieces, mut failed) = (Vec::new(), Vec::new(), false);
+    while start.len() < MAGIC && !failed {
         let Some(piece) = bytes.next().await else { break };
         match &piece {
             Ok(bytes) => start.extend_from_slice(bytes),
-            // The reader handles the failure, which may pass.
-            Err(_) => start = GZIP.to_vec(),
+            Err(_) => failed = true,
         }
         pieces.push(piece);
     }
-    Ok((Compression::sniff(&start), Box::pin(stream::iter(pieces).chain(bytes))))
+    let compression = (!failed).then(|| Compression::sniff(&start));
+    Ok((compression, Box::pin(stream::iter(pieces).chain(bytes))))
 }
-
-/// The start of a gzip member.
-const GZIP: [u8; MAGIC] = [0x1f, 0x8b, 8, 0];
 
 /// The bytes of a blob that is sent to a destination. A layer of a registry may not have been read by any tool before.
 ///
@@ -52,7 +53,7 @@ const GZIP: [u8; MAGIC] = [0x1f, 0x8b, 8, 0];
 pub(crate) async fn open_gzip(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
     let Location::Registry(_) = &blob.location else { return open(registries, blob).await };
     let (compression, bytes) = open_layer(registries, blob).await?;
-    require_gzip(blob, compression).map(|()| bytes)
+    require_gzip(blob, compression.unwrap_or(Compression::Gzip)).map(|()| bytes)
 }
 
 /// The compression of a layer by its first bytes; nothing else is read. `None` if they cannot be read.

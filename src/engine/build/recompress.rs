@@ -33,11 +33,11 @@ pub(super) async fn recompressed(
     let mut retry = session.registries.retry();
     let layer = loop {
         let (compression, bytes) = store::open_layer(&session.registries, blob).await?;
-        if compression == Compression::Gzip {
-            compression::keep(session, blob.digest, compression)?;
+        if compression == Some(Compression::Gzip) {
+            compression::keep(session, blob.digest, Compression::Gzip)?;
             return Ok(None);
         }
-        match recompress(session, bytes, compression).await {
+        match recompress(session, bytes, compression.unwrap_or(expected)).await {
             Ok(layer) => break layer,
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error, None)) => {

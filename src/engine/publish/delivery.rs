@@ -84,8 +84,7 @@ impl Delivery {
             return Ok(Outcome::Existed);
         }
         // A dry run says what a push would send, so it asks for every blob.
-        let unasked =
-            self.origin == BlobOrigin::New && self.blob.size <= UNASKED && !self.session.dry_run;
+        let unasked = self.origin == BlobOrigin::New && self.blob.size <= UNASKED && !self.session.dry_run;
         if !unasked && (remote.is_home_of(&self.blob) || remote.repository.has_blob(digest).await?) {
             if self.origin == BlobOrigin::Base {
                 compression::check(&self.session, &self.blob, &remote.repository).await?;

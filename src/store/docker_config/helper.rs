@@ -101,7 +101,7 @@ async fn limited(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::io::Write;
 
     use super::*;
 
@@ -109,8 +109,15 @@ mod tests {
     async fn asked(script: &str, patience: Duration) -> Result<Option<Login>> {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("docker-credential-test");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a child of another test could inherit the open file, and executing it would fail.
+        let mut install = std::process::Command::new("install")
+            .args(["-m", "755", "/dev/stdin"])
+            .arg(&program)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        write!(install.stdin.take().unwrap(), "#!/bin/sh\n{script}\n").unwrap();
+        assert!(install.wait().unwrap().success());
         let (program, config) = (program.display().to_string(), "/h/.docker/config.json".into());
         Helper { program, config, server: "r.example".into() }.login(patience).await
     }
@@ -139,7 +146,7 @@ mod tests {
             ("kill -9 $$", "failed (signal: 9"),
             (r#"echo '{"Username":"s3cret"}'"#, "printed no login in JSON"),
             ("exit 0", "printed no login in JSON"),
-            ("yes s3cret", "failed (signal: 13"),
+            ("exec yes s3cret", "failed (signal: 13"),
         ] {
             let error = asked(script, PATIENCE).await.unwrap_err();
             let text = error.to_string();
