@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use oci_spec::distribution::ParseError;
 
-use crate::image::{Digest, Platform};
+use crate::image::{Compression, Digest, Platform};
 
 pub use refusal::{AwsRefusal, Permission, Refusal};
 
@@ -48,6 +48,9 @@ pub enum Error {
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A file that is read as text, but is in an unknown encoding.
+    #[error("{} cannot be read as text: {fault}", path.display())]
+    NotText { path: PathBuf, fault: &'static str },
     /// A file that changed while it was read.
     #[error("{} changed while it was read", path.display())]
     SourceChanged { path: PathBuf },
@@ -170,6 +173,9 @@ pub enum Error {
     /// A foreign layer, or a blob whose media type is not that of a tar.
     #[error("layer {digest} of {image} has media type {media_type:?}, which cannot be pushed elsewhere")]
     ForeignLayer { image: String, digest: Digest, media_type: String },
+    /// A layer of a registry whose media type declares gzip, and whose bytes are not gzip.
+    #[error("layer {digest} of {image} is not gzip, although its media type is")]
+    NotGzip { image: String, digest: Digest, compression: Compression },
     /// A layer that cannot be read or decompressed while it is recompressed.
     #[error("cannot read the layer")]
     LayerRead { source: io::Error },
@@ -237,6 +243,9 @@ pub enum Error {
     /// Configured credentials that cannot be obtained.
     #[error("cannot get the credentials for {registry} {from}: {reason}")]
     Credentials { registry: String, from: String, reason: String },
+    /// A credential helper that is not installed, or gives no answer.
+    #[error("cannot get the credentials for {server}: {program}, which {} names, {fault}", config.display())]
+    CredentialHelper { server: String, program: String, config: PathBuf, fault: String },
     /// An invalid endpoint for a registry.
     #[error("cannot reach {registry} at `{endpoint}`: {fault}")]
     Endpoint { registry: String, endpoint: String, fault: &'static str },
@@ -340,6 +349,7 @@ impl Error {
             | WrongMachine { .. }
             | Address { .. } => Kind::Source,
             Read { .. }
+            | NotText { .. }
             | SourceChanged { .. }
             | Rebuilt { .. }
             | SpecialFile { .. }
@@ -361,6 +371,7 @@ impl Error {
             | LayersMismatch { .. }
             | BlobSize { .. }
             | ForeignLayer { .. }
+            | NotGzip { .. }
             | LayerRead { .. }
             | Recompress { .. }
             | Scan { .. }
@@ -390,7 +401,7 @@ impl Error {
                 Kind::Auth
             }
             Registry { .. } | Download { .. } => Kind::Registry,
-            Unauthorized { .. } | Credentials { .. } => Kind::Auth,
+            Unauthorized { .. } | Credentials { .. } | CredentialHelper { .. } => Kind::Auth,
             Interrupted => Kind::Interrupted,
         }
     }

@@ -125,4 +125,5 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;
 pub use recipe::Recipe;
+pub use source::text;
 pub use store::{Cache, Credential, Credentials, Destination, DockerConfig, Later, Password, Secret, Usage};

@@ -76,11 +76,12 @@ impl ImageStore {
         session: &Arc<Session>,
         target: Option<&str>,
         media_type: &str,
+        platform: Option<&Platform>,
         purpose: Purpose,
     ) -> Result<Option<Manifest>> {
         match self {
             ImageStore::Archive(archive) => Ok(archive.manifest(target)),
-            ImageStore::Layout(layout) => layout.manifest(target),
+            ImageStore::Layout(layout) => layout.manifest(target, platform),
             ImageStore::Registry(repository) => {
                 let target = target.unwrap_or("latest");
                 let digest = target.parse::<Digest>().ok().filter(|_| purpose == Purpose::Build);
@@ -173,7 +174,8 @@ pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageS
         Base::Registry(name) => Ok((ImageStore::Registry(session.registries.source(name)), name.to_string())),
         Base::Layout { path, tag, .. } => {
             let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
-            Ok((ImageStore::Layout(Layout::open(path)?), format!("oci:{}{tag}", path.display())))
+            let dir = Layout::locate(path, None).0;
+            Ok((ImageStore::Layout(Layout::open(&dir)?), format!("oci:{}{tag}", path.display())))
         }
         Base::Archive { path, name, .. } => {
             let archive = session.archives.open(path, name.as_ref()).await?;
@@ -200,11 +202,12 @@ async fn find(
         Base::Layout { digest: Some(digest), .. } | Base::Archive { digest: Some(digest), .. } => {
             Some(digest.to_string())
         }
-        Base::Layout { tag, .. } => tag.clone(),
+        Base::Layout { path, tag, .. } => Layout::locate(path, tag.as_deref()).1,
         Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
-    let manifest = store.manifest(session, target.as_deref(), "", purpose).await?.ok_or_else(no_image)?;
+    let manifest =
+        store.manifest(session, target.as_deref(), "", platform, purpose).await?.ok_or_else(no_image)?;
     let (index, manifest, parsed) = match parse_manifest(name, &manifest.bytes)? {
         Parsed::Index(index) => {
             let digest = manifest.digest;
@@ -215,7 +218,7 @@ async fn find(
             };
             let target = entry.digest.to_string();
             let manifest = store
-                .manifest(session, Some(&target), &entry.media_type, purpose)
+                .manifest(session, Some(&target), &entry.media_type, platform, purpose)
                 .await?
                 .ok_or_else(no_image)?;
             let parsed = parse_manifest(name, &manifest.bytes)?;

@@ -13,6 +13,7 @@
 
 mod archives;
 mod build;
+mod compression;
 mod find;
 mod inspect;
 mod pin;

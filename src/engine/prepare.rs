@@ -6,6 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::build::{self, Cached, Contents, Trees, placed};
+use super::compression;
 use super::inspect::{Scanner, scan};
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
@@ -115,8 +116,8 @@ pub(super) async fn prepare(
 }
 
 /// Decides whether to build once more, and whether that build takes layers from earlier images. The build is repeated
-/// if a blob in the cache is damaged or was pruned, or if an earlier image has lost a blob; any other error is
-/// returned.
+/// if a blob in the cache is damaged or was pruned, if an earlier image has lost a blob, or if a layer of the base turns
+/// out not to be gzip; any other error is returned.
 fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
     match error {
         Error::CorruptFile { path, expected, .. } if session.cache.holds(&path) => {
@@ -131,6 +132,12 @@ fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
             Ok(look_back)
         }
         Error::LostBlob { .. } if look_back => Ok(false),
+        Error::NotGzip { digest, compression, .. }
+            if compression::known(session, digest) != Some(compression) =>
+        {
+            compression::keep(session, digest, compression)?;
+            Ok(look_back)
+        }
         error => Err(error),
     }
 }
@@ -201,7 +208,7 @@ impl Prepared {
     }
 
     /// Scans the layers, lowest first; `None` for a layer outside `reach`. If a blob of the cache is missing or
-    /// damaged, the image is built once more; it must have the same digest.
+    /// damaged, the image is built once more; it must have the same config.
     ///
     /// # Errors
     /// When a layer cannot be read, or is not a complete layer.
@@ -223,12 +230,12 @@ impl Prepared {
     async fn recover(&mut self, error: Error) -> Result<()> {
         let session = &self.session;
         let look_back = recovery(session, error, session.caching.policy != Caching::Off)?;
-        let was = self.attempt.digest();
         let again = Attempt::new(session, &self.recipe, &self.to, &self.hold, look_back).await?;
-        let now = again.digest();
-        // A different image has not been checked.
-        if !matches!(self.hold, Hold::No) && was != now {
-            return Err(Error::Rebuilt { was, now });
+        // A different image has not been checked. The config has the digests of the uncompressed layers, so the same
+        // config means the same files.
+        let config = |attempt: &Attempt| attempt.image.config_blob().digest;
+        if !matches!(self.hold, Hold::No) && config(&self.attempt) != config(&again) {
+            return Err(Error::Rebuilt { was: self.attempt.digest(), now: again.digest() });
         }
         self.attempt = again;
         Ok(())
@@ -318,8 +325,8 @@ impl Prepared {
         unknown.into_iter().filter(|layer| !is_known(layer)).collect()
     }
 
-    /// Sends the image to its destinations. If a blob turns out to be missing or damaged, the image is built once more;
-    /// it must have the same digest.
+    /// Sends the image to its destinations. If a blob turns out to be missing or damaged, or a layer of the base not to be
+    /// gzip, the image is built once more; it must have the same config.
     ///
     /// # Errors
     /// When a destination refuses the image, or a blob does not have its digest. No tag has moved then, unless one

@@ -30,6 +30,7 @@ impl Error {
             Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path: it is relative to the working directory, or a path in lbuild.toml to that file".into()
             }
+            NotText { .. } => "save it in UTF-8".into(),
             IgnorePattern { .. } => r"escape a literal special character with a backslash, as in `\[`".into(),
             SourceChanged { .. } | Rebuilt { .. } => "run again when no process writes to the directory".into(),
             ZipEncrypted { .. } | ZipMethod { .. } => {
@@ -80,6 +81,7 @@ impl Error {
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),
+            NotGzip { .. } => "push again: lbuild recompresses the layer, now that it has read it".into(),
             DiffId { .. } | LayersMismatch { .. } | BlobSize { .. } => {
                 "pull the base again, or use another".into()
             }
@@ -116,6 +118,12 @@ impl Error {
             NoAwsRegion => "set AWS_REGION or a region in the profile, or name the registry in full".into(),
             Aws { answer, .. } => return answer.hint(),
             AwsConnection { source, .. } => return connection_hint(&**source),
+            CredentialHelper { server, program, .. } => {
+                format!(
+                    "install {program}, or remove it from that file and log in again; `echo {server} | {program} get` \
+                     must print the login"
+                )
+            }
             Unauthorized { host, .. } if EcrHost::parse(host).is_some() => {
                 "set AWS credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".into()
             }

@@ -25,6 +25,16 @@ pub struct History {
     pub key: Option<LayerKey>,
 }
 
+impl History {
+    fn read(entry: &Value) -> History {
+        History {
+            created_by: text(entry.get("created_by")).unwrap_or_default().to_owned(),
+            empty_layer: entry.get("empty_layer").and_then(Value::as_bool).unwrap_or(false),
+            key: text(entry.get("comment")).and_then(LayerKey::from_comment),
+        }
+    }
+}
+
 impl Config {
     pub(crate) fn scratch(platform: &Platform) -> Config {
         let mut config = json!({
@@ -126,13 +136,7 @@ impl Config {
     /// The history entries, lowest layer first.
     pub fn history(&self) -> Vec<History> {
         let entries = self.0.get("history").and_then(Value::as_array).into_iter().flatten();
-        entries
-            .map(|entry| History {
-                created_by: text(entry.get("created_by")).unwrap_or_default().to_owned(),
-                empty_layer: entry.get("empty_layer").and_then(Value::as_bool).unwrap_or(false),
-                key: text(entry.get("comment")).and_then(LayerKey::from_comment),
-            })
-            .collect()
+        entries.map(History::read).collect()
     }
 
     /// The whole config, for fields without an accessor.
@@ -163,17 +167,31 @@ impl Config {
         if let Some(key) = layer.key {
             entry["comment"] = json!(key.to_comment());
         }
-        // A base may have no history, or fewer entries than layers. Entries match layers by position, so each layer
-        // below needs one.
-        let described = self.history().iter().filter(|entry| !entry.empty_layer).count();
-        let history = self.array("history");
-        history.extend((described..below).map(|_| json!({})));
-        history.push(entry);
+        self.align_history(below);
+        self.array("history").push(entry);
         let rootfs = self.object("rootfs");
         rootfs.entry("type").or_insert_with(|| json!("layers"));
         let ids = rootfs.entry("diff_ids").or_insert_with(|| json!([]));
         if let Value::Array(ids) = ids {
             ids.push(json!(layer.diff_id));
+        }
+    }
+
+    /// Makes the number of history entries with a layer equal to the number of layers. Readers match them by position,
+    /// and a base may have more or fewer: some tools write no history, and others write commands without a layer as if
+    /// they had one.
+    fn align_history(&mut self, layers: usize) {
+        let described: Vec<History> = self.history().into_iter().filter(|entry| !entry.empty_layer).collect();
+        // Entries that lbuild wrote are right.
+        let others = layers.saturating_sub(described.iter().filter(|entry| entry.key.is_some()).count());
+        let history = self.array("history");
+        history.extend((described.len()..layers).map(|_| json!({})));
+        let surplus = history.iter_mut().filter(|entry| {
+            let entry = History::read(entry);
+            !entry.empty_layer && entry.key.is_none()
+        });
+        for entry in surplus.skip(others).filter_map(Value::as_object_mut) {
+            entry.insert("empty_layer".to_owned(), json!(true));
         }
     }
 
@@ -289,6 +307,31 @@ mod tests {
         let history = config.history();
         assert_eq!(history.len(), 3);
         assert_eq!(history[2].created_by, "lbuild");
+    }
+
+    #[test]
+    fn surplus_history_is_marked_as_empty() {
+        let history = r#"[{"created_by":"FROM"},{"created_by":"ENV","empty_layer":true},{"created_by":"COPY","empty_layer":false},
+            {"created_by":"CMD","comment":"kept"}]"#;
+        for (layers, empty) in [
+            (0, [true, true, true, true]),
+            (1, [false, true, true, true]),
+            (2, [false, true, false, true]),
+            (3, [false, true, false, false]),
+        ] {
+            let text = format!(
+                r#"{{"os":"linux","architecture":"arm64","rootfs":{{"type":"layers","diff_ids":[]}},"history":{history}}}"#
+            );
+            let mut config = Config::parse("base", text.as_bytes()).unwrap();
+            for more in 0..2 {
+                config.append_layer(&layer(), layers + more, "lbuild");
+            }
+            let found = config.history();
+            assert_eq!(found.iter().map(|entry| entry.empty_layer).take(4).collect::<Vec<_>>(), empty);
+            assert!(found[4..].iter().all(|entry| !entry.empty_layer && entry.key == layer().key));
+            assert_eq!(found.len(), 6);
+            assert_eq!(config.as_json()["history"][3]["comment"], "kept");
+        }
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl FromStr for Locator {
             if path.is_empty() {
                 return Err(fail("a directory is required, as in oci:DIR[:TAG]"));
             }
+            // The variable with the tag was empty.
+            if path.ends_with(':') {
+                return Err(fail("the tag after the colon is empty"));
+            }
             return Ok(Locator::Layout { path: path.into(), tag: tag.map(str::to_owned) });
         }
         if let Some(rest) = text.strip_prefix(ARCHIVE_SCHEME) {
@@ -42,8 +46,18 @@ impl FromStr for Locator {
             }
             return Ok(Locator::Archive { path: path.into(), name: name.map(str::parse).transpose()? });
         }
+        if is_host_alone(text) {
+            return Err(fail("the repository is missing, as in REGISTRY/REPO[:TAG]"));
+        }
         Ok(Locator::Registry(text.parse()?))
     }
+}
+
+/// Whether the text is a registry's host, without a repository. Docker would take it for an official image of Docker Hub,
+/// but the names of those have no dots.
+fn is_host_alone(text: &str) -> bool {
+    let name = text.split(['@', ':']).next().unwrap_or_default();
+    !text.contains('/') && (name.contains('.') || name == "localhost")
 }
 
 /// Splits `DIR[:TAG]`; a colon before a slash is part of the directory's path.
@@ -81,10 +95,33 @@ mod tests {
             ("oci:dir:v1", "dir", Some("v1")),
             ("oci:a:b:v1", "a:b", Some("v1")),
             ("oci:/tmp/x:y/z", "/tmp/x:y/z", None),
-            ("oci:dir:", "dir:", None),
+            ("oci:dir:/", "dir:/", None),
         ] {
             let tag = tag.map(str::to_owned);
             assert_eq!(text.parse::<Locator>().unwrap(), Locator::Layout { path: path.into(), tag });
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_leaves_a_location_without_a_part() {
+        for (text, fault) in [
+            ("oci:dir:", "the tag after the colon is empty"),
+            ("oci:a:b:", "the tag after the colon is empty"),
+            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "the repository is missing"),
+            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com:v1", "the repository is missing"),
+            ("public.ecr.aws", "the repository is missing"),
+            ("ghcr.io@sha256:0", "the repository is missing"),
+            ("127.0.0.1:5000", "the repository is missing"),
+            ("localhost:5000", "the repository is missing"),
+        ] {
+            let error = text.parse::<Locator>().unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains(fault) && !error.contains("docker.io"), "{error}");
+        }
+        for text in ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/", "r.example/:v1", "localhost:5000/"] {
+            assert!(text.parse::<Locator>().is_err(), "{text}");
+        }
+        for text in ["python:3.12", "amazon/aws-lambda-python", "localhost/a", "r.example:5000/a"] {
+            assert!(text.parse::<Locator>().is_ok(), "{text}");
         }
     }
 

@@ -75,6 +75,20 @@ impl Manifest {
         Manifest::of(format, config, Descriptor::of_layers(format, layers))
     }
 
+    /// An OCI index of these images, which no store has.
+    pub(crate) fn index(index: &Index) -> Manifest {
+        let entry = |(Descriptor { media_type, size, digest }, platform): &(Descriptor, Option<Platform>)| {
+            let mut entry = json!({ "mediaType": media_type, "size": size, "digest": digest });
+            if let Some(platform) = platform {
+                entry["platform"] = json!(platform);
+            }
+            entry
+        };
+        let entries: Vec<_> = index.0.iter().map(entry).collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+        Manifest::stored(OCI_INDEX.to_owned(), index.to_string().into_bytes())
+    }
+
     /// The manifest with these layer descriptors of any media type.
     pub(crate) fn of(format: Format, config: &Blob, layers: Vec<Descriptor>) -> Manifest {
         let (manifest_type, config_type, _) = format.media_types();
@@ -197,11 +211,15 @@ pub enum Parsed {
 pub struct Index(pub Vec<(Descriptor, Option<Platform>)>);
 
 impl Index {
-    /// The entry for `wanted`, if any.
+    /// The entry for `wanted`, if any: of several, the one with the variant that was asked for, else the newest variant
+    /// that runs there. In an index without platforms, the only entry; its config decides.
     pub fn for_platform(&self, wanted: &Platform) -> Option<&Descriptor> {
-        self.0
-            .iter()
-            .find_map(|(descriptor, platform)| platform.as_ref()?.satisfies(wanted).then_some(descriptor))
+        let preference =
+            |(_, platform): &&(Descriptor, Option<Platform>)| platform.as_ref()?.preference(wanted);
+        let fits = self.0.iter().filter(|entry| preference(entry).is_some()).min_by_key(preference);
+        let mut unknown = self.0.iter().filter(|(_, platform)| platform.is_none());
+        let only = unknown.next().filter(|_| unknown.next().is_none() && self.platforms().is_empty());
+        fits.or(only).map(|(descriptor, _)| descriptor)
     }
 
     /// The platforms of the images. Attestation manifests (`unknown/unknown`) are left out.
@@ -223,7 +241,7 @@ pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
             let platform = entry.platform().as_ref().map(|p| Platform {
                 os: p.os().to_string(),
                 architecture: p.architecture().to_string(),
-                variant: p.variant().clone(),
+                variant: p.variant().clone().filter(|variant| !variant.is_empty()),
             });
             Ok((Descriptor::read(entry).map_err(fail)?, platform))
         });
@@ -277,6 +295,34 @@ mod tests {
         assert_eq!(index.platforms().len(), 1);
         assert!(index.for_platform(&Platform::linux(Arch::Arm64)).is_some());
         assert!(index.for_platform(&Platform::linux(Arch::Amd64)).is_none());
+    }
+
+    #[test]
+    fn an_index_gives_the_best_variant() {
+        let entries = |texts: &[&str]| {
+            let entry = |text: &&str| {
+                let variant = text.split_once('/').map(|(_, variant)| variant.to_owned());
+                let architecture = text.split('/').next().unwrap_or_default().to_owned();
+                let platform = Platform { os: "linux".into(), architecture, variant };
+                let digest = Digest::of(text.as_bytes());
+                let platform = Some(platform).filter(|_| !text.is_empty());
+                (Descriptor { media_type: OCI_MANIFEST.into(), size: 1, digest }, platform)
+            };
+            Index(texts.iter().map(entry).collect())
+        };
+        for (offered, arch, expected) in [
+            (&["amd64/v3", "arm64", "amd64"][..], Arch::Amd64, Some("amd64")),
+            (&["amd64/v2", "amd64/v4", "amd64/v3", "386"], Arch::Amd64, Some("amd64/v3")),
+            (&["amd64/v4", "arm64"], Arch::Amd64, None),
+            (&["arm/v7", "arm64/v9", "arm64/v8"], Arch::Arm64, Some("arm64/v8")),
+            (&["arm64/v8.1", "arm64/v8.4"], Arch::Arm64, Some("arm64/v8.1")),
+            (&["", "arm64"], Arch::Amd64, None),
+            (&[""], Arch::Amd64, Some("")),
+            (&["", ""], Arch::Amd64, None),
+        ] {
+            let found = entries(offered).for_platform(&Platform::linux(arch)).map(|found| found.digest);
+            assert_eq!(found, expected.map(|text| Digest::of(text.as_bytes())), "{offered:?}");
+        }
     }
 
     #[test]

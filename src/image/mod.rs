@@ -28,6 +28,7 @@ pub use manifest::{
 };
 pub use platform::{Arch, Platform};
 pub use reference::Reference;
+pub(crate) use reference::is_tag;
 
 use crate::error::{Error, Result};
 

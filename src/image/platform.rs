@@ -66,10 +66,50 @@ impl Platform {
 
     /// Whether an image for `self` runs on the platform `wanted`.
     ///
-    /// arm64 with and without the variant v8 are the same platform (v8 is its only baseline); images use both forms.
+    /// A platform without a variant is that of Lambda's machines, which run images for some newer variants too: amd64
+    /// up to v3 (with [AVX2](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-avx2.html)), and arm64 up to v8.2
+    /// ([Graviton2](https://github.com/aws/aws-graviton-getting-started)). Images for the baseline, amd64/v1 and
+    /// arm64/v8, may omit the variant.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
-        let variant = |p: &Platform| p.variant.clone().filter(|v| !(p.architecture == "arm64" && v == "v8"));
-        self.os == wanted.os && self.architecture == wanted.architecture && variant(self) == variant(wanted)
+        self.preference(wanted).is_some()
+    }
+
+    /// The preference rank of an image for `self` on the platform `wanted`, lower is better; `None` if it does not run
+    /// there. The variant that was asked for comes first, as in other tools, then the newest that runs there.
+    pub(super) fn preference(&self, wanted: &Platform) -> Option<u32> {
+        if (&self.os, &self.architecture) != (&wanted.os, &wanted.architecture) {
+            return None;
+        }
+        let (Some(own), Some(asked)) = (self.level(), wanted.level()) else {
+            return (self.variant == wanted.variant).then_some(0);
+        };
+        let (baseline, newest) = self.levels()?;
+        let newest = if asked == baseline { newest } else { asked };
+        match own == asked {
+            true => Some(0),
+            false => newest.checked_sub(own).map(|distance| distance + 1),
+        }
+    }
+
+    /// The baseline of the architecture's variants, and the newest variant that Lambda's machines run.
+    fn levels(&self) -> Option<(u32, u32)> {
+        match self.architecture.as_str() {
+            "amd64" => Some((10, 30)),
+            "arm64" => Some((80, 82)),
+            _ => None,
+        }
+    }
+
+    /// The variant as a number, ten times its version.
+    fn level(&self) -> Option<u32> {
+        let (baseline, _) = self.levels()?;
+        let Some(variant) = self.variant.as_deref().filter(|variant| !variant.is_empty()) else {
+            return Some(baseline);
+        };
+        let version = variant.strip_prefix('v').unwrap_or(variant);
+        let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+        let (major, minor): (u8, u8) = (major.parse().ok()?, minor.parse().ok()?);
+        (minor < 10).then_some(u32::from(major) * 10 + u32::from(minor))
     }
 }
 
@@ -98,13 +138,40 @@ mod tests {
         assert!("riscv64".parse::<Arch>().is_err());
     }
 
+    fn platform(text: &str) -> Platform {
+        let mut parts = text.split('/').map(str::to_owned);
+        let [os, architecture] = [parts.next().unwrap(), parts.next().unwrap()];
+        Platform { os, architecture, variant: parts.next() }
+    }
+
     #[test]
-    fn arm64_matches_with_and_without_v8() {
-        let plain = Platform::linux(Arch::Arm64);
-        let v8 = Platform { variant: Some("v8".into()), ..plain.clone() };
-        let v9 = Platform { variant: Some("v9".into()), ..plain.clone() };
-        assert!(v8.satisfies(&plain) && plain.satisfies(&v8));
-        assert!(!v9.satisfies(&plain));
-        assert!(!Platform::linux(Arch::Amd64).satisfies(&plain));
+    fn lambda_runs_the_variants_of_its_machines() {
+        for (offered, wanted, runs) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64/v1", "linux/amd64", true),
+            ("linux/amd64/v2", "linux/amd64", true),
+            ("linux/amd64/v3", "linux/amd64", true),
+            ("linux/amd64/v4", "linux/amd64", false),
+            ("linux/amd64/unknown", "linux/amd64", false),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm64/8", "linux/arm64", true),
+            ("linux/arm64/v8.2", "linux/arm64", true),
+            ("linux/arm64/v8.4", "linux/arm64", false),
+            ("linux/arm64/v9", "linux/arm64", false),
+            ("linux/arm/v8", "linux/arm64", false),
+            ("linux/arm/v7", "linux/arm64", false),
+            ("linux/386", "linux/amd64", false),
+            ("windows/amd64", "linux/amd64", false),
+            // With a variant, no newer one.
+            ("linux/amd64/v3", "linux/amd64/v2", false),
+            ("linux/amd64/v2", "linux/amd64/v2", true),
+            ("linux/amd64", "linux/amd64/v2", true),
+            ("linux/arm64/v9", "linux/arm64/v9", true),
+            ("linux/riscv64", "linux/riscv64", true),
+            ("linux/ppc64le/power9", "linux/ppc64le", false),
+        ] {
+            assert_eq!(platform(offered).satisfies(&platform(wanted)), runs, "{offered} on {wanted}");
+        }
     }
 }

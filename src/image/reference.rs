@@ -182,7 +182,8 @@ fn is_path_component(text: &str) -> bool {
         .all(|between| matches!(between, "" | "." | "_" | "__") || between.bytes().all(|b| b == b'-'))
 }
 
-fn is_tag(text: &str) -> bool {
+/// Whether the text is a valid tag of a registry.
+pub(crate) fn is_tag(text: &str) -> bool {
     let mut bytes = text.bytes();
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.len() <= 128

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use super::text;
 use super::zip::read;
 use crate::error::{Error, Result};
 use crate::tree::{Content, EntryKind, FileTree};
@@ -50,6 +51,8 @@ pub(super) fn refuse(tree: &FileTree, named: &[PathBuf]) -> Result<()> {
             }
             Content::Bytes(_) => continue,
         };
+        // UTF-16 would hide the login.
+        let text = text::recoded(text.clone()).unwrap_or(text);
         if let Some((line, host)) = login(&text) {
             return Err(Error::PackedLogin { path, line, host });
         }

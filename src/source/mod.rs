@@ -12,6 +12,7 @@ mod node;
 mod part;
 mod program;
 mod python;
+pub mod text;
 mod zip;
 
 pub(crate) use directory::hash_missing;

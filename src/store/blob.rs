@@ -1,10 +1,17 @@
 //! The bytes of a blob at any location.
 
-use super::registry::Registries;
+use std::path::Path;
+
+use futures_util::{StreamExt, stream};
+
+use super::registry::{Registries, Repository};
 use super::stream::{ByteStream, bytes_stream, file_stream};
 use super::verify::{Origin, verified};
-use crate::error::Result;
-use crate::image::{Blob, Location};
+use crate::error::{Error, Result};
+use crate::image::{Blob, Compression, Digest, Location};
+
+/// The number of bytes that show a layer's compression.
+const MAGIC: usize = 4;
 
 /// The bytes of a blob at any location, verified against digest and size while they stream.
 pub(crate) async fn open(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
@@ -28,4 +35,69 @@ async fn open_of_size(registries: &Registries, blob: &Blob, size: Option<u64>) -
         }
     };
     Ok(verified(bytes, origin, blob.digest, size))
+}
+
+/// The bytes of a layer as [`open`] returns them, and the compression that its first bytes show; `None` if reading them
+/// fails. The reader of the stream gets that failure, which may pass.
+pub(crate) async fn open_layer(
+    registries: &Registries,
+    blob: &Blob,
+) -> Result<(Option<Compression>, ByteStream)> {
+    let mut bytes = open(registries, blob).await?;
+    let (mut start, mut pieces, mut failed) = (Vec::new(), Vec::new(), false);
+    while start.len() < MAGIC && !failed {
+        let Some(piece) = bytes.next().await else { break };
+        match &piece {
+            Ok(bytes) => start.extend_from_slice(bytes),
+            Err(_) => failed = true,
+        }
+        pieces.push(piece);
+    }
+    let compression = (!failed).then(|| Compression::sniff(&start));
+    Ok((compression, Box::pin(stream::iter(pieces).chain(bytes))))
+}
+
+/// The bytes of a blob that is sent to a destination. A layer of a registry may not have been read by any tool before.
+///
+/// # Errors
+/// [`Error::NotGzip`] for a layer from a registry that is not gzip, and those of [`open`].
+pub(crate) async fn open_gzip(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
+    let Location::Registry(_) = &blob.location else { return open(registries, blob).await };
+    let (compression, bytes) = open_layer(registries, blob).await?;
+    require_gzip(blob, compression.unwrap_or(Compression::Gzip)).map(|()| bytes)
+}
+
+/// The compression of a layer by its first bytes; nothing else is read. `None` if they cannot be read.
+pub(crate) async fn sniff(registries: &Registries, blob: &Blob) -> Option<Compression> {
+    let start = match &blob.location {
+        Location::Memory(bytes) => bytes.to_vec(),
+        Location::Registry(name) => return sniff_in(&registries.source(name), blob.digest).await,
+        Location::File(path) => file_start(path, 0).await?,
+        Location::Slice { path, offset } => file_start(path, *offset).await?,
+    };
+    (start.len() >= MAGIC).then(|| Compression::sniff(&start))
+}
+
+/// As [`sniff`], for a layer in this repository.
+pub(crate) async fn sniff_in(repository: &Repository, layer: Digest) -> Option<Compression> {
+    let start = repository.blob_start(layer, MAGIC).await.ok()?;
+    (start.len() >= MAGIC).then(|| Compression::sniff(&start))
+}
+
+async fn file_start(path: &Path, offset: u64) -> Option<Vec<u8>> {
+    let mut start = file_stream(path, offset, MAGIC as u64).await.ok()?;
+    start.next().await?.ok().map(|bytes| bytes.to_vec())
+}
+
+/// Fails for a layer of a registry that is not gzip.
+///
+/// # Errors
+/// [`Error::NotGzip`].
+pub(crate) fn require_gzip(blob: &Blob, compression: Compression) -> Result<()> {
+    match (&blob.location, compression) {
+        (Location::Registry(name), compression) if compression != Compression::Gzip => {
+            Err(Error::NotGzip { image: name.repository_name(), digest: blob.digest, compression })
+        }
+        _ => Ok(()),
+    }
 }

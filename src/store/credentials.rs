@@ -51,12 +51,27 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Credentials: Send + Sync {
     /// The credential for `registry` (host, and port if the reference has one), or `None` to defer to the next source.
     ///
-    /// Called when a registry demands a credential: once for a registry that takes passwords, once per repository for a
-    /// registry that takes tokens; and again with `renew` after the registry refused the previous credential.
+    /// Called when a registry demands a credential, once per repository; and again with `renew` after the registry
+    /// refused the previous credential.
     ///
     /// # Errors
     /// When a credential should exist but cannot be obtained.
     fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>>;
+
+    /// The credential for `repository` of `registry`, for a source whose credentials may be for a part of a registry.
+    /// The default is the credential for the registry.
+    ///
+    /// # Errors
+    /// Those of [`get`](Credentials::get).
+    fn get_for<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: &'a str,
+        renew: bool,
+    ) -> Later<'a, Result<Option<Credential>>> {
+        let _ = repository;
+        self.get(registry, renew)
+    }
 
     /// The name of the source in messages: `from Docker's configuration`.
     fn describe(&self) -> String;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference};
+use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference, is_tag};
 
 /// The destination of an image: a registry, an OCI layout or a Docker archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,16 @@ impl Destination {
                     tags.push("latest".to_owned());
                 }
             }
-            Destination::Layout { tags, .. } => add(tags, more),
+            Destination::Layout { path, tags } => {
+                add(tags, more);
+                // The same tags as in a registry: they can be asked for, and copied there.
+                if let Some(tag) = tags.iter().find(|tag| !is_tag(tag)) {
+                    return Err(Error::Location {
+                        location: format!("{LAYOUT_SCHEME}{}:{tag}", path.display()),
+                        expected: "a tag is 1 to 128 characters of A-Z a-z 0-9 _ . -, and begins with none of . -",
+                    });
+                }
+            }
             Destination::Archive { names, path } if !more.is_empty() => {
                 let Some(name) = names.first().cloned() else {
                     return Err(Error::Location {
@@ -153,6 +162,13 @@ mod tests {
         {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }
+        let layout = |text: &str, tag: &str| text.parse::<Destination>().unwrap().tagged(&[tag.to_owned()]);
+        for tag in ["", "feature/x", "-x", "a b", "a:b", &"t".repeat(129)] {
+            let error = layout("oci:dir", tag).unwrap_err().to_string();
+            assert!(error.contains("a tag is 1 to 128 characters"), "{error}");
+        }
+        assert!("oci:dir:a b".parse::<Destination>().unwrap().tagged(&[]).is_err());
+        assert!(layout("oci:dir:v1", "v1.0_x-y").is_ok());
         let bad_tag = ["a b".to_owned()];
         assert!("r.example/a".parse::<Destination>().unwrap().tagged(&bad_tag).is_err());
         assert!("docker-archive:f.tar".parse::<Destination>().unwrap().tagged(&bad_tag).is_err());

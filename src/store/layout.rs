@@ -11,7 +11,9 @@ use super::staged::{self, Staged, TEMPORARY_PREFIX};
 use super::stream::{ByteStream, write_stream};
 use crate::error::{Error, Result};
 use crate::event::Outcome;
-use crate::image::{Blob, Digest, Location, Manifest, Platform};
+use crate::image::{
+    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_manifest,
+};
 
 const INDEX: &str = "index.json";
 const MARKER: &str = "oci-layout";
@@ -74,30 +76,83 @@ impl Layout {
         marker.exists().then(|| Layout::open(path)).transpose()
     }
 
-    /// The manifest with the tag or digest `target`; with `None`, the only manifest of the layout.
-    pub(crate) fn manifest(&self, target: Option<&str>) -> Result<Option<Manifest>> {
+    /// The directory and the name in it of `oci:DIR[:NAME]`, which was split at the last colon after the last slash. A
+    /// name that another tool wrote may itself have colons and slashes: then the directory is the first part that is a
+    /// layout.
+    pub(crate) fn locate(path: &Path, name: Option<&str>) -> (PathBuf, Option<String>) {
+        let is_layout = |dir: &str| !dir.is_empty() && Path::new(dir).join(MARKER).exists();
+        let whole = path.to_str().filter(|text| !is_layout(text));
+        let split = whole.and_then(|text| {
+            let mut colons = text.match_indices(':');
+            let (colon, _) = colons.find(|(colon, _)| is_layout(&text[..*colon]))?;
+            Some((&text[..colon], &text[colon + 1..]))
+        });
+        match split {
+            Some((dir, begin)) => {
+                let end = name.map(|name| format!(":{name}")).unwrap_or_default();
+                (dir.into(), Some(format!("{begin}{end}")))
+            }
+            None => (path.to_owned(), name.map(str::to_owned)),
+        }
+    }
+
+    /// The manifest with the name or digest `target`; with `None`, the only one of the layout. If several have the name,
+    /// as images for different platforms, the one for `platform`; if there is none, an index of them.
+    pub(crate) fn manifest(
+        &self,
+        target: Option<&str>,
+        platform: Option<&Platform>,
+    ) -> Result<Option<Manifest>> {
         if let Some(digest) = target.and_then(|target| target.parse::<Digest>().ok()) {
             let there = self.blob_path(digest).exists();
             return there.then(|| self.stored(digest, String::new())).transpose();
         }
         let index = self.index()?;
         let entries = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let found = match target {
-            Some(tag) => entries.iter().find(|entry| tag_of(entry) == Some(tag)),
-            None if entries.iter().any(|entry| entry["digest"] != entries[0]["digest"]) => {
-                let fault = "it holds several images: name one, as oci:DIR:TAG";
-                return Err(Error::NoLayout { path: self.path.clone(), fault });
+        let entries: Vec<&Value> =
+            entries.iter().filter(|entry| target.is_none() || tag_of(entry) == target).collect();
+        let Some((&first, rest)) = entries.split_first() else { return Ok(None) };
+        if rest.iter().all(|entry| entry["digest"] == first["digest"]) {
+            let Descriptor { digest, media_type, .. } = self.descriptor(first)?;
+            return self.stored(digest, media_type).map(Some);
+        }
+        if rest.iter().any(|entry| tag_of(entry) != tag_of(first)) {
+            let fault = "it holds several images: name one, as oci:DIR:TAG";
+            return Err(Error::NoLayout { path: self.path.clone(), fault });
+        }
+        let offered =
+            entries.iter().map(|entry| Ok((self.descriptor(entry)?, self.platform(entry, platform)?)));
+        let offered = Index(offered.collect::<Result<_>>()?);
+        match platform.and_then(|platform| offered.for_platform(platform)) {
+            Some(Descriptor { digest, media_type, .. }) => self.stored(*digest, media_type.clone()).map(Some),
+            None => Ok(Some(Manifest::index(&offered))),
+        }
+    }
+
+    /// The descriptor in an entry of `index.json`.
+    fn descriptor(&self, entry: &Value) -> Result<Descriptor> {
+        let fault = "its index.json lists a manifest without a valid digest";
+        let invalid = || Error::NoLayout { path: self.path.clone(), fault };
+        Ok(Descriptor {
+            media_type: entry["mediaType"].as_str().unwrap_or_default().to_owned(),
+            size: entry["size"].as_u64().unwrap_or_default(),
+            digest: entry["digest"].as_str().and_then(|digest| digest.parse().ok()).ok_or_else(invalid)?,
+        })
+    }
+
+    /// The platform of an entry of `index.json`: the entry may omit it, and then the image's config has it. An index has
+    /// the platform `wanted` if one of its images has it.
+    fn platform(&self, entry: &Value, wanted: Option<&Platform>) -> Result<Option<Platform>> {
+        if let Ok(platform) = serde_json::from_value(entry["platform"].clone()) {
+            return Ok(Some(platform));
+        }
+        let name = self.path.display().to_string();
+        Ok(match parse_manifest(&name, &self.small_blob(self.descriptor(entry)?.digest)?)? {
+            Parsed::Image { config, .. } => {
+                Some(Config::parse(&name, &self.small_blob(config.digest)?)?.platform())
             }
-            None => entries.first(),
-        };
-        let Some(entry) = found else { return Ok(None) };
-        let fault = Error::NoLayout {
-            path: self.path.clone(),
-            fault: "its index.json lists a manifest without a valid digest",
-        };
-        let digest = entry["digest"].as_str().and_then(|digest| digest.parse().ok()).ok_or(fault)?;
-        let media_type = entry["mediaType"].as_str().unwrap_or_default().to_owned();
-        self.stored(digest, media_type).map(Some)
+            Parsed::Index(index) => wanted.filter(|wanted| index.for_platform(wanted).is_some()).cloned(),
+        })
     }
 
     /// The verified bytes of a small blob.
@@ -164,14 +219,14 @@ impl Layout {
         for tag in tags {
             let entry = entry(manifest, platform, tag);
             // An untagged entry is identified by its platform alone.
-            let same = |held: &&mut Value| match tag {
+            let same = |held: &Value| match tag {
                 Some(_) => tag_of(held) == tag,
                 None => tag_of(held).is_none() && held["platform"] == entry["platform"],
             };
-            match entries.iter_mut().find(same) {
-                Some(held) => *held = entry,
-                None => entries.push(entry),
-            }
+            let place = entries.iter().position(same).unwrap_or(entries.len());
+            // Another tool may have given the tag to images for several platforms.
+            entries.retain(|held| !same(held));
+            entries.insert(place, entry.clone());
         }
         if index == before && path.exists() {
             return Ok(Outcome::Existed);
@@ -243,10 +298,10 @@ mod tests {
         assert_eq!(layout.put_manifest(&docker, &platform, &tags).unwrap(), Outcome::Sent);
         assert_eq!(layout.put_manifest(&docker, &platform, &tags).unwrap(), Outcome::Existed);
         layout.put_manifest(&oci, &platform, &tags[1..]).unwrap();
-        assert_eq!(layout.manifest(Some("a")).unwrap().unwrap().digest, docker.digest);
-        assert_eq!(layout.manifest(Some("b")).unwrap().unwrap().digest, oci.digest);
-        assert!(layout.manifest(Some("c")).unwrap().is_none());
-        assert!(matches!(layout.manifest(None), Err(Error::NoLayout { .. })));
+        assert_eq!(layout.manifest(Some("a"), None).unwrap().unwrap().digest, docker.digest);
+        assert_eq!(layout.manifest(Some("b"), None).unwrap().unwrap().digest, oci.digest);
+        assert!(layout.manifest(Some("c"), None).unwrap().is_none());
+        assert!(matches!(layout.manifest(None, None), Err(Error::NoLayout { .. })));
     }
 
     #[test]

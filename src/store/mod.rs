@@ -21,7 +21,7 @@ mod stream;
 mod verify;
 
 pub(crate) use archive::{Archive, write as write_archive};
-pub(crate) use blob::{open, open_of_any_size};
+pub(crate) use blob::{open, open_gzip, open_layer, open_of_any_size, require_gzip, sniff, sniff_in};
 pub(crate) use blocking::blocking_reader;
 pub(crate) use cache::{BlobFile, Workplace, mark_used};
 pub use cache::{Cache, Usage};

@@ -29,6 +29,7 @@ mod layering;
 mod locks;
 mod memory;
 mod npm;
+mod odd_bases;
 mod packages;
 mod packages_faults;
 mod push;

@@ -7,6 +7,7 @@ use crate::support::lbuild::{Lbuild, hello};
 use crate::support::proxy::Proxy;
 use crate::support::registry::{Mode, Registry};
 use crate::support::{bases, testdata};
+use base64::Engine as _;
 use serde_json::json;
 
 const USER: &str = "AWS";
@@ -180,6 +181,72 @@ fn a_credential_helper_provides_the_login_of_its_registry() {
 }
 
 #[test]
+fn a_credential_helper_that_is_missing_is_named() {
+    let (registry, base) = registry_with_base(BASIC);
+    let lbuild = Lbuild::new();
+    let to = format!("{}/hello:1", registry.host());
+    for config in [
+        json!({ "credsStore": "desktop", "auths": { registry.host(): {} } }),
+        json!({ "credHelpers": { registry.host(): "desktop" } }),
+    ] {
+        std::fs::write(lbuild.path("docker/config.json"), config.to_string()).unwrap();
+        let error = lbuild.run(&arguments(&base, &to)).failed(6);
+        assert!(error.contains("docker-credential-desktop, which"), "{error}");
+        assert!(error.contains("is not on the PATH") && error.contains(&lbuild.text("docker/config.json")));
+        assert!(error.contains("hint: install docker-credential-desktop"), "{error}");
+    }
+}
+
+#[test]
+fn each_part_of_a_registry_has_its_login() {
+    let passwords = [("org-a", "pa"), ("org-b", "pb")].map(|(part, word)| (part.to_owned(), word.to_owned()));
+    let auth = Auth::Parts { passwords: passwords.into() };
+    let registry = FakeEcr::start(EcrBehaviour { auth, ..EcrBehaviour::default() });
+    bases::seed_base(&registry, "org-a/python", "3.12");
+    let mut lbuild = Lbuild::new();
+    let auth = |text: &str| json!({ "auth": base64::prelude::BASE64_STANDARD.encode(text) });
+    let host = registry.host();
+    let logins = json!({ "auths": {
+        format!("{host}/org-a"): auth("a:pa"),
+        format!("{host}/org-b/team/"): auth("b:pb"),
+        format!("{host}/org-b"): auth("b:another"),
+    } });
+    std::fs::write(lbuild.path("auth.json"), logins.to_string()).unwrap();
+    lbuild.set("REGISTRY_AUTH_FILE", &lbuild.text("auth.json"));
+    let (base, to) = (format!("{host}/org-a/python:3.12"), format!("{host}/org-b/team/hello:1"));
+    let digest = lbuild.ok(&arguments(&base, &to)).digest();
+    assert_eq!(registry.tags("org-b/team/hello")["1"], digest);
+
+    for (repository, reason) in [("org-b/other", "refused the login of `b`"), ("org-c/x", "requires a login")]
+    {
+        let error = lbuild.run(&arguments(&base, &format!("{host}/{repository}:1"))).failed(6);
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn bodies_have_a_length_and_answers_need_none() {
+    let behaviour = EcrBehaviour { needs_length: true, chunked: true, ..EcrBehaviour::default() };
+    let auth = Auth::Bearer { password: Some("good".into()), anonymous_pull: false, denial: None };
+    for auth in [Auth::Open, auth] {
+        let registry = FakeEcr::start(EcrBehaviour { auth, ..behaviour.clone() });
+        bases::seed_base(&registry, "lambda/python", "3.12");
+        let lbuild = Lbuild::new();
+        lbuild.log_in(&registry.host(), "AWS", "good");
+        let base = format!("{}/lambda/python:3.12", registry.host());
+        // Without a mount the layers are streamed from one answer to the next request.
+        registry.change(|behaviour| behaviour.refuse_mount = true);
+        let digest = lbuild.ok(&arguments(&base, &format!("{}/hello:1", registry.host()))).digest();
+        assert_eq!(registry.tags("hello")["1"], digest);
+        assert_eq!(registry.log().answered(411), 0);
+        // A second push reads the first image, and sends nothing.
+        registry.clear_log();
+        lbuild.ok(&arguments(&base, &format!("{}/hello:1", registry.host())));
+        assert_eq!((registry.log().blob_uploads(), registry.log().manifest_puts()), (0, 0));
+    }
+}
+
+#[test]
 fn podmans_login_is_found_besides_dockers() {
     let (registry, base) = registry_with_base(BASIC);
     let mut lbuild = Lbuild::new();
@@ -228,6 +295,28 @@ fn the_target_of_a_redirect_cannot_get_the_login() {
     let log = other.log();
     assert!(log.answered(401) > 0 && log.count("GET", "/token") == 0, "{log:?}");
     assert!(log.0.iter().all(|entry| entry.authorization.is_none()), "{log:?}");
+}
+
+#[test]
+fn no_proxy_may_name_a_port() {
+    let (registry, _) = registry_with_base(Mode::Plain);
+    let proxy = Proxy::forward();
+    proxy.route("registry.test", registry.host().parse().unwrap());
+    let mut lbuild = Lbuild::new();
+    lbuild.set("HTTP_PROXY", &format!("http://{}", proxy.host()));
+    let mut all = arguments("registry.test/lambda/python:3.12", "oci:image:1");
+    all.extend(["--insecure", "registry.test"]);
+    // `NO_PROXY` is empty, so `no_proxy` counts.
+    for (no_proxy, proxied) in
+        [("registry.test:443", true), ("other.test", true), ("registry.test:80", false), ("*.TEST", false)]
+    {
+        lbuild.set("NO_PROXY", "");
+        lbuild.set("no_proxy", no_proxy);
+        proxy.clear();
+        let done = lbuild.run(&all);
+        assert_eq!(done.code, if proxied { Some(0) } else { Some(5) }, "{no_proxy}: {}", done.stderr);
+        assert_eq!(!proxy.hosts().is_empty(), proxied, "{no_proxy}");
+    }
 }
 
 #[test]

@@ -184,7 +184,12 @@ fn a_base_in_the_same_registry_is_mounted() {
     assert_eq!(mounts.len(), 2, "{log:?}");
     assert!(mounts.iter().all(|access| access.status == 201 && access.path.contains("from=lambda")));
     assert_eq!(uploads(&log), 2, "the code and the config");
-    assert_eq!(count(&log, "GET", "/blobs/"), 1, "the base's config: {log:?}");
+    assert_eq!(count(&log, "GET", "/blobs/"), 3, "the base's config, and the start of both layers: {log:?}");
+    // Once a machine knows the layers, it does not look at them again.
+    let mark = registry.mark();
+    let (other, code) = (format!("{}/other:1", registry.host()), code.path().to_str().unwrap());
+    lbuild.ok(&["push", code, "--arch", "arm64", "--base", &base, "--to", &other]);
+    assert_eq!(count(&registry.log_since(mark), "GET", "/blobs/"), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `lbuild.toml`: default arguments of every run.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -74,17 +75,20 @@ impl ConfigFile {
     /// Reads the file in `dir`; a missing file sets nothing.
     pub fn load(dir: &Path) -> Result<ConfigFile, Failure> {
         let path = dir.join(NAME);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match lbuild::text::read(&path) {
             Ok(text) => text,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
+            Err(lbuild::Error::Read { source, .. })
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
                 return Ok(ConfigFile::default());
             }
-            Err(source) => return Err(Failure::Read { what: path.display().to_string(), source }),
+            Err(lbuild::Error::Read { source, .. }) => {
+                return Err(Failure::Read { what: path.display().to_string(), source });
+            }
+            Err(lbuild::Error::NotText { fault, .. }) => {
+                return Err(Failure::Config { path, message: fault.to_owned() });
+            }
+            Err(error) => return Err(error.into()),
         };
         toml::from_str(&text)
             .map_err(|error| Failure::Config { path, message: error.to_string().trim_end().to_owned() })

@@ -1,6 +1,7 @@
 //! Node packages.
 
 use lbuild::recipe::Npm;
+use lbuild::text;
 
 use super::config_file::ConfigFile;
 use crate::cli::args::image::ImageArgs;
@@ -42,8 +43,8 @@ const MODULES: &str = "node_modules";
 /// Paths to leave out of the code when npm installs the packages: each `node_modules` that npm makes, and the package
 /// managers' settings, which may contain a token.
 pub fn left_out(npm: &Npm) -> Vec<String> {
-    let lock = NPM_LOCKS.iter().find_map(|name| std::fs::read(npm.path.join(name)).ok()).unwrap_or_default();
-    let lock: serde_json::Value = serde_json::from_slice(&lock).unwrap_or_default();
+    let lock = NPM_LOCKS.iter().find_map(|name| text::read(&npm.path.join(name)).ok()).unwrap_or_default();
+    let lock: serde_json::Value = serde_json::from_str(&lock).unwrap_or_default();
     let packages = lock["packages"].as_object();
     let places = packages.into_iter().flat_map(|packages| packages.keys());
     // Workspaces are outside of `node_modules`; the empty path is the function itself.

@@ -73,7 +73,7 @@ const PACKAGE_LISTS: [(&str, &str); 5] = [
 /// The key in lbuild.toml and the name of the file in `dir` that lists the function's packages.
 pub fn package_list(dir: &Path) -> Option<(&'static str, &'static str)> {
     PACKAGE_LISTS.into_iter().find(|(key, name)| {
-        let text = std::fs::read_to_string(dir.join(name));
+        let text = lbuild::text::read(&dir.join(name));
         // Empty requirements are common; a lock file is never empty.
         let lists_packages = |text: &String| {
             *key == "lock" || text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'))

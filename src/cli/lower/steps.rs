@@ -76,12 +76,23 @@ fn split_path(text: &str) -> (String, Option<String>) {
 
 /// A zip source if `path` is a zip archive, else a directory source, which may be a single file.
 fn source(path: PathBuf, ignore: bool) -> Source {
-    let mut magic = [0; 4];
     // Reading a pipe would block.
-    let read = path.is_file() && File::open(&path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
-    // The magic of the first member's header, or of the end of the central directory in an empty archive.
-    match read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic) {
+    match path.is_file() && (is_named_zip(&path) || begins_as_zip(&path)) {
         true => Source::Zip { path },
         false => Source::Directory { path, ignore, without: Vec::new() },
     }
+}
+
+/// Whether the file's name ends in `.zip`. A zip archive may begin with other data, such as a script that unpacks it, but
+/// other files that begin with a script and end as a zip archive are programs, such as those of PEX.
+fn is_named_zip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
+}
+
+/// Whether the file begins with the header of a zip archive's first member, or with the end of the central directory in
+/// an empty archive.
+fn begins_as_zip(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
+    read && [b"PK\x03\x04", b"PK\x05\x06"].contains(&&magic)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::de;
 
 use super::recompress::recompressed;
+use crate::engine::compression;
 use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::image::{Compression, ConfigEdit, Digest, Image, Layer, Platform};
+use crate::image::{Blob, Compression, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Base, Recipe};
 use crate::source::SourceImage;
 
@@ -64,17 +65,18 @@ async fn layers(
         let (manifest, config) = (found.layers.len(), diff_ids.len());
         return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
     }
+    let blobs: Vec<Blob> = found.layers.iter().map(|layer| store.blob(layer.digest, layer.size)).collect();
+    let compressions = compression::of_layers(session, &blobs).await;
     let mut layers = Vec::with_capacity(found.layers.len());
-    for (layer, diff_id) in found.layers.iter().zip(diff_ids) {
-        let compression = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
+    for (((layer, blob), real), diff_id) in found.layers.iter().zip(blobs).zip(compressions).zip(diff_ids) {
+        let declared = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
             image: name.to_owned(),
             digest: layer.digest,
             media_type: layer.media_type.clone(),
         })?;
-        let blob = store.blob(layer.digest, layer.size);
-        let layer = match compression {
-            Compression::Gzip => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
-            compression => recompressed(session, name, blob, compression).await?,
+        let layer = match recompressed(session, name, &blob, real.unwrap_or(declared)).await? {
+            Some(layer) => layer,
+            None => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
         };
         if layer.diff_id.to_string() != diff_id {
             return Err(Error::DiffId {

@@ -1,31 +1,43 @@
 //! Recompresses zstd and uncompressed layers of a base to gzip, because Lambda accepts nothing else.
+//!
+//! The bytes decide, where they are known, and not the media type.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::engine::compression;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Digest, Layer, LayerKey};
 use crate::layer::{self, WriteOptions};
 use crate::store::{self, ByteStream};
 
-/// A zstd or uncompressed layer as gzip, from the cache if it was recompressed before.
+/// A layer as gzip: `None` if it is gzip already, else recompressed, or from the cache if that was done before.
+/// `expected` is the compression by its bytes, else by its media type. A layer of a registry that declares gzip is not
+/// read before it is sent.
 pub(super) async fn recompressed(
     session: &Arc<Session>,
     image: &str,
-    blob: Blob,
-    compression: Compression,
-) -> Result<Layer> {
-    let key = format!("recompress {} {compression:?} {}", layer::WRITER_VERSION, blob.digest);
+    blob: &Blob,
+    expected: Compression,
+) -> Result<Option<Layer>> {
+    if expected == Compression::Gzip {
+        return Ok(None);
+    }
+    let key = format!("recompress {} {expected:?} {}", layer::WRITER_VERSION, blob.digest);
     let key = LayerKey(Digest::of(key.as_bytes()));
     if let Some(layer) = session.cache.layer(key) {
-        return Ok(Layer { key: None, ..layer });
+        return Ok(Some(Layer { key: None, ..layer }));
     }
     let mut retry = session.registries.retry();
     let layer = loop {
-        let bytes = store::open(&session.registries, &blob).await?;
-        match recompress(session, bytes, compression).await {
+        let (compression, bytes) = store::open_layer(&session.registries, blob).await?;
+        if compression == Some(Compression::Gzip) {
+            compression::keep(session, blob.digest, Compression::Gzip)?;
+            return Ok(None);
+        }
+        match recompress(session, bytes, compression.unwrap_or(expected)).await {
             Ok(layer) => break layer,
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error, None)) => {
@@ -35,7 +47,7 @@ pub(super) async fn recompressed(
         }
     };
     session.cache.put_layer(key, &layer)?;
-    Ok(layer)
+    Ok(Some(layer))
 }
 
 /// Recompresses a layer once. Fails with the last error, and with the transfer's error if that is the cause.

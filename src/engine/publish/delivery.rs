@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::gate::Gate;
 use super::remote::Remote;
 use super::upload;
+use crate::engine::compression;
 use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -43,13 +44,23 @@ impl Target {
     }
 }
 
+/// The origin of a blob.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlobOrigin {
+    /// This run made it, so that only another one that made the same can have sent it.
+    New,
+    /// It is a layer that lbuild did not make.
+    Base,
+    /// An earlier run made it.
+    Earlier,
+}
+
 /// The delivery of one blob to one destination.
 pub(super) struct Delivery {
     pub(super) session: Arc<Session>,
     pub(super) to: String,
     pub(super) blob: Blob,
-    /// Whether this run made the blob, so that only another one that made the same can have sent it.
-    pub(super) is_new: bool,
+    pub(super) origin: BlobOrigin,
     pub(super) stream: Option<Stream>,
 }
 
@@ -78,12 +89,15 @@ impl Delivery {
 
     async fn to_registry(&mut self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
         let digest = self.blob.digest;
-        if remote.is_home_of(&self.blob) || remote.tagged().await?.blobs.contains(&digest) {
+        if remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
         }
         // A dry run says what a push would send, so it asks for every blob.
-        let unasked = self.is_new && self.blob.size <= UNASKED && !self.session.dry_run;
-        if !unasked && remote.repository.has_blob(digest).await? {
+        let unasked = self.origin == BlobOrigin::New && self.blob.size <= UNASKED && !self.session.dry_run;
+        if !unasked && (remote.is_home_of(&self.blob) || remote.repository.has_blob(digest).await?) {
+            if self.origin == BlobOrigin::Base {
+                compression::check(&self.session, &self.blob, &remote.repository).await?;
+            }
             return Ok(Outcome::Existed);
         }
         let is_later = self.session.dry_run || !gate.is_open() || remote.must_wait().await;
@@ -116,7 +130,7 @@ impl Delivery {
         let mut retry = self.session.registries.retry();
         loop {
             // `open` retries its own request; this loop retries a transfer that breaks off.
-            let bytes = store::open(&self.session.registries, &self.blob).await?;
+            let bytes = store::open_gzip(&self.session.registries, &self.blob).await?;
             match layout.put_blob(self.blob.digest, bytes, &progress).await {
                 Err(error) => retry.after(error).await?,
                 done => return done,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::delivery::{Delivery, Directory, Stream, Target};
+use super::delivery::{BlobOrigin, Delivery, Directory, Stream, Target};
 use super::failure::Failure;
 use super::gate::Gate;
 use super::manifest::Put;
@@ -151,18 +151,22 @@ impl Push {
     pub(in crate::engine) fn published_layer(&self, layer: &Layer, passing: Option<&Arc<dyn Passing>>) {
         let passing = passing.filter(|_| matches!(layer.blob.location, Location::Registry(_)));
         match &self.target {
-            Target::Registry(_) => self.blob(&layer.blob, self.is_new(layer), Gate::opened().into(), passing),
+            Target::Registry(_) => self.blob(&layer.blob, self.origin(layer), Gate::opened().into(), passing),
             Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
         }
     }
 
     /// Starts the delivery of a layer to a destination that lacks it.
     pub(in crate::engine) fn layer(&self, layer: &Layer) {
-        self.blob(&layer.blob, self.is_new(layer), self.gate.clone(), None);
+        self.blob(&layer.blob, self.origin(layer), self.gate.clone(), None);
     }
 
-    fn is_new(&self, layer: &Layer) -> bool {
-        lock(&self.made).contains(&layer.blob.digest)
+    fn origin(&self, layer: &Layer) -> BlobOrigin {
+        match layer.key {
+            _ if lock(&self.made).contains(&layer.blob.digest) => BlobOrigin::New,
+            None => BlobOrigin::Base,
+            Some(_) => BlobOrigin::Earlier,
+        }
     }
 
     /// Waits until a layer has been sent and scanned on its way, unless it is not sent before the check. Returns whether
@@ -179,11 +183,12 @@ impl Push {
     pub(in crate::engine) fn image(&self, image: &Image) {
         image.layers().iter().for_each(|layer| self.layer(layer));
         // The config names the diff ids, so that of an image with a new layer is new too.
-        let is_new = image.layers().iter().any(|layer| self.is_new(layer));
-        self.blob(&image.config_blob(), is_new, self.gate.clone(), None);
+        let is_new = image.layers().iter().any(|layer| self.origin(layer) == BlobOrigin::New);
+        let origin = if is_new { BlobOrigin::New } else { BlobOrigin::Earlier };
+        self.blob(&image.config_blob(), origin, self.gate.clone(), None);
     }
 
-    fn blob(&self, blob: &Blob, is_new: bool, gate: Arc<Gate>, passing: Option<&Arc<dyn Passing>>) {
+    fn blob(&self, blob: &Blob, origin: BlobOrigin, gate: Arc<Gate>, passing: Option<&Arc<dyn Passing>>) {
         if matches!(self.target, Target::Archive { .. }) {
             return;
         }
@@ -192,7 +197,7 @@ impl Push {
             let stream = passing.map(|passing| Stream { passing: passing.clone(), open: Some(sender) });
             let passing = passing.map(|passing| (passing.clone(), receiver));
             let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
-            let task = Delivery { session, to, blob, is_new, stream };
+            let task = Delivery { session, to, blob, origin, stream };
             let (target, failure) = (self.target.clone(), self.failure.clone());
             let task = AbortOnDrop(tokio::spawn(async move {
                 match task.run(target, &gate).await {

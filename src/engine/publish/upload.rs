@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::remote::Remote;
+use crate::engine::compression;
 use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::Result;
@@ -12,6 +13,9 @@ use crate::store::{self, Upload};
 
 /// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events. The bytes are scanned
 /// by `passing`, if given.
+///
+/// # Errors
+/// [`Error::NotGzip`](crate::error::Error::NotGzip) for a layer of the base that is not gzip, and the registry's.
 pub(super) async fn upload(
     session: &Arc<Session>,
     to: &str,
@@ -27,13 +31,18 @@ pub(super) async fn upload(
         progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
     };
     let open = async || {
-        let bytes = store::open(&session.registries, blob).await?;
+        let bytes = store::open_gzip(&session.registries, blob).await?;
         Ok(match passing {
             Some(passing) => passing.scanned(blob, bytes),
             None => bytes,
         })
     };
-    remote.repository.put_blob(&upload, open).await
+    let outcome = remote.repository.put_blob(&upload, open).await?;
+    if outcome == Outcome::Mounted {
+        // The bytes of a mounted layer do not pass this machine.
+        compression::check(session, blob, &remote.repository).await?;
+    }
+    Ok(outcome)
 }
 
 /// Reports the number of bytes of a blob that have been sent.

@@ -4,7 +4,8 @@
 //! * `*` and `?` stop at slashes, `**` does not; `[a-z]`, `[^a-z]` and `\` are as in Go's `filepath.Match`.
 //! * A match of a directory also applies to everything below it.
 //! * `!` makes an exception. The last pattern that matches a path or one of its parents decides.
-//! * `#` in the first column starts a comment. A byte order mark and the CR of CRLF line ends are skipped.
+//! * `#` in the first column starts a comment. A byte order mark and the CR of CRLF line ends are skipped, and UTF-16 is
+//!   read as well: PowerShell writes it.
 //!
 //! Sources: <https://docs.docker.com/build/concepts/context/#dockerignore-files>, and `MatchesOrParentMatches` of
 //! <https://github.com/moby/patternmatcher>. This module follows that package wherever the documentation says nothing,

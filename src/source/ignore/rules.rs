@@ -8,6 +8,7 @@ use std::path::Path;
 use super::matcher::{Matcher, MatcherBuilder};
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
+use crate::source::text;
 
 /// The ignore files. The first that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
@@ -70,9 +71,10 @@ impl Ignore {
     /// Reads the text of an ignore file. `name` is the file's name in errors.
     ///
     /// # Errors
-    /// At the first line whose pattern is not valid.
+    /// At the first line whose pattern is not valid, and for UTF-16 or UTF-32 that is not.
     pub fn parse(text: &[u8], name: &Path) -> Result<Ignore> {
-        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        let not_text = |fault| Error::NotText { path: name.to_owned(), fault };
+        let text = text::recoded(text.to_vec()).map_err(not_text)?;
         let (mut patterns, mut matcher) = (Vec::new(), MatcherBuilder::default());
         let mut last_line = 1;
         for (number, line) in (1..).zip(text.split(|&b| b == b'\n')) {

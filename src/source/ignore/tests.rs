@@ -222,3 +222,32 @@ fn a_walk_never_skips_a_path_that_an_exception_includes() {
     }
     assert!(kept > 1000, "only {kept} paths tested the rule");
 }
+
+#[test]
+fn a_file_of_windows_tools_is_read() {
+    let text = "# names é\r\n.env\r\nsecret*\r\n!secret.pub\r\n";
+    let utf_16 = |of: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(of).collect::<Vec<_>>();
+    let (little, big) = (utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes));
+    for bytes in [
+        [b"\xFF\xFE", &little[..]].concat(),
+        [b"\xFE\xFF", &big[..]].concat(),
+        little.clone(),
+        big.clone(),
+        [b"\xEF\xBB\xBF", text.as_bytes()].concat(),
+    ] {
+        let ignore = Ignore::parse(&bytes, Path::new(".lambdaignore")).unwrap();
+        for (path, out) in [(".env", true), ("secret.key", true), ("secret.pub", false), ("app.py", false)] {
+            assert_eq!(ignore.is_ignored(path.as_bytes()), out, "{path} with {bytes:?}");
+        }
+    }
+    for (bytes, fault) in [
+        (&b"\xFF\xFE.\0e"[..], "ends within a character"),
+        (b"\xFF\xFE\0\0.\0\0\0", "UTF-32"),
+        (b"\xFF\xFE\0\xD8.\0", "not valid UTF-16"),
+    ] {
+        let error = Ignore::parse(bytes, Path::new("dir/.dockerignore")).unwrap_err().to_string();
+        assert!(error.contains("dir/.dockerignore") && error.contains(fault), "{error}");
+    }
+    // Names need not be in UTF-8.
+    assert!(Ignore::parse(b"caf\xE9", Path::new("x")).unwrap().is_ignored(b"caf\xE9"));
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::source::directory;
 use crate::source::ignore::Ignore;
+use crate::source::text;
 use crate::tree::FileTree;
 
 /// The name of a package's manifest.
@@ -16,11 +17,11 @@ pub(super) const BESIDE: [&str; 2] = [PACKAGE, "pnpm-workspace.yaml"];
 /// The path of a local package that is a single archive.
 pub(super) const SINGLE: &[u8] = b"archive";
 
-/// The file's content; `None` if the file does not exist.
+/// The file's text in UTF-8; `None` if the file does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some).map_err(|source| Error::Read { path: path.to_owned(), source }),
+    match text::read(path) {
+        Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(|text| Some(text.into_bytes())),
     }
 }
 

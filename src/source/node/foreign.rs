@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::tool::cpu;
 use crate::error::{Error, Result};
 use crate::image::Arch;
+use crate::source::text;
 use crate::tree::{Content, EntryKind, FileTree};
 
 /// Removes packages for other machines, with their commands. `function` is the function's own package.json.
@@ -59,7 +60,7 @@ fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
         let text = std::fs::read(&file.path);
         let text = text.map_err(|source| Error::Read { path: file.path.clone(), source })?;
         // A file that is not JSON does not restrict the machines.
-        if let Ok(package) = serde_json::from_slice(&text) {
+        if let Ok(package) = serde_json::from_slice(&text::recoded(text).unwrap_or_default()) {
             found.push((dir.to_vec(), package));
         }
     }

@@ -17,6 +17,7 @@ use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::source::part::Context;
 use crate::source::program::{self, Lines};
+use crate::source::text;
 use crate::store::Workplace;
 use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
@@ -149,10 +150,13 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
     }
     // Links instead of copies, so that secrets are not written again. Only `.yarnrc.yml` has to be changed.
     for name in [npmrc::NAME, ".yarnrc"] {
-        if let Ok(settings) = dir.join(name).canonicalize() {
-            let link = to.join(name);
-            std::os::unix::fs::symlink(settings, &link)
-                .map_err(|source| Error::Write { path: link, source })?;
+        let Ok(settings) = dir.join(name).canonicalize() else { continue };
+        let link = to.join(name);
+        match fs::read(&settings).ok().and_then(|bytes| marked(&bytes)) {
+            // npm would not find the first setting of such a file, or any.
+            Some(text) => write(&link, &text)?,
+            None => std::os::unix::fs::symlink(settings, &link)
+                .map_err(|source| Error::Write { path: link, source })?,
         }
     }
     if lock.tool == Tool::Berry {
@@ -165,6 +169,11 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The settings in UTF-8, if their file is in UTF-16 or begins with a byte order mark.
+fn marked(bytes: &[u8]) -> Option<Vec<u8>> {
+    text::recoded(bytes.to_vec()).ok().filter(|text| text != bytes)
 }
 
 fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>) -> Result<()> {

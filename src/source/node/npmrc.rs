@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 use super::yarnrc;
+use crate::source::text;
 
 /// The file's name.
 pub(super) const NAME: &str = ".npmrc";
 
 /// The settings that may affect the installed files, sorted: without logins and the addresses of registries.
 pub(super) fn decisive(dir: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(dir.join(NAME)).unwrap_or_default();
+    let text = text::read(&dir.join(NAME)).unwrap_or_default();
     let elsewhere = ["registry", "proxy", "cert", "key", "ca", "cafile", "cache", "email", "username"];
     let decides = |key: &str| {
         let name = key.rsplit(':').next().unwrap_or(key);
@@ -29,12 +30,11 @@ pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let named = variable("NPM_CONFIG_USERCONFIG").or_else(|| variable("npm_config_userconfig"));
     let user = named.or_else(|| variable("HOME").map(|home| home.join(NAME)));
     let texts = [Some(dir.join(NAME)), user].into_iter().flatten();
-    let texts: Vec<String> = texts.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    let texts: Vec<String> = texts.filter_map(|path| text::read(&path).ok()).collect();
     let settings = texts.iter().flat_map(|text| settings(text));
     let values = settings.filter(|(key, _)| is_secret(key)).map(|(_, value)| expanded(value));
     let yarn = [Some(dir.to_owned()), variable("HOME")].into_iter().flatten();
-    let yarn: Vec<String> =
-        yarn.filter_map(|dir| std::fs::read_to_string(dir.join(yarnrc::SETTINGS)).ok()).collect();
+    let yarn: Vec<String> = yarn.filter_map(|dir| text::read(&dir.join(yarnrc::SETTINGS)).ok()).collect();
     let values = values.chain(yarn.iter().flat_map(|text| yarnrc::secrets(text)).map(expanded));
     // A shorter value is not a secret, and would occur within ordinary words.
     values.filter(|value| value.len() >= 4).collect()

@@ -12,6 +12,7 @@ use reqwest::Url;
 use super::lock::{self, Format};
 use crate::recipe::{Python, Requirements};
 use crate::source::address::{ADDRESS, unescaped};
+use crate::source::text;
 use crate::store::{Login, Logins, Secret};
 
 /// Variables of uv with URLs of indexes, which may have the form `name=https://…`.
@@ -85,10 +86,10 @@ impl Indexes {
         }
         let pip = pip_files(variable("PIP_CONFIG_FILE"), home.as_deref());
         files.extend(pip.into_iter().map(|path| (TextKind::Plain, path)));
-        let read = |(kind, path)| Some((kind, std::fs::read_to_string(path).ok()?));
+        let read = |(kind, path): (_, PathBuf)| Some((kind, text::read(&path).ok()?));
         texts.extend(files.into_iter().filter_map(read));
         let netrc = variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
-        let netrc = netrc.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let netrc = netrc.and_then(|path| text::read(&path).ok()).unwrap_or_default();
         Indexes::from_texts(&texts, &netrc, variable)
     }
 

@@ -17,6 +17,7 @@ use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Wheel};
 use crate::source::address::{file_url, without_login};
 use crate::source::part::Context;
+use crate::source::text;
 use crate::store::Download;
 
 /// The exact wheels of a recipe: the content of [`Requirements::Pinned`].
@@ -53,16 +54,12 @@ async fn packages(
     target: &Target,
     environment: &Environment,
 ) -> Result<(Vec<LockedPackage>, Option<Asked>)> {
-    let read = || {
-        let text = std::fs::read_to_string(path);
-        text.map_err(|source| Error::Read { path: path.to_owned(), source })
-    };
     let format = Format::of(path);
     let (mut packages, asked) = match format {
-        Format::Pylock => return Ok((pylock::read(&read()?, path, environment)?, None)),
-        Format::Uv => return Ok((uvlock::read(&read()?, path, environment)?, None)),
+        Format::Pylock => return Ok((pylock::read(&text::read(path)?, path, environment)?, None)),
+        Format::Uv => return Ok((uvlock::read(&text::read(path)?, path, environment)?, None)),
         Format::Pinned => {
-            let pinned = Pinned::read(&read()?, path)?;
+            let pinned = Pinned::read(&text::read(path)?, path)?;
             // A temporary file, because only its owner can read it: the URL of an index may have a login.
             let fail = |source| Error::Write { path: std::env::temp_dir(), source };
             let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;

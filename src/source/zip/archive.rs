@@ -1,6 +1,5 @@
 //! The directory of an archive: its members, checked for contradictions.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -9,7 +8,8 @@ use std::sync::Arc;
 use rawzip::{ErrorKind, FileReader, ZipArchive};
 
 use super::locate::locate;
-use super::member::{ZipKind, ZipMember, misnamed};
+use super::member::ZipMember;
+use super::repeated::{remove_copies, settle};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{SourceFile, Stat};
@@ -54,8 +54,12 @@ fn read_directory(path: &Path, sha256: Option<Digest>, lasting: bool) -> Result<
     if zip.eocd_offset().saturating_sub(directory) > DIRECTORY_LIMIT {
         return Err(Error::Zip { archive: path.to_owned(), fault: "its directory is too large" });
     }
-    let mut members = settle(list(&zip, &archive, &mut buffer)?)?;
+    let mut members = list(&zip, &archive, &mut buffer)?;
+    let has_copies = settle(&mut members)?;
     locate(&zip.into_inner().into_inner(), &archive, directory, &mut members)?;
+    if has_copies {
+        remove_copies(&mut members)?;
+    }
     Ok(Archive { members })
 }
 
@@ -93,30 +97,5 @@ fn list(
         let fault = "its directory does not have the number of members that it declares";
         return Err(Error::Zip { archive: archive.path.clone(), fault });
     }
-    Ok(members)
-}
-
-/// Removes repeated directories. Fails when two members have the same path, or when a member is below another that is
-/// not a directory.
-fn settle(mut members: Vec<ZipMember>) -> Result<Vec<ZipMember>> {
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    // By components, so that the members below a directory follow it.
-    order.sort_by(|&a, &b| members[a].name.split('/').cmp(members[b].name.split('/')));
-    let mut again = HashSet::new();
-    for pair in order.windows(2) {
-        let (before, after) = (&members[pair[0]], &members[pair[1]]);
-        let directory = before.kind == ZipKind::Directory;
-        let below = after.name.strip_prefix(before.name.as_str());
-        match below {
-            Some("") if directory && after.kind == ZipKind::Directory => drop(again.insert(pair[1])),
-            Some("") => return Err(misnamed(&after.content, "another member has the same name")),
-            Some(below) if below.starts_with('/') && !directory => {
-                return Err(misnamed(&after.content, "it is below a member that is not a directory"));
-            }
-            _ => {}
-        }
-    }
-    let mut indices = 0..;
-    members.retain(|_| !indices.next().is_some_and(|index| again.contains(&index)));
     Ok(members)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rawzip::{CompressionMethod, CreatorSystem, ZipFileHeaderRecord};
 
+use super::name::{self, PATH_LIMIT};
 use crate::error::{Error, Result};
 use crate::layer::zip_content::broken;
 use crate::tree::{SourceFile, ZipContent};
@@ -27,9 +28,6 @@ pub(crate) enum ZipKind {
     Directory,
     Symlink,
 }
-
-/// `PATH_MAX` of Linux, which counts the final NUL.
-const PATH_LIMIT: usize = 4096;
 
 /// The largest ratio of a deflate stream's content to its length.
 const DEFLATE_LIMIT: u64 = 1032;
@@ -57,39 +55,15 @@ impl ZipMember {
             let (archive, method) = (archive.path.clone(), method.as_u16());
             return Err(Error::ZipMethod { archive, member: shown(), method });
         }
-        let name = name(raw).map_err(|fault| misnamed(&content, fault))?;
+        let (name, slash) = name::path(record).map_err(|fault| misnamed(&content, fault))?;
         let mode = mode(record);
-        let kind = kind(raw, mode).map_err(|fault| misnamed(&content, fault))?;
+        let kind = kind(slash, mode).map_err(|fault| misnamed(&content, fault))?;
         if name.is_empty() && kind != ZipKind::Directory {
             return Err(misnamed(&content, "it has no name"));
         }
         check_sizes(&content, kind).map_err(|fault| broken(&content, fault))?;
         Ok(ZipMember { name, kind, executable: mode & 0o111 != 0, content })
     }
-}
-
-/// The path of a member by its name; empty for the archive's root.
-fn name(raw: &[u8]) -> Result<String, &'static str> {
-    let name = str::from_utf8(raw).map_err(|_| "its name is not in UTF-8")?;
-    // Some readers end the name at a NUL, and some treat a backslash as a separator.
-    if name.contains('\0') {
-        return Err("its name has a NUL byte in it");
-    }
-    if name.contains('\\') {
-        return Err("its name has a backslash in it");
-    }
-    let drive = name.len() >= 2 && name.as_bytes()[0].is_ascii_alphabetic() && name[1..].starts_with(":/");
-    if name.starts_with('/') || drive {
-        return Err("its name is an absolute path");
-    }
-    if name.len() >= PATH_LIMIT {
-        return Err("its name is longer than a path can be");
-    }
-    let parts = || name.split('/').filter(|part| !matches!(*part, "" | "."));
-    if parts().any(|part| part == "..") {
-        return Err("its name has a `..` in it");
-    }
-    Ok(parts().collect::<Vec<_>>().join("/"))
 }
 
 /// The Unix mode, or 0 if the archive was made on a system without modes.
@@ -100,13 +74,14 @@ fn mode(record: &ZipFileHeaderRecord<'_>) -> u32 {
     }
 }
 
-fn kind(raw: &[u8], mode: u32) -> Result<ZipKind, &'static str> {
+/// The kind by the mode, and by whether the name ends in a slash.
+fn kind(slash: bool, mode: u32) -> Result<ZipKind, &'static str> {
     match mode & 0o170_000 {
         0o040_000 => Ok(ZipKind::Directory),
         // Most writers do not set the kind.
-        0 | 0o100_000 if raw.ends_with(b"/") => Ok(ZipKind::Directory),
+        0 | 0o100_000 if slash => Ok(ZipKind::Directory),
         0 | 0o100_000 => Ok(ZipKind::File),
-        0o120_000 if !raw.ends_with(b"/") => Ok(ZipKind::Symlink),
+        0o120_000 if !slash => Ok(ZipKind::Symlink),
         _ => Err("it is neither a file, a directory nor a symbolic link"),
     }
 }

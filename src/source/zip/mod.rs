@@ -4,20 +4,23 @@
 //! The layer writer reads the data themselves; `read` returns the content of single members.
 //!
 //! Zip readers disagree on archives that contradict themselves: each sees different content. lbuild refuses such
-//! archives: names that are absolute, contain `..` or occur twice, members that share bytes, members whose header and
-//! directory record have different names.
+//! archives: names that are absolute, contain `..` or occur twice with different content, members that share bytes,
+//! members whose header and directory record have different names.
 //!
 //! The format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 //!
-//! * `archive`: an archive's directory; `member`: one record of it; `locate`: where the members' data begin.
+//! * `archive`: an archive's directory; `member`: one record of it, `name`: its name; `locate`: where the members' data
+//!   begin; `repeated`: members that occur twice.
 //! * `read`: the content of a small member.
 //! * `tree`: an archive as a file tree; `provider`: an archive as a source.
 
 mod archive;
 mod locate;
 mod member;
+mod name;
 mod provider;
 mod read;
+mod repeated;
 mod tree;
 
 pub(super) use archive::{Archive, open_blob};

@@ -110,13 +110,95 @@ fn an_archive_without_members_is_valid() {
 
 #[test]
 fn names_are_normalised() {
-    let names = |parts: &[MadeMember]| {
-        opened(&zip(parts)).unwrap().members.into_iter().map(|member| member.name).collect::<Vec<_>>()
-    };
     let directory = |name| stored(name, "").mode(0o040_755);
     let parts =
         [directory("./"), directory("./d/"), stored("./d//x", ""), stored("d/é", ""), directory("d/")];
-    assert_eq!(names(&parts), ["d", "d/x", "d/é"], "the root and repeated directories are dropped");
+    assert_eq!(names(&zip(&parts)), ["d", "d/x", "d/é"], "the root and repeated directories are dropped");
+}
+
+/// The names of the members.
+fn names(bytes: &[u8]) -> Vec<String> {
+    opened(bytes).unwrap().members.into_iter().map(|member| member.name).collect()
+}
+
+/// Info-ZIP's Unicode path field for a name in a record.
+fn unicode_path(raw: &[u8], name: &str) -> Vec<u8> {
+    let length = 5 + name.len() as u16;
+    [&[0x75, 0x70], &length.to_le_bytes()[..], &[1], &made::crc(raw).to_le_bytes(), name.as_bytes()].concat()
+}
+
+#[test]
+fn names_in_other_encodings_are_read_as_by_unzip() {
+    // `é` in code page 437, as old Windows tools and Python's zipfile read it.
+    assert_eq!(names(&zip(&[stored(b"caf\x82.txt", "x"), stored(b"\xe1/\x9a", "y")])), ["café.txt", "ß/Ü"]);
+    // UTF-8 without its flag, as macOS writes it.
+    assert_eq!(names(&zip(&[stored("café.txt", "x")])), ["café.txt"]);
+
+    let with = |raw: &[u8], extra: Vec<u8>| zip(&[MadeMember { extra, ..stored(raw, "x") }]);
+    for raw in [&b"caf\x82.txt"[..], b"caf#U00e9.txt", b"caf?.txt"] {
+        assert_eq!(names(&with(raw, unicode_path(raw, "café.txt"))), ["café.txt"]);
+    }
+    // The field of a tool that renamed the member and kept the field.
+    assert_eq!(names(&with(b"new.txt", unicode_path(b"old.txt", "old.txt"))), ["new.txt"]);
+    for field in [unicode_path(b"a", ""), unicode_path(b"a", "b")[..8].to_vec(), vec![0x75, 0x70, 1, 0, 1]] {
+        assert_eq!(names(&with(b"a", field)), ["a"], "an invalid field is ignored");
+    }
+    let error = opened(&with(b"a", unicode_path(b"a", "../b"))).unwrap_err().to_string();
+    assert!(error.ends_with("its name has a `..` in it"), "{error}");
+}
+
+#[test]
+fn backslashes_separate_names_in_archives_of_dos_only() {
+    let dos = |name: &str| MadeMember { system: 0, ..stored(name, "x") };
+    let made = [MadeMember { system: 0, ..stored("dir\\", "") }, dos("dir\\sub\\a.txt"), dos("b.txt")];
+    assert_eq!(names(&zip(&made)), ["dir", "dir/sub/a.txt", "b.txt"]);
+    for name in ["a\\..\\..\\x", "..\\x"] {
+        assert!(refused(dos(name)).ends_with("its name has a `..` in it"), "{name}");
+    }
+    assert!(refused(dos("a/b\\c")).ends_with("its name has a backslash in it"));
+}
+
+#[test]
+fn copies_of_a_member_are_read_once() {
+    let part = || deflated("META-INF/LICENSE", "text text text");
+    let other = || stored("META-INF/LICENSE", "text text text").mode(0o100_755);
+    let expected = |executable| {
+        let content = b"text text text".to_vec();
+        vec![("META-INF/LICENSE".to_owned(), ZipKind::File, executable, content)]
+    };
+    assert_eq!(contents(&zip(&[part(), part()])), expected(false));
+    // Of copies with other modes or compression, the last counts, as for `unzip -o`.
+    assert_eq!(contents(&zip(&[part(), other()])), expected(true));
+    assert_eq!(contents(&zip(&[other(), part(), part()])), expected(false));
+    // Two records of the same data.
+    assert_eq!(
+        contents(&zip(&[part(), MadeMember { offset: Some(0), absent: true, ..part() }])),
+        expected(false)
+    );
+
+    let error = opened(&zip(&[stored("a", "x"), stored("a", "y")])).unwrap_err().to_string();
+    assert!(error.ends_with("another member has the same name and other content"), "{error}");
+    // The same size and checksum as declared, but not the same content.
+    let forged = MadeMember { crc32: Some(made::crc(b"x")), ..stored("a", "y") };
+    let error = opened(&zip(&[stored("a", "x"), forged])).unwrap_err().to_string();
+    assert!(error.ends_with("its checksum is not the one in the archive"), "{error}");
+}
+
+#[test]
+fn data_around_an_archive_are_skipped() {
+    let good = zip(&[stored("a", "x"), deflated("b", "y")]);
+    let script = b"#!/bin/sh\nexec unzip \"$0\"\n";
+    // Offsets that do not count the script; a comment-like rest after the archive.
+    assert_eq!(names(&[script, &good[..]].concat()), ["a", "b"]);
+    assert_eq!(names(&[&good[..], b"\n-- signature --\n"].concat()), ["a", "b"]);
+    // Offsets that count the script.
+    let offset = |part: MadeMember, at: u64| MadeMember { offset: Some(at + script.len() as u64), ..part };
+    let parts = [offset(stored("a", "x"), 0), offset(deflated("b", "y"), 32)];
+    let mut counted = [script, &zip(&parts)[..]].concat();
+    let end = counted.len();
+    let directory = u32::from_le_bytes(counted[end - 6..end - 2].try_into().unwrap()) + script.len() as u32;
+    counted[end - 6..end - 2].copy_from_slice(&directory.to_le_bytes());
+    assert_eq!(names(&counted), ["a", "b"]);
 }
 
 /// The error for an archive with a valid member and this one.
@@ -142,14 +224,15 @@ fn members_that_readers_disagree_on_are_refused() {
         ("a\0b", "its name has a NUL byte in it"),
         ("", "it has no name"),
         (".", "it has no name"),
-        ("good", "another member has the same name"),
-        ("./good", "another member has the same name"),
+        ("good", "another member has the same name and other content"),
+        ("./good", "another member has the same name and other content"),
         ("good/", "another member has the same name"),
         ("good/x", "it is below a member that is not a directory"),
     ] {
         assert_eq!(refused(stored(name, "")), format!("`{name}` cannot be unpacked: {fault}"));
     }
-    assert!(refused(stored(b"\xff", "")).ends_with("its name is not in UTF-8"));
+    let declared = MadeMember { flags: 1 << 11, ..stored(b"\xff", "") };
+    assert!(refused(declared).ends_with("its name is not in UTF-8"));
     assert!(refused(stored("x".repeat(4096), "")).ends_with("its name is longer than a path can be"));
     let special = "`x` cannot be unpacked: it is neither a file, a directory nor a symbolic link";
     assert_eq!(refused(stored("x", "").mode(0o010_644)), special);

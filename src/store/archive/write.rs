@@ -7,7 +7,7 @@ use tar::Header;
 
 use crate::error::Result;
 use crate::image::{Blob, Image, Reference};
-use crate::store::blob::open;
+use crate::store::blob::open_gzip;
 use crate::store::registry::Registries;
 use crate::store::staged::Staged;
 use crate::store::stream::{bytes_stream, write_stream};
@@ -73,7 +73,7 @@ impl ArchiveWriter<'_> {
         let start = self.file.position()?;
         let mut retry = self.registries.retry();
         loop {
-            let bytes = open(self.registries, blob).await?;
+            let bytes = open_gzip(self.registries, blob).await?;
             match write_stream(&self.file, bytes, progress).await {
                 Ok(()) => break,
                 Err(error) => retry.after(error).await?,

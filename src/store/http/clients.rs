@@ -1,11 +1,12 @@
 //! The HTTP clients, created on first use.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
+use super::no_proxy::NoProxy;
 use crate::error::{Error, Result};
 use crate::store::lock::lock;
 
@@ -16,15 +17,19 @@ use crate::store::lock::lock;
 #[derive(Clone, Default)]
 pub(in crate::store) struct Clients {
     proxied: Arc<Mutex<Option<Client>>>,
-    /// The client for loopback: a proxy cannot reach it, and its plain HTTP must not leave the machine.
+    /// The client without a proxy. Loopback uses it, because a proxy cannot reach it, and its plain HTTP must not leave the
+    /// machine.
     direct: Arc<Mutex<Option<Client>>>,
+    no_proxy: Arc<OnceLock<NoProxy>>,
 }
 
 impl Clients {
     /// The client for a URL.
     pub(in crate::store) fn at(&self, url: &Url) -> Result<Client> {
         let loopback = url.host_str().is_some_and(is_loopback);
-        let mut held = lock(if loopback { &self.direct } else { &self.proxied });
+        // The client itself knows NO_PROXY too, but not all its forms: no ports, for example.
+        let direct = loopback || self.no_proxy.get_or_init(NoProxy::from_env).excludes(url);
+        let mut held = lock(if direct { &self.direct } else { &self.proxied });
         if let Some(client) = &*held {
             return Ok(client.clone());
         }
@@ -33,7 +38,7 @@ impl Clients {
             .connect_timeout(Duration::from_secs(15))
             .http2_adaptive_window(true)
             .redirect(Policy::none());
-        let builder = if loopback { builder.no_proxy() } else { builder };
+        let builder = if direct { builder.no_proxy() } else { builder };
         let client = builder.build().map_err(|error| Error::Tls { source: error.into() })?;
         Ok(held.insert(client).clone())
     }

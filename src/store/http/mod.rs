@@ -2,6 +2,7 @@
 
 mod answer;
 mod clients;
+mod no_proxy;
 mod pace;
 mod refusal;
 mod retry;

@@ -11,6 +11,7 @@ mod probe;
 mod repository;
 mod request;
 mod scope;
+mod start;
 mod stored;
 mod transport;
 mod upload;

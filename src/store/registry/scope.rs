@@ -1,7 +1,7 @@
 //! The scope of a token.
 
 /// Actions on one or two repositories, in the form that token services read:
-/// <https://distribution.github.io/distribution/spec/auth/scope/>. A password's grant has the empty scope.
+/// <https://distribution.github.io/distribution/spec/auth/scope/>.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Scope(Vec<String>);
 
@@ -16,6 +16,17 @@ impl Scope {
         let mut scope = vec![format!("repository:{repository}:pull,push")];
         scope.extend(mount.map(|from| format!("repository:{from}:pull")));
         Scope(scope)
+    }
+
+    /// The scope of a password's grant, which is valid for every action on the repository.
+    pub(super) fn of_password(&self) -> Scope {
+        Scope(vec![format!("repository:{}", self.repository())])
+    }
+
+    /// The repository, or the first of two.
+    pub(super) fn repository(&self) -> &str {
+        let first = self.0.first().map(String::as_str).unwrap_or_default();
+        first.split(':').nth(1).unwrap_or_default()
     }
 
     pub(super) fn texts(&self) -> &[String] {

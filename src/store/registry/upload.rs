@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_LENGTH, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 
 use super::call::Call;
@@ -92,8 +92,11 @@ impl Repository {
             Some(from) => format!("?mount={}&from={from}", upload.digest),
             None => String::new(),
         };
-        let request = self.request(Call::StartUpload, format!("blobs/uploads/{query}"), operation);
-        let request = request.within(patience);
+        // Some registries and proxies refuse a POST without a length (411).
+        let request = self
+            .request(Call::StartUpload, format!("blobs/uploads/{query}"), operation)
+            .header(CONTENT_LENGTH, "0".to_owned())
+            .within(patience);
         let response = match self.transport.send(&request).await {
             Err(error @ Error::Connection { .. }) => self.after_no_answer(&request, error).await?,
             response => response?,

@@ -24,7 +24,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::proxy::listen::{Body, Connection, ConnectionClosed, Listener, full};
+use super::proxy::listen::{Body, Connection, ConnectionClosed, Listener, chunked, full};
 use auth::AuthState;
 pub use auth::{Auth, ExpiredAnswer, Expiry, ExpiryTrigger};
 use call::{Call, Route, query_of};
@@ -48,6 +48,10 @@ pub struct EcrBehaviour {
     pub ecr_patch: bool,
     /// `Location` headers are paths, not URLs.
     pub relative_location: bool,
+    /// Bodies of answers have no `Content-Length`, but are chunked.
+    pub chunked: bool,
+    /// A POST or PUT without `Content-Length` is refused with 411, as by Google's registries.
+    pub needs_length: bool,
     /// A mount opens an upload (202) instead.
     pub refuse_mount: bool,
     /// The next blob PUTs, as many as this, are read completely and answered with 500; their sessions are closed.
@@ -193,6 +197,10 @@ impl State {
         let Some(route) = Route::of(call.head.uri.path()) else {
             return error(StatusCode::NOT_FOUND, "NOT_FOUND", "no such path", json!(null));
         };
+        let sends = matches!(call.head.method, Method::POST | Method::PUT);
+        if sends && self.behaviour.needs_length && call.header(header::CONTENT_LENGTH).is_none() {
+            return answer(StatusCode::LENGTH_REQUIRED, &[], "<html>411 (Length Required)</html>");
+        }
         if let Route::Token = route {
             return self.refused(call, &route).unwrap_or_else(|| self.issue_token(call));
         }
@@ -297,7 +305,7 @@ async fn handle(
     match (reply, call.body) {
         (Reply::Answer(response), Some(body)) => {
             state.log_answer(entry, response.status(), body.len());
-            Ok((*response).map(full))
+            Ok((*response).map(if state.behaviour.chunked { chunked } else { full }))
         }
         _ => Err(connection.reset()),
     }

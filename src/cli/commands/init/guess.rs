@@ -53,8 +53,8 @@ fn node(dir: &Path) -> Option<Guess> {
             })
         })
     };
-    let main = fs::read(dir.join("package.json")).ok();
-    let main = main.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let main = lbuild::text::read(&dir.join("package.json")).ok();
+    let main = main.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let main = main.as_ref().and_then(|json| json["main"].as_str()).map(|main| main.trim_start_matches("./"));
     let of_main = main.and_then(|main| {
         let text = fs::read_to_string(dir.join(main)).ok()?;

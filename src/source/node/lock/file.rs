@@ -7,6 +7,7 @@ use super::contents::{Contents, Local};
 use super::{npm, pnpm, yarn};
 use crate::error::{Error, Result};
 use crate::source::node::tool::Tool;
+use crate::source::text;
 
 /// The lock files. The first that exists is read, as with npm.
 const FILES: [&str; 4] = ["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"];
@@ -35,7 +36,7 @@ impl Lock {
     pub(in crate::source::node) fn read(dir: &Path) -> Result<Lock> {
         let name = find(dir)?;
         let path = dir.join(name);
-        let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = text::read(&path)?.into_bytes();
         let (tool, Contents { decisive, local }) = match name {
             "pnpm-lock.yaml" => (Tool::Pnpm, pnpm::read(&bytes, &path)?),
             "yarn.lock" => yarn::read(dir, &bytes, &path)?,

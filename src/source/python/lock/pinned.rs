@@ -11,6 +11,7 @@ use super::requirements::Asked;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::source::python::wheel::normalized;
+use crate::source::text;
 
 /// Requirements that pin the packages of a lock.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Pinned {
             _ => {
                 let lock: PipfileLock =
                     serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
-                let pipfile = std::fs::read_to_string(path.with_file_name("Pipfile")).unwrap_or_default();
+                let pipfile = text::read(&path.with_file_name("Pipfile")).unwrap_or_default();
                 lock.pinned(&pipfile).map_err(fail)
             }
         }

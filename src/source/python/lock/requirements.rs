@@ -12,6 +12,7 @@ use crate::image::Digest;
 use crate::recipe::Wheel;
 use crate::source::address::file_name;
 use crate::source::python::wheel::{WheelName, normalized};
+use crate::source::text;
 
 /// The packages that the requirements name.
 #[derive(Debug, Default)]
@@ -24,8 +25,7 @@ impl Asked {
     pub(in crate::source::python) fn read(path: &Path) -> Result<Asked> {
         let mut asked = Asked::default();
         for file in files(path) {
-            let text = std::fs::read_to_string(&file).map_err(|source| Error::Read { path: file, source })?;
-            for line in lines(&text) {
+            for line in lines(&text::read(&file)?) {
                 if let Some(name) = name(&line) {
                     asked.packages.entry(name).or_default().extend(hashes(&line));
                 }
@@ -53,7 +53,7 @@ pub(in crate::source::python) fn files(path: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some(path) = found.get(next).cloned() {
         next += 1;
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(text) = text::read(&path) else { continue };
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         for line in lines(&text) {
             let included = ["-r", "--requirement"].iter().find_map(|flag| {

@@ -17,6 +17,10 @@ pub struct MadeMember {
     /// The name in the header before the data.
     pub local_name: Vec<u8>,
     pub local_extra: Vec<u8>,
+    /// Extra fields of the record in the directory.
+    pub extra: Vec<u8>,
+    /// Whether the archive has only the record in the directory.
+    pub absent: bool,
     /// Whether sizes and checksum follow the data instead of preceding them.
     pub descriptor: bool,
     /// Whether sizes and offset are in the 64-bit extra field.
@@ -53,6 +57,8 @@ pub fn stored(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> MadeMember {
         system: 3,
         attributes: 0o100_644 << 16,
         local_extra: Vec::new(),
+        extra: Vec::new(),
+        absent: false,
         descriptor: false,
         zip64: false,
         size: None,
@@ -112,7 +118,7 @@ impl MadeMember {
         let size = self.size.unwrap_or(self.content.len() as u64);
         let length = self.length.unwrap_or(self.data.len() as u64);
         let offset = self.offset.unwrap_or(offset);
-        let mut extra = Vec::new();
+        let mut extra = self.extra.clone();
         if self.zip64 {
             extra.extend([1, 0, 24, 0]);
             [size, length, offset].iter().for_each(|value| extra.extend(value.to_le_bytes()));
@@ -142,7 +148,9 @@ pub fn zip(parts: &[MadeMember]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for part in parts {
         part.record(bytes.len() as u64, &mut directory);
-        part.header(&mut bytes);
+        if !part.absent {
+            part.header(&mut bytes);
+        }
     }
     let (begin, count) = (bytes.len() as u64, parts.len() as u64);
     let length = directory.len() as u64;

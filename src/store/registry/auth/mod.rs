@@ -127,10 +127,11 @@ impl Auth {
         known.or_else(|| EcrHost::parse(host).map(|_| Challenge::Basic))
     }
 
-    /// The slot of a grant: a password is valid for every repository, a token for its scope only.
+    /// The slot of a grant: a password is valid for every action on a repository, a token for its scope only. A source may
+    /// have other passwords for other repositories.
     fn slot(&self, host: &str, scope: &Scope) -> Arc<Slot> {
         let scope = match self.challenge_of(host) {
-            Some(Challenge::Basic) => Scope::default(),
+            Some(Challenge::Basic) => scope.of_password(),
             Some(Challenge::Bearer { .. }) | None => scope.clone(),
         };
         lock(&self.grants).entry((host.to_owned(), scope)).or_default().clone()
@@ -146,7 +147,7 @@ impl Auth {
     }
 
     async fn acquire(&self, challenge: &Challenge, exchange: &Exchange<'_>, renew: bool) -> Result<Grant> {
-        let found = match self.credential(exchange.host, renew).await {
+        let found = match self.credential(exchange, renew).await {
             // A token service may grant anonymous access to a public image; a registry that demands a password does
             // not.
             Err(error) if exchange.scope.only_pulls() && matches!(challenge, Challenge::Bearer { .. }) => {
@@ -166,10 +167,14 @@ impl Auth {
         }
     }
 
-    async fn credential(&self, host: &str, renew: bool) -> Result<Option<(Credential, String)>> {
+    async fn credential(
+        &self,
+        Exchange { host, scope, .. }: &Exchange<'_>,
+        renew: bool,
+    ) -> Result<Option<(Credential, String)>> {
         let mut failure = None;
         for source in &self.sources {
-            let credential = match source.get(host, renew).await {
+            let credential = match source.get_for(host, scope.repository(), renew).await {
                 Ok(Some(credential)) => credential,
                 Ok(None) => continue,
                 // Another source may have a credential.

@@ -28,11 +28,17 @@ pub(super) struct TokenService<'a> {
     pub(super) service: Option<&'a str>,
 }
 
-/// The response of a token service. Both names have the same meaning.
+/// The response of a token service. Both names have the same meaning, and a service may leave one empty.
 #[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
+}
+
+impl TokenAnswer {
+    fn token(self) -> Option<String> {
+        [self.token, self.access_token].into_iter().flatten().find(|token| !token.is_empty())
+    }
 }
 
 impl TokenService<'_> {
@@ -71,7 +77,7 @@ impl TokenService<'_> {
             }
         };
         let answer: Option<TokenAnswer> = serde_json::from_slice(&bytes).ok();
-        let token = answer.and_then(|answer| answer.token.or(answer.access_token));
+        let token = answer.and_then(TokenAnswer::token);
         let header = token.and_then(|token| secret_header(&format!("Bearer {token}")));
         let Some(header) = header else {
             return Err(exchange.unauthorized(name, "the token service sent no token"));
@@ -106,5 +112,26 @@ impl TokenService<'_> {
             }
             _ => request,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_with_a_token_counts() {
+        for (answer, token) in [
+            (r#"{"token":"t","access_token":"a"}"#, Some("t")),
+            (r#"{"token":"","access_token":"a"}"#, Some("a")),
+            (r#"{"token":null,"access_token":"a","expires_in":300}"#, Some("a")),
+            (r#"{"access_token":"a"}"#, Some("a")),
+            (r#"{"token":"t","access_token":""}"#, Some("t")),
+            (r#"{"token":"","access_token":""}"#, None),
+            ("{}", None),
+        ] {
+            let answer: TokenAnswer = serde_json::from_str(answer).unwrap();
+            assert_eq!(answer.token().as_deref(), token);
+        }
     }
 }

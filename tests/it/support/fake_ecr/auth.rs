@@ -15,6 +15,8 @@ pub enum Auth {
     Open,
     /// Any user name with this password.
     Basic { password: String },
+    /// Any user name with the password of the repository's first part, as in registries with a login for each part.
+    Parts { passwords: BTreeMap<String, String> },
     /// A token service at `/token` (GET, or POST with an OAuth2 form).
     Bearer {
         /// Any user name with this password gets a token for the requested scopes; this is also the refresh token.
@@ -89,6 +91,15 @@ impl State {
                 }
                 let stale = self.auth.expired && shown.as_ref() == Some(password);
                 Err(self.refusal(call, repository, stale))
+            }
+            Auth::Parts { passwords } => {
+                let part = repository.and_then(|repository| repository.split('/').next());
+                let good = part.and_then(|part| passwords.get(part));
+                let shown = header.and_then(basic_password);
+                match shown.as_ref() == good && good.is_some() {
+                    true => Ok(()),
+                    false => Err(self.refusal(call, repository, false)),
+                }
             }
             Auth::Bearer { .. } => {
                 let token = header.and_then(|value| value.strip_prefix("Bearer "));
@@ -185,7 +196,7 @@ impl State {
             _ => (),
         }
         let host = call.header(header::HOST).unwrap_or_default();
-        if let Auth::Basic { .. } = self.behaviour.auth {
+        if let Auth::Basic { .. } | Auth::Parts { .. } = self.behaviour.auth {
             let challenge = format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"");
             let headers = [("www-authenticate", challenge.as_str()), ("content-type", "text/plain")];
             return answer(StatusCode::UNAUTHORIZED, &headers, "Not Authorized\n");

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -22,6 +22,12 @@ pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// A body without a known length, in pieces.
+pub fn chunked(bytes: Bytes) -> Body {
+    let pieces: Vec<_> = bytes.chunks(1000).map(|piece| Ok(Frame::data(bytes.slice_ref(piece)))).collect();
+    StreamBody::new(futures_util::stream::iter(pieces)).boxed_unsync()
 }
 
 /// The handler's error that closes the connection without a response.

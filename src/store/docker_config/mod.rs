@@ -1,10 +1,13 @@
 //! The logins that Docker and Podman store.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod helper;
+mod login;
+mod login_file;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use std::path::PathBuf;
 
+use self::helper::PATIENCE;
+use self::login_file::{LoginFile, Lookup};
 use super::credentials::{Credential, Credentials, Later};
 use crate::error::{Error, Result};
 
@@ -18,30 +21,25 @@ use crate::error::{Error, Result};
 pub struct DockerConfig;
 
 impl Credentials for DockerConfig {
-    fn get<'a>(&'a self, registry: &'a str, _renew: bool) -> Later<'a, Result<Option<Credential>>> {
+    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>> {
+        self.get_for(registry, "", renew)
+    }
+
+    fn get_for<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: &'a str,
+        _renew: bool,
+    ) -> Later<'a, Result<Option<Credential>>> {
         Box::pin(async move {
-            let registry = registry.to_owned();
-            // Blocking, because it reads files and may start a helper program.
-            let found = tokio::task::spawn_blocking(move || {
-                let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-                first(&files(|name| variable(name).map(PathBuf::from)), &registry)
-            });
-            found.await.unwrap_or(Err(Error::Interrupted))
+            let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+            first(&files(|name| variable(name).map(PathBuf::from)), registry, repository).await
         })
     }
 
     fn describe(&self) -> String {
         "from Docker's configuration".into()
     }
-}
-
-/// A file with logins.
-#[derive(Debug, PartialEq)]
-struct LoginFile {
-    path: PathBuf,
-    /// Whether Docker wrote the file: Docker stores the login of Docker Hub under the URL of its first registry, Podman
-    /// under its name.
-    dockers: bool,
 }
 
 /// The files that may have logins, in order of precedence.
@@ -65,66 +63,26 @@ fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<LoginFile> {
     docker.chain(podman.into_iter().map(|path| LoginFile { path, dockers: false })).collect()
 }
 
-/// The first login for the registry in the files.
-fn first(files: &[LoginFile], registry: &str) -> Result<Option<Credential>> {
+/// The first login for the repository in the files.
+async fn first(files: &[LoginFile], registry: &str, repository: &str) -> Result<Option<Credential>> {
     for file in files {
-        if let Some(credential) = file.get(registry)? {
-            return Ok(Some(credential));
+        let (own, names) = (file.clone(), (registry.to_owned(), repository.to_owned()));
+        let lookup = tokio::task::spawn_blocking(move || own.lookup(&names.0, &names.1));
+        let lookup = lookup.await.map_err(|_| Error::Interrupted)?.map_err(|fault| Error::Credentials {
+            registry: registry.to_owned(),
+            from: DockerConfig.describe(),
+            reason: format!("{}: {fault}", file.path.display()),
+        })?;
+        let login = match lookup {
+            Lookup::Login(login) => Some(login),
+            Lookup::Helper(helper) => helper.login(PATIENCE).await?,
+            Lookup::None => None,
+        };
+        if let Some(login) = login {
+            return Ok(Some(login.into()));
         }
     }
     Ok(None)
-}
-
-impl LoginFile {
-    fn get(&self, registry: &str) -> Result<Option<Credential>> {
-        use CredentialRetrievalError::{ConfigReadError, HelperFailure, NoCredentialConfigured};
-        let fail = |reason: String| Error::Credentials {
-            registry: registry.to_owned(),
-            from: DockerConfig.describe(),
-            reason,
-        };
-        let fault = |text: &dyn std::fmt::Display| fail(format!("{}: {text}", self.path.display()));
-        let bytes = match read(&self.path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(fault(&error)),
-        };
-        let hub = self.dockers && registry == "docker.io";
-        let name = if hub { "https://index.docker.io/v1/" } else { registry };
-        match docker_credential::get_credential_from_reader(&bytes[..], name) {
-            Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token.into()))),
-            Ok(DockerCredential::UsernamePassword(username, _)) if username.is_empty() => Ok(None),
-            Ok(DockerCredential::UsernamePassword(username, password)) => {
-                Ok(Some(Credential::Password { username, password: password.into() }))
-            }
-            Err(NoCredentialConfigured) => Ok(None),
-            Err(ConfigReadError) => Err(match serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
-                // The parser's error has a position, and does not quote the file, which contains secrets.
-                Err(error) => fault(&error),
-                Ok(_) => fault(&"not a configuration of Docker or Podman"),
-            }),
-            // A helper reports in its output that it has no credential for the name. Other output may contain a secret,
-            // and is not quoted.
-            Err(HelperFailure { stdout, stderr, .. })
-                if stdout.contains("credentials not found") || stderr.contains("credentials not found") =>
-            {
-                Ok(None)
-            }
-            Err(HelperFailure { helper, .. }) => Err(fail(format!("the helper `{helper}` failed"))),
-            Err(error) => Err(fault(&error)),
-        }
-    }
-}
-
-/// The file's bytes; `None` for a missing or blank file.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty())),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -140,22 +98,22 @@ mod tests {
     }
 
     /// The password for a registry, given the contents of Docker's file and of Podman's file.
-    fn found(docker: &str, podman: &str, registry: &str) -> Result<Option<String>> {
+    async fn found(docker: &str, podman: &str, registry: &str) -> Result<Option<String>> {
         let dir = tempfile::tempdir().unwrap();
         let files =
             [("config.json", docker, true), ("auth.json", podman, false)].map(|(name, text, dockers)| {
                 std::fs::write(dir.path().join(name), text).unwrap();
                 LoginFile { path: dir.path().join(name), dockers }
             });
-        let found = first(&files, registry)?;
+        let found = first(&files, registry, "").await?;
         Ok(found.map(|credential| match credential {
             Credential::Password { password, .. } => password.expose().to_owned(),
             Credential::IdentityToken(_) => panic!("the files have no identity token"),
         }))
     }
 
-    #[test]
-    fn a_login_is_found_in_either_file() {
+    #[tokio::test]
+    async fn a_login_is_found_in_either_file() {
         let (a, b) = (auths("a.example", ONE), auths("b.example", TWO));
         for (docker, podman, registry, password) in [
             (&*a, &*b, "a.example", Some("one")),
@@ -169,12 +127,13 @@ mod tests {
             (&auths("https://index.docker.io/v1/", ONE), "{}", "docker.io", Some("one")),
             ("{}", &auths("docker.io", TWO), "docker.io", Some("two")),
         ] {
-            assert_eq!(found(docker, podman, registry).unwrap().as_deref(), password, "{docker} {podman}");
+            let found = found(docker, podman, registry).await.unwrap();
+            assert_eq!(found.as_deref(), password, "{docker} {podman}");
         }
     }
 
-    #[test]
-    fn a_file_that_cannot_be_read_is_named_and_not_quoted() {
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_named_and_not_quoted() {
         let secret = r#"{"auths": {"a.example": {"auth": "s3cret" "#;
         let good = auths("a.example", ONE);
         for (docker, podman, name) in [
@@ -182,11 +141,11 @@ mod tests {
             (r#"{"auths": ["s3cret"]}"#, &good, "config.json: not a configuration"),
             ("{}", secret, "auth.json: "),
         ] {
-            let error = found(docker, podman, "a.example").unwrap_err().to_string();
+            let error = found(docker, podman, "a.example").await.unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains("s3cret"), "{error}");
         }
         // A fault in a later file does not matter once a login is found.
-        assert_eq!(found(&good, secret, "a.example").unwrap().as_deref(), Some("one"));
+        assert_eq!(found(&good, secret, "a.example").await.unwrap().as_deref(), Some("one"));
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! Credential helpers: programs that look up a login.
+//!
+//! The protocol: <https://github.com/docker/docker-credential-helpers#development>.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+use super::login::Login;
+use crate::error::{Error, Result};
+
+/// Upper bound on the time that a helper has to answer; it may ask the user for a passphrase.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Upper bound on the output of a helper, in bytes.
+const OUTPUT_LIMIT: u64 = 1 << 20;
+
+/// A configured credential helper.
+#[derive(Debug, PartialEq)]
+pub(super) struct Helper {
+    /// The program's name.
+    pub(super) program: String,
+    /// The configuration that names it.
+    pub(super) config: PathBuf,
+    /// The server whose login it looks up.
+    pub(super) server: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+impl Helper {
+    /// The login for the server; `None` if the helper has none.
+    ///
+    /// # Errors
+    /// When the program is missing, fails, or does not answer in time.
+    pub(super) async fn login(&self, patience: Duration) -> Result<Option<Login>> {
+        match tokio::time::timeout(patience, self.ask()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.fault(format!("did not answer within {} s", patience.as_secs_f32()))),
+        }
+    }
+
+    async fn ask(&self) -> Result<Option<Login>> {
+        let child = Command::new(&self.program)
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut child = child.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.fault("is not on the PATH"),
+            _ => self.fault(format!("cannot be started: {error}")),
+        })?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A helper may answer without reading the name.
+            let _ = stdin.write_all(self.server.as_bytes()).await;
+        }
+        let (stdout, stderr) = tokio::join!(limited(child.stdout.take()), limited(child.stderr.take()));
+        let status = child.wait().await.map_err(|error| self.fault(format!("cannot be run: {error}")))?;
+        // A helper reports in its output that it has no login for the name. Other output may contain a secret, and is
+        // not quoted.
+        if !status.success() {
+            let text = [stdout, stderr].concat();
+            let has_none = String::from_utf8_lossy(&text).contains("credentials not found");
+            return if has_none { Ok(None) } else { Err(self.fault(format!("failed ({status})"))) };
+        }
+        let answer: Answer =
+            serde_json::from_slice(&stdout).map_err(|_| self.fault("printed no login in JSON"))?;
+        Ok(Login::of(answer.username, answer.secret))
+    }
+
+    fn fault(&self, fault: impl Into<String>) -> Error {
+        Error::CredentialHelper {
+            server: self.server.clone(),
+            program: self.program.clone(),
+            config: self.config.clone(),
+            fault: fault.into(),
+        }
+    }
+}
+
+async fn limited(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(output) = output {
+        // A failed read ends the output; the exit status decides.
+        let _ = output.take(OUTPUT_LIMIT).read_to_end(&mut bytes).await;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// The outcome of a helper that runs this shell script.
+    async fn asked(script: &str, patience: Duration) -> Result<Option<Login>> {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("docker-credential-test");
+        // Written by another process: a child of another test could inherit the open file, and executing it would fail.
+        let mut install = std::process::Command::new("install")
+            .args(["-m", "755", "/dev/stdin"])
+            .arg(&program)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        write!(install.stdin.take().unwrap(), "#!/bin/sh\n{script}\n").unwrap();
+        assert!(install.wait().unwrap().success());
+        let (program, config) = (program.display().to_string(), "/h/.docker/config.json".into());
+        Helper { program, config, server: "r.example".into() }.login(patience).await
+    }
+
+    #[tokio::test]
+    async fn a_helper_answers_with_a_login() {
+        let password = |username: &str, password: &str| Login::of(username.into(), password.into());
+        for (script, expected) in [
+            (r#"read -r name; echo "{\"Username\":\"u\",\"Secret\":\"$name\"}""#, password("u", "r.example")),
+            // It need not read the name, and may write warnings.
+            (r#"echo warning >&2; echo '{"ServerURL":"x","Username":"u","Secret":"p"}'"#, password("u", "p")),
+            (r#"echo '{"Username":"<token>","Secret":"t"}'"#, Some(Login::IdentityToken("t".into()))),
+            (r#"echo '{"Username":"","Secret":""}'"#, None),
+            ("echo credentials not found in native keychain; exit 1", None),
+            ("echo credentials not found >&2; exit 1", None),
+        ] {
+            assert_eq!(asked(script, PATIENCE).await.unwrap(), expected, "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_gives_no_answer_is_named_and_not_quoted() {
+        for (script, fault) in [
+            ("echo s3cret; exit 3", "failed (exit status: 3)"),
+            ("echo s3cret", "printed no login in JSON"),
+            ("kill -9 $$", "failed (signal: 9"),
+            (r#"echo '{"Username":"s3cret"}'"#, "printed no login in JSON"),
+            ("exit 0", "printed no login in JSON"),
+            ("exec yes s3cret", "failed (signal: 13"),
+        ] {
+            let error = asked(script, PATIENCE).await.unwrap_err();
+            let text = error.to_string();
+            let named = text.contains("docker-credential-test") && text.contains("/h/.docker/config.json");
+            assert!(named && text.contains(fault) && !text.contains("s3cret"), "{text}");
+            assert!(error.hint().is_some());
+        }
+        let (program, config) = ("docker-credential-desktop-x".to_owned(), PathBuf::from("/c.json"));
+        let missing = Helper { program, config, server: "r.example".into() };
+        let error = missing.login(PATIENCE).await.unwrap_err().to_string();
+        assert!(
+            error.contains("docker-credential-desktop-x") && error.contains("is not on the PATH"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_stopped() {
+        let error = asked("sleep 1000", Duration::from_millis(100)).await.unwrap_err().to_string();
+        assert!(error.contains("did not answer within 0.1 s"), "{error}");
+    }
+}
