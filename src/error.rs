@@ -206,6 +206,9 @@ pub enum Error {
     /// A file whose content does not have the digest in its name.
     #[error("{} is corrupt: its content is {got}, not {expected}", path.display())]
     CorruptFile { path: PathBuf, expected: Digest, got: Digest },
+    /// A file of the cache that cannot be read, for example because it was deleted while it was in use.
+    #[error("cannot read {}, a file of the cache", path.display())]
+    CacheRead { path: PathBuf, source: io::Error },
     /// A cached layer that differs from the layer that its files produce.
     #[error("the cached layer of {layer} is {cached}, but its files produce {made}")]
     CacheMismatch { layer: String, cached: Digest, made: Digest },
@@ -281,6 +284,9 @@ pub enum Error {
     #[error("the policy of {repository} cannot be read: {fault}")]
     RepositoryPolicy { repository: String, fault: &'static str },
 
+    /// A thread that cannot be started.
+    #[error("cannot start a thread")]
+    Threads { source: io::Error },
     /// The HTTPS client cannot be set up.
     #[error("cannot set up HTTPS")]
     Tls { source: Cause },
@@ -304,7 +310,7 @@ pub enum Kind {
     Registry,
     /// Authentication and permissions.
     Auth,
-    /// The local disk: cache, layout, archive.
+    /// This machine: its disk with the cache, layouts and archives, and its limits.
     Store,
     /// The caller stopped waiting or cancelled.
     Interrupted,
@@ -377,6 +383,8 @@ impl Error {
             | Scan { .. }
             | DiffId { .. } => Kind::Base,
             CorruptFile { .. }
+            | CacheRead { .. }
+            | Threads { .. }
             | CacheMismatch { .. }
             | LayerWrite { .. }
             | NoCacheRoot

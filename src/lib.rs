@@ -109,6 +109,7 @@ pub mod guide;
 pub mod image;
 pub mod lambda;
 pub mod layer;
+mod programs;
 pub mod recipe;
 pub mod scan;
 mod source;

@@ -1,9 +1,15 @@
 //! The bridge from async code to blocking work such as hashing and compression, and the number of threads for it.
+//!
+//! A thread that cannot be started is never a panic: async code gets an error, and work that is shared among threads is
+//! done by fewer of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -63,6 +69,12 @@ impl Threads {
 
 /// Runs `work` on a thread that may block, for work that waits for files more than it computes. `work` gets a flag that
 /// is set when the caller no longer waits.
+///
+/// The thread is not one of tokio's: tokio panics when it cannot start one, and its threads must stay free for reading
+/// the files that `work` may wait for.
+///
+/// # Errors
+/// [`Error::Threads`] when the thread cannot be started, and the error of `work`.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -73,13 +85,46 @@ pub(crate) async fn blocking<T: Send + 'static>(
         }
     }
     let guard = StopOnDrop(Arc::default());
-    let stop = guard.0.clone();
-    match tokio::task::spawn_blocking(move || work(&stop)).await {
-        Ok(done) => done,
+    let (stop, runtime) = (guard.0.clone(), Handle::current());
+    let (done, result) = oneshot::channel();
+    let thread = move || {
+        let _runtime = runtime.enter();
+        let _ = done.send(catch_unwind(AssertUnwindSafe(|| work(&stop))));
+    };
+    let name = "blocking".to_owned();
+    thread::Builder::new().name(name).spawn(thread).map_err(|source| Error::Threads { source })?;
+    match result.await {
+        Ok(Ok(done)) => done,
         // A panic must not be reported as an interruption.
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Ok(Err(panic)) => resume_unwind(panic),
         Err(_) => Err(Error::Interrupted),
     }
+}
+
+/// Runs `work` on up to `jobs` threads, one of which is the current thread, and returns their results.
+pub(crate) fn together<T: Send>(jobs: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let start = |_| thread::Builder::new().spawn_scoped(scope, &work).ok();
+        let others: Vec<_> = (1..jobs).map_while(start).collect();
+        let mut results = vec![work()];
+        results.extend(
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
+        results
+    })
+}
+
+/// Runs both, at the same time if another thread can be started.
+pub(crate) fn both<A: Send, B>(aside: impl Fn() -> A + Sync, here: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let other = thread::Builder::new().spawn_scoped(scope, &aside).ok();
+        let here = here();
+        let aside = match other {
+            Some(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => aside(),
+        };
+        (aside, here)
+    })
 }
 
 #[cfg(test)]
@@ -119,5 +164,27 @@ mod tests {
         begins.await.unwrap();
         work.abort();
         tokio::task::spawn_blocking(move || has_stopped.recv()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "of the work")]
+    async fn a_panic_of_the_work_is_a_panic_of_the_caller() {
+        let _ = blocking(|_| -> Result<()> { panic!("of the work") }).await;
+    }
+
+    #[test]
+    fn shared_work_is_done_once_for_any_number_of_threads() {
+        for jobs in [0, 1, 2, 8, 100] {
+            let next = std::sync::atomic::AtomicUsize::new(0);
+            let taken = together(jobs, || {
+                std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < 1000))
+                    .collect::<Vec<_>>()
+            });
+            assert!((1..=jobs.max(1)).contains(&taken.len()));
+            let mut all = taken.concat();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..1000));
+        }
+        assert_eq!(both(|| 1, || 2), (1, 2));
     }
 }

@@ -8,6 +8,7 @@ mod engine;
 mod input;
 mod lower;
 mod output;
+mod runtime;
 
 use std::process::ExitCode;
 
@@ -37,8 +38,7 @@ pub fn run() -> ExitCode {
         report.failure(&failure);
         return ExitCode::from(failure.code());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let done = match runtime {
+    let done = match runtime::start(&report) {
         Ok(runtime) => {
             let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
             report.end();
@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
             runtime.shutdown_background();
             done
         }
-        Err(source) => Err(Failure::Start { source }),
+        Err(failure) => Err(failure),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -77,7 +77,8 @@ impl Engine {
     /// When the recipe is invalid, or its base or files cannot be read.
     pub async fn build(&self, recipe: &Recipe) -> Result<Image> {
         let cached = Cached::of(&self.session, &[]);
-        build::build(&self.session, recipe, &[], &cached, &Trees::default(), None).await
+        let built = build::build(&self.session, recipe, &[], &cached, &Trees::default(), None).await;
+        built.map_err(|error| self.session.cache.explained(error))
     }
 
     /// The layer of `files`, whose entries have the time `epoch` (seconds since 1970): from the cache, or written and
@@ -97,10 +98,11 @@ impl Engine {
         let gate = Arc::new(Gate::opened());
         let push = Push::open(self.session.clone(), to, publish::registry_source(image), gate);
         push.image(image);
-        let ready = push.ready(image, format).await?;
+        let ready = push.ready(image, format).await;
+        let ready = ready.map_err(|error| self.session.cache.explained(error))?;
         let (published, failures) = push.put(image, ready).await;
         match failures.into_iter().next() {
-            Some(failure) => Err(failure),
+            Some(failure) => Err(self.session.cache.explained(failure)),
             None => published.ok_or(Error::Interrupted),
         }
     }

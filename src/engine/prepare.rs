@@ -109,7 +109,7 @@ pub(super) async fn prepare(
                 look_back = recovery(session, error, look_back)?;
                 recoveries += 1;
             }
-            attempt => break attempt?,
+            attempt => break attempt.map_err(|error| session.cache.explained(error))?,
         }
     };
     Ok(Prepared { session: session.clone(), recipe: recipe.clone(), to: to.to_vec(), hold, attempt })
@@ -124,6 +124,7 @@ fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
             session.cache.evict(expected);
             Ok(look_back)
         }
+        Error::CacheRead { .. } => Ok(look_back),
         Error::BlobRead { ref path, .. }
         | Error::Read { ref path, .. }
         | Error::SourceChanged { ref path }
@@ -223,7 +224,7 @@ impl Prepared {
                 scans => return scans,
             }
         }
-        self.scan_layers(&annotator, reach).await
+        self.scan_layers(&annotator, reach).await.map_err(|error| self.session.cache.explained(error))
     }
 
     /// Builds the image once more, if that fixes the error.
@@ -360,6 +361,7 @@ impl Prepared {
             }
             earlier = sent.published;
         }
-        self.attempt.send(&self.to).await.map(|sent| sent.after(&earlier))
+        let sent = self.attempt.send(&self.to).await.map(|sent| sent.after(&earlier));
+        sent.map_err(|error| self.session.cache.explained(error))
     }
 }

@@ -10,6 +10,10 @@ use crate::image::{ECR_PUBLIC, EcrHost};
 const PUBLIC_LIMITS: &str = "without AWS credentials public.ecr.aws allows 1 request a second and 500 GB a month: \
     for 10 a second, use credentials that allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
 
+/// The fix for a thread that cannot be started.
+pub(crate) const THREADS_HINT: &str =
+    "raise the limit of processes and threads: `ulimit -u`, or `--pids-limit` of the container";
+
 impl Error {
     /// A proposed fix, if any: a phrase that is shown on a separate line after the message.
     pub fn hint(&self) -> Option<String> {
@@ -94,6 +98,8 @@ impl Error {
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
             CacheMismatch { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
             LostBlob { .. } => "delete the image in the registry, and push again with --no-cache".into(),
+            CacheRead { .. } => "run again: lbuild makes files of its cache again".into(),
+            Threads { .. } => THREADS_HINT.into(),
             CorruptFile { .. } => "recreate the file; a file of lbuild's cache can be deleted".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::annotate::{Annotate, Wanted};
 use super::code::{Look, Recognized};
@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::image::{Compression, Digest, Layer};
 use crate::layer::zip_content::read_member;
 use crate::layer::{archive_entries, archive_size};
+use crate::threads::together;
 use crate::tree::{
     Content, ELF_MAGIC, Entry, EntryKind, FileTree, ImagePath, Member, SourceFile, Stat, ZipContent,
     may_be_code,
@@ -104,26 +105,25 @@ fn members<F: Send>(
     look: impl Fn(usize, &ImagePath, &Entry) -> Option<Box<Recognized<F>>> + Sync,
 ) -> Vec<Member<ScannedFile<F>>> {
     let size = entries.len().div_ceil(threads).max(THREADED);
-    let mut members = Vec::with_capacity(entries.len());
-    std::thread::scope(|scope| {
-        let look = &look;
-        let parts = entries.chunks(size).enumerate().map(|(number, part)| {
-            scope.spawn(move || {
-                let mut members = Vec::with_capacity(part.len());
-                for (at, (path, entry)) in part.iter().enumerate() {
-                    let path = ImagePath::new(path);
-                    let recognized = look(number * size + at, &path, entry);
-                    push(path, entry, recognized, &mut members);
-                }
-                members
-            })
-        });
-        // Collected first, so that all threads start before the first is joined.
-        for part in parts.collect::<Vec<_>>() {
-            members.append(&mut part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    let parts: Vec<_> = entries.chunks(size).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Relaxed);
+            let Some(part) = parts.get(number) else { return done };
+            let mut members = Vec::with_capacity(part.len());
+            for (at, (path, entry)) in part.iter().enumerate() {
+                let path = ImagePath::new(path);
+                let recognized = look(number * size + at, &path, entry);
+                push(path, entry, recognized, &mut members);
+            }
+            done.push((number, members));
         }
-    });
-    members
+    };
+    let mut done = together(parts.len(), work).into_iter().flatten().collect::<Vec<_>>();
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().flat_map(|(_, members)| members).collect()
 }
 
 /// Adds the member that the writer makes from an entry, or the two members of an opaque directory.

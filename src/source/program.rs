@@ -1,24 +1,12 @@
-//! The user's programs that lbuild runs, and their messages when they fail.
-
-use std::path::{Path, PathBuf};
+//! The messages of the user's programs when they fail.
 
 use super::address::redacted;
+pub(super) use crate::programs::on_path;
 use crate::error::text::is_control;
 
 /// Upper bound on the lines of a program's output that an error quotes.
 const REASON_LINES: usize = 6;
 const REASON_LIMIT: usize = 800;
-
-/// A program on `PATH`.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    let dirs = std::env::var_os("PATH")?;
-    std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|file| is_program(file))
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
 
 /// The lines of a program's output that best explain a failure.
 #[derive(Clone, Copy)]

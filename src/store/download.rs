@@ -100,12 +100,8 @@ impl Downloads {
             busy.entry(url.to_string()).or_default().clone()
         };
         let _turn = turn.lock().await;
-        if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
-            match self.checked(held.path, wanted).await {
-                Ok(blob) => return Ok(blob),
-                Err(Error::CorruptFile { expected, .. }) => self.cache.evict(expected),
-                Err(error) => return Err(error),
-            }
+        if let Some(held) = self.verified(wanted).await? {
+            return Ok(held);
         }
         let _slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let mut whole = pin!(self.whole(&url, wanted));
@@ -139,7 +135,7 @@ impl Downloads {
             let found = std::fs::metadata(&path).map_err(|source| Error::Read { path, source })?;
             return Ok(found.len());
         }
-        if let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) {
+        if let Some(held) = self.verified(wanted).await? {
             return Ok(held.size);
         }
         let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
@@ -162,6 +158,21 @@ impl Downloads {
         }
         drop(slot);
         Ok(self.fetch(wanted).await?.size)
+    }
+
+    /// The file in the cache, whose bytes have been verified.
+    async fn verified(&self, wanted: &Download<'_>) -> Result<Option<BlobFile>> {
+        let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) else { return Ok(None) };
+        match self.checked(held.path, wanted).await {
+            Ok(blob) => Ok(Some(blob)),
+            Err(Error::CorruptFile { expected, .. }) => {
+                self.cache.evict(expected);
+                Ok(None)
+            }
+            // The next attempt replaces a file that cannot be read, or that is gone.
+            Err(Error::Read { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Verifies an existing file against its digest, if known beforehand.

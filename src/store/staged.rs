@@ -67,10 +67,16 @@ impl Staged {
             return name.persist(path).map_err(|error| fail(error.error));
         }
         let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        match rustix::fs::linkat(CWD, file, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        let link = || match rustix::fs::linkat(CWD, &file, CWD, path, AtFlags::SYMLINK_FOLLOW) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(fail(error.into())),
-        }
+            Err(error) => Err(error),
+        };
+        let linked = link().or_else(|error| match error {
+            // The directory was removed meanwhile.
+            rustix::io::Errno::NOENT if std::fs::create_dir_all(&self.dir).is_ok() => link(),
+            error => Err(error),
+        });
+        linked.map_err(|error| fail(error.into()))
     }
 
     /// Gives the complete file the name `path`, and replaces an existing file.
@@ -154,6 +160,19 @@ mod tests {
         staged.commit(&dir.path().join("name")).unwrap();
         assert_eq!(std::fs::read(dir.path().join("name")).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_meanwhile_is_created_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/name");
+        let mut staged = Staged::new_in(path.parent().unwrap()).unwrap();
+        staged.write_all(b"whole").unwrap();
+        std::fs::remove_dir_all(dir.path().join("a")).unwrap();
+        if staged.name.is_none() {
+            staged.commit(&path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ Exit codes:
   4    error in the base image
   5    error of a registry or of the connection to it
   6    credentials or permissions missing or refused
-  7    error of the local disk: cache, layout, archive
+  7    error of this machine: the disk with cache, layouts and archives, or its limits
   8    findings of `lbuild check`
   130  interrupted";
 
@@ -79,10 +79,9 @@ impl Failure {
             Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
             #[cfg(feature = "aws")]
             Failure::Doctor { code } => *code,
-            Failure::Write { .. } => 7,
+            Failure::Write { .. } | Failure::Start { .. } => 7,
             #[cfg(feature = "check")]
             Failure::Findings { .. } => 8,
-            Failure::Start { .. } => 1,
         }
     }
 

@@ -11,6 +11,7 @@ use super::finding::{Finding, Severity};
 use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
 use crate::image::Digest;
+use crate::threads::together;
 
 /// The findings about an image, and whether they may be incomplete.
 #[derive(Clone, Debug)]
@@ -58,14 +59,7 @@ fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let mut found = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        found
-    });
+    let mut found: Vec<_> = together(threads, work).into_iter().flatten().collect();
     // The sort is stable, and each rule runs on one thread: the findings of a rule keep their order.
     found.sort_by_key(|(number, _)| *number);
     found.into_iter().map(|(_, finding)| finding).collect()

@@ -5,7 +5,7 @@
 //! ```text
 //! "lbuildfp"  version u32  count u32
 //! count × (length u32, relative path, size u64, mtime u64, ctime u64, inode u64, device u64, sha256), by path
-//! sha256 of all bytes before it
+//! sha256 of the source directory's real path, and of all bytes before it
 //! ```
 //!
 //! Numbers are little endian. The file is always replaced as a whole, so concurrent runs cannot mix their entries:
@@ -16,12 +16,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::error::Result;
 use crate::image::Digest;
 use crate::store::{mark_used, renew};
 
 const MAGIC: &[u8] = b"lbuildfp";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version and count.
 const HEADER: usize = 16;
 /// The five numbers of a fingerprint, and the sha256.
@@ -57,6 +59,8 @@ pub struct Fingerprint {
 #[derive(Debug)]
 pub struct Fingerprints {
     file: PathBuf,
+    /// The sha256 of the source directory's real path.
+    root: Digest,
     bytes: Vec<u8>,
     /// The offset of each entry in `bytes`.
     starts: Vec<u32>,
@@ -67,19 +71,24 @@ pub struct Fingerprints {
 impl Fingerprints {
     /// Reads the entries that `cache_dir` has for the source directory `root`.
     ///
-    /// A missing, truncated or damaged file, or one of another version, is not an error: it gives no entries, and all
-    /// source files are read.
+    /// A missing file, or one that is damaged, of another version or of another directory, is not an error: it gives no
+    /// entries, and all source files are read.
     pub fn load(cache_dir: &Path, root: &Path) -> Fingerprints {
         // A root that cannot be resolved has no files either.
         let root = root.canonicalize().or_else(|_| absolute(root)).unwrap_or_else(|_| root.to_owned());
-        let file = cache_dir.join(Digest::of(root.as_os_str().as_bytes()).hex());
-        let bytes = fs::read(&file).unwrap_or_default();
-        match index(&bytes) {
+        let root = Digest::of(root.as_os_str().as_bytes());
+        let file = cache_dir.join(root.hex());
+        let none = |file| Fingerprints { file, root, bytes: Vec::new(), starts: Vec::new(), current: false };
+        let Ok(bytes) = fs::read(&file) else { return none(file) };
+        match index(&bytes, root) {
             Some(starts) => {
                 mark_used(&file);
-                Fingerprints { file, bytes, starts, current: false }
+                Fingerprints { bytes, starts, ..none(file) }
             }
-            None => Fingerprints { file, bytes: Vec::new(), starts: Vec::new(), current: false },
+            None => {
+                let _ = fs::remove_file(&file);
+                none(file)
+            }
         }
     }
 
@@ -121,7 +130,7 @@ impl Fingerprints {
         safe.dedup_by_key(|(path, ..)| *path);
         // The checksum at the end detects damage.
         let mut bytes = encode(&safe);
-        bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
+        bytes.extend_from_slice(checksum(self.root, &bytes).as_bytes());
         renew(&self.file, &bytes)
     }
 
@@ -193,13 +202,19 @@ fn encode(entries: &[(&[u8], Fingerprint, Digest)]) -> Vec<u8> {
     bytes
 }
 
-/// The offset of each entry, if `bytes` are a complete, undamaged file of this version.
-fn index(bytes: &[u8]) -> Option<Vec<u32>> {
-    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+/// The sha256 of the source directory's path and of the file without its checksum.
+fn checksum(root: Digest, body: &[u8]) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(root.as_bytes());
+    hash.update(body);
+    Digest::from_bytes(hash.finalize().into())
+}
+
+/// The offset of each entry, if `bytes` are a complete, undamaged file of this version for this source directory.
+fn index(bytes: &[u8], root: Digest) -> Option<Vec<u32>> {
+    let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
     let header = body.get(..HEADER)?;
-    if !header.starts_with(MAGIC)
-        || number(&header[8..]) != VERSION
-        || Digest::of(body).as_bytes() != checksum
+    if !header.starts_with(MAGIC) || number(&header[8..]) != VERSION || checksum(root, body).as_bytes() != sum
     {
         return None;
     }

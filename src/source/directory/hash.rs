@@ -6,7 +6,6 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::threads;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
 /// Bytes of one read: large enough to make system calls cheap, small enough for the cache of one core.
@@ -87,13 +87,7 @@ pub(crate) fn hash_missing(tree: &mut FileTree, jobs: usize) -> Result<()> {
             file.sha256 = Some(hashed?);
         }
     };
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
-        let mine = work();
-        others.into_iter().fold(mine, |result, other| {
-            result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
-    })
+    threads::together(jobs, work).into_iter().collect()
 }
 
 fn hash(file: &SourceFile, buffer: &mut [u8]) -> Result<Digest> {

@@ -16,6 +16,7 @@ use crate::recipe::Source;
 use crate::source::ignore::Ignore;
 use crate::source::logins;
 use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::threads;
 use crate::tree::FileTree;
 
 /// A directory's content, or a single file.
@@ -60,8 +61,8 @@ impl Provider for DirectoryProvider<'_> {
             let (path, is_code) = (self.path.to_owned(), self.ignore);
             let rules = self.rules()?;
             let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
-            let walked = context.threads.run(context.threads.all(), move |threads, _| {
-                let walked = Walked::new(path, &rules, &stat_dir, threads)?;
+            let walked = context.threads.run(context.threads.all(), move |jobs, _| {
+                let walked = Walked::new(path, &rules, &stat_dir, jobs)?;
                 // Only the code is certainly the user's own; the files of an explicit copy may have other authors.
                 if is_code {
                     logins::refuse(&walked.tree, &named)?;
@@ -91,13 +92,10 @@ struct Walked {
 }
 
 impl Walked {
-    fn new(root: PathBuf, rules: &Ignore, stat_dir: &Path, threads: usize) -> Result<Walked> {
+    fn new(root: PathBuf, rules: &Ignore, stat_dir: &Path, jobs: usize) -> Result<Walked> {
         let began = SystemTime::now();
-        let (tree, mut known) = std::thread::scope(|scope| {
-            let known = scope.spawn(|| Fingerprints::load(stat_dir, &root));
-            let tree = collect(&root, b"", rules, threads);
-            (tree, known.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
+        let load = || Fingerprints::load(stat_dir, &root);
+        let (mut known, tree) = threads::both(load, || collect(&root, b"", rules, jobs));
         let mut tree = tree?;
         hash::recall(&mut tree, &root, &mut known);
         let name = root.file_name().filter(|_| root.is_file());

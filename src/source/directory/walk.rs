@@ -9,12 +9,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
 
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 
 use crate::error::{Error, Result};
 use crate::source::ignore::{Ignore, Verdict};
+use crate::threads;
 use crate::tree::{Content, Entry, SourceFile, Stat};
 
 /// One walk: the data that all of its directories share.
@@ -41,7 +41,6 @@ struct Found {
 
 /// The state that the threads share.
 struct Shared {
-    jobs: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
     /// The queue's count of idle threads, readable without the lock.
@@ -51,16 +50,23 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     pending: Vec<Pending>,
+    /// The number of threads that have begun. A thread that was not started must not be waited for.
+    begun: usize,
     idle: usize,
 }
 
 impl Shared {
-    fn new(start: Pending, jobs: usize) -> Shared {
-        let queue = Mutex::new(Queue { pending: vec![start], idle: 0 });
-        Shared { jobs: jobs.max(1), queue, changed: Condvar::new(), idle: AtomicUsize::new(0) }
+    fn new(start: Pending) -> Shared {
+        let queue = Mutex::new(Queue { pending: vec![start], begun: 0, idle: 0 });
+        Shared { queue, changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
-    /// The next directory for an idle thread; `None` once all threads are idle.
+    /// Counts a thread that calls `take` until it gets `None`.
+    fn begin(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).begun += 1;
+    }
+
+    /// The next directory for an idle thread; `None` once all threads are idle, so that none can add one.
     fn take(&self) -> Option<Pending> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = queue.pending.pop() {
@@ -68,10 +74,10 @@ impl Shared {
         }
         self.idle.fetch_add(1, Ordering::Relaxed);
         queue.idle += 1;
-        if queue.idle == self.jobs {
+        if queue.idle == queue.begun {
             self.changed.notify_all();
         }
-        while queue.pending.is_empty() && queue.idle < self.jobs {
+        while queue.pending.is_empty() && queue.idle < queue.begun {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let found = queue.pending.pop();
@@ -116,18 +122,13 @@ impl<'a> Walk<'a> {
 
     /// Reads `start` and everything below it. Returns the entries in path order, without `start` itself.
     pub fn run(&self, start: Pending, jobs: usize) -> Result<Vec<(Vec<u8>, Entry)>> {
-        let shared = Shared::new(start, jobs);
-        let mut all = thread::scope(|scope| {
-            let others: Vec<_> = (1..jobs).map(|_| scope.spawn(|| self.work(&shared))).collect();
-            let mut all = self.work(&shared);
-            for other in others {
-                let found = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                all.entries.extend(found.entries);
-                all.withheld.extend(found.withheld);
-                all.errors.extend(found.errors);
-            }
-            all
-        });
+        let shared = Shared::new(start);
+        let mut all = Found::default();
+        for found in threads::together(jobs, || self.work(&shared)) {
+            all.entries.extend(found.entries);
+            all.withheld.extend(found.withheld);
+            all.errors.extend(found.errors);
+        }
         if let Some((_, error)) = all.errors.into_iter().min_by(|a, b| a.0.cmp(&b.0)) {
             return Err(error);
         }
@@ -143,6 +144,7 @@ impl<'a> Walk<'a> {
 
     /// The work of one thread: reads directories until none is left and no thread can add one.
     fn work(&self, shared: &Shared) -> Found {
+        shared.begin();
         let mut found = Found::default();
         let mut mine = Vec::new();
         // The newest directory comes first: the names of its parent are still in the kernel's caches.

@@ -3,9 +3,6 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Stdio;
-
-use tokio::process::Command;
 
 use super::files::PACKAGE;
 use super::lock::Local;
@@ -13,6 +10,7 @@ use super::modules::NodeModules;
 use super::tool::{Tool, cpu};
 use super::{check, files, foreign, npmrc, package_json, version, yarnrc};
 use crate::error::{Error, Result};
+use crate::programs;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::source::part::Context;
@@ -46,11 +44,10 @@ pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<
         Ok(place)
     })
     .await?;
-    let mut command = Command::new(program);
+    let mut command = programs::command(program);
     command.args(arguments(modules)).envs(variables(modules)).current_dir(place.path());
     // When lbuild runs inside `npm run`, npm would install for the package of that script.
     command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");
-    command.stdin(Stdio::null()).kill_on_drop(true);
     let failed =
         |reason| Error::Install { tool: modules.lock.tool.name(), path: modules.lock.path.clone(), reason };
     let output = command.output().await.map_err(|error| failed(format!("it does not start: {error}")))?;

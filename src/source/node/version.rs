@@ -1,13 +1,11 @@
 //! The version of npm, pnpm or yarn on this machine: the files that it installs for another machine depend on it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-
-use tokio::process::Command;
 
 use super::package_json;
 use super::tool::Tool;
 use crate::error::{Error, Result};
+use crate::programs;
 use crate::source::program::on_path;
 
 /// The version of a program on this machine.
@@ -88,8 +86,8 @@ fn of_package(program: &Path, tool: Tool) -> Option<String> {
 }
 
 async fn said(program: &Path, dir: &Path) -> Option<String> {
-    let mut command = Command::new(program);
-    command.arg("--version").current_dir(dir).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut command = programs::command(program);
+    command.arg("--version").current_dir(dir);
     let output = command.output().await.ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }

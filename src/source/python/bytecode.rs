@@ -12,11 +12,11 @@ use flate2::Crc;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
 
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::Digest;
+use crate::programs::{self, Program, Running};
 use crate::recipe::{Bytecode, Python};
 use crate::source::program::on_path;
 use crate::source::zip;
@@ -64,7 +64,7 @@ impl Compiler {
                 return Some(compiler);
             }
         }
-        let mut uv = Command::new(on_path("uv")?);
+        let mut uv = programs::command(on_path("uv")?);
         uv.args([
             "python",
             "find",
@@ -73,7 +73,7 @@ impl Compiler {
             "--no-python-downloads",
             &format!("3.{minor}"),
         ]);
-        let said = uv.stdin(Stdio::null()).kill_on_drop(true).output().await.ok()?;
+        let said = uv.output().await.ok()?;
         let path = String::from_utf8(said.stdout).ok()?;
         Compiler::ask(path.trim().into(), minor).await
     }
@@ -98,7 +98,7 @@ impl Compiler {
 
     async fn ask(program: PathBuf, minor: u32) -> Option<Compiler> {
         let mut command = python(&program);
-        command.args(["-c", DESCRIBE]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.args(["-c", DESCRIBE]);
         let said = command.output().await.ok().filter(|output| output.status.success())?;
         let interpreter: Interpreter = serde_json::from_slice(&said.stdout).ok()?;
         let fits =
@@ -167,9 +167,9 @@ impl Compiler {
 }
 
 /// A command that starts the interpreter without the user's environment and with a constant hash seed.
-fn python(program: &PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.args(["-s", "-S", "-B"]).env_clear().kill_on_drop(true);
+fn python(program: &PathBuf) -> Program {
+    let mut command = programs::command(program);
+    command.args(["-s", "-S", "-B"]).env_clear();
     // Version managers on PATH need these variables.
     let kept = ["PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION"];
     command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
@@ -179,7 +179,7 @@ fn python(program: &PathBuf) -> Command {
 
 /// A running interpreter that compiles modules.
 struct Run {
-    child: Child,
+    running: Running,
     program: PathBuf,
 }
 
@@ -188,8 +188,8 @@ impl Run {
         let program = compiler.program.clone();
         let mut command = python(&program);
         command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        match command.spawn() {
-            Ok(child) => Ok(Run { child, program }),
+        match command.start() {
+            Ok(running) => Ok(Run { running, program }),
             Err(error) => Err(Error::Bytecode { program, reason: format!("it does not start: {error}") }),
         }
     }
@@ -204,23 +204,23 @@ impl Run {
 
     async fn exchange(&mut self, path: &str, source: &[u8]) -> std::io::Result<Vec<u8>> {
         let missing = || std::io::ErrorKind::BrokenPipe;
-        let input = self.child.stdin.as_mut().ok_or_else(missing)?;
+        let input = self.running.child.stdin.as_mut().ok_or_else(missing)?;
         for part in [path.as_bytes(), source] {
             let length = u32::try_from(part.len()).map_err(std::io::Error::other)?;
             input.write_all(&length.to_be_bytes()).await?;
             input.write_all(part).await?;
         }
         input.flush().await?;
-        let output = self.child.stdout.as_mut().ok_or_else(missing)?;
+        let output = self.running.child.stdout.as_mut().ok_or_else(missing)?;
         let mut bytes = vec![0; output.read_u32().await? as usize];
         output.read_exact(&mut bytes).await?;
         Ok(bytes)
     }
 
     async fn end(mut self) -> Result<()> {
-        drop(self.child.stdin.take());
+        drop(self.running.child.stdin.take());
         let fail = |reason: String| Error::Bytecode { program: self.program.clone(), reason };
-        match self.child.wait().await {
+        match self.running.child.wait().await {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(fail(status.to_string())),
             Err(error) => Err(fail(error.to_string())),

@@ -1,15 +1,15 @@
 //! Resolution of requirements by `uv`, else by `pip`: for the target, regardless of this machine.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use serde::Deserialize;
-use tokio::process::Command;
 
 use super::lock::{LockedFile, LockedPackage, pylock, sha256};
 use super::markers::Environment;
 use super::target::Target;
 use crate::error::{Error, Result};
+use crate::programs::{self, Program};
 use crate::recipe::Python;
 use crate::source::address::file_name;
 use crate::source::program::{self, Lines, on_path};
@@ -49,14 +49,14 @@ fn known_glibc(target: &Target) -> u32 {
 async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<LockedPackage>> {
     let target = question.target;
     let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), known_glibc(target));
-    let mut command = Command::new(uv);
+    let mut command = programs::command(uv);
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--python-platform", &platform]);
     if wheels_only {
         command.args(["--only-binary", ":all:"]);
     }
     command.args(["--python-version", &target.python()]);
-    let output = run(&mut command, question, "uv").await?;
+    let output = run(command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
     // The paths in uv's output are relative to its working directory.
     let place = directory(question.path).join("pylock.toml");
@@ -131,7 +131,7 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    let mut command = Command::new(python);
+    let mut command = programs::command(python);
     command.args(["-c", PIP, &serde_json::Value::Object(values).to_string()]);
     command.args(["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
     command.args(["--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]);
@@ -141,7 +141,8 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     command.args(["--python-version", &target.python()]);
     let known = Target::new(target.minor, target.machine, (2, known_glibc(target)));
     command.args(known.platforms().iter().flat_map(|platform| ["--platform", platform]));
-    let output = run(command.arg("-r"), question, "pip").await?;
+    command.arg("-r");
+    let output = run(command, question, "pip").await?;
     let report: Report = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
     let locked = report.install.into_iter().map(|installed| {
@@ -165,7 +166,7 @@ impl Installed {
     }
 }
 
-async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str) -> Result<Output> {
+async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) -> Result<Output> {
     let requirements = std::path::absolute(question.requirements)
         .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
     command.arg(requirements);
@@ -178,7 +179,7 @@ async fn run(command: &mut Command, question: &Question<'_>, tool: &'static str)
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
     // uv reads its settings in this directory, also if the requirements were made from a lock.
-    command.current_dir(directory(question.path)).stdin(Stdio::null()).kill_on_drop(true);
+    command.current_dir(directory(question.path));
     // The caller's virtual environment must not affect the image.
     command.env("PIP_REQUIRE_VIRTUALENV", "0").env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().await;
@@ -217,10 +218,9 @@ pub(super) fn reason(text: &str) -> String {
 pub(super) async fn pythons() -> Option<PathBuf> {
     for name in ["python3", "python"] {
         let Some(python) = on_path(name) else { continue };
-        let mut command = Command::new(&python);
+        let mut command = programs::command(&python);
         command.args(["-c", concat!(without_working_directory!(), "import pip")]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if command.status().await.is_ok_and(|status| status.success()) {
+        if command.output().await.is_ok_and(|done| done.status.success()) {
             return Some(python);
         }
     }

@@ -4,11 +4,9 @@
 //! that finds the layer in an earlier image builds nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use super::credentials::Indexes;
@@ -17,6 +15,7 @@ use super::target::Target;
 use super::wheel::{WheelName, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::programs::{self, Program};
 use crate::recipe::Wheel;
 use crate::source::address::without_login;
 use crate::source::part::Context;
@@ -100,14 +99,14 @@ impl SourceBuilder {
         let failed = |tool, reason| Error::Build { tool, package: sdist.file.clone(), reason };
         let (tool, mut command) = match on_path("uv") {
             Some(uv) => {
-                let mut command = Command::new(uv);
+                let mut command = programs::command(uv);
                 command.args(["build", "--wheel", "--color", "never", "--no-python-downloads", "--out-dir"]);
                 ("uv", command)
             }
             None => {
                 let none = || failed("lbuild", "neither uv nor pip is installed".to_owned());
                 let python = pythons().await.ok_or_else(none)?;
-                let mut command = Command::new(python);
+                let mut command = programs::command(python);
                 // With -m, Python looks for pip's modules in the working directory first.
                 command.current_dir(dir);
                 command.args(["-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-input"]);
@@ -115,13 +114,13 @@ impl SourceBuilder {
                 ("pip", command)
             }
         };
-        command.arg(&out).arg(&archive).stdin(Stdio::null()).kill_on_drop(true);
+        command.arg(&out).arg(&archive);
         command.env("TMPDIR", dir).env("SOURCE_DATE_EPOCH", EPOCH).env("PYTHONHASHSEED", "0");
         command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH");
         command.envs(COMPILERS.map(|name| (name, NO_COMPILER)));
         self.look_in(&mut command, indexes)?;
-        let output =
-            command.output().await.map_err(|error| failed(tool, format!("it does not start: {error}")))?;
+        let output = command.output().await;
+        let output = output.map_err(|error| failed(tool, format!("it does not start: {error}")))?;
         let said =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
@@ -133,7 +132,7 @@ impl SourceBuilder {
     }
 
     /// Sets the index of build dependencies to that of the packages, unless the user's variables name another.
-    fn look_in(&self, command: &mut Command, indexes: &Indexes) -> Result<()> {
+    fn look_in(&self, command: &mut Program, indexes: &Indexes) -> Result<()> {
         if let Some(wheels) = &self.wheels {
             let dir =
                 std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;

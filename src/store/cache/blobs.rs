@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::directory::{Cache, mark_used};
+use super::directory::Cache;
+use super::used::mark_used;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Digest, Location};
 use crate::store::staged::{self, Staged};
@@ -28,19 +29,20 @@ pub(crate) struct BlobFile {
 impl Cache {
     /// The blob, if the cache has a file with its name and size. Readers verify the bytes.
     pub(crate) fn blob(&self, digest: Digest, size: u64) -> Option<Blob> {
-        let path = self.blob_path(digest);
-        let held = fs::metadata(&path).ok()?;
-        if held.len() != size {
+        let BlobFile { path, size: held, .. } = self.held(digest)?;
+        if held != size {
             self.evict(digest);
             return None;
         }
-        mark_used(&path);
         Some(Blob { digest, size, location: Location::File(path) })
     }
 
     /// The blob, whatever its size. The caller must verify its bytes.
     pub(crate) fn held(&self, digest: Digest) -> Option<BlobFile> {
         let path = self.blob_path(digest);
+        // A file that does not exist needs no lock.
+        fs::metadata(&path).ok()?;
+        let _in_use = self.in_use();
         let size = fs::metadata(&path).ok()?.len();
         mark_used(&path);
         Some(BlobFile { path, digest, size })
@@ -61,6 +63,9 @@ impl Cache {
     /// Stores a small blob.
     pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
+        if self.bytes(digest).is_some() {
+            return Ok(digest);
+        }
         let mut staged = self.stage()?;
         std::io::Write::write_all(&mut staged, bytes).map_err(|source| staged.failure(source))?;
         self.keep(staged, digest, bytes.len() as u64)?;
@@ -69,6 +74,8 @@ impl Cache {
 
     /// A file for a blob whose digest is not known yet.
     pub(crate) fn stage(&self) -> Result<Staged> {
+        // The run begins before the file exists, so that `prune` does not remove it.
+        drop(self.in_use());
         let staged = Staged::new_in(&self.blobs_dir())?;
         let tag = self.root().join(TAG);
         if !tag.exists() {
@@ -83,9 +90,20 @@ impl Cache {
         Ok(Blob { digest, size, location: Location::File(path) })
     }
 
-    /// Stores a staged blob under its digest, for a caller that reads the file.
+    /// Stores a staged blob under its digest, for a caller that reads the file. An existing file stays if its bytes
+    /// match its digest: another run may be reading it.
     pub(crate) fn keep_file(&self, staged: Staged, digest: Digest, size: u64) -> Result<BlobFile> {
         let path = self.blob_path(digest);
+        let _in_use = self.in_use();
+        if path.exists() {
+            match self.check_blob(digest) {
+                Ok(()) => {
+                    mark_used(&path);
+                    return Ok(BlobFile { path, digest, size });
+                }
+                Err(_) => self.evict(digest),
+            }
+        }
         staged.commit(&path)?;
         Ok(BlobFile { path, digest, size })
     }
@@ -107,13 +125,26 @@ impl Cache {
         match read {
             Ok(got) if got == digest => Ok(()),
             Ok(got) => Err(Error::CorruptFile { path, expected: digest, got }),
-            Err(source) => Err(Error::BlobRead { path, source }),
+            Err(source) => Err(Error::CacheRead { path, source }),
         }
     }
 
     /// Removes a blob whose bytes do not match its name.
     pub(crate) fn evict(&self, digest: Digest) {
         let _ = fs::remove_file(self.blob_path(digest));
+    }
+
+    /// The error, with a missing file of the cache named as such.
+    pub(crate) fn explained(&self, error: Error) -> Error {
+        match error {
+            Error::BlobRead { path, source } | Error::Read { path, source } if self.holds(&path) => {
+                Error::CacheRead { path, source }
+            }
+            Error::SourceChanged { path } if self.holds(&path) => {
+                Error::CacheRead { path, source: io::Error::other("it changed while it was read") }
+            }
+            error => error,
+        }
     }
 
     /// Whether `path` is one of this cache's blobs.

@@ -1,21 +1,24 @@
 //! The cache directory and the paths in it.
 
-use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
 
+use super::runs::{Removal, Run, lock_out_removal};
 use crate::image::{Digest, LayerKey};
 
-/// The cache directory.
+/// The cache directory. Clones belong to the same run: [`prune`](Cache::prune) removes no file that it has used.
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,
+    /// Begun by the first use of a blob.
+    run: Arc<OnceLock<Option<Run>>>,
 }
 
 impl Cache {
     /// A cache in `root`, which is created by the first write.
     pub fn at(root: impl Into<PathBuf>) -> Cache {
-        Cache { root: root.into() }
+        Cache { root: root.into(), run: Arc::default() }
     }
 
     /// The user's cache directory: `$LBUILD_CACHE`, else `lbuild` in `$XDG_CACHE_HOME` or `~/.cache`.
@@ -55,11 +58,20 @@ impl Cache {
     pub(super) fn key_path(&self, key: LayerKey) -> PathBuf {
         self.keys_dir().join(key.0.hex())
     }
-}
 
-/// Marks a file as used now, for `prune`. Failure is ignored, so that a read-only cache works.
-pub(crate) fn mark_used(path: &Path) {
-    if let Ok(file) = fs::File::open(path) {
-        let _ = file.set_modified(SystemTime::now());
+    /// Begins this process's run, unless it has begun. While the returned lock exists, `prune` removes no file.
+    pub(super) fn in_use(&self) -> Option<File> {
+        let locks = self.locks_dir();
+        self.run.get_or_init(|| Run::begin(&locks));
+        lock_out_removal(&locks)
+    }
+
+    /// Starts to remove files. No run finds or stores a blob until the returned value is dropped.
+    pub(super) fn removal(&self) -> Removal {
+        Removal::begin(&self.locks_dir())
+    }
+
+    fn locks_dir(&self) -> PathBuf {
+        self.root.join("locks")
     }
 }

@@ -1,24 +1,28 @@
 //! The local cache: blobs by digest, and records under keys.
 //!
 //! ```text
-//! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases
-//! keys/<hex>           a layer's key → the layer's digests, as JSON
+//! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases; wheels
+//! keys/<hex>           records: a layer's key → the layer's digests, as JSON; scans; notes
 //! stat/<hex>           fingerprints of a source directory's files
 //! work/                temporary directories for other programs
+//! locks/               empty files that runs lock
 //! ```
-//! Names are digests, and a file appears only when it is complete, so concurrent runs share the cache without a lock. A
-//! blob is verified whenever it is used; a blob that fails the check is removed and recreated.
+//! Names are digests, and a file appears only when it is complete, so concurrent runs share the cache. Nothing in it is
+//! believed unchecked: a blob is verified against its digest whenever its bytes are used, and each record has a
+//! checksum over its kind, its key and its content. A file that fails the check is removed and made again.
 
 mod blobs;
 mod directory;
 mod prune;
 mod records;
+mod runs;
 #[cfg(test)]
 mod tests;
+mod used;
 mod workplace;
 
 pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
-pub(crate) use directory::mark_used;
 pub use prune::Usage;
+pub(crate) use used::mark_used;
 pub(crate) use workplace::Workplace;

@@ -25,9 +25,13 @@ pub struct Usage {
 struct CachedFile {
     path: PathBuf,
     bytes: u64,
+    modified: Option<SystemTime>,
     age: Duration,
     old: bool,
 }
+
+/// The number of files that are removed while runs that use the cache wait.
+const TOGETHER: usize = 64;
 
 impl Cache {
     /// The number and size of the cache's files.
@@ -44,7 +48,9 @@ impl Cache {
     }
 
     /// Removes files that were not used for `unused` and leftovers of killed processes, then the least recently used
-    /// files until the cache holds no more than `max_bytes`. Returns the number and size of the removed files.
+    /// files until the cache holds no more than `max_bytes`. A file that was used since the oldest current run began
+    /// stays; an [`Engine`](crate::Engine) is a run from its first use of the cache until its last clone is dropped.
+    /// Returns the number and size of the removed files.
     ///
     /// # Errors
     /// When the directory cannot be listed, or a file cannot be removed.
@@ -54,29 +60,34 @@ impl Cache {
         let hour = Duration::from_secs(3600);
         let mut held = Vec::new();
         self.visit(|path, metadata| {
-            let age =
-                metadata.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
+            let modified = metadata.modified().ok();
+            let age = modified.and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let limit = if name.starts_with(TEMPORARY_PREFIX) { hour.min(unused) } else { unused };
-            held.push(CachedFile { path: path.to_owned(), bytes: metadata.len(), age, old: age >= limit });
+            let (path, bytes, old) = (path.to_owned(), metadata.len(), age >= limit);
+            held.push(CachedFile { path, bytes, modified, age, old });
         })?;
         held.sort_by_key(|file| Reverse(file.age));
         let mut left: u64 = held.iter().filter(|file| !file.old).map(|file| file.bytes).sum();
         let mut removed = Usage::default();
-        for CachedFile { path, bytes, old, .. } in held {
-            if !old {
-                if max_bytes.is_none_or(|most| left <= most) {
+        for files in held.chunks(TOGETHER) {
+            let removal = self.removal();
+            for CachedFile { path, bytes, modified, old, .. } in files {
+                let is_too_much = max_bytes.is_some_and(|most| left > most);
+                if !(*old || is_too_much) || removal.spares(path, *modified) {
                     continue;
                 }
-                left -= bytes;
-            }
-            match fs::remove_file(&path) {
-                Ok(()) => {
-                    removed.files += 1;
-                    removed.bytes += bytes;
+                if !old {
+                    left -= bytes;
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Error::Write { path, source }),
+                match fs::remove_file(path) {
+                    Ok(()) => {
+                        removed.files += 1;
+                        removed.bytes += bytes;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(source) => return Err(Error::Write { path: path.clone(), source }),
+                }
             }
         }
         Ok(removed)

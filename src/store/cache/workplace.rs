@@ -9,13 +9,15 @@ use tempfile::TempDir;
 
 use super::directory::Cache;
 use crate::error::{Error, Result};
+use crate::programs::RemovedAtEnd;
 use crate::store::staged::TEMPORARY_PREFIX;
 
-/// A directory that only its owner can read. It is removed when this value is dropped; leftovers of killed processes
-/// are removed when the next workplace is created or the cache is pruned.
+/// A directory that only its owner can read. It is removed when this value is dropped, and when this process is killed.
+/// Leftovers are removed when the next workplace is created or the cache is pruned.
 #[derive(Debug)]
 pub(crate) struct Workplace {
     dir: TempDir,
+    _removed_at_end: Option<RemovedAtEnd>,
     /// Held while the directory is in use. The kernel releases the lock when the process ends, even if it is killed.
     _lock: File,
 }
@@ -40,7 +42,8 @@ impl Workplace {
             let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
             let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(dir.path()));
             if found.is_ok_and(|found| (found.ino(), found.dev()) == (held.ino(), held.dev())) {
-                return Ok(Workplace { dir, _lock: lock });
+                let _removed_at_end = RemovedAtEnd::new(dir.path());
+                return Ok(Workplace { dir, _removed_at_end, _lock: lock });
             }
         }
     }

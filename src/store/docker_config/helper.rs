@@ -2,17 +2,16 @@
 //!
 //! The protocol: <https://github.com/docker/docker-credential-helpers#development>.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 
 use super::login::Login;
 use crate::error::{Error, Result};
+use crate::programs::{self, Running, on_path};
 
 /// Upper bound on the time that a helper has to answer; it may ask the user for a passphrase.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,17 +50,11 @@ impl Helper {
     }
 
     async fn ask(&self) -> Result<Option<Login>> {
-        let child = Command::new(&self.program)
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = child.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.fault("is not on the PATH"),
-            _ => self.fault(format!("cannot be started: {error}")),
-        })?;
+        let program = on_path(&self.program).ok_or_else(|| self.fault("is not on the PATH"))?;
+        let mut command = programs::command(program);
+        command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = command.start().map_err(|error| self.fault(format!("cannot be started: {error}")));
+        let Running { child, .. } = &mut running?;
         if let Some(mut stdin) = child.stdin.take() {
             // A helper may answer without reading the name.
             let _ = stdin.write_all(self.server.as_bytes()).await;

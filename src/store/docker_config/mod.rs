@@ -66,9 +66,7 @@ fn files(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<LoginFile> {
 /// The first login for the repository in the files.
 async fn first(files: &[LoginFile], registry: &str, repository: &str) -> Result<Option<Credential>> {
     for file in files {
-        let (own, names) = (file.clone(), (registry.to_owned(), repository.to_owned()));
-        let lookup = tokio::task::spawn_blocking(move || own.lookup(&names.0, &names.1));
-        let lookup = lookup.await.map_err(|_| Error::Interrupted)?.map_err(|fault| Error::Credentials {
+        let lookup = file.lookup(registry, repository).map_err(|fault| Error::Credentials {
             registry: registry.to_owned(),
             from: DockerConfig.describe(),
             reason: format!("{}: {fault}", file.path.display()),

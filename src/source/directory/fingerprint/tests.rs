@@ -104,22 +104,31 @@ fn a_damaged_index_has_no_entries() {
     let whole = fs::read(&file).unwrap();
     let entries = |bytes: &[u8]| {
         fs::write(&file, bytes).unwrap();
-        Fingerprints::load(cache.path(), Path::new("/")).starts.len()
+        let found = Fingerprints::load(cache.path(), Path::new("/")).starts.len();
+        assert_eq!(file.exists(), found > 0, "a damaged file is removed");
+        found
     };
     assert_eq!(entries(&whole), 2);
     for length in 0..whole.len() {
         assert_eq!(entries(&whole[..length]), 0, "cut to {length} bytes");
     }
     for i in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[i] ^= 1;
-        assert_eq!(entries(&bytes), 0, "bit flipped in byte {i}");
+        for bits in [1, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[i] ^= bits;
+            assert_eq!(entries(&bytes), 0, "{bits:x} flipped in byte {i}");
+        }
     }
-    // Undamaged, but of another version, or with a wrong count or length.
+    assert_eq!(entries(&[&whole[..], b"x"].concat()), 0);
+    // Undamaged, but of another directory, of another version, or with a wrong count or length.
+    let root = Digest::of(b"/");
+    let sealed = |root, body: &[u8]| [body, checksum(root, body).as_bytes()].concat();
+    assert_eq!(entries(&sealed(root, &whole[..whole.len() - CHECKSUM])), 2);
+    assert_eq!(entries(&sealed(Digest::of(b"/tmp"), &whole[..whole.len() - CHECKSUM])), 0);
     for (place, byte) in [(0, b'x'), (8, 9), (12, 1), (12, 3), (12, 255), (HEADER, 2), (HEADER + 3, 255)] {
         let mut body = whole[..whole.len() - CHECKSUM].to_vec();
         body[place] = byte;
-        assert_eq!(entries(&[&body[..], Digest::of(&body).as_bytes()].concat()), 0, "byte {place}");
+        assert_eq!(entries(&sealed(root, &body)), 0, "byte {place}");
     }
 }
 

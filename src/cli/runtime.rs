@@ -1,0 +1,43 @@
+//! The runtime, and its end on a machine that allows no more threads.
+
+use std::io;
+use std::panic;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::output::exit::Failure;
+use super::output::report::Report;
+
+/// How long an idle thread that reads files is kept: longer than any run.
+const KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Starts the runtime. If later no thread can be started at a place where only a panic is possible, the process ends
+/// with the same failure as elsewhere.
+pub fn start(report: &Report) -> Result<Runtime, Failure> {
+    let report = report.clone();
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match panic.payload_as_str().and_then(missing_thread) {
+        Some(reason) => {
+            let failure =
+                Failure::from(lbuild::Error::Threads { source: io::Error::other(reason.to_owned()) });
+            report.end();
+            report.failure(&failure);
+            // The hook ends the process, because tokio would wait for the threads that it has started.
+            std::process::exit(failure.code().into());
+        }
+        None => usual(panic),
+    }));
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).thread_keep_alive(KEPT).enable_all();
+    let runtime = builder.build().map_err(|source| Failure::Start { source })?;
+    // As long as one thread can read files and look up names, tokio waits for it when it cannot start another.
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
+}
+
+/// The reason in the message of a panic of tokio or of the standard library.
+fn missing_thread(message: &str) -> Option<&str> {
+    let known = ["OS can't spawn worker thread: ", "failed to spawn thread: "];
+    known.iter().find_map(|start| message.strip_prefix(start))
+}

@@ -1,0 +1,213 @@
+//! The programs that lbuild starts: package managers, interpreters, credential helpers. They end with lbuild, together
+//! with the programs that they start themselves, even if lbuild is killed.
+//!
+//! A shell forks a watcher and then becomes the program. The watcher waits for the end of a pipe whose other end only
+//! this process holds. The kernel closes that end when this process ends, for whatever reason, and the watcher then
+//! kills the program's process group. It belongs to the group itself, so the group's number cannot be another group's
+//! by then. Dropping a [`Running`] closes the pipe too.
+//!
+//! `PR_SET_PDEATHSIG` would not be enough: it reaches neither the children of a program nor a program whose starting
+//! thread has ended.
+
+use std::ffi::OsStr;
+use std::io::{self, PipeReader, PipeWriter};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::LazyLock;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+const SHELL: &str = "/bin/sh";
+
+/// Opens the pipe `$1`, forks the watcher, and becomes the program. If this process has ended already, the pipe does not
+/// exist, and the program is not started. In a process group that is not the terminal's, a program that uses the
+/// terminal would be stopped; with these signals ignored it gets an error.
+const WATCHED: &str = "exec 3<\"$1\" || exit 126; shift; trap '' TTIN TTOU; \
+    { trap '' HUP INT QUIT TERM; read -r _ <&3; kill -s KILL -- -$$; } </dev/null >/dev/null 2>&1 & \
+    exec \"$@\" 3<&-";
+
+/// Waits for the end of standard input, and removes the directory `$1`. Programs that are being killed may still write
+/// there.
+const REMOVE: &str = "trap '' HUP INT QUIT TERM; read -r _; n=0; while [ $n -lt 50 ]; do rm -rf -- \"$1\"; \
+    sleep 0.1 || sleep 1; [ -e \"$1\" ] || break; n=$((n + 1)); done";
+
+/// The program that starts another one in a new session, where no terminal can stop it.
+static SETSID: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    // Not relative to the directory in which a program runs.
+    on_path("setsid").filter(|file| file.is_absolute())
+});
+
+/// A program on `PATH`.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let dirs = std::env::var_os("PATH")?;
+    std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// A program to be started, as a command.
+pub(crate) struct Program {
+    command: Command,
+    /// `None` on a machine without a shell: the program then is not killed with this process.
+    lifeline: io::Result<Option<Lifeline>>,
+}
+
+/// A command that starts a program with no standard input. Arguments may be added.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Program {
+    let lifeline = match Path::new(SHELL).exists() {
+        true => Lifeline::new().map(Some),
+        false => Ok(None),
+    };
+    let mut command = match &lifeline {
+        Ok(Some(lifeline)) => {
+            let mut command = shell(WATCHED);
+            command.arg(lifeline.path()).arg(program);
+            Command::from(command)
+        }
+        _ => Command::new(program),
+    };
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Program { command, lifeline }
+}
+
+/// A command that runs a script in a process group of its own.
+fn shell(script: &str) -> std::process::Command {
+    let mut command = match &*SETSID {
+        Some(setsid) => {
+            let mut command = std::process::Command::new(setsid);
+            command.arg(SHELL);
+            command
+        }
+        None => {
+            let mut command = std::process::Command::new(SHELL);
+            command.process_group(0);
+            command
+        }
+    };
+    command.args(["-c", script, "lbuild-watcher"]);
+    command
+}
+
+impl Deref for Program {
+    type Target = Command;
+
+    fn deref(&self) -> &Command {
+        &self.command
+    }
+}
+
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Command {
+        &mut self.command
+    }
+}
+
+impl Program {
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// When it cannot be started, or no pipe can be created.
+    pub(crate) fn start(mut self) -> io::Result<Running> {
+        let lifeline = self.lifeline?;
+        Ok(Running { child: self.command.spawn()?, lifeline })
+    }
+
+    /// Runs the program until its end, and returns what it writes to standard output and standard error.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) async fn output(mut self) -> io::Result<Output> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.start()?.output().await
+    }
+}
+
+/// A pipe that the watcher reads. No other process gets the writer.
+struct Lifeline {
+    reader: PipeReader,
+    _writer: PipeWriter,
+}
+
+impl Lifeline {
+    fn new() -> io::Result<Lifeline> {
+        let (reader, _writer) = io::pipe()?;
+        Ok(Lifeline { reader, _writer })
+    }
+
+    /// The name by which another process can open the reader, as long as this process exists.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.reader.as_raw_fd())
+    }
+}
+
+/// A running program. Dropping it kills the program, and all programs that it has started.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    lifeline: Option<Lifeline>,
+}
+
+impl Running {
+    /// Waits for the end of the program, and returns what it has written to its pipes. Programs that it has started and
+    /// that still run are killed then.
+    pub(crate) async fn output(self) -> io::Result<Output> {
+        let Running { mut child, lifeline } = self;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let end = async {
+            let status = child.wait().await;
+            drop(lifeline);
+            status
+        };
+        let (status, stdout, stderr) = tokio::join!(end, all(stdout), all(stderr));
+        Ok(Output { status: status?, stdout: stdout?, stderr: stderr? })
+    }
+}
+
+async fn all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+/// Removes a directory if it still exists when this value is dropped, or when this process ends.
+#[derive(Debug)]
+pub(crate) struct RemovedAtEnd {
+    dir: PathBuf,
+    /// Its standard input is the pipe.
+    watcher: std::process::Child,
+}
+
+impl RemovedAtEnd {
+    /// `None` if the watcher cannot be started: the directory then stays if this process is killed.
+    pub(crate) fn new(dir: &Path) -> Option<RemovedAtEnd> {
+        let dir = std::path::absolute(dir).ok()?;
+        let mut watcher = shell(REMOVE);
+        watcher.arg(&dir).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // It needs no secrets, and must not keep a directory in use.
+        watcher.current_dir("/").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        let watcher = watcher.spawn().ok()?;
+        Some(RemovedAtEnd { dir, watcher })
+    }
+}
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        if self.dir.exists() {
+            drop(self.watcher.stdin.take());
+        } else {
+            let _ = self.watcher.kill();
+            let _ = self.watcher.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
