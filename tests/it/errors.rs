@@ -193,7 +193,10 @@ fn a_full_disk_is_an_error_and_leaves_no_partial_files() {
         assert_eq!(output.status.code(), Some(7), "{stderr}");
         says(&stderr, &["cannot write", "small", "No space left on device", "hint: free some space"]);
         let whole = |line: &str| {
-            line.contains("/blobs/sha256/") || line.ends_with("oci-layout") || line.ends_with("CACHEDIR.TAG")
+            line.contains("/blobs/sha256/")
+                || line.contains("/locks/")
+                || line.ends_with("oci-layout")
+                || line.ends_with("CACHEDIR.TAG")
         };
         assert!(stdout.lines().all(whole), "{stdout}");
     }

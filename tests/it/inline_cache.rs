@@ -3,8 +3,8 @@
 use crate::support::fake_ecr::{EcrBehaviour, FakeEcr, MissingRepository};
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
+use crate::support::records::poison;
 use crate::support::registry::{Mode, Registry};
-use std::path::Path;
 use tempfile::TempDir;
 
 struct CodeAndDeps {
@@ -111,19 +111,6 @@ fn a_layer_that_is_missing_is_made_again() {
     assert_eq!(done.digest(), digest, "{}", done.stderr);
     assert_eq!(registry.tags("function")["2"], digest);
     assert_eq!(done.layer_counts(), (2, 2), "found, lost, made: {}", done.stderr);
-}
-
-/// Maps each key of the cache to a wrong layer.
-fn poison(cache: &Path) -> usize {
-    let mut records: Vec<_> =
-        std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Only the records of layers; the directory also has facts about layers.
-    records.retain(|path| std::fs::read_to_string(path).unwrap().starts_with(r#"{"digest""#));
-    let texts: Vec<_> = records.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    for (path, text) in records.iter().zip(texts.iter().cycle().skip(1)) {
-        std::fs::write(path, text).unwrap();
-    }
-    records.len()
 }
 
 #[test]

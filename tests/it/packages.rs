@@ -3,9 +3,9 @@
 use crate::support::image_tools::ImageLocation;
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::package_fixture::{PackageFixture, UvLock, with_uv};
+use crate::support::records::poison;
 use crate::support::{bases, invoke};
 use serde_json::json;
-use std::path::Path;
 use std::time::Instant;
 
 const WANTED: [&str; 4] = ["numpy", "pydantic-core==2.50.4", "jmespath", "idna"];
@@ -132,17 +132,6 @@ fn the_digest_does_not_depend_on_tool_jobs_or_cache() {
     for user in [&user, &Lbuild::new()] {
         let done = user.ok(&fixture.arguments("arm64", &to, &[&locked[..], &["--verify-cache"]].concat()));
         assert_eq!((done.digest(), done.layer_counts()), (expected.clone(), (0, 4)), "{}", done.stderr);
-    }
-}
-
-/// Maps each key of the cache to another layer.
-fn poison(cache: &Path) {
-    let mut records: Vec<_> =
-        std::fs::read_dir(cache.join("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    records.retain(|path| std::fs::read_to_string(path).unwrap().contains("diff_id"));
-    let texts: Vec<_> = records.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    for (path, text) in records.iter().zip(texts.iter().cycle().skip(1)) {
-        std::fs::write(path, text).unwrap();
     }
 }
 
