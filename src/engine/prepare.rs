@@ -120,18 +120,7 @@ pub(super) async fn prepare(
 /// out not to be gzip; any other error is returned.
 fn recovery(session: &Session, error: Error, look_back: bool) -> Result<bool> {
     match error {
-        Error::CorruptFile { path, expected, .. } if session.cache.holds(&path) => {
-            session.cache.evict(expected);
-            Ok(look_back)
-        }
-        Error::CacheRead { .. } => Ok(look_back),
-        Error::BlobRead { ref path, .. }
-        | Error::Read { ref path, .. }
-        | Error::SourceChanged { ref path }
-            if session.cache.holds(path) =>
-        {
-            Ok(look_back)
-        }
+        error if session.cache.lost(&error) => Ok(look_back),
         Error::LostBlob { .. } if look_back => Ok(false),
         Error::NotGzip { digest, compression, .. }
             if compression::known(session, digest) != Some(compression) =>

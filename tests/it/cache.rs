@@ -1,6 +1,8 @@
 //! Nothing in the cache is believed unchecked: any damage gives the same image.
 
+use crate::support::image_tools::{ImageLocation, umoci_unpack};
 use crate::support::lbuild::{Lbuild, files, function, noise, tiny_base};
+use crate::support::registry::{Mode, Registry};
 use lbuild::error::{Error, Kind};
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Recipe};
@@ -32,15 +34,26 @@ fn build(lbuild: &Lbuild, code: &TempDir, what: &str) -> String {
     let _ = fs::remove_dir_all(&layout);
     let to = format!("oci:{}:1", layout.display());
     let path = code.path().to_str().unwrap();
-    let done = lbuild.run(&["build", path, "--base", &tiny_base(), "--arch", "arm64", "--handler", "app.handler", "--to", &to]);
+    let done = lbuild.run(&[
+        "build",
+        path,
+        "--base",
+        &tiny_base(),
+        "--arch",
+        "arm64",
+        "--handler",
+        "app.handler",
+        "--to",
+        &to,
+    ]);
     assert_eq!(done.code, Some(0), "{what}: {}", done.stderr);
     assert!(!done.stderr.contains("warning"), "{what}: {}", done.stderr);
-    crate::support::image_tools::umoci_unpack(&crate::support::image_tools::ImageLocation::layout(
-        &layout, "1",
-    ))
-    .unwrap_or_else(|error| panic!("{what}: {error}"));
+    umoci_unpack(&ImageLocation::layout(&layout, "1")).unwrap_or_else(|error| panic!("{what}: {error}"));
     done.digest()
 }
+
+/// A change to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
 
 /// The files of one part of the cache.
 fn part(lbuild: &Lbuild, name: &str) -> Vec<PathBuf> {
@@ -55,7 +68,7 @@ fn any_damage_to_the_cache_gives_the_same_image() {
     // stores the fingerprints of files that were too young
     assert_eq!(build(&lbuild, &code, "again"), expected);
     assert!(part(&lbuild, "keys").len() >= 3 && part(&lbuild, "stat").len() == 1);
-    let damages: [(&str, fn(&mut Vec<u8>)); 6] = [
+    let damages: [(&str, Damage); 6] = [
         ("the first byte", |bytes| bytes[0] ^= 1),
         ("the last byte", |bytes| *bytes.last_mut().unwrap() ^= 1),
         ("a byte in the middle", |bytes| {
@@ -115,6 +128,46 @@ fn a_changed_digest_in_a_record_is_not_believed() {
     }
     assert!(changed > 0);
     assert_eq!(build(&lbuild, &code, "changed"), expected);
+}
+
+/// The commands that read stored images use the cache's copy of a layer.
+#[test]
+fn a_damaged_copy_of_a_stored_layer_is_fetched_instead() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let images = ["1", "2"].map(|tag| format!("{}/function:{tag}", registry.host()));
+    let app = &b"def handler(event, context): pass"[..];
+    let codes = [1, 2].map(|seed| function(&[("app.py", app), ("data", &noise(seed, 9000))]));
+    let push = || {
+        for (code, image) in codes.iter().zip(&images) {
+            let to = ["--base", &tiny_base(), "--arch", "arm64", "--handler", "app.handler", "--to", image];
+            lbuild.push(code.path(), &[&to[..], &["--no-cache"]].concat());
+        }
+    };
+    push();
+    let commands = [vec!["check", &images[0], "--json"], vec!["diff", &images[0], &images[1], "--json"]];
+    let results = |lbuild: &Lbuild| {
+        commands.each_ref().map(|command| {
+            let done = lbuild.run(command);
+            assert!(done.code != Some(7), "{command:?}: {}", done.stderr);
+            (done.code, done.stdout)
+        })
+    };
+    let expected = results(&Lbuild::new());
+    let damages: [Damage; 3] =
+        [|bytes| bytes[20] ^= 1, |bytes| bytes.truncate(bytes.len() - 3), |bytes| bytes.push(0)];
+    for (number, damage) in damages.into_iter().enumerate() {
+        // stores the layers again
+        push();
+        assert!(part(&lbuild, "blobs").len() >= 2);
+        for file in part(&lbuild, "blobs") {
+            let mut bytes = fs::read(&file).unwrap();
+            damage(&mut bytes);
+            fs::write(&file, bytes).unwrap();
+        }
+        // without the scans
+        let _ = fs::remove_dir_all(lbuild.cache().join("keys"));
+        assert_eq!(results(&lbuild), expected, "damage {number}");
+    }
 }
 
 fn recipe(lbuild: &Lbuild, code: &Path) -> Recipe {

@@ -2,7 +2,6 @@
 //! these tests more often, and `LBUILD_TEST_SEED` repeats the moments of an earlier run.
 
 use crate::support::faults::{self, Random};
-use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, RunOutput, files, function, noise, tiny_base};
 use crate::support::processes::wait_for_end;
 use crate::support::registry::{Mode, Registry};
@@ -55,10 +54,12 @@ fn arguments(code: &TempDir, to: &str) -> Vec<String> {
     ["push", path, "--npm", "--base", &tiny_base(), "--arch", "arm64", "--to", to].map(str::to_owned).into()
 }
 
-/// The digest of the image that a tag names.
-fn tagged(registry: &Registry, image: &str) -> String {
-    let found = image_tools::skopeo_inspect(&ImageLocation::registry(registry, image)).unwrap();
-    found["Digest"].as_str().unwrap().to_owned()
+/// The digest of the image that a tag names; the repository must have all of the image.
+#[track_caller]
+fn tagged(registry: &Registry, repository: &str, tag: &str) -> String {
+    let digest = faults::tag_in(&registry.storage(), repository, tag).expect("the tag exists");
+    faults::verify_in(&registry.storage(), repository, &digest).unwrap();
+    digest
 }
 
 fn start(lbuild: &Lbuild, arguments: &[String]) -> Child {
@@ -95,10 +96,10 @@ fn a_kill_at_any_moment_loses_nothing_and_leaves_nothing() {
         wait_for_end(&lbuild);
         let what = format!("round {round}, killed after {moment:?}");
         nothing_is_left_over(&lbuild, &what);
-        let now = tagged(&registry, "function:1");
+        let now = tagged(&registry, "function", "1");
         assert!(now == old || now == expected, "{what}: {now}");
         old = lbuild.ok(&arguments(&code, &to)).digest();
-        assert!(old == expected && tagged(&registry, "function:1") == old, "{what}: {old}");
+        assert!(old == expected && tagged(&registry, "function", "1") == old, "{what}: {old}");
     }
     println!("{killed} runs were killed");
     assert!(killed > 0);
@@ -121,13 +122,13 @@ fn pushes_beside_prune_succeed() {
         for round in 0..rounds {
             let code = &codes[worker];
             // Every second round makes new layers; the others find those of the round before.
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 let name = code.path().join("data");
                 fs::write(name, noise((worker * 100 + round) as u64, 300_000)).unwrap();
             }
             let to = format!("{}/function-{worker}:{round}", registry.host());
             let mut child = start(lbuild, &arguments(code, &to));
-            if (worker + round) % 3 == 0 {
+            if (worker + round).is_multiple_of(3) {
                 let moment = part(&mut random.lock().unwrap(), whole);
                 std::thread::sleep(moment);
                 child.kill().unwrap();
@@ -137,7 +138,7 @@ fn pushes_beside_prune_succeed() {
             }
             let done = RunOutput::of(child.wait_with_output().unwrap());
             assert_eq!(done.code, Some(0), "{worker} {round}: {}", done.stderr);
-            assert_eq!(tagged(registry, &format!("function-{worker}:{round}")), done.digest());
+            assert_eq!(tagged(registry, &format!("function-{worker}"), &round.to_string()), done.digest());
         }
     };
     std::thread::scope(|scope| {

@@ -46,7 +46,11 @@ fn interpreter() -> (Lbuild, TempDir, Vec<String>) {
         ("pylock.toml", "lock-version = \"1.0\"\ncreated-by = \"x\"\npackages = []\n"),
     ]);
     let file = code.path().join("pylock.toml").display().to_string();
-    (user("python3.12", WORK), code, vec!["--lock".to_owned(), file, "--compile-bytecode".to_owned(), "always".to_owned()])
+    (
+        user("python3.12", WORK),
+        code,
+        vec!["--lock".to_owned(), file, "--compile-bytecode".to_owned(), "always".to_owned()],
+    )
 }
 
 fn helper(registry: &Registry) -> (Lbuild, TempDir, Vec<String>) {

@@ -16,6 +16,7 @@ use crate::engine::session::Session;
 use crate::image::{Blob, Config, Digest};
 use crate::scan::Annotate;
 use crate::store::ByteStream;
+use crate::threads::blocking;
 
 /// The number of pieces of a layer that may wait for its scan.
 const WAITING: usize = 16;
@@ -64,12 +65,14 @@ impl<A: Annotate> Passing for Scans<A> {
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         let (session, annotator) = (self.session.clone(), self.annotator.clone());
-        let task = tokio::task::spawn_blocking(move || {
+        let scan = blocking(move |_| {
             let mut pieces = Pieces { receiver, piece: Bytes::new(), count: 0 };
             let scanned = scan::of_passing(&session, digest, size, BufReader::new(&mut pieces), &*annotator);
             // The check reads a layer again that cannot be scanned, and reports the error.
-            scanned.is_err() && io::copy(&mut pieces, &mut io::sink()).is_ok() && pieces.count == size
+            Ok(scanned.is_err() && io::copy(&mut pieces, &mut io::sink()).is_ok() && pieces.count == size)
         });
+        // Without a thread, the check reads the layer.
+        let task = tokio::spawn(async { scan.await.unwrap_or(false) });
         lock(&self.begun).entry(digest).or_default().push(task);
         copied(bytes, sender, size)
     }

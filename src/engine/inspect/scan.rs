@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::engine::find::{self, StoredImage};
+use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
@@ -32,15 +32,14 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     let (store, name) = find::store(session, &found.base).await?;
     let kept = Arc::new(AtomicUsize::new(0));
     let one = |layer: Descriptor| {
-        let blob = store.layer(session, &layer);
-        let (session, name, annotator) = (session.clone(), name.clone(), annotator.clone());
+        let (store, session, name, annotator) = (&store, session.clone(), name.clone(), annotator.clone());
         let kept = kept.clone();
         async move {
             if Compression::of(&layer.media_type).is_none() {
                 return Ok(None);
             }
-            let digest = blob.digest;
-            let scanned = of_layer(&session, &name, blob, annotator).await?;
+            let digest = layer.digest;
+            let scanned = of_stored_layer(&session, store, &name, &layer, annotator).await?;
             if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
                 let source = io::Error::other("it and the layers below it have too many files");
                 let source = Error::LayerRead { source }.into();
@@ -155,6 +154,23 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
     match session.threads.run(session.threads.all(), scan).await? {
         Some(scan) => Ok(scan),
         None => of_layer(session, "the image", blob, annotator).await,
+    }
+}
+
+/// Scans a layer of an image, unless it was scanned before. If the cache has a copy that turns out to be missing or
+/// damaged, the layer is read from the image's own store.
+pub(super) async fn of_stored_layer<A: Annotate>(
+    session: &Arc<Session>,
+    store: &ImageStore,
+    image: &str,
+    layer: &Descriptor,
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
+    match of_layer(session, image, store.layer(session, layer), annotator.clone()).await {
+        Err(error) if session.cache.lost(&error) => {
+            of_layer(session, image, store.blob(layer.digest, layer.size), annotator).await
+        }
+        scanned => scanned,
     }
 }
 

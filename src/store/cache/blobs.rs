@@ -27,14 +27,11 @@ pub(crate) struct BlobFile {
 }
 
 impl Cache {
-    /// The blob, if the cache has a file with its name and size. Readers verify the bytes.
+    /// The blob, if the cache has a file with its name and size. Readers verify the bytes. A file of another size stays
+    /// until the blob is stored again, because a manifest may name a wrong size.
     pub(crate) fn blob(&self, digest: Digest, size: u64) -> Option<Blob> {
-        let BlobFile { path, size: held, .. } = self.held(digest)?;
-        if held != size {
-            self.evict(digest);
-            return None;
-        }
-        Some(Blob { digest, size, location: Location::File(path) })
+        let held = self.held(digest).filter(|held| held.size == size)?;
+        Some(Blob { digest, size, location: Location::File(held.path) })
     }
 
     /// The blob, whatever its size. The caller must verify its bytes.
@@ -132,6 +129,22 @@ impl Cache {
     /// Removes a blob whose bytes do not match its name.
     pub(crate) fn evict(&self, digest: Digest) {
         let _ = fs::remove_file(self.blob_path(digest));
+    }
+
+    /// Whether the error is about a missing or damaged blob of the cache, which may be made or fetched again. A damaged
+    /// blob is removed.
+    pub(crate) fn lost(&self, error: &Error) -> bool {
+        match error {
+            Error::CorruptFile { path, expected, .. } if self.holds(path) => {
+                self.evict(*expected);
+                true
+            }
+            Error::CacheRead { .. } => true,
+            Error::BlobRead { path, .. } | Error::Read { path, .. } | Error::SourceChanged { path } => {
+                self.holds(path)
+            }
+            _ => false,
+        }
     }
 
     /// The error, with a missing file of the cache named as such.

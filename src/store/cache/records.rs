@@ -96,7 +96,7 @@ impl Cache {
         self.record(RecordKind::Note, key)
     }
 
-    /// Whether there is a note under `key`.
+    /// Whether there is a note under `key`, which may be damaged.
     pub(crate) fn has_note(&self, key: Digest) -> bool {
         self.key_path(LayerKey(key)).exists()
     }

@@ -112,8 +112,8 @@ async fn known(
     if Compression::of(&layer.media_type).is_none() {
         return Ok(None);
     }
-    let blob = from.store.layer(session, layer);
-    scan::of_layer(session, &from.name, blob, Arc::new(NoAnnotator)).await.map(Some)
+    let annotator = Arc::new(NoAnnotator);
+    scan::of_stored_layer(session, &from.store, &from.name, layer, annotator).await.map(Some)
 }
 
 /// An image with its open store: opening the store for each layer would be slow.
