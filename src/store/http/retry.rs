@@ -75,8 +75,9 @@ impl Retry {
         if delay > LONGEST_PAUSE {
             return Err(error);
         }
+        let operation = without_logins(operation(&error)).into_owned();
         let cause = without_logins(&error.with_causes()).into_owned();
-        self.events.emit(Event::Retry { operation: operation(&error).to_owned(), cause, delay });
+        self.events.emit(Event::Retry { operation, cause, delay });
         tokio::time::sleep(delay).await;
         Ok(())
     }
