@@ -3,8 +3,8 @@
 //! A body may be damaged on its way, for example by a proxy on plain HTTP. A registry that gets a manifest under a tag
 //! cannot notice it: it stores the damaged bytes and reports their digest.
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::call::Call;
 use super::repository::{Repository, any_manifest};
