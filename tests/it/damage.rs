@@ -227,3 +227,16 @@ fn a_manifest_that_was_accepted_but_not_stored_is_put_again() {
         assert_eq!(setup.tag(tag).unwrap(), done.digest());
     }
 }
+
+#[test]
+fn a_tag_that_is_damaged_while_it_is_read_is_read_again() {
+    let (setup, once) = (Setup::new(), AtomicBool::new(false));
+    let digest = setup.push(&setup.registry.host(), &[]).succeeded().digest();
+    let proxy = setup.proxy(move |_, line| {
+        let first = line.starts_with("GET /v2/function/manifests/1") && !once.swap(true, Ordering::SeqCst);
+        if first { Tamper::DamageAnswer(100) } else { Tamper::Nothing }
+    });
+    let done = setup.push(&proxy.host(), &[]).succeeded();
+    assert_eq!((done.digest(), proxy.count("PUT ")), (digest, 0), "it is unchanged: {}", done.stderr);
+    assert!(done.stderr.contains("retry ") && done.stderr.contains("is corrupt"), "{}", done.stderr);
+}

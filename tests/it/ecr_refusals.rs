@@ -235,3 +235,16 @@ fn the_doctor_explains_a_reset() {
     let said = diagnosis(&moto, &registry);
     assert!(said.contains(&format!("hint: allow ecr:InitiateLayerUpload on {ARN}/function\n")), "{said}");
 }
+
+#[test]
+fn resets_that_end_are_not_a_missing_right() {
+    let (moto, registry) = moto_and_registry();
+    // The connection breaks for every attempt of the request, and works again for the next one.
+    registry.change(|behaviour| {
+        behaviour.refusals =
+            vec![Refusal { times: 6, ..Refusal::always("ecr:InitiateLayerUpload", RefusalAnswer::Reset) }];
+    });
+    let to = format!("{REGISTRY}/function:1");
+    let said = user(&moto.url(), REGISTRY, &registry).ok(&["doctor", "--to", &to]).stdout;
+    assert!(!said.contains("failed ") && !said.contains("hint: allow"), "{said}");
+}

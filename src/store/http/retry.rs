@@ -75,8 +75,9 @@ impl Retry {
         if delay > LONGEST_PAUSE {
             return Err(error);
         }
+        let operation = without_logins(operation(&error)).into_owned();
         let cause = without_logins(&error.with_causes()).into_owned();
-        self.events.emit(Event::Retry { operation: operation(&error).to_owned(), cause, delay });
+        self.events.emit(Event::Retry { operation, cause, delay });
         tokio::time::sleep(delay).await;
         Ok(())
     }
@@ -131,5 +132,45 @@ fn operation(error: &Error) -> &str {
         Error::Download { file, .. } => file,
         Error::Corrupt { what, .. } | Error::Stored { what, .. } => what,
         _ => "request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Digest;
+
+    fn stalled(seconds: u64) -> Error {
+        let (operation, host) = ("read".to_owned(), "r.example".to_owned());
+        Error::Stalled { operation, host, after: Duration::from_secs(seconds) }
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_stalls_is_tried_once_more() {
+        let mut retry = Retry::new(Events::default());
+        assert!(retry.after(stalled(60)).await.is_ok());
+        assert!(retry.after(stalled(60)).await.is_err());
+        // A registry that takes minutes to store a blob has used up the time at once.
+        assert!(Retry::new(Events::default()).after(stalled(300)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_an_operation_share_its_time() {
+        let patience = Patience::default();
+        let mut parts = [0, 1].map(|_| Retry::with(patience.clone(), Events::default()));
+        assert!(parts[0].after(stalled(60)).await.is_ok());
+        assert!(parts[1].refused(stalled(1), Duration::from_secs(59), None).await.is_ok());
+        assert_eq!(parts[0].limit(), Duration::from_secs(1));
+        assert!(parts[0].after(stalled(1)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_retry_shows_no_login() {
+        let (sender, shown) = std::sync::mpsc::channel();
+        let mut retry = Retry::new(Events::to(move |event| drop(sender.send(format!("{event:?}")))));
+        let (what, expected) = ("blob of https://u:secret@r.example/".to_owned(), Digest::of(b""));
+        retry.after(Error::Stored { what, expected, got: None }).await.unwrap();
+        let shown = shown.recv().unwrap();
+        assert!(shown.contains("r.example") && !shown.contains("secret"), "{shown}");
     }
 }

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
 
 use super::call::Call;
-use super::request::Request;
+use super::request::{Request, reported_digest};
 use super::scope::Scope;
 use super::transport::Transport;
 use crate::error::{Error, Result};
@@ -141,15 +141,16 @@ pub(super) fn any_manifest() -> String {
     [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST].join(", ")
 }
 
-/// The manifest in a response, verified if the request was by digest.
+/// The manifest in a response, verified against the digest in the request, else against the one in the response.
 async fn read_manifest(response: Response, request: &Request, target: &str) -> Result<Manifest> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
+    let expected = target.parse::<Digest>().ok().or_else(|| reported_digest(&response));
     let bytes = limited_bytes(response, &request.operation, &request.host, MAX_DOCUMENT as usize).await?;
     let manifest = Manifest::stored(media_type, bytes);
     let size = manifest.bytes.len() as u64;
-    match target.parse::<Digest>() {
-        Ok(expected) if expected != manifest.digest => Err(Error::Corrupt {
+    match expected {
+        Some(expected) if expected != manifest.digest => Err(Error::Corrupt {
             what: format!("manifest {target}"),
             expected,
             size,

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::call::Call;
 use super::scope::Scope;
 use crate::error::{Permission, Refusal};
-use crate::image::EcrHost;
+use crate::image::{Digest, EcrHost};
 use crate::store::http::Patience;
 
 /// A request that can be sent again.
@@ -28,6 +28,16 @@ pub(super) struct Request {
 pub(super) struct Answer {
     pub(super) response: Response,
     pub(super) grant: Option<HeaderValue>,
+}
+
+/// The header with the digest of the bytes that the registry has:
+/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>. Distribution and what is
+/// made of it, ECR, GHCR, Quay, Artifact Registry and zot send it; old versions of Nexus and Artifactory do not always.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// The digest that the registry reports in its response.
+pub(super) fn reported_digest(response: &Response) -> Option<Digest> {
+    response.headers().get(CONTENT_DIGEST)?.to_str().ok()?.trim().parse().ok()
 }
 
 impl Request {

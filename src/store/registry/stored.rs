@@ -3,27 +3,18 @@
 //! A body may be damaged on its way, for example by a proxy on plain HTTP. A registry that gets a manifest under a tag
 //! cannot notice it: it stores the damaged bytes and reports their digest.
 
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Response, StatusCode};
 
 use super::call::Call;
 use super::repository::{Repository, any_manifest};
+use super::request::reported_digest;
 use crate::error::{Error, Result};
 use crate::image::{Digest, Manifest, Parsed, parse_manifest};
 use crate::store::http::refusal;
 
-/// The header with the digest of the stored bytes:
-/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests>. Distribution and what is
-/// made of it, ECR, GHCR, Quay, Artifact Registry and zot send it; old versions of Nexus and Artifactory do not.
-const CONTENT_DIGEST: &str = "docker-content-digest";
-
 /// The number of attempts after refusals of a manifest as invalid, which may be damage or the truth.
 const INVALID_ATTEMPTS: usize = 2;
-
-/// The digest that the registry reports in its response.
-pub(super) fn reported_digest(response: &Response) -> Option<Digest> {
-    response.headers().get(CONTENT_DIGEST)?.to_str().ok()?.trim().parse().ok()
-}
 
 impl Repository {
     /// Puts `manifest` under a tag or its digest, until the registry has it. A refusal is returned unchanged, for the

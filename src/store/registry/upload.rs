@@ -14,8 +14,7 @@ use reqwest::{Response, StatusCode, Url};
 
 use super::call::Call;
 use super::repository::Repository;
-use super::request::{Answer, Request};
-use super::stored::reported_digest;
+use super::request::{Answer, Request, reported_digest};
 use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
 use crate::image::{Digest, EcrHost};

@@ -24,6 +24,8 @@ pub enum Tamper {
     Damage(usize),
     /// Changes the last digit of the first size in a manifest, which docker-registry does not compare.
     DamageSize,
+    /// Changes the byte of the answer's body at this position.
+    DamageAnswer(usize),
     /// Removes the digest from the registry's answer.
     HideDigest,
     /// Answers 201 without a digest, and forwards nothing.
@@ -85,7 +87,7 @@ async fn pass(
             let end = body[size..].iter().position(|byte| *byte == b',').expect("a digest follows");
             body[size + end - 1] ^= 1;
         }
-        Tamper::Nothing | Tamper::HideDigest => {}
+        Tamper::Nothing | Tamper::HideDigest | Tamper::DamageAnswer(_) => {}
     }
     // The Host header stays, so that the registry's URLs lead to this proxy.
     head.uri = format!("http://{upstream}{}", head.uri).parse().expect("a path");
@@ -95,6 +97,9 @@ async fn pass(
     if tamper == Tamper::HideDigest {
         head.headers.remove("docker-content-digest");
     }
-    let body = body.collect().await.map_err(|_| ConnectionClosed)?.to_bytes();
+    let mut body = body.collect().await.map_err(|_| ConnectionClosed)?.to_bytes().to_vec();
+    if let Tamper::DamageAnswer(at) = tamper {
+        body[at] ^= 1;
+    }
     Ok(Response::from_parts(head, full(body)))
 }
