@@ -76,7 +76,8 @@ fn layers_in(registry: &FakeEcr, repository: &str) -> Vec<Vec<u8>> {
 /// Layers whose media type may be wrong: the stored bytes, the type, the tar.
 fn odd_layers() -> Vec<Layer> {
     let tars: Vec<_> = (0..12).map(|n| tar(&format!("layer {n}"))).collect();
-    let forms: [(fn(&[u8]) -> Vec<u8>, &str); 6] = [
+    type Form = (fn(&[u8]) -> Vec<u8>, &'static str);
+    let forms: [Form; 6] = [
         (|tar| gzip(tar), GZIP),
         (|tar| tar.to_vec(), GZIP),
         (zstd, GZIP),

@@ -78,8 +78,8 @@ const UNASKED: u64 = 1 << 20;
 impl Delivery {
     pub(super) async fn run(mut self, target: Target, gate: &Gate) -> Result<Outcome> {
         let outcome = match target {
-            Target::Registry(remote) => self.to_registry(&remote, gate).await?,
-            Target::Layout(directory) => self.to_layout(&directory, gate).await?,
+            Target::Registry(remote) => self.deliver_to_registry(&remote, gate).await?,
+            Target::Layout(directory) => self.deliver_to_layout(&directory, gate).await?,
             Target::Archive { .. } => return Ok(Outcome::Existed),
         };
         let Blob { digest, size, .. } = self.blob;
@@ -87,7 +87,7 @@ impl Delivery {
         Ok(outcome)
     }
 
-    async fn to_registry(&mut self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
+    async fn deliver_to_registry(&mut self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
         let digest = self.blob.digest;
         if remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
@@ -114,7 +114,7 @@ impl Delivery {
         }
     }
 
-    async fn to_layout(&self, directory: &Directory, gate: &Gate) -> Result<Outcome> {
+    async fn deliver_to_layout(&self, directory: &Directory, gate: &Gate) -> Result<Outcome> {
         gate.pass().await;
         let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
         if self.session.dry_run {
