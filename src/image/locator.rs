@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::reference::Reference;
+use crate::error::text::without_login;
 use crate::error::{Error, Result};
 
 /// The scheme of an OCI layout directory.
@@ -47,7 +48,11 @@ impl FromStr for Locator {
             return Ok(Locator::Archive { path: path.into(), name: name.map(str::parse).transpose()? });
         }
         if is_host_alone(text) {
-            return Err(fail("the repository is missing, as in REGISTRY/REPO[:TAG]"));
+            let location = without_login(text).into_owned();
+            return Err(Error::Location {
+                location,
+                expected: "the repository is missing, as in REGISTRY/REPO[:TAG]",
+            });
         }
         Ok(Locator::Registry(text.parse()?))
     }
@@ -117,6 +122,8 @@ mod tests {
             let error = text.parse::<Locator>().unwrap_err().to_string();
             assert!(error.contains(text) && error.contains(fault) && !error.contains("docker.io"), "{error}");
         }
+        let error = "us.er:s3cret@r.example".parse::<Locator>().unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
         for text in ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/", "r.example/:v1", "localhost:5000/"] {
             assert!(text.parse::<Locator>().is_err(), "{text}");
         }
