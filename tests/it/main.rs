@@ -33,6 +33,7 @@ mod odd_bases;
 mod packages;
 mod packages_faults;
 mod push;
+mod python_inputs;
 mod recipes;
 mod registries;
 mod requirement_files;
