@@ -108,16 +108,22 @@ pub enum Error {
     Build { tool: &'static str, package: String, reason: String },
     /// A wheel whose hash is not among those of the requirements, or that has no hash there.
     #[error("{file} is refused: {fault}")]
-    Hash { file: String, fault: &'static str },
+    Hash { file: String, fault: String },
     /// A file that is not a valid wheel.
     #[error("{file} is not a wheel that can be installed: {fault}")]
     Wheel { file: String, fault: String },
+    /// Two wheels that cannot be installed into one directory.
+    #[error("{file} has a file {path} where {directory} has a directory")]
+    WheelClash { path: String, file: String, directory: String },
     /// An invalid Python version.
     #[error("`{version}` is not a Python version")]
     PythonVersion { version: String },
     /// A directory without a lock file of Node packages.
     #[error("{} has no lock file (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock)", path.display())]
     NoLock { path: PathBuf },
+    /// A workspace whose lock file is that of the directory above it.
+    #[error("{} has no lock file of its own: as a workspace, it is locked in {}", path.display(), lock.display())]
+    WorkspaceLock { path: PathBuf, lock: PathBuf },
     /// A lock file that names a path outside the function's directory.
     #[error("{} names {place}, which is outside the function's directory", lock.display())]
     OutsidePath { lock: PathBuf, place: String },
@@ -346,7 +352,9 @@ impl Error {
             | Bytecode { .. }
             | Hash { .. }
             | Wheel { .. }
+            | WheelClash { .. }
             | NoLock { .. }
+            | WorkspaceLock { .. }
             | OutsidePath { .. }
             | NoInstaller { .. }
             | OldInstaller { .. }

@@ -1,6 +1,7 @@
 //! The hints: proposed fixes for failures.
 
 use std::io;
+use std::path::Path;
 
 use super::text::LOGIN;
 use super::{AwsRefusal, Error, Permission, Refusal};
@@ -61,6 +62,7 @@ impl Error {
             }
             Scan { .. } => "the layer is truncated, damaged or not a tar: build or push the image again".into(),
             NoLock { .. } => "create one with `npm install --package-lock-only`, and keep it with the code".into(),
+            WorkspaceLock { lock, .. } => return workspace_hint(lock),
             OutsidePath { .. } => {
                 "pass the directory that contains both as PATH, or install the package from a registry".into()
             }
@@ -78,6 +80,7 @@ impl Error {
             Download { answer, .. } if answer.status == 404 => {
                 "lock the requirements again: the file no longer exists".into()
             }
+            WheelClash { .. } => "choose a version of one of them that does not have it".into(),
             Hash { .. } => "lock the requirements again, if the change is intended".into(),
             PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
@@ -146,6 +149,19 @@ impl Error {
         };
         Some(hint)
     }
+}
+
+/// The command that gives a workspace a lock file of its own.
+fn workspace_hint(lock: &Path) -> Option<String> {
+    let root = lock.parent()?.display();
+    Some(match lock.file_name()?.to_str()? {
+        "pnpm-lock.yaml" => "run `pnpm install --lockfile-only --ignore-workspace` in it".into(),
+        // yarn 1 has no such option.
+        "yarn.lock" => "run `touch yarn.lock && yarn install` in it, with yarn 2 or later".into(),
+        _ => format!(
+            "run `npm install --package-lock-only --no-workspaces` in it; or give {root} as PATH, which packs all workspaces"
+        ),
+    })
 }
 
 /// The fix for a missing permission.

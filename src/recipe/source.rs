@@ -113,6 +113,9 @@ pub enum Requirements {
     File {
         /// The file.
         path: PathBuf,
+        /// The function's directory: in the lock of a workspace, the packages are those of the project at or above it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<PathBuf>,
     },
     /// Exactly these wheels.
     Pinned(Vec<Wheel>),
@@ -127,11 +130,11 @@ pub struct Wheel {
     /// Its version.
     pub version: String,
     /// The wheel's file name, which names its platform; or the file name of a source archive, for a package without
-    /// wheels.
+    /// wheels. The name of a directory, and its URL, end in a slash.
     pub file: String,
     /// Its URL: `https:`, `http:` or `file:`, without a password.
     pub url: String,
-    /// The digest of its bytes.
+    /// The digest of its bytes, or of the content of the directory.
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,

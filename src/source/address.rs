@@ -1,6 +1,6 @@
 //! URLs: removal of logins, file names, `file:` URLs, and percent-decoding.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -58,6 +58,11 @@ pub(super) fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The path of a `file:` URL.
+pub(super) fn file_path(url: &str) -> Option<PathBuf> {
+    Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
+}
+
 /// The `file:` URL of a path that is relative to `dir`.
 pub(super) fn file_url(dir: &Path, path: &str) -> Option<String> {
     let path = std::path::absolute(dir.join(path)).ok()?;
@@ -86,5 +91,7 @@ mod tests {
     fn a_path_becomes_a_file_url() {
         assert_eq!(file_url(Path::new("/a"), "b c.whl").as_deref(), Some("file:///a/b%20c.whl"));
         assert_eq!(file_url(Path::new("/a"), "/b.whl").as_deref(), Some("file:///b.whl"));
+        assert_eq!(file_path("file:///a/b%20c/"), Some("/a/b c/".into()));
+        assert_eq!(file_path("https://h.example/a/"), None);
     }
 }

@@ -7,6 +7,7 @@ mod address;
 mod directory;
 mod ignore;
 mod image;
+mod local;
 mod logins;
 mod node;
 mod part;

@@ -36,6 +36,7 @@ mod orphans;
 mod packages;
 mod packages_faults;
 mod push;
+mod python_inputs;
 mod recipes;
 mod registries;
 mod requirement_files;

@@ -11,6 +11,9 @@ use crate::cli::output::report::Report;
 /// npm's lock files, in npm's order of preference.
 pub const NPM_LOCKS: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
 
+/// The lock files of the other package managers.
+const OTHER_LOCKS: [&str; 2] = ["pnpm-lock.yaml", "yarn.lock"];
+
 /// The function's Node packages, if the arguments request them.
 pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Result<Option<Npm>, Failure> {
     let dir = &config.code(&args.path);
@@ -27,7 +30,8 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
     if scripts {
         return Err(Failure::usage("--npm-scripts needs --npm", "add --npm"));
     }
-    let lock = NPM_LOCKS.into_iter().find(|name| dir.join(name).is_file());
+    let mut locks = NPM_LOCKS.into_iter().chain(OTHER_LOCKS);
+    let lock = locks.find(|name| dir.join(name).is_file());
     // The directories of --deps may contain the packages.
     let elsewhere = !args.deps.is_empty() || !config.deps.0.is_empty();
     if let Some(lock) = lock.filter(|_| !elsewhere && !dir.join(MODULES).exists()) {

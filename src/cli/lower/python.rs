@@ -51,7 +51,7 @@ pub fn packages(
     };
     let glibc = PythonBase::glibc(&version, named.is_lambda);
     Ok(Some(Source::Python(Python {
-        requirements: Requirements::File { path },
+        requirements: Requirements::File { path, project: Some(config.code(&args.path)) },
         version,
         glibc,
         wheels: flags.wheels.clone().or(file(&config.wheels)),
@@ -59,6 +59,27 @@ pub fn packages(
         slim: flags.slim || config.slim,
         bytecode: flags.compile_bytecode.or(config.compile_bytecode).unwrap_or_default(),
     })))
+}
+
+/// Virtual environments in the code, which stay out when lbuild installs the packages: their packages would be in the image
+/// twice.
+pub fn left_out(code: &Path) -> Vec<String> {
+    let dirs = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        dirs.map(|entry| entry.path()).collect::<Vec<PathBuf>>()
+    };
+    // Beside the code, or beside a project of a directory with several.
+    let (mut near, mut further) = (dirs(code), Vec::new());
+    near.iter().filter(|dir| !is_environment(dir)).for_each(|dir| further.extend(dirs(dir)));
+    near.append(&mut further);
+    let found = near.iter().filter(|dir| is_environment(dir));
+    found.filter_map(|dir| Some(dir.strip_prefix(code).ok()?.to_str()?.to_owned())).collect()
+}
+
+/// <https://docs.python.org/3/library/venv.html>
+fn is_environment(dir: &Path) -> bool {
+    dir.join("pyvenv.cfg").is_file()
 }
 
 /// Files that list packages, each with its key in lbuild.toml; the most exact first.

@@ -8,7 +8,7 @@ use lbuild::image::ConfigEdit;
 use lbuild::recipe::{Add, Npm, Source, Step};
 
 use super::config_file::ConfigFile;
-use super::node;
+use super::{node, python as packages};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 
@@ -29,14 +29,18 @@ pub fn lower(
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
-    steps.extend(python.map(|source| Step::Add(Add { source, to: None })));
+    let mut without = Vec::new();
+    if let Some(source) = python {
+        without.extend(packages::left_out(&config.code(&args.path)));
+        steps.push(Step::Add(Add { source, to: None }));
+    }
     for deps in given(&args.deps, &config.deps.0, &args.path) {
         let (path, to) = split_path(&deps);
         let source = source(path.into(), false);
         let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
         steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    let without = npm.as_ref().map(node::left_out).unwrap_or_default();
+    without.extend(npm.as_ref().map(node::left_out).unwrap_or_default());
     steps.extend(npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
     let code = match source(config.code(&args.path), true) {
         Source::Directory { path, ignore, .. } => Source::Directory { path, ignore, without },

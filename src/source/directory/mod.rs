@@ -5,6 +5,7 @@
 //! * [`links`]: warnings about symbolic links that will not resolve in the image.
 
 mod collect;
+mod environments;
 mod fingerprint;
 mod hash;
 mod links;

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::collect::{self, collect};
 use super::fingerprint::Fingerprints;
 use super::hash::{self, Memory};
-use super::links;
+use super::{environments, links};
 use crate::error::{Error, Result};
 use crate::recipe::Source;
 use crate::source::ignore::Ignore;
@@ -62,7 +62,7 @@ impl Provider for DirectoryProvider<'_> {
             let rules = self.rules()?;
             let (stat_dir, named) = (context.cache.stat_dir(), context.requirement_files.clone());
             let walked = context.threads.run(context.threads.all(), move |jobs, _| {
-                let walked = Walked::new(path, &rules, &stat_dir, jobs)?;
+                let walked = Walked { is_code, ..Walked::new(path, &rules, &stat_dir, jobs)? };
                 // Only the code is certainly the user's own; the files of an explicit copy may have other authors.
                 if is_code {
                     logins::refuse(&walked.tree, &named)?;
@@ -88,6 +88,8 @@ struct Walked {
     tree: FileTree,
     /// The name of the file, if the source is a single file.
     single: Option<Vec<u8>>,
+    /// Whether it is the function's own directory.
+    is_code: bool,
     memory: Memory,
 }
 
@@ -100,7 +102,7 @@ impl Walked {
         hash::recall(&mut tree, &root, &mut known);
         let name = root.file_name().filter(|_| root.is_file());
         let single = name.map(|name| name.as_bytes().to_vec());
-        Ok(Walked { tree, single, memory: Memory { root, known, began } })
+        Ok(Walked { tree, single, is_code: false, memory: Memory { root, known, began } })
     }
 
     /// The files at their paths in the image. A directory's content becomes that of `to`; a single file becomes `to`,
@@ -129,6 +131,9 @@ impl Part for Walked {
     fn fetch<'a>(mut self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         let (to, events) = (to.to_owned(), context.events.clone());
         let placed = context.threads.run(1, move |_, _| {
+            if self.is_code {
+                environments::warn(&self.tree, &self.memory.root, &events);
+            }
             let tree = self.under(&to)?;
             // The targets of links depend on the path in the image, which is known only now.
             let dir = to.trim_matches('/').as_bytes();

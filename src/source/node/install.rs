@@ -1,7 +1,6 @@
 //! Copies the files that the lock file names into a private directory, and runs the package manager in it.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::files::PACKAGE;
@@ -13,12 +12,13 @@ use crate::error::{Error, Result};
 use crate::programs;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
+use crate::source::local;
 use crate::source::part::Context;
 use crate::source::program::{self, Lines};
 use crate::source::text;
 use crate::store::Workplace;
 use crate::threads::blocking;
-use crate::tree::{Content, EntryKind, FileTree};
+use crate::tree::FileTree;
 
 const MODULES: &str = "node_modules";
 
@@ -159,10 +159,10 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
     if lock.tool == Tool::Berry {
         write(&to.join(yarnrc::SETTINGS), &yarnrc::settings(dir, modules.arch)?)?;
     }
-    for (place, local) in &lock.local {
+    for (place, kind) in &lock.local {
         let (from, to) = (dir.join(place), to.join(place));
-        if *local != Local::Unused {
-            copy_local(&from, &to, &write)?;
+        if *kind != Local::Unused {
+            local::copy(&files::local(&from)?, &to, Some(files::SINGLE))?;
         }
     }
     Ok(())
@@ -171,27 +171,6 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
 /// The settings in UTF-8, if their file is in UTF-16 or begins with a byte order mark.
 fn marked(bytes: &[u8]) -> Option<Vec<u8>> {
     text::recoded(bytes.to_vec()).ok().filter(|text| text != bytes)
-}
-
-fn copy_local(from: &Path, to: &Path, write: &dyn Fn(&Path, &[u8]) -> Result<()>) -> Result<()> {
-    for (path, entry) in files::local(from)?.iter() {
-        let to =
-            if path == files::SINGLE { to.to_owned() } else { to.join(std::ffi::OsStr::from_bytes(path)) };
-        let fail = |source| Error::Write { path: to.clone(), source };
-        match &entry.kind {
-            EntryKind::Directory => fs::create_dir_all(&to).map_err(fail)?,
-            EntryKind::Symlink(target) => {
-                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &to).map_err(fail)?;
-            }
-            EntryKind::File(Content::File(file)) => {
-                write(&to, &[])?;
-                fs::copy(&file.path, &to).map(drop).map_err(fail)?;
-            }
-            // A walk yields no other kind of entry, and only files on disk.
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Collects every `node_modules` of the installation: the function's, and those of its workspaces.

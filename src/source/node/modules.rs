@@ -1,6 +1,5 @@
 //! A function's `node_modules`: the files that determine its content, and their digest.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -12,9 +11,8 @@ use super::{files, npmrc, package_json, yarnrc};
 use crate::error::Result;
 use crate::image::{Arch, Digest};
 use crate::recipe::Npm;
-use crate::source::directory::hash_missing;
+use crate::source::local;
 use crate::source::part::Context;
-use crate::tree::{Content, EntryKind};
 
 /// Part of every layer's identity. Increase it with any code change that changes the installed files.
 pub(super) const VERSION: &str = "node_modules-1";
@@ -71,29 +69,10 @@ fn decisive(npm: &Npm, arch: Arch, lock: &Lock, jobs: usize) -> Result<Digest> {
             }
             Local::Workspace | Local::Package => {
                 part(place.as_bytes());
-                content(&path, jobs, &mut part)?;
+                local::content(&mut files::local(&path)?, jobs, &mut part)?;
             }
             Local::Unused => {}
         }
     }
     Ok(Digest::from_bytes(hash.finalize().into()))
-}
-
-/// Adds a local package's files.
-fn content(path: &Path, jobs: usize, part: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let mut tree = files::local(path)?;
-    hash_missing(&mut tree, jobs)?;
-    for (path, entry) in tree.iter() {
-        part(path);
-        part(&entry.mode.to_be_bytes());
-        match &entry.kind {
-            EntryKind::File(Content::File(file)) => {
-                part(file.sha256.as_ref().map_or(&[][..], |digest| &digest.as_bytes()[..]));
-            }
-            EntryKind::Symlink(target) => part(target),
-            // A directory: a walk yields no other kinds.
-            _ => part(b"/"),
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use super::target::Target;
 use super::wheel::{WheelName, is_source, normalized};
 use crate::error::{Error, Result};
 
-/// The chosen file of a package. Its hash and size may be unknown.
+/// The chosen file of a package. Its hashes and size may be unknown.
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub(super) struct Chosen {
 }
 
 impl LockedPackage {
-    /// The wheel that runs on the target, or the source archive of a package without wheels. pip reports a version as
+    /// The wheel that runs on the target, or the source of a package without wheels. pip reports a version as
     /// the package spells it, uv reports its normal form; the image's history always has the normal form.
     /// <https://packaging.python.org/en/latest/specifications/version-specifiers/#normalization>
     pub(super) fn choose(&self, target: &Target) -> Result<Chosen> {
@@ -47,13 +47,18 @@ impl LockedPackage {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hashes::Hashes;
     use super::*;
 
     #[test]
     fn a_version_is_normalized() {
         let target = Target::new(12, super::super::target::Machine::X86_64, (2, 34));
-        let file =
-            |name: &str| LockedFile { name: name.to_owned(), url: String::new(), sha256: None, size: None };
+        let file = |name: &str| LockedFile {
+            name: name.to_owned(),
+            url: String::new(),
+            hashes: Hashes::default(),
+            size: None,
+        };
         for (version, file_name, form) in [
             ("1.0.0-Beta.1", "a-1.0.0b1-py3-none-any.whl", "1.0.0b1"),
             ("v2024.01.02", "a-2024.1.2-py3-none-any.whl", "2024.1.2"),

@@ -73,9 +73,11 @@ impl Indexes {
             variables(&NAMING, TextKind::Naming).chain(variables(&VARIABLES, TextKind::Plain)).collect();
         let home = variable("HOME").map(PathBuf::from);
         let mut files = Vec::new();
-        if let Requirements::File { path } = &python.requirements {
+        if let Requirements::File { path, .. } = &python.requirements {
             match Format::of(path) {
-                Format::Pylock | Format::Uv | Format::Pinned => files.push((TextKind::Plain, path.clone())),
+                Format::Pylock | Format::Uv | Format::Poetry | Format::Pipfile => {
+                    files.push((TextKind::Plain, path.clone()))
+                }
                 Format::Requirements => {
                     let all = lock::files(path).into_iter();
                     files.extend(all.map(|path| (TextKind::Requirements, path)));
@@ -174,6 +176,11 @@ static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{([A-Z0-9_]+)\}
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|_| unreachable!("the pattern is valid"))
+}
+
+/// A URL of a Pipfile with its variables expanded, as pipenv does.
+pub(super) fn expanded_url(url: &str) -> String {
+    expanded(url, |name| std::env::var(name).ok())
 }
 
 /// Expands variables as pip does, in requirements and in Pipfiles, but not in comments.

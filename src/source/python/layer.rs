@@ -10,7 +10,7 @@ use super::credentials::Indexes;
 use super::sdist::{self, SourceBuilder};
 use super::size::{note_size, noted_size};
 use super::target::Target;
-use super::wheel::{self, MOST, group, is_source, recorded_url};
+use super::wheel::{self, Clash, MOST, group, is_directory, is_source, recorded_url};
 use crate::error::Result;
 use crate::event::Event;
 use crate::image::Digest;
@@ -59,7 +59,7 @@ impl WheelLayer {
     /// The layer's display name.
     pub(super) fn name(&self) -> String {
         let wheels = match &self.wheels[..] {
-            [wheel] => format!("{} {}", wheel.name, wheel.version),
+            [wheel] => format!("{} {}", wheel.name, wheel.version).trim_end().to_owned(),
             wheels => format!("{} small packages", wheels.len()),
         };
         if self.compiler.is_some() { format!("bytecode of {wheels}") } else { wheels }
@@ -105,6 +105,9 @@ impl WheelLayer {
     }
 
     async fn fetch(&self, wheel: &Wheel, context: &Context) -> Result<BlobFile> {
+        if is_directory(&wheel.file) {
+            return self.builder.wheel(wheel, None, &self.indexes, context).await;
+        }
         // A size that a server reported is not reliable, so only the digest is verified; a lock's size is verified too.
         let noted = noted_size(wheel.sha256, context);
         let wanted = Download {
@@ -119,7 +122,7 @@ impl WheelLayer {
             note_size(wheel.sha256, blob.size, context)?;
         }
         match is_source(&wheel.file) {
-            true => self.builder.wheel(wheel, &blob, &self.indexes, context).await,
+            true => self.builder.wheel(wheel, Some(&blob), &self.indexes, context).await,
             false => Ok(blob),
         }
     }
@@ -127,15 +130,24 @@ impl WheelLayer {
     /// The tree of all wheels, and the number of files and bytes that were left out.
     fn unpack(&self, blobs: &[BlobFile]) -> Result<(FileTree, (u64, u64))> {
         let (mut tree, mut files, mut bytes) = (FileTree::new(), 0, 0);
-        for (wheel, blob) in self.wheels.iter().zip(blobs) {
+        let mut clash = None;
+        let unpacked = |(wheel, blob): (&Wheel, &BlobFile)| {
             let archive = zip::open_blob(&blob.path, blob.digest)?;
-            let mut unpacked = wheel::unpack(wheel, &archive, self.minor, self.slim)?;
+            wheel::unpack(wheel, &archive, self.minor, self.slim)
+        };
+        for (wheel, blob) in self.wheels.iter().zip(blobs) {
+            let mut unpacked = unpacked((wheel, blob))?;
             if is_source(&wheel.file) {
                 sdist::recompressed(&mut unpacked.tree)?;
             }
+            clash = clash.or_else(|| Clash::between(&tree, &unpacked.tree));
             tree.extend(unpacked.tree);
             files += unpacked.dropped.0;
             bytes += unpacked.dropped.1;
+        }
+        if let Some(clash) = clash.or_else(|| Clash::within(&tree)) {
+            let wheels = self.wheels.iter().zip(blobs);
+            return Err(clash.error(wheels.map(|pair| Ok((pair.0, unpacked(pair)?.tree)))));
         }
         Ok((tree, (files, bytes)))
     }

@@ -2,15 +2,17 @@
 //!
 //! 1. Requirements become packages: `lock` reads the complete locks, and uv or pip `resolve`s everything else.
 //!    `markers` are evaluated for the `target`.
-//! 2. `choice` chooses one wheel of each package. `pin` finds the hash and size if the lock leaves them out, with the
-//!    `credentials` of its index. The result is the pinned list.
+//! 2. `choice` chooses one wheel of each package. `pin` finds the size and sha256 if the lock leaves them out, with the
+//!    `credentials` of its index, and checks the `hashes`. The result is the pinned list.
 //! 3. The list alone determines which wheels share a `layer`, and the layer's identity, before anything is fetched.
 //! 4. Only a layer that is not in any cache is fetched: its `wheel`s, or their `bytecode`, become a tree. A package
-//!    without wheels is built from its `sdist`.
+//!    without wheels is built from its `sdist` or its `directory`.
 
 mod bytecode;
 mod choice;
 mod credentials;
+mod directory;
+mod hashes;
 mod layer;
 mod lock;
 mod markers;

@@ -5,13 +5,15 @@ use std::path::Path;
 use futures_util::future::try_join_all;
 
 use super::choice::Chosen;
-use super::credentials::Indexes;
-use super::lock::{Asked, Format, LockedPackage, Pinned, pylock, uvlock};
+use super::credentials::{Indexes, expanded_url};
+use super::directory;
+use super::hashes::Hashes;
+use super::lock::{Asked, Format, LockedPackage, pipfile, poetry, pylock, uvlock};
 use super::markers::Environment;
 use super::resolve::{self, Question};
 use super::size::{note_size, noted_size};
 use super::target::Target;
-use super::wheel::{is_source, normalized};
+use super::wheel::{is_directory, is_source, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Wheel};
@@ -23,22 +25,25 @@ use crate::store::Download;
 /// The exact wheels of a recipe: the content of [`Requirements::Pinned`].
 pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>> {
     let target = Target::of(python, &context.platform)?;
-    let path = match &python.requirements {
+    let (path, project) = match &python.requirements {
         Requirements::Pinned(wheels) => {
             fit(wheels, &target)?;
             return Ok(wheels.clone());
         }
-        Requirements::File { path } => path,
+        Requirements::File { path, project } => (path, project.as_deref()),
     };
     let environment = Environment::of(&target);
-    let (packages, asked) = packages(path, python, &target, &environment).await?;
+    let (packages, asked) = packages(path, project, python, &target, &environment).await?;
     let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
     let indexes = Indexes::of(python);
-    let exact = chosen.into_iter().map(|chosen| exact(chosen, python, &indexes, context));
+    let allowed = |chosen: &Chosen| match &asked {
+        Some(asked) => asked.hashes(&chosen.name, &chosen.file.name, python.require_hashes),
+        None => Ok(None),
+    };
+    let chosen = chosen.into_iter().map(|chosen| Ok((allowed(&chosen)?, chosen)));
+    let chosen = chosen.collect::<Result<Vec<_>>>()?;
+    let exact = chosen.into_iter().map(|(allowed, chosen)| exact(chosen, allowed, python, &indexes, context));
     let mut wheels = try_join_all(exact).await?;
-    for wheel in &wheels {
-        asked.iter().try_for_each(|asked| asked.check(wheel, python.require_hashes))?;
-    }
     wheels.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(twice) = wheels.windows(2).find(|pair| pair[0].name == pair[1].name) {
         let fault = format!("{} is in it twice", twice[0].name);
@@ -47,9 +52,30 @@ pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>
     Ok(wheels)
 }
 
+/// The packages of a lock that these indexes have.
+async fn resolved(
+    (indexes, pins): (&Vec<String>, &String),
+    path: &Path,
+    python: &Python,
+    target: &Target,
+    environment: &Environment,
+) -> Result<Vec<LockedPackage>> {
+    let indexes: Vec<String> = indexes.iter().map(|url| expanded_url(url)).collect();
+    let flags = ["--index-url"].into_iter().chain(std::iter::repeat("--extra-index-url"));
+    let lines = flags.zip(&indexes).map(|(flag, url)| format!("{flag} {url}\n"));
+    let text = lines.collect::<String>() + pins;
+    // A temporary file, because only its owner can read it: the URL of an index may have a login.
+    let fail = |source| Error::Write { path: std::env::temp_dir(), source };
+    let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fail)?;
+    let (requirements, complete, indexes) = (file.path(), true, &indexes[..]);
+    resolve::packages(&Question { path, requirements, complete, indexes, python, target, environment }).await
+}
+
 /// The packages that the file names. Unless it is a complete lock, also the names and hashes that it requires.
 async fn packages(
     path: &Path,
+    project: Option<&Path>,
     python: &Python,
     target: &Target,
     environment: &Environment,
@@ -57,21 +83,20 @@ async fn packages(
     let format = Format::of(path);
     let (mut packages, asked) = match format {
         Format::Pylock => return Ok((pylock::read(&text::read(path)?, path, environment)?, None)),
-        Format::Uv => return Ok((uvlock::read(&text::read(path)?, path, environment)?, None)),
-        Format::Pinned => {
-            let pinned = Pinned::read(&text::read(path)?, path)?;
-            // A temporary file, because only its owner can read it: the URL of an index may have a login.
-            let fail = |source| Error::Write { path: std::env::temp_dir(), source };
-            let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
-            std::io::Write::write_all(&mut file, pinned.text.as_bytes()).map_err(fail)?;
-            let question =
-                Question { path, requirements: file.path(), complete: true, python, target, environment };
-            (resolve::packages(&question).await?, pinned.asked)
+        Format::Uv => {
+            return Ok((uvlock::read(&text::read(path)?, path, project, environment)?, None));
+        }
+        Format::Poetry | Format::Pipfile => {
+            let read = if format == Format::Poetry { poetry::read } else { pipfile::read };
+            let pinned = read(&text::read(path)?, path, environment)?;
+            let question = |group| resolved(group, path, python, target, environment);
+            let found = try_join_all(pinned.groups.iter().map(question)).await?;
+            (found.into_iter().flatten().chain(pinned.direct).collect(), pinned.asked)
         }
         Format::Requirements => {
             let asked = Asked::read(path)?;
-            let question =
-                Question { path, requirements: path, complete: false, python, target, environment };
+            let (requirements, complete, indexes) = (path, false, &[][..]);
+            let question = Question { path, requirements, complete, indexes, python, target, environment };
             (resolve::packages(&question).await?, asked)
         }
     };
@@ -83,9 +108,25 @@ async fn packages(
     Ok((packages, Some(asked)))
 }
 
-/// The chosen wheel with its hash and size, which the lock may leave out.
-async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Context) -> Result<Wheel> {
+/// The chosen wheel with its sha256 and size, which the lock may leave out. `allowed` are the hashes in the requirements.
+async fn exact(
+    chosen: Chosen,
+    allowed: Option<&Hashes>,
+    python: &Python,
+    indexes: &Indexes,
+    context: &Context,
+) -> Result<Wheel> {
     let Chosen { name, version, mut file, requested, direct } = chosen;
+    let fail = |file: &str, fault: &str| Err(Error::Hash { file: file.to_owned(), fault: fault.to_owned() });
+    if is_directory(&file.name) {
+        if python.require_hashes || allowed.is_some() {
+            return fail(&file.name, "it is a directory, which has no hash");
+        }
+        let (label, url) = (file.name.clone(), file.url.clone());
+        let identify = move |jobs, _: &_| directory::identify(&label, &url, jobs);
+        let (sha256, size) = context.threads.run(context.threads.all(), identify).await?;
+        return Ok(Wheel { name, version, file: file.name, url: file.url, sha256, size, requested, direct });
+    }
     if let Some(dir) = &python.wheels {
         // A lock names the wheel directory of the machine that made it; the files in `dir` replace those.
         let path = dir.join(&file.name);
@@ -96,12 +137,13 @@ async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Con
             None => return Err(Error::Read { path, source: std::io::ErrorKind::NotFound.into() }),
         }
     }
-    if python.require_hashes && file.sha256.is_none() {
-        return Err(Error::Hash { file: file.name, fault: "the lock has no hash for it" });
+    if python.require_hashes && file.hashes.is_empty() && allowed.is_none() {
+        return fail(&file.name, "the lock has no hash for it");
     }
+    let known = file.hashes.sole_sha256(context);
     let wanted =
-        Download { url: &file.url, file: &file.name, sha256: file.sha256, size: file.size, logins: indexes };
-    let (sha256, size) = match (file.sha256, file.size) {
+        Download { url: &file.url, file: &file.name, sha256: known, size: file.size, logins: indexes };
+    let (sha256, size) = match (known, file.size) {
         (Some(sha256), Some(size)) => (sha256, size),
         (Some(sha256), None) => (sha256, size_of(sha256, &wanted, context).await?),
         (None, _) => {
@@ -109,6 +151,10 @@ async fn exact(chosen: Chosen, python: &Python, indexes: &Indexes, context: &Con
             (blob.digest, blob.size)
         }
     };
+    file.hashes.verify(sha256, &wanted, "the lock", context).await?;
+    if let Some(allowed) = allowed {
+        allowed.verify(sha256, &wanted, "the requirements", context).await?;
+    }
     let url = without_login(&file.url);
     Ok(Wheel { name, version, file: file.name, url, sha256, size, requested, direct })
 }

@@ -18,14 +18,14 @@ pub(in crate::source) struct PythonProvider<'s>(pub(in crate::source) &'s Python
 
 impl Provider for PythonProvider<'_> {
     fn check(&self) -> Result<()> {
-        let Requirements::File { path } = &self.0.requirements else { return Ok(()) };
+        let Requirements::File { path, .. } = &self.0.requirements else { return Ok(()) };
         let found = std::fs::metadata(path).map(drop);
         found.map_err(|source| Error::Read { path: path.clone(), source })
     }
 
     fn requirement_files(&self) -> Vec<PathBuf> {
         match &self.0.requirements {
-            Requirements::File { path } => lock::files(path),
+            Requirements::File { path, .. } => lock::files(path),
             Requirements::Pinned(_) => Vec::new(),
         }
     }

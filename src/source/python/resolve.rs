@@ -5,13 +5,14 @@ use std::process::Output;
 
 use serde::Deserialize;
 
-use super::lock::{LockedFile, LockedPackage, pylock, sha256};
+use super::hashes::Hashes;
+use super::lock::{LockedFile, LockedPackage, pylock};
 use super::markers::Environment;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::programs::{self, Program};
 use crate::recipe::Python;
-use crate::source::address::file_name;
+use crate::source::address::{file_name, file_path};
 use crate::source::program::{self, Lines, on_path};
 
 /// Requirements to resolve.
@@ -22,6 +23,8 @@ pub(super) struct Question<'a> {
     pub(super) requirements: &'a Path,
     /// Whether the requirements name every package, as those made from a lock do.
     pub(super) complete: bool,
+    /// The indexes that have the packages, with their logins; if empty, those of the program's settings.
+    pub(super) indexes: &'a [String],
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
     pub(super) environment: &'a Environment,
@@ -58,10 +61,8 @@ async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Resul
     command.args(["--python-version", &target.python()]);
     let output = run(command, question, "uv").await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // The paths in uv's output are relative to its working directory.
-    let place = directory(question.path).join("pylock.toml");
-    pylock::read(&text, &place, question.environment)
-        .map_err(|error| failed(question, "uv", error.to_string()))
+    // The paths in uv's output are relative to its working directory, which is that of the user's file.
+    pylock::read(&text, question.path, question.environment)
 }
 
 /// `-c` puts the working directory first in `sys.path`, so `import json` would run a `json.py` of the function. `-P`
@@ -106,6 +107,10 @@ struct Installed {
 struct DownloadInfo {
     url: String,
     archive_info: Option<ArchiveInfo>,
+    /// Of a directory.
+    dir_info: Option<serde_json::Value>,
+    vcs_info: Option<serde_json::Value>,
+    subdirectory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,24 +150,31 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let output = run(command, question, "pip").await?;
     let report: Report = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
-    let locked = report.install.into_iter().map(|installed| {
-        let name = file_name(&installed.download_info.url);
-        let name = name
-            .ok_or_else(|| failed(question, "pip", "its report has a URL without a file name".to_owned()))?;
-        Ok(installed.locked(name))
-    });
-    locked.collect()
+    report.install.into_iter().map(|installed| installed.locked(question)).collect()
 }
 
 impl Installed {
-    fn locked(self, file: String) -> LockedPackage {
-        let digest = self.download_info.archive_info.and_then(|info| {
-            let old = info.hash.and_then(|hash| Some(hash.strip_prefix("sha256=")?.to_owned()));
-            sha256(&format!("sha256:{}", info.hashes.get("sha256").cloned().or(old)?))
-        });
-        let file = LockedFile { name: file, url: self.download_info.url, sha256: digest, size: None };
+    fn locked(self, question: &Question<'_>) -> Result<LockedPackage> {
+        let DownloadInfo { url, archive_info, dir_info, vcs_info, subdirectory } = self.download_info;
         let Metadata { name, version } = self.metadata;
-        LockedPackage { name, version, files: vec![file], requested: false, direct: self.is_direct }
+        let file = if vcs_info.is_some() || subdirectory.is_some() {
+            let fault = "it is in a version control system, or in a directory of an archive".to_owned();
+            return Err(Error::Locked { path: question.path.to_owned(), package: name, fault });
+        } else if dir_info.is_some() {
+            file_path(&url)
+                .and_then(|path| LockedFile::directory(&name, &version, Path::new("/"), path.to_str()?))
+        } else {
+            let of = |info: ArchiveInfo| {
+                let old = info.hash.map(|hash| hash.replacen('=', ":", 1));
+                let new = info.hashes.iter().map(|(algorithm, hex)| format!("{algorithm}:{hex}"));
+                Hashes::of(new.chain(old))
+            };
+            let hashes = archive_info.map(of).unwrap_or_default();
+            file_name(&url).map(|name| LockedFile { name, url, hashes, size: None })
+        };
+        let fault = || failed(question, "pip", "its report has a URL without a file name".to_owned());
+        let files = vec![file.ok_or_else(fault)?];
+        Ok(LockedPackage { name, version, files, requested: false, direct: self.is_direct })
     }
 }
 
@@ -178,6 +190,9 @@ async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) 
             std::path::absolute(wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
         command.arg("--no-index").arg("--find-links").arg(wheels);
     }
+    if !question.indexes.is_empty() && question.python.wheels.is_none() {
+        look_only_in(&mut command, question.indexes);
+    }
     // uv reads its settings in this directory, also if the requirements were made from a lock.
     command.current_dir(directory(question.path));
     // The caller's virtual environment must not affect the image.
@@ -188,6 +203,17 @@ async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) 
         true => Ok(output),
         false => Err(failed(question, tool, reason(&String::from_utf8_lossy(&output.stderr)))),
     }
+}
+
+/// Makes uv ask these indexes and no other. Variables, because a URL may have a login, and every user of the machine can
+/// read arguments; they take precedence over uv's settings. pip takes the indexes from the requirements.
+fn look_only_in(command: &mut Program, indexes: &[String]) {
+    for name in ["UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"] {
+        command.env_remove(name);
+    }
+    command.env("UV_DEFAULT_INDEX", &indexes[0]).env("UV_INDEX", indexes.join(" "));
+    // The lock does not say which of several indexes has a version; its hash decides whether a file is the right one.
+    command.env("UV_INDEX_STRATEGY", "unsafe-first-match");
 }
 
 fn directory(file: &Path) -> &Path {

@@ -10,9 +10,10 @@ use regex::Regex;
 use tokio::sync::Mutex;
 
 use super::credentials::Indexes;
+use super::directory;
 use super::resolve::{pythons, reason};
 use super::target::Target;
-use super::wheel::{WheelName, normalized};
+use super::wheel::{WheelName, is_directory, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::programs::{self, Program};
@@ -50,16 +51,16 @@ impl SourceBuilder {
         SourceBuilder { target, wheels, turn: Mutex::default() }
     }
 
-    /// The wheel of a downloaded source.
+    /// The wheel of a downloaded source, or of a directory.
     pub(super) async fn wheel(
         &self,
         sdist: &Wheel,
-        source: &BlobFile,
+        source: Option<&BlobFile>,
         indexes: &Indexes,
         context: &Context,
     ) -> Result<BlobFile> {
         let _turn = self.turn.lock().await;
-        let key = Digest::of(format!("wheel {VERSION} of {}", source.digest).as_bytes());
+        let key = Digest::of(format!("wheel {VERSION} of {}", sdist.sha256).as_bytes());
         let noted = context.cache.noted(key).and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
         if let Some(blob) =
             noted.and_then(|digest| context.cache.bytes(digest).and(context.cache.held(digest)))
@@ -67,7 +68,18 @@ impl SourceBuilder {
             return Ok(blob);
         }
         let dir = context.cache.workplace()?;
-        let made = self.build(sdist, source, indexes, dir.path()).await?;
+        let dir = std::path::absolute(dir.path())
+            .map_err(|source| Error::Write { path: dir.path().to_owned(), source })?;
+        // The path of the cache may be relative, and pip runs in another directory.
+        let place = match source {
+            Some(archive) => link(sdist, archive, &dir)?,
+            None => {
+                let (sdist, place) = (sdist.clone(), dir.join("source"));
+                let copy = move |jobs, _: &_| directory::copy(&sdist, &place, jobs).map(|()| place);
+                context.threads.run(context.threads.all(), copy).await?
+            }
+        };
+        let made = self.build(sdist, &place, indexes, &dir).await?;
         let name =
             made.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
         let pure = WheelName::parse(name).is_some_and(|wheel| wheel.is_for_any());
@@ -80,23 +92,19 @@ impl SourceBuilder {
         context.cache.held(digest).ok_or(Error::Interrupted)
     }
 
-    /// Builds within `dir`; `None` if the build needs a compiler.
+    /// Builds the archive or directory `source` within `dir`; `None` if the build needs a compiler.
     async fn build(
         &self,
         sdist: &Wheel,
-        source: &BlobFile,
+        source: &Path,
         indexes: &Indexes,
         dir: &Path,
     ) -> Result<Option<PathBuf>> {
         let fail = |source| Error::Write { path: dir.to_owned(), source };
-        // The path of the cache may be relative, and pip runs in another directory.
-        let (blob, dir) =
-            (std::path::absolute(&source.path).map_err(fail)?, &std::path::absolute(dir).map_err(fail)?);
-        let (archive, out) = (dir.join(&sdist.file), dir.join("out"));
-        // Both programs take the package's name and version from the file's name.
-        std::os::unix::fs::symlink(blob, &archive).map_err(fail)?;
+        let out = dir.join("out");
         std::fs::create_dir(&out).map_err(fail)?;
-        let failed = |tool, reason| Error::Build { tool, package: sdist.file.clone(), reason };
+        let package = sdist.file.trim_end_matches('/');
+        let failed = |tool, reason| Error::Build { tool, package: package.to_owned(), reason };
         let (tool, mut command) = match on_path("uv") {
             Some(uv) => {
                 let mut command = programs::command(uv);
@@ -114,7 +122,7 @@ impl SourceBuilder {
                 ("pip", command)
             }
         };
-        command.arg(&out).arg(&archive);
+        command.arg(&out).arg(source);
         command.env("TMPDIR", dir).env("SOURCE_DATE_EPOCH", EPOCH).env("PYTHONHASHSEED", "0");
         command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH");
         command.envs(COMPILERS.map(|name| (name, NO_COMPILER)));
@@ -155,14 +163,18 @@ impl SourceBuilder {
 
     /// The error for a native package. It names versions that have a wheel.
     async fn native(&self, sdist: &Wheel, indexes: &Indexes, context: &Context) -> Error {
-        let mut versions = self.versions(sdist, indexes, context).await;
+        // The name of a directory's package is not for an index.
+        let mut versions = match is_directory(&sdist.file) {
+            true => Vec::new(),
+            false => self.versions(sdist, indexes, context).await,
+        };
         versions.truncate(MOST);
         let others = match versions[..] {
             [] => String::new(),
             _ => format!("; these versions have one: {}", versions.join(", ")),
         };
         Error::NoWheel {
-            package: format!("{} {}", sdist.name, sdist.version),
+            package: format!("{} {}", sdist.name, sdist.version).trim_end().to_owned(),
             target: self.target.to_string(),
             fault: format!("it comes as source that has to be compiled{others}"),
         }
@@ -196,6 +208,14 @@ impl SourceBuilder {
         versions.dedup();
         versions
     }
+}
+
+/// A link to the archive in `dir`, with the file name that both programs take the package's name and version from.
+fn link(sdist: &Wheel, archive: &BlobFile, dir: &Path) -> Result<PathBuf> {
+    let place = dir.join(&sdist.file);
+    let linked = std::path::absolute(&archive.path).and_then(|to| std::os::unix::fs::symlink(to, &place));
+    linked.map_err(|source| Error::Write { path: place.clone(), source })?;
+    Ok(place)
 }
 
 /// Recompresses content that this machine's Python compressed, because the bytes depend on its zlib.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::contents::{Contents, Local};
 use super::{npm, pnpm, yarn};
 use crate::error::{Error, Result};
+use crate::source::node::package_json;
 use crate::source::node::tool::Tool;
 use crate::source::text;
 
@@ -27,8 +28,26 @@ pub(in crate::source::node) struct Lock {
 
 /// The name of the lock file in `dir`.
 pub(in crate::source::node) fn find(dir: &Path) -> Result<&'static str> {
-    let found = FILES.into_iter().find(|name| dir.join(name).is_file());
-    found.ok_or_else(|| Error::NoLock { path: dir.to_owned() })
+    let path = dir.to_owned();
+    lock_in(dir).ok_or_else(|| match above(dir) {
+        Some(lock) => Error::WorkspaceLock { path, lock },
+        None => Error::NoLock { path },
+    })
+}
+
+fn lock_in(dir: &Path) -> Option<&'static str> {
+    FILES.into_iter().find(|name| dir.join(name).is_file())
+}
+
+/// The lock file of the workspace root above `dir`. Package managers write none for the workspaces themselves.
+fn above(dir: &Path) -> Option<PathBuf> {
+    let dir = std::path::absolute(dir).ok()?.canonicalize().ok()?;
+    let is_root = |dir: &&Path| {
+        dir.join("pnpm-workspace.yaml").is_file()
+            || package_json::read(dir).is_ok_and(|package| package.get("workspaces").is_some())
+    };
+    let root = dir.ancestors().skip(1).find(is_root)?;
+    Some(root.join(lock_in(root)?))
 }
 
 impl Lock {
@@ -77,6 +96,32 @@ fn inside(dir: &Path, place: &str, lock: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lock_of_a_workspace_is_found_above_it() {
+        for (lock, mark, content, command) in [
+            ("package-lock.json", "package.json", r#"{ "workspaces": ["fns/*"] }"#, "npm install"),
+            (
+                "yarn.lock",
+                "package.json",
+                "\u{feff}{ \"workspaces\": { \"packages\": [\"fns/*\"] } }",
+                "yarn install",
+            ),
+            ("pnpm-lock.yaml", "pnpm-workspace.yaml", "packages: [fns/*]", "pnpm install"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let function = dir.path().join("fns/a");
+            std::fs::create_dir_all(&function).unwrap();
+            std::fs::write(dir.path().join(lock), "{}").unwrap();
+            assert!(matches!(find(&function), Err(Error::NoLock { .. })), "{lock} of another project");
+            std::fs::write(dir.path().join(mark), content).unwrap();
+            let error = find(&function).unwrap_err();
+            assert!(error.to_string().contains(&format!("/{lock}")), "{error}");
+            assert!(error.hint().unwrap().contains(command), "{error}");
+            std::fs::write(function.join(lock), "{}").unwrap();
+            assert_eq!(find(&function).unwrap(), lock);
+        }
+    }
 
     #[test]
     fn a_path_out_of_the_function_is_refused() {

@@ -9,8 +9,10 @@ pub(in crate::source::python) enum Format {
     Pylock,
     /// `uv.lock`.
     Uv,
-    /// `poetry.lock` or `Pipfile.lock`, which do not contain URLs of files.
-    Pinned,
+    /// `poetry.lock`.
+    Poetry,
+    /// `Pipfile.lock`.
+    Pipfile,
     /// Any other file: requirements, written by the user.
     Requirements,
 }
@@ -20,7 +22,8 @@ impl Format {
     pub(in crate::source::python) fn of(path: &Path) -> Format {
         match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
             "uv.lock" => Format::Uv,
-            "poetry.lock" | "Pipfile.lock" => Format::Pinned,
+            "poetry.lock" => Format::Poetry,
+            "Pipfile.lock" => Format::Pipfile,
             name if is_pylock(name) => Format::Pylock,
             _ => Format::Requirements,
         }
@@ -46,8 +49,8 @@ mod tests {
             ("pylock.a.b.toml", Format::Requirements),
             ("pylock.toml.txt", Format::Requirements),
             ("uv.lock", Format::Uv),
-            ("Pipfile.lock", Format::Pinned),
-            ("poetry.lock", Format::Pinned),
+            ("Pipfile.lock", Format::Pipfile),
+            ("poetry.lock", Format::Poetry),
             ("requirements.txt", Format::Requirements),
         ] {
             assert_eq!(Format::of(Path::new(name)), format, "{name}");

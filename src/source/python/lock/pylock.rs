@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::package::{LockedFile, LockedPackage, sha256};
+use super::package::{LockedFile, LockedPackage};
 use crate::error::{Error, Result};
 use crate::source::address::{file_name, file_url};
+use crate::source::python::hashes::Hashes;
 use crate::source::python::markers::Environment;
 use crate::source::python::wheel::normalized;
 
@@ -37,8 +38,14 @@ struct PylockPackage {
     wheels: Vec<PylockArtifact>,
     archive: Option<PylockArtifact>,
     sdist: Option<PylockArtifact>,
-    directory: Option<toml::Value>,
+    directory: Option<PylockDirectory>,
     vcs: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+struct PylockDirectory {
+    path: String,
+    subdirectory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,29 +97,35 @@ fn locked(package: PylockPackage, path: &Path, environment: &Environment) -> Res
     {
         return Err(fail(format!("it is for Python {specifier}")));
     }
-    if package.directory.is_some() {
-        return Err(fail("it is a directory, which would have to be built".to_owned()));
-    }
     if package.vcs.is_some() {
         return Err(fail("it is in a version control system, and would have to be built".to_owned()));
     }
-    let direct = package.archive.is_some();
+    let direct = package.archive.is_some() || package.directory.is_some();
     let artifacts = package.wheels.iter().chain(&package.archive).chain(&package.sdist);
-    let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, path)).collect();
+    let directory = package.directory.as_ref().map(|directory| {
+        let within = directory.subdirectory.as_deref().unwrap_or_default();
+        let place = Path::new(&directory.path).join(within);
+        LockedFile::directory(&package.name, &package.version, parent(path), place.to_str()?)
+    });
+    let files = artifacts.map(|artifact| file(artifact, path)).chain(directory);
+    let files: Option<Vec<LockedFile>> = files.collect();
     let files = files.ok_or_else(|| fail("one of its files has neither a URL nor a path".to_owned()))?;
     Ok(LockedPackage { name: package.name, version: package.version, files, requested: false, direct })
 }
 
 fn file(artifact: &PylockArtifact, lock: &Path) -> Option<LockedFile> {
-    let dir = lock.parent().unwrap_or(Path::new(""));
     // PEP 751: if both are given, the path takes precedence.
     let url = match (&artifact.path, &artifact.url) {
-        (Some(path), _) => file_url(dir, path)?,
+        (Some(path), _) => file_url(parent(lock), path)?,
         (None, url) => url.clone()?,
     };
     let name = artifact.name.clone().or_else(|| file_name(&url))?;
-    let digest = artifact.hashes.get("sha256").and_then(|hex| sha256(&format!("sha256:{hex}")));
-    Some(LockedFile { name, url, sha256: digest, size: artifact.size })
+    let hashes = Hashes::of(artifact.hashes.iter().map(|(algorithm, hex)| format!("{algorithm}:{hex}")));
+    Some(LockedFile { name, url, hashes, size: artifact.size })
+}
+
+fn parent(lock: &Path) -> &Path {
+    lock.parent().unwrap_or(Path::new(""))
 }
 
 #[cfg(test)]
@@ -153,10 +166,22 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
         assert_eq!(found.iter().map(|locked| locked.name.as_str()).collect::<Vec<_>>(), ["A.b", "url-only"]);
         let chosen = found[0].choose(&Target::new(12, Machine::Aarch64, (2, 34))).unwrap();
         assert_eq!((chosen.name.as_str(), chosen.version.as_str(), chosen.direct), ("a-b", "1.0", false));
-        assert_eq!((chosen.file.size, chosen.file.sha256.map(|d| d.hex())), (Some(7), Some(hex)));
+        let hashes = Hashes::of([format!("sha256:{hex}"), "sha512:x".to_owned()]);
+        assert_eq!((chosen.file.size, chosen.file.hashes), (Some(7), hashes));
         assert_eq!(found[0].files[1].url, "file:///lock/w/local.whl");
         let direct = found[1].choose(&Target::new(12, Machine::Aarch64, (2, 34))).unwrap();
         assert_eq!((direct.version.as_str(), direct.direct), ("2", true));
+    }
+
+    #[test]
+    fn a_directory_is_a_package() {
+        let text = format!(
+            "{HEAD}[[packages]]\nname='a'\ndirectory={{path='libs/a', editable=true, subdirectory='s'}}"
+        );
+        let found = read_for(12, &text).unwrap();
+        let chosen = found[0].choose(&Target::new(12, Machine::Aarch64, (2, 34))).unwrap();
+        assert_eq!((chosen.file.name.as_str(), chosen.file.url.as_str()), ("a/", "file:///lock/libs/a/s/"));
+        assert_eq!(chosen.version, "");
     }
 
     #[test]
@@ -170,10 +195,6 @@ archive = {{ url = 'https://h/url_only-2-py3-none-any.whl', hashes = {{ sha256 =
                 "its environments do not include",
             ),
             (&format!("{HEAD}[[packages]]\nname='a'\nmarker='x'"), "the marker `x` cannot be read"),
-            (
-                &format!("{HEAD}[[packages]]\nname='a'\ndirectory={{path='.'}}"),
-                "cannot install a from /lock/pylock.toml: it is a directory",
-            ),
             (&format!("{HEAD}[[packages]]\nname='a'\nvcs={{type='git'}}"), "version control"),
             (&format!("{HEAD}[[packages]]\nname='a'\nwheels=[{{}}]"), "neither a URL nor a path"),
         ] {

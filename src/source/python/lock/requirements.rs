@@ -3,22 +3,22 @@
 //! uv or pip resolves the dependencies of these packages.
 //! <https://pip.pypa.io/en/stable/reference/requirements-file-format/>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::package::sha256;
 use crate::error::{Error, Result};
-use crate::image::Digest;
-use crate::recipe::Wheel;
 use crate::source::address::file_name;
+use crate::source::python::hashes::Hashes;
 use crate::source::python::wheel::{WheelName, normalized};
 use crate::source::text;
 
 /// The packages that the requirements name.
 #[derive(Debug, Default)]
 pub(in crate::source::python) struct Asked {
-    /// Each name with the digests that its files may have; the set is empty if the requirements have no hash for it.
-    pub(in crate::source::python) packages: BTreeMap<String, BTreeSet<Digest>>,
+    /// Each name with the hashes that its files may have; empty if the requirements have no hash for it.
+    pub(in crate::source::python) packages: BTreeMap<String, Hashes>,
+    /// Whether every package must have a hash: as with pip, one `--hash` makes hashes mandatory for all.
+    strict: bool,
 }
 
 impl Asked {
@@ -26,23 +26,35 @@ impl Asked {
         let mut asked = Asked::default();
         for file in files(path) {
             for line in lines(&text::read(&file)?) {
-                if let Some(name) = name(&line) {
-                    asked.packages.entry(name).or_default().extend(hashes(&line));
-                }
+                let Some(name) = name(&line) else { continue };
+                asked.allow(&name, hashes(&line));
+                // A hash in a URL counts for its file alone.
+                asked.packages.entry(name).or_default().extend(hashes_of_url(&line));
             }
         }
         Ok(asked)
     }
 
-    /// Fails for a wheel that the hashes do not allow. As with pip, hashes for one package make them mandatory for all.
-    pub(in crate::source::python) fn check(&self, wheel: &Wheel, require_hashes: bool) -> Result<()> {
-        let fail = |fault| Err(Error::Hash { file: wheel.file.clone(), fault });
-        let strict = require_hashes || self.packages.values().any(|hashes| !hashes.is_empty());
-        match self.packages.get(&wheel.name).filter(|hashes| !hashes.is_empty()) {
-            Some(allowed) if allowed.contains(&wheel.sha256) => Ok(()),
-            Some(_) => fail("its hash is not among those in the requirements"),
-            None if strict => fail("the requirements have no hash for it"),
-            None => Ok(()),
+    /// Allows these hashes for the files of a package.
+    pub(super) fn allow(&mut self, name: &str, hashes: Hashes) {
+        self.strict |= !hashes.is_empty();
+        self.packages.entry(normalized(name)).or_default().extend(hashes);
+    }
+
+    /// The hashes that a package's file must have one of, if any. Fails for a package that must have a hash.
+    pub(in crate::source::python) fn hashes(
+        &self,
+        name: &str,
+        file: &str,
+        require_hashes: bool,
+    ) -> Result<Option<&Hashes>> {
+        let allowed = self.packages.get(name).filter(|hashes| !hashes.is_empty());
+        match allowed.is_none() && (self.strict || require_hashes) {
+            true => {
+                let fault = "the requirements have no hash for it".to_owned();
+                Err(Error::Hash { file: file.to_owned(), fault })
+            }
+            false => Ok(allowed),
         }
     }
 }
@@ -109,11 +121,22 @@ fn name(line: &str) -> Option<String> {
     Some(normalized(&wheel.name))
 }
 
-fn hashes(line: &str) -> impl Iterator<Item = Digest> + '_ {
-    line.split("--hash").skip(1).filter_map(|rest| {
-        let text = rest.trim_start_matches(['=', ' ']).split_whitespace().next()?;
-        sha256(text)
-    })
+fn hashes(line: &str) -> Hashes {
+    let options = line.split("--hash").skip(1);
+    Hashes::of(
+        options.map(|rest| rest.trim_start_matches(['=', ' ']).split_whitespace().next().unwrap_or_default()),
+    )
+}
+
+/// The hash in the fragment of a URL, as in `a @ https://h.example/a.whl#sha512=…`.
+fn hashes_of_url(line: &str) -> Hashes {
+    let fragment =
+        line.split_whitespace().find_map(|word| word.contains("://").then_some(word.split_once('#')?.1));
+    let pairs =
+        fragment.into_iter().flat_map(|fragment| fragment.split('&')).filter_map(|pair| pair.split_once('='));
+    // Other keys are `egg` and `subdirectory`.
+    let is_hash = |name: &str| name.starts_with("sha") || name.starts_with("md") || name.starts_with("blake");
+    Hashes::of(pairs.filter(|(name, _)| is_hash(name)).map(|(name, hash)| format!("{name}:{hash}")))
 }
 
 #[cfg(test)]
@@ -137,28 +160,28 @@ mod tests {
         );
         let asked = Asked::read(&dir.path().join("r.txt")).unwrap();
         assert_eq!(asked.packages.keys().collect::<Vec<_>>(), ["a-b", "d", "e", "f-g", "h"]);
-        assert_eq!(asked.packages["d"].iter().map(Digest::hex).collect::<Vec<_>>(), [hex]);
+        let hash = format!("sha256:{hex}");
+        assert_eq!(asked.packages["d"], Hashes::of([hash.as_str(), "sha512:0"]));
+        assert_eq!(asked.packages["h"], Hashes::of(["sha256:0"]));
     }
 
     #[test]
-    fn a_wheel_with_another_hash_is_refused() {
-        let (right, wrong) = (Digest::of(b"right"), Digest::of(b"wrong"));
-        let wheel = |name: &str, sha256| Wheel {
-            name: name.to_owned(),
-            version: "1".to_owned(),
-            file: format!("{name}-1-py3-none-any.whl"),
-            url: String::new(),
-            sha256,
-            size: 1,
-            requested: true,
-            direct: false,
+    fn one_hash_option_makes_hashes_mandatory_for_all() {
+        let asked = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("r.txt"), text).unwrap();
+            Asked::read(&dir.path().join("r.txt")).unwrap()
         };
-        let asked =
-            |hash: Option<Digest>| Asked { packages: [("a".to_owned(), hash.into_iter().collect())].into() };
-        assert!(asked(Some(right)).check(&wheel("a", right), true).is_ok());
-        assert!(asked(Some(right)).check(&wheel("a", wrong), false).is_err());
-        assert!(asked(Some(right)).check(&wheel("dependency", right), false).is_err());
-        assert!(asked(None).check(&wheel("a", wrong), false).is_ok());
-        assert!(asked(None).check(&wheel("a", wrong), true).is_err());
+        let has = |asked: &Asked, name: &str, require| {
+            asked.hashes(name, "f.whl", require).map(|found| found.is_some())
+        };
+        let strict = asked("a==1 --hash=sha384:00\nb==1");
+        assert!(has(&strict, "a", false).unwrap());
+        assert!(has(&strict, "b", false).is_err() && has(&strict, "dependency", false).is_err());
+        let of_url =
+            asked("a @ https://h.example/a-1-py3-none-any.whl#egg=a&sha512=00 ; os_name == 'posix'\nb==1");
+        assert!(has(&of_url, "a", true).unwrap() && !has(&of_url, "b", false).unwrap());
+        assert!(has(&of_url, "b", true).is_err());
+        assert!(!has(&asked("a @ https://h.example/a.zip#subdirectory=x"), "a", false).unwrap());
     }
 }

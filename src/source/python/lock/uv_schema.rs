@@ -13,8 +13,17 @@ pub(super) struct UvLock {
     /// The environments that the lock covers; empty if it covers all (`tool.uv.environments`).
     #[serde(default)]
     pub(super) supported_markers: Vec<String>,
+    #[serde(default)]
+    pub(super) manifest: UvManifest,
     #[serde(default, rename = "package")]
     pub(super) packages: Vec<UvPackage>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct UvManifest {
+    /// The members of the workspace; empty if the lock is that of a single project.
+    #[serde(default)]
+    pub(super) members: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -96,23 +105,23 @@ impl From<BTreeMap<String, toml::Value>> for UvSource {
 }
 
 impl UvSource {
-    /// Whether the package is the lock's own project.
-    pub(super) fn is_root(&self) -> bool {
-        matches!(self, UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) if dir == ".")
+    /// The directory of a project, relative to the lock.
+    pub(super) fn project(&self) -> Option<&str> {
+        match self {
+            UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) => Some(dir),
+            _ => None,
+        }
     }
 
-    /// The reason why the package would have to be built; `None` if it has files to download.
+    /// The reason why lbuild does not install the package, if any.
     pub(super) fn unbuilt(&self) -> Option<&'static str> {
         match self {
-            UvSource::Directory(_) | UvSource::Editable(_) => {
-                Some("it is a directory, which would have to be built")
-            }
             UvSource::Git(_) => Some("it is in a git repository, and would have to be built"),
             UvSource::Subdirectory(..) => {
                 Some("it is a directory of an archive, which would have to be built")
             }
             UvSource::Unknown => Some("it has a source that lbuild does not know"),
-            UvSource::Registry(_) | UvSource::Url(_) | UvSource::Path(_) | UvSource::Virtual(_) => None,
+            _ => None,
         }
     }
 }

@@ -2,22 +2,26 @@
 //! target.
 //!
 //! Development groups, the project's own extras and the project itself stay out: the project's files come with the
-//! function's directory. The format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
+//! function's directory. In the lock of a workspace, the project is the member in whose directory the function is. The
+//! format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::package::{LockedFile, LockedPackage, sha256};
+use super::package::{LockedFile, LockedPackage};
 use super::uv_schema::{UvArtifact, UvDependency, UvLock, UvPackage, UvSource};
 use crate::error::{Error, Result};
 use crate::source::address::{file_name, file_url};
+use crate::source::python::hashes::Hashes;
 use crate::source::python::markers::Environment;
 use crate::source::python::wheel::normalized;
 
-/// The packages that the lock's project needs on the target.
+/// The packages that the project in the directory `project` needs on the target; without a directory, those of the
+/// project at the root.
 pub(in crate::source::python) fn read(
     text: &str,
     path: &Path,
+    project: Option<&Path>,
     environment: &Environment,
 ) -> Result<Vec<LockedPackage>> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
@@ -33,14 +37,44 @@ pub(in crate::source::python) fn read(
     if !environment.is_among(&lock.supported_markers).map_err(fail)? {
         return Err(fail("its environments do not include the image's".to_owned()));
     }
-    let root = lock.packages.iter().position(|package| package.source.is_root());
-    let root = root.ok_or_else(|| fail("it has no project at its root".to_owned()))?;
+    let root = root(&lock, path, project).map_err(fail)?;
     let mut walk = DependencyWalk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
     walk.dependencies(&lock.packages[root].dependencies).map_err(fail)?;
     let requested: BTreeSet<usize> = walk.reached.keys().copied().collect();
     walk.run().map_err(fail)?;
-    let reached = walk.reached.into_keys().filter(|number| *number != root);
+    // Of a virtual project, only the dependencies are installed.
+    let is_installed =
+        |number: &usize| *number != root && !matches!(lock.packages[*number].source, UvSource::Virtual(_));
+    let reached = walk.reached.into_keys().filter(is_installed);
     reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
+}
+
+/// The index of the project whose dependencies are installed: the nearest at or above the directory `project`.
+fn root(lock: &UvLock, path: &Path, project: Option<&Path>) -> Result<usize, String> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let real = |path: &Path| std::path::absolute(path).map(|path| path.canonicalize().unwrap_or(path)).ok();
+    let projects = lock.packages.iter().enumerate();
+    let projects = projects.filter_map(|(number, package)| Some((number, package.source.project()?)));
+    let projects: Vec<(usize, &str)> = projects.collect();
+    let function = project.and_then(real);
+    let above = |place: &str| {
+        let at = real(&dir.join(place))?;
+        function.as_ref().filter(|function| function.starts_with(&at)).map(|_| at.components().count())
+    };
+    let nearest = projects.iter().filter_map(|(number, place)| Some((above(place)?, *number))).max();
+    if let Some((_, number)) = nearest {
+        return Ok(number);
+    }
+    let members = &lock.manifest.members;
+    match projects.iter().find(|(_, place)| *place == ".") {
+        Some((number, _)) if members.len() < 2 || function.is_none() => Ok(*number),
+        None if members.is_empty() => Err("it has no project at its root".to_owned()),
+        _ => Err(format!(
+            "it is the lock of the workspace members {}, and the function is in the directory of none of them: for one \
+             of them, run `uv export --package NAME --format pylock.toml --output-file pylock.toml`",
+            members.join(", ")
+        )),
+    }
 }
 
 /// The packages of the lock that the walk has reached, and those whose dependencies it still has to follow.
@@ -133,9 +167,13 @@ fn locked(package: &UvPackage, requested: bool, path: &Path) -> Result<LockedPac
         return Err(fail(fault));
     }
     let artifacts = package.wheels.iter().chain(&package.sdist);
-    let files: Option<Vec<LockedFile>> = artifacts.map(|artifact| file(artifact, package, path)).collect();
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let directory = package.source.project();
+    let directory = directory.map(|place| LockedFile::directory(&package.name, &package.version, dir, place));
+    let files = artifacts.map(|artifact| file(artifact, package, path)).chain(directory);
+    let files: Option<Vec<LockedFile>> = files.collect();
     let files = files.ok_or_else(|| fail("one of its files has neither a URL nor a path"))?;
-    let direct = matches!(package.source, UvSource::Url(_) | UvSource::Path(_));
+    let direct = !matches!(package.source, UvSource::Registry(_));
     let (name, version) = (normalized(&package.name), package.version.clone());
     Ok(LockedPackage { name, version, files, requested, direct })
 }
@@ -151,7 +189,7 @@ fn file(artifact: &UvArtifact, package: &UvPackage, lock: &Path) -> Option<Locke
         _ => return None,
     };
     let name = artifact.filename.clone().or_else(|| file_name(&url))?;
-    Some(LockedFile { name, url, sha256: artifact.hash.as_deref().and_then(sha256), size: artifact.size })
+    Some(LockedFile { name, url, hashes: Hashes::of(&artifact.hash), size: artifact.size })
 }
 
 #[cfg(test)]
@@ -161,7 +199,7 @@ mod tests {
 
     fn read_for(minor: u32, text: &str) -> Result<Vec<LockedPackage>> {
         let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
-        read(text, Path::new("/p/uv.lock"), &environment)
+        read(text, Path::new("/p/uv.lock"), None, &environment)
     }
 
     const LOCK: &str = r#"
@@ -268,7 +306,7 @@ source = { registry = "https://i/simple" }
         let found = read_for(12, &lock()).unwrap();
         let file = |number: usize| found[number].files[0].clone();
         assert_eq!((file(0).url.as_str(), file(0).size), ("https://f/client-3-py3-none-any.whl", Some(9)));
-        assert!(file(0).sha256.is_some() && !found[0].direct);
+        assert!(!file(0).hashes.is_empty() && !found[0].direct);
         assert!(file(2).url.ends_with("/wheels/speed-1-py3-none-any.whl"), "{}", file(2).url);
         assert_eq!(file(4).url, "file:///p/w/local-5-py3-none-any.whl");
         assert!(found[4].direct);
@@ -291,7 +329,6 @@ source = { registry = "https://i/simple" }
             ),
             ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
             ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
-            ("{ path = \"w/", "{ directory = \"w/", "local from /p/uv.lock: it is a directory"),
             (
                 "{ path = \"w/local-5-py3-none-any.whl\" }",
                 "{ url = \"https://h/a.zip\", subdirectory = \"x\" }",

@@ -67,9 +67,15 @@ pub(in crate::source::python) fn normalized(name: &str) -> String {
     out
 }
 
-/// Whether the file is a source archive of a kind in use: <https://peps.python.org/pep-0625/>.
+/// Whether a wheel has to be built of the file: a source archive of a kind in use
+/// (<https://peps.python.org/pep-0625/>), or a directory.
 pub(in crate::source::python) fn is_source(file: &str) -> bool {
-    file.ends_with(".tar.gz") || file.ends_with(".zip")
+    file.ends_with(".tar.gz") || file.ends_with(".zip") || is_directory(file)
+}
+
+/// Whether the package is a directory of the user.
+pub(in crate::source::python) fn is_directory(file: &str) -> bool {
+    file.ends_with('/')
 }
 
 #[cfg(test)]

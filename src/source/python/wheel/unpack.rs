@@ -91,11 +91,10 @@ impl Unpacking<'_> {
     }
 
     fn member(&mut self, member: &ZipMember) -> Result<()> {
+        // Wheels have no links: pip and uv write a file with the link's target as its content, and all execute bits of a
+        // link are set.
         let place =
             place(&self.stem, &self.wheel.name, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
-        if member.kind == ZipKind::Symlink {
-            return Err(broken(self.wheel, &format!("{} is a symbolic link", member.name)));
-        }
         if member.kind == ZipKind::Directory {
             if let Destination::Plain(path) = place
                 && !(path.is_empty() || self.slim && is_dead_weight(&format!("{path}/")))
@@ -230,13 +229,20 @@ fn metadata(wheel: &Wheel, archive: &Archive, name: &str, limit: u64) -> Result<
     if member.content.size > limit {
         return Err(broken(wheel, &format!("{name} is larger than {limit} bytes")));
     }
-    let text = String::from_utf8(zip::read(&member.content)?);
+    let bytes = zip::read(&member.content)?;
+    // Old tools wrote authors in Latin-1, and installers read only the name and the version from this file.
+    if name.ends_with("/METADATA") {
+        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let text = String::from_utf8(bytes);
     text.map(Some).map_err(|_| broken(wheel, &format!("{name} is not in UTF-8")))
 }
 
 fn check_metadata(wheel: &Wheel, about: &str, metadata: &str) -> Result<()> {
     let version = header(about, "Wheel-Version").unwrap_or_default();
-    if !version.starts_with("1.") {
+    // Only a greater major version is incompatible, and the first tools wrote 0.1.
+    let major = version.split_once('.').and_then(|(major, _)| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major > 1) {
         return Err(broken(wheel, &format!("its format is {version:?}, and lbuild knows 1")));
     }
     match header(metadata, "Name") {
