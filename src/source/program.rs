@@ -1,8 +1,8 @@
 //! The messages of the user's programs when they fail.
 
 use super::address::redacted;
-pub(super) use crate::programs::on_path;
 use crate::error::text::is_control;
+pub(super) use crate::programs::on_path;
 
 /// Upper bound on the lines of a program's output that an error quotes.
 const REASON_LINES: usize = 6;
