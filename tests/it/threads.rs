@@ -2,37 +2,53 @@
 
 use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::tool;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-/// Runs lbuild as an own user who may have `limit` processes and threads.
-fn run(limit: usize, user: u32, json: bool) -> RunOutput {
-    let lbuild = Lbuild::new();
-    let code = function(&[("app.py", b"x".to_vec()), ("data", noise(3, 3 << 20)), ("a/b/c", noise(4, 1000))]);
-    let program = lbuild.path("lbuild");
-    std::fs::copy(env!("CARGO_BIN_EXE_lbuild"), &program).unwrap();
-    let mut open = std::process::Command::new(tool("chmod"));
-    assert!(open.args(["-R", "a+rwX"]).arg(lbuild.path("")).arg(code.path()).status().unwrap().success());
-    let script = format!("ulimit -u {limit}; exec \"$@\"");
-    let (reuid, regid) = (format!("--reuid={user}"), format!("--regid={user}"));
-    let base = tiny_base();
-    let mut all = vec![&reuid[..], &regid, "--clear-groups", "bash", "-c", &script, "limited"];
-    let (program, path) = (program.display().to_string(), code.path().display().to_string());
-    all.extend([&program, "build", &path, "--base", &base, "--arch", "arm64", "--to", "oci:image:1"]);
-    if json {
-        all.push("--json");
+/// A copy of lbuild that any user may run, and its input.
+struct Setup {
+    lbuild: Lbuild,
+    code: TempDir,
+    /// A user without other processes.
+    user: u32,
+}
+
+impl Setup {
+    fn new() -> Setup {
+        let lbuild = Lbuild::new();
+        let code =
+            function(&[("data", noise(3, 3 << 20)), ("a/b/c", noise(4, 1000)), ("app.py", b"x".to_vec())]);
+        std::fs::copy(env!("CARGO_BIN_EXE_lbuild"), lbuild.path("lbuild")).unwrap();
+        let mut open = Command::new(tool("chmod"));
+        assert!(open.args(["-R", "a+rwX"]).arg(lbuild.path("")).arg(code.path()).status().unwrap().success());
+        Setup { lbuild, code, user: 65_000 + std::process::id() % 400 }
     }
-    let mut command = lbuild.program("setpriv", &all);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() > Duration::from_secs(30) {
-            child.kill().unwrap();
-            panic!("it hangs with {limit} threads");
+
+    /// Runs lbuild with at most `limit` processes and threads, and an empty cache.
+    fn run(&self, limit: usize, json: bool) -> RunOutput {
+        let script = format!("ulimit -u {limit}; exec \"$@\"");
+        let (reuid, regid) = (format!("--reuid={}", self.user), format!("--regid={}", self.user));
+        let (program, base, to) = (self.lbuild.text("lbuild"), tiny_base(), format!("oci:image-{limit}:1"));
+        let path = self.code.path().to_str().unwrap();
+        let mut all = vec![&reuid[..], &regid, "--clear-groups", "bash", "-c", &script, "limited"];
+        all.extend([&program, "build", path, "--base", &base, "--arch", "arm64", "--to", &to]);
+        if json {
+            all.push("--json");
         }
-        std::thread::sleep(Duration::from_millis(5));
+        let mut command = self.lbuild.program("setpriv", &all);
+        command.env("LBUILD_CACHE", self.lbuild.path(&format!("cache-{limit}")));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                panic!("it hangs with {limit} threads");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        RunOutput::of(child.wait_with_output().unwrap())
     }
-    RunOutput::of(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -40,9 +56,9 @@ fn too_few_threads_are_one_clear_error() {
     if !rustix::process::getuid().is_root() {
         return; // only root can become a user without other processes
     }
-    let (mut failed, mut succeeded) = (0, 0);
-    for limit in (1..16).chain([20, 30, 40]) {
-        let done = run(limit, 65_000 + std::process::id() % 400, limit % 2 == 0);
+    let (setup, mut failed, mut succeeded) = (Setup::new(), 0, 0);
+    for limit in (1..12).chain([16, 24, 40]) {
+        let done = setup.run(limit, limit % 2 == 0);
         assert!(!done.stderr.contains("panicked"), "{limit}: {}", done.stderr);
         match done.code {
             Some(0) => succeeded += 1,
