@@ -159,7 +159,8 @@ fn workspace_hint(lock: &Path) -> Option<String> {
         // yarn 1 has no such option.
         "yarn.lock" => "run `touch yarn.lock && yarn install` in it, with yarn 2 or later".into(),
         _ => format!(
-            "run `npm install --package-lock-only --no-workspaces` in it; or give {root} as PATH, which packs all workspaces"
+            "run `npm install --package-lock-only --no-workspaces` in it; or give {root} as PATH, which packs all \
+             workspaces"
         ),
     })
 }

@@ -61,8 +61,8 @@ pub fn packages(
     })))
 }
 
-/// Virtual environments in the code, which stay out when lbuild installs the packages: their packages would be in the image
-/// twice.
+/// Virtual environments in the code, which stay out when lbuild installs the packages: their packages would be in the
+/// image twice.
 pub fn left_out(code: &Path) -> Vec<String> {
     let dirs = |dir: &Path| {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

@@ -19,7 +19,8 @@ const VERSION: &str = "directory-1";
 
 /// Files that tools write beside a package. They are not part of it, and would change its digest with every use.
 const NOT_PACKAGED: &[u8] = b"**/.git\n**/.hg\n**/.venv\n**/__pycache__\n**/*.egg-info\n**/.tox\n**/.nox\n\
-    **/.mypy_cache\n**/.pytest_cache\n**/.ruff_cache\n**/node_modules\nbuild/lib\nbuild/bdist.*\ndist/*.whl\ndist/*.tar.gz\n";
+    **/.mypy_cache\n**/.pytest_cache\n**/.ruff_cache\n**/node_modules\nbuild/lib\nbuild/bdist.*\ndist/*.whl\n\
+    dist/*.tar.gz\n";
 
 /// The digest of the package's content, and its number of bytes.
 pub(super) fn identify(wheel: &str, url: &str, jobs: usize) -> Result<(Digest, u64)> {
@@ -58,8 +59,8 @@ fn place(file: &str, url: &str) -> Result<PathBuf> {
         .ok_or_else(|| Error::Address { file: file.to_owned(), fault: "its URL is not that of a directory" })
 }
 
-/// The package's files, without directories: an empty one is not part of a package. A link that leads out of the directory
-/// is replaced by its target.
+/// The package's files, without directories: an empty one is not part of a package. A link that leads out of the
+/// directory is replaced by its target.
 fn files(place: &Path) -> Result<FileTree> {
     let rules = Ignore::parse(NOT_PACKAGED, place)?;
     let mut tree = collect(place, b"", &rules, 1)?;

@@ -1,7 +1,8 @@
 //! Hashes of packages' files, as locks and requirements name them.
 //!
 //! sha256 identifies a file everywhere in lbuild. Some indexes serve only sha384 or sha512; the cache records which file
-//! had such a hash, so that the file is read once. Other algorithms are not checked: a file with no other hash is refused.
+//! had such a hash, so that the file is read once. Other algorithms are not checked: a file with no other hash is
+//! refused.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -98,6 +98,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn files_of_windows_tools_are_read_like_any_other() {
+        let read = |encode: &dyn Fn(&str) -> Vec<u8>, name: &str, lock: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let package = r#"{ "dependencies": { "a": "^1" } }"#;
+            for (name, text) in [(name, lock), ("package.json", package), (".npmrc", "omit=optional\n")] {
+                std::fs::write(dir.path().join(name), encode(text)).unwrap();
+            }
+            let lock = Lock::read(dir.path()).unwrap();
+            let package = package_json::decisive(dir.path(), false).unwrap();
+            (lock.bytes, lock.decisive, package, crate::source::node::npmrc::decisive(dir.path()))
+        };
+        for (name, lock) in [
+            ("package-lock.json", r#"{ "packages": { "node_modules/a": { "version": "1.0.0" } } }"#),
+            ("yarn.lock", "a@^1:\n  version \"1.0.0\"\n"),
+            ("pnpm-lock.yaml", "packages:\n\n  a@1:\n"),
+        ] {
+            let plain = read(&|text| text.as_bytes().to_vec(), name, lock);
+            assert_eq!(plain.3, ["omit=optional"]);
+            let marked = |text: &str| format!("\u{feff}{text}");
+            assert_eq!(read(&|text| marked(text).into_bytes(), name, lock), plain, "{name}");
+            let utf_16 = |text: &str| marked(text).encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(read(&utf_16, name, lock), plain, "{name}");
+        }
+    }
+
+    #[test]
     fn the_lock_of_a_workspace_is_found_above_it() {
         for (lock, mark, content, command) in [
             ("package-lock.json", "package.json", r#"{ "workspaces": ["fns/*"] }"#, "npm install"),

@@ -1,6 +1,6 @@
-//! The packages of `poetry.lock` and `Pipfile.lock`, which pin versions and hashes, but have no URLs of an index's files.
-//! They become requirements with exact versions, which uv or pip resolves, each in its own index; lbuild verifies the
-//! hashes. Packages that the lock names by file, URL or directory need no resolution.
+//! The packages of `poetry.lock` and `Pipfile.lock`, which pin versions and hashes, but have no URLs of an index's
+//! files. They become requirements with exact versions, which uv or pip resolves, each in its own index; lbuild verifies
+//! the hashes. Packages that the lock names by file, URL or directory need no resolution.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -156,7 +156,7 @@ fn what_uv_and_pip_install_is_taken() {
     let latin = b"Metadata-Version: 2.1\nName: my-demo\nAuthor: Ren\xe9\n";
     let mut odd = parts(&[]);
     odd.retain(|part| !part.name.ends_with(b"METADATA"));
-    odd.push(deflated(&format!("{dir}/METADATA"), latin));
+    odd.push(deflated(format!("{dir}/METADATA"), latin));
     // A link to another file, one out of the wheel, and one that is a script.
     odd.push(deflated("lib.so", "lib.so.1").mode(0o120_777));
     odd.push(deflated("passwd", "/etc/passwd").mode(0o120_777));
