@@ -90,8 +90,12 @@ fn command_dirs(case: &Case<'_>) -> BTreeSet<String> {
 
 /// Whether an interpreter is certainly missing: an unknown layer may contain it.
 fn is_certain(case: &Case<'_>, interpreter: &str) -> bool {
-    let is_in_base = !case.files.complete && is_expected(case, interpreter);
-    !is_in_base && case.is_certain()
+    !is_in_base(case, interpreter) && case.is_certain()
+}
+
+/// Whether a program is probably in an unknown layer of the base.
+fn is_in_base(case: &Case<'_>, program: &str) -> bool {
+    !case.files.complete && is_expected(case, program)
 }
 
 /// The interpreter that a file needs, if it is not in the image.
@@ -128,7 +132,7 @@ fn of_script(case: &Case<'_>, line: &str) -> Option<String> {
     if !interpreter.starts_with('/') {
         return None;
     }
-    if is_missing(case, interpreter) {
+    if is_missing(case, interpreter) && !is_in_base(case, interpreter) {
         return Some(shown(interpreter));
     }
     let program = of_env(rest).filter(|_| interpreter.ends_with("/env"))?;
