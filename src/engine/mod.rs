@@ -14,6 +14,7 @@
 mod archives;
 mod build;
 mod compression;
+mod contents;
 mod find;
 mod inspect;
 mod pin;
@@ -38,7 +39,8 @@ pub use prepare::{Prepared, Reach, Sent};
 pub use publish::Published;
 pub use session::{Caching, EngineBuilder};
 
-use build::{Cached, Trees};
+use build::Cached;
+use contents::Trees;
 use prepare::Hold;
 use publish::{Gate, Push};
 use session::Session;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::build::{self, Cached, Contents, Trees, placed};
+use super::build::{self, Cached, placed};
 use super::compression;
+use super::contents::{Contents, ContentsKind, Trees};
 use super::inspect::{Scanner, scan};
 use super::publish::{Gate, Published, Push};
 use super::session::{Caching, Session};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
 use crate::scan::{Annotate, LayerScan, NoAnnotator};
-use crate::store::Destination;
+use crate::store::{self, Destination};
 use crate::tree::FileTree;
 
 /// An image that is ready to be sent. The blobs that its destinations lack are known, and layers of the base and of
@@ -76,8 +77,9 @@ const RECOVERIES: usize = 8;
 /// The layers of an image that a scan includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Layers that this machine has made, stored or scanned, also on their way to a registry. A layer of the function's
-    /// own files is fetched if it was found in an earlier image, and its paths depend on links of the base.
+    /// Layers that this machine has made, stored or scanned, also on their way to a registry; layers that it fetches for
+    /// a layout or archive in any case; and a layer of the function's own files that was found in an earlier image,
+    /// whose paths depend on links of the base.
     Local,
     /// All layers; remote layers are fetched. The digests of files from archives may be unknown.
     Remote,
@@ -154,7 +156,7 @@ impl Attempt {
             |(to, _): &(Destination, Format)| Push::open(session.clone(), to, source.clone(), gate.clone());
         let pushes: Vec<Push> = to.iter().map(open).collect();
         let cached = if look_back { Cached::of(session, &pushes) } else { Cached::default() };
-        let trees = Trees::default();
+        let trees = if matches!(hold, Hold::No) { Trees::default() } else { Trees::for_scan() };
         let image = tokio::select! {
             image = build::build(session, recipe, &pushes, &cached, &trees, scanner) => image?,
             error = first_failure(&pushes) => return Err(error),
@@ -236,7 +238,14 @@ impl Prepared {
         annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
-        let one = |number| self.scan_layer(number, annotator.clone(), reach);
+        let one = async |number: usize| {
+            let scan = self.scan_layer(number, annotator.clone(), reach).await?;
+            if let Some(scan) = &scan {
+                // As when the layer is sent: the image is built once more, with the layer recompressed.
+                store::require_gzip(&self.image().layers()[number].blob, scan.compression)?;
+            }
+            Ok(scan)
+        };
         let layers: Vec<_> = (0..self.image().layers().len()).map(one).collect();
         stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
     }
@@ -250,26 +259,33 @@ impl Prepared {
         let (session, layer) = (&self.session, self.image().layers()[number].clone());
         let digest = layer.blob.digest;
         let is_remote = matches!(layer.blob.location, Location::Registry(_));
-        let is_enough = |tree: &FileTree| reach != Reach::All || scan::has_digests(tree);
-        match self.attempt.trees.get(digest) {
-            Some(Contents::Files(tree)) if is_enough(&tree) => {
-                return scan::of_tree(session, tree, layer, annotator, false).await.map(Some);
+        let contents = self.attempt.trees.get(digest);
+        if let Some(contents) = contents.filter(|of| reach != Reach::All || scan::has_digests(&of.tree)) {
+            match contents.kind {
+                ContentsKind::Unplaced if is_remote => {
+                    return self.scan_unplaced(number, &contents, annotator).await.map(Some);
+                }
+                // This machine has the layer with the right paths.
+                ContentsKind::Unplaced => {}
+                ContentsKind::Files | ContentsKind::Packages => {
+                    return scan::of_tree(session, contents, layer, annotator).await.map(Some);
+                }
             }
-            Some(Contents::Packages(tree)) if is_enough(&tree) => {
-                return scan::of_tree(session, tree, layer, annotator, true).await.map(Some);
-            }
-            Some(Contents::Unplaced(tree)) if is_remote && is_enough(&tree) => {
-                return self.scan_unplaced(number, &tree, annotator).await.map(Some);
-            }
-            _ => {}
         }
         if reach != Reach::All
             && let Some(scan) = scan::known_or_made(session, digest, &*annotator)
         {
             return Ok(Some(scan));
         }
-        if is_remote && reach == Reach::Local && !self.passed(digest).await {
-            return Ok(scan::known(session, digest, &*annotator));
+        if is_remote && reach == Reach::Local {
+            let is_unreadable = self.passed(digest).await || scan::is_unreadable(session, digest);
+            let known = scan::known(session, digest, &*annotator);
+            if !is_unreadable && (known.is_some() || !self.fetches(&layer)) {
+                return Ok(known);
+            }
+            if !is_unreadable {
+                return scan::of_fetched(session, layer.blob, annotator).await.map(Some);
+            }
         }
         scan::of_layer(session, "the image", layer.blob, annotator).await.map(Some)
     }
@@ -279,7 +295,7 @@ impl Prepared {
     async fn scan_unplaced<A: Annotate>(
         &self,
         number: usize,
-        tree: &FileTree,
+        contents: &Contents,
         annotator: Arc<A>,
     ) -> Result<LayerScan<A::Fact>> {
         let (session, trees) = (&self.session, &self.attempt.trees);
@@ -292,8 +308,9 @@ impl Prepared {
         if layer.blob.size <= unread || scan::is_known(session, layer.blob.digest, &*annotator) {
             return scan::of_layer(session, "the image", layer.blob, annotator).await;
         }
-        let placed = placed(session, trees, tree.clone(), below).await?;
-        scan::of_tree(session, placed.into(), layer, annotator, false).await
+        let tree = placed(session, trees, FileTree::clone(&contents.tree), below).await?;
+        let contents = Contents { tree: tree.into(), code: None, kind: ContentsKind::Files };
+        scan::of_tree(session, contents, layer, annotator).await
     }
 
     /// Waits until a layer of the base has passed on its way to a registry, if it is sent before the check. Returns
@@ -302,11 +319,17 @@ impl Prepared {
         join_all(self.attempt.pushes.iter().map(|push| push.passed(layer))).await.contains(&true)
     }
 
+    /// Whether a layer of a registry is fetched for a layout or archive, after the check.
+    fn fetches(&self, layer: &Layer) -> bool {
+        self.attempt.pushes.iter().any(|push| push.fetches(&layer.blob))
+    }
+
     /// The layers that a scan within [`Reach::Local`] leaves out. Waits for those that are on their way to a registry.
     pub async fn unread<A: Annotate>(&self, annotator: &A) -> Vec<Digest> {
         let layers = self.image().layers().iter().filter(|layer| {
             matches!(layer.blob.location, Location::Registry(_))
                 && self.attempt.trees.get(layer.blob.digest).is_none()
+                && !self.fetches(layer)
         });
         let is_known = |layer: &Digest| scan::is_known(&self.session, *layer, annotator);
         let unknown: Vec<Digest> =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::archives::Archives;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
-use crate::image::{Platform, Reference};
+use crate::image::{Blob, Location, Platform, Reference};
 use crate::recipe::Stage;
 use crate::source::{self, Context, SourceImage};
 use crate::store::{Addresses, Cache, Credentials, DockerConfig, Downloads, Registries};
@@ -25,6 +25,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// The blob, in the cache if that has a copy of one in a registry.
+    pub(super) fn nearest(&self, blob: &Blob) -> Blob {
+        let held = match blob.location {
+            Location::Registry(_) => self.cache.held(blob.digest).filter(|held| held.size == blob.size),
+            Location::Memory(_) | Location::File(_) | Location::Slice { .. } => None,
+        };
+        held.map_or_else(|| blob.clone(), |held| Blob { location: Location::File(held.path), ..blob.clone() })
+    }
+
     /// The context for the sources of a stage.
     pub(super) fn context(&self, stage: &Stage, platform: &Platform, images: Vec<SourceImage>) -> Context {
         let files = stage.adds().flat_map(|add| source::provider(&add.source).requirement_files());

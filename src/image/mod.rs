@@ -78,6 +78,13 @@ impl Image {
         self
     }
 
+    /// The image with the blobs of its layers at other locations.
+    #[must_use]
+    pub(crate) fn located(mut self, locate: impl Fn(&Blob) -> Blob) -> Image {
+        self.layers.iter_mut().for_each(|layer| layer.blob = locate(&layer.blob));
+        self
+    }
+
     /// The config: platform, environment, command, history.
     pub fn config(&self) -> &Config {
         &self.config

@@ -27,4 +27,5 @@ pub(crate) use read::LayerReader;
 pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
 pub(crate) use tar::{archive_size, entries as archive_entries};
+pub(crate) use write::{Peek, write_seen};
 pub use write::{WRITER_VERSION, write};

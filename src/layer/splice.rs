@@ -46,11 +46,16 @@ impl Splicer {
         Splicer { open: None, inflater: Inflater::new(), input, output }
     }
 
-    /// Writes the content of `member`, without header and padding.
+    /// Writes the content of `member`, without header and padding, and passes it to `seen`.
     ///
     /// # Errors
     /// [`Error::ZipMember`] for a member that differs from its description in the central directory.
-    pub fn write(&mut self, member: &ZipContent, layer: &mut LayerWriter<'_, impl Write>) -> Result<()> {
+    pub fn write(
+        &mut self,
+        member: &ZipContent,
+        layer: &mut LayerWriter<'_, impl Write>,
+        seen: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
         let archive = &member.archive;
         if self.open.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, archive)) {
             let file = File::open(&archive.path).map_err(|error| unreadable(archive, error))?;
@@ -60,9 +65,9 @@ impl Splicer {
         let written = if member.deflated {
             self.inflater.reset();
             let walk = Walk { file, member, read: 0, input: &mut self.input, end: 0, used: 0, mark: true };
-            deflated(walk, &mut self.inflater, &mut self.output, layer)
+            deflated(walk, &mut self.inflater, &mut self.output, layer, seen)
         } else {
-            stored(file, member, &mut self.output, layer)
+            stored(file, member, &mut self.output, layer, seen)
         };
         // An archive that changed meanwhile is more likely than a damaged one.
         let stat = Stat::from(&file.metadata().map_err(|error| unreadable(archive, error))?);
@@ -79,18 +84,23 @@ fn deflated(
     inflater: &mut Inflater,
     output: &mut [u8],
     layer: &mut LayerWriter<'_, impl Write>,
+    seen: &mut dyn FnMut(&[u8]),
 ) -> Result<()> {
     let mut checked = Checked::new(walk.member);
+    let mut take = |bytes: &[u8]| {
+        seen(bytes);
+        checked.take(bytes)
+    };
     if walk.member.length < SPLICED_FROM {
         walk.run(inflater, output, |piece| match piece {
-            Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.put(bytes)),
+            Piece::Inflated(bytes) => take(bytes).and_then(|()| layer.put(bytes)),
             Piece::Deflated(_) => Ok(()),
         })?;
         return checked.finish().map(drop);
     }
     layer.begin_splice()?;
     let spare = walk.run(inflater, output, |piece| match piece {
-        Piece::Inflated(bytes) => checked.take(bytes).and_then(|()| layer.inflated(bytes)),
+        Piece::Inflated(bytes) => take(bytes).and_then(|()| layer.inflated(bytes)),
         Piece::Deflated(bytes) => layer.deflated(bytes),
     })?;
     layer.deflated(deflate::sync_flush(spare))?;
@@ -105,11 +115,13 @@ fn stored(
     member: &ZipContent,
     buffer: &mut [u8],
     layer: &mut LayerWriter<'_, impl Write>,
+    seen: &mut dyn FnMut(&[u8]),
 ) -> Result<()> {
     let mut checked = Checked::new(member);
     let mut read = 0;
     while read < member.length {
         let got = read_at(file, member, read, buffer)?;
+        seen(&buffer[..got]);
         checked.take(&buffer[..got])?;
         layer.put(&buffer[..got])?;
         read += got as u64;

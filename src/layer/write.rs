@@ -16,6 +16,27 @@ use crate::tree::{Content, EntryKind, FileTree, SourceFile, Stat};
 /// key: equal trees give different layers in different versions. A test compares it with the `VERSION` constants.
 pub const WRITER_VERSION: &str = "tar-1 deflate-1";
 
+/// Looks at members of zip archives while they are written, which saves inflating them again.
+pub(crate) trait Peek {
+    /// Begins with a file. Returns whether to pass on its content.
+    fn begin(&mut self, path: &[u8], mode: u32) -> bool;
+    /// A piece of its content.
+    fn piece(&mut self, bytes: &[u8]);
+    /// The end of its content.
+    fn end(&mut self);
+}
+
+/// Sees nothing.
+struct Blind;
+
+impl Peek for Blind {
+    fn begin(&mut self, _: &[u8], _: u32) -> bool {
+        false
+    }
+    fn piece(&mut self, _: &[u8]) {}
+    fn end(&mut self) {}
+}
+
 /// Writes the layer of `tree` to `out`.
 ///
 /// # Errors
@@ -24,6 +45,16 @@ pub const WRITER_VERSION: &str = "tar-1 deflate-1";
 /// * [`Error::ImagePath`] for an entry below an entry that is not a directory.
 /// * [`Error::LayerWrite`] when `out` fails, [`Error::Interrupted`] when the progress hook breaks.
 pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) -> Result<Written> {
+    write_seen(tree, options, out, &mut Blind)
+}
+
+/// As [`write()`], and shows members of zip archives to `peek`.
+pub(crate) fn write_seen(
+    tree: &FileTree,
+    options: &WriteOptions<'_>,
+    out: &mut impl Write,
+    peek: &mut dyn Peek,
+) -> Result<Written> {
     let mut layer = LayerWriter::new(options, out)?;
     let mut files = Vec::new();
     let mut head = Vec::new();
@@ -41,7 +72,13 @@ pub fn write(tree: &FileTree, options: &WriteOptions<'_>, out: &mut impl Write) 
             }
             Content::File(file) => Some(copy(file, &mut buffer, &mut layer)?),
             Content::Zip(member) => {
-                splicer.get_or_insert_with(Splicer::new).write(member, &mut layer)?;
+                let splicer = splicer.get_or_insert_with(Splicer::new);
+                if peek.begin(path, entry.mode) {
+                    splicer.write(member, &mut layer, &mut |bytes| peek.piece(bytes))?;
+                    peek.end();
+                } else {
+                    splicer.write(member, &mut layer, &mut |_| ())?;
+                }
                 None
             }
         };

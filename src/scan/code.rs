@@ -75,7 +75,8 @@ impl Look<'_> {
     }
 }
 
-fn code(head: &[u8], whole: &mut dyn ReadSeek) -> Option<Code> {
+/// The code of a file that may be code, by its beginning and the whole of machine code.
+pub(super) fn code(head: &[u8], whole: &mut dyn ReadSeek) -> Option<Code> {
     if head.starts_with(ELF_MAGIC) {
         return Elf::read(whole).map(Code::Elf);
     }

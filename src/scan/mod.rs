@@ -14,13 +14,15 @@ mod layer_scan;
 mod packed;
 mod spool;
 mod stored;
+mod written;
 
 pub use annotate::{Annotate, BEGINNING_LIMIT, NoAnnotator, NoFact, ReadSeek, Wanted};
 pub use code::{Code, Recognized};
 pub use elf::Elf;
 pub(crate) use layer_scan::VERSION;
 pub use layer_scan::{LayerScan, ScannedFile, view};
-pub(crate) use packed::RecognizedFiles;
+pub(crate) use packed::{ENTRIES_PER_THREAD, RecognizedFiles};
+pub(crate) use written::{CodeCollector, WrittenCode};
 
 #[cfg(test)]
 mod tests;

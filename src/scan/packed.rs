@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::annotate::{Annotate, Wanted};
-use super::code::{Look, Recognized};
+use super::code::{Code, Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::{KEPT_LIMIT, Spool};
 use super::stored::Shown;
+use super::written::WrittenCode;
 use crate::error::Result;
 use crate::image::{Compression, Digest, Layer};
 use crate::layer::zip_content::read_member;
@@ -21,21 +22,23 @@ use crate::tree::{
 };
 
 /// The minimum number of entries per thread; one thread is fast enough for fewer.
-const THREADED: usize = 4000;
+pub(crate) const ENTRIES_PER_THREAD: usize = 4000;
 
 /// The facts about the files of a layer, by the numbers of their entries in the layer. They are the same for every tree
 /// that gives this layer.
 pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
 
 impl<F: Clone + Send + Sync> LayerScan<F> {
-    /// Scans a tree's layer. Opens only files that [may be code](may_be_code) or that `annotator` reads. Also returns
-    /// the facts to cache: `None` unless all opened files are unchanged since the tree was made.
+    /// Scans a tree's layer. Opens only files that [may be code](may_be_code) or that `annotator` reads; with `code`, the
+    /// code of members of archives is known. Also returns the facts to cache: `None` unless all opened files are
+    /// unchanged since the tree was made.
     ///
     /// # Errors
     /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
     pub(crate) fn of_tree<A: Annotate<Fact = F> + ?Sized>(
         tree: &FileTree,
         layer: &Layer,
+        code: Option<&WrittenCode>,
         annotator: &A,
         threads: usize,
     ) -> Result<(LayerScan<F>, Option<RecognizedFiles<F>>)> {
@@ -44,7 +47,7 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
         let shown = shown(&entries, annotator);
         let members = members(&entries, threads, |number, path, entry| {
             let wanted = shown.as_ref().map(|shown| shown[number]);
-            look_into(path, entry, wanted, annotator, &is_sure)
+            look_into(path, entry, wanted, code, annotator, &is_sure)
         });
         let found = is_sure.into_inner().then(|| {
             let entries = members.iter().filter(|member| !matches!(member.entry.kind, EntryKind::Opaque));
@@ -104,7 +107,7 @@ fn members<F: Send>(
     threads: usize,
     look: impl Fn(usize, &ImagePath, &Entry) -> Option<Box<Recognized<F>>> + Sync,
 ) -> Vec<Member<ScannedFile<F>>> {
-    let size = entries.len().div_ceil(threads).max(THREADED);
+    let size = entries.len().div_ceil(threads).max(ENTRIES_PER_THREAD);
     let parts: Vec<_> = entries.chunks(size).collect();
     let next = AtomicUsize::new(0);
     let work = || {
@@ -155,12 +158,13 @@ fn known(content: &Content) -> Option<Digest> {
     }
 }
 
-/// Inspects the content of an entry, of which the annotator gets the part `wanted`, if decided. `is_sure` becomes false
-/// for a file that has changed since the tree was made.
+/// Inspects the content of an entry, of which the annotator gets the part `wanted`, if decided. `code` is the code of
+/// members of archives, if known. `is_sure` becomes false for a file that has changed since the tree was made.
 fn look_into<A: Annotate + ?Sized>(
     path: &ImagePath,
     entry: &Entry,
     wanted: Option<Wanted>,
+    code: Option<&WrittenCode>,
     annotator: &A,
     is_sure: &AtomicBool,
 ) -> Option<Box<Recognized<A::Fact>>> {
@@ -176,7 +180,10 @@ fn look_into<A: Annotate + ?Sized>(
             (look.recognize(annotator, head, &mut Cursor::new(bytes)), true)
         }
         Content::File(file) => in_file(look, file, annotator).unwrap_or_default(),
-        Content::Zip(member) => in_archive(look, member, annotator).unwrap_or_default(),
+        Content::Zip(member) => match code {
+            Some(code) => with_code(look, member, annotator, code.get(path.as_bytes())).unwrap_or_default(),
+            None => in_archive(look, member, annotator).unwrap_or_default(),
+        },
     };
     is_sure.fetch_and(is_same, Relaxed);
     found
@@ -198,6 +205,24 @@ fn in_file<A: Annotate + ?Sized>(
     let is_too_large = is_whole && file.stat.size > KEPT_LIMIT;
     let found = if is_too_large { None } else { look.recognize(annotator, &head, &mut open) };
     Ok((found, file.is_still(Stat::from(&open.metadata()?))))
+}
+
+/// Inspects a member of a zip archive whose code is known. The member is read only for the annotator.
+fn with_code<A: Annotate + ?Sized>(
+    look: Look<'_>,
+    member: &ZipContent,
+    annotator: &A,
+    code: Option<&Code>,
+) -> Result<Looked<A::Fact>> {
+    let (found, is_same) = match look.wanted {
+        Wanted::Nothing => (None, true),
+        Wanted::Beginning | Wanted::Whole => {
+            in_archive(Look { may_be_code: false, ..look }, member, annotator)?
+        }
+    };
+    let (code, facts) = (code.cloned(), found.map(|found| found.facts).unwrap_or_default());
+    let found = (code.is_some() || !facts.is_empty()).then(|| Box::new(Recognized { code, facts }));
+    Ok((found, is_same))
 }
 
 /// Inspects a member of a zip archive, which is inflated only as far as necessary.

@@ -53,7 +53,7 @@ fn scanned(entries: Vec<(&str, Entry)>) -> LayerScan<String> {
 }
 
 /// The layer that was scanned.
-fn layer(scan: &LayerScan<String>) -> Layer {
+fn layer_of(scan: &LayerScan<String>) -> Layer {
     let mut layer = any_layer();
     (layer.diff_id, layer.blob.size) = (scan.diff_id, scan.stored);
     layer
@@ -122,7 +122,7 @@ fn a_whole_file_is_read_on_request() {
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let scan = scanned(entries());
-    for scan in [&scan, &LayerScan::of_tree(&tree, &layer(&scan), &Facts, 2).unwrap().0] {
+    for scan in [&scan, &LayerScan::of_tree(&tree, &layer_of(&scan), None, &Facts, 2).unwrap().0] {
         let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
         assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
@@ -152,13 +152,13 @@ fn kept_facts_need_no_files() {
     }
     let tree = on_disk(dir.path()).under(b"var/task").unwrap();
     let layer = any_layer();
-    let (scan, found) = LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap();
     let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap().1.is_none(), "the file has changed");
+    assert!(LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap().1.is_none(), "the file has changed");
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
-    let (lacking, found) = LayerScan::of_tree(&tree, &layer, &Facts, 2).unwrap();
+    let (lacking, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap();
     assert!(found.is_none() && lacking != scan);
     let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
     assert_eq!(LayerScan::of_known_tree(&tree, &layer, &found, 2).unwrap(), scan);
@@ -177,7 +177,7 @@ fn many_entries_are_inspected_by_several_threads() {
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
     });
     let tree = FileTree::of(files).unwrap();
-    let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), &Facts, 2).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, 2).unwrap();
     assert_eq!(scan.members.len(), 9001);
     for member in &scan.members[1..] {
         assert_eq!(member.facts(), [format!("{} {}", member.path, member.size())]);
@@ -264,10 +264,20 @@ fn a_file_gives_the_same_facts_from_any_location() {
     assert_eq!(paths, ["app.py", "big.jar", "bin/program", "bin/script", "lib.so.1", "program"]);
     let zipped = [true, false].map(|deflated| tree(&|bytes| in_archive(dir.path(), bytes, deflated)));
     for tree in [&in_memory, &zipped[0], &zipped[1]] {
-        let (scan, found) = LayerScan::of_tree(tree, &layer(&stored), &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(tree, &layer_of(&stored), None, &Facts, 1).unwrap();
         assert_eq!(recognized(&scan), recognized(&stored));
         assert_eq!(found.map(|found| found.len()), Some(6));
         assert_eq!((scan.uncompressed, scan.stored), (stored.uncompressed, stored.stored));
+    }
+    // The code of members is collected while the layer is written.
+    for tree in zipped {
+        let mut code = CodeCollector::new();
+        let options = WriteOptions { epoch: 0, jobs: 1, progress: &|_| ControlFlow::Continue(()) };
+        layer::write_seen(&tree, &options, &mut Vec::new(), &mut code).unwrap();
+        let code = code.finish().unwrap();
+        assert_eq!(code.len(), 4);
+        let (scan, found) = LayerScan::of_tree(&tree, &layer_of(&stored), Some(&code), &Facts, 1).unwrap();
+        assert_eq!((recognized(&scan), found.map(|found| found.len())), (recognized(&stored), Some(6)));
     }
 }
 
@@ -280,7 +290,7 @@ fn a_broken_member_of_an_archive_is_not_kept() {
     let scan = |member: ZipContent| {
         let content = crate::tree::Content::Zip(member);
         let tree = FileTree::of([(b"a.jar".to_vec(), Entry::file(content, false))]).unwrap();
-        let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, 1).unwrap();
         (recognized(&scan).len(), found.is_some())
     };
     assert_eq!(scan(member.clone()), (1, true));
@@ -303,7 +313,7 @@ fn deletions_of_a_tree_are_members_as_in_its_archive() {
     let tree = FileTree::of(entries.iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry.clone())));
     let tree = tree.unwrap();
     let stored = scanned(entries);
-    let (scan, found) = LayerScan::of_tree(&tree, &layer(&stored), &Facts, 1).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer_of(&stored), None, &Facts, 1).unwrap();
     let plain = |scan: &LayerScan<String>| {
         let members = scan.members.iter().cloned();
         members
@@ -313,5 +323,5 @@ fn deletions_of_a_tree_are_members_as_in_its_archive() {
     assert_eq!(plain(&scan), plain(&stored));
     let names: Vec<_> = scan.members.iter().map(|member| member.archive_name().into_owned()).collect();
     assert_eq!(names, ["a", "a/.wh..wh..opq", "a/.wh.b", "c.py", "d"]);
-    assert_eq!(LayerScan::of_known_tree(&tree, &layer(&stored), &found.unwrap(), 1).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &layer_of(&stored), &found.unwrap(), 1).unwrap(), scan);
 }

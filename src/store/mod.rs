@@ -32,4 +32,4 @@ pub(crate) use download::{Download, Downloads, Login, Logins};
 pub(crate) use layout::Layout;
 pub(crate) use registry::{Addresses, Registries, Repository, Upload};
 pub(crate) use staged::renew;
-pub(crate) use stream::ByteStream;
+pub(crate) use stream::{ByteStream, write_stream};

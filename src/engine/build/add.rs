@@ -10,10 +10,10 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::cached::Cached;
-use super::contents::{Contents, Trees};
 use super::follow::{follow, may_lead_elsewhere};
 use super::key;
-use super::write::{Writing, held, make};
+use super::write::{Made, Writing, held, make};
+use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::inspect::scan;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
@@ -157,8 +157,8 @@ impl Adding<'_> {
                 match found {
                     Some(found) if !verify => {
                         let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
-                        let contents = if follows { Contents::Unplaced } else { Contents::Files };
-                        self.trees.keep(found.blob.digest, contents(tree.into()));
+                        let kind = if follows { ContentsKind::Unplaced } else { ContentsKind::Files };
+                        self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
                         (found, true)
                     }
                     found => {
@@ -166,9 +166,11 @@ impl Adding<'_> {
                             fetched.tree = placed(self.session, self.trees, fetched.tree, below).await?;
                         }
                         let lookup = Lookup { key, found };
-                        let ((layer, cached), tree) = self.make(fetched, lookup, &name, threads).await?;
-                        let contents = if is_package { Contents::Packages } else { Contents::Files };
-                        self.trees.keep(layer.blob.digest, contents(tree.into()));
+                        let (made, tree) = self.make(fetched, lookup, &name, threads).await?;
+                        let Made { layer, cached, code } = made;
+                        let kind = if is_package { ContentsKind::Packages } else { ContentsKind::Files };
+                        let (tree, code) = (tree.into(), code.map(Arc::new));
+                        self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
                         (layer, cached)
                     }
                 }
@@ -235,19 +237,20 @@ impl Adding<'_> {
         run.await
     }
 
-    /// Writes the layer, and compares it with the one that was found, if any. Returns the layer, whether it was found,
-    /// and the files.
+    /// Writes the layer, and compares it with the one that was found, if any. Also returns the files.
     async fn make(
         &self,
         fetched: Fetched,
         lookup: Lookup,
         name: &str,
         threads: usize,
-    ) -> Result<((Layer, bool), FileTree)> {
+    ) -> Result<(Made, FileTree)> {
         let (session, epoch, name) = (self.session.clone(), self.epoch, name.to_owned());
+        let is_scanned = self.trees.is_scanned();
         let made = self.session.threads.run(threads, move |threads, stop| {
             let mut fetched = fetched;
-            let (writing, Lookup { key, found }) = (Writing { epoch, name: &name, threads, stop }, lookup);
+            let writing = Writing { epoch, name: &name, threads, stop, is_scanned };
+            let Lookup { key, found } = lookup;
             let made = make(&session, &mut fetched.tree, &writing, key, found)?;
             Ok((made, fetched.finish()))
         });
@@ -265,8 +268,9 @@ pub(in crate::engine) async fn placed(
     let scans = below.iter().map(async |layer| {
         let annotator = Arc::new(NoAnnotator);
         match trees.get(layer.blob.digest) {
-            Some(Contents::Files(tree) | Contents::Packages(tree)) => {
-                scan::of_tree(session, tree, layer.clone(), annotator, false).await
+            Some(Contents { tree, code, kind }) if kind != ContentsKind::Unplaced => {
+                let of = Contents { tree, code, kind: ContentsKind::Files };
+                scan::of_tree(session, of, layer.clone(), annotator).await
             }
             _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,
         }

@@ -10,7 +10,6 @@
 mod add;
 mod base;
 mod cached;
-mod contents;
 mod follow;
 mod key;
 mod recompress;
@@ -19,6 +18,5 @@ mod write;
 
 pub(super) use add::placed;
 pub(super) use cached::Cached;
-pub(super) use contents::{Contents, Trees};
 pub(super) use stage::{build, check_sources, packs, provides, target};
 pub(super) use write::layer_of_tree;

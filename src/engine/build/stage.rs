@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::add::{Adding, Planned};
 use super::base;
 use super::cached::Cached;
-use super::contents::Trees;
+use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::Session;

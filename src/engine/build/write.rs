@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{Layer, LayerKey};
 use crate::layer::{self, WriteOptions, Written};
+use crate::scan::{CodeCollector, WrittenCode};
 use crate::source::hash_missing;
 use crate::tree::{Content, EntryKind, FileTree};
 
@@ -24,6 +25,17 @@ pub(super) struct Writing<'w> {
     pub(super) threads: usize,
     /// Set when the caller no longer waits.
     pub(super) stop: &'w AtomicBool,
+    /// Whether it is scanned afterwards.
+    pub(super) is_scanned: bool,
+}
+
+/// A layer that was written.
+pub(super) struct Made {
+    pub(super) layer: Layer,
+    /// Whether it was found before.
+    pub(super) cached: bool,
+    /// The code among its files from archives, if it is scanned afterwards.
+    pub(super) code: Option<WrittenCode>,
 }
 
 /// The layer of a caller's tree, found by its key or written.
@@ -34,10 +46,13 @@ pub(in crate::engine) async fn layer_of_tree(
 ) -> Result<Layer> {
     let shared = session.clone();
     let done = session.threads.run(session.threads.all(), move |threads, stop| {
-        let writing = Writing { epoch, name: "/", threads, stop };
+        let writing = Writing { epoch, name: "/", threads, stop, is_scanned: false };
         match held(&shared, &mut tree, epoch, threads)? {
             Some(found) if shared.caching.policy != Caching::Verify => Ok((found, true)),
-            found => make(&shared, &mut tree, &writing, None, found),
+            found => {
+                let Made { layer, cached, .. } = make(&shared, &mut tree, &writing, None, found)?;
+                Ok((layer, cached))
+            }
         }
     });
     let (layer, cached) = done.await?;
@@ -65,17 +80,16 @@ pub(super) fn held(
 }
 
 /// Writes the layer, and caches it under `key`, or else under the key of its files' content, and records their shape.
-/// If a layer was `found`, both must have the same digests, and the found one is returned. Also returns whether one was
-/// found.
+/// If a layer was `found`, both must have the same digests, and the found one is returned.
 pub(super) fn make(
     session: &Session,
     tree: &mut FileTree,
     writing: &Writing<'_>,
     key: Option<LayerKey>,
     found: Option<Layer>,
-) -> Result<(Layer, bool)> {
+) -> Result<Made> {
     let shape = key.is_none().then(|| key::of_shape(tree, writing.epoch));
-    let made = write(session, tree, writing)?;
+    let (made, code) = write(session, tree, writing)?;
     if let Some(found) = &found
         && (made.blob.digest, made.diff_id) != (found.blob.digest, found.diff_id)
     {
@@ -88,26 +102,35 @@ pub(super) fn make(
         shape.map_or(Ok(()), |shape| session.cache.put_shape(shape))?;
     }
     let cached = found.is_some();
-    Ok((found.unwrap_or(made), cached))
+    Ok(Made { layer: found.unwrap_or(made), cached, code })
 }
 
-/// Writes the layer into the cache.
-fn write(session: &Session, tree: &mut FileTree, writing: &Writing<'_>) -> Result<Layer> {
-    let Writing { epoch, name, threads, stop } = *writing;
+/// Writes the layer into the cache. Also returns the code among its files from archives, if it is scanned afterwards.
+fn write(
+    session: &Session,
+    tree: &mut FileTree,
+    writing: &Writing<'_>,
+) -> Result<(Layer, Option<WrittenCode>)> {
+    let Writing { epoch, name, threads, stop, is_scanned } = *writing;
     let mut staged = session.cache.stage()?;
     let progress = |bytes| {
         session.events.emit(Event::LayerProgress { layer: name.to_owned(), bytes });
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let options = WriteOptions { epoch, jobs: threads, progress: &progress };
-    let written = layer::write(tree, &options, &mut staged);
+    let mut code = CodeCollector::new();
+    let written = match is_scanned {
+        true => layer::write_seen(tree, &options, &mut staged, &mut code),
+        false => layer::write(tree, &options, &mut staged),
+    };
     let written = written.map_err(|error| match error {
         Error::LayerWrite { source } => staged.failure(source),
         other => other,
     })?;
     record(tree, &written);
     let blob = session.cache.keep(staged, written.digest, written.size)?;
-    Ok(Layer { blob, diff_id: written.diff_id, key: None })
+    let code = code.finish().filter(|_| is_scanned);
+    Ok((Layer { blob, diff_id: written.diff_id, key: None }, code))
 }
 
 /// Records the digests that the writer computed in the tree's files.

@@ -9,12 +9,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::contents::{Contents, ContentsKind};
 use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::scan::{self, Annotate, LayerScan, RecognizedFiles};
+use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, RecognizedFiles};
 use crate::store;
 use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
@@ -107,6 +108,15 @@ fn keep<F: Serialize>(session: &Session, key: Digest, scan: &LayerScan<F>) {
     }
 }
 
+/// Whether a layer could not be scanned, although it has its digest. Reading it gives the error again.
+pub(in crate::engine) fn is_unreadable(session: &Session, layer: Digest) -> bool {
+    session.cache.has_note(unreadable_key(layer))
+}
+
+fn unreadable_key(layer: Digest) -> Digest {
+    Digest::of(format!("unreadable {} {layer}", scan::VERSION).as_bytes())
+}
+
 /// Whether the digest of each file in a tree is known, so that its scan has what a scan of the layer has.
 pub(in crate::engine) fn has_digests(tree: &FileTree) -> bool {
     tree.iter().all(|(_, entry)| match &entry.kind {
@@ -117,20 +127,21 @@ pub(in crate::engine) fn has_digests(tree: &FileTree) -> bool {
 }
 
 /// Scans the layer of a tree. The facts about its files are kept in the cache, because the next image has most of them
-/// too; with `is_package` the whole scan, because the next build finds the layer without its tree.
+/// too; of packages the whole scan, because the next build finds the layer without its tree.
 pub(in crate::engine) async fn of_tree<A: Annotate>(
     session: &Arc<Session>,
-    tree: Arc<FileTree>,
+    contents: Contents,
     layer: Layer,
     annotator: Arc<A>,
-    is_package: bool,
 ) -> Result<LayerScan<A::Fact>> {
+    let Contents { tree, code, kind } = contents;
+    let entries = tree.iter().count();
     let (cache, blob, of_tree) = (session.cache.clone(), layer.blob.clone(), annotator.clone());
     // The history of an image in a registry claims this digest for the layer; this machine has not verified it.
     let is_claimed = matches!(layer.blob.location, Location::Registry(_));
     let scan = move |threads, _: &AtomicBool| {
         if is_claimed {
-            return Ok(Some(LayerScan::of_tree(&tree, &layer, &*of_tree, threads)?.0));
+            return Ok(Some(LayerScan::of_tree(&tree, &layer, code.as_deref(), &*of_tree, threads)?.0));
         }
         let key = tree_key(&*of_tree, layer.blob.digest);
         let facts: Option<RecognizedFiles<A::Fact>> =
@@ -138,10 +149,10 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
         if let Some(facts) = facts {
             return LayerScan::of_known_tree(&tree, &layer, &facts, threads).map(Some);
         }
-        let (scanned, facts) = LayerScan::of_tree(&tree, &layer, &*of_tree, threads)?;
+        let (scanned, facts) = LayerScan::of_tree(&tree, &layer, code.as_deref(), &*of_tree, threads)?;
         // The files have changed since the layer was written.
         let Some(facts) = facts else { return Ok(None) };
-        let (key, note) = match is_package {
+        let (key, note) = match kind == ContentsKind::Packages {
             true => (made_key(&*of_tree, layer.blob.digest), serde_json::to_vec(&scanned)),
             false => (key, serde_json::to_vec(&facts)),
         };
@@ -151,7 +162,9 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
         }
         Ok(Some(scanned))
     };
-    match session.threads.run(session.threads.all(), scan).await? {
+    // Fewer threads let several layers be scanned at once.
+    let threads = entries.div_ceil(ENTRIES_PER_THREAD).clamp(1, session.threads.all());
+    match session.threads.run(threads, scan).await? {
         Some(scan) => Ok(scan),
         None => of_layer(session, "the image", blob, annotator).await,
     }
@@ -174,6 +187,27 @@ pub(super) async fn of_stored_layer<A: Annotate>(
     }
 }
 
+/// Fetches a layer into the cache, where its next reader finds it, and scans it there.
+pub(in crate::engine) async fn of_fetched<A: Annotate>(
+    session: &Arc<Session>,
+    blob: Blob,
+    annotator: Arc<A>,
+) -> Result<LayerScan<A::Fact>> {
+    let mut retry = session.registries.retry();
+    let fetched = loop {
+        let bytes = store::open_of_any_size(&session.registries, &session.nearest(&blob)).await?;
+        let mut staged = session.cache.stage()?;
+        match store::write_stream(&staged, bytes, &|_| ()).await {
+            Err(error) => retry.after(error).await?,
+            Ok(()) => {
+                let size = staged.position()?;
+                break session.cache.keep(staged, blob.digest, size)?;
+            }
+        }
+    };
+    of_layer(session, "the image", fetched, annotator).await
+}
+
 /// Scans a layer, unless it was scanned before. `image` names the image in errors.
 pub(in crate::engine) async fn of_layer<A: Annotate>(
     session: &Arc<Session>,
@@ -192,7 +226,14 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
         match read_layer(session, &blob, annotator.clone()).await {
             Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
-            Err((error, None)) => return Err(of_cache(session, &blob, image, error).await),
+            Err((error, None)) => {
+                let error = of_cache(session, &blob, image, error).await;
+                if matches!(&error, Error::Scan { source, .. } if matches!(**source, Error::LayerRead { .. }))
+                {
+                    let _ = session.cache.note(unreadable_key(blob.digest), b"unreadable");
+                }
+                return Err(error);
+            }
         }
     };
     keep(session, key, &scanned);

@@ -169,6 +169,18 @@ impl Push {
         }
     }
 
+    /// Whether a layer of a registry is fetched after the check, to be written to a layout or archive.
+    pub(in crate::engine) fn fetches(&self, blob: &Blob) -> bool {
+        match &self.target {
+            Target::Registry(_) => false,
+            Target::Layout(directory) => {
+                let layout = Layout::preview(&directory.path).ok().flatten();
+                !layout.is_some_and(|layout| layout.has_blob(blob.digest, blob.size))
+            }
+            Target::Archive { .. } => true,
+        }
+    }
+
     /// Waits until a layer has been sent and scanned on its way, unless it is not sent before the check. Returns whether
     /// it was sent, but cannot be scanned.
     pub(in crate::engine) async fn passed(&self, layer: Digest) -> bool {
@@ -311,7 +323,8 @@ impl Push {
             }
             Target::Archive { path, names } => {
                 let progress = |blob: &Blob, sent| upload::progress(&self.session, &self.name, blob, sent);
-                store::write_archive(path, image, names, &self.session.registries, progress).await?;
+                let image = image.clone().located(|blob| self.session.nearest(blob));
+                store::write_archive(path, &image, names, &self.session.registries, progress).await?;
                 Outcome::Sent
             }
         };

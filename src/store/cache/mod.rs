@@ -1,7 +1,7 @@
 //! The local cache: blobs by digest, and records under keys.
 //!
 //! ```text
-//! blobs/sha256/<hex>   layers that lbuild made; manifests and configs of bases; wheels
+//! blobs/sha256/<hex>   layers that lbuild made, or wrote to layouts and archives; manifests and configs of bases; wheels
 //! keys/<hex>           records: a layer's key → the layer's digests, as JSON; scans; notes
 //! stat/<hex>           fingerprints of a source directory's files
 //! work/                temporary directories for other programs

@@ -105,9 +105,10 @@ fn an_unreadable_layer_is_the_same_error_each_way() {
         let layer = Layer { stored, media_type: image_builder::GZIP, diff_id: whole.diff_id.clone() };
         let local = image(&dir.path(name), &[layer], |config, _| settings(config));
         let (remote, user) = (seeded(&from, &dir, name), Lbuild::new());
-        let elsewhere = format!("{}/{name}:1", to.host());
-        for image in [&local, &remote] {
-            for user in [&Lbuild::new(), &user, &user] {
+        for (number, image) in [&local, &remote].into_iter().enumerate() {
+            // The second push of the same user finds the layer at the destination.
+            for (fresh, user) in [(true, &Lbuild::new()), (false, &user), (false, &user)] {
+                let elsewhere = format!("{}/{name}-{number}-{fresh}:1", to.host());
                 let said = user.run(&["check", image]).failed(4);
                 assert!(said.contains("layer sha256:") && said.contains("cannot be read"), "{said}");
                 for (verb, to) in [("check", "oci:out:v1"), ("push", "oci:out:v1"), ("push", &elsewhere)] {
