@@ -13,7 +13,7 @@ use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
-use crate::scan::{Annotate, LayerScan, NoAnnotator};
+use crate::scan::{Annotate, LayerScan, MemoryBudget, NoAnnotator};
 use crate::store::Destination;
 use crate::tree::FileTree;
 
@@ -246,7 +246,8 @@ impl Prepared {
         annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
-        let one = |number| self.scan_layer(number, annotator.clone(), reach);
+        let budget = scan::budget(annotator);
+        let one = |number| self.scan_layer(number, annotator.clone(), reach, budget.clone());
         let layers: Vec<_> = (0..self.image().layers().len()).map(one).collect();
         stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
     }
@@ -256,6 +257,7 @@ impl Prepared {
         number: usize,
         annotator: Arc<A>,
         reach: Reach,
+        budget: MemoryBudget<A::Fact>,
     ) -> Result<Option<LayerScan<A::Fact>>> {
         let (session, layer) = (&self.session, self.image().layers()[number].clone());
         let digest = layer.blob.digest;
@@ -263,25 +265,25 @@ impl Prepared {
         let is_enough = |tree: &FileTree| reach != Reach::All || scan::has_digests(tree);
         match self.attempt.trees.get(digest) {
             Some(Contents::Files(tree)) if is_enough(&tree) => {
-                return scan::of_tree(session, tree, layer, annotator, false).await.map(Some);
+                return scan::of_tree(session, tree, layer, annotator, false, &budget).await.map(Some);
             }
             Some(Contents::Packages(tree)) if is_enough(&tree) => {
-                return scan::of_tree(session, tree, layer, annotator, true).await.map(Some);
+                return scan::of_tree(session, tree, layer, annotator, true, &budget).await.map(Some);
             }
             Some(Contents::Unplaced(tree)) if is_remote && is_enough(&tree) => {
-                return self.scan_unplaced(number, &tree, annotator).await.map(Some);
+                return self.scan_unplaced(number, &tree, annotator, &budget).await.map(Some);
             }
             _ => {}
         }
         if reach != Reach::All
-            && let Some(scan) = scan::known_or_made(session, digest, &*annotator)
+            && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
         {
             return Ok(Some(scan));
         }
         if is_remote && reach == Reach::Local && !self.passed(digest).await {
-            return Ok(scan::known(session, digest, &*annotator));
+            return scan::known(session, digest, &*annotator, &budget);
         }
-        scan::of_layer(session, "the image", layer.blob, annotator).await.map(Some)
+        scan::of_layer(session, "the image", layer.blob, annotator, &budget).await.map(Some)
     }
 
     /// Scans a layer of known files, whose paths depend on links of the layers below. Either it is fetched, or these
@@ -291,6 +293,7 @@ impl Prepared {
         number: usize,
         tree: &FileTree,
         annotator: Arc<A>,
+        budget: &MemoryBudget<A::Fact>,
     ) -> Result<LayerScan<A::Fact>> {
         let (session, trees) = (&self.session, &self.attempt.trees);
         let (below, layer) = (&self.image().layers()[..number], self.image().layers()[number].clone());
@@ -300,10 +303,10 @@ impl Prepared {
         };
         let unread = below.iter().filter(is_unread).map(|layer| layer.blob.size).fold(0, u64::saturating_add);
         if layer.blob.size <= unread || scan::is_known(session, layer.blob.digest, &*annotator) {
-            return scan::of_layer(session, "the image", layer.blob, annotator).await;
+            return scan::of_layer(session, "the image", layer.blob, annotator, budget).await;
         }
         let placed = placed(session, trees, tree.clone(), below).await?;
-        scan::of_tree(session, placed.into(), layer, annotator, false).await
+        scan::of_tree(session, placed.into(), layer, annotator, false, budget).await
     }
 
     /// Waits until a layer of the base has passed on its way to a registry, if it is sent before the check. Returns

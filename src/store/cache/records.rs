@@ -1,6 +1,7 @@
 //! Small records under keys: the layer of a key, known shapes, and notes of callers.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,9 @@ use super::directory::{Cache, mark_used};
 use crate::error::Result;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::store::staged;
+
+/// The size of the pieces in which long notes are read and written, in bytes.
+const PIECE: usize = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct LayerRecord {
@@ -66,6 +70,27 @@ impl Cache {
     /// Stores a note under `key`, and replaces an earlier one.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         staged::renew(&self.key_path(LayerKey(key)), text)
+    }
+
+    /// The note under `key`, to be read piece by piece. The caller checks that it is whole.
+    pub(crate) fn noted_pieces(&self, key: Digest) -> Option<BufReader<File>> {
+        let path = self.key_path(LayerKey(key));
+        let noted = File::open(&path).ok()?;
+        mark_used(&path);
+        Some(BufReader::with_capacity(PIECE, noted))
+    }
+
+    /// Stores a note that `write` writes piece by piece.
+    pub(crate) fn note_pieces(
+        &self,
+        key: Digest,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        staged::renew_with(&self.key_path(LayerKey(key)), |staged| {
+            let mut out = BufWriter::with_capacity(PIECE, staged);
+            write(&mut out)?;
+            out.flush()
+        })
     }
 
     /// The text that was stored under this name, unless it has been pruned.
