@@ -194,6 +194,9 @@ pub enum Error {
     /// A layer that cannot be scanned.
     #[error("layer {digest} of {image} cannot be read")]
     Scan { image: String, digest: Digest, source: Box<Error> },
+    /// Layers with more files, or longer names, than scans may hold in memory; `limit` is in bytes.
+    #[error("it and the layers before it have so many files or such long names that they need more than {} MiB of memory", limit >> 20)]
+    TooManyFiles { limit: usize },
     /// A layer whose diff id is not the one in its image's config.
     #[error(
         "layer {digest} of {image} is broken: its diff id is {got}, but the config of the image has {expected}"
@@ -389,6 +392,7 @@ impl Error {
             | LayerRead { .. }
             | Recompress { .. }
             | Scan { .. }
+            | TooManyFiles { .. }
             | DiffId { .. } => Kind::Base,
             CorruptFile { .. }
             | CacheRead { .. }

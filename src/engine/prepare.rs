@@ -14,7 +14,7 @@ use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
-use crate::scan::{Annotate, LayerScan, NoAnnotator};
+use crate::scan::{Annotate, LayerScan, MemoryBudget, NoAnnotator};
 use crate::store::{self, Destination};
 use crate::tree::FileTree;
 
@@ -238,8 +238,9 @@ impl Prepared {
         annotator: &Arc<A>,
         reach: Reach,
     ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+        let budget = scan::budget(annotator);
         let one = async |number: usize| {
-            let scan = self.scan_layer(number, annotator.clone(), reach).await?;
+            let scan = self.scan_layer(number, annotator.clone(), reach, budget.clone()).await?;
             if let Some(scan) = &scan {
                 // As when the layer is sent: the image is built once more, with the layer recompressed.
                 store::require_gzip(&self.image().layers()[number].blob, scan.compression)?;
@@ -255,6 +256,7 @@ impl Prepared {
         number: usize,
         annotator: Arc<A>,
         reach: Reach,
+        budget: MemoryBudget<A::Fact>,
     ) -> Result<Option<LayerScan<A::Fact>>> {
         let (session, layer) = (&self.session, self.image().layers()[number].clone());
         let digest = layer.blob.digest;
@@ -263,31 +265,31 @@ impl Prepared {
         if let Some(contents) = contents.filter(|of| reach != Reach::All || scan::has_digests(&of.tree)) {
             match contents.kind {
                 ContentsKind::Unplaced if is_remote => {
-                    return self.scan_unplaced(number, &contents, annotator).await.map(Some);
+                    return self.scan_unplaced(number, &contents, annotator, &budget).await.map(Some);
                 }
                 // This machine has the layer with the right paths.
                 ContentsKind::Unplaced => {}
                 ContentsKind::Files | ContentsKind::Packages => {
-                    return scan::of_tree(session, contents, layer, annotator).await.map(Some);
+                    return scan::of_tree(session, contents, layer, annotator, &budget).await.map(Some);
                 }
             }
         }
         if reach != Reach::All
-            && let Some(scan) = scan::known_or_made(session, digest, &*annotator)
+            && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
         {
             return Ok(Some(scan));
         }
         if is_remote && reach == Reach::Local {
             let is_unreadable = self.passed(digest).await || scan::is_unreadable(session, digest);
-            let known = scan::known(session, digest, &*annotator);
-            if !is_unreadable && (known.is_some() || !self.fetches(&layer)) {
-                return Ok(known);
-            }
             if !is_unreadable {
-                return scan::of_fetched(session, layer.blob, annotator).await.map(Some);
+                let known = scan::known(session, digest, &*annotator, &budget)?;
+                if known.is_some() || !self.fetches(&layer) {
+                    return Ok(known);
+                }
+                return scan::of_fetched(session, layer.blob, annotator, &budget).await.map(Some);
             }
         }
-        scan::of_layer(session, "the image", layer.blob, annotator).await.map(Some)
+        scan::of_layer(session, "the image", layer.blob, annotator, &budget).await.map(Some)
     }
 
     /// Scans a layer of known files, whose paths depend on links of the layers below. Either it is fetched, or these
@@ -297,6 +299,7 @@ impl Prepared {
         number: usize,
         contents: &Contents,
         annotator: Arc<A>,
+        budget: &MemoryBudget<A::Fact>,
     ) -> Result<LayerScan<A::Fact>> {
         let (session, trees) = (&self.session, &self.attempt.trees);
         let (below, layer) = (&self.image().layers()[..number], self.image().layers()[number].clone());
@@ -306,11 +309,11 @@ impl Prepared {
         };
         let unread = below.iter().filter(is_unread).map(|layer| layer.blob.size).fold(0, u64::saturating_add);
         if layer.blob.size <= unread || scan::is_known(session, layer.blob.digest, &*annotator) {
-            return scan::of_layer(session, "the image", layer.blob, annotator).await;
+            return scan::of_layer(session, "the image", layer.blob, annotator, budget).await;
         }
         let tree = placed(session, trees, FileTree::clone(&contents.tree), below).await?;
         let contents = Contents { tree: tree.into(), code: None, kind: ContentsKind::Files };
-        scan::of_tree(session, contents, layer, annotator).await
+        scan::of_tree(session, contents, layer, annotator, budget).await
     }
 
     /// Waits until a layer of the base has passed on its way to a registry, if it is sent before the check. Returns

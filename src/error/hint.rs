@@ -60,6 +60,11 @@ impl Error {
             NoInterpreter { version } => {
                 format!("install one, as with `uv python install {version}`; or omit --compile-bytecode")
             }
+            Scan { source, .. } if matches!(**source, TooManyFiles { .. }) => {
+                "exclude files from the image, or pack them into archives: 500,000 files with paths of 100 bytes are \
+                 within the limit"
+                    .into()
+            }
             Scan { .. } => "the layer is truncated, damaged or not a tar: build or push the image again".into(),
             NoLock { .. } => "create one with `npm install --package-lock-only`, and keep it with the code".into(),
             WorkspaceLock { lock, .. } => return workspace_hint(lock),

@@ -50,7 +50,7 @@ const MAX_WINDOW: u64 = 128 << 20;
 pub fn zstd<R: BufRead>(compressed: R) -> Zstd<R> {
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(MAX_WINDOW);
-    Zstd { compressed, decoder, within: false }
+    Zstd { compressed, decoder, within: false, window: 0 }
 }
 
 /// The reader of [`zstd`].
@@ -59,14 +59,24 @@ pub struct Zstd<R> {
     decoder: FrameDecoder,
     /// Whether a frame has begun and its checksum is not checked yet.
     within: bool,
+    window: u64,
 }
 
 impl<R: BufRead> Zstd<R> {
+    /// The largest window of the frames so far, in bytes; the decoder holds that many bytes.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
     /// Reads the header of the next frame with content; false at the end of the input.
     fn begin(&mut self) -> io::Result<bool> {
         while !self.compressed.fill_buf()?.is_empty() {
-            match self.decoder.init(&mut self.compressed) {
-                Ok(()) => return Ok(true),
+            let mut header = FrameHeader { from: &mut self.compressed, bytes: [0; 14], length: 0 };
+            match self.decoder.init(&mut header) {
+                Ok(()) => {
+                    self.window = self.window.max(header.window());
+                    return Ok(true);
+                }
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
                     length,
                     ..
@@ -91,6 +101,46 @@ impl<R: BufRead> Zstd<R> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Records the beginning of a frame's header, because the decoder does not tell the window.
+///
+/// <https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1.1>
+struct FrameHeader<'r, R> {
+    from: &'r mut R,
+    bytes: [u8; 14],
+    length: usize,
+}
+
+impl<R: Read> Read for FrameHeader<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(out)?;
+        let room = &mut self.bytes[self.length..];
+        let kept = read.min(room.len());
+        room[..kept].copy_from_slice(&out[..kept]);
+        self.length += kept;
+        Ok(read)
+    }
+}
+
+impl<R> FrameHeader<'_, R> {
+    /// The window of a complete header, in bytes.
+    fn window(&self) -> u64 {
+        let [_, _, _, _, descriptor, rest @ ..] = self.bytes;
+        let is_single_segment = descriptor & 0x20 != 0;
+        if !is_single_segment {
+            let (exponent, mantissa) = (rest[0] >> 3, u64::from(rest[0] & 7));
+            let base = 1 << (10 + exponent);
+            return base + base / 8 * mantissa;
+        }
+        // The window is the content, whose size follows the id of a dictionary.
+        let start = [0, 1, 2, 4][usize::from(descriptor & 3)];
+        let mut size = [0; 8];
+        let (length, least) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+        let field = rest[start..].iter().take(length);
+        size.iter_mut().zip(field).for_each(|(byte, field)| *byte = *field);
+        u64::from_le_bytes(size).saturating_add(least)
     }
 }
 
@@ -175,6 +225,29 @@ mod tests {
             let error = unzstd(&frame(window)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
+    }
+
+    #[test]
+    fn the_window_of_a_frame_is_known() {
+        let window = |header: &[u8]| {
+            let mut bytes = [0; 14];
+            bytes[4..4 + header.len()].copy_from_slice(header);
+            FrameHeader { from: &mut io::empty(), bytes, length: 14 }.window()
+        };
+        for (header, expected) in [
+            (&[0, 17 << 3][..], 128 << 20),
+            (&[0, 1], 1024 + 128),
+            (&[0x20, 200], 200),
+            (&[0x61, 9, 1, 1], 256 + 257),
+            (&[0xa0, 0, 0, 0, 1], 1 << 24),
+            (&[0xe3, 9, 9, 9, 9, 1, 2, 0, 0, 0, 0, 0], 513),
+        ] {
+            assert_eq!(window(header), expected, "{header:x?}");
+        }
+        let whole = frame(&sample());
+        let mut reader = zstd(&whole[..]);
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        assert!((1024..=MAX_WINDOW).contains(&reader.window()), "{}", reader.window());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::io::{Read, Seek};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::tree::Member;
+
 /// Upper bound on the bytes of a file's beginning that are passed to an [`Annotate`].
 pub const BEGINNING_LIMIT: u64 = 1 << 20;
 
@@ -36,6 +38,15 @@ pub trait Annotate: Send + Sync + 'static {
     fn wants(&self, path: &str) -> Wanted;
     /// The facts about a file with [`Wanted::Beginning`].
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Self::Fact>;
+    /// The memory in bytes that work with the scans takes for a member, besides the scans; `is_code` tells whether it
+    /// was recognized as code. It counts against their [`MemoryBudget`](super::MemoryBudget). The default is enough for
+    /// a [`View`](crate::tree::View) and a sorted list.
+    fn memory_beside<C>(&self, _member: &Member<C>, _is_code: bool) -> usize
+    where
+        Self: Sized,
+    {
+        64
+    }
     /// The facts about a file with [`Wanted::Whole`].
     fn facts_of_whole(&self, _path: &str, _file: &mut dyn ReadSeek) -> Vec<Self::Fact> {
         Vec::new()

@@ -64,14 +64,14 @@ impl Look<'_> {
         annotator: &A,
         head: &[u8],
         whole: &mut dyn ReadSeek,
-    ) -> Option<Box<Recognized<A::Fact>>> {
+    ) -> Option<Recognized<A::Fact>> {
         let facts = match self.wanted {
             Wanted::Nothing => Vec::new(),
             Wanted::Beginning => annotator.facts(self.path, head),
             Wanted::Whole => annotator.facts_of_whole(self.path, whole),
         };
         let code = if self.may_be_code { code(head, whole) } else { None };
-        (code.is_some() || !facts.is_empty()).then(|| Box::new(Recognized { code, facts }))
+        (code.is_some() || !facts.is_empty()).then(|| Recognized { code, facts })
     }
 }
 

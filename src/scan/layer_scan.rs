@@ -1,6 +1,6 @@
 //! [`LayerScan`]: a layer's members, and the facts about their content.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::code::{Code, Recognized};
 use super::elf::Elf;
@@ -8,10 +8,10 @@ use crate::image::{Compression, Digest};
 use crate::tree::{EntryKind, Member, View, ViewLayer};
 
 /// Changes whenever the content or the form of a scan changes.
-pub(crate) const VERSION: &str = "scan-5";
+pub(crate) const VERSION: &str = "scan-6";
 
 /// The scan of a layer. `F` is the type of the facts from the [`Annotate`](super::Annotate) that inspected the files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerScan<F> {
     /// The digest of its tar.
     pub diff_id: Digest,
@@ -25,45 +25,54 @@ pub struct LayerScan<F> {
     pub members: Vec<Member<ScannedFile<F>>>,
     /// Whether the layer was made from a tree of files. Then each path occurs once and after its directory, and none is
     /// outside the image. A layer that was read may violate this.
-    #[serde(skip)]
     pub from_tree: bool,
 }
 
 /// The content of a regular file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScannedFile<F> {
     /// Its size in bytes.
-    #[serde(rename = "s")]
     pub size: u64,
-    /// Its digest, if it is known.
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<Digest>,
-    /// The result of its inspection. Boxed, because most files have none.
-    #[serde(rename = "f", default = "nothing", skip_serializing_if = "Option::is_none")]
-    pub recognized: Option<Box<Recognized<F>>>,
+    known: Known<F>,
 }
 
-/// Unlike `Option::default`, it does not make serde's derive require `F: Default`.
+/// The digest and the result of the inspection, as far as they are known. One word more than the digest, because scans
+/// hold it for each of many files, and most have no result.
+#[derive(Clone, Debug, PartialEq)]
+enum Known<F> {
+    Nothing,
+    Digest(Digest),
+    Recognized(Box<(Option<Digest>, Recognized<F>)>),
+}
+
+/// [`ScannedFile`] in JSON.
+#[derive(Serialize, Deserialize)]
+struct Written<R> {
+    #[serde(rename = "s")]
+    size: u64,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digest>,
+    #[serde(rename = "f", default = "nothing", skip_serializing_if = "Option::is_none")]
+    recognized: Option<R>,
+}
+
+/// Unlike `Option::default`, it does not make serde's derive require `R: Default`.
 fn nothing<T>() -> Option<T> {
     None
 }
 
-impl<F> LayerScan<F> {
-    /// The approximate memory that it takes, in bytes.
-    pub(crate) fn memory(&self) -> usize {
-        let member = |member: &Member<ScannedFile<F>>| size_of_val(member) + names(member);
-        self.members.iter().map(member).sum()
+impl<F: Serialize> Serialize for ScannedFile<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (sha256, recognized) = (self.sha256(), self.recognized());
+        Written { size: self.size, sha256, recognized }.serialize(serializer)
     }
 }
 
-/// The number of bytes in a member's path, target and extended attributes.
-pub(super) fn names<C>(member: &Member<C>) -> usize {
-    let target = match &member.entry.kind {
-        EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
-        _ => 0,
-    };
-    let xattrs = member.entry.xattrs.iter().map(|(name, value)| name.len() + value.len());
-    member.path.as_bytes().len() + target + xattrs.sum::<usize>()
+impl<'de, F: Deserialize<'de>> Deserialize<'de> for ScannedFile<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScannedFile<F>, D::Error> {
+        let Written { size, sha256, recognized } = Written::deserialize(deserializer)?;
+        Ok(ScannedFile::of(size, sha256, recognized))
+    }
 }
 
 /// The layers laid over each other, the lowest first; `None` for one that is not known.
@@ -77,17 +86,44 @@ pub fn view<F>(scans: &[Option<LayerScan<F>>]) -> View<'_, ScannedFile<F>> {
 impl<F> ScannedFile<F> {
     /// A file without facts.
     pub fn new(size: u64, sha256: Option<Digest>) -> ScannedFile<F> {
-        ScannedFile { size, sha256, recognized: None }
+        ScannedFile::of(size, sha256, None)
+    }
+
+    /// A file with the digest of its content and the result of its inspection, as far as they are known.
+    pub fn of(size: u64, sha256: Option<Digest>, recognized: Option<Recognized<F>>) -> ScannedFile<F> {
+        let known = match (sha256, recognized) {
+            (sha256, Some(recognized)) => Known::Recognized(Box::new((sha256, recognized))),
+            (Some(sha256), None) => Known::Digest(sha256),
+            (None, None) => Known::Nothing,
+        };
+        ScannedFile { size, known }
+    }
+
+    /// The digest of its content, if it is known.
+    pub fn sha256(&self) -> Option<Digest> {
+        match &self.known {
+            Known::Nothing => None,
+            Known::Digest(sha256) => Some(*sha256),
+            Known::Recognized(known) => known.0,
+        }
+    }
+
+    /// The result of its inspection, if there is one.
+    pub fn recognized(&self) -> Option<&Recognized<F>> {
+        match &self.known {
+            Known::Recognized(known) => Some(&known.1),
+            Known::Nothing | Known::Digest(_) => None,
+        }
     }
 
     /// The code, if the file is code.
     pub fn code(&self) -> Option<&Code> {
-        self.recognized.as_ref()?.code.as_ref()
+        self.recognized()?.code.as_ref()
     }
 
     /// The facts about its content.
     pub fn facts(&self) -> &[F] {
-        self.recognized.as_ref().map_or(&[], |recognized| &recognized.facts)
+        self.recognized().map_or(&[], |recognized| &recognized.facts)
     }
 }
 
@@ -107,7 +143,7 @@ impl<F> Member<ScannedFile<F>> {
 
     /// The digest of its content, if it is a regular file and the digest is known.
     pub fn sha256(&self) -> Option<Digest> {
-        self.file()?.sha256
+        self.file()?.sha256()
     }
 
     /// The code, if the file is code.

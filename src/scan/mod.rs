@@ -5,18 +5,23 @@
 //! * [`Annotate`]: inspects files of its choice, and returns typed facts about them.
 //! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are inspected for machine code
 //!   ([`Elf`]) and scripts.
+//! * [`MemoryBudget`]: the memory that scans may take together.
 //! * [`view`]: the files that are visible in a container, from the scans of all layers.
 
 mod annotate;
+mod budget;
 mod code;
 mod elf;
 mod layer_scan;
 mod packed;
+mod record;
 mod spool;
 mod stored;
 mod written;
 
 pub use annotate::{Annotate, BEGINNING_LIMIT, NoAnnotator, NoFact, ReadSeek, Wanted};
+pub use budget::MemoryBudget;
+pub(crate) use budget::memory_left;
 pub use code::{Code, Recognized};
 pub use elf::Elf;
 pub(crate) use layer_scan::VERSION;

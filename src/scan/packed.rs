@@ -5,7 +5,10 @@ use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
+use serde::Serialize;
+
 use super::annotate::{Annotate, Wanted};
+use super::budget::{MemoryBudget, Share};
 use super::code::{Code, Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::{KEPT_LIMIT, Spool};
@@ -28,32 +31,35 @@ pub(crate) const ENTRIES_PER_THREAD: usize = 4000;
 /// that gives this layer.
 pub(crate) type RecognizedFiles<F> = Vec<(usize, Recognized<F>)>;
 
-impl<F: Clone + Send + Sync> LayerScan<F> {
+impl<F: Clone + Serialize + Send + Sync> LayerScan<F> {
     /// Scans a tree's layer. Opens only files that [may be code](may_be_code) or that `annotator` reads; with `code`, the
     /// code of members of archives is known. Also returns the facts to cache: `None` unless all opened files are
     /// unchanged since the tree was made.
     ///
     /// # Errors
-    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
+    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer,
+    /// [`Error::TooManyFiles`](crate::Error::TooManyFiles) for one that exceeds the budget.
     pub(crate) fn of_tree<A: Annotate<Fact = F> + ?Sized>(
         tree: &FileTree,
         layer: &Layer,
         code: Option<&WrittenCode>,
         annotator: &A,
+        budget: &MemoryBudget<F>,
         threads: usize,
     ) -> Result<(LayerScan<F>, Option<RecognizedFiles<F>>)> {
         let is_sure = AtomicBool::new(true);
         let entries = archive_entries(tree)?;
         let shown = shown(&entries, annotator);
-        let members = members(&entries, threads, |number, path, entry| {
+        let look = |number: usize, path: &_, entry: &_| {
             let wanted = shown.as_ref().map(|shown| shown[number]);
             look_into(path, entry, wanted, code, annotator, &is_sure)
-        });
+        };
+        let members = members(&entries, budget, threads, look)?;
         let found = is_sure.into_inner().then(|| {
             let entries = members.iter().filter(|member| !matches!(member.entry.kind, EntryKind::Opaque));
-            let found = entries.enumerate().filter_map(|(number, member)| {
-                Some((number, Recognized::clone(member.file()?.recognized.as_ref()?)))
-            });
+            let found = entries
+                .enumerate()
+                .filter_map(|(number, member)| Some((number, member.file()?.recognized()?.clone())));
             found.collect()
         });
         Ok((LayerScan::packed(members, layer), found))
@@ -62,17 +68,19 @@ impl<F: Clone + Send + Sync> LayerScan<F> {
     /// Like [`of_tree`](Self::of_tree), for a layer whose files were inspected before. No file is opened.
     ///
     /// # Errors
-    /// [`Error::ImagePath`](crate::Error::ImagePath) for a tree that is not a layer.
+    /// As [`of_tree`](Self::of_tree).
     pub(crate) fn of_known_tree(
         tree: &FileTree,
         layer: &Layer,
         known: &[(usize, Recognized<F>)],
+        budget: &MemoryBudget<F>,
         threads: usize,
     ) -> Result<LayerScan<F>> {
-        let members = members(&archive_entries(tree)?, threads, |number, _, _| {
+        let look = |number, _: &_, _: &_| {
             let at = known.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-            Some(Box::new(known[at].1.clone()))
-        });
+            Some(known[at].1.clone())
+        };
+        let members = members(&archive_entries(tree)?, budget, threads, look)?;
         Ok(LayerScan::packed(members, layer))
     }
 
@@ -102,42 +110,50 @@ fn shown<A: Annotate + ?Sized>(entries: &[(&[u8], &Entry)], annotator: &A) -> Op
 
 /// The members that the writer makes from the entries, with the result of `look` for each file. Uses up to `threads`
 /// threads.
-fn members<F: Send>(
+fn members<F: Serialize + Send>(
     entries: &[(&[u8], &Entry)],
+    budget: &MemoryBudget<F>,
     threads: usize,
-    look: impl Fn(usize, &ImagePath, &Entry) -> Option<Box<Recognized<F>>> + Sync,
-) -> Vec<Member<ScannedFile<F>>> {
+    look: impl Fn(usize, &ImagePath, &Entry) -> Option<Recognized<F>> + Sync,
+) -> Result<Vec<Member<ScannedFile<F>>>> {
     let size = entries.len().div_ceil(threads).max(ENTRIES_PER_THREAD);
     let parts: Vec<_> = entries.chunks(size).collect();
     let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
+    let work = || -> Result<_> {
+        let (mut done, mut share) = (Vec::new(), Share::of(budget));
         loop {
             let number = next.fetch_add(1, Relaxed);
-            let Some(part) = parts.get(number) else { return done };
+            let Some(part) = parts.get(number) else { return Ok((done, share)) };
             let mut members = Vec::with_capacity(part.len());
             for (at, (path, entry)) in part.iter().enumerate() {
                 let path = ImagePath::new(path);
                 let recognized = look(number * size + at, &path, entry);
                 push(path, entry, recognized, &mut members);
             }
+            members.iter().try_for_each(|member| share.take(member))?;
             done.push((number, members));
         }
     };
-    let mut done = together(parts.len(), work).into_iter().flatten().collect::<Vec<_>>();
+    let (mut done, mut shares) = (Vec::new(), Vec::new());
+    for worked in together(parts.len(), work) {
+        let (members, share) = worked?;
+        done.extend(members);
+        shares.push(share);
+    }
+    shares.into_iter().for_each(Share::keep);
     done.sort_unstable_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, members)| members).collect()
+    Ok(done.into_iter().flat_map(|(_, members)| members).collect())
 }
 
 /// Adds the member that the writer makes from an entry, or the two members of an opaque directory.
 fn push<F>(
     path: ImagePath,
     entry: &Entry,
-    recognized: Option<Box<Recognized<F>>>,
+    recognized: Option<Recognized<F>>,
     members: &mut Vec<Member<ScannedFile<F>>>,
 ) {
     let Entry { kind, mode, uid, gid, xattrs } = entry;
-    let file = |content: &Content| ScannedFile { size: content.size(), sha256: known(content), recognized };
+    let file = |content: &Content| ScannedFile::of(content.size(), known(content), recognized);
     let entry = |kind, mode, xattrs| Entry { kind, mode, uid: *uid, gid: *gid, xattrs };
     if matches!(kind, EntryKind::Opaque) {
         let directory = entry(EntryKind::Directory, *mode, xattrs.clone());
@@ -167,7 +183,7 @@ fn look_into<A: Annotate + ?Sized>(
     code: Option<&WrittenCode>,
     annotator: &A,
     is_sure: &AtomicBool,
-) -> Option<Box<Recognized<A::Fact>>> {
+) -> Option<Recognized<A::Fact>> {
     let EntryKind::File(content) = &entry.kind else { return None };
     let may_be_code = may_be_code(path.as_bytes(), entry.mode);
     let look = Look { path, wanted: wanted.unwrap_or_else(|| annotator.wants(path)), may_be_code };
@@ -190,7 +206,7 @@ fn look_into<A: Annotate + ?Sized>(
 }
 
 /// The result of inspecting a file, and whether the file is unchanged since the tree was made.
-type Looked<F> = (Option<Box<Recognized<F>>>, bool);
+type Looked<F> = (Option<Recognized<F>>, bool);
 
 /// Inspects a file on disk.
 fn in_file<A: Annotate + ?Sized>(
@@ -221,7 +237,7 @@ fn with_code<A: Annotate + ?Sized>(
         }
     };
     let (code, facts) = (code.cloned(), found.map(|found| found.facts).unwrap_or_default());
-    let found = (code.is_some() || !facts.is_empty()).then(|| Box::new(Recognized { code, facts }));
+    let found = (code.is_some() || !facts.is_empty()).then(|| Recognized { code, facts });
     Ok((found, is_same))
 }
 

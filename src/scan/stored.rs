@@ -2,50 +2,45 @@
 
 use std::io::{self, BufRead, Read};
 
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::annotate::{Annotate, BEGINNING_LIMIT, Wanted};
+use super::budget::{MemoryBudget, Share};
 use super::code::Look;
-use super::layer_scan::{LayerScan, ScannedFile, names};
+use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 use crate::layer::LayerReader;
 use crate::tree::{EntryKind, Member, may_be_code};
 
-/// The maximum number of members. An image with more would exceed ten gigabytes by its directories alone.
-const MAX_MEMBERS: usize = 1_000_000;
-
-/// The maximum number of bytes in all names and targets of links together.
-const MAX_NAMES: usize = 256 << 20;
-
 /// Upper bound on the bytes passed to the annotator per layer: parsing a megabyte of hostile source can take seconds.
 const MAX_SHOWN: u64 = 64 << 20;
 
-impl<F> LayerScan<F> {
+impl<F: Serialize> LayerScan<F> {
     /// Scans a layer with this compression, of at most `limit` uncompressed bytes. Reads `layer` to its end. `tick` is
     /// called with the number of bytes of tar read so far, and may end the work.
     ///
     /// # Errors
-    /// [`Error::LayerRead`] for bytes that are not a layer, not a complete one, or one that exceeds a limit.
+    /// [`Error::LayerRead`] for bytes that are not a layer, not a complete one, or one that
+    /// exceeds the limit; [`Error::TooManyFiles`] for one that exceeds the budget.
     pub fn of<A: Annotate<Fact = F> + ?Sized>(
         layer: impl BufRead,
         compression: Compression,
         limit: u64,
         annotator: &A,
+        budget: &MemoryBudget<F>,
         mut tick: impl FnMut(u64) -> Result<()>,
     ) -> Result<LayerScan<F>> {
         let mut layer = Counted { inner: layer, count: 0 };
         let mut reader = LayerReader::new(&mut layer, compression, limit);
         let mut members: Vec<Member<ScannedFile<F>>> = Vec::new();
-        let (mut spool, mut bytes_of_names, mut shown) = (Spool::new(), 0, Shown::new());
+        let (mut spool, mut share, mut shown) = (Spool::new(), Share::of(budget), Shown::new());
         while let Some(found) = reader.next()? {
             let mut member = found.map_content(|&size| ScannedFile::new(size, None));
-            bytes_of_names += names(&member);
-            if members.len() >= MAX_MEMBERS || bytes_of_names > MAX_NAMES {
-                return Err(too_many(members.len()));
-            }
             tick(reader.position())?;
+            share.hold(reader.window())?;
             // A file outside the image is not inspected, and a file whose holes exceed the limit is not read.
             let is_read = !member.is_outside() && reader.fits();
             if let EntryKind::File(file) = &mut member.entry.kind
@@ -63,15 +58,18 @@ impl<F> LayerScan<F> {
                     read += piece.len() as u64;
                     tick(read)
                 })?;
-                file.sha256 = Some(Digest::from_bytes(hash.finalize().into()));
-                file.recognized = spool.read(|head, whole| look.recognize(annotator, head, whole));
+                let sha256 = Digest::from_bytes(hash.finalize().into());
+                let recognized = spool.read(|head, whole| look.recognize(annotator, head, whole));
+                *file = ScannedFile::of(file.size, Some(sha256), recognized);
             }
+            share.take(&member)?;
             members.push(member);
         }
         let (diff_id, uncompressed) = reader.finish()?;
         // A decoder may end before its input does.
         io::copy(&mut layer, &mut io::sink()).map_err(|source| Error::LayerRead { source })?;
         let stored = layer.count;
+        share.keep();
         Ok(LayerScan { diff_id, uncompressed, stored, compression, members, from_tree: false })
     }
 }
@@ -124,10 +122,4 @@ impl Shown {
     pub fn is_enough(sizes: impl Iterator<Item = u64>) -> bool {
         sizes.map(|size| size.min(BEGINNING_LIMIT)).sum::<u64>() < MAX_SHOWN
     }
-}
-
-fn too_many(members: usize) -> Error {
-    let source =
-        std::io::Error::other(format!("it has more than {members} members, or too many bytes of names"));
-    Error::LayerRead { source }
 }

@@ -40,13 +40,17 @@ impl Annotate for Facts {
     }
 }
 
+fn budget() -> MemoryBudget<String> {
+    MemoryBudget::of_command(|_| 64)
+}
+
 fn scanned(entries: Vec<(&str, Entry)>) -> LayerScan<String> {
     let tree =
         FileTree::of(entries.into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let mut out = Vec::new();
     let options = WriteOptions { epoch: 0, jobs: 1, progress: &|_| ControlFlow::Continue(()) };
     let written = layer::write(&tree, &options, &mut out).unwrap();
-    let scan = LayerScan::of(&out[..], Compression::Gzip, 1 << 30, &Facts, |_| Ok(())).unwrap();
+    let scan = LayerScan::of(&out[..], Compression::Gzip, 1 << 30, &Facts, &budget(), |_| Ok(())).unwrap();
     assert_eq!((scan.diff_id, scan.uncompressed), (written.diff_id, written.uncompressed));
     assert_eq!(scan.stored, out.len() as u64);
     scan
@@ -122,7 +126,7 @@ fn a_whole_file_is_read_on_request() {
     let tree =
         FileTree::of(entries().into_iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry))).unwrap();
     let scan = scanned(entries());
-    for scan in [&scan, &LayerScan::of_tree(&tree, &layer_of(&scan), None, &Facts, 2).unwrap().0] {
+    for scan in [&scan, &LayerScan::of_tree(&tree, &layer_of(&scan), None, &Facts, &budget(), 2).unwrap().0] {
         let member = |path: &str| scan.members.iter().find(|member| member.path == path).unwrap();
         assert_eq!(member("a/big.jar").facts(), [format!("a/big.jar {} ends in 7", (9 << 20) + 1)]);
         assert_eq!(member("a/small.jar").facts(), ["a/small.jar 3 ends in 99"]);
@@ -152,22 +156,25 @@ fn kept_facts_need_no_files() {
     }
     let tree = on_disk(dir.path()).under(b"var/task").unwrap();
     let layer = any_layer();
-    let (scan, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, &budget(), 2).unwrap();
     let kept = serde_json::to_vec(&found.unwrap()).unwrap();
 
     write("app.py", "x = 22");
-    assert!(LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap().1.is_none(), "the file has changed");
+    assert!(
+        LayerScan::of_tree(&tree, &layer, None, &Facts, &budget(), 2).unwrap().1.is_none(),
+        "the file has changed"
+    );
     std::fs::remove_file(dir.path().join("app.py")).unwrap();
-    let (lacking, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, 2).unwrap();
+    let (lacking, found) = LayerScan::of_tree(&tree, &layer, None, &Facts, &budget(), 2).unwrap();
     assert!(found.is_none() && lacking != scan);
     let found: RecognizedFiles<String> = serde_json::from_slice(&kept).unwrap();
-    assert_eq!(LayerScan::of_known_tree(&tree, &layer, &found, 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &layer, &found, &budget(), 2).unwrap(), scan);
     // A tree with explicit directories gives the same layer.
     let spelled = scan.members.iter().filter(|member| member.is_directory());
     let mut whole: FileTree =
         FileTree::of(spelled.map(|dir| (dir.path.as_bytes().to_vec(), Entry::directory()))).unwrap();
     whole.extend(tree);
-    assert_eq!(LayerScan::of_known_tree(&whole, &layer, &found, 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&whole, &layer, &found, &budget(), 2).unwrap(), scan);
 }
 
 #[test]
@@ -177,19 +184,70 @@ fn many_entries_are_inspected_by_several_threads() {
         (format!("a/{number}.py").into_bytes(), Entry::file(content, false))
     });
     let tree = FileTree::of(files).unwrap();
-    let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, 2).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, &budget(), 2).unwrap();
     assert_eq!(scan.members.len(), 9001);
     for member in &scan.members[1..] {
         assert_eq!(member.facts(), [format!("{} {}", member.path, member.size())]);
     }
-    assert_eq!(LayerScan::of_known_tree(&tree, &any_layer(), &found.unwrap(), 2).unwrap(), scan);
+    assert_eq!(LayerScan::of_known_tree(&tree, &any_layer(), &found.unwrap(), &budget(), 2).unwrap(), scan);
+}
+
+fn record(scan: &LayerScan<String>) -> Vec<u8> {
+    let mut record = Vec::new();
+    scan.write(&mut record).unwrap();
+    record
 }
 
 #[test]
-fn a_scan_survives_json() {
+fn a_record_gives_the_same_scan() {
     let scan = scanned(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
-    let text = serde_json::to_vec(&scan).unwrap();
-    assert_eq!(serde_json::from_slice::<LayerScan<String>>(&text).unwrap(), scan);
+    let budget = budget();
+    assert_eq!(LayerScan::read(&record(&scan)[..], &budget).unwrap(), Some(scan.clone()));
+    assert!(budget.taken() > scan.members.len() * 100, "{}", budget.taken());
+    budget.release(&scan.members);
+    assert_eq!(budget.taken(), 0);
+}
+
+#[test]
+fn a_damaged_record_is_not_a_scan() {
+    let scan = scanned(vec![("a/app.py", file(b"x = 1")), ("bin/script", file(b"#!/bin/sh"))]);
+    let (record, budget) = (record(&scan), budget());
+    let read = |bytes: &[u8]| LayerScan::<String>::read(bytes, &budget).unwrap();
+    for at in 0..record.len() {
+        assert_eq!(read(&record[..at]), None, "cut at {at}");
+        for bit in [1, 32] {
+            let mut damaged = record.clone();
+            damaged[at] ^= bit;
+            assert_eq!(read(&damaged), None, "byte {at}");
+        }
+    }
+    assert_eq!(budget.taken(), 0, "an unreadable record takes no memory");
+}
+
+#[test]
+fn a_scan_beyond_the_budget_is_refused() {
+    let entries = || (0..100).map(|number| (format!("{number:03}.txt"), file(b""))).collect::<Vec<_>>();
+    let scan = |budget: &MemoryBudget<String>| {
+        let entries = entries().into_iter().map(|(path, entry)| (path.into_bytes(), entry));
+        let tree = FileTree::of(entries).unwrap();
+        LayerScan::of_tree(&tree, &any_layer(), None, &Facts, budget, 1).map(|(scan, _)| scan)
+    };
+    let all = budget();
+    let whole = scan(&all).unwrap();
+    let record = record(&whole);
+    let tight = |bytes| MemoryBudget::new(bytes, |_| 64);
+    let is_refused = |error| matches!(error, crate::Error::TooManyFiles { .. });
+    for (bytes, fits) in [(all.taken(), true), (all.taken() - 1, false)] {
+        let budget = tight(bytes);
+        assert_eq!(scan(&budget).is_ok(), fits);
+        assert_eq!(budget.taken(), if fits { bytes } else { 0 }, "a failed scan takes no memory");
+        let read = LayerScan::<String>::read(&record[..], &tight(bytes));
+        assert!(if fits { read.unwrap().is_some() } else { is_refused(read.unwrap_err()) });
+    }
+    // Two scans share a budget.
+    let budget = tight(2 * all.taken() - 1);
+    scan(&budget).unwrap();
+    assert!(is_refused(scan(&budget).unwrap_err()));
 }
 
 /// A member of an archive with this content, deflated or stored.
@@ -224,7 +282,7 @@ fn in_archive(dir: &std::path::Path, content: &[u8], deflated: bool) -> crate::t
 fn recognized(scan: &LayerScan<String>) -> Vec<(&str, &Recognized<String>)> {
     scan.members
         .iter()
-        .filter_map(|member| Some((member.path.as_str(), member.file()?.recognized.as_deref()?)))
+        .filter_map(|member| Some((member.path.as_str(), member.file()?.recognized()?)))
         .collect()
 }
 
@@ -264,7 +322,7 @@ fn a_file_gives_the_same_facts_from_any_location() {
     assert_eq!(paths, ["app.py", "big.jar", "bin/program", "bin/script", "lib.so.1", "program"]);
     let zipped = [true, false].map(|deflated| tree(&|bytes| in_archive(dir.path(), bytes, deflated)));
     for tree in [&in_memory, &zipped[0], &zipped[1]] {
-        let (scan, found) = LayerScan::of_tree(tree, &layer_of(&stored), None, &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(tree, &layer_of(&stored), None, &Facts, &budget(), 1).unwrap();
         assert_eq!(recognized(&scan), recognized(&stored));
         assert_eq!(found.map(|found| found.len()), Some(6));
         assert_eq!((scan.uncompressed, scan.stored), (stored.uncompressed, stored.stored));
@@ -276,7 +334,8 @@ fn a_file_gives_the_same_facts_from_any_location() {
         layer::write_seen(&tree, &options, &mut Vec::new(), &mut code).unwrap();
         let code = code.finish().unwrap();
         assert_eq!(code.len(), 4);
-        let (scan, found) = LayerScan::of_tree(&tree, &layer_of(&stored), Some(&code), &Facts, 1).unwrap();
+        let (scan, found) =
+            LayerScan::of_tree(&tree, &layer_of(&stored), Some(&code), &Facts, &budget(), 1).unwrap();
         assert_eq!((recognized(&scan), found.map(|found| found.len())), (recognized(&stored), Some(6)));
     }
 }
@@ -290,7 +349,7 @@ fn a_broken_member_of_an_archive_is_not_kept() {
     let scan = |member: ZipContent| {
         let content = crate::tree::Content::Zip(member);
         let tree = FileTree::of([(b"a.jar".to_vec(), Entry::file(content, false))]).unwrap();
-        let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, 1).unwrap();
+        let (scan, found) = LayerScan::of_tree(&tree, &any_layer(), None, &Facts, &budget(), 1).unwrap();
         (recognized(&scan).len(), found.is_some())
     };
     assert_eq!(scan(member.clone()), (1, true));
@@ -313,15 +372,18 @@ fn deletions_of_a_tree_are_members_as_in_its_archive() {
     let tree = FileTree::of(entries.iter().map(|(path, entry)| (path.as_bytes().to_vec(), entry.clone())));
     let tree = tree.unwrap();
     let stored = scanned(entries);
-    let (scan, found) = LayerScan::of_tree(&tree, &layer_of(&stored), None, &Facts, 1).unwrap();
+    let (scan, found) = LayerScan::of_tree(&tree, &layer_of(&stored), None, &Facts, &budget(), 1).unwrap();
     let plain = |scan: &LayerScan<String>| {
         let members = scan.members.iter().cloned();
         members
-            .map(|member| member.map_content(|file| (file.size, file.recognized.clone())))
+            .map(|member| member.map_content(|file| (file.size, file.recognized().cloned())))
             .collect::<Vec<_>>()
     };
     assert_eq!(plain(&scan), plain(&stored));
     let names: Vec<_> = scan.members.iter().map(|member| member.archive_name().into_owned()).collect();
     assert_eq!(names, ["a", "a/.wh..wh..opq", "a/.wh.b", "c.py", "d"]);
-    assert_eq!(LayerScan::of_known_tree(&tree, &layer_of(&stored), &found.unwrap(), 1).unwrap(), scan);
+    assert_eq!(
+        LayerScan::of_known_tree(&tree, &layer_of(&stored), &found.unwrap(), &budget(), 1).unwrap(),
+        scan
+    );
 }

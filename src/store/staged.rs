@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -53,6 +54,11 @@ impl Staged {
     pub(crate) fn rewind(&mut self, position: u64) -> Result<()> {
         let cut = self.file.set_len(position).and_then(|()| self.file.seek(SeekFrom::Start(position)));
         cut.map(drop).map_err(|source| self.failure(source))
+    }
+
+    /// Replaces the first bytes.
+    pub(crate) fn overwrite_start(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, 0)
     }
 
     /// The error for a failed write to the handle.
@@ -110,7 +116,7 @@ impl Write for Staged {
 
 /// Replaces the file at `path` atomically: readers see the old or the new content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    written(path, bytes)?.replace(path)
+    written(path, |staged| staged.write_all(bytes))?.replace(path)
 }
 
 /// Replaces a file that may be missing for a moment, as in a cache: readers see the old content, the new content, or no
@@ -118,7 +124,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// Unlike [`replace`], this never leaves a second name behind if the process is killed.
 pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
-    let staged = written(path, bytes)?;
+    renew_with(path, |staged| staged.write_all(bytes))
+}
+
+/// Like [`renew`], with content that `write` writes.
+pub(crate) fn renew_with(path: &Path, write: impl FnOnce(&mut Staged) -> io::Result<()>) -> Result<()> {
+    let staged = written(path, write)?;
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(Error::Write { path: path.to_owned(), source })
@@ -127,9 +138,9 @@ pub(crate) fn renew(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-fn written(path: &Path, bytes: &[u8]) -> Result<Staged> {
+fn written(path: &Path, write: impl FnOnce(&mut Staged) -> io::Result<()>) -> Result<Staged> {
     let mut staged = Staged::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    staged.write_all(bytes).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    write(&mut staged).map_err(|source| Error::Write { path: path.to_owned(), source })?;
     Ok(staged)
 }
 

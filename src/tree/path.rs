@@ -1,6 +1,8 @@
 //! Paths in an image: bytes that are nearly always printable text.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use serde::de::{self, SeqAccess, Visitor};
@@ -14,29 +16,83 @@ const MAX_TEXT: usize = 8192;
 
 /// A path in an image. It is compared and resolved by its bytes, and displayed as printable text: bytes that are not
 /// UTF-8 and control characters appear there as `\xNN`, marks of the direction of writing as `\u{NNNN}`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ImagePath {
-    text: String,
-    /// The bytes, if they differ from the text.
-    bytes: Option<Box<[u8]>>,
+#[derive(Clone)]
+pub struct ImagePath(Form);
+
+/// Two machine words, because scans hold a path for each of many files.
+#[derive(Clone)]
+enum Form {
+    /// The text, whose bytes are those of the path.
+    Plain(Box<str>),
+    Escaped(Box<Escaped>),
 }
+
+#[derive(Clone)]
+struct Escaped {
+    text: Box<str>,
+    bytes: Box<[u8]>,
+}
+
+const _: () = assert!(size_of::<ImagePath>() == size_of::<Box<str>>());
 
 impl ImagePath {
     /// The path of these bytes.
     pub fn new(bytes: &[u8]) -> ImagePath {
-        let text = printable(bytes);
-        let bytes = (text.as_bytes() != bytes).then(|| bytes.into());
-        ImagePath { text, bytes }
+        let text = printable(bytes).into_boxed_str();
+        ImagePath(match text.as_bytes() == bytes {
+            true => Form::Plain(text),
+            false => Form::Escaped(Box::new(Escaped { text, bytes: bytes.into() })),
+        })
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+        match &self.0 {
+            Form::Plain(text) => text.as_bytes(),
+            Form::Escaped(escaped) => &escaped.bytes,
+        }
     }
 
     /// The printable text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Form::Plain(text) => text,
+            Form::Escaped(escaped) => &escaped.text,
+        }
+    }
+
+    /// The lengths of its allocations, in bytes.
+    pub(crate) fn allocations(&self) -> [usize; 3] {
+        match &self.0 {
+            Form::Plain(text) => [text.len(), 0, 0],
+            Form::Escaped(escaped) => [size_of::<Escaped>(), escaped.text.len(), escaped.bytes.len()],
+        }
+    }
+}
+
+impl PartialEq for ImagePath {
+    fn eq(&self, path: &ImagePath) -> bool {
+        self.as_bytes() == path.as_bytes()
+    }
+}
+
+impl Eq for ImagePath {}
+
+impl PartialOrd for ImagePath {
+    fn partial_cmp(&self, path: &ImagePath) -> Option<Ordering> {
+        Some(self.cmp(path))
+    }
+}
+
+impl Ord for ImagePath {
+    fn cmp(&self, path: &ImagePath) -> Ordering {
+        self.as_bytes().cmp(path.as_bytes())
+    }
+}
+
+impl Hash for ImagePath {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.as_bytes().hash(hasher);
     }
 }
 
@@ -44,19 +100,19 @@ impl Deref for ImagePath {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.text
+        self.as_str()
     }
 }
 
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self)
     }
 }
 
 impl fmt::Debug for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -86,13 +142,16 @@ impl PartialEq<&str> for ImagePath {
 
 impl From<&ImagePath> for String {
     fn from(path: &ImagePath) -> String {
-        path.text.clone()
+        path.as_str().to_owned()
     }
 }
 
 impl From<ImagePath> for String {
     fn from(path: ImagePath) -> String {
-        path.text
+        match path.0 {
+            Form::Plain(text) => text.into_string(),
+            Form::Escaped(escaped) => escaped.text.into_string(),
+        }
     }
 }
 

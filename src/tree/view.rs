@@ -1,5 +1,7 @@
 //! [`View`]: layers laid over each other, with the files that a container sees and those that it does not.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -22,7 +24,7 @@ const MUCH: usize = 4;
 /// The files that a container sees of some layers. `C` describes a file's content.
 #[derive(Debug)]
 pub struct View<'a, C> {
-    seen: BTreeMap<&'a [u8], Seen<'a, C>>,
+    seen: BTreeSet<ByPath<'a, C>>,
     /// By the path of a hard link: the entry that it names, which may have lost its other names in a later layer.
     linked: BTreeMap<&'a [u8], Seen<'a, C>>,
     hidden: Vec<Hidden<'a, C>>,
@@ -30,6 +32,10 @@ pub struct View<'a, C> {
     /// location of such an entry.
     pub complete: bool,
 }
+
+/// An entry in the order of the paths' bytes. A map from path to entry would take twice the memory.
+#[derive(Debug)]
+struct ByPath<'a, C>(Seen<'a, C>);
 
 /// A layer of a [`View`].
 #[derive(Debug)]
@@ -110,10 +116,37 @@ impl<C> Clone for Target<'_, C> {
 }
 impl<C> Copy for Target<'_, C> {}
 
+impl<'a, C> ByPath<'a, C> {
+    fn path(&self) -> &'a [u8] {
+        self.0.member.path.as_bytes()
+    }
+}
+impl<C> PartialEq for ByPath<'_, C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+}
+impl<C> Eq for ByPath<'_, C> {}
+impl<C> PartialOrd for ByPath<'_, C> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<C> Ord for ByPath<'_, C> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.path().cmp(other.path())
+    }
+}
+impl<C> Borrow<[u8]> for ByPath<'_, C> {
+    fn borrow(&self) -> &[u8] {
+        self.path()
+    }
+}
+
 impl<'a, C> View<'a, C> {
     /// The layers laid over each other, the lowest first; `None` for one that is not known.
     pub fn of(layers: impl IntoIterator<Item = Option<ViewLayer<'a, C>>>) -> View<'a, C> {
-        let (seen, linked) = (BTreeMap::new(), BTreeMap::new());
+        let (seen, linked) = (BTreeSet::new(), BTreeMap::new());
         let mut view = View { seen, linked, hidden: Vec::new(), complete: true };
         for (number, layer) in layers.into_iter().enumerate() {
             let Some(layer) = layer else {
@@ -142,18 +175,20 @@ impl<'a, C> View<'a, C> {
         if members.iter().any(Member::is_reserved) {
             return false;
         }
-        let file = |member: &'a Member<C>| (member.path.as_bytes(), Seen { layer: number, member });
-        let mut new: BTreeMap<_, _> = members.iter().map(file).collect();
-        let stays = |(path, old): (&&[u8], &Seen<'a, C>)| {
+        let file = |member: &'a Member<C>| ByPath(Seen { layer: number, member });
+        let mut new: BTreeSet<_> = members.iter().map(file).collect();
+        let stays = |old: &ByPath<'a, C>| {
+            let path = old.path();
             let mut dirs = std::iter::successors(parent(path), |dir| parent(dir));
-            dirs.all(|dir| new.get(dir).is_none_or(|dir| dir.member.is_directory()))
-                && new.get(path).is_none_or(|new| new.member.is_directory() && old.member.is_directory())
+            dirs.all(|dir| new.get(dir).is_none_or(|dir| dir.0.member.is_directory()))
+                && new.get(path).is_none_or(|new| new.0.member.is_directory() && old.0.member.is_directory())
         };
         let is_clear = self.seen.iter().all(stays);
         if is_clear {
             std::mem::swap(&mut self.seen, &mut new);
-            for (path, below) in new {
-                self.seen.entry(path).or_insert(below);
+            for below in new {
+                // An entry of the tree stays.
+                self.seen.insert(below);
             }
         }
         is_clear
@@ -165,7 +200,7 @@ impl<'a, C> View<'a, C> {
             EntryKind::Opaque => self.hide_below(path, layer),
             EntryKind::Whiteout => {
                 self.hide_below(path, layer);
-                if let Some(file) = self.seen.remove(path) {
+                if let Some(ByPath(file)) = self.seen.take(path) {
                     self.hidden.push(Hidden { file, by: layer, replaced: false });
                 }
             }
@@ -186,7 +221,7 @@ impl<'a, C> View<'a, C> {
                 None => self.linked.remove(path),
             };
         }
-        let old = self.seen.insert(path, file);
+        let old = self.seen.replace(ByPath(file)).map(|old| old.0);
         // A directory that appears again keeps its contents; any other entry replaces a whole tree. The lowest layer
         // has nothing below it.
         let was_directory = old.is_some_and(|old| old.member.is_directory());
@@ -206,7 +241,7 @@ impl<'a, C> View<'a, C> {
     fn hide_below(&mut self, dir: &[u8], layer: usize) {
         let below: Vec<&'a [u8]> = self.below(dir).map(|file| file.member.path.as_bytes()).collect();
         for path in below {
-            if let Some(file) = self.seen.remove(path)
+            if let Some(ByPath(file)) = self.seen.take(path)
                 && file.layer < layer
             {
                 self.hidden.push(Hidden { file, by: layer, replaced: false });
@@ -228,7 +263,7 @@ impl<'a, C> View<'a, C> {
     /// Whether each entry that is below another is below a directory.
     fn is_tree(&self) -> bool {
         let mut before: &[u8] = &[];
-        self.seen.keys().all(|&path| {
+        self.seen.iter().map(ByPath::path).all(|path| {
             // Directories that also contain the previous path have been checked with that path.
             let is_new = |dir: &&[u8]| before.strip_prefix(*dir).is_none_or(|rest| !rest.starts_with(b"/"));
             let dirs = std::iter::successors(parent(path), |dir| parent(dir));
@@ -249,7 +284,7 @@ impl<'a, C> View<'a, C> {
 
     /// The entry at exactly this path, without a slash at either end.
     pub fn get(&self, path: impl AsRef<[u8]>) -> Option<Seen<'a, C>> {
-        self.seen.get(path.as_ref()).copied()
+        self.seen.get(path.as_ref()).map(|file| file.0)
     }
 
     /// The entry that `file` is a name of: for a hard link the entry that it was linked to, even if that has lost its
@@ -263,7 +298,7 @@ impl<'a, C> View<'a, C> {
 
     /// All entries that a container sees, in the order of the paths' bytes.
     pub fn iter(&self) -> impl Iterator<Item = Seen<'a, C>> + '_ {
-        self.seen.values().copied()
+        self.seen.iter().map(|file| file.0)
     }
 
     /// The entries below this directory, a path without a slash at either end.
@@ -274,7 +309,7 @@ impl<'a, C> View<'a, C> {
         };
         // The root may have an entry, which is not below itself.
         let from = self.seen.range::<[u8], _>((Bound::Excluded(start.as_slice()), Bound::Unbounded));
-        from.take_while(move |(path, _)| path.starts_with(&start)).map(|(_, file)| *file)
+        from.take_while(move |file| file.path().starts_with(&start)).map(|file| file.0)
     }
 
     /// The files of the layers that a container does not see.

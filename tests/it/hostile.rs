@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 const SMALL_MEMORY: u64 = 128 << 10;
 
 /// Memory limit of a run that reads the largest accepted number of names, in KiB.
-const LARGE_MEMORY: u64 = 512 << 10;
+const LARGE_MEMORY: u64 = 300 << 10;
 
 /// Time limit of a run. Quadratic time takes hours, so the limit leaves room for slow machines.
 const TIMEOUT_SECONDS: u64 = 120;

@@ -1,5 +1,7 @@
 //! Memory does not grow with the size of the packed or copied layers.
 
+mod scans;
+
 use crate::support::bases;
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, noise, tiny_base};

@@ -1,5 +1,7 @@
 //! Events as JSON lines on standard error; `reason` is the kind of event.
 
+use std::borrow::Cow;
+
 use lbuild::error::text::{is_control, without_logins};
 use lbuild::{Event, Published};
 use serde_json::{Value, json};
@@ -46,15 +48,19 @@ fn line(value: &Value) {
 }
 
 /// The JSON with the remaining characters that control a terminal escaped. They occur in its strings only.
-pub fn escaped(json: &str) -> String {
-    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+pub fn escaped(json: &str) -> Cow<'_, str> {
+    if !json.contains(|c| is_control(c) && c != '\n') {
+        return Cow::Borrowed(json);
+    }
+    let escaped = json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
         match is_control(c) && c != '\n' {
             // All of them are below U+10000.
             true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => text.push(c),
         }
         text
-    })
+    });
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]

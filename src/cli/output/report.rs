@@ -1,6 +1,7 @@
 //! The report of a command, as bars, lines or JSON.
 
-use std::io::{IsTerminal, Write};
+use std::borrow::Cow;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -121,6 +122,42 @@ impl Report {
     }
 }
 
+/// Prints a long result to standard output, piece by piece. `write` writes each character whole.
+pub fn print_pieces(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    print_shown(printable, write)
+}
+
+/// Prints long JSON to standard output, piece by piece, as [`print_json`].
+pub fn print_json_pieces(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    print_shown(json::escaped, write)
+}
+
+fn print_shown(
+    show: fn(&str) -> Cow<'_, str>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = Shown { out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), show };
+    printed(write(&mut out).and_then(|()| out.flush()))
+}
+
+/// Writes text as it is shown.
+struct Shown<W> {
+    out: W,
+    show: fn(&str) -> Cow<'_, str>,
+}
+
+impl<W: Write> Write for Shown<W> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(piece);
+        self.out.write_all((self.show)(&text).as_bytes())?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Prints a result to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
     write_line(&printable(text))
@@ -131,10 +168,14 @@ pub fn print_json(text: &str) -> Result<(), Failure> {
     write_line(&json::escaped(text))
 }
 
-/// A reader that closes the pipe early, such as `head`, is not a failure.
 fn write_line(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+    printed(writeln!(io::stdout(), "{text}"))
+}
+
+/// A reader that closes the pipe early, such as `head`, is not a failure.
+fn printed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::Write { path: "standard output".into(), source })
         }
         _ => Ok(()),

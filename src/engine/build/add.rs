@@ -265,14 +265,15 @@ pub(in crate::engine) async fn placed(
     tree: FileTree,
     below: &[Layer],
 ) -> Result<FileTree> {
+    let budget = &scan::budget(&Arc::new(NoAnnotator));
     let scans = below.iter().map(async |layer| {
         let annotator = Arc::new(NoAnnotator);
         match trees.get(layer.blob.digest) {
             Some(Contents { tree, code, kind }) if kind != ContentsKind::Unplaced => {
                 let of = Contents { tree, code, kind: ContentsKind::Files };
-                scan::of_tree(session, of, layer.clone(), annotator).await
+                scan::of_tree(session, of, layer.clone(), annotator, budget).await
             }
-            _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator).await,
+            _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator, budget).await,
         }
     });
     let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();

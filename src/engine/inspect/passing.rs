@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::scan;
 use crate::engine::session::Session;
 use crate::image::{Blob, Config, Digest};
-use crate::scan::Annotate;
+use crate::scan::{Annotate, MemoryBudget};
 use crate::store::ByteStream;
 use crate::threads::blocking;
 
@@ -40,13 +40,16 @@ pub(in crate::engine) fn scanner<A: Annotate>(
     let session = session.clone();
     Arc::new(move |config| {
         let (session, annotator) = (session.clone(), Arc::new(annotator(config)));
-        Arc::new(Scans { session, annotator, begun: Mutex::default(), failed: Mutex::default() })
+        let budget = scan::budget(&annotator);
+        Arc::new(Scans { session, annotator, budget, begun: Mutex::default(), failed: Mutex::default() })
     })
 }
 
-struct Scans<A> {
+struct Scans<A: Annotate> {
     session: Arc<Session>,
     annotator: Arc<A>,
+    /// Of the scans under way.
+    budget: MemoryBudget<A::Fact>,
     /// By the digest of the layer. An upload that is repeated begins another scan.
     begun: Mutex<HashMap<Digest, Vec<JoinHandle<bool>>>>,
     /// The layers that passed, but cannot be scanned.
@@ -65,9 +68,11 @@ impl<A: Annotate> Passing for Scans<A> {
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         let (session, annotator) = (self.session.clone(), self.annotator.clone());
+        let budget = self.budget.clone();
         let scan = blocking(move |_| {
             let mut pieces = Pieces { receiver, piece: Bytes::new(), count: 0 };
-            let scanned = scan::of_passing(&session, digest, size, BufReader::new(&mut pieces), &*annotator);
+            let scanned =
+                scan::of_passing(&session, digest, size, BufReader::new(&mut pieces), &*annotator, &budget);
             // The check reads a layer again that cannot be scanned, and reports the error.
             Ok(scanned.is_err() && io::copy(&mut pieces, &mut io::sink()).is_ok() && pieces.count == size)
         });

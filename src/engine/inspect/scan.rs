@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -15,14 +15,19 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, RecognizedFiles};
+use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, RecognizedFiles};
 use crate::store;
 use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
 
-/// The maximum memory for the scans of all layers of an image, in bytes. Images that Lambda accepts need less than a
-/// tenth.
-const MAX_KEPT: usize = 1 << 30;
+/// Upper bound on the layers of an image that are scanned at the same time: each takes some megabytes while it is read.
+const AT_ONCE: usize = 8;
+
+/// The budget of the scans with this annotator.
+pub(in crate::engine) fn budget<A: Annotate>(annotator: &Arc<A>) -> MemoryBudget<A::Fact> {
+    let annotator = annotator.clone();
+    MemoryBudget::of_command(move |member| annotator.memory_beside(member, member.code().is_some()))
+}
 
 /// The scan of each layer; `None` for a foreign layer or one that is not a tar.
 pub(in crate::engine) async fn of_image<A: Annotate>(
@@ -31,52 +36,62 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     annotator: Arc<A>,
 ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
     let (store, name) = find::store(session, &found.base).await?;
-    let kept = Arc::new(AtomicUsize::new(0));
+    let budget = budget(&annotator);
     let one = |layer: Descriptor| {
         let (store, session, name, annotator) = (&store, session.clone(), name.clone(), annotator.clone());
-        let kept = kept.clone();
+        let budget = budget.clone();
         async move {
             if Compression::of(&layer.media_type).is_none() {
                 return Ok(None);
             }
-            let digest = layer.digest;
-            let scanned = of_stored_layer(&session, store, &name, &layer, annotator).await?;
-            if kept.fetch_add(scanned.memory(), Relaxed) > MAX_KEPT {
-                let source = io::Error::other("it and the layers below it have too many files");
-                let source = Error::LayerRead { source }.into();
-                return Err(Error::Scan { image: name, digest, source });
-            }
-            Ok(Some(scanned))
+            of_stored_layer(&session, store, &name, &layer, annotator, &budget).await.map(Some)
         }
     };
     let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
-    stream::iter(layers).buffered(session.threads.all()).try_collect().await
+    // A zstd decoder may hold more than a hundred megabytes, so that two of them may exceed the budget.
+    let is_zstd = |layer: &Descriptor| Compression::of(&layer.media_type) == Some(Compression::Zstd);
+    let at_once = if found.layers.iter().any(is_zstd) { 1 } else { session.threads.all().min(AT_ONCE) };
+    stream::iter(layers).buffered(at_once).try_collect().await
 }
 
 /// The cached scan of a layer.
+///
+/// # Errors
+/// [`Error::TooManyFiles`] for a scan that exceeds the budget.
 pub(in crate::engine) fn known<A: Annotate>(
     session: &Session,
     layer: Digest,
     annotator: &A,
-) -> Option<LayerScan<A::Fact>> {
-    noted(session, key(annotator, layer))
+    budget: &MemoryBudget<A::Fact>,
+) -> Result<Option<LayerScan<A::Fact>>> {
+    noted(session, key(annotator, layer), budget)
 }
 
 /// The cached scan of a layer, which may have been made from the tree of the layer. The digests of files in archives are
 /// not known then.
+///
+/// # Errors
+/// As [`known`].
 pub(in crate::engine) fn known_or_made<A: Annotate>(
     session: &Session,
     layer: Digest,
     annotator: &A,
-) -> Option<LayerScan<A::Fact>> {
-    known(session, layer, annotator).or_else(|| {
-        let scan: LayerScan<A::Fact> = noted(session, made_key(annotator, layer))?;
-        Some(LayerScan { from_tree: true, ..scan })
-    })
+    budget: &MemoryBudget<A::Fact>,
+) -> Result<Option<LayerScan<A::Fact>>> {
+    if let Some(scan) = known(session, layer, annotator, budget)? {
+        return Ok(Some(scan));
+    }
+    let scan = noted(session, made_key(annotator, layer), budget)?;
+    Ok(scan.map(|scan| LayerScan { from_tree: true, ..scan }))
 }
 
-fn noted<F: DeserializeOwned>(session: &Session, key: Digest) -> Option<LayerScan<F>> {
-    session.cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+fn noted<F: Serialize + DeserializeOwned>(
+    session: &Session,
+    key: Digest,
+    budget: &MemoryBudget<F>,
+) -> Result<Option<LayerScan<F>>> {
+    let Some(record) = session.cache.noted_pieces(key) else { return Ok(None) };
+    LayerScan::read(record, budget)
 }
 
 /// Whether the cache has a scan of a layer, without reading it.
@@ -91,21 +106,21 @@ pub(super) fn of_passing<A: Annotate>(
     size: u64,
     mut pieces: impl BufRead,
     annotator: &A,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<()> {
     let compression = sniffed(&mut pieces)?;
-    let scanned = LayerScan::of(pieces, compression, MAX_LAYER, annotator, |_| Ok(()))?;
+    let scanned = LayerScan::of(pieces, compression, MAX_LAYER, annotator, budget, |_| Ok(()))?;
     // The last piece is missing if the transfer broke off.
     if scanned.stored == size {
         keep(session, key(annotator, layer), &scanned);
     }
+    budget.release(&scanned.members);
     Ok(())
 }
 
 /// Keeps a scan in the cache. A failure only costs time.
 fn keep<F: Serialize>(session: &Session, key: Digest, scan: &LayerScan<F>) {
-    if let Ok(bytes) = serde_json::to_vec(scan) {
-        let _ = session.cache.note(key, &bytes);
-    }
+    let _ = session.cache.note_pieces(key, |out| scan.write(out));
 }
 
 /// Whether a layer could not be scanned, although it has its digest. Reading it gives the error again.
@@ -133,40 +148,51 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
     contents: Contents,
     layer: Layer,
     annotator: Arc<A>,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<LayerScan<A::Fact>> {
     let Contents { tree, code, kind } = contents;
     let entries = tree.iter().count();
     let (cache, blob, of_tree) = (session.cache.clone(), layer.blob.clone(), annotator.clone());
     // The history of an image in a registry claims this digest for the layer; this machine has not verified it.
     let is_claimed = matches!(layer.blob.location, Location::Registry(_));
+    let within = budget.clone();
     let scan = move |threads, _: &AtomicBool| {
         if is_claimed {
-            return Ok(Some(LayerScan::of_tree(&tree, &layer, code.as_deref(), &*of_tree, threads)?.0));
+            let code = code.as_deref();
+            return Ok(Some(LayerScan::of_tree(&tree, &layer, code, &*of_tree, &within, threads)?.0));
         }
         let key = tree_key(&*of_tree, layer.blob.digest);
         let facts: Option<RecognizedFiles<A::Fact>> =
             cache.noted(key).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(facts) = facts {
-            return LayerScan::of_known_tree(&tree, &layer, &facts, threads).map(Some);
+            return LayerScan::of_known_tree(&tree, &layer, &facts, &within, threads).map(Some);
         }
-        let (scanned, facts) = LayerScan::of_tree(&tree, &layer, code.as_deref(), &*of_tree, threads)?;
+        let (scanned, facts) =
+            LayerScan::of_tree(&tree, &layer, code.as_deref(), &*of_tree, &within, threads)?;
         // The files have changed since the layer was written.
-        let Some(facts) = facts else { return Ok(None) };
-        let (key, note) = match kind == ContentsKind::Packages {
-            true => (made_key(&*of_tree, layer.blob.digest), serde_json::to_vec(&scanned)),
-            false => (key, serde_json::to_vec(&facts)),
+        let Some(facts) = facts else {
+            within.release(&scanned.members);
+            return Ok(None);
         };
         // A failure to write the cache only costs time.
-        if let Ok(note) = note {
-            let _ = cache.note(key, &note);
+        if kind == ContentsKind::Packages {
+            let _ = cache.note_pieces(made_key(&*of_tree, layer.blob.digest), |out| scanned.write(out));
+        } else if let Ok(facts) = serde_json::to_vec(&facts) {
+            let _ = cache.note(key, &facts);
         }
         Ok(Some(scanned))
     };
     // Fewer threads let several layers be scanned at once.
     let threads = entries.div_ceil(ENTRIES_PER_THREAD).clamp(1, session.threads.all());
-    match session.threads.run(threads, scan).await? {
+    let digest = blob.digest;
+    let scanned = session.threads.run(threads, scan).await;
+    let scanned = scanned.map_err(|error| match error {
+        Error::TooManyFiles { .. } => in_layer("the image", digest, error),
+        error => error,
+    });
+    match scanned? {
         Some(scan) => Ok(scan),
-        None => of_layer(session, "the image", blob, annotator).await,
+        None => of_layer(session, "the image", blob, annotator, budget).await,
     }
 }
 
@@ -178,10 +204,11 @@ pub(super) async fn of_stored_layer<A: Annotate>(
     image: &str,
     layer: &Descriptor,
     annotator: Arc<A>,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<LayerScan<A::Fact>> {
-    match of_layer(session, image, store.layer(session, layer), annotator.clone()).await {
+    match of_layer(session, image, store.layer(session, layer), annotator.clone(), budget).await {
         Err(error) if session.cache.lost(&error) => {
-            of_layer(session, image, store.blob(layer.digest, layer.size), annotator).await
+            of_layer(session, image, store.blob(layer.digest, layer.size), annotator, budget).await
         }
         scanned => scanned,
     }
@@ -192,6 +219,7 @@ pub(in crate::engine) async fn of_fetched<A: Annotate>(
     session: &Arc<Session>,
     blob: Blob,
     annotator: Arc<A>,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<LayerScan<A::Fact>> {
     let mut retry = session.registries.retry();
     let fetched = loop {
@@ -205,7 +233,12 @@ pub(in crate::engine) async fn of_fetched<A: Annotate>(
             }
         }
     };
-    of_layer(session, "the image", fetched, annotator).await
+    of_layer(session, "the image", fetched, annotator, budget).await
+}
+
+/// The error for a layer that cannot be scanned.
+fn in_layer(image: &str, digest: Digest, source: Error) -> Error {
+    Error::Scan { image: image.to_owned(), digest, source: source.into() }
 }
 
 /// Scans a layer, unless it was scanned before. `image` names the image in errors.
@@ -214,18 +247,24 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     image: &str,
     blob: Blob,
     annotator: Arc<A>,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<LayerScan<A::Fact>> {
     let key = key(&*annotator, blob.digest);
-    if let Some(scan) = known(session, blob.digest, &*annotator)
-        && is_still(session, &blob, scan.stored)
-    {
-        return Ok(scan);
+    let scanned = known(session, blob.digest, &*annotator, budget);
+    if let Some(scan) = scanned.map_err(|error| in_layer(image, blob.digest, error))? {
+        if is_still(session, &blob, scan.stored) {
+            return Ok(scan);
+        }
+        budget.release(&scan.members);
     }
     let mut retry = session.registries.retry();
     let scanned = loop {
-        match read_layer(session, &blob, annotator.clone()).await {
+        match read_layer(session, &blob, annotator.clone(), budget.clone()).await {
             Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
+            Err((error @ Error::TooManyFiles { .. }, None)) => {
+                return Err(in_layer(image, blob.digest, error));
+            }
             Err((error, None)) => {
                 let error = of_cache(session, &blob, image, error).await;
                 if matches!(&error, Error::Scan { source, .. } if matches!(**source, Error::LayerRead { .. }))
@@ -254,10 +293,7 @@ fn is_still(session: &Session, blob: &Blob, size: u64) -> bool {
 /// The error for a layer that cannot be read. A missing or damaged blob of the cache is reported as such, because it
 /// can be made again. This function verifies the blob, because damage may fail the scan before the digest is checked.
 async fn of_cache(session: &Session, blob: &Blob, image: &str, error: Error) -> Error {
-    let wrapped = |source: Error| {
-        let (image, digest) = (image.to_owned(), blob.digest);
-        Error::Scan { image, digest, source: source.into() }
-    };
+    let wrapped = |source: Error| in_layer(image, blob.digest, source);
     let Location::File(path) = &blob.location else { return wrapped(error) };
     if !session.cache.holds(path) {
         return wrapped(error);
@@ -274,6 +310,7 @@ async fn read_layer<A: Annotate>(
     session: &Arc<Session>,
     blob: &Blob,
     annotator: Arc<A>,
+    budget: MemoryBudget<A::Fact>,
 ) -> std::result::Result<LayerScan<A::Fact>, (Error, Option<Error>)> {
     // Waits for a thread before the request, because a registry closes a response that is not read.
     let lease = session.threads.lease(1).await.map_err(|error| (error, None))?;
@@ -282,8 +319,9 @@ async fn read_layer<A: Annotate>(
     let done = blocking(move |stop| {
         let _lease = lease;
         let tick = |_| if stop.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
-        let scanned = sniffed(&mut reader)
-            .and_then(|compression| LayerScan::of(&mut reader, compression, MAX_LAYER, &*annotator, tick));
+        let scanned = sniffed(&mut reader).and_then(|compression| {
+            LayerScan::of(&mut reader, compression, MAX_LAYER, &*annotator, &budget, tick)
+        });
         if scanned.is_err() && !stop.load(Relaxed) {
             // The digest is checked at the end of the stream, and damaged bytes may fail the scan before.
             let _ = io::copy(&mut reader.take(MAX_LAYER), &mut io::sink());

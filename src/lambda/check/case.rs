@@ -1,11 +1,13 @@
 //! [`Subject`]: an image to check; [`Case`]: its view for the rules.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::Value;
 
 use super::facts::Fact;
 use super::function::{handler, roots, task_root};
+use super::paths::Paths;
 use crate::image::{Arch, Config, Descriptor, Manifest};
 use crate::lambda::base::runtime_of_base;
 use crate::scan::{LayerScan, ScannedFile, view};
@@ -19,6 +21,9 @@ pub(super) type Member = tree::Member<ScannedFile<Fact>>;
 
 /// An entry that is visible in a container, and its layer.
 pub(super) type Seen<'a> = tree::Seen<'a, ScannedFile<Fact>>;
+
+/// A file that a higher layer hides.
+pub(super) type Hidden<'a> = tree::Hidden<'a, ScannedFile<Fact>>;
 
 /// An image to check, as it is stored.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +72,8 @@ pub(super) struct Case<'a> {
     pub files: View<'a, ScannedFile<Fact>>,
     /// Whether a rule left out a finding because of an unknown layer.
     doubt: AtomicBool,
+    /// For each layer, the index of its members by path, once a rule has asked for it.
+    paths: Vec<OnceLock<Paths<'a, ScannedFile<Fact>>>>,
 }
 
 impl<'a> Case<'a> {
@@ -82,6 +89,7 @@ impl<'a> Case<'a> {
             asked,
             files: view(scans),
             doubt: AtomicBool::new(false),
+            paths: scans.iter().map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -102,6 +110,17 @@ impl<'a> Case<'a> {
     /// The known layers, with their numbers.
     pub fn known(&self) -> impl Iterator<Item = (usize, &'a Scan)> {
         self.scans.iter().enumerate().filter_map(|(number, scan)| Some((number, scan.as_ref()?)))
+    }
+
+    /// The members of a known layer by path. An unknown layer has none.
+    pub fn paths(&self, layer: usize) -> &Paths<'a, ScannedFile<Fact>> {
+        let members = self.scans[layer].as_ref().map_or(&[][..], |scan| &scan.members);
+        self.paths[layer].get_or_init(|| Paths::of(members))
+    }
+
+    /// Whether a layer below this one is known to have an entry at a path.
+    pub fn is_below(&self, layer: usize, path: &str) -> bool {
+        (0..layer).any(|lower| self.paths(lower).contains(path))
     }
 
     /// The architecture of the function, or else that of the config.

@@ -11,6 +11,7 @@ use super::secrets::{self, Logins};
 use crate::image::Config;
 use crate::lambda::{class_file, handler_files};
 use crate::scan::{Annotate, BEGINNING_LIMIT, ReadSeek, Wanted};
+use crate::tree::{EntryKind, Member, is_library};
 
 /// Changes whenever the facts about the same files change.
 const VERSION: &str = "facts-4";
@@ -33,6 +34,15 @@ const SIGNS: [&str; 5] =
 
 /// The file extensions of programs that an interpreter runs.
 const TEXTS: [&str; 6] = [".py", ".js", ".mjs", ".cjs", ".ts", ".rb"];
+
+/// The memory in bytes that a rule takes for each member, with the view of all layers and the index by path.
+pub(super) const BESIDE: usize = 88;
+
+/// The memory in bytes that rules take besides for members that they collect in groups, if each is in a group of its
+/// own: links, code, and what others may not read.
+const BESIDE_LINK: usize = 176;
+const BESIDE_CODE: usize = 256;
+const BESIDE_PRIVATE: usize = 200;
 
 /// A fact about the content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +172,20 @@ impl Annotate for Annotator {
             || self.programs.contains(path)
             || secrets::is_secret_file(path).is_some();
         if is_wanted { Wanted::Beginning } else { Wanted::Nothing }
+    }
+
+    fn memory_beside<C>(&self, member: &Member<C>, is_code: bool) -> usize {
+        let mut beside = BESIDE;
+        if matches!(member.entry.kind, EntryKind::Symlink(_) | EntryKind::HardLink(_) | EntryKind::Device(_))
+        {
+            beside += BESIDE_LINK;
+        } else if member.entry.mode & 0o004 == 0 {
+            beside += BESIDE_PRIVATE;
+        }
+        if is_code || is_library(member.path.as_bytes()) {
+            beside += BESIDE_CODE;
+        }
+        beside
     }
 
     fn facts(&self, path: &str, content: &[u8]) -> Vec<Fact> {

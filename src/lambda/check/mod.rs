@@ -15,6 +15,7 @@ mod handler;
 mod libc;
 mod modules;
 mod package;
+mod paths;
 mod places;
 mod rule;
 mod rules;

@@ -7,10 +7,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::case::{Case, Subject};
+use super::facts::BESIDE;
 use super::finding::{Finding, Severity};
 use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
 use crate::image::Digest;
+use crate::scan::memory_left;
 use crate::threads::together;
 
 /// The findings about an image, and whether they may be incomplete.
@@ -31,10 +33,9 @@ pub fn check(subject: &Subject<'_>, least: Severity) -> Vec<Finding> {
 pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     let case = Case::of(subject);
     let rules: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| rule.severity >= least).collect();
-    let members: usize = case.known().map(|(_, scan)| scan.members.len()).sum();
-    let mut all = match members {
-        ..THREADED => rules.iter().flat_map(|rule| rule.findings(&case)).collect(),
-        _ => by_threads(&rules, &case),
+    let mut all = match threads(&case) {
+        1 => rules.iter().flat_map(|rule| rule.findings(&case)).collect(),
+        threads => by_threads(&rules, &case, threads),
     };
     all.retain(|finding| finding.severity >= least);
     // Some rules assume that an unknown base is complete, and would find less otherwise.
@@ -46,9 +47,19 @@ pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
 /// With fewer members, one thread is done before a second one has started.
 const THREADED: usize = 2000;
 
+/// The number of threads that run the rules: as many as the memory for scans has room for.
+fn threads(case: &Case<'_>) -> usize {
+    let members: usize = case.known().map(|(_, scan)| scan.members.len()).sum();
+    if members < THREADED {
+        return 1;
+    }
+    let room = memory_left(case.known().map(|(_, scan)| scan)) / (members * BESIDE);
+    std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(room).max(1)
+}
+
 /// Runs the rules on several threads; each thread takes the next rule until none is left. The findings are in the order
 /// of the rules.
-fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
+fn by_threads(rules: &[&'static Rule], case: &Case<'_>, threads: usize) -> Vec<Finding> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut found = Vec::new();
@@ -58,7 +69,6 @@ fn by_threads(rules: &[&'static Rule], case: &Case<'_>) -> Vec<Finding> {
             found.extend(rule.findings(case).into_iter().map(|finding| (number, finding)));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut found: Vec<_> = together(threads, work).into_iter().flatten().collect();
     // The sort is stable, and each rule runs on one thread: the findings of a rule keep their order.
     found.sort_by_key(|(number, _)| *number);

@@ -135,8 +135,12 @@ impl Sample {
     }
 
     fn recognized(self, layer: usize, path: &str, change: impl FnOnce(&mut Recognized<Fact>)) -> Sample {
-        let nothing = || Box::new(Recognized { code: None, facts: Vec::new() });
-        self.with_file(layer, path, |file| change(file.recognized.get_or_insert_with(nothing)))
+        self.with_file(layer, path, |file| {
+            let mut recognized =
+                file.recognized().cloned().unwrap_or(Recognized { code: None, facts: Vec::new() });
+            change(&mut recognized);
+            *file = ScannedFile::of(file.size, file.sha256(), Some(recognized));
+        })
     }
 
     /// Adds an ELF file for amd64, as modified by `change`.
@@ -157,8 +161,8 @@ impl Sample {
 
     /// Sets the content of a file, and its size.
     pub fn holding(self, layer: usize, path: &str, content: &str, size: u64) -> Sample {
-        self.with_file(layer, path, |file| file.sha256 = Some(Digest::of(content.as_bytes())))
-            .sized(layer, path, size)
+        let sha256 = Some(Digest::of(content.as_bytes()));
+        self.with_file(layer, path, |file| *file = ScannedFile::of(size, sha256, file.recognized().cloned()))
     }
 
     /// Sets the size of a file.

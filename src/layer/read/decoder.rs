@@ -48,6 +48,14 @@ impl<R: BufRead> Decoded<R> {
         self.size
     }
 
+    /// The number of bytes that the decoder holds for its window, if they are more than some kilobytes.
+    pub(super) fn window(&self) -> u64 {
+        match &self.from {
+            Decoder::Zstd(zstd) => zstd.window(),
+            Decoder::Gzip(_) | Decoder::None(_) => 0,
+        }
+    }
+
     /// The maximum number of bytes that may be read.
     pub(super) fn limit(&self) -> u64 {
         self.limit

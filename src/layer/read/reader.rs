@@ -161,6 +161,11 @@ impl<R: BufRead> LayerReader<R> {
         self.tar.position()
     }
 
+    /// The number of bytes that the decoder holds for its window, if they are more than some kilobytes.
+    pub fn window(&self) -> u64 {
+        self.tar.window()
+    }
+
     fn member(
         &mut self,
         header: &Header,

@@ -7,7 +7,8 @@
 //! The sha256 is over the words before it, the key and the content. A record that is damaged, of another format, or a
 //! copy of another key's record does not have it; it is removed, as if it had never been there.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,9 @@ use super::used::mark_used;
 use crate::error::Result;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::store::staged;
+
+/// The size of the pieces in which long notes are read and written, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// The purpose of a record. Records of different kinds may have the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +38,15 @@ struct LayerRecord {
     diff_id: Digest,
 }
 
-impl RecordKind {
-    /// The first line of the record with this content.
-    fn heading(self, key: Digest, content: &[u8]) -> String {
-        let kind = match self {
+/// The first line of a record, while its content is read or written.
+struct Heading {
+    words: String,
+    hash: Sha256,
+}
+
+impl Heading {
+    fn new(kind: RecordKind, key: Digest) -> Heading {
+        let kind = match kind {
             RecordKind::Layer => "layer",
             RecordKind::Shape => "shape",
             RecordKind::Note => "note",
@@ -47,8 +56,51 @@ impl RecordKind {
         let mut hash = Sha256::new();
         hash.update(&words);
         hash.update(key.as_bytes());
-        hash.update(content);
-        format!("{words}{}\n", Digest::from_bytes(hash.finalize().into()).hex())
+        Heading { words, hash }
+    }
+
+    /// The line for the content so far. Its length does not depend on the content.
+    fn line(&self) -> String {
+        let Heading { words, hash } = self;
+        format!("{words}{}\n", Digest::from_bytes(hash.clone().finalize().into()).hex())
+    }
+}
+
+impl Write for Heading {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        self.hash.update(content);
+        Ok(content.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A record that is written piece by piece.
+struct RecordWriter<'s> {
+    staged: &'s mut staged::Staged,
+    heading: Heading,
+}
+
+impl Write for RecordWriter<'_> {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        let written = self.staged.write(content)?;
+        self.heading.hash.update(&content[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.staged.flush()
+    }
+}
+
+impl RecordKind {
+    /// The first line of the record with this content.
+    fn heading(self, key: Digest, content: &[u8]) -> String {
+        let mut heading = Heading::new(self, key);
+        heading.hash.update(content);
+        heading.line()
     }
 
     /// The content of a record, if it is undamaged.
@@ -60,6 +112,23 @@ impl RecordKind {
         }
         record.drain(..end);
         Some(record)
+    }
+
+    /// The content of a record, to be read piece by piece, if it is undamaged. Reads the record twice, because nothing
+    /// of it may be used before the check.
+    fn pieces(self, key: Digest, mut record: File) -> io::Result<Option<BufReader<File>>> {
+        let mut heading = Heading::new(self, key);
+        let mut line = vec![0; heading.line().len()];
+        if record.read_exact(&mut line).is_err() {
+            return Ok(None);
+        }
+        let mut reader = BufReader::with_capacity(PIECE, record);
+        io::copy(&mut reader, &mut heading)?;
+        if heading.line().as_bytes() != line {
+            return Ok(None);
+        }
+        reader.seek(SeekFrom::Start(line.len() as u64))?;
+        Ok(Some(reader))
     }
 }
 
@@ -104,6 +173,34 @@ impl Cache {
     /// Stores a note under `key`, and replaces an earlier one.
     pub(crate) fn note(&self, key: Digest, text: &[u8]) -> Result<()> {
         self.put_record(RecordKind::Note, key, text)
+    }
+
+    /// The note under `key`, to be read piece by piece.
+    pub(crate) fn noted_pieces(&self, key: Digest) -> Option<BufReader<File>> {
+        let path = self.key_path(LayerKey(key));
+        let pieces = RecordKind::Note.pieces(key, File::open(&path).ok()?).ok()?;
+        match pieces {
+            Some(_) => mark_used(&path),
+            None => drop(fs::remove_file(&path)),
+        }
+        pieces
+    }
+
+    /// Stores a note that `write` writes piece by piece.
+    pub(crate) fn note_pieces(
+        &self,
+        key: Digest,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        staged::renew_with(&self.key_path(LayerKey(key)), |staged| {
+            let heading = Heading::new(RecordKind::Note, key);
+            // The place of the first line, which is known at the end.
+            staged.write_all(heading.line().as_bytes())?;
+            let mut out = BufWriter::with_capacity(PIECE, RecordWriter { staged, heading });
+            write(&mut out)?;
+            let RecordWriter { staged, heading } = out.into_inner().map_err(io::Error::from)?;
+            staged.overwrite_start(heading.line().as_bytes())
+        })
     }
 
     /// The text that was stored under this name, unless it has been pruned.

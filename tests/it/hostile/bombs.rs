@@ -131,8 +131,19 @@ fn a_window_is_allocated_once_and_limited_to_the_default_of_zstd() {
     let (head, piece) = (file("f", 256 << 20), vec![0_u8; PIECE]);
     let stored = zeroes(window(27), &head, 2048);
     let diff_id = sha256(&[(&head, 1), (&piece, 64), (&[0; 1024], 1)]);
-    let image = workspace.image("image", &[Layer { stored, media_type: ZSTD, diff_id }]);
-    let done = workspace.run(&[words(&["inspect", &image, "--tree"]), workspace.push(&image)]);
+    // The other layers, which are not pushed, have windows of the same size, but are not read at the same time.
+    let layer = |more: &[u8]| {
+        let (stored, diff_id) = ([&stored, more].concat(), diff_id.clone());
+        Layer { stored, media_type: ZSTD, diff_id }
+    };
+    let skippable = |byte: u8| [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, byte];
+    let image = workspace.image("image", &[layer(b"")]);
+    let three = workspace.image("three", &[layer(b""), layer(&skippable(1)), layer(&skippable(2))]);
+    let done = workspace.run(&[
+        words(&["inspect", &image, "--tree"]),
+        workspace.push(&image),
+        words(&["inspect", &three, "--tree"]),
+    ]);
     assert_eq!((done[0].code, done[1].code), (0, 0), "{}{}", done[0].err, done[1].err);
 }
 

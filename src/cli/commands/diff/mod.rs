@@ -11,7 +11,7 @@ use crate::cli::args::inspect::Diff;
 use crate::cli::context::Context;
 use crate::cli::engine;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::report::print;
+use crate::cli::output::report::{print_json_pieces, print_pieces};
 use crate::cli::output::secrets;
 
 /// Prints the difference.
@@ -22,10 +22,13 @@ pub async fn run(args: &Diff, context: &Context) -> Result<(), Failure> {
     let from = one(&engine, &names[0], &args.from, args).await?;
     let to = one(&engine, &names[1], &args.to, args).await?;
     let difference = redacted(engine.diff([&from, &to]).await?);
-    print(&match context.json {
-        true => format!("{:#}", serde_json::to_value(&difference).unwrap_or_default()),
-        false => text::text(&difference, [&from, &to]),
-    })
+    match context.json {
+        true => print_json_pieces(|out| {
+            serde_json::to_writer_pretty(&mut *out, &difference)?;
+            writeln!(out)
+        }),
+        false => print_pieces(|out| text::write(&difference, [&from, &to], out)),
+    }
 }
 
 async fn one(engine: &Engine, name: &Base, text: &str, args: &Diff) -> Result<StoredImage, Failure> {

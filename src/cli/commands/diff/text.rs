@@ -1,6 +1,6 @@
 //! The difference between images, as lines for people.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
 use lbuild::diff::{Change, FieldDifference, FileDifference, LayerDifference};
 use lbuild::{Difference, StoredImage};
@@ -13,33 +13,30 @@ use crate::cli::output::secrets;
 /// Number of files that are printed for one layer; `--json` prints all.
 const MOST: usize = 20;
 
-/// All differences, one line each.
-pub fn text(difference: &Difference, images: [&StoredImage; 2]) -> String {
+/// Writes all differences, one line each.
+pub fn write(difference: &Difference, images: [&StoredImage; 2], out: &mut dyn Write) -> io::Result<()> {
     let [from, to] = images.map(image_name);
     if difference.is_none() {
-        return format!("{to}: the same as {from}");
+        return writeln!(out, "{to}: the same as {from}");
     }
-    let mut text = format!("from  {from}\nto    {to}\n");
-    let mut line = |words: String| {
-        let _ = writeln!(text, "{}", one_line(&words));
-    };
+    writeln!(out, "from  {from}\nto    {to}")?;
+    let mut line = |words: String| writeln!(out, "{}", one_line(&words));
     if let Some([from, to]) = &difference.base {
         let name = |base: &Option<String>| base.clone().unwrap_or_else(|| "none".to_owned());
-        line(format!("base  {} -> {}", name(from), name(to)));
+        line(format!("base  {} -> {}", name(from), name(to)))?;
     }
-    difference.manifest.iter().for_each(|field| line(format!("manifest  {}", of_field(field))));
-    difference.config.iter().for_each(|field| line(format!("config  {}", of_field(field))));
+    difference.manifest.iter().try_for_each(|field| line(format!("manifest  {}", of_field(field))))?;
+    difference.config.iter().try_for_each(|field| line(format!("config  {}", of_field(field))))?;
     for layer in &difference.layers {
-        line(of_layer(layer));
-        layer.files.iter().take(MOST).for_each(|file| line(format!("  {}", of_file(file))));
+        line(of_layer(layer))?;
+        layer.files.iter().take(MOST).try_for_each(|file| line(format!("  {}", of_file(&file))))?;
         if layer.files.len() > MOST {
-            line(format!("  and {} more", layer.files.len() - MOST));
+            line(format!("  and {} more", layer.files.len() - MOST))?;
         }
     }
     let sends = difference.sends;
     let plural = if sends.layers == 1 { "" } else { "s" };
-    line(format!("a push sends  {} layer{plural}, {} in all", sends.layers, bytes(sends.bytes)));
-    text.trim_end().to_owned()
+    line(format!("a push sends  {} layer{plural}, {} in all", sends.layers, bytes(sends.bytes)))
 }
 
 fn of_field(field: &FieldDifference) -> String {

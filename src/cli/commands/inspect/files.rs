@@ -1,11 +1,13 @@
 //! The files of an image, as a container sees them.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use lbuild::scan::{LayerScan, NoAnnotator, NoFact, ScannedFile, view};
 use lbuild::tree::{self, EntryKind};
 use lbuild::{Engine, StoredImage};
-use serde_json::{Value, json};
+use serde::Serializer;
+use serde_json::json;
 
 use crate::cli::output::exit::Failure;
 use crate::cli::output::human::bytes;
@@ -21,17 +23,17 @@ pub async fn scans(engine: &Engine, found: &StoredImage) -> Result<Vec<Option<Sc
     Ok(engine.scan(found, Arc::new(NoAnnotator)).await?)
 }
 
-/// All files, sorted by path.
-pub fn tree(scans: &[Option<Scan>], json: bool) -> String {
+/// Writes all files, sorted by path.
+pub fn tree(scans: &[Option<Scan>], json: bool, out: &mut dyn Write) -> io::Result<()> {
     let files = view(scans);
     match json {
-        true => as_json(files.iter()),
-        false => files.iter().map(line).collect::<Vec<_>>().join("\n"),
+        true => as_json(files.iter(), out),
+        false => files.iter().try_for_each(|file| writeln!(out, "{}", line(file))),
     }
 }
 
-/// The largest files, and the size of all files.
-pub fn largest(scans: &[Option<Scan>], json: bool) -> String {
+/// Writes the largest files, and the size of all files.
+pub fn largest(scans: &[Option<Scan>], json: bool, out: &mut dyn Write) -> io::Result<()> {
     let files = view(scans);
     let mut found: Vec<Seen<'_>> = files.iter().filter(|file| file.member.is_file()).collect();
     let (count, total) =
@@ -39,13 +41,12 @@ pub fn largest(scans: &[Option<Scan>], json: bool) -> String {
     found.sort_by_key(|file| std::cmp::Reverse(file.member.size()));
     found.truncate(LARGEST);
     if json {
-        return as_json(found.into_iter());
+        return as_json(found.into_iter(), out);
     }
-    let lines = found.iter().map(|file| {
-        format!("{:>9}  layer {:<2}  /{}", bytes(file.member.size()), file.layer, file.member.path)
-    });
-    let lines: Vec<String> = lines.collect();
-    format!("{}\n{:>9}  in {count} files", lines.join("\n"), bytes(total))
+    for Seen { layer, member } in found {
+        writeln!(out, "{:>9}  layer {layer:<2}  /{}", bytes(member.size()), member.path)?;
+    }
+    writeln!(out, "{:>9}  in {count} files", bytes(total))
 }
 
 fn line(file: Seen<'_>) -> String {
@@ -66,7 +67,7 @@ fn line(file: Seen<'_>) -> String {
     )
 }
 
-fn as_json<'a>(files: impl Iterator<Item = Seen<'a>>) -> String {
+fn as_json<'a>(files: impl Iterator<Item = Seen<'a>>, out: &mut dyn Write) -> io::Result<()> {
     let files = files.map(|file| {
         let member = file.member;
         let kind = match &member.entry.kind {
@@ -88,5 +89,6 @@ fn as_json<'a>(files: impl Iterator<Item = Seen<'a>>) -> String {
             "layer": file.layer,
         })
     });
-    format!("{:#}", Value::from(files.collect::<Vec<_>>()))
+    serde_json::Serializer::pretty(&mut *out).collect_seq(files)?;
+    writeln!(out)
 }

@@ -4,6 +4,8 @@ mod files;
 mod history;
 mod summary;
 
+use std::io::Write;
+
 use lbuild::Inspected;
 use lbuild::image::Platform;
 use serde_json::json;
@@ -12,7 +14,7 @@ use crate::cli::args::inspect::Inspect;
 use crate::cli::context::Context;
 use crate::cli::engine;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::report::print;
+use crate::cli::output::report::{print, print_json_pieces, print_pieces};
 
 /// Prints the image.
 pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
@@ -23,10 +25,11 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
     let json = context.json;
     if let (Inspected::Image(found), true) = (&inspected, args.tree || args.largest) {
         let scans = files::scans(&engine, found).await?;
-        return print(&match args.tree {
-            true => files::tree(&scans, json),
-            false => files::largest(&scans, json),
-        });
+        let write = |out: &mut dyn Write| match args.tree {
+            true => files::tree(&scans, json, out),
+            false => files::largest(&scans, json, out),
+        };
+        return if json { print_json_pieces(write) } else { print_pieces(write) };
     }
     if let (Inspected::Image(found), true) = (&inspected, args.history) {
         return print(&history::show(found, json));

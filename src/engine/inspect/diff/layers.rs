@@ -5,10 +5,10 @@ use std::hash::Hash;
 
 use serde::Serialize;
 
-use super::files::{FileDifference, compare};
+use super::files::FileDifferences;
 use crate::engine::find::StoredImage;
 use crate::image::Digest;
-use crate::scan::{LayerScan, NoFact};
+use crate::scan::{LayerScan, MemoryBudget, NoFact};
 
 /// A layer that differs, has moved, or is in one image only.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,7 +27,7 @@ pub struct LayerDifference {
     pub recompressed: bool,
     /// The differing files. If it is empty for a different tar, only the order of the members or other fields of the
     /// tar headers differ.
-    pub files: Vec<FileDifference>,
+    pub files: FileDifferences,
 }
 
 /// A layer of either image, or of both.
@@ -80,14 +80,16 @@ impl<'a> Layers<'a> {
     }
 
     /// The difference of a pair, if any; `scans` are the scans of its layers, if known.
-    pub fn difference(&self, pair: &Pair, scans: &[Option<LayerScan<NoFact>>; 2]) -> Option<LayerDifference> {
+    pub fn difference(
+        &self,
+        pair: &Pair,
+        scans: [Option<LayerScan<NoFact>>; 2],
+        budget: &MemoryBudget<NoFact>,
+    ) -> Option<LayerDifference> {
         if pair.same == Same::Bytes && !pair.moved {
             return None;
         }
-        let [from, to] = scans.each_ref().map(|scan| match scan {
-            Some(scan) => scan.members.as_slice(),
-            None => &[],
-        });
+        let members = scans.map(|scan| scan.map(|scan| scan.members).unwrap_or_default());
         let numbers = [pair.from, pair.to];
         let digest = |side: usize| numbers[side].map(|number| self.images[side].layers[number].digest);
         let made_by = |side: usize| numbers[side].and_then(|number| self.made_by[side].get(number));
@@ -97,7 +99,7 @@ impl<'a> Layers<'a> {
             created_by: made_by(1).or_else(|| made_by(0)).cloned(),
             moved: pair.moved,
             recompressed: pair.same == Same::Tar,
-            files: compare(from, to),
+            files: FileDifferences::of(members, budget),
         })
     }
 }

@@ -15,10 +15,10 @@ use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Compression, Digest};
-use crate::scan::{LayerScan, NoAnnotator, NoFact};
+use crate::scan::{LayerScan, MemoryBudget, NoAnnotator, NoFact};
 
 pub use field::FieldDifference;
-pub use files::{Change, FileDifference};
+pub use files::{Change, FileDifference, FileDifferences};
 pub use layers::LayerDifference;
 
 use layers::{Layers, Pair};
@@ -60,6 +60,10 @@ impl Difference {
     }
 }
 
+/// The memory in bytes that the comparison of two layers takes for each member: its place in the order of names, and in
+/// a pair.
+const BESIDE: usize = 16;
+
 /// The differences between two images. Layers are read only if they differ.
 pub(in crate::engine) async fn difference(
     session: &Arc<Session>,
@@ -71,15 +75,17 @@ pub(in crate::engine) async fn difference(
         true => Some([opened(session, images[0]).await?, opened(session, images[1]).await?]),
         false => None,
     };
+    let budget = MemoryBudget::of_command(|_| BESIDE);
     let mut differences = Vec::new();
     for pair in pairs {
         let scans = match &opened {
             Some([from, to]) if pair.is_changed() => {
-                [known(session, from, pair.from).await?, known(session, to, pair.to).await?]
+                let from = known(session, from, pair.from, &budget).await?;
+                [from, known(session, to, pair.to, &budget).await?]
             }
             _ => [None, None],
         };
-        differences.extend(layers.difference(&pair, &scans));
+        differences.extend(layers.difference(&pair, scans, &budget));
     }
     let label = |image: &StoredImage| {
         let name = image.config.label("org.opencontainers.image.base.name");
@@ -107,13 +113,14 @@ async fn known(
     session: &Arc<Session>,
     from: &Opened<'_>,
     layer: Option<usize>,
+    budget: &MemoryBudget<NoFact>,
 ) -> Result<Option<LayerScan<NoFact>>> {
     let Some(layer) = layer.map(|number| &from.image.layers[number]) else { return Ok(None) };
     if Compression::of(&layer.media_type).is_none() {
         return Ok(None);
     }
     let annotator = Arc::new(NoAnnotator);
-    scan::of_stored_layer(session, &from.store, &from.name, layer, annotator).await.map(Some)
+    scan::of_stored_layer(session, &from.store, &from.name, layer, annotator, budget).await.map(Some)
 }
 
 /// An image with its open store: opening the store for each layer would be slow.

@@ -1,8 +1,8 @@
 //! No layer adds files that a later layer deletes or replaces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::super::case::{Case, Member};
+use super::super::case::{Case, Hidden, Member};
 use super::super::finding::Severity;
 use super::super::finding::files;
 use super::super::rule::{Findings, Rule};
@@ -34,27 +34,21 @@ struct Lost<'a> {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     let large = large(case);
-    let mut groups: BTreeMap<(usize, usize, &str), Lost<'_>> = BTreeMap::new();
-    for hidden in case.files.hidden() {
-        let member = hidden.file.member;
-        // The rule `repeated-file` reports content that the later layer has again, at this or another path.
-        let is_repeated = member.sha256().is_some_and(|sha256| large.contains(&(hidden.by, sha256)));
-        if !member.is_file() || is_repeated {
+    // The rule `repeated-file` reports content that the later layer has again, at this or another path.
+    let is_repeated = |hidden: &Hidden<'_>| {
+        let sha256 = hidden.file.member.sha256();
+        sha256.is_some_and(|sha256| large.contains(&(hidden.by, sha256)))
+    };
+    let hidden = case.files.hidden().iter();
+    let mut hidden: Vec<_> =
+        hidden.filter(|hidden| hidden.file.member.is_file() && !is_repeated(hidden)).collect();
+    // The sort is stable: the files of a group keep their order.
+    hidden.sort_by_key(|hidden| group(hidden));
+    for hidden in hidden.chunk_by(|a, b| group(a) == group(b)) {
+        let ((layer, by, top), lost) = (group(hidden[0]), Lost::of(hidden));
+        if lost.bytes <= LEAST {
             continue;
         }
-        let top = member.path.split_once('/').map_or("", |(top, _)| top);
-        let lost = groups.entry((hidden.file.layer, hidden.by, top)).or_default();
-        if hidden.replaced {
-            lost.replaced += 1;
-        } else {
-            lost.deleted += 1;
-        }
-        lost.bytes = lost.bytes.saturating_add(member.size());
-        if lost.largest.is_none_or(|largest| member.size() > largest.size()) {
-            lost.largest = Some(member);
-        }
-    }
-    for ((layer, by, top), lost) in groups.into_iter().filter(|(_, lost)| lost.bytes > LEAST) {
         let what = match (lost.deleted, lost.replaced) {
             (deleted, 0) => format!("deletes {}", files(deleted)),
             (0, replaced) => format!("replaces {}", files(replaced)),
@@ -70,6 +64,31 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             finding.at(path);
         }
     }
+}
+
+impl<'a> Lost<'a> {
+    fn of(hidden: &[&Hidden<'a>]) -> Lost<'a> {
+        let mut lost = Lost::default();
+        for hidden in hidden {
+            let member = hidden.file.member;
+            if hidden.replaced {
+                lost.replaced += 1;
+            } else {
+                lost.deleted += 1;
+            }
+            lost.bytes = lost.bytes.saturating_add(member.size());
+            if lost.largest.is_none_or(|largest| member.size() > largest.size()) {
+                lost.largest = Some(member);
+            }
+        }
+        lost
+    }
+}
+
+/// The layer of a file, the layer that hides it, and the highest directory of its path.
+fn group<'a>(hidden: &Hidden<'a>) -> (usize, usize, &'a str) {
+    let top = hidden.file.member.path.split_once('/').map_or("", |(top, _)| top);
+    (hidden.file.layer, hidden.by, top)
 }
 
 /// The layers and contents that [`repeated_file`] examines.

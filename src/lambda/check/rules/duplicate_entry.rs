@@ -1,12 +1,14 @@
 //! A layer has at most one entry for a path.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use super::super::case::Case;
+use super::super::case::{Case, Member};
 use super::super::finding::Severity;
 use super::super::package::{and_more, place};
 use super::super::rule::{Findings, Rule};
+use crate::tree::EntryKind;
 
 pub(super) const RULE: Rule = Rule {
     name: "duplicate-entry",
@@ -21,25 +23,48 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
-        let mut met: HashMap<Cow<'_, str>, bool> = HashMap::new();
-        let mut again: BTreeMap<String, BTreeSet<Cow<'_, str>>> = BTreeMap::new();
-        for member in scan.members.iter().filter(|member| !member.is_outside()) {
-            let path = member.archive_name();
-            let is_directory = member.is_directory();
-            // The rule `parent-directory` reports repeated directories.
-            let before = met.insert(path.clone(), is_directory);
-            if before.is_some_and(|was_directory| !(was_directory && is_directory)) {
-                again.entry(place(&path).to_owned()).or_default().insert(path);
+    for (number, _) in case.known().filter(|(_, scan)| !scan.from_tree) {
+        // By place: the first path, and the number of the others.
+        let mut again: BTreeMap<Cow<'_, str>, (Cow<'_, str>, usize)> = BTreeMap::new();
+        for path in case.paths(number).groups().flat_map(repeated) {
+            let place = match &path {
+                Cow::Borrowed(path) => Cow::Borrowed(place(path)),
+                Cow::Owned(path) => Cow::Owned(place(path).to_owned()),
+            };
+            match again.entry(place) {
+                Entry::Vacant(entry) => drop(entry.insert((path, 0))),
+                Entry::Occupied(mut entry) => {
+                    let (first, others) = entry.get_mut();
+                    *others += 1;
+                    if path < *first {
+                        *first = path;
+                    }
+                }
             }
         }
-        for paths in again.values() {
-            let Some(first) = paths.first() else { continue };
-            let message =
-                format!("the layer has this path more than once{}", and_more(first, paths.len() - 1));
-            findings.add(message).in_layer(case, number).at(first.clone());
+        for (first, others) in again.into_values() {
+            let message = format!("the layer has this path more than once{}", and_more(&first, others));
+            findings.add(message).in_layer(case, number).at(first);
         }
     }
+}
+
+/// The names in the archive that several of the members with one path have: the path itself, or those of its deletions.
+fn repeated<'a>(group: impl Iterator<Item = &'a Member>) -> impl Iterator<Item = Cow<'a, str>> {
+    let (mut before, mut again) = ([None; 3], [const { None }; 3]);
+    for member in group.filter(|member| !member.is_outside()) {
+        let name = match member.entry.kind {
+            EntryKind::Whiteout => 1,
+            EntryKind::Opaque => 2,
+            _ => 0,
+        };
+        let is_directory = member.is_directory();
+        // The rule `parent-directory` reports repeated directories.
+        if before[name].replace(is_directory).is_some_and(|was_directory| !(was_directory && is_directory)) {
+            again[name] = Some(member.archive_name());
+        }
+    }
+    again.into_iter().flatten()
 }
 
 #[cfg(test)]

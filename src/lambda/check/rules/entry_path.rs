@@ -2,7 +2,7 @@
 //! have targets, and they are not devices.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::super::case::{Case, Member};
 use super::super::finding::Severity;
@@ -47,14 +47,15 @@ enum Fault {
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
-        let mut found: BTreeMap<(Fault, &str), Vec<&Member>> = BTreeMap::new();
+        // By directory: the first member, and the number of the others.
+        let mut found: BTreeMap<(Fault, &str), (&Member, usize)> = BTreeMap::new();
         let by_name = scan.members.iter().filter_map(|member| Some((fault(member)?, member)));
         for (fault, member) in by_name.chain(dead_links(case, number, &scan.members)) {
-            found.entry((fault, dir(&member.path))).or_default().push(member);
+            let found = found.entry((fault, dir(&member.path)));
+            found.and_modify(|(_, others)| *others += 1).or_insert((member, 0));
         }
-        for ((fault, _), members) in found {
-            let Some(first) = members.first() else { continue };
-            let others = match members.len() - 1 {
+        for ((fault, _), (first, others)) in found {
+            let others = match others {
                 0 => String::new(),
                 others => format!(" (and {others} more in its directory)"),
             };
@@ -84,31 +85,25 @@ fn dead_links<'a>(case: &Case<'_>, number: usize, members: &'a [Member]) -> Vec<
     if !members.iter().any(|member| member.is_hard_link()) {
         return Vec::new();
     }
-    let mut here: HashSet<&str> = HashSet::new();
+    let here = case.paths(number);
     let (mut dead, mut missing) = (Vec::new(), Vec::new());
-    for member in members {
+    for (position, member) in members.iter().enumerate() {
         if let Some(target) = member.target().filter(|_| member.is_hard_link()) {
             match inside(&target) {
                 None => dead.push((Fault::LinkOutside, member)),
-                Some(target) if !here.contains(&*target) => missing.push((target.into_owned(), member)),
+                Some(target) if here.first(&target).is_none_or(|first| first >= position) => {
+                    missing.push(member)
+                }
                 Some(_) => {}
             }
         }
-        if !member.is_deletion() {
-            here.insert(&member.path);
-        }
     }
-    if missing.is_empty() {
-        return dead;
-    }
-    let lower = &case.scans[..number];
-    let below = lower.iter().flatten().flat_map(|scan| &scan.members);
-    let below = below.filter(|member| !member.is_deletion());
-    let below: HashSet<&str> = below.map(|member| member.path.as_str()).collect();
-    let is_known = lower.iter().all(Option::is_some);
+    let is_known = case.scans[..number].iter().all(Option::is_some);
     let are_few = missing.len() <= FOLLOWED;
-    for (target, member) in missing {
-        if below.contains(&*target) {
+    for member in missing {
+        let target = member.target().unwrap_or_else(|| "".into());
+        let Some(target) = inside(&target) else { continue };
+        if case.is_below(number, &target) {
             dead.push((Fault::LinkBelow, member));
         } else if is_known && !(are_few && is_behind_link(case, &target)) {
             dead.push((Fault::LinkNowhere, member));

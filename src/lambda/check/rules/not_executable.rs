@@ -29,6 +29,9 @@ pub(super) const RULE: Rule = Rule {
 
 const EXTENSIONS: &str = "opt/extensions";
 
+/// Upper bound on the extensions that are reported: a hostile image can have a million.
+const MOST: usize = 1000;
+
 /// The reason why a path cannot be executed, and the layer of the file if there is one.
 struct Fault {
     layer: Option<usize>,
@@ -47,7 +50,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         if is_deeper || file.member.is_directory() {
             continue;
         }
-        if let Some(fault) = search.fault(path) {
+        if faults.len() < MOST
+            && let Some(fault) = search.fault(path)
+        {
             faults.insert(path.to_owned(), (fault, "Lambda starts this file as an extension"));
         }
     }

@@ -1,6 +1,6 @@
 //! The entry of a directory comes before the entries in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::case::{Case, Member, Scan};
 use super::super::finding::Severity;
@@ -24,24 +24,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut below = HashSet::new();
     let others = |scan: &Option<Scan>| scan.as_ref().is_none_or(|scan| !scan.from_tree);
     let last = case.scans.iter().rposition(others).map_or(0, |last| last + 1);
     for (number, scan) in case.scans[..last].iter().enumerate() {
         // An unknown layer may contain any directory that the layers above it need.
         let Some(scan) = scan else { break };
-        report(case, number, &missing(&scan.members, &below), findings);
-        below.extend(paths(&scan.members));
+        report(case, number, &missing(case, number, &scan.members), findings);
     }
-    for (number, scan) in case.known().filter(|(_, scan)| !scan.from_tree) {
-        let again = repeated(&scan.members);
-        if let Some(first) = again.first() {
-            let others = match again.len() - 1 {
+    for (number, _) in case.known().filter(|(_, scan)| !scan.from_tree) {
+        let mut again = case.paths(number).groups().filter_map(repeated);
+        if let Some(first) = again.next() {
+            let others = match again.count() {
                 0 => String::new(),
                 others => format!(" (and {others} more like it)"),
             };
             let message = format!("this directory has more than one entry in the layer{others}");
-            findings.add(message).in_layer(case, number).at(*first).as_severe(Severity::Warning);
+            findings.add(message).in_layer(case, number).at(first).as_severe(Severity::Warning);
         }
     }
 }
@@ -65,27 +63,35 @@ struct Fault<'a> {
 /// The directories without an entry before the first member in them. Lambda refuses directories without an entry in any
 /// layer, and those whose entry comes later in the same layer; it accepts layers that leave out the directories of
 /// lower layers, as in distroless images.
-fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a str, Fault<'a>> {
-    let listed: HashSet<&str> = paths(members).collect();
-    let mut here: HashSet<&str> = HashSet::new();
+fn missing<'a>(case: &Case<'a>, layer: usize, members: &'a [Member]) -> BTreeMap<&'a str, Fault<'a>> {
+    let listed = case.paths(layer);
     let mut checked: HashSet<&str> = HashSet::new();
     let mut missing = BTreeMap::new();
     // The rule `entry-path` reports paths that are too long.
-    let fits = |member: &&Member| !member.is_outside() && member.path.len() < MAX_PATH;
-    for member in members.iter().filter(fits) {
+    let fits = |member: &Member| !member.is_outside() && member.path.len() < MAX_PATH;
+    // The last directory that was examined: most members are in the same one as the member before.
+    let mut last = None;
+    for (position, member) in members.iter().enumerate().filter(|(_, member)| fits(member)) {
         if missing.len() > MOST {
             break;
         }
-        let mut above = parent_of(member);
+        let nearest = parent_of(member);
+        if nearest.is_none() || nearest == last {
+            continue;
+        }
+        let mut above = nearest;
+        last = nearest;
         while let Some(parent) = above {
             above = parent.rsplit_once('/').map(|(parent, _)| parent);
             // The parents of a known directory have been examined already.
-            if here.contains(parent) || checked.contains(parent) {
+            let first = listed.first(parent);
+            if first.is_some_and(|first| first < position) || checked.contains(parent) {
                 break;
             }
-            let (is_late, is_below) = (listed.contains(parent), below.contains(parent));
+            let (is_late, is_below) = (first.is_some(), case.is_below(layer, parent));
             // Kaniko writes whiteouts before all other members.
             if is_below && member.is_reserved() {
+                last = None;
                 break;
             }
             checked.insert(parent);
@@ -93,16 +99,8 @@ fn missing<'a>(members: &'a [Member], below: &HashSet<&'a str>) -> BTreeMap<&'a 
                 missing.insert(parent, Fault { member, is_late, is_below });
             }
         }
-        if !member.is_deletion() {
-            here.insert(member.path.as_str());
-        }
     }
     missing
-}
-
-/// The paths of a layer's entries.
-fn paths(members: &[Member]) -> impl Iterator<Item = &str> {
-    members.iter().filter(|member| !member.is_deletion()).map(|member| member.path.as_str())
 }
 
 /// The parent directory of a member, unless that is the root. The marker of an opaque directory is in that directory.
@@ -154,11 +152,11 @@ fn is_in_link(case: &Case<'_>, path: &str) -> bool {
     parent.is_some_and(|parent| parent.member.is_symlink())
 }
 
-/// The directories with several entries. The root does not count, because readers do not depend on its entry.
-fn repeated(members: &[Member]) -> BTreeSet<&str> {
-    let mut met: HashSet<&str> = HashSet::new();
-    let directories = members.iter().filter(|member| member.is_directory() && !member.path.is_empty());
-    directories.map(|member| member.path.as_str()).filter(|&path| !met.insert(path)).collect()
+/// The path, if several of its members are directories. The root does not count, because readers do not depend on its
+/// entry.
+fn repeated<'a>(group: impl Iterator<Item = &'a Member>) -> Option<&'a str> {
+    let directories = group.filter(|member| member.is_directory() && !member.path.is_empty());
+    directories.map(|member| member.path.as_str()).nth(1)
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// Upper bound on the directories of packages that are searched for a module.
+const MOST: usize = 10_000;
+
 enum Found<'a> {
     Source(Seen<'a>),
     Nothing,
@@ -74,7 +77,7 @@ fn find<'a>(case: &Case<'a>, module: &str) -> Found<'a> {
         return Found::Uncertain;
     }
     let compiled = compiled(case);
-    let dirs = search_path(case, module);
+    let Some(dirs) = search_path(case, module) else { return Found::Uncertain };
     for dir in &dirs {
         let at = join(dir, module);
         if let Some(file) = case.files.file(format!("{at}/__init__.py")) {
@@ -119,8 +122,8 @@ fn compiled<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
 }
 
 /// The search path of Python for a module. There may be as many directories of packages as files, so only those are
-/// included that have an entry with the first component of the module's path.
-fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
+/// included that have an entry with the first component of the module's path; `None` if even these are too many.
+fn search_path(case: &Case<'_>, module: &str) -> Option<Vec<String>> {
     let mut dirs = python_path(case.config);
     let first = module.split('/').next().unwrap_or(module);
     let begins = |inside: &str| {
@@ -134,12 +137,15 @@ fn search_path(case: &Case<'_>, module: &str) -> Vec<String> {
                 && begins(&path[at + name.len()..])
             {
                 installed.insert(&path[..at + name.len() - 1]);
+                if installed.len() > MOST {
+                    return None;
+                }
             }
         }
     }
     dirs.extend(installed.into_iter().map(str::to_owned));
     dirs.push("var/runtime".to_owned());
-    dirs
+    Some(dirs)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! No two layers have files with the same content.
 
-use std::collections::BTreeMap;
-
 use super::super::case::{Case, Member};
 use super::super::finding::Severity;
 use super::super::rule::{Findings, Rule};
@@ -24,24 +22,26 @@ pub(super) const LEAST: u64 = 64 << 10;
 /// The maximum number of contents with a finding of their own; the others share one.
 const SINGLE: usize = 20;
 
+/// A file, and its layer.
+type Copy<'a> = (usize, &'a Member);
+
 /// The copies of one content, lowest layer first.
-struct Repeated<'a> {
-    copies: Vec<(usize, &'a Member)>,
+struct Repeated<'c, 'a> {
+    copies: &'c [Copy<'a>],
     bytes: u64,
 }
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let mut by_content: BTreeMap<_, Vec<(usize, &Member)>> = BTreeMap::new();
+    let mut copies: Vec<Copy<'_>> = Vec::new();
     for (number, scan) in case.known() {
         // A hard link does not have its own content.
         let files = scan.members.iter().filter(|member| member.is_file() && member.size() >= LEAST);
-        for member in files {
-            if let Some(sha256) = member.sha256() {
-                by_content.entry(sha256).or_default().push((number, member));
-            }
-        }
+        copies.extend(files.filter(|member| member.sha256().is_some()).map(|member| (number, member)));
     }
-    let mut repeated: Vec<Repeated<'_>> = by_content.into_values().filter_map(Repeated::of).collect();
+    // The sort is stable: copies of the same content stay in the order of the layers.
+    copies.sort_by_key(|(_, member)| member.sha256());
+    let contents = copies.chunk_by(|(_, a), (_, b)| a.sha256() == b.sha256());
+    let mut repeated: Vec<Repeated<'_, '_>> = contents.filter_map(Repeated::of).collect();
     // By size, largest first, then by path, so that the order is stable.
     repeated.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.copies[0].1.path.cmp(&b.copies[0].1.path)));
     let (largest, others) = repeated.split_at(repeated.len().min(SINGLE));
@@ -64,9 +64,9 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-impl<'a> Repeated<'a> {
+impl<'c, 'a> Repeated<'c, 'a> {
     /// `None` if all copies are in the same layer.
-    fn of(copies: Vec<(usize, &'a Member)>) -> Option<Repeated<'a>> {
+    fn of(copies: &'c [Copy<'a>]) -> Option<Repeated<'c, 'a>> {
         let (lowest, first) = *copies.first()?;
         let (highest, _) = *copies.last()?;
         let bytes = first.size().saturating_mul(copies.len() as u64 - 1);

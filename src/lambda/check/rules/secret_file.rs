@@ -1,9 +1,9 @@
 //! No layer contains a file with credentials.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::super::case::{Case, Member};
+use super::super::case::{Case, Hidden, Member};
 use super::super::facts::Fact;
 use super::super::finding::Severity;
 use super::super::rule::{Findings, Rule};
@@ -24,12 +24,15 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// Upper bound on the packages that are distinguished from the function's files; a hostile image can have a million.
+const MOST: usize = 50_000;
+
 /// Upper bound on the secrets of a file that its message lists.
 const LISTED: usize = 3;
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
     // Lazy, as most images need neither.
-    let fates = LazyCell::new(|| fates(case));
+    let hidden = LazyCell::new(|| hidden(case));
     let installed = LazyCell::new(|| Installed::of(case));
     for (number, scan) in case.known() {
         let files = scan.members.iter().filter(|member| member.size() > 0 && !member.is_outside());
@@ -38,7 +41,10 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
             if is_of_others(&member.path, &installed) {
                 continue;
             }
-            let fate = fates.get(&(number, member.path.as_str())).copied().unwrap_or_default();
+            let place = (number, member.path.as_str());
+            let end = hidden.partition_point(|hidden| place_of(hidden) <= place);
+            let fate = hidden[..end].last().filter(|hidden| place_of(hidden) == place);
+            let fate = fate.map_or("", |hidden| fate_of(hidden));
             findings.add(format!("{message}{fate}")).as_severe(severity).in_layer(case, number).at(path);
         }
     }
@@ -101,18 +107,25 @@ fn repository<'a>(case: &Case<'_>, path: &'a str) -> Option<&'a str> {
     (below_root || secrets::in_function(path).is_some()).then_some(repository)
 }
 
-/// The ends of messages for files that a higher layer hides, by layer and path.
-fn fates<'a>(case: &Case<'a>) -> HashMap<(usize, &'a str), &'static str> {
-    let hidden = case.files.hidden().iter();
-    let fates = hidden.map(|hidden| {
-        let fate = if hidden.replaced {
-            "; a later layer replaces it, and anyone who can pull the image can still read it"
-        } else {
-            "; a later layer deletes it, and anyone who can pull the image can still read it"
-        };
-        ((hidden.file.layer, hidden.file.member.path.as_str()), fate)
-    });
-    fates.collect()
+/// The files that a higher layer hides, by layer and path.
+fn hidden<'c, 'a>(case: &'c Case<'a>) -> Vec<&'c Hidden<'a>> {
+    let mut hidden: Vec<_> = case.files.hidden().iter().collect();
+    // The sort is stable: the last of several with the same path stays last.
+    hidden.sort_by_key(|hidden| place_of(hidden));
+    hidden
+}
+
+/// The layer and the path of a hidden file.
+fn place_of<'a>(hidden: &Hidden<'a>) -> (usize, &'a str) {
+    (hidden.file.layer, &hidden.file.member.path)
+}
+
+/// The end of the message for a file that a higher layer hides.
+fn fate_of(hidden: &Hidden<'_>) -> &'static str {
+    match hidden.replaced {
+        true => "; a later layer replaces it, and anyone who can pull the image can still read it",
+        false => "; a later layer deletes it, and anyone who can pull the image can still read it",
+    }
 }
 
 /// Whether a file is documentation, belongs to the tests of a package or of the system, or came with a package: such
@@ -139,6 +152,9 @@ impl Installed {
             let Some((start, _)) = member.path.split_once(".dist-info") else { continue };
             let (place, name) = start.rsplit_once('/').unwrap_or(("", start));
             let package = name.split('-').next().unwrap_or(name);
+            if installed.packages.len() >= MOST {
+                break;
+            }
             installed.places.insert(place.to_owned());
             let dir = if place.is_empty() { package.to_owned() } else { format!("{place}/{package}") };
             installed.packages.insert(dir.to_ascii_lowercase());
