@@ -1,0 +1,69 @@
+//! Expansion of the words of instructions.
+
+use super::scope::Scope;
+use crate::frontend::dockerfile::warning::Warnings;
+use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, near};
+use crate::frontend::dockerfile::syntax::shell::{Expanded, Lexer, Variables};
+use crate::frontend::dockerfile::syntax::text::Word;
+
+/// The most bytes that all expansions of a file may produce: variables that repeat each other grow exponentially.
+const MOST: usize = 256 << 20;
+
+/// Expands words, and warns of variables that are not set.
+pub(super) struct Expander<'w> {
+    pub lexer: Lexer,
+    pub warnings: &'w mut Warnings,
+    produced: usize,
+}
+
+impl<'w> Expander<'w> {
+    pub fn new(escape: char, warnings: &'w mut Warnings) -> Expander<'w> {
+        Expander { lexer: Lexer::new(escape), warnings, produced: 0 }
+    }
+
+    pub fn word(&mut self, word: &Word, scope: &Scope) -> Parsed<String> {
+        Ok(self.expand(self.lexer, word, scope)?.text)
+    }
+
+    pub fn words(&mut self, word: &Word, scope: &Scope) -> Parsed<Vec<String>> {
+        Ok(self.expand(self.lexer, word, scope)?.words)
+    }
+
+    /// The body of a here-document, in which quotes are text and the escape character is always `\`.
+    pub fn body(&mut self, body: &str, at: usize, scope: &Scope) -> Parsed<String> {
+        let lexer = Lexer { quotes_are_text: true, ..Lexer::new('\\') };
+        Ok(self.expand(lexer, &Word { text: body.to_owned(), at }, scope)?.text)
+    }
+
+    fn expand(&mut self, lexer: Lexer, word: &Word, scope: &Scope) -> Parsed<Expanded> {
+        let expanded = plain(&lexer, word, scope)?;
+        self.produced += expanded.text.len();
+        if self.produced > MOST {
+            return Err(Fault::new(word.at, format!("all variables together are longer than {} MiB", MOST >> 20)));
+        }
+        for name in expanded.unset.iter().filter(|name| is_name(name) && !scope.is_declared(name)) {
+            if self.warnings.is_full() {
+                break;
+            }
+            let fault = Fault::new(word.at, format!("the variable `{name}` is not set"));
+            let near = near(name, scope.names()).map(|near| format!("did you mean `{near}`?"));
+            let hint = near.unwrap_or_else(|| format!("declare it in this stage: ARG {name}"));
+            self.warnings.push("UndefinedVar", fault.hint(hint));
+        }
+        Ok(expanded)
+    }
+}
+
+/// A special parameter such as `$1` is never set, and nobody expects it to be.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// The expansion alone.
+pub(super) fn plain(lexer: &Lexer, word: &Word, variables: &dyn Variables) -> Parsed<Expanded> {
+    lexer.expand(&word.text, variables).map_err(|message| {
+        let unclosed = message.contains("quote is not closed");
+        let fault = Fault::new(word.at, message);
+        if unclosed { fault.hint("use the JSON form for a name that has blanks") } else { fault }
+    })
+}
