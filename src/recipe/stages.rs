@@ -70,6 +70,10 @@ impl Recipe {
 
     /// A recipe of one stage, with the default epoch.
     pub fn new(platform: Platform, base: Base, steps: Vec<Step>) -> Recipe {
-        Recipe { platform, epoch: DEFAULT_EPOCH, stages: vec![Stage { name: None, base, platform: None, steps }] }
+        Recipe {
+            platform,
+            epoch: DEFAULT_EPOCH,
+            stages: vec![Stage { name: None, base, platform: None, steps }],
+        }
     }
 }

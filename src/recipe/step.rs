@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::copy::CopySource;
 use super::run::{Mount, Run};
 use super::source::{ImageFiles, Source};
-use super::copy::CopySource;
 use crate::image::ConfigEdit;
 
 /// A change of the image.

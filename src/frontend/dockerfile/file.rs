@@ -30,8 +30,7 @@ impl Dockerfile {
     /// # Errors
     /// [`Error::Dockerfile`], for errors in any stage.
     pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
-        let parsed = ParsedFile::parse(SourceText::new(name, text));
-        parsed.map(Dockerfile).map_err(|(fault, source)| error(&source, fault))
+        ParsedFile::parse(SourceText::new(name, text)).map(Dockerfile)
     }
 
     /// The base images whose configs are needed and are not in `configs`. A config may have triggers that need more
@@ -59,10 +58,6 @@ impl Dockerfile {
     }
 
     fn error(&self, fault: Fault) -> Error {
-        error(&self.0.source, fault)
+        self.0.source.error(fault)
     }
-}
-
-fn error(source: &SourceText, fault: Fault) -> Error {
-    Error::Dockerfile(Box::new(source.remark(fault)))
 }

@@ -31,8 +31,6 @@ mod platform;
 mod source_text;
 mod stages;
 mod syntax;
-#[cfg(test)]
-mod tests;
 mod warning;
 
 pub use arguments::{Arguments, BaseImage, Configs, NamedContext};

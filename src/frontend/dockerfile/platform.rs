@@ -6,7 +6,9 @@ use crate::image::Platform;
 /// too. Parts that are missing are those of `default`.
 pub(super) fn parse(text: &str, default: &Platform) -> Option<Platform> {
     let parts: Vec<&str> = text.split('/').collect();
-    let valid = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let valid = |part: &&str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
     if !parts.iter().all(valid) {
         return None;
     }

@@ -1,7 +1,7 @@
 //! The text of a file, with its lines numbered.
 
 use super::syntax::fault::Fault;
-use crate::error::DockerfileRemark;
+use crate::error::{DockerfileRemark, Error};
 
 /// A text and the offsets where its lines begin.
 #[derive(Clone, Debug)]
@@ -22,6 +22,10 @@ impl SourceText {
     /// The number of the line with the byte `at`, counted from 1.
     pub fn line(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at)
+    }
+
+    pub fn error(&self, fault: Fault) -> Error {
+        Error::Dockerfile(Box::new(self.remark(fault)))
     }
 
     pub fn remark(&self, fault: Fault) -> DockerfileRemark {

@@ -7,6 +7,7 @@ use super::syntax::directives::Check;
 use super::syntax::fault::{Fault, Parsed};
 use super::syntax::lines::{self, Statement};
 use super::warning::{self, Warning};
+use crate::error::Result;
 use crate::recipe::Origin;
 
 /// A Dockerfile without syntax errors.
@@ -38,7 +39,7 @@ pub(super) struct StepText {
 }
 
 impl ParsedFile {
-    pub fn parse(source: SourceText) -> Result<ParsedFile, (Fault, SourceText)> {
+    pub fn parse(source: SourceText) -> Result<ParsedFile> {
         let mut file = ParsedFile {
             source,
             escape: '\\',
@@ -49,7 +50,7 @@ impl ParsedFile {
         };
         match file.read() {
             Ok(()) => Ok(file),
-            Err(fault) => Err((fault, file.source)),
+            Err(fault) => Err(file.source.error(fault)),
         }
     }
 

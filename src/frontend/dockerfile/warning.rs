@@ -36,8 +36,7 @@ impl Warnings {
 
     pub fn extend(&mut self, warnings: impl IntoIterator<Item = Warning>) {
         for warning in warnings {
-            let skipped =
-                self.check.skip_all || self.check.skip.contains(&warning.rule.to_ascii_lowercase());
+            let skipped = self.check.skip_all || self.check.skip.contains(&warning.rule.to_ascii_lowercase());
             if !skipped && !self.is_full() {
                 self.found.push(warning);
             }
@@ -51,9 +50,10 @@ impl Warnings {
     /// The warnings in the order of the text; the first is an error if the file says so.
     pub fn finish(mut self) -> Parsed<Vec<Fault>> {
         self.found.sort_by_key(|warning| warning.fault.at);
-        let faults = self.found.into_iter().map(|Warning { rule, fault }| {
-            Fault { message: format!("{} ({rule})", fault.message), ..fault }
-        });
+        let faults = self
+            .found
+            .into_iter()
+            .map(|Warning { rule, fault }| Fault { message: format!("{} ({rule})", fault.message), ..fault });
         let mut faults: Vec<Fault> = faults.collect();
         faults.dedup();
         match faults.first() {
@@ -83,9 +83,14 @@ pub(super) fn of_statement(statement: &Statement, located: &Located) -> Vec<Warn
             found.push(Warning { rule: "LegacyKeyValueFormat", fault });
         }
         Instruction::From(base) => {
-            if let Some(name) = base.name.as_ref().filter(|name| ["scratch", "context"].contains(&&*name.text)) {
+            if let Some(name) =
+                base.name.as_ref().filter(|name| ["scratch", "context"].contains(&&*name.text))
+            {
                 let fault = Fault::new(name.at, format!("`{}` is a reserved name", name.text));
-                found.push(Warning { rule: "ReservedStageName", fault: fault.hint("name the stage otherwise") });
+                found.push(Warning {
+                    rule: "ReservedStageName",
+                    fault: fault.hint("name the stage otherwise"),
+                });
             }
         }
         _ => {}

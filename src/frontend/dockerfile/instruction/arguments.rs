@@ -22,7 +22,9 @@ pub(super) fn pairs(unparsed: &Unparsed<'_>) -> Parsed<Vec<Pair>> {
         return Ok(vec![Pair { key: key.word(), value: value.word(), old_form: true }]);
     }
     let pair = |word: &Word| match split_pair(word) {
-        Some((key, _)) if key.text.is_empty() => Err(Fault::new(word.at, format!("{keyword} has a blank name"))),
+        Some((key, _)) if key.text.is_empty() => {
+            Err(Fault::new(word.at, format!("{keyword} has a blank name")))
+        }
         Some((key, value)) => Ok(Pair { key, value, old_form: false }),
         None => {
             let fault = Fault::new(word.at, format!("`{}` is not of the form NAME=VALUE", word.text));

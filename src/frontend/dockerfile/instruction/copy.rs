@@ -28,6 +28,10 @@ const ADD: &Table = &[
 pub(super) fn copy(unparsed: &Unparsed<'_>) -> Parsed<CopyLine> {
     let is_add = unparsed.keyword == "ADD";
     let flags = unparsed.flags(if is_add { ADD } else { COPY })?;
+    if let Some(flag) = flags.value("keep-git-dir") {
+        let fault = Fault::new(flag.at, "ADD of a git repository is not supported");
+        return Err(fault.hint("clone it before the build, or ADD the archive that its host offers"));
+    }
     let mut words = unparsed.list()?;
     let Some(to) = words.pop().filter(|_| !words.is_empty()) else {
         return Err(unparsed.fault(format!("{} requires a source and a destination", unparsed.keyword)));

@@ -38,17 +38,25 @@ pub(super) fn healthcheck(unparsed: &Unparsed<'_>) -> Parsed<Value> {
         "NONE" => Err(Fault::new(rest.at(0), "HEALTHCHECK NONE has no arguments")),
         "CMD" => {
             let flags = unparsed.flags(FLAGS)?;
+            // BuildKit runs such a text, which no shell can.
+            if rest.text.starts_with("--") {
+                let fault = Fault::new(rest.at(0), "a flag of HEALTHCHECK stands after CMD");
+                return Err(fault.hint("write it before CMD"));
+            }
             let mut fields = Map::new();
             fields.insert("Test".into(), test(unparsed, rest.text)?);
             for (flag, field) in DURATIONS {
-                if let Some(nanoseconds) = flags.value(flag).map(duration).transpose()?.filter(|&time| time > 0) {
+                if let Some(nanoseconds) =
+                    flags.value(flag).map(duration).transpose()?.filter(|&time| time > 0)
+                {
                     fields.insert(field.into(), json!(nanoseconds));
                 }
             }
             if let Some(word) = flags.value("retries") {
-                let retries: u32 = word.text.parse().map_err(|_| {
-                    Fault::new(word.at, format!("invalid number of retries `{}`", word.text))
-                })?;
+                let retries: u32 = word
+                    .text
+                    .parse()
+                    .map_err(|_| Fault::new(word.at, format!("invalid number of retries `{}`", word.text)))?;
                 if retries > 0 {
                     fields.insert("Retries".into(), json!(retries));
                 }

@@ -25,8 +25,24 @@ pub(super) struct Unparsed<'s> {
 }
 
 const KEYWORDS: [&str; 18] = [
-    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
-    "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
 ];
 
 /// Parses a statement.
@@ -100,6 +116,13 @@ impl Unparsed<'_> {
         let at = self.rest.at(0);
         Ok(match self.json()? {
             Some(texts) => texts.into_iter().map(|text| Word { text, at }).collect(),
+            // No path begins like this.
+            None if self.rest.text.replace([' ', '\t'], "").starts_with("[\"") => {
+                let fault = Fault::new(at, format!("the arguments of {} are not valid JSON", self.keyword));
+                return Err(
+                    fault.hint("write [\"a\", \"b\"]: commas between, none at the end, nothing after `]`")
+                );
+            }
             None => split::blank_separated(self.rest),
         })
     }
@@ -116,7 +139,11 @@ impl Unparsed<'_> {
     fn several(&self) -> Parsed<Vec<Word>> {
         self.flags(&[])?;
         let words = split::blank_separated(self.rest);
-        if words.is_empty() { Err(self.fault(format!("{} requires an argument", self.keyword))) } else { Ok(words) }
+        if words.is_empty() {
+            Err(self.fault(format!("{} requires an argument", self.keyword)))
+        } else {
+            Ok(words)
+        }
     }
 
     fn volumes(&self) -> Parsed<Vec<Word>> {
@@ -133,10 +160,9 @@ impl Unparsed<'_> {
         self.flags(&[])?;
         match self.json()? {
             Some(words) => Ok(CommandLine::Exec(words)),
-            None if self.rest.text.is_empty() => {
-                Err(self.fault(format!("{} requires a command", self.keyword))
-                    .hint(format!("write `{} []` to remove the base's", self.keyword)))
-            }
+            None if self.rest.text.is_empty() => Err(self
+                .fault(format!("{} requires a command", self.keyword))
+                .hint(format!("write `{} []` to remove the base's", self.keyword))),
             None => Ok(CommandLine::Shell(self.rest.text.to_owned())),
         }
     }

@@ -101,7 +101,10 @@ pub(in crate::frontend) enum RunCommand {
     Exec(Vec<String>),
     Shell(String),
     /// A here-document that begins with `#!`.
-    Script { name: String, content: String },
+    Script {
+        name: String,
+        content: String,
+    },
 }
 
 /// `--mount`: keys in lower case, values not yet expanded.

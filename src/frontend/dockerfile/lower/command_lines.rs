@@ -43,8 +43,20 @@ impl Lowering<'_, '_> {
             self.expander.warnings.push("MultipleInstructionsDisallowed", fault);
         }
         match line {
-            CommandLine::Shell(_) if self.state.shell.is_none() => {
-                let fault = Fault::new(at, format!("the shell form of {keyword} runs /bin/sh, which gets no signals"));
+            CommandLine::Shell(text) if text.starts_with('[') => {
+                let fault = Fault::new(
+                    at,
+                    format!("{keyword} has brackets but is not JSON, so a shell runs the text"),
+                );
+                let fault = fault.hint("use double quotes, no comma before `]`, and nothing after it");
+                self.expander.warnings.push("JSONArgsRecommended", fault);
+            }
+            // A program that replaces the shell gets the signals.
+            CommandLine::Shell(text) if self.state.shell.is_none() && !text.starts_with("exec ") => {
+                let fault = Fault::new(
+                    at,
+                    format!("the shell form of {keyword} runs /bin/sh, which passes on no signals"),
+                );
                 let fault = fault.hint(format!("write {keyword} [\"PROGRAM\", \"ARGUMENT\"]"));
                 self.expander.warnings.push("JSONArgsRecommended", fault);
             }
@@ -69,11 +81,15 @@ impl Lowering<'_, '_> {
 
 /// Refuses a `CMD` in the shell form with the start script of AWS's bases, which would refuse it in Lambda.
 pub(super) fn check_start(state: &State) -> Parsed<()> {
-    let script = state.entrypoint.first().is_some_and(|program| program.rsplit('/').next() == Some(LAMBDA_ENTRYPOINT));
+    let script =
+        state.entrypoint.first().is_some_and(|program| program.rsplit('/').next() == Some(LAMBDA_ENTRYPOINT));
     match state.shell_cmd {
         Some(at) if script => {
-            let fault = format!("this form of CMD makes three arguments, but /{LAMBDA_ENTRYPOINT} takes one: the handler");
-            Err(Fault::new(at, fault).hint("write CMD [\"module.function\"], with brackets and double quotes"))
+            let fault = format!(
+                "this form of CMD makes three arguments, but /{LAMBDA_ENTRYPOINT} takes one: the handler"
+            );
+            Err(Fault::new(at, fault)
+                .hint("write CMD [\"module.function\"], with brackets and double quotes"))
         }
         _ => Ok(()),
     }

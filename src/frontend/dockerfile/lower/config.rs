@@ -65,7 +65,8 @@ impl Lowering<'_, '_> {
         }
         let absolute = path.starts_with('/');
         if !absolute && !self.state.sets_directory {
-            let fault = Fault::new(word.at, format!("the directory `{path}` is relative to that of the base"));
+            let fault =
+                Fault::new(word.at, format!("the directory `{path}` is relative to that of the base"));
             self.expander.warnings.push("WorkdirRelativePath", fault.hint("write an absolute path"));
         }
         self.state.sets_directory = true;
@@ -103,12 +104,15 @@ impl Lowering<'_, '_> {
     pub(super) fn expose(&mut self, words: &[Word]) -> Parsed<()> {
         for word in words {
             for text in self.expander.words(word, &self.state.scope)? {
-                let exposed = ports(&text).map_err(|message| Fault::new(word.at, message).hint(
-                    "write 80, 80/udp or 8000-8003/tcp; a comment needs a line of its own",
-                ))?;
+                let exposed = ports(&text).map_err(|message| {
+                    Fault::new(word.at, message)
+                        .hint("write 80, 80/udp or 8000-8003/tcp; a comment needs a line of its own")
+                })?;
                 if exposed.is_mapping {
                     let fault = Fault::new(word.at, format!("EXPOSE has no host part: `{text}`"));
-                    self.expander.warnings.push("ExposeInvalidFormat", fault.hint("write only the container's port"));
+                    self.expander
+                        .warnings
+                        .push("ExposeInvalidFormat", fault.hint("write only the container's port"));
                 }
                 self.exposed += exposed.ports.len();
                 if self.exposed > MOST_PORTS {

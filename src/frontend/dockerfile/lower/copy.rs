@@ -71,7 +71,13 @@ impl Lowering<'_, '_> {
         checksum: Option<Digest>,
     ) -> Parsed<CopySource> {
         let keyword = if line.is_add { "ADD" } else { "COPY" };
-        let path = self.expander.word(word, &self.state.scope)?;
+        // Quotes do not protect a blank here, so a quote may be open at the end of a word.
+        let path = self.expander.word(word, &self.state.scope).map_err(|fault| {
+            match word.text.contains(['"', '\'']) {
+                true => fault.hint(format!("write a name that has blanks as {keyword} [\"a b\", \"/to\"]")),
+                false => fault,
+            }
+        })?;
         if path.is_empty() {
             let fault = Fault::new(word.at, format!("the source `{}` is empty", word.text));
             return Err(fault.hint("write `.` to copy the whole directory"));
@@ -89,8 +95,13 @@ impl Lowering<'_, '_> {
         if line.from.is_none() && (path == ".." || path.starts_with("../") || path.contains("/../")) {
             let inside = paths::clean(&path);
             let inside = inside.trim_start_matches('/');
-            let fault = Fault::new(word.at, format!("nothing outside the context can be copied: `{path}` is `{inside}` in it"));
-            self.expander.warnings.push("OutsideContext", fault.hint("pass the directory that has both as PATH"));
+            let fault = Fault::new(
+                word.at,
+                format!("nothing outside the context can be copied: `{path}` is `{inside}` in it"),
+            );
+            self.expander
+                .warnings
+                .push("OutsideContext", fault.hint("pass the directory that has both as PATH"));
         }
         Ok(match files {
             Files::Context(context) => {
@@ -107,7 +118,8 @@ impl Lowering<'_, '_> {
         let owner = self.expander.word(word, &self.state.scope)?;
         let fault = |message: String| Err(Fault::new(word.at, message));
         if owner.is_empty() || owner.matches(':').count() > 1 || owner.contains('/') {
-            return fault(format!("invalid owner `{owner}`")).map_err(|fault| fault.hint("write USER or USER:GROUP"));
+            return fault(format!("invalid owner `{owner}`"))
+                .map_err(|fault| fault.hint("write USER or USER:GROUP"));
         }
         let number = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
         if link && !owner.split(':').all(number) {
@@ -144,8 +156,11 @@ impl Lowering<'_, '_> {
     fn warn_of_url(&mut self, sources: &[CopySource], mode: Option<&String>, at: usize) {
         let kept = |source: &CopySource| matches!(source, CopySource::Url { unpack: false, .. });
         if mode.is_none() && sources.iter().any(kept) {
-            let fault = Fault::new(at, "ADD gives a downloaded file the mode 0600, which Lambda's user cannot read");
-            self.expander.warnings.push("UnreadableDownload", fault.hint("add --chmod=644, or --chmod=755 for a program"));
+            let fault =
+                Fault::new(at, "ADD gives a downloaded file the mode 0600, which Lambda's user cannot read");
+            self.expander
+                .warnings
+                .push("UnreadableDownload", fault.hint("add --chmod=644, or --chmod=755 for a program"));
         }
     }
 }
@@ -161,7 +176,9 @@ fn relative(path: &str, parents: bool) -> String {
 fn absolute(path: &str, parents: bool) -> String {
     match path.split_once("/./").filter(|_| parents) {
         // A pivot at the start keeps the whole path, as if there were none.
-        Some((before, kept)) if paths::clean(before) != "/" => format!("{}/.{}", paths::clean(before), paths::clean(kept)),
+        Some((before, kept)) if paths::clean(before) != "/" => {
+            format!("{}/.{}", paths::clean(before), paths::clean(kept))
+        }
         _ => paths::clean(path),
     }
 }
@@ -172,7 +189,8 @@ fn is_url(path: &str) -> bool {
 
 fn is_git(path: &str) -> bool {
     let before = path.split(['#', '?']).next().unwrap_or_default();
-    ["git://", "git@", "ssh://"].iter().any(|scheme| path.starts_with(scheme)) || (is_url(path) && before.ends_with(".git"))
+    ["git://", "git@", "ssh://"].iter().any(|scheme| path.starts_with(scheme))
+        || (is_url(path) && before.ends_with(".git"))
 }
 
 /// The changes of chmod: `[ugoa…][+-=][rwxXst…|u|g|o]`, several between commas.
@@ -181,7 +199,8 @@ fn is_symbolic(mode: &str) -> bool {
         let actions = clause.trim_start_matches(['u', 'g', 'o', 'a']);
         let mut parts = actions.split(['+', '-', '=']);
         let starts_with_operator = parts.next() == Some("");
-        let permissions = |text: &str| matches!(text, "u" | "g" | "o") || text.chars().all(|c| "rwxXst".contains(c));
+        let permissions =
+            |text: &str| matches!(text, "u" | "g" | "o") || text.chars().all(|c| "rwxXst".contains(c));
         starts_with_operator && actions.contains(['+', '-', '=']) && parts.all(permissions)
     };
     mode.split(',').all(clause)

@@ -1,24 +1,29 @@
 //! Expansion of the words of instructions.
 
 use super::scope::Scope;
-use crate::frontend::dockerfile::warning::Warnings;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, near};
+use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::shell::{Expanded, Lexer, Variables};
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::dockerfile::warning::Warnings;
 
 /// The most bytes that all expansions of a file may produce: variables that repeat each other grow exponentially.
 const MOST: usize = 256 << 20;
+
+/// The most variables that are not set for which a similar name is searched, which takes as long as there are names.
+const MOST_SEARCHES: usize = 20;
 
 /// Expands words, and warns of variables that are not set.
 pub(super) struct Expander<'w> {
     pub lexer: Lexer,
     pub warnings: &'w mut Warnings,
     produced: usize,
+    /// How many variables were not set.
+    unset: usize,
 }
 
 impl<'w> Expander<'w> {
     pub fn new(escape: char, warnings: &'w mut Warnings) -> Expander<'w> {
-        Expander { lexer: Lexer::new(escape), warnings, produced: 0 }
+        Expander { lexer: Lexer::new(escape), warnings, produced: 0, unset: 0 }
     }
 
     pub fn word(&mut self, word: &Word, scope: &Scope) -> Parsed<String> {
@@ -39,14 +44,18 @@ impl<'w> Expander<'w> {
         let expanded = plain(&lexer, word, scope)?;
         self.produced += expanded.text.len();
         if self.produced > MOST {
-            return Err(Fault::new(word.at, format!("all variables together are longer than {} MiB", MOST >> 20)));
+            return Err(Fault::new(
+                word.at,
+                format!("all variables together are longer than {} MiB", MOST >> 20),
+            ));
         }
         for name in expanded.unset.iter().filter(|name| is_name(name) && !scope.is_declared(name)) {
             if self.warnings.is_full() {
                 break;
             }
             let fault = Fault::new(word.at, format!("the variable `{name}` is not set"));
-            let near = near(name, scope.names()).map(|near| format!("did you mean `{near}`?"));
+            self.unset += 1;
+            let near = if self.unset <= MOST_SEARCHES { did_you_mean(name, scope.names()) } else { None };
             let hint = near.unwrap_or_else(|| format!("declare it in this stage: ARG {name}"));
             self.warnings.push("UndefinedVar", fault.hint(hint));
         }
@@ -61,9 +70,5 @@ fn is_name(name: &str) -> bool {
 
 /// The expansion alone.
 pub(super) fn plain(lexer: &Lexer, word: &Word, variables: &dyn Variables) -> Parsed<Expanded> {
-    lexer.expand(&word.text, variables).map_err(|message| {
-        let unclosed = message.contains("quote is not closed");
-        let fault = Fault::new(word.at, message);
-        if unclosed { fault.hint("use the JSON form for a name that has blanks") } else { fault }
-    })
+    lexer.expand(&word.text, variables).map_err(|message| Fault::new(word.at, message))
 }

@@ -58,7 +58,8 @@ impl Globals {
 
 /// Containerd's normal form has no variant for amd64 and arm64.
 fn of_platform(prefix: &str, platform: &Platform) -> [(String, String); 5] {
-    let variant = platform.variant.as_deref().filter(|variant| (&*platform.architecture, *variant) != ("arm64", "v8"));
+    let variant =
+        platform.variant.as_deref().filter(|variant| (&*platform.architecture, *variant) != ("arm64", "v8"));
     let normal = Platform { variant: variant.map(str::to_owned), ..platform.clone() };
     [
         (format!("{prefix}PLATFORM"), normal.to_string()),

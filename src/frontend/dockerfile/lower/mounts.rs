@@ -55,7 +55,9 @@ impl Lowering<'_, '_> {
                 writable: fields.read_only == Some(false),
             },
             "cache" => self.cache(fields)?,
-            "tmpfs" => Mount::Tmpfs { target: self.target(&fields)?, size: fields.size.filter(|size| *size > 0) },
+            "tmpfs" => {
+                Mount::Tmpfs { target: self.target(&fields)?, size: fields.size.filter(|size| *size > 0) }
+            }
             "secret" => match (&fields.source, &fields.id, &fields.target) {
                 (Some(_), Some(_), _) => fault("a secret has an id or a source, not both")?,
                 (None, None, None) => fault("a secret needs an id or a target")?,
@@ -137,7 +139,8 @@ impl Lowering<'_, '_> {
             fields.set(key, value)?;
         }
         let kind = fields.kind.as_deref().unwrap_or("bind");
-        let allowed = |key: &&&str| matches!(**key, "type" | "target") || keys(kind).contains(&canonical_switch(key));
+        let allowed =
+            |key: &&&str| matches!(**key, "type" | "target") || keys(kind).contains(&canonical_switch(key));
         if let Some(wrong) = keys_found.iter().find(|key| !allowed(key)) {
             let fault = Fault::new(text.at, format!("a mount of type {kind} has no `{wrong}`"));
             return Err(fault.hint(format!("its keys are target, {}", keys(kind).join(", "))));
@@ -182,7 +185,8 @@ impl Fields {
             "type" => match KINDS.into_iter().find(|kind| kind.eq_ignore_ascii_case(&text)) {
                 Some(kind) => self.kind = Some(kind.to_owned()),
                 None => {
-                    let hint = did_you_mean(&text, KINDS).unwrap_or_else(|| format!("the types are {}", KINDS.join(", ")));
+                    let hint = did_you_mean(&text, KINDS)
+                        .unwrap_or_else(|| format!("the types are {}", KINDS.join(", ")));
                     return Err(Fault::new(at, format!("unknown type `{text}` of --mount")).hint(hint));
                 }
             },

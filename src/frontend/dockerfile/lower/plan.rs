@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use super::expand::plain;
 use super::globals::Globals;
-use crate::frontend::dockerfile::warning::Warnings;
 use crate::frontend::dockerfile::arguments::{Arguments, BaseImage, Configs, NamedContext};
-use crate::frontend::dockerfile::stages::{ParsedFile, StageText, StepText};
 use crate::frontend::dockerfile::instruction::parse;
 use crate::frontend::dockerfile::instruction::types::Instruction;
 use crate::frontend::dockerfile::platform;
+use crate::frontend::dockerfile::stages::{ParsedFile, StageText, StepText};
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean, near};
 use crate::frontend::dockerfile::syntax::lines;
 use crate::frontend::dockerfile::syntax::shell::Lexer;
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::dockerfile::warning::Warnings;
 use crate::image::{Config, Platform, Reference};
 use crate::recipe::{Base, BuildContext};
 
@@ -47,7 +47,7 @@ pub(super) struct PlannedStage {
 /// What a stage starts from.
 pub(super) enum StageBase {
     Stage(usize),
-    Image(BaseImage),
+    Image(Box<BaseImage>),
     Directory(BuildContext),
 }
 
@@ -123,7 +123,7 @@ impl<'p> Plan<'p> {
             && configs.get(image).is_none()
             && !self.missing.contains(image)
         {
-            self.missing.push(image.clone());
+            self.missing.push((**image).clone());
         }
         Ok(PlannedStage { base, platform, triggers, replaced })
     }
@@ -152,7 +152,7 @@ impl<'p> Plan<'p> {
             return Ok(StageBase::Stage(*above));
         }
         if name == SCRATCH {
-            return Ok(StageBase::Image(BaseImage { base: Base::Scratch, platform: wanted }));
+            return Ok(of_image(Base::Scratch, wanted));
         }
         if let Some(context) = self.arguments.named(name) {
             return Ok(of_context(context.clone(), wanted));
@@ -166,7 +166,7 @@ impl<'p> Plan<'p> {
             let fault = Fault::new(word.at, format!("the variable `{name}` is not set for FROM"));
             warnings.push("UndefinedArgInFrom", fault.maybe_hint(self.unset_hint(&expanded.unset)));
         }
-        Ok(StageBase::Image(BaseImage { base: Base::Registry(reference), platform: wanted }))
+        Ok(of_image(Base::Registry(reference), wanted))
     }
 
     fn platform(&self, text: &StageText) -> Parsed<Option<Platform>> {
@@ -234,7 +234,8 @@ impl<'p> Plan<'p> {
     }
 
     fn warn_of_near_stage(&self, from: &Word, warnings: &mut Warnings) {
-        let Some(near) = near(&from.text, self.names.keys().copied()).filter(|near| *near != from.text) else {
+        let Some(near) = near(&from.text, self.names.keys().copied()).filter(|near| *near != from.text)
+        else {
             return;
         };
         let fault = Fault::new(from.at, format!("`{}` is not a stage, so it is an image's name", from.text));
@@ -251,9 +252,10 @@ impl<'p> Plan<'p> {
         }
         if let Ok(number) = name.parse::<usize>() {
             return match number {
-                _ if number >= self.file.stages.len() => {
-                    Err(fault(format!("there is no stage {number}: the last is {}", self.file.stages.len() - 1)))
-                }
+                _ if number >= self.file.stages.len() => Err(fault(format!(
+                    "there is no stage {number}: the last is {}",
+                    self.file.stages.len() - 1
+                ))),
                 _ => self.earlier(number, from, current),
             };
         }
@@ -282,9 +284,8 @@ impl<'p> Plan<'p> {
         match number.cmp(&current) {
             std::cmp::Ordering::Less => Ok(FilesFrom::Stage(number)),
             std::cmp::Ordering::Equal => fault("cannot copy from itself"),
-            std::cmp::Ordering::Greater => {
-                fault("stands below this one").map_err(|fault| fault.hint("move it above the stage that copies from it"))
-            }
+            std::cmp::Ordering::Greater => fault("stands below this one")
+                .map_err(|fault| fault.hint("move it above the stage that copies from it")),
         }
     }
 }
@@ -293,7 +294,8 @@ fn target(file: &ParsedFile, arguments: &Arguments, names: &HashMap<&str, Vec<us
     let Some(wanted) = &arguments.target else { return Ok(file.stages.len() - 1) };
     let found = names.get(&*wanted.to_ascii_lowercase()).and_then(|numbers| numbers.last());
     found.copied().ok_or_else(|| {
-        let fault = Fault::new(file.stages[0].at, format!("the target `{wanted}` is not the name of a stage"));
+        let fault =
+            Fault::new(file.stages[0].at, format!("the target `{wanted}` is not the name of a stage"));
         let near = did_you_mean(wanted, names.keys().copied());
         let mut all: Vec<&str> = names.keys().copied().collect();
         all.sort_unstable();
@@ -307,19 +309,30 @@ fn target(file: &ParsedFile, arguments: &Arguments, names: &HashMap<&str, Vec<us
 fn of_context(context: NamedContext, platform: Platform) -> StageBase {
     match context {
         NamedContext::Directory(context) => StageBase::Directory(context),
-        NamedContext::Image(base) => StageBase::Image(BaseImage { base, platform }),
+        NamedContext::Image(base) => of_image(base, platform),
     }
 }
 
+fn of_image(base: Base, platform: Platform) -> StageBase {
+    StageBase::Image(Box::new(BaseImage { base, platform }))
+}
+
 fn triggers_of(config: &Config) -> Vec<&str> {
-    let list = config.as_json().get("config").and_then(|process| process.get("OnBuild")).and_then(|list| list.as_array());
+    let list = config
+        .as_json()
+        .get("config")
+        .and_then(|process| process.get("OnBuild"))
+        .and_then(|list| list.as_array());
     list.into_iter().flatten().filter_map(|trigger| trigger.as_str()).collect()
 }
 
 /// Parses a trigger; `at` is the `FROM` that runs it.
 fn trigger(text: &str, at: usize) -> Parsed<StepText> {
     let (statement, escape) = lines::read_trigger(text, at)?;
-    let located = parse::parse(&statement, escape)?;
+    let located = parse::parse(&statement, escape).map_err(|fault| Fault {
+        message: format!("in the trigger `{text}` of the base: {}", fault.message),
+        ..fault
+    })?;
     match located.instruction {
         Instruction::From(_) | Instruction::Onbuild(_) | Instruction::Maintainer(_) => {
             Err(Fault::new(at, format!("the base has the trigger `{text}`, which is not allowed")))

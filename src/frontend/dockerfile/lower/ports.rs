@@ -40,7 +40,10 @@ pub(super) fn ports(text: &str) -> Result<Exposed, String> {
         _ => {}
     }
     let ports = (first..=last).map(|port| format!("{port}/{protocol}")).collect();
-    Ok(Exposed { ports, is_mapping: host.is_some_and(|host| !host.is_empty()) || address.is_some_and(|a| !a.is_empty()) })
+    Ok(Exposed {
+        ports,
+        is_mapping: host.is_some_and(|host| !host.is_empty()) || address.is_some_and(|a| !a.is_empty()),
+    })
 }
 
 fn parse_range(text: &str) -> Option<(u16, u16)> {
@@ -70,7 +73,11 @@ mod tests {
             ("8000-9000:80", "80/tcp", true),
         ] {
             let exposed = ports(text).unwrap();
-            assert_eq!((exposed.ports.join(" "), exposed.is_mapping), (expected.to_owned(), is_mapping), "rule 43: {text}");
+            assert_eq!(
+                (exposed.ports.join(" "), exposed.is_mapping),
+                (expected.to_owned(), is_mapping),
+                "rule 43: {text}"
+            );
         }
         for text in ["#", "", "80/icmp", "65536", "90-80", "a", "-1", "+1", "x:80:80", "1-2:80-83", "a:80"] {
             assert!(ports(text).is_err(), "rule 43: {text}");

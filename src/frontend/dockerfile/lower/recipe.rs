@@ -7,11 +7,11 @@ use super::expand::Expander;
 use super::globals::PROXIES;
 use super::plan::Plan;
 use super::stage::{Lowering, State};
-use crate::frontend::dockerfile::warning::Warnings;
 use crate::frontend::dockerfile::arguments::{Arguments, Configs};
-use crate::frontend::dockerfile::stages::ParsedFile;
 use crate::frontend::dockerfile::instruction::types::Instruction;
+use crate::frontend::dockerfile::stages::ParsedFile;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
+use crate::frontend::dockerfile::warning::Warnings;
 use crate::recipe::{Recipe, Stage};
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -49,7 +49,10 @@ fn epoch(file: &ParsedFile, arguments: &Arguments) -> Parsed<u64> {
     match arguments.build_args.get(EPOCH).filter(|value| !value.is_empty()) {
         None => Ok(arguments.epoch),
         Some(text) => text.parse().map_err(|_| {
-            let fault = Fault::new(file.stages[0].at, format!("the build argument {EPOCH} is not a number: `{text}`"));
+            let fault = Fault::new(
+                file.stages[0].at,
+                format!("the build argument {EPOCH} is not a number: `{text}`"),
+            );
             fault.hint("it is a time in seconds since 1970")
         }),
     }
@@ -78,9 +81,13 @@ fn warn_of_unused(plan: &Plan<'_>, warnings: &mut Warnings) {
         }
     }
     for name in plan.arguments.build_args.keys() {
-        let predefined = PROXIES.contains(&&*name.to_ascii_uppercase()) || name == EPOCH || name.starts_with(OF_BUILDKIT);
+        let predefined =
+            PROXIES.contains(&&*name.to_ascii_uppercase()) || name == EPOCH || name.starts_with(OF_BUILDKIT);
         if !predefined && !declared.contains(&**name) {
-            let fault = Fault::new(plan.file.stages[0].at, format!("no ARG has the name of the build argument `{name}`"));
+            let fault = Fault::new(
+                plan.file.stages[0].at,
+                format!("no ARG has the name of the build argument `{name}`"),
+            );
             let near = did_you_mean(name, declared.iter().copied());
             warnings.push("UnusedBuildArg", fault.maybe_hint(near));
         }

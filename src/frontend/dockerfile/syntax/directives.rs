@@ -89,8 +89,9 @@ fn syntax(value: &Word) -> Parsed<()> {
     let mut parts = name.rsplit('/');
     match (parts.next(), parts.next()) {
         (Some("dockerfile" | "dockerfile-upstream"), Some("docker")) => Ok(()),
-        _ => Err(Fault::new(value.at, format!("unknown front-end `{image}`"))
-            .hint("lbuild reads the language of docker/dockerfile; remove the line if the file needs no other")),
+        _ => Err(Fault::new(value.at, format!("unknown front-end `{image}`")).hint(
+            "lbuild reads the language of docker/dockerfile; remove the line if the file needs no other",
+        )),
     }
 }
 

@@ -29,7 +29,8 @@ impl Flags {
                 Some((flag, value)) => (flag, Some(value)),
                 None => (&*word.text, None),
             };
-            let Some((name, takes)) = table.iter().find(|(name, _)| flag.strip_prefix("--") == Some(name)) else {
+            let Some((name, takes)) = table.iter().find(|(name, _)| flag.strip_prefix("--") == Some(name))
+            else {
                 return Err(unknown(keyword, flag, word.at, table));
             };
             if *takes != Takes::Values && found.iter().any(|(other, _)| other == name) {

@@ -62,14 +62,17 @@ pub(in crate::frontend) fn read(text: &str) -> Parsed<Statements> {
         statements.push(statement);
     }
     if statements.is_empty() {
-        return Err(Fault::new(0, "the file has no instructions").hint("a Dockerfile begins with `FROM IMAGE`"));
+        return Err(
+            Fault::new(0, "the file has no instructions").hint("a Dockerfile begins with `FROM IMAGE`")
+        );
     }
     Ok(Statements { directives: directives.found, statements })
 }
 
 /// Parses the text of a trigger of a base image, which must be one instruction; `at` is its `FROM`.
 pub(in crate::frontend) fn read_trigger(text: &str, at: usize) -> Parsed<(Statement, char)> {
-    let of_base = |fault: Fault| Fault { at, message: format!("in a trigger of the base: {}", fault.message), ..fault };
+    let of_base =
+        |fault: Fault| Fault { at, message: format!("in a trigger of the base: {}", fault.message), ..fault };
     let Statements { directives, statements } = read(text).map_err(of_base)?;
     match <[Statement; 1]>::try_from(statements) {
         Ok([statement]) => {
@@ -97,7 +100,8 @@ fn heredocs(line: &Logical, lines: &mut Lines<'_>, escape: char) -> Parsed<Vec<H
         (name, rest) = (inner.text.to_ascii_uppercase(), inner_rest);
     }
     let (_, arguments) = split::flags(rest, escape);
-    let has_any = matches!(&*name, "RUN" | "COPY" | "ADD") && !matches!(split::json(arguments.text), Ok(Some(_)));
+    let has_any =
+        matches!(&*name, "RUN" | "COPY" | "ADD") && !matches!(split::json(arguments.text), Ok(Some(_)));
     let mut found = if has_any { announced(line.text()) } else { Vec::new() };
     for heredoc in &mut found {
         let mut body = String::new();

@@ -8,6 +8,6 @@ pub(in crate::frontend) mod lines;
 mod pattern;
 pub(in crate::frontend) mod shell;
 pub(in crate::frontend) mod split;
-pub(in crate::frontend) mod text;
 #[cfg(test)]
 mod tests;
+pub(in crate::frontend) mod text;

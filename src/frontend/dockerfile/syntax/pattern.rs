@@ -106,5 +106,8 @@ fn first(piece: &[Unit], chars: &[char], from: usize) -> Option<usize> {
 
 fn matches_at(piece: &[Unit], chars: &[char], at: usize) -> bool {
     chars.len() - at >= piece.len()
-        && piece.iter().zip(&chars[at..]).all(|(unit, c)| matches!(unit, Unit::Any) || *unit == Unit::Char(*c))
+        && piece
+            .iter()
+            .zip(&chars[at..])
+            .all(|(unit, c)| matches!(unit, Unit::Any) || *unit == Unit::Char(*c))
 }

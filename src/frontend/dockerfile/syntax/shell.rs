@@ -50,13 +50,7 @@ pub(in crate::frontend) struct Expanded {
 
 impl Lexer {
     pub fn new(escape: char) -> Lexer {
-        Lexer {
-            escape,
-            keep_quotes: false,
-            keep_escapes: false,
-            quotes_are_text: false,
-            keep_unset: false,
-        }
+        Lexer { escape, keep_quotes: false, keep_escapes: false, quotes_are_text: false, keep_unset: false }
     }
 
     /// Expands `word`. The error is a message without the word.
@@ -260,7 +254,8 @@ impl Reading<'_> {
 
     fn alternative(&mut self, name: &str, sign: char, empty_is_unset: bool) -> Read<String> {
         let word = self.part('}', false)?;
-        let value = self.value(name);
+        // The word says what to do about a variable that is not set.
+        let value = self.variables.get(name).map(str::to_owned);
         if value.is_none() && self.lexer.keep_unset {
             let colon = if empty_is_unset { ":" } else { "" };
             return Ok(format!("${{{name}{colon}{sign}{word}}}"));

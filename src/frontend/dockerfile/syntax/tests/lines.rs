@@ -61,7 +61,12 @@ fn wrong_texts_are_refused() {
         let fault = fault(text);
         assert_eq!((fault.at, &*fault.message), (at, message), "rule {rule}: {text:.40?}");
     }
-    for accepted in ["docker/dockerfile", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1@sha256:0", "r.example:5000/docker/dockerfile-upstream:master"] {
+    for accepted in [
+        "docker/dockerfile",
+        "docker/dockerfile:1.7-labs",
+        "docker.io/docker/dockerfile:1@sha256:0",
+        "r.example:5000/docker/dockerfile-upstream:master",
+    ] {
         assert_eq!(lines(&format!("# syntax={accepted}\nFROM a")), ["FROM a"], "rule 9");
     }
 }
@@ -75,8 +80,16 @@ fn here_documents_are_read() {
         (23, "COPY <<\"E F\" /x\n1\nE F\n", vec![doc("E F", false, false, "1\n")]),
         (24, "COPY <<-A /x\n\t\t1\n\tA\n", vec![doc("A", true, true, "\t\t1\n")]),
         (24, "COPY <<A /x\n\tA\nA\n", vec![doc("A", true, false, "\tA\n")]),
-        (25, "COPY <<a.txt <<b.txt d/\n1\na.txt\n2\nb.txt\n", vec![doc("a.txt", true, false, "1\n"), doc("b.txt", true, false, "2\n")]),
-        (26, "RUN x 3<<IN \\\n  && cat << 'B'\n1\nIN\n2\nB\n", vec![doc("IN", true, false, "1\n"), doc("B", false, false, "2\n")]),
+        (
+            25,
+            "COPY <<a.txt <<b.txt d/\n1\na.txt\n2\nb.txt\n",
+            vec![doc("a.txt", true, false, "1\n"), doc("b.txt", true, false, "2\n")],
+        ),
+        (
+            26,
+            "RUN x 3<<IN \\\n  && cat << 'B'\n1\nIN\n2\nB\n",
+            vec![doc("IN", true, false, "1\n"), doc("B", false, false, "2\n")],
+        ),
         (5, "RUN <<A\r\nx\r\nA\r\n", vec![doc("A", true, false, "x\r\n")]),
         (19, "RUN [\"a\", \"<<A\"]\nCMD b", vec![]),
         (19, "ENV a=<<A\nCMD b", vec![]),
