@@ -1,11 +1,13 @@
 //! Instructions that change variables and the config: `ARG`, `ENV`, `LABEL`, `WORKDIR`, `USER`, `VOLUME` and others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::paths;
 use super::ports::ports;
+use super::scope::ENTRY;
 use super::signal;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::{Argument, Pair};
@@ -24,6 +26,7 @@ impl Lowering<'_, '_> {
                 (None, Some(default)) => Some(self.expander.word(default, &self.state.scope)?),
                 (None, None) => self.plan.globals.get(&name.text).map(str::to_owned),
             };
+            self.expander.spend(name.at, self.state.scope.cost())?;
             self.state.scope.declare(&name.text);
             if let Some(value) = value {
                 self.state.scope.set_argument(&name.text, &value);
@@ -33,6 +36,7 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn env(&mut self, pairs: &[Pair]) -> Parsed<()> {
+        self.expander.spend(pairs.first().map_or(0, |pair| pair.key.at), self.state.scope.cost())?;
         // All values see the variables before the instruction.
         for (name, value) in self.pairs("ENV", pairs)? {
             self.set_env(&name, &value);
@@ -95,6 +99,7 @@ impl Lowering<'_, '_> {
             if path.trim().is_empty() {
                 return Err(Fault::new(word.at, format!("the volume `{}` is empty", word.text)));
             }
+            self.expander.spend(word.at, shared(&self.state.volumes) * ENTRY)?;
             Arc::make_mut(&mut self.state.volumes).insert(path.trim().to_owned());
         }
         self.last.fields.insert("Volumes".into(), Value::Null);
@@ -114,10 +119,7 @@ impl Lowering<'_, '_> {
                         .warnings
                         .push("ExposeInvalidFormat", fault.hint("write only the container's port"));
                 }
-                self.exposed += exposed.ports.len();
-                if self.exposed > MOST_PORTS {
-                    return Err(Fault::new(word.at, format!("more than {MOST_PORTS} ports are exposed")));
-                }
+                self.expander.spend(word.at, (exposed.ports.len() + shared(&self.state.ports)) * ENTRY)?;
                 Arc::make_mut(&mut self.state.ports).extend(exposed.ports);
             }
         }
@@ -136,5 +138,7 @@ impl Lowering<'_, '_> {
     }
 }
 
-/// The most ports that a stage may list.
-const MOST_PORTS: usize = 200_000;
+/// The number of names that a change copies, because another stage has the set too.
+fn shared(names: &Arc<BTreeSet<String>>) -> usize {
+    if Arc::strong_count(names) > 1 { names.len() } else { 0 }
+}

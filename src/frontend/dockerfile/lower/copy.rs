@@ -17,6 +17,7 @@ enum Files {
 
 impl Lowering<'_, '_> {
     pub(super) fn copy(&mut self, line: &CopyLine, at: usize, text: &str) -> Parsed<()> {
+        self.expander.spend(at, self.state.directory.len())?;
         let owner = line.chown.as_ref().map(|word| self.owner(word, line.link)).transpose()?;
         let mode = line.chmod.as_ref().map(|word| self.mode(word)).transpose()?;
         let files = self.files(line)?;

@@ -6,8 +6,9 @@ use crate::frontend::dockerfile::syntax::shell::{Expanded, Lexer, Variables};
 use crate::frontend::dockerfile::syntax::text::Word;
 use crate::frontend::dockerfile::warning::Warnings;
 
-/// The most bytes that all expansions of a file may produce: variables that repeat each other grow exponentially.
-const MOST: usize = 256 << 20;
+/// The most bytes that a file may read and write in variables and copies of them, so that its time stays linear: values
+/// that repeat each other grow exponentially.
+const MOST: usize = 32 << 20;
 
 /// The most variables that are not set for which a similar name is searched, which takes as long as there are names.
 const MOST_SEARCHES: usize = 20;
@@ -16,14 +17,14 @@ const MOST_SEARCHES: usize = 20;
 pub(super) struct Expander<'w> {
     pub lexer: Lexer,
     pub warnings: &'w mut Warnings,
-    produced: usize,
+    spent: usize,
     /// How many variables were not set.
     unset: usize,
 }
 
 impl<'w> Expander<'w> {
     pub fn new(escape: char, warnings: &'w mut Warnings) -> Expander<'w> {
-        Expander { lexer: Lexer::new(escape), warnings, produced: 0, unset: 0 }
+        Expander { lexer: Lexer::new(escape), warnings, spent: 0, unset: 0 }
     }
 
     pub fn word(&mut self, word: &Word, scope: &Scope) -> Parsed<String> {
@@ -40,15 +41,21 @@ impl<'w> Expander<'w> {
         Ok(self.expand(lexer, &Word { text: body.to_owned(), at }, scope)?.text)
     }
 
+    /// Counts bytes that are copied for the instruction at `at`.
+    pub fn spend(&mut self, at: usize, bytes: usize) -> Parsed<()> {
+        self.spent += bytes;
+        match self.spent > MOST {
+            true => Err(Fault::new(
+                at,
+                format!("the variables of the file together take more than {} MiB", MOST >> 20),
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn expand(&mut self, lexer: Lexer, word: &Word, scope: &Scope) -> Parsed<Expanded> {
         let expanded = plain(&lexer, word, scope)?;
-        self.produced += expanded.text.len();
-        if self.produced > MOST {
-            return Err(Fault::new(
-                word.at,
-                format!("all variables together are longer than {} MiB", MOST >> 20),
-            ));
-        }
+        self.spend(word.at, expanded.text.len() + expanded.read)?;
         for name in expanded.unset.iter().filter(|name| is_name(name) && !scope.is_declared(name)) {
             if self.warnings.is_full() {
                 break;

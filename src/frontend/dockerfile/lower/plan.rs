@@ -148,7 +148,8 @@ impl<'p> Plan<'p> {
             return Err(fault.maybe_hint(self.unset_hint(&expanded.unset)));
         }
         let above = self.names.get(&*name.to_ascii_lowercase());
-        if let Some(above) = above.and_then(|above| above.iter().rev().find(|other| **other < number)) {
+        if let Some(above) = above.and_then(|all| all[..all.partition_point(|other| *other < number)].last())
+        {
             return Ok(StageBase::Stage(*above));
         }
         if name == SCRATCH {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::globals::PROXIES;
+use super::scope::ENTRY;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::{RunCommand, RunLine};
 use crate::frontend::dockerfile::syntax::fault::Parsed;
@@ -11,6 +12,9 @@ use crate::recipe::{Command, Network, Run, Step};
 
 impl Lowering<'_, '_> {
     pub(super) fn command(&mut self, line: &RunLine, at: usize, text: &str) -> Parsed<()> {
+        // A recipe repeats these in every command.
+        let arguments = self.state.scope.arguments();
+        self.expander.spend(at, arguments.len() * ENTRY + self.state.directory.len())?;
         let command = match &line.command {
             RunCommand::Exec(words) => Command::Exec(words.clone()),
             RunCommand::Shell(text) => Command::Shell { shell: self.shell(), text: text.clone() },
@@ -31,7 +35,7 @@ impl Lowering<'_, '_> {
             command,
             user: self.state.user.clone(),
             directory: self.state.directory.clone(),
-            arguments: self.state.scope.arguments(),
+            arguments,
             proxies: self.proxies(),
             mounts,
             network,

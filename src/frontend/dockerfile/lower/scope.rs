@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::frontend::dockerfile::syntax::shell::Variables;
 
+/// The approximate size of a variable in memory, in bytes.
+pub(super) const ENTRY: usize = 64;
+
 /// The variables of a stage. A later `ENV` or `ARG` replaces an earlier one of the same name. A stage inherits those of
 /// its base, so cloning is cheap.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,13 @@ impl Scope {
     pub fn set_argument(&mut self, name: &str, value: &str) {
         Arc::make_mut(&mut self.values).insert(name.to_owned(), value.to_owned());
         Arc::make_mut(&mut self.arguments).insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The bytes that the next change copies: all variables, if another stage has them too.
+    pub fn cost(&self) -> usize {
+        let shared = |count: usize, entries: usize| if count > 1 { entries * ENTRY } else { 0 };
+        shared(Arc::strong_count(&self.values), self.values.len())
+            + shared(Arc::strong_count(&self.arguments), self.arguments.len())
     }
 
     pub fn declare(&mut self, name: &str) {

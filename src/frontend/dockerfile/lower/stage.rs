@@ -57,8 +57,6 @@ pub(super) struct Lowering<'l, 'w> {
     pending: ConfigEdit,
     /// The config at the end of the stage.
     pub last: LastConfig,
-    /// How many ports `EXPOSE` has listed, repetitions included.
-    pub exposed: usize,
 }
 
 /// Parts of the config that no step of the stage depends on.
@@ -104,7 +102,6 @@ impl<'l, 'w> Lowering<'l, 'w> {
             steps: Vec::new(),
             pending: ConfigEdit::default(),
             last: LastConfig::default(),
-            exposed: 0,
         };
         lowering.begin();
         Ok(lowering)

@@ -46,6 +46,8 @@ pub(in crate::frontend) struct Expanded {
     pub words: Vec<String>,
     /// Names of variables that were used and are not set.
     pub unset: Vec<String>,
+    /// The length of all values that were read, which the result may not contain.
+    pub read: usize,
 }
 
 impl Lexer {
@@ -62,9 +64,10 @@ impl Lexer {
             keep_escapes: self.keep_escapes,
             depth: 0,
             unset: Vec::new(),
+            read: 0,
         };
         let (text, words) = reading.until(None)?;
-        Ok(Expanded { text, words: words.finish(), unset: reading.unset })
+        Ok(Expanded { text, words: words.finish(), unset: reading.unset, read: reading.read })
     }
 }
 
@@ -75,6 +78,7 @@ struct Reading<'r> {
     keep_escapes: bool,
     depth: usize,
     unset: Vec<String>,
+    read: usize,
 }
 
 #[derive(Default)]
@@ -255,7 +259,7 @@ impl Reading<'_> {
     fn alternative(&mut self, name: &str, sign: char, empty_is_unset: bool) -> Read<String> {
         let word = self.part('}', false)?;
         // The word says what to do about a variable that is not set.
-        let value = self.variables.get(name).map(str::to_owned);
+        let value = self.read(name);
         if value.is_none() && self.lexer.keep_unset {
             let colon = if empty_is_unset { ":" } else { "" };
             return Ok(format!("${{{name}{colon}{sign}{word}}}"));
@@ -326,11 +330,17 @@ impl Reading<'_> {
     }
 
     fn value(&mut self, name: &str) -> Option<String> {
-        let value = self.variables.get(name).map(str::to_owned);
+        let value = self.read(name);
         if value.is_none() {
             self.unset.push(name.to_owned());
         }
         value
+    }
+
+    fn read(&mut self, name: &str) -> Option<String> {
+        let value = self.variables.get(name)?;
+        self.read += value.len();
+        Some(value.to_owned())
     }
 
     fn unset_as(&self, written: impl Fn() -> String) -> String {
