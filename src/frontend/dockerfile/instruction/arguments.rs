@@ -1,7 +1,7 @@
 //! `ENV`, `LABEL` and `ARG`: names and values.
 
-use super::parse::Unparsed;
 use super::types::{Argument, Pair};
+use super::unparsed::Unparsed;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::split;
 use crate::frontend::dockerfile::syntax::text::Word;

@@ -1,7 +1,7 @@
 //! `COPY` and `ADD`.
 
-use super::parse::Unparsed;
 use super::types::{CopyLine, Inline};
+use super::unparsed::Unparsed;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::heredoc::parse as announced;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parse::Unparsed;
+use super::unparsed::Unparsed;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::split;

@@ -6,3 +6,4 @@ mod health;
 pub(in crate::frontend) mod parse;
 mod run;
 pub(in crate::frontend) mod types;
+mod unparsed;

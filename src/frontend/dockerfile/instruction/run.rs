@@ -1,7 +1,7 @@
 //! `RUN` and its mounts.
 
-use super::parse::Unparsed;
 use super::types::{MountText, RunCommand, RunLine};
+use super::unparsed::Unparsed;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::heredoc::{Heredoc, parse as announced};

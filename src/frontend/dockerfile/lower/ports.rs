@@ -1,6 +1,6 @@
 //! The ports of `EXPOSE`.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// What one word of `EXPOSE` lists.
 #[derive(Debug, PartialEq, Eq)]
