@@ -1,5 +1,6 @@
 //! Errors, grouped by stage. Each message names the path, image or operation; none repeats its source.
 
+mod dockerfile;
 mod hint;
 mod refusal;
 pub mod text;
@@ -12,6 +13,7 @@ use oci_spec::distribution::ParseError;
 
 use crate::image::{Compression, Digest, Platform};
 
+pub use dockerfile::DockerfileRemark;
 pub use refusal::{AwsRefusal, Permission, Refusal};
 
 /// A result of this crate.
@@ -44,6 +46,13 @@ pub enum Error {
     /// A recipe without stages, or a base that is not an earlier stage.
     #[error("invalid recipe: stage {stage}: {fault}")]
     RecipeStage { stage: usize, fault: &'static str },
+
+    /// An error in a Dockerfile.
+    #[error("{0}")]
+    Dockerfile(Box<DockerfileRemark>),
+    /// An instruction that the engine cannot build.
+    #[error("{file}:{line}: {fault}: {instruction}")]
+    Instruction { file: String, line: usize, instruction: String, fault: &'static str },
 
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
@@ -342,6 +351,8 @@ impl Error {
             | Location { .. }
             | Recipe { .. }
             | RecipeStage { .. }
+            | Dockerfile(_)
+            | Instruction { .. }
             | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
             PackedLogin { .. }

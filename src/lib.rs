@@ -41,6 +41,7 @@
 //!
 //! The public top-level modules:
 //!
+//! * [`frontend`]: languages that are lowered to a recipe: Dockerfiles. Pure functions.
 //! * [`recipe`]: the only input of the engine. Plain data, readable and writable as JSON; every front-end lowers to it.
 //! * [`Engine`]: executes recipes. [`pin`](Engine::pin) makes a recipe exact, and [`build`](Engine::build) makes an
 //!   image from it. [`prepare`](Engine::prepare) returns a [`Prepared`] image, which can be [scanned](Prepared::scan)
@@ -66,13 +67,14 @@
 //! import:
 //!
 //! ```text
-//!  cli (of the binary) → engine, lambda, aws
+//!  cli (of the binary) → engine, frontend, lambda, aws
 //!  aws                 → store, source
 //!  engine              → source, store, scan, recipe
 //!  lambda              → scan, image
 //!  source              → store, layer, recipe, threads
 //!  scan                → layer
 //!  layer, store        → tree, image
+//!  frontend            → recipe
 //!  recipe, tree        → image
 //! ```
 //!
@@ -105,6 +107,7 @@ pub mod aws;
 mod engine;
 pub mod error;
 pub mod event;
+pub mod frontend;
 pub mod guide;
 pub mod image;
 pub mod lambda;

@@ -24,12 +24,13 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
             };
             images.push(SourceImage { named, exact, layers: Vec::new() });
         }
+        let platform = stage.platform.clone().unwrap_or_else(|| recipe.platform.clone());
         let context = session.context(stage, &recipe.platform, images);
         let mut config = match &stage.base {
             Base::Stage(number) => configs[*number].clone(),
-            Base::Scratch => Image::scratch(&recipe.platform).config().clone(),
+            Base::Scratch => Image::scratch(&platform).config().clone(),
             named => {
-                let (_, _, found) = find::for_platform(session, named, &recipe.platform).await?;
+                let (_, _, found) = find::for_platform(session, named, &platform).await?;
                 stage.base = found.base;
                 found.config
             }
@@ -37,6 +38,7 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
         for step in &mut stage.steps {
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
+                Step::Run(_) => {}
                 Step::Add(add) => {
                     add.to = Some(target(add, &config));
                     let exact = source::provider(&add.source).pin(&context).await?;

@@ -150,6 +150,10 @@ impl Config {
         self.0.insert("created".into(), Value::String(time));
     }
 
+    pub(super) fn set_author(&mut self, author: &str) {
+        self.0.insert("author".into(), json!(author));
+    }
+
     /// Sets a field of the process part (`config`); null removes it.
     pub(super) fn set_process(&mut self, field: &str, value: Value) {
         let process = self.object("config");

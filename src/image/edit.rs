@@ -33,6 +33,13 @@ pub struct ConfigEdit {
     /// The image's creation time, in seconds since 1970; the history entries of layers appended later have it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<u64>,
+    /// The image's author.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Fields of the config's process part by their names in Docker's config, for example `Healthcheck`. They replace
+    /// the base's and the fields above; null removes a field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Value>,
 }
 
 impl Config {
@@ -70,6 +77,12 @@ impl ConfigEdit {
             labels.extend(self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
             let labels = json!(labels);
             config.set_process("Labels", labels);
+        }
+        if let Some(author) = &self.author {
+            config.set_author(author);
+        }
+        for (field, value) in &self.fields {
+            config.set_process(field, value.clone());
         }
     }
 

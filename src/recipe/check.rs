@@ -20,8 +20,7 @@ impl Recipe {
                 return Err(Error::RecipeStage { stage: number, fault: "its base is not an earlier stage" });
             }
             for (step_number, step) in stage.steps.iter().enumerate() {
-                let source = step.source_stage();
-                if source.is_some_and(|source| source >= number) {
+                if step.source_stages().any(|source| source >= number) {
                     let fault = "the image of its source is not an earlier stage";
                     return Err(Error::Recipe { stage: number, step: step_number, fault });
                 }
@@ -49,6 +48,9 @@ fn fault(step: &Step) -> Option<&'static str> {
             } else {
                 None
             }
+        }
+        Step::Run(run) => {
+            (!run.directory.starts_with('/')).then_some("the directory of the command is not absolute")
         }
         Step::Edit(edit) => {
             let name = |name: &str| name.is_empty() || name.contains(['=', '\0']);

@@ -5,11 +5,17 @@
 
 mod base;
 mod check;
+mod copy;
+mod origin;
+mod run;
 mod source;
 mod stages;
 mod step;
 
 pub use base::Base;
+pub use copy::{BuildContext, CopyFiles, CopySource};
+pub use origin::Origin;
+pub use run::{Access, Command, Mount, MountFrom, Network, Run, Sharing};
 pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};
 pub use stages::{DEFAULT_EPOCH, Recipe, Stage};
 pub use step::{Add, Step};

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::copy::CopyFiles;
+use super::origin::Origin;
 use crate::image::Digest;
 
 /// A source of files. Each source produces sorted file trees, and each tree becomes a layer.
@@ -32,6 +34,17 @@ pub enum Source {
     },
     /// Files of another image, with their modes, owners and attributes.
     Image(ImageFiles),
+    /// Files as `COPY` and `ADD` of a Dockerfile take them.
+    Copy(CopyFiles),
+    /// A directory of mode 0755, made with its missing parents unless it exists.
+    #[serde(rename_all = "kebab-case")]
+    EmptyDirectory {
+        /// The owner of the directories that are made, as `USER` gives it. `None`: root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+        /// The instruction.
+        origin: Origin,
+    },
     /// Python packages: several layers, one for each large wheel.
     Python(Python),
     /// Node packages: one layer with the `node_modules` of a lock file.

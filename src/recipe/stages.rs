@@ -32,6 +32,9 @@ pub struct Stage {
     pub name: Option<String>,
     /// The image that the stage starts from.
     pub base: Base,
+    /// The platform of the base, if it is not the recipe's: of a stage whose programs run on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -41,7 +44,7 @@ impl Stage {
     pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
         self.steps.iter().filter_map(|step| match step {
             Step::Add(add) => Some(add),
-            Step::Edit(_) => None,
+            Step::Run(_) | Step::Edit(_) => None,
         })
     }
 }
@@ -56,7 +59,7 @@ impl Recipe {
         for number in (0..self.stages.len()).rev() {
             if needed[number] {
                 let stage = &self.stages[number];
-                let sources = stage.steps.iter().filter_map(Step::source_stage);
+                let sources = stage.steps.iter().flat_map(Step::source_stages);
                 for other in sources.chain(stage.base.stage()) {
                     needed[other] = true;
                 }
@@ -67,6 +70,10 @@ impl Recipe {
 
     /// A recipe of one stage, with the default epoch.
     pub fn new(platform: Platform, base: Base, steps: Vec<Step>) -> Recipe {
-        Recipe { platform, epoch: DEFAULT_EPOCH, stages: vec![Stage { name: None, base, steps }] }
+        Recipe {
+            platform,
+            epoch: DEFAULT_EPOCH,
+            stages: vec![Stage { name: None, base, platform: None, steps }],
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::base::Base;
+use super::copy::CopySource;
+use super::run::{Mount, Run};
 use super::source::{ImageFiles, Source};
 use crate::image::ConfigEdit;
 
@@ -11,6 +14,8 @@ use crate::image::ConfigEdit;
 pub enum Step {
     /// Adds files to the image.
     Add(Add),
+    /// Runs a command, whose changes become a layer.
+    Run(Run),
     /// Changes the config.
     Edit(ConfigEdit),
 }
@@ -28,11 +33,19 @@ pub struct Add {
 }
 
 impl Step {
-    /// The number of the earlier stage that is the source of its files, if any.
-    pub(super) fn source_stage(&self) -> Option<usize> {
+    /// The numbers of the earlier stages that are sources of its files.
+    pub(super) fn source_stages(&self) -> impl Iterator<Item = usize> {
+        self.images().into_iter().filter_map(Base::stage)
+    }
+
+    fn images(&self) -> Vec<&Base> {
         match self {
-            Step::Add(Add { source: Source::Image(ImageFiles { image, .. }), .. }) => image.stage(),
-            Step::Add(_) | Step::Edit(_) => None,
+            Step::Add(Add { source: Source::Image(ImageFiles { image, .. }), .. }) => vec![image],
+            Step::Add(Add { source: Source::Copy(files), .. }) => {
+                files.sources.iter().filter_map(CopySource::image).collect()
+            }
+            Step::Run(run) => run.mounts.iter().filter_map(Mount::image).collect(),
+            Step::Add(_) | Step::Edit(_) => Vec::new(),
         }
     }
 }

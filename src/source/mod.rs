@@ -4,6 +4,7 @@
 //! [`Provider`](part::Provider) in a file of its own; its [`Part`]s become layers.
 
 mod address;
+mod copy;
 mod directory;
 mod ignore;
 mod image;
@@ -29,6 +30,10 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
         }
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
         Source::Image(files) => Box::new(image::ImageProvider(files)),
+        Source::Copy(files) => Box::new(copy::CopyProvider(files)),
+        Source::EmptyDirectory { owner, origin } => {
+            Box::new(copy::EmptyDirectoryProvider { owner: owner.as_deref(), origin })
+        }
         Source::Python(python) => Box::new(python::PythonProvider(python)),
         Source::Npm(npm) => Box::new(node::NodeProvider(npm)),
     }

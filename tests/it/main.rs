@@ -13,6 +13,7 @@ mod damage;
 mod destinations;
 mod determinism;
 mod diff;
+mod dockerfile;
 mod ecr;
 mod ecr_names;
 mod ecr_public;

@@ -34,7 +34,7 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failur
         workdir: args.workdir.clone().or(config.workdir.clone()),
         user: args.user.clone().or(config.user.clone()),
         labels,
-        created: None,
+        ..ConfigEdit::default()
     })
 }
 

@@ -10,7 +10,7 @@ use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, ConfigEdit, Digest, Image, Layer, Platform};
-use crate::recipe::{Base, Recipe};
+use crate::recipe::{Base, Recipe, Stage};
 use crate::source::SourceImage;
 
 /// The image of a base.
@@ -21,9 +21,10 @@ struct ResolvedBase {
 }
 
 /// The image of a stored base, with labels that name the base.
-pub(super) async fn stored(session: &Arc<Session>, base: &Base, recipe: &Recipe) -> Result<Image> {
-    let resolved = resolve(session, base, &recipe.platform).await?;
-    Ok(resolved.image.edit(&origin(base, resolved.digest, recipe.epoch)))
+pub(super) async fn stored(session: &Arc<Session>, stage: &Stage, recipe: &Recipe) -> Result<Image> {
+    let platform = stage.platform.as_ref().unwrap_or(&recipe.platform);
+    let resolved = resolve(session, &stage.base, platform).await?;
+    Ok(resolved.image.edit(&origin(&stage.base, resolved.digest, recipe.epoch)))
 }
 
 /// The image of a source that is not a stage.

@@ -14,7 +14,7 @@ use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Config, Image};
-use crate::recipe::{Add, Base, Recipe, Stage, Step};
+use crate::recipe::{Add, Base, Recipe, Run, Stage, Step};
 use crate::source::{self, Part, SourceImage};
 
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
@@ -32,6 +32,7 @@ pub(in crate::engine) async fn build(
 ) -> Result<Image> {
     recipe.check()?;
     check_sources(recipe)?;
+    check_commands(recipe)?;
     let last = recipe.stages.len() - 1;
     let mut images: Vec<Option<Image>> = vec![None; recipe.stages.len()];
     for number in recipe.needed_stages() {
@@ -80,6 +81,8 @@ impl Building<'_> {
         let mut counts = counts.into_iter();
         let image = stage.steps.iter().fold(base, |image, step| match step {
             Step::Edit(edit) => image.edit(edit),
+            // Refused before the build.
+            Step::Run(_) => image,
             Step::Add(_) => {
                 let own = layers.by_ref().take(counts.next().unwrap_or_default());
                 own.fold(image, |image, (layer, created_by)| image.append(layer, &created_by))
@@ -91,11 +94,11 @@ impl Building<'_> {
     async fn base(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
         let image = match stage.base {
             Base::Stage(number) => images[number].clone().ok_or_else(|| not_earlier(number))?,
-            _ => base::stored(self.session, &stage.base, self.recipe).await?,
+            _ => base::stored(self.session, stage, self.recipe).await?,
         };
         let edits = stage.steps.iter().filter_map(|step| match step {
             Step::Edit(edit) => Some(edit),
-            Step::Add(_) => None,
+            Step::Add(_) | Step::Run(_) => None,
         });
         let scanner = self.scanner.filter(|_| !self.pushes.is_empty());
         let passing = scanner.map(|scanner| {
@@ -150,6 +153,7 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
     for step in &stage.steps {
         match step {
             Step::Edit(edit) => config = config.edit(edit),
+            Step::Run(_) => {}
             Step::Add(add) => {
                 let to = target(add, &config);
                 let parts = plans.next().unwrap_or_default();
@@ -158,6 +162,17 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
         }
     }
     all
+}
+
+/// Fails if a stage that is built runs a command.
+fn check_commands(recipe: &Recipe) -> Result<()> {
+    let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
+    for step in stages.flat_map(|stage| &stage.steps) {
+        if let Step::Run(Run { origin, .. }) = step {
+            return Err(origin.not_built("commands cannot be run yet"));
+        }
+    }
+    Ok(())
 }
 
 /// Fails if a source does not exist, before a base is requested.

@@ -83,6 +83,6 @@ fn adds(recipe: &Recipe) -> impl Iterator<Item = &Add> {
     let steps = recipe.stages.last().into_iter().flat_map(|stage| &stage.steps);
     steps.filter_map(|step| match step {
         Step::Add(add) => Some(add),
-        Step::Edit(_) => None,
+        Step::Run(_) | Step::Edit(_) => None,
     })
 }

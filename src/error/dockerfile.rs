@@ -1,0 +1,69 @@
+//! Errors and warnings in a Dockerfile.
+
+use std::fmt;
+
+/// A remark about a place in a Dockerfile: an error, or a warning.
+///
+/// Displayed as `FILE:LINE:COLUMN: MESSAGE`, then the line with a mark below the column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DockerfileRemark {
+    /// The name of the file, as it was given.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// The line's text.
+    pub text: String,
+    /// A proposed fix.
+    pub hint: Option<String>,
+}
+
+/// The width of the text that is shown of a line.
+const WIDTH: usize = 100;
+
+impl DockerfileRemark {
+    /// The remark about the byte `offset` of a line.
+    pub(crate) fn new(
+        file: &str,
+        line: usize,
+        text: &str,
+        offset: usize,
+        message: String,
+        hint: Option<String>,
+    ) -> DockerfileRemark {
+        let mark = |text: &str| text.strip_prefix('\u{feff}').map_or_else(|| text.to_owned(), str::to_owned);
+        let column = mark(&text[..offset]).chars().count() + 1;
+        DockerfileRemark { file: file.to_owned(), line, column, message, text: mark(text), hint }
+    }
+}
+
+impl fmt::Display for DockerfileRemark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        // A long line is shown from a little before the column.
+        let skipped = if self.column > WIDTH { self.column - WIDTH / 2 } else { 0 };
+        let shown = self.text.chars().skip(skipped).take(WIDTH);
+        let shown: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let (number, margin) = (self.line.to_string(), " ".repeat(self.line.to_string().len()));
+        writeln!(f, "  {number} | {}", shown.trim_end())?;
+        write!(f, "  {margin} | {}^", " ".repeat(self.column - 1 - skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_shown_with_a_mark() {
+        let remark = |text: &str, offset| DockerfileRemark::new("D", 2, text, offset, "bad".into(), None);
+        assert_eq!(remark("COPY\té x", 8).to_string(), "D:2:8: bad\n  2 | COPY é x\n    |        ^");
+        let long = remark(&format!("RUN {}!", "x".repeat(300)), 304).to_string();
+        assert!(long.contains(&format!("  2 | {}!\n", "x".repeat(49))), "{long}");
+        assert_eq!(remark("\u{feff}FROM", 3).column, 1);
+    }
+}

@@ -1,0 +1,16 @@
+//! From instructions to a recipe: which stages are needed, what variables hold, what each instruction does.
+
+mod command_lines;
+mod config;
+mod copy;
+mod expand;
+mod globals;
+mod mounts;
+mod paths;
+pub(in crate::frontend) mod plan;
+mod ports;
+pub(in crate::frontend) mod recipe;
+mod run;
+mod scope;
+mod signal;
+mod stage;

@@ -1,0 +1,3 @@
+//! Languages that describe images, each lowered to a [`Recipe`](crate::Recipe). Nothing here reads a file or a registry.
+
+pub mod dockerfile;

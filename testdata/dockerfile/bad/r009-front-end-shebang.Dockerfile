@@ -1,0 +1,3 @@
+#!/usr/bin/env x
+# syntax=other/x
+FROM a

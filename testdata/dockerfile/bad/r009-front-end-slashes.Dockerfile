@@ -1,0 +1,2 @@
+// syntax=other/x
+FROM a

@@ -1,0 +1,2 @@
+# syntax=tonistiigi/xx:1
+FROM a

@@ -1,0 +1,3 @@
+FROM a
+ENTRYPIONT x
+FROM b

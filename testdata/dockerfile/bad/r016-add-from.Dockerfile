@@ -1,0 +1,3 @@
+FROM a AS x
+FROM b
+ADD --from=x /a /b

@@ -1,0 +1,2 @@
+FROM a
+COPY --chmod=1 --chmod=2 a b

@@ -1,0 +1,2 @@
+FROM a
+ONBUILD COPY --frm=x a b

@@ -1,0 +1,4 @@
+FROM a
+COPY << E /x
+1
+E

@@ -1,0 +1,4 @@
+FROM a
+COPY a <<E
+1
+E

@@ -1,0 +1,3 @@
+FROM a
+ARG A
+ENV B=${A:?set-A}

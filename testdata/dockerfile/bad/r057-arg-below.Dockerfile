@@ -1,0 +1,3 @@
+FROM a AS x
+ARG V=1
+FROM python:$V

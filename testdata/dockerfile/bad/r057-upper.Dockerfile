@@ -1,0 +1,1 @@
+FROM Base/MyImage:1

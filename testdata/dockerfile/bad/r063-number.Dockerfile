@@ -1,0 +1,2 @@
+FROM a
+COPY --from=4 /a /b

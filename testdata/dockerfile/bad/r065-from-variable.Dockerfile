@@ -1,0 +1,3 @@
+ARG X=a
+FROM b
+COPY --from=${X} /a /b

@@ -1,0 +1,2 @@
+FROM b
+RUN --mount=from=$X,target=/x y

@@ -1,0 +1,2 @@
+FROM --platform=linux/amd64 a AS x
+FROM x

@@ -1,0 +1,1 @@
+FROM --platform=linux/amd64 public.ecr.aws/lambda/python:3.13

@@ -1,0 +1,1 @@
+FROM --platform=linux/arm65/ a

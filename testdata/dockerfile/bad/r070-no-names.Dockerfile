@@ -1,0 +1,2 @@
+FROM a
+# args: target=x

@@ -1,0 +1,3 @@
+FROM a AS build
+FROM b AS final
+# args: target=fnal

@@ -1,0 +1,2 @@
+FROM a
+COPY --chmod=10000 x y

@@ -1,0 +1,2 @@
+FROM a
+COPY --checksum=sha256:0 x y

@@ -1,0 +1,2 @@
+FROM a
+COPY https://h.example/x y

@@ -1,0 +1,2 @@
+FROM a
+ADD git@github.com:a/b.git /d

@@ -1,0 +1,3 @@
+FROM public.ecr.aws/lambda/python:3.13
+COPY app.py .
+CMD app.handler

@@ -1,0 +1,2 @@
+FROM a
+RUN --mount=tpye=cache,target=/x y

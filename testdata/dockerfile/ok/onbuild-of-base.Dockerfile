@@ -1,0 +1,4 @@
+FROM a AS tools
+FROM trigger
+USER x
+# args: arg:VERSION=9

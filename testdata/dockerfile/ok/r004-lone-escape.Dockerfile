@@ -1,0 +1,3 @@
+FROM a
+\
+USER y

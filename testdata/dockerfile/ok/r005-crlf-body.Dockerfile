@@ -1,0 +1,4 @@
+FROM a
+COPY <<A /x
+1
+A

@@ -1,0 +1,6 @@
+# escape=`
+FROM a
+COPY x `
+  C:\y
+RUN dir `
+  z

@@ -1,0 +1,3 @@
+from a as b
+run x
+from b

@@ -1,0 +1,2 @@
+FROM a
+COPY "bin/publish" 'x' ./

@@ -1,0 +1,4 @@
+FROM a
+ONBUILD COPY <<A /x
+1
+A

@@ -1,0 +1,5 @@
+FROM a
+SHELL ["/bin/bash", "-c"]
+RUN <<E
+x
+E

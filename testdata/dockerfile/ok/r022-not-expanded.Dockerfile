@@ -1,0 +1,5 @@
+FROM a
+ENV X=1
+RUN <<E
+$X
+E

@@ -1,0 +1,5 @@
+FROM a
+ARG X=1
+COPY <<E /x
+$X ${N:-d} "q" \$X \\
+E

@@ -1,0 +1,5 @@
+FROM a
+COPY <<-E /x
+		a
+	 b
+	E

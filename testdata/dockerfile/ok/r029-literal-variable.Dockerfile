@@ -1,0 +1,2 @@
+FROM a
+ENTRYPOINT ["/usr/bin/python${V}", "-m", "x"]

@@ -1,0 +1,3 @@
+FROM a
+ENV a=0
+ENV a=1 b=$a

@@ -1,0 +1,4 @@
+ARG a=1 b=$a
+FROM x:$b
+ARG c=2 d=$c
+ENV e=$d

@@ -1,0 +1,2 @@
+FROM a
+ENV a="x y" b='q "r"' c=x\ y

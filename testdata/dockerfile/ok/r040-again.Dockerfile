@@ -1,0 +1,3 @@
+FROM a
+ENV A=1 B=2
+ENV A=3

@@ -1,0 +1,3 @@
+FROM full
+WORKDIR x
+RUN y

@@ -1,0 +1,5 @@
+ARG A=1
+FROM a
+ENV b=$A
+ARG A
+ENV c=$A

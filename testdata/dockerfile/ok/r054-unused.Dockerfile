@@ -1,0 +1,3 @@
+FROM a
+ARG VERSION=1
+# args: arg:VERSOIN=2

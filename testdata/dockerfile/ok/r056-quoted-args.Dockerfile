@@ -1,0 +1,3 @@
+ARG I="a:b"
+ARG J=''
+FROM $I$J

@@ -1,0 +1,3 @@
+FROM a
+ARG A=${B:?none}
+# args: arg:A=1

@@ -1,0 +1,3 @@
+FROM a AS Build
+FROM b
+COPY --from=BUILD /x /

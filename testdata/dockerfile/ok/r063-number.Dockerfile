@@ -1,0 +1,4 @@
+FROM a
+FROM b
+FROM c
+COPY --from=1 /x /

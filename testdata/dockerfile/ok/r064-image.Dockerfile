@@ -1,0 +1,2 @@
+FROM b
+COPY --from=r.example/t:1 /x /

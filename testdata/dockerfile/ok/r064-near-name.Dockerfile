@@ -1,0 +1,3 @@
+FROM a AS builder
+FROM b
+COPY --from=bulder /x /

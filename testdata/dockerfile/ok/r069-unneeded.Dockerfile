@@ -1,0 +1,3 @@
+FROM none/such AS x
+RUN false
+FROM a

@@ -1,0 +1,2 @@
+FROM alpine:latest
+# args: image:alpine=r.example/mine:1

@@ -1,0 +1,3 @@
+FROM a AS x
+ENV A=1
+FROM x AS y

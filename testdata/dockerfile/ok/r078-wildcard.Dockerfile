@@ -1,0 +1,2 @@
+FROM a
+COPY src/* ?.txt [a-c]* /d/

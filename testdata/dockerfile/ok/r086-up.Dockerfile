@@ -1,0 +1,3 @@
+FROM a
+WORKDIR /a
+COPY x ../../y

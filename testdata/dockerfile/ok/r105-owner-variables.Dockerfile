@@ -1,0 +1,3 @@
+FROM a
+ARG U=app G=grp
+COPY --chown=$U:$G --from=b / /x

@@ -1,0 +1,2 @@
+FROM a
+COPY --chmod=u=rwX,go=rX a b

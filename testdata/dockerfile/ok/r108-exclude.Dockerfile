@@ -1,0 +1,2 @@
+FROM a
+ADD --exclude=*.md --exclude=!keep.md a b

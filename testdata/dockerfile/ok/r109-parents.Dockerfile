@@ -1,0 +1,2 @@
+FROM a
+COPY --parents ./a/./b/*.c x/y /d/

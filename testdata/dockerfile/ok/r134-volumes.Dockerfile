@@ -1,0 +1,2 @@
+FROM full
+VOLUME /a /b

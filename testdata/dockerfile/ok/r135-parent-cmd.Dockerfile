@@ -1,0 +1,4 @@
+FROM a AS p
+CMD ["c"]
+FROM p
+ENTRYPOINT ["e"]

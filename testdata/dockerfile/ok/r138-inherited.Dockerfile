@@ -1,0 +1,3 @@
+FROM full
+RUN 1
+CMD 2

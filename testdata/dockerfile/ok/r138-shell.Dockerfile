@@ -1,0 +1,5 @@
+FROM a
+SHELL ["/s", "-x"]
+RUN 1
+CMD 2
+ENTRYPOINT 3

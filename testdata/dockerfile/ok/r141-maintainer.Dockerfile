@@ -1,0 +1,2 @@
+FROM a
+MAINTAINER Me $X <a@b>

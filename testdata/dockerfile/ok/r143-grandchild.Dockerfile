@@ -1,0 +1,4 @@
+FROM a AS p
+ONBUILD USER u
+FROM p AS q
+FROM q

@@ -1,0 +1,11 @@
+//! Dockerfiles, from text to recipe. The numbers of rules are those of the facts that the guide page names.
+
+mod config;
+mod copy;
+mod goldens;
+mod lowering;
+mod run;
+mod speed;
+mod stages;
+mod text;
+mod variables;
