@@ -71,7 +71,7 @@ impl<R: BufRead> Zstd<R> {
     /// Reads the header of the next frame with content; false at the end of the input.
     fn begin(&mut self) -> io::Result<bool> {
         while !self.compressed.fill_buf()?.is_empty() {
-            let mut header = FrameHeader { from: &mut self.compressed, bytes: [0; 14], length: 0 };
+            let mut header = FrameHeader { from: &mut self.compressed, bytes: [0; HEADER], length: 0 };
             match self.decoder.init(&mut header) {
                 Ok(()) => {
                     self.window = self.window.max(header.window());
@@ -104,12 +104,16 @@ impl<R: BufRead> Zstd<R> {
     }
 }
 
+/// The bytes of a frame's header, with its magic number, that tell the window: the longest has a dictionary's id of 4
+/// bytes and a size of 8.
+const HEADER: usize = 17;
+
 /// Records the beginning of a frame's header, because the decoder does not tell the window.
 ///
 /// <https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1.1>
 struct FrameHeader<'r, R> {
     from: &'r mut R,
-    bytes: [u8; 14],
+    bytes: [u8; HEADER],
     length: usize,
 }
 
@@ -230,9 +234,9 @@ mod tests {
     #[test]
     fn the_window_of_a_frame_is_known() {
         let window = |header: &[u8]| {
-            let mut bytes = [0; 14];
+            let mut bytes = [0; HEADER];
             bytes[4..4 + header.len()].copy_from_slice(header);
-            FrameHeader { from: &mut io::empty(), bytes, length: 14 }.window()
+            FrameHeader { from: &mut io::empty(), bytes, length: HEADER }.window()
         };
         for (header, expected) in [
             (&[0, 17 << 3][..], 128 << 20),

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{EntryKind, Member};
 
+/// The memory in bytes that work with a member takes, besides the member itself.
+type BesideMember<F> = dyn Fn(&Member<ScannedFile<F>>) -> usize + Send + Sync;
+
 /// The memory that some scans may take together, and what they take. Clones share it. `F` is the type of their facts.
 ///
 /// It counts the members of all layers with their names, link targets and facts, and for each the memory that work with
@@ -21,7 +24,7 @@ use crate::tree::{EntryKind, Member};
 pub struct MemoryBudget<F> {
     taken: Arc<AtomicUsize>,
     limit: usize,
-    beside: Arc<dyn Fn(&Member<ScannedFile<F>>) -> usize + Send + Sync>,
+    beside: Arc<BesideMember<F>>,
 }
 
 /// The limit for all scans of a command, in bytes. With the rest of the process it stays below 300 MiB.
