@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use super::code::{Code, Recognized};
-use super::layer_scan::{LayerScan, ScannedFile};
+use super::layer_scan::ScannedFile;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::tree::{EntryKind, Member};
@@ -128,7 +128,10 @@ impl<F> Drop for Share<'_, F> {
 }
 
 /// The memory that may be left for work with these scans, in bytes.
-pub(crate) fn memory_left<'s, F: Serialize + 's>(scans: impl IntoIterator<Item = &'s LayerScan<F>>) -> usize {
+#[cfg(feature = "check")]
+pub(crate) fn memory_left<'s, F: Serialize + 's>(
+    scans: impl IntoIterator<Item = &'s super::LayerScan<F>>,
+) -> usize {
     let members = scans.into_iter().flat_map(|scan| &scan.members);
     LIMIT.saturating_sub(members.map(memory).sum())
 }

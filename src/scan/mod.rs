@@ -21,6 +21,7 @@ mod written;
 
 pub use annotate::{Annotate, BEGINNING_LIMIT, NoAnnotator, NoFact, ReadSeek, Wanted};
 pub use budget::MemoryBudget;
+#[cfg(feature = "check")]
 pub(crate) use budget::memory_left;
 pub use code::{Code, Recognized};
 pub use elf::Elf;

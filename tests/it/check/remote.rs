@@ -15,13 +15,16 @@ fn seeded(registry: &Registry, dir: &Lbuild, name: &str) -> String {
     format!("{}/{name}:1", registry.host())
 }
 
-/// The number of times that each layer was fetched.
+/// The number of times that each layer was fetched. A push also reads the first bytes of a layer that it does not send,
+/// which show the compression.
 fn fetched(log: &[AccessLogEntry], dir: &Lbuild, name: &str) -> Vec<usize> {
     let manifest = bases::named(&dir.path(name), image_builder::TAG);
     let manifest = bases::read(&bases::blob(&dir.path(name), manifest["digest"].as_str().unwrap()));
     let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].as_str().unwrap());
     let count = |digest: &str| {
-        let is_get = |access: &&AccessLogEntry| access.method == "GET" && access.path.ends_with(digest);
+        let is_get = |access: &&AccessLogEntry| {
+            access.method == "GET" && access.path.ends_with(digest) && access.bytes_sent > 4
+        };
         log.iter().filter(is_get).count()
     };
     layers.map(count).collect()

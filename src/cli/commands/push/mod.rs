@@ -7,7 +7,7 @@ mod results;
 
 use lbuild::image::Format;
 #[cfg(feature = "check")]
-use lbuild::lambda::{check::Annotator, starts_with_entry_script};
+use lbuild::lambda::check::Annotator;
 use lbuild::{Destination, Engine, Sent};
 
 use crate::cli::args::push::Push;
@@ -71,10 +71,8 @@ async fn send(
     }
     let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
     let mut prepared = engine.prepare_scanned(&lowered.recipe, to, Annotator::of).await?;
-    // The check examines the handler of an image that starts like Lambda's bases.
-    let missing = missing.filter(|_| !starts_with_entry_script(prepared.image().config()));
-    missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
-    check.run(&mut prepared).await?;
+    let is_reported = check.run(&mut prepared).await?;
+    missing.into_iter().filter(|_| !is_reported).for_each(|missing| handler::warn(&missing, &context.report));
     Ok(prepared.send_each().await?)
 }
 
