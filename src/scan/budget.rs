@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use super::code::{Code, Recognized};
+#[cfg(feature = "check")]
+use super::layer_scan::LayerScan;
 use super::layer_scan::ScannedFile;
 use crate::error::{Error, Result};
 use crate::image::Digest;
@@ -129,9 +131,7 @@ impl<F> Drop for Share<'_, F> {
 
 /// The memory that may be left for work with these scans, in bytes.
 #[cfg(feature = "check")]
-pub(crate) fn memory_left<'s, F: Serialize + 's>(
-    scans: impl IntoIterator<Item = &'s super::LayerScan<F>>,
-) -> usize {
+pub(crate) fn memory_left<'s, F: Serialize + 's>(scans: impl IntoIterator<Item = &'s LayerScan<F>>) -> usize {
     let members = scans.into_iter().flat_map(|scan| &scan.members);
     LIMIT.saturating_sub(members.map(memory).sum())
 }

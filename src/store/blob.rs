@@ -43,7 +43,7 @@ pub(crate) async fn open_layer(
     registries: &Registries,
     blob: &Blob,
 ) -> Result<(Option<Compression>, ByteStream)> {
-    let mut bytes = open(registries, blob).await?;
+    let mut bytes = open(registries, blob).await?.fuse();
     let (mut start, mut pieces, mut failed) = (Vec::new(), Vec::new(), false);
     while start.len() < MAGIC && !failed {
         let Some(piece) = bytes.next().await else { break };

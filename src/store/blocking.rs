@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::sync::{Arc, Mutex};
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::lock::lock;
@@ -29,6 +29,7 @@ pub(crate) fn blocking_reader(bytes: ByteStream) -> (Box<dyn BufRead + Send>, Ca
         *lock(&kept) = Some(error);
         io::Error::other(text)
     });
-    let reader = BufReader::with_capacity(PIECE, SyncIoBridge::new(StreamReader::new(bytes)));
+    // A decoder may read again after the end.
+    let reader = BufReader::with_capacity(PIECE, SyncIoBridge::new(StreamReader::new(bytes.fuse())));
     (Box::new(reader), Cause(cause))
 }
