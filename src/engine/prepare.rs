@@ -28,7 +28,7 @@ pub struct Prepared {
     attempt: Attempt,
 }
 
-/// What became of an image at its destinations.
+/// The outcome of sending an image to its destinations.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// The image at each destination where at least one name refers to it now, with these names, in the order of the

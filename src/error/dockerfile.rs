@@ -14,7 +14,7 @@ pub struct DockerfileRemark {
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
     /// The line's text.
     pub text: String,

@@ -29,7 +29,7 @@ pub struct Run {
     /// Variables that name proxies, which are neither in the config nor part of the layer's key.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub proxies: Arc<BTreeMap<String, String>>,
-    /// What is mounted while it runs, in order.
+    /// The mounts while it runs, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// The network that it sees.

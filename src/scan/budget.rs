@@ -78,7 +78,7 @@ impl<F> fmt::Debug for MemoryBudget<F> {
     }
 }
 
-/// What one scan has taken of a budget so far. Dropping it returns the memory, as for a scan that failed.
+/// The memory that one scan has taken of a budget so far. Dropping it returns the memory, as for a scan that failed.
 pub(super) struct Share<'b, F> {
     budget: &'b MemoryBudget<F>,
     taken: usize,

@@ -48,7 +48,7 @@ pub(in crate::engine) fn scanner<A: Annotate>(
 struct Scans<A: Annotate> {
     session: Arc<Session>,
     annotator: Arc<A>,
-    /// Of the scans under way.
+    /// The budget of the scans under way.
     budget: MemoryBudget<A::Fact>,
     /// By the digest of the layer. An upload that is repeated begins another scan.
     begun: Mutex<HashMap<Digest, Vec<JoinHandle<bool>>>>,

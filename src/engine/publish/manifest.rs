@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
 use crate::image::{Blob, Digest, Image, Manifest};
 
-/// What became of a manifest and its tags.
+/// The outcome of putting a manifest under its tags.
 pub(super) struct Put {
     pub(super) outcome: Outcome,
     /// The tags that do not name the manifest, and why.

@@ -1,4 +1,4 @@
-//! What a Dockerfile is lowered with.
+//! The arguments for lowering a Dockerfile.
 
 use std::collections::{BTreeMap, HashMap};
 

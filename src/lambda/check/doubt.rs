@@ -1,4 +1,4 @@
-//! What AWS's bases contain. If the layers of a base are not known, a finding is only in doubt if it does not follow
+//! The contents of AWS's bases. If the layers of a base are not known, a finding is only in doubt if it does not follow
 //! from these facts; a push then reads the layers.
 
 use super::case::Case;

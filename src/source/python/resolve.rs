@@ -107,7 +107,7 @@ struct Installed {
 struct DownloadInfo {
     url: String,
     archive_info: Option<ArchiveInfo>,
-    /// Of a directory.
+    /// Present for a directory.
     dir_info: Option<serde_json::Value>,
     vcs_info: Option<serde_json::Value>,
     subdirectory: Option<String>,

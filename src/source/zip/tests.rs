@@ -167,7 +167,7 @@ fn copies_of_a_member_are_read_once() {
         vec![("META-INF/LICENSE".to_owned(), ZipKind::File, executable, content)]
     };
     assert_eq!(contents(&zip(&[part(), part()])), expected(false));
-    // Of copies with other modes or compression, the last counts, as for `unzip -o`.
+    // The last of several copies with other modes or compression counts, as for `unzip -o`.
     assert_eq!(contents(&zip(&[part(), other()])), expected(true));
     assert_eq!(contents(&zip(&[other(), part(), part()])), expected(false));
     // Two records of the same data.

@@ -11,7 +11,7 @@ use super::request::{Answer, Request};
 use super::transport::Transport;
 use crate::error::{Error, Result};
 
-/// What the answer to plain HTTP says about the scheme.
+/// The conclusion about the scheme from the answer to plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Evidence {
     /// It is an answer of HTTP.

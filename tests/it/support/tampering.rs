@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::proxy::listen::{Body, ConnectionClosed, Listener, full};
 
-/// What happens to a request.
+/// The change to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tamper {
     Nothing,

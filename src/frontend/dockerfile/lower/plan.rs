@@ -44,14 +44,14 @@ pub(super) struct PlannedStage {
     pub replaced: bool,
 }
 
-/// What a stage starts from.
+/// The base of a stage.
 pub(super) enum StageBase {
     Stage(usize),
     Image(Box<BaseImage>),
     Directory(BuildContext),
 }
 
-/// What `--from` names.
+/// The source that `--from` names.
 pub(super) enum FilesFrom {
     Stage(usize),
     Image(Base),
@@ -182,7 +182,7 @@ impl<'p> Plan<'p> {
         })
     }
 
-    /// What to do about the first variable that a `FROM` uses and that is not set.
+    /// The hint for the first variable that a `FROM` uses and that is not set.
     fn unset_hint(&self, unset: &[String]) -> Option<String> {
         let name = unset.first()?;
         if self.file.globals.iter().any(|argument| argument.name.text == *name) {
@@ -243,7 +243,7 @@ impl<'p> Plan<'p> {
         warnings.push("NearStageName", fault.hint(format!("did you mean the stage `{near}`?")));
     }
 
-    /// What `--from` of the stage `current` names: a stage by number or name, a context, or an image.
+    /// The source that `--from` of the stage `current` names: a stage by number or name, a context, or an image.
     pub(super) fn files_from(&self, from: &Word, current: usize) -> Parsed<FilesFrom> {
         let name = &from.text;
         let fault = |message: String| Fault::new(from.at, message);

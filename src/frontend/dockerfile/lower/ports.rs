@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-/// What one word of `EXPOSE` lists.
+/// The ports that one word of `EXPOSE` lists.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exposed {
     /// `NUMBER/PROTOCOL`.

@@ -20,7 +20,7 @@ use crate::recipe::{Add, Base, CopyFiles, CopySource, Origin, Source, Stage, Ste
 /// The `PATH` of an image that has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a stage leaves to a stage that starts from it.
+/// The state of a finished stage, for a stage that starts from it.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub scope: Scope,

@@ -42,7 +42,7 @@ pub(in crate::source::python) fn read(
     walk.dependencies(&lock.packages[root].dependencies).map_err(fail)?;
     let requested: BTreeSet<usize> = walk.reached.keys().copied().collect();
     walk.run().map_err(fail)?;
-    // Of a virtual project, only the dependencies are installed.
+    // Only the dependencies of a virtual project are installed.
     let is_installed =
         |number: &usize| *number != root && !matches!(lock.packages[*number].source, UvSource::Virtual(_));
     let reached = walk.reached.into_keys().filter(is_installed);
