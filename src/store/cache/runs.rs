@@ -51,7 +51,7 @@ impl Run {
     }
 }
 
-/// While the returned lock exists, `prune` removes no file. `None` if there is no lock to be had.
+/// While the returned lock exists, `prune` removes no file. `None` if the file system has no locks.
 pub(super) fn lock_out_removal(locks: &Path) -> Option<File> {
     let guard = opened(&guard(locks))?;
     locked(&guard, FlockOperation::LockShared).ok()?;

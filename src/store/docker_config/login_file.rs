@@ -133,7 +133,7 @@ fn fit(key: &str, registry: &str, repository: &str, usual: &str) -> Option<Fit> 
     let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (host, path) = name.unwrap_or(key).split_once('/').unwrap_or((name.unwrap_or(key), ""));
     let path = path.trim_end_matches('/');
-    // The path of a URL, and the version of the protocol, are no part of a repository's name.
+    // The path of a URL, and the version of the protocol, do not belong to a repository's name.
     let path = if name.is_some() || matches!(path, "v1" | "v2") { "" } else { path };
     let below = repository.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let fits = canonical(host).eq_ignore_ascii_case(canonical(registry)) && (path.is_empty() || below);
