@@ -74,10 +74,18 @@ pub enum Event {
     Manifest {
         /// The image's full name at the destination.
         image: String,
+        /// The image by digest, as a push prints it: `registry/repository@sha256:…` or `oci:DIR@sha256:…`.
+        published: String,
         /// The manifest's digest.
         digest: Digest,
         /// The outcome.
         outcome: Outcome,
+    },
+    /// Layers of the base that the check before the push did not read: the destination has them already, and this machine
+    /// does not know them.
+    Unread {
+        /// The number of layers.
+        layers: usize,
     },
     /// A repository was changed for the push.
     Repository {

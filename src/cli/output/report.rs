@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lbuild::Event;
 use lbuild::error::text::{printable, without_logins};
+use lbuild::event::Outcome;
 
 use super::bars::Bars;
 use super::exit::Failure;
@@ -31,6 +32,8 @@ pub struct Report {
     form: Arc<Form>,
     /// Whether the command has ended: events of threads that still run are then dropped.
     ended: Arc<AtomicBool>,
+    /// The images whose names have moved so far, by digest.
+    moved: Arc<Mutex<Vec<String>>>,
 }
 
 enum Form {
@@ -49,13 +52,19 @@ impl Report {
             Style::Usual if std::io::stderr().is_terminal() => Form::Bars(Bars::new()),
             Style::Usual => Form::Lines,
         };
-        Report { form: Arc::new(form), ended: Arc::default() }
+        Report { form: Arc::new(form), ended: Arc::default(), moved: Arc::default() }
     }
 
     /// Writes an event.
     pub fn event(&self, event: &Event) {
         if self.ended.load(Ordering::Relaxed) {
             return;
+        }
+        if let Event::Manifest { published, outcome: Outcome::Sent, .. } = event {
+            let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            if !moved.contains(published) {
+                moved.push(published.clone());
+            }
         }
         match (&*self.form, event) {
             (Form::Json, event) => json::event(event),
@@ -118,7 +127,17 @@ impl Report {
         if let Form::Json = &*self.form {
             json::published(published);
         }
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).retain(|image| *image != published.image);
         print(&published.image)
+    }
+}
+
+impl Report {
+    /// Writes the names of the images whose tags had moved when the command was interrupted.
+    pub fn interrupted(&self) -> Result<(), Failure> {
+        self.finish();
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.iter().try_for_each(|image| print(image))
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use lbuild::image::{Arch, Digest, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
+use lbuild::lambda::{is_aws_base, starts_with_entry_script};
+use lbuild::recipe::Base;
 use lbuild::scan::{Annotate, LayerScan};
-use lbuild::{Destination, Engine, Prepared, Reach};
+use lbuild::{Destination, Engine, Event, Prepared, Reach, Recipe};
 
 use crate::cli::args::push::Push;
 use crate::cli::commands::rules;
@@ -19,6 +21,12 @@ use crate::cli::output::report::Report;
 /// about 200 MB.
 const FETCHED: u64 = 300_000_000;
 
+/// The findings, and the number of layers that were not read for them.
+struct Found {
+    findings: Vec<Finding>,
+    unread: usize,
+}
+
 /// The check of an image before it is sent. Errors stop the push.
 pub struct CheckBeforePush<'a> {
     engine: &'a Engine,
@@ -29,6 +37,8 @@ pub struct CheckBeforePush<'a> {
     name: String,
     /// Whether nothing is sent. Then no layer passes on its way, and all are read.
     dry_run: bool,
+    /// Whether the base is one of AWS's, whose content is known.
+    is_on_aws_base: bool,
 }
 
 impl<'a> CheckBeforePush<'a> {
@@ -50,37 +60,46 @@ impl<'a> CheckBeforePush<'a> {
         };
         let format = to.first().map(|(_, format)| *format).unwrap_or_default();
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
-        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run: args.dry_run })
+        let is_on_aws_base =
+            matches!(base(&lowered.recipe), Some(Base::Registry(name)) if is_aws_base(&name.to_string()));
+        let dry_run = args.dry_run;
+        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run, is_on_aws_base })
     }
 
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
-    /// scanned again. Returns whether there is a finding about the handler.
+    /// scanned again. Returns whether the check has judged the handler.
     pub async fn run(&self, prepared: &mut Prepared) -> Result<bool, Failure> {
-        let mut findings = self.findings(prepared).await?;
-        let is_about_handler = findings.iter().any(|found| found.rule.ends_with("-handler"));
+        let Found { mut findings, unread } = self.findings(prepared).await?;
+        let is_about_handler =
+            |found: &Finding| found.rule.ends_with("-handler") || found.rule == "bootstrap";
+        let is_complete = unread == 0 && starts_with_entry_script(prepared.image().config());
+        let is_judged = is_complete || findings.iter().any(is_about_handler);
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
+        if unread > 0 && !self.is_on_aws_base {
+            self.report.event(&Event::Unread { layers: unread });
+        }
         match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
             true => Err(Failure::Findings {
                 image: self.name.clone(),
                 count: text::count(&findings, Severity::Error),
             }),
-            false => Ok(is_about_handler),
+            false => Ok(is_judged),
         }
     }
 
-    async fn findings(&self, prepared: &mut Prepared) -> Result<Vec<Finding>, Failure> {
+    async fn findings(&self, prepared: &mut Prepared) -> Result<Found, Failure> {
         let annotator = Arc::new(Annotator::of(prepared.image().config()));
         let name = |unread: &[Digest]| self.name_of(prepared.image(), &annotator, unread);
         let complete = name(&[]);
         if let Some(known) = self.known(&complete) {
-            return Ok(known);
+            return Ok(Found { findings: known, unread: 0 });
         }
         let reach = if self.dry_run { Reach::Remote } else { Reach::Local };
         if !self.dry_run {
             let unread = prepared.unread(&*annotator).await;
             if let Some(known) = self.known(&name(&unread)).filter(|_| !unread.is_empty()) {
-                return Ok(known);
+                return Ok(Found { findings: known, unread: unread.len() });
             }
         }
         let mut scans = prepared.scan(annotator.clone(), reach).await?;
@@ -97,7 +116,7 @@ impl<'a> CheckBeforePush<'a> {
         if let Ok(text) = serde_json::to_vec(&verdict.findings) {
             let _ = self.engine.cache().remember(&name, &text);
         }
-        Ok(verdict.findings)
+        Ok(Found { findings: verdict.findings, unread: unread.len() })
     }
 
     /// The name of the findings in the cache. They depend on the date, which is part of `asked`, and on lbuild's version.
@@ -113,6 +132,15 @@ impl<'a> CheckBeforePush<'a> {
     fn verdict(&self, image: &Image, scans: &[Option<LayerScan<Fact>>]) -> Verdict {
         of_image(image, self.format, scans, &self.asked, Severity::Warning)
     }
+}
+
+/// The base of the last stage that does not begin with another one.
+fn base(recipe: &Recipe) -> Option<&Base> {
+    let mut base = &recipe.stages.last()?.base;
+    while let Base::Stage(number) = base {
+        base = &recipe.stages.get(*number)?.base;
+    }
+    Some(base)
 }
 
 /// The number of bytes of the layers that were not scanned.
