@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lbuild::Event;
-use lbuild::error::text::{printable, without_logins};
+use lbuild::error::text::printable;
 use lbuild::event::Outcome;
 
+use super::arguments::hidden;
 use super::bars::Bars;
 use super::exit::Failure;
 #[cfg(feature = "check")]
@@ -76,8 +77,8 @@ impl Report {
 
     /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
-        let hint = hint.map(|hint| without_logins(hint).into_owned());
-        self.event(&Event::Warning { message: without_logins(message).into_owned(), hint });
+        let hint = hint.map(hidden);
+        self.event(&Event::Warning { message: hidden(message), hint });
     }
 
     /// Writes a change of an ECR repository.

@@ -115,6 +115,7 @@ impl Push {
                 path: path.clone(),
                 tags: tags.clone(),
                 writers: Semaphore::new(LAYOUT_WRITERS),
+                known: Mutex::default(),
             })),
             Destination::Archive { path, names } => {
                 Target::Archive { path: path.clone(), names: names.clone() }
@@ -173,10 +174,7 @@ impl Push {
     pub(in crate::engine) fn fetches(&self, blob: &Blob) -> bool {
         match &self.target {
             Target::Registry(_) => false,
-            Target::Layout(directory) => {
-                let layout = Layout::preview(&directory.path).ok().flatten();
-                !layout.is_some_and(|layout| layout.has_blob(blob.digest, blob.size))
-            }
+            Target::Layout(directory) => !directory.has_blob(blob).unwrap_or(false),
             Target::Archive { .. } => true,
         }
     }

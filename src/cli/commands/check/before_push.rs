@@ -51,10 +51,10 @@ impl<'a> CheckBeforePush<'a> {
         report: &'a Report,
     ) -> Result<CheckBeforePush<'a>, Failure> {
         let allowed = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
-        let repository = repository(lowered, to);
+        let repositories = repositories(lowered, to);
         let asked = Asked {
             arch: lowered.recipe.platform.architecture.parse::<Arch>().ok(),
-            repository,
+            repositories,
             today: today(),
             ..Asked::default()
         };
@@ -122,7 +122,7 @@ impl<'a> CheckBeforePush<'a> {
     /// The name of the findings in the cache. They depend on the date, which is part of `asked`, and on lbuild's version.
     fn name_of(&self, image: &Image, annotator: &Annotator, unread: &[Digest]) -> String {
         let (version, digest) = (env!("CARGO_PKG_VERSION"), image.manifest(self.format).digest);
-        format!("findings-2 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
+        format!("findings-3 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
     }
 
     fn known(&self, name: &str) -> Option<Vec<Finding>> {
@@ -149,12 +149,13 @@ fn unread_bytes(image: &Image, scans: &[Option<LayerScan<Fact>>]) -> u64 {
     unread.map(|(layer, _)| layer.blob.size).fold(0, u64::saturating_add)
 }
 
-/// The repository to which an image for Lambda is pushed.
-pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<String> {
-    to.iter().find_map(|(to, _)| match to {
+/// The repositories to which an image for Lambda is pushed.
+pub fn repositories(lowered: &Lowered, to: &[(Destination, Format)]) -> Vec<String> {
+    let name = |(to, _): &(Destination, Format)| match to {
         Destination::Registry { repository, .. } if lowered.for_lambda => Some(repository.repository_name()),
         _ => None,
-    })
+    };
+    to.iter().filter_map(name).collect()
 }
 
 /// The verdict on a built image.

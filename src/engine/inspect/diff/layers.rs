@@ -47,9 +47,9 @@ enum Same {
 }
 
 impl Pair {
-    /// Whether its files must be compared.
+    /// Whether its files must be compared. Equal diff ids only pair two layers: a config may have wrong ones.
     pub fn is_changed(&self) -> bool {
-        self.same == Same::Nothing
+        self.same != Same::Bytes
     }
 }
 
@@ -89,6 +89,10 @@ impl<'a> Layers<'a> {
         if pair.same == Same::Bytes && !pair.moved {
             return None;
         }
+        let recompressed = match &scans {
+            [Some(from), Some(to)] => from.diff_id == to.diff_id,
+            _ => false,
+        };
         let members = scans.map(|scan| scan.map(|scan| scan.members).unwrap_or_default());
         let numbers = [pair.from, pair.to];
         let digest = |side: usize| numbers[side].map(|number| self.images[side].layers[number].digest);
@@ -98,7 +102,7 @@ impl<'a> Layers<'a> {
             digests: [digest(0), digest(1)],
             created_by: made_by(1).or_else(|| made_by(0)).cloned(),
             moved: pair.moved,
-            recompressed: pair.same == Same::Tar,
+            recompressed,
             files: FileDifferences::of(members, budget),
         })
     }
