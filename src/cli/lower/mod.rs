@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod date;
 mod dockerfile;
 mod edit;
+mod lowered;
 pub mod node;
 pub mod platform;
 pub mod python;
@@ -16,23 +17,12 @@ use lbuild::{Engine, Recipe};
 
 use self::config_file::ConfigFile;
 use self::dockerfile::ParsedDockerfile;
+pub use self::lowered::Lowered;
 use self::steps::Packages;
 use super::args::image::ImageArgs;
 use super::output::exit::Failure;
 use super::output::report::Report;
 use crate::cli::engine;
-
-/// A recipe, and facts about the image that the recipe does not contain.
-pub struct Lowered {
-    pub recipe: Recipe,
-    pub config: ConfigFile,
-    /// The handler, and the runtime or base image whose rules decide the path of the handler's file.
-    pub handler: Option<(String, String)>,
-    /// Whether the image starts the user's entrypoint, not the base's.
-    pub own_entrypoint: bool,
-    /// Whether the image is for Lambda, judged by handler and base: other container engines accept more.
-    pub for_lambda: bool,
-}
 
 /// The arguments, completed from lbuild.toml, before anything is fetched.
 pub enum Input {

@@ -14,8 +14,9 @@ pub use self::choice::chosen;
 #[cfg(feature = "aws")]
 pub use self::choice::is_used;
 use super::config_file::ConfigFile;
+use super::lowered::Lowered;
 use super::steps::Packages;
-use super::{Lowered, edit, node, python, steps};
+use super::{edit, node, python, steps};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::engine;
 use crate::cli::output::exit::Failure;
@@ -55,7 +56,10 @@ impl ParsedDockerfile {
         let mut resolved: Vec<(BaseImage, Base)> = Vec::new();
         // The triggers of a base may name more images.
         while !bases.is_empty() {
-            let found = bases.iter().map(async |image| engine.resolve(&image.base, &image.platform).await);
+            let found = bases.iter().map(async |image| {
+                let found = engine.resolve(&image.base, &image.platform).await;
+                found.map_err(|error| dockerfile.unreadable(image, &arguments, &configs, error))
+            });
             for (image, found) in bases.iter().zip(try_join_all(found).await?) {
                 let StoredImage { base, config, .. } = found;
                 configs.insert(image, config);
