@@ -3,7 +3,7 @@
 pub mod base;
 pub mod config_file;
 pub mod date;
-mod dockerfile;
+pub mod dockerfile;
 mod edit;
 mod lowered;
 pub mod node;

@@ -112,7 +112,8 @@ fn beside(dir: &Path, report: &Report) -> Result<Option<DockerfileText>, Failure
     Ok(Some(found))
 }
 
-fn in_dir(dir: &Path) -> Option<PathBuf> {
+/// The Dockerfile in a directory.
+pub fn in_dir(dir: &Path) -> Option<PathBuf> {
     let dir = if dir == Path::new(".") { Path::new("") } else { dir };
     NAMES.iter().map(|name| dir.join(name)).find(|path| path.is_file())
 }

@@ -10,9 +10,9 @@ use lbuild::recipe::{Base, Recipe};
 use lbuild::{Engine, StoredImage};
 
 use self::choice::DockerfileText;
-pub use self::choice::chosen;
 #[cfg(feature = "aws")]
 pub use self::choice::is_used;
+pub use self::choice::{chosen, in_dir};
 use super::config_file::ConfigFile;
 use super::lowered::Lowered;
 use super::steps::Packages;
