@@ -65,6 +65,11 @@ impl Report {
         }
     }
 
+    /// Writes a note.
+    pub fn note(&self, message: &str) {
+        self.event(&Event::Note { message: without_logins(message).into_owned() });
+    }
+
     /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
         let hint = hint.map(|hint| without_logins(hint).into_owned());
