@@ -109,22 +109,28 @@ impl ContextFiles {
         Ok(())
     }
 
-    /// The entries of a directory that was selected, by their paths in it.
+    /// The entries of a directory that was selected, by their paths in it, with their modes on the disk.
     pub fn tree(&self, selected: &Selected, jobs: usize) -> Result<FileTree> {
-        match selected.is_directory {
-            true => FileTree::of(directory::collect_below(&self.root, &selected.real, &self.ignore, jobs)?),
-            false => FileTree::of([(b"file".to_vec(), self.file(selected)?)]),
-        }
+        FileTree::of(directory::collect_below(&self.root, &selected.real, &self.ignore, jobs)?)
     }
 
-    /// The entry of a file that was selected.
+    /// The entry of a file that was selected, with its mode on the disk.
     pub fn file(&self, selected: &Selected) -> Result<Entry> {
         directory::single_file(&self.on_disk(&selected.real))
     }
 
-    /// Whether the ignore file leaves out a path of the context.
-    pub fn leaves_out(&self, path: &[u8]) -> bool {
-        self.ignore.is_ignored(path)
+    /// Whether a source would take a file at this path of the context, which need not exist.
+    pub fn packs(&self, source: &SourcePath, path: &[u8]) -> bool {
+        let dir = join(&source.pivot, &source.literal);
+        let Some(start) = self.resolve(&dir) else { return false };
+        let below = match &start[..] {
+            b"" => Some(path),
+            start => path.strip_prefix(start).and_then(|rest| rest.strip_prefix(b"/")),
+        };
+        let Some(below) = below.filter(|_| !self.ignore.is_ignored(path)) else { return false };
+        // A wildcard may match a directory above the file.
+        let ends = (0..below.len()).filter(|&at| below[at] == b'/').chain([below.len()]);
+        source.wild.is_empty() || ends.map(|end| &below[..end]).any(|above| source.matches(above))
     }
 
     pub fn on_disk(&self, real: &[u8]) -> PathBuf {

@@ -21,7 +21,7 @@
 //!   `.dockerignore` does not appear in the image when a `.lambdaignore` is added.
 //!
 //! A pattern with `!` does not include these paths. Of the build context of a Dockerfile, only the patterns leave files
-//! out.
+//! out, and `.lbuild`.
 //!
 //! # Files
 //!

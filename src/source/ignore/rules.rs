@@ -13,8 +13,11 @@ use crate::source::text;
 /// The ignore files. The first that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
 
-/// lbuild's own files at the root.
-const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
+/// The directory at the root where `lbuild build` puts the image.
+const OUTPUT: &str = ".lbuild";
+
+/// lbuild's own file at the root.
+const SETTINGS: &str = "lbuild.toml";
 
 /// The compiled patterns of an ignore file.
 #[derive(Debug, Default)]
@@ -23,7 +26,7 @@ pub struct Ignore {
     matcher: Matcher,
     /// Paths that always stay out, even if an exception matches them.
     without: HashSet<Vec<u8>>,
-    /// Whether only the patterns count: of a build context, all other files are packed.
+    /// Whether only the patterns count: of a build context, all other files are packed, except lbuild's output.
     only_patterns: bool,
 }
 
@@ -140,9 +143,9 @@ impl Ignore {
     pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        let own = || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes());
+        let own = || path == SETTINGS.as_bytes() || FILES.iter().any(|own| path == own.as_bytes());
         let is_left_out = || name == b".git" || own() || self.without.contains(path);
-        if !self.only_patterns && is_left_out() {
+        if path == OUTPUT.as_bytes() || (!self.only_patterns && is_left_out()) {
             return Verdict::Never;
         }
         // `None` is less than any index.
