@@ -2,6 +2,7 @@
 
 mod dockerfile;
 mod hint;
+mod kind;
 mod refusal;
 pub mod text;
 
@@ -14,6 +15,7 @@ use oci_spec::distribution::ParseError;
 use crate::image::{Compression, Digest, Platform};
 
 pub use dockerfile::DockerfileRemark;
+pub use kind::Kind;
 pub use refusal::{AwsRefusal, Permission, Refusal};
 
 /// A result of this crate.
@@ -50,9 +52,12 @@ pub enum Error {
     /// An error in a Dockerfile.
     #[error("{0}")]
     Dockerfile(Box<DockerfileRemark>),
+    /// A base image of a Dockerfile that cannot be read.
+    #[error("{remark}")]
+    DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
     #[error("{file}:{line}: {fault}: {instruction}")]
-    Instruction { file: String, line: usize, instruction: String, fault: &'static str },
+    Instruction { file: String, line: usize, instruction: String, fault: String, hint: Option<String> },
 
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
@@ -314,127 +319,11 @@ pub enum Error {
     Interrupted,
 }
 
-/// The area of a failure; it decides the command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// The request itself: a name, a recipe.
-    Usage,
-    /// The files to be packed.
-    Source,
-    /// The base image.
-    Base,
-    /// The registry's answers, and the connection to it.
-    Registry,
-    /// Authentication and permissions.
-    Auth,
-    /// This machine: its disk with the cache, layouts and archives, and its limits.
-    Store,
-    /// The caller stopped waiting or cancelled.
-    Interrupted,
-}
-
 impl Error {
     /// The message and its causes, outermost first, on one line.
     pub(crate) fn with_causes(&self) -> String {
         let chain = std::iter::successors(std::error::Error::source(self), |error| error.source());
         chain.fold(self.to_string(), |text, error| format!("{text}: {error}"))
-    }
-
-    /// The area of the failure.
-    pub fn kind(&self) -> Kind {
-        use Error::*;
-        match self {
-            Architecture { .. }
-            | Digest { .. }
-            | Reference { .. }
-            | Location { .. }
-            | Recipe { .. }
-            | RecipeStage { .. }
-            | Dockerfile(_)
-            | Instruction { .. }
-            | PythonVersion { .. }
-            | ImagePath { .. } => Kind::Usage,
-            PackedLogin { .. }
-            | Requirements { .. }
-            | Locked { .. }
-            | NoWheel { .. }
-            | NoResolver { .. }
-            | Resolve { .. }
-            | Build { .. }
-            | NoInterpreter { .. }
-            | Bytecode { .. }
-            | Hash { .. }
-            | Wheel { .. }
-            | WheelClash { .. }
-            | NoLock { .. }
-            | WorkspaceLock { .. }
-            | OutsidePath { .. }
-            | NoInstaller { .. }
-            | OldInstaller { .. }
-            | Install { .. }
-            | InstalledLink { .. }
-            | WrongMachine { .. }
-            | Address { .. } => Kind::Source,
-            Read { .. }
-            | NotText { .. }
-            | SourceChanged { .. }
-            | Rebuilt { .. }
-            | SpecialFile { .. }
-            | Zip { .. }
-            | ZipMember { .. }
-            | ZipEncrypted { .. }
-            | ZipMethod { .. }
-            | ZipName { .. }
-            | IgnorePattern { .. } => Kind::Source,
-            NoSuchImage { .. }
-            | NoSuchPath { .. }
-            | NoLayout { .. }
-            | NoArchive { .. }
-            | BlobRead { .. }
-            | PlatformNotOffered { .. }
-            | Manifest { .. }
-            | ManifestSchema { .. }
-            | Config { .. }
-            | LayersMismatch { .. }
-            | BlobSize { .. }
-            | ForeignLayer { .. }
-            | NotGzip { .. }
-            | LayerRead { .. }
-            | Recompress { .. }
-            | Scan { .. }
-            | TooManyFiles { .. }
-            | DiffId { .. } => Kind::Base,
-            CorruptFile { .. }
-            | CacheRead { .. }
-            | Threads { .. }
-            | CacheMismatch { .. }
-            | LayerWrite { .. }
-            | NoCacheRoot
-            | Write { .. }
-            | Layout { .. } => Kind::Store,
-            Corrupt { .. }
-            | LostBlob { .. }
-            | Connection { .. }
-            | Stalled { .. }
-            | Protocol { .. }
-            | Stored { .. }
-            | DamagedTag { .. }
-            | ImmutableTag { .. }
-            | AwsConnection { .. }
-            | RepositoryPolicy { .. }
-            | Tls { .. } => Kind::Registry,
-            Aws { answer, .. } if answer.is_about_permissions() => Kind::Auth,
-            Aws { .. } => Kind::Registry,
-            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
-            Endpoint { .. } | NoAwsRegion => Kind::Usage,
-            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
-                Kind::Auth
-            }
-            Registry { .. } | Download { .. } => Kind::Registry,
-            Unauthorized { .. } | Credentials { .. } | CredentialHelper { .. } => Kind::Auth,
-            Interrupted => Kind::Interrupted,
-        }
     }
 }
 

@@ -104,6 +104,11 @@ pub enum Event {
         #[serde(serialize_with = "seconds")]
         delay: Duration,
     },
+    /// A decision that the caller did not ask for, such as the use of a file that was found.
+    Note {
+        /// The decision.
+        message: String,
+    },
     /// A problem that does not stop the work.
     Warning {
         /// The problem.

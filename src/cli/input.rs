@@ -7,13 +7,29 @@ use super::args::Command;
 use super::args::ecr::Verb;
 use super::output::exit::Failure;
 
-/// Reads standard input for the commands that need it: a password, or a request to the credential helper.
+/// Reads standard input for the commands that need it: a password, a Dockerfile, or a request to the credential helper.
 pub fn read(command: &mut Command) -> Result<(), Failure> {
     let read_all = |what: &str| {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
         read.map(|_| text).map_err(|source| Failure::Read { what: what.to_owned(), source })
     };
+    let has_password = command.registry().is_some_and(|registry| registry.password_stdin);
+    if let Some(image) = command.image().filter(|image| image.dockerfile.is_stdin()) {
+        if has_password {
+            return Err(Failure::usage(
+                "`-f -` and --password-stdin both read standard input",
+                "name a Dockerfile, or log in with any Docker-compatible tool",
+            ));
+        }
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut bytes);
+        read.map_err(|source| Failure::Read {
+            what: "the Dockerfile from standard input".to_owned(),
+            source,
+        })?;
+        image.dockerfile.stdin = Some(bytes);
+    }
     #[cfg(feature = "aws")]
     if let Command::CredentialHelper(helper) = command {
         // A client that stores or erases a login writes it, and would get a broken pipe if lbuild did not read it.

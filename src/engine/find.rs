@@ -134,8 +134,20 @@ impl Session {
     }
 }
 
-/// Manifest and config of the base's image for the platform, without reading its layers.
+/// Manifest and config of the base's image for the platform, without reading its layers. Reports the base as an event.
 pub(super) async fn for_platform(
+    session: &Arc<Session>,
+    base: &Base,
+    platform: &Platform,
+) -> Result<(ImageStore, String, StoredImage)> {
+    let (store, name, found) = resolve(session, base, platform).await?;
+    let (image, digest) = (name.clone(), found.manifest.digest);
+    session.events.emit(Event::Base { image, digest, platform: found.config.platform() });
+    Ok((store, name, found))
+}
+
+/// As [`for_platform`], without the event.
+pub(super) async fn resolve(
     session: &Arc<Session>,
     base: &Base,
     platform: &Platform,
@@ -148,8 +160,6 @@ pub(super) async fn for_platform(
     if !found.config.platform().satisfies(platform) {
         return Err(not_offered(&name, platform, vec![found.config.platform()]));
     }
-    let (image, digest) = (name.clone(), found.manifest.digest);
-    session.events.emit(Event::Base { image, digest, platform: found.config.platform() });
     Ok((store, name, found))
 }
 

@@ -161,6 +161,16 @@ impl Engine {
         pin::pin(&self.session, recipe).await
     }
 
+    /// The image of `base` for the platform, with its config and with its name pinned to a digest; its layers are not
+    /// read. Front-ends need the config of a base before they can make a recipe.
+    ///
+    /// # Errors
+    /// When the image does not exist, cannot be read, or is not for the platform; and for a stage and `scratch`, which
+    /// are not stored.
+    pub async fn resolve(&self, base: &Base, platform: &Platform) -> Result<StoredImage> {
+        find::resolve(&self.session, base, platform).await.map(|(_, _, found)| found)
+    }
+
     /// Reads an image's manifest and config, but not its layers. An index is resolved if a platform is given, or if it
     /// has only one; otherwise the index itself is returned.
     ///

@@ -21,6 +21,7 @@ impl Error {
         use Error::*;
         let hint = match self {
             Dockerfile(remark) => return remark.hint.clone(),
+            DockerfileBase { remark, source } => return remark.hint.clone().or_else(|| source.hint()),
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
             Reference { reference, .. } if reference.contains(LOGIN) => {
                 "leave the login out of the name: log in with any Docker-compatible tool, or pass --username and \
@@ -109,6 +110,7 @@ impl Error {
             LostBlob { .. } => "delete the image in the registry, and push again with --no-cache".into(),
             CacheRead { .. } => "run again: lbuild makes files of its cache again".into(),
             Threads { .. } => THREADS_HINT.into(),
+            Instruction { hint, .. } => return hint.clone(),
             CorruptFile { .. } => "recreate the file; a file of lbuild's cache can be deleted".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {

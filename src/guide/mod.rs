@@ -2,6 +2,7 @@
 //!
 //! * [First image](first_image): from a clone to an image on disk and in ECR; all commands
 //! * [Contents of an image](contents): base, code, ignore rules, zips, `--deps`, `--add`, config
+//! * [From a Dockerfile](dockerfile)
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -27,6 +28,7 @@ macro_rules! links {
 [config]: crate::guide::config
 [contents]: crate::guide::contents
 [destinations]: crate::guide::destinations
+[dockerfile]: crate::guide::dockerfile
 [diff-schema]: #schema-of-lbuild-diff---json
 [ecr]: crate::guide::ecr
 [first-image]: crate::guide::first_image
@@ -56,6 +58,10 @@ pub mod first_image {}
 #[doc = links!()]
 #[doc = include_str!("contents.md")]
 pub mod contents {}
+
+#[doc = links!()]
+#[doc = include_str!("dockerfile.md")]
+pub mod dockerfile {}
 
 #[doc = links!()]
 #[doc = include_str!("python.md")]

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::{Digest, Layer, Platform};
 use crate::recipe::{Base, Source};
+use crate::source::placing::Placing;
 use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
@@ -28,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) images: Arc<[SourceImage]>,
     /// The registries from which the layers of these images are read.
     pub(crate) registries: Registries,
+    /// Whether the user was told that modes of files change.
+    pub(crate) told_of_modes: Arc<AtomicBool>,
 }
 
 /// An image that a source takes files from.
@@ -42,9 +47,9 @@ pub(crate) struct SourceImage {
 
 /// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
 pub(crate) trait Provider: Send + Sync {
-    /// The image that the source takes files from.
-    fn image(&self) -> Option<&Base> {
-        None
+    /// The images that the source takes files from.
+    fn images(&self) -> Vec<&Base> {
+        Vec::new()
     }
 
     /// Fails when the source does not exist, so that the mistake is reported before anything is sent.
@@ -90,6 +95,12 @@ pub(crate) trait Part: Send + Sync {
         Vec::new()
     }
 
+    /// How the image so far decides the paths and owners of the files at the step's path `to`; `None` for files that go
+    /// below it, whatever is there.
+    fn placing(&self, _to: &str) -> Option<Placing> {
+        None
+    }
+
     /// Whether the files are packages. The next build finds their layer by [`identities`](Part::identities), without
     /// the files; so the check before a push keeps the whole scan of the layer.
     fn is_package(&self) -> bool {
@@ -108,6 +119,12 @@ pub(crate) trait Part: Send + Sync {
         0
     }
 
+    /// A layer of another image that has exactly the files of this part at their paths below `to`, if nothing in the
+    /// image so far changes these paths.
+    fn whole_layer<'a>(&'a self, _to: &'a str, _: &'a Context) -> BoxFuture<'a, Result<Option<Layer>>> {
+        async { Ok(None) }.boxed()
+    }
+
     /// Fetches or installs the files, and puts them at their paths in the image: below `to`, or at `to` itself for a
     /// single file when `to` does not end in a slash.
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>>;
@@ -120,6 +137,8 @@ type Keep = Box<dyn FnOnce(&FileTree) + Send>;
 pub(crate) struct Fetched {
     /// The files at their paths in the image.
     pub(crate) tree: FileTree,
+    /// How the image so far decides their paths and owners.
+    pub(crate) placing: Option<Placing>,
     /// Stores the digests of the files for the next run.
     keep: Option<Keep>,
     /// The directory that holds the files, if it is to be removed after use.
@@ -129,12 +148,17 @@ pub(crate) struct Fetched {
 impl Fetched {
     /// Files whose digests are not stored.
     pub(super) fn of(tree: FileTree) -> Fetched {
-        Fetched { tree, keep: None, workplace: None }
+        Fetched { tree, placing: None, keep: None, workplace: None }
     }
 
     /// Files in a directory that is removed after use.
     pub(super) fn within(tree: FileTree, workplace: Workplace) -> Fetched {
         Fetched { workplace: Some(workplace), ..Fetched::of(tree) }
+    }
+
+    /// Files whose paths and owners the image so far decides.
+    pub(super) fn placed_by(self, placing: Option<Placing>) -> Fetched {
+        Fetched { placing, ..self }
     }
 
     /// Calls `keep` with the tree once all digests are known.
@@ -145,7 +169,7 @@ impl Fetched {
     /// Stores the digests of the files for the next run, removes the files of a package manager's installation, and
     /// returns the tree.
     pub(crate) fn finish(self) -> FileTree {
-        let Fetched { tree, keep, workplace } = self;
+        let Fetched { tree, placing: _, keep, workplace } = self;
         if let Some(keep) = keep {
             keep(&tree);
         }

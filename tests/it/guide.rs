@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::recipes::{root, takes};
-use crate::support::lbuild::Lbuild;
+use crate::support::lbuild::{Lbuild, image_of};
 use crate::support::{run, testdata, tool};
 
 /// Prefix of a command that builds lbuild from source and runs it.
@@ -122,7 +122,8 @@ fn every_command_is_accepted() {
         }
     }
     assert!(number > 60, "{number}");
-    for wrong in ["push . --platform arm64", "check . --arch sparc", "repo create --allow-lambda a", "send ."]
+    for wrong in
+        ["push . --plattform arm64", "check . --arch sparc", "repo create --allow-lambda a", "send ."]
     {
         assert!(!takes(&lbuild, &words(wrong)), "{wrong}");
     }
@@ -224,13 +225,42 @@ fn every_config_file_is_accepted() {
             std::fs::write(dir.join("lbuild.toml"), text).unwrap();
             std::fs::write(dir.join("server"), "").unwrap();
             let base = format!("oci:{}:python3.12", testdata("base").display());
-            let arguments = ["plan", dir.to_str().unwrap(), "--base", &base];
+            let mut arguments = vec!["plan", dir.to_str().unwrap()];
+            match text.starts_with("dockerfile = ") {
+                true => std::fs::write(dir.join("Dockerfile"), "FROM scratch AS function\nUSER 1\n").unwrap(),
+                false => arguments.extend(["--base", &base]),
+            }
             let recipe: Value = serde_json::from_str(&lbuild.ok(&arguments).stdout).unwrap();
             assert!(recipe["stages"][0]["steps"].as_array().unwrap().len() > 2, "{recipe}");
             number += 1;
         }
     }
     assert!(number >= 2, "{number}");
+}
+
+#[test]
+fn the_dockerfile_of_the_guide_is_built() {
+    let (lbuild, page) = (Lbuild::new(), Page::read("src/guide/dockerfile.md"));
+    let dir = lbuild.path("function");
+    std::fs::create_dir(&dir).unwrap();
+    for (name, language) in [("Dockerfile", "dockerfile"), ("app.py", "python"), (".dockerignore", "text")] {
+        std::fs::write(dir.join(name), &page.blocks(language)[0]).unwrap();
+    }
+    let stand_in = format!("public.ecr.aws/lambda/python:3.12=oci:{}:python3.12", testdata("base").display());
+    let example = &page.blocks("sh")[0];
+    assert_eq!(example.lines().count(), 4, "{example}");
+    for command in example.lines().filter(|command| !command.contains("--repo")) {
+        let mut words = words(command.strip_prefix("lbuild ").unwrap());
+        words.extend(["--build-context".to_owned(), stand_in.clone()]);
+        let done = lbuild.command(&words).current_dir(&dir).output().unwrap();
+        assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+    let (_, config) = image_of(&dir.join("out"), "v7", "arm64");
+    assert!(config["config"]["Env"].as_array().unwrap().contains(&"RELEASE=7".into()), "{config}");
+    std::fs::write(dir.join("Dockerfile"), page.blocks("dockerfile")[0].replace("COPY app", "COPPY app"))
+        .unwrap();
+    let said = lbuild.command(&["check", "--arch", "arm64"]).current_dir(&dir).output().unwrap().stderr;
+    assert!(String::from_utf8(said).unwrap().ends_with(&page.blocks("text")[1]));
 }
 
 #[test]

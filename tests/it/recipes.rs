@@ -177,7 +177,7 @@ fn recipes_use_flags_that_this_lbuild_has() {
     }
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for wrong in
-        ["push . --platform arm64", "push . --arch sparc", "push . --deps", "cache prune --days week"]
+        ["push . --plattform arm64", "push . --arch sparc", "push . --deps", "cache prune --days week"]
     {
         assert!(!takes(&lbuild, &words(wrong)), "{wrong}");
     }

@@ -6,6 +6,8 @@ use clap::Args as ClapArgs;
 use lbuild::image::Arch;
 use lbuild::recipe::Bytecode;
 
+use super::dockerfile::DockerfileArgs;
+
 /// The names of images and destinations, for `--help`.
 pub const NAMES: &str = "\
 Names of images and destinations:
@@ -23,6 +25,9 @@ pub struct ImageArgs {
     /// Build for this architecture: arm64 (aarch64) or amd64 (x86_64)
     #[arg(long)]
     pub arch: Option<Arch>,
+    /// Build for this platform, as --arch: linux/arm64 or linux/amd64
+    #[arg(long, value_name = "OS/ARCH", conflicts_with = "arch")]
+    pub platform: Vec<String>,
     /// Start from the base image of this Lambda runtime, such as python3.12
     #[arg(long, value_name = "NAME", conflicts_with = "base")]
     pub runtime: Option<String>,
@@ -60,6 +65,8 @@ pub struct ImageArgs {
     pub python: Python,
     #[command(flatten)]
     pub node: Node,
+    #[command(flatten)]
+    pub dockerfile: DockerfileArgs,
 }
 
 /// Python packages, as layers of wheels below the code.
@@ -138,6 +145,6 @@ impl ImageArgs {
             ("--label", !self.label.is_empty()),
             ("--user", self.user.is_some()),
         ];
-        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+        self.dockerfile.given().or_else(|| given.into_iter().find_map(|(flag, given)| given.then_some(flag)))
     }
 }

@@ -3,6 +3,7 @@
 pub mod cache;
 #[cfg(feature = "check")]
 pub mod check;
+pub mod dockerfile;
 #[cfg(feature = "aws")]
 pub mod ecr;
 pub mod image;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 use self::cache::CacheCommand;
 #[cfg(feature = "check")]
 use self::check::{Check, Rules};
+use self::image::ImageArgs;
 use self::init::Init;
 use self::inspect::{Diff, Inspect};
 use self::output::Output;
@@ -73,6 +75,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// The command's description of an image to build, if it has one.
+    pub fn image(&mut self) -> Option<&mut ImageArgs> {
+        match self {
+            Command::Push(args) | Command::Build(args) => Some(&mut args.image),
+            Command::Plan(args) => Some(&mut args.image),
+            #[cfg(feature = "check")]
+            Command::Check(args) => Some(&mut args.image),
+            #[cfg(feature = "aws")]
+            Command::Doctor(args) => Some(&mut args.image),
+            _ => None,
+        }
+    }
+
     /// The command's registry arguments, if it has any.
     pub fn registry(&mut self) -> Option<&mut Registry> {
         match self {

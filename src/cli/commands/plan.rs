@@ -10,9 +10,10 @@ use crate::cli::{engine, lower};
 /// Prints the pinned recipe.
 pub async fn run(args: Plan, context: &Context) -> Result<(), Failure> {
     let report = &context.report;
-    let lowered = lower::recipe(&args.image, report)?;
-    let login: Vec<_> = engine::base_registry(&lowered.recipe).into_iter().collect();
-    let engine = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?.build()?;
+    let input = lower::input(&args.image, report)?;
+    let login = input.base_registries();
+    let engine = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?.build()?;
+    let lowered = input.lower(&args.image, &engine, report).await?;
     handler::check(&engine, &lowered, report)?;
     let pinned = engine.pin(lowered.recipe).await?;
     let json = serde_json::to_string_pretty(&pinned);

@@ -33,7 +33,7 @@ pub fn lower(
     let Some(base) = base else {
         return Err(Failure::usage(
             "no base is given",
-            "add --runtime NAME or --base IMAGE, or run `lbuild init`",
+            "add --runtime NAME, --base IMAGE or -f DOCKERFILE, or run `lbuild init`",
         ));
     };
     let parsed: Base = base.parse()?;

@@ -38,7 +38,8 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<ConfigEdit, Failur
     })
 }
 
-fn pairs(flags: &[String], name: &str) -> Result<Vec<(String, String)>, Failure> {
+/// The flags `NAME=VALUE`, in order.
+pub fn pairs(flags: &[String], name: &str) -> Result<Vec<(String, String)>, Failure> {
     let split = |flag: &String| match flag.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         // The value may be a secret, so the message names only the flag.

@@ -14,8 +14,17 @@ pub const NPM_LOCKS: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
 /// The lock files of the other package managers.
 const OTHER_LOCKS: [&str; 2] = ["pnpm-lock.yaml", "yarn.lock"];
 
-/// The function's Node packages, if the arguments request them.
+/// The function's Node packages, if the arguments request them. Warns of a lock file that is not used.
 pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Result<Option<Npm>, Failure> {
+    let requested = requested(args, config)?;
+    if requested.is_none() {
+        warn_unused(args, config, report);
+    }
+    Ok(requested)
+}
+
+/// The Node packages that the arguments request.
+pub fn requested(args: &ImageArgs, config: &ConfigFile) -> Result<Option<Npm>, Failure> {
     let dir = &config.code(&args.path);
     let scripts = args.node.npm_scripts || config.npm_scripts;
     if args.node.npm || config.npm {
@@ -30,6 +39,11 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
     if scripts {
         return Err(Failure::usage("--npm-scripts needs --npm", "add --npm"));
     }
+    Ok(None)
+}
+
+fn warn_unused(args: &ImageArgs, config: &ConfigFile, report: &Report) {
+    let dir = &config.code(&args.path);
     let mut locks = NPM_LOCKS.into_iter().chain(OTHER_LOCKS);
     let lock = locks.find(|name| dir.join(name).is_file());
     // The directories of --deps may contain the packages.
@@ -39,7 +53,6 @@ pub fn packages(args: &ImageArgs, config: &ConfigFile, report: &Report) -> Resul
             format!("{} has {lock} but no node_modules: the image will lack its packages", dir.display());
         report.warn(&message, Some("add --npm to install them for the image"));
     }
-    Ok(None)
 }
 
 const MODULES: &str = "node_modules";

@@ -8,7 +8,7 @@ use lbuild::image::ConfigEdit;
 use lbuild::recipe::{Add, Npm, Source, Step};
 
 use super::config_file::ConfigFile;
-use super::{node, python as packages};
+use super::{node, python};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
 
@@ -17,36 +17,72 @@ use crate::cli::output::exit::Failure;
 /// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
 const LAYERS: &str = "/opt";
 
-/// The steps, in the order of their layers.
-pub fn lower(
+/// The Python and Node packages of an image.
+pub struct Packages {
+    pub python: Option<Source>,
+    pub npm: Option<Npm>,
+}
+
+/// The steps of an image from a base, in the order of their layers.
+pub fn of_function(
     args: &ImageArgs,
     config: &ConfigFile,
     edit: ConfigEdit,
-    python: Option<Source>,
-    npm: Option<Npm>,
+    packages: Packages,
 ) -> Result<Vec<Step>, Failure> {
+    let code = code(args, config, &packages);
+    let mut steps = below_code(args, config, edit, packages);
+    steps.push(code);
+    steps.extend(above_code(args, config)?);
+    Ok(steps)
+}
+
+/// The steps on top of a Dockerfile, which has added the code.
+pub fn on_dockerfile(
+    args: &ImageArgs,
+    config: &ConfigFile,
+    edit: ConfigEdit,
+    packages: Packages,
+) -> Result<Vec<Step>, Failure> {
+    let mut steps = below_code(args, config, edit, packages);
+    steps.extend(above_code(args, config)?);
+    Ok(steps)
+}
+
+/// The edit of the config, and the layers of dependencies.
+fn below_code(args: &ImageArgs, config: &ConfigFile, edit: ConfigEdit, packages: Packages) -> Vec<Step> {
     let mut steps = Vec::new();
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
-    let mut without = Vec::new();
-    if let Some(source) = python {
-        without.extend(packages::left_out(&config.code(&args.path)));
-        steps.push(Step::Add(Add { source, to: None }));
-    }
+    steps.extend(packages.python.map(|source| Step::Add(Add { source, to: None })));
     for deps in given(&args.deps, &config.deps.0, &args.path) {
         let (path, to) = split_path(&deps);
         let source = source(path.into(), false);
         let layer = matches!(source, Source::Zip { .. }).then(|| LAYERS.to_owned());
         steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
-    without.extend(npm.as_ref().map(node::left_out).unwrap_or_default());
-    steps.extend(npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
-    let code = match source(config.code(&args.path), true) {
+    steps.extend(packages.npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
+    steps
+}
+
+/// The layer of the code, without the files that the packages replace.
+fn code(args: &ImageArgs, config: &ConfigFile, packages: &Packages) -> Step {
+    let mut without = Vec::new();
+    if packages.python.is_some() {
+        without.extend(python::left_out(&config.code(&args.path)));
+    }
+    without.extend(packages.npm.as_ref().map(node::left_out).unwrap_or_default());
+    let source = match source(config.code(&args.path), true) {
         Source::Directory { path, ignore, .. } => Source::Directory { path, ignore, without },
         other => other,
     };
-    steps.push(Step::Add(Add { source: code, to: None }));
+    Step::Add(Add { source, to: None })
+}
+
+/// The layers of added files.
+fn above_code(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure> {
+    let mut steps = Vec::new();
     for added in given(&args.add, &config.add.0, &args.path) {
         match split_path(&added) {
             (path, to @ Some(_)) => {

@@ -45,7 +45,11 @@ pub fn shown(text: &str) -> String {
 /// The event's line, if it has one.
 pub fn text(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Base { image, digest, platform } => format!("base     {image} {} {platform}", short(*digest)),
+        Event::Base { image, digest, platform } => {
+            // A pinned name ends in the digest.
+            let name = image.strip_suffix(&format!("@{digest}")).unwrap_or(image);
+            format!("base     {name} {} {platform}", short(*digest))
+        }
         Event::Layer { layer, digest, size, cached } => {
             let made = if *cached { "unchanged" } else { "made" };
             format!("layer    {layer} {} {} {made}", short(*digest), bytes(*size))
@@ -80,6 +84,7 @@ pub fn text(event: &Event) -> Option<String> {
             _ => return None,
         },
         Event::Retry { cause, delay, .. } => format!("retry    in {:.1} s: {cause}", delay.as_secs_f64()),
+        Event::Note { message } => format!("note: {message}"),
         Event::Warning { message, hint } => match hint {
             Some(hint) => format!("warning: {message}\nhint: {hint}"),
             None => format!("warning: {message}"),

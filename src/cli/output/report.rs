@@ -75,6 +75,11 @@ impl Report {
         }
     }
 
+    /// Writes a note.
+    pub fn note(&self, message: &str) {
+        self.event(&Event::Note { message: without_logins(message).into_owned() });
+    }
+
     /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
         let hint = hint.map(hidden);

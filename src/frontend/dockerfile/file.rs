@@ -43,6 +43,24 @@ impl Dockerfile {
         Ok(plan.map_err(|fault| self.error(fault))?.missing)
     }
 
+    /// The error for a base image that cannot be read: `cause`, with the place of its `FROM`.
+    pub fn unreadable(
+        &self,
+        base: &BaseImage,
+        arguments: &Arguments,
+        configs: &Configs,
+        cause: Error,
+    ) -> Error {
+        let plan = Plan::new(&self.0, arguments, configs, &mut Warnings::default());
+        match plan.ok().and_then(|plan| plan.unreadable(base)) {
+            Some(fault) => Error::DockerfileBase {
+                remark: Box::new(self.0.source.remark(fault)),
+                source: Box::new(cause),
+            },
+            None => cause,
+        }
+    }
+
     /// The recipe for these arguments. `configs` has the configs of all [`bases`](Dockerfile::bases).
     ///
     /// # Errors

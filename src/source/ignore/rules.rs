@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::matcher::{Matcher, MatcherBuilder};
 use super::pattern::Pattern;
@@ -13,8 +13,11 @@ use crate::source::text;
 /// The ignore files. The first that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
 
-/// lbuild's own files at the root.
-const OWN: [&str; 2] = [".lbuild", "lbuild.toml"];
+/// The directory at the root where `lbuild build` puts the image.
+const OUTPUT: &str = ".lbuild";
+
+/// lbuild's own file at the root.
+const SETTINGS: &str = "lbuild.toml";
 
 /// The compiled patterns of an ignore file.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Ignore {
     matcher: Matcher,
     /// Paths that always stay out, even if an exception matches them.
     without: HashSet<Vec<u8>>,
+    /// Whether only the patterns count: of a build context, all other files are packed, except lbuild's output.
+    only_patterns: bool,
 }
 
 /// The patterns' decision about a path. A walk passes a directory's verdict to [`Ignore::below`] for its entries.
@@ -68,6 +73,33 @@ impl Ignore {
         Ok(Ignore::none())
     }
 
+    /// Reads the first of these files that exists, for a build context. Also returns its path.
+    ///
+    /// # Errors
+    /// As [`load`](Ignore::load).
+    pub(crate) fn of_context(files: &[PathBuf]) -> Result<(Ignore, Option<PathBuf>)> {
+        for path in files {
+            match fs::read(path) {
+                Ok(text) => {
+                    let patterns = Ignore::parse(&text, path)?;
+                    return Ok((Ignore { only_patterns: true, ..patterns }, Some(path.clone())));
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(source) => return Err(Error::Read { path: path.clone(), source }),
+            }
+        }
+        Ok((Ignore { only_patterns: true, ..Ignore::none() }, None))
+    }
+
+    /// These patterns, one each.
+    ///
+    /// # Errors
+    /// At the first pattern that is not valid.
+    pub(crate) fn of_patterns(patterns: &[String]) -> Result<Ignore> {
+        let parsed = Ignore::parse(patterns.join("\n").as_bytes(), Path::new("--exclude"))?;
+        Ok(Ignore { only_patterns: true, ..parsed })
+    }
+
     /// Reads the text of an ignore file. `name` is the file's name in errors.
     ///
     /// # Errors
@@ -91,7 +123,7 @@ impl Ignore {
         let matcher = matcher
             .build()
             .map_err(|_| invalid(name, last_line, b"*", "the file has too many patterns with wildcards"))?;
-        Ok(Ignore { patterns, matcher, without: HashSet::new() })
+        Ok(Ignore { patterns, matcher, ..Ignore::default() })
     }
 
     /// Whether `path`, relative to the root and without slashes at its ends, stays out of the image.
@@ -111,8 +143,9 @@ impl Ignore {
     pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        let own = || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes());
-        if name == b".git" || own() || self.without.contains(path) {
+        let own = || path == SETTINGS.as_bytes() || FILES.iter().any(|own| path == own.as_bytes());
+        let is_left_out = || name == b".git" || own() || self.without.contains(path);
+        if path == OUTPUT.as_bytes() || (!self.only_patterns && is_left_out()) {
             return Verdict::Never;
         }
         // `None` is less than any index.

@@ -15,6 +15,7 @@ use crate::cli::args::check::{Check, Deny};
 use crate::cli::commands::rules;
 use crate::cli::context::Context;
 use crate::cli::lower::date::today;
+use crate::cli::lower::platform;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::{github, sarif, text};
 use crate::cli::output::image_name::image_name;
@@ -79,7 +80,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     let registry = repository.as_deref().and_then(|name| name.split('/').next());
     let login: Vec<_> = registry.into_iter().collect();
     let engine = engine::builder(&args.registry, &[], context, &login)?.build()?;
-    let arch = args.image.arch;
+    let arch = platform::given(&args.image)?;
     let found = match engine.inspect(&image, arch.map(Platform::linux).as_ref()).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => {
@@ -110,11 +111,11 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
 
 /// Checks the image that a push would make, without sending it.
 async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
-    let lowered = lower::recipe(&args.image, &context.report)?;
-    let to = destination::given(&args.image.path, &args.to, &lowered.config);
-    let to = destination::parse(&to, &[], lowered.config.format)?;
-    let login: Vec<_> = engine::base_registry(&lowered.recipe).into_iter().collect();
-    let engine = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
+    let input = lower::input(&args.image, &context.report)?;
+    let to = destination::given(&args.image.path, &args.to, input.config());
+    let to = destination::parse(&to, &[], input.config().format)?;
+    let login = input.base_registries();
+    let engine = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
     let report = context.report.clone();
     // The findings include the engine's warnings.
     let engine = engine.on_event(move |event| match event {
@@ -122,6 +123,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
         event => report.event(&event),
     });
     let engine = engine.build()?;
+    let lowered = input.lower(&args.image, &engine, &context.report).await?;
     let asked = Asked {
         arch: lowered.recipe.platform.architecture.parse().ok(),
         region: args.region.clone(),

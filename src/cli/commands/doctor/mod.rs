@@ -19,11 +19,9 @@ use crate::cli::{destination, engine, lower};
 pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let mut findings = Examination::new(context);
     let config = ConfigFile::load(&args.image.path)?;
-    let configured = [&args.image.base, &args.image.runtime, &config.base, &config.runtime]
-        .iter()
-        .any(|name| name.is_some());
     // Without a base, the registry can still be examined.
-    let lowered = configured.then(|| lower::recipe(&args.image, &context.report)).transpose()?;
+    let input = lower::is_described(&args.image, &config);
+    let input = input.then(|| lower::input(&args.image, &context.report)).transpose()?;
     let to = destinations(&args, &config, &mut findings).await?;
     if to.is_empty() && findings.first.is_none() {
         context.report.warn("no destination is given", Some("add --to or --repo to examine one"));
@@ -31,6 +29,16 @@ pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
     let login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
     let engine = engine::builder(&args.registry, &config.insecure.0, context, &login)?.build()?;
     findings.add("write to the cache", writable(&engine))?;
+    let lowered = match input {
+        Some(input) => match input.lower(&args.image, &engine, &context.report).await {
+            Ok(lowered) => Some(lowered),
+            Err(failure) => {
+                findings.add("read the Dockerfile and its bases", Err(failure))?;
+                None
+            }
+        },
+        None => None,
+    };
     if let Some(lowered) = &lowered {
         findings.add("find the handler", handler::check(&engine, lowered, &context.report))?;
         let pinned = engine.pin(lowered.recipe.clone()).await;

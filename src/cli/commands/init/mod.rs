@@ -5,10 +5,12 @@ mod guess;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 
 use self::guess::{Guess, guess};
 use crate::cli::args::init::Init;
 use crate::cli::lower::config_file::NAME;
+use crate::cli::lower::dockerfile;
 use crate::cli::lower::node::NPM_LOCKS;
 use crate::cli::lower::python;
 use crate::cli::output::exit::Failure;
@@ -19,7 +21,10 @@ use crate::cli::output::report::print;
 pub fn run(args: &Init) -> Result<(), Failure> {
     let path = args.path.join(NAME);
     let npm = NPM_LOCKS.iter().any(|name| args.path.join(name).is_file());
-    let text = config(guess(&args.path).as_ref(), python::package_list(&args.path), npm);
+    let text = match dockerfile::in_dir(&args.path) {
+        Some(file) => of_dockerfile(&file),
+        None => config(guess(&args.path).as_ref(), python::package_list(&args.path), npm),
+    };
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|source| match source.kind() {
@@ -31,8 +36,22 @@ pub fn run(args: &Init) -> Result<(), Failure> {
     print(&one_line(&path.display().to_string()))
 }
 
+/// The beginning of the file.
+const HEAD: &str = "# Every key is the flag of the same name: see `lbuild push --help`.\n\n";
+
+/// The end of the file.
+const TAIL: &str = "# arch = \"arm64\"                 # or \"amd64\"; or --arch
+# to = \"REGISTRY/REPOSITORY:TAG\"  # or --to
+";
+
+/// The config for a directory with a Dockerfile, which says everything about the image.
+fn of_dockerfile(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().display();
+    format!("{HEAD}dockerfile = \"{name}\"\n# target = \"STAGE\"\n\n{TAIL}")
+}
+
 fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>, npm: bool) -> String {
-    let mut text = String::from("# Every key is the flag of the same name: see `lbuild push --help`.\n\n");
+    let mut text = String::from(HEAD);
     let (comment, runtime, handler) = match guess {
         Some(guess) => ("", guess.runtime, guess.handler.as_str()),
         None => ("# ", "python3.13", "app.handler"),
@@ -48,8 +67,7 @@ fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>, npm: bool) -> S
          {packages}\
          {npm}\
          \n\
-         # arch = \"arm64\"                 # or \"amd64\"; or --arch\n\
-         # to = \"REGISTRY/REPOSITORY:TAG\"  # or --to\n\
+         {TAIL}\
          # deps = [\"build/site-packages\"]  # layers below the code\n"
     );
     text
@@ -57,8 +75,6 @@ fn config(guess: Option<&Guess>, packages: Option<(&str, &str)>, npm: bool) -> S
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::cli::lower::config_file::ConfigFile;
 
@@ -72,5 +88,7 @@ mod tests {
             assert_eq!((parsed.add.0.len(), parsed.npm), (usize::from(guess == Some(&added)), npm));
             assert_eq!(parsed.lock.as_deref(), Some(Path::new("uv.lock")));
         }
+        let parsed = toml::from_str::<ConfigFile>(&of_dockerfile(Path::new("x/Dockerfile"))).unwrap();
+        assert_eq!((parsed.dockerfile.as_deref(), parsed.runtime), (Some(Path::new("Dockerfile")), None));
     }
 }

@@ -22,18 +22,19 @@ use crate::cli::{engine, lower};
 /// Builds the image and sends it to its destinations.
 pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
     let report = &context.report;
-    let lowered = lower::recipe(&args.image, report)?;
-    let to = destination::of_push(&args, &lowered.config, default, context).await?;
+    let input = lower::input(&args.image, report)?;
+    let to = destination::of_push(&args, input.config(), default, context).await?;
+    let mut login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
+    if login.is_empty() {
+        login = input.base_registries();
+    }
+    let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
+    let builder = engine::caching(builder, &args.caching, input.config())?;
+    let engine = builder.dry_run(args.dry_run).build()?;
+    let lowered = input.lower(&args.image, &engine, report).await?;
     if lowered.for_lambda {
         destination::refuse_unpullable(&to)?;
     }
-    let mut login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
-    if login.is_empty() {
-        login.extend(engine::base_registry(&lowered.recipe));
-    }
-    let builder = engine::builder(&args.registry, &lowered.config.insecure.0, context, &login)?;
-    let builder = engine::caching(builder, &args.caching, &lowered.config)?;
-    let engine = builder.dry_run(args.dry_run).build()?;
     let missing = handler::missing(&engine, &lowered)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]

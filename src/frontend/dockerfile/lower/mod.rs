@@ -14,3 +14,4 @@ mod run;
 mod scope;
 mod signal;
 mod stage;
+mod unreadable;

@@ -183,7 +183,7 @@ impl<'p> Plan<'p> {
     }
 
     /// The hint for the first variable that a `FROM` uses and that is not set.
-    fn unset_hint(&self, unset: &[String]) -> Option<String> {
+    pub(super) fn unset_hint(&self, unset: &[String]) -> Option<String> {
         let name = unset.first()?;
         if self.file.globals.iter().any(|argument| argument.name.text == *name) {
             return Some(format!("`{name}` has no default: pass --build-arg {name}=VALUE"));

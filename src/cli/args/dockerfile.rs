@@ -1,0 +1,51 @@
+//! The flags of builds from a Dockerfile, named as those of `docker build`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+/// The name of a Dockerfile that is read from standard input.
+pub const STDIN: &str = "-";
+
+/// The Dockerfile, and the values that it takes.
+#[derive(ClapArgs)]
+#[command(next_help_heading = "Dockerfile")]
+pub struct DockerfileArgs {
+    /// Build from this Dockerfile, whose COPY takes files from PATH; `-` reads standard input [default: PATH/Dockerfile,
+    /// if neither a runtime nor a base is given]
+    #[arg(short = 'f', long, visible_alias = "file", value_name = "FILE")]
+    pub dockerfile: Option<PathBuf>,
+    /// Build this stage [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Set an ARG; without a value, to that of the environment (repeatable)
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub build_arg: Vec<String>,
+    /// Use a directory or an image wherever the Dockerfile says NAME (repeatable)
+    #[arg(long, value_name = "NAME=DIR|IMAGE")]
+    pub build_context: Vec<String>,
+    /// Ask the registries which images the tags name now; lbuild always does, so this changes nothing
+    #[arg(long)]
+    pub pull: bool,
+    /// The Dockerfile that was read from standard input.
+    #[arg(skip)]
+    pub stdin: Option<Vec<u8>>,
+}
+
+impl DockerfileArgs {
+    /// Whether the Dockerfile is on standard input.
+    pub fn is_stdin(&self) -> bool {
+        self.dockerfile.as_ref().is_some_and(|file| file.as_os_str() == STDIN)
+    }
+
+    /// The first given flag that has a meaning only for a Dockerfile.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("-f", self.dockerfile.is_some()),
+            ("--target", self.target.is_some()),
+            ("--build-arg", !self.build_arg.is_empty()),
+            ("--build-context", !self.build_context.is_empty()),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+}

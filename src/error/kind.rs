@@ -1,0 +1,122 @@
+//! The areas of failures.
+
+use super::Error;
+
+/// The area of a failure; it decides the command's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The request itself: a name, a recipe.
+    Usage,
+    /// The files to be packed.
+    Source,
+    /// The base image.
+    Base,
+    /// The registry's answers, and the connection to it.
+    Registry,
+    /// Authentication and permissions.
+    Auth,
+    /// This machine: its disk with the cache, layouts and archives, and its limits.
+    Store,
+    /// The caller stopped waiting or cancelled.
+    Interrupted,
+}
+
+impl Error {
+    /// The area of the failure.
+    pub fn kind(&self) -> Kind {
+        use Error::*;
+        match self {
+            Architecture { .. }
+            | Digest { .. }
+            | Reference { .. }
+            | Location { .. }
+            | Recipe { .. }
+            | RecipeStage { .. }
+            | Dockerfile(_)
+            | Instruction { .. }
+            | PythonVersion { .. }
+            | ImagePath { .. } => Kind::Usage,
+            PackedLogin { .. }
+            | Requirements { .. }
+            | Locked { .. }
+            | NoWheel { .. }
+            | NoResolver { .. }
+            | Resolve { .. }
+            | Build { .. }
+            | NoInterpreter { .. }
+            | Bytecode { .. }
+            | Hash { .. }
+            | Wheel { .. }
+            | WheelClash { .. }
+            | NoLock { .. }
+            | WorkspaceLock { .. }
+            | OutsidePath { .. }
+            | NoInstaller { .. }
+            | OldInstaller { .. }
+            | Install { .. }
+            | InstalledLink { .. }
+            | WrongMachine { .. }
+            | Address { .. } => Kind::Source,
+            Read { .. }
+            | NotText { .. }
+            | SourceChanged { .. }
+            | Rebuilt { .. }
+            | SpecialFile { .. }
+            | Zip { .. }
+            | ZipMember { .. }
+            | ZipEncrypted { .. }
+            | ZipMethod { .. }
+            | ZipName { .. }
+            | IgnorePattern { .. } => Kind::Source,
+            NoSuchImage { .. }
+            | NoSuchPath { .. }
+            | NoLayout { .. }
+            | NoArchive { .. }
+            | BlobRead { .. }
+            | PlatformNotOffered { .. }
+            | Manifest { .. }
+            | ManifestSchema { .. }
+            | Config { .. }
+            | LayersMismatch { .. }
+            | BlobSize { .. }
+            | ForeignLayer { .. }
+            | NotGzip { .. }
+            | LayerRead { .. }
+            | Recompress { .. }
+            | Scan { .. }
+            | TooManyFiles { .. }
+            | DiffId { .. } => Kind::Base,
+            CorruptFile { .. }
+            | CacheRead { .. }
+            | Threads { .. }
+            | CacheMismatch { .. }
+            | LayerWrite { .. }
+            | NoCacheRoot
+            | Write { .. }
+            | Layout { .. } => Kind::Store,
+            Corrupt { .. }
+            | LostBlob { .. }
+            | Connection { .. }
+            | Stalled { .. }
+            | Protocol { .. }
+            | Stored { .. }
+            | DamagedTag { .. }
+            | ImmutableTag { .. }
+            | AwsConnection { .. }
+            | RepositoryPolicy { .. }
+            | Tls { .. } => Kind::Registry,
+            Aws { answer, .. } if answer.is_about_permissions() => Kind::Auth,
+            Aws { .. } => Kind::Registry,
+            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
+            Endpoint { .. } | NoAwsRegion => Kind::Usage,
+            Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
+                Kind::Auth
+            }
+            Registry { .. } | Download { .. } => Kind::Registry,
+            Unauthorized { .. } | Credentials { .. } | CredentialHelper { .. } => Kind::Auth,
+            DockerfileBase { source, .. } => source.kind(),
+            Interrupted => Kind::Interrupted,
+        }
+    }
+}

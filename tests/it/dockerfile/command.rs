@@ -1,0 +1,398 @@
+//! The command with Dockerfiles: its flags, lbuild.toml, and its messages.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::bases;
+use crate::support::lbuild::{Lbuild, RunOutput, function, image_of, tiny_base};
+use crate::support::registry::{Mode, Registry};
+use crate::support::testdata;
+
+/// A base of AWS by its name, for which the committed base stands.
+const AWS: &str = "public.ecr.aws/lambda/python:3.12";
+
+/// `--build-context` that replaces [`AWS`].
+fn stand_in() -> [String; 2] {
+    ["--build-context".to_owned(), format!("{AWS}={}", tiny_base())]
+}
+
+/// Runs in the directory of the files, for arm64 and with the stand-in.
+fn run_in(dir: &Path, lbuild: &Lbuild, words: &[&str], more: &[&str]) -> RunOutput {
+    let stand_in = stand_in();
+    let mut all = words.to_vec();
+    all.extend(stand_in.iter().map(String::as_str));
+    all.extend(more);
+    RunOutput::of(lbuild.command(&all).current_dir(dir).output().unwrap())
+}
+
+/// The plan for the files, of which one is the Dockerfile.
+#[track_caller]
+fn plan(files: &[(&str, &str)], more: &[&str]) -> Value {
+    let (dir, lbuild) = (function(files), Lbuild::new());
+    let done = run_in(dir.path(), &lbuild, &["plan", "--arch", "arm64"], more).succeeded();
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+/// All edits of the last stage, one after the other.
+fn last_edits(recipe: &Value) -> Value {
+    let steps = recipe["stages"].as_array().unwrap().last().unwrap()["steps"].as_array().unwrap();
+    let edits = steps.iter().filter_map(|step| step.get("edit")?.as_object());
+    Value::Object(edits.flatten().map(|(field, value)| (field.clone(), value.clone())).collect())
+}
+
+#[test]
+fn mistakes_are_shown_with_their_place_and_a_hint() {
+    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
+    let unknown = format!("FROM {}/no${{WHAT}}thing:1\n", registry.host());
+    let place = format!(
+        "error: Dockerfile:1:6: cannot use the base image {}/nothing:1\n  1 | FROM {}/no${{WHAT}}thing:1\n    |      ^\n",
+        registry.host(),
+        registry.host()
+    );
+    let not_set = "hint: `WHAT` is not set: declare ARG WHAT=DEFAULT before the first FROM";
+    let table: [(&str, &[&str], u8, &[&str]); 10] = [
+        (
+            "FROM scratch\nCOPPY a b\n",
+            &[],
+            2,
+            &[
+                "error: Dockerfile:2:1: unknown instruction `COPPY`\n  2 | COPPY a b\n    | ^\nhint: did you mean `COPY`?",
+            ],
+        ),
+        (
+            "FROM scratch AS build\n",
+            &["--target", "biuld"],
+            2,
+            &[
+                "error: Dockerfile:1:1: the target `biuld` is not the name of a stage\n  1 | FROM",
+                "hint: did you mean `build`?",
+            ],
+        ),
+        (
+            "FROM scratch AS build\nFROM scratch\nCOPY --from=bulid? /a /b\n",
+            &[],
+            2,
+            &[
+                "error: Dockerfile:3:6: `bulid?` is neither a stage",
+                "  3 | COPY --from",
+                "hint: did you mean `build`?",
+            ],
+        ),
+        (
+            "ARG PYTHON_VERSION\nFROM python:$PYTHON_VERSION\n",
+            &[],
+            2,
+            &[
+                "error: Dockerfile:2:6: invalid image name `python:`",
+                "hint: `PYTHON_VERSION` has no default: pass --build-arg PYTHON_VERSION=VALUE",
+            ],
+        ),
+        (&unknown, &[], 4, &[&place, "  caused by: ", not_set]),
+        (
+            "FROM public.ecr.aws/lambda/python:3.12\nCMD app.handler\n",
+            &[],
+            2,
+            &[
+                "error: Dockerfile:2:1: this form of CMD makes three arguments",
+                "  2 | CMD app.handler\n    | ^\n",
+                "hint: write CMD [\"module.function\"]",
+            ],
+        ),
+        (
+            "FROM scratch\n",
+            &["--platform", "linux/amd64,linux/arm64"],
+            2,
+            &[
+                "error: --platform names several platforms",
+                "Lambda takes one architecture per image",
+                "hint: build an image for each",
+            ],
+        ),
+        (
+            "FROM --platform=linux/amd64 scratch\n",
+            &[],
+            2,
+            &["error: Dockerfile:1:6: the image is for linux/amd64, and linux/arm64 is asked for", "hint: "],
+        ),
+        (
+            "FROM scratch\nRUN touch /x\n",
+            &[],
+            2,
+            &["error: Dockerfile:2: commands cannot be run yet: RUN touch /x", "hint: "],
+        ),
+        (
+            "FROM scratch\nUSER $NONE\n",
+            &[],
+            2,
+            &["error: Dockerfile:2:6: the user `$NONE` is empty", "  2 | USER $NONE"],
+        ),
+    ];
+    for (text, more, code, said) in table {
+        let dir = function(&[("Dockerfile", text)]);
+        for command in ["build", "check"] {
+            let arch: &[&str] = if more.contains(&"--platform") { &[] } else { &["--arch", "arm64"] };
+            let done =
+                run_in(dir.path(), &lbuild, &[command, ".", "-f", "Dockerfile"], &[arch, more].concat());
+            let stderr = done.failed(i32::from(code));
+            for said in said {
+                assert!(stderr.contains(said), "{text}{command}: want {said:?} in\n{stderr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn warnings_are_shown_as_errors_are() {
+    let text = "FROM public.ecr.aws/lambda/python:3.12\nMAINTAINER me\nCMD [\"app.handler\"]\n";
+    let (dir, lbuild) = (function(&[("Dockerfile", text)]), Lbuild::new());
+    let words = ["check", ".", "-f", "Dockerfile", "--arch", "arm64"];
+    let done = run_in(dir.path(), &lbuild, &words, &["--build-arg", "VERSON=1"]).succeeded();
+    let warning = "warning: Dockerfile:2:1: MAINTAINER is deprecated (MaintainerDeprecated)\n  2 | MAINTAINER me\n    | ^\nhint: write LABEL ";
+    assert!(done.stderr.contains(warning), "{}", done.stderr);
+    assert!(done.stderr.contains("no ARG has the name of the build argument `VERSON`"), "{}", done.stderr);
+
+    let done = run_in(dir.path(), &lbuild, &words, &["--json"]).succeeded();
+    let events: Vec<Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let warning = events.iter().find(|event| event["reason"] == "warning").unwrap();
+    assert!(warning["message"].as_str().unwrap().starts_with("Dockerfile:2:1: MAINTAINER"), "{warning}");
+    assert!(warning["hint"].as_str().unwrap().starts_with("write LABEL"), "{warning}");
+}
+
+#[test]
+fn the_dockerfile_of_a_directory_is_used_if_nothing_names_a_base() {
+    let lbuild = Lbuild::new();
+    let base = tiny_base();
+    let text = format!("FROM {AWS}\nENV OF=Dockerfile\nCMD [\"app.handler\"]\n");
+    let app = ("app.py", "def handler(event, context): pass\n");
+    let dir = function(&[("Dockerfile", text.as_str()), app]);
+    let note = "note: no runtime or base is given: building from Dockerfile\n";
+    let words = ["build", "--arch", "arm64", "--to", "oci:../out", "--no-check"];
+    let done = run_in(dir.path(), &lbuild, &words, &[]).succeeded();
+    assert!(done.stderr.contains(note), "{}", done.stderr);
+    let done = run_in(dir.path(), &lbuild, &words, &["--json"]).succeeded();
+    let first: Value = serde_json::from_str(done.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["reason"], first["message"].is_string()), (&json!("note"), true));
+    assert!(!run_in(dir.path(), &lbuild, &words, &["--quiet"]).succeeded().stderr.contains("note"));
+
+    // a base or a runtime is without the Dockerfile, also that of lbuild.toml
+    let plain = |more: &[&str]| {
+        let plan = [&["plan", ".", "--arch", "arm64"], more].concat();
+        RunOutput::of(lbuild.command(&plan).current_dir(dir.path()).output().unwrap()).succeeded()
+    };
+    let found = plain(&["--base", &base]);
+    assert!(!found.stdout.contains("OF") && !found.stderr.contains("note"), "{found:?}");
+    fs::write(dir.path().join("lbuild.toml"), format!("base = \"{base}\"\n")).unwrap();
+    assert!(!plain(&[]).stdout.contains("OF"));
+    // and a Dockerfile on the command line is without the base of lbuild.toml
+    assert!(
+        run_in(dir.path(), &lbuild, &["plan", "--arch", "arm64"], &["-f", "Dockerfile"])
+            .succeeded()
+            .stdout
+            .contains("OF")
+    );
+}
+
+#[test]
+fn arguments_that_contradict_each_other_are_refused() {
+    let files = [("Dockerfile", "FROM scratch\n"), ("sub/Dockerfile", "FROM scratch\n"), ("file", "")];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let both = "dockerfile = \"Dockerfile\"\nbase = \"scratch\"\n";
+    let table: [(&str, &[&str], &[&str]); 16] = [
+        (
+            "",
+            &["-f", "Dockerfile", "--runtime", "python3.12"],
+            &["-f and --runtime", "hint: leave --runtime out"],
+        ),
+        ("", &["-f", "Dockerfile", "--base", "scratch"], &["-f and --base", "hint: leave --base out"]),
+        (
+            "",
+            &["--base", "scratch", "--target", "x"],
+            &["--target is for a Dockerfile", "hint: leave --target or --base out"],
+        ),
+        (
+            "base = \"scratch\"\n",
+            &["--build-arg", "A=1"],
+            &["--build-arg is for a Dockerfile", "hint: add -f"],
+        ),
+        (both, &[], &["lbuild.toml gives both a dockerfile and a base", "hint: keep one"]),
+        ("dockerfil = \"x\"\n", &[], &["lbuild.toml", "unknown field", "dockerfile"]),
+        ("", &["-f", "Dockerfile.x"], &["there is no Dockerfile Dockerfile.x", "hint: "]),
+        ("", &["-f", "sub"], &["sub is a directory", "hint: "]),
+        ("", &["--build-arg", "=1"], &["a value of --build-arg has no name", "hint: "]),
+        ("", &["--build-context", "x"], &["`--build-context x` is not of the form", "hint: "]),
+        ("", &["--build-context", "x=./none"], &["the build context `x` does not exist: ./none", "hint: "]),
+        ("", &["--build-context", "x=file"], &["the build context `x` is not a directory: file", "hint: "]),
+        (
+            "",
+            &["--build-context", "x=https://h.example/x.tar"],
+            &["lbuild does not fetch", "hint: fetch it first"],
+        ),
+        ("", &["--build-context", "x=UPPER"], &["neither a directory nor an image's name: UPPER", "hint: "]),
+        ("", &["--platform", "windows/amd64"], &["Lambda runs images for Linux", "hint: write linux/arm64"]),
+        ("", &["--platform", "linux/amd64", "--platform", "linux/arm64"], &["several platforms", "hint: "]),
+    ];
+    for (config, more, said) in table {
+        fs::write(dir.path().join("lbuild.toml"), config).unwrap();
+        let arch: &[&str] = if more.contains(&"--platform") { &[] } else { &["--arch", "arm64"] };
+        let all = [&["plan", "."], arch, more].concat();
+        let done = RunOutput::of(lbuild.command(&all).current_dir(dir.path()).output().unwrap());
+        let stderr = done.failed(2);
+        said.iter().for_each(|said| assert!(stderr.contains(said), "{all:?}: want {said:?} in\n{stderr}"));
+    }
+    fs::remove_file(dir.path().join("lbuild.toml")).unwrap();
+    // the path of -f is relative to the working directory, as in `docker build`
+    let all = ["plan", "sub", "--arch", "arm64", "-f", "only/here"];
+    fs::create_dir_all(dir.path().join("sub/only")).unwrap();
+    fs::write(dir.path().join("sub/only/here"), "FROM scratch\n").unwrap();
+    let done = RunOutput::of(lbuild.command(&all).current_dir(dir.path()).output().unwrap());
+    assert!(done.failed(2).contains("hint: -f is relative to the working directory: write -f sub/only/here"));
+    let finished = lbuild.run(&["check", &tiny_base(), "-f", "Dockerfile"]).failed(2);
+    assert!(finished.contains("-f describes an image to build"), "{finished}");
+}
+
+#[test]
+fn build_arguments_come_from_flags_the_environment_and_the_file() {
+    let text =
+        format!("ARG BASE=none\nFROM $BASE\nARG A=default\nARG B=default\nARG C=default\nENV ALL=$A-$B-$C\n");
+    let config = format!("[build-arg]\nBASE = \"{AWS}\"\nA = \"file\"\nB = \"file\"\nC = \"file\"\n");
+    let dir = function(&[("Dockerfile", text.as_str()), ("lbuild.toml", &config)]);
+    let mut lbuild = Lbuild::new();
+    let all = |lbuild: &Lbuild, more: &[&str]| {
+        let done = run_in(dir.path(), lbuild, &["plan", "--arch", "arm64"], more).succeeded();
+        last_edits(&serde_json::from_str(&done.stdout).unwrap())["env"][0][1].clone()
+    };
+    assert_eq!(all(&lbuild, &[]), "file-file-file");
+    let flags = ["--build-arg", "A=flag", "--build-arg", "A=last=1", "--build-arg", "B", "--build-arg", "C"];
+    // a name without a value that the environment does not have is not given at all
+    assert_eq!(all(&lbuild, &flags), "last=1-default-default");
+    lbuild.set("B", "environment");
+    assert_eq!(all(&lbuild, &flags), "last=1-environment-default");
+    lbuild.set("C", "");
+    assert_eq!(all(&lbuild, &flags), "last=1-environment-");
+}
+
+#[test]
+fn flags_are_applied_on_top_of_the_last_stage() {
+    let text = format!(
+        "FROM {AWS} AS function\nENV A=file B=file\nLABEL a=file b=file\nWORKDIR /var/task\nCMD [\"app.handler\"]\n\
+         FROM function AS other\nCMD [\"other.handler\"]\n"
+    );
+    let files = [("Dockerfile", text.as_str()), ("ca.pem", "x"), ("deps/mod.py", "")];
+    let flags =
+        ["--target", "function", "--handler", "new.handler", "--env", "B=$A-flag", "--label", "b=flag"];
+    let more = ["--add", "ca.pem:/opt/ca.pem", "--deps", "deps", "--workdir", "/w", "--user", "7"];
+    let recipe = plan(&files, &[&flags[..], &more].concat());
+    let stages = recipe["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 1, "a stage that is not needed is left out");
+    let steps = stages[0]["steps"].as_array().unwrap();
+    let last = &steps[steps.len() - 3..];
+    let edit = json!({ "edit": {
+        "env": [["B", "$A-flag"]], "cmd": ["new.handler"], "workdir": "/w", "user": "7", "labels": { "b": "flag" },
+    } });
+    assert_eq!(last[0], edit);
+    // dependencies go to the function's directory, added files to their path; the code is not added
+    assert_eq!(last[1]["add"]["source"]["directory"]["path"], "deps");
+    assert_eq!(last[2]["add"]["to"], "/opt/ca.pem");
+    assert!(stages[0]["base"]["layout"]["digest"].is_string(), "the base is pinned: {recipe}");
+}
+
+#[test]
+fn lbuild_toml_takes_the_same_keys() {
+    let config = format!(
+        "dockerfile = \"docker/api\"\ntarget = \"second\"\narch = \"arm64\"\nhandler = \"a.b\"\n\
+         [build-context]\n\"{AWS}\" = \"oci:base:python3.12\"\nassets = \"files\"\n[label]\nx = \"y\"\n"
+    );
+    let text =
+        format!("FROM {AWS} AS first\nENV A=1\nFROM first AS second\nENV B=2\nFROM scratch AS third\n");
+    let dir = function(&[("f/lbuild.toml", config.as_str()), ("f/docker/api", &text), ("f/files/x", "")]);
+    std::os::unix::fs::symlink(testdata("base"), dir.path().join("f/base")).unwrap();
+    let lbuild = Lbuild::new();
+    // the paths are relative to the file
+    let plan = |more: &[&str]| {
+        let all = [&["plan", "f"], more].concat();
+        let done = RunOutput::of(lbuild.command(&all).current_dir(dir.path()).output().unwrap()).succeeded();
+        serde_json::from_str::<Value>(&done.stdout).unwrap()
+    };
+    let recipe = plan(&[]);
+    assert_eq!(recipe["stages"].as_array().unwrap().len(), 2);
+    let edits = last_edits(&recipe);
+    assert_eq!((&edits["cmd"], &edits["labels"]), (&json!(["a.b"]), &json!({ "x": "y" })));
+    assert_eq!(plan(&["--target", "third"])["stages"][0]["base"], "scratch");
+}
+
+#[test]
+fn a_dockerfile_may_be_on_standard_input() {
+    let (lbuild, dir) = (Lbuild::new(), function(&[("app.py", "")]));
+    let words = ["plan", dir.path().to_str().unwrap(), "--arch", "arm64", "-f", "-"];
+    let done = lbuild.run_with("FROM scratch\nENV A=1\n", &words).succeeded();
+    assert!(done.stdout.contains("\"A\""), "{}", done.stdout);
+    let said = lbuild.run_with("FROM scratch\nENV\n", &words).failed(2);
+    assert!(said.contains("error: <stdin>:2:1: "), "{said}");
+    let login = ["--username", "u", "--password-stdin"];
+    let said = lbuild.run_with("FROM scratch\n", &[&words[..], &login].concat()).failed(2);
+    assert!(said.contains("both read standard input") && said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn the_first_ignore_file_is_used() {
+    let ignores = |recipe: &Value, context: &str| {
+        let steps = recipe["stages"][0]["steps"].as_array().unwrap();
+        let mut sources =
+            steps.iter().filter_map(|step| step["add"]["source"]["copy"]["sources"].as_array()).flatten();
+        let found = sources.find(|source| source["context"]["context"]["path"] == context).unwrap();
+        found["context"]["context"]["ignore"].clone()
+    };
+    let text = "FROM scratch\nCOPY app.py /\nCOPY --from=assets x /\n";
+    let files = [("d/my.Dockerfile", text), ("app/app.py", ""), ("assets/x", "")];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let words = ["plan", "app", "-f", "d/my.Dockerfile", "--arch", "arm64"];
+    let done = run_in(dir.path(), &lbuild, &words, &["--build-context", "assets=assets"]).succeeded();
+    let recipe: Value = serde_json::from_str(&done.stdout).unwrap();
+    let own = ["d/my.Dockerfile.dockerignore", "app/.dockerignore", "app/.lambdaignore"];
+    assert_eq!(ignores(&recipe, "app"), json!(own));
+    assert_eq!(ignores(&recipe, "assets"), json!(["assets/.dockerignore"]));
+}
+
+/// A registry with the committed base, and a Dockerfile that starts from it.
+fn registry_with_base() -> (Registry, TempDir) {
+    let registry = Registry::start(Mode::Plain);
+    bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let text = format!(
+        "ARG TAG=3.12\nFROM {}/lambda/python:$TAG AS base\nENV A=1\nFROM base\nENV B=$A$A\nCMD [\"app.handler\"]\n",
+        registry.host()
+    );
+    (registry, function(&[("Dockerfile", text)]))
+}
+
+#[test]
+fn a_base_in_a_registry_is_pinned_and_pushed() {
+    let (registry, dir) = registry_with_base();
+    let lbuild = Lbuild::for_registry(&registry);
+    let to = format!("{}/hello:1", registry.host());
+    let words =
+        ["push", "--to", &to, "--platform", "linux/arm64", "--label", "team=blue", "--pull", "--no-check"];
+    let done = run_in(dir.path(), &lbuild, &words, &[]).succeeded();
+    // the base is shown once, under the name of the Dockerfile
+    let line = format!("base     {}/lambda/python:3.12 ", registry.host());
+    assert_eq!(done.stderr.matches(&line).count(), 1, "{}", done.stderr);
+    let asked = registry.log().iter().filter(|access| access.path.ends_with("/manifests/3.12")).count();
+    assert_eq!(asked, 1, "the tag is resolved once");
+    let layout = format!("oci:{}:x", lbuild.text("layout"));
+    let again = ["build", "--to", &layout, "--arch", "arm64", "--label", "team=blue", "--no-check"];
+    assert_eq!(
+        run_in(dir.path(), &lbuild, &again, &["--format", "docker"]).succeeded().digest(),
+        done.digest()
+    );
+    let (_, config) = image_of(&lbuild.path("layout"), "x", "arm64");
+    assert_eq!(config["config"]["Labels"]["team"], "blue");
+    assert_eq!(config["config"]["Cmd"], json!(["app.handler"]));
+    let env = config["config"]["Env"].as_array().unwrap();
+    assert!(env.contains(&json!("B=11")), "{env:?}");
+    assert_eq!(
+        config["config"]["Labels"]["org.opencontainers.image.base.name"],
+        line.split_whitespace().nth(1).unwrap()
+    );
+}
