@@ -103,12 +103,12 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
 
 #[test]
 fn a_name_that_moved_before_an_interruption_is_printed() {
-    let (registry, other) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    let other = Registry::start(Mode::Plain);
     let proxy = Proxy::to(&other.host());
-    proxy.set_script([Rule::on("PUT", "/manifests/", Fault::Stall(FOR_EVER)).always()]);
-    for (signal, slow) in [(Signal::INT, "function:1"), (Signal::TERM, "function:2")] {
-        let (lbuild, code) = (Lbuild::new(), code());
-        let mut all = arguments(code.path(), &tiny_base(), &format!("{}/{slow}", proxy.host()));
+    for signal in [Signal::INT, Signal::TERM] {
+        proxy.set_script([Rule::on("PUT", "/manifests/", Fault::Stall(FOR_EVER)).always()]);
+        let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+        let mut all = arguments(code.path(), &tiny_base(), &format!("{}/function:1", proxy.host()));
         all.extend(["--to".to_owned(), format!("{}/function:1", registry.host())]);
         let child = start(&lbuild, &all);
         wait_for_fault(&proxy);

@@ -40,9 +40,10 @@ fn uv_of_lock() -> (Lbuild, TempDir, Vec<String>) {
     let lock = "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = []\n\
         [package.source]\ntype = \"legacy\"\nurl = \"https://me:hunter2@index.test/simple\"\nreference = \"x\"\n\
         [metadata]\nlock-version = \"2.1\"\npython-versions = \">=3.12\"\n";
-    let code = function(&[("app.py", ""), ("poetry.lock", lock)]);
-    let file = code.path().join("poetry.lock").display().to_string();
-    (user("uv", WORK), code, vec!["--lock".to_owned(), file])
+    // Not beside the code, with which the login would be packed.
+    let (lbuild, code) = (user("uv", WORK), function(&[("app.py", "")]));
+    fs::write(lbuild.path("poetry.lock"), lock).unwrap();
+    (lbuild, code, vec!["--lock".to_owned(), "poetry.lock".to_owned()])
 }
 
 fn pip() -> (Lbuild, TempDir, Vec<String>) {

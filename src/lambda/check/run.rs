@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer};
 use super::case::{Case, Subject};
 use super::facts::BESIDE;
 use super::finding::{Finding, Severity};
+use super::handler::handled;
 use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
+use super::start::is_os_only;
 use crate::image::Digest;
 use crate::scan::memory_left;
 use crate::threads::together;
@@ -22,6 +24,9 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Whether another finding, or none of these, may follow from the layers that are not known.
     pub doubt: bool,
+    /// Whether the rules about the handler apply to the image, and all its files are known. Otherwise the absence of a
+    /// finding says nothing about the handler.
+    pub judges_handler: bool,
 }
 
 /// All findings about an image that are at least as severe as `least`.
@@ -41,7 +46,8 @@ pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     // Some rules assume that an unknown base is complete, and would find less otherwise.
     let is_assumed = all.iter().any(|finding| finding.severity == Severity::Error);
     let is_known = subject.scans.iter().all(Option::is_some);
-    Verdict { findings: all, doubt: !is_known && (is_assumed || case.is_in_doubt()) }
+    let judges_handler = case.files.complete && (handled(&case).is_some() || is_os_only(&case));
+    Verdict { findings: all, doubt: !is_known && (is_assumed || case.is_in_doubt()), judges_handler }
 }
 
 /// With fewer members, one thread is done before a second one has started.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use lbuild::image::{Arch, Digest, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
-use lbuild::lambda::{is_aws_base, starts_with_entry_script};
+use lbuild::lambda::is_aws_base;
 use lbuild::recipe::Base;
 use lbuild::scan::{Annotate, LayerScan};
 use lbuild::{Destination, Engine, Event, Prepared, Reach, Recipe};
+use serde::{Deserialize, Serialize};
 
 use crate::cli::args::push::Push;
 use crate::cli::commands::rules;
@@ -21,10 +22,11 @@ use crate::cli::output::report::Report;
 /// about 200 MB.
 const FETCHED: u64 = 300_000_000;
 
-/// The findings, and the number of layers that were not read for them.
+/// The findings, and whether they include those about the handler; kept in the cache.
+#[derive(Serialize, Deserialize)]
 struct Found {
     findings: Vec<Finding>,
-    unread: usize,
+    judges_handler: bool,
 }
 
 /// The check of an image before it is sent. Errors stop the push.
@@ -69,11 +71,10 @@ impl<'a> CheckBeforePush<'a> {
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
     /// scanned again. Returns whether the check has judged the handler.
     pub async fn run(&self, prepared: &mut Prepared) -> Result<bool, Failure> {
-        let Found { mut findings, unread } = self.findings(prepared).await?;
+        let (Found { mut findings, judges_handler }, unread) = self.findings(prepared).await?;
         let is_about_handler =
             |found: &Finding| found.rule.ends_with("-handler") || found.rule == "bootstrap";
-        let is_complete = unread == 0 && starts_with_entry_script(prepared.image().config());
-        let is_judged = is_complete || findings.iter().any(is_about_handler);
+        let is_judged = judges_handler || findings.iter().any(is_about_handler);
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
         if unread > 0 && !self.is_on_aws_base {
@@ -88,18 +89,19 @@ impl<'a> CheckBeforePush<'a> {
         }
     }
 
-    async fn findings(&self, prepared: &mut Prepared) -> Result<Found, Failure> {
+    /// The findings, and the number of layers that were not read for them.
+    async fn findings(&self, prepared: &mut Prepared) -> Result<(Found, usize), Failure> {
         let annotator = Arc::new(Annotator::of(prepared.image().config()));
         let name = |unread: &[Digest]| self.name_of(prepared.image(), &annotator, unread);
         let complete = name(&[]);
         if let Some(known) = self.known(&complete) {
-            return Ok(Found { findings: known, unread: 0 });
+            return Ok((known, 0));
         }
         let reach = if self.dry_run { Reach::Remote } else { Reach::Local };
         if !self.dry_run {
             let unread = prepared.unread(&*annotator).await;
             if let Some(known) = self.known(&name(&unread)).filter(|_| !unread.is_empty()) {
-                return Ok(Found { findings: known, unread: unread.len() });
+                return Ok((known, unread.len()));
             }
         }
         let mut scans = prepared.scan(annotator.clone(), reach).await?;
@@ -113,10 +115,11 @@ impl<'a> CheckBeforePush<'a> {
             layers.filter(|(_, scan)| scan.is_none()).map(|(layer, _)| layer.blob.digest).collect();
         let name = self.name_of(prepared.image(), &annotator, &unread);
         // An unwritable cache only costs time.
-        if let Ok(text) = serde_json::to_vec(&verdict.findings) {
+        let found = Found { findings: verdict.findings, judges_handler: verdict.judges_handler };
+        if let Ok(text) = serde_json::to_vec(&found) {
             let _ = self.engine.cache().remember(&name, &text);
         }
-        Ok(Found { findings: verdict.findings, unread: unread.len() })
+        Ok((found, unread.len()))
     }
 
     /// The name of the findings in the cache. They depend on the date, which is part of `asked`, and on lbuild's version.
@@ -125,7 +128,7 @@ impl<'a> CheckBeforePush<'a> {
         format!("findings-3 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
     }
 
-    fn known(&self, name: &str) -> Option<Vec<Finding>> {
+    fn known(&self, name: &str) -> Option<Found> {
         serde_json::from_slice(&self.engine.cache().remembered(name)?).ok()
     }
 
