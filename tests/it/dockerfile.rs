@@ -5,6 +5,7 @@ mod config;
 mod copy;
 mod goldens;
 mod lowering;
+mod messages;
 mod run;
 mod speed;
 mod stages;
