@@ -56,7 +56,7 @@ pub enum Error {
     DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
     #[error("{file}:{line}: {fault}: {instruction}")]
-    Instruction { file: String, line: usize, instruction: String, fault: &'static str },
+    Instruction { file: String, line: usize, instruction: String, fault: String, hint: Option<String> },
 
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]

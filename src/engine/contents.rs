@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::image::Digest;
+use crate::image::{Digest, Layer};
 use crate::scan::WrittenCode;
+use crate::source::Placing;
 use crate::tree::FileTree;
 
 /// The contents of built layers by their digests.
@@ -26,14 +27,14 @@ pub(super) struct Contents {
 }
 
 /// The kind of the files of a built layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum ContentsKind {
     /// The function's own files.
     Files,
     /// Files of packages. The next build finds the layer without its files.
     Packages,
-    /// Files at paths that links of the layers below may change. The layer was found in an earlier image.
-    Unplaced,
+    /// Files whose paths the layers below decide, in this way or by their links. The layer was found by its key.
+    Unplaced(Option<Arc<Placing>>),
 }
 
 impl Trees {
@@ -45,6 +46,14 @@ impl Trees {
     /// Whether the layers are scanned afterwards.
     pub(super) fn is_scanned(&self) -> bool {
         self.is_scanned
+    }
+
+    /// Whether the files of all these layers are known, at their paths.
+    pub(super) fn have(&self, layers: &[Layer]) -> bool {
+        let is_known = |layer: &Layer| {
+            self.get(layer.blob.digest).is_some_and(|of| !matches!(of.kind, ContentsKind::Unplaced(_)))
+        };
+        layers.iter().all(is_known)
     }
 
     pub(super) fn keep(&self, layer: Digest, contents: Contents) {

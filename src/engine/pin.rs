@@ -16,16 +16,19 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
     check_sources(&recipe)?;
     let mut configs: Vec<Config> = Vec::with_capacity(recipe.stages.len());
     for stage in &mut recipe.stages {
-        let mut images = Vec::new();
-        for named in stage.adds().filter_map(|add| named_image(&add.source)) {
+        let platform = stage.platform.clone().unwrap_or_else(|| recipe.platform.clone());
+        let mut images: Vec<SourceImage> = Vec::new();
+        for named in stage.adds().flat_map(|add| named_images(&add.source)) {
+            if images.iter().any(|image| image.named == named) {
+                continue;
+            }
             let exact = match &named {
                 Base::Scratch | Base::Stage(_) => named.clone(),
-                stored => find::for_platform(session, stored, &recipe.platform).await?.2.base,
+                stored => find::for_platform(session, stored, &platform).await?.2.base,
             };
             images.push(SourceImage { named, exact, layers: Vec::new() });
         }
-        let platform = stage.platform.clone().unwrap_or_else(|| recipe.platform.clone());
-        let context = session.context(stage, &recipe.platform, images);
+        let context = session.context(stage, &platform, images);
         let mut config = match &stage.base {
             Base::Stage(number) => configs[*number].clone(),
             Base::Scratch => Image::scratch(&platform).config().clone(),
@@ -51,7 +54,7 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
     Ok(recipe)
 }
 
-/// The image of a source, if it has one.
-fn named_image(source: &Source) -> Option<Base> {
-    source::provider(source).image().cloned()
+/// The images of a source.
+fn named_images(source: &Source) -> Vec<Base> {
+    source::provider(source).images().into_iter().cloned().collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::build::{self, Cached, placed};
+use super::build::{self, Below, Cached, placed};
 use super::compression;
 use super::contents::{Contents, ContentsKind, Trees};
 use super::inspect::{Scanner, scan};
@@ -264,11 +264,11 @@ impl Prepared {
         let contents = self.attempt.trees.get(digest);
         if let Some(contents) = contents.filter(|of| reach != Reach::All || scan::has_digests(&of.tree)) {
             match contents.kind {
-                ContentsKind::Unplaced if is_remote => {
+                ContentsKind::Unplaced(_) if is_remote => {
                     return self.scan_unplaced(number, &contents, annotator, &budget).await.map(Some);
                 }
                 // This machine has the layer with the right paths.
-                ContentsKind::Unplaced => {}
+                ContentsKind::Unplaced(_) => {}
                 ContentsKind::Files | ContentsKind::Packages => {
                     return scan::of_tree(session, contents, layer, annotator, &budget).await.map(Some);
                 }
@@ -311,7 +311,12 @@ impl Prepared {
         if layer.blob.size <= unread || scan::is_known(session, layer.blob.digest, &*annotator) {
             return scan::of_layer(session, "the image", layer.blob, annotator, budget).await;
         }
-        let tree = placed(session, trees, FileTree::clone(&contents.tree), below).await?;
+        let placing = match &contents.kind {
+            ContentsKind::Unplaced(placing) => placing.clone(),
+            ContentsKind::Files | ContentsKind::Packages => None,
+        };
+        let below = Below { layers: below, without_base: false };
+        let tree = placed(session, trees, FileTree::clone(&contents.tree), placing, below).await?;
         let contents = Contents { tree: tree.into(), code: None, kind: ContentsKind::Files };
         scan::of_tree(session, contents, layer, annotator, budget).await
     }

@@ -114,6 +114,7 @@ impl Error {
             LostBlob { .. } => "delete the image in the registry, and push again with --no-cache".into(),
             CacheRead { .. } => "run again: lbuild makes files of its cache again".into(),
             Threads { .. } => THREADS_HINT.into(),
+            Instruction { hint, .. } => return hint.clone(),
             CorruptFile { .. } => "recreate the file; a file of lbuild's cache can be deleted".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {

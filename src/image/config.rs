@@ -163,16 +163,30 @@ impl Config {
         };
     }
 
-    pub(super) fn append_layer(&mut self, layer: &Layer, below: usize, created_by: &str) {
+    /// Appends a history entry above `layers` layers.
+    pub(super) fn append_history(
+        &mut self,
+        created_by: &str,
+        key: Option<LayerKey>,
+        layers: usize,
+        empty_layer: bool,
+    ) {
         let mut entry = json!({ "created_by": created_by });
         if let Some(created) = self.created() {
             entry["created"] = json!(created);
         }
-        if let Some(key) = layer.key {
+        if let Some(key) = key {
             entry["comment"] = json!(key.to_comment());
         }
-        self.align_history(below);
+        if empty_layer {
+            entry["empty_layer"] = json!(true);
+        }
+        self.align_history(layers);
         self.array("history").push(entry);
+    }
+
+    pub(super) fn append_layer(&mut self, layer: &Layer, below: usize, created_by: &str) {
+        self.append_history(created_by, layer.key, below, false);
         let rootfs = self.object("rootfs");
         rootfs.entry("type").or_insert_with(|| json!("layers"));
         let ids = rootfs.entry("diff_ids").or_insert_with(|| json!([]));

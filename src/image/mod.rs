@@ -71,6 +71,13 @@ impl Image {
         self
     }
 
+    /// The image with a history entry for a step that added no layer; `key` is the step's, for the next build.
+    #[must_use]
+    pub(crate) fn unchanged(mut self, key: Option<LayerKey>, created_by: &str) -> Image {
+        self.config.append_history(created_by, key, self.layers.len(), true);
+        self
+    }
+
     /// The image with its config changed and the same layers.
     #[must_use]
     pub fn edit(mut self, edit: &ConfigEdit) -> Image {

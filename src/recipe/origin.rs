@@ -17,9 +17,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The error for an instruction that cannot be built.
-    pub(crate) fn not_built(&self, fault: &'static str) -> Error {
+    /// The error for an instruction that cannot be built, with a proposed fix.
+    pub(crate) fn failed(&self, fault: impl Into<String>, hint: Option<String>) -> Error {
         let (file, instruction) = (self.file.clone(), self.text.clone());
-        Error::Instruction { file, line: self.line, instruction, fault }
+        Error::Instruction { file, line: self.line, instruction, fault: fault.into(), hint }
     }
 }

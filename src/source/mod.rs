@@ -12,13 +12,16 @@ mod local;
 mod logins;
 mod node;
 mod part;
+mod placing;
 mod program;
 mod python;
 pub mod text;
 mod zip;
 
 pub(crate) use directory::hash_missing;
+pub(crate) use image::file_of;
 pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
+pub(crate) use placing::{Placing, Shape};
 
 use crate::recipe::Source;
 

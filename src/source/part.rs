@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::event::Events;
 use crate::image::{Digest, Layer, Platform};
 use crate::recipe::{Base, Source};
+use crate::source::placing::Placing;
 use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
 use crate::tree::FileTree;
@@ -42,9 +43,9 @@ pub(crate) struct SourceImage {
 
 /// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
 pub(crate) trait Provider: Send + Sync {
-    /// The image that the source takes files from.
-    fn image(&self) -> Option<&Base> {
-        None
+    /// The images that the source takes files from.
+    fn images(&self) -> Vec<&Base> {
+        Vec::new()
     }
 
     /// Fails when the source does not exist, so that the mistake is reported before anything is sent.
@@ -90,6 +91,12 @@ pub(crate) trait Part: Send + Sync {
         Vec::new()
     }
 
+    /// How the image so far decides the paths and owners of the files at the step's path `to`; `None` for files that go
+    /// below it, whatever is there.
+    fn placing(&self, _to: &str) -> Option<Placing> {
+        None
+    }
+
     /// Whether the files are packages. The next build finds their layer by [`identities`](Part::identities), without
     /// the files; so the check before a push keeps the whole scan of the layer.
     fn is_package(&self) -> bool {
@@ -120,6 +127,8 @@ type Keep = Box<dyn FnOnce(&FileTree) + Send>;
 pub(crate) struct Fetched {
     /// The files at their paths in the image.
     pub(crate) tree: FileTree,
+    /// How the image so far decides their paths and owners.
+    pub(crate) placing: Option<Placing>,
     /// Stores the digests of the files for the next run.
     keep: Option<Keep>,
     /// The directory that holds the files, if it is to be removed after use.
@@ -129,12 +138,17 @@ pub(crate) struct Fetched {
 impl Fetched {
     /// Files whose digests are not stored.
     pub(super) fn of(tree: FileTree) -> Fetched {
-        Fetched { tree, keep: None, workplace: None }
+        Fetched { tree, placing: None, keep: None, workplace: None }
     }
 
     /// Files in a directory that is removed after use.
     pub(super) fn within(tree: FileTree, workplace: Workplace) -> Fetched {
         Fetched { workplace: Some(workplace), ..Fetched::of(tree) }
+    }
+
+    /// Files whose paths and owners the image so far decides.
+    pub(super) fn placed_by(self, placing: Option<Placing>) -> Fetched {
+        Fetched { placing, ..self }
     }
 
     /// Calls `keep` with the tree once all digests are known.
@@ -145,7 +159,7 @@ impl Fetched {
     /// Stores the digests of the files for the next run, removes the files of a package manager's installation, and
     /// returns the tree.
     pub(crate) fn finish(self) -> FileTree {
-        let Fetched { tree, keep, workplace } = self;
+        let Fetched { tree, placing: _, keep, workplace } = self;
         if let Some(keep) = keep {
             keep(&tree);
         }

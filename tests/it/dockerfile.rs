@@ -1,5 +1,7 @@
 //! Dockerfiles, from text to recipe. The numbers of rules are those of the facts that the guide page names.
 
+mod buildah;
+mod buildah_cases;
 mod command;
 mod config;
 mod copy;

@@ -6,22 +6,21 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::cached::Cached;
-use super::follow::{follow, may_lead_elsewhere};
+use super::beneath::Beneath;
+use super::cached::{Cached, Known};
 use super::key;
+use super::placed::{Below, placed};
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
-use crate::engine::inspect::scan;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
 use crate::error::Result;
 use crate::event::Event;
-use crate::image::{Config, Digest, Layer, LayerKey};
-use crate::scan::{NoAnnotator, view};
-use crate::source::{Context, Fetched, Part, hash_missing};
+use crate::image::{Config, Layer, LayerKey};
+use crate::source::{Context, Fetched, Part, Placing, hash_missing};
 use crate::tree::FileTree;
 
 /// The number of parts that are fetched while others are written.
@@ -31,33 +30,48 @@ const AHEAD: usize = 8;
 pub(super) struct Planned {
     part: Box<dyn Part>,
     to: String,
+    /// How the image so far decides paths and owners.
+    placing: Option<Placing>,
     /// The layer's name in events.
     name: String,
     /// The `created_by` of its history entry.
     created_by: String,
     /// Whether the content of its files decides the layer's key.
     by_content: bool,
-    /// Whether links of the image may change its path.
-    follows: bool,
+    beneath: Beneath,
 }
 
 impl Planned {
     /// A part for the path `to` in an image with this config.
     pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config) -> Planned {
         let dir = to.trim_end_matches('/');
-        let own = part.name();
-        let created_by = format!("lbuild: {} in {dir}", own.as_deref().unwrap_or("files"));
-        let by_content = own.is_none();
-        let (name, follows) = (own.unwrap_or_else(|| dir.to_owned()), may_lead_elsewhere(&to, config));
-        Planned { part, to, name, created_by, by_content, follows }
+        let (own, placing) = (part.name(), part.placing(&to));
+        let created_by = match &placing {
+            Some(placing) => placing.origin.text.clone(),
+            None => format!("lbuild: {} in {dir}", own.as_deref().unwrap_or("files")),
+        };
+        let by_content = part.identities().is_empty();
+        let name = own.unwrap_or_else(|| dir.to_owned());
+        let beneath = Beneath::of(&to, placing.as_ref(), config);
+        Planned { part, to, placing, name, created_by, by_content, beneath }
     }
+}
+
+/// What became of a part.
+pub(super) struct Added {
+    /// `None` if it changes nothing in the image.
+    pub(super) layer: Option<Layer>,
+    /// The key under which an earlier build may have it.
+    pub(super) key: Option<LayerKey>,
+    /// The `created_by` of its history entry.
+    pub(super) created_by: String,
 }
 
 /// The result of looking up a layer.
 struct Lookup {
     /// The key for the layer if this machine makes it.
     key: Option<LayerKey>,
-    found: Option<Layer>,
+    found: Option<Known>,
 }
 
 /// The layers of one stage.
@@ -71,25 +85,26 @@ pub(super) struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// The layers of the parts, in their order, each with the `created_by` of its history entry. `base` are the layers
-    /// below them.
-    pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<(Layer, String)>> {
-        let mut layers: Vec<(Layer, String)> = Vec::with_capacity(parts.len());
+    /// The layers of the parts, in their order. `base` are the layers below them.
+    pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<Added>> {
+        let mut done: Vec<(String, Added)> = Vec::with_capacity(parts.len());
         let mut parts = parts.into_iter().peekable();
         while parts.peek().is_some() {
-            let apart: Vec<Planned> = std::iter::from_fn(|| parts.next_if(|part| !part.follows)).collect();
-            layers.extend(self.at_once(apart).await?);
+            let apart = std::iter::from_fn(|| parts.next_if(|part| part.beneath == Beneath::Nothing));
+            let (paths, apart): (Vec<String>, Vec<Planned>) =
+                apart.map(|part| (part.to.clone(), part)).unzip();
+            done.extend(paths.into_iter().zip(self.at_once(apart).await?));
             if let Some(part) = parts.next() {
-                let below: Vec<Layer> =
-                    base.iter().chain(layers.iter().map(|(layer, _)| layer)).cloned().collect();
-                layers.push(self.above(part, &below).await?);
+                let own = done.iter().filter_map(|(to, added)| Some((to.as_str(), added.layer.as_ref()?)));
+                let below = part.beneath.layers(&part.to, base, own);
+                done.push((part.to.clone(), self.above(part, &below).await?));
             }
         }
-        Ok(layers)
+        Ok(done.into_iter().map(|(_, added)| added).collect())
     }
 
     /// The layers of parts that do not depend on the layers below.
-    async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<(Layer, String)>> {
+    async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<Added>> {
         let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
         let is_missing =
@@ -109,8 +124,8 @@ impl Adding<'_> {
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
     }
 
-    /// The layer of a part whose path follows links of the layers below.
-    async fn above(&self, planned: Planned, below: &[Layer]) -> Result<(Layer, String)> {
+    /// The layer of a part whose path or owner depends on the layers below.
+    async fn above(&self, planned: Planned, below: &[Layer]) -> Result<Added> {
         let lookup = self.find(&planned, below).await;
         self.layer(planned, lookup, below, self.session.threads.all()).await
     }
@@ -118,14 +133,16 @@ impl Adding<'_> {
     /// Looks up a part whose key does not depend on its files.
     async fn find(&self, planned: &Planned, below: &[Layer]) -> Lookup {
         let identities = planned.part.identities();
-        let key = |&identity: &Digest| {
-            let key = key::of_part(identity, &planned.to, self.epoch);
-            if planned.follows { key::above(below, key) } else { key }
-        };
-        let keys: Vec<_> = identities.iter().map(key).collect();
+        let keys: Vec<_> = identities
+            .iter()
+            .map(|&identity| {
+                let key = key::of_part(identity, &planned.to, self.epoch);
+                planned.beneath.key(key, planned.placing.as_ref(), below)
+            })
+            .collect();
         let mut found = match self.session.caching.policy {
             Caching::Off => None,
-            Caching::On | Caching::Verify => keys.iter().find_map(|&key| self.session.cache.layer(key)),
+            Caching::On | Caching::Verify => keys.iter().find_map(|&key| Known::of(&self.session.cache, key)),
         };
         for &key in &keys {
             if found.is_none() {
@@ -141,41 +158,15 @@ impl Adding<'_> {
         lookup: Lookup,
         below: &[Layer],
         threads: usize,
-    ) -> Result<(Layer, String)> {
-        let Planned { part, to, name, created_by, by_content, follows } = planned;
-        let (is_published, is_package) = (part.is_published(), part.is_package());
+    ) -> Result<Added> {
         let verify = self.session.caching.policy == Caching::Verify;
-        let (layer, cached) = match lookup {
-            Lookup { found: Some(found), .. } if !verify => (found, true),
-            lookup => {
-                let fetched = part.fetch(&to, self.context).await?;
-                let (mut fetched, Lookup { key, found }) = match (by_content, follows) {
-                    (false, _) => (fetched, lookup),
-                    (true, false) => self.find_by_content(fetched).await?,
-                    (true, true) => self.find_above(fetched, below).await?,
-                };
-                match found {
-                    Some(found) if !verify => {
-                        let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
-                        let kind = if follows { ContentsKind::Unplaced } else { ContentsKind::Files };
-                        self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
-                        (found, true)
-                    }
-                    found => {
-                        if follows {
-                            fetched.tree = placed(self.session, self.trees, fetched.tree, below).await?;
-                        }
-                        let lookup = Lookup { key, found };
-                        let (made, tree) = self.make(fetched, lookup, &name, threads).await?;
-                        let Made { layer, cached, code } = made;
-                        let kind = if is_package { ContentsKind::Packages } else { ContentsKind::Files };
-                        let (tree, code) = (tree.into(), code.map(Arc::new));
-                        self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
-                        (layer, cached)
-                    }
-                }
-            }
+        let (created_by, is_published) = (planned.created_by.clone(), planned.part.is_published());
+        let name = planned.name.clone();
+        let (key, known, cached) = match lookup {
+            Lookup { key, found: Some(found) } if !verify => (key, found, true),
+            lookup => self.fetched(planned, lookup, below, threads).await?,
         };
+        let Known::Layer(layer) = known else { return Ok(Added { layer: None, key, created_by }) };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
         for push in self.pushes {
@@ -187,7 +178,61 @@ impl Adding<'_> {
                 false => push.layer(&layer),
             }
         }
-        Ok((layer, created_by))
+        Ok(Added { key: layer.key, layer: Some(layer), created_by })
+    }
+
+    /// Fetches the files. Their layer is found by their content, or made. Also returns its key, and whether it was
+    /// found.
+    async fn fetched(
+        &self,
+        planned: Planned,
+        lookup: Lookup,
+        below: &[Layer],
+        threads: usize,
+    ) -> Result<(Option<LayerKey>, Known, bool)> {
+        let verify = self.session.caching.policy == Caching::Verify;
+        let Planned { part, to, name, by_content, beneath, .. } = planned;
+        let is_package = part.is_package();
+        let fetched = part.fetch(&to, self.context).await?;
+        let depends = fetched.placing.is_some() || beneath != Beneath::Nothing;
+        let (mut fetched, Lookup { key, found }) = match (by_content, depends) {
+            (false, _) => (fetched, lookup),
+            (true, false) => self.find_by_content(fetched).await?,
+            (true, true) => self.find_above(fetched, beneath, below).await?,
+        };
+        let without_base = beneath != Beneath::All;
+        match found {
+            Some(Known::Nothing) if !verify => Ok((key, Known::Nothing, true)),
+            Some(Known::Layer(found)) if !verify => {
+                let mut kind = ContentsKind::Files;
+                if depends && self.trees.have(below) {
+                    self.place(&mut fetched, below, without_base).await?;
+                } else if depends {
+                    kind = ContentsKind::Unplaced(fetched.placing.clone().map(Arc::new));
+                }
+                let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
+                self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
+                Ok((key, Known::Layer(found), true))
+            }
+            found => {
+                if depends {
+                    self.place(&mut fetched, below, without_base).await?;
+                }
+                if fetched.placing.is_some() && fetched.tree.is_empty() {
+                    if let Some(key) = key {
+                        Known::Nothing.keep(&self.session.cache, key)?;
+                    }
+                    return Ok((key, Known::Nothing, false));
+                }
+                let found = found.and_then(Known::into_layer);
+                let (made, tree) = self.make(fetched, key, found, &name, threads).await?;
+                let Made { layer, cached, code } = made;
+                let kind = if is_package { ContentsKind::Packages } else { ContentsKind::Files };
+                let (tree, code) = (tree.into(), code.map(Arc::new));
+                self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
+                Ok((layer.key, Known::Layer(layer), cached))
+            }
+        }
     }
 
     /// Looks up the layer of a part by the content of its files. The files are read only if a layer may be found: if
@@ -201,7 +246,7 @@ impl Adding<'_> {
         });
         let (fetched, found) = run.await?;
         if found.is_some() || !self.cached.has_layers().await {
-            return Ok((fetched, Lookup { key: None, found }));
+            return Ok((fetched, Lookup { key: None, found: found.map(Known::Layer) }));
         }
         let (fetched, key) = self.content_key(fetched).await?;
         let found = match key {
@@ -212,12 +257,17 @@ impl Adding<'_> {
     }
 
     /// Like `find_by_content`, for a key that also depends on the layers below.
-    async fn find_above(&self, fetched: Fetched, below: &[Layer]) -> Result<(Fetched, Lookup)> {
+    async fn find_above(
+        &self,
+        fetched: Fetched,
+        beneath: Beneath,
+        below: &[Layer],
+    ) -> Result<(Fetched, Lookup)> {
         let (fetched, key) = self.content_key(fetched).await?;
-        let key = key.map(|key| key::above(below, key));
+        let key = key.map(|key| beneath.key(key, fetched.placing.as_ref(), below));
         let mut found = match (key, self.session.caching.policy) {
             (None, _) | (_, Caching::Off) => None,
-            (Some(key), _) => self.session.cache.layer(key),
+            (Some(key), _) => Known::of(&self.session.cache, key),
         };
         if let (Some(key), None) = (key, &found) {
             found = self.cached.layer(key).await;
@@ -237,11 +287,20 @@ impl Adding<'_> {
         run.await
     }
 
+    /// Puts the files where the image leads.
+    async fn place(&self, fetched: &mut Fetched, below: &[Layer], without_base: bool) -> Result<()> {
+        let (tree, placing) = (std::mem::take(&mut fetched.tree), fetched.placing.clone());
+        let below = Below { layers: below, without_base };
+        fetched.tree = placed(self.session, self.trees, tree, placing.map(Arc::new), below).await?;
+        Ok(())
+    }
+
     /// Writes the layer, and compares it with the one that was found, if any. Also returns the files.
     async fn make(
         &self,
         fetched: Fetched,
-        lookup: Lookup,
+        key: Option<LayerKey>,
+        found: Option<Layer>,
         name: &str,
         threads: usize,
     ) -> Result<(Made, FileTree)> {
@@ -250,32 +309,9 @@ impl Adding<'_> {
         let made = self.session.threads.run(threads, move |threads, stop| {
             let mut fetched = fetched;
             let writing = Writing { epoch, name: &name, threads, stop, is_scanned };
-            let Lookup { key, found } = lookup;
             let made = make(&session, &mut fetched.tree, &writing, key, found)?;
             Ok((made, fetched.finish()))
         });
         made.await
     }
-}
-
-/// The tree with its paths resolved in the layers below. Scans these layers.
-pub(in crate::engine) async fn placed(
-    session: &Arc<Session>,
-    trees: &Trees,
-    tree: FileTree,
-    below: &[Layer],
-) -> Result<FileTree> {
-    let budget = &scan::budget(&Arc::new(NoAnnotator));
-    let scans = below.iter().map(async |layer| {
-        let annotator = Arc::new(NoAnnotator);
-        match trees.get(layer.blob.digest) {
-            Some(Contents { tree, code, kind }) if kind != ContentsKind::Unplaced => {
-                let of = Contents { tree, code, kind: ContentsKind::Files };
-                scan::of_tree(session, of, layer.clone(), annotator, budget).await
-            }
-            _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator, budget).await,
-        }
-    });
-    let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();
-    session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await
 }

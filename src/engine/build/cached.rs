@@ -14,7 +14,42 @@ use crate::image::{
     Blob, Compression, Config, Descriptor, Digest, History, Layer, LayerKey, Location, Parsed, Reference,
     parse_manifest,
 };
-use crate::store::Repository;
+use crate::store::{Cache, Repository};
+
+/// What an earlier build made of a part.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    Layer(Layer),
+    /// The part changed nothing in the image.
+    Nothing,
+}
+
+impl Known {
+    /// From the cache of this machine.
+    pub(super) fn of(cache: &Cache, key: LayerKey) -> Option<Known> {
+        let nothing = || cache.has_note(nothing_key(key)).then(|| cache.noted(nothing_key(key))).flatten();
+        cache.layer(key).map(Known::Layer).or_else(|| nothing().map(|_| Known::Nothing))
+    }
+
+    /// Records in the cache of this machine that a part changes nothing.
+    pub(super) fn keep(&self, cache: &Cache, key: LayerKey) -> Result<()> {
+        match self {
+            Known::Layer(layer) => cache.put_layer(key, layer),
+            Known::Nothing => cache.note(nothing_key(key), b"nothing"),
+        }
+    }
+
+    pub(super) fn into_layer(self) -> Option<Layer> {
+        match self {
+            Known::Layer(layer) => Some(layer),
+            Known::Nothing => None,
+        }
+    }
+}
+
+fn nothing_key(key: LayerKey) -> Digest {
+    Digest::of(format!("nothing {}", key.0).as_bytes())
+}
 
 /// The cache sources: the images that the destinations' tags name now, and those that the user names.
 #[derive(Default)]
@@ -26,7 +61,7 @@ struct EarlierImages {
     session: Arc<Session>,
     at: At,
     /// Their layers by key, requested when this machine lacks a layer.
-    layers: OnceCell<HashMap<LayerKey, Layer>>,
+    layers: OnceCell<HashMap<LayerKey, Known>>,
 }
 
 enum At {
@@ -53,12 +88,17 @@ impl Cached {
     }
 
     /// The layer with this key, if an image has it and its repository still has the blob.
-    pub(super) async fn layer(&self, key: LayerKey) -> Option<Layer> {
+    pub(super) async fn layer(&self, key: LayerKey) -> Option<Known> {
         for images in &self.images {
-            if let Some(layer) = images.layers().await.get(&key)
-                && images.repository().has_blob_of(layer.blob.digest, layer.blob.size).await.unwrap_or(false)
-            {
-                return Some(layer.clone());
+            match images.layers().await.get(&key) {
+                None => {}
+                Some(Known::Nothing) => return Some(Known::Nothing),
+                Some(Known::Layer(layer)) => {
+                    let Blob { digest, size, .. } = layer.blob;
+                    if images.repository().has_blob_of(digest, size).await.unwrap_or(false) {
+                        return Some(Known::Layer(layer.clone()));
+                    }
+                }
             }
         }
         None
@@ -73,7 +113,7 @@ impl EarlierImages {
         }
     }
 
-    async fn layers(&self) -> &HashMap<LayerKey, Layer> {
+    async fn layers(&self) -> &HashMap<LayerKey, Known> {
         let asked = self.layers.get_or_init(|| async {
             match self.ask().await {
                 Ok(layers) => layers,
@@ -91,7 +131,7 @@ impl EarlierImages {
         asked.await
     }
 
-    async fn ask(&self) -> Result<HashMap<LayerKey, Layer>> {
+    async fn ask(&self) -> Result<HashMap<LayerKey, Known>> {
         let mut layers = HashMap::new();
         match &self.at {
             At::Destination(remote) => {
@@ -114,7 +154,7 @@ impl EarlierImages {
         Ok(layers)
     }
 
-    async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Layer)>> {
+    async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Known)>> {
         let repository = self.repository();
         let digest = image.config.digest;
         let config = self.session.small_blob(repository, digest).await?;
@@ -124,7 +164,7 @@ impl EarlierImages {
 }
 
 /// The layers that lbuild appended to an image; none if manifest, config and history have different numbers of layers.
-fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(LayerKey, Layer)> {
+fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(LayerKey, Known)> {
     let (diff_ids, history) = (config.diff_ids(), config.history());
     let made: Vec<_> = history.iter().filter(|entry| !entry.empty_layer).collect();
     if made.len() != layers.len() || diff_ids.len() != layers.len() {
@@ -136,7 +176,9 @@ fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(Layer
         let gzip = Compression::of(&layer.media_type) == Some(Compression::Gzip);
         let location = Location::Registry(home.clone());
         let blob = Blob { digest: layer.digest, size: layer.size, location };
-        gzip.then_some((key, Layer { blob, diff_id, key: Some(key) }))
+        gzip.then_some((key, Known::Layer(Layer { blob, diff_id, key: Some(key) })))
     };
-    made.iter().zip(layers).zip(diff_ids).filter_map(layer).collect()
+    let empty = history.iter().filter(|entry| entry.empty_layer);
+    let nothing = empty.filter_map(|entry| Some((entry.key?, Known::Nothing)));
+    made.iter().zip(layers).zip(diff_ids).filter_map(layer).chain(nothing).collect()
 }

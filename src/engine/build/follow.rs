@@ -15,7 +15,7 @@ pub(super) const VERSION: &str = "follow-1";
 /// directory would not work.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
-const LAMBDA: [&str; 3] = ["/var/task", "/var/runtime", "/opt"];
+pub(super) const LAMBDA: [&str; 3] = ["/var/task", "/var/runtime", "/opt"];
 
 /// Directories that are links in many distributions.
 ///
@@ -31,7 +31,7 @@ pub(super) fn may_lead_elsewhere(to: &str, config: &Config) -> bool {
     !named.chain(LAMBDA).any(|dir| is_within(to, dir))
 }
 
-fn is_within(path: &str, dir: &str) -> bool {
+pub(super) fn is_within(path: &str, dir: &str) -> bool {
     let dir = dir.trim_end_matches('/');
     let below = path.strip_prefix(dir).filter(|_| !dir.is_empty());
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -40,7 +40,7 @@ fn is_within(path: &str, dir: &str) -> bool {
 /// The tree with every entry at the path that it resolves to within the image's root. Directories of the image keep
 /// their mode, owner and attributes.
 pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Result<FileTree> {
-    let mut places = Places { image, known: HashMap::new() };
+    let mut places = Places::of(image);
     let mut followed = FileTree::new();
     for (path, mut entry) in tree {
         let place = match &mut entry.kind {
@@ -73,7 +73,7 @@ pub(super) fn follow<F>(tree: FileTree, image: &View<'_, ScannedFile<F>>) -> Res
 }
 
 /// The image's own directory at `path`.
-fn directory<F>(image: &View<'_, ScannedFile<F>>, path: &[u8]) -> Option<Entry> {
+pub(super) fn directory<F>(image: &View<'_, ScannedFile<F>>, path: &[u8]) -> Option<Entry> {
     let Entry { kind, mode, uid, gid, xattrs } = &image.get(path)?.member.entry;
     let is_directory = matches!(kind, EntryKind::Directory);
     let (kind, xattrs) = (EntryKind::Directory, xattrs.clone());
@@ -81,18 +81,22 @@ fn directory<F>(image: &View<'_, ScannedFile<F>>, path: &[u8]) -> Option<Entry> 
 }
 
 /// The parent directories of a path, the highest first.
-fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at])
 }
 
 /// Resolved directories, by their paths in the layer.
-struct Places<'v, 'm, F> {
+pub(super) struct Places<'v, 'm, F> {
     image: &'v View<'m, ScannedFile<F>>,
     known: HashMap<Vec<u8>, Vec<u8>>,
 }
 
-impl<F> Places<'_, '_, F> {
-    fn of_entry(&mut self, path: &[u8]) -> Vec<u8> {
+impl<'v, 'm, F> Places<'v, 'm, F> {
+    pub fn of(image: &'v View<'m, ScannedFile<F>>) -> Places<'v, 'm, F> {
+        Places { image, known: HashMap::new() }
+    }
+
+    pub fn of_entry(&mut self, path: &[u8]) -> Vec<u8> {
         match path.iter().rposition(|&byte| byte == b'/') {
             None => path.to_vec(),
             Some(slash) => match self.of_directory(&path[..slash]) {
@@ -102,7 +106,7 @@ impl<F> Places<'_, '_, F> {
         }
     }
 
-    fn of_directory(&mut self, path: &[u8]) -> Vec<u8> {
+    pub fn of_directory(&mut self, path: &[u8]) -> Vec<u8> {
         if let Some(place) = self.known.get(path) {
             return place.clone();
         }

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::follow::VERSION as FOLLOW_VERSION;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
+use crate::source::Placing;
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
 /// The key of the layer of `tree`; `None` if the content of a file is not known.
@@ -105,6 +106,11 @@ fn fingerprint<const N: usize>(
 pub(super) fn above(layers: &[Layer], key: LayerKey) -> LayerKey {
     let below = layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" ");
     LayerKey(Digest::of(format!("{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
+}
+
+/// The key of a layer whose paths and owners the image so far decides in this way.
+pub(super) fn placed(key: LayerKey, placing: &Placing) -> LayerKey {
+    LayerKey(Digest::of(format!("{} {}", placing.identity(), key.0).as_bytes()))
 }
 
 /// A device's type flag and numbers.

@@ -4,19 +4,24 @@
 //!    its sources are planned.
 //! 2. Every part of a source becomes a layer ([`add`]). It is looked up by its key ([`key`]), in the cache of this
 //!    machine and in images of earlier pushes ([`cached`]), or else fetched and written ([`write`]).
-//! 3. Paths in the image follow its links ([`follow`]).
+//! 3. Paths in the image follow its links ([`follow`]). The image so far decides more about files of a Dockerfile: see
+//!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
 //! 4. Layers are passed to the pushes as soon as they exist.
 
+mod accounts;
 mod add;
 mod base;
+mod beneath;
 mod cached;
 mod follow;
 mod key;
+mod place;
+mod placed;
 mod recompress;
 mod stage;
 mod write;
 
-pub(super) use add::placed;
 pub(super) use cached::Cached;
+pub(super) use placed::{Below, placed};
 pub(super) use stage::{build, check_sources, packs, provides, target};
 pub(super) use write::layer_of_tree;

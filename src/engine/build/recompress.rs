@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::engine::compression;
 use crate::engine::session::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Compression, Digest, Layer, LayerKey};
 use crate::layer::{self, WriteOptions};
 use crate::store::{self, ByteStream};
@@ -40,6 +40,8 @@ pub(super) async fn recompressed(
         match recompress(session, bytes, compression.unwrap_or(expected)).await {
             Ok(layer) => break layer,
             Err((_, Some(error))) => retry.after(error).await?,
+            // A fault of this machine is not one of the layer.
+            Err((error, None)) if error.kind() != Kind::Base => return Err(error),
             Err((error, None)) => {
                 let (image, digest) = (image.to_owned(), blob.digest);
                 return Err(Error::Recompress { image, digest, source: error.into() });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::add::{Adding, Planned};
+use super::add::{Added, Adding, Planned};
 use super::base;
 use super::cached::Cached;
 use crate::engine::contents::Trees;
@@ -61,7 +61,8 @@ struct Building<'b> {
 impl Building<'_> {
     async fn stage(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
         let source_images = self.source_images(stage, images).await?;
-        let context = self.session.context(stage, &self.recipe.platform, source_images);
+        let platform = stage.platform.as_ref().unwrap_or(&self.recipe.platform);
+        let context = self.session.context(stage, platform, source_images);
         let plans = stage
             .adds()
             .map(async |add| source::provider(&add.source).plan(add.to.is_none(), &context).await);
@@ -85,7 +86,10 @@ impl Building<'_> {
             Step::Run(_) => image,
             Step::Add(_) => {
                 let own = layers.by_ref().take(counts.next().unwrap_or_default());
-                own.fold(image, |image, (layer, created_by)| image.append(layer, &created_by))
+                own.fold(image, |image, Added { layer, key, created_by }| match layer {
+                    Some(layer) => image.append(layer, &created_by),
+                    None => image.unchanged(key, &created_by),
+                })
             }
         });
         Ok(image)
@@ -117,29 +121,25 @@ impl Building<'_> {
 
     /// The images of the stage's sources.
     async fn source_images(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Vec<SourceImage>> {
+        let platform = stage.platform.as_ref().unwrap_or(&self.recipe.platform);
         let mut found: Vec<SourceImage> = Vec::new();
         for add in stage.adds() {
-            let provider = source::provider(&add.source);
-            let Some(named) =
-                provider.image().filter(|named| found.iter().all(|image| image.named != **named))
-            else {
-                continue;
-            };
-            let image = match named {
-                Base::Scratch => {
-                    SourceImage { named: Base::Scratch, exact: Base::Scratch, layers: Vec::new() }
+            for named in source::provider(&add.source).images() {
+                if found.iter().any(|image| image.named == *named) {
+                    continue;
                 }
-                Base::Stage(number) => {
-                    let image = images[*number].as_ref().ok_or_else(|| not_earlier(*number))?;
-                    SourceImage {
-                        named: named.clone(),
-                        exact: named.clone(),
-                        layers: image.layers().to_vec(),
+                let layers = match named {
+                    Base::Scratch => Vec::new(),
+                    Base::Stage(number) => {
+                        images[*number].as_ref().ok_or_else(|| not_earlier(*number))?.layers().to_vec()
                     }
-                }
-                named => base::source_image(self.session, named, &self.recipe.platform).await?,
-            };
-            found.push(image);
+                    named => {
+                        found.push(base::source_image(self.session, named, platform).await?);
+                        continue;
+                    }
+                };
+                found.push(SourceImage { named: named.clone(), exact: named.clone(), layers });
+            }
         }
         Ok(found)
     }
@@ -169,7 +169,7 @@ fn check_commands(recipe: &Recipe) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
         if let Step::Run(Run { origin, .. }) = step {
-            return Err(origin.not_built("commands cannot be run yet"));
+            return Err(origin.failed("commands cannot be run yet", None));
         }
     }
     Ok(())

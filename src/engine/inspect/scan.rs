@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::engine::contents::{Contents, ContentsKind};
 use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
 use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, RecognizedFiles};
@@ -175,7 +175,7 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
             return Ok(None);
         };
         // A failure to write the cache only costs time.
-        if kind == ContentsKind::Packages {
+        if matches!(kind, ContentsKind::Packages) {
             let _ = cache.note_pieces(made_key(&*of_tree, layer.blob.digest), |out| scanned.write(out));
         } else if let Ok(facts) = serde_json::to_vec(&facts) {
             let _ = cache.note(key, &facts);
@@ -236,9 +236,12 @@ pub(in crate::engine) async fn of_fetched<A: Annotate>(
     of_layer(session, "the image", fetched, annotator, budget).await
 }
 
-/// The error for a layer that cannot be scanned.
+/// The error for a layer that cannot be scanned. A fault of this machine or of the network is not one of the layer.
 fn in_layer(image: &str, digest: Digest, source: Error) -> Error {
-    Error::Scan { image: image.to_owned(), digest, source: source.into() }
+    match source.kind() {
+        Kind::Base => Error::Scan { image: image.to_owned(), digest, source: source.into() },
+        _ => source,
+    }
 }
 
 /// Scans a layer, unless it was scanned before. `image` names the image in errors.

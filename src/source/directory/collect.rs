@@ -30,12 +30,39 @@ use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
 pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<FileTree> {
     let metadata = fs::metadata(root).map_err(|source| Error::Read { path: root.to_owned(), source })?;
     if !metadata.is_dir() {
-        return FileTree::of([(file_destination(root, to), single_file(root, &metadata)?)]);
+        return FileTree::of([(file_destination(root, to), entry_of_file(root, &metadata)?)]);
     }
     let walk = Walk::new(root, trim_slashes(to), ignore);
     let found = walk.run(walk.top(), jobs)?;
     let top = (!walk.to.is_empty()).then(|| (walk.to.clone(), Entry::directory()));
     FileTree::of(top.into_iter().chain(found))
+}
+
+/// The entries below the directory `real` of `root`, by their paths in it. The path has no links.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_below(
+    root: &Path,
+    real: &[u8],
+    ignore: &Ignore,
+    jobs: usize,
+) -> Result<Vec<(Vec<u8>, Entry)>> {
+    let walk = Walk::new(root, b"", ignore);
+    let verdict = if real.is_empty() { Ignore::ROOT } else { ignore.verdict(real) };
+    let mut found = walk.run(Pending { path: real.to_vec(), verdict }, jobs)?;
+    let start = if real.is_empty() { 0 } else { real.len() + 1 };
+    found.iter_mut().for_each(|(path, _)| drop(path.drain(..start)));
+    Ok(found)
+}
+
+/// The entry of a single file, which may be a link to one.
+///
+/// # Errors
+/// When it does not exist, or is a socket, named pipe or device.
+pub fn single_file(path: &Path) -> Result<Entry> {
+    let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    entry_of_file(path, &metadata)
 }
 
 /// Whether [`collect`] would put an entry at the image path `path` (`var/task/app.py`), found without a walk.
@@ -79,7 +106,7 @@ fn file_destination(root: &Path, to: &[u8]) -> Vec<u8> {
     }
 }
 
-fn single_file(path: &Path, metadata: &fs::Metadata) -> Result<Entry> {
+fn entry_of_file(path: &Path, metadata: &fs::Metadata) -> Result<Entry> {
     let kind = metadata.file_type();
     if !kind.is_file() {
         return Err(special(path.to_owned(), rustix::fs::FileType::from_raw_mode(metadata.mode() as _)));

@@ -135,7 +135,8 @@ fn relative<'p>(path: &'p Path, root: &Path) -> Option<&'p [u8]> {
     let below = path.as_os_str().as_bytes().strip_prefix(root.as_os_str().as_bytes())?;
     match below {
         b"" => Some(path.file_name()?.as_bytes()),
-        below => Some(below.strip_prefix(b"/").unwrap_or(below)),
+        below if root.as_os_str().as_bytes().ends_with(b"/") => Some(below),
+        below => below.strip_prefix(b"/"),
     }
 }
 

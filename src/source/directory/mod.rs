@@ -12,7 +12,7 @@ mod links;
 mod provider;
 mod walk;
 
-pub(super) use collect::collect;
+pub(super) use collect::{collect, collect_below, single_file};
 pub(super) use fingerprint::Fingerprints;
 pub(crate) use hash::hash_missing;
 pub(super) use hash::{Memory, recall};

@@ -20,7 +20,8 @@
 //! * `lbuild.toml`, `.lambdaignore` and `.dockerignore` at the root. Both ignore files are left out, so that
 //!   `.dockerignore` does not appear in the image when a `.lambdaignore` is added.
 //!
-//! A pattern with `!` does not include these paths.
+//! A pattern with `!` does not include these paths. Of the build context of a Dockerfile, only the patterns leave files
+//! out.
 //!
 //! # Files
 //!
@@ -34,6 +35,15 @@ mod pattern;
 mod rules;
 
 pub(super) use rules::{Ignore, Verdict};
+
+/// A regex for names that match a pattern without slashes.
+///
+/// # Errors
+/// The reason why the pattern is not valid.
+pub(super) fn name_pattern(pattern: &[u8]) -> Result<regex::bytes::Regex, String> {
+    let tokens = glob::tokens(pattern)?;
+    regex::bytes::Regex::new(&glob::regex(&tokens)).map_err(|error| error.to_string())
+}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::matcher::{Matcher, MatcherBuilder};
 use super::pattern::Pattern;
@@ -23,6 +23,8 @@ pub struct Ignore {
     matcher: Matcher,
     /// Paths that always stay out, even if an exception matches them.
     without: HashSet<Vec<u8>>,
+    /// Whether only the patterns count: of a build context, all other files are packed.
+    only_patterns: bool,
 }
 
 /// The patterns' decision about a path. A walk passes a directory's verdict to [`Ignore::below`] for its entries.
@@ -68,6 +70,33 @@ impl Ignore {
         Ok(Ignore::none())
     }
 
+    /// Reads the first of these files that exists, for a build context. Also returns its path.
+    ///
+    /// # Errors
+    /// As [`load`](Ignore::load).
+    pub(crate) fn of_context(files: &[PathBuf]) -> Result<(Ignore, Option<PathBuf>)> {
+        for path in files {
+            match fs::read(path) {
+                Ok(text) => {
+                    let patterns = Ignore::parse(&text, path)?;
+                    return Ok((Ignore { only_patterns: true, ..patterns }, Some(path.clone())));
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(source) => return Err(Error::Read { path: path.clone(), source }),
+            }
+        }
+        Ok((Ignore { only_patterns: true, ..Ignore::none() }, None))
+    }
+
+    /// These patterns, one each.
+    ///
+    /// # Errors
+    /// At the first pattern that is not valid.
+    pub(crate) fn of_patterns(patterns: &[String]) -> Result<Ignore> {
+        let parsed = Ignore::parse(patterns.join("\n").as_bytes(), Path::new("--exclude"))?;
+        Ok(Ignore { only_patterns: true, ..parsed })
+    }
+
     /// Reads the text of an ignore file. `name` is the file's name in errors.
     ///
     /// # Errors
@@ -91,7 +120,7 @@ impl Ignore {
         let matcher = matcher
             .build()
             .map_err(|_| invalid(name, last_line, b"*", "the file has too many patterns with wildcards"))?;
-        Ok(Ignore { patterns, matcher, without: HashSet::new() })
+        Ok(Ignore { patterns, matcher, ..Ignore::default() })
     }
 
     /// Whether `path`, relative to the root and without slashes at its ends, stays out of the image.
@@ -112,7 +141,8 @@ impl Ignore {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
         let own = || OWN.iter().chain(&FILES).any(|own| path == own.as_bytes());
-        if name == b".git" || own() || self.without.contains(path) {
+        let is_left_out = || name == b".git" || own() || self.without.contains(path);
+        if !self.only_patterns && is_left_out() {
             return Verdict::Never;
         }
         // `None` is less than any index.

@@ -26,8 +26,8 @@ impl ImageProvider<'_> {
 }
 
 impl part::Provider for ImageProvider<'_> {
-    fn image(&self) -> Option<&Base> {
-        Some(&self.0.image)
+    fn images(&self) -> Vec<&Base> {
+        vec![&self.0.image]
     }
 
     /// The engine resolves the images of sources, as it resolves bases, and reports those that do not exist.

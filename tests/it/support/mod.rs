@@ -11,6 +11,7 @@ pub mod faulty_images;
 pub mod http;
 pub mod image_builder;
 pub mod image_tools;
+pub mod image_tree;
 pub mod index;
 pub mod invoke;
 pub mod layers;

@@ -1,0 +1,315 @@
+//! The layer of a `COPY` or `ADD`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+
+use super::context::{ContextFiles, Selected, join};
+use super::gather::{Excluded, Gathered};
+use super::image::ImageSource;
+use super::mode::Mode;
+use super::{archive, download, pattern};
+use crate::error::{Error, Result};
+use crate::image::Digest;
+use crate::recipe::{Base, CopyFiles, CopySource};
+use crate::source::directory::{self, Fingerprints, Memory};
+use crate::source::image::{self, ImageView};
+use crate::source::part::{Context, Fetched, Part, SourceImage};
+use crate::source::placing::{Placing, Shape};
+use crate::store::BlobFile;
+use crate::threads;
+use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
+
+/// Part of every identity. Increase it with any change of the code that changes an entry.
+const VERSION: &str = "copy-1";
+
+/// The mode of a file that is downloaded.
+///
+/// <https://docs.docker.com/reference/dockerfile/#add>
+const DOWNLOADED: u32 = 0o600;
+
+/// A source whose files are known as far as they are without reading any.
+pub(super) enum Planned {
+    /// The names in a context, and whether archives are unpacked.
+    Context {
+        files: Arc<ContextFiles>,
+        selected: Vec<Selected>,
+        unpack: bool,
+    },
+    Image(SourceImage),
+    Url,
+    Inline,
+}
+
+/// The files of one instruction.
+pub(super) struct CopyPart {
+    pub files: CopyFiles,
+    /// One for each source.
+    pub planned: Vec<Planned>,
+}
+
+impl CopyPart {
+    fn mode(&self) -> Option<Mode> {
+        self.files.mode.as_deref().and_then(Mode::parse)
+    }
+
+    /// What is known of the target before the sources are read.
+    fn shape(&self, to: &str) -> Shape {
+        if to.ends_with('/') || self.files.parents {
+            return Shape::Directory;
+        }
+        let mut names: Vec<Option<Vec<u8>>> = Vec::new();
+        for (source, planned) in self.files.sources.iter().zip(&self.planned) {
+            match (source, planned) {
+                (_, Planned::Context { unpack: true, selected, .. })
+                    if selected.iter().any(|one| !one.is_directory) =>
+                {
+                    return Shape::Unknown;
+                }
+                (_, Planned::Context { selected, .. }) => {
+                    names.extend(
+                        selected.iter().map(|one| (!one.is_directory).then(|| last(&one.named).to_vec())),
+                    );
+                }
+                (CopySource::Url { url, unpack: false, .. }, _) => {
+                    names.push(Some(download::file_name(url).into()));
+                }
+                (CopySource::Inline { name, .. }, _) => names.push(Some(name.clone().into())),
+                _ => return Shape::Unknown,
+            }
+        }
+        match &names[..] {
+            [] => Shape::Nothing,
+            [None] => Shape::Directory,
+            [Some(name)] => Shape::File(name.clone()),
+            _ => Shape::Several,
+        }
+    }
+
+    async fn gather(&self, context: &Context) -> Result<(Gathered, Vec<Memory>)> {
+        let excluded = Arc::new(Excluded(pattern::excluded(&self.files)?));
+        let (mut gathered, mut memories) = (Gathered::default(), Vec::new());
+        let mode = self.mode();
+        for (source, planned) in self.files.sources.iter().zip(&self.planned) {
+            match (source, planned) {
+                (_, Planned::Context { files, selected, unpack }) => {
+                    for one in selected {
+                        let taken = self.of_context(files, one, *unpack, &excluded, context).await?;
+                        let Some(Taken { tree, name, memory, unpacked }) = taken else { continue };
+                        memories.extend(memory);
+                        gathered.add(tree, name, mode.as_ref().filter(|_| !unpacked));
+                    }
+                }
+                (CopySource::Image { path, .. }, Planned::Image(image)) => {
+                    let (tree, names) = self.of_image(image, path, &excluded, context).await?;
+                    let mut tree = Some(tree);
+                    for name in names {
+                        gathered.add(tree.take().unwrap_or_default(), name, mode.as_ref());
+                    }
+                }
+                (CopySource::Url { url, checksum, unpack }, _) => {
+                    let file = download::fetch(url, *checksum, context).await?;
+                    let taken = self.of_download(url, file, *unpack, context).await?;
+                    gathered.add(taken.tree, taken.name, mode.as_ref().filter(|_| !taken.unpacked));
+                }
+                (CopySource::Inline { name, content }, _) => {
+                    let entry = Entry::file(Content::Bytes(content.as_bytes().into()), false);
+                    let tree = FileTree::of([(name.as_bytes().to_vec(), entry)])?;
+                    gathered.add(tree, Some(name.clone().into()), mode.as_ref());
+                }
+                _ => {}
+            }
+        }
+        Ok((gathered, memories))
+    }
+
+    async fn of_context(
+        &self,
+        files: &Arc<ContextFiles>,
+        selected: &Selected,
+        unpack: bool,
+        excluded: &Arc<Excluded>,
+        context: &Context,
+    ) -> Result<Option<Taken>> {
+        let (files, selected, excluded) = (files.clone(), selected.clone(), excluded.clone());
+        let (parents, origin) = (self.files.parents, self.files.origin.clone());
+        let (cache, stat_dir) = (context.cache.clone(), context.cache.stat_dir());
+        let take = move |jobs, stop: &_| {
+            if selected.is_directory {
+                return Taken::directory(&files, &selected, parents, &excluded, stat_dir, jobs).map(Some);
+            }
+            let name = last(&selected.named).to_vec();
+            if excluded.leaves_out(&name) {
+                return Ok(None);
+            }
+            if unpack {
+                let unpacked = archive::unpack(&files.on_disk(&selected.real), &origin, &cache, stop)?;
+                if let Some(tree) = unpacked {
+                    return Ok(Some(Taken { tree, name: None, memory: None, unpacked: true }));
+                }
+            }
+            let place = if parents { selected.named.clone() } else { name.clone() };
+            let mut tree = FileTree::new();
+            parents_of(&place, &mut tree)?;
+            tree.insert(place, files.file(&selected)?)?;
+            Ok(Some(Taken { tree, name: Some(name), memory: None, unpacked: false }))
+        };
+        context.threads.run(context.threads.all(), take).await
+    }
+
+    async fn of_image(
+        &self,
+        image: &SourceImage,
+        path: &str,
+        excluded: &Arc<Excluded>,
+        context: &Context,
+    ) -> Result<(FileTree, Vec<Option<Vec<u8>>>)> {
+        let lists = try_join_all(image.layers.iter().map(|layer| image::members(layer, context))).await?;
+        let (named, text, excluded) = (image.named.clone(), path.to_owned(), excluded.clone());
+        let (parents, origin) = (self.files.parents, self.files.origin.clone());
+        let picking = move |_, _: &_| {
+            let source =
+                ImageSource { image: &named, text: &text, parents, excluded: &excluded, origin: &origin };
+            source.pick(&ImageView::of(&lists))
+        };
+        let picked = context.threads.run(1, picking).await?;
+        let selection = Arc::new(picked.selection);
+        let wanted = image.layers.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
+        let read = wanted.map(|(number, layer)| image::contents(number, layer, &selection, context));
+        let contents: HashMap<_, _> = try_join_all(read).await?.into_iter().flatten().collect();
+        Ok((selection.tree(&contents)?, picked.names))
+    }
+
+    async fn of_download(&self, url: &str, file: BlobFile, unpack: bool, context: &Context) -> Result<Taken> {
+        let (cache, origin) = (context.cache.clone(), self.files.origin.clone());
+        let name = download::file_name(url).as_bytes().to_vec();
+        let take = move |_, stop: &_| {
+            if unpack && let Some(tree) = archive::unpack(&file.path, &origin, &cache, stop)? {
+                return Ok(Taken { tree, name: None, memory: None, unpacked: true });
+            }
+            let found = std::fs::metadata(&file.path);
+            let stat = Stat::from(&found.map_err(|source| Error::Read { path: file.path.clone(), source })?);
+            let content = SourceFile { path: file.path, stat, sha256: Some(file.digest), lasting: true };
+            let entry = Entry { mode: DOWNLOADED, ..Entry::file(Content::File(content), false) };
+            let tree = FileTree::of([(name.clone(), entry)])?;
+            Ok(Taken { tree, name: Some(name), memory: None, unpacked: false })
+        };
+        context.threads.run(1, take).await
+    }
+}
+
+/// The files of one source, at their paths below the target.
+struct Taken {
+    tree: FileTree,
+    /// The name of a single file.
+    name: Option<Vec<u8>>,
+    memory: Option<Memory>,
+    /// Whether the files are those of an archive.
+    unpacked: bool,
+}
+
+impl Taken {
+    fn directory(
+        files: &ContextFiles,
+        selected: &Selected,
+        parents: bool,
+        excluded: &Excluded,
+        stat_dir: PathBuf,
+        jobs: usize,
+    ) -> Result<Taken> {
+        let began = SystemTime::now();
+        let root = files.on_disk(&selected.real);
+        let load = || Fingerprints::load(&stat_dir, &root);
+        let (mut known, found) = threads::both(load, || files.tree(selected, jobs));
+        let mut found = found?;
+        directory::recall(&mut found, &root, &mut known);
+        let prefix: &[u8] = if parents { &selected.named } else { b"" };
+        let mut tree = FileTree::new();
+        if !prefix.is_empty() {
+            parents_of(prefix, &mut tree)?;
+            tree.insert(prefix, Entry::directory())?;
+        }
+        let kept = excluded.kept(found.iter().map(|(path, entry)| (path, entry.is_directory())));
+        let kept: Option<std::collections::HashSet<Vec<u8>>> =
+            kept.map(|kept| kept.into_iter().map(<[u8]>::to_vec).collect());
+        let entries =
+            found.into_iter().filter(|(path, _)| kept.as_ref().is_none_or(|kept| kept.contains(path)));
+        tree.extend(FileTree::of(entries.map(|(path, entry)| (join(prefix, &path), entry)))?);
+        Ok(Taken { tree, name: None, memory: Some(Memory { root, known, began }), unpacked: false })
+    }
+}
+
+impl Part for CopyPart {
+    fn name(&self) -> Option<String> {
+        Some(self.files.origin.text.clone())
+    }
+
+    fn identities(&self) -> Vec<Digest> {
+        let CopyFiles { sources, owner, mode, exclude, parents, link, origin: _ } = &self.files;
+        let mut images = Vec::new();
+        for (source, planned) in sources.iter().zip(&self.planned) {
+            match (source, planned) {
+                (_, Planned::Image(image)) => {
+                    images.extend(image.layers.iter().map(|layer| layer.diff_id.to_string()));
+                    images.push("and".to_owned());
+                }
+                (CopySource::Inline { .. } | CopySource::Url { checksum: Some(_), .. }, _) => {}
+                _ => return Vec::new(),
+            }
+        }
+        // The image's layers stand for its name.
+        let sources: Vec<CopySource> = sources
+            .iter()
+            .map(|source| match source {
+                CopySource::Image { path, .. } => {
+                    CopySource::Image { image: Base::Scratch, path: path.clone() }
+                }
+                other => other.clone(),
+            })
+            .collect();
+        let known = serde_json::json!([VERSION, sources, owner, mode, exclude, parents, link, images]);
+        vec![Digest::of(known.to_string().as_bytes())]
+    }
+
+    fn placing(&self, to: &str) -> Option<Placing> {
+        let path = to.trim_matches('/').as_bytes().to_vec();
+        let mode = self.mode().and_then(|mode| mode.of_made_directories());
+        let CopyFiles { owner, link, origin, .. } = &self.files;
+        let (owner, origin) = (owner.clone(), origin.clone());
+        Some(Placing { to: path, shape: self.shape(to), owner, mode, link: *link, origin })
+    }
+
+    fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
+        async move {
+            let (gathered, memories) = self.gather(context).await?;
+            let placing = self.placing(to);
+            let mode = placing.as_ref().and_then(|placing| placing.mode).filter(|mode| mode & 0o111 == 0);
+            if let Some(mode) = mode.filter(|_| gathered.has_directories()) {
+                let at = format!("{}:{}", self.files.origin.file, self.files.origin.line);
+                let message = format!("{at}: --chmod={mode:03o} applies to directories too, which nobody but root can then enter");
+                context.events.warn(message, Some("write --chmod=u=rwX,go=rX: X is only for directories and programs"));
+            }
+            let is_directory = to.ends_with('/') || self.files.parents;
+            let dir = to.trim_matches('/').as_bytes();
+            let (tree, shape) = gathered.finish(dir, is_directory, &self.files.origin)?;
+            let fetched = Fetched::of(tree).then_keep(move |tree| memories.iter().for_each(|memory| memory.keep(tree)));
+            Ok(fetched.placed_by(placing.map(|placing| Placing { shape, ..placing })))
+        }
+        .boxed()
+    }
+}
+
+fn parents_of(path: &[u8], tree: &mut FileTree) -> Result<()> {
+    for slash in (0..path.len()).filter(|&at| path[at] == b'/') {
+        tree.insert(&path[..slash], Entry::directory())?;
+    }
+    Ok(())
+}
+
+fn last(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}
