@@ -55,7 +55,7 @@ pub enum Error {
     #[error("{remark}")]
     DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
-    #[error("{file}:{line}: {fault}: {instruction}")]
+    #[error("{}", dockerfile::at_line(file, *line, fault, instruction))]
     Instruction { file: String, line: usize, instruction: String, fault: String, hint: Option<String> },
 
     /// A file or directory that cannot be read.

@@ -169,7 +169,8 @@ fn check_commands(recipe: &Recipe) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
         if let Step::Run(Run { origin, .. }) = step {
-            return Err(origin.failed("commands cannot be run yet", None));
+            let hint = "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
+            return Err(origin.failed("commands cannot be run yet", Some(hint.to_owned())));
         }
     }
     Ok(())

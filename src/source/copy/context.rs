@@ -122,9 +122,18 @@ impl ContextFiles {
         directory::single_file(&self.on_disk(&selected.real))
     }
 
-    /// Whether the ignore file leaves out a path of the context.
-    pub fn leaves_out(&self, path: &[u8]) -> bool {
-        self.ignore.is_ignored(path)
+    /// Whether a source includes the file at a path of the context, or would if the file existed.
+    pub fn would_include(&self, source: &SourcePath, file: &[u8]) -> bool {
+        let Some(start) = self.resolve(&join(&source.pivot, &source.literal)) else { return false };
+        let below = match file.strip_prefix(&start[..]) {
+            Some(below) if start.is_empty() => below,
+            Some([b'/', below @ ..]) => below,
+            Some([]) => b"",
+            _ => return false,
+        };
+        let ends = (0..below.len()).filter(|&at| below[at] == b'/').chain([below.len()]);
+        let is_named = source.wild.is_empty() || ends.into_iter().any(|end| source.matches(&below[..end]));
+        is_named && !self.ignore.is_ignored(file)
     }
 
     pub fn on_disk(&self, real: &[u8]) -> PathBuf {
@@ -185,7 +194,11 @@ impl ContextFiles {
                 Some(format!("add `!{path}` to {}, or remove the pattern that matches it", file.display())),
             ),
             _ => {
-                origin.failed(format!("`{text}` does not exist in {}", self.root.display()), self.near(path))
+                let hint = self.near(path).unwrap_or_else(|| {
+                    "a source is a path in the build context, which is PATH unless --from names another"
+                        .to_owned()
+                });
+                origin.failed(format!("`{text}` does not exist in {}", self.root.display()), Some(hint))
             }
         }
     }

@@ -60,11 +60,11 @@ impl Provider for CopyProvider<'_> {
     fn packs(&self, path: &Path) -> Result<bool> {
         let Some(path) = future_path(path) else { return Ok(false) };
         for source in &self.0.sources {
-            let CopySource::Context { context, .. } = source else { continue };
+            let CopySource::Context { context, path: source, .. } = source else { continue };
             let Ok(root) = context.path.canonicalize() else { continue };
-            if let Ok(relative) = path.strip_prefix(&root)
-                && !ContextFiles::open(context)?.leaves_out(relative.as_os_str().as_bytes())
-            {
+            let Ok(relative) = path.strip_prefix(&root) else { continue };
+            let source = SourcePath::parse(source, self.0.parents, &self.0.origin)?;
+            if ContextFiles::open(context)?.would_include(&source, relative.as_os_str().as_bytes()) {
                 return Ok(true);
             }
         }

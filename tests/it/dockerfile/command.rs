@@ -180,6 +180,58 @@ fn the_first_ignore_file_is_used() {
     assert_eq!(ignores(&recipe, "assets"), json!(["assets/.dockerignore"]));
 }
 
+/// The paths of an image's files and directories.
+fn paths(lbuild: &Lbuild, dir: &Path, image: &str) -> Vec<String> {
+    let shown = lbuild.command(&["inspect", image, "--tree"]).current_dir(dir).output().unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    shown.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_ignore_file_decides_what_is_copied() {
+    let files = [("my.Dockerfile", "FROM scratch\nCOPY . /\n"), ("app/a", ""), ("app/b", ""), ("app/c", "")];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let ignore = ["my.Dockerfile.dockerignore", "app/.dockerignore", "app/.lambdaignore"];
+    for (file, text) in ignore.iter().zip(["**/a", "**/b", "**/c"]) {
+        fs::write(dir.path().join(file), format!("{text}\n**/.*ignore\n")).unwrap();
+    }
+    for (file, left_out) in ignore.iter().zip(["/a", "/b", "/c"]) {
+        let words =
+            ["build", "app", "-f", "my.Dockerfile", "--arch", "arm64", "--to", "oci:out", "--no-check"];
+        run_in(dir.path(), &lbuild, &words, &[]).succeeded();
+        let found = paths(&lbuild, dir.path(), "oci:out");
+        let expected = ["/a", "/b", "/c"].into_iter().filter(|path| *path != left_out);
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{file}");
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+}
+
+#[test]
+fn what_lbuild_writes_is_not_in_the_next_image() {
+    let files = [
+        ("Dockerfile", "FROM scratch\nCOPY . /app/\n"),
+        ("app.py", ""),
+        (".git/HEAD", ""),
+        ("lbuild.toml", ""),
+    ];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let words = ["build", "--arch", "arm64", "--no-check"];
+    let first = run_in(dir.path(), &lbuild, &words, &[]).succeeded().digest();
+    assert_eq!(run_in(dir.path(), &lbuild, &words, &[]).succeeded().digest(), first);
+    let found = paths(&lbuild, dir.path(), "oci:.lbuild/image");
+    assert!(!found.iter().any(|path| path.contains(".lbuild")), "{found:?}");
+    for path in ["/app/app.py", "/app/.git/HEAD", "/app/lbuild.toml", "/app/Dockerfile"] {
+        assert!(found.iter().any(|other| other == path), "{path}: {found:?}");
+    }
+    let said = run_in(dir.path(), &lbuild, &words, &["--digest-file", "digest"]).failed(2);
+    assert!(said.contains("digest is in a directory that is packed") && said.contains("hint:"), "{said}");
+    // a file that no COPY takes may be anywhere
+    for copy in ["COPY app.py /", "COPY *.py /", "COPY .git /git/"] {
+        fs::write(dir.path().join("Dockerfile"), format!("FROM scratch\n{copy}\n")).unwrap();
+        run_in(dir.path(), &lbuild, &words, &["--digest-file", "digest"]).succeeded();
+    }
+}
+
 /// A registry with the committed base, and a Dockerfile that starts from it.
 fn registry_with_base() -> (Registry, TempDir) {
     let registry = Registry::start(Mode::Plain);

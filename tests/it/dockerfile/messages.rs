@@ -18,7 +18,7 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
         registry.host()
     );
     let not_set = "hint: `WHAT` is not set: declare ARG WHAT=DEFAULT before the first FROM";
-    let table: [(&str, &[&str], u8, &[&str]); 10] = [
+    let table: [(&str, &[&str], u8, &[&str]); 14] = [
         (
             "FROM scratch\nCOPPY a b\n",
             &[],
@@ -86,7 +86,7 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             "FROM scratch\nRUN touch /x\n",
             &[],
             2,
-            &["error: Dockerfile:2: commands cannot be run yet: RUN touch /x", "hint: "],
+            &["error: Dockerfile:2: commands cannot be run yet\n  2 | RUN touch /x\nhint: ", "hint: "],
         ),
         (
             "FROM scratch\nUSER $NONE\n",
@@ -94,9 +94,38 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             2,
             &["error: Dockerfile:2:6: the user `$NONE` is empty", "  2 | USER $NONE"],
         ),
+        (
+            "FROM scratch\nCOPY nofile /x\n",
+            &[],
+            2,
+            &["error: Dockerfile:2: `nofile` does not exist in .\n  2 | COPY nofile /x\nhint: "],
+        ),
+        (
+            "FROM scratch\nCOPY App.py /x\n",
+            &[],
+            2,
+            &["error: Dockerfile:2: `App.py` does not exist in .\n", "hint: there is `app.py`"],
+        ),
+        (
+            "FROM scratch\nCOPY hidden /x\n",
+            &[],
+            2,
+            &["error: Dockerfile:2: `hidden` is left out by ./.dockerignore\n", "hint: add `!hidden` to"],
+        ),
+        (
+            "FROM scratch\nCOPY ../secret /x\n",
+            &[],
+            2,
+            &[
+                "warning: Dockerfile:2:6: nothing outside the context can be copied: `../secret` is `secret` in it",
+                "  2 | COPY ../secret /x\n    |      ^\nhint: pass the directory that has both as PATH",
+                "error: Dockerfile:2: `secret` does not exist in .\n",
+            ],
+        ),
     ];
     for (text, more, code, said) in table {
-        let dir = function(&[("Dockerfile", text)]);
+        let dir =
+            function(&[("Dockerfile", text), ("app.py", ""), ("hidden", ""), (".dockerignore", "hidden\n")]);
         for command in ["build", "check"] {
             let arch: &[&str] = if more.contains(&"--platform") { &[] } else { &["--arch", "arm64"] };
             let done =
@@ -182,4 +211,32 @@ fn arguments_that_contradict_each_other_are_refused() {
     assert!(done.failed(2).contains("hint: -f is relative to the working directory: write -f sub/only/here"));
     let finished = lbuild.run(&["check", &tiny_base(), "-f", "Dockerfile"]).failed(2);
     assert!(finished.contains("-f describes an image to build"), "{finished}");
+}
+
+#[test]
+fn remarks_are_annotations_on_github() {
+    let lbuild = Lbuild::new();
+    for (text, code, annotation) in [
+        (
+            "FROM scratch\nMAINTAINER me\n",
+            0,
+            "::warning file=Dockerfile,line=2,col=1,title=Dockerfile::MAINTAINER is deprecated (MaintainerDeprecated) (hint: ",
+        ),
+        (
+            "FROM scratch\n ENVV A=1\n",
+            2,
+            "::error file=Dockerfile,line=2,col=2,title=Dockerfile::unknown instruction `ENVV`",
+        ),
+        (
+            "FROM scratch\nRUN x\n",
+            2,
+            "::error file=Dockerfile,line=2,title=Dockerfile::commands cannot be run yet",
+        ),
+    ] {
+        let dir = function(&[("Dockerfile", text)]);
+        let words = ["check", ".", "-f", "Dockerfile", "--arch", "arm64", "--github"];
+        let done = run_in(dir.path(), &lbuild, &words, &[]);
+        let found = done.stdout.lines().any(|line| line.starts_with(annotation));
+        assert!(found && (done.code == Some(code) || done.code == Some(8)), "{text}: {done:?}");
+    }
 }
