@@ -2,6 +2,7 @@
 
 mod buildah;
 mod buildah_cases;
+mod cases;
 mod command;
 mod config;
 mod copy;
