@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod copy;
 mod goldens;
+mod invocation;
 mod lowering;
 mod messages;
 mod run;
