@@ -46,6 +46,7 @@ impl Session {
             requirement_files: files.collect(),
             images: images.into(),
             registries: self.registries.clone(),
+            told_of_modes: Arc::default(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
@@ -29,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) images: Arc<[SourceImage]>,
     /// The registries from which the layers of these images are read.
     pub(crate) registries: Registries,
+    /// Whether the user was told that modes of files change.
+    pub(crate) told_of_modes: Arc<AtomicBool>,
 }
 
 /// An image that a source takes files from.
@@ -113,6 +117,12 @@ pub(crate) trait Part: Send + Sync {
     /// whole build.
     fn size(&self) -> u64 {
         0
+    }
+
+    /// A layer of another image that has exactly the files of this part at their paths below `to`, if nothing in the
+    /// image so far changes these paths.
+    fn whole_layer<'a>(&'a self, _to: &'a str, _: &'a Context) -> BoxFuture<'a, Result<Option<Layer>>> {
+        async { Ok(None) }.boxed()
     }
 
     /// Fetches or installs the files, and puts them at their paths in the image: below `to`, or at `to` itself for a

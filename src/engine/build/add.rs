@@ -193,6 +193,13 @@ impl Adding<'_> {
         let verify = self.session.caching.policy == Caching::Verify;
         let Planned { part, to, name, by_content, beneath, .. } = planned;
         let is_package = part.is_package();
+        if below.is_empty()
+            && let Some(key) = lookup.key
+            && let Some(layer) = part.whole_layer(&to, self.context).await?
+        {
+            let layer = Layer { key: Some(key), ..layer };
+            return Ok((Some(key), Known::Layer(layer), true));
+        }
         let fetched = part.fetch(&to, self.context).await?;
         let depends = fetched.placing.is_some() || beneath != Beneath::Nothing;
         let (mut fetched, Lookup { key, found }) = match (by_content, depends) {
@@ -292,7 +299,22 @@ impl Adding<'_> {
         let (tree, placing) = (std::mem::take(&mut fetched.tree), fetched.placing.clone());
         let below = Below { layers: below, without_base };
         fetched.tree = placed(self.session, self.trees, tree, placing.map(Arc::new), below).await?;
+        if let Some(placing) = &fetched.placing {
+            self.warn_of_closed(&fetched.tree, placing);
+        }
         Ok(())
+    }
+
+    /// An octal `--chmod` applies to directories too.
+    fn warn_of_closed(&self, tree: &FileTree, placing: &Placing) {
+        let Some(mode) = placing.mode.filter(|mode| mode & 0o111 == 0) else { return };
+        if tree.iter().any(|(_, entry)| entry.is_directory() && entry.mode == mode) {
+            let (file, line) = (&placing.origin.file, placing.origin.line);
+            let message =
+                format!("{file}:{line}: --chmod={mode:03o} closes directories too: only root can enter them");
+            let hint = "write --chmod=u=rwX,go=rX: X is for directories and programs only";
+            self.session.events.warn(message, Some(hint));
+        }
     }
 
     /// Writes the layer, and compares it with the one that was found, if any. Also returns the files.

@@ -20,6 +20,10 @@ use crate::source::{self, Part, SourceImage};
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
+/// What to do instead of a command.
+const RUN_HINT: &str =
+    "COPY files that are already made; --lock, --requirements and --npm add packages without a command";
+
 /// Builds the stages that the recipe's last stage needs, then the last stage. Its layers are passed to `pushes` as soon
 /// as they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
 pub(in crate::engine) async fn build(
@@ -169,8 +173,7 @@ fn check_commands(recipe: &Recipe) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
         if let Step::Run(Run { origin, .. }) = step {
-            let hint = "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
-            return Err(origin.failed("commands cannot be run yet", Some(hint.to_owned())));
+            return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
         }
     }
     Ok(())

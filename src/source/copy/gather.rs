@@ -36,11 +36,6 @@ impl Gathered {
         self.names.push(name);
     }
 
-    /// Whether a directory is among the files or the sources.
-    pub fn has_directories(&self) -> bool {
-        self.names.contains(&None) || self.tree.iter().any(|(_, entry)| entry.is_directory())
-    }
-
     /// The files below the target directory `to`, and what they are.
     pub fn finish(self, to: &[u8], is_directory: bool, origin: &Origin) -> Result<(FileTree, Shape)> {
         check(&self.tree, origin)?;

@@ -3,6 +3,7 @@
 //! * [`context`]: selects files of a directory on this machine; links are followed within it.
 //! * [`image`]: selects files of an image. [`archive`]: unpacks an archive. [`download`]: fetches a URL.
 //! * [`gather`]: the files of all sources, at their paths below the target.
+//! * [`whole`]: a layer that is used as it is.
 //! * [`mode`]: `--chmod`. [`pattern`]: wildcards, and `--exclude`.
 //!
 //! Whether the target is a directory, which links lead to it and who owns the files depends on the image so far: see
@@ -17,6 +18,7 @@ mod mode;
 mod part;
 mod pattern;
 mod provider;
+mod whole;
 mod workdir;
 
 pub(super) use provider::CopyProvider;

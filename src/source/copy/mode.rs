@@ -9,6 +9,13 @@ pub(super) enum Mode {
     Symbolic(Vec<Change>),
 }
 
+/// The mode of a context's file, which must not depend on a umask: 0755 if anybody may execute it, else 0644. Also
+/// returns whether that allows or forbids more than a umask does.
+pub(super) fn of_context(on_disk: u32) -> (u32, bool) {
+    let mode = if on_disk & 0o111 == 0 { 0o644 } else { 0o755 };
+    (mode, on_disk & 0o7000 != 0 || on_disk & 0o004 == 0)
+}
+
 /// One operation: for these classes, add, remove or set these permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
+use tokio::sync::OnceCell;
 
 use super::context::{ContextFiles, Selected, join};
 use super::gather::{Excluded, Gathered};
 use super::image::ImageSource;
 use super::mode::Mode;
-use super::{archive, download, pattern};
+use super::{archive, download, mode, pattern, whole};
 use crate::error::{Error, Result};
-use crate::image::Digest;
+use crate::image::{Digest, Layer};
 use crate::recipe::{Base, CopyFiles, CopySource};
 use crate::source::directory::{self, Fingerprints, Memory};
 use crate::source::image::{self, ImageView};
@@ -22,7 +24,7 @@ use crate::source::part::{Context, Fetched, Part, SourceImage};
 use crate::source::placing::{Placing, Shape};
 use crate::store::BlobFile;
 use crate::threads;
-use crate::tree::{Content, Entry, FileTree, SourceFile, Stat};
+use crate::tree::{Content, Entry, EntryKind, FileTree, Member, SourceFile, Stat};
 
 /// Part of every identity. Increase it with any change of the code that changes an entry.
 const VERSION: &str = "copy-1";
@@ -45,11 +47,16 @@ pub(super) enum Planned {
     Inline,
 }
 
+/// The members of the layers of an image.
+pub(super) type Lists = Arc<Vec<Vec<Member<u64>>>>;
+
 /// The files of one instruction.
 pub(super) struct CopyPart {
     pub files: CopyFiles,
     /// One for each source.
     pub planned: Vec<Planned>,
+    /// The members of the layers of the first source, if that is an image.
+    pub first_lists: OnceCell<Lists>,
 }
 
 impl CopyPart {
@@ -90,22 +97,38 @@ impl CopyPart {
         }
     }
 
+    /// The members of the layers of a source's image.
+    async fn lists(&self, number: usize, image: &SourceImage, context: &Context) -> Result<Lists> {
+        let read = || async {
+            let lists = image.layers.iter().map(|layer| image::members(layer, context));
+            Ok(Arc::new(try_join_all(lists).await?))
+        };
+        match number {
+            0 => self.first_lists.get_or_try_init(read).await.cloned(),
+            _ => read().await,
+        }
+    }
+
     async fn gather(&self, context: &Context) -> Result<(Gathered, Vec<Memory>)> {
         let excluded = Arc::new(Excluded(pattern::excluded(&self.files)?));
-        let (mut gathered, mut memories) = (Gathered::default(), Vec::new());
+        let (mut gathered, mut memories, mut normalised) = (Gathered::default(), Vec::new(), Vec::new());
         let mode = self.mode();
-        for (source, planned) in self.files.sources.iter().zip(&self.planned) {
+        for (number, (source, planned)) in self.files.sources.iter().zip(&self.planned).enumerate() {
             match (source, planned) {
                 (_, Planned::Context { files, selected, unpack }) => {
                     for one in selected {
                         let taken = self.of_context(files, one, *unpack, &excluded, context).await?;
-                        let Some(Taken { tree, name, memory, unpacked }) = taken else { continue };
+                        let Some(Taken { mut tree, name, memory, unpacked }) = taken else { continue };
                         memories.extend(memory);
+                        if !unpacked {
+                            normalise(&mut tree, &mut normalised);
+                        }
                         gathered.add(tree, name, mode.as_ref().filter(|_| !unpacked));
                     }
                 }
                 (CopySource::Image { path, .. }, Planned::Image(image)) => {
-                    let (tree, names) = self.of_image(image, path, &excluded, context).await?;
+                    let lists = self.lists(number, image, context).await?;
+                    let (tree, names) = self.of_image(image, lists, path, &excluded, context).await?;
                     let mut tree = Some(tree);
                     for name in names {
                         gathered.add(tree.take().unwrap_or_default(), name, mode.as_ref());
@@ -123,6 +146,9 @@ impl CopyPart {
                 }
                 _ => {}
             }
+        }
+        if mode.is_none() {
+            tell_of_modes(&normalised, context);
         }
         Ok((gathered, memories))
     }
@@ -164,11 +190,11 @@ impl CopyPart {
     async fn of_image(
         &self,
         image: &SourceImage,
+        lists: Lists,
         path: &str,
         excluded: &Arc<Excluded>,
         context: &Context,
     ) -> Result<(FileTree, Vec<Option<Vec<u8>>>)> {
-        let lists = try_join_all(image.layers.iter().map(|layer| image::members(layer, context))).await?;
         let (named, text, excluded) = (image.named.clone(), path.to_owned(), excluded.clone());
         let (parents, origin) = (self.files.parents, self.files.origin.clone());
         let picking = move |_, _: &_| {
@@ -283,24 +309,62 @@ impl Part for CopyPart {
         Some(Placing { to: path, shape: self.shape(to), owner, mode, link: *link, origin })
     }
 
+    fn whole_layer<'a>(&'a self, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Option<Layer>>> {
+        async move {
+            let (Some(path), [Planned::Image(image)]) =
+                (whole::same_place(&self.files, to), &self.planned[..])
+            else {
+                return Ok(None);
+            };
+            let (lists, path) = (self.lists(0, image, context).await?, path.to_owned());
+            let number = context.threads.run(1, move |_, _| Ok(whole::find(&lists, &path))).await?;
+            Ok(number.map(|number| image.layers[number].clone()))
+        }
+        .boxed()
+    }
+
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         async move {
-            let (gathered, memories) = self.gather(context).await?;
             let placing = self.placing(to);
-            let mode = placing.as_ref().and_then(|placing| placing.mode).filter(|mode| mode & 0o111 == 0);
-            if let Some(mode) = mode.filter(|_| gathered.has_directories()) {
-                let at = format!("{}:{}", self.files.origin.file, self.files.origin.line);
-                let message = format!("{at}: --chmod={mode:03o} applies to directories too, which nobody but root can then enter");
-                context.events.warn(message, Some("write --chmod=u=rwX,go=rX: X is only for directories and programs"));
-            }
+            let (gathered, memories) = self.gather(context).await?;
             let is_directory = to.ends_with('/') || self.files.parents;
             let dir = to.trim_matches('/').as_bytes();
             let (tree, shape) = gathered.finish(dir, is_directory, &self.files.origin)?;
-            let fetched = Fetched::of(tree).then_keep(move |tree| memories.iter().for_each(|memory| memory.keep(tree)));
+            let fetched =
+                Fetched::of(tree).then_keep(move |tree| memories.iter().for_each(|memory| memory.keep(tree)));
             Ok(fetched.placed_by(placing.map(|placing| Placing { shape, ..placing })))
         }
         .boxed()
     }
+}
+
+/// Gives the files of a context modes that do not depend on a umask. Collects those that lose or gain more than that.
+fn normalise(tree: &mut FileTree, changed: &mut Vec<(PathBuf, u32)>) {
+    for (_, entry) in tree.iter_mut() {
+        if let EntryKind::File(Content::File(file)) = &entry.kind {
+            let (mode, is_change) = mode::of_context(entry.mode);
+            if is_change {
+                changed.push((file.path.clone(), entry.mode));
+            }
+            entry.mode = mode;
+        }
+    }
+}
+
+fn tell_of_modes(changed: &[(PathBuf, u32)], context: &Context) {
+    let Some((first, mode)) = changed.first() else { return };
+    if context.told_of_modes.swap(true, Relaxed) {
+        return;
+    }
+    let others = match changed.len() {
+        1 => String::new(),
+        all => format!(" and {} more", all - 1),
+    };
+    let message = format!(
+        "files get the mode 0644, or 0755 if they are executable, whatever it is here: {} ({mode:04o}){others}",
+        first.display()
+    );
+    context.events.warn(message, Some("set another with COPY --chmod"));
 }
 
 fn parents_of(path: &[u8], tree: &mut FileTree) -> Result<()> {

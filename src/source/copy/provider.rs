@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::context::ContextFiles;
 use super::part::{CopyPart, Planned};
@@ -59,12 +60,13 @@ impl Provider for CopyProvider<'_> {
 
     fn packs(&self, path: &Path) -> Result<bool> {
         let Some(path) = future_path(path) else { return Ok(false) };
-        for source in &self.0.sources {
-            let CopySource::Context { context, path: source, .. } = source else { continue };
+        let CopyFiles { sources, parents, origin, .. } = self.0;
+        for source in sources {
+            let CopySource::Context { context, path: named, .. } = source else { continue };
             let Ok(root) = context.path.canonicalize() else { continue };
             let Ok(relative) = path.strip_prefix(&root) else { continue };
-            let source = SourcePath::parse(source, self.0.parents, &self.0.origin)?;
-            if ContextFiles::open(context)?.would_include(&source, relative.as_os_str().as_bytes()) {
+            let named = SourcePath::parse(named, *parents, origin)?;
+            if ContextFiles::open(context)?.packs(&named, relative.as_os_str().as_bytes()) {
                 return Ok(true);
             }
         }
@@ -110,7 +112,8 @@ impl Provider for CopyProvider<'_> {
                     CopySource::Inline { .. } => Planned::Inline,
                 });
             }
-            Ok(vec![Box::new(CopyPart { files: self.0.clone(), planned }) as Box<dyn Part>])
+            Ok(vec![Box::new(CopyPart { files: self.0.clone(), planned, first_lists: OnceCell::new() })
+                as Box<dyn Part>])
         }
         .boxed()
     }

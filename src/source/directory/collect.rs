@@ -38,7 +38,8 @@ pub fn collect(root: &Path, to: &[u8], ignore: &Ignore, jobs: usize) -> Result<F
     FileTree::of(top.into_iter().chain(found))
 }
 
-/// The entries below the directory `real` of `root`, by their paths in it. The path has no links.
+/// The entries below the directory `real` of `root`, by their paths in it. The path has no links. Files have the modes
+/// that they have on the disk.
 ///
 /// # Errors
 /// As [`collect`].
@@ -48,7 +49,7 @@ pub fn collect_below(
     ignore: &Ignore,
     jobs: usize,
 ) -> Result<Vec<(Vec<u8>, Entry)>> {
-    let walk = Walk::new(root, b"", ignore);
+    let walk = Walk::new(root, b"", ignore).with_real_modes();
     let verdict = if real.is_empty() { Ignore::ROOT } else { ignore.verdict(real) };
     let mut found = walk.run(Pending { path: real.to_vec(), verdict }, jobs)?;
     let start = if real.is_empty() { 0 } else { real.len() + 1 };
@@ -56,13 +57,13 @@ pub fn collect_below(
     Ok(found)
 }
 
-/// The entry of a single file, which may be a link to one.
+/// The entry of a single file, which may be a link to one, with the mode that it has on the disk.
 ///
 /// # Errors
 /// When it does not exist, or is a socket, named pipe or device.
 pub fn single_file(path: &Path) -> Result<Entry> {
     let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    entry_of_file(path, &metadata)
+    Ok(Entry { mode: metadata.mode() & 0o7777, ..entry_of_file(path, &metadata)? })
 }
 
 /// Whether [`collect`] would put an entry at the image path `path` (`var/task/app.py`), found without a walk.

@@ -22,6 +22,8 @@ pub(super) struct Walk<'a> {
     root: &'a Path,
     pub to: Vec<u8>,
     ignore: &'a Ignore,
+    /// Whether files keep the modes that they have on the disk.
+    real_modes: bool,
 }
 
 /// A directory that is still to be read, with its image path.
@@ -101,7 +103,12 @@ impl Shared {
 
 impl<'a> Walk<'a> {
     pub fn new(root: &'a Path, to: &[u8], ignore: &'a Ignore) -> Walk<'a> {
-        Walk { root, to: to.to_vec(), ignore }
+        Walk { root, to: to.to_vec(), ignore, real_modes: false }
+    }
+
+    /// The same walk, whose files keep the modes that they have on the disk.
+    pub fn with_real_modes(self) -> Walk<'a> {
+        Walk { real_modes: true, ..self }
     }
 
     pub fn top(&self) -> Pending {
@@ -190,7 +197,10 @@ impl<'a> Walk<'a> {
                 }
                 _ if ignored => {}
                 kind => match entry(&handle, &item, kind, &source) {
-                    Ok(entry) => found.entries.push((path, entry)),
+                    Ok((entry, mode)) => {
+                        let mode = if self.real_modes { mode } else { entry.mode };
+                        found.entries.push((path, Entry { mode, ..entry }));
+                    }
                     Err(error) => found.errors.push((path, error)),
                 },
             }
@@ -210,26 +220,24 @@ fn kind(directory: &Dir, item: &DirEntry) -> rustix::io::Result<FileType> {
     }
 }
 
-/// A file or symlink in the open directory `directory`, whose path is `parent`.
-fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Result<Entry> {
+/// A file or symlink in the open directory `directory`, whose path is `parent`; and its mode on the disk.
+fn entry(directory: &Dir, item: &DirEntry, kind: FileType, parent: &Path) -> Result<(Entry, u32)> {
     let name = item.file_name();
     let path = PathBuf::from(OsString::from_vec(join(parent.as_os_str().as_bytes(), name.to_bytes())));
     let file = || {
         let stat = rustix::fs::statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok((self::stat(&stat), stat.st_mode & 0o111 != 0))
+        Ok((self::stat(&stat), stat.st_mode & 0o7777))
     };
     match kind {
         FileType::RegularFile => {
-            let (stat, executable) = file().map_err(|e| unreadable(path.clone(), e))?;
-            Ok(Entry::file(
-                Content::File(SourceFile { path, stat, sha256: None, lasting: false }),
-                executable,
-            ))
+            let (stat, mode) = file().map_err(|e| unreadable(path.clone(), e))?;
+            let content = Content::File(SourceFile { path, stat, sha256: None, lasting: false });
+            Ok((Entry::file(content, mode & 0o111 != 0), mode))
         }
         FileType::Symlink => directory
             .fd()
             .and_then(|fd| rustix::fs::readlinkat(fd, name, Vec::new()))
-            .map(|target| Entry::symlink(target.into_bytes()))
+            .map(|target| (Entry::symlink(target.into_bytes()), 0o777))
             .map_err(|e| unreadable(path, e)),
         other => Err(special(path, other)),
     }

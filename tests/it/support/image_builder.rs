@@ -27,6 +27,8 @@ impl Tar {
         header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
         header.set_entry_type(kind);
         header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_size(content.len() as u64);
         header.set_cksum();
         self.0.extend_from_slice(header.as_bytes());
