@@ -2,6 +2,7 @@
 
 mod buildah;
 mod buildah_cases;
+mod cases;
 mod command;
 mod config;
 mod copy;
@@ -12,4 +13,5 @@ mod run;
 mod speed;
 mod stages;
 mod text;
+mod unchanged;
 mod variables;

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::beneath::Beneath;
@@ -20,6 +20,7 @@ use crate::engine::session::{Caching, Session};
 use crate::error::Result;
 use crate::event::Event;
 use crate::image::{Config, Layer, LayerKey};
+use crate::recipe::Base;
 use crate::source::{Context, Fetched, Part, Placing, hash_missing};
 use crate::tree::FileTree;
 
@@ -57,6 +58,28 @@ impl Planned {
     }
 }
 
+impl Planned {
+    /// A digest over all that decides the files of the part, and their paths as far as the part itself does; `None` if
+    /// a file's content is not known. Makes no layer.
+    pub(super) async fn identity(
+        self,
+        session: &Session,
+        context: &Context,
+        epoch: u64,
+    ) -> Result<Option<LayerKey>> {
+        let Planned { part, to, placing, .. } = self;
+        if let Some(&identity) = part.identities().first() {
+            let key = key::of_part(identity, &to, epoch);
+            return Ok(Some(placing.map_or(key, |placing| key::placed(key, &placing))));
+        }
+        let (fetched, key) = content_key(session, part.fetch(&to, context).await?, epoch).await?;
+        let key = key.map(|key| fetched.placing.as_ref().map_or(key, |placing| key::placed(key, placing)));
+        // Stores the digests of the files, for the build that may follow.
+        session.threads.run(1, move |_, _| Ok(drop(fetched.finish()))).await?;
+        Ok(key)
+    }
+}
+
 /// What became of a part.
 pub(super) struct Added {
     /// `None` if it changes nothing in the image.
@@ -82,6 +105,12 @@ pub(super) struct Adding<'a> {
     pub(super) cached: &'a Cached,
     pub(super) pushes: &'a [Push],
     pub(super) trees: &'a Trees,
+    pub(super) stages: &'a dyn Stages,
+}
+
+/// The stages that parts take files from; each is built when its layers are needed first.
+pub(super) trait Stages: Sync {
+    fn layers(&self, stage: usize) -> BoxFuture<'_, Result<Vec<Layer>>>;
 }
 
 impl Adding<'_> {
@@ -94,7 +123,11 @@ impl Adding<'_> {
             let (paths, apart): (Vec<String>, Vec<Planned>) =
                 apart.map(|part| (part.to.clone(), part)).unzip();
             done.extend(paths.into_iter().zip(self.at_once(apart).await?));
-            if let Some(part) = parts.next() {
+            if let Some(mut part) = parts.next() {
+                if part.beneath == Beneath::Made && base.iter().all(|layer| layer.key.is_some()) {
+                    // There is no other base about which anything could be assumed.
+                    part.beneath = Beneath::All;
+                }
                 let own = done.iter().filter_map(|(to, added)| Some((to.as_str(), added.layer.as_ref()?)));
                 let below = part.beneath.layers(&part.to, base, own);
                 done.push((part.to.clone(), self.above(part, &below).await?));
@@ -193,6 +226,11 @@ impl Adding<'_> {
         let verify = self.session.caching.policy == Caching::Verify;
         let Planned { part, to, name, by_content, beneath, .. } = planned;
         let is_package = part.is_package();
+        for stage in part.stages() {
+            let layers = self.stages.layers(stage).await?;
+            let images = self.context.images.iter().filter(|image| image.named == Base::Stage(stage));
+            images.for_each(|image| image.built(&layers));
+        }
         if below.is_empty()
             && let Some(key) = lookup.key
             && let Some(layer) = part.whole_layer(&to, self.context).await?
@@ -282,16 +320,8 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key, found }))
     }
 
-    /// Computes the key from the contents of the files. Files without a known digest are read.
     async fn content_key(&self, fetched: Fetched) -> Result<(Fetched, Option<LayerKey>)> {
-        let epoch = self.epoch;
-        let run = self.session.threads.run(self.session.threads.all(), move |threads, _| {
-            let mut fetched = fetched;
-            hash_missing(&mut fetched.tree, threads)?;
-            let key = key::of_content(&fetched.tree, epoch);
-            Ok((fetched, key))
-        });
-        run.await
+        content_key(self.session, fetched, self.epoch).await
     }
 
     /// Puts the files where the image leads.
@@ -336,4 +366,15 @@ impl Adding<'_> {
         });
         made.await
     }
+}
+
+/// Computes the key from the contents of the files. Files without a known digest are read.
+async fn content_key(session: &Session, fetched: Fetched, epoch: u64) -> Result<(Fetched, Option<LayerKey>)> {
+    let run = session.threads.run(session.threads.all(), move |threads, _| {
+        let mut fetched = fetched;
+        hash_missing(&mut fetched.tree, threads)?;
+        let key = key::of_content(&fetched.tree, epoch);
+        Ok((fetched, key))
+    });
+    run.await
 }

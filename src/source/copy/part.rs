@@ -100,7 +100,7 @@ impl CopyPart {
     /// The members of the layers of a source's image.
     async fn lists(&self, number: usize, image: &SourceImage, context: &Context) -> Result<Lists> {
         let read = || async {
-            let lists = image.layers.iter().map(|layer| image::members(layer, context));
+            let lists = image.layers()?.iter().map(|layer| image::members(layer, context));
             Ok(Arc::new(try_join_all(lists).await?))
         };
         match number {
@@ -204,7 +204,7 @@ impl CopyPart {
         };
         let picked = context.threads.run(1, picking).await?;
         let selection = Arc::new(picked.selection);
-        let wanted = image.layers.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
+        let wanted = image.layers()?.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
         let read = wanted.map(|(number, layer)| image::contents(number, layer, &selection, context));
         let contents: HashMap<_, _> = try_join_all(read).await?.into_iter().flatten().collect();
         Ok((selection.tree(&contents)?, picked.names))
@@ -280,8 +280,7 @@ impl Part for CopyPart {
         for (source, planned) in sources.iter().zip(&self.planned) {
             match (source, planned) {
                 (_, Planned::Image(image)) => {
-                    images.extend(image.layers.iter().map(|layer| layer.diff_id.to_string()));
-                    images.push("and".to_owned());
+                    images.push(image.identity.clone());
                 }
                 (CopySource::Inline { .. } | CopySource::Url { checksum: Some(_), .. }, _) => {}
                 _ => return Vec::new(),
@@ -301,6 +300,14 @@ impl Part for CopyPart {
         vec![Digest::of(known.to_string().as_bytes())]
     }
 
+    fn stages(&self) -> Vec<usize> {
+        let images = self.planned.iter().filter_map(|planned| match planned {
+            Planned::Image(image) => image.named.stage(),
+            Planned::Context { .. } | Planned::Url | Planned::Inline => None,
+        });
+        images.collect()
+    }
+
     fn placing(&self, to: &str) -> Option<Placing> {
         let path = to.trim_matches('/').as_bytes().to_vec();
         let mode = self.mode().and_then(|mode| mode.of_made_directories());
@@ -318,7 +325,8 @@ impl Part for CopyPart {
             };
             let (lists, path) = (self.lists(0, image, context).await?, path.to_owned());
             let number = context.threads.run(1, move |_, _| Ok(whole::find(&lists, &path))).await?;
-            Ok(number.map(|number| image.layers[number].clone()))
+            let layers = image.layers()?;
+            Ok(number.map(|number| layers[number].clone()))
         }
         .boxed()
     }
