@@ -10,6 +10,7 @@ pub struct Lowered {
     pub recipe: Recipe,
     pub config: ConfigFile,
     /// Warnings about the Dockerfile, already reported.
+    #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only `lbuild check` repeats them"))]
     pub remarks: Vec<DockerfileRemark>,
     /// The handler, and the runtime or base image whose rules decide the path of the handler's file.
     pub handler: Option<(String, String)>,

@@ -79,10 +79,9 @@ fn the_dockerfile_of_a_directory_is_used_if_nothing_names_a_base() {
 
 #[test]
 fn build_arguments_come_from_flags_the_environment_and_the_file() {
-    let text =
-        format!("ARG BASE=none\nFROM $BASE\nARG A=default\nARG B=default\nARG C=default\nENV ALL=$A-$B-$C\n");
+    let text = "ARG BASE=none\nFROM $BASE\nARG A=default\nARG B=default\nARG C=default\nENV ALL=$A-$B-$C\n";
     let config = format!("[build-arg]\nBASE = \"{AWS}\"\nA = \"file\"\nB = \"file\"\nC = \"file\"\n");
-    let dir = function(&[("Dockerfile", text.as_str()), ("lbuild.toml", &config)]);
+    let dir = function(&[("Dockerfile", text), ("lbuild.toml", &config)]);
     let mut lbuild = Lbuild::new();
     let all = |lbuild: &Lbuild, more: &[&str]| {
         let done = run_in(dir.path(), lbuild, &["plan", "--arch", "arm64"], more).succeeded();
