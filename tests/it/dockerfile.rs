@@ -2,6 +2,7 @@
 
 mod buildah;
 mod buildah_cases;
+mod built;
 mod cases;
 mod command;
 mod config;
