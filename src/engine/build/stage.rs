@@ -1,30 +1,24 @@
 //! Builds a stage step by step: parts of sources become layers, edits change the config.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
-use super::add::{Added, Adding, Planned, Stages};
+use super::add::{Added, Adding, Stages};
 use super::base;
 use super::cached::Cached;
+use super::planned::Planned;
+use super::sources::{check_commands, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
-use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
+use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
 use crate::source::{self, Context, Part, SourceImage};
-
-/// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
-const TASK_ROOT: &str = "/var/task";
-
-/// What to do instead of a command.
-const RUN_HINT: &str =
-    "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
 
 /// Builds the recipe's last stage, and the stages whose layers it needs. Its layers are passed to `pushes` as soon as
 /// they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
@@ -265,53 +259,4 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
         }
     }
     all
-}
-
-/// Fails if a stage that is built runs a command.
-fn check_commands(recipe: &Recipe) -> Result<()> {
-    let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
-    for step in stages.flat_map(|stage| &stage.steps) {
-        if let Step::Run(Run { origin, .. }) = step {
-            return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
-        }
-    }
-    Ok(())
-}
-
-/// Fails if a source does not exist, before a base is requested.
-pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
-    let mut adds = recipe.stages.iter().flat_map(Stage::adds);
-    adds.try_for_each(|add| source::provider(&add.source).check())
-}
-
-/// The path of an `Add` in an image with this config.
-pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
-    let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
-    match &add.to {
-        Some(to) => to.clone(),
-        // The trailing slash means that a file, or a directory's content, goes into this directory.
-        None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
-    }
-}
-
-/// Whether one of the recipe's sources adds a file at `path` of the image, relative to the function's directory unless
-/// absolute.
-pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
-    let path = Path::new(TASK_ROOT).join(path);
-    for add in recipe.stages.last().into_iter().flat_map(Stage::adds) {
-        if source::provider(&add.source).provides(add.to.as_deref().unwrap_or(TASK_ROOT), &path)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a file on this machine is among the recipe's files, or would be if it existed.
-pub(in crate::engine) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
-    for add in recipe.stages.iter().flat_map(Stage::adds) {
-        if source::provider(&add.source).packs(path)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

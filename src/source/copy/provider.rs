@@ -107,7 +107,9 @@ impl Provider for CopyProvider<'_> {
                         };
                         context.threads.run(1, selecting).await?
                     }
-                    CopySource::Image { image, .. } => Planned::Image(self.image(image, context)?.clone()),
+                    CopySource::Image { image, .. } => {
+                        Planned::Image(Box::new(self.image(image, context)?.clone()))
+                    }
                     CopySource::Url { .. } => Planned::Url,
                     CopySource::Inline { .. } => Planned::Inline,
                 });
