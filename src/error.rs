@@ -15,7 +15,6 @@ use oci_spec::distribution::ParseError;
 use crate::image::{Compression, Digest, Platform};
 
 pub use dockerfile::DockerfileRemark;
-pub use kind::Kind;
 pub use refusal::{AwsRefusal, Permission, Refusal};
 
 /// A result of this crate.
@@ -56,7 +55,7 @@ pub enum Error {
     #[error("{remark}")]
     DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
-    #[error("{file}:{line}: {fault}: {instruction}")]
+    #[error("{}", dockerfile::at_line(file, *line, fault, instruction))]
     Instruction { file: String, line: usize, instruction: String, fault: String, hint: Option<String> },
 
     /// A file or directory that cannot be read.
@@ -316,6 +315,26 @@ pub enum Error {
 
     /// The caller stopped waiting, or cancelled the work.
     #[error("interrupted")]
+    Interrupted,
+}
+
+/// The area of a failure; it decides the command's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The request itself: a name, a recipe.
+    Usage,
+    /// The files to be packed.
+    Source,
+    /// The base image.
+    Base,
+    /// The registry's answers, and the connection to it.
+    Registry,
+    /// Authentication and permissions.
+    Auth,
+    /// This machine: its disk with the cache, layouts and archives, and its limits.
+    Store,
+    /// The caller stopped waiting or cancelled.
     Interrupted,
 }
 

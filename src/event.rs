@@ -81,12 +81,6 @@ pub enum Event {
         /// The outcome.
         outcome: Outcome,
     },
-    /// Layers of the base that the check before the push did not read: the destination has them already, and this machine
-    /// does not know them.
-    Unread {
-        /// The number of layers.
-        layers: usize,
-    },
     /// A repository was changed for the push.
     Repository {
         /// The repository, with its registry.

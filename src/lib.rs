@@ -108,6 +108,8 @@ mod engine;
 pub mod error;
 pub mod event;
 pub mod frontend;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guide;
 pub mod image;
 pub mod lambda;

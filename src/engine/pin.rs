@@ -26,7 +26,7 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
                 Base::Scratch | Base::Stage(_) => named.clone(),
                 stored => find::for_platform(session, stored, &platform).await?.2.base,
             };
-            images.push(SourceImage { named, exact, layers: Vec::new() });
+            images.push(SourceImage::of(named, exact, Vec::new()));
         }
         let context = session.context(stage, &platform, images);
         let mut config = match &stage.base {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::archives::Archives;
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ pub(super) struct Session {
     pub(super) downloads: Downloads,
     pub(super) archives: Archives,
     pub(super) events: Events,
+    /// Whether the user was told that modes of files change.
+    told_of_modes: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -46,7 +49,7 @@ impl Session {
             requirement_files: files.collect(),
             images: images.into(),
             registries: self.registries.clone(),
-            told_of_modes: Arc::default(),
+            told_of_modes: self.told_of_modes.clone(),
         }
     }
 }
@@ -173,6 +176,7 @@ impl EngineBuilder {
             dry_run: self.dry_run,
             registries: Registries::new(self.credentials, addresses, self.events.clone())?,
             events: self.events,
+            told_of_modes: Arc::default(),
         }))
     }
 }

@@ -41,15 +41,24 @@ impl DockerfileRemark {
     }
 }
 
+/// The message about an instruction as a whole, which is shown below it.
+pub(super) fn at_line(file: &str, line: usize, fault: &str, instruction: &str) -> String {
+    format!("{file}:{line}: {fault}\n  {line} | {}", shown(instruction, 0))
+}
+
+/// The part of a text that is shown on one line.
+fn shown(text: &str, skipped: usize) -> String {
+    let shown = text.chars().skip(skipped).take(WIDTH);
+    shown.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim_end().to_owned()
+}
+
 impl fmt::Display for DockerfileRemark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
         // A long line is shown from a little before the column.
         let skipped = if self.column > WIDTH { self.column - WIDTH / 2 } else { 0 };
-        let shown = self.text.chars().skip(skipped).take(WIDTH);
-        let shown: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
         let (number, margin) = (self.line.to_string(), " ".repeat(self.line.to_string().len()));
-        writeln!(f, "  {number} | {}", shown.trim_end())?;
+        writeln!(f, "  {number} | {}", shown(&self.text, skipped))?;
         write!(f, "  {margin} | {}^", " ".repeat(self.column - 1 - skipped))
     }
 }

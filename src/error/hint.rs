@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::text::LOGIN;
-use super::{AwsRefusal, Error, Permission, Refusal};
+use super::{AwsRefusal, Error, Kind, Permission, Refusal};
 use crate::image::{ECR_PUBLIC, EcrHost};
 
 /// <https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html>
@@ -21,7 +21,11 @@ impl Error {
         use Error::*;
         let hint = match self {
             Dockerfile(remark) => return remark.hint.clone(),
-            DockerfileBase { remark, source } => return remark.hint.clone().or_else(|| source.hint()),
+            // A variable that is not set is a reason for a wrong name, not for a lost connection.
+            DockerfileBase { remark, source } if matches!(source.kind(), Kind::Base | Kind::Auth) => {
+                return remark.hint.clone().or_else(|| source.hint());
+            }
+            DockerfileBase { source, .. } => return source.hint(),
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
             Reference { reference, .. } if reference.contains(LOGIN) => {
                 "leave the login out of the name: log in with any Docker-compatible tool, or pass --username and \

@@ -1,26 +1,6 @@
 //! The areas of failures.
 
-use super::Error;
-
-/// The area of a failure; it decides the command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// The request itself: a name, a recipe.
-    Usage,
-    /// The files to be packed.
-    Source,
-    /// The base image.
-    Base,
-    /// The registry's answers, and the connection to it.
-    Registry,
-    /// Authentication and permissions.
-    Auth,
-    /// This machine: its disk with the cache, layouts and archives, and its limits.
-    Store,
-    /// The caller stopped waiting or cancelled.
-    Interrupted,
-}
+use super::{Error, Kind};
 
 impl Error {
     /// The area of the failure.

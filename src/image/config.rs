@@ -319,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_same_when_it_is_read_again() {
+        for number in ["10011111111111111111111111111111111111110000000", "0.1", "-7", "1e300"] {
+            let base = BASE.replacen("7,", &format!("{number},"), 1);
+            let config = Config::parse("base", base.as_bytes()).unwrap();
+            let again = Config::parse("base", &config.to_bytes()).unwrap();
+            assert_eq!(again, config, "{number}");
+        }
+    }
+
+    #[test]
     fn a_base_without_history_is_padded() {
         let base = r#"{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":["sha256:01","sha256:02"]},"history":null}"#;
         let mut config = Config::parse("base", base.as_bytes()).unwrap();

@@ -52,7 +52,7 @@ const SCRATCH: &str = "scratch";
 
 impl Base {
     /// The number of the earlier stage, if the base is one.
-    pub(super) fn stage(&self) -> Option<usize> {
+    pub(crate) fn stage(&self) -> Option<usize> {
         match self {
             Base::Stage(number) => Some(*number),
             _ => None,

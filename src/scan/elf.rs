@@ -57,7 +57,7 @@ const MAX_LOADER: usize = 255;
 impl Elf {
     /// Reads a file; `None` for one without a valid header, and for one that no loader accepts. A file that is
     /// malformed further on gives the facts that can be read.
-    pub(super) fn read(file: &mut dyn ReadSeek) -> Option<Elf> {
+    pub(crate) fn read(file: &mut dyn ReadSeek) -> Option<Elf> {
         let file = Bounded::of(file)?;
         match FileKind::parse(&file).ok()? {
             FileKind::Elf32 => Elf::of::<elf::FileHeader32<Endianness>, _>(&file),

@@ -6,6 +6,8 @@
 mod address;
 mod copy;
 mod directory;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod ignore;
 mod image;
 mod local;

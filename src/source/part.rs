@@ -1,13 +1,13 @@
 //! The interface of sources: a [`Provider`] returns its [`Part`]s, and each part becomes a layer.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Digest, Layer, Platform};
 use crate::recipe::{Base, Source};
@@ -42,7 +42,37 @@ pub(crate) struct SourceImage {
     pub(crate) named: Base,
     /// The same image with the digest of its manifest.
     pub(crate) exact: Base,
-    pub(crate) layers: Vec<Layer>,
+    /// What decides its files: the digests of its layers, or all that decides those of a stage that may not be built.
+    pub(crate) identity: String,
+    layers: Arc<OnceLock<Vec<Layer>>>,
+}
+
+impl SourceImage {
+    /// An image with these layers.
+    pub(crate) fn of(named: Base, exact: Base, layers: Vec<Layer>) -> SourceImage {
+        let ids: Vec<String> = layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+        SourceImage { named, exact, identity: ids.join(","), layers: Arc::new(OnceLock::from(layers)) }
+    }
+
+    /// A stage that is built only if its layers are needed.
+    pub(crate) fn stage(named: Base, identity: Digest) -> SourceImage {
+        let identity = format!("stage {identity}");
+        SourceImage { exact: named.clone(), named, identity, layers: Arc::default() }
+    }
+
+    /// Sets the layers of a stage, once it is built.
+    pub(crate) fn built(&self, layers: &[Layer]) {
+        let _ = self.layers.set(layers.to_vec());
+    }
+
+    /// The layers.
+    ///
+    /// # Errors
+    /// For a stage that is not built: a part must name the stages that it reads.
+    pub(in crate::source) fn layers(&self) -> Result<&[Layer]> {
+        let layers = self.layers.get().map(Vec::as_slice);
+        layers.ok_or_else(|| Error::NoSuchImage { image: self.named.to_string() })
+    }
 }
 
 /// A kind of source. Each is implemented in one file, and no other code depends on a source's kind.
@@ -92,6 +122,11 @@ pub(crate) trait Part: Send + Sync {
     /// machine may have used any of them; this machine uses the first. If the list is empty, the
     /// key of the layer is computed from the fetched files.
     fn identities(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    /// The stages whose layers [`fetch`](Part::fetch) and [`whole_layer`](Part::whole_layer) read.
+    fn stages(&self) -> Vec<usize> {
         Vec::new()
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use super::entry::{Entry, EntryKind};
+use super::whiteout;
 use crate::error::{Error, Result};
 
 /// The entries of a layer by their path in the image, in the order of the paths' bytes.
@@ -23,8 +24,9 @@ impl FileTree {
     /// Puts `entry` at `path`, and returns the former entry.
     ///
     /// # Errors
-    /// [`Error::ImagePath`] for a path (or a link's target) that is empty or contains a NUL, and for a path with an
-    /// empty, `.` or `..` component, which readers of layers resolve differently.
+    /// [`Error::ImagePath`] for a path (or a link's target) that is empty or contains a NUL, for a path with an empty,
+    /// `.` or `..` component, which readers of layers resolve differently, and for a component that begins with `.wh.`,
+    /// which readers take for a deletion.
     pub fn insert(&mut self, path: impl Into<Vec<u8>>, entry: Entry) -> Result<Option<Entry>> {
         let path = path.into();
         if let Some(fault) = fault(&path, &entry) {
@@ -146,23 +148,32 @@ fn fault(path: &[u8], entry: &Entry) -> Option<&'static str> {
     if path.contains(&0) {
         return Some("it contains a NUL byte");
     }
-    if !is_path(path) {
-        return Some("it has an empty, `.` or `..` component");
+    if let Some(fault) = wrong_component(path) {
+        return Some(fault);
     }
     match &entry.kind {
         EntryKind::Symlink(target) if target.is_empty() || target.contains(&0) => {
             Some("the target of this link is empty or contains a NUL byte")
         }
-        EntryKind::HardLink(target) if !is_path(target) => {
+        EntryKind::HardLink(target) if wrong_component(target).is_some() => {
             Some("the target of this hard link is not a path in a layer")
         }
         _ => None,
     }
 }
 
-/// Whether no component of a path is empty, `.` or `..`.
-fn is_path(path: &[u8]) -> bool {
-    is_plain(path) || !path.split(|&byte| byte == b'/').any(|name| matches!(name, b"" | b"." | b".."))
+/// A component that a path of an entry cannot have.
+fn wrong_component(path: &[u8]) -> Option<&'static str> {
+    if is_plain(path) {
+        return None;
+    }
+    path.split(|&byte| byte == b'/').find_map(|name| match name {
+        b"" | b"." | b".." => Some("it has an empty, `.` or `..` component"),
+        name if name.starts_with(whiteout::PREFIX.as_bytes()) => {
+            Some("it has a component that begins with `.wh.`, which marks a deletion in layers")
+        }
+        _ => None,
+    })
 }
 
 /// Whether no component of a path can be empty or consist of dots. This holds for most paths, and the check is
@@ -189,11 +200,21 @@ mod tests {
             let error = tree.insert(path, Entry::directory()).unwrap_err();
             assert!(matches!(error, Error::ImagePath { .. }), "{path:?}: {error}");
         }
-        for path in ["a", ".a", "..a", "a/...", "a b/ ", "\u{e9}"] {
+        for path in ["a", ".a", "..a", "a/...", "a b/ ", "\u{e9}", "a.wh.b"] {
             tree.insert(path, Entry::directory()).unwrap();
         }
         tree.insert(b"\xff\xfe", Entry::directory()).unwrap();
-        assert_eq!(tree.len(), 7);
+        assert_eq!(tree.len(), 8);
+    }
+
+    #[test]
+    fn a_name_that_marks_a_deletion_is_refused() {
+        let mut tree = FileTree::new();
+        for path in [".wh.a", "a/.wh.b", "a/.wh.b/c", ".wh..wh..opq", "a/.wh."] {
+            let error = tree.insert(path, Entry::directory()).unwrap_err().to_string();
+            assert!(error.contains("marks a deletion"), "{error}");
+        }
+        tree.insert("a/b", Entry::new(EntryKind::Whiteout, 0)).unwrap();
     }
 
     #[test]

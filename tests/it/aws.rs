@@ -1,7 +1,7 @@
 //! Pushes to ECR with AWS keys only, in a network where AWS's host names resolve to servers of the test.
 
 use crate::support::aws_network::{AwsNetwork, NginxRequest, OBJECTS, REGION, REGISTRY, decode};
-use crate::support::lbuild::{Lbuild, files, hello, tiny_base};
+use crate::support::lbuild::{Lbuild, files, function, hello, tiny_base};
 use crate::support::moto::allow;
 use crate::support::{bases, image_tools, run, sample_images, testdata, tool};
 use base64::Engine as _;
@@ -139,6 +139,19 @@ fn a_repository_alone_takes_the_account_from_the_keys_and_the_region_from_the_en
     let sts: Vec<_> = seen.iter().filter(|seen| seen.action == "GetCallerIdentity").collect();
     assert_eq!(sts.len(), 1, "{seen:?}");
     assert_eq!((&*sts[0].host, sts[0].status), ("sts.eu-west-1.amazonaws.com", 200));
+}
+
+#[test]
+fn a_directory_with_a_dockerfile_is_pushed_to_a_repository() {
+    let (network, user) = network_and_pusher();
+    let base = "public.ecr.aws/lambda/python:3.12";
+    let dir = function(&[("Dockerfile", format!("FROM {base}\nCMD [\"app.handler\"]\n"))]);
+    let (dir, context) = (dir.path().to_str().unwrap(), format!("{base}={}", tiny_base()));
+    let all =
+        ["push", dir, "--arch", "arm64", "--repo", "hello", "--create-repo", "--build-context", &context];
+    let done = network.run(&user, &all).succeeded();
+    assert_eq!(done.stdout, format!("{REGISTRY}/hello@{}\n", done.digest()));
+    assert!(done.stderr.contains("note: no runtime or base is given: building from "), "{}", done.stderr);
 }
 
 #[test]

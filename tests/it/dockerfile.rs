@@ -2,13 +2,18 @@
 
 mod buildah;
 mod buildah_cases;
+mod built;
+mod cases;
 mod command;
 mod config;
 mod copy;
 mod goldens;
+mod invocation;
 mod lowering;
+mod messages;
 mod run;
 mod speed;
 mod stages;
 mod text;
+mod unchanged;
 mod variables;

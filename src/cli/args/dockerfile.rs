@@ -11,20 +11,19 @@ pub const STDIN: &str = "-";
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Dockerfile")]
 pub struct DockerfileArgs {
-    /// Build from this Dockerfile, whose COPY takes files from PATH; `-` reads standard input [default: PATH/Dockerfile,
-    /// if neither a runtime nor a base is given]
+    /// Build from this Dockerfile, or from standard input (-) [default: PATH/Dockerfile, if no base is given]
     #[arg(short = 'f', long, visible_alias = "file", value_name = "FILE")]
     pub dockerfile: Option<PathBuf>,
     /// Build this stage [default: the last]
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,
-    /// Set an ARG; without a value, to that of the environment (repeatable)
+    /// Set an ARG, without VALUE to that of the environment (repeatable)
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub build_arg: Vec<String>,
-    /// Use a directory or an image wherever the Dockerfile says NAME (repeatable)
+    /// Use a directory or image for NAME in FROM, COPY --from and mounts (repeatable)
     #[arg(long, value_name = "NAME=DIR|IMAGE")]
     pub build_context: Vec<String>,
-    /// Ask the registries which images the tags name now; lbuild always does, so this changes nothing
+    /// Ask for moved tags of bases; lbuild always does
     #[arg(long)]
     pub pull: bool,
     /// The Dockerfile that was read from standard input.

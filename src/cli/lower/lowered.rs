@@ -1,6 +1,7 @@
 //! The result of lowering.
 
 use lbuild::Recipe;
+use lbuild::error::DockerfileRemark;
 
 use super::config_file::ConfigFile;
 
@@ -8,6 +9,9 @@ use super::config_file::ConfigFile;
 pub struct Lowered {
     pub recipe: Recipe,
     pub config: ConfigFile,
+    /// Warnings about the Dockerfile, already reported.
+    #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only `lbuild check` repeats them"))]
+    pub remarks: Vec<DockerfileRemark>,
     /// The handler, and the runtime or base image whose rules decide the path of the handler's file.
     pub handler: Option<(String, String)>,
     /// Whether the image starts the user's entrypoint, not the base's.

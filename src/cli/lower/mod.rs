@@ -94,5 +94,12 @@ fn function(args: &ImageArgs, config: ConfigFile, report: &Report) -> Result<Low
     let steps = steps::of_function(args, &config, edit, Packages { python, npm })?;
     let recipe = Recipe { epoch: date::epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
     let for_lambda = handler.is_some() || base_name.as_deref().is_some_and(is_lambda_base);
-    Ok(Lowered { recipe, config, handler: handler.zip(base_name), own_entrypoint, for_lambda })
+    Ok(Lowered {
+        recipe,
+        config,
+        remarks: Vec::new(),
+        handler: handler.zip(base_name),
+        own_entrypoint,
+        for_lambda,
+    })
 }

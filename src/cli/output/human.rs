@@ -72,12 +72,6 @@ pub fn text(event: &Event) -> Option<String> {
             Outcome::WouldSend => format!("would tag {image} {}", short(*digest)),
             _ => format!("pushed   {image} {}", short(*digest)),
         },
-        Event::Unread { layers } => {
-            let layers = if *layers == 1 { "1 layer".to_owned() } else { format!("{layers} layers") };
-            format!(
-                "unread   {layers} of the base, which the registry has already; `lbuild check IMAGE` reads them"
-            )
-        }
         Event::Repository { repository, change } => match change {
             RepositoryChange::Created => format!("created  {repository}"),
             RepositoryChange::LambdaAllowed => format!("allowed  Lambda to pull from {repository}"),

@@ -77,7 +77,7 @@ impl Report {
 
     /// Writes a note.
     pub fn note(&self, message: &str) {
-        self.event(&Event::Note { message: without_logins(message).into_owned() });
+        self.event(&Event::Note { message: hidden(message) });
     }
 
     /// Writes a warning.

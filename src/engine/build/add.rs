@@ -6,56 +6,27 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::beneath::Beneath;
 use super::cached::{Cached, Known};
 use super::key;
 use super::placed::{Below, placed};
+use super::planned::{Planned, content_key};
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
 use crate::error::Result;
 use crate::event::Event;
-use crate::image::{Config, Layer, LayerKey};
-use crate::source::{Context, Fetched, Part, Placing, hash_missing};
+use crate::image::{Layer, LayerKey};
+use crate::recipe::Base;
+use crate::source::{Context, Fetched, Placing};
 use crate::tree::FileTree;
 
 /// The number of parts that are fetched while others are written.
 const AHEAD: usize = 8;
-
-/// A part and its path in the image.
-pub(super) struct Planned {
-    part: Box<dyn Part>,
-    to: String,
-    /// How the image so far decides paths and owners.
-    placing: Option<Placing>,
-    /// The layer's name in events.
-    name: String,
-    /// The `created_by` of its history entry.
-    created_by: String,
-    /// Whether the content of its files decides the layer's key.
-    by_content: bool,
-    beneath: Beneath,
-}
-
-impl Planned {
-    /// A part for the path `to` in an image with this config.
-    pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config) -> Planned {
-        let dir = to.trim_end_matches('/');
-        let (own, placing) = (part.name(), part.placing(&to));
-        let created_by = match &placing {
-            Some(placing) => placing.origin.text.clone(),
-            None => format!("lbuild: {} in {dir}", own.as_deref().unwrap_or("files")),
-        };
-        let by_content = part.identities().is_empty();
-        let name = own.unwrap_or_else(|| dir.to_owned());
-        let beneath = Beneath::of(&to, placing.as_ref(), config);
-        Planned { part, to, placing, name, created_by, by_content, beneath }
-    }
-}
 
 /// What became of a part.
 pub(super) struct Added {
@@ -82,6 +53,12 @@ pub(super) struct Adding<'a> {
     pub(super) cached: &'a Cached,
     pub(super) pushes: &'a [Push],
     pub(super) trees: &'a Trees,
+    pub(super) stages: &'a dyn Stages,
+}
+
+/// The stages that parts take files from; each is built when its layers are needed first.
+pub(super) trait Stages: Sync {
+    fn layers(&self, stage: usize) -> BoxFuture<'_, Result<Vec<Layer>>>;
 }
 
 impl Adding<'_> {
@@ -94,7 +71,11 @@ impl Adding<'_> {
             let (paths, apart): (Vec<String>, Vec<Planned>) =
                 apart.map(|part| (part.to.clone(), part)).unzip();
             done.extend(paths.into_iter().zip(self.at_once(apart).await?));
-            if let Some(part) = parts.next() {
+            if let Some(mut part) = parts.next() {
+                if part.beneath == Beneath::Made && base.iter().all(|layer| layer.key.is_some()) {
+                    // There is no other base about which anything could be assumed.
+                    part.beneath = Beneath::All;
+                }
                 let own = done.iter().filter_map(|(to, added)| Some((to.as_str(), added.layer.as_ref()?)));
                 let below = part.beneath.layers(&part.to, base, own);
                 done.push((part.to.clone(), self.above(part, &below).await?));
@@ -166,7 +147,7 @@ impl Adding<'_> {
             Lookup { key, found: Some(found) } if !verify => (key, found, true),
             lookup => self.fetched(planned, lookup, below, threads).await?,
         };
-        let Known::Layer(layer) = known else { return Ok(Added { layer: None, key, created_by }) };
+        let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by }) };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
         for push in self.pushes {
@@ -193,12 +174,17 @@ impl Adding<'_> {
         let verify = self.session.caching.policy == Caching::Verify;
         let Planned { part, to, name, by_content, beneath, .. } = planned;
         let is_package = part.is_package();
+        for stage in part.stages() {
+            let layers = self.stages.layers(stage).await?;
+            let images = self.context.images.iter().filter(|image| image.named == Base::Stage(stage));
+            images.for_each(|image| image.built(&layers));
+        }
         if below.is_empty()
             && let Some(key) = lookup.key
             && let Some(layer) = part.whole_layer(&to, self.context).await?
         {
             let layer = Layer { key: Some(key), ..layer };
-            return Ok((Some(key), Known::Layer(layer), true));
+            return Ok((Some(key), Known(Some(layer)), true));
         }
         let fetched = part.fetch(&to, self.context).await?;
         let depends = fetched.placing.is_some() || beneath != Beneath::Nothing;
@@ -209,8 +195,8 @@ impl Adding<'_> {
         };
         let without_base = beneath != Beneath::All;
         match found {
-            Some(Known::Nothing) if !verify => Ok((key, Known::Nothing, true)),
-            Some(Known::Layer(found)) if !verify => {
+            Some(Known(None)) if !verify => Ok((key, Known(None), true)),
+            Some(Known(Some(found))) if !verify => {
                 let mut kind = ContentsKind::Files;
                 if depends && self.trees.have(below) {
                     self.place(&mut fetched, below, without_base).await?;
@@ -219,7 +205,7 @@ impl Adding<'_> {
                 }
                 let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
                 self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
-                Ok((key, Known::Layer(found), true))
+                Ok((key, Known(Some(found)), true))
             }
             found => {
                 if depends {
@@ -227,17 +213,17 @@ impl Adding<'_> {
                 }
                 if fetched.placing.is_some() && fetched.tree.is_empty() {
                     if let Some(key) = key {
-                        Known::Nothing.keep(&self.session.cache, key)?;
+                        Known::keep_nothing(&self.session.cache, key)?;
                     }
-                    return Ok((key, Known::Nothing, false));
+                    return Ok((key, Known(None), false));
                 }
-                let found = found.and_then(Known::into_layer);
+                let found = found.and_then(|found| found.0);
                 let (made, tree) = self.make(fetched, key, found, &name, threads).await?;
                 let Made { layer, cached, code } = made;
                 let kind = if is_package { ContentsKind::Packages } else { ContentsKind::Files };
                 let (tree, code) = (tree.into(), code.map(Arc::new));
                 self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
-                Ok((layer.key, Known::Layer(layer), cached))
+                Ok((layer.key, Known(Some(layer)), cached))
             }
         }
     }
@@ -253,7 +239,7 @@ impl Adding<'_> {
         });
         let (fetched, found) = run.await?;
         if found.is_some() || !self.cached.has_layers().await {
-            return Ok((fetched, Lookup { key: None, found: found.map(Known::Layer) }));
+            return Ok((fetched, Lookup { key: None, found: found.map(|found| Known(Some(found))) }));
         }
         let (fetched, key) = self.content_key(fetched).await?;
         let found = match key {
@@ -282,16 +268,8 @@ impl Adding<'_> {
         Ok((fetched, Lookup { key, found }))
     }
 
-    /// Computes the key from the contents of the files. Files without a known digest are read.
     async fn content_key(&self, fetched: Fetched) -> Result<(Fetched, Option<LayerKey>)> {
-        let epoch = self.epoch;
-        let run = self.session.threads.run(self.session.threads.all(), move |threads, _| {
-            let mut fetched = fetched;
-            hash_missing(&mut fetched.tree, threads)?;
-            let key = key::of_content(&fetched.tree, epoch);
-            Ok((fetched, key))
-        });
-        run.await
+        content_key(self.session, fetched, self.epoch).await
     }
 
     /// Puts the files where the image leads.

@@ -35,7 +35,7 @@ pub(super) async fn source_image(
 ) -> Result<SourceImage> {
     let (store, name, found) = find::for_platform(session, named, platform).await?;
     let layers = layers(session, &store, &name, &found).await?;
-    Ok(SourceImage { named: named.clone(), exact: found.base, layers })
+    Ok(SourceImage::of(named.clone(), found.base, layers))
 }
 
 /// The image of a base that is not a stage. All its layers are gzip.

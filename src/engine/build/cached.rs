@@ -16,34 +16,23 @@ use crate::image::{
 };
 use crate::store::{Cache, Repository};
 
-/// What an earlier build made of a part.
+/// What an earlier build made of a part: a layer, or nothing, because the part changes nothing in the image.
 #[derive(Clone, Debug)]
-pub(super) enum Known {
-    Layer(Layer),
-    /// The part changed nothing in the image.
-    Nothing,
-}
+pub(super) struct Known(pub(super) Option<Layer>);
 
 impl Known {
     /// From the cache of this machine.
     pub(super) fn of(cache: &Cache, key: LayerKey) -> Option<Known> {
-        let nothing = || cache.has_note(nothing_key(key)).then(|| cache.noted(nothing_key(key))).flatten();
-        cache.layer(key).map(Known::Layer).or_else(|| nothing().map(|_| Known::Nothing))
+        if let Some(layer) = cache.layer(key) {
+            return Some(Known(Some(layer)));
+        }
+        let nothing = nothing_key(key);
+        (cache.has_note(nothing) && cache.noted(nothing).is_some()).then_some(Known(None))
     }
 
     /// Records in the cache of this machine that a part changes nothing.
-    pub(super) fn keep(&self, cache: &Cache, key: LayerKey) -> Result<()> {
-        match self {
-            Known::Layer(layer) => cache.put_layer(key, layer),
-            Known::Nothing => cache.note(nothing_key(key), b"nothing"),
-        }
-    }
-
-    pub(super) fn into_layer(self) -> Option<Layer> {
-        match self {
-            Known::Layer(layer) => Some(layer),
-            Known::Nothing => None,
-        }
+    pub(super) fn keep_nothing(cache: &Cache, key: LayerKey) -> Result<()> {
+        cache.note(nothing_key(key), b"nothing")
     }
 }
 
@@ -92,11 +81,11 @@ impl Cached {
         for images in &self.images {
             match images.layers().await.get(&key) {
                 None => {}
-                Some(Known::Nothing) => return Some(Known::Nothing),
-                Some(Known::Layer(layer)) => {
+                Some(Known(None)) => return Some(Known(None)),
+                Some(Known(Some(layer))) => {
                     let Blob { digest, size, .. } = layer.blob;
                     if images.repository().has_blob_of(digest, size).await.unwrap_or(false) {
-                        return Some(Known::Layer(layer.clone()));
+                        return Some(Known(Some(layer.clone())));
                     }
                 }
             }
@@ -176,9 +165,9 @@ fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(Layer
         let gzip = Compression::of(&layer.media_type) == Some(Compression::Gzip);
         let location = Location::Registry(home.clone());
         let blob = Blob { digest: layer.digest, size: layer.size, location };
-        gzip.then_some((key, Known::Layer(Layer { blob, diff_id, key: Some(key) })))
+        gzip.then_some((key, Known(Some(Layer { blob, diff_id, key: Some(key) }))))
     };
     let empty = history.iter().filter(|entry| entry.empty_layer);
-    let nothing = empty.filter_map(|entry| Some((entry.key?, Known::Nothing)));
+    let nothing = empty.filter_map(|entry| Some((entry.key?, Known(None))));
     made.iter().zip(layers).zip(diff_ids).filter_map(layer).chain(nothing).collect()
 }

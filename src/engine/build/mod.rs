@@ -2,7 +2,7 @@
 //!
 //! 1. The stages that the last stage needs are built, in order ([`stage`]). A stage's base ([`base`]) is fetched while
 //!    its sources are planned.
-//! 2. Every part of a source becomes a layer ([`add`]). It is looked up by its key ([`key`]), in the cache of this
+//! 2. Every part of a source ([`planned`]) becomes a layer ([`add`]). It is looked up by its key ([`key`]), in the cache of this
 //!    machine and in images of earlier pushes ([`cached`]), or else fetched and written ([`write`]).
 //! 3. Paths in the image follow its links ([`follow`]). The image so far decides more about files of a Dockerfile: see
 //!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
@@ -17,11 +17,14 @@ mod follow;
 mod key;
 mod place;
 mod placed;
+mod planned;
 mod recompress;
+mod sources;
 mod stage;
 mod write;
 
 pub(super) use cached::Cached;
 pub(super) use placed::{Below, placed};
-pub(super) use stage::{build, check_sources, packs, provides, target};
+pub(super) use sources::{check_sources, packs, provides, target};
+pub(super) use stage::build;
 pub(super) use write::layer_of_tree;

@@ -1,31 +1,27 @@
 //! Builds a stage step by step: parts of sources become layers, edits change the config.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+use tokio::sync::OnceCell;
 
-use super::add::{Added, Adding, Planned};
+use super::add::{Added, Adding, Stages};
 use super::base;
 use super::cached::Cached;
+use super::planned::Planned;
+use super::sources::{check_commands, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::image::{Config, Image};
-use crate::recipe::{Add, Base, Recipe, Run, Stage, Step};
-use crate::source::{self, Part, SourceImage};
+use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
+use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
+use crate::source::{self, Context, Part, SourceImage};
 
-/// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
-const TASK_ROOT: &str = "/var/task";
-
-/// What to do instead of a command.
-const RUN_HINT: &str =
-    "COPY files that are already made; --lock, --requirements and --npm add packages without a command";
-
-/// Builds the stages that the recipe's last stage needs, then the last stage. Its layers are passed to `pushes` as soon
-/// as they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
+/// Builds the recipe's last stage, and the stages whose layers it needs. Its layers are passed to `pushes` as soon as
+/// they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
 pub(in crate::engine) async fn build(
     session: &Arc<Session>,
     recipe: &Recipe,
@@ -38,13 +34,19 @@ pub(in crate::engine) async fn build(
     check_sources(recipe)?;
     check_commands(recipe)?;
     let last = recipe.stages.len() - 1;
-    let mut images: Vec<Option<Image>> = vec![None; recipe.stages.len()];
-    for number in recipe.needed_stages() {
-        let pushes = if number == last { pushes } else { &[] };
-        let building = Building { session, recipe, cached, pushes, trees, scanner };
-        images[number] = Some(building.stage(&recipe.stages[number], &images).await?);
-    }
-    images.pop().flatten().ok_or(Error::RecipeStage { stage: 0, fault: "it has no stages" })
+    let stages = || recipe.stages.iter();
+    let building = Building {
+        session,
+        recipe,
+        cached,
+        pushes,
+        trees,
+        scanner,
+        bases: stages().map(|_| OnceCell::new()).collect(),
+        keys: stages().map(|_| OnceCell::new()).collect(),
+        images: stages().map(|_| OnceCell::new()).collect(),
+    };
+    building.image(last).await.cloned()
 }
 
 /// The error for a stage that is not an earlier one; a checked recipe never causes it.
@@ -52,7 +54,7 @@ fn not_earlier(stage: usize) -> Error {
     Error::RecipeStage { stage, fault: "it is not an earlier stage" }
 }
 
-/// The build of one stage.
+/// The stages of a recipe, each with what is known of it so far.
 struct Building<'b> {
     session: &'b Arc<Session>,
     recipe: &'b Recipe,
@@ -60,17 +62,34 @@ struct Building<'b> {
     pushes: &'b [Push],
     trees: &'b Trees,
     scanner: Option<&'b Scanner>,
+    /// The bases that are not stages.
+    bases: Vec<OnceCell<Image>>,
+    keys: Vec<OnceCell<Option<Digest>>>,
+    images: Vec<OnceCell<Image>>,
+}
+
+impl Stages for Building<'_> {
+    fn layers(&self, stage: usize) -> BoxFuture<'_, Result<Vec<Layer>>> {
+        async move { Ok(self.image(stage).await?.layers().to_vec()) }.boxed()
+    }
 }
 
 impl Building<'_> {
-    async fn stage(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
-        let source_images = self.source_images(stage, images).await?;
-        let platform = stage.platform.as_ref().unwrap_or(&self.recipe.platform);
-        let context = self.session.context(stage, platform, source_images);
-        let plans = stage
-            .adds()
-            .map(async |add| source::provider(&add.source).plan(add.to.is_none(), &context).await);
-        let (base, plans) = tokio::try_join!(self.base(stage, images), try_join_all(plans))?;
+    /// The image of a stage, built when it is needed first.
+    fn image(&self, number: usize) -> BoxFuture<'_, Result<&Image>> {
+        async move {
+            let image = self.images.get(number).ok_or_else(|| not_earlier(number))?;
+            image.get_or_try_init(|| self.build(number)).await
+        }
+        .boxed()
+    }
+
+    async fn build(&self, number: usize) -> Result<Image> {
+        let stage = &self.recipe.stages[number];
+        let is_last = number + 1 == self.recipe.stages.len();
+        let pushes = if is_last { self.pushes } else { &[] };
+        let context = self.context(stage).await?;
+        let (base, plans) = tokio::try_join!(self.base(number, pushes), plans(stage, &context))?;
         let planned = planned(stage, base.config(), plans);
         let counts: Vec<usize> = planned.iter().map(Vec::len).collect();
         let adding = Adding {
@@ -78,8 +97,9 @@ impl Building<'_> {
             epoch: self.recipe.epoch,
             context: &context,
             cached: self.cached,
-            pushes: self.pushes,
+            pushes,
             trees: self.trees,
+            stages: self,
         };
         let mut layers =
             adding.layers(planned.into_iter().flatten().collect(), base.layers()).await?.into_iter();
@@ -99,22 +119,82 @@ impl Building<'_> {
         Ok(image)
     }
 
-    async fn base(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Image> {
-        let image = match stage.base {
-            Base::Stage(number) => images[number].clone().ok_or_else(|| not_earlier(number))?,
-            _ => base::stored(self.session, stage, self.recipe).await?,
+    /// A digest over all that decides the files of a stage, computed without building it; `None` if that is not
+    /// possible.
+    fn key(&self, number: usize) -> BoxFuture<'_, Result<Option<Digest>>> {
+        async move {
+            let key = self.keys.get(number).ok_or_else(|| not_earlier(number))?;
+            key.get_or_try_init(|| self.compute_key(number)).await.copied()
+        }
+        .boxed()
+    }
+
+    async fn compute_key(&self, number: usize) -> Result<Option<Digest>> {
+        let stage = &self.recipe.stages[number];
+        let is_copied = |add: &Add| {
+            matches!(add.source, Source::Copy(_) | Source::EmptyDirectory { .. } | Source::Image(_))
         };
-        let edits = stage.steps.iter().filter_map(|step| match step {
-            Step::Edit(edit) => Some(edit),
-            Step::Add(_) | Step::Run(_) => None,
-        });
-        let scanner = self.scanner.filter(|_| !self.pushes.is_empty());
+        if !stage.adds().all(is_copied) {
+            return Ok(None);
+        }
+        let below = match stage.base {
+            Base::Stage(other) => self.key(other).await?.map(|key| key.to_string()),
+            _ => {
+                let layers = self.stored(number).await?.layers().iter();
+                Some(layers.map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" "))
+            }
+        };
+        let Some(below) = below else { return Ok(None) };
+        let (context, config) = (self.context(stage).await?, self.base_config(number).await?);
+        let planned = planned(stage, &config, plans(stage, &context).await?);
+        let epoch = self.recipe.epoch;
+        let parts = planned.into_iter().flatten().map(|part| part.identity(self.session, &context, epoch));
+        let Some(keys) = try_join_all(parts).await?.into_iter().collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let keys: Vec<String> = keys.into_iter().map(|key| key.0.to_string()).collect();
+        Ok(Some(Digest::of(format!("stage-1 {below} {}", keys.join(" ")).as_bytes())))
+    }
+
+    async fn context(&self, stage: &Stage) -> Result<Context> {
+        let platform = stage.platform.as_ref().unwrap_or(&self.recipe.platform);
+        let images = self.source_images(stage, platform).await?;
+        Ok(self.session.context(stage, platform, images))
+    }
+
+    /// The base of a stage that is not a stage itself.
+    async fn stored(&self, number: usize) -> Result<&Image> {
+        let stage = &self.recipe.stages[number];
+        self.bases[number].get_or_try_init(|| base::stored(self.session, stage, self.recipe)).await
+    }
+
+    /// The config that a stage starts with.
+    fn base_config(&self, number: usize) -> BoxFuture<'_, Result<Config>> {
+        async move {
+            match self.recipe.stages[number].base {
+                Base::Stage(other) => {
+                    let config = self.base_config(other).await?;
+                    Ok(edits(&self.recipe.stages[other]).fold(config, |config, edit| config.edit(edit)))
+                }
+                _ => Ok(self.stored(number).await?.config().clone()),
+            }
+        }
+        .boxed()
+    }
+
+    async fn base(&self, number: usize, pushes: &[Push]) -> Result<Image> {
+        let stage = &self.recipe.stages[number];
+        let image = match stage.base {
+            Base::Stage(other) => self.image(other).await?.clone(),
+            _ => self.stored(number).await?.clone(),
+        };
+        let scanner = self.scanner.filter(|_| !pushes.is_empty());
         let passing = scanner.map(|scanner| {
             // Layers that are appended do not change what is looked for.
-            scanner(&edits.fold(image.config().clone(), |config, edit| config.edit(edit)))
+            scanner(&edits(stage).fold(image.config().clone(), |config, edit| config.edit(edit)))
         });
         for layer in image.layers() {
-            self.pushes.iter().for_each(|push| match layer.key {
+            pushes.iter().for_each(|push| match layer.key {
                 None => push.published_layer(layer, passing.as_ref()),
                 // An earlier stage built the layer, perhaps from the user's own files, so it waits for the check.
                 Some(_) => push.layer(layer),
@@ -123,30 +203,43 @@ impl Building<'_> {
         Ok(image)
     }
 
-    /// The images of the stage's sources.
-    async fn source_images(&self, stage: &Stage, images: &[Option<Image>]) -> Result<Vec<SourceImage>> {
-        let platform = stage.platform.as_ref().unwrap_or(&self.recipe.platform);
+    /// The images of the stage's sources. Stages among them are built later, if their layers are needed.
+    async fn source_images(&self, stage: &Stage, platform: &Platform) -> Result<Vec<SourceImage>> {
         let mut found: Vec<SourceImage> = Vec::new();
         for add in stage.adds() {
             for named in source::provider(&add.source).images() {
                 if found.iter().any(|image| image.named == *named) {
                     continue;
                 }
-                let layers = match named {
-                    Base::Scratch => Vec::new(),
-                    Base::Stage(number) => {
-                        images[*number].as_ref().ok_or_else(|| not_earlier(*number))?.layers().to_vec()
-                    }
-                    named => {
-                        found.push(base::source_image(self.session, named, platform).await?);
-                        continue;
-                    }
-                };
-                found.push(SourceImage { named: named.clone(), exact: named.clone(), layers });
+                found.push(match named {
+                    Base::Scratch => SourceImage::of(Base::Scratch, Base::Scratch, Vec::new()),
+                    Base::Stage(number) => match self.key(*number).await? {
+                        Some(key) => SourceImage::stage(named.clone(), key),
+                        None => {
+                            let layers = self.image(*number).await?.layers().to_vec();
+                            SourceImage::of(named.clone(), named.clone(), layers)
+                        }
+                    },
+                    named => base::source_image(self.session, named, platform).await?,
+                });
             }
         }
         Ok(found)
     }
+}
+
+fn edits(stage: &Stage) -> impl Iterator<Item = &ConfigEdit> {
+    stage.steps.iter().filter_map(|step| match step {
+        Step::Edit(edit) => Some(edit),
+        Step::Add(_) | Step::Run(_) => None,
+    })
+}
+
+/// The parts of each `Add`.
+async fn plans(stage: &Stage, context: &Context) -> Result<Vec<Vec<Box<dyn Part>>>> {
+    let plans =
+        stage.adds().map(async |add| source::provider(&add.source).plan(add.to.is_none(), context).await);
+    try_join_all(plans).await
 }
 
 /// The parts of each `Add`, with their paths in the image.
@@ -166,53 +259,4 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
         }
     }
     all
-}
-
-/// Fails if a stage that is built runs a command.
-fn check_commands(recipe: &Recipe) -> Result<()> {
-    let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
-    for step in stages.flat_map(|stage| &stage.steps) {
-        if let Step::Run(Run { origin, .. }) = step {
-            return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
-        }
-    }
-    Ok(())
-}
-
-/// Fails if a source does not exist, before a base is requested.
-pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
-    let mut adds = recipe.stages.iter().flat_map(Stage::adds);
-    adds.try_for_each(|add| source::provider(&add.source).check())
-}
-
-/// The path of an `Add` in an image with this config.
-pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
-    let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
-    match &add.to {
-        Some(to) => to.clone(),
-        // The trailing slash means that a file, or a directory's content, goes into this directory.
-        None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
-    }
-}
-
-/// Whether one of the recipe's sources adds a file at `path` of the image, relative to the function's directory unless
-/// absolute.
-pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
-    let path = Path::new(TASK_ROOT).join(path);
-    for add in recipe.stages.last().into_iter().flat_map(Stage::adds) {
-        if source::provider(&add.source).provides(add.to.as_deref().unwrap_or(TASK_ROOT), &path)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a file on this machine is among the recipe's files, or would be if it existed.
-pub(in crate::engine) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
-    for add in recipe.stages.iter().flat_map(Stage::adds) {
-        if source::provider(&add.source).packs(path)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

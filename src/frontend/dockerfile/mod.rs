@@ -25,6 +25,8 @@
 
 mod arguments;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod instruction;
 mod lower;
 mod platform;

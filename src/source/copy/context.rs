@@ -119,18 +119,19 @@ impl ContextFiles {
         directory::single_file(&self.on_disk(&selected.real))
     }
 
-    /// Whether a source would take a file at this path of the context, which need not exist.
-    pub fn packs(&self, source: &SourcePath, path: &[u8]) -> bool {
-        let dir = join(&source.pivot, &source.literal);
-        let Some(start) = self.resolve(&dir) else { return false };
-        let below = match &start[..] {
-            b"" => Some(path),
-            start => path.strip_prefix(start).and_then(|rest| rest.strip_prefix(b"/")),
+    /// Whether a source includes the file at a path of the context, or would if the file existed.
+    pub fn would_include(&self, source: &SourcePath, file: &[u8]) -> bool {
+        let Some(start) = self.resolve(&join(&source.pivot, &source.literal)) else { return false };
+        let below = match file.strip_prefix(&start[..]) {
+            Some(below) if start.is_empty() => below,
+            Some([b'/', below @ ..]) => below,
+            Some([]) => b"",
+            _ => return false,
         };
-        let Some(below) = below.filter(|_| !self.ignore.is_ignored(path)) else { return false };
         // A wildcard may match a directory above the file.
         let ends = (0..below.len()).filter(|&at| below[at] == b'/').chain([below.len()]);
-        source.wild.is_empty() || ends.map(|end| &below[..end]).any(|above| source.matches(above))
+        let is_named = source.wild.is_empty() || ends.into_iter().any(|end| source.matches(&below[..end]));
+        is_named && !self.ignore.is_ignored(file)
     }
 
     pub fn on_disk(&self, real: &[u8]) -> PathBuf {
@@ -191,7 +192,11 @@ impl ContextFiles {
                 Some(format!("add `!{path}` to {}, or remove the pattern that matches it", file.display())),
             ),
             _ => {
-                origin.failed(format!("`{text}` does not exist in {}", self.root.display()), self.near(path))
+                let hint = self.near(path).unwrap_or_else(|| {
+                    "a source is a path in the build context, which is PATH unless --from names another"
+                        .to_owned()
+                });
+                origin.failed(format!("`{text}` does not exist in {}", self.root.display()), Some(hint))
             }
         }
     }

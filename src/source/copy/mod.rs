@@ -2,7 +2,7 @@
 //!
 //! * [`context`]: selects files of a directory on this machine; links are followed within it.
 //! * [`image`]: selects files of an image. [`archive`]: unpacks an archive. [`download`]: fetches a URL.
-//! * [`gather`]: the files of all sources, at their paths below the target.
+//! * [`taken`]: what one source of a directory gives. [`gather`]: the files of all sources, at their paths below the target.
 //! * [`whole`]: a layer that is used as it is.
 //! * [`mode`]: `--chmod`. [`pattern`]: wildcards, and `--exclude`.
 //!
@@ -18,6 +18,7 @@ mod mode;
 mod part;
 mod pattern;
 mod provider;
+mod taken;
 mod whole;
 mod workdir;
 

@@ -1,30 +1,27 @@
 //! The layer of a `COPY` or `ADD`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
-use super::context::{ContextFiles, Selected, join};
+use super::context::{ContextFiles, Selected};
 use super::gather::{Excluded, Gathered};
 use super::image::ImageSource;
 use super::mode::Mode;
-use super::{archive, download, mode, pattern, whole};
+use super::taken::{Taken, normalise, parents_of, tell_of_modes};
+use super::{archive, download, pattern, whole};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Layer};
 use crate::recipe::{Base, CopyFiles, CopySource};
-use crate::source::directory::{self, Fingerprints, Memory};
+use crate::source::directory::Memory;
 use crate::source::image::{self, ImageView};
 use crate::source::part::{Context, Fetched, Part, SourceImage};
 use crate::source::placing::{Placing, Shape};
 use crate::store::BlobFile;
-use crate::threads;
-use crate::tree::{Content, Entry, EntryKind, FileTree, Member, SourceFile, Stat};
+use crate::tree::{Content, Entry, FileTree, Member, SourceFile, Stat};
 
 /// Part of every identity. Increase it with any change of the code that changes an entry.
 const VERSION: &str = "copy-1";
@@ -42,7 +39,7 @@ pub(super) enum Planned {
         selected: Vec<Selected>,
         unpack: bool,
     },
-    Image(SourceImage),
+    Image(Box<SourceImage>),
     Url,
     Inline,
 }
@@ -100,7 +97,7 @@ impl CopyPart {
     /// The members of the layers of a source's image.
     async fn lists(&self, number: usize, image: &SourceImage, context: &Context) -> Result<Lists> {
         let read = || async {
-            let lists = image.layers.iter().map(|layer| image::members(layer, context));
+            let lists = image.layers()?.iter().map(|layer| image::members(layer, context));
             Ok(Arc::new(try_join_all(lists).await?))
         };
         match number {
@@ -204,7 +201,7 @@ impl CopyPart {
         };
         let picked = context.threads.run(1, picking).await?;
         let selection = Arc::new(picked.selection);
-        let wanted = image.layers.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
+        let wanted = image.layers()?.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
         let read = wanted.map(|(number, layer)| image::contents(number, layer, &selection, context));
         let contents: HashMap<_, _> = try_join_all(read).await?.into_iter().flatten().collect();
         Ok((selection.tree(&contents)?, picked.names))
@@ -228,47 +225,6 @@ impl CopyPart {
     }
 }
 
-/// The files of one source, at their paths below the target.
-struct Taken {
-    tree: FileTree,
-    /// The name of a single file.
-    name: Option<Vec<u8>>,
-    memory: Option<Memory>,
-    /// Whether the files are those of an archive.
-    unpacked: bool,
-}
-
-impl Taken {
-    fn directory(
-        files: &ContextFiles,
-        selected: &Selected,
-        parents: bool,
-        excluded: &Excluded,
-        stat_dir: PathBuf,
-        jobs: usize,
-    ) -> Result<Taken> {
-        let began = SystemTime::now();
-        let root = files.on_disk(&selected.real);
-        let load = || Fingerprints::load(&stat_dir, &root);
-        let (mut known, found) = threads::both(load, || files.tree(selected, jobs));
-        let mut found = found?;
-        directory::recall(&mut found, &root, &mut known);
-        let prefix: &[u8] = if parents { &selected.named } else { b"" };
-        let mut tree = FileTree::new();
-        if !prefix.is_empty() {
-            parents_of(prefix, &mut tree)?;
-            tree.insert(prefix, Entry::directory())?;
-        }
-        let kept = excluded.kept(found.iter().map(|(path, entry)| (path, entry.is_directory())));
-        let kept: Option<std::collections::HashSet<Vec<u8>>> =
-            kept.map(|kept| kept.into_iter().map(<[u8]>::to_vec).collect());
-        let entries =
-            found.into_iter().filter(|(path, _)| kept.as_ref().is_none_or(|kept| kept.contains(path)));
-        tree.extend(FileTree::of(entries.map(|(path, entry)| (join(prefix, &path), entry)))?);
-        Ok(Taken { tree, name: None, memory: Some(Memory { root, known, began }), unpacked: false })
-    }
-}
-
 impl Part for CopyPart {
     fn name(&self) -> Option<String> {
         Some(self.files.origin.text.clone())
@@ -280,8 +236,7 @@ impl Part for CopyPart {
         for (source, planned) in sources.iter().zip(&self.planned) {
             match (source, planned) {
                 (_, Planned::Image(image)) => {
-                    images.extend(image.layers.iter().map(|layer| layer.diff_id.to_string()));
-                    images.push("and".to_owned());
+                    images.push(image.identity.clone());
                 }
                 (CopySource::Inline { .. } | CopySource::Url { checksum: Some(_), .. }, _) => {}
                 _ => return Vec::new(),
@@ -301,6 +256,14 @@ impl Part for CopyPart {
         vec![Digest::of(known.to_string().as_bytes())]
     }
 
+    fn stages(&self) -> Vec<usize> {
+        let images = self.planned.iter().filter_map(|planned| match planned {
+            Planned::Image(image) => image.named.stage(),
+            Planned::Context { .. } | Planned::Url | Planned::Inline => None,
+        });
+        images.collect()
+    }
+
     fn placing(&self, to: &str) -> Option<Placing> {
         let path = to.trim_matches('/').as_bytes().to_vec();
         let mode = self.mode().and_then(|mode| mode.of_made_directories());
@@ -318,7 +281,8 @@ impl Part for CopyPart {
             };
             let (lists, path) = (self.lists(0, image, context).await?, path.to_owned());
             let number = context.threads.run(1, move |_, _| Ok(whole::find(&lists, &path))).await?;
-            Ok(number.map(|number| image.layers[number].clone()))
+            let layers = image.layers()?;
+            Ok(number.map(|number| layers[number].clone()))
         }
         .boxed()
     }
@@ -336,42 +300,6 @@ impl Part for CopyPart {
         }
         .boxed()
     }
-}
-
-/// Gives the files of a context modes that do not depend on a umask. Collects those that lose or gain more than that.
-fn normalise(tree: &mut FileTree, changed: &mut Vec<(PathBuf, u32)>) {
-    for (_, entry) in tree.iter_mut() {
-        if let EntryKind::File(Content::File(file)) = &entry.kind {
-            let (mode, is_change) = mode::of_context(entry.mode);
-            if is_change {
-                changed.push((file.path.clone(), entry.mode));
-            }
-            entry.mode = mode;
-        }
-    }
-}
-
-fn tell_of_modes(changed: &[(PathBuf, u32)], context: &Context) {
-    let Some((first, mode)) = changed.first() else { return };
-    if context.told_of_modes.swap(true, Relaxed) {
-        return;
-    }
-    let others = match changed.len() {
-        1 => String::new(),
-        all => format!(" and {} more", all - 1),
-    };
-    let message = format!(
-        "files get the mode 0644, or 0755 if they are executable, whatever it is here: {} ({mode:04o}){others}",
-        first.display()
-    );
-    context.events.warn(message, Some("set another with COPY --chmod"));
-}
-
-fn parents_of(path: &[u8], tree: &mut FileTree) -> Result<()> {
-    for slash in (0..path.len()).filter(|&at| path[at] == b'/') {
-        tree.insert(&path[..slash], Entry::directory())?;
-    }
-    Ok(())
 }
 
 fn last(path: &[u8]) -> &[u8] {

@@ -66,7 +66,7 @@ impl Provider for CopyProvider<'_> {
             let Ok(root) = context.path.canonicalize() else { continue };
             let Ok(relative) = path.strip_prefix(&root) else { continue };
             let named = SourcePath::parse(named, *parents, origin)?;
-            if ContextFiles::open(context)?.packs(&named, relative.as_os_str().as_bytes()) {
+            if ContextFiles::open(context)?.would_include(&named, relative.as_os_str().as_bytes()) {
                 return Ok(true);
             }
         }
@@ -107,7 +107,9 @@ impl Provider for CopyProvider<'_> {
                         };
                         context.threads.run(1, selecting).await?
                     }
-                    CopySource::Image { image, .. } => Planned::Image(self.image(image, context)?.clone()),
+                    CopySource::Image { image, .. } => {
+                        Planned::Image(Box::new(self.image(image, context)?.clone()))
+                    }
                     CopySource::Url { .. } => Planned::Url,
                     CopySource::Inline { .. } => Planned::Inline,
                 });

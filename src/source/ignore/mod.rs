@@ -20,8 +20,8 @@
 //! * `lbuild.toml`, `.lambdaignore` and `.dockerignore` at the root. Both ignore files are left out, so that
 //!   `.dockerignore` does not appear in the image when a `.lambdaignore` is added.
 //!
-//! A pattern with `!` does not include these paths. Of the build context of a Dockerfile, only the patterns leave files
-//! out, and `.lbuild`.
+//! A pattern with `!` does not include these paths. In the build context of a Dockerfile, only `.lbuild` is
+//! always excluded.
 //!
 //! # Files
 //!

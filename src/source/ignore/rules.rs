@@ -13,11 +13,23 @@ use crate::source::text;
 /// The ignore files. The first that exists is read.
 const FILES: [&str; 2] = [".lambdaignore", ".dockerignore"];
 
-/// The directory at the root where `lbuild build` puts the image.
-const OUTPUT: &str = ".lbuild";
+/// lbuild's output at the root, which would change the next image.
+const OUTPUT: &[u8] = b".lbuild";
 
-/// lbuild's own file at the root.
+/// lbuild's settings at the root.
 const SETTINGS: &str = "lbuild.toml";
+
+/// The files that stay out whatever the patterns say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Always {
+    /// Those that a function does not need: `.git`, ignore files, and lbuild's own.
+    #[default]
+    Unneeded,
+    /// lbuild's output: the build context of a Dockerfile.
+    Output,
+    /// None.
+    Nothing,
+}
 
 /// The compiled patterns of an ignore file.
 #[derive(Debug, Default)]
@@ -26,8 +38,7 @@ pub struct Ignore {
     matcher: Matcher,
     /// Paths that always stay out, even if an exception matches them.
     without: HashSet<Vec<u8>>,
-    /// Whether only the patterns count: of a build context, all other files are packed, except lbuild's output.
-    only_patterns: bool,
+    always: Always,
 }
 
 /// The patterns' decision about a path. A walk passes a directory's verdict to [`Ignore::below`] for its entries.
@@ -82,13 +93,13 @@ impl Ignore {
             match fs::read(path) {
                 Ok(text) => {
                     let patterns = Ignore::parse(&text, path)?;
-                    return Ok((Ignore { only_patterns: true, ..patterns }, Some(path.clone())));
+                    return Ok((Ignore { always: Always::Output, ..patterns }, Some(path.clone())));
                 }
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(source) => return Err(Error::Read { path: path.clone(), source }),
             }
         }
-        Ok((Ignore { only_patterns: true, ..Ignore::none() }, None))
+        Ok((Ignore { always: Always::Output, ..Ignore::none() }, None))
     }
 
     /// These patterns, one each.
@@ -97,7 +108,7 @@ impl Ignore {
     /// At the first pattern that is not valid.
     pub(crate) fn of_patterns(patterns: &[String]) -> Result<Ignore> {
         let parsed = Ignore::parse(patterns.join("\n").as_bytes(), Path::new("--exclude"))?;
-        Ok(Ignore { only_patterns: true, ..parsed })
+        Ok(Ignore { always: Always::Nothing, ..parsed })
     }
 
     /// Reads the text of an ignore file. `name` is the file's name in errors.
@@ -143,9 +154,13 @@ impl Ignore {
     pub(crate) fn below(&self, parent: Verdict, path: &[u8]) -> Verdict {
         let Verdict::Last(inherited) = parent else { return Verdict::Never };
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        let own = || path == SETTINGS.as_bytes() || FILES.iter().any(|own| path == own.as_bytes());
-        let is_left_out = || name == b".git" || own() || self.without.contains(path);
-        if path == OUTPUT.as_bytes() || (!self.only_patterns && is_left_out()) {
+        let own = || path == OUTPUT || FILES.iter().chain([&SETTINGS]).any(|own| path == own.as_bytes());
+        let is_left_out = match self.always {
+            Always::Unneeded => name == b".git" || own() || self.without.contains(path),
+            Always::Output => path == OUTPUT,
+            Always::Nothing => false,
+        };
+        if is_left_out {
             return Verdict::Never;
         }
         // `None` is less than any index.

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use super::read::{contents, members};
 use super::select::Selection;
 use crate::error::{Error, Result};
-use crate::image::{Digest, Layer};
+use crate::image::Digest;
 use crate::recipe::{Base, ImageFiles, Source};
 use crate::source::part::{self, Context, Fetched, Part, SourceImage};
 
@@ -45,39 +45,41 @@ impl part::Provider for ImageProvider<'_> {
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
         async move {
-            let layers = self.found(context)?.layers.clone();
-            let (image, path) = (self.0.image.to_string(), self.0.path.clone());
-            Ok(vec![Box::new(FilesOfImage { image, path, layers }) as Box<dyn Part>])
+            let (source, path) = (self.found(context)?.clone(), self.0.path.clone());
+            Ok(vec![Box::new(FilesOfImage { source, path }) as Box<dyn Part>])
         }
         .boxed()
     }
 }
 
-/// A file or directory of an image whose layers are known.
+/// A file or directory of an image.
 struct FilesOfImage {
-    image: String,
+    source: SourceImage,
     path: String,
-    layers: Vec<Layer>,
 }
 
 impl Part for FilesOfImage {
     fn name(&self) -> Option<String> {
-        Some(format!("{} of {}", self.path, self.image))
+        Some(format!("{} of {}", self.path, self.source.named))
     }
 
     fn identities(&self) -> Vec<Digest> {
-        let layers: Vec<String> = self.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
         // The path comes last, because it may contain any character.
-        vec![Digest::of(format!("{VERSION} {} {}", layers.join(","), self.path).as_bytes())]
+        vec![Digest::of(format!("{VERSION} {} {}", self.source.identity, self.path).as_bytes())]
+    }
+
+    fn stages(&self) -> Vec<usize> {
+        self.source.named.stage().into_iter().collect()
     }
 
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         async move {
-            let lists = try_join_all(self.layers.iter().map(|layer| members(layer, context))).await?;
-            let (image, path, to) = (self.image.clone(), self.path.clone(), to.to_owned());
+            let layers = self.source.layers()?;
+            let lists = try_join_all(layers.iter().map(|layer| members(layer, context))).await?;
+            let (image, path, to) = (self.source.named.to_string(), self.path.clone(), to.to_owned());
             let selecting = move |_, _: &_| Selection::of(&lists, &image, &path, &to);
             let selection = Arc::new(context.threads.run(1, selecting).await?);
-            let wanted = self.layers.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
+            let wanted = layers.iter().enumerate().filter(|(layer, _)| selection.wants(*layer));
             let read =
                 try_join_all(wanted.map(|(number, layer)| contents(number, layer, &selection, context)));
             let contents = read.await?.into_iter().flatten().collect();

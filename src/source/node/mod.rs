@@ -22,4 +22,6 @@ mod tool;
 mod version;
 mod yarnrc;
 
+#[cfg(fuzzing)]
+pub use lock::node_lock;
 pub(super) use provider::NodeProvider;

@@ -12,6 +12,8 @@ mod bytecode;
 mod choice;
 mod credentials;
 mod directory;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod hashes;
 mod layer;
 mod lock;
@@ -24,4 +26,6 @@ mod size;
 mod target;
 mod wheel;
 
+#[cfg(fuzzing)]
+pub use fuzzing::python_lock;
 pub(super) use provider::PythonProvider;

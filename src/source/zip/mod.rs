@@ -27,6 +27,8 @@ pub(super) use archive::{Archive, open_blob};
 pub(super) use member::{ZipKind, ZipMember};
 pub(super) use provider::ZipProvider;
 pub(super) use read::{READ_LIMIT, read};
+#[cfg(fuzzing)]
+pub(super) use tree::{alone, collect};
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -14,7 +14,7 @@ use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 ///
 /// # Errors
 /// [`Error::Read`] when the archive does not exist.
-pub(super) fn alone(path: &Path) -> Result<FileTree> {
+pub(in crate::source) fn alone(path: &Path) -> Result<FileTree> {
     let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let file =
         SourceFile { path: path.to_owned(), stat: Stat::from(&metadata), sha256: None, lasting: false };
@@ -28,7 +28,7 @@ pub(super) fn alone(path: &Path) -> Result<FileTree> {
 /// # Errors
 /// Those of [`open`], and of [`read`] for the target of a symbolic link; [`Error::SourceChanged`] when the
 /// archive has changed since it was hashed.
-pub(super) fn collect(alone: &FileTree) -> Result<FileTree> {
+pub(in crate::source) fn collect(alone: &FileTree) -> Result<FileTree> {
     let mut tree = FileTree::new();
     let Some(EntryKind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
         return Ok(tree);

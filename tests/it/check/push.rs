@@ -148,18 +148,18 @@ fn a_push_says_how_many_layers_it_has_not_read() {
     let to = format!("{}/function:1", setup.registry.host());
     let said = setup.push(&to, &[]).succeeded().stderr;
     assert!(
-        said.contains("unread   2 layers of the base") && said.contains("`lbuild check IMAGE`"),
+        said.contains("note: 2 layers of the base were not read") && said.contains("`lbuild check IMAGE`"),
         "{said}"
     );
     assert!(!said.contains("warning"), "{said}");
     let said = setup.push(&to, &["--json"]).succeeded().stderr;
     assert!(
-        said.lines().any(|line| line.contains(r#""reason":"unread""#) && line.contains(r#""layers":2"#)),
+        said.lines().any(|line| line.contains(r#""reason":"note""#) && line.contains("2 layers")),
         "{said}"
     );
     // Layers that are read are not counted.
     let said = setup.push("oci:out:v1", &["--allow", "secret-file"]).succeeded().stderr;
-    assert!(!said.contains("unread"), "{said}");
+    assert!(!said.contains("not read"), "{said}");
     let checked = Lbuild::new().run(&["check", &to]);
     assert!(checked.code == Some(8) && checked.stdout.contains("secret-file"), "{checked:?}");
 }

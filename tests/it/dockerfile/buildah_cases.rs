@@ -49,10 +49,12 @@ pub const CASES: &[(&[u16], &str, &str)] = &[
     (&[80], "chmod-new-directory", "FROM localhost/base\nCOPY --chmod=750 a.txt /cm/sub/a\n"),
     (&[106, 82], "chmod-directory", "FROM localhost/base\nCOPY --chmod=755 mix /tmp/\n"),
     (
+        &[96],
         "from-stage",
         "FROM localhost/base AS one\nCOPY --chown=5:6 dir /d\nFROM scratch\nCOPY --from=one /d /d\n",
     ),
     (
+        &[63],
         "from-stage-number",
         "FROM localhost/base\nCOPY a.txt /x/y\nFROM localhost/base\nCOPY --from=0 /x/y /opt/\n",
     ),
@@ -65,11 +67,13 @@ pub const CASES: &[(&[u16], &str, &str)] = &[
     ),
     (&[91], "from-stage-wildcard", "FROM localhost/base AS one\nFROM scratch\nCOPY --from=one /etc/* /e/\n"),
     (
+        &[100],
         "from-stage-relative",
         "FROM localhost/base AS one\nCOPY a.txt .\nFROM scratch\nCOPY --from=one var/task/a.txt /\n",
     ),
-    (&[59], "from-image", "FROM scratch\nCOPY --from=localhost/base /usr/bin/tool /tool\n"),
+    (&[64], "from-image", "FROM scratch\nCOPY --from=localhost/base /usr/bin/tool /tool\n"),
     (
+        &[49, 74],
         "stage-on-stage",
         "FROM localhost/base AS one\nENV A=1\nCOPY a.txt .\nFROM one\nENV B=$A\nCOPY b.txt .\n",
     ),
@@ -94,6 +98,7 @@ pub const CASES: &[(&[u16], &str, &str)] = &[
     (&[85], "directory-onto-file", "FROM localhost/base\nCOPY dir /file\n"),
     (&[93], "missing-file", "FROM localhost/base\nCOPY none /x/\n"),
     (
+        &[134, 140],
         "config",
         "FROM localhost/base\nENV A=1 B=\"two words\"\nENV C=$A-$B\nLABEL l=v of=us\nEXPOSE 8080 53/udp\nVOLUME /v\nUSER app:staff\nCMD [\"app.handler\"]\nSTOPSIGNAL SIGINT\n",
     ),
@@ -105,7 +110,7 @@ pub const CASES: &[(&[u16], &str, &str)] = &[
         "onbuild",
         "FROM localhost/base AS one\nONBUILD COPY a.txt /trigger/\nFROM one\nCOPY b.txt /b\n",
     ),
-    (&[42], "argument-in-from", "ARG TAG=base\nFROM localhost/$TAG\nARG X=y\nLABEL x=$X\n"),
-    (&[52], "scratch", "FROM scratch\nCOPY bin/run /run\nLABEL from=scratch\n"),
+    (&[46], "argument-in-from", "ARG TAG=base\nFROM localhost/$TAG\nARG X=y\nLABEL x=$X\n"),
+    (&[45, 72], "scratch", "FROM scratch\nCOPY bin/run /run\nLABEL from=scratch\n"),
     (&[141], "maintainer", "FROM localhost/base\nMAINTAINER me <me@example.com>\n"),
 ];

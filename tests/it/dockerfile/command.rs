@@ -1,4 +1,4 @@
-//! The command with Dockerfiles: its flags, lbuild.toml, and its messages.
+//! The command with Dockerfiles: its flags and lbuild.toml.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn stand_in() -> [String; 2] {
 }
 
 /// Runs in the directory of the files, for arm64 and with the stand-in.
-fn run_in(dir: &Path, lbuild: &Lbuild, words: &[&str], more: &[&str]) -> RunOutput {
+pub fn run_in(dir: &Path, lbuild: &Lbuild, words: &[&str], more: &[&str]) -> RunOutput {
     let stand_in = stand_in();
     let mut all = words.to_vec();
     all.extend(stand_in.iter().map(String::as_str));
@@ -41,124 +41,6 @@ fn last_edits(recipe: &Value) -> Value {
     let steps = recipe["stages"].as_array().unwrap().last().unwrap()["steps"].as_array().unwrap();
     let edits = steps.iter().filter_map(|step| step.get("edit")?.as_object());
     Value::Object(edits.flatten().map(|(field, value)| (field.clone(), value.clone())).collect())
-}
-
-#[test]
-fn mistakes_are_shown_with_their_place_and_a_hint() {
-    let (registry, lbuild) = (Registry::start(Mode::Plain), Lbuild::new());
-    let unknown = format!("FROM {}/no${{WHAT}}thing:1\n", registry.host());
-    let place = format!(
-        "error: Dockerfile:1:6: cannot use the base image {}/nothing:1\n  1 | FROM {}/no${{WHAT}}thing:1\n    |      ^\n",
-        registry.host(),
-        registry.host()
-    );
-    let not_set = "hint: `WHAT` is not set: declare ARG WHAT=DEFAULT before the first FROM";
-    let table: [(&str, &[&str], u8, &[&str]); 10] = [
-        (
-            "FROM scratch\nCOPPY a b\n",
-            &[],
-            2,
-            &[
-                "error: Dockerfile:2:1: unknown instruction `COPPY`\n  2 | COPPY a b\n    | ^\nhint: did you mean `COPY`?",
-            ],
-        ),
-        (
-            "FROM scratch AS build\n",
-            &["--target", "biuld"],
-            2,
-            &[
-                "error: Dockerfile:1:1: the target `biuld` is not the name of a stage\n  1 | FROM",
-                "hint: did you mean `build`?",
-            ],
-        ),
-        (
-            "FROM scratch AS build\nFROM scratch\nCOPY --from=bulid? /a /b\n",
-            &[],
-            2,
-            &[
-                "error: Dockerfile:3:6: `bulid?` is neither a stage",
-                "  3 | COPY --from",
-                "hint: did you mean `build`?",
-            ],
-        ),
-        (
-            "ARG PYTHON_VERSION\nFROM python:$PYTHON_VERSION\n",
-            &[],
-            2,
-            &[
-                "error: Dockerfile:2:6: invalid image name `python:`",
-                "hint: `PYTHON_VERSION` has no default: pass --build-arg PYTHON_VERSION=VALUE",
-            ],
-        ),
-        (&unknown, &[], 4, &[&place, "  caused by: ", not_set]),
-        (
-            "FROM public.ecr.aws/lambda/python:3.12\nCMD app.handler\n",
-            &[],
-            2,
-            &[
-                "error: Dockerfile:2:1: this form of CMD makes three arguments",
-                "  2 | CMD app.handler\n    | ^\n",
-                "hint: write CMD [\"module.function\"]",
-            ],
-        ),
-        (
-            "FROM scratch\n",
-            &["--platform", "linux/amd64,linux/arm64"],
-            2,
-            &[
-                "error: --platform names several platforms",
-                "Lambda takes one architecture per image",
-                "hint: build an image for each",
-            ],
-        ),
-        (
-            "FROM --platform=linux/amd64 scratch\n",
-            &[],
-            2,
-            &["error: Dockerfile:1:6: the image is for linux/amd64, and linux/arm64 is asked for", "hint: "],
-        ),
-        (
-            "FROM scratch\nRUN touch /x\n",
-            &[],
-            2,
-            &["error: Dockerfile:2: commands cannot be run yet: RUN touch /x", "hint: "],
-        ),
-        (
-            "FROM scratch\nUSER $NONE\n",
-            &[],
-            2,
-            &["error: Dockerfile:2:6: the user `$NONE` is empty", "  2 | USER $NONE"],
-        ),
-    ];
-    for (text, more, code, said) in table {
-        let dir = function(&[("Dockerfile", text)]);
-        for command in ["build", "check"] {
-            let arch: &[&str] = if more.contains(&"--platform") { &[] } else { &["--arch", "arm64"] };
-            let done =
-                run_in(dir.path(), &lbuild, &[command, ".", "-f", "Dockerfile"], &[arch, more].concat());
-            let stderr = done.failed(i32::from(code));
-            for said in said {
-                assert!(stderr.contains(said), "{text}{command}: want {said:?} in\n{stderr}");
-            }
-        }
-    }
-}
-
-#[test]
-fn warnings_are_shown_as_errors_are() {
-    let text = "FROM public.ecr.aws/lambda/python:3.12\nMAINTAINER me\nCMD [\"app.handler\"]\n";
-    let (dir, lbuild) = (function(&[("Dockerfile", text)]), Lbuild::new());
-    let words = ["check", ".", "-f", "Dockerfile", "--arch", "arm64"];
-    let done = run_in(dir.path(), &lbuild, &words, &["--build-arg", "VERSON=1"]).succeeded();
-    let warning = "warning: Dockerfile:2:1: MAINTAINER is deprecated (MaintainerDeprecated)\n  2 | MAINTAINER me\n    | ^\nhint: write LABEL ";
-    assert!(done.stderr.contains(warning), "{}", done.stderr);
-    assert!(done.stderr.contains("no ARG has the name of the build argument `VERSON`"), "{}", done.stderr);
-
-    let done = run_in(dir.path(), &lbuild, &words, &["--json"]).succeeded();
-    let events: Vec<Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let warning = events.iter().find(|event| event["reason"] == "warning").unwrap();
-    assert!(warning["message"].as_str().unwrap().starts_with("Dockerfile:2:1: MAINTAINER"), "{warning}");
-    assert!(warning["hint"].as_str().unwrap().starts_with("write LABEL"), "{warning}");
 }
 
 #[test]
@@ -196,69 +78,10 @@ fn the_dockerfile_of_a_directory_is_used_if_nothing_names_a_base() {
 }
 
 #[test]
-fn arguments_that_contradict_each_other_are_refused() {
-    let files = [("Dockerfile", "FROM scratch\n"), ("sub/Dockerfile", "FROM scratch\n"), ("file", "")];
-    let (dir, lbuild) = (function(&files), Lbuild::new());
-    let both = "dockerfile = \"Dockerfile\"\nbase = \"scratch\"\n";
-    let table: [(&str, &[&str], &[&str]); 16] = [
-        (
-            "",
-            &["-f", "Dockerfile", "--runtime", "python3.12"],
-            &["-f and --runtime", "hint: leave --runtime out"],
-        ),
-        ("", &["-f", "Dockerfile", "--base", "scratch"], &["-f and --base", "hint: leave --base out"]),
-        (
-            "",
-            &["--base", "scratch", "--target", "x"],
-            &["--target is for a Dockerfile", "hint: leave --target or --base out"],
-        ),
-        (
-            "base = \"scratch\"\n",
-            &["--build-arg", "A=1"],
-            &["--build-arg is for a Dockerfile", "hint: add -f"],
-        ),
-        (both, &[], &["lbuild.toml gives both a dockerfile and a base", "hint: keep one"]),
-        ("dockerfil = \"x\"\n", &[], &["lbuild.toml", "unknown field", "dockerfile"]),
-        ("", &["-f", "Dockerfile.x"], &["there is no Dockerfile Dockerfile.x", "hint: "]),
-        ("", &["-f", "sub"], &["sub is a directory", "hint: "]),
-        ("", &["--build-arg", "=1"], &["a value of --build-arg has no name", "hint: "]),
-        ("", &["--build-context", "x"], &["`--build-context x` is not of the form", "hint: "]),
-        ("", &["--build-context", "x=./none"], &["the build context `x` does not exist: ./none", "hint: "]),
-        ("", &["--build-context", "x=file"], &["the build context `x` is not a directory: file", "hint: "]),
-        (
-            "",
-            &["--build-context", "x=https://h.example/x.tar"],
-            &["lbuild does not fetch", "hint: fetch it first"],
-        ),
-        ("", &["--build-context", "x=UPPER"], &["neither a directory nor an image's name: UPPER", "hint: "]),
-        ("", &["--platform", "windows/amd64"], &["Lambda runs images for Linux", "hint: write linux/arm64"]),
-        ("", &["--platform", "linux/amd64", "--platform", "linux/arm64"], &["several platforms", "hint: "]),
-    ];
-    for (config, more, said) in table {
-        fs::write(dir.path().join("lbuild.toml"), config).unwrap();
-        let arch: &[&str] = if more.contains(&"--platform") { &[] } else { &["--arch", "arm64"] };
-        let all = [&["plan", "."], arch, more].concat();
-        let done = RunOutput::of(lbuild.command(&all).current_dir(dir.path()).output().unwrap());
-        let stderr = done.failed(2);
-        said.iter().for_each(|said| assert!(stderr.contains(said), "{all:?}: want {said:?} in\n{stderr}"));
-    }
-    fs::remove_file(dir.path().join("lbuild.toml")).unwrap();
-    // the path of -f is relative to the working directory, as in `docker build`
-    let all = ["plan", "sub", "--arch", "arm64", "-f", "only/here"];
-    fs::create_dir_all(dir.path().join("sub/only")).unwrap();
-    fs::write(dir.path().join("sub/only/here"), "FROM scratch\n").unwrap();
-    let done = RunOutput::of(lbuild.command(&all).current_dir(dir.path()).output().unwrap());
-    assert!(done.failed(2).contains("hint: -f is relative to the working directory: write -f sub/only/here"));
-    let finished = lbuild.run(&["check", &tiny_base(), "-f", "Dockerfile"]).failed(2);
-    assert!(finished.contains("-f describes an image to build"), "{finished}");
-}
-
-#[test]
 fn build_arguments_come_from_flags_the_environment_and_the_file() {
-    let text =
-        format!("ARG BASE=none\nFROM $BASE\nARG A=default\nARG B=default\nARG C=default\nENV ALL=$A-$B-$C\n");
+    let text = "ARG BASE=none\nFROM $BASE\nARG A=default\nARG B=default\nARG C=default\nENV ALL=$A-$B-$C\n";
     let config = format!("[build-arg]\nBASE = \"{AWS}\"\nA = \"file\"\nB = \"file\"\nC = \"file\"\n");
-    let dir = function(&[("Dockerfile", text.as_str()), ("lbuild.toml", &config)]);
+    let dir = function(&[("Dockerfile", text), ("lbuild.toml", &config)]);
     let mut lbuild = Lbuild::new();
     let all = |lbuild: &Lbuild, more: &[&str]| {
         let done = run_in(dir.path(), lbuild, &["plan", "--arch", "arm64"], more).succeeded();
@@ -354,6 +177,58 @@ fn the_first_ignore_file_is_used() {
     let own = ["d/my.Dockerfile.dockerignore", "app/.dockerignore", "app/.lambdaignore"];
     assert_eq!(ignores(&recipe, "app"), json!(own));
     assert_eq!(ignores(&recipe, "assets"), json!(["assets/.dockerignore"]));
+}
+
+/// The paths of an image's files and directories.
+fn paths(lbuild: &Lbuild, dir: &Path, image: &str) -> Vec<String> {
+    let shown = lbuild.command(&["inspect", image, "--tree"]).current_dir(dir).output().unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    shown.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_ignore_file_decides_what_is_copied() {
+    let files = [("my.Dockerfile", "FROM scratch\nCOPY . /\n"), ("app/a", ""), ("app/b", ""), ("app/c", "")];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let ignore = ["my.Dockerfile.dockerignore", "app/.dockerignore", "app/.lambdaignore"];
+    for (file, text) in ignore.iter().zip(["**/a", "**/b", "**/c"]) {
+        fs::write(dir.path().join(file), format!("{text}\n**/.*ignore\n")).unwrap();
+    }
+    for (file, left_out) in ignore.iter().zip(["/a", "/b", "/c"]) {
+        let words =
+            ["build", "app", "-f", "my.Dockerfile", "--arch", "arm64", "--to", "oci:out", "--no-check"];
+        run_in(dir.path(), &lbuild, &words, &[]).succeeded();
+        let found = paths(&lbuild, dir.path(), "oci:out");
+        let expected = ["/a", "/b", "/c"].into_iter().filter(|path| *path != left_out);
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{file}");
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+}
+
+#[test]
+fn what_lbuild_writes_is_not_in_the_next_image() {
+    let files = [
+        ("Dockerfile", "FROM scratch\nCOPY . /app/\n"),
+        ("app.py", ""),
+        (".git/HEAD", ""),
+        ("lbuild.toml", ""),
+    ];
+    let (dir, lbuild) = (function(&files), Lbuild::new());
+    let words = ["build", "--arch", "arm64", "--no-check"];
+    let first = run_in(dir.path(), &lbuild, &words, &[]).succeeded().digest();
+    assert_eq!(run_in(dir.path(), &lbuild, &words, &[]).succeeded().digest(), first);
+    let found = paths(&lbuild, dir.path(), "oci:.lbuild/image");
+    assert!(!found.iter().any(|path| path.contains(".lbuild")), "{found:?}");
+    for path in ["/app/app.py", "/app/.git/HEAD", "/app/lbuild.toml", "/app/Dockerfile"] {
+        assert!(found.iter().any(|other| other == path), "{path}: {found:?}");
+    }
+    let said = run_in(dir.path(), &lbuild, &words, &["--digest-file", "digest"]).failed(2);
+    assert!(said.contains("digest is in a directory that is packed") && said.contains("hint:"), "{said}");
+    // a file that no COPY takes may be anywhere
+    for copy in ["COPY app.py /", "COPY *.py /", "COPY .git /git/"] {
+        fs::write(dir.path().join("Dockerfile"), format!("FROM scratch\n{copy}\n")).unwrap();
+        run_in(dir.path(), &lbuild, &words, &["--digest-file", "digest"]).succeeded();
+    }
 }
 
 /// A registry with the committed base, and a Dockerfile that starts from it.

@@ -41,8 +41,8 @@ fn values_that_grow_without_end_are_refused() {
     }
 }
 
-/// A 50 times larger text may take 50 times as long, with an allowance for a busy machine. Quadratic time would be 2500
-/// times as long.
+/// A 50 times larger text takes about 50 times as long, and up to 120 times if it has 100,000 variables, which no longer
+/// fit into the processor's cache. Quadratic time would be 2500 times as long.
 #[test]
 fn a_large_file_takes_no_quadratic_time() {
     for lines in [
@@ -58,7 +58,9 @@ fn a_large_file_takes_no_quadratic_time() {
     ] {
         let (small, large) = (repeated(lines, 20_000), repeated(lines, 1_000_000));
         let small = (0..3).map(|_| time(&small)).min().unwrap().max(Duration::from_millis(2));
-        let large = time(&large);
-        assert!(large < small * 400, "{lines}: {large:?} after {small:?}");
+        let large = (0..3).map(|_| time(&large)).min().unwrap();
+        let ratio = large.as_secs_f64() / small.as_secs_f64();
+        println!("{ratio:.0} times: {lines}");
+        assert!(ratio < 200.0, "{lines}: {large:?} after {small:?}");
     }
 }

@@ -7,7 +7,7 @@ use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severit
 use lbuild::lambda::is_aws_base;
 use lbuild::recipe::Base;
 use lbuild::scan::{Annotate, LayerScan};
-use lbuild::{Destination, Engine, Event, Prepared, Reach, Recipe};
+use lbuild::{Destination, Engine, Prepared, Reach, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::args::push::Push;
@@ -78,7 +78,10 @@ impl<'a> CheckBeforePush<'a> {
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
         if unread > 0 && !self.is_on_aws_base {
-            self.report.event(&Event::Unread { layers: unread });
+            let layers = if unread == 1 { "1 layer".to_owned() } else { format!("{unread} layers") };
+            self.report.note(&format!(
+                "{layers} of the base were not read: the registry has them already; `lbuild check IMAGE` reads them"
+            ));
         }
         match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
             true => Err(Failure::Findings {

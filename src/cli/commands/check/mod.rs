@@ -4,6 +4,7 @@ pub mod before_push;
 
 use std::sync::Arc;
 
+use lbuild::error::DockerfileRemark;
 use lbuild::event::Event;
 use lbuild::image::{Digest, Platform};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
@@ -28,20 +29,27 @@ struct Checked {
     digest: Digest,
     platform: Platform,
     findings: Vec<Finding>,
+    /// Warnings about its Dockerfile, already reported.
+    remarks: Vec<DockerfileRemark>,
 }
 
 /// Prints the findings of an image, and fails if they are severe enough.
 pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     let allowed: Vec<&Rule> = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
-    let mut checked = match image(args)? {
-        Some(image) => stored(args, &image, context).await?,
-        None => built(args, context).await?,
+    let checked = match image(args)? {
+        Some(image) => stored(args, &image, context).await,
+        None => built(args, context).await,
     };
+    let mut checked = checked.or_else(|failure| {
+        let annotation = github::failure(&failure).filter(|_| args.github);
+        annotation.map_or(Ok(()), |annotation| print(&annotation))?;
+        Err(failure)
+    })?;
     checked.findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
-    let Checked { name, findings, .. } = &checked;
+    let Checked { name, findings, remarks, .. } = &checked;
     match (args.sarif, args.github, context.json) {
         (true, ..) => print_json(&format!("{:#}", sarif::log(name, findings))),
-        (_, true, _) => print(&github::annotations(findings)),
+        (_, true, _) => print(&github::annotations(remarks, findings)),
         (.., true) => print_json(&format!("{:#}", as_json(&checked))),
         _ => print(&text::report(name, findings)),
     }?;
@@ -106,6 +114,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
         digest: manifest.digest,
         platform: config.platform(),
         findings: check::check(&subject, Severity::Note),
+        remarks: Vec::new(),
     })
 }
 
@@ -142,6 +151,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
         digest: image.manifest(format).digest,
         platform: image.config().platform(),
         findings: before_push::of_image(image, format, &scans, &asked, Severity::Note).findings,
+        remarks: lowered.remarks,
     })
 }
 
@@ -158,7 +168,7 @@ fn verdict(image: &str, findings: &[Finding], deny: Option<Deny>) -> Result<(), 
 }
 
 fn as_json(checked: &Checked) -> Value {
-    let Checked { name, digest, platform, findings } = checked;
+    let Checked { name, digest, platform, findings, .. } = checked;
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     json!({
         "schema": 2,

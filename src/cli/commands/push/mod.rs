@@ -92,7 +92,7 @@ fn check_outputs(
     for path in destinations.chain(&args.metadata_file).chain(&args.digest_file) {
         if engine.packs(&lowered.recipe, path)? {
             let message = format!("{} is in a directory that is packed", path.display());
-            let hint = "the next image would contain it: write it elsewhere, or name it in .lambdaignore";
+            let hint = "the next image would contain it: write it elsewhere, or name it in .lambdaignore or .dockerignore";
             return Err(Failure::usage(message, hint));
         }
     }

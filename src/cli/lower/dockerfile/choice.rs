@@ -59,7 +59,9 @@ pub fn chosen(
             return Err(Failure::usage(message, "keep one of them: the Dockerfile's FROM names the base"));
         }
         // Paths in lbuild.toml are relative to the file.
-        (Some(file), None) => Some(read(args.path.join(file))?),
+        (Some(file), None) => {
+            Some(read(args.path.join(file), "`dockerfile` in lbuild.toml is a path relative to that file")?)
+        }
         (None, Some(_)) => None,
         (None, None) => beside(&config.code(&args.path), report)?,
     };
@@ -91,7 +93,7 @@ fn given(flags: &DockerfileArgs, file: &Path, context: &Path) -> Result<Dockerfi
         return Ok(DockerfileText { name: "<stdin>".to_owned(), path: None, text });
     }
     let missing = !file.exists();
-    read(file.to_owned()).map_err(|failure| {
+    read(file.to_owned(), "check the path: -f is relative to the working directory").map_err(|failure| {
         let inside = context.join(file);
         match missing && inside.is_file() {
             true => {
@@ -107,7 +109,7 @@ fn given(flags: &DockerfileArgs, file: &Path, context: &Path) -> Result<Dockerfi
 /// The Dockerfile in the directory of the code, if there is one.
 fn beside(dir: &Path, report: &Report) -> Result<Option<DockerfileText>, Failure> {
     let Some(path) = in_dir(dir) else { return Ok(None) };
-    let found = read(path)?;
+    let found = read(path, "run again")?;
     report.note(&format!("no runtime or base is given: building from {}", found.name));
     Ok(Some(found))
 }
@@ -118,15 +120,13 @@ pub fn in_dir(dir: &Path) -> Option<PathBuf> {
     NAMES.iter().map(|name| dir.join(name)).find(|path| path.is_file())
 }
 
-fn read(path: PathBuf) -> Result<DockerfileText, Failure> {
+/// Reads a Dockerfile. `hint` is for one that does not exist.
+fn read(path: PathBuf, hint: &'static str) -> Result<DockerfileText, Failure> {
     let name = path.display().to_string();
     match text::read(&path) {
         Ok(text) => Ok(DockerfileText { name, path: Some(path), text }),
         Err(lbuild::Error::Read { source, .. }) => Err(match source.kind() {
-            ErrorKind::NotFound => {
-                let message = format!("there is no Dockerfile {name}");
-                Failure::usage(message, "check the path: -f is relative to the working directory")
-            }
+            ErrorKind::NotFound => Failure::usage(format!("there is no Dockerfile {name}"), hint),
             ErrorKind::IsADirectory => {
                 Failure::usage(format!("{name} is a directory, not a Dockerfile"), "name the file in it")
             }

@@ -4,7 +4,7 @@ mod arguments;
 mod choice;
 
 use futures_util::future::try_join_all;
-use lbuild::frontend::dockerfile::{Arguments, BaseImage, Configs, Dockerfile};
+use lbuild::frontend::dockerfile::{Arguments, BaseImage, Configs, Dockerfile, Lowered as LoweredDockerfile};
 use lbuild::lambda::is_lambda_base;
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Engine, StoredImage};
@@ -72,18 +72,19 @@ impl ParsedDockerfile {
             .warnings
             .iter()
             .for_each(|warning| report.warn(&warning.to_string(), warning.hint.as_deref()));
-        on_top(lowered.recipe, &resolved, args, config)
+        on_top(lowered, &resolved, args, config)
     }
 }
 
 /// Applies the flags on top of the last stage, and pins the bases: a tag that moves meanwhile would otherwise lead to
 /// another image than that whose config the recipe was made for.
 fn on_top(
-    mut recipe: Recipe,
+    lowered: LoweredDockerfile,
     resolved: &[(BaseImage, Base)],
     args: &ImageArgs,
     config: ConfigFile,
 ) -> Result<Lowered, Failure> {
+    let LoweredDockerfile { mut recipe, warnings: remarks, .. } = lowered;
     let base = first_base(&recipe).map(ToString::to_string);
     let packages = Packages {
         python: python::packages(args, &config, base.as_deref())?,
@@ -103,7 +104,7 @@ fn on_top(
             stage.base = exact.clone();
         }
     }
-    Ok(Lowered { recipe, config, handler: None, own_entrypoint: false, for_lambda })
+    Ok(Lowered { recipe, config, remarks, handler: None, own_entrypoint: false, for_lambda })
 }
 
 /// The base at the beginning of the chain of stages that ends in the last one.

@@ -2,10 +2,15 @@
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
+use lbuild::Error;
+use lbuild::error::DockerfileRemark;
 use lbuild::lambda::check::{Finding, Severity};
 
-/// One workflow command for each finding.
-pub fn annotations(findings: &[Finding]) -> String {
+use crate::cli::output::exit::Failure;
+
+/// One workflow command for each warning about a Dockerfile, and for each finding.
+pub fn annotations(remarks: &[DockerfileRemark], findings: &[Finding]) -> String {
+    let remarks = remarks.iter().map(|remark| of_remark("warning", remark));
     let lines = findings.iter().map(|finding| {
         let command = match finding.severity {
             Severity::Error => "error",
@@ -20,7 +25,31 @@ pub fn annotations(findings: &[Finding]) -> String {
         let message = format!("{place}{} (hint: {})", finding.message, finding.help);
         format!("::{command} title={}::{}", property(finding.rule), data(&message))
     });
-    lines.collect::<Vec<_>>().join("\n")
+    remarks.chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// The workflow command for a failure with a place in a Dockerfile.
+pub fn failure(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Library(Error::Dockerfile(remark) | Error::DockerfileBase { remark, .. }) => {
+            Some(of_remark("error", remark))
+        }
+        Failure::Library(Error::Instruction { file, line, fault, hint, .. }) => {
+            let place = format!("file={},line={line}", property(file));
+            Some(in_file("error", &place, fault, hint.as_deref()))
+        }
+        _ => None,
+    }
+}
+
+fn of_remark(command: &str, remark: &DockerfileRemark) -> String {
+    let place = format!("file={},line={},col={}", property(&remark.file), remark.line, remark.column);
+    in_file(command, &place, &remark.message, remark.hint.as_deref())
+}
+
+fn in_file(command: &str, place: &str, message: &str, hint: Option<&str>) -> String {
+    let hint = hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+    format!("::{command} {place},title=Dockerfile::{}", data(&format!("{message}{hint}")))
 }
 
 /// Escapes a message: a line end would end the command.

@@ -53,8 +53,8 @@ impl Pattern {
         Pattern(reversed.collect()).without_prefix(&value, longest).chars().rev().collect()
     }
 
-    /// Replaces the first and longest match, or all of them.
-    pub fn replace(&self, value: &str, replacement: &str, all: bool) -> String {
+    /// Replaces the first and longest match, or all of them. `None` for a result that becomes longer than `limit`.
+    pub fn replace(&self, value: &str, replacement: &str, all: bool, limit: usize) -> Option<String> {
         let chars: Vec<char> = value.chars().collect();
         let mut out = String::new();
         let mut copied = 0;
@@ -66,6 +66,9 @@ impl Pattern {
             out.extend(&chars[copied..start]);
             copied = start;
             if start < end || last_end != Some(start) {
+                if out.len() + replacement.len() > limit {
+                    return None;
+                }
                 out.push_str(replacement);
                 copied = end;
                 last_end = Some(end);
@@ -76,7 +79,7 @@ impl Pattern {
             }
         }
         out.extend(&chars[copied..]);
-        out
+        Some(out)
     }
 
     fn find(&self, chars: &[char], from: usize) -> Option<(usize, usize)> {

@@ -8,8 +8,12 @@ use super::pattern::Pattern;
 /// The deepest nesting of `${a:-${b:-…}}`.
 const DEEPEST: usize = 32;
 
-/// The longest result: variables that contain each other twice grow exponentially.
-pub(in crate::frontend) const LONGEST: usize = 16 << 20;
+/// The most bytes that one word may read of values and make by substitutions: variables that contain each other twice
+/// grow exponentially.
+const LONGEST: usize = 16 << 20;
+
+/// The number of comparisons of a pattern with a value that take as long as copying one byte of a value.
+const COMPARISONS: usize = 16;
 
 /// The variables that a word may use.
 pub(in crate::frontend) trait Variables {
@@ -46,7 +50,7 @@ pub(in crate::frontend) struct Expanded {
     pub words: Vec<String>,
     /// Names of variables that were used and are not set.
     pub unset: Vec<String>,
-    /// The length of all values that were read, which the result may not contain.
+    /// The length of all values that were read or made, which the result may not contain.
     pub read: usize,
 }
 
@@ -113,9 +117,6 @@ impl Reading<'_> {
     fn until(&mut self, stop: Option<char>) -> Read<(String, Words)> {
         let (mut out, mut words) = (String::new(), Words::default());
         while let Some(&c) = self.chars.peek() {
-            if out.len() > LONGEST {
-                return Err(format!("the result is longer than {} MiB", LONGEST >> 20));
-            }
             if Some(c) == stop {
                 self.chars.next();
                 return Ok((out, words));
@@ -225,7 +226,7 @@ impl Reading<'_> {
             if name.is_empty() {
                 return Ok("$".into());
             }
-            return Ok(self.value(&name).unwrap_or_else(|| self.unset_as(|| format!("${name}"))));
+            return Ok(self.value(&name)?.unwrap_or_else(|| self.unset_as(|| format!("${name}"))));
         }
         if matches!(self.chars.peek(), None | Some('{' | '}' | ':')) {
             return Err("bad substitution: `${` without a name".into());
@@ -244,7 +245,7 @@ impl Reading<'_> {
     fn braced(&mut self, name: &str) -> Read<String> {
         match self.chars.next() {
             None => Err("`}` is missing after `${`".into()),
-            Some('}') => Ok(self.value(name).unwrap_or_else(|| self.unset_as(|| format!("${{{name}}}")))),
+            Some('}') => Ok(self.value(name)?.unwrap_or_else(|| self.unset_as(|| format!("${{{name}}}")))),
             Some(':') => match self.chars.next() {
                 Some(sign @ ('-' | '+' | '?')) => self.alternative(name, sign, true),
                 other => Err(unsupported(&format!(":{}", other.map(String::from).unwrap_or_default()))),
@@ -259,7 +260,7 @@ impl Reading<'_> {
     fn alternative(&mut self, name: &str, sign: char, empty_is_unset: bool) -> Read<String> {
         let word = self.part('}', false)?;
         // The word says what to do about a variable that is not set.
-        let value = self.read(name);
+        let value = self.read(name)?;
         if value.is_none() && self.lexer.keep_unset {
             let colon = if empty_is_unset { ":" } else { "" };
             return Ok(format!("${{{name}{colon}{sign}{word}}}"));
@@ -279,13 +280,14 @@ impl Reading<'_> {
 
     fn trimmed(&mut self, name: &str, sign: char) -> Read<String> {
         let word = self.part('}', true)?;
-        let Some(value) = self.value(name) else {
+        let Some(value) = self.value(name)? else {
             return Ok(self.unset_as(|| format!("${{{name}{sign}{word}}}")));
         };
         let (pattern, longest) = match word.strip_prefix(sign) {
             Some(pattern) => (pattern, true),
             None => (&*word, false),
         };
+        self.count(value.len() / COMPARISONS * pattern.len())?;
         let pattern = Pattern::parse(pattern)?;
         Ok(match sign {
             '#' => pattern.without_prefix(&value, longest),
@@ -297,11 +299,14 @@ impl Reading<'_> {
         let all = self.chars.next_if_eq(&'/').is_some();
         let pattern = self.part('/', true)?;
         let replacement = self.part('}', true)?;
-        let Some(value) = self.value(name) else {
+        let Some(value) = self.value(name)? else {
             return Ok(self.unset_as(|| format!("${{{name}/{pattern}/{replacement}}}")));
         };
-        let replaced = Pattern::parse(&pattern)?.replace(&value, &replacement, all);
-        if replaced.len() > LONGEST { Err("the result is too long".into()) } else { Ok(replaced) }
+        self.count(value.len() / COMPARISONS * pattern.len())?;
+        let replaced = Pattern::parse(&pattern)?.replace(&value, &replacement, all, LONGEST);
+        let replaced = replaced.ok_or_else(too_long)?;
+        self.count(replaced.len())?;
+        Ok(replaced)
     }
 
     fn part(&mut self, stop: char, keep_escapes: bool) -> Read<String> {
@@ -329,23 +334,33 @@ impl Reading<'_> {
         name
     }
 
-    fn value(&mut self, name: &str) -> Option<String> {
-        let value = self.read(name);
+    fn value(&mut self, name: &str) -> Read<Option<String>> {
+        let value = self.read(name)?;
         if value.is_none() {
             self.unset.push(name.to_owned());
         }
-        value
+        Ok(value)
     }
 
-    fn read(&mut self, name: &str) -> Option<String> {
-        let value = self.variables.get(name)?;
-        self.read += value.len();
-        Some(value.to_owned())
+    fn read(&mut self, name: &str) -> Read<Option<String>> {
+        let Some(value) = self.variables.get(name) else { return Ok(None) };
+        self.count(value.len())?;
+        Ok(Some(value.to_owned()))
+    }
+
+    /// Counts bytes before they are added anywhere. All other bytes of a result are in the word itself.
+    fn count(&mut self, bytes: usize) -> Read<()> {
+        self.read += bytes;
+        if self.read > LONGEST { Err(too_long()) } else { Ok(()) }
     }
 
     fn unset_as(&self, written: impl Fn() -> String) -> String {
         if self.lexer.keep_unset { written() } else { String::new() }
     }
+}
+
+fn too_long() -> String {
+    format!("the values in it are longer than {} MiB", LONGEST >> 20)
 }
 
 fn unsupported(modifier: &str) -> String {

@@ -6,9 +6,13 @@
 
 mod contents;
 mod file;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod npm;
 mod pnpm;
 mod yarn;
 
 pub(super) use contents::Local;
 pub(super) use file::{Lock, find};
+#[cfg(fuzzing)]
+pub use fuzzing::node_lock;

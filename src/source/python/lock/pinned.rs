@@ -43,14 +43,16 @@ impl Pinned {
         if line.contains("${") {
             return Err(format!("`{line}` has a variable, which uv or pip would expand"));
         }
-        // Text of a lock must stay on one line, and must not become an option: an option can name an index.
-        if line.contains(char::is_control) || line.contains(" --") || line.starts_with('-') {
+        // Text of a lock must stay on one line, and must not become an option: an option can name an index. pip also
+        // ends a line at U+2028, removes blanks at its start, and joins it with the next after a backslash.
+        let ends_line = |c: char| c.is_control() || c == '\\' || (c.is_whitespace() && c != ' ');
+        let begins_with_name = line.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if line.contains(ends_line) || line.contains(" -") || !begins_with_name {
             return Err(format!("`{}` is not a requirement", line.escape_debug()));
         }
         let is_url = |url: &String| {
             !url.is_empty()
-                && !url.contains([' ', '\\'])
-                && !url.contains(char::is_control)
+                && !url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\')
                 && !url.starts_with('-')
         };
         if !indexes.iter().all(is_url) {

@@ -25,14 +25,19 @@ impl Asked {
     pub(in crate::source::python) fn read(path: &Path) -> Result<Asked> {
         let mut asked = Asked::default();
         for file in files(path) {
-            for line in lines(&text::read(&file)?) {
-                let Some(name) = name(&line) else { continue };
-                asked.allow(&name, hashes(&line));
-                // A hash in a URL counts for its file alone.
-                asked.packages.entry(name).or_default().extend(hashes_of_url(&line));
-            }
+            asked.add(&text::read(&file)?);
         }
         Ok(asked)
+    }
+
+    /// Adds the packages of one file, without those of the files that it includes.
+    pub(in crate::source::python) fn add(&mut self, text: &str) {
+        for line in lines(text) {
+            let Some(name) = name(&line) else { continue };
+            self.allow(&name, hashes(&line));
+            // A hash in a URL counts for its file alone.
+            self.packages.entry(name).or_default().extend(hashes_of_url(&line));
+        }
     }
 
     /// Allows these hashes for the files of a package.

@@ -15,8 +15,11 @@ pub(in crate::source::python) struct WheelName {
     pub(in crate::source::python) platforms: Vec<String>,
 }
 
+/// The most compatibility tags of a wheel. They are the product of three lists, and real wheels have a few dozen.
+const MAX_TAGS: usize = 1024;
+
 impl WheelName {
-    /// Parses a file name; `None` if it is not the name of a wheel.
+    /// Parses a file name; `None` if it is not the name of a wheel, or has more than [`MAX_TAGS`] tags.
     pub(in crate::source::python) fn parse(file: &str) -> Option<WheelName> {
         let parts: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
         let (build, [pythons, abis, platforms]) = match parts[..] {
@@ -28,14 +31,10 @@ impl WheelName {
         let digits = build.bytes().take_while(u8::is_ascii_digit).count();
         let build = (build[..digits].parse().unwrap_or(0), build[digits..].to_owned());
         let (name, version) = (parts[0].to_owned(), parts[1].to_owned());
-        (!name.is_empty() && !version.is_empty()).then(|| WheelName {
-            name,
-            version,
-            build,
-            pythons: split(pythons),
-            abis: split(abis),
-            platforms: split(platforms),
-        })
+        let [pythons, abis, platforms] = [pythons, abis, platforms].map(split);
+        let tags = pythons.len() * abis.len() * platforms.len();
+        let valid = !name.is_empty() && !version.is_empty() && tags <= MAX_TAGS;
+        valid.then_some(WheelName { name, version, build, pythons, abis, platforms })
     }
 
     /// Whether it runs on any machine, with any Python 3.
@@ -87,5 +86,16 @@ mod tests {
         for name in ["Charset_Normalizer", "charset.normalizer", "charset-_.normalizer"] {
             assert_eq!(normalized(name), "charset-normalizer");
         }
+    }
+
+    #[test]
+    fn a_name_has_a_limited_number_of_tags() {
+        let parse = |platforms: usize| {
+            let list = |tag: &str, count: usize| vec![tag; count].join(".");
+            let [pythons, platforms] = [list("py3", 32), list("any", platforms)];
+            WheelName::parse(&format!("a-1-{pythons}-none-{platforms}.whl"))
+        };
+        assert_eq!(parse(32).map(|name| name.tags().count()), Some(MAX_TAGS));
+        assert_eq!(parse(33), None);
     }
 }

@@ -120,6 +120,17 @@ fn a_pin_is_one_line_and_not_an_option() {
             assert!(error.contains("is not a requirement") || error.contains("a variable"), "{error}");
         }
     }
+    for (name, version) in [
+        ("a", "1\u{2028}--index-url https://evil.example"),
+        (" -i https://evil.example #", "1"),
+        ("a", "1 -i https://evil.example"),
+        ("a", "1\\"),
+    ] {
+        let text =
+            serde_json::json!({ "_meta": {}, "default": { name: { "version": format!("=={version}") } } });
+        let error = read("Pipfile.lock", &text.to_string()).unwrap_err().to_string();
+        assert!(error.contains("is not a requirement"), "{error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! What is known of a recipe's sources before anything is built.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::image::Config;
+use crate::recipe::{Add, Recipe, Run, Stage, Step};
+use crate::source;
+
+/// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
+const TASK_ROOT: &str = "/var/task";
+
+/// What to do instead of a command.
+const RUN_HINT: &str =
+    "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
+
+/// Fails if a stage that is built runs a command.
+pub(super) fn check_commands(recipe: &Recipe) -> Result<()> {
+    let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
+    for step in stages.flat_map(|stage| &stage.steps) {
+        if let Step::Run(Run { origin, .. }) = step {
+            return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
+        }
+    }
+    Ok(())
+}
+
+/// Fails if a source does not exist, before a base is requested.
+pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
+    let mut adds = recipe.stages.iter().flat_map(Stage::adds);
+    adds.try_for_each(|add| source::provider(&add.source).check())
+}
+
+/// The path of an `Add` in an image with this config.
+pub(in crate::engine) fn target(add: &Add, config: &Config) -> String {
+    let default = || config.var("LAMBDA_TASK_ROOT").filter(|root| root.starts_with('/')).or(config.workdir());
+    match &add.to {
+        Some(to) => to.clone(),
+        // The trailing slash means that a file, or a directory's content, goes into this directory.
+        None => format!("{}/", default().unwrap_or(TASK_ROOT).trim_end_matches('/')),
+    }
+}
+
+/// Whether one of the recipe's sources adds a file at `path` of the image, relative to the function's directory unless
+/// absolute.
+pub(in crate::engine) fn provides(recipe: &Recipe, path: &str) -> Result<bool> {
+    let path = Path::new(TASK_ROOT).join(path);
+    for add in recipe.stages.last().into_iter().flat_map(Stage::adds) {
+        if source::provider(&add.source).provides(add.to.as_deref().unwrap_or(TASK_ROOT), &path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a file on this machine is among the recipe's files, or would be if it existed.
+pub(in crate::engine) fn packs(recipe: &Recipe, path: &Path) -> Result<bool> {
+    for add in recipe.stages.iter().flat_map(Stage::adds) {
+        if source::provider(&add.source).packs(path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,188 @@
+//! Dockerfiles as people have them, from the tutorials of AWS and from public repositories. Their `RUN` lines are taken
+//! out, or replaced by the lines of `run.instead`; tree and config are compared with `expected.txt`.
+//!
+//! `UPDATE_GOLDEN=1` writes the expected files.
+
+use crate::support::http::{Response, Server};
+use crate::support::image_builder::{Layer, TAG, Tar, image};
+use crate::support::image_tree;
+use crate::support::lbuild::{Lbuild, image_of};
+use crate::support::{testdata, tool};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Bases with the shape of AWS's: an entry script, `/var/task` as working directory, Lambda's variables.
+const OF_LAMBDA: [&str; 9] = [
+    "public.ecr.aws/lambda/python:3.11",
+    "public.ecr.aws/lambda/python:3.12",
+    "public.ecr.aws/lambda/python:3.13",
+    "public.ecr.aws/lambda/nodejs:20",
+    "public.ecr.aws/lambda/java:21",
+    "public.ecr.aws/lambda/dotnet:8",
+    "public.ecr.aws/lambda/provided:al2023",
+    "public.ecr.aws/sam/build-java21:latest",
+    "public.ecr.aws/sam/build-python3.12:latest",
+];
+
+/// Bases of other kinds.
+const OTHERS: [&str; 12] = [
+    "public.ecr.aws/docker/library/node:20-slim",
+    "public.ecr.aws/docker/library/node:22-alpine",
+    "node:20-bookworm",
+    "node:20-bookworm-slim",
+    "python:3.12",
+    "python:3.12-slim",
+    "python:3.12-alpine",
+    "python:3.12-alpine3.20",
+    "python:3.13-slim-bookworm",
+    "golang:1.23-alpine",
+    "alpine:3.20",
+    "alpine:latest",
+];
+
+/// Images that only files are taken from.
+const TOOLS: [(&str, &str); 4] = [
+    ("public.ecr.aws/awsguru/aws-lambda-adapter:0.9.1", "lambda-adapter"),
+    ("ghcr.io/astral-sh/uv:0.9.26", "uv"),
+    ("ghcr.io/astral-sh/uv:latest", "uv"),
+    ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/log-extension-image:latest", "opt/extensions/log"),
+];
+
+fn with_accounts(tar: Tar) -> Tar {
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nnextjs:x:1001:65533::/:/bin/false\n";
+    tar.directory("etc/")
+        .file("etc/passwd", 0o644, passwd)
+        .file("etc/group", 0o644, "root:x:0:\nnodejs:x:1001:\n")
+        .member("tmp/", tar::EntryType::Directory, 0o1777, b"", "")
+}
+
+/// Writes the stand-ins for one architecture; returns the arguments that map them.
+fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut write = |names: &[&str], flavour: &str, tar: Tar, config: Value| {
+        let dir = lbuild.path(&format!("{flavour}-{arch}"));
+        image(&dir, &[Layer::gzip(tar)], |found, _| {
+            found["architecture"] = json!(arch);
+            found["config"] = config;
+        });
+        for name in names {
+            arguments.extend(["--build-context".into(), format!("{name}=oci:{}:{TAG}", dir.display())]);
+        }
+    };
+    let tar = with_accounts(Tar::new())
+        .file("lambda-entrypoint.sh", 0o755, "#!/bin/sh\n")
+        .file("bin/sh", 0o755, "\x7fELF")
+        .directory("opt/")
+        .directory("var/")
+        .directory("var/task/")
+        .directory("var/runtime/");
+    let config = json!({
+        "Env": ["LANG=en_US.UTF-8", "PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+            "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
+        "WorkingDir": "/var/task", "Entrypoint": ["/lambda-entrypoint.sh"],
+    });
+    write(&OF_LAMBDA, "lambda", tar, config);
+    let tar = with_accounts(Tar::new()).directory("usr/").directory("usr/local/").directory("usr/local/bin/");
+    write(&OTHERS, "other", tar, json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["python3"] }));
+    for (number, (name, file)) in TOOLS.iter().enumerate() {
+        let tar = Tar::new().file(file, 0o755, "tool").file("uvx", 0o755, "uvx");
+        write(&[name], &format!("tool{number}"), tar, json!({}));
+    }
+    arguments
+}
+
+/// The text without its `RUN` instructions, each replaced by a line of `instead` that is not `-`.
+fn without_run(text: &str, instead: &str) -> String {
+    let (mut kept, mut instead) = (String::new(), instead.lines());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if !line.trim_start().to_ascii_uppercase().starts_with("RUN ") {
+            kept += &format!("{line}\n");
+            continue;
+        }
+        let mut ends: Vec<&str> =
+            line.split("<<").skip(1).map(|word| word.split(' ').next().unwrap()).collect();
+        let mut last = line;
+        while last.trim_end().ends_with('\\') || last.trim_start().starts_with('#') {
+            last = lines.next().unwrap();
+        }
+        while let Some(end) = ends.first() {
+            if lines.next().unwrap() == *end {
+                ends.remove(0);
+            }
+        }
+        if let Some(line) = instead.next().filter(|line| *line != "-") {
+            kept += &format!("{line}\n");
+        }
+    }
+    kept
+}
+
+/// What the image adds to its base, and its config.
+fn shown(layout: &Path, tag: &str, arch: &str) -> String {
+    let mut text = String::new();
+    for (path, line) in image_tree::of(layout, tag, arch) {
+        let is_of_base = ["etc", "lambda-entrypoint", "bin", "tmp", "usr/local", "usr"].contains(&&*path)
+            || path.starts_with("etc/")
+            || path == "lambda-entrypoint.sh"
+            || path == "bin/sh";
+        if !is_of_base {
+            text += &format!("{path}: {line}\n");
+        }
+    }
+    let (_, config) = image_of(layout, tag, arch);
+    let mut process = config["config"].clone();
+    if let Some(labels) = process["Labels"].as_object_mut() {
+        labels.retain(|name, _| !name.starts_with("org.opencontainers.image.base"));
+    }
+    text + &serde_json::to_string_pretty(&process).unwrap() + "\n"
+}
+
+fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[String], rie: &str) -> String {
+    let context = lbuild.path(&format!("{name}-{arch}"));
+    let copied = Command::new(tool("cp")).arg("-a").arg(case).arg(&context).status().unwrap();
+    assert!(copied.success());
+    let file = context.join("Dockerfile");
+    let instead = fs::read_to_string(case.join("run.instead")).unwrap_or_default();
+    for name in ["run.instead", "expected.txt"] {
+        let _ = fs::remove_file(context.join(name));
+    }
+    fs::write(&file, without_run(&fs::read_to_string(&file).unwrap(), &instead)).unwrap();
+    let out = lbuild.path(&format!("{name}-{arch}.out"));
+    let (path, file, to) =
+        (context.to_str().unwrap(), file.to_str().unwrap(), format!("oci:{}:1", out.display()));
+    let mut arguments = vec!["build", path, "-f", file, "--arch", arch, "--to", &to, "--no-check"];
+    arguments.extend(["--build-arg", rie]);
+    arguments.extend(stand_ins.iter().map(String::as_str));
+    let done = lbuild.run(&arguments);
+    assert_eq!(done.code, Some(0), "{name} for {arch}: {}", done.stderr);
+    shown(&out, "1", arch)
+}
+
+#[test]
+fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
+    let lbuild = Lbuild::new();
+    let server = Server::start("127.0.0.1", |_| Response { status: 200, body: b"emulator".to_vec() });
+    let rie = format!("RIE=http://{}/aws-lambda-rie", server.address);
+    let stand_ins = [stand_ins(&lbuild, "amd64"), stand_ins(&lbuild, "arm64")];
+    let (mut cases, mut wrong) = (0, String::new());
+    for entry in fs::read_dir(testdata("dockerfile/cases")).unwrap() {
+        let case = entry.unwrap().path();
+        let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+        let [amd64, arm64] = [("amd64", 0), ("arm64", 1)]
+            .map(|(arch, of)| build(&lbuild, &name, &case, arch, &stand_ins[of], &rie));
+        assert_eq!(amd64, arm64, "{name} depends on the architecture");
+        let golden = case.join("expected.txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &amd64).unwrap();
+        }
+        if fs::read_to_string(&golden).unwrap_or_default() != amd64 {
+            wrong += &format!("--- {name}\n{amd64}\n");
+        }
+        cases += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(cases >= 27, "{cases} cases");
+}
