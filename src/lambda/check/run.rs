@@ -7,12 +7,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::case::{Case, Subject};
+use super::doubt::has_handler_file;
 use super::facts::BESIDE;
 use super::finding::{Finding, Severity};
-use super::handler::handled;
 use super::rule::Rule;
 use super::rules::{RULES, rule as rule_named};
-use super::start::is_os_only;
 use crate::image::Digest;
 use crate::scan::memory_left;
 use crate::threads::together;
@@ -24,9 +23,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Whether another finding, or none of these, may follow from the layers that are not known.
     pub doubt: bool,
-    /// Whether the rules about the handler apply to the image, and all its files are known. Otherwise the absence of a
-    /// finding says nothing about the handler.
-    pub judges_handler: bool,
+    /// Whether the known files include one that may define the handler.
+    pub has_handler: bool,
 }
 
 /// All findings about an image that are at least as severe as `least`.
@@ -46,8 +44,8 @@ pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     // Some rules assume that an unknown base is complete, and would find less otherwise.
     let is_assumed = all.iter().any(|finding| finding.severity == Severity::Error);
     let is_known = subject.scans.iter().all(Option::is_some);
-    let judges_handler = case.files.complete && (handled(&case).is_some() || is_os_only(&case));
-    Verdict { findings: all, doubt: !is_known && (is_assumed || case.is_in_doubt()), judges_handler }
+    let doubt = !is_known && (is_assumed || case.is_in_doubt());
+    Verdict { findings: all, doubt, has_handler: has_handler_file(&case) }
 }
 
 /// With fewer members, one thread is done before a second one has started.

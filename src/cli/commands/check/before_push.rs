@@ -22,11 +22,11 @@ use crate::cli::output::report::Report;
 /// about 200 MB.
 const FETCHED: u64 = 300_000_000;
 
-/// The findings, and whether they include those about the handler; kept in the cache.
+/// The findings, and whether the image has a file that may define the handler; kept in the cache.
 #[derive(Serialize, Deserialize)]
 struct Found {
     findings: Vec<Finding>,
-    judges_handler: bool,
+    has_handler: bool,
 }
 
 /// The check of an image before it is sent. Errors stop the push.
@@ -69,12 +69,13 @@ impl<'a> CheckBeforePush<'a> {
     }
 
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
-    /// scanned again. Returns whether the check has judged the handler.
+    /// scanned again. Returns whether it has a finding about the handler, or has found its
+    /// file.
     pub async fn run(&self, prepared: &mut Prepared) -> Result<bool, Failure> {
-        let (Found { mut findings, judges_handler }, unread) = self.findings(prepared).await?;
+        let (Found { mut findings, has_handler }, unread) = self.findings(prepared).await?;
         let is_about_handler =
             |found: &Finding| found.rule.ends_with("-handler") || found.rule == "bootstrap";
-        let is_judged = judges_handler || findings.iter().any(is_about_handler);
+        let is_judged = has_handler || findings.iter().any(is_about_handler);
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
         if unread > 0 && !self.is_on_aws_base {
@@ -118,7 +119,7 @@ impl<'a> CheckBeforePush<'a> {
             layers.filter(|(_, scan)| scan.is_none()).map(|(layer, _)| layer.blob.digest).collect();
         let name = self.name_of(prepared.image(), &annotator, &unread);
         // An unwritable cache only costs time.
-        let found = Found { findings: verdict.findings, judges_handler: verdict.judges_handler };
+        let found = Found { findings: verdict.findings, has_handler: verdict.has_handler };
         if let Ok(text) = serde_json::to_vec(&found) {
             let _ = self.engine.cache().remember(&name, &text);
         }

@@ -56,8 +56,8 @@ async fn send(
     Ok(engine.push_each(&lowered.recipe, to).await?)
 }
 
-/// Builds the image and sends it if the check passes. `missing` is a warning about the handler, for an image on which the
-/// check does not judge it.
+/// Builds the image and sends it if the check passes. `missing` is a warning about the handler, unless the check
+/// has found its file or has a finding about it.
 #[cfg(feature = "check")]
 async fn send(
     engine: &Engine,
