@@ -8,10 +8,17 @@ use serde::de::{DeserializeOwned, Error as _};
 /// many as any engine accepts, needs less than a hundredth.
 const MOST: usize = 32 << 20;
 
-/// The memory of an object with members, of a list with members, and of each further member, in bytes.
+/// The memory of an object with up to [`ROOM`] members and of a list with up to four, in bytes.
 const OBJECT: usize = 640;
 const LIST: usize = 128;
-const MEMBER: usize = 112;
+const ROOM: usize = 11;
+
+/// The memory of each further member, in bytes: an object may be half full, and a list doubles its room.
+const MEMBER: usize = 128;
+const ELEMENT: usize = 64;
+
+/// The depth up to which serde_json parses.
+const DEPTH: usize = 128;
 
 /// Parses a document, unless it needs too much memory.
 ///
@@ -27,16 +34,32 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
 /// The memory that the document needs when it is parsed, in bytes.
 fn memory(json: &[u8]) -> usize {
     let (mut total, mut in_text, mut is_escaped) = (json.len(), false, false);
+    // For each list or object that is open, the number of its members if it is an object.
+    let mut open: Vec<Option<usize>> = Vec::new();
     for byte in json {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if in_text => is_escaped = true,
             b'"' => in_text = !in_text,
             _ if in_text => {}
-            b'{' => total += OBJECT,
-            b'[' => total += LIST,
-            b',' => total += MEMBER,
+            b'{' | b'[' => {
+                let is_object = *byte == b'{';
+                total += if is_object { OBJECT } else { LIST };
+                open.push(is_object.then_some(1));
+            }
+            b'}' | b']' => drop(open.pop()),
+            b',' => match open.last_mut() {
+                Some(Some(members)) => {
+                    *members += 1;
+                    total += if *members > ROOM { MEMBER } else { 0 };
+                }
+                _ => total += ELEMENT,
+            },
             _ => {}
+        }
+        // The parser refuses deeper documents.
+        if open.len() > DEPTH {
+            return total;
         }
     }
     total
@@ -55,6 +78,17 @@ mod tests {
             let error = parse::<Value>(long.as_bytes()).unwrap_err().to_string();
             assert!(error.contains("too many values"), "{part}: {error}");
         }
+    }
+
+    #[test]
+    fn an_index_of_many_images_is_parsed() {
+        let entry = json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 1234,
+            "digest": format!("sha256:{}", "0".repeat(64)), "platform": { "os": "linux", "architecture": "arm64" },
+        });
+        let index = json!({ "schemaVersion": 2, "manifests": vec![entry; 15_000] }).to_string();
+        assert!(parse::<Value>(index.as_bytes()).is_ok());
+        assert!(parse::<Value>("[".repeat(1000).as_bytes()).is_err());
     }
 
     #[test]
