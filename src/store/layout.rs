@@ -239,8 +239,12 @@ impl Layout {
 
     fn index(&self) -> Result<Value> {
         let path = self.path.join(INDEX);
-        let bytes = read_document(&path, MAX_DOCUMENT)
-            .map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = read_document(&path, MAX_DOCUMENT).map_err(|source| match source.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                Error::NoLayout { path: self.path.clone(), fault: "its index.json is larger than 4 MiB" }
+            }
+            _ => Error::Read { path: path.clone(), source },
+        })?;
         parse_json(&bytes).map_err(|source| Error::Manifest { image: path.display().to_string(), source })
     }
 
