@@ -47,13 +47,13 @@ fn a_machine_with_an_empty_cache_uses_the_layers_of_the_earlier_image() {
     let gets = log.iter().filter(|access| access.method == "GET" && access.path.contains("/blobs/")).count();
     assert_eq!(gets, 1, "only the config: {log:?}");
 
-    // one changed file: its layer, the config and the manifest are sent
+    // one changed file: its layer, the config and the manifest are sent, this one by its digest and under the tag
     std::fs::write(function.code.path().join("app.py"), "def handler(event, context): return 1").unwrap();
     let (fresh, mark) = (Lbuild::new(), registry.mark());
     let done = function.push(&fresh, &to, &[]);
     assert_eq!(done.layer_counts(), (1, 1), "{}", done.stderr);
     let uploads = registry.log_since(mark).iter().filter(|access| access.method == "PUT").count();
-    assert_eq!(uploads, 3, "{}", done.stderr);
+    assert_eq!(uploads, 4, "{}", done.stderr);
     image_tools::umoci_unpack(&ImageLocation::registry(&registry, "function:1")).unwrap();
     // the digest is the same without a cache
     assert_eq!(function.push(&Lbuild::new(), &to, &["--no-cache"]).digest(), done.digest());
