@@ -74,6 +74,8 @@ pub enum Event {
     Manifest {
         /// The image's full name at the destination.
         image: String,
+        /// The image by digest, as a push prints it: `registry/repository@sha256:…` or `oci:DIR@sha256:…`.
+        published: String,
         /// The manifest's digest.
         digest: Digest,
         /// The outcome.

@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -154,27 +155,48 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits for the end of the program, and returns what it has written to its pipes. Programs that it has started and
-    /// that still run are killed then.
+    /// As [`limited_output`](Running::limited_output), without a limit.
     pub(crate) async fn output(self) -> io::Result<Output> {
+        self.limited_output(u64::MAX).await
+    }
+
+    /// Waits for the end of the program, and returns what it has written to its pipes, at most `limit` bytes of each.
+    /// Programs that it has started and that still run are killed then.
+    pub(crate) async fn limited_output(self, limit: u64) -> io::Result<Output> {
         let Running { mut child, lifeline } = self;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let end = async {
-            let status = child.wait().await;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let status = {
+            let read = async { tokio::try_join!(all(out, limit, &mut stdout), all(err, limit, &mut stderr)) };
+            let mut read = std::pin::pin!(read);
+            let mut is_read = false;
+            let status = tokio::select! {
+                done = &mut read => {
+                    done?;
+                    is_read = true;
+                    child.wait().await
+                }
+                status = child.wait() => status,
+            };
             drop(lifeline);
-            status
+            // A program in another session is not killed, and may keep the pipes open.
+            if !is_read && let Ok(done) = tokio::time::timeout(REST, read).await {
+                done?;
+            }
+            status?
         };
-        let (status, stdout, stderr) = tokio::join!(end, all(stdout), all(stderr));
-        Ok(Output { status: status?, stdout: stdout?, stderr: stderr? })
+        Ok(Output { status, stdout, stderr })
     }
 }
 
-async fn all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        pipe.read_to_end(&mut bytes).await?;
+/// The time in which the rest of a program's output is read after its end. It is in the pipes by then.
+const REST: Duration = Duration::from_secs(2);
+
+async fn all(pipe: Option<impl AsyncRead + Unpin>, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(pipe) = pipe {
+        pipe.take(limit).read_to_end(bytes).await?;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Removes a directory if it still exists when this value is dropped, or when this process ends.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
@@ -86,7 +88,56 @@ impl Aws {
     }
 
     pub(super) async fn config(&self) -> &SdkConfig {
-        let load = || aws_config::defaults(BehaviorVersion::latest()).load();
+        let load = || aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load();
         self.shared.config.get_or_init(load).await
+    }
+}
+
+/// The time limits of a call. Without them, an endpoint that accepts a connection and never answers is waited for for
+/// ever. Three attempts fit into the last one, which covers them and the pauses between them.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(110))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_has_time_limits() {
+        let aws = Aws::from_env();
+        let limits = aws.config().await.timeout_config().unwrap();
+        assert!(limits.connect_timeout().unwrap() <= Duration::from_secs(15));
+        assert!(limits.read_timeout().unwrap() <= Duration::from_secs(60));
+        assert!(limits.operation_timeout().unwrap() <= Duration::from_secs(120));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_never_answers_is_no_connection() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let limits = timeouts().to_builder().read_timeout(Duration::from_millis(50)).build();
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "a", "b", None, None, "test",
+            )))
+            .endpoint_url(format!("http://{}", silent.local_addr().unwrap()))
+            .timeout_config(limits)
+            .build();
+        let (began, asked) = (Instant::now(), Aws::with_config(config).identity().await);
+        let error = asked.unwrap_err();
+        assert!(matches!(error, Error::AwsConnection { .. }) && error.hint().is_some(), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(60));
     }
 }

@@ -40,7 +40,7 @@ pub fn run() -> ExitCode {
     }
     let done = match runtime::start(&report) {
         Ok(runtime) => {
-            let done = runtime.block_on(until_interrupted(execute(args, report.clone())));
+            let done = runtime.block_on(until_interrupted(execute(args, report.clone()), &report));
             report.end();
             // Does not wait for compression threads, which end by themselves.
             runtime.shutdown_background();
@@ -112,13 +112,19 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     }
 }
 
-/// Cancels the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags are unchanged.
-async fn until_interrupted(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Cancels the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags are unchanged. Those of several
+/// that had moved are named on standard output.
+async fn until_interrupted(
+    work: impl Future<Output = Result<(), Failure>>,
+    report: &Report,
+) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;
     tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => Err(lbuild::Error::Interrupted.into()),
-        _ = term.recv() => Err(lbuild::Error::Interrupted.into()),
+        done = work => return done,
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
     }
+    report.interrupted()?;
+    Err(lbuild::Error::Interrupted.into())
 }

@@ -1,4 +1,4 @@
-//! The runtime, and its end on a machine that allows no more threads.
+//! The runtime, and its end on a machine that allows no more threads or open files.
 
 use std::io;
 use std::panic;
@@ -13,14 +13,12 @@ use super::output::report::Report;
 const KEPT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Starts the runtime. If later no thread can be started at a place where only a panic is possible, the process ends
-/// with the same failure as elsewhere.
+/// with the same failure as elsewhere; also if too few files can be opened.
 pub fn start(report: &Report) -> Result<Runtime, Failure> {
     let report = report.clone();
     let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| match panic.payload_as_str().and_then(missing_thread) {
-        Some(reason) => {
-            let failure =
-                Failure::from(lbuild::Error::Threads { source: io::Error::other(reason.to_owned()) });
+    panic::set_hook(Box::new(move |panic| match panic.payload_as_str().and_then(missing) {
+        Some(failure) => {
             report.end();
             report.failure(&failure);
             // The hook ends the process, because tokio would wait for the threads that it has started.
@@ -36,8 +34,16 @@ pub fn start(report: &Report) -> Result<Runtime, Failure> {
     Ok(runtime)
 }
 
-/// The reason in the message of a panic of tokio or of the standard library.
-fn missing_thread(message: &str) -> Option<&str> {
-    let known = ["OS can't spawn worker thread: ", "failed to spawn thread: "];
-    known.iter().find_map(|start| message.strip_prefix(start))
+/// The failure for a panic of tokio or of the standard library on a machine that allows no more threads or open files.
+fn missing(message: &str) -> Option<Failure> {
+    let source = |reason: &str| io::Error::other(reason.to_owned());
+    let threads = ["OS can't spawn worker thread: ", "failed to spawn thread: "];
+    if let Some(reason) = threads.iter().find_map(|start| message.strip_prefix(start)) {
+        return Some(lbuild::Error::Threads { source: source(reason) }.into());
+    }
+    // The pipe of the signal handlers.
+    let files =
+        ["failed to create UnixStream: ", "failed to clone Unix stream: ", "failed to clone UnixStream: "];
+    let reason = files.iter().find_map(|start| message.strip_prefix(start))?;
+    Some(Failure::Start { source: source(reason) })
 }

@@ -20,6 +20,7 @@ mod inspect;
 mod pin;
 mod prepare;
 mod publish;
+mod sent;
 mod session;
 
 use std::path::Path;
@@ -35,8 +36,9 @@ use crate::tree::FileTree;
 pub use find::{Inspected, StoredImage};
 pub use inspect::diff;
 pub use inspect::{Difference, Probe};
-pub use prepare::{Prepared, Reach, Sent};
+pub use prepare::{Prepared, Reach};
 pub use publish::Published;
+pub use sent::Sent;
 pub use session::{Caching, EngineBuilder};
 
 use build::Cached;

@@ -10,6 +10,7 @@ use super::compression;
 use super::contents::{Contents, ContentsKind, Trees};
 use super::inspect::{Scanner, scan};
 use super::publish::{Gate, Published, Push};
+use super::sent::Sent;
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
@@ -26,38 +27,6 @@ pub struct Prepared {
     to: Vec<(Destination, Format)>,
     hold: Hold,
     attempt: Attempt,
-}
-
-/// The outcome of sending an image to its destinations.
-#[derive(Debug, Default)]
-pub struct Sent {
-    /// The image at each destination where at least one name refers to it now, with these names, in the order of the
-    /// destinations.
-    pub published: Vec<Published>,
-    /// The failures of the other destinations and names.
-    pub failures: Vec<Error>,
-}
-
-impl Sent {
-    /// The image at every destination.
-    ///
-    /// # Errors
-    /// The first failure.
-    pub fn complete(self) -> Result<Vec<Published>> {
-        match self.failures.into_iter().next() {
-            Some(failure) => Err(failure),
-            None => Ok(self.published),
-        }
-    }
-
-    /// Counts the changes of an `earlier` attempt, whose images now exist.
-    fn after(mut self, earlier: &[Published]) -> Sent {
-        for published in &mut self.published {
-            let before = earlier.iter().find(|before| before.image == published.image);
-            published.changed |= before.is_some_and(|before| before.changed);
-        }
-        self
-    }
 }
 
 /// Whether an image's own blobs wait until [`Prepared::send`].
@@ -365,9 +334,11 @@ impl Prepared {
         let mut earlier: Vec<Published> = Vec::new();
         for _ in 0..RECOVERIES {
             let mut sent = match self.attempt.send(&self.to).await {
-                Ok(sent) => sent.after(&earlier),
+                Ok(sent) => sent.after(std::mem::take(&mut earlier)),
                 Err(error) => {
-                    self.recover(error).await?;
+                    if let Err(error) = self.recover(error).await {
+                        return Sent::failed(error, earlier);
+                    }
                     continue;
                 }
             };
@@ -381,7 +352,9 @@ impl Prepared {
             }
             earlier = sent.published;
         }
-        let sent = self.attempt.send(&self.to).await.map(|sent| sent.after(&earlier));
-        sent.map_err(|error| self.session.cache.explained(error))
+        match self.attempt.send(&self.to).await {
+            Ok(sent) => Ok(sent.after(earlier)),
+            Err(error) => Sent::failed(self.session.cache.explained(error), earlier),
+        }
     }
 }

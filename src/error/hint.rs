@@ -137,7 +137,10 @@ impl Error {
             AwsCredentials { .. } => "log in again (`aws login`, `aws sso login`), or check the profile".into(),
             NoAwsRegion => "set AWS_REGION or a region in the profile, or name the registry in full".into(),
             Aws { answer, .. } => return answer.hint(),
-            AwsConnection { source, .. } => return connection_hint(&**source),
+            AwsConnection { source, .. } => match connection_hint(&**source) {
+                Some(hint) => hint,
+                None => "check the network, the Region and the proxy, and AWS_ENDPOINT_URL if it is set".into(),
+            },
             CredentialHelper { server, program, .. } => {
                 format!(
                     "install {program}, or remove it from that file and log in again; `echo {server} | {program} get` \

@@ -37,13 +37,61 @@ fn replaced(text: &str, bad: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
 }
 
 /// The text with the logins in its URLs and image names replaced, as in `https://USER:PASSWORD@HOST/` and
-/// `USER:PASSWORD@HOST/NAME`. In a URL, a user without a password is replaced too, because it may be a token.
+/// `USER:PASSWORD@HOST/NAME`. In a URL, a user without a password is replaced too, because it may be a token. A quoted
+/// name may contain spaces.
 pub fn without_logins(text: &str) -> Cow<'_, str> {
     if !text.contains('@') {
         return Cow::Borrowed(text);
     }
-    let words = text.split_inclusive(char::is_whitespace);
-    Cow::Owned(words.map(|word| without_login(word).into_owned()).collect())
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((start, end)) = quoted(rest) {
+        shown.push_str(&of_words(&rest[..start]));
+        shown.push_str(&without_login(&rest[start..end]));
+        rest = &rest[end..];
+    }
+    shown.push_str(&of_words(rest));
+    Cow::Owned(shown)
+}
+
+/// The first quoted part of a line that contains an `@`, without the quotes.
+fn quoted(text: &str) -> Option<(usize, usize)> {
+    let opens =
+        |at: usize| text[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || "([{=:,".contains(c));
+    let closes =
+        |at: usize| text[at + 1..].chars().next().is_none_or(|c| c.is_whitespace() || ")]},.:;".contains(c));
+    let mut quotes = text.match_indices(['\'', '"', '`']).filter(|(at, _)| opens(*at));
+    quotes.find_map(|(start, quote)| {
+        let inside = start + 1;
+        let line = text[inside..].lines().next().unwrap_or_default();
+        let mut ends = line.match_indices(quote).map(|(end, _)| inside + end).filter(|end| closes(*end));
+        ends.find(|end| text[inside..*end].contains('@')).map(|end| (inside, end))
+    })
+}
+
+/// The text with the logins in its words replaced. A login that is cut by a space continues in a later word.
+fn of_words(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut rest = line;
+        while !rest.is_empty() {
+            let length = |text: &str| text.split_inclusive(char::is_whitespace).next().map_or(0, str::len);
+            let mut end = length(rest);
+            if is_cut(rest[..end].trim_end())
+                && let Some(at) = rest.find('@')
+            {
+                end = at + length(&rest[at..]);
+            }
+            shown.push_str(&without_login(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    shown
+}
+
+/// Whether a word has the beginning of a URL's login, but not its end.
+fn is_cut(word: &str) -> bool {
+    let Some((_, url)) = word.split_once("://") else { return false };
+    !url.contains(['@', '/']) && url.contains(':') && !is_host(url)
 }
 
 /// As [`without_logins`], for a text that is one name or URL and may contain spaces.
@@ -72,24 +120,55 @@ fn login_of_url(url: &str) -> Option<usize> {
         return Some(at);
     }
     // A password that is not escaped may contain a slash. The text before the first one is a host otherwise.
-    let (_, port) = url[..authority].rsplit_once(':')?;
-    if port.bytes().all(|byte| byte.is_ascii_digit()) { None } else { last_at(url) }
+    let at = last_at(url)?;
+    let is_scope = url[..at].ends_with('/') && !url[..authority].contains(':');
+    (!is_scope && !is_host_before(&url[..authority], &url[at + 1..])).then_some(at)
 }
 
 /// The start and the end of the login in a name without a scheme.
 fn login_of_name(name: &str) -> Option<(usize, usize)> {
-    let colon = name.find(':')?;
+    let at = last_at(name)?;
+    let colon = name[..at].find(':');
     // The name may be quoted, or the value of an option.
-    let start = name[..colon].rfind(['=', '\'', '"', '`', '(', '<', ',']).map_or(0, |before| before + 1);
-    let user = &name[start..colon];
-    let at = last_at(name).filter(|&at| at > colon)?;
-    if user.is_empty() || user.contains('/') || PATHS.contains(&user) {
+    let before = &name[..colon.unwrap_or(at)];
+    let start = before.rfind(['=', '\'', '"', '`', '(', '<', ',']).map_or(0, |before| before + 1);
+    let (user, after) = (&before[start..], &name[at + 1..]);
+    let is_path = user.starts_with(['/', '.', '~']) || PATHS.contains(&user);
+    if user.is_empty() || is_path {
         return None;
     }
-    // In `HOST:PORT/NAME@DIGEST` the `@` does not end a login.
-    let first = name[colon + 1..at].split('/').next().unwrap_or_default();
-    let is_port = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-    (!is_port || !name[colon..at].contains('/')).then_some((start, at))
+    let Some(colon) = colon else {
+        // A token without a password, as in `TOKEN@HOST/NAME`; `git@github.com` has none.
+        return (!user.contains('/') && after.contains('/')).then_some((start, at));
+    };
+    // In `HOST:PORT/NAME@…` and `HOST/NAME:TAG@…`, the `@` does not end a login.
+    let end = name[colon..at].find('/').map_or(at, |slash| colon + slash);
+    let authority = match user.split_once('/') {
+        Some((host, _)) => host,
+        None if end == at => return Some((start, at)),
+        None => &name[start..end],
+    };
+    (!is_host_before(authority, after)).then_some((start, at))
+}
+
+/// Whether the authority of a URL or name is a host, although an `@` follows in its path: what is `after` that is not
+/// another host.
+fn is_host_before(authority: &str, after: &str) -> bool {
+    let next = after.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    let is_address = next.parse::<std::net::IpAddr>().is_ok();
+    let is_name = next.contains('.') && next.contains(|c: char| c.is_ascii_alphabetic());
+    let has_port = authority.contains(':');
+    is_host(authority) && !(has_port && (is_address || is_name))
+}
+
+/// Whether a text is likely to be a host, with or without a port, rather than a user with a password.
+fn is_host(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let is_named = host.contains('.') || host == "localhost" || host.starts_with('[');
+    is_named && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The last `@` that is not followed by a digest.
@@ -128,6 +207,23 @@ mod tests {
             ("a=https://u:pw@h,b=https://u:pw@i/", "a=https://…@h,b=https://…@i/"),
             ("u:pw@h/r see http://u:pw@h", "…@h/r see http://…@h"),
             ("u:1234@h:5000/r:v1@sha256:00", "…@h:5000/r:v1@sha256:00"),
+            ("--to user:1/pw@h.example/r:v1", "--to …@h.example/r:v1"),
+            ("https://user:1/pw@h/r", "https://…@h/r"),
+            ("https://u:12#pw@h/r", "https://…@h/r"),
+            ("https://u:12?pw@h/r", "https://…@h/r"),
+            ("first.last:9/pw@h.example/r", "…@h.example/r"),
+            ("https://first.last:9/pw@127.0.0.1:5000/r", "https://…@127.0.0.1:5000/r"),
+            ("u%3Apw@h/r", "…@h/r"),
+            ("token@h/r:v1", "…@h/r:v1"),
+            ("u/x:pw@h/r", "…@h/r"),
+            (
+                "invalid value 'https://u:my pw@h/r' for '--arch'",
+                "invalid value 'https://…@h/r' for '--arch'",
+            ),
+            ("invalid value 'u:my pw@h/r' for 'x'", "invalid value '…@h/r' for 'x'"),
+            ("3 | to = \"u:my pw@h/r\"\n  | ^^", "3 | to = \"…@h/r\"\n  | ^^"),
+            ("cannot read https://u:my long pw@h/r", "cannot read https://…@h/r"),
+            ("cannot read https://u:12 pw@h/r", "cannot read https://…@h/r"),
         ] {
             assert_eq!(without_logins(text), shown);
         }
@@ -147,6 +243,14 @@ mod tests {
             "127.0.0.1:8080/a@b",
             "/srv/job@2/app.py:3: error",
             "git@github.com",
+            "it's at git@github.com, isn't it",
+            "https://cdn.example:443/npm/vue@3.4.1/dist",
+            "https://cdn.example/npm/vue@3.4.1/index.js",
+            "http://intranet/@scope/name",
+            "r.example/a:v1@x",
+            "localhost:5000/a@b",
+            "@scope/name@1.2.3",
+            "see https://docs.example: or ask me@mail.example",
         ] {
             assert_eq!(without_logins(text), text);
         }

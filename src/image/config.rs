@@ -6,6 +6,7 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
+use super::json::parse as parse_json;
 use super::layer::{Layer, LayerKey};
 use super::platform::Platform;
 use crate::error::{Error, Result};
@@ -57,7 +58,7 @@ impl Config {
     /// When the bytes are not a JSON object, or a field has another type than in the spec.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
         let fail = |source| Error::Config { image: name.to_owned(), source };
-        let map = serde_json::from_slice(bytes).map_err(fail)?;
+        let map = parse_json(bytes).map_err(fail)?;
         // The typed parser checks the types of all known fields, so that accessors cannot fail.
         serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
         Ok(Config(map))

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::blob::Blob;
 use super::digest::Digest;
+use super::json::parse as parse_json;
 use super::layer::Layer;
 use super::platform::Platform;
 use crate::error::{Error, Result};
@@ -63,7 +64,7 @@ impl Manifest {
     pub(crate) fn stored(mut media_type: String, bytes: Vec<u8>) -> Manifest {
         let digest = Digest::of(&bytes);
         if media_type.is_empty() {
-            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let json: serde_json::Value = parse_json(&bytes).unwrap_or_default();
             media_type = json["mediaType"].as_str().unwrap_or(OCI_MANIFEST).to_owned();
         }
         Manifest { media_type, bytes, digest }
@@ -234,7 +235,7 @@ impl Index {
 /// When the bytes are not JSON, or neither an image's manifest nor an index of schema version 2.
 pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
     let fail = |source| Error::Manifest { image: name.to_owned(), source };
-    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(fail)?;
+    let json: serde_json::Value = parse_json(bytes).map_err(fail)?;
     if json.get("manifests").is_some() {
         let index: spec::ImageIndex = serde_json::from_value(json).map_err(fail)?;
         let entries = index.manifests().iter().map(|entry| {

@@ -9,6 +9,7 @@ mod config;
 mod digest;
 mod ecr;
 mod edit;
+mod json;
 mod layer;
 mod locator;
 mod manifest;
@@ -20,6 +21,7 @@ pub use config::{Config, History};
 pub use digest::Digest;
 pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
+pub(crate) use json::parse as parse_json;
 pub use layer::{Layer, LayerKey};
 pub(crate) use locator::{ARCHIVE_SCHEME, LAYOUT_SCHEME, Locator};
 pub use manifest::{

@@ -16,6 +16,11 @@ pub fn is_lambda_base(name: &str) -> bool {
     is_runtime(name) || name.contains("/lambda/")
 }
 
+/// Whether this is the name of one of AWS's bases in AWS's own registry, which hold no function.
+pub fn is_aws_base(name: &str) -> bool {
+    is_runtime(name) || name.starts_with("public.ecr.aws/lambda/")
+}
+
 /// Whether this is the name of one of Lambda's own bases or contains `lambda`: `r.example/my-lambda-python:3.12` is
 /// probably built on one.
 pub fn is_named_after_lambda(name: &str) -> bool {
@@ -57,6 +62,7 @@ mod tests {
         ] {
             assert_eq!(is_lambda_base(name), is_lambda, "{name}");
             assert_eq!(is_named_after_lambda(name), is_named_after, "{name}");
+            assert_eq!(is_aws_base(name), is_lambda && !name.starts_with("r.example"), "{name}");
             assert_eq!(runtime_of_base(name), runtime, "{name}");
         }
     }

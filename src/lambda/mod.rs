@@ -9,7 +9,8 @@ mod registry;
 mod runtimes;
 
 pub use base::{
-    ENTRY_SCRIPT, is_lambda_base, is_named_after_lambda, runtime_of_base, starts_with_entry_script,
+    ENTRY_SCRIPT, is_aws_base, is_lambda_base, is_named_after_lambda, runtime_of_base,
+    starts_with_entry_script,
 };
 pub use handler::{BOOTSTRAP, class_file, handler_files};
 pub use python::PythonBase;

@@ -1,12 +1,24 @@
-//! The messages of the user's programs when they fail.
+//! The user's programs: where they write, and their messages when they fail.
+
+use std::ffi::OsStr;
 
 use super::address::redacted;
+use crate::error::Result;
 use crate::error::text::is_control;
 pub(super) use crate::programs::on_path;
+use crate::programs::{self, Program};
+use crate::store::Workplace;
 
 /// Upper bound on the lines of a program's output that an error quotes.
 const REASON_LINES: usize = 6;
 const REASON_LIMIT: usize = 800;
+
+/// A command whose temporary files are in `place`. There they are removed when lbuild ends, even if it is killed.
+pub(super) fn command(program: impl AsRef<OsStr>, place: &Workplace) -> Result<Program> {
+    let mut command = programs::command(program);
+    command.env("TMPDIR", place.absolute()?);
+    Ok(command)
+}
 
 /// The lines of a program's output that best explain a failure.
 #[derive(Clone, Copy)]

@@ -1,24 +1,24 @@
 //! [OCI layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) directories.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::document::{MAX_DOCUMENT, read_document};
 use super::staged::{self, Staged, TEMPORARY_PREFIX};
-use super::stream::{ByteStream, write_stream};
+use super::stream::{ByteStream, PIECE, write_stream};
 use crate::error::{Error, Result};
 use crate::event::Outcome;
 use crate::image::{
-    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_manifest,
+    Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_json, parse_manifest,
 };
 
 const INDEX: &str = "index.json";
 const MARKER: &str = "oci-layout";
-/// Upper bound on the size of `index.json` in bytes: a layout may hold about ten thousand images.
-const MAX_INDEX: u64 = 64 << 20;
 /// The annotation that holds a manifest's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
 
@@ -171,9 +171,11 @@ impl Layout {
         Blob { digest, size, location: Location::File(self.blob_path(digest)) }
     }
 
-    /// Whether the layout has the blob with this size.
+    /// Whether the layout has the blob, undamaged. Reads it.
     pub(crate) fn has_blob(&self, digest: Digest, size: u64) -> bool {
-        fs::metadata(self.blob_path(digest)).is_ok_and(|held| held.len() == size)
+        let path = self.blob_path(digest);
+        let same_size = fs::metadata(&path).is_ok_and(|held| held.is_file() && held.len() == size);
+        same_size && File::open(&path).is_ok_and(|file| hashed(file).is_ok_and(|got| got == digest))
     }
 
     /// Writes a blob. The stream verifies its bytes.
@@ -186,7 +188,7 @@ impl Layout {
         let path = self.blob_path(digest);
         let staged = Staged::new_in(&self.path.join("blobs/sha256"))?;
         write_stream(&staged, bytes, progress).await?;
-        // An existing file has a wrong size; otherwise the blob would not be written again.
+        // An existing file is damaged; otherwise the blob would not be written again.
         staged.replace(&path)?;
         Ok(Outcome::Sent)
     }
@@ -237,10 +239,13 @@ impl Layout {
 
     fn index(&self) -> Result<Value> {
         let path = self.path.join(INDEX);
-        let bytes =
-            read_document(&path, MAX_INDEX).map_err(|source| Error::Read { path: path.clone(), source })?;
-        serde_json::from_slice(&bytes)
-            .map_err(|source| Error::Manifest { image: path.display().to_string(), source })
+        let bytes = read_document(&path, MAX_DOCUMENT).map_err(|source| match source.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                Error::NoLayout { path: self.path.clone(), fault: "its index.json is larger than 4 MiB" }
+            }
+            _ => Error::Read { path: path.clone(), source },
+        })?;
+        parse_json(&bytes).map_err(|source| Error::Manifest { image: path.display().to_string(), source })
     }
 
     fn stored(&self, digest: Digest, media_type: String) -> Result<Manifest> {
@@ -256,8 +261,18 @@ impl Layout {
     }
 }
 
+fn hashed(mut file: File) -> std::io::Result<Digest> {
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; PIECE]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Digest::from_bytes(hash.finalize().into())),
+            length => hash.update(&piece[..length]),
+        }
+    }
+}
+
 fn version_fits(marker: &[u8]) -> bool {
-    let marker: Value = serde_json::from_slice(marker).unwrap_or_default();
+    let marker: Value = parse_json(marker).unwrap_or_default();
     marker["imageLayoutVersion"].as_str().is_some_and(|version| version.starts_with("1."))
 }
 
@@ -317,6 +332,32 @@ mod tests {
                     });
                 }
             });
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::create(dir.path()).unwrap();
+        let digest = Digest::of(b"blob");
+        assert!(!layout.has_blob(digest, 4));
+        fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
+        for (content, whole) in [("blob", true), ("blot", false), ("blo", false)] {
+            fs::write(layout.blob_path(digest), content).unwrap();
+            assert_eq!(layout.has_blob(digest, 4), whole, "{content}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_needs_much_memory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::create(dir.path()).unwrap();
+        for part in ["0,", "{},"] {
+            for count in [1 << 20, 10 << 20] {
+                let index = format!(r#"{{"schemaVersion":2,"manifests":[],"x":[{}0]}}"#, part.repeat(count));
+                fs::write(dir.path().join(INDEX), index).unwrap();
+                layout.manifest(None, None).unwrap_err();
+            }
         }
     }
 

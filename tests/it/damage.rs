@@ -105,11 +105,11 @@ fn a_blob_or_manifest_that_is_damaged_on_its_way_is_sent_again() {
     }
 }
 
-/// Damages the manifests that are put to `request`, as often as lbuild sends one.
-fn damage_all(setup: &Setup, request: &'static str) -> Tampering {
+/// Damages the first manifests that are put to `request`.
+fn damage_first(setup: &Setup, request: &'static str, count: usize) -> Tampering {
     let sent = AtomicUsize::new(0);
     setup.proxy(move |_, line| {
-        let damaged = line.starts_with(request) && sent.fetch_add(1, Ordering::SeqCst) < ATTEMPTS;
+        let damaged = line.starts_with(request) && sent.fetch_add(1, Ordering::SeqCst) < count;
         if damaged { Tamper::DamageSize } else { Tamper::Nothing }
     })
 }
@@ -119,20 +119,51 @@ const ATTEMPTS: usize = 6;
 
 #[test]
 fn a_tag_keeps_its_image_when_every_new_manifest_is_damaged() {
+    for tags in [&[][..], &["--tag", "2"]] {
+        let setup = Setup::new();
+        let old = setup.push(&setup.registry.host(), tags).succeeded().digest();
+        setup.change("def handler(event, context): return 2");
+        let proxy = damage_first(&setup, MANIFEST, usize::MAX);
+        let error = setup.push(&proxy.host(), tags).failed(5);
+        assert!(error.contains("DIGEST_INVALID") && !error.contains("names a damaged"), "{error}");
+        assert_eq!(proxy.count(MANIFEST), ATTEMPTS, "the tag is not put");
+        assert_eq!(setup.tag("1").unwrap(), old);
+    }
+}
+
+#[test]
+fn a_tag_gets_its_image_back_when_it_cannot_be_moved() {
     let setup = Setup::new();
     let old = setup.push(&setup.registry.host(), &[]).succeeded().digest();
     setup.change("def handler(event, context): return 2");
-    let proxy = damage_all(&setup, MANIFEST);
+    let proxy = damage_first(&setup, "PUT /v2/function/manifests/1", ATTEMPTS);
     let error = setup.push(&proxy.host(), &[]).failed(5);
     assert!(error.contains("error: the manifest of") && error.contains("is damaged"), "{error}");
-    assert_eq!(proxy.count(MANIFEST), ATTEMPTS + 1, "the old manifest is put back");
+    assert_eq!(proxy.count(MANIFEST), 1 + ATTEMPTS + 1, "by digest, under the tag, and the old manifest");
     assert_eq!(setup.tag("1").unwrap(), old);
 }
 
 #[test]
-fn a_new_tag_that_names_a_damaged_manifest_is_an_error() {
+fn a_new_tag_that_would_name_a_damaged_manifest_is_removed() {
     let setup = Setup::new();
-    let proxy = damage_all(&setup, MANIFEST);
+    let proxy = damage_first(&setup, MANIFEST, usize::MAX);
+    let error = setup.push(&proxy.host(), &[]).failed(5);
+    assert!(error.contains("error: the manifest of") && error.contains("is damaged"), "{error}");
+    assert!(!error.contains("names a damaged manifest"), "{error}");
+    assert_eq!(proxy.count("DELETE /v2/function/manifests/"), 1);
+    assert!(setup.tag("1").is_none());
+}
+
+#[test]
+fn a_new_tag_that_names_a_damaged_manifest_is_an_error() {
+    let (setup, sent) = (Setup::new(), AtomicUsize::new(0));
+    let proxy = setup.proxy(move |_, line| match line {
+        line if line.starts_with("DELETE ") => Tamper::Answer(405),
+        line if line.starts_with(MANIFEST) && sent.fetch_add(1, Ordering::SeqCst) < ATTEMPTS => {
+            Tamper::DamageSize
+        }
+        _ => Tamper::Nothing,
+    });
     let error = setup.push(&proxy.host(), &[]).failed(5);
     assert!(error.contains("function:1 names a damaged manifest"), "{error}");
     assert!(error.contains("hint: push again"), "{error}");
@@ -146,7 +177,7 @@ fn names_that_moved_are_printed_although_another_failed() {
     let setup = Setup::new();
     let old = setup.push(&setup.registry.host(), &["--tag", "2"]).succeeded().digest();
     setup.change("def handler(event, context): return 2");
-    let proxy = damage_all(&setup, "PUT /v2/function/manifests/2");
+    let proxy = damage_first(&setup, "PUT /v2/function/manifests/2", ATTEMPTS);
     let done = setup.push(&proxy.host(), &["--tag", "2", "--json"]);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     let digest = done.digest();

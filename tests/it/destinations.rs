@@ -154,6 +154,20 @@ fn a_damaged_layout_is_refused_as_a_base() {
 }
 
 #[test]
+fn a_damaged_blob_of_a_layout_is_written_again() {
+    let (lbuild, code) = (Lbuild::new(), function(&[("greeting", "one")]));
+    let layout = lbuild.layout("layout", code.path(), &[]);
+    let before = files(&layout.join("blobs"));
+    for (name, bytes) in &before {
+        let mut damaged = bytes.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        std::fs::write(layout.join("blobs").join(name), damaged).unwrap();
+    }
+    lbuild.layout("layout", code.path(), &[]);
+    assert!(files(&layout.join("blobs")) == before);
+}
+
+#[test]
 fn base_layers_are_streamed_between_registries_without_touching_the_disk() {
     let (from, to) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     let base = bases::push(&from, "oci-index", "lambda/python", "3.11");

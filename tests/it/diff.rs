@@ -81,6 +81,20 @@ fn files_that_differ_are_shown_with_their_change() {
     }
 }
 
+/// The configs claim the same tar for different layers.
+#[test]
+fn a_diff_id_is_not_believed() {
+    let lbuild = Lbuild::new();
+    let from = usual(&lbuild);
+    let other =
+        Layer { diff_id: Layer::gzip(below()).diff_id, ..Layer::gzip(below().file("a/new", 0o644, "new")) };
+    let to = make(&lbuild, "other", &[other, Layer::gzip(above())], |_| ());
+    let (json, text) = diff(&lbuild, &from, &to);
+    assert_eq!(json["layers"][0]["recompressed"], false, "{json:#}");
+    assert_eq!(json["layers"][0]["files"][0]["path"], "a/new", "{json:#}");
+    assert!(text.contains("layer 0 differs") && !text.contains("same content"), "{text}");
+}
+
 #[test]
 fn config_and_base_are_compared_by_field() {
     let lbuild = Lbuild::new();

@@ -213,18 +213,20 @@ fn a_handler_whose_file_is_missing_is_found_before_anything_is_sent() {
         lbuild.run(&[&push[..], more].concat())
     };
     // AWS's own bases contain no handlers, so the base is not fetched
-    let aws = ["--runtime", "python3.12"];
-    says(&push("wrong.handler", &aws).failed(3), &["`wrong.handler`", "wrong.py", dir, "hint:"]);
+    let plan = |runtime, handler| {
+        lbuild.run(&["plan", dir, "--arch", "arm64", "--runtime", runtime, "--handler", handler])
+    };
+    says(&plan("python3.12", "wrong.handler").failed(3), &["`wrong.handler`", "wrong.py", dir, "hint:"]);
     assert!(registry.log().is_empty(), "{base}");
     // an ignore file may exclude the handler's file, another source may supply it
     std::fs::write(code.path().join(".dockerignore"), "app.py").unwrap();
-    says(&push("app.handler", &aws).failed(3), &["`app.handler`", "ignore file"]);
+    says(&plan("python3.12", "app.handler").failed(3), &["`app.handler`", "ignore file"]);
     // a custom base may contain the handler
     let own = push("app.handler", &["--base", &layout]).succeeded();
     assert!(own.stderr.contains("warning: the handler `app.handler` does not exist"), "{}", own.stderr);
     // a handler with several dots is looked up in the file that defines the object or class
     for (runtime, handler) in [("nodejs24.x", "app.api.run"), ("ruby3.4", "app.Module::Class.run")] {
-        says(&push(handler, &["--runtime", runtime]).failed(3), &[&format!("`{handler}`"), "no app."]);
+        says(&plan(runtime, handler).failed(3), &[&format!("`{handler}`"), "no app."]);
     }
     let deps = function(&[("app/__init__.py", "")]);
     let with_deps = ["--base", &layout, "--deps", deps.path().to_str().unwrap()];

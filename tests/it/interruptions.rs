@@ -102,6 +102,42 @@ fn the_old_image_stays_whole_when_a_push_is_stopped() {
 }
 
 #[test]
+fn a_name_that_moved_before_an_interruption_is_printed() {
+    let other = Registry::start(Mode::Plain);
+    let proxy = Proxy::to(&other.host());
+    for signal in [Signal::INT, Signal::TERM] {
+        proxy.set_script([Rule::on("PUT", "/manifests/", Fault::Stall(FOR_EVER)).always()]);
+        let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+        let mut all = arguments(code.path(), &tiny_base(), &format!("{}/function:1", proxy.host()));
+        all.extend(["--to".to_owned(), format!("{}/function:1", registry.host())]);
+        let child = start(&lbuild, &all);
+        wait_for_fault(&proxy);
+        let done = stop(child, signal);
+        assert!(done.code == Some(130) && done.stderr.contains("interrupted"), "{done:?}");
+        let location = ImageLocation::registry(&registry, "function:1");
+        let digest = image_tools::skopeo_inspect(&location).unwrap()["Digest"].clone();
+        assert_eq!(done.stdout, format!("{}/function@{}\n", registry.host(), digest.as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_tag_that_moved_before_an_interruption_is_printed() {
+    let registry = Registry::start(Mode::Plain);
+    let proxy = Proxy::to(&registry.host());
+    proxy.set_script([Rule::on("PUT", "/manifests/2", Fault::Stall(FOR_EVER)).always()]);
+    let (lbuild, code) = (Lbuild::new(), code());
+    let mut all = arguments(code.path(), &tiny_base(), &format!("{}/function:1", proxy.host()));
+    all.extend(["--tag".to_owned(), "2".to_owned()]);
+    let child = start(&lbuild, &all);
+    wait_for_fault(&proxy);
+    let done = stop(child, Signal::TERM);
+    let digest =
+        image_tools::skopeo_inspect(&ImageLocation::registry(&registry, "function:1")).unwrap()["Digest"]
+            .clone();
+    assert_eq!(done.stdout, format!("{}/function@{}\n", proxy.host(), digest.as_str().unwrap()), "{done:?}");
+}
+
+#[test]
 fn a_wait_for_standard_input_ends_with_a_signal() {
     for all in [
         &["credential-helper", "get"][..],

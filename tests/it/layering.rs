@@ -196,6 +196,33 @@ fn the_library_never_prints_and_never_exits() {
     }
 }
 
+/// What is printed is filtered: names of others may have characters that control a terminal.
+#[test]
+fn the_command_prints_in_one_place() {
+    for (path, text) in files("src/cli") {
+        let code = code(&text);
+        let lines =
+            code.lines().filter(|line| ["print!(", "println!("].iter().any(|word| line.contains(word)));
+        let to_standard_output = lines.clone().find(|line| !line.contains("eprint"));
+        assert_eq!(to_standard_output, None, "{}: use output::report", path.display());
+        let is_output = path.starts_with("output") || path == Path::new("mod.rs");
+        assert!(is_output || lines.count() == 0, "{}: use Report", path.display());
+    }
+}
+
+/// Programs get a directory for temporary files that is removed even if lbuild is killed. A credential helper may start
+/// an agent that goes on, so it has the caller's.
+#[test]
+fn programs_are_started_with_a_place_for_temporary_files() {
+    let start = ["programs::command(", "Command::new("];
+    let starts = |(_, text): &(PathBuf, String)| start.iter().any(|word| code(text).contains(word));
+    let found: BTreeSet<_> = files("src").into_iter().filter(starts).map(|(path, _)| path).collect();
+    let known = ["programs.rs", "source/program.rs", "store/docker_config/helper.rs"];
+    let found: BTreeSet<_> =
+        found.iter().filter(|path| !path.iter().any(|part| part == "tests" || part == "tests.rs")).collect();
+    assert_eq!(found, known.map(PathBuf::from).iter().collect());
+}
+
 #[test]
 fn only_one_module_uses_the_sdk() {
     for (path, text) in files("src") {

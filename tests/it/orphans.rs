@@ -10,8 +10,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Starts a child that ignores signals, reports that it works, and does not end.
-const WORK: &str = "(trap '' HUP INT TERM; sleep 300; sleep 300) & echo >\"$HOME/begun\"; sleep 300; wait";
+/// Makes a temporary directory, starts a child that ignores signals, reports that it works, and does not end.
+const WORK: &str = "mktemp -d >/dev/null; (trap '' HUP INT TERM; sleep 300; sleep 300) & echo >\"$HOME/begun\"; sleep 300; wait";
 
 /// A user whose program `name` is this script.
 fn user(name: &str, script: &str) -> Lbuild {
@@ -33,6 +33,17 @@ fn uv() -> (Lbuild, TempDir, Vec<String>) {
     let code = function(&[("app.py", ""), ("requirements.txt", "anything\n")]);
     let file = code.path().join("requirements.txt").display().to_string();
     (user("uv", WORK), code, vec!["--requirements".to_owned(), file])
+}
+
+/// With a lock, lbuild writes the requirements for uv, with the URLs of the indexes.
+fn uv_of_lock() -> (Lbuild, TempDir, Vec<String>) {
+    let lock = "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = []\n\
+        [package.source]\ntype = \"legacy\"\nurl = \"https://me:hunter2@index.test/simple\"\nreference = \"x\"\n\
+        [metadata]\nlock-version = \"2.1\"\npython-versions = \">=3.12\"\n";
+    // Not beside the code, with which the login would be packed.
+    let (lbuild, code) = (user("uv", WORK), function(&[("app.py", "")]));
+    fs::write(lbuild.path("poetry.lock"), lock).unwrap();
+    (lbuild, code, vec!["--lock".to_owned(), "poetry.lock".to_owned()])
 }
 
 fn pip() -> (Lbuild, TempDir, Vec<String>) {
@@ -88,6 +99,9 @@ fn ends_with_lbuild(with: impl Fn() -> (Lbuild, TempDir, Vec<String>)) {
         let work = lbuild.cache().join("work");
         let left: Vec<_> = fs::read_dir(work).into_iter().flatten().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
+        // A credential helper may start an agent that goes on, so it has the caller's directory.
+        let left: Vec<_> = fs::read_dir(lbuild.path("tmp")).unwrap().flatten().collect();
+        assert!(left.is_empty() || lbuild.path("bin/docker-credential-slow").exists(), "{left:?}");
     }
 }
 
@@ -99,6 +113,11 @@ fn npm_ends_with_lbuild() {
 #[test]
 fn uv_ends_with_lbuild() {
     ends_with_lbuild(uv);
+}
+
+#[test]
+fn uv_ends_with_lbuild_for_a_lock() {
+    ends_with_lbuild(uv_of_lock);
 }
 
 #[test]

@@ -18,10 +18,17 @@ fn no_message_repeats_a_login() {
         "https://u:PW@127.0.0.1:1/r:v1",
         "u:a/PW@127.0.0.1:1/r",
         "https://PW@h/r:v1",
+        "user:1/PW@h.example/r:v1",
+        "https://user:1/PW@h.example/r:v1",
+        "https://u:12#PW@h/r",
+        "u%3APW@h/r",
+        "PWtok@h/r:v1",
+        "https://u:PW PW@h/r",
+        "u:my PW@h/r",
     ];
     for name in names.map(|name| name.replace("PW", SECRET)) {
         let push = ["push", dir, "--arch", "arm64"];
-        let commands: [&[&str]; 13] = [
+        let commands: [&[&str]; 14] = [
             &[&push[..], &["--base", &base, "--to", &name]].concat(),
             &[&push[..], &["--base", &name, "--to", "oci:out"]].concat(),
             &[&push[..], &["--base", &base, "--to", "oci:out", "--cache-from", &name]].concat(),
@@ -35,6 +42,7 @@ fn no_message_repeats_a_login() {
             // arguments that do not parse
             &["inspect", "a", &name],
             &["push", "--format", &name],
+            &["push", dir, "--arch", &name],
             &[&format!("--{name}")],
         ];
         for all in commands {
@@ -75,13 +83,17 @@ fn marks_of_the_direction_of_writing_are_not_printed() {
         &["inspect", &image, "--largest"],
         &["inspect", &image],
         &["inspect", &image, "--json"],
+        &["inspect", &image, "--history", "--json"],
         &["check", &image],
         &["check", &image, "--json"],
+        &["check", &image, "--sarif"],
     ] {
         let done = lbuild.run(all);
         let mark = |c: char| matches!(c, '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         assert!(!done.stdout.contains(mark) && !done.stderr.contains(mark), "{all:?}: {done:?}");
     }
+    let json: Value = serde_json::from_str(&lbuild.ok(&["inspect", &image, "--json"]).stdout).unwrap();
+    assert_eq!(json["config"]["config"]["Labels"]["k"], "a\u{202e}b\u{200f}", "nothing is lost");
     let tree = lbuild.ok(&["inspect", &image, "--tree"]).stdout;
     assert!(tree.contains(r"a\u{202e}yp.txt\u{2066}"), "{tree}");
     // the plan is data: it is escaped, and nothing is lost
@@ -99,4 +111,18 @@ fn marks_of_the_direction_of_writing_are_not_printed() {
     assert!(plan.contains(r"\u202e") && !plan.contains('\u{202e}'), "{plan}");
     let plan: Value = serde_json::from_str(&plan).unwrap();
     assert!(plan.to_string().contains('\u{202e}'));
+}
+
+#[test]
+fn a_path_of_the_user_does_not_control_the_terminal() {
+    let (mut lbuild, name) = (Lbuild::new(), "a\u{1b}[31m\u{202e}b\u{9b}");
+    let path = lbuild.text(name);
+    std::fs::create_dir(&path).unwrap();
+    lbuild.set("LBUILD_CACHE", &path);
+    for all in [&["cache", "info"][..], &["cache", "prune"], &["init", &path], &["cache", "info", "--json"]] {
+        let said = lbuild.ok(all).stdout;
+        assert!(!said.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{all:?}: {said:?}");
+    }
+    let json: Value = serde_json::from_str(&lbuild.ok(&["cache", "info", "--json"]).stdout).unwrap();
+    assert_eq!(json["root"], path.as_str());
 }

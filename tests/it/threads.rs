@@ -1,4 +1,4 @@
-//! A machine that allows few threads: a clear error or success, never a panic and never a hang.
+//! A machine that allows few threads or open files: a clear error or success, never a panic and never a hang.
 
 use crate::support::lbuild::{Lbuild, RunOutput, function, noise, tiny_base};
 use crate::support::tool;
@@ -72,4 +72,29 @@ fn too_few_threads_are_one_clear_error() {
         }
     }
     assert!(failed >= 3 && succeeded >= 3, "{failed} failed, {succeeded} succeeded");
+}
+
+#[test]
+fn too_few_open_files_are_an_error() {
+    let lbuild = Lbuild::new();
+    let mut failed = 0;
+    for limit in 4..16 {
+        let script = format!("ulimit -n {limit}; exec \"$@\"");
+        let all = ["-c", &script, "limited", env!("CARGO_BIN_EXE_lbuild"), "inspect", "oci:none"];
+        let done = RunOutput::of(lbuild.program("bash", &all).output().unwrap());
+        assert!(!done.stderr.contains("panicked"), "{limit}: {}", done.stderr);
+        // With fewer, the dynamic loader fails.
+        match done.code {
+            Some(4 | 127) => {}
+            _ => {
+                let error = done.failed(7);
+                assert!(
+                    error.contains("cannot start") || error.contains("Too many open files"),
+                    "{limit}: {error}"
+                );
+                failed += 1;
+            }
+        }
+    }
+    assert!(failed > 0);
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::cli::args::cache::CacheCommand;
 use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::human::bytes;
+use crate::cli::output::human::{bytes, one_line};
+use crate::cli::output::report::{print, print_json};
 
 /// Prints the size of the cache, or cleans it.
 pub fn run(command: &CacheCommand, context: &Context) -> Result<(), Failure> {
@@ -21,15 +22,14 @@ pub fn run(command: &CacheCommand, context: &Context) -> Result<(), Failure> {
             cache.prune(unused, *max_size)?
         }
     };
-    let root = cache.root().display();
+    let root = cache.root().display().to_string();
     if context.json {
-        println!("{}", json!({ "root": root.to_string(), "files": usage.files, "bytes": usage.bytes }));
-    } else {
-        let amount = format!("{} files, {}", usage.files, bytes(usage.bytes));
-        match command {
-            CacheCommand::Info => println!("{root} holds {amount}"),
-            CacheCommand::Prune { .. } => println!("removed {amount} from {root}"),
-        }
+        let json = json!({ "root": root, "files": usage.files, "bytes": usage.bytes });
+        return print_json(&json.to_string());
     }
-    Ok(())
+    let (root, amount) = (one_line(&root), format!("{} files, {}", usage.files, bytes(usage.bytes)));
+    print(&match command {
+        CacheCommand::Info => format!("{root} holds {amount}"),
+        CacheCommand::Prune { .. } => format!("removed {amount} from {root}"),
+    })
 }

@@ -30,7 +30,7 @@ pub async fn helper(args: CredentialHelper, context: &Context) -> Result<(), Fai
         Verb::Get => {
             let server = args.input.trim();
             match password(host(server), context).await? {
-                Some((username, password)) => report::print(
+                Some((username, password)) => report::print_json(
                     &json!({ "ServerURL": server, "Username": username, "Secret": password.expose() })
                         .to_string(),
                 ),

@@ -2,10 +2,11 @@
 
 use lbuild::Event;
 pub use lbuild::error::text::one_line;
-use lbuild::error::text::{printable, without_logins};
+use lbuild::error::text::printable;
 use lbuild::event::{Outcome, RepositoryChange};
 use lbuild::image::Digest;
 
+use super::arguments::hidden;
 use super::exit::Failure;
 
 /// Writes the event's line, if it has one.
@@ -38,7 +39,7 @@ pub fn failure(failure: &Failure) {
 
 /// A message, which may repeat an argument.
 pub fn shown(text: &str) -> String {
-    printable(&without_logins(text)).into_owned()
+    printable(&hidden(text)).into_owned()
 }
 
 /// The event's line, if it has one.
@@ -66,7 +67,7 @@ pub fn text(event: &Event) -> Option<String> {
             };
             format!("{verb:<8} {} {} to {destination}", short(*digest), bytes(*size))
         }
-        Event::Manifest { image, digest, outcome } => match outcome {
+        Event::Manifest { image, digest, outcome, .. } => match outcome {
             Outcome::Existed => format!("exists   {image} {}", short(*digest)),
             Outcome::WouldSend => format!("would tag {image} {}", short(*digest)),
             _ => format!("pushed   {image} {}", short(*digest)),

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use lbuild::error::text::{is_control, without_logins};
+use lbuild::error::text::is_control;
 use lbuild::{Event, Published};
 use serde_json::{Value, json};
 
+use super::arguments::hidden;
 use super::exit::Failure;
 
 /// Writes an event.
@@ -37,8 +38,8 @@ pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     line(&json!({
         "reason": "error",
-        "message": without_logins(&chain.join(": ")),
-        "hint": failure.hint().map(|hint| without_logins(&hint).into_owned()),
+        "message": hidden(&chain.join(": ")),
+        "hint": failure.hint().map(|hint| hidden(&hint)),
         "exit_code": failure.code(),
     }));
 }

@@ -1,5 +1,6 @@
 //! The output of the command, and its exit codes.
 
+pub mod arguments;
 mod bars;
 pub mod exit;
 #[cfg(feature = "check")]

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lbuild::Event;
-use lbuild::error::text::{printable, without_logins};
+use lbuild::error::text::printable;
+use lbuild::event::Outcome;
 
+use super::arguments::hidden;
 use super::bars::Bars;
 use super::exit::Failure;
 #[cfg(feature = "check")]
@@ -31,6 +33,8 @@ pub struct Report {
     form: Arc<Form>,
     /// Whether the command has ended: events of threads that still run are then dropped.
     ended: Arc<AtomicBool>,
+    /// The images whose names have moved so far, by digest.
+    moved: Arc<Mutex<Vec<String>>>,
 }
 
 enum Form {
@@ -49,13 +53,19 @@ impl Report {
             Style::Usual if std::io::stderr().is_terminal() => Form::Bars(Bars::new()),
             Style::Usual => Form::Lines,
         };
-        Report { form: Arc::new(form), ended: Arc::default() }
+        Report { form: Arc::new(form), ended: Arc::default(), moved: Arc::default() }
     }
 
     /// Writes an event.
     pub fn event(&self, event: &Event) {
         if self.ended.load(Ordering::Relaxed) {
             return;
+        }
+        if let Event::Manifest { published, outcome: Outcome::Sent, .. } = event {
+            let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            if !moved.contains(published) {
+                moved.push(published.clone());
+            }
         }
         match (&*self.form, event) {
             (Form::Json, event) => json::event(event),
@@ -67,13 +77,13 @@ impl Report {
 
     /// Writes a note.
     pub fn note(&self, message: &str) {
-        self.event(&Event::Note { message: without_logins(message).into_owned() });
+        self.event(&Event::Note { message: hidden(message) });
     }
 
     /// Writes a warning.
     pub fn warn(&self, message: &str, hint: Option<&str>) {
-        let hint = hint.map(|hint| without_logins(hint).into_owned());
-        self.event(&Event::Warning { message: without_logins(message).into_owned(), hint });
+        let hint = hint.map(hidden);
+        self.event(&Event::Warning { message: hidden(message), hint });
     }
 
     /// Writes a change of an ECR repository.
@@ -123,7 +133,17 @@ impl Report {
         if let Form::Json = &*self.form {
             json::published(published);
         }
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).retain(|image| *image != published.image);
         print(&published.image)
+    }
+}
+
+impl Report {
+    /// Writes the names of the images whose tags had moved when the command was interrupted.
+    pub fn interrupted(&self) -> Result<(), Failure> {
+        self.finish();
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.iter().try_for_each(|image| print(image))
     }
 }
 

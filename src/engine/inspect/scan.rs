@@ -94,7 +94,7 @@ fn noted<F: Serialize + DeserializeOwned>(
     LayerScan::read(record, budget)
 }
 
-/// Whether the cache has a scan of a layer, without reading it.
+/// Whether the cache has an undamaged scan of a layer. What relies on it must not find later that the scan is missing.
 pub(in crate::engine) fn is_known(session: &Session, layer: Digest, annotator: &impl Annotate) -> bool {
     [key(annotator, layer), made_key(annotator, layer)].into_iter().any(|key| session.cache.has_note(key))
 }

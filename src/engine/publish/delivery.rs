@@ -1,7 +1,8 @@
 //! The delivery of one blob to one destination.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -13,8 +14,9 @@ use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
-use crate::image::{Blob, Reference};
+use crate::image::{Blob, Digest, Reference};
 use crate::store::{self, Layout};
+use crate::threads::blocking;
 
 /// A destination during a push.
 #[derive(Clone)]
@@ -29,6 +31,22 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) tags: Vec<String>,
     pub(super) writers: Semaphore,
+    /// The blobs that the layout was found to have, undamaged, or not.
+    pub(super) known: Mutex<HashMap<Digest, bool>>,
+}
+
+impl Directory {
+    /// Whether the layout, if it exists, has the blob, undamaged. The first question reads the blob.
+    pub(super) fn has_blob(&self, blob: &Blob) -> Result<bool> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&blob.digest) {
+            return Ok(*known);
+        }
+        let layout = Layout::preview(&self.path)?;
+        let found = layout.is_some_and(|layout| layout.has_blob(blob.digest, blob.size));
+        lock().insert(blob.digest, found);
+        Ok(found)
+    }
 }
 
 impl Target {
@@ -114,18 +132,17 @@ impl Delivery {
         }
     }
 
-    async fn write_to_layout(&self, directory: &Directory, gate: &Gate) -> Result<Outcome> {
+    async fn write_to_layout(&self, directory: &Arc<Directory>, gate: &Gate) -> Result<Outcome> {
         gate.pass().await;
         let _place = directory.writers.acquire().await.map_err(|_| Error::Interrupted)?;
-        if self.session.dry_run {
-            let there = Layout::preview(&directory.path)?;
-            let there = there.is_some_and(|layout| layout.has_blob(self.blob.digest, self.blob.size));
-            return Ok(if there { Outcome::Existed } else { Outcome::WouldSend });
-        }
-        let layout = Layout::create(&directory.path)?;
-        if layout.has_blob(self.blob.digest, self.blob.size) {
+        let (to, blob) = (directory.clone(), self.blob.clone());
+        if blocking(move |_| to.has_blob(&blob)).await? {
             return Ok(Outcome::Existed);
         }
+        if self.session.dry_run {
+            return Ok(Outcome::WouldSend);
+        }
+        let layout = Layout::create(&directory.path)?;
         let progress = |sent| upload::progress(&self.session, &self.to, &self.blob, sent);
         let mut retry = self.session.registries.retry();
         loop {

@@ -15,12 +15,16 @@ use crate::image::{Blob, Digest, Image, Manifest};
 /// The outcome of putting a manifest under its tags.
 pub(super) struct Put {
     pub(super) outcome: Outcome,
+    /// The tags that were moved, which have been reported already: each as soon as it named the manifest, because the
+    /// push may be interrupted while another one waits.
+    pub(super) moved: Vec<String>,
     /// The tags that do not name the manifest, and why.
     pub(super) failed: Vec<(String, Error)>,
 }
 
 /// Puts the manifest under each tag that names another one. For several tags it is put by its digest first, so that a
-/// refusal leaves all tags unchanged.
+/// refusal leaves all tags unchanged; also for one that names an image on plain HTTP, where a proxy may damage every
+/// manifest: the registry compares such a one with its digest, but stores it under any tag, and so the old one too.
 pub(super) async fn put(
     remote: &Remote,
     session: &Arc<Session>,
@@ -32,33 +36,48 @@ pub(super) async fn put(
     let stale = |tag: &&String| tagged.digest(tag) != Some(manifest.digest);
     let stale: Vec<&String> = remote.tags.iter().filter(stale).collect();
     let known = tagged.manifests.values().any(|old| old.digest == manifest.digest);
+    let moves = stale.iter().any(|tag| tagged.manifests.contains_key(*tag));
+    let careful = moves && remote.repository.is_plain();
     let first = match &stale[..] {
         [] if remote.tags.is_empty() => manifest.digest.to_string(),
-        [] => return Ok(Put { outcome: Outcome::Existed, failed: Vec::new() }),
-        [only] => (*only).clone(),
-        _ if known => stale[0].clone(),
+        [] => return Ok(Put { outcome: Outcome::Existed, moved: Vec::new(), failed: Vec::new() }),
+        [only] if !careful => (*only).clone(),
+        _ if known && !careful => stale[0].clone(),
         _ => manifest.digest.to_string(),
     };
+    let moved = |tag: &String| {
+        let (image, published) = (format!("{name}:{tag}"), format!("{name}@{}", manifest.digest));
+        let (digest, outcome) = (manifest.digest, Outcome::Sent);
+        session.events.emit(Event::Manifest { image, published, digest, outcome });
+        tag.clone()
+    };
     put_first(remote, session, image, manifest, &first, name).await?;
+    let mut done: Vec<String> = stale.iter().filter(|tag| ***tag == first).map(|tag| moved(tag)).collect();
     let rest = stale.into_iter().filter(|tag| **tag != first);
-    let rest = rest.map(|tag| async move { (tag, put_at(remote, manifest, tag).await) });
-    let failed = join_all(rest).await.into_iter();
-    let failed = failed.filter_map(|(tag, done)| Some((tag.clone(), done.err()?))).collect();
-    Ok(Put { outcome: Outcome::Sent, failed })
+    let rest = rest.map(|tag| async move {
+        put_at(remote, manifest, tag).await.map(|()| moved(tag)).map_err(|error| (tag.clone(), error))
+    });
+    let (more, failed): (Vec<_>, Vec<_>) =
+        join_all(rest).await.into_iter().partition(std::result::Result::is_ok);
+    done.extend(more.into_iter().flatten());
+    let failed = failed.into_iter().filter_map(std::result::Result::err).collect();
+    Ok(Put { outcome: Outcome::Sent, moved: done, failed })
 }
 
 /// Puts the manifest under a tag or its digest. If the registry stored a damaged one under the tag, the tag gets its old
-/// manifest back.
+/// manifest back; a new tag is removed.
 async fn put_at(remote: &Remote, manifest: &Manifest, target: &str) -> Result<()> {
-    let error = match remote.repository.put_manifest(manifest, target).await {
-        Err(error @ Error::Stored { got: Some(_), .. }) if remote.tags.iter().any(|tag| tag == target) => {
-            error
+    let (error, got) = match remote.repository.put_manifest(manifest, target).await {
+        Err(error @ Error::Stored { got: Some(got), .. }) if remote.tags.iter().any(|tag| tag == target) => {
+            (error, got)
         }
         done => return done,
     };
-    if let Some(old) = remote.tagged().await?.manifests.get(target)
-        && remote.repository.put_manifest(old, target).await.is_ok()
-    {
+    let undone = match remote.tagged().await?.manifests.get(target) {
+        Some(old) => remote.repository.put_manifest(old, target).await.is_ok(),
+        None => remote.repository.remove_damaged(manifest, got).await.unwrap_or(false),
+    };
+    if undone {
         return Err(error);
     }
     let image = format!("{}:{target}", remote.repository.name().repository_name());

@@ -115,6 +115,7 @@ impl Push {
                 path: path.clone(),
                 tags: tags.clone(),
                 writers: Semaphore::new(LAYOUT_WRITERS),
+                known: Mutex::default(),
             })),
             Destination::Archive { path, names } => {
                 Target::Archive { path: path.clone(), names: names.clone() }
@@ -173,10 +174,7 @@ impl Push {
     pub(in crate::engine) fn fetches(&self, blob: &Blob) -> bool {
         match &self.target {
             Target::Registry(_) => false,
-            Target::Layout(directory) => {
-                let layout = Layout::preview(&directory.path).ok().flatten();
-                !layout.is_some_and(|layout| layout.has_blob(blob.digest, blob.size))
-            }
+            Target::Layout(directory) => !directory.has_blob(blob).unwrap_or(false),
             Target::Archive { .. } => true,
         }
     }
@@ -265,10 +263,10 @@ impl Push {
     ) -> (Option<Published>, Vec<Error>) {
         let Ready { manifest, exists, sent } = ready;
         let put = match exists {
-            true => Ok(Put { outcome: Outcome::Existed, failed: Vec::new() }),
+            true => Ok(Put { outcome: Outcome::Existed, moved: Vec::new(), failed: Vec::new() }),
             false => self.put_manifest(image, &manifest).await,
         };
-        let Put { outcome, failed } = match put {
+        let Put { outcome, moved, failed } = match put {
             Ok(put) => put,
             Err(error) => return (None, vec![error]),
         };
@@ -283,9 +281,14 @@ impl Push {
             // The next push reads the config. A failure to write the cache only costs a request.
             let _ = self.session.cache.put_bytes(&image.config().to_bytes());
         }
-        self.report(&manifest, outcome, &names);
+        let by_digest = format!("{}@{}", self.name, manifest.digest);
+        let moved: Vec<String> = moved.iter().map(|tag| format!("{}:{tag}", self.name)).collect();
+        for name in names.iter().filter(|name| !moved.contains(name)) {
+            let (image, published) = (name.clone(), by_digest.clone());
+            self.session.events.emit(Event::Manifest { image, published, digest: manifest.digest, outcome });
+        }
         let published = Published {
-            image: format!("{}@{}", self.name, manifest.digest),
+            image: by_digest,
             digest: manifest.digest,
             size: manifest.bytes.len() as u64,
             config: image.config_blob().digest,
@@ -328,12 +331,6 @@ impl Push {
                 Outcome::Sent
             }
         };
-        Ok(Put { outcome, failed: Vec::new() })
-    }
-
-    fn report(&self, manifest: &Manifest, outcome: Outcome, names: &[String]) {
-        for image in names.iter().cloned() {
-            self.session.events.emit(Event::Manifest { image, digest: manifest.digest, outcome });
-        }
+        Ok(Put { outcome, moved: Vec::new(), failed: Vec::new() })
     }
 }

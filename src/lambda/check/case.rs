@@ -1,5 +1,6 @@
 //! [`Subject`]: an image to check; [`Case`]: its view for the rules.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -49,14 +50,22 @@ pub struct Asked {
     pub arch: Option<Arch>,
     /// The Region of the function.
     pub region: Option<String>,
-    /// The image's registry and repository.
-    pub repository: Option<String>,
+    /// The registries and repositories of the image.
+    pub repositories: Vec<String>,
     /// Whether the image is in a Docker archive: the push creates the manifest and compresses the layers.
     pub in_archive: bool,
     /// Whether the name refers to an index; the image is one of its entries.
     pub in_index: bool,
     /// The current day (ISO 8601, such as `2026-11-21`).
     pub today: String,
+}
+
+impl Asked {
+    /// The hosts of the registries, each once.
+    pub(super) fn registries(&self) -> BTreeSet<&str> {
+        let host = |name: &'_ str| name.split('/').next().map_or(0, str::len);
+        self.repositories.iter().map(|name| &name[..host(name)]).collect()
+    }
 }
 
 /// An image with the files that are visible in a container: the view of the rules.

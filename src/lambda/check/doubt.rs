@@ -3,7 +3,9 @@
 
 use super::case::Case;
 use super::facts::{Fact, Names};
-use super::start::has_aws_entry;
+use super::function::within;
+use super::handler::is_file;
+use super::start::{has_aws_entry, is_os_only};
 use crate::lambda::{BOOTSTRAP, class_file, handler_files};
 
 /// The bases on Amazon Linux 2, whose glibc is 2.26; the others are on Amazon Linux 2023, with 2.34.
@@ -89,6 +91,16 @@ pub fn defines_handler(case: &Case<'_>, handler: &str) -> bool {
         })
     };
     in_module || is_file(BOOTSTRAP) || is_class() || in_jar()
+}
+
+/// Whether the image has a file that may define its handler, by its name.
+pub fn has_handler_file(case: &Case<'_>) -> bool {
+    let Some(handler) = case.handler() else { return false };
+    let files =
+        ["python", "nodejs", "ruby"].iter().filter_map(|runtime| handler_files(runtime, handler)).flatten();
+    let roots = case.roots();
+    let in_module = |file: String| roots.iter().any(|root| is_file(case, &within(root, &file)));
+    files.into_iter().any(in_module) || (is_os_only(case) && is_file(case, &BOOTSTRAP[1..]))
 }
 
 #[cfg(test)]

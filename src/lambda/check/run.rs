@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::case::{Case, Subject};
+use super::doubt::has_handler_file;
 use super::facts::BESIDE;
 use super::finding::{Finding, Severity};
 use super::rule::Rule;
@@ -22,6 +23,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Whether another finding, or none of these, may follow from the layers that are not known.
     pub doubt: bool,
+    /// Whether the known files include one that may define the handler.
+    pub has_handler: bool,
 }
 
 /// All findings about an image that are at least as severe as `least`.
@@ -41,7 +44,8 @@ pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     // Some rules assume that an unknown base is complete, and would find less otherwise.
     let is_assumed = all.iter().any(|finding| finding.severity == Severity::Error);
     let is_known = subject.scans.iter().all(Option::is_some);
-    Verdict { findings: all, doubt: !is_known && (is_assumed || case.is_in_doubt()) }
+    let doubt = !is_known && (is_assumed || case.is_in_doubt());
+    Verdict { findings: all, doubt, has_handler: has_handler_file(&case) }
 }
 
 /// With fewer members, one thread is done before a second one has started.

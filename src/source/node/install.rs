@@ -9,7 +9,6 @@ use super::modules::NodeModules;
 use super::tool::{Tool, cpu};
 use super::{check, files, foreign, npmrc, package_json, version, yarnrc};
 use crate::error::{Error, Result};
-use crate::programs;
 use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::source::local;
@@ -44,7 +43,9 @@ pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<
         Ok(place)
     })
     .await?;
-    let mut command = programs::command(program);
+    // Not the directory of the packages, which are collected from there.
+    let temporary = context.cache.workplace()?;
+    let mut command = program::command(program, &temporary)?;
     command.args(arguments(modules)).envs(variables(modules)).current_dir(place.path());
     // When lbuild runs inside `npm run`, npm would install for the package of that script.
     command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");

@@ -38,7 +38,7 @@ pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
         Ok((lock, decisive))
     });
     let (lock, decisive) = read.await?;
-    let version = version::find(lock.tool, &npm.path).await?;
+    let version = version::find(lock.tool, &npm.path, &context.cache).await?;
     Ok(NodeModules { npm: npm.clone(), arch, lock: Arc::new(lock), version, decisive })
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::package_json;
 use super::tool::Tool;
 use crate::error::{Error, Result};
-use crate::programs;
-use crate::source::program::on_path;
+use crate::source::program::{self, on_path};
+use crate::store::Cache;
 
 /// The version of a program on this machine.
 #[derive(Clone, Debug)]
@@ -40,12 +40,12 @@ pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
 }
 
 /// The version of the program on `PATH`; an error when it is too old.
-pub(super) async fn find(tool: Tool, dir: &Path) -> Result<Version> {
+pub(super) async fn find(tool: Tool, dir: &Path, cache: &Cache) -> Result<Version> {
     let Some(program) = on_path(tool.name()) else { return Ok(Version::Missing) };
     let known = if tool == Tool::Berry { package_json::pinned_yarn(dir) } else { None };
     let text = match known.or_else(|| of_package(&program, tool)) {
         Some(text) => Some(text),
-        None => said(&program, dir).await,
+        None => said(&program, dir, cache).await?,
     };
     let Some((text, version)) = text.and_then(|text| Some((text.clone(), parse(&text)?))) else {
         return Ok(Version::Unknown);
@@ -85,11 +85,13 @@ fn of_package(program: &Path, tool: Tool) -> Option<String> {
     named.then(|| package["version"].as_str().map(str::to_owned)).flatten()
 }
 
-async fn said(program: &Path, dir: &Path) -> Option<String> {
-    let mut command = programs::command(program);
+async fn said(program: &Path, dir: &Path, cache: &Cache) -> Result<Option<String>> {
+    let place = cache.workplace()?;
+    let mut command = program::command(program, &place)?;
     command.arg("--version").current_dir(dir);
-    let output = command.output().await.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    let output = command.output().await.ok().filter(|output| output.status.success());
+    let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    Ok(text.map(|text| text.trim().to_owned()))
 }
 
 fn parse(version: &str) -> Option<(u32, u32)> {

@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::{Error, Result};
-use crate::event::Events;
 use crate::image::Digest;
-use crate::programs::{self, Program, Running};
+use crate::programs::{Program, Running};
 use crate::recipe::{Bytecode, Python};
-use crate::source::program::on_path;
+use crate::source::part::Context;
+use crate::source::program::{self, on_path};
 use crate::source::zip;
-use crate::store::Cache;
+use crate::store::{Cache, Workplace};
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat, ZipContent};
 
 /// Part of the identity. Increase it with any change of the code that changes the bytes.
@@ -56,15 +56,16 @@ struct Interpreter {
 
 impl Compiler {
     /// The first interpreter of the version on this machine: on `PATH`, or one that uv manages.
-    pub(super) async fn find(minor: u32) -> Option<Compiler> {
+    async fn find(minor: u32, place: &Workplace) -> Result<Option<Compiler>> {
         for name in [format!("python3.{minor}"), "python3".to_owned(), "python".to_owned()] {
             if let Some(program) = on_path(&name)
-                && let Some(compiler) = Compiler::ask(program, minor).await
+                && let Some(compiler) = Compiler::ask(program, minor, place).await?
             {
-                return Some(compiler);
+                return Ok(Some(compiler));
             }
         }
-        let mut uv = programs::command(on_path("uv")?);
+        let Some(uv) = on_path("uv") else { return Ok(None) };
+        let mut uv = program::command(uv, place)?;
         uv.args([
             "python",
             "find",
@@ -73,37 +74,40 @@ impl Compiler {
             "--no-python-downloads",
             &format!("3.{minor}"),
         ]);
-        let said = uv.output().await.ok()?;
-        let path = String::from_utf8(said.stdout).ok()?;
-        Compiler::ask(path.trim().into(), minor).await
+        let said = uv.output().await.ok();
+        let Some(path) = said.and_then(|said| String::from_utf8(said.stdout).ok()) else { return Ok(None) };
+        Compiler::ask(path.trim().into(), minor, place).await
     }
 
     /// The compiler, if the recipe asks for bytecode.
-    pub(super) async fn wanted(python: &Python, minor: u32, events: &Events) -> Result<Option<Compiler>> {
+    pub(super) async fn wanted(python: &Python, minor: u32, context: &Context) -> Result<Option<Compiler>> {
         if python.bytecode == Bytecode::Never {
             return Ok(None);
         }
-        let (found, version) = (Compiler::find(minor).await, &python.version);
+        let found = Compiler::find(minor, &context.cache.workplace()?).await?;
+        let version = &python.version;
         match (&found, python.bytecode) {
             (None, Bytecode::Always) => return Err(Error::NoInterpreter { version: version.clone() }),
             (None, _) => {
                 let message =
                     format!("no bytecode is compiled: this machine has no Python {version} interpreter");
-                events.warn(message, Some(&format!("install one, as with `uv python install {version}`")));
+                context
+                    .events
+                    .warn(message, Some(&format!("install one, as with `uv python install {version}`")));
             }
             _ => {}
         }
         Ok(found)
     }
 
-    async fn ask(program: PathBuf, minor: u32) -> Option<Compiler> {
-        let mut command = python(&program);
+    async fn ask(program: PathBuf, minor: u32, place: &Workplace) -> Result<Option<Compiler>> {
+        let mut command = python(&program, place)?;
         command.args(["-c", DESCRIBE]);
-        let said = command.output().await.ok().filter(|output| output.status.success())?;
-        let interpreter: Interpreter = serde_json::from_slice(&said.stdout).ok()?;
+        let said = command.output().await.ok().filter(|output| output.status.success());
+        let interpreter = said.and_then(|said| serde_json::from_slice::<Interpreter>(&said.stdout).ok());
         let fits =
-            interpreter.name == "cpython" && (interpreter.version.0, interpreter.version.1) == (3, minor);
-        fits.then_some(Compiler { program, interpreter })
+            |known: &Interpreter| known.name == "cpython" && (known.version.0, known.version.1) == (3, minor);
+        Ok(interpreter.filter(fits).map(|interpreter| Compiler { program, interpreter }))
     }
 
     /// A text that differs whenever the bytecode may differ.
@@ -113,7 +117,8 @@ impl Compiler {
 
     /// Only the compiled modules of a tree whose files go to `to`.
     pub(super) async fn compiled(&self, tree: &FileTree, to: &str, cache: &Cache) -> Result<FileTree> {
-        let mut run = Run::start(self)?;
+        let place = cache.workplace()?;
+        let mut run = Run::start(self, &place)?;
         let mut staged = cache.stage()?;
         let (mut made, mut hash, mut end) = (Vec::new(), Sha256::new(), 0);
         for (path, entry) in tree.iter() {
@@ -167,14 +172,14 @@ impl Compiler {
 }
 
 /// A command that starts the interpreter without the user's environment and with a constant hash seed.
-fn python(program: &PathBuf) -> Program {
-    let mut command = programs::command(program);
-    command.args(["-s", "-S", "-B"]).env_clear();
-    // Version managers on PATH need these variables.
+fn python(program: &PathBuf, place: &Workplace) -> Result<Program> {
+    let mut command = program::command(program, place)?;
+    // Version managers on PATH need the other variables.
     let kept = ["PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION"];
-    command.envs(kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    let kept = kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    command.args(["-s", "-S", "-B"]).env_clear().envs(kept).env("TMPDIR", place.absolute()?);
     command.env("PYTHONHASHSEED", "0").env("LC_ALL", "C.UTF-8").current_dir("/");
-    command
+    Ok(command)
 }
 
 /// A running interpreter that compiles modules.
@@ -184,9 +189,9 @@ struct Run {
 }
 
 impl Run {
-    fn start(compiler: &Compiler) -> Result<Run> {
+    fn start(compiler: &Compiler, place: &Workplace) -> Result<Run> {
         let program = compiler.program.clone();
-        let mut command = python(&program);
+        let mut command = python(&program, place)?;
         command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         match command.start() {
             Ok(running) => Ok(Run { running, program }),

@@ -47,7 +47,7 @@ pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context)
     };
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
     let mut layers: Vec<WheelLayer> = group(wheels, MOST / share).into_iter().map(layer).collect();
-    if let Some(compiler) = Compiler::wanted(python, minor, &context.events).await? {
+    if let Some(compiler) = Compiler::wanted(python, minor, context).await? {
         // Each layer of wheels has its own bytecode layer, so that an upgrade of one package keeps all other layers.
         let compiled = |layer: &WheelLayer| WheelLayer { compiler: Some(compiler.clone()), ..layer.clone() };
         layers.extend(layers.iter().map(compiled).collect::<Vec<_>>());

@@ -1,5 +1,7 @@
 //! The exact wheels of a recipe: each with URL, hash and size.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use futures_util::future::try_join_all;
@@ -20,7 +22,7 @@ use crate::recipe::{Python, Requirements, Wheel};
 use crate::source::address::{file_url, without_login};
 use crate::source::part::Context;
 use crate::source::text;
-use crate::store::Download;
+use crate::store::{Cache, Download, Workplace};
 
 /// The exact wheels of a recipe: the content of [`Requirements::Pinned`].
 pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>> {
@@ -33,7 +35,7 @@ pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>
         Requirements::File { path, project } => (path, project.as_deref()),
     };
     let environment = Environment::of(&target);
-    let (packages, asked) = packages(path, project, python, &target, &environment).await?;
+    let (packages, asked) = packages(path, project, python, &target, &environment, &context.cache).await?;
     let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
     let indexes = Indexes::of(python);
     let allowed = |chosen: &Chosen| match &asked {
@@ -59,17 +61,21 @@ async fn resolved(
     python: &Python,
     target: &Target,
     environment: &Environment,
+    place: &Workplace,
 ) -> Result<Vec<LockedPackage>> {
     let indexes: Vec<String> = indexes.iter().map(|url| expanded_url(url)).collect();
     let flags = ["--index-url"].into_iter().chain(std::iter::repeat("--extra-index-url"));
     let lines = flags.zip(&indexes).map(|(flag, url)| format!("{flag} {url}\n"));
     let text = lines.collect::<String>() + pins;
-    // A temporary file, because only its owner can read it: the URL of an index may have a login.
-    let fail = |source| Error::Write { path: std::env::temp_dir(), source };
-    let mut file = tempfile::Builder::new().suffix(".txt").tempfile().map_err(fail)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fail)?;
-    let (requirements, complete, indexes) = (file.path(), true, &indexes[..]);
-    resolve::packages(&Question { path, requirements, complete, indexes, python, target, environment }).await
+    // Only the owner can read it, and it is removed even if lbuild is killed: the URL of an index may have a login.
+    let requirements = &place.path().join(format!("{}.txt", Digest::of(text.as_bytes()).hex()));
+    let file =
+        std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(requirements);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| Error::Write { path: requirements.clone(), source })?;
+    let (complete, indexes) = (true, &indexes[..]);
+    let question = Question { path, requirements, complete, indexes, python, target, environment, place };
+    resolve::packages(&question).await
 }
 
 /// The packages that the file names. Unless it is a complete lock, also the names and hashes that it requires.
@@ -79,6 +85,7 @@ async fn packages(
     python: &Python,
     target: &Target,
     environment: &Environment,
+    cache: &Cache,
 ) -> Result<(Vec<LockedPackage>, Option<Asked>)> {
     let format = Format::of(path);
     let (mut packages, asked) = match format {
@@ -89,14 +96,16 @@ async fn packages(
         Format::Poetry | Format::Pipfile => {
             let read = if format == Format::Poetry { poetry::read } else { pipfile::read };
             let pinned = read(&text::read(path)?, path, environment)?;
-            let question = |group| resolved(group, path, python, target, environment);
+            let place = &cache.workplace()?;
+            let question = |group| resolved(group, path, python, target, environment, place);
             let found = try_join_all(pinned.groups.iter().map(question)).await?;
             (found.into_iter().flatten().chain(pinned.direct).collect(), pinned.asked)
         }
         Format::Requirements => {
             let asked = Asked::read(path)?;
-            let (requirements, complete, indexes) = (path, false, &[][..]);
-            let question = Question { path, requirements, complete, indexes, python, target, environment };
+            let (requirements, complete, indexes, place) = (path, false, &[][..], &cache.workplace()?);
+            let question =
+                Question { path, requirements, complete, indexes, python, target, environment, place };
             (resolve::packages(&question).await?, asked)
         }
     };

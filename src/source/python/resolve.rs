@@ -10,10 +10,11 @@ use super::lock::{LockedFile, LockedPackage, pylock};
 use super::markers::Environment;
 use super::target::Target;
 use crate::error::{Error, Result};
-use crate::programs::{self, Program};
+use crate::programs::Program;
 use crate::recipe::Python;
 use crate::source::address::{file_name, file_path};
 use crate::source::program::{self, Lines, on_path};
+use crate::store::Workplace;
 
 /// Requirements to resolve.
 pub(super) struct Question<'a> {
@@ -28,6 +29,8 @@ pub(super) struct Question<'a> {
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
     pub(super) environment: &'a Environment,
+    /// The directory for temporary files.
+    pub(super) place: &'a Workplace,
 }
 
 /// The packages that the requirements need on the target.
@@ -52,7 +55,7 @@ fn known_glibc(target: &Target) -> u32 {
 async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<LockedPackage>> {
     let target = question.target;
     let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), known_glibc(target));
-    let mut command = programs::command(uv);
+    let mut command = program::command(uv, question.place)?;
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--python-platform", &platform]);
     if wheels_only {
@@ -128,7 +131,8 @@ struct Metadata {
 }
 
 async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
-    let python = pythons().await.ok_or_else(|| Error::NoResolver { path: question.path.to_owned() })?;
+    let python = pythons(question.place).await?;
+    let python = python.ok_or_else(|| Error::NoResolver { path: question.path.to_owned() })?;
     let target = question.target;
     let values: serde_json::Map<String, serde_json::Value> = question
         .environment
@@ -136,7 +140,7 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    let mut command = programs::command(python);
+    let mut command = program::command(python, question.place)?;
     command.args(["-c", PIP, &serde_json::Value::Object(values).to_string()]);
     command.args(["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
     command.args(["--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]);
@@ -241,16 +245,16 @@ pub(super) fn reason(text: &str) -> String {
 }
 
 /// An interpreter that has pip.
-pub(super) async fn pythons() -> Option<PathBuf> {
+pub(super) async fn pythons(place: &Workplace) -> Result<Option<PathBuf>> {
     for name in ["python3", "python"] {
         let Some(python) = on_path(name) else { continue };
-        let mut command = programs::command(&python);
+        let mut command = program::command(&python, place)?;
         command.args(["-c", concat!(without_working_directory!(), "import pip")]);
         if command.output().await.is_ok_and(|done| done.status.success()) {
-            return Some(python);
+            return Ok(Some(python));
         }
     }
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -16,13 +16,13 @@ use super::target::Target;
 use super::wheel::{WheelName, is_directory, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::programs::{self, Program};
+use crate::programs::Program;
 use crate::recipe::Wheel;
 use crate::source::address::without_login;
 use crate::source::part::Context;
-use crate::source::program::on_path;
+use crate::source::program::{self, on_path};
 use crate::source::zip;
-use crate::store::{BlobFile, Download};
+use crate::store::{BlobFile, Download, Workplace};
 use crate::tree::{Content, EntryKind, FileTree};
 
 /// Part of the keys. Increase it with any change of the code that changes the wheel.
@@ -67,10 +67,8 @@ impl SourceBuilder {
         {
             return Ok(blob);
         }
-        let dir = context.cache.workplace()?;
-        let dir = std::path::absolute(dir.path())
-            .map_err(|source| Error::Write { path: dir.path().to_owned(), source })?;
-        // The path of the cache may be relative, and pip runs in another directory.
+        let workplace = context.cache.workplace()?;
+        let dir = workplace.absolute()?;
         let place = match source {
             Some(archive) => link(sdist, archive, &dir)?,
             None => {
@@ -79,7 +77,7 @@ impl SourceBuilder {
                 context.threads.run(context.threads.all(), copy).await?
             }
         };
-        let made = self.build(sdist, &place, indexes, &dir).await?;
+        let made = self.build(sdist, &place, indexes, &workplace).await?;
         let name =
             made.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
         let pure = WheelName::parse(name).is_some_and(|wheel| wheel.is_for_any());
@@ -92,14 +90,15 @@ impl SourceBuilder {
         context.cache.held(digest).ok_or(Error::Interrupted)
     }
 
-    /// Builds the archive or directory `source` within `dir`; `None` if the build needs a compiler.
+    /// Builds the archive or directory `source` in the workplace; `None` if the build needs a compiler.
     async fn build(
         &self,
         sdist: &Wheel,
         source: &Path,
         indexes: &Indexes,
-        dir: &Path,
+        workplace: &Workplace,
     ) -> Result<Option<PathBuf>> {
+        let dir = &workplace.absolute()?;
         let fail = |source| Error::Write { path: dir.to_owned(), source };
         let out = dir.join("out");
         std::fs::create_dir(&out).map_err(fail)?;
@@ -107,14 +106,14 @@ impl SourceBuilder {
         let failed = |tool, reason| Error::Build { tool, package: package.to_owned(), reason };
         let (tool, mut command) = match on_path("uv") {
             Some(uv) => {
-                let mut command = programs::command(uv);
+                let mut command = program::command(uv, workplace)?;
                 command.args(["build", "--wheel", "--color", "never", "--no-python-downloads", "--out-dir"]);
                 ("uv", command)
             }
             None => {
                 let none = || failed("lbuild", "neither uv nor pip is installed".to_owned());
-                let python = pythons().await.ok_or_else(none)?;
-                let mut command = programs::command(python);
+                let python = pythons(workplace).await?.ok_or_else(none)?;
+                let mut command = program::command(python, workplace)?;
                 // With -m, Python looks for pip's modules in the working directory first.
                 command.current_dir(dir);
                 command.args(["-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-input"]);
@@ -123,7 +122,7 @@ impl SourceBuilder {
             }
         };
         command.arg(&out).arg(source);
-        command.env("TMPDIR", dir).env("SOURCE_DATE_EPOCH", EPOCH).env("PYTHONHASHSEED", "0");
+        command.env("SOURCE_DATE_EPOCH", EPOCH).env("PYTHONHASHSEED", "0");
         command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH");
         command.envs(COMPILERS.map(|name| (name, NO_COMPILER)));
         self.look_in(&mut command, indexes)?;

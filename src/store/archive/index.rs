@@ -14,6 +14,9 @@ const MAX_MEMBERS: usize = 100_000;
 /// Upper bound on the length of a name or a set of attributes, in bytes.
 const MAX_NAME: u64 = 64 << 10;
 
+/// Upper bound on the names of all members and the targets of links together, in bytes.
+const MAX_NAMES: usize = 16 << 20;
+
 /// The size of a tar block, in bytes.
 const BLOCK: u64 = 512;
 
@@ -23,6 +26,15 @@ pub(super) enum Member {
     File { offset: u64, size: u64 },
     /// A link to another member, by its path in the archive.
     Link(String),
+}
+
+impl Member {
+    fn link(&self) -> Option<&str> {
+        match self {
+            Member::File { .. } => None,
+            Member::Link(path) => Some(path),
+        }
+    }
 }
 
 /// Fields from the extension records before a header, which has no room for them: a long name, a size of over 8 GiB.
@@ -39,6 +51,7 @@ pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<Stri
     let mut reader = BufReader::with_capacity(8 << 10, file);
     reader.rewind()?;
     let (mut members, mut more, mut at) = (HashMap::new(), More::default(), 0_u64);
+    let mut names = 0;
     for number in 0.. {
         if number > MAX_MEMBERS || stop.load(Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
@@ -59,6 +72,10 @@ pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<Stri
                 let more = std::mem::take(&mut more);
                 size = more.size.unwrap_or(size);
                 if let Some((name, member)) = member(&header, more, at, size) {
+                    names += name.len() + member.link().map_or(0, str::len);
+                    if names > MAX_NAMES {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
                     members.insert(name, member);
                 }
             }
@@ -163,4 +180,28 @@ pub(super) fn plain(path: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of empty files whose names have this length.
+    fn archive(count: usize, length: usize) -> File {
+        let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+        for number in 0..count {
+            let mut header = Header::new_gnu();
+            header.set_size(0);
+            let name = format!("{number:09}/{}", "n".repeat(length));
+            archive.append_data(&mut header, name, io::empty()).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn the_names_together_are_bounded() {
+        let members = |count| members(&archive(count, 60_000), &AtomicBool::new(false));
+        assert_eq!(members(200).unwrap().len(), 200);
+        assert_eq!(members(400).err().unwrap().kind(), io::ErrorKind::InvalidData);
+    }
 }

@@ -17,7 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::index::{self, Member, plain};
 use crate::error::{Error, Result};
-use crate::image::{Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference};
+use crate::image::{
+    Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference, parse_json,
+};
 use crate::store::document::MAX_DOCUMENT;
 use crate::store::stream::PIECE;
 
@@ -164,7 +166,7 @@ impl Tape<'_> {
             false => "it has no manifest.json",
         };
         let bytes = self.json("manifest.json", fault)?;
-        serde_json::from_slice(&bytes)
+        parse_json(&bytes)
             .map_err(|source| Error::Manifest { image: self.path.display().to_string(), source })
     }
 

@@ -165,9 +165,9 @@ impl Cache {
         self.record(RecordKind::Note, key)
     }
 
-    /// Whether there is a note under `key`, which may be damaged.
+    /// Whether there is an undamaged note under `key`.
     pub(crate) fn has_note(&self, key: Digest) -> bool {
-        self.key_path(LayerKey(key)).exists()
+        self.noted_pieces(key).is_some()
     }
 
     /// Stores a note under `key`, and replaces an earlier one.

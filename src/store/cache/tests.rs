@@ -191,3 +191,18 @@ fn a_cache_that_is_too_large_loses_the_least_recently_used_files() {
     assert!(!cache.blob_path(blobs[1]).exists() && cache.blob_path(blobs[2]).exists());
     assert_eq!(cache.prune(day, Some(0)).unwrap().files, 1);
 }
+
+#[test]
+fn a_damaged_note_is_no_note() {
+    let (_dir, cache) = cache();
+    let key = Digest::of(b"key");
+    for at in [0, 20, 60, 100] {
+        cache.note(key, b"a note of some length, so that there is a byte to damage").unwrap();
+        assert!(cache.has_note(key));
+        let path = cache.key_path(LayerKey(key));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(!cache.has_note(key) && !path.exists(), "{at}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
@@ -50,6 +50,12 @@ impl Workplace {
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The path for a program that runs in another directory: that of the cache may be relative.
+    pub(crate) fn absolute(&self) -> Result<PathBuf> {
+        std::path::absolute(self.path())
+            .map_err(|source| Error::Write { path: self.path().to_owned(), source })
     }
 }
 

@@ -3,15 +3,15 @@
 //! The protocol: <https://github.com/docker/docker-credential-helpers#development>.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::login::Login;
 use crate::error::{Error, Result};
-use crate::programs::{self, Running, on_path};
+use crate::programs::{self, on_path};
 
 /// Upper bound on the time that a helper has to answer; it may ask the user for a passphrase.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,13 +54,14 @@ impl Helper {
         let mut command = programs::command(program);
         command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = command.start().map_err(|error| self.fault(format!("cannot be started: {error}")));
-        let Running { child, .. } = &mut running?;
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut running = running?;
+        if let Some(mut stdin) = running.child.stdin.take() {
             // A helper may answer without reading the name.
             let _ = stdin.write_all(self.server.as_bytes()).await;
         }
-        let (stdout, stderr) = tokio::join!(limited(child.stdout.take()), limited(child.stderr.take()));
-        let status = child.wait().await.map_err(|error| self.fault(format!("cannot be run: {error}")))?;
+        let output = running.limited_output(OUTPUT_LIMIT).await;
+        let output = output.map_err(|error| self.fault(format!("cannot be run: {error}")))?;
+        let Output { status, stdout, stderr } = output;
         // A helper reports in its output that it has no login for the name. Other output may contain a secret, and is
         // not quoted.
         if !status.success() {
@@ -81,15 +82,6 @@ impl Helper {
             fault: fault.into(),
         }
     }
-}
-
-async fn limited(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(output) = output {
-        // A failed read ends the output; the exit status decides.
-        let _ = output.take(OUTPUT_LIMIT).read_to_end(&mut bytes).await;
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -154,6 +146,17 @@ mod tests {
             error.contains("docker-credential-desktop-x") && error.contains("is not on the PATH"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_child_of_a_helper_that_keeps_its_output_open_is_not_waited_for() {
+        let login = Login::of("u".into(), "p".into());
+        for start in ["sleep 100 &", "setsid sleep 3 &"] {
+            let script = format!(r#"{start} echo '{{"Username":"u","Secret":"p"}}'"#);
+            let began = std::time::Instant::now();
+            assert_eq!(asked(&script, Duration::from_secs(60)).await.unwrap(), login, "{start}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{start}");
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ pub(super) enum Call {
     ReadManifest,
     FindManifest,
     PutManifest,
+    RemoveManifest,
     FindBlob,
     ReadBlob,
     StartUpload,
@@ -22,7 +23,7 @@ impl Call {
             Call::FindManifest | Call::FindBlob => Method::HEAD,
             Call::StartUpload => Method::POST,
             Call::PutManifest | Call::SendBlob => Method::PUT,
-            Call::CancelUpload => Method::DELETE,
+            Call::CancelUpload | Call::RemoveManifest => Method::DELETE,
         }
     }
 
@@ -33,6 +34,7 @@ impl Call {
         match self {
             Call::ReadManifest | Call::FindManifest => "ecr:BatchGetImage",
             Call::PutManifest => "ecr:PutImage",
+            Call::RemoveManifest => "ecr:BatchDeleteImage",
             Call::FindBlob => "ecr:BatchCheckLayerAvailability",
             Call::ReadBlob => "ecr:GetDownloadUrlForLayer",
             Call::StartUpload => "ecr:InitiateLayerUpload",

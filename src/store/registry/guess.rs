@@ -5,6 +5,7 @@
 //! that attempt shows that the registry speaks HTTPS.
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 
 use super::addresses::Scheme;
 use super::request::{Answer, Request};
@@ -25,10 +26,10 @@ enum Evidence {
 
 impl Transport {
     /// Sends the request once, to the registry's URL.
-    pub(super) async fn once(&self, request: &Request) -> Result<Answer> {
+    pub(super) async fn once(&self, request: &Request, grant: Option<HeaderValue>) -> Result<Answer> {
         let url = self.addresses.url(&request.host, &request.path, &request.operation)?;
         let guessed = self.addresses.guesses(&request.host, &url);
-        let plain = self.once_at(url.clone(), request).await;
+        let plain = self.once_at(url.clone(), request, grant.clone()).await;
         if !guessed {
             return plain;
         }
@@ -39,7 +40,7 @@ impl Transport {
                 let mut url = url;
                 // This call cannot fail for a URL with a host.
                 let _ = url.set_scheme("https");
-                let secure = self.once_at(url, request).await;
+                let secure = self.once_at(url, request, grant).await;
                 if shows_tls(&secure) {
                     self.addresses.speaks(&request.host, Scheme::Https);
                     return secure;

@@ -8,6 +8,7 @@ mod auth;
 mod call;
 mod guess;
 mod probe;
+mod progress;
 mod repository;
 mod request;
 mod scope;

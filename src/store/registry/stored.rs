@@ -93,6 +93,38 @@ impl Repository {
     }
 }
 
+/// Upper bound on the bytes that damage changes: two images differ at least in a digest.
+const DAMAGE: usize = 16;
+
+impl Repository {
+    /// Removes the manifest `stored` with its tags, if it is a damaged copy of `sent`. Returns whether it did so.
+    ///
+    /// # Errors
+    /// When the registry does not allow it.
+    pub(crate) async fn remove_damaged(&self, sent: &Manifest, stored: Digest) -> Result<bool> {
+        let target = stored.to_string();
+        // Another push may have moved the tag to its image meanwhile.
+        let found = self.manifest(&target).await?;
+        if !found.is_some_and(|found| is_damaged(&found.bytes, &sent.bytes)) {
+            return Ok(false);
+        }
+        let operation = format!("remove the damaged manifest {}", self.image_name(&target));
+        let request = self.request(Call::RemoveManifest, format!("manifests/{target}"), operation);
+        Ok(self.transport.send(&request).await?.status().is_success())
+    }
+
+    /// Whether the registry is reached over plain HTTP, where a proxy can change what passes.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.transport.is_plain(self.name.registry())
+    }
+}
+
+/// Whether a manifest is the one that was `sent`, except for a few bytes.
+fn is_damaged(stored: &[u8], sent: &[u8]) -> bool {
+    let differ = stored.iter().zip(sent).filter(|(stored, sent)| stored != sent).count();
+    stored.len() == sent.len() && (1..=DAMAGE).contains(&differ)
+}
+
 /// Whether a refusal of a manifest may come from damage on the way. `invalid` counts those that may be justified.
 ///
 /// docker-registry reports a wrong digest by mistake, too, while another push of the same image writes the file that it
@@ -114,5 +146,20 @@ fn may_be_damage(error: &Error, manifest: &Manifest, invalid: &mut usize) -> boo
             !manifest.bytes.windows(digest.len()).any(|bytes| bytes == digest.as_bytes())
         }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_damaged_copy_is_removed() {
+        let sent = format!(r#"{{"layers":["{}"]}}"#, Digest::of(b"a")).into_bytes();
+        let other = format!(r#"{{"layers":["{}"]}}"#, Digest::of(b"b")).into_bytes();
+        let mut damaged = sent.clone();
+        damaged[3] ^= 1;
+        assert!(is_damaged(&damaged, &sent));
+        assert!(!is_damaged(&other, &sent) && !is_damaged(&sent, &sent) && !is_damaged(&sent[1..], &sent));
     }
 }

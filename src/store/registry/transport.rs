@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
@@ -58,7 +58,8 @@ impl Transport {
 
     /// Sends the request once. A refused grant is not renewed.
     pub(super) async fn send_once(&self, request: &Request) -> Result<Response> {
-        let answer = self.once(request).await?;
+        let grant = self.auth.grant(&exchange(request)).await?;
+        let answer = self.once(request, grant).await?;
         let accepted = self.accepted(answer, request, true).await?;
         // A grant is only renewed if it was not `renewed`.
         accepted.ok_or(Error::Interrupted)
@@ -68,8 +69,10 @@ impl Transport {
         let mut retry = self.retry(&request.patience);
         let mut renewed = false;
         loop {
+            // A token service has had its attempts when it fails.
+            let grant = self.auth.grant(&exchange(request)).await?;
             let began = Instant::now();
-            let answer = match self.once(request).await {
+            let answer = match self.once(request, grant).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     retry.after(error).await?;
@@ -99,18 +102,18 @@ impl Transport {
         request: &Request,
         renewed: bool,
     ) -> Result<Option<Response>> {
-        let Request { host, scope, operation, .. } = request;
+        let Request { host, operation, .. } = request;
         let status = answer.response.status();
         let url = self.addresses.url(host, &request.path, operation)?;
         // The server that a redirect leads to may refuse, but must not get the registry's password.
         let own = answer.response.url().origin() == url.origin();
         if status == StatusCode::UNAUTHORIZED && own && renewed {
             let said = read_refusal(answer.response).await.message;
-            return Err(self.auth.refused(host, scope, operation, said).await);
+            return Err(self.auth.refused(&exchange(request), &said).await);
         }
         if status == StatusCode::UNAUTHORIZED && own {
             let reached = |realm| self.addresses.reached(realm, host);
-            self.auth.challenged(&answer, &url, reached, &Exchange { host, scope, operation }).await?;
+            self.auth.challenged(&answer, &url, reached, &exchange(request)).await?;
             return Ok(None);
         }
         if !status.is_client_error() || is_for_caller(status) {
@@ -122,7 +125,7 @@ impl Transport {
         let silent = request.call == Call::FindBlob && matches!(refusal.status, 400 | 403);
         if let Some(grant) = answer.grant.filter(|_| own && !renewed && (silent || ran_out(&refusal.message)))
         {
-            self.auth.expired(&grant, host, scope, operation).await?;
+            self.auth.expired(&grant, &exchange(request)).await?;
             return Ok(None);
         }
         if own {
@@ -133,13 +136,17 @@ impl Transport {
     }
 
     /// Sends the request once to this URL.
-    pub(super) async fn once_at(&self, url: Url, request: &Request) -> Result<Answer> {
+    pub(super) async fn once_at(
+        &self,
+        url: Url,
+        request: &Request,
+        grant: Option<HeaderValue>,
+    ) -> Result<Answer> {
         let client = self.clients.at(&url)?;
         let mut builder = client.request(request.call.method(), url).headers(request.headers.clone());
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        let grant = self.auth.grant(&request.host, &request.scope, &request.operation).await?;
         if let Some(grant) = &grant {
             builder = builder.header(AUTHORIZATION, grant);
         }
@@ -194,7 +201,7 @@ impl Transport {
             .body(body);
         // The URL may have another host; the grant is for the registry only.
         let grant = match url.origin() == own.origin() {
-            true => self.auth.grant(&request.host, &request.scope, &request.operation).await?,
+            true => self.auth.grant(&exchange(request)).await?,
             false => None,
         };
         if let Some(grant) = &grant {
@@ -218,6 +225,11 @@ impl Transport {
         uploads.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_PER_HOST))).clone()
     }
 
+    /// Whether the registry is reached over plain HTTP.
+    pub(super) fn is_plain(&self, host: &str) -> bool {
+        self.addresses.url(host, "/", "push").is_ok_and(|url| url.scheme() == "http")
+    }
+
     pub(super) fn warn(&self, message: String, hint: &str) {
         self.events.warn(message, Some(hint));
     }
@@ -226,6 +238,12 @@ impl Transport {
     pub(super) fn retry(&self, patience: &Patience) -> Retry {
         Retry::with(patience.clone(), self.events.clone())
     }
+}
+
+/// The exchange for the grant of a request.
+fn exchange(request: &Request) -> Exchange<'_> {
+    let Request { host, scope, operation, patience, .. } = request;
+    Exchange { host, scope, operation, patience }
 }
 
 /// Whether the caller handles the status: not found, or a transient failure.

@@ -4,8 +4,6 @@
 //! resumed: registries differ in the bytes of an interrupted PUT that they keep.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,20 +11,18 @@ use reqwest::header::{CONTENT_LENGTH, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 
 use super::call::Call;
+use super::progress::{Progress, watchdog};
 use super::repository::Repository;
 use super::request::{Answer, Request, reported_digest};
 use crate::error::{Error, Permission, Result};
 use crate::event::Outcome;
 use crate::image::{Digest, EcrHost};
-use crate::store::http::{LEAST, Patience, STALL, refusal, retry_after};
+use crate::store::http::{Patience, refusal, retry_after};
 use crate::store::lock::lock;
 use crate::store::stream::ByteStream;
 
-/// The additional time that a registry has to store a blob after its last byte.
-const COMMIT: Duration = Duration::from_secs(300);
-
 /// The HTTP client takes the steps of a body as they come and writes up to 16 of them before it takes the next. So few
-/// bytes are on their way that a slow connection takes some in every [`STALL`].
+/// bytes are on their way that a slow connection takes some in every [`STALL`](crate::store::http::STALL).
 const STEP: usize = 4 << 10;
 
 /// A blob to be uploaded to a repository.
@@ -57,6 +53,7 @@ impl Repository {
             let Some(session) = session else { return Ok(Outcome::Mounted) };
             let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
             let request = self.request(Call::SendBlob, format!("blobs/{}", upload.digest), operation);
+            let request = request.within(&patience);
             let sent = self.send_body(session, &request, upload, open().await?).await;
             let accepted = match sent {
                 Ok(answer) => self.transport.accepted(answer, &request, renewed).await,
@@ -173,7 +170,7 @@ impl Repository {
         upload: &Upload<'_>,
         bytes: ByteStream,
     ) -> Result<Answer> {
-        let sent = Arc::new(AtomicU64::new(0));
+        let (sent, size) = (Arc::new(Progress::default()), upload.size);
         let progress = upload.progress.clone();
         progress(0);
         let failure = Arc::new(std::sync::Mutex::new(None));
@@ -194,10 +191,10 @@ impl Repository {
             .map_ok(|piece| stream::iter(steps(piece).map(Ok::<_, std::io::Error>)))
             .try_flatten()
             .inspect_ok(move |step| {
-                counter.fetch_add(step.len() as u64, Ordering::Relaxed);
+                counter.add(step.len(), size);
             });
         let body = reqwest::Body::wrap_stream(body);
-        let watch = watchdog(sent, upload.size);
+        let watch = watchdog(sent, size);
         let answer = self.transport.send_body(url, request, upload.size, body, watch).await;
         // If reading the bytes failed, this is the cause of the broken connection.
         match lock(&failure).take() {
@@ -210,24 +207,6 @@ impl Repository {
 /// Cuts a piece into steps.
 fn steps(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || (!piece.is_empty()).then(|| piece.split_to(STEP.min(piece.len()))))
-}
-
-/// Ends when the registry has accepted less than [`LEAST`] bytes for [`STALL`], or has not answered for [`COMMIT`] after
-/// the last byte. Returns the time without progress.
-async fn watchdog(sent: Arc<AtomicU64>, size: u64) -> Duration {
-    let mut before = 0;
-    loop {
-        tokio::time::sleep(STALL).await;
-        let now = sent.load(Ordering::Relaxed);
-        if now >= size {
-            tokio::time::sleep(COMMIT).await;
-            return COMMIT;
-        }
-        if now - before < LEAST {
-            return STALL;
-        }
-        before = now;
-    }
 }
 
 /// Whether the registry lost the session or part of its data, or the data were damaged on the way; a new session

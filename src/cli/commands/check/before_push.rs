@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use lbuild::image::{Arch, Digest, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
+use lbuild::lambda::is_aws_base;
+use lbuild::recipe::Base;
 use lbuild::scan::{Annotate, LayerScan};
-use lbuild::{Destination, Engine, Prepared, Reach};
+use lbuild::{Destination, Engine, Prepared, Reach, Recipe};
+use serde::{Deserialize, Serialize};
 
 use crate::cli::args::push::Push;
 use crate::cli::commands::rules;
@@ -19,6 +22,13 @@ use crate::cli::output::report::Report;
 /// about 200 MB.
 const FETCHED: u64 = 300_000_000;
 
+/// The findings, and whether the image has a file that may define the handler; kept in the cache.
+#[derive(Serialize, Deserialize)]
+struct Found {
+    findings: Vec<Finding>,
+    has_handler: bool,
+}
+
 /// The check of an image before it is sent. Errors stop the push.
 pub struct CheckBeforePush<'a> {
     engine: &'a Engine,
@@ -29,6 +39,8 @@ pub struct CheckBeforePush<'a> {
     name: String,
     /// Whether nothing is sent. Then no layer passes on its way, and all are read.
     dry_run: bool,
+    /// Whether the base is one of AWS's, whose content is known.
+    is_on_aws_base: bool,
 }
 
 impl<'a> CheckBeforePush<'a> {
@@ -41,46 +53,59 @@ impl<'a> CheckBeforePush<'a> {
         report: &'a Report,
     ) -> Result<CheckBeforePush<'a>, Failure> {
         let allowed = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
-        let repository = repository(lowered, to);
+        let repositories = repositories(lowered, to);
         let asked = Asked {
             arch: lowered.recipe.platform.architecture.parse::<Arch>().ok(),
-            repository,
+            repositories,
             today: today(),
             ..Asked::default()
         };
         let format = to.first().map(|(_, format)| *format).unwrap_or_default();
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
-        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run: args.dry_run })
+        let is_on_aws_base =
+            matches!(base(&lowered.recipe), Some(Base::Registry(name)) if is_aws_base(&name.to_string()));
+        let dry_run = args.dry_run;
+        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run, is_on_aws_base })
     }
 
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
-    /// scanned again. Returns whether there is a finding about the handler.
+    /// scanned again. Returns whether it has a finding about the handler, or has found its
+    /// file.
     pub async fn run(&self, prepared: &mut Prepared) -> Result<bool, Failure> {
-        let mut findings = self.findings(prepared).await?;
-        let is_about_handler = findings.iter().any(|found| found.rule.ends_with("-handler"));
+        let (Found { mut findings, has_handler }, unread) = self.findings(prepared).await?;
+        let is_about_handler =
+            |found: &Finding| found.rule.ends_with("-handler") || found.rule == "bootstrap";
+        let is_judged = has_handler || findings.iter().any(is_about_handler);
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
         self.report.findings(&findings);
+        if unread > 0 && !self.is_on_aws_base {
+            let layers = if unread == 1 { "1 layer".to_owned() } else { format!("{unread} layers") };
+            self.report.note(&format!(
+                "{layers} of the base were not read: the registry has them already; `lbuild check IMAGE` reads them"
+            ));
+        }
         match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
             true => Err(Failure::Findings {
                 image: self.name.clone(),
                 count: text::count(&findings, Severity::Error),
             }),
-            false => Ok(is_about_handler),
+            false => Ok(is_judged),
         }
     }
 
-    async fn findings(&self, prepared: &mut Prepared) -> Result<Vec<Finding>, Failure> {
+    /// The findings, and the number of layers that were not read for them.
+    async fn findings(&self, prepared: &mut Prepared) -> Result<(Found, usize), Failure> {
         let annotator = Arc::new(Annotator::of(prepared.image().config()));
         let name = |unread: &[Digest]| self.name_of(prepared.image(), &annotator, unread);
         let complete = name(&[]);
         if let Some(known) = self.known(&complete) {
-            return Ok(known);
+            return Ok((known, 0));
         }
         let reach = if self.dry_run { Reach::Remote } else { Reach::Local };
         if !self.dry_run {
             let unread = prepared.unread(&*annotator).await;
             if let Some(known) = self.known(&name(&unread)).filter(|_| !unread.is_empty()) {
-                return Ok(known);
+                return Ok((known, unread.len()));
             }
         }
         let mut scans = prepared.scan(annotator.clone(), reach).await?;
@@ -94,19 +119,20 @@ impl<'a> CheckBeforePush<'a> {
             layers.filter(|(_, scan)| scan.is_none()).map(|(layer, _)| layer.blob.digest).collect();
         let name = self.name_of(prepared.image(), &annotator, &unread);
         // An unwritable cache only costs time.
-        if let Ok(text) = serde_json::to_vec(&verdict.findings) {
+        let found = Found { findings: verdict.findings, has_handler: verdict.has_handler };
+        if let Ok(text) = serde_json::to_vec(&found) {
             let _ = self.engine.cache().remember(&name, &text);
         }
-        Ok(verdict.findings)
+        Ok((found, unread.len()))
     }
 
     /// The name of the findings in the cache. They depend on the date, which is part of `asked`, and on lbuild's version.
     fn name_of(&self, image: &Image, annotator: &Annotator, unread: &[Digest]) -> String {
         let (version, digest) = (env!("CARGO_PKG_VERSION"), image.manifest(self.format).digest);
-        format!("findings-2 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
+        format!("findings-3 {version} {digest} {} {:?} {unread:?}", annotator.name(), self.asked)
     }
 
-    fn known(&self, name: &str) -> Option<Vec<Finding>> {
+    fn known(&self, name: &str) -> Option<Found> {
         serde_json::from_slice(&self.engine.cache().remembered(name)?).ok()
     }
 
@@ -115,18 +141,28 @@ impl<'a> CheckBeforePush<'a> {
     }
 }
 
+/// The base of the last stage that does not begin with another one.
+fn base(recipe: &Recipe) -> Option<&Base> {
+    let mut base = &recipe.stages.last()?.base;
+    while let Base::Stage(number) = base {
+        base = &recipe.stages.get(*number)?.base;
+    }
+    Some(base)
+}
+
 /// The number of bytes of the layers that were not scanned.
 fn unread_bytes(image: &Image, scans: &[Option<LayerScan<Fact>>]) -> u64 {
     let unread = image.layers().iter().zip(scans).filter(|(_, scan)| scan.is_none());
     unread.map(|(layer, _)| layer.blob.size).fold(0, u64::saturating_add)
 }
 
-/// The repository to which an image for Lambda is pushed.
-pub fn repository(lowered: &Lowered, to: &[(Destination, Format)]) -> Option<String> {
-    to.iter().find_map(|(to, _)| match to {
+/// The repositories to which an image for Lambda is pushed.
+pub fn repositories(lowered: &Lowered, to: &[(Destination, Format)]) -> Vec<String> {
+    let name = |(to, _): &(Destination, Format)| match to {
         Destination::Registry { repository, .. } if lowered.for_lambda => Some(repository.repository_name()),
         _ => None,
-    })
+    };
+    to.iter().filter_map(name).collect()
 }
 
 /// The verdict on a built image.

@@ -20,7 +20,7 @@ use crate::cli::lower::platform;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::{github, sarif, text};
 use crate::cli::output::image_name::image_name;
-use crate::cli::output::report::print;
+use crate::cli::output::report::{print, print_json};
 use crate::cli::{destination, engine, lower};
 
 /// An image, and its findings.
@@ -47,12 +47,12 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     })?;
     checked.findings.retain(|finding| allowed.iter().all(|rule| rule.name != finding.rule));
     let Checked { name, findings, remarks, .. } = &checked;
-    print(&match (args.sarif, args.github, context.json) {
-        (true, ..) => format!("{:#}", sarif::log(name, findings)),
-        (_, true, _) => github::annotations(remarks, findings),
-        (.., true) => format!("{:#}", as_json(&checked)),
-        _ => text::report(name, findings),
-    })?;
+    match (args.sarif, args.github, context.json) {
+        (true, ..) => print_json(&format!("{:#}", sarif::log(name, findings))),
+        (_, true, _) => print(&github::annotations(remarks, findings)),
+        (.., true) => print_json(&format!("{:#}", as_json(&checked))),
+        _ => print(&text::report(name, findings)),
+    }?;
     verdict(name, findings, args.deny)
 }
 
@@ -104,7 +104,8 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     let scans = engine.scan(&found, Arc::new(Annotator::of(&found.config))).await?;
     let region = args.region.clone();
     let (in_index, in_archive) = (found.index.is_some(), matches!(image, Base::Archive { .. }));
-    let asked = Asked { arch, region, repository, in_index, in_archive, today: today() };
+    let repositories = repository.into_iter().collect();
+    let asked = Asked { arch, region, repositories, in_index, in_archive, today: today() };
     let StoredImage { manifest, layers, config, config_size, .. } = &found;
     let (config_size, scans, asked) = (*config_size, &scans[..], &asked);
     let subject = Subject { manifest, layers, config, config_size, scans, asked };
@@ -135,7 +136,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let asked = Asked {
         arch: lowered.recipe.platform.architecture.parse().ok(),
         region: args.region.clone(),
-        repository: before_push::repository(&lowered, &to),
+        repositories: before_push::repositories(&lowered, &to),
         today: today(),
         ..Asked::default()
     };

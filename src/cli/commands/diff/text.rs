@@ -62,6 +62,8 @@ fn of_layer(layer: &LayerDifference) -> String {
         (_, true, true) => "has moved, and is compressed differently, with the same content",
         (_, true, false) => "is compressed differently, with the same content",
         (_, false, true) if layer.digests[0] == layer.digests[1] => "has moved",
+        (_, _, true) if !layer.compared => "has moved and differs, and is not a tar",
+        _ if !layer.compared => "differs, and is not a tar",
         _ if layer.files.is_empty() => "has the same files, in another order or with other attributes",
         (.., true) => "has moved and differs",
         _ => "differs",

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::cli::context::Context;
+use crate::cli::output::arguments::hidden;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report;
 
@@ -33,13 +34,13 @@ impl<'a> Examination<'a> {
             true => json!({
                 "check": what,
                 "ok": failure.is_none(),
-                "message": failure.as_ref().map(|failure| failure.chain().join(": ")),
+                "message": failure.as_ref().map(|failure| hidden(&failure.chain().join(": "))),
                 "hint": failure.as_ref().and_then(Failure::hint),
             })
             .to_string(),
             false => text(what, failure.as_ref()),
         };
-        report::print(&text)?;
+        if self.context.json { report::print_json(&text) } else { report::print(&text) }?;
         // The next finding may take a long time.
         let _ = std::io::stdout().flush();
         Ok(())
@@ -49,5 +50,5 @@ impl<'a> Examination<'a> {
 fn text(what: &str, failure: Option<&Failure>) -> String {
     let Some(failure) = failure else { return format!("ok      {what}") };
     let hint = failure.hint().map(|hint| format!("\n        hint: {hint}")).unwrap_or_default();
-    format!("failed  {what}\n        {}{hint}", failure.chain().join(": "))
+    format!("failed  {what}\n        {}{hint}", hidden(&failure.chain().join(": ")))
 }

@@ -14,6 +14,8 @@ use crate::cli::lower::dockerfile;
 use crate::cli::lower::node::NPM_LOCKS;
 use crate::cli::lower::python;
 use crate::cli::output::exit::Failure;
+use crate::cli::output::human::one_line;
+use crate::cli::output::report::print;
 
 /// Writes `lbuild.toml`, unless it exists.
 pub fn run(args: &Init) -> Result<(), Failure> {
@@ -31,8 +33,7 @@ pub fn run(args: &Init) -> Result<(), Failure> {
         }
         _ => Failure::Write { path: path.clone(), source },
     })?;
-    println!("{}", path.display());
-    Ok(())
+    print(&one_line(&path.display().to_string()))
 }
 
 /// The beginning of the file.

@@ -14,7 +14,7 @@ use crate::cli::args::inspect::Inspect;
 use crate::cli::context::Context;
 use crate::cli::engine;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::report::{print, print_json_pieces, print_pieces};
+use crate::cli::output::report::{print, print_json, print_json_pieces, print_pieces};
 
 /// Prints the image.
 pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
@@ -32,9 +32,10 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
         return if json { print_json_pieces(write) } else { print_pieces(write) };
     }
     if let (Inspected::Image(found), true) = (&inspected, args.history) {
-        return print(&history::show(found, json));
+        let text = history::show(found, json);
+        return if json { print_json(&text) } else { print(&text) };
     }
-    print(&match inspected {
+    let text = match inspected {
         Inspected::Image(found) if json => format!("{:#}", summary::as_json(&found)),
         Inspected::Image(found) => summary::text(&found),
         Inspected::Index { digest, index } if json => {
@@ -46,5 +47,6 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
             format!("index       {digest}{}", platforms.collect::<String>())
         }
         _ => unreachable!("an image or an index"),
-    })
+    };
+    if json { print_json(&text) } else { print(&text) }
 }

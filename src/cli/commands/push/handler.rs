@@ -1,24 +1,28 @@
-//! Checks that Lambda will find the handler's file, before anything is sent.
+//! Looks for the handler's file among those that are packed, before anything is fetched. The check of a push decides by
+//! all files of the image instead.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lbuild::Engine;
-use lbuild::lambda::{BOOTSTRAP, handler_files, is_lambda_base};
+use lbuild::lambda::{BOOTSTRAP, handler_files, is_aws_base};
 use lbuild::recipe::{Add, Recipe, Source, Step};
 
 use crate::cli::lower::Lowered;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Refuses a handler whose file is not packed. Only warns if the base is not Lambda's by its name: it may contain the
-/// file.
+/// Refuses a handler whose file is not packed. Only warns if the base is not one of AWS's: it may contain the file.
 pub fn check(engine: &Engine, lowered: &Lowered, report: &Report) -> Result<(), Failure> {
-    missing(engine, lowered)?.into_iter().for_each(|missing| warn(&missing, report));
+    let Some(missing) = missing(engine, lowered)? else { return Ok(()) };
+    if lowered.handler.as_ref().is_some_and(|(_, image)| is_aws_base(image)) {
+        return Err(missing);
+    }
+    warn(&missing, report);
     Ok(())
 }
 
-/// As [`check`], but returns the failure instead of a warning.
+/// The failure for a handler whose file is not packed, or for a bootstrap that cannot be executed.
 pub fn missing(engine: &Engine, lowered: &Lowered) -> Result<Option<Failure>, Failure> {
     let Some((handler, image)) = &lowered.handler else { return Ok(None) };
     let Some(files) = handler_files(image, handler) else { return Ok(None) };
@@ -29,17 +33,16 @@ pub fn missing(engine: &Engine, lowered: &Lowered) -> Result<Option<Failure>, Fa
     }
     for file in &files {
         if engine.provides(&lowered.recipe, file)? {
-            return if bootstrap { executable(&lowered.recipe).map(|()| None) } else { Ok(None) };
+            return Ok(if bootstrap { executable(&lowered.recipe).err() } else { None });
         }
     }
-    let missing = match bootstrap {
+    Ok(Some(match bootstrap {
         true => Failure::Bootstrap {
             fault: format!("{image} starts {BOOTSTRAP}, which is missing"),
             hint: "add --add bootstrap:/var/runtime/bootstrap; the base does not start one in the function's directory",
         },
         false => Failure::Handler { handler: handler.clone(), files, place: place(&lowered.recipe) },
-    };
-    if is_lambda_base(image) { Err(missing) } else { Ok(Some(missing)) }
+    }))
 }
 
 /// Warns of a handler whose file is not packed.

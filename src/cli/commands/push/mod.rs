@@ -56,7 +56,8 @@ async fn send(
     Ok(engine.push_each(&lowered.recipe, to).await?)
 }
 
-/// Builds the image and sends it if the check passes. `missing` is a warning about the handler.
+/// Builds the image and sends it if the check passes. `missing` is a warning about the handler, unless the check
+/// has found its file or has a finding about it.
 #[cfg(feature = "check")]
 async fn send(
     engine: &Engine,
@@ -72,8 +73,8 @@ async fn send(
     }
     let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
     let mut prepared = engine.prepare_scanned(&lowered.recipe, to, Annotator::of).await?;
-    let is_reported = check.run(&mut prepared).await?;
-    missing.into_iter().filter(|_| !is_reported).for_each(|missing| handler::warn(&missing, &context.report));
+    let is_judged = check.run(&mut prepared).await?;
+    missing.into_iter().filter(|_| !is_judged).for_each(|missing| handler::warn(&missing, &context.report));
     Ok(prepared.send_each().await?)
 }
 

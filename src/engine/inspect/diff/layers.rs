@@ -25,7 +25,9 @@ pub struct LayerDifference {
     pub moved: bool,
     /// Whether the tar is the same, and only the compressed bytes differ.
     pub recompressed: bool,
-    /// The differing files. If it is empty for a different tar, only the order of the members or other fields of the
+    /// Whether its files were compared. They are not for a layer that is not a tar, or that is in one image only.
+    pub compared: bool,
+    /// The differing files. If it is empty for a different tar that was compared, only the order of the members or other fields of the
     /// tar headers differ.
     pub files: FileDifferences,
 }
@@ -47,9 +49,9 @@ enum Same {
 }
 
 impl Pair {
-    /// Whether its files must be compared.
+    /// Whether its files must be compared. Equal diff ids only pair two layers: a config may have wrong ones.
     pub fn is_changed(&self) -> bool {
-        self.same == Same::Nothing
+        self.same != Same::Bytes
     }
 }
 
@@ -89,8 +91,15 @@ impl<'a> Layers<'a> {
         if pair.same == Same::Bytes && !pair.moved {
             return None;
         }
-        let members = scans.map(|scan| scan.map(|scan| scan.members).unwrap_or_default());
+        let (compared, recompressed) = match &scans {
+            [Some(from), Some(to)] => (true, from.diff_id == to.diff_id),
+            _ => (false, false),
+        };
         let numbers = [pair.from, pair.to];
+        // The files of only one of two layers would look new, or gone.
+        let is_one = numbers.contains(&None);
+        let members = scans
+            .map(|scan| scan.filter(|_| compared || is_one).map(|scan| scan.members).unwrap_or_default());
         let digest = |side: usize| numbers[side].map(|number| self.images[side].layers[number].digest);
         let made_by = |side: usize| numbers[side].and_then(|number| self.made_by[side].get(number));
         Some(LayerDifference {
@@ -98,7 +107,8 @@ impl<'a> Layers<'a> {
             digests: [digest(0), digest(1)],
             created_by: made_by(1).or_else(|| made_by(0)).cloned(),
             moved: pair.moved,
-            recompressed: pair.same == Same::Tar,
+            recompressed,
+            compared,
             files: FileDifferences::of(members, budget),
         })
     }

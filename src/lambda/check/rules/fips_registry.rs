@@ -17,12 +17,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let Some(repository) = &case.asked.repository else { return };
-    let host = repository.split('/').next().unwrap_or(repository);
-    if let Some(usual) = refused_registry(host) {
-        findings.add(format!("{host} is a FIPS endpoint; the same repository is at {usual}"));
-    } else if is_named_fips(host) {
-        findings.add(format!("{host} is a FIPS endpoint"));
+    for host in case.asked.registries() {
+        if let Some(usual) = refused_registry(host) {
+            findings.add(format!("{host} is a FIPS endpoint; the same repository is at {usual}"));
+        } else if is_named_fips(host) {
+            findings.add(format!("{host} is a FIPS endpoint"));
+        }
     }
 }
 
@@ -40,9 +40,9 @@ mod tests {
     fn a_fips_host_is_found() {
         let mut sample = Sample::python();
         assert_eq!(sample.says(&RULE), [""; 0]);
-        sample.asked.repository = Some("123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b".to_owned());
+        sample.asked.repositories = vec!["123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b".to_owned()];
         assert_eq!(sample.says(&RULE), [""; 0]);
-        sample.asked.repository = Some("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a/b".to_owned());
+        sample.asked.repositories = vec!["123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a/b".to_owned()];
         assert_eq!(
             sample.says(&RULE),
             [
@@ -54,10 +54,10 @@ mod tests {
             "123456789012.dkr.ecr-fips.xy-new-1.amazonaws.xy",
             "123456789012.dkr-ecr-fips.us-east-1.on.aws:443",
         ] {
-            sample.asked.repository = Some(format!("{host}/a/b"));
+            sample.asked.repositories = vec![format!("{host}/a/b")];
             assert_eq!(sample.says(&RULE), [format!("{host} is a FIPS endpoint")]);
         }
-        sample.asked.repository = Some("r.example/a.dkr.ecr-fips.b".to_owned());
+        sample.asked.repositories = vec!["r.example/a.dkr.ecr-fips.b".to_owned()];
         assert_eq!(sample.says(&RULE), [""; 0], "not in the host name");
     }
 }

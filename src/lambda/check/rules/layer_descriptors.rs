@@ -3,6 +3,7 @@
 use super::super::case::Case;
 use super::super::finding::Severity;
 use super::super::rule::{Findings, Rule};
+use crate::image::Digest;
 
 pub(super) const RULE: Rule = Rule {
     name: "layer-descriptors",
@@ -25,14 +26,11 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let message = format!("the config names {named}, but the manifest has {layers}");
         findings.add(message).in_field("rootfs.diff_ids");
     } else {
-        for (number, scan) in case.known() {
-            let Some(said) = diff_ids.get(number) else { continue };
-            let real = scan.diff_id.to_string();
-            // A diff id of another algorithm cannot be compared.
-            if said.starts_with("sha256:") && *said != real {
-                let message = format!("the digest of the layer's tar is {real}, but the config says {said}");
-                findings.add(message).in_layer(case, number).in_field(format!("rootfs.diff_ids[{number}]"));
-            }
+        for (number, said) in diff_ids.into_iter().enumerate() {
+            let Some(message) = fault(said, case.scans[number].as_ref().map(|scan| scan.diff_id)) else {
+                continue;
+            };
+            findings.add(message).in_layer(case, number).in_field(format!("rootfs.diff_ids[{number}]"));
         }
     }
     let history = case.config.history();
@@ -44,6 +42,35 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
         let severity = if listed > layers { Severity::Warning } else { Severity::Note };
         findings.add(message).in_field("history").as_severe(severity);
     }
+}
+
+/// The fault of a diff id; `real` is the digest of the layer's tar, if the layer is known.
+fn fault(said: &str, real: Option<Digest>) -> Option<String> {
+    let real = real.map(|real| real.to_string());
+    if let Some(real) = &real
+        && (real == said || is_foreign(said))
+    {
+        // A diff id of another algorithm cannot be compared.
+        return None;
+    }
+    let is_digest = said.parse::<Digest>().is_ok() || is_foreign(said);
+    match real {
+        _ if !is_digest => Some(format!("the config says {said:?}, which is not a digest")),
+        Some(real) => Some(format!("the digest of the layer's tar is {real}, but the config says {said}")),
+        None => None,
+    }
+}
+
+/// Whether a diff id is a digest of another algorithm:
+/// <https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests>.
+fn is_foreign(said: &str) -> bool {
+    let Some((algorithm, hex)) = said.split_once(':') else { return false };
+    let length = match algorithm {
+        "sha512" => 128,
+        "blake3" => 64,
+        _ => return false,
+    };
+    hex.len() == length && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn count(layers: usize) -> String {
@@ -69,6 +96,22 @@ mod tests {
         assert_eq!(sample.says(&RULE), expected);
         assert_eq!(sample.check(&RULE)[0].field.as_deref(), Some("rootfs.diff_ids[1]"));
         assert_eq!(sample.unknown(1).says(&RULE), [""; 0]);
+    }
+
+    #[test]
+    fn a_diff_id_that_is_not_a_digest_is_found() {
+        let real = Digest::of(b"tar 1").to_string();
+        for said in ["xx", "", "sha256:00", &real.replace("sha256", "SHA256"), "sha512:00", "md5:00"] {
+            let mut sample = Sample::empty(2);
+            sample.config["rootfs"]["diff_ids"][1] = json!(said);
+            let expected = [format!("the config says {said:?}, which is not a digest")];
+            assert_eq!(sample.says(&RULE), expected);
+            assert_eq!(sample.check(&RULE)[0].severity, Severity::Error);
+            assert_eq!(sample.unknown(1).says(&RULE), expected, "it needs no layer");
+        }
+        let mut sample = Sample::empty(2);
+        sample.config["rootfs"]["diff_ids"][1] = json!(format!("sha512:{}", "0".repeat(128)));
+        assert_eq!(sample.says(&RULE), [""; 0]);
     }
 
     #[test]

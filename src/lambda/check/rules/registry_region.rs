@@ -20,11 +20,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, findings: &mut Findings) {
-    let Some(repository) = &case.asked.repository else { return };
-    let host = repository.split('/').next().unwrap_or(repository);
+    for host in case.asked.registries() {
+        judge(host, case.asked.region.as_deref(), findings);
+    }
+}
+
+fn judge(host: &str, region: Option<&str>, findings: &mut Findings) {
     match EcrHost::parse(host) {
         Some(ecr) => {
-            let Some(asked) = &case.asked.region else { return };
+            let Some(asked) = region else { return };
             if ecr.region() != asked {
                 findings
                     .add(format!("the repository is in {}, but the function is in {asked}", ecr.region()));
@@ -59,7 +63,7 @@ mod tests {
 
     fn sample(repository: &str, region: Option<&str>) -> Sample {
         let mut sample = Sample::python();
-        sample.asked.repository = Some(repository.to_owned());
+        sample.asked.repositories = vec![repository.to_owned()];
         sample.asked.region = region.map(str::to_owned);
         sample
     }

@@ -5,6 +5,7 @@ use reqwest::header::HeaderValue;
 
 use crate::error::{Error, Result};
 use crate::store::credentials::Credential;
+use crate::store::http::Patience;
 use crate::store::registry::scope::Scope;
 
 /// The registry and purpose of one exchange.
@@ -12,6 +13,8 @@ pub(in crate::store::registry) struct Exchange<'a> {
     pub(in crate::store::registry) host: &'a str,
     pub(in crate::store::registry) scope: &'a Scope,
     pub(in crate::store::registry) operation: &'a str,
+    /// The time that the operation may wait in vain. The token service and the registry share it.
+    pub(in crate::store::registry) patience: &'a Patience,
 }
 
 /// The `Authorization` for one scope.

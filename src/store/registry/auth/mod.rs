@@ -49,17 +49,12 @@ impl Auth {
     }
 
     /// The `Authorization` for the scope, if one is held or can be obtained without a refusal first.
-    pub(super) async fn grant(
-        &self,
-        host: &str,
-        scope: &Scope,
-        operation: &str,
-    ) -> Result<Option<HeaderValue>> {
-        let slot = self.slot(host, scope);
+    pub(super) async fn grant(&self, exchange: &Exchange<'_>) -> Result<Option<HeaderValue>> {
+        let slot = self.slot(exchange.host, exchange.scope);
         let mut held = slot.lock().await;
         if held.is_none() {
-            let Some(challenge) = self.challenge_of(host) else { return Ok(None) };
-            *held = Some(self.acquire(&challenge, &Exchange { host, scope, operation }, false).await?);
+            let Some(challenge) = self.challenge_of(exchange.host) else { return Ok(None) };
+            *held = Some(self.acquire(&challenge, exchange, false).await?);
         }
         Ok(held.as_ref().map(|grant| grant.header.clone()))
     }
@@ -82,16 +77,10 @@ impl Auth {
     }
 
     /// Gets a grant in place of an expired grant.
-    pub(super) async fn expired(
-        &self,
-        grant: &HeaderValue,
-        host: &str,
-        scope: &Scope,
-        operation: &str,
-    ) -> Result<()> {
+    pub(super) async fn expired(&self, grant: &HeaderValue, exchange: &Exchange<'_>) -> Result<()> {
         // Grants are held only for registries whose challenge is known.
-        let Some(challenge) = self.challenge_of(host) else { return Ok(()) };
-        self.replace(&challenge, Some(grant), &Exchange { host, scope, operation }).await
+        let Some(challenge) = self.challenge_of(exchange.host) else { return Ok(()) };
+        self.replace(&challenge, Some(grant), exchange).await
     }
 
     async fn replace(
@@ -109,15 +98,10 @@ impl Auth {
     }
 
     /// The error for a registry that refuses the grant.
-    pub(super) async fn refused(&self, host: &str, scope: &Scope, operation: &str, said: String) -> Error {
-        let held = self.slot(host, scope).lock().await.clone();
+    pub(super) async fn refused(&self, exchange: &Exchange<'_>, said: &str) -> Error {
+        let held = self.slot(exchange.host, exchange.scope).lock().await.clone();
         let credential = held.map_or(ANONYMOUS.to_owned(), |grant| grant.credential);
-        Error::Unauthorized {
-            operation: operation.to_owned(),
-            host: host.to_owned(),
-            credential,
-            reason: said,
-        }
+        exchange.unauthorized(&credential, said)
     }
 
     /// The known challenge of a registry. ECR's private registries always demand a password, so the first request,

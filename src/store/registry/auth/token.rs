@@ -49,7 +49,7 @@ impl TokenService<'_> {
         name: &str,
         exchange: &Exchange<'_>,
     ) -> Result<Grant> {
-        let mut retry = Retry::new(self.events.clone());
+        let mut retry = Retry::with(exchange.patience.clone(), self.events.clone());
         let host = self.realm.host_str().unwrap_or_default();
         let bytes = loop {
             let began = Instant::now();
@@ -117,7 +117,25 @@ impl TokenService<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
     use super::*;
+    use crate::error::Error;
+    use crate::store::http::Patience;
+
+    #[tokio::test]
+    async fn a_silent_token_service_uses_up_the_time_of_the_operation() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let realm = Url::parse(&format!("http://{}/", silent.local_addr().unwrap())).unwrap();
+        let (clients, events) = (Clients::default(), Events::default());
+        let service = TokenService { clients: &clients, events: &events, realm: &realm, service: None };
+        let (scope, patience) = (Scope::pull("x"), Patience::default());
+        patience.spend(Duration::from_millis(118_900));
+        let exchange = Exchange { host: "r.example", scope: &scope, operation: "read", patience: &patience };
+        let error = service.token(None, "anonymous access", &exchange).await.err().unwrap();
+        assert!(matches!(error, Error::Stalled { .. }) && patience.is_spent(), "{error}");
+    }
 
     #[test]
     fn the_name_with_a_token_counts() {
