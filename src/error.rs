@@ -51,12 +51,12 @@ pub enum Error {
     /// An error in a Dockerfile.
     #[error("{0}")]
     Dockerfile(Box<DockerfileRemark>),
-    /// A base image of a Dockerfile that cannot be read.
+    /// An image or a file of a Dockerfile that cannot be read.
     #[error("{remark}")]
     DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
-    #[error("{}", dockerfile::at_line(file, *line, fault, instruction))]
-    Instruction { file: String, line: usize, instruction: String, fault: String, hint: Option<String> },
+    #[error("{0}")]
+    Instruction(Box<DockerfileRemark>),
 
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
@@ -234,6 +234,9 @@ pub enum Error {
     /// A cached layer that differs from the layer that its files produce.
     #[error("the cached layer of {layer} is {cached}, but its files produce {made}")]
     CacheMismatch { layer: String, cached: Digest, made: Digest },
+    /// A step that makes a layer, although a cache says that it changes nothing.
+    #[error("{layer} makes a layer, but the cache says that it changes nothing")]
+    CacheRemade { layer: String },
     /// A registry has lost a blob that it reported as present, and no other copy exists.
     #[error("{image} has lost blob {digest}")]
     LostBlob { image: String, digest: Digest },

@@ -284,7 +284,7 @@ impl Prepared {
             ContentsKind::Unplaced(placing) => placing.clone(),
             ContentsKind::Files | ContentsKind::Packages => None,
         };
-        let below = Below { layers: below, without_base: false };
+        let below = Below { layers: below, on_aws: false };
         let tree = placed(session, trees, FileTree::clone(&contents.tree), placing, below).await?;
         let contents = Contents { tree: tree.into(), code: None, kind: ContentsKind::Files };
         scan::of_tree(session, contents, layer, annotator, budget).await

@@ -41,11 +41,6 @@ impl DockerfileRemark {
     }
 }
 
-/// The message about an instruction as a whole, which is shown below it.
-pub(super) fn at_line(file: &str, line: usize, fault: &str, instruction: &str) -> String {
-    format!("{file}:{line}: {fault}\n  {line} | {}", shown(instruction, 0))
-}
-
 /// The part of a text that is shown on one line.
 fn shown(text: &str, skipped: usize) -> String {
     let shown = text.chars().skip(skipped).take(WIDTH);

@@ -20,12 +20,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use Error::*;
         let hint = match self {
-            Dockerfile(remark) => return remark.hint.clone(),
+            Dockerfile(remark) | Instruction(remark) => return remark.hint.clone(),
             // A variable that is not set is a reason for a wrong name, not for a lost connection.
             DockerfileBase { remark, source } if matches!(source.kind(), Kind::Base | Kind::Auth) => {
                 return remark.hint.clone().or_else(|| source.hint());
             }
-            DockerfileBase { source, .. } => return source.hint(),
+            DockerfileBase { remark, source } => return remark.hint.clone().or_else(|| source.hint()),
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
             Reference { reference, .. } if reference.contains(LOGIN) => {
                 "leave the login out of the name: log in with any Docker-compatible tool, or pass --username and \
@@ -110,11 +110,10 @@ impl Error {
                 "choose a writable directory (LBUILD_CACHE moves the cache)".into()
             }
             NoCacheRoot => "set LBUILD_CACHE to a directory".into(),
-            CacheMismatch { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
+            CacheMismatch { .. } | CacheRemade { .. } => "push with --no-cache, and empty the cache with `lbuild cache prune --days 0`".into(),
             LostBlob { .. } => "delete the image in the registry, and push again with --no-cache".into(),
             CacheRead { .. } => "run again: lbuild makes files of its cache again".into(),
             Threads { .. } => THREADS_HINT.into(),
-            Instruction { hint, .. } => return hint.clone(),
             CorruptFile { .. } => "recreate the file; a file of lbuild's cache can be deleted".into(),
             Layout { .. } => "name an empty or new directory, or an OCI layout".into(),
             NoLayout { .. } => {

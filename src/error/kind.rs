@@ -14,7 +14,7 @@ impl Error {
             | Recipe { .. }
             | RecipeStage { .. }
             | Dockerfile(_)
-            | Instruction { .. }
+            | Instruction(_)
             | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
             PackedLogin { .. }
@@ -71,6 +71,7 @@ impl Error {
             | CacheRead { .. }
             | Threads { .. }
             | CacheMismatch { .. }
+            | CacheRemade { .. }
             | LayerWrite { .. }
             | NoCacheRoot
             | Write { .. }

@@ -15,6 +15,8 @@ pub(crate) struct Placing {
     pub(crate) mode: Option<u32>,
     /// Whether the image so far is not looked at.
     pub(crate) link: bool,
+    /// Whether nothing but the directory is made.
+    pub(crate) is_workdir: bool,
     /// The instruction.
     pub(crate) origin: Origin,
 }
@@ -38,10 +40,13 @@ impl Placing {
     /// A digest over all that decides paths and owners besides the image.
     pub(crate) fn identity(&self) -> Digest {
         // Destructured without `..`, so that a new field does not compile until it is handled here.
-        let Placing { to, shape, owner, mode, link, origin: _ } = self;
+        let Placing { to, shape, owner, mode, link, is_workdir, origin: _ } = self;
         Digest::of(
-            format!("placing-1 {:?} {shape:?} {owner:?} {mode:?} {link}", to.escape_ascii().to_string())
-                .as_bytes(),
+            format!(
+                "placing-1 {:?} {shape:?} {owner:?} {mode:?} {link} {is_workdir}",
+                to.escape_ascii().to_string()
+            )
+            .as_bytes(),
         )
     }
 

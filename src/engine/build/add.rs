@@ -9,16 +9,16 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::beneath::Beneath;
+use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
 use super::key;
-use super::placed::{Below, placed};
+use super::placed::{Below, has_directory, is_bare, placed};
 use super::planned::{Planned, content_key};
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{Layer, LayerKey};
 use crate::recipe::Base;
@@ -64,24 +64,43 @@ pub(super) trait Stages: Sync {
 impl Adding<'_> {
     /// The layers of the parts, in their order. `base` are the layers below them.
     pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<Added>> {
-        let mut done: Vec<(String, Added)> = Vec::with_capacity(parts.len());
+        let mut done: Vec<Added> = Vec::with_capacity(parts.len());
+        let mut made = Vec::new();
         let mut parts = parts.into_iter().peekable();
         while parts.peek().is_some() {
             let apart = std::iter::from_fn(|| parts.next_if(|part| part.beneath == Beneath::Nothing));
-            let (paths, apart): (Vec<String>, Vec<Planned>) =
-                apart.map(|part| (part.to.clone(), part)).unzip();
-            done.extend(paths.into_iter().zip(self.at_once(apart).await?));
+            let apart: Vec<Planned> = apart.collect();
+            done.extend(self.at_once(apart).await?);
             if let Some(mut part) = parts.next() {
-                if part.beneath == Beneath::Made && base.iter().all(|layer| layer.key.is_some()) {
-                    // There is no other base about which anything could be assumed.
-                    part.beneath = Beneath::All;
+                if self.is_made(&part, &made).await? {
+                    part.beneath = Beneath::Made;
                 }
-                let own = done.iter().filter_map(|(to, added)| Some((to.as_str(), added.layer.as_ref()?)));
-                let below = part.beneath.layers(&part.to, base, own);
-                done.push((part.to.clone(), self.above(part, &below).await?));
+                let own = done.iter().filter_map(|added| added.layer.as_ref());
+                let below = part.beneath.layers(base, own);
+                let is_workdir = part.placing.as_ref().is_some_and(|placing| placing.is_workdir);
+                let to = part.to.clone();
+                let added = self.above(part, &below).await?;
+                made.extend(added.layer.clone().filter(|_| is_workdir).map(|layer| (to, layer)));
+                done.push(added);
             }
         }
-        Ok(done.into_iter().map(|(_, added)| added).collect())
+        Ok(done)
+    }
+
+    /// Whether the part goes below a directory that this build makes for a `WORKDIR`, so that no layer of the base
+    /// matters.
+    async fn is_made(&self, part: &Planned, made: &[(String, Layer)]) -> Result<bool> {
+        let is_free = part.placing.as_ref().is_some_and(|placing| !placing.names_owner());
+        if part.beneath != Beneath::All || !is_free {
+            return Ok(false);
+        }
+        for (dir, layer) in made.iter().filter(|(dir, _)| covers(dir, &part.to)) {
+            // A link may have led elsewhere.
+            if has_directory(self.session, self.trees, layer, dir).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The layers of parts that do not depend on the layers below.
@@ -179,9 +198,9 @@ impl Adding<'_> {
             let images = self.context.images.iter().filter(|image| image.named == Base::Stage(stage));
             images.for_each(|image| image.built(&layers));
         }
-        if below.is_empty()
-            && let Some(key) = lookup.key
+        if let Some(key) = lookup.key
             && let Some(layer) = part.whole_layer(&to, self.context).await?
+            && is_bare(self.session, self.trees, below, &to).await?
         {
             let layer = Layer { key: Some(key), ..layer };
             return Ok((Some(key), Known(Some(layer)), true));
@@ -193,13 +212,13 @@ impl Adding<'_> {
             (true, false) => self.find_by_content(fetched).await?,
             (true, true) => self.find_above(fetched, beneath, below).await?,
         };
-        let without_base = beneath != Beneath::All;
+        let on_aws = beneath == Beneath::MadeOnAws;
         match found {
             Some(Known(None)) if !verify => Ok((key, Known(None), true)),
             Some(Known(Some(found))) if !verify => {
                 let mut kind = ContentsKind::Files;
                 if depends && self.trees.have(below) {
-                    self.place(&mut fetched, below, without_base).await?;
+                    self.place(&mut fetched, below, on_aws).await?;
                 } else if depends {
                     kind = ContentsKind::Unplaced(fetched.placing.clone().map(Arc::new));
                 }
@@ -209,13 +228,16 @@ impl Adding<'_> {
             }
             found => {
                 if depends {
-                    self.place(&mut fetched, below, without_base).await?;
+                    self.place(&mut fetched, below, on_aws).await?;
                 }
                 if fetched.placing.is_some() && fetched.tree.is_empty() {
                     if let Some(key) = key {
                         Known::keep_nothing(&self.session.cache, key)?;
                     }
                     return Ok((key, Known(None), false));
+                }
+                if let Some(Known(None)) = found {
+                    return Err(Error::CacheRemade { layer: name });
                 }
                 let found = found.and_then(|found| found.0);
                 let (made, tree) = self.make(fetched, key, found, &name, threads).await?;
@@ -273,9 +295,9 @@ impl Adding<'_> {
     }
 
     /// Puts the files where the image leads.
-    async fn place(&self, fetched: &mut Fetched, below: &[Layer], without_base: bool) -> Result<()> {
+    async fn place(&self, fetched: &mut Fetched, below: &[Layer], on_aws: bool) -> Result<()> {
         let (tree, placing) = (std::mem::take(&mut fetched.tree), fetched.placing.clone());
-        let below = Below { layers: below, without_base };
+        let below = Below { layers: below, on_aws };
         fetched.tree = placed(self.session, self.trees, tree, placing.map(Arc::new), below).await?;
         if let Some(placing) = &fetched.placing {
             self.warn_of_closed(&fetched.tree, placing);

@@ -3,44 +3,51 @@
 use super::follow::{LAMBDA, may_lead_elsewhere};
 use super::key;
 use crate::image::{Config, Layer, LayerKey};
+use crate::recipe::Base;
 use crate::source::{Placing, Shape};
+
+/// The registry and the repositories of AWS's bases.
+const OF_AWS: (&str, &str) = ("public.ecr.aws", "lambda/");
 
 /// The layers below that matter for a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beneath {
     Nothing,
-    /// Layers of this build at the part's path. What the base has there is known without a look.
+    /// Layers of this build: the part goes below a directory that they make.
     Made,
+    /// Layers of this build: the base is one of AWS's, where Lambda's directories are plain ones.
+    MadeOnAws,
     /// All: links of the base may lead elsewhere, it may have a directory at the path, or it has the owner's name.
     All,
 }
 
 impl Beneath {
-    /// For a part at the path `to` in an image with this config.
-    pub(super) fn of(to: &str, placing: Option<&Placing>, config: &Config) -> Beneath {
-        match placing {
-            None if may_lead_elsewhere(to, config) => Beneath::All,
-            None => Beneath::Nothing,
-            Some(placing) if placing.link => Beneath::Nothing,
-            Some(placing) if placing.names_owner() || !is_known(to, &placing.shape) => Beneath::All,
-            Some(_) => Beneath::Made,
+    /// For a part at the path `to` in an image with this config. `is_of_aws` means that its base is one of AWS's.
+    pub(super) fn of(to: &str, placing: Option<&Placing>, config: &Config, is_of_aws: bool) -> Beneath {
+        let Some(placing) = placing else {
+            let follows = may_lead_elsewhere(to, config);
+            return if follows { Beneath::All } else { Beneath::Nothing };
+        };
+        if placing.link {
+            return Beneath::Nothing;
+        }
+        if placing.names_owner() {
+            return Beneath::All;
+        }
+        match is_of_aws && is_plain(to, &placing.shape) {
+            true => Beneath::MadeOnAws,
+            false => Beneath::All,
         }
     }
 
-    /// The layers that matter. `own` are those of this stage so far, with the paths of their parts.
-    pub(super) fn layers<'l>(
-        self,
-        to: &str,
-        base: &[Layer],
-        own: impl Iterator<Item = (&'l str, &'l Layer)>,
-    ) -> Vec<Layer> {
+    /// The layers that matter. `own` are those of this stage so far.
+    pub(super) fn layers<'l>(self, base: &'l [Layer], own: impl Iterator<Item = &'l Layer>) -> Vec<Layer> {
         match self {
             Beneath::Nothing => Vec::new(),
-            Beneath::All => base.iter().chain(own.map(|(_, layer)| layer)).cloned().collect(),
-            Beneath::Made => {
-                let of_stages = base.iter().filter(|layer| layer.key.is_some());
-                let own = own.filter(|(dir, _)| covers(dir, to)).map(|(_, layer)| layer);
-                of_stages.chain(own).cloned().collect()
+            Beneath::All => base.iter().chain(own).cloned().collect(),
+            // An earlier stage may have made layers of the base.
+            Beneath::Made | Beneath::MadeOnAws => {
+                base.iter().filter(|layer| layer.key.is_some()).chain(own).cloned().collect()
             }
         }
     }
@@ -50,29 +57,40 @@ impl Beneath {
         let key = placing.map_or(key, |placing| key::placed(key, placing));
         match self {
             Beneath::Nothing => key,
-            Beneath::Made | Beneath::All => key::above(below, key),
+            Beneath::All => key::above("", below, key),
+            Beneath::Made => key::above("made ", below, key),
+            Beneath::MadeOnAws => key::above("on AWS's ", below, key),
         }
     }
 }
 
-/// Whether it is known what Lambda's bases have at the path: nothing but plain directories.
-fn is_known(to: &str, shape: &Shape) -> bool {
+/// Whether a base is one of AWS's for Lambda.
+pub(super) fn is_of_aws(base: &Base) -> bool {
+    let (registry, repositories) = OF_AWS;
+    match base {
+        Base::Registry(name) => name.registry() == registry && name.repository().starts_with(repositories),
+        _ => false,
+    }
+}
+
+/// Whether AWS's bases have nothing but plain directories at a path.
+fn is_plain(to: &str, shape: &Shape) -> bool {
     let path = to.trim_end_matches('/');
-    let is_file = |name: &[u8]| {
-        // No image has a directory that bears the name of the file.
-        path.rsplit('/').next().is_some_and(|last| last.as_bytes() == name)
-    };
-    let (is_root_entry, is_exact) = (path.rfind('/') == Some(0), LAMBDA.contains(&path));
+    let is_exact = LAMBDA.contains(&path);
     let is_inside = LAMBDA.iter().any(|dir| covers(dir, path));
+    // A name with an extension is not one of a directory.
+    let is_file = |name: &[u8]| {
+        path.rsplit('/').next().is_some_and(|last| last.as_bytes() == name) && name[1..].contains(&b'.')
+    };
     match shape {
         Shape::Directory | Shape::Nothing => is_inside,
-        Shape::File(name) => is_exact || (is_file(name) && (is_inside || is_root_entry)),
+        Shape::File(name) => is_exact || (is_inside && is_file(name)),
         Shape::Several | Shape::Unknown => is_exact,
     }
 }
 
 /// Whether a path is a directory, or below it.
-fn covers(dir: &str, path: &str) -> bool {
+pub(super) fn covers(dir: &str, path: &str) -> bool {
     let below = path.strip_prefix(dir.trim_end_matches('/'));
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -103,9 +103,11 @@ fn fingerprint<const N: usize>(
 }
 
 /// The key of a layer whose paths are resolved through links in the layers below it.
-pub(super) fn above(layers: &[Layer], key: LayerKey) -> LayerKey {
+///
+/// `kind` says which layers these are.
+pub(super) fn above(kind: &str, layers: &[Layer], key: LayerKey) -> LayerKey {
     let below = layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>().join(" ");
-    LayerKey(Digest::of(format!("{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
+    LayerKey(Digest::of(format!("{kind}{FOLLOW_VERSION} {} {below}", key.0).as_bytes()))
 }
 
 /// The key of a layer whose paths and owners the image so far decides in this way.

@@ -7,15 +7,14 @@ use crate::scan::ScannedFile;
 use crate::source::{Placing, Shape};
 use crate::tree::{Entry, EntryKind, FileTree, Target, View};
 
-/// Directories of every image for Lambda. Where only layers of this build are looked at, the base is taken to have
-/// them as they are in Lambda's bases.
+/// Directories of AWS's bases, whose layers are not looked at.
 const OF_LAMBDA: [&[u8]; 4] = [b"var", b"var/task", b"var/runtime", b"opt"];
 
 /// The image below a layer.
 pub(super) struct Below<'v, 'm, F> {
     pub view: &'v View<'m, ScannedFile<F>>,
-    /// Whether the layers of the base are missing in the view.
-    pub without_base: bool,
+    /// Whether the layers of a base of AWS are missing in the view.
+    pub on_aws: bool,
     pub accounts: &'v Accounts,
 }
 
@@ -23,7 +22,7 @@ impl<F> Below<'_, '_, F> {
     /// The image's own directory at a path without links.
     fn directory(&self, path: &[u8]) -> Option<Entry> {
         directory(self.view, path)
-            .or_else(|| (self.without_base && OF_LAMBDA.contains(&path)).then(Entry::directory))
+            .or_else(|| (self.on_aws && OF_LAMBDA.contains(&path)).then(Entry::directory))
     }
 
     /// Whether a path without links is a directory, which need not have an entry.
@@ -81,13 +80,14 @@ impl<F> Placed<'_, '_, '_, F> {
                 Err(origin.failed(fault, Some(format!("write `{}/`", shown()))))
             }
             Shape::File(name) if !is_directory => {
-                // The file is the target itself.
+                // The file is the target itself, or what a dangling link names.
+                let target = if *link { to.clone() } else { self.dangling(to).unwrap_or_else(|| to.clone()) };
                 let mut renamed = FileTree::new();
                 let name = [to, &b"/"[..], name].concat();
                 for (path, entry) in tree {
                     let path = if path == *name.strip_prefix(b"/").filter(|_| to.is_empty()).unwrap_or(&name)
                     {
-                        to.clone()
+                        target.clone()
                     } else {
                         path
                     };
@@ -97,6 +97,15 @@ impl<F> Placed<'_, '_, '_, F> {
             }
             _ => Ok((to.clone(), tree)),
         }
+    }
+
+    /// The path that a dangling link at this path names.
+    fn dangling(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut places = Places::of(self.below.view);
+        let link = self.below.view.get(places.of_entry(path))?;
+        let resolved = self.below.view.resolve(path);
+        let is_link = matches!(link.member.entry.kind, EntryKind::Symlink(_));
+        (is_link && matches!(resolved.target, Target::Nothing)).then(|| resolved.path.as_bytes().to_vec())
     }
 
     /// Where links of the image lead from a path, of which the last part is followed too.
@@ -157,6 +166,12 @@ impl<F> Placed<'_, '_, '_, F> {
         for dir in dirs.collect::<Vec<_>>() {
             if self.tree.get(&dir).is_some_and(Entry::is_directory) {
                 continue;
+            }
+            if !self.placing.link
+                && self.below.view.get(&dir).is_some_and(|found| !found.member.is_directory())
+            {
+                let fault = format!("`/{}` is no directory in the image", dir.escape_ascii());
+                return Err(self.placing.origin.failed(fault, None));
             }
             let known = if self.placing.link { None } else { self.below.directory(&dir) };
             let entry = known.unwrap_or_else(|| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::accounts::Accounts;
-use super::follow::follow;
+use super::follow::{follow, parents};
 use super::place::{self, place};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::inspect::scan;
@@ -14,14 +14,14 @@ use crate::error::Result;
 use crate::image::Layer;
 use crate::scan::{LayerScan, NoAnnotator, NoFact, view};
 use crate::source::{self, Placing};
-use crate::tree::FileTree;
+use crate::tree::{Entry, FileTree};
 
 /// The layers below a part.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Below<'l> {
     pub layers: &'l [Layer],
-    /// Whether the layers of the base are missing.
-    pub without_base: bool,
+    /// Whether the layers of a base of AWS are missing.
+    pub on_aws: bool,
 }
 
 /// The tree with its paths resolved in the layers below. Scans these layers.
@@ -32,8 +32,30 @@ pub(in crate::engine) async fn placed(
     placing: Option<Arc<Placing>>,
     below: Below<'_>,
 ) -> Result<FileTree> {
+    let scans = scans_of(session, trees, below.layers).await?;
+    let Some(placing) = placing else {
+        return session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await;
+    };
+    let accounts = match placing.names_owner() {
+        true => accounts(session, below.layers, &scans).await?,
+        false => Accounts::default(),
+    };
+    let on_aws = below.on_aws;
+    let placing = move |_, _: &_| {
+        let view = view(&scans);
+        place(tree, &placing, &place::Below { view: &view, on_aws, accounts: &accounts })
+    };
+    session.threads.run(1, placing).await
+}
+
+/// What the layers hold, from their trees where these are known.
+async fn scans_of(
+    session: &Arc<Session>,
+    trees: &Trees,
+    layers: &[Layer],
+) -> Result<Vec<Option<LayerScan<NoFact>>>> {
     let budget = &scan::budget(&Arc::new(NoAnnotator));
-    let scans = below.layers.iter().map(async |layer| {
+    let scans = layers.iter().map(async |layer| {
         let annotator = Arc::new(NoAnnotator);
         match trees.get(layer.blob.digest) {
             Some(Contents { tree, code, kind }) if !matches!(kind, ContentsKind::Unplaced(_)) => {
@@ -43,20 +65,45 @@ pub(in crate::engine) async fn placed(
             _ => scan::of_layer(session, "the image", layer.blob.clone(), annotator, budget).await,
         }
     });
-    let scans: Vec<_> = try_join_all(scans).await?.into_iter().map(Some).collect();
-    let Some(placing) = placing else {
-        return session.threads.run(1, move |_, _| follow(tree, &view(&scans))).await;
+    Ok(try_join_all(scans).await?.into_iter().map(Some).collect())
+}
+
+/// Whether the layers have nothing below a path, and only plain directories above it: a layer with the files of the
+/// path then needs no change.
+pub(super) async fn is_bare(
+    session: &Arc<Session>,
+    trees: &Trees,
+    layers: &[Layer],
+    path: &str,
+) -> Result<bool> {
+    let scans = scans_of(session, trees, layers).await?;
+    let path = path.trim_matches('/').as_bytes();
+    let view = view(&scans);
+    let mut above = parents(path).chain([path]).filter_map(|dir| view.get(dir));
+    let is_plain = |entry: &Entry<_>| {
+        let is_usual = (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0) && entry.xattrs.is_empty();
+        entry.is_directory() && is_usual
     };
-    let accounts = match placing.names_owner() {
-        true => accounts(session, below.layers, &scans).await?,
-        false => Accounts::default(),
-    };
-    let without_base = below.without_base;
-    let placing = move |_, _: &_| {
-        let view = view(&scans);
-        place(tree, &placing, &place::Below { view: &view, without_base, accounts: &accounts })
-    };
-    session.threads.run(1, placing).await
+    Ok(above.all(|dir| is_plain(&dir.member.entry)) && view.below(path).next().is_none())
+}
+
+/// Whether a layer of this build has a directory at exactly this path.
+pub(super) async fn has_directory(
+    session: &Arc<Session>,
+    trees: &Trees,
+    layer: &Layer,
+    path: &str,
+) -> Result<bool> {
+    let path = path.trim_matches('/').as_bytes();
+    if let Some(Contents { tree, kind, .. }) = trees.get(layer.blob.digest)
+        && !matches!(kind, ContentsKind::Unplaced(_))
+    {
+        return Ok(tree.get(path).is_some_and(Entry::is_directory));
+    }
+    let (annotator, blob) = (Arc::new(NoAnnotator), layer.blob.clone());
+    let budget = &scan::budget(&annotator);
+    let scanned = scan::of_layer(session, "the image", blob, annotator, budget).await?;
+    Ok(scanned.members.iter().any(|member| member.path.as_bytes() == path && member.is_directory()))
 }
 
 /// The users and groups of the image.

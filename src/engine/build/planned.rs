@@ -23,8 +23,8 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// A part for the path `to` in an image with this config.
-    pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config) -> Planned {
+    /// A part for the path `to` in an image with this config. `is_of_aws` means that its base is one of AWS's.
+    pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> Planned {
         let dir = to.trim_end_matches('/');
         let (own, placing) = (part.name(), part.placing(&to));
         let created_by = match &placing {
@@ -33,7 +33,7 @@ impl Planned {
         };
         let by_content = part.identities().is_empty();
         let name = own.unwrap_or_else(|| dir.to_owned());
-        let beneath = Beneath::of(&to, placing.as_ref(), config);
+        let beneath = Beneath::of(&to, placing.as_ref(), config, is_of_aws);
         Planned { part, to, placing, name, created_by, by_content, beneath }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::add::{Added, Adding, Stages};
 use super::base;
+use super::beneath::is_of_aws;
 use super::cached::Cached;
 use super::planned::Planned;
 use super::sources::{check_commands, check_sources, target};
@@ -90,7 +91,7 @@ impl Building<'_> {
         let pushes = if is_last { self.pushes } else { &[] };
         let context = self.context(stage).await?;
         let (base, plans) = tokio::try_join!(self.base(number, pushes), plans(stage, &context))?;
-        let planned = planned(stage, base.config(), plans);
+        let planned = planned(stage, base.config(), self.is_of_aws(number), plans);
         let counts: Vec<usize> = planned.iter().map(Vec::len).collect();
         let adding = Adding {
             session: self.session,
@@ -146,7 +147,7 @@ impl Building<'_> {
         };
         let Some(below) = below else { return Ok(None) };
         let (context, config) = (self.context(stage).await?, self.base_config(number).await?);
-        let planned = planned(stage, &config, plans(stage, &context).await?);
+        let planned = planned(stage, &config, self.is_of_aws(number), plans(stage, &context).await?);
         let epoch = self.recipe.epoch;
         let parts = planned.into_iter().flatten().map(|part| part.identity(self.session, &context, epoch));
         let Some(keys) = try_join_all(parts).await?.into_iter().collect::<Option<Vec<_>>>() else {
@@ -154,6 +155,14 @@ impl Building<'_> {
         };
         let keys: Vec<String> = keys.into_iter().map(|key| key.0.to_string()).collect();
         Ok(Some(Digest::of(format!("stage-1 {below} {}", keys.join(" ")).as_bytes())))
+    }
+
+    /// Whether the chain of stages starts with one of AWS's bases.
+    fn is_of_aws(&self, number: usize) -> bool {
+        match &self.recipe.stages[number].base {
+            Base::Stage(other) => self.is_of_aws(*other),
+            base => is_of_aws(base),
+        }
     }
 
     async fn context(&self, stage: &Stage) -> Result<Context> {
@@ -220,11 +229,25 @@ impl Building<'_> {
                             SourceImage::of(named.clone(), named.clone(), layers)
                         }
                     },
-                    named => base::source_image(self.session, named, platform).await?,
+                    named => {
+                        let image = base::source_image(self.session, named, platform).await;
+                        image.map_err(|error| not_found(add, named, error))?
+                    }
                 });
             }
         }
         Ok(found)
+    }
+}
+
+/// The error for an image that files are taken from and that cannot be read.
+fn not_found(add: &Add, named: &Base, error: Error) -> Error {
+    match &add.source {
+        Source::Copy(files) => {
+            let fault = format!("no stage has the name of the image {named}, and it cannot be read");
+            files.origin.caused("--from", fault, None, error)
+        }
+        _ => error,
     }
 }
 
@@ -243,7 +266,12 @@ async fn plans(stage: &Stage, context: &Context) -> Result<Vec<Vec<Box<dyn Part>
 }
 
 /// The parts of each `Add`, with their paths in the image.
-fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<Vec<Planned>> {
+fn planned(
+    stage: &Stage,
+    base: &Config,
+    is_of_aws: bool,
+    plans: Vec<Vec<Box<dyn Part>>>,
+) -> Vec<Vec<Planned>> {
     let mut config = base.clone();
     let mut plans = plans.into_iter();
     let mut all = Vec::with_capacity(plans.len());
@@ -254,7 +282,12 @@ fn planned(stage: &Stage, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<
             Step::Add(add) => {
                 let to = target(add, &config);
                 let parts = plans.next().unwrap_or_default();
-                all.push(parts.into_iter().map(|part| Planned::new(part, to.clone(), &config)).collect());
+                all.push(
+                    parts
+                        .into_iter()
+                        .map(|part| Planned::new(part, to.clone(), &config, is_of_aws))
+                        .collect(),
+                );
             }
         }
     }

@@ -24,6 +24,13 @@ impl SourceText {
         self.starts.partition_point(|start| *start <= at)
     }
 
+    /// The line with the byte `at`, and its column in characters, both counted from 1.
+    pub fn place(&self, at: usize) -> (usize, usize) {
+        let line = self.line(at);
+        let before = &self.text[self.starts[line - 1]..at];
+        (line, before.trim_start_matches('\u{feff}').chars().count() + 1)
+    }
+
     pub fn error(&self, fault: Fault) -> Error {
         Error::Dockerfile(Box::new(self.remark(fault)))
     }

@@ -90,6 +90,7 @@ impl ParsedFile {
 
     /// The instruction that a step comes from; `at` is its offset.
     pub fn origin(&self, at: usize, text: &str) -> Origin {
-        Origin { file: self.source.name.clone(), line: self.source.line(at), text: text.to_owned() }
+        let (line, column) = self.source.place(at);
+        Origin { file: self.source.name.clone(), line, column, text: text.to_owned() }
     }
 }

@@ -45,6 +45,16 @@ pub(super) fn unpack(
         ));
     }
     let of = ImageView::of(&lists);
+    let refused = |member: &Member<u64>, fault: &str| {
+        let path = member.path.to_string();
+        Err(origin.failed(format!("{}: the entry {path} {fault}", file.display()), None))
+    };
+    if let Some(member) = lists[0].iter().find(|member| member.is_outside()) {
+        return refused(member, "is outside the directory into which the archive is unpacked");
+    }
+    if let Some(entry) = of.view.below("").find(|entry| of.view.inode(*entry).is_none()) {
+        return refused(entry.member, "is a hard link to a file that the archive does not hold");
+    }
     let mut selection = Selection::default();
     for entry in of.view.below("") {
         selection.take(&of, entry.member.path.as_bytes().to_vec(), entry);

@@ -187,7 +187,8 @@ impl ContextFiles {
         let path = text.split('`').next().unwrap_or(text);
         let there = self.resolve(path.as_bytes()).is_some();
         match (&self.ignore_file, there) {
-            (Some(file), true) => origin.failed(
+            (Some(file), true) => origin.failed_at(
+                path,
                 format!("`{text}` is left out by {}", file.display()),
                 Some(format!("add `!{path}` to {}, or remove the pattern that matches it", file.display())),
             ),
@@ -196,7 +197,8 @@ impl ContextFiles {
                     "a source is a path in the build context, which is PATH unless --from names another"
                         .to_owned()
                 });
-                origin.failed(format!("`{text}` does not exist in {}", self.root.display()), Some(hint))
+                let fault = format!("`{text}` does not exist in {}", self.root.display());
+                origin.failed_at(path, fault, Some(hint))
             }
         }
     }
@@ -207,7 +209,7 @@ impl ContextFiles {
         let dir = self.resolve(dir.as_bytes())?;
         let names = fs::read_dir(self.on_disk(&dir)).ok()?;
         let names: Vec<String> = names.filter_map(|item| item.ok()?.file_name().into_string().ok()).collect();
-        let same = names.iter().find(|other| other.eq_ignore_ascii_case(name))?;
+        let same = names.iter().find(|other| other.eq_ignore_ascii_case(name) && *other != name)?;
         Some(format!("there is `{same}`, which differs in case"))
     }
 }

@@ -1,6 +1,6 @@
 //! Files that `ADD` downloads.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::Origin;
 use crate::source::part::Context;
@@ -19,20 +19,57 @@ impl Logins for Anonymous {
 }
 
 /// Fetches the file, and checks its digest.
-pub(super) async fn fetch(url: &str, checksum: Option<Digest>, context: &Context) -> Result<BlobFile> {
-    let file = name(url).unwrap_or(url);
-    let wanted = Download { url, file, sha256: checksum, size: None, logins: &Anonymous };
-    context.downloads.fetch(&wanted).await
+pub(super) async fn fetch(
+    url: &str,
+    checksum: Option<Digest>,
+    origin: &Origin,
+    context: &Context,
+) -> Result<BlobFile> {
+    let file = file_name(url);
+    let wanted = Download { url, file: &file, sha256: checksum, size: None, logins: &Anonymous };
+    context.downloads.fetch(&wanted).await.map_err(|error| {
+        let hint = match &error {
+            Error::Download { answer, .. } if answer.status == 404 => {
+                "check the URL: the server has no such file"
+            }
+            Error::Corrupt { .. } => "correct --checksum if the new content is meant",
+            _ => "the URL must be reachable from this machine, without a login",
+        };
+        origin.caused(url, format!("`{url}` cannot be downloaded"), Some(hint.to_owned()), error)
+    })
 }
 
-/// The name of the file: the last part of the URL's path.
-pub(super) fn file_name(url: &str) -> &str {
-    name(url).unwrap_or(UNNAMED)
+/// The name of the file: the last part of the URL's path, decoded.
+pub(super) fn file_name(url: &str) -> String {
+    name(url).map_or_else(|| UNNAMED.to_owned(), decoded)
 }
 
 fn name(url: &str) -> Option<&str> {
     let path = url.split(['?', '#']).next()?.split_once("://")?.1.split_once('/')?.1;
-    path.rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."))
+    path.trim_end_matches('/').rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."))
+}
+
+/// The text without percent signs before two hexadecimal digits; unchanged if that would not be the name of a file.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    let decoded = String::from_utf8(bytes).ok();
+    decoded
+        .filter(|name| !name.contains(['/', '\0']) && name != "." && name != "..")
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// Fails for a URL that cannot be requested.
@@ -54,7 +91,10 @@ mod tests {
             (112, "https://h/a/b.zip?x=/y#z", "b.zip"),
             (112, "https://h/", UNNAMED),
             (112, "https://h", UNNAMED),
-            (112, "https://h/a/", UNNAMED),
+            (112, "https://h/a/", "a"),
+            (112, "https://h/a/x%20y", "x y"),
+            (112, "https://h/a/x%2Fy", "x%2Fy"),
+            (112, "https://h/100%", "100%"),
         ] {
             assert_eq!(file_name(url), expected, "rule {rule}: {url}");
         }

@@ -16,6 +16,8 @@ pub(super) struct Gathered {
     tree: FileTree,
     /// The name of each file that was named; `None` for a directory, or an archive that was unpacked.
     names: Vec<Option<Vec<u8>>>,
+    /// Whether an archive was unpacked.
+    pub unpacked: bool,
 }
 
 /// The patterns of `--exclude`.
@@ -26,7 +28,7 @@ impl Gathered {
     pub fn add(&mut self, mut files: FileTree, name: Option<Vec<u8>>, mode: Option<&Mode>) {
         if let Some(mode) = mode {
             for (_, entry) in files.iter_mut() {
-                if matches!(entry.kind, EntryKind::File(_) | EntryKind::Directory) {
+                if matches!(entry.kind, EntryKind::File(_) | EntryKind::HardLink(_) | EntryKind::Directory) {
                     entry.mode = mode.of(entry.mode, entry.is_directory());
                 }
             }

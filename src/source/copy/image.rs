@@ -107,6 +107,7 @@ impl ImageSource<'_> {
             Base::Stage(_) => None,
             image => Some(format!("`lbuild inspect {image} --tree` lists its files")),
         };
-        self.origin.failed(format!("`{}` does not exist in {}", self.text, self.image), hint)
+        let word = self.text.trim_start_matches('/');
+        self.origin.failed_at(word, format!("`{}` does not exist in {}", self.text, self.image), hint)
     }
 }

@@ -80,7 +80,7 @@ impl CopyPart {
                     );
                 }
                 (CopySource::Url { url, unpack: false, .. }, _) => {
-                    names.push(Some(download::file_name(url).into()));
+                    names.push(Some(download::file_name(url).into_bytes()));
                 }
                 (CopySource::Inline { name, .. }, _) => names.push(Some(name.clone().into())),
                 _ => return Shape::Unknown,
@@ -120,6 +120,7 @@ impl CopyPart {
                         if !unpacked {
                             normalise(&mut tree, &mut normalised);
                         }
+                        gathered.unpacked |= unpacked;
                         gathered.add(tree, name, mode.as_ref().filter(|_| !unpacked));
                     }
                 }
@@ -132,13 +133,16 @@ impl CopyPart {
                     }
                 }
                 (CopySource::Url { url, checksum, unpack }, _) => {
-                    let file = download::fetch(url, *checksum, context).await?;
+                    let file = download::fetch(url, *checksum, &self.files.origin, context).await?;
                     let taken = self.of_download(url, file, *unpack, context).await?;
+                    gathered.unpacked |= taken.unpacked;
                     gathered.add(taken.tree, taken.name, mode.as_ref().filter(|_| !taken.unpacked));
                 }
                 (CopySource::Inline { name, content }, _) => {
                     let entry = Entry::file(Content::Bytes(content.as_bytes().into()), false);
-                    let tree = FileTree::of([(name.as_bytes().to_vec(), entry)])?;
+                    let path = name.as_bytes().to_vec();
+                    let tree = FileTree::of([(path, entry)])
+                        .map_err(|error| self.files.origin.failed_at(name, error.to_string(), None))?;
                     gathered.add(tree, Some(name.clone().into()), mode.as_ref());
                 }
                 _ => {}
@@ -209,7 +213,7 @@ impl CopyPart {
 
     async fn of_download(&self, url: &str, file: BlobFile, unpack: bool, context: &Context) -> Result<Taken> {
         let (cache, origin) = (context.cache.clone(), self.files.origin.clone());
-        let name = download::file_name(url).as_bytes().to_vec();
+        let name = download::file_name(url).into_bytes();
         let take = move |_, stop: &_| {
             if unpack && let Some(tree) = archive::unpack(&file.path, &origin, &cache, stop)? {
                 return Ok(Taken { tree, name: None, memory: None, unpacked: true });
@@ -269,7 +273,9 @@ impl Part for CopyPart {
         let mode = self.mode().and_then(|mode| mode.of_made_directories());
         let CopyFiles { owner, link, origin, .. } = &self.files;
         let (owner, origin) = (owner.clone(), origin.clone());
-        Some(Placing { to: path, shape: self.shape(to), owner, mode, link: *link, origin })
+        // BuildKit ignores --link if there is a mode.
+        let link = *link && self.files.mode.is_none();
+        Some(Placing { to: path, shape: self.shape(to), owner, mode, link, is_workdir: false, origin })
     }
 
     fn whole_layer<'a>(&'a self, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Option<Layer>>> {
@@ -293,10 +299,23 @@ impl Part for CopyPart {
             let (gathered, memories) = self.gather(context).await?;
             let is_directory = to.ends_with('/') || self.files.parents;
             let dir = to.trim_matches('/').as_bytes();
+            let unpacked = gathered.unpacked;
             let (tree, shape) = gathered.finish(dir, is_directory, &self.files.origin)?;
+            if shape == Shape::Nothing {
+                let (file, line) = (&self.files.origin.file, self.files.origin.line);
+                let message =
+                    format!("{file}:{line}: nothing is copied: no file matches, or all are excluded");
+                context.events.warn(message, Some("an image without these files may not start"));
+            }
+            // --chmod does not reach into an archive, nor the directories that it needs.
+            let mode_of = |placing: &Placing| placing.mode.filter(|_| !unpacked);
             let fetched =
                 Fetched::of(tree).then_keep(move |tree| memories.iter().for_each(|memory| memory.keep(tree)));
-            Ok(fetched.placed_by(placing.map(|placing| Placing { shape, ..placing })))
+            Ok(fetched.placed_by(placing.map(|placing| Placing {
+                mode: mode_of(&placing),
+                shape,
+                ..placing
+            })))
         }
         .boxed()
     }

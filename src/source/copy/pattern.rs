@@ -1,10 +1,8 @@
 //! Wildcards in the sources of a `COPY`, as Go's `filepath.Match` has them, and the patterns of `--exclude`.
 
-use regex::bytes::Regex;
-
 use crate::error::{Error, Result};
 use crate::recipe::{CopyFiles, Origin};
-use crate::source::ignore::{self, Ignore};
+use crate::source::ignore::{self, Ignore, NamePattern};
 
 /// The path of a source, split where its wildcards begin.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub(super) struct SourcePath {
 pub(super) enum Component {
     /// Any number of directories.
     Deep,
-    Name(Regex),
+    Name(NamePattern),
 }
 
 impl SourcePath {
@@ -86,7 +84,7 @@ fn may_match_below(wild: &[Component], parts: &[&[u8]]) -> bool {
     }
 }
 
-fn name(part: &str) -> std::result::Result<Regex, String> {
+fn name(part: &str) -> std::result::Result<NamePattern, String> {
     // Within one name, `**` is no more than `*`.
     let mut single = part.to_owned();
     while single.contains("**") {
@@ -128,7 +126,7 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        Origin { file: "Dockerfile".into(), line: 2, text: "COPY".into() }
+        Origin { file: "Dockerfile".into(), line: 2, column: 1, text: "COPY".into() }
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl Provider for CopyProvider<'_> {
                 match source {
                     CopySource::Image { image, .. } => *image = self.image(image, context)?.exact.clone(),
                     CopySource::Url { url, checksum, .. } => {
-                        *checksum = Some(download::fetch(url, *checksum, context).await?.digest);
+                        *checksum =
+                            Some(download::fetch(url, *checksum, &self.0.origin, context).await?.digest);
                     }
                     CopySource::Context { .. } | CopySource::Inline { .. } => {}
                 }

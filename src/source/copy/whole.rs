@@ -37,7 +37,11 @@ pub(super) fn find(lists: &[Vec<Member<u64>>], path: &str) -> Option<usize> {
         return None;
     }
     let fits = |member: &Member<u64>| {
-        let is_above = member.is_directory() && is_plain(&member.entry);
+        let is_parent =
+            || path.starts_with(&[member.path.as_bytes(), b"/"].concat()) || member.path.is_empty();
+        let is_above = member.is_directory()
+            && is_plain(&member.entry)
+            && (is_parent() || member.path.as_bytes() == path);
         let link_fits = match &member.entry.kind {
             EntryKind::HardLink(target) => {
                 target.strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.starts_with(b"/"))
@@ -90,6 +94,8 @@ mod tests {
             (&[&["etc/", "etc/x"], &["opt/", "opt/a"]], "opt", Some(1)),
             (&[&["opt/", "opt/a"]], "", Some(0)),
             (&[&["opt/", "opt/a", "etc/x"]], "opt", None),
+            (&[&["opt/", "opt/a", "tmp/"]], "opt", None),
+            (&[&["usr/", "usr/lib/", "usr/lib/a"]], "usr/lib", Some(0)),
             (&[&["opt/", "opt/a"], &["opt/b"]], "opt", None),
             (&[&["opt/", "opt/a", "opt/a"]], "opt", None),
             (&[&["optional/x"]], "opt", None),

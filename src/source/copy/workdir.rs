@@ -49,7 +49,15 @@ impl Part for EmptyDirectory {
     fn placing(&self, to: &str) -> Option<Placing> {
         let to = to.trim_matches('/').as_bytes().to_vec();
         let (owner, origin) = (self.owner.clone(), self.origin.clone());
-        Some(Placing { to, shape: Shape::Directory, owner, mode: None, link: false, origin })
+        Some(Placing {
+            to,
+            shape: Shape::Directory,
+            owner,
+            mode: None,
+            link: false,
+            is_workdir: true,
+            origin,
+        })
     }
 
     fn fetch<'a>(self: Box<Self>, to: &'a str, _: &'a Context) -> BoxFuture<'a, Result<Fetched>> {

@@ -36,13 +36,27 @@ mod rules;
 
 pub(super) use rules::{Ignore, Verdict};
 
-/// A regex for names that match a pattern without slashes.
+/// A pattern for one name of a path.
+#[derive(Debug)]
+pub(super) struct NamePattern(regex::bytes::Regex);
+
+/// The pattern, which has no slashes.
 ///
 /// # Errors
 /// The reason why the pattern is not valid.
-pub(super) fn name_pattern(pattern: &[u8]) -> Result<regex::bytes::Regex, String> {
+pub(super) fn name_pattern(pattern: &[u8]) -> Result<NamePattern, String> {
     let tokens = glob::tokens(pattern)?;
-    regex::bytes::Regex::new(&glob::regex(&tokens)).map_err(|error| error.to_string())
+    regex::bytes::Regex::new(&glob::regex(&tokens)).map(NamePattern).map_err(|error| error.to_string())
+}
+
+impl NamePattern {
+    /// Whether the name matches. A byte that is not UTF-8 counts as one character, as in Go.
+    pub(super) fn is_match(&self, name: &[u8]) -> bool {
+        match std::str::from_utf8(name) {
+            Ok(_) => self.0.is_match(name),
+            Err(_) => self.0.is_match(glob::characters(name).collect::<String>().as_bytes()),
+        }
+    }
 }
 
 #[cfg(test)]

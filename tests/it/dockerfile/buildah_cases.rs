@@ -95,6 +95,10 @@ pub const CASES: &[(&[u16], &str, &str)] = &[
     (&[127], "workdir-user", "FROM localhost/base\nUSER app\nWORKDIR /home/app/x\nCOPY a.txt .\n"),
     (&[75], "later-replaces", "FROM localhost/base\nCOPY a.txt /x/f\nCOPY b.txt /x/f\n"),
     (&[85], "file-onto-directory", "FROM localhost/base\nCOPY a.txt /x/f/g\nCOPY b.txt /x/f\n"),
+    (&[75, 84], "file-named-as-directory", "FROM localhost/base\nCOPY bin/run /run\n"),
+    (&[85], "file-below-file", "FROM localhost/base\nCOPY a.txt /file/x\n"),
+    (&[85], "workdir-below-file", "FROM localhost/base\nWORKDIR /file/x\n"),
+    (&[84], "file-onto-dangling-link", "FROM localhost/base\nCOPY a.txt /dangling\n"),
     (&[85], "directory-onto-file", "FROM localhost/base\nCOPY dir /file\n"),
     (&[93], "missing-file", "FROM localhost/base\nCOPY none /x/\n"),
     (

@@ -232,7 +232,8 @@ fn downloads_are_checked() {
     assert_eq!(tree["x/file.txt"], "0600 0:0 \"content\"", "rules 111, 112");
     assert_eq!(tree["y"], "0600 0:0 \"content\"", "rule 112");
     let error = project.error(&format!("FROM base\nADD {} /x/\n", url("/none")));
-    assert!(error.contains("404"), "rule 113: {error}");
+    assert!(error.contains("Dockerfile:2:5: ") && error.contains("404"), "rule 113: {error}");
+    assert!(error.contains("hint: check the URL"), "rule 113: {error}");
     let right = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
     let add = |sum: &str| format!("FROM base\nADD --checksum=sha256:{sum} {} /x/\n", url("/a/file.txt?q"));
     assert_eq!(names(&project.tree(&add(right))), "file.txt", "rule 110");
@@ -281,4 +282,84 @@ fn arguments_and_annotations_do_not_reach_the_image() {
     assert_eq!(config["config"].get("ArgsEscaped"), None, "rule 145: left out on purpose");
     let history = config["history"].to_string();
     assert!(history.contains("COPY a /x/$N"), "{history}");
+}
+
+/// A base whose directories are not as Lambda's: `/var/task` is a link, `/opt` is everybody's, `/etc` has a file.
+fn unusual(project: &Project) -> String {
+    let tar = Tar::new()
+        .directory("etc/")
+        .directory("srv/")
+        .directory("srv/task/")
+        .directory("var/")
+        .symlink("var/task", "/srv/task")
+        .member("opt/", tar::EntryType::Directory, 0o1777, b"", "")
+        .directory("app/");
+    image(&project.lbuild.path("unusual"), &[Layer::gzip(tar)], |_, _| ());
+    format!("unusual=oci:{}:{TAG}", project.lbuild.path("unusual").display())
+}
+
+#[test]
+fn what_the_image_has_decides_where_files_go() {
+    let project = Project::new();
+    project.files(&[("a.txt", "a"), ("app", "program"), ("lk/sub/x", "x"), ("f/sub", "file")]);
+    symlink("/srv", project.context().join("lk/out")).unwrap();
+    let unusual = unusual(&project);
+    for (rule, text, path, line) in [
+        (84, "COPY a.txt /var/task/", "srv/task/a.txt", "0644 0:0"),
+        (84, "COPY a.txt /var/task/", "var/task", "0:0 -> /srv/task"),
+        (82, "COPY a.txt /opt/", "opt", "1777 0:0"),
+        (75, "COPY app /app", "app/app", "0644 0:0"),
+        (107, "COPY --link --chmod=644 a.txt /etc/a.conf", "etc", "0755 0:0"),
+        (84, "COPY lk /z/\nCOPY a.txt /z/out/", "srv/a.txt", "0644 0:0"),
+        (107, "COPY --link a.txt /var/task/", "var/task", "0755 0:0 directory"),
+    ] {
+        let file = project.dockerfile(&format!("FROM unusual\n{text}\n"));
+        let (out, done) = project.run(&file, &["--build-context", &unusual]);
+        assert_eq!(done.code, Some(0), "{text}: {}", done.stderr);
+        let tree = image_tree::of(&out, "1", "amd64");
+        let found = tree.get(path).map(String::as_str).unwrap_or_default();
+        assert!(found.starts_with(line), "rule {rule}: {text}: {path} is {found:?}");
+    }
+    let error = project.error("FROM base\nCOPY lk /var/task\nCOPY f /var/task\n");
+    assert!(error.contains("is a directory in the image"), "rule 85: {error}");
+}
+
+#[test]
+fn layers_of_one_image_are_not_used_in_another() {
+    let project = Project::new();
+    project.files(&[("a.txt", "a")]);
+    let unusual = unusual(&project);
+    let texts = [
+        "WORKDIR /var/task",
+        "COPY --chown=5:6 a.txt /var/task/",
+        "COPY --chown=7:6 --chmod=700 a.txt /opt/z/",
+    ];
+    for text in texts {
+        for from in ["base", "scratch", "unusual"] {
+            let file = project.dockerfile(&format!("FROM {from}\n{text}\n"));
+            let [cached, made] = [&[][..], &["--no-cache"]].map(|more| {
+                let (_, done) = project.run(&file, &[&["--build-context", &unusual], more].concat());
+                assert_eq!(done.code, Some(0), "{text} on {from}: {}", done.stderr);
+                done.digest()
+            });
+            assert_eq!(cached, made, "{text} on {from}");
+        }
+    }
+}
+
+#[test]
+fn entries_of_archives_are_never_dropped() {
+    let project = Project::new();
+    let outside = Tar::new().file("../up", 0o644, "");
+    let missing = Tar::new().member("h", tar::EntryType::Link, 0o644, b"", "nothing");
+    for (tar, said) in [(outside, "is outside the directory"), (missing, "is a hard link to a file")] {
+        project.files(&[]);
+        fs::write(project.context().join("x.tar"), tar.bytes()).unwrap();
+        let error = project.error("FROM base\nADD x.tar /x/\n");
+        assert!(error.contains(said), "rule 116: {error}");
+    }
+    project.files(&[]);
+    fs::write(project.context().join("x.tar"), Tar::new().file("d/f", 0o640, "").bytes()).unwrap();
+    let tree = project.tree("FROM base\nADD --chmod=600 x.tar /x/\n");
+    assert!(tree["x"].starts_with("0755") && tree["x/d/f"].starts_with("0640"), "rule 115: {tree:?}");
 }

@@ -86,7 +86,10 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             "FROM scratch\nRUN touch /x\n",
             &[],
             2,
-            &["error: Dockerfile:2: commands cannot be run yet\n  2 | RUN touch /x\nhint: ", "hint: "],
+            &[
+                "error: Dockerfile:2:1: commands cannot be run yet\n  2 | RUN touch /x\n    | ^\nhint: ",
+                "hint: ",
+            ],
         ),
         (
             "FROM scratch\nUSER $NONE\n",
@@ -98,19 +101,21 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             "FROM scratch\nCOPY nofile /x\n",
             &[],
             2,
-            &["error: Dockerfile:2: `nofile` does not exist in .\n  2 | COPY nofile /x\nhint: "],
+            &[
+                "error: Dockerfile:2:6: `nofile` does not exist in .\n  2 | COPY nofile /x\n    |      ^\nhint: ",
+            ],
         ),
         (
             "FROM scratch\nCOPY App.py /x\n",
             &[],
             2,
-            &["error: Dockerfile:2: `App.py` does not exist in .\n", "hint: there is `app.py`"],
+            &["error: Dockerfile:2:6: `App.py` does not exist in .\n", "hint: there is `app.py`"],
         ),
         (
             "FROM scratch\nCOPY hidden /x\n",
             &[],
             2,
-            &["error: Dockerfile:2: `hidden` is left out by ./.dockerignore\n", "hint: add `!hidden` to"],
+            &["error: Dockerfile:2:6: `hidden` is left out by ./.dockerignore\n", "hint: add `!hidden` to"],
         ),
         (
             "FROM scratch\nCOPY ../secret /x\n",
@@ -119,7 +124,7 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             &[
                 "warning: Dockerfile:2:6: nothing outside the context can be copied: `../secret` is `secret` in it",
                 "  2 | COPY ../secret /x\n    |      ^\nhint: pass the directory that has both as PATH",
-                "error: Dockerfile:2: `secret` does not exist in .\n",
+                "error: Dockerfile:2:9: `secret` does not exist in .\n",
             ],
         ),
     ];
@@ -230,7 +235,7 @@ fn remarks_are_annotations_on_github() {
         (
             "FROM scratch\nRUN x\n",
             2,
-            "::error file=Dockerfile,line=2,title=Dockerfile::commands cannot be run yet",
+            "::error file=Dockerfile,line=2,col=1,title=Dockerfile::commands cannot be run yet",
         ),
     ] {
         let dir = function(&[("Dockerfile", text)]);

@@ -31,25 +31,17 @@ pub fn annotations(remarks: &[DockerfileRemark], findings: &[Finding]) -> String
 /// The workflow command for a failure with a place in a Dockerfile.
 pub fn failure(failure: &Failure) -> Option<String> {
     match failure {
-        Failure::Library(Error::Dockerfile(remark) | Error::DockerfileBase { remark, .. }) => {
-            Some(of_remark("error", remark))
-        }
-        Failure::Library(Error::Instruction { file, line, fault, hint, .. }) => {
-            let place = format!("file={},line={line}", property(file));
-            Some(in_file("error", &place, fault, hint.as_deref()))
-        }
+        Failure::Library(
+            Error::Dockerfile(remark) | Error::Instruction(remark) | Error::DockerfileBase { remark, .. },
+        ) => Some(of_remark("error", remark)),
         _ => None,
     }
 }
 
 fn of_remark(command: &str, remark: &DockerfileRemark) -> String {
     let place = format!("file={},line={},col={}", property(&remark.file), remark.line, remark.column);
-    in_file(command, &place, &remark.message, remark.hint.as_deref())
-}
-
-fn in_file(command: &str, place: &str, message: &str, hint: Option<&str>) -> String {
-    let hint = hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-    format!("::{command} {place},title=Dockerfile::{}", data(&format!("{message}{hint}")))
+    let hint = remark.hint.as_deref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+    format!("::{command} {place},title=Dockerfile::{}", data(&format!("{}{hint}", remark.message)))
 }
 
 /// Escapes a message: a line end would end the command.

@@ -93,7 +93,7 @@ impl Lowering<'_, '_> {
                 false => Err(Fault::new(word.at, "COPY does not download").hint("use ADD for a URL")),
             };
         }
-        if line.from.is_none() && (path == ".." || path.starts_with("../") || path.contains("/../")) {
+        if line.from.is_none() && leaves(&path) {
             let inside = paths::clean(&path);
             let inside = inside.trim_start_matches('/');
             let fault = Fault::new(
@@ -164,6 +164,23 @@ impl Lowering<'_, '_> {
                 .push("UnreadableDownload", fault.hint("add --chmod=644, or --chmod=755 for a program"));
         }
     }
+}
+
+/// Whether a path leads above the directory that it is relative to.
+fn leaves(path: &str) -> bool {
+    let mut depth = 0_usize;
+    path.split('/').any(|part| match part {
+        "" | "." => false,
+        ".." if depth == 0 => true,
+        ".." => {
+            depth -= 1;
+            false
+        }
+        _ => {
+            depth += 1;
+            false
+        }
+    })
 }
 
 /// The path in a context. It has no leading slash and no `..`, and keeps the `/./` that `--parents` looks for.
