@@ -4,8 +4,7 @@
 use super::case::Case;
 use super::facts::{Fact, Names};
 use super::function::within;
-use super::handler::is_file;
-use super::start::{has_aws_entry, is_os_only};
+use super::start::has_aws_entry;
 use crate::lambda::{BOOTSTRAP, class_file, handler_files};
 
 /// The bases on Amazon Linux 2, whose glibc is 2.26; the others are on Amazon Linux 2023, with 2.34.
@@ -96,11 +95,14 @@ pub fn defines_handler(case: &Case<'_>, handler: &str) -> bool {
 /// Whether the image has a file that may define its handler, by its name.
 pub fn has_handler_file(case: &Case<'_>) -> bool {
     let Some(handler) = case.handler() else { return false };
-    let files =
-        ["python", "nodejs", "ruby"].iter().filter_map(|runtime| handler_files(runtime, handler)).flatten();
+    let is_file = |path: &str| case.files.file(path).is_some();
+    if case.runtime() == Some("provided") {
+        return is_file(BOOTSTRAP);
+    }
+    let files = ["python", "nodejs", "ruby"].iter().filter_map(|runtime| handler_files(runtime, handler));
+    let mut files = files.flatten();
     let roots = case.roots();
-    let in_module = |file: String| roots.iter().any(|root| is_file(case, &within(root, &file)));
-    files.into_iter().any(in_module) || (is_os_only(case) && is_file(case, &BOOTSTRAP[1..]))
+    files.any(|file| roots.iter().any(|root| is_file(&within(root, &file))))
 }
 
 #[cfg(test)]
