@@ -138,8 +138,10 @@ fn login_of_name(name: &str) -> Option<(usize, usize)> {
         return None;
     }
     let Some(colon) = colon else {
-        // A token without a password, as in `TOKEN@HOST/NAME`; `git@github.com` has none.
-        return (!user.contains('/') && after.contains('/')).then_some((start, at));
+        // A token without a password, as in `TOKEN@HOST/NAME`; `git@github.com` has none, and neither has the name of a
+        // package in a command, as in `npm install @SCOPE/NAME`.
+        let is_package = user.ends_with(char::is_whitespace);
+        return (!is_package && !user.contains('/') && after.contains('/')).then_some((start, at));
     };
     // In `HOST:PORT/NAME@…` and `HOST/NAME:TAG@…`, the `@` does not end a login.
     let end = name[colon..at].find('/').map_or(at, |slash| colon + slash);
@@ -180,6 +182,12 @@ fn last_at(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scope_of_a_package_is_not_a_login() {
+        let text = "install yarn 4.0 or newer: `npm install -g @yarnpkg/cli-dist`";
+        assert_eq!(without_logins(text), text);
+    }
 
     #[test]
     fn no_escape_sequence_and_no_direction_mark_is_printed() {
