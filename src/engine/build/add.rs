@@ -28,7 +28,7 @@ use crate::tree::FileTree;
 /// The number of parts that are fetched while others are written.
 const AHEAD: usize = 8;
 
-/// What became of a part.
+/// The result of adding a part to the image.
 pub(super) struct Added {
     /// `None` if it changes nothing in the image.
     pub(super) layer: Option<Layer>,

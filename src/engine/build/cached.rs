@@ -16,7 +16,7 @@ use crate::image::{
 };
 use crate::store::{Cache, Repository};
 
-/// What an earlier build made of a part: a layer, or nothing, because the part changes nothing in the image.
+/// The result of a part in an earlier build: its layer, or `None` if the part changes nothing in the image.
 #[derive(Clone, Debug)]
 pub(super) struct Known(pub(super) Option<Layer>);
 

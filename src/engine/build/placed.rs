@@ -48,7 +48,7 @@ pub(in crate::engine) async fn placed(
     session.threads.run(1, placing).await
 }
 
-/// What the layers hold, from their trees where these are known.
+/// The scans of the layers. A layer whose tree is known is not read.
 async fn scans_of(
     session: &Arc<Session>,
     trees: &Trees,

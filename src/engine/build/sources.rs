@@ -1,4 +1,4 @@
-//! What is known of a recipe's sources before anything is built.
+//! Questions about a recipe's sources that need no build: whether they exist, and which files they include.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::source;
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
-/// What to do instead of a command.
+/// The hint for a command, which cannot be run.
 const RUN_HINT: &str =
     "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
 

@@ -8,7 +8,7 @@ use crate::recipe::{Base, Origin};
 use crate::source::image::{ImageView, Selection};
 use crate::tree::{Resolved, Seen, Target};
 
-/// What the paths of an image's files depend on.
+/// A source of a `COPY --from`, with the flags that decide the paths of its files.
 pub(super) struct ImageSource<'s> {
     pub image: &'s Base,
     pub text: &'s str,

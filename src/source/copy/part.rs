@@ -61,7 +61,7 @@ impl CopyPart {
         self.files.mode.as_deref().and_then(Mode::parse)
     }
 
-    /// What is known of the target before the sources are read.
+    /// The shape of the target, as far as it is known before the sources are read.
     fn shape(&self, to: &str) -> Shape {
         if to.ends_with('/') || self.files.parents {
             return Shape::Directory;

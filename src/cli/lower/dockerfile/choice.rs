@@ -74,7 +74,7 @@ pub fn chosen(
     }
 }
 
-/// Whether a Dockerfile is used if there is no base.
+/// Whether the image is built from a Dockerfile if the arguments name no base.
 #[cfg(feature = "aws")]
 pub fn is_used(args: &ImageArgs, config: &ConfigFile) -> bool {
     let is_given = args.dockerfile.dockerfile.is_some() || config.dockerfile.is_some();
