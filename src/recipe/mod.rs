@@ -11,6 +11,7 @@ mod run;
 mod source;
 mod stages;
 mod step;
+mod translation;
 
 pub use base::Base;
 pub use copy::{BuildContext, CopyFiles, CopySource};
@@ -19,3 +20,7 @@ pub use run::{Access, Command, Mount, MountFrom, Network, Run, Sharing};
 pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};
 pub use stages::{DEFAULT_EPOCH, Recipe, Stage};
 pub use step::{Add, Step};
+pub use translation::{
+    AccountTool, AddGroup, AddUser, Find, FindAction, FindIs, FindTest, Follow, IntoDirectory, Operation,
+    Pathname, Piece, Transfer, Translated, Translation,
+};

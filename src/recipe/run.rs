@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::base::Base;
 use super::copy::BuildContext;
 use super::origin::Origin;
+use super::translation::Translation;
 
 /// A command whose changes become a layer.
 ///
@@ -35,6 +36,9 @@ pub struct Run {
     /// The network that it sees.
     #[serde(default, skip_serializing_if = "Network::is_default")]
     pub network: Network,
+    /// What the command does, if it needs no process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Translation>,
     /// The instruction.
     pub origin: Origin,
 }

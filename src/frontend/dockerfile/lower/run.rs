@@ -39,6 +39,7 @@ impl Lowering<'_, '_> {
             proxies: self.proxies(),
             mounts,
             network,
+            translation: None,
             origin: self.origin(at, text),
         };
         self.step(Step::Run(run));
