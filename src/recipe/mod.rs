@@ -6,6 +6,7 @@
 mod base;
 mod check;
 mod copy;
+mod install;
 mod origin;
 mod run;
 mod source;
@@ -15,6 +16,7 @@ mod translation;
 
 pub use base::Base;
 pub use copy::{BuildContext, CopyFiles, CopySource};
+pub use install::{NodeInstall, PythonInstall, PythonInstaller};
 pub use origin::Origin;
 pub use run::{Access, Command, Mount, MountFrom, Network, Run, Sharing};
 pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};

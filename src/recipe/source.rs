@@ -82,6 +82,9 @@ pub struct Python {
     pub version: String,
     /// The version of glibc in the image, as 2 and 34; wheels that need a newer one are skipped.
     pub glibc: (u32, u32),
+    /// Whether the C library of the image is musl, as on Alpine. [`glibc`](Python::glibc) does not matter then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub musl: bool,
     /// A directory of wheels, used instead of any index and the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wheels: Option<PathBuf>,

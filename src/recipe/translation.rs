@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::install::{NodeInstall, PythonInstall};
+
 /// The commands of a line, as its shell joins them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -157,6 +159,10 @@ pub enum Operation {
     AddUser(AddUser),
     /// `groupadd`, `addgroup`
     AddGroup(AddGroup),
+    /// `pip install`
+    InstallPython(PythonInstall),
+    /// `npm ci`
+    InstallNode(NodeInstall),
 }
 
 /// The files of a `cp` or `mv`.

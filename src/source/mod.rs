@@ -24,6 +24,7 @@ pub(crate) use directory::hash_missing;
 pub(crate) use image::file_of;
 pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
 pub(crate) use placing::{Placing, Shape};
+pub(crate) use python::{Contents, ImageLibc, InstallPlan, PythonInstallation, deletions};
 
 use crate::recipe::Source;
 

@@ -54,6 +54,7 @@ pub fn packages(
         requirements: Requirements::File { path, project: Some(config.code(&args.path)) },
         version,
         glibc,
+        musl: false,
         wheels: flags.wheels.clone().or(file(&config.wheels)),
         require_hashes: flags.require_hashes || config.require_hashes,
         slim: flags.slim || config.slim,

@@ -10,14 +10,14 @@ use super::credentials::Indexes;
 use super::sdist::{self, SourceBuilder};
 use super::size::{note_size, noted_size};
 use super::target::Target;
-use super::wheel::{self, Clash, MOST, group, is_directory, is_source, recorded_url};
+use super::wheel::{self, Clash, MOST, Scheme, group, is_directory, is_source, recorded_url};
 use crate::error::Result;
 use crate::event::Event;
 use crate::image::Digest;
 use crate::recipe::{Bytecode, Python, Wheel};
 use crate::source::part::Context;
 use crate::source::zip;
-use crate::store::{BlobFile, Download};
+use crate::store::{BlobFile, Download, Workplace};
 use crate::tree::FileTree;
 
 /// Part of every identity. Increase it when a change of the code changes a file of an unpacked wheel.
@@ -28,22 +28,40 @@ const VERSION: &str = "wheels-1";
 pub(super) struct WheelLayer {
     pub(super) wheels: Vec<Wheel>,
     minor: u32,
+    scheme: Arc<Scheme>,
     slim: bool,
     indexes: Arc<Indexes>,
     /// The compiler of the layer's bytecode; `None` for a layer of the wheels themselves.
     compiler: Option<Compiler>,
     builder: Arc<SourceBuilder>,
+    /// The directory that holds sources of packages until they are built.
+    sources: Option<Arc<Workplace>>,
 }
 
 /// The layers of the wheels. They depend only on the list and, if the recipe asks for bytecode, on the compiler.
-pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context) -> Result<Vec<WheelLayer>> {
+pub(super) async fn layers(
+    python: &Python,
+    wheels: &[Wheel],
+    scheme: Option<&Scheme>,
+    context: &Context,
+) -> Result<Vec<WheelLayer>> {
     let target = Target::of(python, &context.platform)?;
     let minor = target.minor;
+    let scheme = Arc::new(scheme.cloned().unwrap_or_else(|| Scheme::of_function(minor)));
     let builder = Arc::new(SourceBuilder::new(python.wheels.clone(), target));
     let indexes = Arc::new(Indexes::of(python));
     let layer = |wheels| {
-        let (indexes, builder) = (indexes.clone(), builder.clone());
-        WheelLayer { wheels, minor, slim: python.slim, indexes, compiler: None, builder }
+        let (indexes, builder, scheme) = (indexes.clone(), builder.clone(), scheme.clone());
+        WheelLayer {
+            wheels,
+            minor,
+            scheme,
+            slim: python.slim,
+            indexes,
+            compiler: None,
+            builder,
+            sources: None,
+        }
     };
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
     let mut layers: Vec<WheelLayer> = group(wheels, MOST / share).into_iter().map(layer).collect();
@@ -56,6 +74,11 @@ pub(super) async fn layers(python: &Python, wheels: &[Wheel], context: &Context)
 }
 
 impl WheelLayer {
+    /// The same layer, whose packages may be built from sources in this directory.
+    pub(super) fn within(self, sources: Arc<Workplace>) -> WheelLayer {
+        WheelLayer { sources: Some(sources), ..self }
+    }
+
     /// The layer's display name.
     pub(super) fn name(&self) -> String {
         let wheels = match &self.wheels[..] {
@@ -75,6 +98,9 @@ impl WheelLayer {
         };
         part(VERSION.as_bytes());
         part(&self.minor.to_be_bytes());
+        if *self.scheme != Scheme::of_function(self.minor) {
+            part(self.scheme.identity().as_bytes());
+        }
         part(&[u8::from(self.slim)]);
         for wheel in &self.wheels {
             part(wheel.name.as_bytes());
@@ -90,7 +116,12 @@ impl WheelLayer {
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// The files, with paths relative to their directory `to`. Downloads the wheels that the cache does not have.
+    /// Whether the files have their paths in the image, whatever the directory of the step is.
+    pub(super) fn has_own_places(&self) -> bool {
+        self.scheme.directories.is_some()
+    }
+
+    /// The files, with paths relative to their directory `to`, or in the image. Downloads the wheels that the cache does not have.
     pub(super) async fn tree(&self, context: &Context, to: &str) -> Result<FileTree> {
         let blobs = try_join_all(self.wheels.iter().map(|wheel| self.fetch(wheel, context))).await?;
         let layer = self.clone();
@@ -133,7 +164,7 @@ impl WheelLayer {
         let mut clash = None;
         let unpacked = |(wheel, blob): (&Wheel, &BlobFile)| {
             let archive = zip::open_blob(&blob.path, blob.digest)?;
-            wheel::unpack(wheel, &archive, self.minor, self.slim)
+            wheel::unpack(wheel, &archive, &self.scheme, self.slim)
         };
         for (wheel, blob) in self.wheels.iter().zip(blobs) {
             let mut unpacked = unpacked((wheel, blob))?;
@@ -173,7 +204,18 @@ mod tests {
             };
             let builder = Arc::new(SourceBuilder::new(None, Target::new(12, Machine::X86_64, (2, 34))));
             let (wheels, indexes) = (vec![wheel], Arc::default());
-            WheelLayer { wheels, minor: 12, slim: false, indexes, compiler: None, builder }.identity()
+            let scheme = Arc::new(Scheme::of_function(12));
+            WheelLayer {
+                wheels,
+                minor: 12,
+                scheme,
+                slim: false,
+                indexes,
+                compiler: None,
+                builder,
+                sources: None,
+            }
+            .identity()
         };
         let indirect = identity("https://h.example/a.whl", false);
         assert_eq!(indirect, identity("https://mirror.example/a.whl", false));

@@ -15,6 +15,9 @@ mod directory;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod hashes;
+mod install;
+mod installed;
+mod interpreter;
 mod layer;
 mod lock;
 mod markers;
@@ -28,4 +31,6 @@ mod wheel;
 
 #[cfg(fuzzing)]
 pub use fuzzing::python_lock;
+pub(crate) use install::{Contents, InstallPlan, PythonInstallation, deletions};
+pub(crate) use interpreter::ImageLibc;
 pub(super) use provider::PythonProvider;

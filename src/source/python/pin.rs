@@ -12,7 +12,7 @@ use super::directory;
 use super::hashes::Hashes;
 use super::lock::{Asked, Format, LockedPackage, pipfile, poetry, pylock, uvlock};
 use super::markers::Environment;
-use super::resolve::{self, Question};
+use super::resolve::{self, Present, Question};
 use super::size::{note_size, noted_size};
 use super::target::Target;
 use super::wheel::{is_directory, is_source, normalized};
@@ -25,7 +25,7 @@ use crate::source::text;
 use crate::store::{Cache, Download, Workplace};
 
 /// The exact wheels of a recipe: the content of [`Requirements::Pinned`].
-pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>> {
+pub(super) async fn pin(python: &Python, present: &Present, context: &Context) -> Result<Vec<Wheel>> {
     let target = Target::of(python, &context.platform)?;
     let (path, project) = match &python.requirements {
         Requirements::Pinned(wheels) => {
@@ -35,7 +35,9 @@ pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>
         Requirements::File { path, project } => (path, project.as_deref()),
     };
     let environment = Environment::of(&target);
-    let (packages, asked) = packages(path, project, python, &target, &environment, &context.cache).await?;
+    let lookup = Lookup { path, python, present, target: &target, environment: &environment };
+    let (mut packages, asked) = lookup.packages(project, &context.cache).await?;
+    packages.retain(|package| !present.installed.has(&package.name, &package.version));
     let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
     let indexes = Indexes::of(python);
     let allowed = |chosen: &Chosen| match &asked {
@@ -54,67 +56,81 @@ pub(super) async fn pin(python: &Python, context: &Context) -> Result<Vec<Wheel>
     Ok(wheels)
 }
 
-/// The packages of a lock that these indexes have.
-async fn resolved(
-    (indexes, pins): (&Vec<String>, &String),
-    path: &Path,
-    python: &Python,
-    target: &Target,
-    environment: &Environment,
-    place: &Workplace,
-) -> Result<Vec<LockedPackage>> {
-    let indexes: Vec<String> = indexes.iter().map(|url| expanded_url(url)).collect();
-    let flags = ["--index-url"].into_iter().chain(std::iter::repeat("--extra-index-url"));
-    let lines = flags.zip(&indexes).map(|(flag, url)| format!("{flag} {url}\n"));
-    let text = lines.collect::<String>() + pins;
-    // Only the owner can read it, and it is removed even if lbuild is killed: the URL of an index may have a login.
-    let requirements = &place.path().join(format!("{}.txt", Digest::of(text.as_bytes()).hex()));
-    let file =
-        std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(requirements);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|source| Error::Write { path: requirements.clone(), source })?;
-    let (complete, indexes) = (true, &indexes[..]);
-    let question = Question { path, requirements, complete, indexes, python, target, environment, place };
-    resolve::packages(&question).await
+/// Where the packages are looked up, and for which target.
+struct Lookup<'a> {
+    path: &'a Path,
+    python: &'a Python,
+    present: &'a Present,
+    target: &'a Target,
+    environment: &'a Environment,
 }
 
-/// The packages that the file names. Unless it is a complete lock, also the names and hashes that it requires.
-async fn packages(
-    path: &Path,
-    project: Option<&Path>,
-    python: &Python,
-    target: &Target,
-    environment: &Environment,
-    cache: &Cache,
-) -> Result<(Vec<LockedPackage>, Option<Asked>)> {
-    let format = Format::of(path);
-    let (mut packages, asked) = match format {
-        Format::Pylock => return Ok((pylock::read(&text::read(path)?, path, environment)?, None)),
-        Format::Uv => {
-            return Ok((uvlock::read(&text::read(path)?, path, project, environment)?, None));
-        }
-        Format::Poetry | Format::Pipfile => {
-            let read = if format == Format::Poetry { poetry::read } else { pipfile::read };
-            let pinned = read(&text::read(path)?, path, environment)?;
-            let place = &cache.workplace()?;
-            let question = |group| resolved(group, path, python, target, environment, place);
-            let found = try_join_all(pinned.groups.iter().map(question)).await?;
-            (found.into_iter().flatten().chain(pinned.direct).collect(), pinned.asked)
-        }
-        Format::Requirements => {
-            let asked = Asked::read(path)?;
-            let (requirements, complete, indexes, place) = (path, false, &[][..], &cache.workplace()?);
-            let question =
-                Question { path, requirements, complete, indexes, python, target, environment, place };
-            (resolve::packages(&question).await?, asked)
-        }
-    };
-    for package in &mut packages {
-        // A lock does not mark the packages that the user named.
-        let is_named = || asked.packages.contains_key(&normalized(&package.name));
-        package.requested = format == Format::Requirements && is_named();
+impl Lookup<'_> {
+    fn question<'q>(
+        &'q self,
+        requirements: &'q Path,
+        complete: bool,
+        (indexes, named): (&'q [String], &'q [String]),
+        place: &'q Workplace,
+    ) -> Question<'q> {
+        let Lookup { path, python, present, target, environment } = *self;
+        Question { path, requirements, complete, indexes, present, named, python, target, environment, place }
     }
-    Ok((packages, Some(asked)))
+
+    /// The packages of a lock that these indexes have.
+    async fn resolved(
+        &self,
+        (indexes, pins): (&Vec<String>, &String),
+        place: &Workplace,
+    ) -> Result<Vec<LockedPackage>> {
+        let indexes: Vec<String> = indexes.iter().map(|url| expanded_url(url)).collect();
+        let flags = ["--index-url"].into_iter().chain(std::iter::repeat("--extra-index-url"));
+        let lines = flags.zip(&indexes).map(|(flag, url)| format!("{flag} {url}\n"));
+        let text = lines.collect::<String>() + pins;
+        // Only the owner can read it, and it is removed even if lbuild is killed: the URL of an index may have a login.
+        let requirements = place.path().join(format!("{}.txt", Digest::of(text.as_bytes()).hex()));
+        let file =
+            std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&requirements);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|source| Error::Write { path: requirements.clone(), source })?;
+        resolve::packages(&self.question(&requirements, true, (&indexes, &[]), place)).await
+    }
+
+    /// The packages that the file names. Unless it is a complete lock, also the names and hashes that it requires.
+    async fn packages(
+        &self,
+        project: Option<&Path>,
+        cache: &Cache,
+    ) -> Result<(Vec<LockedPackage>, Option<Asked>)> {
+        let Lookup { path, environment, .. } = *self;
+        let format = Format::of(path);
+        let (mut packages, asked) = match format {
+            Format::Pylock => return Ok((pylock::read(&text::read(path)?, path, environment)?, None)),
+            Format::Uv => {
+                return Ok((uvlock::read(&text::read(path)?, path, project, environment)?, None));
+            }
+            Format::Poetry | Format::Pipfile => {
+                let read = if format == Format::Poetry { poetry::read } else { pipfile::read };
+                let pinned = read(&text::read(path)?, path, environment)?;
+                let place = &cache.workplace()?;
+                let found =
+                    try_join_all(pinned.groups.iter().map(|group| self.resolved(group, place))).await?;
+                (found.into_iter().flatten().chain(pinned.direct).collect(), pinned.asked)
+            }
+            Format::Requirements => {
+                let (asked, place) = (Asked::read(path)?, &cache.workplace()?);
+                let named: Vec<String> = asked.packages.keys().cloned().collect();
+                let question = self.question(path, false, (&[], &named), place);
+                (resolve::packages(&question).await?, asked)
+            }
+        };
+        for package in &mut packages {
+            // A lock does not mark the packages that the user named.
+            let is_named = || asked.packages.contains_key(&normalized(&package.name));
+            package.requested = format == Format::Requirements && is_named();
+        }
+        Ok((packages, Some(asked)))
+    }
 }
 
 /// The chosen wheel with its sha256 and size, which the lock may leave out. `allowed` are the hashes in the requirements.

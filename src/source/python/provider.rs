@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use super::layer::{WheelLayer, layers};
 use super::lock;
 use super::pin::pin;
+use super::resolve::Present;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Source};
@@ -32,7 +33,7 @@ impl Provider for PythonProvider<'_> {
 
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>> {
         async move {
-            let wheels = pin(self.0, context).await?;
+            let wheels = pin(self.0, &Present::default(), context).await?;
             Ok(Source::Python(Python { requirements: Requirements::Pinned(wheels), ..self.0.clone() }))
         }
         .boxed()
@@ -40,8 +41,8 @@ impl Provider for PythonProvider<'_> {
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
         async move {
-            let wheels = pin(self.0, context).await?;
-            let layers = layers(self.0, &wheels, context).await?;
+            let wheels = pin(self.0, &Present::default(), context).await?;
+            let layers = layers(self.0, &wheels, None, context).await?;
             Ok(layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>).collect())
         }
         .boxed()
@@ -72,6 +73,7 @@ impl Part for WheelLayer {
 
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         async move {
+            let to = if self.has_own_places() { "/" } else { to };
             let tree = self.tree(context, to).await?;
             Ok(Fetched::of(tree.under(to.trim_matches('/').as_bytes())?))
         }

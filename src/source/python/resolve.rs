@@ -6,6 +6,7 @@ use std::process::Output;
 use serde::Deserialize;
 
 use super::hashes::Hashes;
+use super::installed::Installed;
 use super::lock::{LockedFile, LockedPackage, pylock};
 use super::markers::Environment;
 use super::target::Target;
@@ -26,6 +27,10 @@ pub(super) struct Question<'a> {
     pub(super) complete: bool,
     /// The indexes that have the packages, with their logins; if empty, those of the program's settings.
     pub(super) indexes: &'a [String],
+    /// What the environment of the packages has already.
+    pub(super) present: &'a Present,
+    /// The names of the packages that the requirements name.
+    pub(super) named: &'a [String],
     pub(super) python: &'a Python,
     pub(super) target: &'a Target,
     pub(super) environment: &'a Environment,
@@ -33,7 +38,18 @@ pub(super) struct Question<'a> {
     pub(super) place: &'a Workplace,
 }
 
-/// The packages that the requirements need on the target.
+/// What the environment has, into which packages are installed, and how they are added to it.
+#[derive(Debug, Default)]
+pub(crate) struct Present {
+    pub(crate) installed: Installed,
+    /// Whether the packages that are named are replaced by newer versions.
+    pub(crate) upgrade: bool,
+    /// Whether nothing but the packages that are named is installed.
+    pub(crate) no_dependencies: bool,
+}
+
+/// The packages that the requirements need on the target. Those that are installed already are among them, perhaps
+/// without the URL of a file that exists.
 pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     let Some(uv) = on_path("uv") else { return with_pip(question).await };
     match with_uv(question, &uv, true).await {
@@ -49,12 +65,15 @@ pub(super) async fn packages(question: &Question<'_>) -> Result<Vec<LockedPackag
 /// <https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--python-platform>
 fn known_glibc(target: &Target) -> u32 {
     let known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];
-    known.into_iter().find(|minor| *minor <= target.glibc.1).unwrap_or(17)
+    known.into_iter().find(|minor| *minor <= target.glibc_minor()).unwrap_or(17)
 }
 
 async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Result<Vec<LockedPackage>> {
     let target = question.target;
-    let platform = format!("{}-manylinux_2_{}", target.machine.as_str(), known_glibc(target));
+    let platform = match target.is_musl() {
+        true => format!("{}-unknown-linux-musl", target.machine.as_str()),
+        false => format!("{}-manylinux_2_{}", target.machine.as_str(), known_glibc(target)),
+    };
     let mut command = program::command(uv, question.place)?;
     command.args(["pip", "compile", "--quiet", "--no-header", "--color", "never"]);
     command.args(["--format", "pylock.toml", "--python-platform", &platform]);
@@ -62,10 +81,33 @@ async fn with_uv(question: &Question<'_>, uv: &Path, wheels_only: bool) -> Resul
         command.args(["--only-binary", ":all:"]);
     }
     command.args(["--python-version", &target.python()]);
+    let preferring = prefer_installed(&mut command, question)?;
     let output = run(command, question, "uv").await?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = match preferring {
+        Some(lock) => crate::source::text::read(&lock)?,
+        None => String::from_utf8_lossy(&output.stdout).into_owned(),
+    };
     // The paths in uv's output are relative to its working directory, which is that of the user's file.
     pylock::read(&text, question.path, question.environment)
+}
+
+/// Makes uv prefer what is installed. Returns the file that it writes.
+fn prefer_installed(command: &mut Program, question: &Question<'_>) -> Result<Option<PathBuf>> {
+    let Present { installed, upgrade, .. } = question.present;
+    if installed.is_empty() {
+        return Ok(None);
+    }
+    let wheels = installed.write_wheels(question.place.path())?;
+    // The paths in the lock are relative to its directory.
+    let lock = std::path::absolute(directory(question.path).join("pylock.lbuild.toml"))
+        .map_err(|source| Error::Read { path: question.path.to_owned(), source })?;
+    let is_upgraded = |name: &str| *upgrade && question.named.iter().any(|named| named == name);
+    std::fs::write(&lock, installed.preferences(is_upgraded))
+        .map_err(|source| Error::Write { path: lock.clone(), source })?;
+    let wheels =
+        std::path::absolute(&wheels).map_err(|source| Error::Read { path: wheels.clone(), source })?;
+    command.arg("--find-links").arg(wheels).arg("--output-file").arg(&lock);
+    Ok(Some(lock))
 }
 
 /// `-c` puts the working directory first in `sys.path`, so `import json` would run a `json.py` of the function. `-P`
@@ -88,6 +130,17 @@ from pip._internal.resolution.resolvelib.candidates import RequiresPythonCandida
 version = tuple(map(int, environment['python_full_version'].split('.')))
 original = Python.__init__
 Python.__init__ = lambda self, _: original(self, version)
+import os
+place = os.environ.pop('LBUILD_INSTALLED', None)
+if place:
+    from pip._internal.metadata import get_environment
+    from pip._internal.resolution.resolvelib.factory import Factory
+    begin = Factory.__init__
+    def known(self, *arguments, **named):
+        begin(self, *arguments, **named)
+        found = get_environment([place]).iter_installed_distributions(local_only=False, skip=())
+        self._installed_dists = {dist.canonical_name: dist for dist in found}
+    Factory.__init__ = known
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
 "
@@ -95,11 +148,11 @@ sys.exit(main(sys.argv[1:]))
 
 #[derive(Deserialize)]
 struct Report {
-    install: Vec<Installed>,
+    install: Vec<Reported>,
 }
 
 #[derive(Deserialize)]
-struct Installed {
+struct Reported {
     download_info: DownloadInfo,
     #[serde(default)]
     is_direct: bool,
@@ -148,16 +201,26 @@ async fn with_pip(question: &Question<'_>) -> Result<Vec<LockedPackage>> {
     command.args(["--target", "lbuild-is-only-asking"]);
     command.args(["--implementation", "cp", "--abi", &format!("cp3{}", target.minor)]);
     command.args(["--python-version", &target.python()]);
-    let known = Target::new(target.minor, target.machine, (2, known_glibc(target)));
+    let known = match target.is_musl() {
+        true => target.clone(),
+        false => Target::new(target.minor, target.machine, (2, known_glibc(target))),
+    };
     command.args(known.platforms().iter().flat_map(|platform| ["--platform", platform]));
+    let Present { installed, upgrade, .. } = question.present;
+    if *upgrade {
+        command.arg("--upgrade");
+    }
+    if !installed.is_empty() {
+        command.env("LBUILD_INSTALLED", installed.write_environment(question.place.path())?);
+    }
     command.arg("-r");
     let output = run(command, question, "pip").await?;
     let report: Report = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(question, "pip", format!("its report cannot be read: {error}")))?;
-    report.install.into_iter().map(|installed| installed.locked(question)).collect()
+    report.install.into_iter().map(|reported| reported.locked(question)).collect()
 }
 
-impl Installed {
+impl Reported {
     fn locked(self, question: &Question<'_>) -> Result<LockedPackage> {
         let DownloadInfo { url, archive_info, dir_info, vcs_info, subdirectory } = self.download_info;
         let Metadata { name, version } = self.metadata;
@@ -186,7 +249,7 @@ async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) 
     let requirements = std::path::absolute(question.requirements)
         .map_err(|source| Error::Read { path: question.requirements.to_owned(), source })?;
     command.arg(requirements);
-    if question.complete {
+    if question.complete || question.present.no_dependencies {
         command.arg("--no-deps");
     }
     if let Some(wheels) = &question.python.wheels {

@@ -19,7 +19,8 @@ pub(super) struct Target {
     /// The patch version, if the recipe has one.
     patch: Option<u32>,
     pub(super) machine: Machine,
-    pub(super) glibc: (u32, u32),
+    /// The version of glibc; `None` if the C library is musl.
+    glibc: Option<(u32, u32)>,
     /// Preference rank of each `python-abi-platform`; lower wins.
     ranks: HashMap<String, usize>,
 }
@@ -29,6 +30,9 @@ pub(super) enum Machine {
     X86_64,
     Aarch64,
 }
+
+/// The minor versions of musl 1 that wheels are built for (PEP 656), oldest first: 1.2 is that of every Alpine since 3.13.
+const MUSL: [u32; 3] = [0, 1, 2];
 
 /// The patch version that is assumed, higher than that of any Python release.
 const ASSUMED_PATCH: u32 = 99;
@@ -69,7 +73,8 @@ impl Target {
             "arm64" => Machine::Aarch64,
             other => return Err(Error::Architecture { name: other.to_owned() }),
         };
-        Ok(Target { patch, ..Target::new(minor, machine, python.glibc) })
+        let glibc = (!python.musl).then_some(python.glibc);
+        Ok(Target { patch, ..Target::of_libc(minor, machine, glibc) })
     }
 
     /// The full version of Python.
@@ -81,6 +86,10 @@ impl Target {
     }
 
     pub(super) fn new(minor: u32, machine: Machine, glibc: (u32, u32)) -> Target {
+        Target::of_libc(minor, machine, Some(glibc))
+    }
+
+    fn of_libc(minor: u32, machine: Machine, glibc: Option<(u32, u32)>) -> Target {
         let mut target = Target { minor, patch: None, machine, glibc, ranks: HashMap::new() };
         let tags = target.tags();
         for (rank, tag) in tags.into_iter().enumerate() {
@@ -89,13 +98,25 @@ impl Target {
         target
     }
 
+    pub(super) fn is_musl(&self) -> bool {
+        self.glibc.is_none()
+    }
+
+    /// The minor version of glibc 2; that of no wheel, if the C library is musl.
+    pub(super) fn glibc_minor(&self) -> u32 {
+        self.glibc.map_or(0, |(_, minor)| minor)
+    }
+
     /// `manylinux_2_34_x86_64` and all older platform tags, with their names from before PEP 600.
     ///
     /// `linux_x86_64` is left out, because it does not name the C library that the wheel needs.
     pub(super) fn platforms(&self) -> Vec<String> {
         let machine = self.machine.as_str();
+        if self.is_musl() {
+            return MUSL.iter().rev().map(|minor| format!("musllinux_1_{minor}_{machine}")).collect();
+        }
         let mut found = Vec::new();
-        for minor in (self.machine.oldest_glibc()..=self.glibc.1).rev() {
+        for minor in (self.machine.oldest_glibc()..=self.glibc_minor()).rev() {
             found.push(format!("manylinux_2_{minor}_{machine}"));
             let old = match minor {
                 17 => "manylinux2014",
@@ -151,7 +172,8 @@ impl Target {
         let wheels: Vec<WheelName> = files.filter_map(WheelName::parse).collect();
         let machine = self.machine.as_str();
         let ours = |platform: &String| platform == "any" || platform.ends_with(machine);
-        let linux = |platform: &String| platform.starts_with("manylinux") || platform == "any";
+        let prefix = if self.is_musl() { "musllinux" } else { "manylinux" };
+        let linux = |platform: &String| platform.starts_with(prefix) || platform == "any";
         if wheels.is_empty() {
             return "it comes as source only".to_owned();
         }
@@ -179,8 +201,11 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (major, minor) = self.glibc;
-        write!(f, "Python 3.{} on {} with glibc {major}.{minor}", self.minor, self.machine.as_str())
+        write!(f, "Python 3.{} on {} with ", self.minor, self.machine.as_str())?;
+        match self.glibc {
+            Some((major, minor)) => write!(f, "glibc {major}.{minor}"),
+            None => f.write_str("musl"),
+        }
     }
 }
 
@@ -283,7 +308,9 @@ mod tests {
             let requirements = crate::recipe::Requirements::Pinned(Vec::new());
             let (version, glibc) = (version.to_owned(), (2, 34));
             let (wheels, require_hashes, slim, bytecode) = (None, false, false, Default::default());
-            let python = Python { requirements, version, glibc, wheels, require_hashes, slim, bytecode };
+            let musl = false;
+            let python =
+                Python { requirements, version, glibc, musl, wheels, require_hashes, slim, bytecode };
             Target::of(&python, &Platform::linux(crate::image::Arch::Arm64))
         };
         for (version, minor, whole) in

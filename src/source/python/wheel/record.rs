@@ -69,6 +69,17 @@ impl Record {
     }
 }
 
+/// The paths of a record, as far as it can be read.
+pub(in crate::source::python) fn recorded_paths(text: &str) -> Vec<String> {
+    let (mut rest, mut paths) = (text, Vec::new());
+    while !rest.is_empty() {
+        let Some((fields, after)) = row(rest) else { break };
+        paths.extend(fields.into_iter().next().filter(|path| !path.is_empty()));
+        rest = after;
+    }
+    paths
+}
+
 fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),

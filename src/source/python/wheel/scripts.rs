@@ -1,4 +1,4 @@
-//! Commands of a package, for the interpreter of Lambda's base images.
+//! Commands of a package, for the interpreter of the image.
 
 /// A command that a package declares.
 ///
@@ -9,11 +9,6 @@ pub(super) struct Command {
     module: String,
     /// The function, or a method such as `App.main`.
     object: String,
-}
-
-/// The path of the interpreter in Lambda's base images.
-fn interpreter(minor: u32) -> String {
-    format!("#!/var/lang/bin/python3.{minor}\n")
 }
 
 /// The console and GUI commands of an `entry_points.txt`.
@@ -55,11 +50,12 @@ fn command(line: &str) -> Option<Command> {
 
 impl Command {
     /// The script that installers write for the command.
-    pub(super) fn text(&self, minor: u32) -> String {
+    pub(super) fn text(&self, interpreter: &str) -> String {
         let Command { module, object, .. } = self;
         let import = object.split('.').next().unwrap_or(object);
         format!(
-            r#"{}# -*- coding: utf-8 -*-
+            r#"#!{interpreter}
+# -*- coding: utf-8 -*-
 import sys
 from {module} import {import}
 if __name__ == "__main__":
@@ -68,18 +64,17 @@ if __name__ == "__main__":
     elif sys.argv[0].endswith(".exe"):
         sys.argv[0] = sys.argv[0][:-4]
     sys.exit({object}())
-"#,
-            interpreter(minor)
+"#
         )
     }
 }
 
 /// The script with the interpreter as its first line, if that line begins with the placeholder `#!python`; `None` for
 /// any other file.
-pub(super) fn for_interpreter(script: &[u8], minor: u32) -> Option<Vec<u8>> {
+pub(super) fn for_interpreter(script: &[u8], interpreter: &str) -> Option<Vec<u8>> {
     script.strip_prefix(b"#!python")?;
     let end = script.iter().position(|&byte| byte == b'\n').map_or(script.len(), |end| end + 1);
-    Some([interpreter(minor).as_bytes(), &script[end..]].concat())
+    Some([format!("#!{interpreter}\n").as_bytes(), &script[end..]].concat())
 }
 
 #[cfg(test)]
@@ -91,7 +86,7 @@ mod tests {
         let text = "# x\n[console_scripts]\nrun = a.b:main\nr3.12=a:C.main [fast]\n\n[other]\nx = no\n[gui_scripts]\ng=a:g";
         let names: Vec<_> = commands(text).unwrap().into_iter().map(|command| command.name).collect();
         assert_eq!(names, ["run", "r3.12", "g"]);
-        let text = commands(text).unwrap()[1].text(12);
+        let text = commands(text).unwrap()[1].text("/var/lang/bin/python3.12");
         assert!(
             text.starts_with("#!/var/lang/bin/python3.12\n") && text.contains("from a import C\n"),
             "{text}"
@@ -109,9 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_of_a_script_names_lambdas_interpreter() {
+    fn the_first_line_of_a_script_names_the_interpreter() {
         let text = |script: &str| {
-            for_interpreter(script.as_bytes(), 12).map(|bytes| String::from_utf8(bytes).unwrap())
+            for_interpreter(script.as_bytes(), "/var/lang/bin/python3.12")
+                .map(|bytes| String::from_utf8(bytes).unwrap())
         };
         assert_eq!(text("#!python\nx").as_deref(), Some("#!/var/lang/bin/python3.12\nx"));
         assert_eq!(text("#!pythonw -u\r\nx").as_deref(), Some("#!/var/lang/bin/python3.12\nx"));

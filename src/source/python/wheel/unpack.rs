@@ -1,4 +1,4 @@
-//! The files of a wheel as an installer unpacks them into one directory (`--target`).
+//! The files of a wheel as an installer unpacks them.
 //!
 //! Files keep the compression that they have in the wheel. Only the files that an installer generates are new: scripts,
 //! and the metadata that `importlib.metadata` reads.
@@ -13,6 +13,7 @@ use crate::tree::{Content, Entry, FileTree};
 
 use super::name::{is_source, normalized};
 use super::record::Record;
+use super::scheme::{Area, Scheme};
 use super::scripts;
 
 /// Upper bound on the size of a script that is rewritten, in bytes; a larger file is a program, and is not changed.
@@ -31,11 +32,11 @@ pub(in crate::source::python) struct Unpacked {
 
 /// The destination of a wheel's member.
 #[derive(Debug, PartialEq, Eq)]
-enum Destination {
-    /// An unchanged file at this path.
-    Plain(String),
-    /// A program at this path.
-    Script(String),
+enum Destination<'n> {
+    /// A file at this path of an area.
+    File(Area, &'n str),
+    /// The `.data` directory itself.
+    Nothing,
     /// The record, which is rewritten.
     Record,
     /// Metadata that the installer replaces.
@@ -46,19 +47,18 @@ struct Unpacking<'a> {
     wheel: &'a Wheel,
     /// `NAME-VERSION`, the prefix of the wheel's own directories.
     stem: String,
-    /// The interpreter's minor version.
-    minor: u32,
+    scheme: &'a Scheme,
     slim: bool,
     record: Record,
     tree: FileTree,
     dropped: (u64, u64),
 }
 
-/// The files of `wheel` from its open archive, for an interpreter of version `3.minor`.
+/// The files of `wheel` from its open archive, where the scheme puts them.
 pub(in crate::source::python) fn unpack(
     wheel: &Wheel,
     archive: &Archive,
-    minor: u32,
+    scheme: &Scheme,
     slim: bool,
 ) -> Result<Unpacked> {
     let stem = stem(wheel, archive)?;
@@ -70,7 +70,7 @@ pub(in crate::source::python) fn unpack(
     let entry_points = format!("{stem}.dist-info/entry_points.txt");
     let entry_points = metadata(wheel, archive, &entry_points, ENTRY_POINTS_LIMIT)?.unwrap_or_default();
     let (tree, dropped) = (FileTree::new(), (0, 0));
-    let mut unpacking = Unpacking { wheel, stem, minor, slim, record, tree, dropped };
+    let mut unpacking = Unpacking { wheel, stem, scheme, slim, record, tree, dropped };
     unpacking.run(archive, &entry_points)?;
     Ok(Unpacked { tree: unpacking.tree, dropped: unpacking.dropped })
 }
@@ -84,7 +84,8 @@ impl Unpacking<'_> {
         root.into_iter().try_for_each(|member| self.member(member))?;
         let commands = scripts::commands(entry_points).map_err(|fault| broken(self.wheel, &fault))?;
         for command in commands {
-            self.made(&format!("bin/{}", command.name), command.text(self.minor).into_bytes(), true)?;
+            let path = self.scheme.path(Area::Scripts, &self.wheel.name, &command.name);
+            self.made(&path, command.text(&self.scheme.interpreter).into_bytes(), true)?;
         }
         data.into_iter().try_for_each(|member| self.member(member))?;
         self.metadata()
@@ -93,65 +94,61 @@ impl Unpacking<'_> {
     fn member(&mut self, member: &ZipMember) -> Result<()> {
         // Wheels have no links: pip and uv write a file with the link's target as its content, and all execute bits of a
         // link are set.
-        let place =
-            place(&self.stem, &self.wheel.name, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
-        if member.kind == ZipKind::Directory {
-            if let Destination::Plain(path) = place
-                && !(path.is_empty() || self.slim && is_dead_weight(&format!("{path}/")))
+        let place = place(&self.stem, &member.name).map_err(|fault| broken(self.wheel, &fault))?;
+        let is_file = member.kind != ZipKind::Directory;
+        let hash_and_size = if is_file { self.record.remove(&member.name) } else { None };
+        let Destination::File(area, name) = place else { return Ok(()) };
+        let path = self.scheme.path(area, &self.wheel.name, name);
+        if !is_file {
+            if area != Area::Scripts && !(path.is_empty() || self.slim && is_dead_weight(&format!("{path}/")))
             {
                 self.tree.insert(path, Entry::directory())?;
             }
             return Ok(());
         }
-        let hash_and_size = self.record.remove(&member.name);
-        match place {
-            Destination::Record | Destination::Installers => {}
-            // The build tool records its version in this file; no program reads it.
-            Destination::Plain(path)
-                if is_source(&self.wheel.file) && path == format!("{}.dist-info/WHEEL", self.stem) =>
-            {
-                let text = String::from_utf8_lossy(&zip::read(&member.content)?).into_owned();
-                let line = |line: &str| match line.starts_with("Generator:") {
-                    true => "Generator: lbuild\n".to_owned(),
-                    false => format!("{line}\n"),
-                };
-                self.made(&path, text.lines().map(line).collect::<String>().into_bytes(), false)?;
-            }
-            Destination::Plain(path) | Destination::Script(path) if self.slim && is_dead_weight(&path) => {
-                self.dropped.0 += 1;
-                self.dropped.1 += member.content.size;
-            }
-            Destination::Plain(path) => {
-                if let Some(hash_and_size) = hash_and_size {
-                    self.record.moved(&path, hash_and_size);
-                }
-                let content = Content::Zip(member.content.clone());
-                self.tree.insert(path, Entry::file(content, member.executable))?;
-            }
-            Destination::Script(path) => {
-                if member.content.size <= SCRIPT_LIMIT
-                    && let Some(text) = scripts::for_interpreter(&zip::read(&member.content)?, self.minor)
-                {
-                    return self.made(&path, text, true);
-                }
-                if let Some(hash_and_size) = hash_and_size {
-                    self.record.moved(&path, hash_and_size);
-                }
-                self.tree.insert(path, Entry::file(Content::Zip(member.content.clone()), true))?;
-            }
+        if self.slim && is_dead_weight(&path) {
+            self.dropped.0 += 1;
+            self.dropped.1 += member.content.size;
+            return Ok(());
         }
-        Ok(())
+        if let Some(text) = self.rewritten(area, name, member)? {
+            return self.made(&path, text, area == Area::Scripts);
+        }
+        if let Some(hash_and_size) = hash_and_size {
+            self.record.moved(&self.scheme.recorded(&path), hash_and_size);
+        }
+        let executable = member.executable || area == Area::Scripts;
+        self.tree.insert(path, Entry::file(Content::Zip(member.content.clone()), executable)).map(drop)
+    }
+
+    /// The content of a file that is not installed as it is in the wheel.
+    fn rewritten(&self, area: Area, name: &str, member: &ZipMember) -> Result<Option<Vec<u8>>> {
+        // The build tool records its version in this file; no program reads it.
+        if is_source(&self.wheel.file) && name == format!("{}.dist-info/WHEEL", self.stem) {
+            let text = String::from_utf8_lossy(&zip::read(&member.content)?).into_owned();
+            let line = |line: &str| match line.starts_with("Generator:") {
+                true => "Generator: lbuild\n".to_owned(),
+                false => format!("{line}\n"),
+            };
+            return Ok(Some(text.lines().map(line).collect::<String>().into_bytes()));
+        }
+        match area == Area::Scripts && member.content.size <= SCRIPT_LIMIT {
+            true => Ok(scripts::for_interpreter(&zip::read(&member.content)?, &self.scheme.interpreter)),
+            false => Ok(None),
+        }
     }
 
     fn made(&mut self, path: &str, content: Vec<u8>, executable: bool) -> Result<()> {
-        self.record.made(path, &content);
+        self.record.made(&self.scheme.recorded(path), &content);
         self.tree.insert(path, Entry::file(Content::Bytes(content.into()), executable)).map(drop)
     }
 
     /// Adds the metadata of the installation: installer, reason, and origin.
     fn metadata(&mut self) -> Result<()> {
-        let dir = format!("{}.dist-info", self.stem);
-        self.made(&format!("{dir}/INSTALLER"), b"lbuild".to_vec(), false)?;
+        let dir = self.scheme.path(Area::Packages, &self.wheel.name, &format!("{}.dist-info", self.stem));
+        if let Some(installer) = self.scheme.installer {
+            self.made(&format!("{dir}/INSTALLER"), installer.as_bytes().to_vec(), false)?;
+        }
         if self.wheel.requested {
             self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
         }
@@ -161,7 +158,7 @@ impl Unpacking<'_> {
             self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
         }
         let path = format!("{dir}/RECORD");
-        self.record.unhashed(&path);
+        self.record.unhashed(&self.scheme.recorded(&path));
         let text = self.record.text().into_bytes();
         self.tree.insert(path, Entry::file(Content::Bytes(text.into()), false)).map(drop)
     }
@@ -175,7 +172,7 @@ pub(in crate::source::python) fn recorded_url(wheel: &Wheel) -> Option<&str> {
 
 /// The destination of a member. `.data` holds files for directories other than the package's own:
 /// <https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory>
-fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destination, String> {
+fn place<'n>(stem: &str, name: &'n str) -> std::result::Result<Destination<'n>, String> {
     if let Some(name) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".dist-info/")) {
         match name {
             "RECORD" => return Ok(Destination::Record),
@@ -184,19 +181,22 @@ fn place(stem: &str, package: &str, name: &str) -> std::result::Result<Destinati
         }
     }
     let Some(data) = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix(".data")) else {
-        return Ok(Destination::Plain(name.to_owned()));
+        return Ok(Destination::File(Area::Packages, name));
     };
     let Some(data) = data.strip_prefix('/') else {
         // The `.data` directory itself, or a package with a longer name.
-        return Ok(Destination::Plain(if data.is_empty() { String::new() } else { name.to_owned() }));
+        return Ok(if data.is_empty() {
+            Destination::Nothing
+        } else {
+            Destination::File(Area::Packages, name)
+        });
     };
     let (scheme, path) = data.split_once('/').unwrap_or((data, ""));
     match scheme {
-        "purelib" | "platlib" | "data" => Ok(Destination::Plain(path.to_owned())),
-        "scripts" if path.is_empty() => Ok(Destination::Plain(String::new())),
-        "scripts" => Ok(Destination::Script(format!("bin/{path}"))),
-        "headers" if path.is_empty() => Ok(Destination::Plain(String::new())),
-        "headers" => Ok(Destination::Plain(format!("include/{package}/{path}"))),
+        "purelib" | "platlib" => Ok(Destination::File(Area::Packages, path)),
+        "data" => Ok(Destination::File(Area::Data, path)),
+        "scripts" => Ok(Destination::File(Area::Scripts, path)),
+        "headers" => Ok(Destination::File(Area::Headers, path)),
         _ => Err(format!("{name} is in an unknown .data directory")),
     }
 }

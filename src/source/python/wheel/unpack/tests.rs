@@ -31,7 +31,7 @@ fn unpacked(wheel: &Wheel, parts: &[MadeMember], slim: bool) -> Result<Unpacked>
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.whl");
     std::fs::write(&path, zip(parts)).unwrap();
-    unpack(wheel, &zip::tests::open(&path, None)?, 12, slim)
+    unpack(wheel, &zip::tests::open(&path, None)?, &Scheme::of_function(12), slim)
 }
 
 fn text(tree: &FileTree, path: &str) -> String {

@@ -1,0 +1,76 @@
+//! Installs of packages by a command that needs no process.
+
+use serde::{Deserialize, Serialize};
+
+/// `pip install` and `uv pip install`. Paths are absolute, or relative to the command's directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PythonInstall {
+    /// The program that the metadata of the packages name.
+    pub installer: PythonInstaller,
+    /// The program of the command, which decides the interpreter: `pip3`, `python3.12`.
+    pub program: String,
+    /// Packages: names with versions and extras, URLs, paths of archives and directories in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// `-r`: requirements files in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<String>,
+    /// `-c`: constraints files in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<String>,
+    /// `-t`: the directory. `None`: where the interpreter has its packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// `-U`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upgrade: bool,
+    /// `--no-deps`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_dependencies: bool,
+    /// `--require-hashes`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_hashes: bool,
+    /// Options as lines of a requirements file: `--index-url URL`, `--pre`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Whether modules are compiled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bytecode: bool,
+    /// Whether the packages say which program installed them.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub installer_metadata: bool,
+}
+
+/// A program that installs Python packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PythonInstaller {
+    /// pip.
+    Pip,
+    /// uv.
+    Uv,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// `npm ci`, `npm install`, and the like of yarn and pnpm: the packages of the lock file in a directory of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodeInstall {
+    /// The directory with `package.json`, relative to the command's directory.
+    pub directory: String,
+    /// Whether packages for development are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub production: bool,
+    /// Whether install scripts are not run (`--ignore-scripts`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_scripts: bool,
+}
