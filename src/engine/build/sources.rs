@@ -14,11 +14,11 @@ const TASK_ROOT: &str = "/var/task";
 const RUN_HINT: &str =
     "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
 
-/// Fails if a stage that is built runs a command.
+/// Fails if a stage that is built runs a command that needs a process.
 pub(super) fn check_commands(recipe: &Recipe) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
-        if let Step::Run(Run { origin, .. }) = step {
+        if let Step::Run(Run { translation: None, origin, .. }) = step {
             return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
         }
     }
