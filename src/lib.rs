@@ -61,7 +61,8 @@
 //!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
 //!
 //! The private top-level modules: `source` (plans and fetches the files of a [`Source`](recipe::Source), one module per
-//! kind of source), `store` (registries, layouts, archives, the cache) and `threads` (runs blocking work).
+//! kind of source), `operations` (executes file operations of commands in a model of the image's files), `store`
+//! (registries, layouts, archives, the cache) and `threads` (runs blocking work).
 //!
 //! A top-level module may import itself, `error`, `event`, the modules in its row, and the modules that these may
 //! import:
@@ -69,9 +70,10 @@
 //! ```text
 //!  cli (of the binary) → engine, frontend, lambda, aws
 //!  aws                 → store, source
-//!  engine              → source, store, scan, recipe
+//!  engine              → source, operations, store, scan, recipe
 //!  lambda              → scan, image
 //!  source              → store, layer, recipe, threads
+//!  operations          → recipe, tree
 //!  scan                → layer
 //!  layer, store        → tree, image
 //!  frontend            → recipe
@@ -114,6 +116,7 @@ pub mod guide;
 pub mod image;
 pub mod lambda;
 pub mod layer;
+mod operations;
 mod programs;
 pub mod recipe;
 pub mod scan;

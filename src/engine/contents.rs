@@ -31,8 +31,9 @@ pub(super) struct Contents {
 pub(super) enum ContentsKind {
     /// The function's own files.
     Files,
-    /// Files of packages. The next build finds the layer without its files.
-    Packages,
+    /// Files that the next build does not have, because it finds the layer by a key: those of packages, and what
+    /// commands leave.
+    Keyed,
     /// Files whose paths the layers below decide, in this way or by their links. The layer was found by its key.
     Unplaced(Option<Arc<Placing>>),
 }

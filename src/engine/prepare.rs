@@ -238,7 +238,7 @@ impl Prepared {
                 }
                 // This machine has the layer with the right paths.
                 ContentsKind::Unplaced(_) => {}
-                ContentsKind::Files | ContentsKind::Packages => {
+                ContentsKind::Files | ContentsKind::Keyed => {
                     return scan::of_tree(session, contents, layer, annotator, &budget).await.map(Some);
                 }
             }
@@ -282,7 +282,7 @@ impl Prepared {
         }
         let placing = match &contents.kind {
             ContentsKind::Unplaced(placing) => placing.clone(),
-            ContentsKind::Files | ContentsKind::Packages => None,
+            ContentsKind::Files | ContentsKind::Keyed => None,
         };
         let below = Below { layers: below, on_aws: false };
         let tree = placed(session, trees, FileTree::clone(&contents.tree), placing, below).await?;

@@ -24,5 +24,5 @@ pub use stages::{DEFAULT_EPOCH, Recipe, Stage};
 pub use step::{Add, Step};
 pub use translation::{
     AccountTool, AddGroup, AddUser, Find, FindAction, FindIs, FindTest, Follow, IntoDirectory, Operation,
-    Pathname, Piece, Transfer, Translated, Translation,
+    Pathname, Piece, Transfer, Translated, Translation, Untranslated,
 };

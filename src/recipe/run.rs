@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::base::Base;
 use super::copy::BuildContext;
 use super::origin::Origin;
-use super::translation::Translation;
+use super::translation::{Translation, Untranslated};
 
 /// A command whose changes become a layer.
 ///
@@ -39,6 +39,9 @@ pub struct Run {
     /// What the command does, if it needs no process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<Translation>,
+    /// Why there is no translation, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untranslated: Option<Untranslated>,
     /// The instruction.
     pub origin: Origin,
 }

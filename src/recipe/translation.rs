@@ -20,12 +20,23 @@ pub struct Translation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Translated {
-    /// The command with its variables replaced, for messages.
+    /// The command with its variables replaced, quoted as a shell reads it: for messages.
     pub text: String,
-    /// The absolute directory that it runs in.
+    /// The absolute directory that it runs in. After `cd ..` it may end in `..`, which leads to the directory above the
+    /// one that a link leads to.
     pub directory: String,
     /// What it does.
     pub operation: Operation,
+}
+
+/// Why a command has no translation: ``format!("`{word}` {reason}")``.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Untranslated {
+    /// The word that stops the translation, or its beginning.
+    pub word: String,
+    /// The reason, as a predicate of the word.
+    pub reason: String,
 }
 
 /// A path of a command: absolute, or relative to the command's directory.
@@ -34,8 +45,9 @@ pub struct Translated {
 pub enum Pathname {
     /// Exactly this path.
     Path(String),
-    /// A pattern of the shell, expanded in the image: `*`, `?`, `[…]`. A backslash quotes the next character. A pattern
-    /// without a match is the path that it spells.
+    /// A pattern of the shell, expanded in the image: `*`, `?`, and brackets with characters, ranges of digits and
+    /// perhaps a `!` in front. A backslash quotes the next character. A pattern without a match is the path that it
+    /// spells.
     Pattern(String),
 }
 

@@ -21,7 +21,7 @@ pub mod text;
 mod zip;
 
 pub(crate) use directory::hash_missing;
-pub(crate) use image::file_of;
+pub(crate) use image::{contents_at, file_of};
 pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
 pub(crate) use placing::{Placing, Shape};
 pub(crate) use python::{Contents, ImageLibc, InstallPlan, PythonInstallation, deletions};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 
 /// The name of a Dockerfile that is read from standard input.
 pub const STDIN: &str = "-";
@@ -23,12 +23,26 @@ pub struct DockerfileArgs {
     /// Use a directory or image for NAME in FROM, COPY --from and mounts (repeatable)
     #[arg(long, value_name = "NAME=DIR|IMAGE")]
     pub build_context: Vec<String>,
+    /// Do RUN lines without starting a process: those that need none, all or none [default: auto]
+    #[arg(long, value_name = "WHICH")]
+    pub translate: Option<TranslateArg>,
     /// Ask for moved tags of bases; lbuild always does
     #[arg(long)]
     pub pull: bool,
     /// The Dockerfile that was read from standard input.
     #[arg(skip)]
     pub stdin: Option<Vec<u8>>,
+}
+
+/// Which RUN lines are translated.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TranslateArg {
+    /// Those that need no process
+    Auto,
+    /// All; a line that needs a process is an error
+    Always,
+    /// None
+    Never,
 }
 
 impl DockerfileArgs {
@@ -44,6 +58,7 @@ impl DockerfileArgs {
             ("--target", self.target.is_some()),
             ("--build-arg", !self.build_arg.is_empty()),
             ("--build-context", !self.build_context.is_empty()),
+            ("--translate", self.translate.is_some()),
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }

@@ -1,4 +1,4 @@
-//! Turns a part of a source into a layer: found by its key, or else fetched and written.
+//! Turns a planned layer into a layer: found by its key, or else made.
 //!
 //! All parts of a stage are looked up at once, to save round trips. Missing parts are fetched ahead, and several are
 //! written at once, because splicing a wheel uses one thread.
@@ -11,9 +11,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
-use super::key;
 use super::placed::{Below, has_directory, is_bare, placed};
-use super::planned::{Planned, content_key};
+use super::planned::{Planned, PlannedPart, Work, content_key};
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::publish::Push;
@@ -45,6 +44,21 @@ struct Lookup {
     found: Option<Known>,
 }
 
+/// What is known of a layer that is made.
+#[derive(Clone, Copy)]
+pub(super) struct Making<'m> {
+    /// Its name in events.
+    pub(super) name: &'m str,
+    pub(super) beneath: Beneath,
+    /// The layers below that matter.
+    pub(super) below: &'m [Layer],
+    /// The number of threads that it may use.
+    pub(super) threads: usize,
+}
+
+/// The key of a layer, the layer, and whether it was found rather than made.
+pub(super) type Outcome = (Option<LayerKey>, Known, bool);
+
 /// The layers of one stage.
 pub(super) struct Adding<'a> {
     pub(super) session: &'a Arc<Session>,
@@ -62,25 +76,32 @@ pub(super) trait Stages: Sync {
 }
 
 impl Adding<'_> {
-    /// The layers of the parts, in their order. `base` are the layers below them.
-    pub(super) async fn layers(&self, parts: Vec<Planned>, base: &[Layer]) -> Result<Vec<Added>> {
-        let mut done: Vec<Added> = Vec::with_capacity(parts.len());
+    /// The layers, in their order. `base` are the layers below them.
+    pub(super) async fn layers(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Added>> {
+        let mut done: Vec<Added> = Vec::with_capacity(planned.len());
+        // Directories that a `WORKDIR` makes, and their layers.
         let mut made = Vec::new();
-        let mut parts = parts.into_iter().peekable();
-        while parts.peek().is_some() {
-            let apart = std::iter::from_fn(|| parts.next_if(|part| part.beneath == Beneath::Nothing));
+        let mut planned = planned.into_iter().peekable();
+        while planned.peek().is_some() {
+            let apart = std::iter::from_fn(|| planned.next_if(|next| next.beneath == Beneath::Nothing));
             let apart: Vec<Planned> = apart.collect();
             done.extend(self.at_once(apart).await?);
-            if let Some(mut part) = parts.next() {
-                if self.is_made(&part, &made).await? {
-                    part.beneath = Beneath::Made;
+            if let Some(mut next) = planned.next() {
+                let mut workdir = None;
+                if let Work::Files(part) = &next.work {
+                    if next.beneath == Beneath::All && self.is_made(part, &made).await? {
+                        next.beneath = Beneath::Made;
+                    }
+                    let is_workdir = part.placing.as_ref().is_some_and(|placing| placing.is_workdir);
+                    workdir = is_workdir.then(|| part.to.clone());
+                }
+                if next.may_redirect() {
+                    made.clear();
                 }
                 let own = done.iter().filter_map(|added| added.layer.as_ref());
-                let below = part.beneath.layers(base, own);
-                let is_workdir = part.placing.as_ref().is_some_and(|placing| placing.is_workdir);
-                let to = part.to.clone();
-                let added = self.above(part, &below).await?;
-                made.extend(added.layer.clone().filter(|_| is_workdir).map(|layer| (to, layer)));
+                let below = next.beneath.layers(base, own);
+                let added = self.above(next, &below).await?;
+                made.extend(workdir.zip(added.layer.clone()));
                 done.push(added);
             }
         }
@@ -89,9 +110,8 @@ impl Adding<'_> {
 
     /// Whether the part goes below a directory that this build makes for a `WORKDIR`, so that no layer of the base
     /// matters.
-    async fn is_made(&self, part: &Planned, made: &[(String, Layer)]) -> Result<bool> {
-        let is_free = part.placing.as_ref().is_some_and(|placing| !placing.names_owner());
-        if part.beneath != Beneath::All || !is_free {
+    async fn is_made(&self, part: &PlannedPart, made: &[(String, Layer)]) -> Result<bool> {
+        if !part.placing.as_ref().is_some_and(|placing| !placing.names_owner()) {
             return Ok(false);
         }
         for (dir, layer) in made.iter().filter(|(dir, _)| covers(dir, &part.to)) {
@@ -108,14 +128,14 @@ impl Adding<'_> {
         let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
         let is_missing =
-            |(planned, lookup): &(&Planned, &Lookup)| !planned.by_content && lookup.found.is_none();
+            |(planned, lookup): &(&Planned, &Lookup)| !planned.is_by_content() && lookup.found.is_none();
         let missing = parts.iter().zip(&found).filter(is_missing).count();
         // The threads are divided among the packages. Files are compressed by all free threads.
         let share = all / missing.clamp(1, all);
         let mut order: Vec<_> = parts.into_iter().zip(found).enumerate().collect();
-        order.sort_by_key(|(_, (planned, _))| Reverse(planned.part.size()));
+        order.sort_by_key(|(_, (planned, _))| Reverse(planned.size()));
         let making = order.into_iter().map(|(number, (planned, lookup))| async move {
-            let threads = if planned.by_content { all } else { share };
+            let threads = if planned.is_by_content() { all } else { share };
             Ok((number, self.layer(planned, lookup, &[], threads).await?))
         });
         let making = stream::iter(making.collect::<Vec<_>>()).buffer_unordered(all + AHEAD);
@@ -124,22 +144,15 @@ impl Adding<'_> {
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
     }
 
-    /// The layer of a part whose path or owner depends on the layers below.
+    /// A layer that depends on the layers below.
     async fn above(&self, planned: Planned, below: &[Layer]) -> Result<Added> {
         let lookup = self.find(&planned, below).await;
         self.layer(planned, lookup, below, self.session.threads.all()).await
     }
 
-    /// Looks up a part whose key does not depend on its files.
+    /// Looks up a layer whose key does not depend on its files.
     async fn find(&self, planned: &Planned, below: &[Layer]) -> Lookup {
-        let identities = planned.part.identities();
-        let keys: Vec<_> = identities
-            .iter()
-            .map(|&identity| {
-                let key = key::of_part(identity, &planned.to, self.epoch);
-                planned.beneath.key(key, planned.placing.as_ref(), below)
-            })
-            .collect();
+        let keys = planned.keys(self.epoch, below);
         let mut found = match self.session.caching.policy {
             Caching::Off => None,
             Caching::On | Caching::Verify => keys.iter().find_map(|&key| Known::of(&self.session.cache, key)),
@@ -160,11 +173,15 @@ impl Adding<'_> {
         threads: usize,
     ) -> Result<Added> {
         let verify = self.session.caching.policy == Caching::Verify;
-        let (created_by, is_published) = (planned.created_by.clone(), planned.part.is_published());
-        let name = planned.name.clone();
-        let (key, known, cached) = match lookup {
-            Lookup { key, found: Some(found) } if !verify => (key, found, true),
-            lookup => self.fetched(planned, lookup, below, threads).await?,
+        let is_published = planned.is_published();
+        let Planned { work, name, created_by, beneath } = planned;
+        let making = Making { name: &name, beneath, below, threads };
+        let (key, known, cached) = match (lookup, work) {
+            (Lookup { key, found: Some(found) }, _) if !verify => (key, found, true),
+            (lookup, Work::Files(part)) => self.fetched(part, lookup, &making).await?,
+            (Lookup { key, found }, Work::Operations(planned)) => {
+                self.operated(planned, key, found, &making).await?
+            }
         };
         let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by }) };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
@@ -183,15 +200,10 @@ impl Adding<'_> {
 
     /// Fetches the files. Their layer is found by their content, or made. Also returns its key, and whether it was
     /// found.
-    async fn fetched(
-        &self,
-        planned: Planned,
-        lookup: Lookup,
-        below: &[Layer],
-        threads: usize,
-    ) -> Result<(Option<LayerKey>, Known, bool)> {
+    async fn fetched(&self, planned: PlannedPart, lookup: Lookup, making: &Making<'_>) -> Result<Outcome> {
         let verify = self.session.caching.policy == Caching::Verify;
-        let Planned { part, to, name, by_content, beneath, .. } = planned;
+        let Making { name, beneath, below, threads } = *making;
+        let PlannedPart { part, to, by_content, .. } = planned;
         let is_package = part.is_package();
         for stage in part.stages() {
             let layers = self.stages.layers(stage).await?;
@@ -237,12 +249,12 @@ impl Adding<'_> {
                     return Ok((key, Known(None), false));
                 }
                 if let Some(Known(None)) = found {
-                    return Err(Error::CacheRemade { layer: name });
+                    return Err(Error::CacheRemade { layer: name.to_owned() });
                 }
                 let found = found.and_then(|found| found.0);
-                let (made, tree) = self.make(fetched, key, found, &name, threads).await?;
+                let (made, tree) = self.make(fetched, key, found, name, threads).await?;
                 let Made { layer, cached, code } = made;
-                let kind = if is_package { ContentsKind::Packages } else { ContentsKind::Files };
+                let kind = if is_package { ContentsKind::Keyed } else { ContentsKind::Files };
                 let (tree, code) = (tree.into(), code.map(Arc::new));
                 self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
                 Ok((layer.key, Known(Some(layer)), cached))

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::follow::VERSION as FOLLOW_VERSION;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
+use crate::operations::Line;
 use crate::source::Placing;
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
@@ -133,6 +134,15 @@ fn device_bytes(device: Device) -> [u8; 9] {
 pub(super) fn of_part(identity: Digest, to: &str, epoch: u64) -> LayerKey {
     let text = format!("bundle {WRITER_VERSION} {SPLICE_VERSION} {epoch} {identity} {to}");
     LayerKey(Digest::of(text.as_bytes()))
+}
+
+/// Part of the keys of operations. Increase it with any change of the code that changes their result.
+const OPERATIONS_VERSION: &str = "operations-1";
+
+/// The key of the layer of a line's operations, without the layers below.
+pub(super) fn of_line(line: &Line) -> LayerKey {
+    let known = serde_json::json!([OPERATIONS_VERSION, WRITER_VERSION, line]);
+    LayerKey(Digest::of(known.to_string().as_bytes()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!    machine and in images of earlier pushes ([`cached`]), or else fetched and written ([`write`]).
 //! 3. Paths in the image follow its links ([`follow`]). The image so far decides more about files of a Dockerfile: see
 //!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
-//! 4. Layers are passed to the pushes as soon as they exist.
+//! 4. Operations of a `RUN` line ([`operate`]) change the files of all layers below.
+//! 5. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
 mod add;
@@ -15,6 +16,7 @@ mod beneath;
 mod cached;
 mod follow;
 mod key;
+mod operate;
 mod place;
 mod placed;
 mod planned;

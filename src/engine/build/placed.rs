@@ -49,7 +49,7 @@ pub(in crate::engine) async fn placed(
 }
 
 /// The scans of the layers. A layer whose tree is known is not read.
-async fn scans_of(
+pub(super) async fn scans_of(
     session: &Arc<Session>,
     trees: &Trees,
     layers: &[Layer],

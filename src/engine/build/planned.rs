@@ -1,30 +1,54 @@
-//! A part of a source on its way to a layer.
+//! A layer that is planned: of a part of a source, or of a line's operations.
+
+use std::sync::Arc;
 
 use super::beneath::Beneath;
 use super::key;
 use crate::engine::session::Session;
 use crate::error::Result;
-use crate::image::{Config, LayerKey};
+use crate::image::{Config, Layer, LayerKey};
+use crate::operations::Line;
+use crate::recipe::{Operation, Origin, Run, Translation};
 use crate::source::{Context, Fetched, Part, Placing, hash_missing};
 
-/// A part and its path in the image.
+/// A layer on its way into the image.
 pub(super) struct Planned {
-    pub(super) part: Box<dyn Part>,
-    pub(super) to: String,
-    /// How the image so far decides paths and owners.
-    pub(super) placing: Option<Placing>,
+    pub(super) work: Work,
     /// The layer's name in events.
     pub(super) name: String,
     /// The `created_by` of its history entry.
     pub(super) created_by: String,
+    pub(super) beneath: Beneath,
+}
+
+/// How the layer is made.
+pub(super) enum Work {
+    /// Files of a source are added.
+    Files(PlannedPart),
+    /// The files of the layers below are changed.
+    Operations(Arc<PlannedLine>),
+}
+
+/// A part and its path in the image.
+pub(super) struct PlannedPart {
+    pub(super) part: Box<dyn Part>,
+    pub(super) to: String,
+    /// How the image so far decides paths and owners.
+    pub(super) placing: Option<Placing>,
     /// Whether the content of its files decides the layer's key.
     pub(super) by_content: bool,
-    pub(super) beneath: Beneath,
+}
+
+/// The operations of a `RUN` line.
+pub(super) struct PlannedLine {
+    pub(super) line: Line,
+    /// The instruction.
+    pub(super) origin: Origin,
 }
 
 impl Planned {
     /// A part for the path `to` in an image with this config. `is_of_aws` means that its base is one of AWS's.
-    pub(super) fn new(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> Planned {
+    pub(super) fn part(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> Planned {
         let dir = to.trim_end_matches('/');
         let (own, placing) = (part.name(), part.placing(&to));
         let created_by = match &placing {
@@ -34,20 +58,45 @@ impl Planned {
         let by_content = part.identities().is_empty();
         let name = own.unwrap_or_else(|| dir.to_owned());
         let beneath = Beneath::of(&to, placing.as_ref(), config, is_of_aws);
-        Planned { part, to, placing, name, created_by, by_content, beneath }
+        let work = Work::Files(PlannedPart { part, to, placing, by_content });
+        Planned { work, name, created_by, beneath }
     }
-}
 
-impl Planned {
-    /// A digest over all that decides the files of the part, and their paths as far as the part itself does; `None` if
-    /// a file's content is not known. Makes no layer.
+    /// The layers of a command; none if it is not translated.
+    pub(super) fn run(run: &Run, epoch: u64) -> Vec<Planned> {
+        let Run { translation, user, origin, .. } = run;
+        let Some(translation) = translation.clone() else { return Vec::new() };
+        let line = Line { translation, user: user.clone(), epoch };
+        let (name, created_by) = (origin.text.clone(), origin.text.clone());
+        let work = Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() }));
+        vec![Planned { work, name, created_by, beneath: Beneath::All }]
+    }
+
+    /// The keys of the layer above these layers, as far as they do not depend on its files. Another machine may have
+    /// used any of them; this one uses the first.
+    pub(super) fn keys(&self, epoch: u64, below: &[Layer]) -> Vec<LayerKey> {
+        let key = |key, placing: Option<&Placing>| self.beneath.key(key, placing, below);
+        match &self.work {
+            Work::Files(PlannedPart { part, to, placing, .. }) => {
+                let keys = part.identities().into_iter().map(|identity| key::of_part(identity, to, epoch));
+                keys.map(|of_part| key(of_part, placing.as_ref())).collect()
+            }
+            Work::Operations(planned) => vec![key(key::of_line(&planned.line), None)],
+        }
+    }
+
+    /// A digest over all that decides the layer besides the image below; `None` if a file's content is not known. Makes
+    /// no layer.
     pub(super) async fn identity(
         self,
         session: &Session,
         context: &Context,
         epoch: u64,
     ) -> Result<Option<LayerKey>> {
-        let Planned { part, to, placing, .. } = self;
+        let PlannedPart { part, to, placing, .. } = match self.work {
+            Work::Files(part) => part,
+            Work::Operations(planned) => return Ok(Some(key::of_line(&planned.line))),
+        };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
             return Ok(Some(placing.map_or(key, |placing| key::placed(key, &placing))));
@@ -58,6 +107,56 @@ impl Planned {
         session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
         Ok(key)
     }
+
+    /// The number of bytes to fetch.
+    pub(super) fn size(&self) -> u64 {
+        match &self.work {
+            Work::Files(PlannedPart { part, .. }) => part.size(),
+            Work::Operations(_) => 0,
+        }
+    }
+
+    /// Whether the content of its files decides the layer's key.
+    pub(super) fn is_by_content(&self) -> bool {
+        matches!(self.work, Work::Files(PlannedPart { by_content: true, .. }))
+    }
+
+    /// Whether the files are published elsewhere.
+    pub(super) fn is_published(&self) -> bool {
+        match &self.work {
+            Work::Files(PlannedPart { part, .. }) => part.is_published(),
+            Work::Operations(_) => false,
+        }
+    }
+
+    /// Whether the layer may change where paths lead.
+    pub(super) fn may_redirect(&self) -> bool {
+        match &self.work {
+            Work::Files(_) => false,
+            Work::Operations(planned) => may_redirect(&planned.line.translation),
+        }
+    }
+}
+
+/// Whether commands may put links or files into the place of directories. Then the directories of the base matter for
+/// all that follows, even where AWS's bases are known to have plain ones.
+pub(super) fn may_redirect(translation: &Translation) -> bool {
+    let is_harmless = |operation: &Operation| {
+        matches!(
+            operation,
+            Operation::Nothing
+                | Operation::Look { .. }
+                | Operation::Enter { .. }
+                | Operation::MakeDirectories { .. }
+                | Operation::SetMode { .. }
+                | Operation::SetOwner { .. }
+                | Operation::Touch { .. }
+                | Operation::Write { .. }
+                | Operation::AddUser(_)
+                | Operation::AddGroup(_)
+        )
+    };
+    !translation.chains.iter().flatten().all(|command| is_harmless(&command.operation))
 }
 
 /// Computes the key from the contents of the files. Files without a known digest are read.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::image::Config;
-use crate::recipe::{Add, Recipe, Run, Stage, Step};
+use crate::recipe::{Add, Recipe, Run, Stage, Step, Untranslated};
 use crate::source;
 
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
@@ -14,13 +14,20 @@ const TASK_ROOT: &str = "/var/task";
 const RUN_HINT: &str =
     "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
 
-/// Fails if a stage that is built runs a command.
+/// Fails if a stage that is built runs a command that needs a process.
 pub(super) fn check_commands(recipe: &Recipe) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
-        if let Step::Run(Run { origin, .. }) = step {
-            return Err(origin.failed("commands cannot be run yet", Some(RUN_HINT.to_owned())));
-        }
+        let Step::Run(Run { translation: None, origin, untranslated, .. }) = step else { continue };
+        let hint = Some(RUN_HINT.to_owned());
+        return Err(match untranslated {
+            None => origin.failed("commands cannot be run yet", hint),
+            Some(Untranslated { word, reason }) => {
+                let fault =
+                    format!("commands cannot be run yet, and this one needs a process: `{word}` {reason}");
+                origin.failed_at(word, fault, hint)
+            }
+        });
     }
     Ok(())
 }

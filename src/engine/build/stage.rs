@@ -1,4 +1,4 @@
-//! Builds a stage step by step: parts of sources become layers, edits change the config.
+//! Builds a stage step by step: parts of sources and operations become layers, edits change the config.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::add::{Added, Adding, Stages};
 use super::base;
 use super::beneath::is_of_aws;
 use super::cached::Cached;
-use super::planned::Planned;
+use super::planned::{Planned, may_redirect};
 use super::sources::{check_commands, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
@@ -18,7 +18,7 @@ use crate::engine::publish::Push;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
-use crate::recipe::{Add, Base, Recipe, Source, Stage, Step};
+use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
 use crate::source::{self, Context, Part, SourceImage};
 
 /// Builds the recipe's last stage, and the stages whose layers it needs. Its layers are passed to `pushes` as soon as
@@ -91,7 +91,7 @@ impl Building<'_> {
         let pushes = if is_last { self.pushes } else { &[] };
         let context = self.context(stage).await?;
         let (base, plans) = tokio::try_join!(self.base(number, pushes), plans(stage, &context))?;
-        let planned = planned(stage, base.config(), self.is_of_aws(number), plans);
+        let planned = self.planned(number, base.config(), plans);
         let counts: Vec<usize> = planned.iter().map(Vec::len).collect();
         let adding = Adding {
             session: self.session,
@@ -107,9 +107,7 @@ impl Building<'_> {
         let mut counts = counts.into_iter();
         let image = stage.steps.iter().fold(base, |image, step| match step {
             Step::Edit(edit) => image.edit(edit),
-            // Refused before the build.
-            Step::Run(_) => image,
-            Step::Add(_) => {
+            Step::Run(_) | Step::Add(_) => {
                 let own = layers.by_ref().take(counts.next().unwrap_or_default());
                 own.fold(image, |image, Added { layer, key, created_by }| match layer {
                     Some(layer) => image.append(layer, &created_by),
@@ -147,7 +145,7 @@ impl Building<'_> {
         };
         let Some(below) = below else { return Ok(None) };
         let (context, config) = (self.context(stage).await?, self.base_config(number).await?);
-        let planned = planned(stage, &config, self.is_of_aws(number), plans(stage, &context).await?);
+        let planned = self.planned(number, &config, plans(stage, &context).await?);
         let epoch = self.recipe.epoch;
         let parts = planned.into_iter().flatten().map(|part| part.identity(self.session, &context, epoch));
         let Some(keys) = try_join_all(parts).await?.into_iter().collect::<Option<Vec<_>>>() else {
@@ -157,12 +155,36 @@ impl Building<'_> {
         Ok(Some(Digest::of(format!("stage-1 {below} {}", keys.join(" ")).as_bytes())))
     }
 
-    /// Whether the chain of stages starts with one of AWS's bases.
+    /// Whether the chain of stages starts with one of AWS's bases, and none before this one may have made links in it.
     fn is_of_aws(&self, number: usize) -> bool {
         match &self.recipe.stages[number].base {
-            Base::Stage(other) => self.is_of_aws(*other),
+            Base::Stage(other) => {
+                self.is_of_aws(*other) && !self.recipe.stages[*other].steps.iter().any(redirects)
+            }
             base => is_of_aws(base),
         }
+    }
+
+    /// The layers of each step that gives some, in their order.
+    fn planned(&self, number: usize, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<Vec<Planned>> {
+        let (mut config, mut is_of_aws) = (base.clone(), self.is_of_aws(number));
+        let mut plans = plans.into_iter();
+        let mut all = Vec::new();
+        for step in &self.recipe.stages[number].steps {
+            match step {
+                Step::Edit(edit) => config = config.edit(edit),
+                Step::Run(run) => {
+                    all.push(Planned::run(run, self.recipe.epoch));
+                    is_of_aws &= !redirects(step);
+                }
+                Step::Add(add) => {
+                    let to = target(add, &config);
+                    let parts = plans.next().unwrap_or_default().into_iter();
+                    all.push(parts.map(|part| Planned::part(part, to.clone(), &config, is_of_aws)).collect());
+                }
+            }
+        }
+        all
     }
 
     async fn context(&self, stage: &Stage) -> Result<Context> {
@@ -265,31 +287,7 @@ async fn plans(stage: &Stage, context: &Context) -> Result<Vec<Vec<Box<dyn Part>
     try_join_all(plans).await
 }
 
-/// The parts of each `Add`, with their paths in the image.
-fn planned(
-    stage: &Stage,
-    base: &Config,
-    is_of_aws: bool,
-    plans: Vec<Vec<Box<dyn Part>>>,
-) -> Vec<Vec<Planned>> {
-    let mut config = base.clone();
-    let mut plans = plans.into_iter();
-    let mut all = Vec::with_capacity(plans.len());
-    for step in &stage.steps {
-        match step {
-            Step::Edit(edit) => config = config.edit(edit),
-            Step::Run(_) => {}
-            Step::Add(add) => {
-                let to = target(add, &config);
-                let parts = plans.next().unwrap_or_default();
-                all.push(
-                    parts
-                        .into_iter()
-                        .map(|part| Planned::new(part, to.clone(), &config, is_of_aws))
-                        .collect(),
-                );
-            }
-        }
-    }
-    all
+/// Whether a command may put links into the place of directories.
+fn redirects(step: &Step) -> bool {
+    matches!(step, Step::Run(Run { translation: Some(translation), .. }) if may_redirect(translation))
 }

@@ -175,7 +175,7 @@ pub(in crate::engine) async fn of_tree<A: Annotate>(
             return Ok(None);
         };
         // A failure to write the cache only costs time.
-        if matches!(kind, ContentsKind::Packages) {
+        if matches!(kind, ContentsKind::Keyed) {
             let _ = cache.note_pieces(made_key(&*of_tree, layer.blob.digest), |out| scanned.write(out));
         } else if let Ok(facts) = serde_json::to_vec(&facts) {
             let _ = cache.note(key, &facts);

@@ -22,6 +22,20 @@ pub struct Arguments {
     pub contexts: BTreeMap<String, NamedContext>,
     /// The time of files and image, in seconds since 1970. A build argument `SOURCE_DATE_EPOCH` replaces it.
     pub epoch: u64,
+    /// Which `RUN` lines become operations.
+    pub translate: Translate,
+}
+
+/// Whether `RUN` lines are translated into operations, which need no process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Translate {
+    /// Those that can be.
+    #[default]
+    Auto,
+    /// All of them: any other line is an error.
+    Always,
+    /// None.
+    Never,
 }
 
 /// The value of a named context.
@@ -57,6 +71,7 @@ impl Arguments {
             context: BuildContext { path: context, ignore: Vec::new() },
             contexts: BTreeMap::new(),
             epoch: DEFAULT_EPOCH,
+            translate: Translate::default(),
         }
     }
 

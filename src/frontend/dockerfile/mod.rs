@@ -29,11 +29,13 @@ mod file;
 pub mod fuzzing;
 mod instruction;
 mod lower;
+mod paths;
 mod platform;
 mod source_text;
 mod stages;
 mod syntax;
+mod translate;
 mod warning;
 
-pub use arguments::{Arguments, BaseImage, Configs, NamedContext};
+pub use arguments::{Arguments, BaseImage, Configs, NamedContext, Translate};
 pub use file::{Dockerfile, Lowered};

@@ -8,6 +8,6 @@ mod read;
 mod select;
 
 pub(super) use provider::ImageProvider;
-pub(crate) use read::file_of;
 pub(super) use read::{contents, contents_of, members, members_of};
+pub(crate) use read::{contents_at, file_of};
 pub(super) use select::{ImageView, Selection};

@@ -1,6 +1,6 @@
 //! Reads layers of an image from any location.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,7 +16,7 @@ use crate::layer::{LayerReader, MAX_LAYER};
 use crate::source::part::Context;
 use crate::store::{Cache, Registries, blocking_reader, open};
 use crate::threads::{Threads, blocking};
-use crate::tree::{Content, ImagePath, Member, SourceFile, Stat, ZipContent};
+use crate::tree::{Content, EntryKind, ImagePath, Member, SourceFile, Stat, ZipContent};
 
 /// Upper bound on the members of one layer, as in a scan.
 const MAX_MEMBERS: usize = 1_000_000;
@@ -94,6 +94,27 @@ pub(in crate::source) fn members_of<R: BufRead>(
     Ok(members)
 }
 
+/// The contents of the files at these paths of a layer. The cache stores them in one file.
+pub(crate) async fn contents_at(
+    layer: &Layer,
+    paths: BTreeSet<Vec<u8>>,
+    cache: &Cache,
+    registries: &Registries,
+    threads: &Threads,
+) -> Result<HashMap<Vec<u8>, Content>> {
+    let (paths, cache) = (Arc::new(paths), cache.clone());
+    read(layer, registries, threads, move |reader, stop| {
+        let wanted = |_, member: &Member<u64>| match member.entry.kind {
+            EntryKind::File(size) => Some(size).filter(|_| paths.contains(member.path.as_bytes())),
+            _ => None,
+        };
+        let found = gather(reader, wanted, &cache, stop)?;
+        // If a path occurs twice, the later entry is the one that counts.
+        Ok(found.into_iter().map(|(_, path, content)| (path.as_bytes().to_vec(), content)).collect())
+    })
+    .await
+}
+
 /// The contents of the wanted members, by their indices; `wanted` has their sizes.
 pub(in crate::source) fn contents_of<R: BufRead>(
     reader: &mut LayerReader<R>,
@@ -101,10 +122,21 @@ pub(in crate::source) fn contents_of<R: BufRead>(
     cache: &Cache,
     stop: &AtomicBool,
 ) -> Result<Vec<(usize, Content)>> {
+    let found = gather(reader, |at, _| wanted.get(&at).copied(), cache, stop)?;
+    Ok(found.into_iter().map(|(at, _, content)| (at, content)).collect())
+}
+
+/// The contents of the members that have a size in `wanted`.
+fn gather<R: BufRead>(
+    reader: &mut LayerReader<R>,
+    wanted: impl Fn(usize, &Member<u64>) -> Option<u64>,
+    cache: &Cache,
+    stop: &AtomicBool,
+) -> Result<Vec<(usize, ImagePath, Content)>> {
     let mut staged = cache.stage()?;
     let (mut parts, mut hash, mut end, mut at) = (Vec::new(), Sha256::new(), 0, 0);
     while let Some(member) = reader.next()? {
-        if let Some(&size) = wanted.get(&at) {
+        if let Some(size) = wanted(at, &member) {
             let mut crc = Crc::new();
             reader.content(|piece| {
                 if stop.load(Relaxed) {
@@ -125,7 +157,11 @@ pub(in crate::source) fn contents_of<R: BufRead>(
     let archive = Arc::new(SourceFile { path: file.path, stat, sha256: Some(file.digest), lasting: true });
     let content = |(at, path, offset, size, crc32): (usize, ImagePath, u64, u64, u32)| {
         let (archive, name) = (archive.clone(), path.as_bytes().into());
-        (at, Content::Zip(ZipContent { archive, name, deflated: false, offset, length: size, size, crc32 }))
+        (
+            at,
+            path,
+            Content::Zip(ZipContent { archive, name, deflated: false, offset, length: size, size, crc32 }),
+        )
     };
     Ok(parts.into_iter().map(content).collect())
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lbuild::frontend::dockerfile::{Arguments, NamedContext};
+use lbuild::frontend::dockerfile::{Arguments, NamedContext, Translate};
 use lbuild::image::{Arch, Platform};
 use lbuild::recipe::{Base, BuildContext};
 
 use super::choice::DockerfileText;
+use crate::cli::args::dockerfile::TranslateArg;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::lower::{date, platform};
@@ -45,6 +46,11 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile, file: &DockerfileText) -> Re
         context: context(&config.code(&args.path), file)?,
         contexts: contexts(args, config)?,
         epoch,
+        translate: match flags.translate {
+            None | Some(TranslateArg::Auto) => Translate::Auto,
+            Some(TranslateArg::Always) => Translate::Always,
+            Some(TranslateArg::Never) => Translate::Never,
+        },
     })
 }
 

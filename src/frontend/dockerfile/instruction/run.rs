@@ -5,7 +5,7 @@ use super::unparsed::Unparsed;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::heredoc::{Heredoc, parse as announced};
-use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::dockerfile::syntax::text::{Places, Word};
 
 const FLAGS: &Table = &[
     ("mount", Takes::Values),
@@ -55,34 +55,49 @@ pub(super) fn run(unparsed: &Unparsed<'_>) -> Parsed<RunLine> {
         return Err(fault.hint("it is default, none or host"));
     }
     let mounts = flags.values("mount").map(mount).collect::<Parsed<Vec<_>>>()?;
-    Ok(RunLine { command: command(unparsed)?, mounts, network })
+    let (command, places) = command(unparsed)?;
+    Ok(RunLine { command, places, mounts, network })
 }
 
-fn command(unparsed: &Unparsed<'_>) -> Parsed<RunCommand> {
+fn command(unparsed: &Unparsed<'_>) -> Parsed<(RunCommand, Places)> {
     let text = unparsed.rest.text;
+    let places = unparsed.rest.places();
     match unparsed.json()? {
         Some(words) if words.is_empty() => Err(unparsed.fault("RUN requires a command")),
-        Some(words) => Ok(RunCommand::Exec(words)),
+        Some(words) => Ok((RunCommand::Exec(words), Places::fixed(places.at(0)))),
         None if text.is_empty() => Err(unparsed.fault("RUN requires a command")),
         None => Ok(match unparsed.heredocs {
-            [] => RunCommand::Shell(text.to_owned()),
-            [heredoc, ..] if announced(text).is_some() => whole(heredoc),
+            [] => (RunCommand::Shell(text.to_owned()), places),
+            [heredoc, ..] if announced(text).is_some() => whole(heredoc, places),
             // The shell reads the here-documents itself.
             heredocs => {
-                let bodies = heredocs.iter().map(|heredoc| format!("\n{}{}", heredoc.body, heredoc.name));
-                RunCommand::Shell(text.to_owned() + &bodies.collect::<String>())
+                let (mut text, mut pieces) = (text.to_owned(), Vec::new());
+                for Heredoc { name, body, at, .. } in heredocs {
+                    pieces.push((text.len() + 1, *at));
+                    text.extend(["\n", body, name]);
+                }
+                (RunCommand::Shell(text), places.and(&pieces))
             }
         }),
     }
 }
 
 /// The command of a `RUN` that is nothing but a here-document.
-fn whole(heredoc: &Heredoc) -> RunCommand {
+fn whole(heredoc: &Heredoc, places: Places) -> (RunCommand, Places) {
     let content = heredoc.stripped();
-    match content.starts_with("#!") {
+    // A line may have lost its tabs.
+    let mut pieces = vec![(0, heredoc.at)];
+    let (mut start, mut at) = (0, heredoc.at);
+    for line in heredoc.body.split_inclusive('\n') {
+        let tabs = if heredoc.strip_tabs { line.len() - line.trim_start_matches('\t').len() } else { 0 };
+        pieces.push((start, at + tabs));
+        (start, at) = (start + line.len() - tabs, at + line.len());
+    }
+    let command = match content.starts_with("#!") {
         true => RunCommand::Script { name: heredoc.name.clone(), content },
         false => RunCommand::Shell(content),
-    }
+    };
+    (command, places.and(&pieces))
 }
 
 fn mount(word: &Word) -> Parsed<MountText> {

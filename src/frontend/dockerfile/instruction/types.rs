@@ -1,6 +1,6 @@
 //! The instructions, with their words as they are written.
 
-use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::dockerfile::syntax::text::{Places, Word};
 
 /// An instruction and the offset of its keyword.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ pub(in crate::frontend) enum CommandLine {
 #[derive(Clone, Debug)]
 pub(in crate::frontend) struct RunLine {
     pub command: RunCommand,
+    /// Where the command's text stands.
+    pub places: Places,
     pub mounts: Vec<MountText>,
     pub network: Option<Word>,
 }

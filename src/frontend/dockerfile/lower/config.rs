@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::paths;
 use super::ports::ports;
 use super::scope::ENTRY;
 use super::signal;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::{Argument, Pair};
+use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::shell::Variables;
 use crate::frontend::dockerfile::syntax::text::Word;

@@ -1,9 +1,9 @@
 //! `COPY` and `ADD`.
 
-use super::paths;
 use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::CopyLine;
+use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::text::Word;
 use crate::image::Digest;

@@ -6,7 +6,6 @@ mod copy;
 mod expand;
 mod globals;
 mod mounts;
-mod paths;
 pub(in crate::frontend) mod plan;
 mod ports;
 pub(in crate::frontend) mod recipe;

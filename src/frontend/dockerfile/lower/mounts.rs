@@ -1,9 +1,9 @@
 //! `RUN --mount`.
 
-use super::paths;
 use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::MountText;
+use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::text::Word;
 use crate::recipe::{Access, Mount, MountFrom, Sharing};

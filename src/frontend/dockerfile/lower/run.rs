@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::globals::PROXIES;
 use super::scope::ENTRY;
 use super::stage::Lowering;
+use crate::frontend::dockerfile::arguments::Translate;
 use crate::frontend::dockerfile::instruction::types::{RunCommand, RunLine};
-use crate::frontend::dockerfile::syntax::fault::Parsed;
-use crate::recipe::{Command, Network, Run, Step};
+use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
+use crate::frontend::dockerfile::translate::outcome::{self, Outcome, Surroundings};
+use crate::recipe::{Command, Mount, Network, Run, Step, Translation, Untranslated};
 
 impl Lowering<'_, '_> {
     pub(super) fn command(&mut self, line: &RunLine, at: usize, text: &str) -> Parsed<()> {
@@ -31,6 +33,7 @@ impl Lowering<'_, '_> {
             Some("host") => Network::Host,
             _ => Network::Default,
         };
+        let (translation, untranslated) = self.translated(&command, &mounts, line, at)?;
         let run = Run {
             command,
             user: self.state.user.clone(),
@@ -39,11 +42,43 @@ impl Lowering<'_, '_> {
             proxies: self.proxies(),
             mounts,
             network,
-            translation: None,
+            translation,
+            untranslated,
             origin: self.origin(at, text),
         };
         self.step(Step::Run(run));
         Ok(())
+    }
+
+    /// The translation of a command, or why there is none.
+    fn translated(
+        &mut self,
+        command: &Command,
+        mounts: &[Mount],
+        line: &RunLine,
+        at: usize,
+    ) -> Parsed<(Option<Translation>, Option<Untranslated>)> {
+        let translate = self.plan.arguments.translate;
+        if translate == Translate::Never {
+            return Ok((None, None));
+        }
+        let surroundings = Surroundings {
+            environment: &self.state.scope,
+            directory: &self.state.directory,
+            user: self.state.user.as_deref(),
+            mounts,
+        };
+        let Outcome { translation, spent } = outcome::translate(command, &surroundings);
+        self.expander.spend(at, spent)?;
+        match translation {
+            Ok(translation) => Ok((Some(translation), None)),
+            Err((offset, Untranslated { word, reason })) if translate == Translate::Always => {
+                let message = format!("this command needs a process: `{word}` {reason}");
+                let hint = "--translate auto translates the other lines, and leaves this one a command";
+                Err(Fault::new(line.places.at(offset), message).hint(hint))
+            }
+            Err((_, untranslated)) => Ok((None, Some(untranslated))),
+        }
     }
 
     /// The build arguments that name proxies, each in both cases. One that is declared as `ARG` is an argument as well.

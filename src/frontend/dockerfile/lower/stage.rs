@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::expand::Expander;
-use super::paths;
 use super::plan::{Plan, PlannedStage, StageBase};
 use super::scope::Scope;
 use crate::frontend::dockerfile::arguments::Configs;
 use crate::frontend::dockerfile::instruction::types::Instruction;
+use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::stages::StepText;
 use crate::frontend::dockerfile::syntax::fault::Parsed;
 use crate::frontend::dockerfile::syntax::shell::Variables;

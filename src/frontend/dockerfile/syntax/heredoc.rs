@@ -12,6 +12,8 @@ pub(in crate::frontend) struct Heredoc {
     /// `<<-`: leading tabs of the body are removed.
     pub strip_tabs: bool,
     pub body: String,
+    /// The offset of the body in the file.
+    pub at: usize,
 }
 
 impl Heredoc {
@@ -60,5 +62,5 @@ pub(in crate::frontend) fn parse(word: &str) -> Option<Heredoc> {
     let raw = words(true)?;
     let quotes = |text: &str| text.matches(['\'', '"']).count();
     let expand = quotes(name) == raw.iter().map(|word| quotes(word)).sum::<usize>();
-    Some(Heredoc { name: name.clone(), expand, strip_tabs, body: String::new() })
+    Some(Heredoc { name: name.clone(), expand, strip_tabs, body: String::new(), at: 0 })
 }

@@ -105,6 +105,7 @@ fn heredocs(line: &Logical, lines: &mut Lines<'_>, escape: char) -> Parsed<Vec<H
     let mut found = if has_any { announced(line.text()) } else { Vec::new() };
     for heredoc in &mut found {
         let mut body = String::new();
+        heredoc.at = lines.at;
         loop {
             let Some((line, _)) = lines.next()? else {
                 let fault = format!("the here-document `{}` is not terminated", heredoc.name);

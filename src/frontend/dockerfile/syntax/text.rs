@@ -30,6 +30,42 @@ pub(in crate::frontend) struct Word {
     pub at: usize,
 }
 
+/// Where the bytes of a text stand in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::frontend) struct Places {
+    /// Where pieces begin in the text, and in the file.
+    pieces: Vec<(usize, usize)>,
+    /// Whether the text is not in the file, so that all of it has one place.
+    fixed: bool,
+}
+
+impl Places {
+    /// One place for a whole text.
+    pub fn fixed(at: usize) -> Places {
+        Places { pieces: vec![(0, at)], fixed: true }
+    }
+
+    /// The offset in the file of a byte of the text.
+    pub fn at(&self, offset: usize) -> usize {
+        let after = self.pieces.partition_point(|(start, _)| *start <= offset);
+        match self.pieces.get(after.saturating_sub(1)) {
+            Some((_, at)) if self.fixed => *at,
+            Some((start, at)) => at + offset.saturating_sub(*start),
+            None => offset,
+        }
+    }
+
+    /// The places of a text that goes on with these pieces, from the start of the first on.
+    #[must_use]
+    pub fn and(mut self, more: &[(usize, usize)]) -> Places {
+        if let (Some((first, _)), false) = (more.first(), self.fixed) {
+            self.pieces.retain(|(start, _)| start < first);
+            self.pieces.extend(more);
+        }
+        self
+    }
+}
+
 impl Logical {
     pub fn new() -> Logical {
         Logical { text: String::new(), origin: Origin::File(Vec::new()) }
@@ -91,6 +127,18 @@ impl<'l> Slice<'l> {
         let trimmed = self.text.trim_start();
         let slice = self.from(self.text.len() - trimmed.len());
         slice.until(trimmed.trim_end().len())
+    }
+
+    /// Where the bytes of this slice stand in the file.
+    pub fn places(&self) -> Places {
+        match &self.line.origin {
+            Origin::Elsewhere(at) => Places::fixed(*at),
+            Origin::File(pieces) => {
+                let later = pieces.iter().filter(|(start, _)| *start > self.start);
+                let later = later.map(|(start, at)| (start - self.start, *at));
+                Places { pieces: std::iter::once((0, self.at(0))).chain(later).collect(), fixed: false }
+            }
+        }
     }
 
     pub fn word(&self) -> Word {

@@ -14,7 +14,7 @@ fn fault(text: &str) -> Fault {
 
 fn heredocs(text: &str) -> Vec<(String, bool, bool, String)> {
     let Statements { statements, .. } = read(text).unwrap();
-    let parts = |Heredoc { name, expand, strip_tabs, body }| (name, expand, strip_tabs, body);
+    let parts = |Heredoc { name, expand, strip_tabs, body, .. }| (name, expand, strip_tabs, body);
     statements.into_iter().flat_map(|statement| statement.heredocs).map(parts).collect()
 }
 

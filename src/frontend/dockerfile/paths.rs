@@ -1,7 +1,7 @@
 //! Paths in an image, cleaned without looking at any file.
 
 /// The path with `.`, `..` and repeated slashes resolved; it begins with a slash and does not end with one.
-pub(super) fn clean(path: &str) -> String {
+pub(in crate::frontend) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -14,12 +14,12 @@ pub(super) fn clean(path: &str) -> String {
 }
 
 /// `path` relative to the directory `from`.
-pub(super) fn resolve(from: &str, path: &str) -> String {
+pub(in crate::frontend) fn resolve(from: &str, path: &str) -> String {
     if path.starts_with('/') { clean(path) } else { clean(&format!("{from}/{path}")) }
 }
 
 /// The destination of a `COPY`: a slash at its end means that it is a directory.
-pub(super) fn destination(from: &str, path: &str) -> String {
+pub(in crate::frontend) fn destination(from: &str, path: &str) -> String {
     let resolved = resolve(from, path);
     let is_directory = matches!(path, "" | ".") || path.ends_with('/') || path.ends_with("/.");
     if is_directory && resolved != "/" { resolved + "/" } else { resolved }

@@ -1,0 +1,326 @@
+//! A line, command by command: the state that one command leaves for the next.
+
+use super::command::{Command, OutputFile};
+use super::context::Context;
+use super::directory::Directory;
+use super::refusal::{Attempt, Refusal, Span};
+use super::registry;
+use super::shell::expand::{Field, expand, value};
+use super::shell::parse::{Assignment, Redirection, RedirectionTarget, SimpleCommand, parse};
+use super::shell::program::ShellOptions;
+use super::shell::quote;
+use super::shell::variables::{ShellVariables, check_name};
+use super::shell::words::{ShellWord, name_length};
+use crate::frontend::dockerfile::syntax::shell::Variables;
+use crate::recipe::{Mount, Operation, Pathname, Translated, Translation};
+
+/// A line and the translation of what has been read of it.
+pub(super) struct Line<'l> {
+    variables: ShellVariables<'l>,
+    directory: Directory,
+    mounts: &'l [Mount],
+    options: ShellOptions,
+    /// Whether a shell reads the line.
+    in_shell: bool,
+    chains: Vec<Vec<Translated>>,
+    /// Whether a command before may have changed files.
+    begun: bool,
+    /// A command that changes the variables or the directory, and perhaps is not reached: later chains depend on it.
+    doubt: Option<Refusal>,
+}
+
+/// Whether a command changes what later commands see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasting {
+    Nothing,
+    State,
+}
+
+impl<'l> Line<'l> {
+    pub fn new(environment: &'l dyn Variables, directory: &str, mounts: &'l [Mount]) -> Line<'l> {
+        Line {
+            variables: ShellVariables::new(environment),
+            directory: Directory::new(directory),
+            mounts,
+            options: ShellOptions::default(),
+            in_shell: true,
+            chains: Vec::new(),
+            begun: false,
+            doubt: None,
+        }
+    }
+
+    /// Translates a text that a shell with these options reads.
+    pub fn shell(&mut self, text: &str, options: ShellOptions) -> Attempt<()> {
+        if let Some(name) = self.variables.unusual() {
+            let reason = format!("is read by a shell that the variable {name} changes");
+            return Err(Span::new(0, text.len()).refuse(reason));
+        }
+        self.options = options;
+        self.variables.nounset = options.nounset;
+        parse(text)?.iter().try_for_each(|chain| self.chain(chain))
+    }
+
+    /// Translates one command that no shell reads; the text has its words, quoted.
+    pub fn exec(&mut self, text: &str) -> Attempt<()> {
+        self.in_shell = false;
+        match &*parse(text)? {
+            [chain] if chain.iter().all(|command| command.assignments.is_empty()) => self.chain(chain),
+            _ => Err(Span::new(0, text.len()).refuse("is not one command")),
+        }
+    }
+
+    pub fn spent(&self) -> usize {
+        self.variables.spent()
+    }
+
+    pub fn finish(self) -> Translation {
+        Translation { chains: self.chains, errexit: self.options.errexit }
+    }
+
+    fn chain(&mut self, commands: &[SimpleCommand]) -> Attempt<()> {
+        if let Some(refusal) = self.doubt.take() {
+            return Err(refusal);
+        }
+        let mut chain = Vec::new();
+        let mut can_fail = false;
+        for (number, command) in commands.iter().enumerate() {
+            let (translated, lasting) = self.command(command)?;
+            let fails = translated.iter().any(|translated| translated.operation != Operation::Nothing);
+            // The failure of the last command of a chain ends the line after `set -e`; that of another does not.
+            let is_sure = self.options.errexit && !can_fail && number + 1 == commands.len();
+            can_fail |= fails;
+            self.begun |= fails;
+            if lasting == Lasting::State && can_fail && !is_sure && self.doubt.is_none() {
+                let reason =
+                    "may be left out by a failure that does not end the line: join the commands by `&&`";
+                self.doubt = Some(command.span.refuse(reason));
+            }
+            chain.extend(translated);
+        }
+        // `set` leaves nothing.
+        if !chain.is_empty() {
+            self.chains.push(chain);
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &SimpleCommand) -> Attempt<(Vec<Translated>, Lasting)> {
+        let mut fields = Vec::new();
+        for word in &command.words {
+            fields.extend(expand(word, &mut self.variables)?);
+        }
+        self.variables.spend(self.directory.path.len(), command.span)?;
+        let directory = self.directory.path.clone();
+        let output = self.output(&command.redirections)?;
+        let Some((program, arguments)) = fields.split_first() else {
+            return self.without_words(command, output, directory);
+        };
+        let (name, by_path) = self.name(program)?;
+        self.prefixes(&command.assignments, name)?;
+        let lasting =
+            if output.file.is_some() { None } else { self.builtin(command, (name, by_path), arguments)? };
+        let (operations, lasting) = match lasting {
+            Some(found) => found,
+            None => (self.translated(command, name, by_path, arguments, &output)?, Lasting::Nothing),
+        };
+        let text = output.text(fields.iter().map(quote::quoted).collect());
+        let of = |operation| Translated { text: text.clone(), directory: directory.clone(), operation };
+        Ok((operations.into_iter().map(of).collect(), lasting))
+    }
+
+    /// The name of the program, and whether it is written with its directory.
+    fn name<'f>(&self, program: &'f Field) -> Attempt<(&'f str, bool)> {
+        let text = program.plain()?;
+        let of_system = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"];
+        let name = of_system.iter().find_map(|directory| text.strip_prefix(directory));
+        match (name, text.contains('/')) {
+            (Some(name), _) => Ok((name, true)),
+            (None, false) => Ok((text, !self.in_shell)),
+            (None, true) => Err(program.refuse("is a program in a directory of its own")),
+        }
+    }
+
+    /// Assignments before a command are for that command alone.
+    fn prefixes(&mut self, assignments: &[Assignment], name: &str) -> Attempt<()> {
+        for assignment in assignments {
+            let span = assignment.value.span;
+            check_name(&assignment.name, span)?;
+            value(&assignment.value, &mut self.variables)?;
+            if matches!(name, ":" | "cd" | "export" | "set") {
+                return Err(span.refuse("stays set in some shells only"));
+            }
+        }
+        Ok(())
+    }
+
+    fn translated(
+        &self,
+        command: &SimpleCommand,
+        name: &str,
+        by_path: bool,
+        arguments: &[Field],
+        output: &Output,
+    ) -> Attempt<Vec<Operation>> {
+        let span = command.words.first().map_or(command.span, |word| word.span);
+        let translator = registry::translator(name).filter(|_| !(by_path && name == ":"));
+        let translator = translator.ok_or_else(|| span.refuse(registry::reason(name)))?;
+        if let Some((at, _)) = output.file.as_ref().filter(|_| !registry::has_known_output(name)) {
+            return Err(at.refuse(format!("takes the output of {name}, which only a process has")));
+        }
+        let file = output.file.as_ref().map(|(_, file)| file.clone());
+        let messages_to_file = output.messages_to_file;
+        let command = Command { span, name, by_path, arguments, output: file, messages_to_file };
+        translator(&command, &self.context())
+    }
+
+    fn context(&self) -> Context<'_, 'l> {
+        Context { variables: &self.variables, directory: &self.directory.path, mounts: self.mounts }
+    }
+
+    /// A command without words: assignments, which are for the line, or a redirection, which makes a file.
+    fn without_words(
+        &mut self,
+        command: &SimpleCommand,
+        output: Output,
+        directory: String,
+    ) -> Attempt<(Vec<Translated>, Lasting)> {
+        match (&*command.assignments, &output.file) {
+            _ if !command.words.is_empty() => {
+                return Err(command.span.refuse("begins with a variable that has no value"));
+            }
+            ([], Some((_, file))) => {
+                let operation =
+                    Operation::Write { path: file.path.clone(), append: file.append, content: Vec::new() };
+                let text = output.text(vec![":".to_owned()]);
+                return Ok((vec![Translated { text, directory, operation }], Lasting::Nothing));
+            }
+            ([_, ..], None) if command.redirections.is_empty() => {}
+            _ => return Err(command.span.refuse("is no command")),
+        }
+        let mut texts = Vec::new();
+        for Assignment { name, value: word } in &command.assignments {
+            let value = value(word, &mut self.variables)?;
+            texts.push(format!("{name}={}", quote::text(&value)));
+            self.variables.set(name, Some(value), false, word.span)?;
+        }
+        let text = texts.join(" ");
+        Ok((vec![Translated { text, directory, operation: Operation::Nothing }], Lasting::State))
+    }
+
+    /// A command that only a shell has: it changes what later commands see.
+    fn builtin(
+        &mut self,
+        command: &SimpleCommand,
+        (name, by_path): (&str, bool),
+        arguments: &[Field],
+    ) -> Attempt<Option<(Vec<Operation>, Lasting)>> {
+        let is_builtin = matches!(name, "cd" | "export" | "set");
+        let program = command.words.first().map_or(command.span, |word| word.span);
+        match name {
+            _ if is_builtin && by_path => Err(program.refuse("is a command of the shell, not a program")),
+            "cd" => {
+                let [operand] = arguments else {
+                    return Err(program.refuse("is translated with one directory"));
+                };
+                if operand.text.starts_with('-') {
+                    return Err(operand.refuse("is not a directory that is translated"));
+                }
+                let path = self.context().path(operand)?;
+                self.directory = self.directory.enter(operand)?;
+                Ok(Some((vec![Operation::Enter { path }], Lasting::State)))
+            }
+            "export" => {
+                let words = command.words.get(1..).unwrap_or_default();
+                self.export(words, arguments, program)?;
+                Ok(Some((vec![Operation::Nothing], Lasting::State)))
+            }
+            "set" => {
+                if self.begun {
+                    return Err(program.refuse("is translated at the beginning of the line only"));
+                }
+                let arguments = arguments.iter().map(|field| Ok((field.plain()?, field.span)));
+                self.options.set(&arguments.collect::<Attempt<Vec<_>>>()?)?;
+                self.variables.nounset = self.options.nounset;
+                Ok(Some((Vec::new(), Lasting::Nothing)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn export(&mut self, words: &[ShellWord], arguments: &[Field], program: Span) -> Attempt<()> {
+        if arguments.is_empty() || words.len() != arguments.len() {
+            return Err(program.refuse("is translated with variables only"));
+        }
+        for (word, field) in words.iter().zip(arguments) {
+            let text = self.same(word, field)?;
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (text, None),
+            };
+            if name_length(name) != name.len() || name.is_empty() {
+                return Err(field.refuse("is not the name of a variable"));
+            }
+            self.variables.set(name, value, true, field.span)?;
+        }
+        Ok(())
+    }
+
+    /// The text of a word that some shells split at the blanks of variables, and some do not.
+    fn same<'f>(&mut self, word: &ShellWord, field: &'f Field) -> Attempt<&'f str> {
+        let text = field.plain()?;
+        match value(word, &mut self.variables)? == text {
+            true => Ok(text),
+            false => Err(field.refuse("has blanks in a variable, so it needs double quotes")),
+        }
+    }
+
+    /// Where the output of a command goes.
+    fn output(&mut self, redirections: &[Redirection]) -> Attempt<Output> {
+        let mut output = Output::default();
+        for Redirection { span, descriptor, to } in redirections {
+            let unknown = || span.refuse("is a redirection that is not translated");
+            match (descriptor, to) {
+                (1 | 2, RedirectionTarget::Descriptor(to)) => {
+                    output.messages_to_file |= output.file.is_some() && (*descriptor, *to) == (2, 1);
+                    if output.file.is_some() && (*descriptor, *to) == (1, 2) {
+                        return Err(unknown());
+                    }
+                }
+                (1 | 2, RedirectionTarget::File { append, path }) => {
+                    let fields = expand(path, &mut self.variables)?;
+                    let [field] = &*fields else { return Err(span.refuse("has not one target")) };
+                    match self.same(path, field)? {
+                        "/dev/null" if output.file.is_none() || *descriptor == 2 => {}
+                        _ if *descriptor == 1 && output.file.is_none() => {
+                            let path = self.context().path(field)?;
+                            output.file = Some((*span, OutputFile { path, append: *append }));
+                        }
+                        _ => return Err(unknown()),
+                    }
+                }
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(output)
+    }
+}
+
+/// Where the output of a command goes, if not to the log.
+#[derive(Default)]
+struct Output {
+    /// The redirection and the file.
+    file: Option<(Span, OutputFile)>,
+    messages_to_file: bool,
+}
+
+impl Output {
+    /// The command with these words, as a shell reads it.
+    fn text(&self, mut words: Vec<String>) -> String {
+        if let Some((_, OutputFile { path: Pathname::Path(path), append })) = &self.file {
+            words.push(if *append { ">>" } else { ">" }.to_owned());
+            words.push(quote::text(path));
+        }
+        words.join(" ")
+    }
+}

@@ -1,0 +1,89 @@
+//! `mkdir` and `rmdir`.
+
+use crate::operations::files::{Errno, Last};
+use crate::operations::mode::Mode;
+use crate::operations::shell::{Shell, shown};
+
+impl Shell<'_> {
+    pub(in crate::operations) fn make_directories(
+        &mut self,
+        paths: &[Vec<u8>],
+        parents: bool,
+        mode: Option<&str>,
+    ) {
+        let mode = match mode.map(|text| (text, Mode::parse(text))) {
+            None => None,
+            Some((_, Some(mode))) => Some(mode.of(0o777, true)),
+            Some((text, None)) => return self.fail(format!("invalid mode '{text}'")),
+        };
+        for path in paths {
+            let made = match parents {
+                true => self.make_with_parents(path),
+                false => self.make(path).map(Some),
+            };
+            match (made, mode) {
+                (Ok(Some(ino)), Some(mode)) => {
+                    if let Err(error) = self.files.set_mode(ino, mode) {
+                        self.cannot("change permissions of", path, error);
+                    }
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => self.cannot("create directory", path, error),
+            }
+        }
+    }
+
+    fn make(&mut self, path: &[u8]) -> Result<usize, Errno> {
+        // `mkdir` does not follow a link at the end, not even before a slash.
+        let end = path.iter().rposition(|&byte| byte != b'/').map_or(path.len(), |last| last + 1);
+        let located = self.files.walk(self.directory, &path[..end], Last::Keep)?;
+        self.files.make_directory(&located, 0o777)
+    }
+
+    /// Makes what is missing; returns the last directory if it was made.
+    fn make_with_parents(&mut self, path: &[u8]) -> Result<Option<usize>, Errno> {
+        let mut made = None;
+        let begins = |at: &usize| path[*at] != b'/' && (*at + 1 == path.len() || path[*at + 1] == b'/');
+        for end in (0..path.len()).filter(begins) {
+            let start = &path[..=end];
+            made = match self.files.find(self.directory, start, Last::Follow) {
+                Ok(ino) if self.files.is_directory(ino) => None,
+                Ok(_) if end + 1 < path.trim_ascii_end().len() => return Err(Errno::NotDirectory),
+                Ok(_) => return Err(Errno::Exists),
+                Err(Errno::NoEntry) => Some(self.make(start)?),
+                Err(error) => return Err(error),
+            };
+        }
+        if path.is_empty() {
+            return Err(Errno::NoEntry);
+        }
+        Ok(made)
+    }
+
+    pub(in crate::operations) fn remove_directories(&mut self, paths: &[Vec<u8>], parents: bool) {
+        for path in paths {
+            let end = path.iter().rposition(|&byte| byte != b'/').map_or(path.len(), |last| last + 1);
+            let mut path = &path[..end];
+            loop {
+                if let Err(error) = self.remove_directory(path) {
+                    self.fail(format!("failed to remove '{}': {error}", shown(path)));
+                    break;
+                }
+                let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else { break };
+                let end = path[..slash].iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+                path = &path[..end];
+                if !parents || path.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn remove_directory(&mut self, path: &[u8]) -> Result<(), Errno> {
+        let located = self.files.walk(self.directory, path, Last::Keep)?;
+        if path.ends_with(b"/.") || path == b"." {
+            return Err(Errno::Invalid);
+        }
+        self.files.remove_directory(&located)
+    }
+}
