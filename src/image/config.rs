@@ -24,14 +24,18 @@ pub struct History {
     pub empty_layer: bool,
     /// The key of the layer, if lbuild appended it.
     pub key: Option<LayerKey>,
+    /// The number of layers that a step made, whose entries follow this one; 0 for all other entries.
+    pub layers: usize,
 }
 
 impl History {
     fn read(entry: &Value) -> History {
+        let comment = text(entry.get("comment")).and_then(LayerKey::parts);
         History {
             created_by: text(entry.get("created_by")).unwrap_or_default().to_owned(),
             empty_layer: entry.get("empty_layer").and_then(Value::as_bool).unwrap_or(false),
-            key: text(entry.get("comment")).and_then(LayerKey::from_comment),
+            key: comment.map(|(key, _)| key),
+            layers: comment.map_or(0, |(_, layers)| layers),
         }
     }
 }
@@ -168,7 +172,7 @@ impl Config {
     pub(super) fn append_history(
         &mut self,
         created_by: &str,
-        key: Option<LayerKey>,
+        key: Option<(LayerKey, usize)>,
         layers: usize,
         empty_layer: bool,
     ) {
@@ -176,8 +180,8 @@ impl Config {
         if let Some(created) = self.created() {
             entry["created"] = json!(created);
         }
-        if let Some(key) = key {
-            entry["comment"] = json!(key.to_comment());
+        if let Some((key, made)) = key {
+            entry["comment"] = json!(key.to_comment(made));
         }
         if empty_layer {
             entry["empty_layer"] = json!(true);
@@ -187,7 +191,7 @@ impl Config {
     }
 
     pub(super) fn append_layer(&mut self, layer: &Layer, below: usize, created_by: &str) {
-        self.append_history(created_by, layer.key, below, false);
+        self.append_history(created_by, layer.key.map(|key| (key, 0)), below, false);
         let rootfs = self.object("rootfs");
         rootfs.entry("type").or_insert_with(|| json!("layers"));
         let ids = rootfs.entry("diff_ids").or_insert_with(|| json!([]));

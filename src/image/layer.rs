@@ -28,15 +28,29 @@ pub struct Layer {
 pub struct LayerKey(pub Digest);
 
 const COMMENT: &str = "lbuild.key=";
+const LAYERS: &str = " layers=";
 
 impl LayerKey {
     /// The key in a history entry's comment, if lbuild wrote it.
     pub fn from_comment(comment: &str) -> Option<LayerKey> {
-        comment.strip_prefix(COMMENT)?.parse().ok()
+        LayerKey::parts(comment).map(|(key, _)| key)
     }
 
-    pub(crate) fn to_comment(self) -> String {
-        format!("{COMMENT}{self}")
+    /// The key of a history entry's comment, and the number of layers that the step made, whose entries follow.
+    pub(super) fn parts(comment: &str) -> Option<(LayerKey, usize)> {
+        let text = comment.strip_prefix(COMMENT)?;
+        match text.split_once(LAYERS) {
+            Some((key, layers)) => Some((key.parse().ok()?, layers.parse().ok()?)),
+            None => Some((text.parse().ok()?, 0)),
+        }
+    }
+
+    /// The comment of a layer's entry, or of a step that made this number of layers.
+    pub(crate) fn to_comment(self, layers: usize) -> String {
+        match layers {
+            0 => format!("{COMMENT}{self}"),
+            layers => format!("{COMMENT}{self}{LAYERS}{layers}"),
+        }
     }
 }
 

@@ -76,7 +76,14 @@ impl Image {
     /// The image with a history entry for a step that added no layer; `key` is the step's, for the next build.
     #[must_use]
     pub(crate) fn unchanged(mut self, key: Option<LayerKey>, created_by: &str) -> Image {
-        self.config.append_history(created_by, key, self.layers.len(), true);
+        self.config.append_history(created_by, key.map(|key| (key, 0)), self.layers.len(), true);
+        self
+    }
+
+    /// The image with a history entry for a step whose layers are appended next.
+    #[must_use]
+    pub(crate) fn step(mut self, key: LayerKey, layers: usize, created_by: &str) -> Image {
+        self.config.append_history(created_by, Some((key, layers)), self.layers.len(), true);
         self
     }
 

@@ -99,7 +99,9 @@ fn stop_if_in_need(files: &mut Filesystem) -> Result<(), Stop> {
 impl Shell<'_> {
     fn run(&mut self, operation: &Operation) {
         match operation {
-            Operation::Nothing => {}
+            Operation::Nothing | Operation::OmitTools { .. } => {}
+            // The engine takes these out of a line.
+            Operation::InstallPython(_) | Operation::InstallNode(_) => self.fail("is not a file operation"),
             Operation::Look { paths } => {
                 let paths = self.expand(paths);
                 self.look(&paths);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::source::Bytecode;
+
 /// `pip install` and `uv pip install`. Paths are absolute, or relative to the command's directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -35,8 +37,8 @@ pub struct PythonInstall {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     /// Whether modules are compiled.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub bytecode: bool,
+    #[serde(default, skip_serializing_if = "Bytecode::is_never")]
+    pub bytecode: Bytecode,
     /// Whether the packages say which program installed them.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub installer_metadata: bool,

@@ -114,7 +114,7 @@ pub enum Bytecode {
 
 impl Bytecode {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-    fn is_never(&self) -> bool {
+    pub(super) fn is_never(&self) -> bool {
         *self == Bytecode::Never
     }
 }

@@ -173,6 +173,11 @@ pub enum Operation {
     AddGroup(AddGroup),
     /// `pip install`
     InstallPython(PythonInstall),
+    /// Nothing: an install of tools that translated lines do not need, such as `pip install --upgrade pip`.
+    OmitTools {
+        /// The packages.
+        packages: Vec<String>,
+    },
     /// `npm ci`
     InstallNode(NodeInstall),
 }

@@ -35,6 +35,8 @@ pub(super) struct Added {
     pub(super) key: Option<LayerKey>,
     /// The `created_by` of its history entry.
     pub(super) created_by: String,
+    /// For a command that makes several layers: their number. They follow.
+    pub(super) layers: usize,
 }
 
 /// The result of looking up a layer.
@@ -76,16 +78,16 @@ pub(super) trait Stages: Sync {
 }
 
 impl Adding<'_> {
-    /// The layers, in their order. `base` are the layers below them.
-    pub(super) async fn layers(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Added>> {
-        let mut done: Vec<Added> = Vec::with_capacity(planned.len());
+    /// What each of these adds, in their order. `base` are the layers below them.
+    pub(super) async fn layers(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Vec<Added>>> {
+        let mut done: Vec<Vec<Added>> = Vec::with_capacity(planned.len());
         // Directories that a `WORKDIR` makes, and their layers.
         let mut made = Vec::new();
         let mut planned = planned.into_iter().peekable();
         while planned.peek().is_some() {
             let apart = std::iter::from_fn(|| planned.next_if(|next| next.beneath == Beneath::Nothing));
             let apart: Vec<Planned> = apart.collect();
-            done.extend(self.at_once(apart).await?);
+            done.extend(self.at_once(apart).await?.into_iter().map(|added| vec![added]));
             if let Some(mut next) = planned.next() {
                 let mut workdir = None;
                 if let Work::Files(part) = &next.work {
@@ -98,10 +100,16 @@ impl Adding<'_> {
                 if next.may_redirect() {
                     made.clear();
                 }
-                let own = done.iter().filter_map(|added| added.layer.as_ref());
+                let own = done.iter().flatten().filter_map(|added| added.layer.as_ref());
                 let below = next.beneath.layers(base, own);
-                let added = self.above(next, &below).await?;
-                made.extend(workdir.zip(added.layer.clone()));
+                let added = match &next.work {
+                    Work::Install(install) => {
+                        let keys = next.keys(self.epoch, &below);
+                        self.installed(install, keys[0], next.created_by.clone(), &below).await?
+                    }
+                    Work::Files(_) | Work::Operations(_) => vec![self.above(next, &below).await?],
+                };
+                made.extend(workdir.zip(added.first().and_then(|added| added.layer.clone())));
                 done.push(added);
             }
         }
@@ -124,7 +132,7 @@ impl Adding<'_> {
     }
 
     /// The layers of parts that do not depend on the layers below.
-    async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<Added>> {
+    pub(super) async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<Added>> {
         let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
         let is_missing =
@@ -182,8 +190,9 @@ impl Adding<'_> {
             (Lookup { key, found }, Work::Operations(planned)) => {
                 self.operated(planned, key, found, &making).await?
             }
+            (_, Work::Install(_)) => unreachable!("an install makes several layers"),
         };
-        let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by }) };
+        let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by, layers: 0 }) };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
         for push in self.pushes {
@@ -195,7 +204,7 @@ impl Adding<'_> {
                 false => push.layer(&layer),
             }
         }
-        Ok(Added { key: layer.key, layer: Some(layer), created_by })
+        Ok(Added { key: layer.key, layer: Some(layer), created_by, layers: 0 })
     }
 
     /// Fetches the files. Their layer is found by their content, or made. Also returns its key, and whether it was

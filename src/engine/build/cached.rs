@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::engine::publish::{ImageBlobs, Push, Remote, TaggedImages};
@@ -40,6 +41,44 @@ fn nothing_key(key: LayerKey) -> Digest {
     Digest::of(format!("nothing {}", key.0).as_bytes())
 }
 
+/// A layer of a step that makes several.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StepLayer {
+    #[serde(skip)]
+    pub(super) layer: Option<Layer>,
+    key: LayerKey,
+    /// The `created_by` of its history entry.
+    pub(super) created_by: String,
+}
+
+impl StepLayer {
+    pub(super) fn of(layer: &Layer, created_by: String) -> Option<StepLayer> {
+        Some(StepLayer { key: layer.key?, layer: Some(layer.clone()), created_by })
+    }
+}
+
+/// The layers of a step, from the cache of this machine.
+pub(super) fn step_of(cache: &Cache, key: LayerKey) -> Option<Vec<StepLayer>> {
+    let mut layers: Vec<StepLayer> = serde_json::from_slice(&cache.noted(step_key(key))?).ok()?;
+    for of in &mut layers {
+        of.layer = Some(cache.layer(of.key)?);
+    }
+    Some(layers)
+}
+
+/// Records the layers of a step in the cache of this machine.
+pub(super) fn keep_step(cache: &Cache, key: LayerKey, layers: &[StepLayer]) -> Result<()> {
+    match serde_json::to_vec(layers) {
+        Ok(text) => cache.note(step_key(key), &text),
+        // Keys and texts can always be written.
+        Err(_) => Ok(()),
+    }
+}
+
+fn step_key(key: LayerKey) -> Digest {
+    Digest::of(format!("step {}", key.0).as_bytes())
+}
+
 /// The cache sources: the images that the destinations' tags name now, and those that the user names.
 #[derive(Default)]
 pub(in crate::engine) struct Cached {
@@ -49,8 +88,23 @@ pub(in crate::engine) struct Cached {
 struct EarlierImages {
     session: Arc<Session>,
     at: At,
-    /// Their layers by key, requested when this machine lacks a layer.
-    layers: OnceCell<HashMap<LayerKey, Known>>,
+    /// Their layers, requested when this machine lacks one.
+    layers: OnceCell<Keyed>,
+}
+
+/// The layers of images by their keys.
+#[derive(Default)]
+struct Keyed {
+    layers: HashMap<LayerKey, Known>,
+    /// The layers of steps that make several.
+    steps: HashMap<LayerKey, Vec<StepLayer>>,
+}
+
+impl Keyed {
+    fn extend(&mut self, other: Keyed) {
+        self.layers.extend(other.layers);
+        self.steps.extend(other.steps);
+    }
 }
 
 enum At {
@@ -73,13 +127,16 @@ impl Cached {
 
     /// Whether any cache source has a layer; if none has, keys need not be computed.
     pub(super) async fn has_layers(&self) -> bool {
-        join_all(self.images.iter().map(EarlierImages::layers)).await.iter().any(|layers| !layers.is_empty())
+        join_all(self.images.iter().map(EarlierImages::layers))
+            .await
+            .iter()
+            .any(|keyed| !keyed.layers.is_empty())
     }
 
     /// The layer with this key, if an image has it and its repository still has the blob.
     pub(super) async fn layer(&self, key: LayerKey) -> Option<Known> {
         for images in &self.images {
-            match images.layers().await.get(&key) {
+            match images.layers().await.layers.get(&key) {
                 None => {}
                 Some(Known(None)) => return Some(Known(None)),
                 Some(Known(Some(layer))) => {
@@ -94,6 +151,23 @@ impl Cached {
     }
 }
 
+impl Cached {
+    /// The layers of the step with this key, if an image has them and its repository still has their blobs.
+    pub(super) async fn step(&self, key: LayerKey) -> Option<Vec<StepLayer>> {
+        for images in &self.images {
+            let Some(layers) = images.layers().await.steps.get(&key) else { continue };
+            let has = layers.iter().map(async |of| {
+                let Some(Layer { blob: Blob { digest, size, .. }, .. }) = of.layer else { return false };
+                images.repository().has_blob_of(digest, size).await.unwrap_or(false)
+            });
+            if join_all(has).await.into_iter().all(|has| has) {
+                return Some(layers.clone());
+            }
+        }
+        None
+    }
+}
+
 impl EarlierImages {
     fn repository(&self) -> &Repository {
         match &self.at {
@@ -102,7 +176,7 @@ impl EarlierImages {
         }
     }
 
-    async fn layers(&self) -> &HashMap<LayerKey, Known> {
+    async fn layers(&self) -> &Keyed {
         let asked = self.layers.get_or_init(|| async {
             match self.ask().await {
                 Ok(layers) => layers,
@@ -113,15 +187,15 @@ impl EarlierImages {
                         let message = format!("cannot use layers of {name}: {error}");
                         self.session.events.warn(message, error.hint().as_deref());
                     }
-                    HashMap::new()
+                    Keyed::default()
                 }
             }
         });
         asked.await
     }
 
-    async fn ask(&self) -> Result<HashMap<LayerKey, Known>> {
-        let mut layers = HashMap::new();
+    async fn ask(&self) -> Result<Keyed> {
+        let mut layers = Keyed::default();
         match &self.at {
             At::Destination(remote) => {
                 let tagged: &TaggedImages = remote.tagged().await?;
@@ -143,7 +217,7 @@ impl EarlierImages {
         Ok(layers)
     }
 
-    async fn layers_of(&self, image: &ImageBlobs) -> Result<Vec<(LayerKey, Known)>> {
+    async fn layers_of(&self, image: &ImageBlobs) -> Result<Keyed> {
         let repository = self.repository();
         let digest = image.config.digest;
         let config = self.session.small_blob(repository, digest).await?;
@@ -153,11 +227,11 @@ impl EarlierImages {
 }
 
 /// The layers that lbuild appended to an image; none if manifest, config and history have different numbers of layers.
-fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(LayerKey, Known)> {
+fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Keyed {
     let (diff_ids, history) = (config.diff_ids(), config.history());
     let made: Vec<_> = history.iter().filter(|entry| !entry.empty_layer).collect();
     if made.len() != layers.len() || diff_ids.len() != layers.len() {
-        return Vec::new();
+        return Keyed::default();
     }
     let layer = |((made, layer), diff_id): ((&&History, &Descriptor), &str)| {
         let key = made.key?;
@@ -167,7 +241,21 @@ fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Vec<(Layer
         let blob = Blob { digest: layer.digest, size: layer.size, location };
         gzip.then_some((key, Known(Some(Layer { blob, diff_id, key: Some(key) }))))
     };
-    let empty = history.iter().filter(|entry| entry.empty_layer);
-    let nothing = empty.filter_map(|entry| Some((entry.key?, Known(None))));
-    made.iter().zip(layers).zip(diff_ids).filter_map(layer).chain(nothing).collect()
+    let appended: Vec<_> = made.iter().zip(layers).zip(diff_ids).map(layer).collect();
+    let (mut nothing, mut steps, mut above) = (Vec::new(), HashMap::new(), 0);
+    for entry in &history {
+        match entry.key.filter(|_| entry.empty_layer) {
+            Some(key) if entry.layers == 0 => nothing.push((key, Known(None))),
+            Some(key) => {
+                let own = appended.iter().zip(&made).skip(above).take(entry.layers);
+                let own = own.map(|(layer, entry)| {
+                    StepLayer::of(layer.as_ref()?.1.0.as_ref()?, entry.created_by.clone())
+                });
+                let own: Option<Vec<StepLayer>> = own.collect();
+                steps.extend(own.filter(|own| own.len() == entry.layers).map(|own| (key, own)));
+            }
+            None => above += usize::from(!entry.empty_layer),
+        }
+    }
+    Keyed { layers: appended.into_iter().flatten().chain(nothing).collect(), steps }
 }

@@ -7,7 +7,8 @@
 //! 3. Paths in the image follow its links ([`follow`]). The image so far decides more about files of a Dockerfile: see
 //!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
 //! 4. Operations of a `RUN` line ([`operate`]) change the files of all layers below.
-//! 5. Layers are passed to the pushes as soon as they exist.
+//! 5. Its installs ([`install`]) become layers of wheels.
+//! 6. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
 mod add;
@@ -15,6 +16,7 @@ mod base;
 mod beneath;
 mod cached;
 mod follow;
+mod install;
 mod key;
 mod operate;
 mod place;

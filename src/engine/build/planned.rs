@@ -8,7 +8,7 @@ use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Layer, LayerKey};
 use crate::operations::Line;
-use crate::recipe::{Operation, Origin, Run, Translation};
+use crate::recipe::{Operation, Origin, PythonInstall, Run, Translated, Translation};
 use crate::source::{Context, Fetched, Part, Placing, hash_missing};
 
 /// A layer on its way into the image.
@@ -27,6 +27,8 @@ pub(super) enum Work {
     Files(PlannedPart),
     /// The files of the layers below are changed.
     Operations(Arc<PlannedLine>),
+    /// Packages are installed: several layers.
+    Install(Arc<PlannedInstall>),
 }
 
 /// A part and its path in the image.
@@ -42,6 +44,19 @@ pub(super) struct PlannedPart {
 /// The operations of a `RUN` line.
 pub(super) struct PlannedLine {
     pub(super) line: Line,
+    /// The instruction.
+    pub(super) origin: Origin,
+}
+
+/// An install of a `RUN` line.
+pub(super) struct PlannedInstall {
+    pub(super) install: PythonInstall,
+    /// The absolute directory of the command.
+    pub(super) directory: String,
+    /// The value of `PATH`.
+    pub(super) path: String,
+    /// The command.
+    pub(super) text: String,
     /// The instruction.
     pub(super) origin: Origin,
 }
@@ -62,14 +77,59 @@ impl Planned {
         Planned { work, name, created_by, beneath }
     }
 
-    /// The layers of a command; none if it is not translated.
-    pub(super) fn run(run: &Run, epoch: u64) -> Vec<Planned> {
+    /// A part that does not depend on the layers below. `place` is where its files are, for display.
+    pub(super) fn apart(part: Box<dyn Part>, to: String, place: &str, config: &Config) -> Planned {
+        let planned = Planned::part(part, to, config, false);
+        let created_by = format!("lbuild: {} in {place}", planned.name);
+        Planned { beneath: Beneath::Nothing, created_by, ..planned }
+    }
+
+    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
+    /// apart from its other commands, because their layers are.
+    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
         let Run { translation, user, origin, .. } = run;
-        let Some(translation) = translation.clone() else { return Vec::new() };
-        let line = Line { translation, user: user.clone(), epoch };
-        let (name, created_by) = (origin.text.clone(), origin.text.clone());
-        let work = Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() }));
-        vec![Planned { work, name, created_by, beneath: Beneath::All }]
+        let Some(translation) = translation else { return Vec::new() };
+        let planned = |work| Planned {
+            work,
+            name: origin.text.clone(),
+            created_by: origin.text.clone(),
+            beneath: Beneath::All,
+        };
+        let line = |chains| {
+            let translation = Translation { chains, errexit: translation.errexit };
+            let line = Line { translation, user: user.clone(), epoch };
+            planned(Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() })))
+        };
+        let is_install = |command: &Translated| matches!(command.operation, Operation::InstallPython(_));
+        if !translation.chains.iter().flatten().any(is_install) {
+            return vec![line(translation.chains.clone())];
+        }
+        // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
+        let (mut all, mut before) = (Vec::new(), Vec::new());
+        for command in translation.chains.iter().flatten() {
+            let Operation::InstallPython(install) = &command.operation else {
+                before.push(command.clone());
+                continue;
+            };
+            if !before.is_empty() {
+                all.push(line(vec![std::mem::take(&mut before)]));
+            }
+            let path = config.var("PATH").unwrap_or_default().to_owned();
+            let (install, directory, text) =
+                (install.clone(), command.directory.clone(), command.text.clone());
+            let origin = origin.clone();
+            all.push(planned(Work::Install(Arc::new(PlannedInstall {
+                install,
+                directory,
+                path,
+                text,
+                origin,
+            }))));
+        }
+        if !before.is_empty() {
+            all.push(line(vec![before]));
+        }
+        all
     }
 
     /// The keys of the layer above these layers, as far as they do not depend on its files. Another machine may have
@@ -82,6 +142,7 @@ impl Planned {
                 keys.map(|of_part| key(of_part, placing.as_ref())).collect()
             }
             Work::Operations(planned) => vec![key(key::of_line(&planned.line), None)],
+            Work::Install(planned) => vec![key(key::of_install(planned, epoch), None)],
         }
     }
 
@@ -96,6 +157,7 @@ impl Planned {
         let PlannedPart { part, to, placing, .. } = match self.work {
             Work::Files(part) => part,
             Work::Operations(planned) => return Ok(Some(key::of_line(&planned.line))),
+            Work::Install(planned) => return Ok(Some(key::of_install(&planned, epoch))),
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
@@ -112,7 +174,7 @@ impl Planned {
     pub(super) fn size(&self) -> u64 {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.size(),
-            Work::Operations(_) => 0,
+            Work::Operations(_) | Work::Install(_) => 0,
         }
     }
 
@@ -125,14 +187,14 @@ impl Planned {
     pub(super) fn is_published(&self) -> bool {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.is_published(),
-            Work::Operations(_) => false,
+            Work::Operations(_) | Work::Install(_) => false,
         }
     }
 
     /// Whether the layer may change where paths lead.
     pub(super) fn may_redirect(&self) -> bool {
         match &self.work {
-            Work::Files(_) => false,
+            Work::Files(_) | Work::Install(_) => false,
             Work::Operations(planned) => may_redirect(&planned.line.translation),
         }
     }
@@ -154,6 +216,8 @@ pub(super) fn may_redirect(translation: &Translation) -> bool {
                 | Operation::Write { .. }
                 | Operation::AddUser(_)
                 | Operation::AddGroup(_)
+                | Operation::InstallPython(_)
+                | Operation::OmitTools { .. }
         )
     };
     !translation.chains.iter().flatten().all(|command| is_harmless(&command.operation))

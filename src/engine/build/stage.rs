@@ -108,10 +108,11 @@ impl Building<'_> {
         let image = stage.steps.iter().fold(base, |image, step| match step {
             Step::Edit(edit) => image.edit(edit),
             Step::Run(_) | Step::Add(_) => {
-                let own = layers.by_ref().take(counts.next().unwrap_or_default());
-                own.fold(image, |image, Added { layer, key, created_by }| match layer {
-                    Some(layer) => image.append(layer, &created_by),
-                    None => image.unchanged(key, &created_by),
+                let own = layers.by_ref().take(counts.next().unwrap_or_default()).flatten();
+                own.fold(image, |image, Added { layer, key, created_by, layers }| match (layer, key) {
+                    (Some(layer), _) => image.append(layer, &created_by),
+                    (None, Some(key)) if layers > 0 => image.step(key, layers, &created_by),
+                    (None, key) => image.unchanged(key, &created_by),
                 })
             }
         });
@@ -174,7 +175,7 @@ impl Building<'_> {
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
                 Step::Run(run) => {
-                    all.push(Planned::run(run, self.recipe.epoch));
+                    all.push(Planned::run(run, &config, self.recipe.epoch));
                     is_of_aws &= !redirects(step);
                 }
                 Step::Add(add) => {

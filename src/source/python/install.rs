@@ -18,7 +18,7 @@ use super::pin::pin;
 use super::resolve::Present;
 use super::wheel::{Scheme, recorded_paths};
 use crate::error::{Error, Result};
-use crate::recipe::{Bytecode, Python, PythonInstall, PythonInstaller, Requirements};
+use crate::recipe::{Python, PythonInstall, PythonInstaller, Requirements};
 use crate::source::part::{Context, Part};
 use crate::store::Workplace;
 use crate::tree::{Entry, EntryKind, FileTree, Target, View};
@@ -42,6 +42,8 @@ pub(crate) struct InstallPlan {
     /// The layers, with the directory that their paths are relative to.
     pub(crate) layers: Vec<Box<dyn Part>>,
     pub(crate) to: String,
+    /// The directory of the packages.
+    pub(crate) place: String,
     /// The files of replaced packages, by their paths in the image.
     pub(crate) removed: BTreeSet<String>,
     /// What a user should know.
@@ -103,12 +105,7 @@ impl PythonInstallation {
     }
 
     /// Resolves the requirements. `read` has the files that were needed, as far as they exist.
-    pub(crate) async fn plan(
-        &self,
-        read: &Contents,
-        bytecode: bool,
-        context: &Context,
-    ) -> Result<InstallPlan> {
+    pub(crate) async fn plan(&self, read: &Contents, context: &Context) -> Result<InstallPlan> {
         let place = Arc::new(context.cache.workplace()?);
         let root = place.absolute()?.join("root");
         let path = self.write(read, &root)?;
@@ -125,7 +122,7 @@ impl PythonInstallation {
             upgrade: self.install.upgrade,
             no_dependencies: self.install.no_dependencies,
         };
-        let python = self.python(path, bytecode || self.install.bytecode);
+        let python = self.python(path);
         let mut wheels = pin(&python, &present, context).await?;
         let (mut removed, mut warnings) = (BTreeSet::new(), Vec::new());
         wheels.retain(|wheel| {
@@ -150,7 +147,8 @@ impl PythonInstallation {
         let scheme = self.python.scheme(installer, self.target.is_some());
         let layers = self.layers(&python, &wheels, &scheme, &place, context).await?;
         let to = self.target.as_deref().map_or("/".to_owned(), |target| format!("/{target}"));
-        Ok(InstallPlan { layers, to, removed, warnings, count: wheels.len() })
+        let place = scheme.directories.as_ref().map_or(to.clone(), |dirs| format!("/{}", dirs.packages));
+        Ok(InstallPlan { layers, to, place, removed, warnings, count: wheels.len() })
     }
 
     async fn layers(
@@ -166,7 +164,7 @@ impl PythonInstallation {
         Ok(layers.into_iter().map(keep).collect())
     }
 
-    fn python(&self, path: PathBuf, bytecode: bool) -> Python {
+    fn python(&self, path: PathBuf) -> Python {
         let (glibc, musl) = match self.python.libc {
             ImageLibc::Glibc(major, minor) => ((major, minor), false),
             ImageLibc::Musl => ((2, 0), true),
@@ -179,7 +177,7 @@ impl PythonInstallation {
             wheels: None,
             require_hashes: self.install.require_hashes,
             slim: false,
-            bytecode: if bytecode { Bytecode::Always } else { Bytecode::Never },
+            bytecode: self.install.bytecode,
         }
     }
 

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use pep440_rs::Version;
-use rawzip::ZipArchiveWriter;
-use std::io::Write as _;
+use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 use super::wheel::normalized;
 use crate::error::{Error, Result};
@@ -140,10 +142,13 @@ fn wheel(stem: &str, metadata: &[u8]) -> std::io::Result<Vec<u8>> {
     let failed = |error: rawzip::Error| std::io::Error::other(error.to_string());
     for (name, content) in files {
         let path = format!("{stem}.dist-info/{name}");
-        let (mut entry, config) = archive.new_file(&path).start().map_err(failed)?;
-        let mut writer = config.wrap(&mut entry);
+        // uv reads wheels as they arrive, and finds the end of a member only if it is deflated.
+        let file = archive.new_file(&path).compression_method(CompressionMethod::Deflate);
+        let (mut entry, config) = file.start().map_err(failed)?;
+        let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::fast()));
         writer.write_all(content)?;
-        let (_, end) = writer.finish().map_err(failed)?;
+        let (encoder, end) = writer.finish().map_err(failed)?;
+        encoder.finish()?;
         entry.finish(end).map_err(failed)?;
     }
     archive.finish().map_err(failed)

@@ -125,7 +125,8 @@ fn precise<C>(view: &View<'_, C>, found: &str, minor: u32) -> String {
 fn packages<C>(view: &View<'_, C>, prefix: &str, minor: u32) -> Vec<String> {
     let own = join(prefix, &format!("lib/python3.{minor}/site-packages"));
     let of_debian = join(prefix, "lib/python3/dist-packages");
-    if prefix == "usr" && is_directory(view, &of_debian) {
+    let is_of_debian = is_file(view, &format!("usr/lib/python3.{minor}/_distutils_system_mod.py"));
+    if prefix == "usr" && (is_of_debian || is_directory(view, &of_debian)) {
         return vec![format!("usr/local/lib/python3.{minor}/dist-packages"), of_debian];
     }
     vec![own]

@@ -1,23 +1,43 @@
-//! Dockerfiles as people have them, from the tutorials of AWS and from public repositories. Their `RUN` lines are taken
-//! out, or replaced by the lines of `run.instead`; tree and config are compared with `expected.txt`.
+//! Dockerfiles as people have them, from the tutorials of AWS and from public repositories. `RUN` lines that need a process
+//! are taken out, or replaced by the lines of `run.instead`; tree and config are compared with `expected.txt`.
 //!
 //! `UPDATE_GOLDEN=1` writes the expected files.
 
 use crate::support::http::{Response, Server};
 use crate::support::image_builder::{Layer, TAG, Tar, image};
 use crate::support::image_tree;
+use crate::support::index::{Index, IndexBehaviour};
 use crate::support::lbuild::{Lbuild, image_of};
-use crate::support::{testdata, tool};
+use crate::support::{run, testdata, tool};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// Cases whose `RUN` lines need no process: they are built as they are.
+const TRANSLATED: [&str; 11] = [
+    "01-python-pip-target",
+    "02-python-pip-site",
+    "03-python-copy-all",
+    "04-sam-python",
+    "16-custom-python-ric",
+    "17-custom-base-rie-entry",
+    "19-extension-from-scratch",
+    "28-useradd-chown-user",
+    "29-file-operations",
+    "s0-sam-tutorial",
+    "s1-aws-base",
+];
+
+/// AWS's bases for Python, each with the minor version of its interpreter.
+const PYTHONS: [(&str, u32); 3] = [
+    ("public.ecr.aws/lambda/python:3.11", 11),
+    ("public.ecr.aws/lambda/python:3.12", 12),
+    ("public.ecr.aws/lambda/python:3.13", 13),
+];
+
 /// Bases with the shape of AWS's: an entry script, `/var/task` as working directory, Lambda's variables.
-const OF_LAMBDA: [&str; 9] = [
-    "public.ecr.aws/lambda/python:3.11",
-    "public.ecr.aws/lambda/python:3.12",
-    "public.ecr.aws/lambda/python:3.13",
+const OF_LAMBDA: [&str; 6] = [
     "public.ecr.aws/lambda/nodejs:20",
     "public.ecr.aws/lambda/java:21",
     "public.ecr.aws/lambda/dotnet:8",
@@ -27,19 +47,23 @@ const OF_LAMBDA: [&str; 9] = [
 ];
 
 /// Bases of other kinds.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 9] = [
     "public.ecr.aws/docker/library/node:20-slim",
     "public.ecr.aws/docker/library/node:22-alpine",
     "node:20-bookworm",
     "node:20-bookworm-slim",
-    "python:3.12",
-    "python:3.12-slim",
-    "python:3.12-alpine",
     "python:3.12-alpine3.20",
     "python:3.13-slim-bookworm",
     "golang:1.23-alpine",
     "alpine:3.20",
     "alpine:latest",
+];
+
+/// The official images of Python, each with a directory of its C library.
+const OFFICIAL: [(&str, &str); 3] = [
+    ("python:3.12", "lib/x86_64-linux-gnu/libc.so.6"),
+    ("python:3.12-slim", "lib/aarch64-linux-gnu/libc.so.6"),
+    ("python:3.12-alpine", "lib/ld-musl-x86_64.so.1"),
 ];
 
 /// Images that only files are taken from.
@@ -58,6 +82,30 @@ fn with_accounts(tar: Tar) -> Tar {
         .member("tmp/", tar::EntryType::Directory, 0o1777, b"", "")
 }
 
+/// An interpreter in `prefix`, with pip, and packages that it has.
+fn with_python(tar: Tar, prefix: &str, minor: u32, packages: &[(&str, &str)]) -> Tar {
+    let mut tar = tar;
+    let mut dir = String::new();
+    for part in prefix.split('/').chain(["bin"]) {
+        dir += &format!("{part}/");
+        tar = tar.directory(&dir);
+    }
+    let program = format!("python3.{minor}");
+    tar = tar.file(&format!("{dir}{program}"), 0o755, "\x7fELF").symlink(&format!("{dir}python3"), &program);
+    tar = ["pip", "pip3"].into_iter().fold(tar, |tar, name| tar.file(&format!("{dir}{name}"), 0o755, "#!/"));
+    let site = format!("{prefix}/lib/{program}/site-packages/");
+    tar = tar
+        .directory(&format!("{prefix}/lib/"))
+        .directory(&format!("{prefix}/lib/{program}/"))
+        .directory(&site);
+    for (name, version) in packages {
+        let info = format!("{site}{name}-{version}.dist-info/");
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+        tar = tar.directory(&info).file(&format!("{info}METADATA"), 0o644, metadata);
+    }
+    tar
+}
+
 /// Writes the stand-ins for one architecture; returns the arguments that map them.
 fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
     let mut arguments = Vec::new();
@@ -71,19 +119,31 @@ fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
             arguments.extend(["--build-context".into(), format!("{name}=oci:{}:{TAG}", dir.display())]);
         }
     };
-    let tar = with_accounts(Tar::new())
-        .file("lambda-entrypoint.sh", 0o755, "#!/bin/sh\n")
-        .file("bin/sh", 0o755, "\x7fELF")
-        .directory("opt/")
-        .directory("var/")
-        .directory("var/task/")
-        .directory("var/runtime/");
+    let of_lambda = || {
+        with_accounts(Tar::new())
+            .file("lambda-entrypoint.sh", 0o755, "#!/bin/sh\n")
+            .file("bin/sh", 0o755, "\x7fELF")
+            .directory("opt/")
+            .directory("var/")
+            .directory("var/task/")
+            .directory("var/runtime/")
+    };
     let config = json!({
         "Env": ["LANG=en_US.UTF-8", "PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
             "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
         "WorkingDir": "/var/task", "Entrypoint": ["/lambda-entrypoint.sh"],
     });
-    write(&OF_LAMBDA, "lambda", tar, config);
+    for (name, minor) in PYTHONS {
+        let tar = with_python(of_lambda(), "var/lang", minor, &[("boto3", "1.34.0")]);
+        write(&[name], &format!("python{minor}"), tar, config.clone());
+    }
+    write(&OF_LAMBDA, "lambda", of_lambda(), config);
+    for (number, (name, libc)) in OFFICIAL.into_iter().enumerate() {
+        let tar = with_accounts(Tar::new()).directory("usr/").directory("usr/local/").file(libc, 0o755, "");
+        let tar = with_python(tar, "usr/local", 12, &[]);
+        let config = json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["python3"] });
+        write(&[name], &format!("official{number}"), tar, config);
+    }
     let tar = with_accounts(Tar::new()).directory("usr/").directory("usr/local/").directory("usr/local/bin/");
     write(&OTHERS, "other", tar, json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["python3"] }));
     for (number, (name, file)) in TOOLS.iter().enumerate() {
@@ -125,7 +185,8 @@ fn shown(layout: &Path, tag: &str, arch: &str) -> String {
     let mut text = String::new();
     for (path, line) in image_tree::of(layout, tag, arch) {
         let is_of_base = ["etc", "lambda-entrypoint", "bin", "tmp", "usr/local", "usr"].contains(&&*path)
-            || path.starts_with("etc/")
+            || (path.starts_with("etc/") && !is_of_account(&path))
+            || is_of_python(&path)
             || path == "lambda-entrypoint.sh"
             || path == "bin/sh";
         if !is_of_base {
@@ -140,6 +201,41 @@ fn shown(layout: &Path, tag: &str, arch: &str) -> String {
     text + &serde_json::to_string_pretty(&process).unwrap() + "\n"
 }
 
+/// Whether a path is a file of accounts, which commands change.
+fn is_of_account(path: &str) -> bool {
+    ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"].contains(&path)
+}
+
+/// Whether a path is one of the interpreter's own.
+fn is_of_python(path: &str) -> bool {
+    let own = ["var/lang", "usr/local"].iter().find_map(|prefix| path.strip_prefix(prefix));
+    let is_own = |rest: &str| {
+        !rest.contains("/site-packages/") && !rest.starts_with("/bin/aws") || rest.contains("boto3")
+    };
+    own.is_some_and(is_own) || path.starts_with("lib/") || path == "lib"
+}
+
+/// The wheels that the cases install.
+const WHEELS: &str = r#"
+import sys, zipfile
+def wheel(name, version, tag, files, requires=()):
+    info = f"{name}-{version}.dist-info"
+    files = {**files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {other}\n" for other in requires),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n"}
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(f"{sys.argv[1]}/{name}-{version}-{tag}.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+wheel("idna", "3.10", "py3-none-any", {"idna/__init__.py": "", "idna/core.py": "x = 1\n"})
+wheel("six", "1.17.0", "py2.py3-none-any", {"six.py": "x = 1\n"})
+wheel("simplejson", "3.20.1", "py3-none-any", {"simplejson/__init__.py": ""})
+for machine in ["x86_64", "aarch64"]:
+    wheel("awslambdaric", "4.2.2", f"cp312-cp312-manylinux_2_17_{machine}",
+        {"awslambdaric/__init__.py": "", "runtime_client.so": "native"}, ["simplejson>=3"])
+"#;
+
 fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[String], rie: &str) -> String {
     let context = lbuild.path(&format!("{name}-{arch}"));
     let copied = Command::new(tool("cp")).arg("-a").arg(case).arg(&context).status().unwrap();
@@ -149,7 +245,9 @@ fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[Stri
     for name in ["run.instead", "expected.txt"] {
         let _ = fs::remove_file(context.join(name));
     }
-    fs::write(&file, without_run(&fs::read_to_string(&file).unwrap(), &instead)).unwrap();
+    if !TRANSLATED.contains(&name) {
+        fs::write(&file, without_run(&fs::read_to_string(&file).unwrap(), &instead)).unwrap();
+    }
     let out = lbuild.path(&format!("{name}-{arch}.out"));
     let (path, file, to) =
         (context.to_str().unwrap(), file.to_str().unwrap(), format!("oci:{}:1", out.display()));
@@ -163,7 +261,14 @@ fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[Stri
 
 #[test]
 fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
-    let lbuild = Lbuild::new();
+    let mut lbuild = Lbuild::new();
+    let wheels = lbuild.path("wheels");
+    fs::create_dir(&wheels).unwrap();
+    run(Command::new(tool("python3")).args(["-c", WHEELS]).arg(&wheels)).unwrap();
+    let index = Index::of(&wheels, IndexBehaviour::default());
+    for name in ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"] {
+        lbuild.set(name, &index.url());
+    }
     let server = Server::start("127.0.0.1", |_| Response { status: 200, body: b"emulator".to_vec() });
     let rie = format!("RIE=http://{}/aws-lambda-rie", server.address);
     let stand_ins = [stand_ins(&lbuild, "amd64"), stand_ins(&lbuild, "arm64")];

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod choice;
+mod translated;
 
 use futures_util::future::try_join_all;
 use lbuild::frontend::dockerfile::{Arguments, BaseImage, Configs, Dockerfile, Lowered as LoweredDockerfile};
@@ -67,11 +68,14 @@ impl ParsedDockerfile {
             }
             bases = dockerfile.bases(&arguments, &configs)?;
         }
-        let lowered = dockerfile.lower(&arguments, &configs)?;
+        let mut lowered = dockerfile.lower(&arguments, &configs)?;
         lowered
             .warnings
             .iter()
             .for_each(|warning| report.warn(&warning.to_string(), warning.hint.as_deref()));
+        let bytecode = args.python.compile_bytecode.or(config.compile_bytecode);
+        translated::compile(&mut lowered.recipe, bytecode);
+        translated::notes(&lowered.recipe).iter().for_each(|note| report.note(note));
         on_top(lowered, &resolved, args, config)
     }
 }

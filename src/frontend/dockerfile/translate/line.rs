@@ -74,6 +74,21 @@ impl<'l> Line<'l> {
         self.variables.spent()
     }
 
+    /// Refuses an install after whose failure the line would go on: it is known only where the line runs.
+    pub fn check_installs(&self, text: &str) -> Attempt<()> {
+        let is_install = |command: &Translated| {
+            matches!(command.operation, Operation::InstallPython(_) | Operation::InstallNode(_))
+        };
+        let has_install = self.chains.iter().flatten().any(is_install);
+        match has_install && self.chains.len() > 1 && !self.options.errexit {
+            true => {
+                let reason = "has an install whose failure does not end it: join the commands by `&&`";
+                Err(Span::new(0, text.len()).refuse(reason))
+            }
+            false => Ok(()),
+        }
+    }
+
     pub fn finish(self) -> Translation {
         Translation { chains: self.chains, errexit: self.options.errexit }
     }

@@ -16,6 +16,7 @@ mod files;
 mod line;
 mod options;
 pub(in crate::frontend) mod outcome;
+mod packages;
 mod refusal;
 mod registry;
 mod shell;

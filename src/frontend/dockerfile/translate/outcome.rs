@@ -50,6 +50,7 @@ pub(in crate::frontend) fn translate(command: &Command, surroundings: &Surroundi
             (content.clone(), Err(refusal))
         }
     };
+    let done = done.and_then(|()| line.check_installs(&text));
     let spent = line.spent();
     let translation = done.map(|()| line.finish()).map_err(|Refusal { span, reason }| {
         let word = text[span.start..span.end].lines().next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::command::{Command, Operations};
 use super::context::Context;
 use super::files::{access, find, install, links, make, output, remove, transfer};
-use super::{accounts, cleaning};
+use super::{accounts, cleaning, packages};
 
 /// Translates one command.
 pub(super) type Translator = fn(&Command<'_>, &Context<'_, '_>) -> Operations;
@@ -34,10 +34,18 @@ pub(super) fn translator(name: &str) -> Option<Translator> {
         "addgroup" => accounts::group::addgroup,
         "yum" | "dnf" | "microdnf" => cleaning::dnf,
         "apt" | "apt-get" => cleaning::apt,
-        "pip" | "pip3" => cleaning::pip,
+        "uv" => packages::uv::uv,
+        name if is_versioned(name, "pip") => packages::pip::pip,
+        name if is_versioned(name, "python") => packages::pip::python,
         "npm" => cleaning::npm,
         _ => return None,
     })
+}
+
+/// Whether a name is this one, perhaps with a version: `pip3.12`.
+fn is_versioned(name: &str, program: &str) -> bool {
+    let version = name.strip_prefix(program);
+    version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
 }
 
 /// Whether the output of the command is known, so that it can be redirected into a file.

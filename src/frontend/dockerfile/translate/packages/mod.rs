@@ -1,0 +1,6 @@
+//! Commands that install packages.
+
+mod options;
+pub mod pip;
+mod requirement;
+pub mod uv;

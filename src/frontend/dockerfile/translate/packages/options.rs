@@ -1,0 +1,92 @@
+//! What the options and variables of pip and uv have in common.
+
+use super::super::command::Command;
+use super::super::context::Context;
+use super::super::options::Arguments;
+use super::super::refusal::Attempt;
+use super::super::shell::variables::ShellVariables;
+use super::requirement::package;
+use crate::recipe::{Bytecode, PythonInstall, PythonInstaller};
+
+/// Options that a requirements file has too, each with the variable of the same meaning.
+const LINES: [(&str, &str); 4] = [
+    ("index-url", "INDEX_URL"),
+    ("extra-index-url", "EXTRA_INDEX_URL"),
+    ("find-links", "FIND_LINKS"),
+    ("trusted-host", "TRUSTED_HOST"),
+];
+
+/// An install of the packages and files that the arguments name.
+pub fn install(
+    command: &Command<'_>,
+    context: &Context<'_, '_>,
+    arguments: &Arguments<'_>,
+    (installer, prefix): (PythonInstaller, &str),
+) -> Attempt<PythonInstall> {
+    let values = |name: &'static str| {
+        let options = arguments.options.iter().filter(move |option| option.name == name);
+        options.filter_map(|option| option.value.as_ref())
+    };
+    let paths = |name| {
+        let paths = values(name).map(|field| {
+            if field.text.contains("://") {
+                return Err(field.refuse("is not a file of the image"));
+            }
+            context.path(field)?;
+            Ok(field.plain()?.to_owned())
+        });
+        paths.collect::<Attempt<Vec<String>>>()
+    };
+    let target = arguments.value("target");
+    if let Some(target) = target {
+        context.tree(target)?;
+    }
+    let packages = arguments.operands[1..].iter().map(|field| package(field)).collect::<Attempt<_>>()?;
+    let mut options = Vec::new();
+    for (option, variable) in LINES {
+        let given: Vec<&str> = values(option).map(|field| &*field.text).collect();
+        let variable = ShellVariables::environment(context.variables, &format!("{prefix}{variable}"));
+        let of_variable: Vec<&str> = variable.iter().flat_map(|value| value.split_whitespace()).collect();
+        // An option replaces the variable, except where each adds to the other.
+        let used = if given.is_empty() { of_variable } else { given };
+        options.extend(used.into_iter().map(|value| format!("--{option} {value}")));
+    }
+    if arguments.has("no-index") {
+        options.push("--no-index".to_owned());
+    }
+    let install = PythonInstall {
+        installer,
+        program: command.name.to_owned(),
+        packages,
+        requirements: paths("requirement")?,
+        constraints: paths("constraint")?,
+        target: target.map(|target| target.plain().map(str::to_owned)).transpose()?,
+        upgrade: arguments.has("upgrade"),
+        no_dependencies: arguments.has("no-deps"),
+        require_hashes: arguments.has("require-hashes"),
+        options,
+        bytecode: Bytecode::Never,
+        installer_metadata: true,
+    };
+    match install.packages.is_empty() && install.requirements.is_empty() {
+        true => Err(command.refuse("names no packages")),
+        false => Ok(install),
+    }
+}
+
+/// Refuses a command that one of these variables changes.
+pub fn check_variables(
+    command: &Command<'_>,
+    context: &Context<'_, '_>,
+    prefix: &str,
+    names: &[&str],
+) -> Attempt<()> {
+    let is_set = |name: &&&str| {
+        let value = ShellVariables::environment(context.variables, &format!("{prefix}{name}"));
+        value.is_some_and(|value| !value.is_empty())
+    };
+    match names.iter().find(is_set) {
+        Some(name) => Err(command.refuse(format!("is changed by the variable {prefix}{name}"))),
+        None => Ok(()),
+    }
+}
