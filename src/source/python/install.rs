@@ -275,7 +275,9 @@ pub(crate) fn deletions<C>(files: &BTreeSet<String>, view: &View<'_, C>) -> Resu
                 view.below(dir).filter(|file| file.member.path.as_bytes().starts_with(start.as_bytes()));
             gone.extend(of_module.map(|file| file.member.path.as_bytes().to_vec()));
         }
-        if view.get(path).is_some_and(|file| !file.member.is_directory()) {
+        // Of the metadata nothing may stay: importers would find the old version.
+        let is_metadata = InstalledPackage::of(path).is_some();
+        if is_metadata || view.get(path).is_some_and(|file| !file.member.is_directory()) {
             gone.insert(path.clone().into_bytes());
         }
     }

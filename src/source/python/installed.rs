@@ -143,7 +143,7 @@ fn wheel(stem: &str, metadata: &[u8]) -> std::io::Result<Vec<u8>> {
     for (name, content) in files {
         let path = format!("{stem}.dist-info/{name}");
         // uv reads wheels as they arrive, and finds the end of a member only if it is deflated.
-        let file = archive.new_file(&path).compression_method(CompressionMethod::Deflate);
+        let file = archive.new_file(&path).compression_method(CompressionMethod::DEFLATE);
         let (mut entry, config) = file.start().map_err(failed)?;
         let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::fast()));
         writer.write_all(content)?;

@@ -34,8 +34,8 @@ pub(super) struct WheelLayer {
     /// The compiler of the layer's bytecode; `None` for a layer of the wheels themselves.
     compiler: Option<Compiler>,
     builder: Arc<SourceBuilder>,
-    /// The directory that holds sources of packages until they are built.
-    sources: Option<Arc<Workplace>>,
+    /// The directory that holds sources of packages until they are built; it is removed with the last layer.
+    _sources: Option<Arc<Workplace>>,
 }
 
 /// The layers of the wheels. They depend only on the list and, if the recipe asks for bytecode, on the compiler.
@@ -60,7 +60,7 @@ pub(super) async fn layers(
             indexes,
             compiler: None,
             builder,
-            sources: None,
+            _sources: None,
         }
     };
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
@@ -76,7 +76,7 @@ pub(super) async fn layers(
 impl WheelLayer {
     /// The same layer, whose packages may be built from sources in this directory.
     pub(super) fn within(self, sources: Arc<Workplace>) -> WheelLayer {
-        WheelLayer { sources: Some(sources), ..self }
+        WheelLayer { _sources: Some(sources), ..self }
     }
 
     /// The layer's display name.
@@ -213,7 +213,7 @@ mod tests {
                 indexes,
                 compiler: None,
                 builder,
-                sources: None,
+                _sources: None,
             }
             .identity()
         };
