@@ -10,6 +10,8 @@ use crate::recipe::{Follow, Transfer};
 /// The state of one `cp`.
 struct Copying<'c> {
     options: &'c Transfer,
+    /// What the command names: the source and its copy.
+    named: (Vec<u8>, Vec<u8>),
     /// The first copy of each file, for hard links.
     copies: HashMap<Ino, Ino>,
     /// Directories that it has made: a copy of a directory into itself ends there.
@@ -24,8 +26,10 @@ impl Shell<'_> {
             return;
         }
         let Some(mut target) = self.target(to, options.into, sources.len(), true) else { return };
-        let mut copying = Copying { options, copies: HashMap::new(), made: Vec::new() };
+        let named = (Vec::new(), Vec::new());
+        let mut copying = Copying { options, named, copies: HashMap::new(), made: Vec::new() };
         for source in sources {
+            copying.named = (source.clone(), target.of(&source));
             self.copy_named(&source, &mut target, &mut copying);
         }
     }
@@ -102,9 +106,9 @@ impl Shell<'_> {
                 return self.fail(format!("cannot overwrite directory '{}' with non-directory", shown(to)));
             }
         }
-        if options.preserve_links
-            && let Some(&copy) = copying.copies.get(&from)
-        {
+        // busybox keeps links in directories.
+        let keeps_links = options.preserve_links || (self.is_busybox && options.recursive);
+        if keeps_links && let Some(&copy) = copying.copies.get(&from) {
             if located.inode == Some(copy) {
                 return;
             }
@@ -160,7 +164,8 @@ impl Shell<'_> {
             if located.slash {
                 return Err(Errno::NotDirectory);
             }
-            let made = self.files.make_file(located, state.mode & 0o777)?;
+            let special = if self.is_busybox { 0o7000 } else { 0 };
+            let made = self.files.make_file(located, state.mode & (0o777 | special))?;
             self.files.fill(made, data);
             return Ok(Some(made));
         };
@@ -185,7 +190,7 @@ impl Shell<'_> {
         copying: &mut Copying<'_>,
     ) {
         if copying.made.contains(&from) {
-            let (from, to) = (shown(source), shown(to));
+            let (from, to) = (shown(&copying.named.0), shown(&copying.named.1));
             return self.fail(format!("cannot copy a directory, '{from}', into itself, '{to}'"));
         }
         let names = match self.files.names(from) {
@@ -213,6 +218,12 @@ impl Shell<'_> {
         };
         if is_new {
             copying.made.push(dir);
+            if self.is_busybox && state.mode & 0o2000 != 0 {
+                let mode = self.files.get(dir).mode | 0o2000;
+                self.files
+                    .set_mode(dir, mode)
+                    .unwrap_or_else(|error| self.cannot("change permissions of", to, error));
+            }
         }
         if dir == from && !is_new {
             let (from, to) = (shown(source), shown(to));
