@@ -61,32 +61,7 @@ impl Shell<'_> {
             (None, true) => first_free(&[&passwd, &groups], first, last).ok_or_else(no_number)?,
             (None, false) => first_free(&[&passwd], first, last).ok_or_else(no_number)?,
         };
-        let gid = match (&user.group, own_group) {
-            (Some(group), _) => {
-                let known = groups.of(group).and_then(|fields| field(&fields, 2));
-                known.ok_or_else(|| format!("The group `{group}' does not exist."))?
-            }
-            (None, false) => groups.of("nogroup").and_then(|fields| field(&fields, 2)).unwrap_or(NOGROUP),
-            (None, true) => match groups.of(name).and_then(|fields| field(&fields, 2)) {
-                Some(gid) if user.system => gid,
-                Some(_) => return Err(format!("The group `{name}' already exists.")),
-                None => {
-                    let free = match user.system {
-                        true if wanted.is_some() => Some(uid),
-                        true => first_free(
-                            &[&groups],
-                            number("FIRST_SYSTEM_GID", 100),
-                            number("LAST_SYSTEM_GID", 999),
-                        ),
-                        false => Some(uid),
-                    };
-                    let free = free.filter(|gid| groups.with_number(*gid).is_none());
-                    let gid = free.ok_or("No GID is available in the range.")?;
-                    self.add_group_lines(name, gid);
-                    gid
-                }
-            },
-        };
+        let gid = self.debian_gid(user, uid, own_group, &settings)?;
         let base = settings.get("DHOME").unwrap_or("/home");
         // Before version 3.122 a system user got a home directory.
         let has_none = user.system && script.contains("|| '/nonexistent'");
@@ -121,6 +96,37 @@ impl Shell<'_> {
             made.map_err(|error| format!("Couldn't create home directory `{home}': {error}."))?;
         }
         Ok(())
+    }
+
+    /// The number of the login group; the user's own group is made.
+    fn debian_gid(
+        &mut self,
+        user: &AddUser,
+        uid: u64,
+        own_group: bool,
+        settings: &Settings,
+    ) -> Result<u64, Fault> {
+        let (name, groups) = (&user.name, self.files.database("/etc/group"));
+        let gid_of = |group: &str| groups.of(group).and_then(|fields| field(&fields, 2));
+        if let Some(group) = &user.group {
+            return gid_of(group).ok_or_else(|| format!("The group `{group}' does not exist."));
+        }
+        if !own_group {
+            return Ok(gid_of("nogroup").unwrap_or(NOGROUP));
+        }
+        match gid_of(name) {
+            Some(gid) if user.system => return Ok(gid),
+            Some(_) => return Err(format!("The group `{name}' already exists.")),
+            None => {}
+        }
+        let number = |name: &str, default: u64| settings.number(name).unwrap_or(default);
+        let gid = match user.system && user.uid.is_none() {
+            true => first_free(&[&groups], number("FIRST_SYSTEM_GID", 100), number("LAST_SYSTEM_GID", 999)),
+            false => Some(uid).filter(|gid| groups.with_number(*gid).is_none()),
+        };
+        let gid = gid.ok_or("No GID is available in the range.")?;
+        self.add_group_lines(name, gid);
+        Ok(gid)
     }
 
     pub(super) fn debian_addgroup(&mut self, group: &AddGroup) -> Result<(), Fault> {

@@ -48,17 +48,11 @@ impl Shell<'_> {
         if own_group && groups.of(name).is_some() {
             return Err(format!("group {name} exists - if you want to add this user to that group, use -g."));
         }
-        let uid = match user.uid.map(u64::from) {
-            Some(uid) if passwd.with_number(uid).is_some() => return Err(format!("UID {uid} is not unique")),
-            Some(uid) => uid,
-            None => free_number(&passwd, Range::of(&login, "UID", user.system), user.system, None)
-                .ok_or("Can't get unique UID (no more available UIDs)")?,
-        };
+        let uid = new_uid(user, &passwd, &login)?;
         let gid = match (group, own_group) {
             (Some(gid), _) => gid,
             (None, true) => {
-                let range = Range::of(&login, "GID", user.system);
-                free_number(&groups, range, user.system, Some(uid))
+                free_number(&groups, Range::of(&login, "GID", user.system), user.system, Some(uid))
                     .ok_or("Can't get unique GID (no more available GIDs)")?
             }
             (None, false) => defaults.number("GROUP").unwrap_or(100),
@@ -78,10 +72,8 @@ impl Shell<'_> {
             self.files.add_to_group(GROUP, group, name);
             self.files.add_to_group(GSHADOW, group, name);
         }
-        let makes_home = user.make_home.unwrap_or(login.is_yes("CREATE_HOME") && !user.system);
-        if makes_home {
-            let umask = login.mode("UMASK").unwrap_or(0o022);
-            let mode = login.mode("HOME_MODE").unwrap_or(0o777 & !umask);
+        if user.make_home.unwrap_or(login.is_yes("CREATE_HOME") && !user.system) {
+            let mode = login.mode("HOME_MODE").unwrap_or(0o777 & !login.mode("UMASK").unwrap_or(0o022));
             let skeleton = Some(defaults.get("SKEL").unwrap_or("/etc/skel"));
             let made = self.files.make_home(&Home { path: &home, uid, gid, mode, skeleton, parents: true });
             made.map_err(|error| format!("cannot create directory {home}: {error}"))?;
@@ -201,6 +193,15 @@ impl Shell<'_> {
         self.files.add_to_group(GROUP, group, user);
         self.files.add_to_group(GSHADOW, group, user);
         Ok(())
+    }
+}
+
+fn new_uid(user: &AddUser, passwd: &Database, login: &Settings) -> Result<u64, Fault> {
+    match user.uid.map(u64::from) {
+        Some(uid) if passwd.with_number(uid).is_some() => Err(format!("UID {uid} is not unique")),
+        Some(uid) => Ok(uid),
+        None => free_number(passwd, Range::of(login, "UID", user.system), user.system, None)
+            .ok_or_else(|| "Can't get unique UID (no more available UIDs)".to_owned()),
     }
 }
 

@@ -117,24 +117,13 @@ impl Shell<'_> {
                 self.fail(format!("cannot create hard link '{}': {error}", shown(to)));
             });
         }
-        let copied = match &state.kind {
-            Kind::File(_) if located.inode.is_some() && end.is_none() => {
-                return self.fail(format!("not writing through dangling symlink '{}'", shown(to)));
-            }
-            Kind::File(_) => self.copy_content(from, state, source, &located, end),
-            Kind::Symlink(target) => {
-                self.replace(&located).and_then(|located| self.files.make_symlink(&located, target)).map(Some)
-            }
-            Kind::Device(_) if !options.recursive => {
-                return self.fail(format!("'{}' is a device, which has no content here", shown(source)));
-            }
-            Kind::Device(device) => self
-                .replace(&located)
-                .and_then(|located| self.files.make_device(&located, *device, state.mode))
-                .map(Some),
-            Kind::Directory(_) => Err(Errno::IsDirectory),
-        };
-        match copied {
+        if is_file && located.inode.is_some() && end.is_none() {
+            return self.fail(format!("not writing through dangling symlink '{}'", shown(to)));
+        }
+        if matches!(state.kind, Kind::Device(_)) && !options.recursive {
+            return self.fail(format!("'{}' is a device, which has no content here", shown(source)));
+        }
+        match self.copy_kind(from, state, source, &located, end) {
             Ok(None) => {}
             Ok(Some(copy)) => {
                 copying.copies.insert(from, copy);
@@ -142,6 +131,30 @@ impl Shell<'_> {
             }
             Err(error) => self.cannot_create(from, to, error),
         }
+    }
+
+    /// Returns the copy; `None` if a failure is reported.
+    fn copy_kind(
+        &mut self,
+        from: Ino,
+        state: &State,
+        source: &[u8],
+        located: &Located,
+        end: Option<Ino>,
+    ) -> Result<Option<Ino>, Errno> {
+        let copy = match &state.kind {
+            Kind::File(_) => return self.copy_content(from, state, source, located, end),
+            Kind::Symlink(target) => {
+                let located = self.replace(located)?;
+                self.files.make_symlink(&located, target)?
+            }
+            Kind::Device(device) => {
+                let located = self.replace(located)?;
+                self.files.make_device(&located, *device, state.mode)?
+            }
+            Kind::Directory(_) => return Err(Errno::IsDirectory),
+        };
+        Ok(Some(copy))
     }
 
     /// Writes the content into the file that is there, or into a new one.

@@ -12,15 +12,16 @@ use crate::tree::{Entry, EntryKind, ImagePath, Member, View, ViewLayer};
 /// `path: text` a file with a content.
 pub(super) fn members(files: &[&str]) -> Vec<Member<String>> {
     let member = |text: &&str| {
-        let (path, kind, mode) = if let Some((path, target)) = text.split_once(" -> ") {
+        let (path, kind, mode) = if let Some((path, content)) = text.split_once(": ") {
+            (path, EntryKind::File(content.to_owned()), 0o644)
+        } else if let Some((path, target)) = text.split_once(" -> ") {
             (path, EntryKind::Symlink(target.into()), 0o777)
         } else if let Some((path, target)) = text.split_once(" = ") {
             (path, EntryKind::HardLink(target.into()), 0o644)
         } else if let Some(path) = text.strip_suffix('/') {
             (path, EntryKind::Directory, 0o755)
         } else {
-            let (path, content) = text.split_once(": ").unwrap_or((text, ""));
-            (path, EntryKind::File(content.to_owned()), 0o644)
+            (*text, EntryKind::File(String::new()), 0o644)
         };
         Member { path: ImagePath::from(path), entry: Entry::new(kind, mode), mtime: 0 }
     };
