@@ -41,6 +41,12 @@ fn members(mut tar: Tar) -> Tar {
         .directory("var/log/")
         .directory("run/")
         .directory("tmp/");
+    // chfn, which adduser calls, asks PAM.
+    tar = tar.directory("etc/pam.d/");
+    for entry in std::fs::read_dir("/etc/pam.d").into_iter().flatten() {
+        let path = entry.unwrap().path();
+        tar = tar.file(&path.to_string_lossy()[1..], 0o644, std::fs::read(&path).unwrap());
+    }
     for name in FILES {
         let content = std::fs::read(format!("/{name}")).unwrap_or_default();
         tar = tar.file(name, 0o644, content);
