@@ -2,8 +2,7 @@
 //!
 //! <https://git.busybox.net/busybox/tree/loginutils/adduser.c>
 
-use super::Fault;
-use super::database::{Database, field};
+use super::database::{Database, Fault, field};
 use super::home::Home;
 use crate::operations::files::{Last, ROOT};
 use crate::operations::shell::Shell;

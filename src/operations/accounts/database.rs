@@ -4,6 +4,9 @@
 
 use crate::operations::files::{Data, Filesystem, Last, ROOT};
 
+/// The reason why an account cannot be added.
+pub(super) type Fault = String;
+
 /// The lines of a file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Database {

@@ -2,8 +2,7 @@
 //!
 //! <https://salsa.debian.org/debian/adduser>
 
-use super::Fault;
-use super::database::{Database, field};
+use super::database::{Database, Fault, field};
 use super::home::Home;
 use super::settings::Settings;
 use super::shadow::NewUser;

@@ -20,9 +20,6 @@ use self::program::Program;
 use super::shell::Shell;
 use crate::recipe::{AccountTool, AddGroup, AddUser};
 
-/// The reason why an account cannot be added.
-type Fault = String;
-
 impl Shell<'_> {
     pub(super) fn add_user(&mut self, user: &AddUser) {
         let name = if user.tool == AccountTool::Shadow { "useradd" } else { "adduser" };

@@ -1,6 +1,6 @@
 //! Which program a name is in the image.
 
-use super::Fault;
+use super::database::Fault;
 use crate::operations::files::{Kind, Last, ROOT};
 use crate::operations::shell::Shell;
 use crate::recipe::AccountTool;

@@ -2,8 +2,7 @@
 //!
 //! <https://github.com/shadow-maint/shadow>: `src/useradd.c`, `lib/find_new_uid.c`
 
-use super::Fault;
-use super::database::{Database, field, number_of};
+use super::database::{Database, Fault, field, number_of};
 use super::home::Home;
 use super::settings::Settings;
 use crate::operations::files::{Data, Last, ROOT};
