@@ -66,7 +66,8 @@ impl Shell<'_> {
 
     /// A home directory with set-group-id, even if it exists. It is not a failure if there is none.
     fn make_busybox_home(&mut self, path: &str, uid: u64, gid: u64) {
-        let home = Home { path, uid, gid, mode: 0o2755, skeleton: Some("/etc/skel"), parents: false };
+        let skeleton = Some("/etc/skel");
+        let home = Home { path, uid, gid, mode: 0o2755, skeleton, inner_mode: None, parents: false };
         if self.files.make_home(&home) == Ok(false)
             && let Ok(dir) = self.files.find(ROOT, path.as_bytes(), Last::Follow)
         {

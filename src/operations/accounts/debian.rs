@@ -91,8 +91,26 @@ impl Shell<'_> {
             };
             let mode = settings.mode(&mode.to_uppercase()).or_else(|| default_mode(&defaults, mode));
             let mode = mode.unwrap_or(0o755);
-            let made = self.files.make_home(&Home { path: &home, uid, gid, mode, skeleton, parents: true });
+            let home_directory =
+                Home { path: &home, uid, gid, mode, skeleton, inner_mode: None, parents: true };
+            let made = self.files.make_home(&home_directory);
             made.map_err(|error| format!("Couldn't create home directory `{home}': {error}."))?;
+        }
+        // Since version 3.122 an ordinary user with a group of its own is in the group of all users as well.
+        if !user.system && own_group && defaults.contains("users_group") {
+            let users = match settings.get("USERS_GID") {
+                Some(gid) => groups
+                    .with_number(gid.parse().unwrap_or(u64::MAX))
+                    .and_then(|fields| fields.first().map(|name| (*name).to_owned())),
+                None => Some(settings.get("USERS_GROUP").unwrap_or("users").to_owned()),
+            };
+            if let Some(users) = users.filter(|users| groups.of(users).is_some()) {
+                self.files.add_to_group("/etc/group", &users, name);
+                if self.files.database("/etc/gshadow").of(&users).is_none() {
+                    self.files.add_line("/etc/gshadow", format!("{users}:x::"));
+                }
+                self.files.add_to_group("/etc/gshadow", &users, name);
+            }
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ pub(super) struct Home<'h> {
     pub mode: u32,
     /// The directory whose content is copied into it.
     pub skeleton: Option<&'h str>,
+    /// The mode of directories in it, if the program does not keep theirs.
+    pub inner_mode: Option<u32>,
     /// Whether missing directories above it are made.
     pub parents: bool,
 }
@@ -58,8 +60,9 @@ impl Filesystem {
                 Kind::Device(_) => continue,
             };
             self.set_owner(copy, Some(home.uid), Some(home.gid))?;
+            let inner_mode = home.inner_mode.filter(|_| state.is_directory());
             if !state.is_symlink() {
-                self.set_mode(copy, state.mode)?;
+                self.set_mode(copy, inner_mode.unwrap_or(state.mode))?;
             }
         }
         Ok(())

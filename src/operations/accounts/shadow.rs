@@ -74,7 +74,10 @@ impl Shell<'_> {
         if user.make_home.unwrap_or(login.is_yes("CREATE_HOME") && !user.system) {
             let mode = login.mode("HOME_MODE").unwrap_or(0o777 & !login.mode("UMASK").unwrap_or(0o022));
             let skeleton = Some(defaults.get("SKEL").unwrap_or("/etc/skel"));
-            let made = self.files.make_home(&Home { path: &home, uid, gid, mode, skeleton, parents: true });
+            // As of version 4.13, which makes them closed and leaves them so.
+            let inner_mode = Some(0o700);
+            let home_directory = Home { path: &home, uid, gid, mode, skeleton, inner_mode, parents: true };
+            let made = self.files.make_home(&home_directory);
             made.map_err(|error| format!("cannot create directory {home}: {error}"))?;
         }
         if !user.system && defaults.is_yes("CREATE_MAIL_SPOOL") {

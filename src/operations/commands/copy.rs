@@ -106,8 +106,9 @@ impl Shell<'_> {
                 return self.fail(format!("cannot overwrite directory '{}' with non-directory", shown(to)));
             }
         }
-        // busybox keeps links in directories.
-        let keeps_links = options.preserve_links || (self.is_busybox && options.recursive);
+        // busybox keeps links in directories, unless it follows symbolic links.
+        let is_plain_tree = options.recursive && options.follow != Follow::All;
+        let keeps_links = options.preserve_links || (self.is_busybox && is_plain_tree);
         if keeps_links && let Some(&copy) = copying.copies.get(&from) {
             if located.inode == Some(copy) {
                 return;

@@ -93,7 +93,7 @@ fn accounts_are_added_as_by_the_real_programs() {
         "adduser --system --ingroup staff --home /srv/svc svc",
         "addgroup plain && addgroup --system sys",
         "adduser --disabled-password --gecos '' app && adduser app staff",
-        "adduser --disabled-password --gecos 'A,B' --uid 1500 --shell /bin/sh --home /opt/h app",
+        "adduser --disabled-password --gecos 'A B' --uid 1500 --shell /bin/sh --home /opt/h app",
         "adduser --system --no-create-home --shell /bin/sh --home /srv/n n && adduser --system m",
     ] {
         let (out, done) = project.run(&format!("FROM base\nRUN {line}\n"), &[]);
