@@ -70,21 +70,21 @@ impl Line {
     }
 
     fn run_one(&self, files: &mut Filesystem, command: &Translated) -> Result<(), PassedOver> {
-        let fault = |fault: String| Err((command.text.clone(), fault));
-        let directory = match files.find(ROOT, command.directory.as_bytes(), Last::Follow) {
-            Ok(directory) if files.is_directory(directory) => directory,
-            Ok(_) => return fault(format!("{}: Not a directory", command.directory)),
-            Err(error) => return fault(format!("{}: {error}", command.directory)),
-        };
+        let found = files.find(ROOT, command.directory.as_bytes(), Last::Follow);
+        // An earlier command may have removed it, which does not matter to absolute paths.
+        let found = found.ok().filter(|directory| files.is_directory(*directory));
+        let directory = found.unwrap_or_else(|| files.nowhere());
+        let cp = files.find(ROOT, b"/bin/cp", Last::Follow).ok();
+        let is_busybox = cp.is_some() && cp == files.find(ROOT, b"/bin/busybox", Last::Follow).ok();
         let day = self.epoch / 86_400;
         let name = command.text.split_whitespace().next().unwrap_or_default();
         // The path of a program is not part of its messages.
         let name = name.rsplit('/').next().unwrap_or_default();
-        let mut shell = Shell { files, directory, name, day, faults: Vec::new() };
+        let mut shell = Shell { files, directory, name, is_busybox, day, faults: Vec::new() };
         shell.run(&command.operation);
         match shell.faults.is_empty() {
             true => Ok(()),
-            false => fault(shell.faults.join("\n")),
+            false => Err((command.text.clone(), shell.faults.join("\n"))),
         }
     }
 }
@@ -135,7 +135,12 @@ impl Shell<'_> {
                 let Account { uid, gid } =
                     match accounts::owner(self.files, user.as_deref(), group.as_deref()) {
                         Ok(owner) => owner,
-                        Err(fault) => return self.fail(fault),
+                        Err(fault) => {
+                            let colon = group.as_ref().filter(|_| self.name != "chgrp").map_or("", |_| ":");
+                            let (user, group) = (user.as_deref(), group.as_deref());
+                            let (user, group) = (user.unwrap_or_default(), group.unwrap_or_default());
+                            return self.fail(format!("{fault}: '{user}{colon}{group}'"));
+                        }
                     };
                 let paths = self.expand(paths);
                 self.set_owners(&paths, NewOwner { uid, gid }, *recursive, *no_dereference);

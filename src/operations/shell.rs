@@ -12,6 +12,8 @@ pub(super) struct Shell<'s> {
     pub directory: Ino,
     /// Its name, for messages.
     pub name: &'s str,
+    /// Whether the image's `cp` is busybox's.
+    pub is_busybox: bool,
     /// The day of the recipe's epoch, counted from 1970, for files that have dates.
     pub day: u64,
     /// What it reports. Without a report it succeeds.

@@ -11,6 +11,7 @@ mod goldens;
 mod invocation;
 mod lowering;
 mod messages;
+mod operations;
 mod run;
 mod speed;
 mod stages;

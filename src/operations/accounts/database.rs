@@ -2,7 +2,10 @@
 //!
 //! <https://man7.org/linux/man-pages/man5/passwd.5.html>, <https://man7.org/linux/man-pages/man5/group.5.html>
 
-use crate::operations::files::{Filesystem, Last, ROOT};
+use crate::operations::files::{Data, Filesystem, Last, ROOT};
+
+/// The reason why an account cannot be added.
+pub(super) type Fault = String;
 
 /// The lines of a file.
 #[derive(Clone, Debug, Default)]
@@ -49,4 +52,45 @@ pub(super) fn field(fields: &[&str], number: usize) -> Option<u64> {
 pub(super) fn number_of(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse::<u32>().ok().filter(|_| is_number).map(u64::from)
+}
+
+impl Filesystem {
+    /// Whether a regular file is there.
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.find(ROOT, path.as_bytes(), Last::Follow).is_ok_and(|ino| self.content(ino).is_some())
+    }
+
+    /// Writes a file with these lines. Mode and owner stay; a missing file is not made.
+    pub(super) fn put_lines(&mut self, path: &str, database: &Database) {
+        if let Ok(ino) = self.find(ROOT, path.as_bytes(), Last::Follow)
+            && self.content(ino).is_some()
+        {
+            let text: String = database.lines.iter().map(|line| format!("{line}\n")).collect();
+            self.fill(ino, Data::text(text.into_bytes()));
+        }
+    }
+
+    /// Adds a line to a file, if there is such a file.
+    pub(super) fn add_line(&mut self, path: &str, line: String) {
+        if self.has_file(path) {
+            let mut database = self.database(path);
+            database.lines.push(line);
+            self.put_lines(path, &database);
+        }
+    }
+
+    /// Adds a user to the list that is the fourth field of a group's line.
+    pub(super) fn add_to_group(&mut self, path: &str, group: &str, user: &str) {
+        let mut database = self.database(path);
+        for line in &mut database.lines {
+            let fields: Vec<&str> = line.split(':').collect();
+            let users = fields.get(3).copied().unwrap_or_default();
+            if fields.first() != Some(&group) || users.split(',').any(|known| known == user) {
+                continue;
+            }
+            let comma = if users.is_empty() { "" } else { "," };
+            line.push_str(&format!("{comma}{user}"));
+        }
+        self.put_lines(path, &database);
+    }
 }

@@ -13,12 +13,12 @@ pub(in crate::operations) struct Account {
 /// The owner that `chown USER:GROUP` names; an empty group is the user's login group.
 ///
 /// # Errors
-/// What chown reports.
+/// What is invalid.
 pub(in crate::operations) fn owner(
     files: &mut Filesystem,
     user: Option<&str>,
     group: Option<&str>,
-) -> Result<Account, String> {
+) -> Result<Account, &'static str> {
     let is_number = |name: &str| number_of(name).is_some();
     let mut account = Account::default();
     // Numbers need no file, unless a user of this name exists, which no sensible image has.
@@ -30,13 +30,13 @@ pub(in crate::operations) fn owner(
             let fields = passwd.of(user);
             account.uid = fields.as_ref().and_then(|fields| field(fields, 2)).or_else(|| number_of(user));
             let Some(uid) = account.uid.or((user == "root").then_some(0)) else {
-                return Err(format!("invalid user: '{user}'"));
+                return Err("invalid user");
             };
             account.uid = Some(uid);
             if group == Some("") {
                 let login = fields.or_else(|| passwd.with_number(uid));
                 let gid = login.and_then(|fields| field(&fields, 3));
-                account.gid = Some(gid.ok_or_else(|| format!("invalid spec: '{user}:'"))?);
+                account.gid = Some(gid.ok_or("invalid spec")?);
             }
         }
     }
@@ -46,7 +46,7 @@ pub(in crate::operations) fn owner(
         Some(group) => {
             let found = files.database("/etc/group").of(group).and_then(|fields| field(&fields, 2));
             let gid = found.or((group == "root").then_some(0));
-            account.gid = Some(gid.ok_or_else(|| format!("invalid group: '{group}'"))?);
+            account.gid = Some(gid.ok_or("invalid group")?);
         }
     }
     Ok(account)

@@ -10,6 +10,8 @@ use crate::recipe::{Follow, Transfer};
 /// The state of one `cp`.
 struct Copying<'c> {
     options: &'c Transfer,
+    /// What the command names: the source and its copy.
+    named: (Vec<u8>, Vec<u8>),
     /// The first copy of each file, for hard links.
     copies: HashMap<Ino, Ino>,
     /// Directories that it has made: a copy of a directory into itself ends there.
@@ -24,8 +26,10 @@ impl Shell<'_> {
             return;
         }
         let Some(mut target) = self.target(to, options.into, sources.len(), true) else { return };
-        let mut copying = Copying { options, copies: HashMap::new(), made: Vec::new() };
+        let named = (Vec::new(), Vec::new());
+        let mut copying = Copying { options, named, copies: HashMap::new(), made: Vec::new() };
         for source in sources {
+            copying.named = (source.clone(), target.of(&source));
             self.copy_named(&source, &mut target, &mut copying);
         }
     }
@@ -102,9 +106,10 @@ impl Shell<'_> {
                 return self.fail(format!("cannot overwrite directory '{}' with non-directory", shown(to)));
             }
         }
-        if options.preserve_links
-            && let Some(&copy) = copying.copies.get(&from)
-        {
+        // busybox keeps links in directories, unless it follows symbolic links.
+        let is_plain_tree = options.recursive && options.follow != Follow::All;
+        let keeps_links = options.preserve_links || (self.is_busybox && is_plain_tree);
+        if keeps_links && let Some(&copy) = copying.copies.get(&from) {
             if located.inode == Some(copy) {
                 return;
             }
@@ -113,24 +118,13 @@ impl Shell<'_> {
                 self.fail(format!("cannot create hard link '{}': {error}", shown(to)));
             });
         }
-        let copied = match &state.kind {
-            Kind::File(_) if located.inode.is_some() && end.is_none() => {
-                return self.fail(format!("not writing through dangling symlink '{}'", shown(to)));
-            }
-            Kind::File(_) => self.copy_content(from, state, source, &located, end),
-            Kind::Symlink(target) => {
-                self.replace(&located).and_then(|located| self.files.make_symlink(&located, target)).map(Some)
-            }
-            Kind::Device(_) if !options.recursive => {
-                return self.fail(format!("'{}' is a device, which has no content here", shown(source)));
-            }
-            Kind::Device(device) => self
-                .replace(&located)
-                .and_then(|located| self.files.make_device(&located, *device, state.mode))
-                .map(Some),
-            Kind::Directory(_) => Err(Errno::IsDirectory),
-        };
-        match copied {
+        if is_file && located.inode.is_some() && end.is_none() {
+            return self.fail(format!("not writing through dangling symlink '{}'", shown(to)));
+        }
+        if matches!(state.kind, Kind::Device(_)) && !options.recursive {
+            return self.fail(format!("'{}' is a device, which has no content here", shown(source)));
+        }
+        match self.copy_kind(from, state, source, &located, end) {
             Ok(None) => {}
             Ok(Some(copy)) => {
                 copying.copies.insert(from, copy);
@@ -138,6 +132,30 @@ impl Shell<'_> {
             }
             Err(error) => self.cannot_create(from, to, error),
         }
+    }
+
+    /// Returns the copy; `None` if a failure is reported.
+    fn copy_kind(
+        &mut self,
+        from: Ino,
+        state: &State,
+        source: &[u8],
+        located: &Located,
+        end: Option<Ino>,
+    ) -> Result<Option<Ino>, Errno> {
+        let copy = match &state.kind {
+            Kind::File(_) => return self.copy_content(from, state, source, located, end),
+            Kind::Symlink(target) => {
+                let located = self.replace(located)?;
+                self.files.make_symlink(&located, target)?
+            }
+            Kind::Device(device) => {
+                let located = self.replace(located)?;
+                self.files.make_device(&located, *device, state.mode)?
+            }
+            Kind::Directory(_) => return Err(Errno::IsDirectory),
+        };
+        Ok(Some(copy))
     }
 
     /// Writes the content into the file that is there, or into a new one.
@@ -160,7 +178,8 @@ impl Shell<'_> {
             if located.slash {
                 return Err(Errno::NotDirectory);
             }
-            let made = self.files.make_file(located, state.mode & 0o777)?;
+            let special = if self.is_busybox { 0o7000 } else { 0 };
+            let made = self.files.make_file(located, state.mode & (0o777 | special))?;
             self.files.fill(made, data);
             return Ok(Some(made));
         };
@@ -185,7 +204,7 @@ impl Shell<'_> {
         copying: &mut Copying<'_>,
     ) {
         if copying.made.contains(&from) {
-            let (from, to) = (shown(source), shown(to));
+            let (from, to) = (shown(&copying.named.0), shown(&copying.named.1));
             return self.fail(format!("cannot copy a directory, '{from}', into itself, '{to}'"));
         }
         let names = match self.files.names(from) {
@@ -213,6 +232,12 @@ impl Shell<'_> {
         };
         if is_new {
             copying.made.push(dir);
+            if self.is_busybox && state.mode & 0o2000 != 0 {
+                let mode = self.files.get(dir).mode | 0o2000;
+                self.files
+                    .set_mode(dir, mode)
+                    .unwrap_or_else(|error| self.cannot("change permissions of", to, error));
+            }
         }
         if dir == from && !is_new {
             let (from, to) = (shown(source), shown(to));

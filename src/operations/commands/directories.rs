@@ -19,7 +19,7 @@ impl Shell<'_> {
         for path in paths {
             let made = match parents {
                 true => self.make_with_parents(path),
-                false => self.make(path).map(Some),
+                false => self.make(path).map(Some).map_err(|error| (error, path.len())),
             };
             match (made, mode) {
                 (Ok(Some(ino)), Some(mode)) => {
@@ -28,7 +28,7 @@ impl Shell<'_> {
                     }
                 }
                 (Ok(_), _) => {}
-                (Err(error), _) => self.cannot("create directory", path, error),
+                (Err((error, end)), _) => self.cannot("create directory", &path[..end], error),
             }
         }
     }
@@ -40,22 +40,24 @@ impl Shell<'_> {
         self.files.make_directory(&located, 0o777)
     }
 
-    /// Makes what is missing; returns the last directory if it was made.
-    fn make_with_parents(&mut self, path: &[u8]) -> Result<Option<usize>, Errno> {
+    /// Makes what is missing; returns the last directory if it was made. Fails with the end of the directory that cannot
+    /// be made.
+    fn make_with_parents(&mut self, path: &[u8]) -> Result<Option<usize>, (Errno, usize)> {
         let mut made = None;
         let begins = |at: &usize| path[*at] != b'/' && (*at + 1 == path.len() || path[*at + 1] == b'/');
-        for end in (0..path.len()).filter(begins) {
-            let start = &path[..=end];
-            made = match self.files.find(self.directory, start, Last::Follow) {
+        for last in (0..path.len()).filter(begins) {
+            let end = last + 1;
+            let is_last = path[end..].iter().all(|&byte| byte == b'/');
+            made = match self.files.find(self.directory, &path[..end], Last::Follow) {
                 Ok(ino) if self.files.is_directory(ino) => None,
-                Ok(_) if end + 1 < path.trim_ascii_end().len() => return Err(Errno::NotDirectory),
-                Ok(_) => return Err(Errno::Exists),
-                Err(Errno::NoEntry) => Some(self.make(start)?),
-                Err(error) => return Err(error),
+                Ok(_) if is_last => return Err((Errno::Exists, end)),
+                Ok(_) => return Err((Errno::NotDirectory, end)),
+                Err(Errno::NoEntry) => Some(self.make(&path[..end]).map_err(|error| (error, end))?),
+                Err(error) => return Err((error, end)),
             };
         }
         if path.is_empty() {
-            return Err(Errno::NoEntry);
+            return Err((Errno::NoEntry, 0));
         }
         Ok(made)
     }

@@ -1,6 +1,7 @@
 //! `mv`.
 
-use crate::operations::files::{Errno, Last};
+use super::target::CommandTarget;
+use crate::operations::files::{Errno, Ino, Last, Located};
 use crate::operations::shell::{Shell, last_name, shown};
 use crate::recipe::Transfer;
 
@@ -10,71 +11,60 @@ impl Shell<'_> {
         let to = self.single(&options.to);
         let Some(mut target) = self.target(to, options.into, sources.len(), true) else { return };
         for source in sources {
-            let to = target.of(&source);
-            let from = match self.files.walk(self.directory, &source, Last::Keep) {
-                Ok(from) if from.inode.is_some() => from,
-                Ok(_) => {
-                    self.cannot("stat", &source, Errno::NoEntry);
-                    continue;
-                }
-                Err(error) => {
-                    self.cannot("stat", &source, error);
-                    continue;
-                }
-            };
-            let (moved, end) = (format!("'{}' to '{}'", shown(&source), shown(&to)), last_name(&source));
-            if from.name.is_empty() || matches!(end, b"." | b"..") {
-                self.fail(format!("cannot move {moved}: {}", Errno::Busy));
-                continue;
+            match self.files.walk(self.directory, &source, Last::Keep) {
+                Ok(from) if from.inode.is_some() => self.rename_one(&source, &from, &mut target, options),
+                Ok(_) => self.cannot("stat", &source, Errno::NoEntry),
+                Err(error) => self.cannot("stat", &source, error),
             }
-            let at = match self.files.walk(self.directory, &to, Last::Keep) {
-                Ok(at) => at,
-                Err(error) => {
-                    self.fail(format!("cannot move {moved}: {error}"));
-                    continue;
-                }
-            };
-            if at.inode.is_some() && options.no_clobber {
-                continue;
+        }
+    }
+
+    fn rename_one(&mut self, source: &[u8], from: &Located, target: &mut CommandTarget, options: &Transfer) {
+        let to = target.of(source);
+        let moved = format!("'{}' to '{}'", shown(source), shown(&to));
+        if from.name.is_empty() || matches!(last_name(source), b"." | b"..") {
+            return self.fail(format!("cannot move {moved}: {}", Errno::Busy));
+        }
+        let at = match self.files.walk(self.directory, &to, Last::Keep) {
+            Ok(at) => at,
+            Err(error) => return self.fail(format!("cannot move {moved}: {error}")),
+        };
+        if (at.inode.is_some() && options.no_clobber) || self.is_just_made(target, &at, source, &to) {
+            return;
+        }
+        if let Some(fault) = self.unmovable(source, from, &to, &at) {
+            return self.fail(fault);
+        }
+        // Of two names of one file the first is removed.
+        let done = match from.inode == at.inode {
+            true => self.files.unlink(from),
+            false => self.files.rename(from, &at),
+        };
+        match done {
+            Ok(()) => {
+                target.made.insert((at.dir, at.name));
             }
-            if self.is_just_made(&target, &at, &source, &to) {
-                continue;
+            Err(Errno::Invalid) => {
+                let (from, to) = (shown(source), shown(&to));
+                self.fail(format!("cannot move '{from}' to a subdirectory of itself, '{to}'"));
             }
-            let both = (from.inode, at.inode);
-            let is_directory = |ino: Option<usize>| ino.is_some_and(|ino| self.files.is_directory(ino));
-            let fault = match (is_directory(both.0), is_directory(both.1)) {
-                _ if (from.dir, &from.name) == (at.dir, &at.name) => {
-                    Some(format!("'{}' and '{}' are the same file", shown(&source), shown(&to)))
-                }
-                (true, false) if both.1.is_some() => Some(format!(
-                    "cannot overwrite non-directory '{}' with directory '{}'",
-                    shown(&to),
-                    shown(&source)
-                )),
-                (false, true) => {
-                    Some(format!("cannot overwrite directory '{}' with non-directory", shown(&to)))
-                }
-                _ => None,
-            };
-            if let Some(fault) = fault {
-                self.fail(fault);
-                continue;
+            Err(error) => self.fail(format!("cannot move {moved}: {error}")),
+        }
+    }
+
+    /// Why a file cannot take the place of another one.
+    fn unmovable(&self, source: &[u8], from: &Located, to: &[u8], at: &Located) -> Option<String> {
+        let is_directory = |ino: Option<Ino>| ino.is_some_and(|ino| self.files.is_directory(ino));
+        let (source, to) = (shown(source), shown(to));
+        if (from.dir, &from.name) == (at.dir, &at.name) {
+            return Some(format!("'{source}' and '{to}' are the same file"));
+        }
+        match (is_directory(from.inode), is_directory(at.inode)) {
+            (true, false) if at.inode.is_some() => {
+                Some(format!("cannot overwrite non-directory '{to}' with directory '{source}'"))
             }
-            // Of two names of one file the first is removed.
-            let done = match both.0 == both.1 {
-                true => self.files.unlink(&from),
-                false => self.files.rename(&from, &at),
-            };
-            match done {
-                Ok(()) => {
-                    target.made.insert((at.dir, at.name));
-                }
-                Err(Errno::Invalid) => {
-                    let (from, to) = (shown(&source), shown(&to));
-                    self.fail(format!("cannot move '{from}' to a subdirectory of itself, '{to}'"));
-                }
-                Err(error) => self.fail(format!("cannot move {moved}: {error}")),
-            }
+            (false, true) => Some(format!("cannot overwrite directory '{to}' with non-directory")),
+            _ => None,
         }
     }
 }

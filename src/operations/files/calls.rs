@@ -67,6 +67,9 @@ impl Filesystem {
         if at.inode.is_some() || at.name.is_empty() {
             return Err(Errno::Exists);
         }
+        if self.nowhere == Some(at.dir) {
+            return Err(Errno::NoEntry);
+        }
         self.user.may(self.get(at.dir), 0o3).then_some(()).ok_or(Errno::Access)
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Filesystem {
     known: HashMap<LowerFile, Arc<[u8]>>,
     /// Files whose contents a command needs and that are not known.
     needed: Vec<LowerFile>,
+    /// The directory of a command whose directory is removed.
+    pub(super) nowhere: Option<Ino>,
 }
 
 /// An inode as it is now and, if that differs, as it is in the layers below.
@@ -122,7 +124,15 @@ impl Filesystem {
             user: User::default(),
             known: HashMap::new(),
             needed: Vec::new(),
+            nowhere: None,
         }
+    }
+
+    /// A directory without a name, in which nothing can be made: what is left to a command whose directory is removed.
+    pub(in crate::operations) fn nowhere(&mut self) -> Ino {
+        let nowhere = self.nowhere.unwrap_or_else(|| self.push(State::directory(ROOT)));
+        self.nowhere = Some(nowhere);
+        nowhere
     }
 
     /// Ends loading: all inodes so far are those of the layers below.

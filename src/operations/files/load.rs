@@ -8,6 +8,15 @@ use super::walk::Last;
 use crate::image::Digest;
 use crate::tree::{Entry, EntryKind, Member, Seen, View};
 
+/// The limits of paths that are loaded: the length that Linux allows, and a depth that bounds recursion. No reader of
+/// layers could make a longer path.
+const MAX_PATH: usize = 4096;
+const MAX_DEPTH: usize = 500;
+
+fn is_too_long(path: &[u8]) -> bool {
+    path.len() >= MAX_PATH || path.iter().filter(|&&byte| byte == b'/').count() >= MAX_DEPTH
+}
+
 impl Filesystem {
     /// The files that a container sees of some layers. `content` is the size of a file and its digest, if it is known.
     pub fn of<C>(view: &View<'_, C>, content: impl Fn(&C) -> (u64, Option<Digest>)) -> Filesystem {
@@ -16,7 +25,7 @@ impl Filesystem {
         let mut inodes: HashMap<*const Member<C>, Ino> = HashMap::new();
         for seen in view.iter() {
             let path = seen.member.path.as_bytes();
-            let Some(inode) = view.inode(seen) else { continue };
+            let Some(inode) = view.inode(seen).filter(|_| !is_too_long(path)) else { continue };
             if path.is_empty() {
                 let root = state(inode, ROOT, &content).filter(State::is_directory);
                 root.into_iter().for_each(|root| *files.load(ROOT) = root);
