@@ -96,7 +96,7 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             &[],
             2,
             &[
-                "error: Dockerfile:2:15: commands cannot be run yet, and this one needs a process: `||` depends on the failure of a command\n",
+                "error: Dockerfile:2:16: commands cannot be run yet, and this one needs a process: `||` depends on the failure of a command\n",
                 "hint: ",
             ],
         ),
