@@ -10,7 +10,7 @@ use crate::scan::{Elf, ReadSeek};
 use crate::store::Archive;
 use crate::tree::Member;
 
-pub use crate::frontend::dockerfile::fuzzing::expand;
+pub use crate::frontend::dockerfile::fuzzing::{expand, translate};
 pub use crate::source::fuzzing::{Rules, node_lock, python_lock, zip};
 
 /// The members of a layer with the contents that fit into `limit`, and the size of the tar. The compression is found by

@@ -53,7 +53,7 @@ pub enum Pathname {
 
 /// What a command does to the files of the image. Names follow POSIX and the GNU options that the commands have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Operation {
     /// Nothing, successfully: `true`, `echo` without a redirection.
     Nothing,

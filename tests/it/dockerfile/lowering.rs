@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use lbuild::Error;
-use lbuild::frontend::dockerfile::{Arguments, BaseImage, Configs, Dockerfile, Lowered, NamedContext};
+use lbuild::frontend::dockerfile::{
+    Arguments, BaseImage, Configs, Dockerfile, Lowered, NamedContext, Translate,
+};
 use lbuild::image::{Arch, Config, ConfigEdit, Platform};
 use lbuild::recipe::{Add, Base, BuildContext, Command, CopyFiles, CopySource, Recipe, Run, Source, Step};
 use serde_json::{Value, json};
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The arguments in lines `# args: WORD…` of the text: `arch=`, `target=`, `arg:NAME=VALUE`, `dir:NAME=PATH`,
+/// The arguments in lines `# args: WORD…` of the text: `arch=`, `target=`, `translate=`, `arg:NAME=VALUE`, `dir:NAME=PATH`,
 /// `image:NAME=REFERENCE`.
 pub fn arguments(text: &str) -> Arguments {
     let mut arguments = Arguments::new(Platform::linux(Arch::Arm64), ".".into());
@@ -21,6 +23,13 @@ pub fn arguments(text: &str) -> Arguments {
         match name.split_once(':') {
             None if name == "arch" => arguments.platform = Platform::linux(value.parse().unwrap()),
             None if name == "target" => arguments.target = Some(value.to_owned()),
+            None if name == "translate" => {
+                arguments.translate = match value {
+                    "always" => Translate::Always,
+                    "never" => Translate::Never,
+                    _ => Translate::Auto,
+                }
+            }
             Some(("arg", name)) => drop(arguments.build_args.insert(name.to_owned(), value.to_owned())),
             Some(("dir", name)) => {
                 let context = BuildContext { path: value.into(), ignore: Vec::new() };

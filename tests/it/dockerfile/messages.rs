@@ -18,7 +18,7 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
         registry.host()
     );
     let not_set = "hint: `WHAT` is not set: declare ARG WHAT=DEFAULT before the first FROM";
-    let table: [(&str, &[&str], u8, &[&str]); 14] = [
+    let table: [(&str, &[&str], u8, &[&str]); 17] = [
         (
             "FROM scratch\nCOPPY a b\n",
             &[],
@@ -90,6 +90,30 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
                 "error: Dockerfile:2:1: commands cannot be run yet\n  2 | RUN touch /x\n    | ^\nhint: ",
                 "hint: ",
             ],
+        ),
+        (
+            "FROM scratch\nRUN mkdir /x \\\n  || true\n",
+            &[],
+            2,
+            &[
+                "error: Dockerfile:2:16: commands cannot be run yet, and this one needs a process: `||` depends on the failure of a command\n",
+                "hint: ",
+            ],
+        ),
+        (
+            "FROM scratch\nRUN mkdir /x \\\n  || true\n",
+            &["--translate", "always"],
+            2,
+            &[
+                "error: Dockerfile:3:3: this command needs a process: `||` depends on the failure of a command\n  3 |   || true\n    |   ^\n",
+                "hint: --translate auto ",
+            ],
+        ),
+        (
+            "FROM scratch\nRUN mkdir /x || true\n",
+            &["--translate", "never"],
+            2,
+            &["error: Dockerfile:2:1: commands cannot be run yet\n"],
         ),
         (
             "FROM scratch\nUSER $NONE\n",
@@ -235,7 +259,7 @@ fn remarks_are_annotations_on_github() {
         (
             "FROM scratch\nRUN x\n",
             2,
-            "::error file=Dockerfile,line=2,col=1,title=Dockerfile::commands cannot be run yet",
+            "::error file=Dockerfile,line=2,col=5,title=Dockerfile::commands cannot be run yet, and this one needs a process: `x` is not a command that is translated",
         ),
     ] {
         let dir = function(&[("Dockerfile", text)]);

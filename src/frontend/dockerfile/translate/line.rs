@@ -251,7 +251,7 @@ impl<'l> Line<'l> {
                 Ok(Some((vec![Operation::Nothing], Lasting::State)))
             }
             "set" => {
-                if self.begun {
+                if self.begun || arguments.is_empty() {
                     return Err(program.refuse("is translated at the beginning of the line only"));
                 }
                 let arguments = arguments.iter().map(|field| Ok((field.plain()?, field.span)));

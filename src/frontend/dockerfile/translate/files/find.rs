@@ -24,6 +24,8 @@ struct Expression<'f> {
     fields: Peekable<Iter<'f, Field>>,
     min_depth: Option<usize>,
     max_depth: Option<usize>,
+    /// Whether a root is `.` or `..`, which `rm` does not remove.
+    has_dot: bool,
 }
 
 pub fn find(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
@@ -32,8 +34,10 @@ pub fn find(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     let (roots, fields) = command.arguments.split_at(count);
     let here = Field { span: command.span, text: ".".to_owned(), pattern: None };
     let roots = if roots.is_empty() { std::slice::from_ref(&here) } else { roots };
+    let has_dot = roots.iter().any(|root| matches!(root.text.rsplit('/').next(), Some("" | "." | "..")));
     let roots = roots.iter().map(|root| context.tree(root)).collect::<Attempt<Vec<_>>>()?;
-    let mut expression = Expression { fields: fields.iter().peekable(), min_depth: None, max_depth: None };
+    let fields = fields.iter().peekable();
+    let mut expression = Expression { fields, min_depth: None, max_depth: None, has_dot };
     let mut tests = Vec::new();
     let mut action = None;
     while let Some(field) = expression.fields.peek().copied() {
@@ -168,6 +172,12 @@ impl<'f> Expression<'f> {
             messages_to_file: false,
         };
         match &*name.text {
+            "rm" if self.has_dot
+                && self.min_depth.is_none_or(|depth| depth == 0)
+                && !tests.iter().any(is_named) =>
+            {
+                Err(name.refuse("may get `.`, which it does not remove"))
+            }
             "rm" => remove(&command, tests, at_once),
             "chmod" => {
                 let arguments = parse(&command, CHMOD)?;
@@ -177,6 +187,18 @@ impl<'f> Expression<'f> {
             _ => Err(name.refuse("is not translated after -exec")),
         }
     }
+}
+
+/// Whether only files with a certain name, which is not `.`, pass a test, or only such that are no directories.
+fn is_named(test: &FindTest) -> bool {
+    let has_letter =
+        |pattern: &str| !pattern.contains('[') && pattern.contains(|c: char| c.is_alphanumeric());
+    let is = match &test.is {
+        FindIs::Name(pattern) | FindIs::AnyCaseName(pattern) => has_letter(pattern),
+        FindIs::File | FindIs::Link => true,
+        _ => false,
+    };
+    is && !test.not
 }
 
 /// `rm` of what is found. With `;`, find looks into a directory that is gone already, and fails.

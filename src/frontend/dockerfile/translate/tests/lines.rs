@@ -65,7 +65,7 @@ fn directories_are_followed() {
         ("cd ''", "''"),
         ("cd a; mkdir b", "cd a"),
         ("mkdir a && cd a; mkdir b", "cd a"),
-        ("set -e; cd a && mkdir b; mkdir c", "cd a "),
+        ("set -e; cd a && mkdir b; mkdir c", "cd a"),
         ("set -e; mkdir a && cd a; mkdir c", "cd a"),
         ("/bin/cd a && mkdir b", "/bin/cd"),
     ] {

@@ -1,0 +1,3 @@
+# args: translate=always
+FROM scratch
+RUN ["mkdir", "-Z", "a"]

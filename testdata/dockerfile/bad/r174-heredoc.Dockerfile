@@ -1,0 +1,6 @@
+# args: translate=always
+FROM scratch
+RUN <<-EOF
+	mkdir a
+		curl x
+EOF

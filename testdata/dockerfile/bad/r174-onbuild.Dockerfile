@@ -1,0 +1,4 @@
+# args: translate=always
+FROM scratch AS base
+ONBUILD RUN sleep 1
+FROM base

@@ -1,0 +1,5 @@
+# args: translate=always
+FROM scratch
+RUN mkdir -p /a \
+ # comment
+ && ls | cat

@@ -1,0 +1,4 @@
+# args: translate=always
+FROM scratch
+USER app
+RUN mkdir a

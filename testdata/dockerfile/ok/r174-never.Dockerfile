@@ -1,0 +1,3 @@
+# args: translate=never
+FROM scratch
+RUN mkdir a
