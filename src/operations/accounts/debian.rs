@@ -96,23 +96,27 @@ impl Shell<'_> {
             let made = self.files.make_home(&home_directory);
             made.map_err(|error| format!("Couldn't create home directory `{home}': {error}."))?;
         }
-        // Since version 3.122 an ordinary user with a group of its own is in the group of all users as well.
         if !user.system && own_group && defaults.contains("users_group") {
-            let users = match settings.get("USERS_GID") {
-                Some(gid) => groups
-                    .with_number(gid.parse().unwrap_or(u64::MAX))
-                    .and_then(|fields| fields.first().map(|name| (*name).to_owned())),
-                None => Some(settings.get("USERS_GROUP").unwrap_or("users").to_owned()),
-            };
-            if let Some(users) = users.filter(|users| groups.of(users).is_some()) {
-                self.files.add_to_group("/etc/group", &users, name);
-                if self.files.database("/etc/gshadow").of(&users).is_none() {
-                    self.files.add_line("/etc/gshadow", format!("{users}:x::"));
-                }
-                self.files.add_to_group("/etc/gshadow", &users, name);
-            }
+            self.add_to_users(name, &settings);
         }
         Ok(())
+    }
+
+    /// Since version 3.122 an ordinary user with a group of its own is in the group of all users as well.
+    fn add_to_users(&mut self, name: &str, settings: &Settings) {
+        let groups = self.files.database("/etc/group");
+        let fields = match settings.number("USERS_GID") {
+            Some(gid) => groups.with_number(gid),
+            None => groups.of(settings.get("USERS_GROUP").unwrap_or("users")),
+        };
+        let Some(users) = fields.and_then(|fields| fields.first().map(|users| (*users).to_owned())) else {
+            return;
+        };
+        self.files.add_to_group("/etc/group", &users, name);
+        if self.files.database("/etc/gshadow").of(&users).is_none() {
+            self.files.add_line("/etc/gshadow", format!("{users}:x::"));
+        }
+        self.files.add_to_group("/etc/gshadow", &users, name);
     }
 
     /// The number of the login group; the user's own group is made.

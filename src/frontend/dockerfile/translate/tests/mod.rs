@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod left;
 mod lines;
+mod pieces;
 mod words;
 
 use std::collections::HashMap;
