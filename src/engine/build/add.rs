@@ -119,7 +119,7 @@ impl Adding<'_> {
     /// Whether the part goes below a directory that this build makes for a `WORKDIR`, so that no layer of the base
     /// matters.
     async fn is_made(&self, part: &PlannedPart, made: &[(String, Layer)]) -> Result<bool> {
-        if !part.placing.as_ref().is_some_and(|placing| !placing.names_owner()) {
+        if part.placing.as_ref().is_none_or(Placing::names_owner) {
             return Ok(false);
         }
         for (dir, layer) in made.iter().filter(|(dir, _)| covers(dir, &part.to)) {
