@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod copy;
 mod goldens;
+mod installs;
 mod invocation;
 mod lowering;
 mod messages;

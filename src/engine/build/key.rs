@@ -3,10 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::follow::VERSION as FOLLOW_VERSION;
-use super::planned::PlannedInstall;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
 use crate::operations::Line;
+use crate::recipe::PythonInstall;
 use crate::source::Placing;
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
@@ -149,9 +149,8 @@ pub(super) fn of_line(line: &Line) -> LayerKey {
 /// Part of the keys of installs. Increase it with any change of the code that changes their result.
 const INSTALL_VERSION: &str = "install-1";
 
-/// The key of the layers of an install, without the layers below.
-pub(super) fn of_install(planned: &PlannedInstall, epoch: u64) -> LayerKey {
-    let PlannedInstall { install, directory, path, text: _, origin: _ } = planned;
+/// The key of the layers of an install in this directory, with this `PATH`, without the layers below.
+pub(super) fn of_install(install: &PythonInstall, directory: &str, path: &str, epoch: u64) -> LayerKey {
     let known =
         serde_json::json!([INSTALL_VERSION, WRITER_VERSION, SPLICE_VERSION, install, directory, path, epoch]);
     LayerKey(Digest::of(known.to_string().as_bytes()))

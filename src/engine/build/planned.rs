@@ -61,6 +61,14 @@ pub(super) struct PlannedInstall {
     pub(super) origin: Origin,
 }
 
+impl PlannedInstall {
+    /// The key of its layers, without the layers below.
+    fn key(&self, epoch: u64) -> LayerKey {
+        let PlannedInstall { install, directory, path, text: _, origin: _ } = self;
+        key::of_install(install, directory, path, epoch)
+    }
+}
+
 impl Planned {
     /// A part for the path `to` in an image with this config. `is_of_aws` means that its base is one of AWS's.
     pub(super) fn part(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> Planned {
@@ -142,7 +150,7 @@ impl Planned {
                 keys.map(|of_part| key(of_part, placing.as_ref())).collect()
             }
             Work::Operations(planned) => vec![key(key::of_line(&planned.line), None)],
-            Work::Install(planned) => vec![key(key::of_install(planned, epoch), None)],
+            Work::Install(planned) => vec![key(planned.key(epoch), None)],
         }
     }
 
@@ -157,7 +165,7 @@ impl Planned {
         let PlannedPart { part, to, placing, .. } = match self.work {
             Work::Files(part) => part,
             Work::Operations(planned) => return Ok(Some(key::of_line(&planned.line))),
-            Work::Install(planned) => return Ok(Some(key::of_install(&planned, epoch))),
+            Work::Install(planned) => return Ok(Some(planned.key(epoch))),
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);

@@ -124,6 +124,8 @@ impl PythonInstallation {
         };
         let python = self.python(path);
         let mut wheels = pin(&python, &present, context).await?;
+        // uv marks every package as requested.
+        wheels.iter_mut().for_each(|wheel| wheel.requested |= uses_uv);
         let (mut removed, mut warnings) = (BTreeSet::new(), Vec::new());
         wheels.retain(|wheel| {
             let Some(old) = self.packages.iter().find(|package| package.name == wheel.name) else { return true };

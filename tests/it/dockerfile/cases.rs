@@ -47,9 +47,8 @@ const OF_LAMBDA: [&str; 6] = [
 ];
 
 /// Bases of other kinds.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 8] = [
     "public.ecr.aws/docker/library/node:20-slim",
-    "public.ecr.aws/docker/library/node:22-alpine",
     "node:20-bookworm",
     "node:20-bookworm-slim",
     "python:3.12-alpine3.20",
@@ -138,6 +137,21 @@ fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
         write(&[name], &format!("python{minor}"), tar, config.clone());
     }
     write(&OF_LAMBDA, "lambda", of_lambda(), config);
+    let tar = Tar::new()
+        .directory("etc/")
+        .file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
+        .file("etc/group", 0o644, "root:x:0:\nnogroup:x:65533:\nnode:x:1000:\n")
+        .file("etc/shadow", 0o640, "root:*::0:::::\nnode:!:20000:0:99999:7:::\n")
+        .file("etc/alpine-release", 0o644, "3.20\n")
+        .member("tmp/", tar::EntryType::Directory, 0o1777, b"", "")
+        .directory("bin/")
+        .file("bin/busybox", 0o755, "\x7fELF")
+        .directory("usr/")
+        .directory("usr/sbin/");
+    let links = ["usr/sbin/adduser", "usr/sbin/addgroup", "bin/sh"];
+    let tar = links.into_iter().fold(tar, |tar, link| tar.symlink(link, "/bin/busybox"));
+    let of_alpine = json!({ "Env": ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin"], "Cmd": ["node"] });
+    write(&["public.ecr.aws/docker/library/node:22-alpine"], "node-alpine", tar, of_alpine);
     for (number, (name, libc)) in OFFICIAL.into_iter().enumerate() {
         let tar = with_accounts(Tar::new()).directory("usr/").directory("usr/local/").file(libc, 0o755, "");
         let tar = with_python(tar, "usr/local", 12, &[]);
@@ -185,8 +199,10 @@ fn shown(layout: &Path, tag: &str, arch: &str) -> String {
     let mut text = String::new();
     for (path, line) in image_tree::of(layout, tag, arch) {
         let is_of_base = ["etc", "lambda-entrypoint", "bin", "tmp", "usr/local", "usr"].contains(&&*path)
-            || (path.starts_with("etc/") && !is_of_account(&path))
+            || (path.starts_with("etc/") && !is_changed_account(&path, &line))
             || is_of_python(&path)
+            || path.starts_with("usr/sbin")
+            || path == "bin/busybox"
             || path == "lambda-entrypoint.sh"
             || path == "bin/sh";
         if !is_of_base {
@@ -201,9 +217,10 @@ fn shown(layout: &Path, tag: &str, arch: &str) -> String {
     text + &serde_json::to_string_pretty(&process).unwrap() + "\n"
 }
 
-/// Whether a path is a file of accounts, which commands change.
-fn is_of_account(path: &str) -> bool {
-    ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"].contains(&path)
+/// Whether a file of accounts is not that of the stand-ins.
+fn is_changed_account(path: &str, line: &str) -> bool {
+    let is_account = ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"].contains(&path);
+    is_account && !line.contains("nextjs:x:1001:65533") && !line.contains(r"root:x:0:\nnodejs")
 }
 
 /// Whether a path is one of the interpreter's own.

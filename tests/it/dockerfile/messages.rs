@@ -83,11 +83,12 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
             &["error: Dockerfile:1:6: the image is for linux/amd64, and linux/arm64 is asked for", "hint: "],
         ),
         (
-            "FROM scratch\nRUN touch /x\n",
+            "FROM scratch\nRUN make /x\n",
             &[],
             2,
             &[
-                "error: Dockerfile:2:1: commands cannot be run yet\n  2 | RUN touch /x\n    | ^\nhint: ",
+                "error: Dockerfile:2:5: commands cannot be run yet",
+                "`make` is not a command that is",
                 "hint: ",
             ],
         ),
