@@ -78,7 +78,8 @@ impl Scheme {
 fn relative(from: &str, to: &str) -> String {
     let (mut from, mut to) = (from.split('/').peekable(), to.split('/').peekable());
     while from.peek().is_some() && from.peek() == to.peek() {
-        (from.next(), to.next());
+        from.next();
+        to.next();
     }
     let parts: Vec<&str> = from.map(|_| "..").chain(to).collect();
     parts.join("/")
