@@ -55,9 +55,9 @@ pub(super) enum ImageStore {
 /// The reason why an image is looked up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To build on it: a manifest in the cache is enough, and a wrong size is an error.
+    /// To build on it: a manifest in the cache is enough.
     Build,
-    /// To inspect it: the manifest is requested, because the registry may have lost it, and a wrong size is a finding.
+    /// To inspect it: the manifest is requested, because the registry may have lost it.
     Inspect,
 }
 
@@ -143,10 +143,21 @@ pub(super) async fn for_platform(
     let (store, name, found) = resolve(session, base, platform).await?;
     let (image, digest) = (name.clone(), found.manifest.digest);
     session.events.emit(Event::Base { image, digest, platform: found.config.platform() });
+    warn_of_config_size(session, &name, &found);
     Ok((store, name, found))
 }
 
-/// As [`for_platform`], without the event.
+/// Warns about a base that engines refuse. The image on it gets a config of its own, and is not affected.
+fn warn_of_config_size(session: &Session, name: &str, found: &StoredImage) {
+    let Ok(Parsed::Image { config, .. }) = parse_manifest(name, &found.manifest.bytes) else { return };
+    let (real, said) = (found.config_size, config.size);
+    if real != said {
+        let fault = format!("the config of {name} has {real} bytes, but its manifest gives the size {said}");
+        session.events.warn(fault, Some("other tools refuse this base: build or copy it again"));
+    }
+}
+
+/// As [`for_platform`], without the events.
 pub(super) async fn resolve(
     session: &Arc<Session>,
     base: &Base,
@@ -240,16 +251,12 @@ async fn find(
         return Err(Error::ManifestSchema { image: name.to_owned() });
     };
     let bytes = store.small_blob(session, config.digest).await?;
-    let (expected, got) = (config.size, bytes.len() as u64);
-    if purpose == Purpose::Build && expected != got {
-        return Err(Error::BlobSize { what: format!("the config of {name}"), expected, got });
-    }
     Ok(Inspected::Image(Box::new(StoredImage {
         base: pinned(base, manifest.digest),
         index,
         config: Config::parse(name, &bytes)?,
         config_digest: config.digest,
-        config_size: got,
+        config_size: bytes.len() as u64,
         manifest,
         layers,
     })))

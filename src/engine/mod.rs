@@ -29,7 +29,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::image::{Config, Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
-use crate::scan::{Annotate, LayerScan};
+use crate::scan::{Annotate, Scans};
 use crate::store::{Cache, Destination};
 use crate::tree::FileTree;
 
@@ -180,16 +180,12 @@ impl Engine {
         find::inspect(&self.session, image, platform).await
     }
 
-    /// Scans the image's layers, lowest first; `None` for a layer that is not a tar. Layers are streamed, several at
-    /// once, and only if the cache has no scan of them by the same annotator.
+    /// Scans the image's layers; a layer that is not a tar has no scan. Layers are streamed, several at once, and only if
+    /// the cache has no scan of them by the same annotator; a missing or damaged layer is a fault in any case.
     ///
     /// # Errors
-    /// When a layer cannot be fetched, or is not a complete layer.
-    pub async fn scan<A: Annotate>(
-        &self,
-        image: &StoredImage,
-        annotator: Arc<A>,
-    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+    /// When a layer cannot be fetched.
+    pub async fn scan<A: Annotate>(&self, image: &StoredImage, annotator: Arc<A>) -> Result<Scans<A::Fact>> {
         inspect::scan::of_image(&self.session, image, annotator).await
     }
 

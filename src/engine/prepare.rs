@@ -15,7 +15,7 @@ use super::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Digest, Format, Image, Layer, Location};
 use crate::recipe::{Base, Recipe};
-use crate::scan::{Annotate, LayerScan, MemoryBudget, NoAnnotator};
+use crate::scan::{Annotate, LayerScan, MemoryBudget, NoAnnotator, Scans};
 use crate::store::{self, Destination};
 use crate::tree::FileTree;
 
@@ -168,16 +168,12 @@ impl Prepared {
         &self.attempt.image
     }
 
-    /// Scans the layers, lowest first; `None` for a layer outside `reach`. If a blob of the cache is missing or
-    /// damaged, the image is built once more; it must have the same config.
+    /// Scans the layers; a layer outside `reach` has no scan. If a blob of the cache is missing or damaged, the image is
+    /// built once more; it must have the same config.
     ///
     /// # Errors
-    /// When a layer cannot be read, or is not a complete layer.
-    pub async fn scan<A: Annotate>(
-        &mut self,
-        annotator: Arc<A>,
-        reach: Reach,
-    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+    /// When a layer cannot be fetched.
+    pub async fn scan<A: Annotate>(&mut self, annotator: Arc<A>, reach: Reach) -> Result<Scans<A::Fact>> {
         for _ in 0..RECOVERIES {
             match self.scan_layers(&annotator, reach).await {
                 Err(error) => self.recover(error).await?,
@@ -202,22 +198,24 @@ impl Prepared {
         Ok(())
     }
 
-    async fn scan_layers<A: Annotate>(
-        &self,
-        annotator: &Arc<A>,
-        reach: Reach,
-    ) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+    async fn scan_layers<A: Annotate>(&self, annotator: &Arc<A>, reach: Reach) -> Result<Scans<A::Fact>> {
         let budget = scan::budget(annotator);
         let one = async |number: usize| {
-            let scan = self.scan_layer(number, annotator.clone(), reach, budget.clone()).await?;
+            let scan = match self.scan_layer(number, annotator.clone(), reach, budget.clone()).await {
+                // The image is built once more.
+                Err(error) if self.session.cache.lost(&error) => return Err(error),
+                Err(error) if error.is_of_layer() => return Ok(Err(error)),
+                scan => scan?,
+            };
             if let Some(scan) = &scan {
                 // As when the layer is sent: the image is built once more, with the layer recompressed.
                 store::require_gzip(&self.image().layers()[number].blob, scan.compression)?;
             }
-            Ok(scan)
+            Ok(Ok(scan))
         };
         let layers: Vec<_> = (0..self.image().layers().len()).map(one).collect();
-        stream::iter(layers).buffered(self.session.threads.all()).try_collect().await
+        let scans = stream::iter(layers).buffered(self.session.threads.all());
+        Scans::of(scans.try_collect().await?)
     }
 
     async fn scan_layer<A: Annotate>(
@@ -244,6 +242,8 @@ impl Prepared {
             }
         }
         if reach != Reach::All
+            // What is sent is verified on its way.
+            && (reach == Reach::Local || scan::is_still(session, &layer.blob).await)
             && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
         {
             return Ok(Some(scan));

@@ -1,8 +1,24 @@
 //! The areas of failures.
 
+use std::io::ErrorKind;
+
 use super::{Error, Kind};
 
 impl Error {
+    /// Whether the cause is a layer of an image, as its store gives it: its bytes do not have its digest, they are not a
+    /// complete layer, or the store does not have it.
+    pub fn is_of_layer(&self) -> bool {
+        match self {
+            Error::Scan { source, .. } => match &**source {
+                Error::BlobRead { source, .. } => source.kind() == ErrorKind::NotFound,
+                source => matches!(source, Error::LayerRead { .. }),
+            },
+            Error::Registry { answer, .. } => answer.status == 404,
+            Error::Corrupt { .. } | Error::CorruptFile { .. } | Error::LostBlob { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The area of the failure.
     pub fn kind(&self) -> Kind {
         use Error::*;

@@ -5,6 +5,7 @@
 //! * [`Annotate`]: inspects files of its choice, and returns typed facts about them.
 //! * [`may_be_code`](crate::tree::may_be_code): the one definition of the files that are inspected for machine code
 //!   ([`Elf`]) and scripts.
+//! * [`Scans`]: the scans of all layers of an image, and the faults of layers that cannot be scanned.
 //! * [`MemoryBudget`]: the memory that scans may take together.
 //! * [`view`]: the files that are visible in a container, from the scans of all layers.
 
@@ -15,6 +16,7 @@ mod elf;
 mod layer_scan;
 mod packed;
 mod record;
+mod scans;
 mod spool;
 mod stored;
 mod written;
@@ -28,6 +30,7 @@ pub use elf::Elf;
 pub(crate) use layer_scan::VERSION;
 pub use layer_scan::{LayerScan, ScannedFile, view};
 pub(crate) use packed::{ENTRIES_PER_THREAD, RecognizedFiles};
+pub use scans::{LayerFault, Scans};
 pub(crate) use written::{CodeCollector, WrittenCode};
 
 #[cfg(test)]

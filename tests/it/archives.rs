@@ -171,7 +171,9 @@ fn an_error_says_why_a_file_is_not_an_archive() {
     archive(&file, &config, ["1.tar", "2.tar"], |tar| {
         tar.file("1.tar", 0o644, &tars[1]).file("2.tar", 0o644, &tars[0])
     });
-    let error = lbuild.run(&["check", &name]).failed(7);
+    let done = lbuild.run(&["check", &name]);
+    assert!(done.code == Some(8) && done.stdout.contains("the layer is damaged"), "{}", done.stdout);
+    let error = lbuild.run(&["inspect", &name, "--tree"]).failed(7);
     assert!(error.contains("is corrupt"), "{error}");
     archive(&file, &config, ["1.tar.gz", &format!("{}.tar.gz", "0".repeat(64))], |tar| {
         tar.file("1.tar.gz", 0o644, &layers[0].stored).file(
@@ -180,7 +182,9 @@ fn an_error_says_why_a_file_is_not_an_archive() {
             &layers[1].stored,
         )
     });
-    let error = lbuild.run(&["check", &name]).failed(7);
+    let done = lbuild.run(&["check", &name]);
+    assert!(done.code == Some(8) && done.stdout.contains("the layer is damaged"), "{}", done.stdout);
+    let error = lbuild.run(&["inspect", &name, "--tree"]).failed(7);
     assert!(error.contains("is corrupt"), "{error}");
 }
 

@@ -15,7 +15,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, RecognizedFiles};
+use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, RecognizedFiles, Scans};
 use crate::store;
 use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
@@ -29,12 +29,13 @@ pub(in crate::engine) fn budget<A: Annotate>(annotator: &Arc<A>) -> MemoryBudget
     MemoryBudget::of_command(move |member| annotator.memory_beside(member, member.code().is_some()))
 }
 
-/// The scan of each layer; `None` for a foreign layer or one that is not a tar.
+/// The scan of each layer; `None` for a foreign layer or one that is not a tar. A layer that was scanned before is not
+/// read, but its store must still have it.
 pub(in crate::engine) async fn of_image<A: Annotate>(
     session: &Arc<Session>,
     found: &StoredImage,
     annotator: Arc<A>,
-) -> Result<Vec<Option<LayerScan<A::Fact>>>> {
+) -> Result<Scans<A::Fact>> {
     let (store, name) = find::store(session, &found.base).await?;
     let budget = budget(&annotator);
     let one = |layer: Descriptor| {
@@ -44,6 +45,12 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
             if Compression::of(&layer.media_type).is_none() {
                 return Ok(None);
             }
+            if let ImageStore::Registry(repository) = store
+                && is_known(&session, layer.digest, &*annotator)
+                && !repository.has_blob(layer.digest).await?
+            {
+                return Err(Error::LostBlob { image: name, digest: layer.digest });
+            }
             of_stored_layer(&session, store, &name, &layer, annotator, &budget).await.map(Some)
         }
     };
@@ -51,7 +58,7 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
     // A zstd decoder may hold more than a hundred megabytes, so that two of them may exceed the budget.
     let is_zstd = |layer: &Descriptor| Compression::of(&layer.media_type) == Some(Compression::Zstd);
     let at_once = if found.layers.iter().any(is_zstd) { 1 } else { session.threads.all().min(AT_ONCE) };
-    stream::iter(layers).buffered(at_once).try_collect().await
+    Scans::of(stream::iter(layers).buffered(at_once).collect().await)
 }
 
 /// The cached scan of a layer.
@@ -255,7 +262,7 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     let key = key(&*annotator, blob.digest);
     let scanned = known(session, blob.digest, &*annotator, budget);
     if let Some(scan) = scanned.map_err(|error| in_layer(image, blob.digest, error))? {
-        if is_still(session, &blob, scan.stored) {
+        if is_still(session, &blob).await {
             return Ok(scan);
         }
         budget.release(&scan.members);
@@ -282,14 +289,15 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     Ok(scanned)
 }
 
-/// Whether a layer outside the cache still has its size, if it is on this machine. If not, reading it gives the error.
-fn is_still(session: &Session, blob: &Blob, size: u64) -> bool {
+/// Whether a layer that was scanned before still has its digest, if it is a file outside the cache. If not, reading it
+/// gives the error. The digest of a layer in an archive was computed when the archive was opened.
+pub(in crate::engine) async fn is_still(session: &Session, blob: &Blob) -> bool {
     match &blob.location {
         Location::File(path) if !session.cache.holds(path) => {
-            std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == size)
+            let Ok(bytes) = store::open_of_any_size(&session.registries, blob).await else { return false };
+            bytes.try_for_each(|_| std::future::ready(Ok(()))).await.is_ok()
         }
-        Location::Slice { .. } => blob.size == size,
-        Location::File(_) | Location::Memory(_) | Location::Registry(_) => true,
+        Location::File(_) | Location::Slice { .. } | Location::Memory(_) | Location::Registry(_) => true,
     }
 }
 

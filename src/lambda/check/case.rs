@@ -11,7 +11,7 @@ use super::function::{handler, roots, task_root};
 use super::paths::Paths;
 use crate::image::{Arch, Config, Descriptor, Manifest};
 use crate::lambda::base::runtime_of_base;
-use crate::scan::{LayerScan, ScannedFile, view};
+use crate::scan::{LayerFault, LayerScan, ScannedFile, Scans, view};
 use crate::tree::{self, View};
 
 /// The scan of a layer, with the facts for the rules.
@@ -37,8 +37,8 @@ pub struct Subject<'a> {
     pub config: &'a Config,
     /// The number of bytes of the config, which may differ from the size in the manifest.
     pub config_size: u64,
-    /// The scan of each layer; `None` for an unknown one.
-    pub scans: &'a [Option<LayerScan<Fact>>],
+    /// The scans of the layers, and their faults.
+    pub scans: &'a Scans<Fact>,
     /// Other known facts.
     pub asked: &'a Asked,
 }
@@ -76,6 +76,7 @@ pub(super) struct Case<'a> {
     pub config: &'a Config,
     pub config_size: u64,
     pub scans: &'a [Option<Scan>],
+    pub faults: &'a [LayerFault],
     pub asked: &'a Asked,
     /// The files that are visible in a container of the image.
     pub files: View<'a, ScannedFile<Fact>>,
@@ -88,6 +89,7 @@ pub(super) struct Case<'a> {
 impl<'a> Case<'a> {
     pub fn of(subject: &Subject<'a>) -> Case<'a> {
         let Subject { manifest, layers, config, config_size, scans, asked } = *subject;
+        let Scans { layers: scans, faults } = scans;
         Case {
             manifest: serde_json::from_slice(&manifest.bytes).unwrap_or_default(),
             media_type: &manifest.media_type,
@@ -95,6 +97,7 @@ impl<'a> Case<'a> {
             config,
             config_size,
             scans,
+            faults,
             asked,
             files: view(scans),
             doubt: AtomicBool::new(false),

@@ -43,7 +43,7 @@ pub fn verdict(subject: &Subject<'_>, least: Severity) -> Verdict {
     all.retain(|finding| finding.severity >= least);
     // Some rules assume that an unknown base is complete, and would find less otherwise.
     let is_assumed = all.iter().any(|finding| finding.severity == Severity::Error);
-    let is_known = subject.scans.iter().all(Option::is_some);
+    let is_known = subject.scans.unread().next().is_none();
     let doubt = !is_known && (is_assumed || case.is_in_doubt());
     Verdict { findings: all, doubt, has_handler: has_handler_file(&case) }
 }

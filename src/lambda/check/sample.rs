@@ -6,8 +6,9 @@ use super::case::{Asked, Case, Member, Scan, Subject};
 use super::facts::Fact;
 use super::finding::Finding;
 use super::rule::Rule;
+use crate::error::Error;
 use crate::image::{Arch, Compression, Config, DOCKER_MANIFEST, Descriptor, Digest, Manifest};
-use crate::scan::{Code, Elf, Recognized, ScannedFile};
+use crate::scan::{Code, Elf, LayerFault, Recognized, ScannedFile, Scans};
 use crate::tree::{Device, Entry, EntryKind, ImagePath, Machine, whiteout};
 
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -206,8 +207,20 @@ impl Sample {
         })
     }
 
+    /// The findings of a rule if this layer has a fault.
+    pub fn check_with_fault(&self, layer: usize, error: Error, rule: &'static Rule) -> Vec<Finding> {
+        let mut layers = self.scans.clone();
+        layers[layer] = None;
+        let faults = vec![LayerFault { layer, error }];
+        self.with_case_of(&Scans { layers, faults }, |case| rule.findings(case))
+    }
+
     /// Passes the image as the rules see it to `look`.
     pub fn with_case<T>(&self, look: impl FnOnce(&Case<'_>) -> T) -> T {
+        self.with_case_of(&Scans { layers: self.scans.clone(), faults: Vec::new() }, look)
+    }
+
+    fn with_case_of<T>(&self, scans: &Scans<Fact>, look: impl FnOnce(&Case<'_>) -> T) -> T {
         let manifest = Manifest::stored(String::new(), self.manifest.to_string().into_bytes());
         let layers: Vec<Descriptor> = self.manifest["layers"]
             .as_array()
@@ -220,7 +233,6 @@ impl Sample {
             })
             .collect();
         let config = Config::parse("sample", self.config.to_string().as_bytes()).expect("a config");
-        let scans = &self.scans[..];
         let (manifest, layers, config, asked) = (&manifest, &layers[..], &config, &self.asked);
         let config_size = self.config_size;
         look(&Case::of(&Subject { manifest, layers, config, config_size, scans, asked }))

@@ -1,6 +1,8 @@
 //! The check of images and bases in registries: what is fetched, and that the findings do not depend on it.
 
-use super::verdict::{ARM64, KEY, TestBase, command, library, of_check, of_push, test_bases, without_notes};
+use super::verdict::{
+    ARM64, Findings, KEY, TestBase, command, library, of_check, of_push, test_bases, without_notes,
+};
 use super::{code, runtime, settings};
 use crate::support::bases;
 use crate::support::image_builder::{self, Layer, Tar, image};
@@ -71,7 +73,7 @@ fn a_wrong_size_is_a_finding_each_time_and_fetched_once() {
 
 /// `image` replaces the size of the config, so this manifest is written afterwards.
 #[test]
-fn a_wrong_size_of_the_config_is_a_finding_and_an_error_of_a_base() {
+fn a_wrong_size_of_the_config_is_a_finding_and_a_warning_about_a_base() {
     let (dir, registry) = (Lbuild::new(), Registry::start(Mode::Plain));
     let layout = dir.path("config");
     image(&layout, &[Layer::gzip(runtime()), Layer::gzip(code())], |config, _| settings(config));
@@ -87,8 +89,9 @@ fn a_wrong_size_of_the_config_is_a_finding_and_an_error_of_a_base() {
         let expected = format!("the config has {size} bytes, but the manifest gives the size {}", size + 1);
         assert!(found.len() == 1 && found.first().unwrap().contains(&expected), "{found:?}");
         let push = user.run(&command("push", code.path().to_str().unwrap(), image, "oci:out:v1"));
-        let said = push.failed(4);
-        assert!(said.contains(&format!("has {size} bytes, but its descriptor gives the size")), "{said}");
+        assert_eq!(push.code, Some(0), "the image has a config of its own: {}", push.stderr);
+        let warning = format!("has {size} bytes, but its manifest gives the size {}", size + 1);
+        assert!(push.stderr.contains(&warning), "{}", push.stderr);
     }
     let digest = manifest["config"]["digest"].as_str().unwrap();
     let log = registry.log();
@@ -96,9 +99,13 @@ fn a_wrong_size_of_the_config_is_a_finding_and_an_error_of_a_base() {
     assert_eq!(gets, 1, "{log:?}");
 }
 
+fn is_unreadable(found: &Findings) -> bool {
+    found.iter().any(|finding| finding.contains("layer-content") && finding.contains("cannot read the layer"))
+}
+
 /// Digest and size are right, but the bytes are not those of a layer.
 #[test]
-fn an_unreadable_layer_is_the_same_error_each_way() {
+fn an_unreadable_layer_is_the_same_finding_each_way() {
     let (dir, from, to) = (Lbuild::new(), Registry::start(Mode::Plain), Registry::start(Mode::Plain));
     let (whole, code) = (Layer::gzip(code()), app());
     let cut = whole.stored[..whole.stored.len() - 20].to_vec();
@@ -112,31 +119,74 @@ fn an_unreadable_layer_is_the_same_error_each_way() {
             // The second push of the same user finds the layer at the destination.
             for (fresh, user) in [(true, &Lbuild::new()), (false, &user), (false, &user)] {
                 let elsewhere = format!("{}/{name}-{number}-{fresh}:1", to.host());
-                let said = user.run(&["check", image]).failed(4);
-                assert!(said.contains("layer sha256:") && said.contains("cannot be read"), "{said}");
+                let found = of_check(&user.run(&["check", image, "--json"]));
+                assert!(is_unreadable(&found), "{found:?}");
                 for (verb, to) in [("check", "oci:out:v1"), ("push", "oci:out:v1"), ("push", &elsewhere)] {
-                    let said = user.run(&command(verb, path, image, to)).failed(4);
-                    assert!(said.contains("layer sha256:") && said.contains("cannot be read"), "{said}");
+                    let done = user.run(&command(verb, path, image, to));
+                    let found = if verb == "check" { of_check(&done) } else { of_push(&done) };
+                    assert!(done.code == Some(8) && is_unreadable(&found), "{verb}: {found:?}");
                 }
             }
         }
     }
 }
 
-/// The cache has the scan of the layer, but the image no longer has the layer.
+/// What is wrong with a layer, and the other finding about the image, which the fault must not hide.
+#[track_caller]
+fn assert_found(found: &Findings, fault: &str, other: &str) {
+    let has = |text: &str| found.iter().any(|finding| finding.contains(text));
+    assert!(has(fault) && has(other), "no {fault:?} or {other:?} in {found:?}");
+}
+
+/// The cache has the scan of the layer, but the image no longer has the layer: a finding with the rest.
 #[test]
-fn a_layer_that_a_layout_has_lost_is_an_error_also_with_a_warm_cache() {
-    let (dir, user) = (Lbuild::new(), Lbuild::new());
+fn a_layer_that_a_layout_has_lost_is_a_finding_also_with_a_warm_cache() {
+    let (dir, warm, app) = (Lbuild::new(), Lbuild::new(), app());
     let whole = Layer::gzip(code());
     let digest = image_builder::hex(&whole.stored);
-    let local = image(&dir.path("lost"), &[Layer::gzip(runtime()), whole], |config, _| settings(config));
-    user.ok(&["check", &local]);
+    let local = image(&dir.path("lost"), &[Layer::gzip(runtime()), whole], |config, _| {
+        settings(config);
+        config["config"]["User"] = json!("nobody");
+    });
+    let path = app.path().to_str().unwrap();
+    let push = [command("push", path, &local, "oci:out:v1"), vec!["--dry-run"]].concat();
+    warm.ok(&["check", &local]);
+    warm.run(&push);
     let file = bases::blob(&dir.path("lost"), &format!("sha256:{digest}"));
-    let longer = [std::fs::read(&file).unwrap(), vec![0]].concat();
-    std::fs::write(&file, longer).unwrap();
-    assert!(user.run(&["check", &local]).failed(7).contains("is corrupt"));
-    std::fs::remove_file(&file).unwrap();
-    assert!(user.run(&["check", &local]).failed(4).contains("cannot read the blob"));
+    let bytes = std::fs::read(&file).unwrap();
+    let flipped: Vec<u8> = bytes.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 40)).collect();
+    for (damaged, fault) in [
+        (Some([&bytes[..], &[0]].concat()), "the layer is damaged"),
+        (Some(flipped), "the layer is damaged"),
+        (None, "the layer is missing"),
+    ] {
+        damaged.map_or_else(|| std::fs::remove_file(&file), |bytes| std::fs::write(&file, bytes)).unwrap();
+        for user in [&Lbuild::new(), &warm] {
+            assert_found(&of_check(&user.run(&["check", &local, "--json"])), fault, "user-set");
+            let built = command("check", path, &local, "oci:out:v1");
+            assert_found(&of_check(&user.run(&built)), fault, "user-set");
+            assert_found(&of_push(&user.run(&push)), fault, "user-set");
+        }
+    }
+}
+
+#[test]
+fn a_layer_that_a_registry_has_lost_is_a_finding_also_with_a_warm_cache() {
+    let (dir, registry, warm) = (Lbuild::new(), Registry::start(Mode::Plain), Lbuild::new());
+    let whole = Layer::gzip(code());
+    let digest = image_builder::hex(&whole.stored);
+    image(&dir.path("lost"), &[Layer::gzip(runtime()), whole], |config, _| {
+        settings(config);
+        config["config"]["User"] = json!("nobody");
+    });
+    let remote = seeded(&registry, &dir, "lost");
+    warm.ok(&["check", &remote]);
+    let blobs = registry.storage().join("docker/registry/v2/blobs/sha256");
+    std::fs::remove_file(blobs.join(&digest[..2]).join(&digest).join("data")).unwrap();
+    for user in [&Lbuild::new(), &warm] {
+        let found = of_check(&user.run(&["check", &remote, "--json"]));
+        assert_found(&found, "the layer is missing", "user-set");
+    }
 }
 
 #[test]

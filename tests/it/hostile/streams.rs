@@ -129,15 +129,23 @@ fn layer_file(layout: &Path) -> PathBuf {
 #[test]
 fn a_layer_that_does_not_match_its_descriptor_is_an_error() {
     type Edit = fn(&Path);
-    let edits: [(Edit, i32, &str); 6] = [
-        (|file| resize(file, -1), 7, "is corrupt"),
-        (|file| resize(file, 1), 7, "is corrupt"),
-        (|file| std::fs::write(file, flipped(&std::fs::read(file).unwrap(), 5000)).unwrap(), 7, "is corrupt"),
-        (|file| std::fs::remove_file(file).unwrap(), 4, "cannot read the blob"),
+    const DAMAGED: Option<&str> = Some("the layer is damaged");
+    // The last is the finding of a check; without one, the file system is at fault.
+    let edits: [(Edit, i32, &str, Option<&str>); 6] = [
+        (|file| resize(file, -1), 7, "is corrupt", DAMAGED),
+        (|file| resize(file, 1), 7, "is corrupt", DAMAGED),
+        (
+            |file| std::fs::write(file, flipped(&std::fs::read(file).unwrap(), 5000)).unwrap(),
+            7,
+            "is corrupt",
+            DAMAGED,
+        ),
+        (|file| std::fs::remove_file(file).unwrap(), 4, "cannot read the blob", Some("the layer is missing")),
         (
             |file| std::fs::remove_file(file).and_then(|()| std::fs::create_dir(file)).unwrap(),
             4,
             "cannot read",
+            None,
         ),
         // A file that never ends.
         (
@@ -147,12 +155,13 @@ fn a_layer_that_does_not_match_its_descriptor_is_an_error() {
             },
             4,
             "it is not a regular file",
+            None,
         ),
     ];
     let workspace = Workspace::new();
     let good = workspace.image("good", &[Layer::gzip(Tar::new())]);
     let (mut runs, mut expected) = (Vec::new(), Vec::new());
-    for (number, (edit, code, says)) in edits.into_iter().enumerate() {
+    for (number, (edit, code, says, found)) in edits.into_iter().enumerate() {
         let name = format!("image-{number}");
         let (stored, layout) = (gzip(&tar()), workspace.lbuild.path(&name));
         let image = workspace.image(&name, &[Layer::of(stored, GZIP, &tar())]);
@@ -162,11 +171,20 @@ fn a_layer_that_does_not_match_its_descriptor_is_an_error() {
         runs.push(workspace.push(&image));
         // Commands that do not read layers still work.
         runs.push(words(&["inspect", &image]));
-        expected.push((file.file_name().unwrap().to_str().unwrap().to_owned(), code, says));
+        expected.push((file.file_name().unwrap().to_str().unwrap().to_owned(), code, says, found));
     }
     let done = workspace.run(&runs);
-    for (ends, (digest, code, says)) in done.chunks(5).zip(&expected) {
-        ends[..4].iter().for_each(|end| end.failed(*code, &[digest, says]));
+    for (ends, (digest, code, says, found)) in done.chunks(5).zip(&expected) {
+        ends[1..3].iter().for_each(|end| end.failed(*code, &[digest, says]));
+        for (end, said) in [(&ends[0], &ends[0].out), (&ends[3], &ends[3].err)] {
+            match found {
+                Some(found) => {
+                    end.failed(8, &[]);
+                    assert!(said.contains("layer-content") && said.contains(found), "{said}");
+                }
+                None => end.failed(*code, &[digest, says]),
+            }
+        }
         assert_eq!(ends[4].code, 0);
     }
 }

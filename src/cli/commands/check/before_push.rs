@@ -6,7 +6,7 @@ use lbuild::image::{Arch, Digest, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
 use lbuild::lambda::is_aws_base;
 use lbuild::recipe::Base;
-use lbuild::scan::{Annotate, LayerScan};
+use lbuild::scan::{Annotate, Scans};
 use lbuild::{Destination, Engine, Prepared, Reach, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -97,8 +97,8 @@ impl<'a> CheckBeforePush<'a> {
     async fn findings(&self, prepared: &mut Prepared) -> Result<(Found, usize), Failure> {
         let annotator = Arc::new(Annotator::of(prepared.image().config()));
         let name = |unread: &[Digest]| self.name_of(prepared.image(), &annotator, unread);
-        let complete = name(&[]);
-        if let Some(known) = self.known(&complete) {
+        // A run that sends nothing reads the layers on this machine to the end.
+        if let Some(known) = self.known(&name(&[])).filter(|_| !self.dry_run) {
             return Ok((known, 0));
         }
         let reach = if self.dry_run { Reach::Remote } else { Reach::Local };
@@ -110,17 +110,18 @@ impl<'a> CheckBeforePush<'a> {
         }
         let mut scans = prepared.scan(annotator.clone(), reach).await?;
         let mut verdict = self.verdict(prepared.image(), &scans);
-        if verdict.doubt && unread_bytes(prepared.image(), &scans) <= FETCHED {
+        if verdict.doubt && unread_bytes(prepared.image(), &scans) <= FETCHED && scans.faults.is_empty() {
             scans = prepared.scan(annotator.clone(), Reach::Remote).await?;
             verdict = self.verdict(prepared.image(), &scans);
         }
-        let layers = prepared.image().layers().iter().zip(&scans);
-        let unread: Vec<Digest> =
-            layers.filter(|(_, scan)| scan.is_none()).map(|(layer, _)| layer.blob.digest).collect();
+        let layers = prepared.image().layers();
+        let unread: Vec<Digest> = scans.unread().map(|number| layers[number].blob.digest).collect();
         let name = self.name_of(prepared.image(), &annotator, &unread);
-        // An unwritable cache only costs time.
         let found = Found { findings: verdict.findings, has_handler: verdict.has_handler };
-        if let Ok(text) = serde_json::to_vec(&found) {
+        // The next run reads a faulty layer again. An unwritable cache only costs time.
+        if scans.faults.is_empty()
+            && let Ok(text) = serde_json::to_vec(&found)
+        {
             let _ = self.engine.cache().remember(&name, &text);
         }
         Ok((found, unread.len()))
@@ -136,7 +137,7 @@ impl<'a> CheckBeforePush<'a> {
         serde_json::from_slice(&self.engine.cache().remembered(name)?).ok()
     }
 
-    fn verdict(&self, image: &Image, scans: &[Option<LayerScan<Fact>>]) -> Verdict {
+    fn verdict(&self, image: &Image, scans: &Scans<Fact>) -> Verdict {
         of_image(image, self.format, scans, &self.asked, Severity::Warning)
     }
 }
@@ -151,9 +152,8 @@ fn base(recipe: &Recipe) -> Option<&Base> {
 }
 
 /// The number of bytes of the layers that were not scanned.
-fn unread_bytes(image: &Image, scans: &[Option<LayerScan<Fact>>]) -> u64 {
-    let unread = image.layers().iter().zip(scans).filter(|(_, scan)| scan.is_none());
-    unread.map(|(layer, _)| layer.blob.size).fold(0, u64::saturating_add)
+fn unread_bytes(image: &Image, scans: &Scans<Fact>) -> u64 {
+    scans.unread().map(|number| image.layers()[number].blob.size).fold(0, u64::saturating_add)
 }
 
 /// The repositories to which an image for Lambda is pushed.
@@ -169,7 +169,7 @@ pub fn repositories(lowered: &Lowered, to: &[(Destination, Format)]) -> Vec<Stri
 pub fn of_image(
     image: &Image,
     format: Format,
-    scans: &[Option<LayerScan<Fact>>],
+    scans: &Scans<Fact>,
     asked: &Asked,
     least: Severity,
 ) -> Verdict {

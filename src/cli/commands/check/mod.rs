@@ -107,7 +107,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     let repositories = repository.into_iter().collect();
     let asked = Asked { arch, region, repositories, in_index, in_archive, today: today() };
     let StoredImage { manifest, layers, config, config_size, .. } = &found;
-    let (config_size, scans, asked) = (*config_size, &scans[..], &asked);
+    let (config_size, scans, asked) = (*config_size, &scans, &asked);
     let subject = Subject { manifest, layers, config, config_size, scans, asked };
     Ok(Checked {
         name: image_name(&found),

@@ -20,7 +20,7 @@ type Seen<'a> = tree::Seen<'a, ScannedFile<NoFact>>;
 
 /// Scans each layer for its members, without the files' content.
 pub async fn scans(engine: &Engine, found: &StoredImage) -> Result<Vec<Option<Scan>>, Failure> {
-    Ok(engine.scan(found, Arc::new(NoAnnotator)).await?)
+    Ok(engine.scan(found, Arc::new(NoAnnotator)).await?.complete()?)
 }
 
 /// Writes all files, sorted by path.

@@ -18,6 +18,7 @@ mod image_size;
 mod interpreter;
 mod java_handler;
 mod layer_compression;
+mod layer_content;
 mod layer_count;
 mod layer_descriptors;
 mod libc_kind;
@@ -49,6 +50,7 @@ pub const RULES: &[&Rule] = &[
     &image_index::RULE,
     &media_types::RULE,
     &layer_compression::RULE,
+    &layer_content::RULE,
     &descriptor_size::RULE,
     &layer_descriptors::RULE,
     &layer_count::RULE,
@@ -113,6 +115,7 @@ mod tests {
             "image-index",
             "media-types",
             "layer-compression",
+            "layer-content",
             "descriptor-size",
             "layer-descriptors",
             "layer-count",
