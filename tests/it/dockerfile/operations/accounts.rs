@@ -73,8 +73,9 @@ fn programs(mut tar: Tar) -> Tar {
 #[test]
 fn accounts_are_added_as_by_the_real_programs() {
     let can_mount = Command::new(tool("unshare")).args(["-m", "true"]).status().unwrap().success();
-    let has_debians = std::path::Path::new("/usr/share/perl5/Debian/AdduserCommon.pm").exists();
-    if !rustix::process::getuid().is_root() || !can_mount || !has_debians {
+    if !rustix::process::getuid().is_root() || !can_mount {
+        // The programs change /etc of their own root, which only root can make.
+        eprintln!("not run: the real useradd and adduser, which need root and mounts");
         return;
     }
     let project = Project::new();
