@@ -242,7 +242,7 @@ impl Prepared {
             }
         }
         if reach != Reach::All
-            // What is sent is verified on its way.
+            // Layers that are sent are verified on their way.
             && (reach == Reach::Local || scan::is_still(session, &layer.blob).await)
             && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
         {

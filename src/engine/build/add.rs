@@ -46,7 +46,7 @@ struct Lookup {
     found: Option<Known>,
 }
 
-/// What is known of a layer that is made.
+/// The input for making a layer.
 #[derive(Clone, Copy)]
 pub(super) struct Making<'m> {
     /// Its name in events.
@@ -78,7 +78,7 @@ pub(super) trait Stages: Sync {
 }
 
 impl Adding<'_> {
-    /// What each of these adds, in their order. `base` are the layers below them.
+    /// The layers of each step, in their order. `base` are the layers below them.
     pub(super) async fn layers(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Vec<Added>>> {
         let mut done: Vec<Vec<Added>> = Vec::with_capacity(planned.len());
         // Directories that a `WORKDIR` makes, and their layers.

@@ -14,6 +14,7 @@ use super::planned::{Planned, PlannedInstall};
 use super::write::{Made, Writing, make};
 use crate::engine::contents::{Contents as TreeContents, ContentsKind};
 use crate::engine::session::Caching;
+use crate::error::text::without_logins;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{Config, Digest, Layer, LayerKey, Platform};
@@ -247,5 +248,7 @@ fn failed(planned: &PlannedInstall, error: Error) -> Error {
         Error::NoResolver { .. } => Error::NoResolver { path: named.into() },
         error => error,
     };
+    // A variable in the command may have been the URL of an index, with its login.
+    let text = without_logins(text);
     origin.caused(&install.program, format!("`{text}` cannot install its packages"), hint, error)
 }

@@ -71,7 +71,7 @@ impl Adding<'_> {
     }
 }
 
-/// What the line changes. It runs again while it needs the contents of more files.
+/// The changes of the line. If the line needs the contents of further files, it runs again with them.
 async fn changes(
     session: &Arc<Session>,
     planned: Arc<PlannedLine>,

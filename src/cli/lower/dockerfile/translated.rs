@@ -1,4 +1,4 @@
-//! What the translation of `RUN` lines leaves out of the image.
+//! Notes about files that the real commands of translated `RUN` lines would leave in the image, and lbuild does not.
 
 use lbuild::recipe::{Bytecode, Operation, PythonInstaller, Recipe, Run, Step};
 

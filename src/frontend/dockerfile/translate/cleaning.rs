@@ -16,7 +16,7 @@ const NPM: &[Known] = &[(&["force", "f"], Takes::Nothing)];
 /// either. Empty directories and locks that the programs leave there are not kept.
 const DNF: [&str; 2] = ["/var/cache/yum/*", "/var/cache/dnf/*"];
 
-/// What `apt-get clean` removes; it keeps its locks.
+/// The files that `apt-get clean` removes. It keeps its locks.
 const APT: [&str; 5] = [
     "/var/cache/apt/archives/*.deb",
     "/var/cache/apt/archives/partial/*",

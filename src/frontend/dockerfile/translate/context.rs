@@ -1,4 +1,4 @@
-//! What a translator may ask about the line around its command.
+//! The variables, the directory and the mounts in force at a command.
 
 use super::refusal::Attempt;
 use super::shell::expand::Field;
