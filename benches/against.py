@@ -23,8 +23,10 @@ def against(harness, code, runs, former):
         ratio = statistics.median(new.wall / old.wall for new, old in zip(after, before))
         old, new = medians(before), medians(after)
         rows.append([state, f"{old.wall:.3f} s", f"{new.wall:.3f} s", f"{ratio:.2f}", f"{old.cpu:.2f} s",
-                     f"{new.cpu:.2f} s", f"{old.memory:.0f} MB", f"{new.memory:.0f} MB"])
-    table(["", "wall before", "wall", "ratio", "CPU before", "CPU", "memory before", "memory"], rows)
+                     f"{new.cpu:.2f} s", f"{old.memory:.0f} MB", f"{new.memory:.0f} MB", str(round(old.requests)),
+                     str(round(new.requests))])
+    table(["", "wall before", "wall", "ratio", "CPU before", "CPU", "memory before", "memory", "requests before",
+           "requests"], rows)
 
 
 def layers(harness, code, lbuild):

@@ -9,8 +9,9 @@ use super::pattern::Pattern;
 const DEEPEST: usize = 32;
 
 /// The most bytes that one word may read of values and make by substitutions: variables that contain each other twice
-/// grow exponentially.
-const LONGEST: usize = 16 << 20;
+/// grow exponentially. Linux has no variable that is longer than an eighth of it, and no word takes longer than some
+/// hundredths of a second.
+const LONGEST: usize = 1 << 20;
 
 /// The number of comparisons of a pattern with a value that take as long as copying one byte of a value.
 const COMPARISONS: usize = 16;
