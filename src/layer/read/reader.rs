@@ -65,7 +65,7 @@ impl<R: BufRead> LayerReader<R> {
     /// [`Error::LayerRead`] for bytes that are not a layer, or not a complete one.
     pub fn next(&mut self) -> Result<Option<Member<u64>>> {
         self.skip(self.left)?;
-        self.skip(self.padding)?;
+        self.skip_padding()?;
         (self.left, self.padding) = (0, 0);
         let mut extended = Extended::default();
         self.extended = 0;
@@ -262,6 +262,23 @@ impl<R: BufRead> LayerReader<R> {
         self.tar.read_exact(&mut bytes).map_err(failed)?;
         self.skip(padding(size))?;
         Ok(bytes)
+    }
+
+    /// Skips the padding of the current member. The last one of a tar may lack it: umoci writes such layers, and Docker
+    /// and containerd read them.
+    fn skip_padding(&mut self) -> Result<()> {
+        while self.padding > 0 {
+            match self.tar.read(&mut self.buffer[..self.padding as usize]) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Ok(read) => self.padding -= read as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
     }
 
     fn skip(&mut self, mut bytes: u64) -> Result<()> {

@@ -132,10 +132,19 @@ fn a_truncated_layer_is_an_error_at_every_length() {
     for cut in 0..whole.len() {
         assert!(read(&whole[..cut], Compression::Gzip).is_err(), "{cut} of {}", whole.len());
     }
-    // A plain tar may end before its two empty blocks, but not within a member.
+    // A plain tar may end before its two empty blocks, and before the padding of its last member, which umoci leaves
+    // out; but not elsewhere within a member.
     let last = tar.len() - 2 * BLOCK;
-    for cut in (BLOCK / 2..last).step_by(97).filter(|cut| cut % BLOCK != 0) {
-        assert!(read(&tar[..cut], Compression::None).is_err(), "{cut}");
+    let mut reader = LayerReader::new(&*tar, Compression::None, LIMIT);
+    let mut ends = Vec::new();
+    while reader.next().unwrap().is_some() {
+        reader.content(|_| Ok(())).unwrap();
+        ends.push(reader.position() as usize);
+    }
+    for cut in (1..last).filter(|cut| cut % BLOCK != 0) {
+        let whole = ends.iter().position(|&end| (end..end.next_multiple_of(BLOCK)).contains(&cut));
+        let found = read(&tar[..cut], Compression::None);
+        assert_eq!(found.ok().map(|members| members.len()), whole.map(|last| last + 1), "{cut}");
     }
     assert_eq!(read(&tar[..last], Compression::None).unwrap().len(), 7);
 }
