@@ -65,7 +65,12 @@ impl Mode {
 
     /// The mode of a file that had the mode `old`.
     pub fn of(&self, old: u32, is_directory: bool) -> u32 {
-        self.0.iter().fold(old, |mode, change| change.apply(mode, is_directory))
+        self.0.iter().fold(old, |mode, change| change.apply(mode, is_directory, is_directory))
+    }
+
+    /// The same with the chmod of busybox, for which the set-id bits of a directory are bits as others.
+    pub fn of_busybox(&self, old: u32, is_directory: bool) -> u32 {
+        self.0.iter().fold(old, |mode, change| change.apply(mode, is_directory, false))
     }
 }
 
@@ -108,8 +113,8 @@ impl Change {
         Some(Change { operator, affected, mentioned, value })
     }
 
-    fn apply(&self, mode: u32, is_directory: bool) -> u32 {
-        let omitted = if is_directory { 0o6000 & !self.mentioned } else { 0 };
+    fn apply(&self, mode: u32, is_directory: bool, keeps_set_id: bool) -> u32 {
+        let omitted = if keeps_set_id { 0o6000 & !self.mentioned } else { 0 };
         let value = match self.value {
             Value::Bits(bits) => bits,
             Value::BitsAndX(bits) if is_directory || mode & 0o111 != 0 => bits | 0o111,

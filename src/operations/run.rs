@@ -53,8 +53,12 @@ impl Line {
         for chain in &self.translation.chains {
             passed_over.extend(std::mem::replace(&mut last, Ok(())).err());
             for (number, command) in chain.iter().enumerate() {
-                last = self.run_one(files, command);
+                let (done, is_lost) = self.run_one(files, command);
+                last = done;
                 stop_if_in_need(files)?;
+                if let (Err((command, fault)), true) = (&last, is_lost) {
+                    return Err(Stop::Failed { command: command.clone(), fault: fault.clone() });
+                }
                 if let Err((command, fault)) = &last {
                     if self.translation.errexit && number + 1 == chain.len() {
                         return Err(Stop::Failed { command: command.clone(), fault: fault.clone() });
@@ -69,7 +73,8 @@ impl Line {
         }
     }
 
-    fn run_one(&self, files: &mut Filesystem, command: &Translated) -> Result<(), PassedOver> {
+    /// Runs a command. Also returns whether the line must not go on after a failure.
+    fn run_one(&self, files: &mut Filesystem, command: &Translated) -> (Result<(), PassedOver>, bool) {
         let found = files.find(ROOT, command.directory.as_bytes(), Last::Follow);
         // An earlier command may have removed it, which does not matter to absolute paths.
         let found = found.ok().filter(|directory| files.is_directory(*directory));
@@ -80,12 +85,14 @@ impl Line {
         let name = command.text.split_whitespace().next().unwrap_or_default();
         // The path of a program is not part of its messages.
         let name = name.rsplit('/').next().unwrap_or_default();
-        let mut shell = Shell { files, directory, name, is_busybox, day, faults: Vec::new() };
+        let faults = Vec::new();
+        let mut shell = Shell { files, directory, name, is_busybox, day, faults, is_lost: false };
         shell.run(&command.operation);
-        match shell.faults.is_empty() {
+        let done = match shell.faults.is_empty() {
             true => Ok(()),
             false => Err((command.text.clone(), shell.faults.join("\n"))),
-        }
+        };
+        (done, shell.is_lost)
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Shell<'s> {
     pub day: u64,
     /// What it reports. Without a report it succeeds.
     pub faults: Vec<String>,
+    /// Whether the line must not go on, although a shell would: what the real command does is not known.
+    pub is_lost: bool,
 }
 
 impl Shell<'_> {
@@ -31,9 +33,21 @@ impl Shell<'_> {
         self.fail(format!("cannot {what} '{}': {error}", shown(path)));
     }
 
-    /// The paths that the names stand for.
-    pub fn expand(&self, paths: &[Pathname]) -> Vec<Vec<u8>> {
-        paths.iter().flat_map(|path| self.expand_one(path)).collect()
+    /// The paths that the names stand for. A match that begins with a dash may be an option.
+    pub fn expand(&mut self, paths: &[Pathname]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        for path in paths {
+            let matches = self.expand_one(path);
+            let is_pattern = matches!(path, Pathname::Pattern(_));
+            if let Some(option) = matches.iter().find(|path| is_pattern && path.starts_with(b"-")) {
+                let option = shown(option);
+                self.fail(format!("the pattern matches '{option}', which may be an option; write ./*"));
+                self.is_lost = true;
+                return Vec::new();
+            }
+            found.extend(matches);
+        }
+        found
     }
 
     fn expand_one(&self, path: &Pathname) -> Vec<Vec<u8>> {

@@ -325,6 +325,9 @@ pub enum FindAction {
         /// `-f`
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// `\;`: a program for each file, whose failure is not that of find.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        each: bool,
     },
     /// `-exec chmod MODE {} \;` and `+`.
     #[serde(rename_all = "kebab-case")]
@@ -334,6 +337,9 @@ pub enum FindAction {
         /// `-R`
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         recursive: bool,
+        /// `\;`: a program for each file, whose failure is not that of find.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        each: bool,
     },
 }
 

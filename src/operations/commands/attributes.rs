@@ -29,7 +29,10 @@ impl Shell<'_> {
 
     pub(super) fn set_mode(&mut self, ino: Ino, path: &[u8], mode: &Mode, recursive: bool) {
         let state = self.files.get(ino);
-        let new = mode.of(state.mode, state.is_directory());
+        let new = match self.is_busybox {
+            true => mode.of_busybox(state.mode, state.is_directory()),
+            false => mode.of(state.mode, state.is_directory()),
+        };
         if let Err(error) = self.files.set_mode(ino, new) {
             self.fail(format!("changing permissions of '{}': {error}", shown(path)));
         }

@@ -124,6 +124,9 @@ impl Shell<'_> {
         if matches!(state.kind, Kind::Device(_)) && !options.recursive {
             return self.fail(format!("'{}' is a device, which has no content here", shown(source)));
         }
+        if self.is_busybox && !is_file && located.inode.is_some() && !options.force {
+            return self.fail(format!("can't create '{}': {}", shown(to), Errno::Exists));
+        }
         match self.copy_kind(from, state, source, &located, end) {
             Ok(None) => {}
             Ok(Some(copy)) => {
@@ -230,6 +233,8 @@ impl Shell<'_> {
                 Err(error) => return self.cannot("create directory", to, error),
             },
         };
+        // The new directory may be one of them.
+        let names = self.files.names(from).unwrap_or(names);
         if is_new {
             copying.made.push(dir);
             if self.is_busybox && state.mode & 0o2000 != 0 {

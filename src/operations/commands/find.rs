@@ -16,7 +16,7 @@ struct Visited<'v> {
 impl Shell<'_> {
     pub(in crate::operations) fn find(&mut self, find: &Find) {
         let mut roots = self.expand(&find.roots);
-        if roots.is_empty() {
+        if find.roots.is_empty() {
             roots.push(b".".to_vec());
         }
         let mut found = Vec::new();
@@ -94,18 +94,21 @@ impl Shell<'_> {
 
     /// Passes the files to the command of `-exec`, all at once.
     fn act(&mut self, action: &FindAction, found: &[Vec<u8>]) {
-        let name = self.name;
+        let (name, before) = (self.name, self.faults.len());
         match action {
             FindAction::Print | FindAction::Delete => {}
-            FindAction::Remove { recursive, force } => {
+            FindAction::Remove { recursive, force, .. } => {
                 self.name = "rm";
                 self.remove(found, *recursive, *force);
             }
-            FindAction::SetMode { mode, recursive } => {
+            FindAction::SetMode { mode, recursive, .. } => {
                 self.name = "chmod";
                 self.set_modes(found, mode, *recursive);
             }
         }
         self.name = name;
+        if let FindAction::Remove { each: true, .. } | FindAction::SetMode { each: true, .. } = action {
+            self.faults.truncate(before);
+        }
     }
 }

@@ -11,6 +11,10 @@ impl Shell<'_> {
     }
 
     pub(super) fn remove_one(&mut self, path: &[u8], recursive: bool, force: bool) {
+        let end = path.iter().rposition(|&byte| byte != b'/').map_or(path.len(), |last| last + 1);
+        let is_link = end < path.len() && self.is_link(&path[..end]);
+        // busybox does not see the slash.
+        let path = if self.is_busybox && is_link { &path[..end] } else { path };
         let located = match self.files.walk(self.directory, path, Last::Keep) {
             Ok(located) => located,
             Err(Errno::NoEntry | Errno::NotDirectory) if force => return,
@@ -39,8 +43,6 @@ impl Shell<'_> {
             return self.fail("it is dangerous to operate recursively on '/'");
         }
         // A link before a slash is followed for the content, and stays itself.
-        let end = path.iter().rposition(|&byte| byte != b'/').map_or(path.len(), |last| last + 1);
-        let is_link = self.is_link(&path[..end]);
         self.remove_tree(&located, path, is_link);
         if is_link && !force {
             self.cannot("remove", path, Errno::NotDirectory);

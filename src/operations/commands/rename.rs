@@ -10,7 +10,12 @@ impl Shell<'_> {
         let sources = self.expand(&options.sources);
         let to = self.single(&options.to);
         let Some(mut target) = self.target(to, options.into, sources.len(), true) else { return };
-        for source in sources {
+        for mut source in sources {
+            let end = source.iter().rposition(|&byte| byte != b'/').map_or(source.len(), |last| last + 1);
+            // busybox does not see a slash after a link.
+            if self.is_busybox && end < source.len() && self.is_link(&source[..end]) {
+                source.truncate(end);
+            }
             match self.files.walk(self.directory, &source, Last::Keep) {
                 Ok(from) if from.inode.is_some() => self.rename_one(&source, &from, &mut target, options),
                 Ok(_) => self.cannot("stat", &source, Errno::NoEntry),
@@ -31,6 +36,11 @@ impl Shell<'_> {
         };
         if (at.inode.is_some() && options.no_clobber) || self.is_just_made(target, &at, source, &to) {
             return;
+        }
+        // A slash asks for the directory that a link leads to, which cannot be moved so.
+        let name = source.iter().rposition(|&byte| byte != b'/').map_or(source, |last| &source[..=last]);
+        if name.len() < source.len() && self.is_link(name) {
+            return self.fail(format!("cannot move {moved}: {}", Errno::NotDirectory));
         }
         if let Some(fault) = self.unmovable(source, from, &to, &at) {
             return self.fail(fault);

@@ -54,7 +54,7 @@ impl Shell<'_> {
         Some(CommandTarget { path, is_directory, made: HashSet::new() })
     }
 
-    /// Whether the command has made this file itself; then it does not replace it.
+    /// Whether the command has made this file itself; then it does not replace it, unless it is busybox's.
     pub(super) fn is_just_made(
         &mut self,
         target: &CommandTarget,
@@ -62,7 +62,7 @@ impl Shell<'_> {
         from: &[u8],
         to: &[u8],
     ) -> bool {
-        let is_made = target.made.contains(&(at.dir, at.name.clone()));
+        let is_made = !self.is_busybox && target.made.contains(&(at.dir, at.name.clone()));
         if is_made {
             self.fail(format!("will not overwrite just-created '{}' with '{}'", shown(to), shown(from)));
         }

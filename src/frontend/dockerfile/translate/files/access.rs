@@ -45,6 +45,9 @@ pub fn chown(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
+    if group == Some("") && user.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(value.refuse("has no name whose group it could take"));
+    }
     let names = [Some(user).filter(|user| !user.is_empty()), group.filter(|group| !group.is_empty())];
     if names == [None, None] || !names.into_iter().flatten().all(is_account) {
         return Err(value.refuse("is not an owner that is translated"));

@@ -167,6 +167,7 @@ impl<'f> Expression<'f> {
             span: exec.span,
             name: &name.text,
             by_path: false,
+            has_directory: false,
             arguments,
             output: None,
             messages_to_file: false,
@@ -182,7 +183,7 @@ impl<'f> Expression<'f> {
             "chmod" => {
                 let arguments = parse(&command, CHMOD)?;
                 let mode = mode::mode(arguments.operand(&command)?)?;
-                Ok(FindAction::SetMode { mode, recursive: arguments.has("recursive") })
+                Ok(FindAction::SetMode { mode, recursive: arguments.has("recursive"), each: !at_once })
             }
             _ => Err(name.refuse("is not translated after -exec")),
         }
@@ -210,7 +211,7 @@ fn remove(command: &Command<'_>, tests: &[FindTest], at_once: bool) -> Attempt<F
     let recursive = arguments.has("recursive");
     let only_files = tests.iter().any(|test| !test.not && matches!(test.is, FindIs::File | FindIs::Link));
     match only_files || recursive && at_once {
-        true => Ok(FindAction::Remove { recursive, force: arguments.has("force") }),
+        true => Ok(FindAction::Remove { recursive, force: arguments.has("force"), each: !at_once }),
         false => Err(command.refuse("may get directories, for which it fails")),
     }
 }

@@ -307,7 +307,10 @@ fn files_are_found() {
         ),
         (
             "find . -name \"*.sh\" -exec chmod 744 {} \\;",
-            find(".", json!({ "tests": [name("*.sh")], "action": { "set-mode": { "mode": "744" } } })),
+            find(
+                ".",
+                json!({ "tests": [name("*.sh")], "action": { "set-mode": { "mode": "744", "each": true } } }),
+            ),
         ),
         (
             "find . -type d -exec chmod -R u+x {} +",
@@ -333,7 +336,7 @@ fn files_are_found() {
             find(
                 ".",
                 json!({
-                    "tests": [is("file"), { "not": true, "is": { "name": "*.py" } }], "action": { "remove": {} },
+                    "tests": [is("file"), { "not": true, "is": { "name": "*.py" } }], "action": { "remove": { "each": true } },
                 }),
             ),
         ),
