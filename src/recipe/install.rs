@@ -15,6 +15,10 @@ pub struct PythonInstall {
     /// Packages: names with versions and extras, URLs, paths of archives and directories in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+    /// Those of the packages that are patterns of the shell, as `name[extra]` is without quotes. They stand for themselves
+    /// unless a file matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
     /// `-r`: requirements files in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
@@ -24,6 +28,9 @@ pub struct PythonInstall {
     /// `-t`: the directory. `None`: where the interpreter has its packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// `--user`: the directory, with `bin` and `lib`, below the home directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_base: Option<String>,
     /// `-U`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,

@@ -10,18 +10,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::image_path::{absolute, is_below, plain};
 use super::installed::{Installed, InstalledPackage};
 use super::interpreter::{ImageLibc, ImagePython};
 use super::layer::layers;
 use super::lock::lines;
 use super::pin::pin;
+use super::removal::Removal;
 use super::resolve::Present;
-use super::wheel::{Scheme, recorded_paths};
+use super::wheel::Scheme;
 use crate::error::{Error, Result};
 use crate::recipe::{Python, PythonInstall, PythonInstaller, Requirements};
 use crate::source::part::{Context, Part};
 use crate::store::Workplace;
-use crate::tree::{Entry, EntryKind, FileTree, Target, View};
+use crate::tree::{Target, View};
 
 /// An install, with what it depends on in the image.
 pub(crate) struct PythonInstallation {
@@ -31,6 +33,8 @@ pub(crate) struct PythonInstallation {
     python: ImagePython,
     /// The directory for the packages, a path in the image without a slash at either end; `None`: the interpreter's.
     target: Option<String>,
+    /// The directory of the user for whom the packages are.
+    user_base: Option<String>,
     /// The packages at the place of the install.
     packages: Vec<InstalledPackage>,
     /// The files below the directories that are packages themselves.
@@ -44,13 +48,16 @@ pub(crate) struct InstallPlan {
     pub(crate) to: String,
     /// The directory of the packages.
     pub(crate) place: String,
-    /// The files of replaced packages, by their paths in the image.
-    pub(crate) removed: BTreeSet<String>,
+    /// The files of replaced packages.
+    pub(crate) removed: Removal,
     /// What a user should know.
     pub(crate) warnings: Vec<String>,
     /// The number of packages.
     pub(crate) count: usize,
 }
+
+/// The directory of root's own packages.
+const USER_BASE: &str = "/root/.local";
 
 /// The contents of the image's files, by their paths without a leading slash.
 pub(crate) type Contents = BTreeMap<String, Vec<u8>>;
@@ -69,19 +76,47 @@ impl PythonInstallation {
             let resolved = view.resolve(absolute(directory, path));
             String::from_utf8_lossy(resolved.path.as_bytes()).into_owned()
         };
+        let is_file =
+            |name: &String| !matches!(view.resolve(absolute(directory, name)).target, Target::Nothing);
+        if let Some(name) = install.patterns.iter().flat_map(|pattern| matches_of(pattern)).find(is_file) {
+            return Err(format!(
+                "a shell puts the file `{name}` in the place of the package: quote its name"
+            ));
+        }
         let target = install.target.as_deref().map(resolve);
-        let places = target.clone().map_or_else(|| python.packages.clone(), |target| vec![target]);
-        let packages = places.iter().flat_map(|place| packages_in(view, place)).collect();
+        let user_base = install.user_base.as_deref().map(resolve);
+        let places = match &target {
+            Some(target) => vec![target.clone()],
+            None => {
+                // The interpreter looks in the user's directory first; uv does not.
+                let is_pip = install.installer == PythonInstaller::Pip;
+                let base = user_base.clone().or_else(|| is_pip.then(|| resolve(USER_BASE)));
+                let of_user = base.map(|base| python.user_packages(&base));
+                of_user.into_iter().chain(python.packages.iter().cloned()).collect()
+            }
+        };
+        let mut seen = BTreeSet::new();
+        let packages = places.iter().flat_map(|place| packages_in(view, place));
+        // A package hides another of its name in a later directory.
+        let packages = packages.filter(|package| seen.insert(package.name.clone())).collect();
         let local = install.packages.iter().filter_map(|package| local_path(package));
         let sources = local.map(resolve).flat_map(|path| files_below(view, &path)).collect();
         let (install, directory) = (install.clone(), directory.to_owned());
-        Ok(PythonInstallation { install, directory, python, target, packages, sources })
+        Ok(PythonInstallation { install, directory, python, target, user_base, packages, sources })
     }
 
     /// The files of the image that are needed and not among those that were read.
     pub(crate) fn needs(&self, read: &Contents) -> Vec<String> {
-        let named = self.install.requirements.iter().chain(&self.install.constraints);
-        let mut wanted: Vec<String> = named.map(|path| plain(&absolute(&self.directory, path))).collect();
+        let mut wanted = self.all_requirements(read);
+        wanted.extend(self.sources.iter().cloned());
+        wanted.extend(self.packages.iter().flat_map(|package| [package.metadata(), package.record()]));
+        wanted.retain(|path| !read.contains_key(path));
+        wanted
+    }
+
+    /// The files with requirements and constraints, and those that they include, as far as they are read.
+    fn all_requirements(&self, read: &Contents) -> Vec<String> {
+        let mut wanted: Vec<String> = self.requirements().collect();
         let mut next = 0;
         while let Some(path) = wanted.get(next).cloned() {
             next += 1;
@@ -92,9 +127,6 @@ impl PythonInstallation {
                 wanted.extend(included.filter(|path| !wanted.contains(path)).into_iter().collect::<Vec<_>>());
             }
         }
-        wanted.extend(self.sources.iter().cloned());
-        wanted.extend(self.packages.iter().flat_map(|package| [package.metadata(), package.record()]));
-        wanted.retain(|path| !read.contains_key(path));
         wanted
     }
 
@@ -106,6 +138,7 @@ impl PythonInstallation {
 
     /// Resolves the requirements. `read` has the files that were needed, as far as they exist.
     pub(crate) async fn plan(&self, read: &Contents, context: &Context) -> Result<InstallPlan> {
+        self.check_links(read)?;
         let place = Arc::new(context.cache.workplace()?);
         let root = place.absolute()?.join("root");
         let path = self.write(read, &root)?;
@@ -126,7 +159,11 @@ impl PythonInstallation {
         let mut wheels = pin(&python, &present, context).await?;
         // uv marks every package as requested.
         wheels.iter_mut().for_each(|wheel| wheel.requested |= uses_uv);
-        let (mut removed, mut warnings) = (BTreeSet::new(), Vec::new());
+        let emptied_below = uses_uv.then(|| match &self.target {
+            Some(target) => vec![target.clone()],
+            None => self.python.packages.clone(),
+        });
+        let (mut removed, mut warnings) = (Removal::new(emptied_below), Vec::new());
         wheels.retain(|wheel| {
             let Some(old) = self.packages.iter().find(|package| package.name == wheel.name) else { return true };
             if ignores && !self.install.upgrade {
@@ -138,7 +175,12 @@ impl PythonInstallation {
                 }
                 return false;
             }
-            removed.extend(files_of(old, read));
+            // Of the packages of all users, one user hides the old version.
+            let is_hidden = self.user_base.as_ref().is_some_and(|base| !is_below(&old.directory, base));
+            if !is_hidden {
+                let record = read.get(&old.record()).map(|bytes| String::from_utf8_lossy(bytes));
+                removed.add(old, &record.unwrap_or_default());
+            }
             true
         });
         let installer = match self.install.installer {
@@ -146,11 +188,33 @@ impl PythonInstallation {
             PythonInstaller::Pip => Some("pip\n"),
             PythonInstaller::Uv => Some("uv"),
         };
-        let scheme = self.python.scheme(installer, self.target.is_some());
+        let scheme = match (&self.target, &self.user_base) {
+            (Some(_), _) => self.python.flat_scheme(installer),
+            (None, Some(base)) => self.python.user_scheme(installer, base),
+            (None, None) => self.python.scheme(installer),
+        };
         let layers = self.layers(&python, &wheels, &scheme, &place, context).await?;
         let to = self.target.as_deref().map_or("/".to_owned(), |target| format!("/{target}"));
         let place = scheme.directories.as_ref().map_or(to.clone(), |dirs| format!("/{}", dirs.packages));
         Ok(InstallPlan { layers, to, place, removed, warnings, count: wheels.len() })
+    }
+
+    /// Refuses requirements that find packages in a directory: the directory is not read.
+    fn check_links(&self, read: &Contents) -> Result<()> {
+        let is_local = |line: &String| {
+            let place = ["--find-links", "-f"].iter().find_map(|flag| line.strip_prefix(flag));
+            place.is_some_and(|place| !place.contains("://"))
+        };
+        let files = self.all_requirements(read);
+        let texts = files.iter().filter_map(|path| Some((path, read.get(path)?)));
+        for (path, bytes) in texts {
+            let line = lines(&String::from_utf8_lossy(bytes)).into_iter().find(is_local);
+            if let Some(line) = line {
+                let fault = format!("`{line}` is not supported: it must be an address");
+                return Err(Error::Requirements { path: path.into(), fault });
+            }
+        }
+        Ok(())
     }
 
     async fn layers(
@@ -215,6 +279,13 @@ impl PythonInstallation {
     }
 }
 
+/// The names that match `name[extra]`: brackets stand for one of their characters.
+fn matches_of(pattern: &str) -> Vec<String> {
+    let parts = pattern.split_once('[').and_then(|(name, rest)| Some((name, rest.split_once(']')?)));
+    let Some((name, (extra, rest))) = parts else { return Vec::new() };
+    extra.chars().map(|c| format!("{name}{c}{rest}")).collect()
+}
+
 /// The path of a package that is a file or a directory of the image, without its extras.
 fn local_path(package: &str) -> Option<&str> {
     let path = package.split('[').next()?;
@@ -254,71 +325,4 @@ fn files_below<C>(view: &View<'_, C>, path: &str) -> Vec<String> {
             files.map(|file| text(file.member.path.as_bytes())).collect()
         }
     }
-}
-
-/// The files of a package by their paths in the image.
-fn files_of(package: &InstalledPackage, read: &Contents) -> Vec<String> {
-    let text = read.get(&package.record()).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let dir = format!("/{}", package.directory.rsplit_once('/').map_or("", |(dir, _)| dir));
-    let paths = recorded_paths(&text.unwrap_or_default());
-    paths.iter().map(|path| plain(&absolute(&dir, path))).chain([package.directory.clone()]).collect()
-}
-
-/// What deletes these files, their bytecode and the directories that they leave empty.
-pub(crate) fn deletions<C>(files: &BTreeSet<String>, view: &View<'_, C>) -> Result<FileTree> {
-    let mut gone: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for path in files {
-        let bytecode = path.strip_suffix(".py").map(|module| {
-            let (dir, name) = module.rsplit_once('/').unwrap_or(("", module));
-            (format!("{dir}/__pycache__"), format!("{dir}/__pycache__/{name}."))
-        });
-        if let Some((dir, start)) = bytecode {
-            let of_module =
-                view.below(dir).filter(|file| file.member.path.as_bytes().starts_with(start.as_bytes()));
-            gone.extend(of_module.map(|file| file.member.path.as_bytes().to_vec()));
-        }
-        // Of the metadata nothing may stay: importers would find the old version.
-        let is_metadata = InstalledPackage::of(path).is_some();
-        if is_metadata || view.get(path).is_some_and(|file| !file.member.is_directory()) {
-            gone.insert(path.clone().into_bytes());
-        }
-    }
-    // A directory of which nothing is left goes with its content.
-    let mut dirs: Vec<Vec<u8>> = gone.iter().flat_map(|path| parents(path)).map(<[u8]>::to_vec).collect();
-    dirs.sort_by_key(|dir| std::cmp::Reverse(dir.len()));
-    dirs.dedup();
-    for dir in dirs {
-        let is_left = |path: &[u8]| !gone.contains(path) && !parents(path).any(|dir| gone.contains(dir));
-        if !view.below(&dir).any(|file| !file.member.is_directory() && is_left(file.member.path.as_bytes())) {
-            gone.insert(dir);
-        }
-    }
-    let outermost = gone.iter().filter(|path| !parents(path).any(|dir| gone.contains(dir)));
-    FileTree::of(outermost.map(|path| (path.clone(), Entry::new(EntryKind::Whiteout, 0))))
-}
-
-fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    (0..path.len()).filter(|&at| path[at] == b'/').map(|at| &path[..at])
-}
-
-/// A path from a directory of the image.
-fn absolute(directory: &str, path: &str) -> String {
-    if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{}/{path}", directory.trim_end_matches('/'))
-    }
-}
-
-/// A path without a slash at either end, and without `.` and `..`.
-fn plain(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }

@@ -56,19 +56,36 @@ impl ImagePython {
     }
 
     /// Where this interpreter has packages, and what an installer writes there.
-    pub(super) fn scheme(&self, installer: Option<&'static str>, in_one_directory: bool) -> Scheme {
-        let directories = (!in_one_directory).then(|| {
-            let packages = self.packages.first().cloned().unwrap_or_default();
-            // Debian's interpreter installs below /usr/local.
-            let prefix = packages.split_once("/lib/").map_or(&*self.prefix, |(prefix, _)| prefix);
-            Directories {
-                scripts: format!("{prefix}/bin"),
-                data: prefix.to_owned(),
-                headers: format!("{prefix}/include/python3.{}", self.minor),
-                packages: packages.clone(),
-            }
-        });
-        Scheme { interpreter: self.program.clone(), installer, directories }
+    pub(super) fn scheme(&self, installer: Option<&'static str>) -> Scheme {
+        let packages = self.packages.first().cloned().unwrap_or_default();
+        // Debian's interpreter installs below /usr/local.
+        let prefix = packages.rsplit_once("/lib/").map_or(&*self.prefix, |(prefix, _)| prefix);
+        self.scheme_below(installer, prefix, packages.clone())
+    }
+
+    /// The same for packages in a user's directory.
+    pub(super) fn user_scheme(&self, installer: Option<&'static str>, base: &str) -> Scheme {
+        self.scheme_below(installer, base, self.user_packages(base))
+    }
+
+    /// Where the interpreter looks for the packages of the user with this directory.
+    pub(super) fn user_packages(&self, base: &str) -> String {
+        join(base, &format!("lib/python3.{}/site-packages", self.minor))
+    }
+
+    /// For packages that are all in one directory, with what belongs to them.
+    pub(super) fn flat_scheme(&self, installer: Option<&'static str>) -> Scheme {
+        Scheme { interpreter: self.program.clone(), installer, directories: None }
+    }
+
+    fn scheme_below(&self, installer: Option<&'static str>, prefix: &str, packages: String) -> Scheme {
+        let directories = Directories {
+            scripts: join(prefix, "bin"),
+            data: prefix.to_owned(),
+            headers: join(prefix, &format!("include/python3.{}", self.minor)),
+            packages,
+        };
+        Scheme { interpreter: self.program.clone(), installer, directories: Some(directories) }
     }
 }
 
@@ -176,7 +193,7 @@ mod tests {
             (unnamed, "python3", 9, "opt/py/lib/python3.9/site-packages", "/opt/py/bin/python3"),
         ] {
             let found = found(files, program).unwrap();
-            let scheme = found.scheme(Some("pip\n"), false);
+            let scheme = found.scheme(Some("pip\n"));
             assert_eq!((found.minor, &*scheme.directories.unwrap().packages), (minor, packages), "{files:?}");
             assert_eq!(scheme.interpreter, interpreter);
         }

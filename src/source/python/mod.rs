@@ -15,6 +15,7 @@ mod directory;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod hashes;
+mod image_path;
 mod install;
 mod installed;
 mod interpreter;
@@ -23,6 +24,7 @@ mod lock;
 mod markers;
 mod pin;
 mod provider;
+mod removal;
 mod resolve;
 mod sdist;
 mod size;
@@ -31,6 +33,7 @@ mod wheel;
 
 #[cfg(fuzzing)]
 pub use fuzzing::python_lock;
-pub(crate) use install::{Contents, InstallPlan, PythonInstallation, deletions};
+pub(crate) use install::{Contents, InstallPlan, PythonInstallation};
 pub(crate) use interpreter::ImageLibc;
 pub(super) use provider::PythonProvider;
+pub(crate) use removal::deletions;

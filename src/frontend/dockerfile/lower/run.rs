@@ -10,7 +10,7 @@ use crate::frontend::dockerfile::arguments::Translate;
 use crate::frontend::dockerfile::instruction::types::{RunCommand, RunLine};
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::translate::outcome::{self, Outcome, Surroundings};
-use crate::recipe::{Command, Mount, Network, Run, Step, Translation, Untranslated};
+use crate::recipe::{Command, Mount, Network, Operation, Run, Step, Translated, Translation, Untranslated};
 
 impl Lowering<'_, '_> {
     pub(super) fn command(&mut self, line: &RunLine, at: usize, text: &str) -> Parsed<()> {
@@ -71,13 +71,30 @@ impl Lowering<'_, '_> {
         let Outcome { translation, spent } = outcome::translate(command, &surroundings);
         self.expander.spend(at, spent)?;
         match translation {
-            Ok(translation) => Ok((Some(translation), None)),
+            Ok(translation) => {
+                self.warn_of_user_packages(&translation, at);
+                Ok((Some(translation), None))
+            }
             Err((offset, Untranslated { word, reason })) if translate == Translate::Always => {
                 let message = format!("this command needs a process: `{word}` {reason}");
                 let hint = "--translate auto translates the other lines, and leaves this one a command";
                 Err(Fault::new(line.places.at(offset), message).hint(hint))
             }
             Err((_, untranslated)) => Ok((None, Some(untranslated))),
+        }
+    }
+
+    /// Rule 172: packages of root in the image itself. In another stage they may be on their way to elsewhere.
+    fn warn_of_user_packages(&mut self, translation: &Translation, at: usize) {
+        let base_of = |command: &Translated| match &command.operation {
+            Operation::InstallPython(install) => install.user_base.clone(),
+            _ => None,
+        };
+        let base = translation.chains.iter().flatten().find_map(base_of);
+        if let Some(base) = base.filter(|_| self.number == self.plan.target) {
+            let fault = Fault::new(at, format!("--user installs into {base}, which only root can read"));
+            let hint = "leave out --user: Lambda runs functions as another user";
+            self.expander.warnings.push("UserPackages", fault.hint(hint));
         }
     }
 

@@ -7,7 +7,7 @@
 pub(in crate::source::python) struct Scheme {
     /// The absolute path of the interpreter, for the first line of scripts.
     pub(in crate::source::python) interpreter: String,
-    /// The content of `INSTALLER`; `None`: the file is not written.
+    /// The content of `INSTALLER`; `None`: no metadata of the installation are written.
     pub(in crate::source::python) installer: Option<&'static str>,
     /// The directories; `None`: all files go below one directory, as with `--target`.
     pub(in crate::source::python) directories: Option<Directories>,

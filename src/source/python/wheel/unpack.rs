@@ -148,14 +148,14 @@ impl Unpacking<'_> {
         let dir = self.scheme.path(Area::Packages, &self.wheel.name, &format!("{}.dist-info", self.stem));
         if let Some(installer) = self.scheme.installer {
             self.made(&format!("{dir}/INSTALLER"), installer.as_bytes().to_vec(), false)?;
-        }
-        if self.wheel.requested {
-            self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
-        }
-        if let Some(url) = recorded_url(self.wheel) {
-            let url = serde_json::Value::from(url);
-            let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
-            self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
+            if self.wheel.requested {
+                self.made(&format!("{dir}/REQUESTED"), Vec::new(), false)?;
+            }
+            if let Some(url) = recorded_url(self.wheel) {
+                let url = serde_json::Value::from(url);
+                let text = format!("{{\"url\":{url},\"archive_info\":{{}}}}");
+                self.made(&format!("{dir}/direct_url.json"), text.into_bytes(), false)?;
+            }
         }
         let path = format!("{dir}/RECORD");
         self.record.unhashed(&self.scheme.recorded(&path));

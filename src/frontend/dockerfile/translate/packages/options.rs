@@ -42,6 +42,8 @@ pub fn install(
         context.tree(target)?;
     }
     let packages = arguments.operands[1..].iter().map(|field| package(field)).collect::<Attempt<_>>()?;
+    let patterns = arguments.operands[1..].iter().filter(|field| field.pattern.is_some());
+    let patterns = patterns.map(|field| field.text.clone()).collect();
     let mut options = Vec::new();
     for (option, variable) in LINES {
         let given: Vec<&str> = values(option).map(|field| &*field.text).collect();
@@ -49,6 +51,9 @@ pub fn install(
         let of_variable: Vec<&str> = variable.iter().flat_map(|value| value.split_whitespace()).collect();
         // An option replaces the variable, except where each adds to the other.
         let used = if given.is_empty() { of_variable } else { given };
+        if option == "find-links" && used.iter().any(|place| !place.contains("://")) {
+            return Err(command.refuse("finds packages in a directory, which is not translated"));
+        }
         options.extend(used.into_iter().map(|value| format!("--{option} {value}")));
     }
     if arguments.has("no-index") {
@@ -58,9 +63,11 @@ pub fn install(
         installer,
         program: command.name.to_owned(),
         packages,
+        patterns,
         requirements: paths("requirement")?,
         constraints: paths("constraint")?,
         target: target.map(|target| target.plain().map(str::to_owned)).transpose()?,
+        user_base: None,
         upgrade: arguments.has("upgrade"),
         no_dependencies: arguments.has("no-deps"),
         require_hashes: arguments.has("require-hashes"),

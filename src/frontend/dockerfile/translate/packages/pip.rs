@@ -5,6 +5,7 @@ use super::super::command::{Command, Operations};
 use super::super::context::Context;
 use super::super::options::{Arguments, Known, Takes, parse};
 use super::super::refusal::Attempt;
+use super::super::shell::variables::ShellVariables;
 use super::options::{check_variables, install};
 use super::requirement::are_of_pip;
 use crate::recipe::{Operation, PythonInstaller};
@@ -14,6 +15,7 @@ const OPTIONS: &[Known] = &[
     (&["requirement", "r"], Takes::Value),
     (&["constraint", "c"], Takes::Value),
     (&["target", "t"], Takes::Value),
+    (&["user"], Takes::Nothing),
     (&["upgrade", "U"], Takes::Nothing),
     (&["upgrade-strategy"], Takes::Value),
     (&["no-deps", "no-dependencies"], Takes::Nothing),
@@ -99,7 +101,13 @@ fn of_install(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     check(command, context)?;
     let arguments = parse(command, OPTIONS)?;
     check_operands(command, &arguments)?;
-    let install = install(command, context, &arguments, (PythonInstaller::Pip, "PIP_"))?;
+    let mut install = install(command, context, &arguments, (PythonInstaller::Pip, "PIP_"))?;
+    if arguments.has("user") {
+        if install.target.is_some() {
+            return Err(command.refuse("has both a target and --user"));
+        }
+        install.user_base = Some(user_base(command, context)?);
+    }
     let only_packages = install.requirements.is_empty() && install.target.is_none();
     if only_packages && are_of_pip(&install.packages) {
         return Ok(vec![Operation::OmitTools { packages: install.packages }]);
@@ -107,8 +115,17 @@ fn of_install(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     Ok(vec![Operation::InstallPython(install)])
 }
 
+/// The directory of `--user`.
+fn user_base(command: &Command<'_>, context: &Context<'_, '_>) -> Attempt<String> {
+    let home = ShellVariables::environment(context.variables, "HOME").unwrap_or("/root");
+    match home.trim_end_matches('/') {
+        home if home.starts_with('/') => Ok(format!("{home}/.local")),
+        _ => Err(command.refuse("has its packages in an unusual home directory")),
+    }
+}
+
 fn check(command: &Command<'_>, context: &Context<'_, '_>) -> Attempt<()> {
-    if command.by_path {
+    if command.has_directory {
         return Err(command.refuse("is not looked up in PATH"));
     }
     check_variables(command, context, "PIP_", &VARIABLES)?;

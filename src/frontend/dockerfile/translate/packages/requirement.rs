@@ -8,7 +8,7 @@ const OF_PIP: [&str; 3] = ["pip", "setuptools", "wheel"];
 
 /// A package as the command names it: a name with a version, a URL of a wheel or an archive, a path in the image.
 pub fn package(field: &Field) -> Attempt<String> {
-    let text = field.plain()?;
+    let text = if is_extra(field) { &*field.text } else { field.plain()? };
     let is_of_vcs = ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| text.contains(scheme));
     if is_of_vcs {
         return Err(field.refuse("is in a version control system"));
@@ -20,6 +20,17 @@ pub fn package(field: &Field) -> Attempt<String> {
         true => Err(field.refuse("is not the name of a package")),
         false => Ok(text.to_owned()),
     }
+}
+
+/// Whether a pattern is a name with an extra: `name[extra]`.
+fn is_extra(field: &Field) -> bool {
+    let Some((name, rest)) = field.text.split_once('[').filter(|_| field.pattern.is_some()) else {
+        return false;
+    };
+    let Some((extra, rest)) = rest.split_once(']') else { return false };
+    let is_name =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    is_name(name) && is_name(extra) && !extra.contains('-') && !rest.contains(['*', '?', '['])
 }
 
 /// Whether all of these are tools that only install packages.

@@ -53,7 +53,7 @@ const VARIABLES: [&str; 14] = [
 /// `uv pip install`
 pub fn uv(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     let words: Vec<&str> = command.arguments.iter().take(2).map(|field| &*field.text).collect();
-    if words != ["pip", "install"] || command.by_path {
+    if words != ["pip", "install"] || command.has_directory {
         return Err(command.refuse("is translated with `pip install` only"));
     }
     check_variables(command, context, "UV_", &VARIABLES)?;
