@@ -10,8 +10,11 @@ pub(super) struct Command<'f> {
     pub span: Span,
     /// The last part of the program's path.
     pub name: &'f str,
-    /// Whether it is written with a path, so that no command of the shell itself has the name.
+    /// Whether it is a program even if the shell has a command of the name: there is no shell, or it is written with its
+    /// directory.
     pub by_path: bool,
+    /// Whether it is written with its directory.
+    pub has_directory: bool,
     pub arguments: &'f [Field],
     /// The file that takes its output.
     pub output: Option<OutputFile>,

@@ -1,5 +1,7 @@
 //! A line, command by command: the state that one command leaves for the next.
 
+use std::collections::HashMap;
+
 use super::command::{Command, OutputFile};
 use super::context::Context;
 use super::directory::Directory;
@@ -34,6 +36,8 @@ pub(super) struct Line<'l> {
 enum Lasting {
     Nothing,
     State,
+    /// Its failure ends the line in some shells: a redirection of a command that only a shell has.
+    End,
 }
 
 impl<'l> Line<'l> {
@@ -106,9 +110,14 @@ impl<'l> Line<'l> {
             let is_sure = self.options.errexit && !can_fail && number + 1 == commands.len();
             can_fail |= fails;
             self.begun |= fails;
-            if lasting == Lasting::State && can_fail && !is_sure && self.doubt.is_none() {
-                let reason =
-                    "may be left out by a failure that does not end the line: join the commands by `&&`";
+            let doubt = match lasting {
+                Lasting::State if can_fail => {
+                    Some("may be left out by a failure that does not end the line: join the commands by `&&`")
+                }
+                Lasting::End => Some("ends the line in some shells if it fails: join the commands by `&&`"),
+                _ => None,
+            };
+            if let Some(reason) = doubt.filter(|_| !is_sure && self.doubt.is_none()) {
                 self.doubt = Some(command.span.refuse(reason));
             }
             chain.extend(translated);
@@ -137,7 +146,11 @@ impl<'l> Line<'l> {
             if output.file.is_some() { None } else { self.builtin(command, (name, by_path), arguments)? };
         let (operations, lasting) = match lasting {
             Some(found) => found,
-            None => (self.translated(command, name, by_path, arguments, &output)?, Lasting::Nothing),
+            None => {
+                let is_special = name == ":" && output.file.is_some();
+                let lasting = if is_special { Lasting::End } else { Lasting::Nothing };
+                (self.translated(command, name, by_path, arguments, &output)?, lasting)
+            }
         };
         let text = output.text(fields.iter().map(quote::quoted).collect());
         let of = |operation| Translated { text: text.clone(), directory: directory.clone(), operation };
@@ -158,14 +171,16 @@ impl<'l> Line<'l> {
 
     /// Assignments before a command are for that command alone.
     fn prefixes(&mut self, assignments: &[Assignment], name: &str) -> Attempt<()> {
+        let mut of_command = HashMap::new();
         for assignment in assignments {
             let span = assignment.value.span;
             check_name(&assignment.name, span)?;
-            value(&assignment.value, &mut self.variables)?;
+            of_command.insert(assignment.name.clone(), value(&assignment.value, &mut self.variables)?);
             if matches!(name, ":" | "cd" | "export" | "set") {
                 return Err(span.refuse("stays set in some shells only"));
             }
         }
+        self.variables.set_of_command(of_command);
         Ok(())
     }
 
@@ -185,7 +200,10 @@ impl<'l> Line<'l> {
         }
         let file = output.file.as_ref().map(|(_, file)| file.clone());
         let messages_to_file = output.messages_to_file;
-        let command = Command { span, name, by_path, arguments, output: file, messages_to_file };
+        let has_directory =
+            by_path && self.in_shell || command.words.first().is_some_and(ShellWord::has_slash);
+        let command =
+            Command { span, name, by_path, has_directory, arguments, output: file, messages_to_file };
         translator(&command, &self.context())
     }
 

@@ -133,7 +133,8 @@ impl Expansion<'_, '_> {
         let draft = self.draft.get_or_insert_default();
         draft.text.push_str(text);
         for c in text.chars() {
-            let is_special = matches!(c, '*' | '?' | '[' | ']' | '\\');
+            // The last three are special in brackets.
+            let is_special = matches!(c, '*' | '?' | '[' | ']' | '\\' | '-' | '!' | '^');
             if is_special && quoted {
                 draft.pattern.push('\\');
             }

@@ -139,9 +139,10 @@ fn descriptor(reader: &Reader<'_>, word: &ShellWord) -> Attempt<Option<u32>> {
     if written.ends_with("\\\n") {
         return Err(word.span.refuse("is continued before a redirection"));
     }
-    match written.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => written.parse().map(Some).map_err(|_| word.span.refuse("is not a descriptor")),
-        false => Ok(None),
+    match (written.bytes().all(|byte| byte.is_ascii_digit()), written.len()) {
+        (true, 1) => written.parse().map(Some).map_err(|_| word.span.refuse("is not a descriptor")),
+        (true, _) => Err(word.span.refuse("is a descriptor in some shells only")),
+        (false, _) => Ok(None),
     }
 }
 

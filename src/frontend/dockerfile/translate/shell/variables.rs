@@ -6,14 +6,17 @@ use super::super::refusal::{Attempt, Span};
 use crate::frontend::dockerfile::syntax::shell::Variables;
 
 /// Variables that a shell sets itself, whatever its environment has.
-const OF_SHELL: [&str; 20] = [
+const OF_SHELL: [&str; 25] = [
     "_",
     "BASHPID",
     "BASHOPTS",
     "COLUMNS",
+    "COMP_WORDBREAKS",
     "DIRSTACK",
     "EUID",
+    "FUNCNAME",
     "GROUPS",
+    "HISTCMD",
     "IFS",
     "LINENO",
     "LINES",
@@ -21,11 +24,13 @@ const OF_SHELL: [&str; 20] = [
     "OPTARG",
     "OPTERR",
     "OPTIND",
+    "PIPESTATUS",
     "PPID",
     "PWD",
     "RANDOM",
     "SECONDS",
     "SHELLOPTS",
+    "SRANDOM",
     "UID",
 ];
 
@@ -93,6 +98,8 @@ pub struct ShellVariables<'v> {
     environment: &'v dyn Variables,
     /// Those that the line sets, and whether programs see them.
     own: HashMap<String, (String, bool)>,
+    /// Those of the command alone, which its program sees.
+    of_command: HashMap<String, String>,
     /// `set -u`: a variable that is not set ends the line.
     pub nounset: bool,
     spent: usize,
@@ -100,7 +107,8 @@ pub struct ShellVariables<'v> {
 
 impl<'v> ShellVariables<'v> {
     pub fn new(environment: &'v dyn Variables) -> ShellVariables<'v> {
-        ShellVariables { environment, own: HashMap::new(), nounset: false, spent: 0 }
+        let (own, of_command) = (HashMap::new(), HashMap::new());
+        ShellVariables { environment, own, of_command, nounset: false, spent: 0 }
     }
 
     /// A variable of the environment that changes how a shell reads a line.
@@ -127,10 +135,18 @@ impl<'v> ShellVariables<'v> {
 
     /// The value that a program sees.
     pub fn environment(&self, name: &str) -> Option<&str> {
+        if let Some(value) = self.of_command.get(name) {
+            return Some(value);
+        }
         match self.own.get(name) {
             Some((value, exported)) if *exported || self.environment.get(name).is_some() => Some(value),
             _ => self.environment.get(name),
         }
+    }
+
+    /// Sets the variables of the next command, in place of those of the one before.
+    pub fn set_of_command(&mut self, of_command: HashMap<String, String>) {
+        self.of_command = of_command;
     }
 
     /// Sets a variable; it stays visible to programs if it was.

@@ -9,6 +9,13 @@ pub struct ShellWord {
     pub parts: Vec<Part>,
 }
 
+impl ShellWord {
+    /// Whether a slash is written in it.
+    pub fn has_slash(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Text { text, .. } if text.contains('/')))
+    }
+}
+
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -199,6 +206,9 @@ impl<'t> Reader<'t> {
             Some('{') => self.braces(parts, quoted, depth),
             Some(c) if begins_name(c) => {
                 self.at += 1 + name_length(after);
+                if self.rest().starts_with("\\\n") {
+                    return Err(Span::new(start, self.at).refuse("has a name that goes on in the next line"));
+                }
                 let name = self.text[start + 1..self.at].to_owned();
                 let span = Span::new(start, self.at);
                 parts.push(Part::Variable { span, name, alternative: None, quoted });

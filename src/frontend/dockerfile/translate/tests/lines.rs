@@ -162,6 +162,7 @@ fn the_exec_form_is_one_command_without_a_shell() {
     assert_eq!(text(&["/bin/rm", "*"]), "/bin/rm '*'");
     assert_eq!(text(&["touch", "a", ">", "b", "&&"]), "touch a '>' b '&&'");
     assert_eq!(text(&["/bin/bash", "-c", "mkdir a && rm b"]), "mkdir a");
+    assert_eq!(text(&["pip", "install", "-r", "my file"]), "pip install -r 'my file'");
     for words in [
         &["cd", "a"][..],
         &["export", "A=1"],
@@ -171,7 +172,7 @@ fn the_exec_form_is_one_command_without_a_shell() {
         &["set", "-e"],
         &["sh", "x.sh"],
         &["./x"],
-        &["pip", "install", "x"],
+        &["/usr/bin/pip", "install", "x"],
         &[""],
     ] {
         assert!(exec(words).is_err(), "{words:?}");

@@ -89,6 +89,8 @@ fn a_pattern_keeps_its_quotes() {
         (".[!.]*", ".[!.]*"),
         ("d/.h*", "d/.h*"),
         ("'a b'*", "a b*"),
+        ("a'-'*", r"a\-*"),
+        ("'!'*", r"\!*"),
     ] {
         let [Operation::Remove { paths, .. }] = &*super::operations(&format!("rm {word}")) else {
             panic!("{word}")
@@ -110,6 +112,11 @@ fn a_pattern_keeps_its_quotes() {
         "/*",
         "[]",
         "[a/b]",
+        "[0'-'9]",
+        "[0\\-9]",
+        "['!'a]*",
+        "[\\!a]*",
+        "['^'a]*",
     ] {
         refusal(&format!("rm {word}"));
     }
