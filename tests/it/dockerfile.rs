@@ -13,6 +13,7 @@ mod invocation;
 mod lowering;
 mod messages;
 mod operations;
+mod real_installs;
 mod run;
 mod speed;
 mod stages;

@@ -235,8 +235,8 @@ fn requirements_are_read_from_the_image() {
     let lines = "\
 COPY requirements.txt /srv/deep/all.txt
 COPY more.txt /srv/deep/parts/more.txt
-RUN echo 'bbb<3' > /srv/limits.txt
-RUN cd /srv/deep && pip install -r all.txt -c ../limits.txt --target=/opt/p
+RUN echo 'bbb<3' > /srv/limits.txt && mkdir /srv/other
+RUN cd /srv/other && pip install -r ../deep/all.txt -c ../limits.txt --target=/opt/p
 ";
     let files = [("requirements.txt", "-r parts/more.txt\n"), ("more.txt", "ccc\n")];
     build(&lbuild, lines, &files, "amd64").succeeded();

@@ -14,13 +14,28 @@ pub type Snapshot = BTreeMap<String, String>;
 type Files = BTreeMap<String, (String, usize)>;
 
 /// Directories with the tools of the tests.
-const OF_TOOLS: [&str; 6] = ["bin", "dev", "lib", "lib64", "sbin", "usr"];
+pub const OF_TOOLS: [&str; 6] = ["bin", "dev", "lib", "lib64", "sbin", "usr"];
 
 fn is_of_tools(path: &str) -> bool {
     path.split('/').next().is_some_and(|first| OF_TOOLS.contains(&first))
 }
 
 pub fn of_image(layout: &Path) -> Snapshot {
+    with_names(&files_of(layout))
+}
+
+/// The directories `0`, `1`, … of an image, each with the files of an image.
+pub fn of_images(layout: &Path, count: usize) -> Vec<Snapshot> {
+    let mut images = vec![Files::new(); count];
+    for (path, entry) in files_of(layout) {
+        if let Some((number, path)) = path.split_once('/') {
+            images[number.parse::<usize>().unwrap()].insert(path.to_owned(), entry);
+        }
+    }
+    images.iter().map(with_names).collect()
+}
+
+fn files_of(layout: &Path) -> Files {
     let (mut files, mut number) = (Files::new(), 0);
     for blob in layers::blobs(layout, "1", "amd64") {
         let members = layers::members(&blob);
@@ -58,7 +73,7 @@ pub fn of_image(layout: &Path) -> Snapshot {
             files.insert(member.path, entry);
         }
     }
-    with_names(&files)
+    files
 }
 
 pub fn of_directory(root: &Path) -> Snapshot {
