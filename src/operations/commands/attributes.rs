@@ -18,7 +18,11 @@ impl Shell<'_> {
         };
         for path in paths {
             match self.files.find(self.directory, path, Last::Follow) {
-                Ok(ino) => self.set_mode(ino, path, &parsed, recursive),
+                Ok(ino) => {
+                    // busybox follows a link to a directory, but not into it.
+                    let stays = self.is_busybox && self.is_link(path);
+                    self.set_mode(ino, path, &parsed, recursive && !stays);
+                }
                 Err(Errno::NoEntry) if self.is_link(path) => {
                     self.fail(format!("cannot operate on dangling symlink '{}'", shown(path)));
                 }

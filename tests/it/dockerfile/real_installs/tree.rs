@@ -109,16 +109,17 @@ fn of_file(path: &str, mode: u32, content: &[u8]) -> String {
 /// The rows that both have, without sums of what differs: see `differences.md`.
 fn of_record(text: &str) -> String {
     let differs = |row: &str| {
-        ["__pycache__/", "/include/", "uv_cache.json,", "direct_url.json,"]
+        ["__pycache__/", "include/", "uv_cache.json,", "direct_url.json,"]
             .iter()
             .any(|part| row.contains(part))
     };
     let rows = text.lines().map(|row| row.trim_end_matches('\r')).filter(|row| !differs(row));
-    let row = |row: &str| match row.split(',').next() {
-        Some(path) if path.starts_with("bin/") || path.contains("/bin/") => {
-            path.trim_start_matches("../").to_owned()
+    let row = |row: &str| {
+        let row = row.trim_start_matches("../");
+        match row.split(',').next() {
+            Some(path) if path.starts_with("bin/") => path.to_owned(),
+            _ => row.to_owned(),
         }
-        _ => row.to_owned(),
     };
     rows.map(row).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
 }

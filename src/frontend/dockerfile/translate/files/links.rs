@@ -31,6 +31,10 @@ pub fn ln(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
             (sources, Some(context.path(to)?), into)
         }
     };
+    let is_one = targets.len() == 1 && targets[0].pattern.is_none();
+    if arguments.has("no-dereference") && !is_one {
+        return Err(command.refuse("is translated with one target if it has -n"));
+    }
     let target = |field: &&Field| if symbolic { link_text(field) } else { context.path(field) };
     Ok(vec![Operation::Link {
         targets: targets.iter().map(target).collect::<Attempt<_>>()?,
