@@ -12,6 +12,7 @@ TARGET_TAGS = ["--no-deps", "--only-binary=:all:", "--platform=manylinux_2_28_x8
                "--implementation=cp"]
 PACKAGES = {"aws-cdk-lib": "2.276.0", "aws-sdk": "2.1693.0", "express": "5.3.0",
             "jest": "30.5.2", "lodash": "4.18.1", "typescript": "7.0.2", "webpack": "5.112.2"}
+LODASH_BEFORE = "4.17.21"
 
 
 def corpus(name, make):

@@ -1,7 +1,7 @@
 """From a lock file, or from its installed packages, to a pushed image: lbuild compared with tar, gzip, pigz and uv."""
-import collections, functools, hashlib, http.server, shutil, threading, time
+import collections, functools, hashlib, http.server, json, os, shutil, threading, time
 
-from corpora import BEFORE, WHEELS, corpus, installed, node_modules, wheels
+from corpora import BEFORE, LODASH_BEFORE, PACKAGES, WHEELS, corpus, installed, node_modules, wheels
 from harness import HOME, TARGET, line, medians, table, tar_and_curl
 
 # States that keep caches and registry; then states that keep only the registry, like an empty CI runner.
@@ -96,6 +96,45 @@ def upgraded_node_modules(into):
     return into / "node_modules"
 
 
+# ---- Node packages from their lock -------------------------------------------------------------------------------------
+
+def npm_lock(packages):
+    """A function whose lock file has these packages."""
+    def make(into):
+        function = into / "function"
+        function.mkdir()
+        package = {"name": "corpus", "version": "1.0.0", "private": True, "dependencies": packages}
+        (function / "package.json").write_text(json.dumps(package))
+        (function / "index.js").write_text("exports.handler = async () => 1\n")
+        call(["npm", "install", "--silent", "--package-lock-only", "--no-audit", "--no-fund"], cwd=function)
+        return function
+    return make
+
+
+def npm(harness, runs):
+    """What npm installs goes to the registry as layers of packages. npm has all packages in its own cache."""
+    before, after = (corpus(f"npm-lock-{name}", npm_lock(packages)) for name, packages in
+                     [("before", {**PACKAGES, "lodash": LODASH_BEFORE}), ("after", PACKAGES)])
+    os.environ["npm_config_prefer_offline"] = "true"
+    costs = collections.defaultdict(list)
+    for _ in range(runs):
+        harness.start()
+        base = harness.seed(HOME / "testdata/base", "python3.12", harness.hosts[0])
+        to, cache = f"{harness.hosts[0]}/{harness.new('image')}:latest", None
+        for state in STATES:
+            if state != "unchanged":
+                forget(cache)
+                cache = harness.directory / harness.new("cache")
+            code = after if state == STATES[3] else before
+            costs[state].append(harness.measure(harness.push(code, base, to, more=["--npm", "--no-check"]), cache))
+        forget(cache)
+    rows = []
+    for state, cost in costs.items():
+        cost = medians(cost)
+        rows.append([state, *line(cost)[:1], f"{cost.sent / 1e6:.3f} MB", f"{cost.received / 1e6:.3f} MB", str(round(cost.requests))])
+    table(["--npm", "wall, with npm's own", "sent", "received", "requests"], rows)
+
+
 # ---- the bench -------------------------------------------------------------------------------------------------------
 
 def dependencies(harness, code, runs):
@@ -110,6 +149,7 @@ def dependencies(harness, code, runs):
         compare(harness, code, runs, "numpy, pandas, pyarrow, scipy", LOCK, sources, index, locks)
         sources = [corpus("node_modules", node_modules), corpus("node_modules-upgraded", upgraded_node_modules)]
         compare(harness, code, runs, "node_modules", DIRECTORY, sources, index, lambda: [None, None])
+    npm(harness, runs)
     wheels_size = sum(next(files.glob(f"{p.replace('==', '-')}-*")).stat().st_size for p in WHEELS)
     print(f"The four wheels have {wheels_size / 1e6:.1f} MB.\n")
 

@@ -149,6 +149,9 @@ pub enum Error {
     /// A program that failed to install packages.
     #[error("{tool} cannot install from {}: {reason}", path.display())]
     Install { tool: &'static str, path: PathBuf, reason: String },
+    /// A package whose install script cannot run, because the image's command is not run.
+    #[error("the package {package} runs `{script}` when it is installed, which needs a process")]
+    InstallScript { package: String, script: String },
     /// A link among installed packages that would dangle in the image.
     #[error("the installed link {} leads to {}, {fault}", link.display(), target.display())]
     InstalledLink { link: PathBuf, target: PathBuf, fault: &'static str },

@@ -79,6 +79,7 @@ impl Error {
             }
             NoInstaller { tool, .. } => format!("install {tool}, or push to a tag whose image already has the layer"),
             OldInstaller { tool, least, package, .. } => format!("install {tool} {least} or newer: `npm install -g {package}`"),
+            InstallScript { .. } => "if the function works without the script, add --ignore-scripts".into(),
             InstalledLink { .. } => "lock the packages again: a linked package must be in PATH".into(),
             WrongMachine { .. } => {
                 "lock the packages again for all platforms; omit --npm-scripts, because install scripts build and \

@@ -51,6 +51,7 @@ impl Error {
             | NoInstaller { .. }
             | OldInstaller { .. }
             | Install { .. }
+            | InstallScript { .. }
             | InstalledLink { .. }
             | WrongMachine { .. }
             | Address { .. } => Kind::Source,

@@ -74,12 +74,32 @@ fn is_yes(value: &bool) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NodeInstall {
-    /// The directory with `package.json`, relative to the command's directory.
+    /// The program.
+    pub program: NodeInstaller,
+    /// The directory with `package.json`: absolute, or relative to the command's directory.
     pub directory: String,
+    /// Whether the lock file must exist and fit `package.json`: `npm ci`, `--frozen-lockfile`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Whether packages for development are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub production: bool,
     /// Whether install scripts are not run (`--ignore-scripts`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_scripts: bool,
+    /// Further options of the program: `--legacy-peer-deps`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// A program that installs Node packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeInstaller {
+    /// npm.
+    Npm,
+    /// yarn, of any version.
+    Yarn,
+    /// pnpm.
+    Pnpm,
 }

@@ -16,7 +16,7 @@ mod translation;
 
 pub use base::Base;
 pub use copy::{BuildContext, CopyFiles, CopySource};
-pub use install::{NodeInstall, PythonInstall, PythonInstaller};
+pub use install::{NodeInstall, NodeInstaller, PythonInstall, PythonInstaller};
 pub use origin::Origin;
 pub use run::{Access, Command, Mount, MountFrom, Network, Run, Sharing};
 pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};

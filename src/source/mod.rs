@@ -22,7 +22,8 @@ mod zip;
 
 pub(crate) use directory::hash_missing;
 pub(crate) use image::{contents_at, file_of};
-pub(crate) use part::{Context, Fetched, Part, Provider, SourceImage};
+pub(crate) use node::{NodeFault, NodeInstallation};
+pub(crate) use part::{Context, Fetched, PackageInstall, Part, Provider, SourceImage, SourcePlan};
 pub(crate) use placing::{Placing, Shape};
 pub(crate) use python::{Contents, ImageLibc, InstallPlan, PythonInstallation, deletions};
 

@@ -104,13 +104,38 @@ pub(crate) trait Provider: Send + Sync {
     /// The pinned source, as `lbuild plan` prints it.
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>>;
 
-    /// The parts, in the order of their layers. Fetches only data that a lock file does not contain.
+    /// What becomes of the source. Fetches only data that a lock file does not contain.
     /// `is_function` means that the files go into the function's directory because the step names no other path.
-    fn plan<'a>(
-        &'a self,
-        is_function: bool,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>>;
+    fn plan<'a>(&'a self, is_function: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>>;
+}
+
+/// What becomes of a source.
+pub(crate) enum SourcePlan {
+    /// Layers, in their order.
+    Parts(Vec<Box<dyn Part>>),
+    /// Packages that have to be installed before it is known which layers they make.
+    Install(Box<dyn PackageInstall>),
+}
+
+impl SourcePlan {
+    /// One layer.
+    pub(super) fn one(part: impl Part + 'static) -> SourcePlan {
+        SourcePlan::Parts(vec![Box::new(part)])
+    }
+}
+
+/// Packages that a package manager installs. Their layers are recorded together, so that they are found again without
+/// the package manager.
+pub(crate) trait PackageInstall: Send + Sync {
+    /// The display name.
+    fn name(&self) -> String;
+
+    /// Digests over everything that determines the files, as [`Part::identities`]. If the list is empty, the packages
+    /// are installed each time.
+    fn identities(&self) -> Vec<Digest>;
+
+    /// Installs the packages. The parts are in the order of their layers, and each is found again by its content.
+    fn install<'a>(self: Box<Self>, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>>;
 }
 
 /// A part of a source. It becomes one layer.
@@ -177,7 +202,7 @@ pub(crate) struct Fetched {
     /// Stores the digests of the files for the next run.
     keep: Option<Keep>,
     /// The directory that holds the files, if it is to be removed after use.
-    workplace: Option<Workplace>,
+    workplace: Option<Arc<Workplace>>,
 }
 
 impl Fetched {
@@ -186,8 +211,8 @@ impl Fetched {
         Fetched { tree, placing: None, keep: None, workplace: None }
     }
 
-    /// Files in a directory that is removed after use.
-    pub(super) fn within(tree: FileTree, workplace: Workplace) -> Fetched {
+    /// Files in a directory that is removed after its last use.
+    pub(super) fn within(tree: FileTree, workplace: Arc<Workplace>) -> Fetched {
         Fetched { workplace: Some(workplace), ..Fetched::of(tree) }
     }
 

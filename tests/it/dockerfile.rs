@@ -12,6 +12,8 @@ mod installs;
 mod invocation;
 mod lowering;
 mod messages;
+mod node;
+mod node_layers;
 mod operations;
 mod real_installs;
 mod run;

@@ -49,7 +49,9 @@ fn arguments(dir: &Path, arch: &str, more: &[&str]) -> Vec<String> {
 }
 
 fn modules(lbuild: &Lbuild, arch: &str) -> Vec<Member> {
-    layers::members(&layers::blobs(&lbuild.path("image"), "it", arch)[2])
+    // Below the packages is the base, and above them the code.
+    let blobs = layers::blobs(&lbuild.path("image"), "it", arch);
+    blobs[2..blobs.len() - 1].iter().flat_map(|blob| layers::members(blob)).collect()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
 use super::placed::{Below, has_directory, is_bare, placed};
-use super::planned::{Planned, PlannedPart, Work, content_key};
+use super::planned::{Planned, PlannedLayer, PlannedPart, Work, content_key};
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::publish::Push;
@@ -84,34 +84,46 @@ impl Adding<'_> {
         // Directories that a `WORKDIR` makes, and their layers.
         let mut made = Vec::new();
         let mut planned = planned.into_iter().peekable();
-        while planned.peek().is_some() {
-            let apart = std::iter::from_fn(|| planned.next_if(|next| next.beneath == Beneath::Nothing));
-            let apart: Vec<Planned> = apart.collect();
+        loop {
+            let is_apart = |next: &Planned| {
+                matches!(next, Planned::Layer(PlannedLayer { beneath: Beneath::Nothing, .. }))
+            };
+            let apart = std::iter::from_fn(|| match planned.next_if(is_apart)? {
+                Planned::Layer(layer) => Some(layer),
+                Planned::Install(_) | Planned::Packages(_) => None,
+            });
+            let apart: Vec<PlannedLayer> = apart.collect();
             done.extend(self.at_once(apart).await?.into_iter().map(|added| vec![added]));
-            if let Some(mut next) = planned.next() {
-                let mut workdir = None;
-                if let Work::Files(part) = &next.work {
-                    if next.beneath == Beneath::All && self.is_made(part, &made).await? {
-                        next.beneath = Beneath::Made;
-                    }
-                    let is_workdir = part.placing.as_ref().is_some_and(|placing| placing.is_workdir);
-                    workdir = is_workdir.then(|| part.to.clone());
+            let Some(next) = planned.next() else { break };
+            let own = || done.iter().flatten().filter_map(|added| added.layer.as_ref());
+            let added = match next {
+                Planned::Install(install) => {
+                    let below = Beneath::All.layers(base, own());
+                    self.installed(&install, &below).await?
                 }
-                if next.may_redirect() {
-                    made.clear();
+                Planned::Packages(packages) => {
+                    let below = packages.beneath.layers(base, own());
+                    self.packages_added(packages, &below).await?
                 }
-                let own = done.iter().flatten().filter_map(|added| added.layer.as_ref());
-                let below = next.beneath.layers(base, own);
-                let added = match &next.work {
-                    Work::Install(install) => {
-                        let keys = next.keys(self.epoch, &below);
-                        self.installed(install, keys[0], next.created_by.clone(), &below).await?
+                Planned::Layer(mut layer) => {
+                    let mut workdir = None;
+                    if let Work::Files(part) = &layer.work {
+                        if layer.beneath == Beneath::All && self.is_made(part, &made).await? {
+                            layer.beneath = Beneath::Made;
+                        }
+                        let is_workdir = part.placing.as_ref().is_some_and(|placing| placing.is_workdir);
+                        workdir = is_workdir.then(|| part.to.clone());
                     }
-                    Work::Files(_) | Work::Operations(_) => vec![self.above(next, &below).await?],
-                };
-                made.extend(workdir.zip(added.first().and_then(|added| added.layer.clone())));
-                done.push(added);
-            }
+                    if layer.may_redirect() {
+                        made.clear();
+                    }
+                    let below = layer.beneath.layers(base, own());
+                    let added = self.above(layer, &below).await?;
+                    made.extend(workdir.zip(added.layer.clone()));
+                    vec![added]
+                }
+            };
+            done.push(added);
         }
         Ok(done)
     }
@@ -132,11 +144,11 @@ impl Adding<'_> {
     }
 
     /// The layers of parts that do not depend on the layers below.
-    pub(super) async fn at_once(&self, parts: Vec<Planned>) -> Result<Vec<Added>> {
+    pub(super) async fn at_once(&self, parts: Vec<PlannedLayer>) -> Result<Vec<Added>> {
         let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
         let all = self.session.threads.all();
         let is_missing =
-            |(planned, lookup): &(&Planned, &Lookup)| !planned.is_by_content() && lookup.found.is_none();
+            |(planned, lookup): &(&PlannedLayer, &Lookup)| !planned.is_by_content() && lookup.found.is_none();
         let missing = parts.iter().zip(&found).filter(is_missing).count();
         // The threads are divided among the packages. Files are compressed by all free threads.
         let share = all / missing.clamp(1, all);
@@ -153,13 +165,13 @@ impl Adding<'_> {
     }
 
     /// A layer that depends on the layers below.
-    async fn above(&self, planned: Planned, below: &[Layer]) -> Result<Added> {
+    pub(super) async fn above(&self, planned: PlannedLayer, below: &[Layer]) -> Result<Added> {
         let lookup = self.find(&planned, below).await;
         self.layer(planned, lookup, below, self.session.threads.all()).await
     }
 
     /// Looks up a layer whose key does not depend on its files.
-    async fn find(&self, planned: &Planned, below: &[Layer]) -> Lookup {
+    async fn find(&self, planned: &PlannedLayer, below: &[Layer]) -> Lookup {
         let keys = planned.keys(self.epoch, below);
         let mut found = match self.session.caching.policy {
             Caching::Off => None,
@@ -175,14 +187,14 @@ impl Adding<'_> {
 
     async fn layer(
         &self,
-        planned: Planned,
+        planned: PlannedLayer,
         lookup: Lookup,
         below: &[Layer],
         threads: usize,
     ) -> Result<Added> {
         let verify = self.session.caching.policy == Caching::Verify;
         let is_published = planned.is_published();
-        let Planned { work, name, created_by, beneath } = planned;
+        let PlannedLayer { work, name, created_by, beneath } = planned;
         let making = Making { name: &name, beneath, below, threads };
         let (key, known, cached) = match (lookup, work) {
             (Lookup { key, found: Some(found) }, _) if !verify => (key, found, true),
@@ -190,7 +202,6 @@ impl Adding<'_> {
             (Lookup { key, found }, Work::Operations(planned)) => {
                 self.operated(planned, key, found, &making).await?
             }
-            (_, Work::Install(_)) => unreachable!("an install makes several layers"),
         };
         let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by, layers: 0 }) };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
@@ -244,7 +255,10 @@ impl Adding<'_> {
                     kind = ContentsKind::Unplaced(fetched.placing.clone().map(Arc::new));
                 }
                 let tree = self.session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
-                self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
+                // The files of packages are gone now.
+                if !is_package {
+                    self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
+                }
                 Ok((key, Known(Some(found)), true))
             }
             found => {

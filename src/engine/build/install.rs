@@ -8,68 +8,33 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::add::{Added, Adding};
-use super::cached::{StepLayer, keep_step, step_of};
+use super::beneath::Beneath;
+use super::cached::StepLayer;
 use super::placed::scans_of;
-use super::planned::{Planned, PlannedInstall};
+use super::planned::{InstallOf, PlannedInstall, PlannedLayer};
+use super::steps::added;
 use super::write::{Made, Writing, make};
 use crate::engine::contents::{Contents as TreeContents, ContentsKind};
-use crate::engine::session::Caching;
 use crate::error::text::without_logins;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{Config, Digest, Layer, LayerKey, Platform};
+use crate::recipe::PythonInstall;
 use crate::scan::{LayerScan, NoFact, ScannedFile, view};
 use crate::source::{self, Contents, ImageLibc, InstallPlan, PythonInstallation, deletions};
 use crate::tree::{Content, FileTree, View};
 
-type Scans = Arc<Vec<Option<LayerScan<NoFact>>>>;
+pub(super) type Scans = Arc<Vec<Option<LayerScan<NoFact>>>>;
 
 /// The glibc that is assumed if no file tells the version: that of the oldest wheels in use.
 const OLDEST_GLIBC: ImageLibc = ImageLibc::Glibc(2, 17);
 
 impl Adding<'_> {
     /// The layers of an install, after an entry for the command itself.
-    pub(super) async fn installed(
-        &self,
-        planned: &PlannedInstall,
-        key: LayerKey,
-        created_by: String,
-        below: &[Layer],
-    ) -> Result<Vec<Added>> {
-        let mut found = None;
-        if self.session.caching.policy == Caching::On {
-            found = step_of(&self.session.cache, key);
-            if found.is_none() {
-                found = self.cached.step(key).await;
-            }
-        }
-        let layers = match found {
-            Some(layers) => {
-                layers.iter().for_each(|of| self.take(of));
-                layers
-            }
-            None => {
-                let layers = self.install(planned, key, below).await?;
-                keep_step(&self.session.cache, key, &layers)?;
-                layers
-            }
-        };
-        let own = layers.into_iter().map(|StepLayer { layer, created_by, .. }| {
-            let key = layer.as_ref().and_then(|layer| layer.key);
-            Added { layer, key, created_by, layers: 0 }
-        });
-        let own: Vec<Added> = own.collect();
-        let command = Added { layer: None, key: Some(key), created_by, layers: own.len() };
-        Ok([command].into_iter().chain(own).collect())
-    }
-
-    /// Passes a layer that was found to the pushes.
-    fn take(&self, of: &StepLayer) {
-        let Some(layer) = &of.layer else { return };
-        let name = of.created_by.strip_prefix("lbuild: ").unwrap_or(&of.created_by);
-        let (layer_name, digest, size) = (name.to_owned(), layer.blob.digest, layer.blob.size);
-        self.session.events.emit(Event::Layer { layer: layer_name, digest, size, cached: true });
-        self.pushes.iter().for_each(|push| push.layer(layer));
+    pub(super) async fn installed(&self, planned: &PlannedInstall, below: &[Layer]) -> Result<Vec<Added>> {
+        let key = Beneath::All.key(planned.key(self.epoch), None, below);
+        let (key, layers) = self.step(&[key], self.install(planned, key, below)).await?;
+        Ok(added(key, layers, planned.origin.text.clone()))
     }
 
     async fn install(
@@ -79,11 +44,25 @@ impl Adding<'_> {
         below: &[Layer],
     ) -> Result<Vec<StepLayer>> {
         let scans: Scans = Arc::new(scans_of(self.session, self.trees, below).await?);
-        let installation = self.looked(planned, scans.clone()).await?;
+        match &planned.packages {
+            InstallOf::Python(install) => self.install_python(planned, install, scans, key, below).await,
+            InstallOf::Node(packages) => self.install_node(planned, packages, scans, key, below).await,
+        }
+    }
+
+    async fn install_python(
+        &self,
+        planned: &PlannedInstall,
+        install: &PythonInstall,
+        scans: Scans,
+        key: LayerKey,
+        below: &[Layer],
+    ) -> Result<Vec<StepLayer>> {
+        let installation = self.looked(planned, install, scans.clone()).await?;
         let read = self.read(planned, &installation, &scans, below).await?;
         let plan = installation.plan(&read, self.context).await;
         let InstallPlan { layers, to, place, removed, warnings, count } =
-            plan.map_err(|error| failed(planned, error))?;
+            plan.map_err(|error| failed(planned, install, error))?;
         let (file, line) = (&planned.origin.file, planned.origin.line);
         for warning in warnings {
             self.session.events.warn(format!("{file}:{line}: {warning}"), None);
@@ -101,22 +80,27 @@ impl Adding<'_> {
         }
         // The directory is resolved, and the config does not matter for it.
         let config = Config::scratch(&Platform::linux(crate::image::Arch::Amd64));
-        let parts = layers.into_iter().map(|part| Planned::apart(part, to.clone(), &place, &config));
+        let parts = layers.into_iter().map(|part| PlannedLayer::apart(part, to.clone(), &place, &config));
         let added = Box::pin(self.at_once(parts.collect())).await?;
         own.extend(added.into_iter().filter_map(|added| StepLayer::of(&added.layer?, added.created_by)));
         Ok(own)
     }
 
     /// Finds the interpreter and what it has.
-    async fn looked(&self, planned: &PlannedInstall, scans: Scans) -> Result<PythonInstallation> {
-        let PlannedInstall { install, directory, path, .. } = planned;
+    async fn looked(
+        &self,
+        planned: &PlannedInstall,
+        install: &PythonInstall,
+        scans: Scans,
+    ) -> Result<PythonInstallation> {
+        let (program, PlannedInstall { directory, path, origin, .. }) = (&install.program, planned);
         let (install, directory, path) = (install.clone(), directory.clone(), path.clone());
         let look = move |_, _: &_| {
             let view = view(&scans);
             Ok(PythonInstallation::of(&install, &directory, &path, &view, libc(&view)))
         };
         let looked = self.session.threads.run(1, look).await?;
-        looked.map_err(|fault| planned.origin.failed_at(&planned.install.program, fault, None))
+        looked.map_err(|fault| origin.failed_at(program, fault, None))
     }
 
     /// Reads the files of the image that the install needs.
@@ -149,7 +133,7 @@ impl Adding<'_> {
     }
 
     /// The contents of files, by their places in the layers below.
-    async fn contents(&self, places: Places, below: &[Layer]) -> Result<Contents> {
+    pub(super) async fn contents(&self, places: Places, below: &[Layer]) -> Result<Contents> {
         let session = self.session;
         let read = places.into_iter().map(async |(number, names)| {
             let paths = names.values().cloned().collect();
@@ -162,7 +146,7 @@ impl Adding<'_> {
     }
 
     /// The layer that removes the files of replaced packages.
-    async fn removing(&self, tree: FileTree, key: LayerKey) -> Result<Option<StepLayer>> {
+    pub(super) async fn removing(&self, tree: FileTree, key: LayerKey) -> Result<Option<StepLayer>> {
         let (session, epoch) = (self.session.clone(), self.epoch);
         let is_scanned = self.trees.is_scanned();
         let own = LayerKey(Digest::of(format!("removed {}", key.0).as_bytes()));
@@ -188,10 +172,10 @@ impl Adding<'_> {
 }
 
 /// The places of files: by layer, the paths in it by the names of the files.
-type Places = BTreeMap<usize, BTreeMap<String, Vec<u8>>>;
+pub(super) type Places = BTreeMap<usize, BTreeMap<String, Vec<u8>>>;
 
 /// The places of files, and the files that the image does not have.
-fn places<F>(names: &[String], view: &View<'_, ScannedFile<F>>) -> (Places, Vec<String>) {
+pub(super) fn places<F>(names: &[String], view: &View<'_, ScannedFile<F>>) -> (Places, Vec<String>) {
     let (mut found, mut missing) = (Places::new(), Vec::new());
     for name in names {
         match view.file(name) {
@@ -206,7 +190,7 @@ fn places<F>(names: &[String], view: &View<'_, ScannedFile<F>>) -> (Places, Vec<
 }
 
 /// The C library of an image.
-fn libc<F>(view: &View<'_, ScannedFile<F>>) -> ImageLibc {
+pub(super) fn libc<F>(view: &View<'_, ScannedFile<F>>) -> ImageLibc {
     let dirs = ["lib", "lib64", "usr/lib", "usr/lib64"];
     let files = || dirs.iter().flat_map(|dir| view.below(dir));
     let glibc = files().filter_map(|file| file.member.elf()?.is_glibc).max();
@@ -233,8 +217,8 @@ fn bytes_of(content: &Content) -> Result<Vec<u8>> {
 }
 
 /// The error for packages that cannot be installed. Paths are those of the image, rather than of this machine.
-fn failed(planned: &PlannedInstall, error: Error) -> Error {
-    let PlannedInstall { install, text, origin, .. } = planned;
+fn failed(planned: &PlannedInstall, install: &PythonInstall, error: Error) -> Error {
+    let PlannedInstall { text, origin, .. } = planned;
     let named = install.requirements.iter().chain(&install.packages).cloned().collect::<Vec<_>>().join(" ");
     let hint = error.hint();
     let error = match error {

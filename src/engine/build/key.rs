@@ -6,7 +6,7 @@ use super::follow::VERSION as FOLLOW_VERSION;
 use crate::image::{Digest, Layer, LayerKey};
 use crate::layer::{SPLICE_VERSION, WRITER_VERSION};
 use crate::operations::Line;
-use crate::recipe::PythonInstall;
+use crate::recipe::{NodeInstall, PythonInstall};
 use crate::source::Placing;
 use crate::tree::{Content, Device, Entry, EntryKind, FileTree, ZipContent};
 
@@ -153,6 +153,12 @@ const INSTALL_VERSION: &str = "install-1";
 pub(super) fn of_install(install: &PythonInstall, directory: &str, path: &str, epoch: u64) -> LayerKey {
     let known =
         serde_json::json!([INSTALL_VERSION, WRITER_VERSION, SPLICE_VERSION, install, directory, path, epoch]);
+    LayerKey(Digest::of(known.to_string().as_bytes()))
+}
+
+/// The key of the layers of an install of Node packages in this directory, without the layers below.
+pub(super) fn of_node_install(install: &NodeInstall, directory: &str, epoch: u64) -> LayerKey {
+    let known = serde_json::json!([INSTALL_VERSION, WRITER_VERSION, install, directory, epoch]);
     LayerKey(Digest::of(known.to_string().as_bytes()))
 }
 

@@ -7,7 +7,8 @@
 //! 3. Paths in the image follow its links ([`follow`]). The image so far decides more about files of a Dockerfile: see
 //!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
 //! 4. Operations of a `RUN` line ([`operate`]) change the files of all layers below.
-//! 5. Its installs ([`install`]) become layers of wheels.
+//! 5. Its installs become layers of wheels ([`install`]) or of Node packages ([`node`]). The layers of [`packages`] are
+//!    found again together ([`steps`]).
 //! 6. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
@@ -18,13 +19,16 @@ mod cached;
 mod follow;
 mod install;
 mod key;
+mod node;
 mod operate;
+mod packages;
 mod place;
 mod placed;
 mod planned;
 mod recompress;
 mod sources;
 mod stage;
+mod steps;
 mod write;
 
 pub(super) use cached::Cached;

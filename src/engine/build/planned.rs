@@ -1,18 +1,30 @@
-//! A layer that is planned: of a part of a source, or of a line's operations.
+//! What a step adds to the image: one layer of files or of operations, or an install that makes several.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::beneath::Beneath;
 use super::key;
+use super::packages::PlannedPackages;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Layer, LayerKey};
 use crate::operations::Line;
-use crate::recipe::{Operation, Origin, PythonInstall, Run, Translated, Translation};
+use crate::recipe::{NodeInstall, Operation, Origin, PythonInstall, Run, Translation};
 use crate::source::{Context, Fetched, Part, Placing, hash_missing};
 
+/// What a step adds to the image.
+pub(super) enum Planned {
+    /// One layer at most.
+    Layer(PlannedLayer),
+    /// Packages of a command: several layers, after an entry for the command itself.
+    Install(Arc<PlannedInstall>),
+    /// Packages of a source: several layers, after an entry for them all.
+    Packages(PlannedPackages),
+}
+
 /// A layer on its way into the image.
-pub(super) struct Planned {
+pub(super) struct PlannedLayer {
     pub(super) work: Work,
     /// The layer's name in events.
     pub(super) name: String,
@@ -27,8 +39,6 @@ pub(super) enum Work {
     Files(PlannedPart),
     /// The files of the layers below are changed.
     Operations(Arc<PlannedLine>),
-    /// Packages are installed: several layers.
-    Install(Arc<PlannedInstall>),
 }
 
 /// A part and its path in the image.
@@ -50,7 +60,7 @@ pub(super) struct PlannedLine {
 
 /// An install of a `RUN` line.
 pub(super) struct PlannedInstall {
-    pub(super) install: PythonInstall,
+    pub(super) packages: InstallOf,
     /// The absolute directory of the command.
     pub(super) directory: String,
     /// The value of `PATH`.
@@ -61,17 +71,108 @@ pub(super) struct PlannedInstall {
     pub(super) origin: Origin,
 }
 
+/// The packages of an install.
+#[derive(Clone)]
+pub(super) enum InstallOf {
+    Python(PythonInstall),
+    Node(NodePackages),
+}
+
+/// Node packages, and the variables of the command, some of which may be logins: the settings of npm name them.
+#[derive(Clone)]
+pub(super) struct NodePackages {
+    pub(super) install: NodeInstall,
+    pub(super) variables: Arc<BTreeMap<String, String>>,
+}
+
 impl PlannedInstall {
     /// The key of its layers, without the layers below.
-    fn key(&self, epoch: u64) -> LayerKey {
-        let PlannedInstall { install, directory, path, text: _, origin: _ } = self;
-        key::of_install(install, directory, path, epoch)
+    pub(super) fn key(&self, epoch: u64) -> LayerKey {
+        let PlannedInstall { packages, directory, path, text: _, origin: _ } = self;
+        match packages {
+            InstallOf::Python(install) => key::of_install(install, directory, path, epoch),
+            InstallOf::Node(packages) => key::of_node_install(&packages.install, directory, epoch),
+        }
     }
 }
 
 impl Planned {
+    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
+    /// apart from its other commands, because their layers are.
+    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
+        let Run { translation, user, origin, .. } = run;
+        let Some(translation) = translation else { return Vec::new() };
+        let line = |chains| {
+            let translation = Translation { chains, errexit: translation.errexit };
+            let line = Line { translation, user: user.clone(), epoch };
+            Planned::Layer(PlannedLayer {
+                work: Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() })),
+                name: origin.text.clone(),
+                created_by: origin.text.clone(),
+                beneath: Beneath::All,
+            })
+        };
+        let mut variables: BTreeMap<String, String> =
+            config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        variables.extend(run.arguments.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let variables = Arc::new(variables);
+        let commands = || translation.chains.iter().flatten();
+        if commands().all(|command| install_of(&command.operation, &variables).is_none()) {
+            return vec![line(translation.chains.clone())];
+        }
+        // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
+        let (mut all, mut before) = (Vec::new(), Vec::new());
+        for command in commands() {
+            let Some(packages) = install_of(&command.operation, &variables) else {
+                before.push(command.clone());
+                continue;
+            };
+            if !before.is_empty() {
+                all.push(line(vec![std::mem::take(&mut before)]));
+            }
+            all.push(Planned::Install(Arc::new(PlannedInstall {
+                packages,
+                directory: command.directory.clone(),
+                path: config.var("PATH").unwrap_or_default().to_owned(),
+                text: command.text.clone(),
+                origin: origin.clone(),
+            })));
+        }
+        if !before.is_empty() {
+            all.push(line(vec![before]));
+        }
+        all
+    }
+
+    /// The digest of [`PlannedLayer::identity`].
+    pub(super) async fn identity(
+        self,
+        session: &Session,
+        context: &Context,
+        epoch: u64,
+    ) -> Result<Option<LayerKey>> {
+        match self {
+            Planned::Layer(layer) => layer.identity(session, context, epoch).await,
+            Planned::Install(install) => Ok(Some(install.key(epoch))),
+            Planned::Packages(packages) => Ok(packages.identity(epoch)),
+        }
+    }
+}
+
+/// The install that an operation is.
+fn install_of(operation: &Operation, variables: &Arc<BTreeMap<String, String>>) -> Option<InstallOf> {
+    match operation {
+        Operation::InstallPython(install) => Some(InstallOf::Python(install.clone())),
+        Operation::InstallNode(install) => {
+            Some(InstallOf::Node(NodePackages { install: install.clone(), variables: variables.clone() }))
+        }
+        _ => None,
+    }
+}
+
+impl PlannedLayer {
     /// A part for the path `to` in an image with this config. `is_of_aws` means that its base is one of AWS's.
-    pub(super) fn part(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> Planned {
+    pub(super) fn part(part: Box<dyn Part>, to: String, config: &Config, is_of_aws: bool) -> PlannedLayer {
         let dir = to.trim_end_matches('/');
         let (own, placing) = (part.name(), part.placing(&to));
         let created_by = match &placing {
@@ -82,62 +183,14 @@ impl Planned {
         let name = own.unwrap_or_else(|| dir.to_owned());
         let beneath = Beneath::of(&to, placing.as_ref(), config, is_of_aws);
         let work = Work::Files(PlannedPart { part, to, placing, by_content });
-        Planned { work, name, created_by, beneath }
+        PlannedLayer { work, name, created_by, beneath }
     }
 
     /// A part that does not depend on the layers below. `place` is where its files are, for display.
-    pub(super) fn apart(part: Box<dyn Part>, to: String, place: &str, config: &Config) -> Planned {
-        let planned = Planned::part(part, to, config, false);
+    pub(super) fn apart(part: Box<dyn Part>, to: String, place: &str, config: &Config) -> PlannedLayer {
+        let planned = PlannedLayer::part(part, to, config, false);
         let created_by = format!("lbuild: {} in {place}", planned.name);
-        Planned { beneath: Beneath::Nothing, created_by, ..planned }
-    }
-
-    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
-    /// apart from its other commands, because their layers are.
-    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
-        let Run { translation, user, origin, .. } = run;
-        let Some(translation) = translation else { return Vec::new() };
-        let planned = |work| Planned {
-            work,
-            name: origin.text.clone(),
-            created_by: origin.text.clone(),
-            beneath: Beneath::All,
-        };
-        let line = |chains| {
-            let translation = Translation { chains, errexit: translation.errexit };
-            let line = Line { translation, user: user.clone(), epoch };
-            planned(Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() })))
-        };
-        let is_install = |command: &Translated| matches!(command.operation, Operation::InstallPython(_));
-        if !translation.chains.iter().flatten().any(is_install) {
-            return vec![line(translation.chains.clone())];
-        }
-        // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
-        let (mut all, mut before) = (Vec::new(), Vec::new());
-        for command in translation.chains.iter().flatten() {
-            let Operation::InstallPython(install) = &command.operation else {
-                before.push(command.clone());
-                continue;
-            };
-            if !before.is_empty() {
-                all.push(line(vec![std::mem::take(&mut before)]));
-            }
-            let path = config.var("PATH").unwrap_or_default().to_owned();
-            let (install, directory, text) =
-                (install.clone(), command.directory.clone(), command.text.clone());
-            let origin = origin.clone();
-            all.push(planned(Work::Install(Arc::new(PlannedInstall {
-                install,
-                directory,
-                path,
-                text,
-                origin,
-            }))));
-        }
-        if !before.is_empty() {
-            all.push(line(vec![before]));
-        }
-        all
+        PlannedLayer { beneath: Beneath::Nothing, created_by, ..planned }
     }
 
     /// The keys of the layer above these layers, as far as they do not depend on its files. Another machine may have
@@ -150,7 +203,6 @@ impl Planned {
                 keys.map(|of_part| key(of_part, placing.as_ref())).collect()
             }
             Work::Operations(planned) => vec![key(key::of_line(&planned.line), None)],
-            Work::Install(planned) => vec![key(planned.key(epoch), None)],
         }
     }
 
@@ -165,7 +217,6 @@ impl Planned {
         let PlannedPart { part, to, placing, .. } = match self.work {
             Work::Files(part) => part,
             Work::Operations(planned) => return Ok(Some(key::of_line(&planned.line))),
-            Work::Install(planned) => return Ok(Some(planned.key(epoch))),
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
@@ -182,7 +233,7 @@ impl Planned {
     pub(super) fn size(&self) -> u64 {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.size(),
-            Work::Operations(_) | Work::Install(_) => 0,
+            Work::Operations(_) => 0,
         }
     }
 
@@ -195,14 +246,14 @@ impl Planned {
     pub(super) fn is_published(&self) -> bool {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.is_published(),
-            Work::Operations(_) | Work::Install(_) => false,
+            Work::Operations(_) => false,
         }
     }
 
     /// Whether the layer may change where paths lead.
     pub(super) fn may_redirect(&self) -> bool {
         match &self.work {
-            Work::Files(_) | Work::Install(_) => false,
+            Work::Files(_) => false,
             Work::Operations(planned) => may_redirect(&planned.line.translation),
         }
     }
@@ -225,6 +276,7 @@ pub(super) fn may_redirect(translation: &Translation) -> bool {
                 | Operation::AddUser(_)
                 | Operation::AddGroup(_)
                 | Operation::InstallPython(_)
+                | Operation::InstallNode(_)
                 | Operation::OmitTools { .. }
         )
     };

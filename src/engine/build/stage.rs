@@ -10,7 +10,8 @@ use super::add::{Added, Adding, Stages};
 use super::base;
 use super::beneath::is_of_aws;
 use super::cached::Cached;
-use super::planned::{Planned, may_redirect};
+use super::packages::PlannedPackages;
+use super::planned::{Planned, PlannedLayer, may_redirect};
 use super::sources::{check_commands, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
@@ -19,7 +20,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
-use crate::source::{self, Context, Part, SourceImage};
+use crate::source::{self, Context, SourceImage, SourcePlan};
 
 /// Builds the recipe's last stage, and the stages whose layers it needs. Its layers are passed to `pushes` as soon as
 /// they exist, and their contents are kept in `trees`. `scanner` scans layers of the base on their way to a registry.
@@ -167,7 +168,7 @@ impl Building<'_> {
     }
 
     /// The layers of each step that gives some, in their order.
-    fn planned(&self, number: usize, base: &Config, plans: Vec<Vec<Box<dyn Part>>>) -> Vec<Vec<Planned>> {
+    fn planned(&self, number: usize, base: &Config, plans: Vec<SourcePlan>) -> Vec<Vec<Planned>> {
         let (mut config, mut is_of_aws) = (base.clone(), self.is_of_aws(number));
         let mut plans = plans.into_iter();
         let mut all = Vec::new();
@@ -180,8 +181,17 @@ impl Building<'_> {
                 }
                 Step::Add(add) => {
                     let to = target(add, &config);
-                    let parts = plans.next().unwrap_or_default().into_iter();
-                    all.push(parts.map(|part| Planned::part(part, to.clone(), &config, is_of_aws)).collect());
+                    let part = |part| PlannedLayer::part(part, to.clone(), &config, is_of_aws);
+                    all.push(match plans.next() {
+                        None => Vec::new(),
+                        Some(SourcePlan::Parts(parts)) => {
+                            parts.into_iter().map(|own| Planned::Layer(part(own))).collect()
+                        }
+                        Some(SourcePlan::Install(install)) => {
+                            let packages = PlannedPackages::of(install, to, &config, is_of_aws);
+                            vec![Planned::Packages(packages)]
+                        }
+                    });
                 }
             }
         }
@@ -281,8 +291,8 @@ fn edits(stage: &Stage) -> impl Iterator<Item = &ConfigEdit> {
     })
 }
 
-/// The parts of each `Add`.
-async fn plans(stage: &Stage, context: &Context) -> Result<Vec<Vec<Box<dyn Part>>>> {
+/// What becomes of the source of each `Add`.
+async fn plans(stage: &Stage, context: &Context) -> Result<Vec<SourcePlan>> {
     let plans =
         stage.adds().map(async |add| source::provider(&add.source).plan(add.to.is_none(), context).await);
     try_join_all(plans).await

@@ -15,7 +15,7 @@ use super::{download, pattern};
 use crate::error::{Error, Result};
 use crate::recipe::{Base, CopyFiles, CopySource, Source};
 use crate::source::directory::future_path;
-use crate::source::part::{Context, Part, Provider, SourceImage};
+use crate::source::part::{Context, Provider, SourceImage, SourcePlan};
 
 /// The files of one instruction.
 pub(in crate::source) struct CopyProvider<'r>(pub(in crate::source) &'r CopyFiles);
@@ -91,7 +91,7 @@ impl Provider for CopyProvider<'_> {
         .boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
             let CopyFiles { sources, parents, origin, .. } = self.0;
             let mut planned = Vec::with_capacity(sources.len());
@@ -115,8 +115,7 @@ impl Provider for CopyProvider<'_> {
                     CopySource::Inline { .. } => Planned::Inline,
                 });
             }
-            Ok(vec![Box::new(CopyPart { files: self.0.clone(), planned, first_lists: OnceCell::new() })
-                as Box<dyn Part>])
+            Ok(SourcePlan::one(CopyPart { files: self.0.clone(), planned, first_lists: OnceCell::new() }))
         }
         .boxed()
     }

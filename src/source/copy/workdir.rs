@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use crate::error::Result;
 use crate::image::Digest;
 use crate::recipe::{Origin, Source};
-use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::source::part::{Context, Fetched, Part, Provider, SourcePlan};
 use crate::source::placing::{Placing, Shape};
 use crate::tree::FileTree;
 
@@ -26,9 +26,9 @@ impl Provider for EmptyDirectoryProvider<'_> {
         async move { Ok(Source::EmptyDirectory { owner, origin: self.origin.clone() }) }.boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, _: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, _: bool, _: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         let part = EmptyDirectory { owner: self.owner.map(str::to_owned), origin: self.origin.clone() };
-        async move { Ok(vec![Box::new(part) as Box<dyn Part>]) }.boxed()
+        async move { Ok(SourcePlan::one(part)) }.boxed()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Source;
 use crate::source::ignore::Ignore;
 use crate::source::logins;
-use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::source::part::{Context, Fetched, Part, Provider, SourcePlan};
 use crate::threads;
 use crate::tree::FileTree;
 
@@ -56,7 +56,7 @@ impl Provider for DirectoryProvider<'_> {
         async move { Ok(Source::Directory { path, ignore, without }) }.boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
             let (path, is_code) = (self.path.to_owned(), self.ignore);
             let rules = self.rules()?;
@@ -69,7 +69,7 @@ impl Provider for DirectoryProvider<'_> {
                 }
                 Ok(walked)
             });
-            Ok(vec![Box::new(walked.await?) as Box<dyn Part>])
+            Ok(SourcePlan::one(walked.await?))
         }
         .boxed()
     }

@@ -10,7 +10,7 @@ use super::select::Selection;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Base, ImageFiles, Source};
-use crate::source::part::{self, Context, Fetched, Part, SourceImage};
+use crate::source::part::{self, Context, Fetched, Part, SourceImage, SourcePlan};
 
 /// Part of every identity. Increase it with any change of the code that changes an entry.
 const VERSION: &str = "image-1";
@@ -43,10 +43,10 @@ impl part::Provider for ImageProvider<'_> {
         .boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
             let (source, path) = (self.found(context)?.clone(), self.0.path.clone());
-            Ok(vec![Box::new(FilesOfImage { source, path }) as Box<dyn Part>])
+            Ok(SourcePlan::one(FilesOfImage { source, path }))
         }
         .boxed()
     }

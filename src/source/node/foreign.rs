@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::tool::cpu;
+use super::machine::NodeMachine;
 use crate::error::{Error, Result};
-use crate::image::Arch;
 use crate::source::text;
 use crate::tree::{Content, EntryKind, FileTree};
 
@@ -18,10 +17,10 @@ use crate::tree::{Content, EntryKind, FileTree};
 ///
 /// # Errors
 /// When a remaining package requires a removed one.
-pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result<()> {
+pub(super) fn remove(tree: &mut FileTree, function: &[u8], machine: NodeMachine) -> Result<()> {
     let packages = packages(tree)?;
     let (kept, foreign): (Vec<_>, Vec<_>) =
-        packages.into_iter().partition(|(_, package)| fits(package, arch));
+        packages.into_iter().partition(|(_, package)| fits(package, machine));
     let function = serde_json::from_slice(function).unwrap_or_default();
     let needed: BTreeSet<&str> =
         kept.iter().map(|(_, package)| package).chain([&function]).flat_map(needs).collect();
@@ -29,9 +28,10 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
         let name = package["name"].as_str().unwrap_or_default();
         if needed.contains(name) {
             let file = format!("{}/package.json", String::from_utf8_lossy(dir));
-            let machine = ["os", "cpu", "libc"].map(|key| list(&package[key]).join(" or ")).join(" ");
-            let (package, machine) = (name.to_owned(), machine.trim().to_owned());
-            return Err(Error::WrongMachine { file, package, machine, wanted: arch.as_str() });
+            let named = ["os", "cpu", "libc"].map(|key| list(&package[key]).join(" or ")).join(" ");
+            let (package, named) = (name.to_owned(), named.trim().to_owned());
+            let wanted = machine.arch.as_str();
+            return Err(Error::WrongMachine { file, package, machine: named, wanted });
         }
     }
     let dirs: Vec<&[u8]> = foreign.iter().map(|(dir, _)| dir.as_slice()).collect();
@@ -51,7 +51,7 @@ pub(super) fn remove(tree: &mut FileTree, function: &[u8], arch: Arch) -> Result
 }
 
 /// The directories of the packages, each with its package.json.
-fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
+pub(super) fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
     let mut found = Vec::new();
     for (path, entry) in tree.iter() {
         let (Some(dir), EntryKind::File(Content::File(file))) = (package(path), &entry.kind) else {
@@ -68,7 +68,7 @@ fn packages(tree: &FileTree) -> Result<Vec<(Vec<u8>, Value)>> {
 }
 
 /// The directory of the package whose package.json this is.
-fn package(path: &[u8]) -> Option<&[u8]> {
+pub(super) fn package(path: &[u8]) -> Option<&[u8]> {
     let dir = path.strip_suffix(b"/package.json")?;
     let mut parts = dir.rsplit(|&b| b == b'/').skip(1);
     let parent = parts.next()?;
@@ -94,14 +94,14 @@ fn leads_to(path: &[u8], target: &[u8]) -> Vec<u8> {
     parts.join(&b'/')
 }
 
-fn fits(package: &Value, arch: Arch) -> bool {
+fn fits(package: &Value, machine: NodeMachine) -> bool {
     let allows = |key: &str, is: &str| {
         let (not, only): (Vec<&str>, Vec<&str>) =
             list(&package[key]).into_iter().partition(|value| value.starts_with('!'));
         let named = only.is_empty() || only.contains(&is) || only.contains(&"any");
         named && not.iter().all(|value| value.trim_start_matches('!') != is)
     };
-    allows("os", "linux") && allows("cpu", cpu(arch)) && allows("libc", "glibc")
+    allows("os", "linux") && allows("cpu", machine.cpu()) && allows("libc", machine.libc())
 }
 
 /// The strings of a list; a single string counts as a list of one.
@@ -123,6 +123,7 @@ fn needs(package: &Value) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Arch;
     use crate::source::directory;
     use crate::source::ignore::Ignore;
 
@@ -137,7 +138,7 @@ mod tests {
         std::fs::create_dir_all(dir.path().join(".bin")).unwrap();
         std::os::unix::fs::symlink("../a/bin", dir.path().join(".bin/a")).unwrap();
         let mut tree = directory::collect(dir.path(), b"node_modules", &Ignore::none(), 1).unwrap();
-        remove(&mut tree, function.as_bytes(), Arch::Arm64)?;
+        remove(&mut tree, function.as_bytes(), NodeMachine { arch: Arch::Arm64, musl: false })?;
         let names = tree.iter().map(|(path, _)| String::from_utf8_lossy(path).into_owned());
         Ok(names.filter(|name| name.ends_with("package.json") || name.contains(".bin/")).collect())
     }

@@ -6,14 +6,14 @@ use std::path::Path;
 use super::files::PACKAGE;
 use super::lock::Local;
 use super::modules::NodeModules;
-use super::tool::{Tool, cpu};
-use super::{check, files, foreign, npmrc, package_json, version, yarnrc};
+use super::run::InstallerRun;
+use super::tool::Tool;
+use super::{arguments, check, files, foreign, npmrc, package_json, version, yarnrc};
 use crate::error::{Error, Result};
 use crate::source::directory;
 use crate::source::ignore::Ignore;
 use crate::source::local;
 use crate::source::part::Context;
-use crate::source::program::{self, Lines};
 use crate::source::text;
 use crate::store::Workplace;
 use crate::threads::blocking;
@@ -35,7 +35,7 @@ const OWN: [&str; 8] = [
 
 /// Installs the packages. Returns the installed files and the directory that holds them.
 pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<(FileTree, Workplace)> {
-    let program = version::usable(modules.lock.tool, &modules.version, &modules.lock.path)?;
+    version::usable(modules.lock.tool, &modules.version, &modules.lock.path)?;
     let (this, cache) = (modules.clone(), context.cache.clone());
     let place = blocking(move |_| {
         let place = cache.workplace()?;
@@ -43,90 +43,20 @@ pub(super) async fn install(modules: &NodeModules, context: &Context) -> Result<
         Ok(place)
     })
     .await?;
-    // Not the directory of the packages, which are collected from there.
-    let temporary = context.cache.workplace()?;
-    let mut command = program::command(program, &temporary)?;
-    command.args(arguments(modules)).envs(variables(modules)).current_dir(place.path());
-    // When lbuild runs inside `npm run`, npm would install for the package of that script.
-    command.env_remove("npm_config_local_prefix").env_remove("INIT_CWD");
-    let failed =
-        |reason| Error::Install { tool: modules.lock.tool.name(), path: modules.lock.path.clone(), reason };
-    let output = command.output().await.map_err(|error| failed(format!("it does not start: {error}")))?;
-    if !output.status.success() {
-        let said = [&output.stderr[..], b"\n", &output.stdout].concat();
-        return Err(failed(reason(
-            &String::from_utf8_lossy(&said),
-            &npmrc::secrets(&modules.npm.path),
-            place.path(),
-        )));
-    }
+    let run = InstallerRun {
+        tool: modules.lock.tool,
+        version: &modules.version,
+        lock: &modules.lock.path,
+        arguments: arguments::of_function(modules.lock.tool, modules.npm.scripts, modules.machine),
+        variables: arguments::variables(modules.lock.tool, modules.npm.scripts),
+        directory: place.path(),
+        hidden: format!("{}/", place.path().display()),
+        secrets: npmrc::secrets(&modules.npm.path),
+    };
+    run.finish(&context.cache).await?;
     let this = modules.clone();
     let collected = move |threads, _: &_| Ok((collect(&this, place.path(), threads)?, place));
     context.threads.run(context.threads.all(), collected).await
-}
-
-/// <https://docs.npmjs.com/cli/commands/npm-ci>, <https://pnpm.io/cli/install>,
-/// <https://classic.yarnpkg.com/en/docs/cli/install>, <https://yarnpkg.com/cli/workspaces/focus>
-fn arguments(modules: &NodeModules) -> Vec<String> {
-    let own: &[&str] = match modules.lock.tool {
-        Tool::Npm => &[
-            "ci",
-            "--omit=dev",
-            "--include=prod",
-            "--install-strategy=hoisted",
-            "--install-links",
-            "--bin-links",
-            "--no-audit",
-            "--no-fund",
-            "--no-update-notifier",
-            "--loglevel=error",
-        ],
-        Tool::Pnpm => &[
-            "install",
-            "--frozen-lockfile",
-            "--prod",
-            "--config.node-linker=hoisted",
-            // The times of a file that is linked to pnpm's store change when another link to it is created.
-            "--config.package-import-method=clone-or-copy",
-            "--reporter=append-only",
-        ],
-        Tool::Yarn => &[
-            "install",
-            "--frozen-lockfile",
-            "--production",
-            // The platform and the Node version of this machine do not matter for the image.
-            "--ignore-platform",
-            "--ignore-engines",
-            "--non-interactive",
-            "--no-progress",
-        ],
-        Tool::Berry => &["workspaces", "focus", "--production"],
-    };
-    let scripts = match (modules.lock.tool, modules.npm.scripts) {
-        (Tool::Berry, _) | (Tool::Yarn, true) => None,
-        (_, true) => Some("--ignore-scripts=false"),
-        (_, false) => Some("--ignore-scripts"),
-    };
-    let target = match modules.lock.tool {
-        Tool::Npm | Tool::Pnpm => {
-            vec!["--os=linux".to_owned(), format!("--cpu={}", cpu(modules.arch)), "--libc=glibc".to_owned()]
-        }
-        Tool::Yarn | Tool::Berry => Vec::new(),
-    };
-    own.iter().copied().chain(scripts).map(str::to_owned).chain(target).collect()
-}
-
-/// Settings of yarn 2 and later that override the function's own.
-fn variables(modules: &NodeModules) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let scripts = if modules.npm.scripts { "true" } else { "false" };
-    let settings = [
-        ("YARN_NODE_LINKER", "node-modules"),
-        ("YARN_ENABLE_SCRIPTS", scripts),
-        ("YARN_ENABLE_TELEMETRY", "false"),
-        ("YARN_ENABLE_COLORS", "false"),
-        ("YARN_ENABLE_PROGRESS_BARS", "false"),
-    ];
-    settings.into_iter().filter(|_| modules.lock.tool == Tool::Berry)
 }
 
 /// Copies the files that the program reads into the directory `to`, and no other file of the function.
@@ -158,7 +88,7 @@ fn copy(modules: &NodeModules, to: &Path) -> Result<()> {
         }
     }
     if lock.tool == Tool::Berry {
-        write(&to.join(yarnrc::SETTINGS), &yarnrc::settings(dir, modules.arch)?)?;
+        write(&to.join(yarnrc::SETTINGS), &yarnrc::settings(dir, modules.machine)?)?;
     }
     for (place, kind) in &lock.local {
         let (from, to) = (dir.join(place), to.join(place));
@@ -187,55 +117,9 @@ fn collect(modules: &NodeModules, place: &Path, jobs: usize) -> Result<FileTree>
     }
     if modules.lock.tool == Tool::Yarn {
         let package = files::read(&modules.npm.path.join(PACKAGE))?.unwrap_or_default();
-        foreign::remove(&mut tree, &package, modules.arch)?;
+        foreign::remove(&mut tree, &package, modules.machine)?;
     }
     check::links(&tree, place)?;
-    check::machines(&tree, modules.arch)?;
+    check::machines(&tree, modules.machine.arch)?;
     Ok(tree)
-}
-
-/// The first lines of the program's output, without those that it always prints.
-fn reason(text: &str, secrets: &[String], place: &Path) -> String {
-    let text = npmrc::redacted(text, secrets).replace(&format!("{}/", place.display()), "");
-    // After the error, npm prints its manual and pnpm prints advice for a developer's machine.
-    let lines = text.lines().map(plain).take_while(|line| !line.starts_with("Clean install a project"));
-    program::reason(lines.filter(|line| !is_dull(line)), Lines::First)
-}
-
-/// The line without the program's prefix: `npm error`, `error`, `➤ YN0028: │`.
-fn plain(line: &str) -> &str {
-    let line =
-        ["npm error", "npm ERR!", "error "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
-    let coded = line.strip_prefix("➤ YN").and_then(|line| line.split_once(": "));
-    coded
-        .map_or(line, |(code, line)| if code == "0000" { "" } else { line.trim_start_matches(['│', ' ']) })
-        .trim()
-}
-
-fn is_dull(line: &str) -> bool {
-    ["A complete log of this run", "npm warn", "yarn install v", "[1/", "warning ", "info "]
-        .iter()
-        .any(|start| line.starts_with(start))
-        || line.contains("-debug-0.log")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reason_is_short_and_without_secrets() {
-        let text = "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install with hunter2\nnpm error\n\
-            npm error Clean install a project\nnpm error Usage:\nnpm error A complete log of this run can be found in: x";
-        let said = reason(text, &["hunter2".to_owned()], Path::new("/c/work/x"));
-        assert_eq!(said, "code EUSAGE `npm ci` can only install with ***");
-        let said = reason(
-            "npm error at https://u:p@r.example/a in /c/work/x/package.json",
-            &[],
-            Path::new("/c/work/x"),
-        );
-        assert_eq!(said, "at https://r.example/a in package.json");
-        let text = "➤ YN0000: · Yarn 4\n➤ YN0035: │ a@npm:9 not found\n➤ YN0000: └ Completed\nwarning x\nerror bad\n[1/4] y";
-        assert_eq!(reason(text, &[], Path::new("/c")), "a@npm:9 not found bad");
-    }
 }

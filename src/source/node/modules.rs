@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::lock::{Local, Lock};
+use super::machine::NodeMachine;
 use super::tool::Tool;
 use super::version::{self, Version};
 use super::{files, npmrc, package_json, yarnrc};
@@ -15,13 +16,13 @@ use crate::source::local;
 use crate::source::part::Context;
 
 /// Part of every layer's identity. Increase it with any code change that changes the installed files.
-pub(super) const VERSION: &str = "node_modules-1";
+pub(super) const VERSION: &str = "node_modules-2";
 
-/// The packages of a function, before they are installed. They become one layer.
+/// The packages of a function, before they are installed.
 #[derive(Clone)]
 pub(super) struct NodeModules {
     pub(super) npm: Npm,
-    pub(super) arch: Arch,
+    pub(super) machine: NodeMachine,
     pub(super) lock: Arc<Lock>,
     pub(super) version: Version,
     /// Digest over everything that determines the files, except the program's version.
@@ -31,6 +32,8 @@ pub(super) struct NodeModules {
 /// Reads the files that determine the installation. Nothing is installed.
 pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
     let arch: Arch = context.platform.architecture.parse()?;
+    // The bases of AWS have glibc.
+    let machine = NodeMachine { arch, musl: false };
     let this = npm.clone();
     let read = context.threads.run(context.threads.all(), move |threads, _| {
         let lock = Lock::read(&this.path)?;
@@ -39,7 +42,7 @@ pub(super) async fn plan(npm: &Npm, context: &Context) -> Result<NodeModules> {
     });
     let (lock, decisive) = read.await?;
     let version = version::find(lock.tool, &npm.path, &context.cache).await?;
-    Ok(NodeModules { npm: npm.clone(), arch, lock: Arc::new(lock), version, decisive })
+    Ok(NodeModules { npm: npm.clone(), machine, lock: Arc::new(lock), version, decisive })
 }
 
 /// The digest over everything that determines the files, except the program's version.

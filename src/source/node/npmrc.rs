@@ -24,6 +24,17 @@ pub(super) fn decisive(dir: &Path) -> Vec<String> {
     settings
 }
 
+/// Whether settings turn install scripts off.
+pub(super) fn ignores_scripts(text: &str) -> bool {
+    settings(text).any(|setting| setting == ("ignore-scripts", "true"))
+}
+
+/// The names of the variables that settings take their values from.
+pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.split("${").skip(1).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| name.trim_end_matches('?'))
+}
+
 /// Every password and token in the function's and the user's settings, with variables expanded as npm and yarn do.
 pub(super) fn secrets(dir: &Path) -> Vec<String> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -82,6 +93,8 @@ mod tests {
         assert_eq!(decisive(dir.path()), ["legacy-peer-deps=true", "omit=optional"]);
         let found = secrets(dir.path());
         assert!(found.starts_with(&["hunter2".to_owned(), "abcd".to_owned()]), "{}", found.len());
+        assert_eq!(variables(text).collect::<Vec<_>>(), ["NONE_OF_THIS_NAME"]);
+        assert!(ignores_scripts("ignore-scripts = true\n") && !ignores_scripts("#ignore-scripts=true\n"));
         assert_eq!(redacted("bad token hunter2!", &found), "bad token ***!");
     }
 }

@@ -42,6 +42,35 @@ pub(super) fn decisive(dir: &Path, scripts: bool) -> Result<Vec<u8>> {
     Ok(Value::Object(package).to_string().into_bytes())
 }
 
+/// The ranges of all dependencies, also of those for development.
+fn ranges(package: &Value) -> impl Iterator<Item = &str> {
+    let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+    let kinds = kinds.map(|kind| package[kind].as_object());
+    kinds.into_iter().flatten().flatten().filter_map(|(_, range)| range.as_str())
+}
+
+/// Whether the packages of this package.json are, or may be, files beside it.
+pub(super) fn names_files(package: &[u8]) -> bool {
+    let Ok(package) = serde_json::from_slice::<Value>(package) else { return false };
+    let schemes = ["file:", "link:", "portal:", "workspace:", "patch:", "exec:", ".", "/", "~/"];
+    package.get("workspaces").is_some()
+        || ranges(&package).any(|range| schemes.iter().any(|scheme| range.starts_with(scheme)))
+}
+
+/// Whether packages of this package.json come from git repositories, of which `user/repository` is a short form.
+pub(super) fn names_git(package: &[u8]) -> bool {
+    let Ok(package) = serde_json::from_slice::<Value>(package) else { return false };
+    let schemes = ["git", "bitbucket:", "gist:"];
+    let is_short =
+        |range: &str| range.contains('/') && !range.contains(':') && !range.starts_with(['.', '/', '~']);
+    ranges(&package).any(|range| is_short(range) || schemes.iter().any(|scheme| range.starts_with(scheme)))
+}
+
+/// Whether this is the package.json of the root of workspaces.
+pub(super) fn has_workspaces(package: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(package).is_ok_and(|package| package.get("workspaces").is_some())
+}
+
 /// The version of yarn that the function's package.json pins.
 pub(super) fn pinned_yarn(dir: &Path) -> Option<String> {
     let package = read(dir).ok()?;
@@ -66,5 +95,30 @@ mod tests {
         std::fs::write(dir.path().join("package.json"), r#"{ "packageManager": "yarn@4.5.0+sha224.x" }"#)
             .unwrap();
         assert_eq!(pinned_yarn(dir.path()).as_deref(), Some("4.5.0"));
+    }
+
+    #[test]
+    fn dependencies_beside_the_package_or_in_repositories_are_found() {
+        let of = |range: &str| {
+            let package =
+                serde_json::json!({ "repository": "github:u/r", "devDependencies": { "a": range } });
+            let package = package.to_string();
+            (names_files(package.as_bytes()), names_git(package.as_bytes()))
+        };
+        for (range, expected) in [
+            ("^1.0.0", (false, false)),
+            ("npm:@s/b@1", (false, false)),
+            ("https://r.example/a/a.tgz", (false, false)),
+            ("file:../a", (true, false)),
+            ("./a", (true, false)),
+            ("workspace:*", (true, false)),
+            ("github:u/r", (false, true)),
+            ("git+ssh://git@h.example/u/r.git", (false, true)),
+            ("u/r#v1", (false, true)),
+        ] {
+            assert_eq!(of(range), expected, "{range}");
+        }
+        let root = br#"{ "workspaces": ["packages/*"] }"#;
+        assert!(has_workspaces(root) && names_files(root) && !names_git(root));
     }
 }

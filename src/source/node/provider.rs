@@ -5,12 +5,11 @@ use futures_util::future::BoxFuture;
 
 use super::files::PACKAGE;
 use super::modules::{NodeModules, VERSION, plan};
-use super::version::{self, Version};
-use super::{install, lock};
+use super::{install, lock, package_layer, version};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Npm, Source};
-use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::source::part::{Context, PackageInstall, Part, Provider, SourcePlan};
 
 /// Node packages.
 pub(in crate::source) struct NodeProvider<'s>(pub(in crate::source) &'s Npm);
@@ -28,37 +27,24 @@ impl Provider for NodeProvider<'_> {
         async move { Ok(Source::Npm(npm)) }.boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
-        async move { Ok(vec![Box::new(plan(self.0, context).await?) as Box<dyn Part>]) }.boxed()
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
+        async move { Ok(SourcePlan::Install(Box::new(plan(self.0, context).await?))) }.boxed()
     }
 }
 
-impl Part for NodeModules {
-    fn name(&self) -> Option<String> {
-        Some("node_modules".to_owned())
+impl PackageInstall for NodeModules {
+    fn name(&self) -> String {
+        "node_modules".to_owned()
     }
 
-    fn is_package(&self) -> bool {
-        true
-    }
-
-    /// One identity for each version of the package manager that may have made the layer.
     fn identities(&self) -> Vec<Digest> {
-        let identity = |major: u32| {
-            let tool = self.lock.tool.name();
-            Digest::of(format!("{VERSION} {tool} {major} {}", self.decisive).as_bytes())
-        };
-        match &self.version {
-            Version::Major(_, major) => vec![identity(*major)],
-            Version::Missing | Version::Unknown => version::majors(self.lock.tool).map(identity).collect(),
-        }
+        version::identities(self.lock.tool, &self.version, &format!("{VERSION} {}", self.decisive))
     }
 
-    fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
+    fn install<'a>(self: Box<Self>, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
         async move {
             let (tree, workplace) = install::install(&self, context).await?;
-            let tree = tree.under(to.trim_matches('/').as_bytes())?;
-            Ok(Fetched::within(tree, workplace))
+            package_layer::layers(tree, workplace)
         }
         .boxed()
     }

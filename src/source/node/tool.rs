@@ -1,6 +1,4 @@
-//! The package managers, and Node's names for machines.
-
-use crate::image::Arch;
+//! The package managers.
 
 /// The package managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +29,5 @@ impl Tool {
             Tool::Yarn => "yarn@1",
             Tool::Berry => "@yarnpkg/cli-dist",
         }
-    }
-}
-
-/// Node's name for a machine.
-pub(super) fn cpu(arch: Arch) -> &'static str {
-    match arch {
-        Arch::Amd64 => "x64",
-        Arch::Arm64 => "arm64",
     }
 }

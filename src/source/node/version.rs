@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::package_json;
 use super::tool::Tool;
 use crate::error::{Error, Result};
+use crate::image::Digest;
 use crate::source::program::{self, on_path};
 use crate::store::Cache;
 
@@ -34,9 +35,19 @@ fn least(tool: Tool) -> (u32, u32) {
 }
 
 /// Major versions that may have made a layer: those that exist, and some future versions.
-pub(super) fn majors(tool: Tool) -> impl Iterator<Item = u32> {
+fn majors(tool: Tool) -> impl Iterator<Item = u32> {
     let number = if tool == Tool::Yarn { 1 } else { 10 };
     (least(tool).0..least(tool).0 + number).rev()
+}
+
+/// The identities of an installation, one for each version of the program that may have made it. `decisive` is all else
+/// that decides the files.
+pub(super) fn identities(tool: Tool, version: &Version, decisive: &str) -> Vec<Digest> {
+    let of = |major: u32| Digest::of(format!("{} {major} {decisive}", tool.name()).as_bytes());
+    match version {
+        Version::Major(_, major) => vec![of(*major)],
+        Version::Missing | Version::Unknown => majors(tool).map(of).collect(),
+    }
 }
 
 /// The version of the program on `PATH`; an error when it is too old.

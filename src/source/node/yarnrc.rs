@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::files;
-use super::tool::cpu;
+use super::machine::NodeMachine;
 use crate::error::Result;
-use crate::image::Arch;
 
 /// The name of the settings file.
 pub(super) const SETTINGS: &str = ".yarnrc.yml";
@@ -14,7 +13,7 @@ pub(super) const SETTINGS: &str = ".yarnrc.yml";
 const MACHINE: &str = "supportedArchitectures:";
 
 /// The function's settings, with `supportedArchitectures` replaced by the image's platform.
-pub(super) fn settings(dir: &Path, arch: Arch) -> Result<Vec<u8>> {
+pub(super) fn settings(dir: &Path, machine: NodeMachine) -> Result<Vec<u8>> {
     let text = text(dir)?;
     let mut kept = String::new();
     let mut dropping = false;
@@ -27,8 +26,8 @@ pub(super) fn settings(dir: &Path, arch: Arch) -> Result<Vec<u8>> {
             kept.push('\n');
         }
     }
-    let cpu = cpu(arch);
-    Ok(format!("{kept}{MACHINE}\n  os: [linux]\n  cpu: [{cpu}]\n  libc: [glibc]\n").into_bytes())
+    let (cpu, libc) = (machine.cpu(), machine.libc());
+    Ok(format!("{kept}{MACHINE}\n  os: [linux]\n  cpu: [{cpu}]\n  libc: [{libc}]\n").into_bytes())
 }
 
 /// The lines of the settings that may affect the installed files: without logins and registries.
@@ -36,6 +35,12 @@ pub(super) fn decisive(dir: &Path) -> Result<String> {
     let text = text(dir)?;
     let lines = text.lines().filter(|line| !line.contains("npmAuth") && !line.contains("npmRegistryServer"));
     Ok(lines.map(|line| format!("{line}\n")).collect())
+}
+
+/// Whether packages are installed into `node_modules`, which is not the default.
+pub(super) fn uses_node_modules(settings: &str) -> bool {
+    let linker = settings.lines().find_map(|line| line.strip_prefix("nodeLinker:"));
+    linker.is_some_and(|linker| linker.trim().trim_matches(['"', '\'']) == "node-modules")
 }
 
 /// The passwords and tokens in the settings.
@@ -53,17 +58,21 @@ fn text(dir: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Arch;
 
     #[test]
     fn settings_choose_the_images_machine() {
         let dir = tempfile::tempdir().unwrap();
         let text = "nodeLinker: pnp\nsupportedArchitectures:\n  # all\n  os:\n    - darwin\n\nnpmScopes:\n  s:\n    npmAuthToken: \"hunter2\"\n";
         std::fs::write(dir.path().join(SETTINGS), text).unwrap();
-        let settings = String::from_utf8(settings(dir.path(), Arch::Arm64).unwrap()).unwrap();
+        let settings =
+            String::from_utf8(settings(dir.path(), NodeMachine { arch: Arch::Arm64, musl: false }).unwrap())
+                .unwrap();
         let ours = "supportedArchitectures:\n  os: [linux]\n  cpu: [arm64]\n  libc: [glibc]\n";
         assert!(settings.ends_with(ours) && !settings.contains("darwin"), "{settings}");
         assert!(settings.contains("nodeLinker: pnp\n") && settings.contains("hunter2"));
         assert!(!decisive(dir.path()).unwrap().contains("hunter2"));
+        assert!(uses_node_modules("a: 1\nnodeLinker: \"node-modules\"\n") && !uses_node_modules(text));
         assert_eq!(secrets(text).collect::<Vec<_>>(), ["hunter2"]);
     }
 }

@@ -12,7 +12,7 @@ use super::resolve::Present;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Source};
-use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::source::part::{Context, Fetched, Part, Provider, SourcePlan};
 
 /// Python packages.
 pub(in crate::source) struct PythonProvider<'s>(pub(in crate::source) &'s Python);
@@ -39,11 +39,12 @@ impl Provider for PythonProvider<'_> {
         .boxed()
     }
 
-    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
             let wheels = pin(self.0, &Present::default(), context).await?;
             let layers = layers(self.0, &wheels, None, context).await?;
-            Ok(layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>).collect())
+            let parts = layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>);
+            Ok(SourcePlan::Parts(parts.collect()))
         }
         .boxed()
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Source;
 use crate::source::directory::{Fingerprints, Memory, future_path, hash_missing, recall, warn_of_links};
 use crate::source::logins;
-use crate::source::part::{Context, Fetched, Part, Provider};
+use crate::source::part::{Context, Fetched, Part, Provider, SourcePlan};
 use crate::tree::FileTree;
 
 /// The content of a zip archive.
@@ -42,11 +42,7 @@ impl Provider for ZipProvider<'_> {
         async move { Ok(Source::Zip { path }) }.boxed()
     }
 
-    fn plan<'a>(
-        &'a self,
-        is_function: bool,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<Box<dyn Part>>>> {
+    fn plan<'a>(&'a self, is_function: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         let (path, stat_dir) = (self.path.to_owned(), context.cache.stat_dir());
         let named = context.requirement_files.clone();
         let opened = context.threads.run(1, move |_, _| {
@@ -62,7 +58,7 @@ impl Provider for ZipProvider<'_> {
             }
             Ok(Members { path, tree })
         });
-        async move { Ok(vec![Box::new(opened.await?) as Box<dyn Part>]) }.boxed()
+        async move { Ok(SourcePlan::one(opened.await?)) }.boxed()
     }
 }
 

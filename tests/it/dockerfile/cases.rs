@@ -8,6 +8,7 @@ use crate::support::image_builder::{Layer, TAG, Tar, image};
 use crate::support::image_tree;
 use crate::support::index::{Index, IndexBehaviour};
 use crate::support::lbuild::{Lbuild, image_of};
+use crate::support::npm_registry::{NpmPackage, NpmRegistry};
 use crate::support::{run, testdata, tool};
 use serde_json::{Value, json};
 use std::fs;
@@ -15,11 +16,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Cases whose `RUN` lines need no process: they are built as they are.
-const TRANSLATED: [&str; 11] = [
+const TRANSLATED: [&str; 12] = [
     "01-python-pip-target",
     "02-python-pip-site",
     "03-python-copy-all",
     "04-sam-python",
+    "06-node-npm-ci",
     "16-custom-python-ric",
     "17-custom-base-rie-entry",
     "19-extension-from-scratch",
@@ -285,6 +287,11 @@ fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
     let index = Index::of(&wheels, IndexBehaviour::default());
     for name in ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"] {
         lbuild.set(name, &index.url());
+    }
+    let files: [(&str, &[u8]); 1] = [("index.js", b"module.exports = 1\n")];
+    let npm = NpmRegistry::of(vec![NpmPackage::new("left-lib", "1.0.0", &json!({}), &files)]);
+    for (name, value) in npm.variables(&lbuild.text("npm-cache")) {
+        lbuild.set(name, &value);
     }
     let server = Server::start("127.0.0.1", |_| Response { status: 200, body: b"emulator".to_vec() });
     let rie = format!("RIE=http://{}/aws-lambda-rie", server.address);

@@ -2,6 +2,8 @@
 
 use super::layers::{self, Member};
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tar::EntryType;
 
@@ -61,6 +63,31 @@ fn line(tree: &BTreeMap<String, Member>, member: &Member) -> String {
         }
         other => format!("{:04o} {uid}:{gid} {other:?}", member.mode & 0o7777),
     }
+}
+
+/// The files below a directory of this machine, as they are in an image.
+pub fn of_directory(dir: &Path) -> ImageTree {
+    fn walk(root: &Path, dir: &Path, tree: &mut ImageTree) {
+        for entry in fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("readable").path();
+            let name = path.strip_prefix(root).expect("below").display().to_string();
+            let metadata = path.symlink_metadata().expect("readable");
+            let mode = metadata.permissions().mode() & 0o7777;
+            if metadata.is_symlink() {
+                tree.insert(name, format!("0:0 -> {}", fs::read_link(&path).expect("a link").display()));
+            } else if metadata.is_dir() {
+                tree.insert(name, format!("{mode:04o} 0:0 directory"));
+                walk(root, &path, tree);
+            } else {
+                let content = fs::read(&path).expect("readable");
+                let shown: String = String::from_utf8_lossy(&content).chars().take(60).collect();
+                tree.insert(name, format!("{mode:04o} 0:0 {shown:?}"));
+            }
+        }
+    }
+    let mut tree = ImageTree::new();
+    walk(dir, dir, &mut tree);
+    tree
 }
 
 /// The lines that differ, for a message.

@@ -18,6 +18,7 @@ pub mod layers;
 pub mod lbuild;
 pub mod moto;
 pub mod npm;
+pub mod npm_registry;
 pub mod package_fixture;
 pub mod processes;
 pub mod proxy;

@@ -175,6 +175,9 @@ impl<'l> Line<'l> {
         for assignment in assignments {
             let span = assignment.value.span;
             check_name(&assignment.name, span)?;
+            if assignment.value.has_variable(&|name| of_command.contains_key(name)) {
+                return Err(span.refuse("has the value of a variable that is set just before"));
+            }
             of_command.insert(assignment.name.clone(), value(&assignment.value, &mut self.variables)?);
             if matches!(name, ":" | "cd" | "export" | "set") {
                 return Err(span.refuse("stays set in some shells only"));

@@ -37,7 +37,9 @@ pub(super) fn translator(name: &str) -> Option<Translator> {
         "uv" => packages::uv::uv,
         name if is_versioned(name, "pip") => packages::pip::pip,
         name if is_versioned(name, "python") => packages::pip::python,
-        "npm" => cleaning::npm,
+        "npm" => packages::npm::npm,
+        "yarn" => packages::yarn::yarn,
+        "pnpm" => packages::pnpm::pnpm,
         _ => return None,
     })
 }

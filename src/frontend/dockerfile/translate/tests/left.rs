@@ -131,7 +131,7 @@ const LEFT: &[(&str, &str)] = &[
     ("python -m compileall .", "python"),
     ("test -n \"$A\" && mkdir a", "test"),
     ("usermod -aG a b", "usermod"),
-    ("yarn cache clean", "yarn"),
+    ("yarn add left-pad", "add"),
     ("mkdir a\nfor x in 1; do rm $x; done", "for"),
     // Names and numbers that go on where they seem to end.
     ("mkdir $A\\\nB", "$A"),

@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod left;
 mod lines;
+mod node;
 mod pieces;
 mod words;
 
