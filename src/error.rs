@@ -101,6 +101,9 @@ pub enum Error {
     /// A package that a lock file has only in forms that cannot be installed.
     #[error("cannot install {package} from {}: {fault}", path.display())]
     Locked { path: PathBuf, package: String, fault: String },
+    /// A package of a lock that would be installed in its directory.
+    #[error("{package} would be installed as an editable package, which only its build backend can do")]
+    EditablePackage { package: String },
     /// A package without a wheel for the target.
     #[error("{package} has no wheel for {target}: {fault}")]
     NoWheel { package: String, target: String, fault: String },

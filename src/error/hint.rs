@@ -56,6 +56,10 @@ impl Error {
             Build { .. } => {
                 "build a wheel of it, and add `--find-links DIR` with its directory to the requirements".into()
             }
+            EditablePackage { .. } => {
+                "--no-editable installs it as a package; --no-install-project and --no-install-workspace leave it out"
+                    .into()
+            }
             Locked { .. } => "build a wheel of it, and lock that".into(),
             NoWheel { .. } => {
                 "choose a version that has one; or build one for the image, and add `--find-links DIR` with its \

@@ -36,6 +36,7 @@ impl Error {
             PackedLogin { .. }
             | Requirements { .. }
             | Locked { .. }
+            | EditablePackage { .. }
             | NoWheel { .. }
             | NoResolver { .. }
             | Resolve { .. }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::accounts::{self, Account};
 use super::commands::{LinkOptions, NewOwner};
 use super::files::{Filesystem, Last, LowerFile, ROOT};
-use super::shell::Shell;
+use super::shell::{Exporter, Shell};
 use crate::recipe::{Operation, Translated, Translation};
 
 /// What a line does, and what its result depends on besides the image.
@@ -38,8 +38,8 @@ pub(crate) enum Stop {
 type PassedOver = (String, String);
 
 impl Line {
-    /// Runs the line. Returns what commands reported whose failure it does not matter to.
-    pub fn run(&self, files: &mut Filesystem) -> Result<Vec<PassedOver>, Stop> {
+    /// Runs the line; `exporter` makes the requirements of locks. Returns what commands reported whose failure it does not matter to.
+    pub fn run(&self, files: &mut Filesystem, exporter: Exporter) -> Result<Vec<PassedOver>, Stop> {
         if let Some(user) = &self.user {
             let found = accounts::user(files, user);
             stop_if_in_need(files)?;
@@ -53,7 +53,7 @@ impl Line {
         for chain in &self.translation.chains {
             passed_over.extend(std::mem::replace(&mut last, Ok(())).err());
             for (number, command) in chain.iter().enumerate() {
-                let (done, is_lost) = self.run_one(files, command);
+                let (done, is_lost) = self.run_one(files, command, exporter);
                 last = done;
                 stop_if_in_need(files)?;
                 if let (Err((command, fault)), true) = (&last, is_lost) {
@@ -74,7 +74,12 @@ impl Line {
     }
 
     /// Runs a command. Also returns whether the line must not go on after a failure.
-    fn run_one(&self, files: &mut Filesystem, command: &Translated) -> (Result<(), PassedOver>, bool) {
+    fn run_one(
+        &self,
+        files: &mut Filesystem,
+        command: &Translated,
+        exporter: Exporter,
+    ) -> (Result<(), PassedOver>, bool) {
         let found = files.find(ROOT, command.directory.as_bytes(), Last::Follow);
         // An earlier command may have removed it, which does not matter to absolute paths.
         let found = found.ok().filter(|directory| files.is_directory(*directory));
@@ -86,7 +91,7 @@ impl Line {
         // The path of a program is not part of its messages.
         let name = name.rsplit('/').next().unwrap_or_default();
         let faults = Vec::new();
-        let mut shell = Shell { files, directory, name, is_busybox, day, faults, is_lost: false };
+        let mut shell = Shell { files, directory, name, is_busybox, day, exporter, faults, is_lost: false };
         shell.run(&command.operation);
         let done = match shell.faults.is_empty() {
             true => Ok(()),
@@ -107,6 +112,8 @@ impl Shell<'_> {
     fn run(&mut self, operation: &Operation) {
         match operation {
             Operation::Nothing | Operation::OmitTools { .. } => {}
+            Operation::ExportLock(export) => self.export_lock(export),
+            Operation::WriteSettings { path, content } => self.write_settings(path, content),
             // The engine takes these out of a line.
             Operation::InstallPython(_) | Operation::InstallNode(_) => self.fail("is not a file operation"),
             Operation::Look { paths } => {

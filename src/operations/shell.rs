@@ -1,9 +1,14 @@
 //! [`Shell`]: the state of a command while it runs.
 
+use std::collections::BTreeMap;
+
 use super::files::{Errno, Filesystem, Ino, Kind, Last, ROOT};
 use super::pattern;
-use crate::recipe::Pathname;
+use crate::recipe::{LockExport, Pathname};
 use crate::tree::ImagePath;
+
+/// The requirements of a lock, from the contents of the files in its directory by their names. The error is a fault.
+pub(crate) type Exporter = fn(&LockExport, &BTreeMap<&str, Vec<u8>>) -> Result<String, String>;
 
 /// A command that runs in a directory.
 pub(super) struct Shell<'s> {
@@ -16,6 +21,7 @@ pub(super) struct Shell<'s> {
     pub is_busybox: bool,
     /// The day of the recipe's epoch, counted from 1970, for files that have dates.
     pub day: u64,
+    pub exporter: Exporter,
     /// What it reports. Without a report it succeeds.
     pub faults: Vec<String>,
     /// Whether the line must not go on, although a shell would: what the real command does is not known.

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::LockSelection;
 use super::source::Bytecode;
 
-/// `pip install` and `uv pip install`. Paths are absolute, or relative to the command's directory.
+/// `pip install`, `uv pip install`, and installs from a lock: `uv sync`, `poetry install`, `pipenv install`. Paths are
+/// absolute, or relative to the command's directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PythonInstall {
@@ -31,6 +33,15 @@ pub struct PythonInstall {
     /// `--user`: the directory, with `bin` and `lib`, below the home directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_base: Option<String>,
+    /// The packages of a lock. There are no other packages and files then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockSelection>,
+    /// The directory of a virtual environment, made if it is missing. `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Whether packages that the lock does not have are removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     /// `-U`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,
@@ -59,6 +70,16 @@ pub enum PythonInstaller {
     Pip,
     /// uv.
     Uv,
+    /// Poetry.
+    Poetry,
+}
+
+impl PythonInstall {
+    /// What the command installs, for messages.
+    pub(crate) fn named(&self) -> String {
+        let lock = self.lock.iter().map(|lock| lock.tool.files()[0].to_owned());
+        lock.chain(self.requirements.clone()).chain(self.packages.clone()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 fn yes() -> bool {

@@ -7,7 +7,9 @@ mod base;
 mod check;
 mod copy;
 mod install;
+mod lock;
 mod origin;
+mod pathname;
 mod run;
 mod source;
 mod stages;
@@ -17,12 +19,14 @@ mod translation;
 pub use base::Base;
 pub use copy::{BuildContext, CopyFiles, CopySource};
 pub use install::{NodeInstall, NodeInstaller, PythonInstall, PythonInstaller};
+pub use lock::{LockExport, LockSelection, LockTool, LockedProject};
 pub use origin::Origin;
+pub use pathname::Pathname;
 pub use run::{Access, Command, Mount, MountFrom, Network, Run, Sharing};
 pub use source::{Bytecode, ImageFiles, Npm, Python, Requirements, Source, Wheel};
 pub use stages::{DEFAULT_EPOCH, Recipe, Stage};
 pub use step::{Add, Step};
 pub use translation::{
     AccountTool, AddGroup, AddUser, Find, FindAction, FindIs, FindTest, Follow, IntoDirectory, Operation,
-    Pathname, Piece, Transfer, Translated, Translation, Untranslated,
+    Piece, Transfer, Translated, Translation, Untranslated,
 };

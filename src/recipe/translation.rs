@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::install::{NodeInstall, PythonInstall};
+use super::lock::LockExport;
+use super::pathname::Pathname;
 
 /// The commands of a line, as its shell joins them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,18 +39,6 @@ pub struct Untranslated {
     pub word: String,
     /// The reason, as a predicate of the word.
     pub reason: String,
-}
-
-/// A path of a command: absolute, or relative to the command's directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pathname {
-    /// Exactly this path.
-    Path(String),
-    /// A pattern of the shell, expanded in the image: `*`, `?`, and brackets with characters, ranges of digits and
-    /// perhaps a `!` in front. A backslash quotes the next character. A pattern without a match is the path that it
-    /// spells.
-    Pattern(String),
 }
 
 /// What a command does to the files of the image. Names follow POSIX and the GNU options that the commands have.
@@ -171,8 +161,17 @@ pub enum Operation {
     AddUser(AddUser),
     /// `groupadd`, `addgroup`
     AddGroup(AddGroup),
-    /// `pip install`
+    /// `uv export`, `poetry export`, `pipenv requirements`
+    ExportLock(LockExport),
+    /// `pip install`, `uv sync`, `poetry install`, `pipenv install`
     InstallPython(PythonInstall),
+    /// Writes a file of settings, with the directories above it: `poetry config`.
+    WriteSettings {
+        /// The file.
+        path: Pathname,
+        /// All of its content.
+        content: String,
+    },
     /// Nothing: an install of tools that translated lines do not need, such as `pip install --upgrade pip`.
     OmitTools {
         /// The packages.

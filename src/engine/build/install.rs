@@ -81,7 +81,14 @@ impl Adding<'_> {
         // The directory is resolved, and the config does not matter for it.
         let config = Config::scratch(&Platform::linux(crate::image::Arch::Amd64));
         let parts = layers.into_iter().map(|part| PlannedLayer::apart(part, to.clone(), &place, &config));
-        let added = Box::pin(self.at_once(parts.collect())).await?;
+        let added = Box::pin(self.at_once(parts.collect())).await;
+        // Only now a package is known that cannot be built, or that another one excludes.
+        let added = added.map_err(|error| match error {
+            Error::NoWheel { .. } | Error::Build { .. } | Error::WheelClash { .. } => {
+                failed(planned, install, error)
+            }
+            error => error,
+        })?;
         own.extend(added.into_iter().filter_map(|added| StepLayer::of(&added.layer?, added.created_by)));
         Ok(own)
     }
@@ -219,7 +226,7 @@ fn bytes_of(content: &Content) -> Result<Vec<u8>> {
 /// The error for packages that cannot be installed. Paths are those of the image, rather than of this machine.
 fn failed(planned: &PlannedInstall, install: &PythonInstall, error: Error) -> Error {
     let PlannedInstall { text, origin, .. } = planned;
-    let named = install.requirements.iter().chain(&install.packages).cloned().collect::<Vec<_>>().join(" ");
+    let named = install.named();
     let hint = error.hint();
     let error = match error {
         Error::Resolve { tool, path, reason } => {
@@ -229,6 +236,7 @@ fn failed(planned: &PlannedInstall, install: &PythonInstall, error: Error) -> Er
             Error::Resolve { tool, path: named.into(), reason }
         }
         Error::Requirements { fault, .. } => Error::Requirements { path: named.into(), fault },
+        Error::Locked { package, fault, .. } => Error::Locked { path: named.into(), package, fault },
         Error::NoResolver { .. } => Error::NoResolver { path: named.into() },
         error => error,
     };

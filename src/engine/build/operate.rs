@@ -84,7 +84,7 @@ async fn changes(
         let run = move |_, _: &_| {
             let mut files = Filesystem::of(&view(&scans), |file| (file.size, file.sha256()));
             contents.into_iter().for_each(|(file, content)| files.know(file, content));
-            let done = planned.line.run(&mut files);
+            let done = planned.line.run(&mut files, source::export_lock);
             Ok((done, planned, files.changes()))
         };
         let (done, planned, changes) = session.threads.run(1, run).await?;

@@ -74,7 +74,7 @@ pub(super) struct PlannedInstall {
 /// The packages of an install.
 #[derive(Clone)]
 pub(super) enum InstallOf {
-    Python(PythonInstall),
+    Python(Box<PythonInstall>),
     Node(NodePackages),
 }
 
@@ -162,7 +162,7 @@ impl Planned {
 /// The install that an operation is.
 fn install_of(operation: &Operation, variables: &Arc<BTreeMap<String, String>>) -> Option<InstallOf> {
     match operation {
-        Operation::InstallPython(install) => Some(InstallOf::Python(install.clone())),
+        Operation::InstallPython(install) => Some(InstallOf::Python(Box::new(install.clone()))),
         Operation::InstallNode(install) => {
             Some(InstallOf::Node(NodePackages { install: install.clone(), variables: variables.clone() }))
         }
@@ -275,6 +275,8 @@ pub(super) fn may_redirect(translation: &Translation) -> bool {
                 | Operation::Write { .. }
                 | Operation::AddUser(_)
                 | Operation::AddGroup(_)
+                | Operation::ExportLock(_)
+                | Operation::WriteSettings { .. }
                 | Operation::InstallPython(_)
                 | Operation::InstallNode(_)
                 | Operation::OmitTools { .. }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::syntax::shell::{Lexer, Variables};
+use super::translate::ToolSettings;
 use super::translate::outcome::{self, Surroundings};
 use crate::recipe::{Command, Translation, Untranslated};
 
@@ -25,6 +26,8 @@ pub fn translate(
     variables: &HashMap<&str, &str>,
 ) -> Result<Translation, (usize, Untranslated)> {
     let command = Command::Shell { shell: vec!["/bin/sh".into(), "-c".into()], text: text.into() };
-    let surroundings = Surroundings { environment: variables, directory, user: None, mounts: &[] };
+    let settings = ToolSettings::default();
+    let surroundings =
+        Surroundings { environment: variables, directory, user: None, mounts: &[], settings: &settings };
     outcome::translate(&command, &surroundings).translation
 }

@@ -6,6 +6,7 @@ mod copy;
 mod directories;
 mod find;
 mod link;
+mod locks;
 mod remove;
 mod rename;
 mod target;

@@ -38,7 +38,7 @@ fn a_chain_ends_at_a_failure_and_the_next_one_begins() {
 #[test]
 fn the_passed_over_failures_are_told() {
     let layer = members(&["work/"]);
-    let passed_over = line(&[&[fails()], &[touch("c")]]).run(&mut filesystem(&layer)).unwrap();
+    let passed_over = line(&[&[fails()], &[touch("c")]]).run(&mut filesystem(&layer), NO_LOCKS).unwrap();
     assert_eq!(passed_over.len(), 1);
 }
 
@@ -118,7 +118,7 @@ fn contents_are_joined_without_being_read() {
         write("c", true, vec![file("a")]),
     ];
     let mut files = filesystem(&layer);
-    line(&[&operations]).run(&mut files).unwrap();
+    line(&[&operations]).run(&mut files, NO_LOCKS).unwrap();
     let shown = shown(&layer, &files.changes());
     assert_eq!(shown, ["work/ 755", "work/a 644 \"12y\"", "work/c 644 \"1x212y\""]);
 }

@@ -4,9 +4,13 @@ mod lines;
 use std::sync::Arc;
 
 use super::files::{Filesystem, LowerFile};
+use super::shell::Exporter;
 use super::{Changes, DataPiece, Line, Stop};
 use crate::recipe::{Operation, Pathname, Translated, Translation};
 use crate::tree::{Entry, EntryKind, ImagePath, Member, View, ViewLayer};
+
+/// What makes requirements of locks, in images without one.
+pub(super) const NO_LOCKS: Exporter = |_, _| Err("has no lock".to_owned());
 
 /// The files of a layer: `path/` is a directory, `path -> target` a symbolic link, `path = file` a hard link, and
 /// `path: text` a file with a content.
@@ -42,7 +46,7 @@ pub(super) fn run(layer: &[Member<String>], line: &Line) -> Result<Changes, Stri
         for file in &known {
             files.know(file.clone(), Arc::from(content(layer, file).as_bytes()));
         }
-        match line.run(&mut files) {
+        match line.run(&mut files, NO_LOCKS) {
             Ok(_) => return Ok(files.changes()),
             Err(Stop::Needs(more)) => {
                 assert!(known.len() < 50 && !more.is_empty(), "{known:?}");

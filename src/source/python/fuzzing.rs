@@ -19,9 +19,9 @@ pub fn python_lock(name: &str, text: &str) -> Result<Vec<String>> {
     };
     let pinned = match Format::of(&path) {
         Format::Pylock => return choose(pylock::read(text, &path, &environment)?),
-        Format::Uv => return choose(uvlock::read(text, &path, None, &environment)?),
-        Format::Poetry => poetry::read(text, &path, &environment)?,
-        Format::Pipfile => pipfile::read(text, &path, &environment)?,
+        Format::Uv => return choose(uvlock::read(text, &path, None, None, &environment)?),
+        Format::Poetry => poetry::read(text, &path, None, &environment)?,
+        Format::Pipfile => pipfile::read(text, &path, None, &environment)?,
         Format::Requirements => {
             Asked::default().add(text);
             return Ok(lines(text));

@@ -5,22 +5,24 @@
 //! 3. [`plan`](PythonInstallation::plan) resolves the requirements, and returns the layers of the wheels, with the files
 //!    of the packages that they replace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::image_path::{absolute, is_below, plain};
+use super::environment::VirtualEnvironment;
+use super::image_files::{Contents, absolute, files_below, is_below, plain};
 use super::installed::{Installed, InstalledPackage};
 use super::interpreter::{ImageLibc, ImagePython};
 use super::layer::layers;
-use super::lock::lines;
+use super::listed::{included, is_editable, lines_of, local_path};
+use super::locked::LockedFiles;
 use super::pin::pin;
 use super::removal::Removal;
 use super::resolve::Present;
 use super::wheel::Scheme;
 use crate::error::{Error, Result};
-use crate::recipe::{Python, PythonInstall, PythonInstaller, Requirements};
+use crate::recipe::{Python, PythonInstall, PythonInstaller, Requirements, Wheel};
 use crate::source::part::{Context, Part};
 use crate::store::Workplace;
 use crate::tree::{Target, View};
@@ -35,10 +37,15 @@ pub(crate) struct PythonInstallation {
     target: Option<String>,
     /// The directory of the user for whom the packages are.
     user_base: Option<String>,
+    /// Where packages are looked for.
+    places: Vec<String>,
+    environment: Option<VirtualEnvironment>,
     /// The packages at the place of the install.
     packages: Vec<InstalledPackage>,
     /// The files below the directories that are packages themselves.
     sources: Vec<String>,
+    /// Files that may belong to packages of the lock.
+    candidates: Vec<String>,
 }
 
 /// The layers of an install, and what it removes.
@@ -52,15 +59,12 @@ pub(crate) struct InstallPlan {
     pub(crate) removed: Removal,
     /// What a user should know.
     pub(crate) warnings: Vec<String>,
-    /// The number of packages.
+    /// The number of layers.
     pub(crate) count: usize,
 }
 
 /// The directory of root's own packages.
 const USER_BASE: &str = "/root/.local";
-
-/// The contents of the image's files, by their paths without a leading slash.
-pub(crate) type Contents = BTreeMap<String, Vec<u8>>;
 
 impl PythonInstallation {
     /// Finds what the install needs in an image whose `PATH` is `path`. The error says what is missing.
@@ -85,9 +89,14 @@ impl PythonInstallation {
         }
         let target = install.target.as_deref().map(resolve);
         let user_base = install.user_base.as_deref().map(resolve);
-        let places = match &target {
-            Some(target) => vec![target.clone()],
-            None => {
+        let named = install.environment.as_deref().map(|path| absolute(directory, path));
+        let environment = named
+            .map(|named| VirtualEnvironment::find(view, &format!("/{}", plain(&named)), &python))
+            .transpose()?;
+        let places = match (&target, &environment) {
+            (Some(target), _) => vec![target.clone()],
+            (None, Some(environment)) => vec![environment.packages(&python)],
+            (None, None) => {
                 // The interpreter looks in the user's directory first; uv does not.
                 let is_pip = install.installer == PythonInstaller::Pip;
                 let base = user_base.clone().or_else(|| is_pip.then(|| resolve(USER_BASE)));
@@ -101,28 +110,34 @@ impl PythonInstallation {
         let packages = packages.filter(|package| seen.insert(package.name.clone())).collect();
         let local = install.packages.iter().filter_map(|package| local_path(package));
         let sources = local.map(resolve).flat_map(|path| files_below(view, &path)).collect();
+        let own = if install.lock.is_some() { files_below(view, &resolve(".")) } else { Vec::new() };
+        let is_packaged =
+            |path: &String| !path.split('/').any(|part| [".venv", "node_modules"].contains(&part));
+        let candidates = own.into_iter().filter(is_packaged).collect();
         let (install, directory) = (install.clone(), directory.to_owned());
-        Ok(PythonInstallation { install, directory, python, target, user_base, packages, sources })
+        Ok(PythonInstallation {
+            install,
+            directory,
+            python,
+            target,
+            user_base,
+            places,
+            environment,
+            packages,
+            sources,
+            candidates,
+        })
     }
 
-    /// The files of the image that are needed and not among those that were read.
-    pub(crate) fn needs(&self, read: &Contents) -> Vec<String> {
-        let mut wanted = self.all_requirements(read);
-        wanted.extend(self.sources.iter().cloned());
-        wanted.extend(self.packages.iter().flat_map(|package| [package.metadata(), package.record()]));
-        wanted.retain(|path| !read.contains_key(path));
-        wanted
-    }
-
-    /// The files with requirements and constraints, and those that they include, as far as they are read.
-    fn all_requirements(&self, read: &Contents) -> Vec<String> {
-        let mut wanted: Vec<String> = self.requirements().collect();
+    /// The requirements and constraints files, with those that they include.
+    fn lists(&self, read: &Contents) -> Vec<String> {
+        let named = self.install.requirements.iter().chain(&self.install.constraints);
+        let mut wanted: Vec<String> = named.map(|path| plain(&absolute(&self.directory, path))).collect();
         let mut next = 0;
         while let Some(path) = wanted.get(next).cloned() {
             next += 1;
-            let text = read.get(&path).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             let dir = format!("/{}", path.rsplit_once('/').map_or("", |(dir, _)| dir));
-            for line in lines(&text.unwrap_or_default()) {
+            for line in lines_of(&path, read) {
                 let included = included(&line).map(|name| plain(&absolute(&dir, name)));
                 wanted.extend(included.filter(|path| !wanted.contains(path)).into_iter().collect::<Vec<_>>());
             }
@@ -130,10 +145,36 @@ impl PythonInstallation {
         wanted
     }
 
+    /// The files of the image that are needed and not among those that were read.
+    pub(crate) fn needs(&self, read: &Contents) -> Vec<String> {
+        let mut wanted = self.lists(read);
+        if let Some(lock) = self.locked() {
+            wanted.extend(lock.named());
+            for place in lock.directories(read) {
+                let is_below = |path: &&String| {
+                    place.is_empty()
+                        || path
+                            .strip_prefix(&place)
+                            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                wanted.extend(self.candidates.iter().filter(is_below).cloned());
+            }
+        }
+        wanted.extend(self.sources.iter().cloned());
+        wanted.extend(self.packages.iter().flat_map(|package| [package.metadata(), package.record()]));
+        wanted.retain(|path| !read.contains_key(path));
+        wanted
+    }
+
     /// The requirements files, of which a missing one is an error.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = String> {
         let named = self.install.requirements.iter().chain(&self.install.constraints);
-        named.map(|path| plain(&absolute(&self.directory, path)))
+        let of_lock = self.locked().map(|lock| lock.required()).into_iter().flatten();
+        named.map(|path| plain(&absolute(&self.directory, path))).chain(of_lock)
+    }
+
+    fn locked(&self) -> Option<LockedFiles<'_>> {
+        self.install.lock.as_ref().map(|lock| LockedFiles::of(lock, &self.directory))
     }
 
     /// Resolves the requirements. `read` has the files that were needed, as far as they exist.
@@ -141,6 +182,17 @@ impl PythonInstallation {
         self.check_links(read)?;
         let place = Arc::new(context.cache.workplace()?);
         let root = place.absolute()?.join("root");
+        if let Some(lock) = self.locked() {
+            lock.check(read, &self.python)
+                .map_err(|fault| Error::Requirements { path: self.install.named().into(), fault })?;
+        }
+        if let Some(line) =
+            self.lists(read).iter().flat_map(|path| lines_of(path, read)).find(|line| is_editable(line))
+        {
+            let fault =
+                format!("`{line}` installs a package in its directory, which only its build backend can do");
+            return Err(Error::Requirements { path: self.install.named().into(), fault });
+        }
         let path = self.write(read, &root)?;
         let uses_uv = self.install.installer == PythonInstaller::Uv;
         let metadata = self
@@ -150,20 +202,27 @@ impl PythonInstallation {
         let installed = Installed::new(self.packages.clone(), metadata.collect());
         // pip and uv look at the packages of the interpreter; in a directory of its own only uv does.
         let ignores = self.target.is_some() && !uses_uv;
+        let nothing = Present::default();
         let present = Present {
             installed: if ignores { Installed::default() } else { installed },
             upgrade: self.install.upgrade,
             no_dependencies: self.install.no_dependencies,
         };
         let python = self.python(path);
-        let mut wheels = pin(&python, &present, context).await?;
-        // uv marks every package as requested.
-        wheels.iter_mut().for_each(|wheel| wheel.requested |= uses_uv);
-        let emptied_below = uses_uv.then(|| match &self.target {
-            Some(target) => vec![target.clone()],
-            None => self.python.packages.clone(),
-        });
-        let (mut removed, mut warnings) = (Removal::new(emptied_below), Vec::new());
+        let selection = self.install.lock.as_ref();
+        // A lock names all packages, whatever the image has.
+        let resolving = selection.map_or(&present, |_| &nothing);
+        let mut wheels = pin(&python, resolving, selection, context).await?;
+        // uv marks every package as requested, and so does Pipenv, which names them all to pip.
+        let all = uses_uv || (selection.is_some() && self.install.installer == PythonInstaller::Pip);
+        // A package of the image has no name in the command.
+        let is_local = |wheel: &Wheel| selection.is_none() && wheel.direct && wheel.url.starts_with("file:");
+        wheels.iter_mut().for_each(|wheel| wheel.requested |= all || is_local(wheel));
+        let (mut removed, mut warnings) = (Removal::new(uses_uv.then(|| self.places.clone())), Vec::new());
+        self.remove_extraneous(&mut removed, &wheels, read);
+        if selection.is_some() {
+            wheels.retain(|wheel| !present.installed.has(&wheel.name, &wheel.version));
+        }
         wheels.retain(|wheel| {
             let Some(old) = self.packages.iter().find(|package| package.name == wheel.name) else { return true };
             if ignores && !self.install.upgrade {
@@ -178,8 +237,7 @@ impl PythonInstallation {
             // Of the packages of all users, one user hides the old version.
             let is_hidden = self.user_base.as_ref().is_some_and(|base| !is_below(&old.directory, base));
             if !is_hidden {
-                let record = read.get(&old.record()).map(|bytes| String::from_utf8_lossy(bytes));
-                removed.add(old, &record.unwrap_or_default());
+                removed.add(old, &record_of(old, read));
             }
             true
         });
@@ -187,16 +245,60 @@ impl PythonInstallation {
             _ if !self.install.installer_metadata => None,
             PythonInstaller::Pip => Some("pip\n"),
             PythonInstaller::Uv => Some("uv"),
+            PythonInstaller::Poetry => Some("Poetry"),
         };
-        let scheme = match (&self.target, &self.user_base) {
-            (Some(_), _) => self.python.flat_scheme(installer),
-            (None, Some(base)) => self.python.user_scheme(installer, base),
-            (None, None) => self.python.scheme(installer),
+        let scheme = match (&self.environment, &self.target, &self.user_base) {
+            (Some(environment), ..) => environment.scheme(&self.python, installer),
+            (None, Some(_), _) => self.python.flat_scheme(installer),
+            (None, None, Some(base)) => self.python.user_scheme(installer, base),
+            (None, None, None) => self.python.scheme(installer),
         };
-        let layers = self.layers(&python, &wheels, &scheme, &place, context).await?;
+        let mut layers = self.skeleton(read)?;
+        layers.extend(self.layers(&python, &wheels, &scheme, &place, context).await?);
         let to = self.target.as_deref().map_or("/".to_owned(), |target| format!("/{target}"));
         let place = scheme.directories.as_ref().map_or(to.clone(), |dirs| format!("/{}", dirs.packages));
-        Ok(InstallPlan { layers, to, place, removed, warnings, count: wheels.len() })
+        let count = layers.len();
+        Ok(InstallPlan { layers, to, place, removed, warnings, count })
+    }
+
+    /// The layer of a new virtual environment, if there is one.
+    fn skeleton(&self, read: &Contents) -> Result<Vec<Box<dyn Part>>> {
+        let Some(environment) = &self.environment else { return Ok(Vec::new()) };
+        let prompt = self.locked().map(|lock| lock.prompt(read)).unwrap_or_default();
+        let skeleton = environment.skeleton(&self.python, &prompt)?;
+        Ok(skeleton.map(|skeleton| Box::new(skeleton) as Box<dyn Part>).into_iter().collect())
+    }
+
+    /// Removes the packages that an exact install does not keep, because the lock does not have them.
+    fn remove_extraneous(&self, removed: &mut Removal, wanted: &[Wheel], read: &Contents) {
+        if !self.install.exact {
+            return;
+        }
+        let keeps_seeds = self.environment.as_ref().is_none_or(VirtualEnvironment::keeps_seeds);
+        let seeds: &[&str] =
+            if self.python.minor < 12 { &["pip", "uv", "setuptools", "wheel"] } else { &["pip", "uv"] };
+        let is_kept = |package: &&InstalledPackage| {
+            wanted.iter().any(|wheel| wheel.name == package.name)
+                || (keeps_seeds && seeds.contains(&&*package.name))
+        };
+        let extraneous = self.packages.iter().filter(|package| !is_kept(package));
+        extraneous.for_each(|package| removed.add(package, &record_of(package, read)));
+    }
+
+    /// Refuses requirements that find packages in a directory: the directory is not read.
+    fn check_links(&self, read: &Contents) -> Result<()> {
+        let is_local = |line: &String| {
+            let place = ["--find-links", "-f"].iter().find_map(|flag| line.strip_prefix(flag));
+            place.is_some_and(|place| !place.contains("://"))
+        };
+        for path in self.lists(read) {
+            let line = lines_of(&path, read).into_iter().find(is_local);
+            if let Some(line) = line {
+                let fault = format!("`{line}` is not supported: it must be an address");
+                return Err(Error::Requirements { path: path.into(), fault });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses requirements that find packages in a directory: the directory is not read.
@@ -220,7 +322,7 @@ impl PythonInstallation {
     async fn layers(
         &self,
         python: &Python,
-        wheels: &[crate::recipe::Wheel],
+        wheels: &[Wheel],
         scheme: &Scheme,
         place: &Arc<Workplace>,
         context: &Context,
@@ -236,7 +338,7 @@ impl PythonInstallation {
             ImageLibc::Musl => ((2, 0), true),
         };
         Python {
-            requirements: Requirements::File { path, project: None },
+            requirements: Requirements::File { project: path.parent().map(Path::to_owned), path },
             version: format!("3.{}", self.python.minor),
             glibc,
             musl,
@@ -255,6 +357,9 @@ impl PythonInstallation {
         };
         for (path, bytes) in read {
             write(&root.join(path), bytes)?;
+        }
+        if let Some(lock) = self.locked() {
+            return Ok(lock.lock(root));
         }
         let mut text: String = self.install.options.iter().map(|line| format!("{line}\n")).collect();
         let lists = [("-r", &self.install.requirements), ("-c", &self.install.constraints)];
@@ -279,26 +384,16 @@ impl PythonInstallation {
     }
 }
 
+/// The RECORD of a package; empty if it has none.
+fn record_of(package: &InstalledPackage, read: &Contents) -> String {
+    read.get(&package.record()).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
 /// The names that match `name[extra]`: brackets stand for one of their characters.
 fn matches_of(pattern: &str) -> Vec<String> {
     let parts = pattern.split_once('[').and_then(|(name, rest)| Some((name, rest.split_once(']')?)));
     let Some((name, (extra, rest))) = parts else { return Vec::new() };
     extra.chars().map(|c| format!("{name}{c}{rest}")).collect()
-}
-
-/// The path of a package that is a file or a directory of the image, without its extras.
-fn local_path(package: &str) -> Option<&str> {
-    let path = package.split('[').next()?;
-    let is_path = path == "." || path == ".." || path.contains('/') || path.ends_with(".whl");
-    (is_path && !path.contains("://") && !package.contains(" @ ")).then_some(path)
-}
-
-/// The file that a line of requirements includes.
-fn included(line: &str) -> Option<&str> {
-    let flags = ["--requirement", "--constraint", "-r", "-c"];
-    let rest = flags.iter().find_map(|flag| line.strip_prefix(flag))?;
-    let path = rest.trim_start_matches('=').trim();
-    (!path.is_empty() && !path.contains("://")).then_some(path)
 }
 
 /// The packages of a directory, from the names of their metadata.
@@ -314,15 +409,4 @@ fn packages_in<C>(view: &View<'_, C>, dir: &str) -> Vec<InstalledPackage> {
         }
     }
     found
-}
-
-fn files_below<C>(view: &View<'_, C>, path: &str) -> Vec<String> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match view.resolve(path).target {
-        Target::Entry(file) if !file.member.is_directory() => vec![path.to_owned()],
-        _ => {
-            let files = view.below(path).filter(|file| file.member.is_file());
-            files.map(|file| text(file.member.path.as_bytes())).collect()
-        }
-    }
 }

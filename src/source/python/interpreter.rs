@@ -11,7 +11,9 @@ pub(crate) struct ImagePython {
     pub(super) minor: u32,
     pub(super) libc: ImageLibc,
     /// The path by which programs start it.
-    program: String,
+    pub(super) program: String,
+    /// The path of its file in the image.
+    pub(super) real: String,
     /// The directory that has `bin` and `lib`.
     prefix: String,
     /// Where packages are looked for; the first is where installers put them.
@@ -52,7 +54,12 @@ impl ImagePython {
         let minor = minor(view, &real, &prefix)
             .ok_or_else(|| format!("the version of /{real} cannot be told from the image"))?;
         let program = precise(view, &found, minor);
-        Ok(ImagePython { minor, libc, packages: packages(view, &prefix, minor), program, prefix })
+        Ok(ImagePython { minor, libc, packages: packages(view, &prefix, minor), program, real, prefix })
+    }
+
+    /// Whether the directory is the one that has its `bin` and `lib`.
+    pub(super) fn is_in(&self, directory: &str) -> bool {
+        self.prefix == directory
     }
 
     /// Where this interpreter has packages, and what an installer writes there.

@@ -100,7 +100,7 @@ impl Environment {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum MarkerToken {
+pub(super) enum MarkerToken {
     Open,
     Close,
     Word(String),
@@ -118,7 +118,7 @@ impl MarkerToken {
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<MarkerToken>, &'static str> {
+pub(super) fn tokens(text: &str) -> Result<Vec<MarkerToken>, &'static str> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {

@@ -7,20 +7,25 @@
 //! 3. The list alone determines which wheels share a `layer`, and the layer's identity, before anything is fetched.
 //! 4. Only a layer that is not in any cache is fetched: its `wheel`s, or their `bytecode`, become a tree. A package
 //!    without wheels is built from its `sdist` or its `directory`.
+//! 5. An `install` does this for a command of an image: for requirements, or for what is `locked`; perhaps in a virtual
+//!    `environment`.
 
 mod bytecode;
 mod choice;
 mod credentials;
 mod directory;
+mod environment;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod hashes;
-mod image_path;
+mod image_files;
 mod install;
 mod installed;
 mod interpreter;
 mod layer;
+mod listed;
 mod lock;
+mod locked;
 mod markers;
 mod pin;
 mod provider;
@@ -33,7 +38,9 @@ mod wheel;
 
 #[cfg(fuzzing)]
 pub use fuzzing::python_lock;
-pub(crate) use install::{Contents, InstallPlan, PythonInstallation};
+pub(crate) use image_files::Contents;
+pub(crate) use install::{InstallPlan, PythonInstallation};
 pub(crate) use interpreter::ImageLibc;
+pub(crate) use lock::export as export_lock;
 pub(super) use provider::PythonProvider;
 pub(crate) use removal::deletions;

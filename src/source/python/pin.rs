@@ -18,14 +18,21 @@ use super::target::Target;
 use super::wheel::{is_directory, is_source, normalized};
 use crate::error::{Error, Result};
 use crate::image::Digest;
-use crate::recipe::{Python, Requirements, Wheel};
+use crate::recipe::{LockSelection, Python, Requirements, Wheel};
 use crate::source::address::{file_url, without_login};
 use crate::source::part::Context;
 use crate::source::text;
 use crate::store::{Cache, Download, Workplace};
 
 /// The exact wheels of a recipe: the content of [`Requirements::Pinned`].
-pub(super) async fn pin(python: &Python, present: &Present, context: &Context) -> Result<Vec<Wheel>> {
+///
+/// `selection` is what a command takes of a lock; without one, it is what a function needs.
+pub(super) async fn pin(
+    python: &Python,
+    present: &Present,
+    selection: Option<&LockSelection>,
+    context: &Context,
+) -> Result<Vec<Wheel>> {
     let target = Target::of(python, &context.platform)?;
     let (path, project) = match &python.requirements {
         Requirements::Pinned(wheels) => {
@@ -35,7 +42,7 @@ pub(super) async fn pin(python: &Python, present: &Present, context: &Context) -
         Requirements::File { path, project } => (path, project.as_deref()),
     };
     let environment = Environment::of(&target);
-    let lookup = Lookup { path, python, present, target: &target, environment: &environment };
+    let lookup = Lookup { path, python, present, selection, target: &target, environment: &environment };
     let (mut packages, asked) = lookup.packages(project, &context.cache).await?;
     packages.retain(|package| !present.installed.has(&package.name, &package.version));
     let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
@@ -61,6 +68,7 @@ struct Lookup<'a> {
     path: &'a Path,
     python: &'a Python,
     present: &'a Present,
+    selection: Option<&'a LockSelection>,
     target: &'a Target,
     environment: &'a Environment,
 }
@@ -73,7 +81,7 @@ impl Lookup<'_> {
         (indexes, named): (&'q [String], &'q [String]),
         place: &'q Workplace,
     ) -> Question<'q> {
-        let Lookup { path, python, present, target, environment } = *self;
+        let Lookup { path, python, present, target, environment, .. } = *self;
         Question { path, requirements, complete, indexes, present, named, python, target, environment, place }
     }
 
@@ -102,16 +110,16 @@ impl Lookup<'_> {
         project: Option<&Path>,
         cache: &Cache,
     ) -> Result<(Vec<LockedPackage>, Option<Asked>)> {
-        let Lookup { path, environment, .. } = *self;
+        let Lookup { path, selection, environment, .. } = *self;
         let format = Format::of(path);
         let (mut packages, asked) = match format {
             Format::Pylock => return Ok((pylock::read(&text::read(path)?, path, environment)?, None)),
             Format::Uv => {
-                return Ok((uvlock::read(&text::read(path)?, path, project, environment)?, None));
+                return Ok((uvlock::read(&text::read(path)?, path, project, selection, environment)?, None));
             }
             Format::Poetry | Format::Pipfile => {
                 let read = if format == Format::Poetry { poetry::read } else { pipfile::read };
-                let pinned = read(&text::read(path)?, path, environment)?;
+                let pinned = read(&text::read(path)?, path, selection, environment)?;
                 let place = &cache.workplace()?;
                 let found =
                     try_join_all(pinned.groups.iter().map(|group| self.resolved(group, place))).await?;

@@ -33,7 +33,7 @@ impl Provider for PythonProvider<'_> {
 
     fn pin<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Source>> {
         async move {
-            let wheels = pin(self.0, &Present::default(), context).await?;
+            let wheels = pin(self.0, &Present::default(), None, context).await?;
             Ok(Source::Python(Python { requirements: Requirements::Pinned(wheels), ..self.0.clone() }))
         }
         .boxed()
@@ -41,7 +41,7 @@ impl Provider for PythonProvider<'_> {
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
-            let wheels = pin(self.0, &Present::default(), context).await?;
+            let wheels = pin(self.0, &Present::default(), None, context).await?;
             let layers = layers(self.0, &wheels, None, context).await?;
             let parts = layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>);
             Ok(SourcePlan::Parts(parts.collect()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::image_path::{absolute, plain};
+use super::image_files::{absolute, plain};
 use super::installed::InstalledPackage;
 use super::wheel::recorded_paths;
 use crate::error::Result;

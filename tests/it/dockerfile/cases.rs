@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Cases whose `RUN` lines need no process: they are built as they are.
-const TRANSLATED: [&str; 12] = [
+const TRANSLATED: [&str; 14] = [
     "01-python-pip-target",
     "02-python-pip-site",
     "03-python-copy-all",
@@ -25,6 +25,8 @@ const TRANSLATED: [&str; 12] = [
     "16-custom-python-ric",
     "17-custom-base-rie-entry",
     "19-extension-from-scratch",
+    "21-uv-sync-venv",
+    "22-poetry-install",
     "28-useradd-chown-user",
     "29-file-operations",
     "s0-sam-tutorial",
@@ -49,22 +51,22 @@ const OF_LAMBDA: [&str; 6] = [
 ];
 
 /// Bases of other kinds.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 7] = [
     "public.ecr.aws/docker/library/node:20-slim",
     "node:20-bookworm",
     "node:20-bookworm-slim",
     "python:3.12-alpine3.20",
-    "python:3.13-slim-bookworm",
     "golang:1.23-alpine",
     "alpine:3.20",
     "alpine:latest",
 ];
 
-/// The official images of Python, each with a directory of its C library.
-const OFFICIAL: [(&str, &str); 3] = [
-    ("python:3.12", "lib/x86_64-linux-gnu/libc.so.6"),
-    ("python:3.12-slim", "lib/aarch64-linux-gnu/libc.so.6"),
-    ("python:3.12-alpine", "lib/ld-musl-x86_64.so.1"),
+/// The official images of Python, each with its minor version and a file of its C library.
+const OFFICIAL: [(&str, u32, &str); 4] = [
+    ("python:3.12", 12, "lib/x86_64-linux-gnu/libc.so.6"),
+    ("python:3.12-slim", 12, "lib/aarch64-linux-gnu/libc.so.6"),
+    ("python:3.12-alpine", 12, "lib/ld-musl-x86_64.so.1"),
+    ("python:3.13-slim-bookworm", 13, "lib/x86_64-linux-gnu/libc.so.6"),
 ];
 
 /// Images that only files are taken from.
@@ -154,9 +156,10 @@ fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
     let tar = links.into_iter().fold(tar, |tar, link| tar.symlink(link, "/bin/busybox"));
     let of_alpine = json!({ "Env": ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin"], "Cmd": ["node"] });
     write(&["public.ecr.aws/docker/library/node:22-alpine"], "node-alpine", tar, of_alpine);
-    for (number, (name, libc)) in OFFICIAL.into_iter().enumerate() {
+    for (number, (name, minor, libc)) in OFFICIAL.into_iter().enumerate() {
         let tar = with_accounts(Tar::new()).directory("usr/").directory("usr/local/").file(libc, 0o755, "");
-        let tar = with_python(tar, "usr/local", 12, &[]);
+        let tar = tar.directory("usr/bin/").symlink("bin", "usr/bin");
+        let tar = with_python(tar, "usr/local", minor, &[]);
         let config = json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["python3"] });
         write(&[name], &format!("official{number}"), tar, config);
     }
@@ -200,7 +203,8 @@ fn without_run(text: &str, instead: &str) -> String {
 fn shown(layout: &Path, tag: &str, arch: &str) -> String {
     let mut text = String::new();
     for (path, line) in image_tree::of(layout, tag, arch) {
-        let is_of_base = ["etc", "lambda-entrypoint", "bin", "tmp", "usr/local", "usr"].contains(&&*path)
+        let is_of_base = ["etc", "lambda-entrypoint", "bin", "tmp", "usr/bin", "usr/local", "usr"]
+            .contains(&&*path)
             || (path.starts_with("etc/") && !is_changed_account(&path, &line))
             || is_of_python(&path)
             || path.starts_with("usr/sbin")
@@ -255,7 +259,17 @@ for machine in ["x86_64", "aarch64"]:
         {"awslambdaric/__init__.py": "", "runtime_client.so": "native"}, ["simplejson>=3"])
 "#;
 
-fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[String], rie: &str) -> String {
+/// The address that the locks of the cases have for their index.
+const INDEX: &str = "http://index.example/";
+
+fn build(
+    lbuild: &Lbuild,
+    case: &Path,
+    arch: &str,
+    stand_ins: &[String],
+    (rie, index): (&str, &str),
+) -> String {
+    let name = case.file_name().unwrap().to_str().unwrap();
     let context = lbuild.path(&format!("{name}-{arch}"));
     let copied = Command::new(tool("cp")).arg("-a").arg(case).arg(&context).status().unwrap();
     assert!(copied.success());
@@ -263,6 +277,9 @@ fn build(lbuild: &Lbuild, name: &str, case: &Path, arch: &str, stand_ins: &[Stri
     let instead = fs::read_to_string(case.join("run.instead")).unwrap_or_default();
     for name in ["run.instead", "expected.txt"] {
         let _ = fs::remove_file(context.join(name));
+    }
+    if let Ok(lock) = fs::read_to_string(context.join("uv.lock")) {
+        fs::write(context.join("uv.lock"), lock.replace(INDEX, index)).unwrap();
     }
     if !TRANSLATED.contains(&name) {
         fs::write(&file, without_run(&fs::read_to_string(&file).unwrap(), &instead)).unwrap();
@@ -294,6 +311,7 @@ fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
         lbuild.set(name, &value);
     }
     let server = Server::start("127.0.0.1", |_| Response { status: 200, body: b"emulator".to_vec() });
+    let address = format!("http://{}/", index.host());
     let rie = format!("RIE=http://{}/aws-lambda-rie", server.address);
     let stand_ins = [stand_ins(&lbuild, "amd64"), stand_ins(&lbuild, "arm64")];
     let (mut cases, mut wrong) = (0, String::new());
@@ -301,7 +319,7 @@ fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
         let case = entry.unwrap().path();
         let name = case.file_name().unwrap().to_str().unwrap().to_owned();
         let [amd64, arm64] = [("amd64", 0), ("arm64", 1)]
-            .map(|(arch, of)| build(&lbuild, &name, &case, arch, &stand_ins[of], &rie));
+            .map(|(arch, of)| build(&lbuild, &case, arch, &stand_ins[of], (&rie, &address)));
         assert_eq!(amd64, arm64, "{name} depends on the architecture");
         let golden = case.join("expected.txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -16,10 +16,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Where the interpreter of the tests' bases, which is Debian's, has the packages of pip.
-const PACKAGES: &str = "usr/local/lib/python3.11/dist-packages";
+pub const PACKAGES: &str = "usr/local/lib/python3.11/dist-packages";
 
 /// A user whose programs know the index.
-fn user(index: &Index) -> Lbuild {
+pub fn user(index: &Index) -> Lbuild {
     let mut lbuild = Lbuild::new();
     for name in ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"] {
         lbuild.set(name, &index.url());
@@ -27,13 +27,13 @@ fn user(index: &Index) -> Lbuild {
     lbuild
 }
 
-fn arguments<'a>(context: &'a TempDir, arch: &'a str, base: &'a str, to: &'a str) -> Vec<&'a str> {
+pub fn arguments<'a>(context: &'a TempDir, arch: &'a str, base: &'a str, to: &'a str) -> Vec<&'a str> {
     let path = context.path().to_str().unwrap();
     vec!["build", path, "--arch", arch, "--build-context", base, "--to", to, "--no-check"]
 }
 
 /// Builds the Dockerfile on the tests' base.
-fn build(lbuild: &Lbuild, dockerfile: &str, files: &[(&str, &str)], arch: &str) -> RunOutput {
+pub fn build(lbuild: &Lbuild, dockerfile: &str, files: &[(&str, &str)], arch: &str) -> RunOutput {
     let text = [("Dockerfile", format!("FROM base\n{dockerfile}"))];
     let files = files.iter().map(|(name, text)| (*name, (*text).to_owned()));
     let context = function(&text.into_iter().chain(files).collect::<Vec<_>>());
@@ -43,7 +43,7 @@ fn build(lbuild: &Lbuild, dockerfile: &str, files: &[(&str, &str)], arch: &str) 
 }
 
 /// The files below a directory of the image, except what only an installer's own records have.
-fn installed(lbuild: &Lbuild, arch: &str, dir: &str) -> ImageTree {
+pub fn installed(lbuild: &Lbuild, arch: &str, dir: &str) -> ImageTree {
     let tree = image_tree::of(&lbuild.path("out"), arch, arch);
     let below = |path: &str| path.strip_prefix(dir)?.strip_prefix('/').map(str::to_owned);
     tree.into_iter().filter_map(|(path, line)| Some((below(&path)?, line))).collect()
@@ -78,7 +78,7 @@ CMD [\"app.handler\"]
 }
 
 /// The files that a real program installed, as the tree of an image has them.
-fn tree(dir: &Path) -> ImageTree {
+pub fn tree(dir: &Path) -> ImageTree {
     fn walk(root: &Path, dir: &Path, tree: &mut ImageTree) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -101,7 +101,7 @@ fn tree(dir: &Path) -> ImageTree {
 }
 
 /// Rows of RECORD differ in their order and in how paths of programs are spelled; their set of files is compared.
-fn without_records(tree: ImageTree) -> ImageTree {
+pub fn without_records(tree: ImageTree) -> ImageTree {
     let kept = tree.into_iter().filter(|(path, _)| {
         let is_record = path.ends_with("/RECORD");
         let is_of_uv = [".lock", "uv_cache.json"].iter().any(|name| path.ends_with(name));

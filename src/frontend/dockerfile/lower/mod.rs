@@ -13,4 +13,5 @@ mod run;
 mod scope;
 mod signal;
 mod stage;
+mod tools;
 mod unreadable;

@@ -7,6 +7,7 @@ use super::expand::Expander;
 use super::globals::PROXIES;
 use super::plan::Plan;
 use super::stage::{Lowering, State};
+use super::tools;
 use crate::frontend::dockerfile::arguments::{Arguments, Configs};
 use crate::frontend::dockerfile::instruction::types::Instruction;
 use crate::frontend::dockerfile::stages::ParsedFile;
@@ -30,11 +31,12 @@ pub(in crate::frontend) fn lower(
     let epoch = epoch(file, arguments)?;
     let mut expander = Expander::new(file.escape, warnings);
     let mut states: Vec<Option<(usize, State)>> = file.stages.iter().map(|_| None).collect();
-    let mut stages: Vec<Stage> = Vec::new();
+    let (mut stages, mut paths): (Vec<Stage>, Vec<_>) = (Vec::new(), Vec::new());
     for number in 0..=plan.target {
         let Some(planned) = &plan.stages[number] else { continue };
         let lowering = Lowering::new(&plan, number, planned, &states, configs, &mut expander)?;
-        let (stage, state) = lowering.run()?;
+        let (stage, state, own) = lowering.run()?;
+        paths.push(own);
         states[number] = Some((stages.len(), state));
         stages.push(stage);
     }
@@ -42,6 +44,7 @@ pub(in crate::frontend) fn lower(
         check_platform(&plan, state)?;
         command_lines::check_start(state)?;
     }
+    tools::leave_out(&mut stages, &paths);
     Ok(Recipe { platform: arguments.platform.clone(), epoch, stages })
 }
 

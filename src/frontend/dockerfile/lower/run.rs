@@ -34,6 +34,7 @@ impl Lowering<'_, '_> {
             _ => Network::Default,
         };
         let (translation, untranslated) = self.translated(&command, &mounts, line, at)?;
+        self.note_path();
         let run = Run {
             command,
             user: self.state.user.clone(),
@@ -67,9 +68,11 @@ impl Lowering<'_, '_> {
             directory: &self.state.directory,
             user: self.state.user.as_deref(),
             mounts,
+            settings: &self.state.settings,
         };
-        let Outcome { translation, spent } = outcome::translate(command, &surroundings);
+        let Outcome { translation, settings, spent } = outcome::translate(command, &surroundings);
         self.expander.spend(at, spent)?;
+        self.state.settings = settings;
         match translation {
             Ok(translation) => {
                 self.warn_of_user_packages(&translation, at);

@@ -14,6 +14,7 @@ use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::stages::StepText;
 use crate::frontend::dockerfile::syntax::fault::Parsed;
 use crate::frontend::dockerfile::syntax::shell::Variables;
+use crate::frontend::dockerfile::translate::ToolSettings;
 use crate::image::{Config, ConfigEdit, Platform};
 use crate::recipe::{Add, Base, CopyFiles, CopySource, Origin, Source, Stage, Step};
 
@@ -40,7 +41,12 @@ pub(super) struct State {
     pub platform_of: usize,
     /// Whether the file sets an absolute directory.
     pub sets_directory: bool,
+    /// What translated lines have set up of tools.
+    pub settings: ToolSettings,
 }
+
+/// The values of `PATH` at the commands of a stage, by the numbers of their steps.
+pub(super) type Paths = Vec<(usize, String)>;
 
 /// A stage on its way to the recipe.
 pub(super) struct Lowering<'l, 'w> {
@@ -53,6 +59,7 @@ pub(super) struct Lowering<'l, 'w> {
     pub state: State,
     base: Base,
     steps: Vec<Step>,
+    paths: Paths,
     /// Changes of the config that later steps see.
     pending: ConfigEdit,
     /// The config at the end of the stage.
@@ -100,6 +107,7 @@ impl<'l, 'w> Lowering<'l, 'w> {
             state,
             base,
             steps: Vec::new(),
+            paths: Vec::new(),
             pending: ConfigEdit::default(),
             last: LastConfig::default(),
         };
@@ -130,7 +138,8 @@ impl<'l, 'w> Lowering<'l, 'w> {
         }
     }
 
-    pub fn run(mut self) -> Parsed<(Stage, State)> {
+    /// Also returns the values of `PATH` at the commands.
+    pub fn run(mut self) -> Parsed<(Stage, State, Paths)> {
         let own: &[StepText] =
             if self.planned.replaced { &[] } else { &self.plan.file.stages[self.number].steps };
         for step in self.planned.triggers.iter().chain(own) {
@@ -140,7 +149,7 @@ impl<'l, 'w> Lowering<'l, 'w> {
         let name = self.plan.file.stages[self.number].base.name.as_ref().map(|name| name.text.clone());
         let wanted = &self.plan.arguments.platform;
         let platform = Some(&self.state.platform).filter(|platform| !platform.satisfies(wanted)).cloned();
-        Ok((Stage { name, base: self.base, platform, steps: self.steps }, self.state))
+        Ok((Stage { name, base: self.base, platform, steps: self.steps }, self.state, self.paths))
     }
 
     fn instruction(&mut self, step: &StepText) -> Parsed<()> {
@@ -211,6 +220,13 @@ impl<'l, 'w> Lowering<'l, 'w> {
         self.steps.push(step);
     }
 
+    /// Notes the value of `PATH` for the next step.
+    pub fn note_path(&mut self) {
+        self.flush();
+        let path = self.state.scope.get("PATH").unwrap_or(PATH).to_owned();
+        self.paths.push((self.steps.len(), path));
+    }
+
     fn flush(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if pending != ConfigEdit::default() {
@@ -275,6 +291,7 @@ impl State {
             platform,
             platform_of: number,
             sets_directory: false,
+            settings: ToolSettings::default(),
         }
     }
 }

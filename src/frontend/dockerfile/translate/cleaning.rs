@@ -88,7 +88,7 @@ fn expect(command: &Command<'_>, known: &[Known], words: &[&str]) -> Attempt<()>
 }
 
 /// The home directory of root, with the caches.
-fn home(command: &Command<'_>, context: &Context<'_, '_>) -> Attempt<String> {
+pub(super) fn home(command: &Command<'_>, context: &Context<'_, '_>) -> Attempt<String> {
     let value = |name| ShellVariables::environment(context.variables, name);
     if ELSEWHERE.into_iter().any(|name| value(name).is_some()) {
         return Err(command.refuse("has its cache where a variable says"));

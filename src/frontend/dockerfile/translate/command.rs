@@ -36,4 +36,12 @@ impl Command<'_> {
     pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
         self.span.refuse(reason)
     }
+
+    /// Refuses a redirection of an output that only a process has.
+    pub fn check_output(&self) -> Attempt<()> {
+        match &self.output {
+            Some(_) => Err(self.refuse("has an output that only a process has, which is redirected")),
+            None => Ok(()),
+        }
+    }
 }

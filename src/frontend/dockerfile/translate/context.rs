@@ -1,5 +1,6 @@
 //! The variables, the directory and the mounts in force at a command.
 
+use super::packages::settings::ToolSettings;
 use super::refusal::Attempt;
 use super::shell::expand::Field;
 use super::shell::variables::ShellVariables;
@@ -12,6 +13,8 @@ pub(super) struct Context<'c, 'v> {
     /// The absolute directory. `..` in it leads to the directory above the one that a link leads to.
     pub directory: &'c str,
     pub mounts: &'c [Mount],
+    /// What earlier lines have set up.
+    pub settings: &'c ToolSettings,
 }
 
 /// Places whose files a running container has from elsewhere.

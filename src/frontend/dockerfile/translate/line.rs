@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use super::command::{Command, OutputFile};
 use super::context::Context;
 use super::directory::Directory;
+use super::packages::poetry::{self, Setting};
+use super::packages::settings::ToolSettings;
 use super::refusal::{Attempt, Refusal, Span};
 use super::registry;
 use super::shell::expand::{Field, expand, value};
@@ -25,6 +27,7 @@ pub(super) struct Line<'l> {
     /// Whether a shell reads the line.
     in_shell: bool,
     chains: Vec<Vec<Translated>>,
+    settings: ToolSettings,
     /// Whether a command before may have changed files.
     begun: bool,
     /// A command that changes the variables or the directory, and perhaps is not reached: later chains depend on it.
@@ -41,7 +44,12 @@ enum Lasting {
 }
 
 impl<'l> Line<'l> {
-    pub fn new(environment: &'l dyn Variables, directory: &str, mounts: &'l [Mount]) -> Line<'l> {
+    pub fn new(
+        environment: &'l dyn Variables,
+        directory: &str,
+        mounts: &'l [Mount],
+        settings: &ToolSettings,
+    ) -> Line<'l> {
         Line {
             variables: ShellVariables::new(environment),
             directory: Directory::new(directory),
@@ -49,6 +57,7 @@ impl<'l> Line<'l> {
             options: ShellOptions::default(),
             in_shell: true,
             chains: Vec::new(),
+            settings: settings.clone(),
             begun: false,
             doubt: None,
         }
@@ -93,8 +102,8 @@ impl<'l> Line<'l> {
         }
     }
 
-    pub fn finish(self) -> Translation {
-        Translation { chains: self.chains, errexit: self.options.errexit }
+    pub fn finish(self) -> (Translation, ToolSettings) {
+        (Translation { chains: self.chains, errexit: self.options.errexit }, self.settings)
     }
 
     fn chain(&mut self, commands: &[SimpleCommand]) -> Attempt<()> {
@@ -148,8 +157,8 @@ impl<'l> Line<'l> {
             Some(found) => found,
             None => {
                 let is_special = name == ":" && output.file.is_some();
-                let lasting = if is_special { Lasting::End } else { Lasting::Nothing };
-                (self.translated(command, name, by_path, arguments, &output)?, lasting)
+                let (operations, lasting) = self.translated(command, name, by_path, arguments, &output)?;
+                (operations, if is_special { Lasting::End } else { lasting })
             }
         };
         let text = output.text(fields.iter().map(quote::quoted).collect());
@@ -171,16 +180,22 @@ impl<'l> Line<'l> {
 
     /// Assignments before a command are for that command alone.
     fn prefixes(&mut self, assignments: &[Assignment], name: &str) -> Attempt<()> {
+        let reads = !assignments.is_empty() && registry::reads_variables(name);
+        let mut own = reads.then(|| self.variables.clone());
         let mut of_command = HashMap::new();
         for assignment in assignments {
             let span = assignment.value.span;
             check_name(&assignment.name, span)?;
-            if assignment.value.has_variable(&|name| of_command.contains_key(name)) {
-                return Err(span.refuse("has the value of a variable that is set just before"));
-            }
-            of_command.insert(assignment.name.clone(), value(&assignment.value, &mut self.variables)?);
+            let text = value(&assignment.value, &mut self.variables)?;
+            of_command.insert(assignment.name.clone(), text.clone());
             if matches!(name, ":" | "cd" | "export" | "set") {
                 return Err(span.refuse("stays set in some shells only"));
+            }
+            if let Some(own) = &mut own {
+                if value(&assignment.value, own)? != text {
+                    return Err(span.refuse("has the value of a variable that is set just before"));
+                }
+                own.set(&assignment.name, Some(text), true, span)?;
             }
         }
         self.variables.set_of_command(of_command);
@@ -188,13 +203,13 @@ impl<'l> Line<'l> {
     }
 
     fn translated(
-        &self,
+        &mut self,
         command: &SimpleCommand,
         name: &str,
         by_path: bool,
         arguments: &[Field],
-        output: &Output,
-    ) -> Attempt<Vec<Operation>> {
+        (output, own): (&Output, Option<ShellVariables<'l>>),
+    ) -> Attempt<(Vec<Operation>, Lasting)> {
         let span = command.words.first().map_or(command.span, |word| word.span);
         let translator = registry::translator(name).filter(|_| !(by_path && name == ":"));
         let translator = translator.ok_or_else(|| span.refuse(registry::reason(name)))?;
@@ -207,11 +222,39 @@ impl<'l> Line<'l> {
             by_path && self.in_shell || command.words.first().is_some_and(ShellWord::has_slash);
         let command =
             Command { span, name, by_path, has_directory, arguments, output: file, messages_to_file };
-        translator(&command, &self.context())
+        let context = self.context();
+        let operations = translator(&command, &context)?;
+        let setting = match &*operations {
+            [Operation::WriteSettings { .. }] => Some(poetry::config(&command, &context)?.1),
+            _ => None,
+        };
+        let lasting = self.set_up(&operations, setting);
+        Ok((operations, lasting))
+    }
+
+    /// Follows what a command sets up of tools.
+    fn set_up(&mut self, operations: &[Operation], setting: Option<Setting>) -> Lasting {
+        if let [Operation::InstallPython(install)] = operations
+            && install.target.is_none()
+        {
+            self.settings.installed(&install.packages);
+        }
+        match setting {
+            Some((section, name, value)) => {
+                self.settings.set_poetry(section, name, &value);
+                Lasting::State
+            }
+            None => Lasting::Nothing,
+        }
     }
 
     fn context(&self) -> Context<'_, 'l> {
-        Context { variables: &self.variables, directory: &self.directory.path, mounts: self.mounts }
+        Context {
+            variables: &self.variables,
+            directory: &self.directory.path,
+            mounts: self.mounts,
+            settings: &self.settings,
+        }
     }
 
     /// A command without words: assignments, which are for the line, or a redirection, which makes a file.

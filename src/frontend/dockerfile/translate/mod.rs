@@ -22,3 +22,5 @@ mod registry;
 mod shell;
 #[cfg(test)]
 mod tests;
+
+pub(in crate::frontend) use packages::{ToolSettings, are_tools, tool_name};

@@ -1,6 +1,7 @@
 //! The translation of a command of a `RUN`.
 
 use super::line::Line;
+use super::packages::settings::ToolSettings;
 use super::refusal::{Attempt, Refusal, Span};
 use super::shell::program;
 use super::shell::quote;
@@ -14,12 +15,16 @@ pub(in crate::frontend) struct Surroundings<'s> {
     pub directory: &'s str,
     pub user: Option<&'s str>,
     pub mounts: &'s [Mount],
+    /// What earlier lines have set up.
+    pub settings: &'s ToolSettings,
 }
 
 /// What became of a command.
 pub(in crate::frontend) struct Outcome {
     /// The translation; or the word that stops it, and its offset in the command's text.
     pub translation: Result<Translation, (usize, Untranslated)>,
+    /// What is set up after a line that is translated.
+    pub settings: ToolSettings,
     /// The bytes by which variables and directories made it longer.
     pub spent: usize,
 }
@@ -29,8 +34,8 @@ const WORD: usize = 40;
 
 /// Translates a command. The text of the exec form is its words, quoted for a shell.
 pub(in crate::frontend) fn translate(command: &Command, surroundings: &Surroundings<'_>) -> Outcome {
-    let Surroundings { environment, directory, mounts, .. } = *surroundings;
-    let mut line = Line::new(environment, directory, mounts);
+    let Surroundings { environment, directory, mounts, settings, .. } = *surroundings;
+    let mut line = Line::new(environment, directory, mounts, settings);
     let (text, done) = match command {
         Command::Shell { shell, text } => (text.clone(), in_shell(&mut line, shell, text, surroundings)),
         Command::Exec(words) => match words.split_last() {
@@ -52,11 +57,17 @@ pub(in crate::frontend) fn translate(command: &Command, surroundings: &Surroundi
     };
     let done = done.and_then(|()| line.check_installs(&text));
     let spent = line.spent();
-    let translation = done.map(|()| line.finish()).map_err(|Refusal { span, reason }| {
+    let mut settings = settings.clone();
+    let finish = |()| {
+        let (translation, after) = line.finish();
+        settings = after;
+        translation
+    };
+    let translation = done.map(finish).map_err(|Refusal { span, reason }| {
         let word = text[span.start..span.end].lines().next().unwrap_or_default();
         (span.start, Untranslated { word: word.chars().take(WORD).collect(), reason })
     });
-    Outcome { translation, spent }
+    Outcome { translation, settings, spent }
 }
 
 fn in_shell(

@@ -35,6 +35,8 @@ pub(super) fn translator(name: &str) -> Option<Translator> {
         "yum" | "dnf" | "microdnf" => cleaning::dnf,
         "apt" | "apt-get" => cleaning::apt,
         "uv" => packages::uv::uv,
+        "poetry" => packages::poetry::poetry,
+        "pipenv" => packages::pipenv::pipenv,
         name if is_versioned(name, "pip") => packages::pip::pip,
         name if is_versioned(name, "python") => packages::pip::python,
         "npm" => packages::npm::npm,
@@ -50,9 +52,15 @@ fn is_versioned(name: &str, program: &str) -> bool {
     version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
 }
 
-/// Whether the output of the command is known, so that it can be redirected into a file.
+/// Whether variables of its environment change what the command does.
+pub(super) fn reads_variables(name: &str) -> bool {
+    let is_python = is_versioned(name, "pip") || is_versioned(name, "python");
+    is_python || matches!(name, "uv" | "poetry" | "pipenv" | "npm" | "yarn" | "pnpm")
+}
+
+/// Whether the output of the command may be known, so that it can be redirected into a file.
 pub(super) fn has_known_output(name: &str) -> bool {
-    matches!(name, "echo" | "printf" | "cat" | "true" | ":")
+    matches!(name, "echo" | "printf" | "cat" | "true" | ":" | "uv" | "poetry" | "pipenv")
 }
 
 /// Why a command without a translator needs a process.

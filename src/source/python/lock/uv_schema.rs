@@ -13,6 +13,9 @@ pub(super) struct UvLock {
     /// The environments that the lock covers; empty if it covers all (`tool.uv.environments`).
     #[serde(default)]
     pub(super) supported_markers: Vec<String>,
+    /// Extras and groups that exclude each other (`tool.uv.conflicts`).
+    #[serde(default)]
+    pub(super) conflicts: Vec<toml::Value>,
     #[serde(default)]
     pub(super) manifest: UvManifest,
     #[serde(default, rename = "package")]
@@ -39,9 +42,33 @@ pub(super) struct UvPackage {
     pub(super) dependencies: Vec<UvDependency>,
     #[serde(default)]
     pub(super) optional_dependencies: BTreeMap<String, Vec<UvDependency>>,
+    /// The dependency groups.
+    #[serde(default)]
+    pub(super) dev_dependencies: BTreeMap<String, Vec<UvDependency>>,
+    #[serde(default)]
+    pub(super) metadata: UvMetadata,
     #[serde(default)]
     pub(super) wheels: Vec<UvArtifact>,
     pub(super) sdist: Option<UvArtifact>,
+}
+
+/// What the project's file asks for, as it was when the lock was written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct UvMetadata {
+    #[serde(default)]
+    pub(super) requires_dist: Vec<UvRequirement>,
+    #[serde(default)]
+    pub(super) requires_dev: BTreeMap<String, Vec<UvRequirement>>,
+    /// Extras that have no requirements are named here only.
+    #[serde(default)]
+    pub(super) provides_extras: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UvRequirement {
+    pub(super) name: String,
+    pub(super) specifier: Option<String>,
 }
 
 /// The origin of a package.
@@ -111,6 +138,11 @@ impl UvSource {
             UvSource::Virtual(dir) | UvSource::Editable(dir) | UvSource::Directory(dir) => Some(dir),
             _ => None,
         }
+    }
+
+    /// Whether it is a directory that uv installs as an editable package.
+    pub(super) fn is_editable(&self) -> bool {
+        matches!(self, UvSource::Editable(_))
     }
 
     /// The reason why lbuild does not install the package, if any.

@@ -1,34 +1,36 @@
 //! `uv.lock`, read as uv reads it: the walk starts at the project's dependencies, and evaluates each marker for the
 //! target.
 //!
-//! Development groups, the project's own extras and the project itself stay out: the project's files come with the
-//! function's directory. In the lock of a workspace, the project is the member in whose directory the function is. The
+//! For a function's directory, development groups, the project's own extras and the project itself stay out: the
+//! project's files come with the directory. A command of uv selects what it takes. In the lock of a workspace, the project is the member in whose directory the function is. The
 //! format: <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::groups::Taken;
 use super::package::{LockedFile, LockedPackage};
+use super::uv_check::check_fit;
 use super::uv_schema::{UvArtifact, UvDependency, UvLock, UvPackage, UvSource};
 use crate::error::{Error, Result};
+use crate::recipe::{LockSelection, LockedProject};
 use crate::source::address::{file_name, file_url};
 use crate::source::python::hashes::Hashes;
 use crate::source::python::markers::Environment;
 use crate::source::python::wheel::normalized;
+use crate::source::text;
 
 /// The packages that the project in the directory `project` needs on the target; without a directory, those of the
-/// project at the root.
+/// project at the root. With a selection, they are those that a command of uv takes.
 pub(in crate::source::python) fn read(
     text: &str,
     path: &Path,
     project: Option<&Path>,
+    selection: Option<&LockSelection>,
     environment: &Environment,
 ) -> Result<Vec<LockedPackage>> {
     let fail = |fault: String| Error::Requirements { path: path.to_owned(), fault };
-    let lock: UvLock = toml::from_str(text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
-    if lock.version != 1 {
-        return Err(fail(format!("its version is {}, which lbuild does not know", lock.version)));
-    }
+    let lock = parsed(text).map_err(fail)?;
     if let Some(specifier) = &lock.requires_python
         && !environment.takes_python(specifier).map_err(fail)?
     {
@@ -38,15 +40,103 @@ pub(in crate::source::python) fn read(
         return Err(fail("its environments do not include the image's".to_owned()));
     }
     let root = root(&lock, path, project).map_err(fail)?;
+    let package = &lock.packages[root];
+    let taken = match selection {
+        None => Taken::main(),
+        Some(selection) => {
+            let place = package.source.project().unwrap_or(".");
+            let file = path.parent().unwrap_or(Path::new("")).join(place).join("pyproject.toml");
+            let project: toml::Table = text::read(&file)?.parse().map_err(|error: toml::de::Error| {
+                fail(format!("pyproject.toml cannot be read: {}", error.message()))
+            })?;
+            taken(&lock, root, selection, &project).map_err(fail)?
+        }
+    };
     let mut walk = DependencyWalk { lock: &lock, environment, reached: BTreeMap::new(), todo: Vec::new() };
-    walk.dependencies(&lock.packages[root].dependencies).map_err(fail)?;
+    for dependencies in dependencies(package, &taken) {
+        walk.dependencies(dependencies).map_err(fail)?;
+    }
     let requested: BTreeSet<usize> = walk.reached.keys().copied().collect();
     walk.run().map_err(fail)?;
+    let wanted = selection.map_or(LockedProject::LeftOut, |selection| selection.project);
+    if wanted != LockedProject::LeftOut && taken.main {
+        walk.reached.entry(root).or_default();
+    } else {
+        walk.reached.remove(&root);
+    }
     // Only the dependencies of a virtual project are installed.
-    let is_installed =
-        |number: &usize| *number != root && !matches!(lock.packages[*number].source, UvSource::Virtual(_));
-    let reached = walk.reached.into_keys().filter(is_installed);
-    reached.map(|number| locked(&lock.packages[number], requested.contains(&number), path)).collect()
+    let is_installed = |number: &usize| !matches!(lock.packages[*number].source, UvSource::Virtual(_));
+    let reached: Vec<usize> = walk.reached.into_keys().filter(is_installed).collect();
+    if wanted == LockedProject::Editable
+        && let Some(number) = reached.iter().find(|number| lock.packages[**number].source.is_editable())
+    {
+        return Err(Error::EditablePackage { package: lock.packages[*number].name.clone() });
+    }
+    reached
+        .into_iter()
+        .map(|number| locked(&lock.packages[number], requested.contains(&number), path))
+        .collect()
+}
+
+/// The tables of a lock.
+pub(super) fn parsed(text: &str) -> Result<UvLock, String> {
+    let lock: UvLock = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    match lock.version {
+        1 => Ok(lock),
+        version => Err(format!("its version is {version}, which lbuild does not know")),
+    }
+}
+
+/// What a command takes of the project with this number.
+pub(super) fn taken(
+    lock: &UvLock,
+    root: usize,
+    selection: &LockSelection,
+    project: &toml::Table,
+) -> Result<Taken, String> {
+    let package = &lock.packages[root];
+    if !lock.conflicts.is_empty() {
+        return Err(
+            "it has extras or groups that exclude each other, which lbuild does not support".to_owned()
+        );
+    }
+    if selection.checked {
+        check_fit(lock, package, project)?;
+    }
+    let groups = package.dev_dependencies.keys().chain(package.metadata.requires_dev.keys());
+    let groups = groups.map(|name| normalized(name)).collect();
+    let extras = package.optional_dependencies.keys().chain(&package.metadata.provides_extras);
+    let extras = extras.map(|name| normalized(name)).collect();
+    Taken::of_uv(selection, project, &groups, &extras)
+}
+
+/// The lists of dependencies that are taken of a project.
+pub(super) fn dependencies<'p>(package: &'p UvPackage, taken: &Taken) -> Vec<&'p [UvDependency]> {
+    let mut all = Vec::new();
+    if taken.main {
+        all.push(&package.dependencies[..]);
+    }
+    let extras = package.optional_dependencies.iter();
+    all.extend(
+        extras.filter(|(name, _)| taken.extras.contains(&normalized(name))).map(|(_, list)| &list[..]),
+    );
+    let groups = package.dev_dependencies.iter();
+    all.extend(
+        groups.filter(|(name, _)| taken.groups.contains(&normalized(name))).map(|(_, list)| &list[..]),
+    );
+    all
+}
+
+/// The packages of the lock that a dependency may mean.
+pub(super) fn candidates<'l>(
+    lock: &'l UvLock,
+    dependency: &UvDependency,
+) -> impl Iterator<Item = (usize, &'l UvPackage)> {
+    lock.packages.iter().enumerate().filter(|(_, package)| {
+        package.name == dependency.name
+            && dependency.version.as_ref().is_none_or(|version| *version == package.version)
+            && dependency.source.as_ref().is_none_or(|source| *source == package.source)
+    })
 }
 
 /// The index of the project whose dependencies are installed: the nearest at or above the directory `project`.
@@ -129,15 +219,7 @@ impl<'a> DependencyWalk<'a> {
     /// The package that a dependency names. If the lock has several versions of it, the dependency names one, or the
     /// markers of the versions decide.
     fn find(&self, dependency: &UvDependency) -> Result<usize, String> {
-        let mut matching = Vec::new();
-        for (number, package) in self.lock.packages.iter().enumerate() {
-            let is = package.name == dependency.name
-                && dependency.version.as_ref().is_none_or(|version| *version == package.version)
-                && dependency.source.as_ref().is_none_or(|source| *source == package.source);
-            if is {
-                matching.push((number, package));
-            }
-        }
+        let mut matching: Vec<_> = candidates(self.lock, dependency).collect();
         if matching.len() > 1 {
             let mut fitting = Vec::new();
             for (number, package) in &matching {
@@ -193,161 +275,4 @@ fn file(artifact: &UvArtifact, package: &UvPackage, lock: &Path) -> Option<Locke
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::python::target::{Machine, Target};
-
-    fn read_for(minor: u32, text: &str) -> Result<Vec<LockedPackage>> {
-        let environment = Environment::of(&Target::new(minor, Machine::Aarch64, (2, 34)));
-        read(text, Path::new("/p/uv.lock"), None, &environment)
-    }
-
-    const LOCK: &str = r#"
-version = 1
-revision = 3
-requires-python = ">=3.9"
-
-[[package]]
-name = "fn"
-version = "0.1"
-source = { virtual = "." }
-dependencies = [
-    { name = "client", extra = ["fast"] },
-    { name = "old", version = "1", source = { registry = "https://i/simple" }, marker = "python_full_version < '3.10'" },
-    { name = "old", version = "2", source = { registry = "https://i/simple" }, marker = "python_full_version >= '3.10'" },
-    { name = "local" },
-]
-[package.optional-dependencies]
-plots = [{ name = "never" }]
-[package.dev-dependencies]
-dev = [{ name = "never" }]
-
-[[package]]
-name = "client"
-version = "3"
-source = { registry = "https://i/simple" }
-dependencies = [{ name = "colours", marker = "sys_platform == 'win32'" }, { name = "base" }]
-wheels = [{ url = "https://f/client-3-py3-none-any.whl", hash = "sha256:HEX", size = 9 }]
-[package.optional-dependencies]
-fast = [{ name = "speed" }]
-
-[[package]]
-name = "base"
-version = "1"
-source = { registry = "https://i/simple" }
-dependencies = [{ name = "client" }]
-resolution-markers = ["python_full_version < '3.10'"]
-
-[[package]]
-name = "base"
-version = "2"
-source = { registry = "https://i/simple" }
-resolution-markers = ["python_full_version >= '3.10'"]
-
-[[package]]
-name = "speed"
-version = "1"
-source = { registry = "../wheels" }
-wheels = [{ path = "speed-1-py3-none-any.whl", hash = "sha256:HEX" }]
-
-[[package]]
-name = "old"
-version = "1"
-source = { registry = "https://i/simple" }
-
-[[package]]
-name = "old"
-version = "2"
-source = { registry = "https://i/simple" }
-
-[[package]]
-name = "local"
-version = "5"
-source = { path = "w/local-5-py3-none-any.whl" }
-wheels = [{ filename = "local-5-py3-none-any.whl", hash = "sha256:HEX" }]
-
-[[package]]
-name = "never"
-version = "1"
-source = { url = "https://g/never.zip", subdirectory = "x" }
-
-[[package]]
-name = "colours"
-version = "1"
-source = { registry = "https://i/simple" }
-"#;
-
-    fn lock() -> String {
-        LOCK.replace("HEX", &"cd".repeat(32))
-    }
-
-    #[test]
-    fn the_projects_dependencies_on_the_target_are_found() {
-        let names = |minor| {
-            let found = read_for(minor, &lock()).unwrap();
-            let text = |locked: &LockedPackage| {
-                format!("{} {}{}", locked.name, locked.version, if locked.requested { " *" } else { "" })
-            };
-            found.iter().map(text).collect::<Vec<_>>()
-        };
-        assert_eq!(names(12), ["client 3 *", "base 2", "speed 1", "old 2 *", "local 5 *"]);
-        assert_eq!(names(9), ["client 3 *", "base 1", "speed 1", "old 1 *", "local 5 *"]);
-    }
-
-    #[test]
-    fn a_lock_fits_if_one_of_its_environments_is_the_images() {
-        let markers = r#"supported-markers = ["sys_platform == 'win32'", "platform_machine == 'aarch64'"]"#;
-        let text = lock().replacen("requires-python", &format!("{markers}\nrequires-python"), 1);
-        assert_eq!(read_for(12, &text).unwrap().len(), 5);
-    }
-
-    #[test]
-    fn files_are_found_by_url_and_by_path() {
-        let found = read_for(12, &lock()).unwrap();
-        let file = |number: usize| found[number].files[0].clone();
-        assert_eq!((file(0).url.as_str(), file(0).size), ("https://f/client-3-py3-none-any.whl", Some(9)));
-        assert!(!file(0).hashes.is_empty() && !found[0].direct);
-        assert!(file(2).url.ends_with("/wheels/speed-1-py3-none-any.whl"), "{}", file(2).url);
-        assert_eq!(file(4).url, "file:///p/w/local-5-py3-none-any.whl");
-        assert!(found[4].direct);
-    }
-
-    #[test]
-    fn an_unsupported_package_or_lock_is_named() {
-        for (from, to, fault) in [
-            ("version = 1\nrevision", "version = 2\nrevision", "its version is 2"),
-            (">=3.9", ">=3.13", "it is for Python >=3.13"),
-            (
-                "requires-python",
-                "supported-markers = [\"sys_platform == 'win32'\", \"platform_machine == 'x86_64'\"]\nrequires-python",
-                "its environments do not include",
-            ),
-            (
-                "requires-python",
-                "supported-markers = ['x']\nrequires-python",
-                "the marker `x` cannot be read",
-            ),
-            ("virtual = \".\"", "virtual = \"x\"", "no project at its root"),
-            ("{ name = \"base\" }]", "{ name = \"gone\" }]", "gone is needed, but not locked"),
-            (
-                "{ path = \"w/local-5-py3-none-any.whl\" }",
-                "{ url = \"https://h/a.zip\", subdirectory = \"x\" }",
-                "local from /p/uv.lock: it is a directory of an archive",
-            ),
-            (
-                "{ path = \"w/",
-                "{ future = \"w/",
-                "local from /p/uv.lock: it has a source that lbuild does not",
-            ),
-            (
-                "resolution-markers = [\"python_full_version >= '3.10'\"]",
-                "",
-                "base is needed, but not locked",
-            ),
-        ] {
-            assert!(lock().contains(from), "{from}");
-            let error = read_for(12, &lock().replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(error.contains(fault), "{to}: {error}");
-        }
-    }
-}
+mod tests;

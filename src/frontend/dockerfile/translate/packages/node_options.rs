@@ -88,7 +88,7 @@ pub(super) fn read<'f>(
     program: NodeInstaller,
     known: &[Known],
 ) -> Attempt<Words<'f>> {
-    if command.has_directory {
+    if command.by_path {
         return Err(command.refuse("is not looked up in PATH"));
     }
     let upper: Vec<String> = SETTINGS.iter().map(|name| name.to_ascii_uppercase()).collect();

@@ -1,12 +1,13 @@
-//! What the options and variables of pip and uv have in common.
+//! What the options and variables of installers have in common.
 
 use super::super::command::Command;
 use super::super::context::Context;
 use super::super::options::Arguments;
 use super::super::refusal::Attempt;
+use super::super::shell::expand::Field;
 use super::super::shell::variables::ShellVariables;
 use super::requirement::package;
-use crate::recipe::{Bytecode, PythonInstall, PythonInstaller};
+use crate::recipe::{Bytecode, LockSelection, LockTool, PythonInstall, PythonInstaller};
 
 /// Options that a requirements file has too, each with the variable of the same meaning.
 const LINES: [(&str, &str); 4] = [
@@ -68,6 +69,9 @@ pub fn install(
         constraints: paths("constraint")?,
         target: target.map(|target| target.plain().map(str::to_owned)).transpose()?,
         user_base: None,
+        lock: None,
+        environment: None,
+        exact: false,
         upgrade: arguments.has("upgrade"),
         no_dependencies: arguments.has("no-deps"),
         require_hashes: arguments.has("require-hashes"),
@@ -96,4 +100,63 @@ pub fn check_variables(
         Some(name) => Err(command.refuse(format!("is changed by the variable {prefix}{name}"))),
         None => Ok(()),
     }
+}
+
+/// Whether a variable switches something on.
+pub fn is_on(context: &Context<'_, '_>, name: &str) -> bool {
+    switch(context, name) == Some(true)
+}
+
+/// The value of a variable that is a switch; `None` if it is not set, or has another value.
+pub fn switch(context: &Context<'_, '_>, name: &str) -> Option<bool> {
+    let value = ShellVariables::environment(context.variables, name)?;
+    match &*value.to_ascii_lowercase() {
+        "1" | "true" | "yes" | "on" | "y" | "t" => Some(true),
+        "0" | "false" | "no" | "off" | "n" | "f" => Some(false),
+        _ => None,
+    }
+}
+
+/// The values of an option, each of which is a list.
+pub fn listed(arguments: &Arguments<'_>, name: &str, separators: &[char]) -> Vec<String> {
+    let given = arguments.options.iter().filter(|option| option.name == name);
+    let values = given.filter_map(|option| option.value.as_ref());
+    let names = values.flat_map(|value| value.text.split(separators).map(str::trim));
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// An install of the packages of a lock.
+pub fn locked(selection: LockSelection, installer: PythonInstaller, program: &str) -> PythonInstall {
+    PythonInstall {
+        installer,
+        program: program.to_owned(),
+        packages: Vec::new(),
+        patterns: Vec::new(),
+        requirements: Vec::new(),
+        constraints: Vec::new(),
+        target: None,
+        user_base: None,
+        lock: Some(selection),
+        environment: None,
+        exact: false,
+        upgrade: false,
+        no_dependencies: false,
+        require_hashes: false,
+        options: Vec::new(),
+        bytecode: Bytecode::Never,
+        installer_metadata: true,
+    }
+}
+
+/// Refuses a command that reads files of the project where the line's mounts are.
+pub fn check_project(command: &Command<'_>, context: &Context<'_, '_>, tool: LockTool) -> Attempt<()> {
+    for name in tool.files() {
+        context.path(&named(command, name))?;
+    }
+    Ok(())
+}
+
+/// A path that a command uses without naming it.
+pub fn named(command: &Command<'_>, path: &str) -> Field {
+    Field { span: command.span, text: path.to_owned(), pattern: None }
 }

@@ -33,11 +33,27 @@ fn is_extra(field: &Field) -> bool {
     is_name(name) && is_name(extra) && !extra.contains('-') && !rest.contains(['*', '?', '['])
 }
 
-/// Whether all of these are tools that only install packages.
+/// Tools that a build needs, rather than a function.
+const TOOLS: [&str; 5] = ["poetry", "poetry-core", "poetry-plugin-export", "uv", "pipenv"];
+
+/// Whether all of these only install packages.
 pub fn are_of_pip(packages: &[String]) -> bool {
-    let name = |package: &str| {
-        let end = package.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(package.len());
-        package[..end].to_ascii_lowercase()
-    };
     !packages.is_empty() && packages.iter().all(|package| OF_PIP.contains(&&*name(package)))
+}
+
+/// Whether all of these are tools of a build.
+pub fn are_tools(packages: &[String]) -> bool {
+    let is_tool = |package: &String| {
+        let name = name(package);
+        TOOLS.contains(&&*name) || OF_PIP.contains(&&*name)
+    };
+    !packages.is_empty() && packages.iter().all(is_tool)
+}
+
+/// The name of a package that is not a URL or a path, in the normal form; empty for others.
+pub fn name(package: &str) -> String {
+    let end = package.find(['=', '<', '>', '!', '~', '[', ';', ' ', '@']).unwrap_or(package.len());
+    let name = package[..end].to_ascii_lowercase().replace(['_', '.'], "-");
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_name { name } else { String::new() }
 }

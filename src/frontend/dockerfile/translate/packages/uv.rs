@@ -1,10 +1,10 @@
-//! `uv pip install`.
+//! `uv pip install`, and the choice among the commands of uv.
 
 use super::super::command::{Command, Operations};
 use super::super::context::Context;
 use super::super::options::{Known, Takes, parse};
-use super::super::shell::variables::ShellVariables;
-use super::options::{check_variables, install};
+use super::options::{check_variables, install, is_on};
+use super::uv_project;
 use crate::recipe::{Bytecode, Operation, PythonInstaller};
 
 const OPTIONS: &[Known] = &[
@@ -50,28 +50,37 @@ const VARIABLES: [&str; 14] = [
     "TORCH_BACKEND",
 ];
 
-/// `uv pip install`
+/// `uv`
 pub fn uv(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     let words: Vec<&str> = command.arguments.iter().take(2).map(|field| &*field.text).collect();
-    if words != ["pip", "install"] || command.has_directory {
-        return Err(command.refuse("is translated with `pip install` only"));
+    match words[..] {
+        _ if command.has_directory => Err(command.refuse("is not looked up in PATH")),
+        ["export", ..] => uv_project::export(command, context),
+        ["sync", ..] => uv_project::sync(command, context),
+        ["pip", "install"] => pip_install(command, context),
+        [] | [_] => Err(command.refuse("is translated with `pip install`, `sync` and `export` only")),
+        [first, ..] => {
+            let field = &command.arguments[usize::from(first == "pip")];
+            Err(field.refuse("is a command of uv that needs a process"))
+        }
     }
+}
+
+fn pip_install(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
+    command.check_output()?;
     check_variables(command, context, "UV_", &VARIABLES)?;
     check_variables(command, context, "", &["VIRTUAL_ENV", "CONDA_PREFIX"])?;
     let command = Command { arguments: &command.arguments[1..], ..command.clone() };
     let arguments = parse(&command, OPTIONS)?;
-    let is_on = |name: &str| {
-        let value = ShellVariables::environment(context.variables, name);
-        value.is_some_and(|value| matches!(&*value.to_ascii_lowercase(), "1" | "true" | "yes" | "on"))
-    };
-    if arguments.value("target").is_none() && !arguments.has("system") && !is_on("UV_SYSTEM_PYTHON") {
+    if arguments.value("target").is_none() && !arguments.has("system") && !is_on(context, "UV_SYSTEM_PYTHON")
+    {
         return Err(command.refuse("installs into a virtual environment that only the image knows"));
     }
     let mut install = install(&command, context, &arguments, (PythonInstaller::Uv, "UV_"))?;
-    if arguments.has("compile-bytecode") || is_on("UV_COMPILE_BYTECODE") {
+    if arguments.has("compile-bytecode") || is_on(context, "UV_COMPILE_BYTECODE") {
         install.bytecode = Bytecode::Auto;
     }
     install.installer_metadata =
-        !arguments.has("no-installer-metadata") && !is_on("UV_NO_INSTALLER_METADATA");
+        !arguments.has("no-installer-metadata") && !is_on(context, "UV_NO_INSTALLER_METADATA");
     Ok(vec![Operation::InstallPython(install)])
 }

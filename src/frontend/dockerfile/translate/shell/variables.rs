@@ -94,6 +94,7 @@ const UNUSUAL: [&str; 8] = [
 /// argument of this length.
 const MOST: usize = 128 << 10;
 
+#[derive(Clone)]
 pub struct ShellVariables<'v> {
     environment: &'v dyn Variables,
     /// Those that the line sets, and whether programs see them.

@@ -14,19 +14,6 @@ impl ShellWord {
     pub fn has_slash(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Text { text, .. } if text.contains('/')))
     }
-
-    /// Whether its value depends on a variable that `is` one of some.
-    pub fn has_variable(&self, is: &dyn Fn(&str) -> bool) -> bool {
-        fn any(parts: &[Part], is: &dyn Fn(&str) -> bool) -> bool {
-            parts.iter().any(|part| match part {
-                Part::Text { .. } => false,
-                Part::Variable { name, alternative, .. } => {
-                    is(name) || alternative.as_ref().is_some_and(|other| any(&other.parts, is))
-                }
-            })
-        }
-        any(&self.parts, is)
-    }
 }
 
 /// A part of a word.

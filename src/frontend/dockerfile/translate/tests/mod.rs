@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod left;
 mod lines;
+mod locks;
 mod node;
 mod pieces;
 mod words;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::outcome::{Surroundings, translate};
+use super::packages::ToolSettings;
 use crate::frontend::dockerfile::syntax::shell::Variables;
 use crate::recipe::{Command, Mount, Operation, Sharing, Translated, Translation, Untranslated};
 
@@ -42,7 +44,9 @@ type Translation1 = Result<Translation, (usize, Untranslated)>;
 
 fn run(command: &Command, user: Option<&str>, mounts: &[Mount]) -> Translation1 {
     let environment = Environment(HashMap::from(VARIABLES));
-    let surroundings = Surroundings { environment: &environment, directory: "/work", user, mounts };
+    let settings = ToolSettings::default();
+    let surroundings =
+        Surroundings { environment: &environment, directory: "/work", user, mounts, settings: &settings };
     translate(command, &surroundings).translation
 }
 
@@ -71,6 +75,7 @@ fn check_texts(line: &str, translation: &Translation) {
                 directory: &first.directory,
                 user: None,
                 mounts: &[],
+                settings: &ToolSettings::default(),
             };
             let again = translate(&shell(&first.text), &surroundings).translation;
             let again = again.unwrap_or_else(|error| panic!("{line}: {}: {error:?}", first.text));

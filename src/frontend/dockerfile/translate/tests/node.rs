@@ -5,14 +5,21 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{Environment, json, refusal, shell};
+use crate::frontend::dockerfile::translate::ToolSettings;
 use crate::frontend::dockerfile::translate::outcome::{Surroundings, translate};
 use crate::recipe::{NodeInstall, Operation};
 
 /// The install of a line, with these variables in the environment.
 fn with(variables: &[(&'static str, &'static str)], text: &str) -> Result<NodeInstall, String> {
     let environment = Environment(HashMap::from_iter(variables.iter().copied()));
-    let surroundings =
-        Surroundings { environment: &environment, directory: "/work", user: None, mounts: &[] };
+    let settings = ToolSettings::default();
+    let surroundings = Surroundings {
+        environment: &environment,
+        directory: "/work",
+        user: None,
+        mounts: &[],
+        settings: &settings,
+    };
     let translated = translate(&shell(text), &surroundings).translation.map_err(|(_, why)| why.reason)?;
     match translated.chains.into_iter().flatten().last().map(|command| command.operation) {
         Some(Operation::InstallNode(install)) => Ok(install),

@@ -10,7 +10,7 @@ fn environment() -> Environment {
 
 fn read(name: &str, text: &str) -> Result<Pinned> {
     let read = if name == "poetry.lock" { poetry::read } else { pipfile::read };
-    read(text, &Path::new("/p").join(name), &environment())
+    read(text, &Path::new("/p").join(name), None, &environment())
 }
 
 fn groups(pinned: &Pinned) -> Vec<(Vec<&str>, &str)> {
@@ -84,7 +84,7 @@ fn each_package_of_a_poetry_lock_has_its_own_index() {
 fn packages_that_a_poetry_lock_names_by_place_need_no_index() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("lib")).unwrap();
-    let read = |text: &str| poetry::read(text, &dir.path().join("poetry.lock"), &environment());
+    let read = |text: &str| poetry::read(text, &dir.path().join("poetry.lock"), None, &environment());
     let text = of_source("a", "type = 'url'\nurl = 'https://h.example/a-1-py3-none-any.whl#x'")
         + &of_source("b", "type = 'file'\nurl = 'w/b-1.tar.gz'")
         + &of_source("c", "type = 'directory'\nurl = 'lib'");
@@ -157,10 +157,10 @@ fn a_variable_in_the_url_of_pipenvs_index_must_be_in_the_pipfile() {
         "default":{"client":{"version":"==1.2"}}}"#;
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("Pipfile.lock");
-    let error = pipfile::read(text, &lock, &environment()).unwrap_err().to_string();
+    let error = pipfile::read(text, &lock, None, &environment()).unwrap_err().to_string();
     assert!(error.contains("the Pipfile does not have this URL"), "{error}");
     let source = "[[source]]\nname = 'i'\nurl = 'https://${USER}@i.example/simple'\n";
     std::fs::write(dir.path().join("Pipfile"), source).unwrap();
-    let pinned = pipfile::read(text, &lock, &environment()).unwrap();
+    let pinned = pipfile::read(text, &lock, None, &environment()).unwrap();
     assert_eq!(groups(&pinned), [(vec!["https://${USER}@i.example/simple"], "client==1.2\n")]);
 }
