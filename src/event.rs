@@ -157,6 +157,22 @@ impl Events {
         (self.0)(event);
     }
 
+    /// The same receiver, for which `rewrite` is applied to messages.
+    pub(crate) fn rewritten(self, rewrite: impl Fn(&str) -> String + Send + Sync + 'static) -> Events {
+        Events::to(move |event| {
+            self.emit(match event {
+                Event::Note { message } => Event::Note { message: rewrite(&message) },
+                Event::Warning { message, hint } => {
+                    Event::Warning { message: rewrite(&message), hint: hint.map(|hint| rewrite(&hint)) }
+                }
+                Event::Retry { operation, cause, delay } => {
+                    Event::Retry { operation: rewrite(&operation), cause: rewrite(&cause), delay }
+                }
+                other => other,
+            });
+        })
+    }
+
     pub(crate) fn warn(&self, message: impl Into<String>, hint: Option<&str>) {
         // The message may quote a URL or a program.
         let message = without_logins(&message.into()).into_owned();

@@ -7,6 +7,7 @@ use super::args::push::CachingArgs;
 use super::args::registry::Registry;
 use super::context::Context;
 use super::lower::config_file::ConfigFile;
+use super::lower::dockerfile::secrets;
 use super::output::exit::Failure;
 
 /// Returns the builder of an engine. A given password is sent only to the one registry in `login`.
@@ -71,6 +72,12 @@ pub fn registry(base: &Base) -> Option<&str> {
         Base::Registry(name) => Some(name.registry()),
         _ => None,
     }
+}
+
+/// Sets the secrets of `--secret`.
+pub fn secrets(engine: EngineBuilder, flags: &[String]) -> Result<EngineBuilder, Failure> {
+    let secrets = secrets::read(flags)?;
+    Ok(secrets.into_iter().fold(engine, |engine, (id, value)| engine.secret(id, value)))
 }
 
 /// Sets which layers of earlier runs the engine may reuse.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::build::{check_sources, target};
+use super::build::{check_sources, sources_of, target};
 use super::find;
 use super::session::Session;
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
     for stage in &mut recipe.stages {
         let platform = stage.platform.clone().unwrap_or_else(|| recipe.platform.clone());
         let mut images: Vec<SourceImage> = Vec::new();
-        for named in stage.adds().flat_map(|add| named_images(&add.source)) {
+        for named in sources_of(stage).iter().flat_map(named_images) {
             if images.iter().any(|image| image.named == named) {
                 continue;
             }
@@ -41,7 +41,13 @@ pub(super) async fn pin(session: &Arc<Session>, mut recipe: Recipe) -> Result<Re
         for step in &mut stage.steps {
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
-                Step::Run(_) => {}
+                Step::Run(run) => {
+                    for named in run.images_read_mut() {
+                        if let Some(image) = context.images.iter().find(|image| image.named == *named) {
+                            *named = image.exact.clone();
+                        }
+                    }
+                }
                 Step::Add(add) => {
                     add.to = Some(target(add, &config));
                     let exact = source::provider(&add.source).pin(&context).await?;

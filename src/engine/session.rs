@@ -1,5 +1,6 @@
 //! [`Session`]: the state that all parts of the engine share, and its builder.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +11,7 @@ use crate::event::{Event, Events};
 use crate::image::{Blob, Location, Platform, Reference};
 use crate::recipe::Stage;
 use crate::source::{self, Context, SourceImage};
-use crate::store::{Addresses, Cache, Credentials, DockerConfig, Downloads, Registries};
+use crate::store::{Addresses, BuildSecrets, Cache, Credentials, DockerConfig, Downloads, Registries};
 use crate::threads::Threads;
 
 /// The state that all parts of an engine share: the cache, connections, threads and settings.
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub(super) downloads: Downloads,
     pub(super) archives: Archives,
     pub(super) events: Events,
+    /// The secrets that mounts of commands name.
+    pub(super) secrets: BuildSecrets,
     /// Whether the user was told that modes of files change.
     told_of_modes: Arc<AtomicBool>,
 }
@@ -84,6 +87,7 @@ pub struct EngineBuilder {
     insecure: Vec<String>,
     endpoints: Vec<(String, String)>,
     events: Events,
+    secrets: BTreeMap<String, Vec<u8>>,
     dry_run: bool,
 }
 
@@ -146,6 +150,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds a secret that mounts of a Dockerfile's commands name by its id. It is in no layer, key, event or error.
+    #[must_use]
+    pub fn secret(mut self, id: impl Into<String>, value: impl Into<Vec<u8>>) -> EngineBuilder {
+        self.secrets.insert(id.into(), value.into());
+        self
+    }
+
     /// Sets whether to skip all writes to the destinations. The cache is still filled.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> EngineBuilder {
@@ -167,15 +178,24 @@ impl EngineBuilder {
         // Each thread needs a few megabytes; beyond 16 threads the disk is the limit.
         let jobs = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
         let cache = Cache::at(root);
+        let secrets = BuildSecrets::new(self.secrets);
+        let events = match secrets.is_empty() {
+            true => self.events,
+            false => {
+                let secrets = secrets.clone();
+                self.events.rewritten(move |text| secrets.hide(text).into_owned())
+            }
+        };
         Ok(Arc::new(Session {
-            downloads: Downloads::new(cache.clone(), self.events.clone()),
+            downloads: Downloads::new(cache.clone(), events.clone()),
             archives: Archives::default(),
             cache,
             caching: self.caching,
             threads: Threads::new(self.jobs.unwrap_or_else(jobs)),
             dry_run: self.dry_run,
-            registries: Registries::new(self.credentials, addresses, self.events.clone())?,
-            events: self.events,
+            registries: Registries::new(self.credentials, addresses, events.clone())?,
+            events,
+            secrets,
             told_of_modes: Arc::default(),
         }))
     }

@@ -26,6 +26,8 @@ pub struct History {
     pub key: Option<LayerKey>,
     /// The number of layers that a step made, whose entries follow this one; 0 for all other entries.
     pub layers: usize,
+    /// What a step notes for later builds.
+    pub(crate) note: Option<String>,
 }
 
 impl History {
@@ -34,8 +36,9 @@ impl History {
         History {
             created_by: text(entry.get("created_by")).unwrap_or_default().to_owned(),
             empty_layer: entry.get("empty_layer").and_then(Value::as_bool).unwrap_or(false),
-            key: comment.map(|(key, _)| key),
-            layers: comment.map_or(0, |(_, layers)| layers),
+            key: comment.map(|(key, ..)| key),
+            layers: comment.map_or(0, |(_, layers, _)| layers),
+            note: comment.and_then(|(.., note)| note.map(str::to_owned)),
         }
     }
 }
@@ -172,7 +175,7 @@ impl Config {
     pub(super) fn append_history(
         &mut self,
         created_by: &str,
-        key: Option<(LayerKey, usize)>,
+        key: Option<(LayerKey, usize, Option<&str>)>,
         layers: usize,
         empty_layer: bool,
     ) {
@@ -180,8 +183,8 @@ impl Config {
         if let Some(created) = self.created() {
             entry["created"] = json!(created);
         }
-        if let Some((key, made)) = key {
-            entry["comment"] = json!(key.to_comment(made));
+        if let Some((key, made, note)) = key {
+            entry["comment"] = json!(key.to_comment(made, note));
         }
         if empty_layer {
             entry["empty_layer"] = json!(true);
@@ -191,7 +194,7 @@ impl Config {
     }
 
     pub(super) fn append_layer(&mut self, layer: &Layer, below: usize, created_by: &str) {
-        self.append_history(created_by, layer.key.map(|key| (key, 0)), below, false);
+        self.append_history(created_by, layer.key.map(|key| (key, 0, None)), below, false);
         let rootfs = self.object("rootfs");
         rootfs.entry("type").or_insert_with(|| json!("layers"));
         let ids = rootfs.entry("diff_ids").or_insert_with(|| json!([]));

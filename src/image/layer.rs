@@ -29,27 +29,34 @@ pub struct LayerKey(pub Digest);
 
 const COMMENT: &str = "lbuild.key=";
 const LAYERS: &str = " layers=";
+const NOTE: &str = " note=";
 
 impl LayerKey {
     /// The key in a history entry's comment, if lbuild wrote it.
     pub fn from_comment(comment: &str) -> Option<LayerKey> {
-        LayerKey::parts(comment).map(|(key, _)| key)
+        LayerKey::parts(comment).map(|(key, ..)| key)
     }
 
-    /// The key of a history entry's comment, and the number of layers that the step made, whose entries follow.
-    pub(super) fn parts(comment: &str) -> Option<(LayerKey, usize)> {
+    /// The key of a history entry's comment, the number of layers that the step made, whose entries follow, and what
+    /// the step notes.
+    pub(super) fn parts(comment: &str) -> Option<(LayerKey, usize, Option<&str>)> {
         let text = comment.strip_prefix(COMMENT)?;
+        let (text, note) = match text.split_once(NOTE) {
+            Some((text, note)) => (text, Some(note)),
+            None => (text, None),
+        };
         match text.split_once(LAYERS) {
-            Some((key, layers)) => Some((key.parse().ok()?, layers.parse().ok()?)),
-            None => Some((text.parse().ok()?, 0)),
+            Some((key, layers)) => Some((key.parse().ok()?, layers.parse().ok()?, note)),
+            None => Some((text.parse().ok()?, 0, note)),
         }
     }
 
     /// The comment of a layer's entry, or of a step that made this number of layers.
-    pub(crate) fn to_comment(self, layers: usize) -> String {
+    pub(crate) fn to_comment(self, layers: usize, note: Option<&str>) -> String {
+        let note = note.map(|note| format!("{NOTE}{note}")).unwrap_or_default();
         match layers {
-            0 => format!("{COMMENT}{self}"),
-            layers => format!("{COMMENT}{self}{LAYERS}{layers}"),
+            0 => format!("{COMMENT}{self}{note}"),
+            layers => format!("{COMMENT}{self}{LAYERS}{layers}{note}"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod json;
 mod layer;
 mod locator;
 mod manifest;
+pub(crate) mod paths;
 mod platform;
 mod reference;
 
@@ -76,14 +77,20 @@ impl Image {
     /// The image with a history entry for a step that added no layer; `key` is the step's, for the next build.
     #[must_use]
     pub(crate) fn unchanged(mut self, key: Option<LayerKey>, created_by: &str) -> Image {
-        self.config.append_history(created_by, key.map(|key| (key, 0)), self.layers.len(), true);
+        self.config.append_history(created_by, key.map(|key| (key, 0, None)), self.layers.len(), true);
         self
     }
 
-    /// The image with a history entry for a step whose layers are appended next.
+    /// The image with a history entry for a step whose layers are appended next, and what the step notes.
     #[must_use]
-    pub(crate) fn step(mut self, key: LayerKey, layers: usize, created_by: &str) -> Image {
-        self.config.append_history(created_by, Some((key, layers)), self.layers.len(), true);
+    pub(crate) fn step(
+        mut self,
+        key: LayerKey,
+        layers: usize,
+        note: Option<&str>,
+        created_by: &str,
+    ) -> Image {
+        self.config.append_history(created_by, Some((key, layers, note)), self.layers.len(), true);
         self
     }
 

@@ -19,5 +19,5 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use files::{Changes, Data, DataPiece, Filesystem, LowerFile};
+pub(crate) use files::{Changes, Data, DataPiece, FileMount, Filesystem, LowerFile, MountedFiles};
 pub(crate) use run::{Line, Stop};

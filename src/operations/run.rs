@@ -56,6 +56,7 @@ impl Line {
                 let (done, is_lost) = self.run_one(files, command, exporter);
                 last = done;
                 stop_if_in_need(files)?;
+                stop_if_refused(files, command)?;
                 if let (Err((command, fault)), true) = (&last, is_lost) {
                     return Err(Stop::Failed { command: command.clone(), fault: fault.clone() });
                 }
@@ -105,6 +106,14 @@ fn stop_if_in_need(files: &mut Filesystem) -> Result<(), Stop> {
     match files.is_in_need() {
         true => Err(Stop::Needs(files.needed())),
         false => Ok(()),
+    }
+}
+
+/// Fails after a command that did what only a process can do with a mount.
+fn stop_if_refused(files: &Filesystem, command: &Translated) -> Result<(), Stop> {
+    match files.refused() {
+        Some(fault) => Err(Stop::Failed { command: command.text.clone(), fault }),
+        None => Ok(()),
     }
 }
 

@@ -89,6 +89,21 @@ pub struct BuildContext {
     pub ignore: Vec<PathBuf>,
 }
 
+impl CopyFiles {
+    /// The files of one source, as they are.
+    pub(crate) fn of(source: CopySource, origin: Origin) -> CopyFiles {
+        CopyFiles {
+            sources: vec![source],
+            owner: None,
+            mode: None,
+            exclude: Vec::new(),
+            parents: false,
+            link: false,
+            origin,
+        }
+    }
+}
+
 impl CopySource {
     /// The image that the files are in.
     pub(super) fn image(&self) -> Option<&Base> {

@@ -30,9 +30,6 @@ pub struct PythonInstall {
     /// `-t`: the directory. `None`: where the interpreter has its packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// `--user`: the directory, with `bin` and `lib`, below the home directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_base: Option<String>,
     /// The packages of a lock. There are no other packages and files then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockSelection>,
@@ -42,6 +39,9 @@ pub struct PythonInstall {
     /// Whether packages that the lock does not have are removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
+    /// `--user`: the directory, with `bin` and `lib`, below the home directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_base: Option<String>,
     /// `-U`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,
@@ -54,6 +54,12 @@ pub struct PythonInstall {
     /// Options as lines of a requirements file: `--index-url URL`, `--pre`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// `--find-links`: directories and pages of the image that name packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub find_links: Vec<String>,
+    /// The file with settings that `PIP_CONFIG_FILE` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// Whether modules are compiled.
     #[serde(default, skip_serializing_if = "Bytecode::is_never")]
     pub bytecode: Bytecode,

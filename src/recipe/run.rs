@@ -201,7 +201,39 @@ pub struct Access {
     pub gid: u32,
 }
 
+impl Run {
+    /// The images of the mounts whose files a translated command reads.
+    pub(crate) fn images_read_mut(&mut self) -> impl Iterator<Item = &mut Base> {
+        let read =
+            self.translation.as_ref().map(|translation| translation.mounts.clone()).unwrap_or_default();
+        let mounts = self.mounts.iter_mut().enumerate().filter(move |(number, _)| read.contains(number));
+        mounts.filter_map(|(_, mount)| match mount {
+            Mount::Bind { from: MountFrom::Image(image), .. } => Some(image),
+            _ => None,
+        })
+    }
+
+    /// The mounts whose files the command reads: all, unless a translation needs only some of them.
+    pub(crate) fn mounts_read(&self) -> impl Iterator<Item = &Mount> {
+        let read = self.translation.as_ref().map(|translation| &translation.mounts);
+        let numbered = self.mounts.iter().enumerate();
+        numbered
+            .filter(move |(number, _)| read.is_none_or(|read| read.contains(number)))
+            .map(|(_, mount)| mount)
+    }
+}
+
 impl Mount {
+    /// The place in the image, if it has one that is known.
+    pub(crate) fn target(&self) -> Option<&str> {
+        match self {
+            Mount::Bind { target, .. } | Mount::Cache { target, .. } | Mount::Tmpfs { target, .. } => {
+                Some(target)
+            }
+            Mount::Secret { target, .. } | Mount::Ssh { target, .. } => target.as_deref(),
+        }
+    }
+
     /// The image that the files are in.
     pub(super) fn image(&self) -> Option<&Base> {
         match self {

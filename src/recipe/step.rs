@@ -44,7 +44,7 @@ impl Step {
             Step::Add(Add { source: Source::Copy(files), .. }) => {
                 files.sources.iter().filter_map(CopySource::image).collect()
             }
-            Step::Run(run) => run.mounts.iter().filter_map(Mount::image).collect(),
+            Step::Run(run) => run.mounts_read().filter_map(Mount::image).collect(),
             Step::Add(_) | Step::Edit(_) => Vec::new(),
         }
     }

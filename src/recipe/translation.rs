@@ -16,6 +16,9 @@ pub struct Translation {
     /// Whether the failure of a chain's last command ends the line (`set -e`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub errexit: bool,
+    /// The numbers of the mounts whose files the commands read. Files of the others are not needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<usize>,
 }
 
 /// One command.
@@ -44,6 +47,7 @@ pub struct Untranslated {
 /// What a command does to the files of the image. Names follow POSIX and the GNU options that the commands have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a line has few commands")]
 pub enum Operation {
     /// Nothing, successfully: `true`, `echo` without a redirection.
     Nothing,

@@ -25,7 +25,9 @@ pub(crate) use image::{contents_at, file_of};
 pub(crate) use node::{NodeFault, NodeInstallation};
 pub(crate) use part::{Context, Fetched, PackageInstall, Part, Provider, SourceImage, SourcePlan};
 pub(crate) use placing::{Placing, Shape};
-pub(crate) use python::{Contents, ImageLibc, InstallPlan, PythonInstallation, deletions, export_lock};
+pub(crate) use python::{
+    Contents, ImageLibc, InstallPlan, InstallSurroundings, PythonInstallation, deletions, export_lock,
+};
 
 use crate::recipe::Source;
 

@@ -6,6 +6,7 @@
 mod archive;
 mod blob;
 mod blocking;
+mod build_secrets;
 mod cache;
 mod credentials;
 mod destination;
@@ -23,6 +24,7 @@ mod verify;
 pub(crate) use archive::{Archive, write as write_archive};
 pub(crate) use blob::{open, open_gzip, open_layer, open_of_any_size, require_gzip, sniff, sniff_in};
 pub(crate) use blocking::blocking_reader;
+pub(crate) use build_secrets::BuildSecrets;
 pub(crate) use cache::{BlobFile, Workplace, mark_used};
 pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};

@@ -23,6 +23,9 @@ pub struct DockerfileArgs {
     /// Use a directory or image for NAME in FROM, COPY --from and mounts (repeatable)
     #[arg(long, value_name = "NAME=DIR|IMAGE")]
     pub build_context: Vec<String>,
+    /// Give RUN --mount=type=secret a file or a variable of the environment (repeatable)
+    #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
+    pub secret: Vec<String>,
     /// Do RUN lines without starting a process: those that need none, all or none [default: auto]
     #[arg(long, value_name = "WHICH")]
     pub translate: Option<TranslateArg>,
@@ -58,6 +61,7 @@ impl DockerfileArgs {
             ("--target", self.target.is_some()),
             ("--build-arg", !self.build_arg.is_empty()),
             ("--build-context", !self.build_context.is_empty()),
+            ("--secret", !self.secret.is_empty()),
             ("--translate", self.translate.is_some()),
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))

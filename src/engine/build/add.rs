@@ -6,22 +6,24 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
+use super::content::content_key;
 use super::placed::{Below, has_directory, is_bare, placed};
-use super::planned::{Planned, PlannedLayer, PlannedPart, Work, content_key};
+use super::planned::{Planned, PlannedLayer, PlannedPart, Work};
+use super::reads::Structures;
 use super::write::{Made, Writing, held, make};
 use crate::engine::contents::{Contents, ContentsKind, Trees};
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::{Layer, LayerKey};
+use crate::image::{Digest, Layer, LayerKey};
 use crate::recipe::Base;
-use crate::source::{Context, Fetched, Placing};
+use crate::source::{Context, Fetched, Part, Placing};
 use crate::tree::FileTree;
 
 /// The number of parts that are fetched while others are written.
@@ -37,6 +39,8 @@ pub(super) struct Added {
     pub(super) created_by: String,
     /// For a command that makes several layers: their number. They follow.
     pub(super) layers: usize,
+    /// What its history entry notes for later builds.
+    pub(super) note: Option<String>,
 }
 
 /// The result of looking up a layer.
@@ -70,6 +74,7 @@ pub(super) struct Adding<'a> {
     pub(super) pushes: &'a [Push],
     pub(super) trees: &'a Trees,
     pub(super) stages: &'a dyn Stages,
+    pub(super) structures: Structures,
 }
 
 /// The stages that parts take files from; each is built when its layers are needed first.
@@ -85,11 +90,12 @@ impl Adding<'_> {
         let mut made = Vec::new();
         let mut planned = planned.into_iter().peekable();
         loop {
-            let is_apart = |next: &Planned| {
-                matches!(next, Planned::Layer(PlannedLayer { beneath: Beneath::Nothing, .. }))
+            let is_apart = |next: &Planned| match next {
+                Planned::Layer(layer) => layer.beneath == Beneath::Nothing,
+                Planned::Install(_) | Planned::Packages(_) => false,
             };
             let apart = std::iter::from_fn(|| match planned.next_if(is_apart)? {
-                Planned::Layer(layer) => Some(layer),
+                Planned::Layer(layer) => Some(*layer),
                 Planned::Install(_) | Planned::Packages(_) => None,
             });
             let apart: Vec<PlannedLayer> = apart.collect();
@@ -118,7 +124,7 @@ impl Adding<'_> {
                         made.clear();
                     }
                     let below = layer.beneath.layers(base, own());
-                    let added = self.above(layer, &below).await?;
+                    let added = self.above(*layer, &below).await?;
                     made.extend(workdir.zip(added.layer.clone()));
                     vec![added]
                 }
@@ -145,7 +151,7 @@ impl Adding<'_> {
 
     /// The layers of parts that do not depend on the layers below.
     pub(super) async fn at_once(&self, parts: Vec<PlannedLayer>) -> Result<Vec<Added>> {
-        let found = join_all(parts.iter().map(|planned| self.find(planned, &[]))).await;
+        let found = try_join_all(parts.iter().map(|planned| self.find(planned, &[]))).await?;
         let all = self.session.threads.all();
         let is_missing =
             |(planned, lookup): &(&PlannedLayer, &Lookup)| !planned.is_by_content() && lookup.found.is_none();
@@ -166,13 +172,17 @@ impl Adding<'_> {
 
     /// A layer that depends on the layers below.
     pub(super) async fn above(&self, planned: PlannedLayer, below: &[Layer]) -> Result<Added> {
-        let lookup = self.find(&planned, below).await;
+        let lookup = self.find(&planned, below).await?;
         self.layer(planned, lookup, below, self.session.threads.all()).await
     }
 
     /// Looks up a layer whose key does not depend on its files.
-    async fn find(&self, planned: &PlannedLayer, below: &[Layer]) -> Lookup {
-        let keys = planned.keys(self.epoch, below);
+    async fn find(&self, planned: &PlannedLayer, below: &[Layer]) -> Result<Lookup> {
+        let mounted = match planned.mounts() {
+            Some(mounts) => mounts.identities(self.session, self.context, self.epoch).await?,
+            None => Vec::new(),
+        };
+        let keys = planned.keys(self.epoch, below, &mounted);
         let mut found = match self.session.caching.policy {
             Caching::Off => None,
             Caching::On | Caching::Verify => keys.iter().find_map(|&key| Known::of(&self.session.cache, key)),
@@ -182,7 +192,7 @@ impl Adding<'_> {
                 found = self.cached.layer(key).await;
             }
         }
-        Lookup { key: keys.first().copied(), found }
+        Ok(Lookup { key: keys.first().copied(), found })
     }
 
     async fn layer(
@@ -203,7 +213,9 @@ impl Adding<'_> {
                 self.operated(planned, key, found, &making).await?
             }
         };
-        let Known(Some(layer)) = known else { return Ok(Added { layer: None, key, created_by, layers: 0 }) };
+        let Known(Some(layer)) = known else {
+            return Ok(Added { layer: None, key, created_by, layers: 0, note: None });
+        };
         let (digest, size) = (layer.blob.digest, layer.blob.size);
         self.session.events.emit(Event::Layer { layer: name, digest, size, cached });
         for push in self.pushes {
@@ -215,29 +227,50 @@ impl Adding<'_> {
                 false => push.layer(&layer),
             }
         }
-        Ok(Added { key: layer.key, layer: Some(layer), created_by, layers: 0 })
+        Ok(Added { key: layer.key, layer: Some(layer), created_by, layers: 0, note: None })
     }
 
-    /// Fetches the files. Their layer is found by their content, or made. Also returns its key, and whether it was
-    /// found.
-    async fn fetched(&self, planned: PlannedPart, lookup: Lookup, making: &Making<'_>) -> Result<Outcome> {
-        let verify = self.session.caching.policy == Caching::Verify;
-        let Making { name, beneath, below, threads } = *making;
-        let PlannedPart { part, to, by_content, .. } = planned;
-        let is_package = part.is_package();
+    /// Builds the stages that a part reads.
+    pub(super) async fn build_stages(&self, part: &dyn Part) -> Result<()> {
         for stage in part.stages() {
             let layers = self.stages.layers(stage).await?;
             let images = self.context.images.iter().filter(|image| image.named == Base::Stage(stage));
             images.for_each(|image| image.built(&layers));
         }
+        Ok(())
+    }
+
+    /// Fetches the files. Their layer is found by their content, or made. Also returns its key, and whether it was
+    /// found.
+    async fn fetched(&self, planned: PlannedPart, lookup: Lookup, making: &Making<'_>) -> Result<Outcome> {
+        let (outcome, structure) = self.fetched_layer(planned, lookup, making).await?;
+        if let (Some(structure), (_, Known(Some(layer)), _)) = (structure, &outcome) {
+            self.structures.note(layer, structure);
+        }
+        Ok(outcome)
+    }
+
+    /// Also returns the structure of files whose content decides the key.
+    async fn fetched_layer(
+        &self,
+        planned: PlannedPart,
+        lookup: Lookup,
+        making: &Making<'_>,
+    ) -> Result<(Outcome, Option<Digest>)> {
+        let verify = self.session.caching.policy == Caching::Verify;
+        let Making { name, beneath, below, threads } = *making;
+        let PlannedPart { part, to, by_content, .. } = planned;
+        let is_package = part.is_package();
+        self.build_stages(&*part).await?;
         if let Some(key) = lookup.key
             && let Some(layer) = part.whole_layer(&to, self.context).await?
             && is_bare(self.session, self.trees, below, &to).await?
         {
             let layer = Layer { key: Some(key), ..layer };
-            return Ok((Some(key), Known(Some(layer)), true));
+            return Ok(((Some(key), Known(Some(layer)), true), None));
         }
         let fetched = part.fetch(&to, self.context).await?;
+        let structure = by_content.then(|| Structures::of(&fetched));
         let depends = fetched.placing.is_some() || beneath != Beneath::Nothing;
         let (mut fetched, Lookup { key, found }) = match (by_content, depends) {
             (false, _) => (fetched, lookup),
@@ -246,7 +279,7 @@ impl Adding<'_> {
         };
         let on_aws = beneath == Beneath::MadeOnAws;
         match found {
-            Some(Known(None)) if !verify => Ok((key, Known(None), true)),
+            Some(Known(None)) if !verify => Ok(((key, Known(None), true), structure)),
             Some(Known(Some(found))) if !verify => {
                 let mut kind = ContentsKind::Files;
                 if depends && self.trees.have(below) {
@@ -259,7 +292,7 @@ impl Adding<'_> {
                 if !is_package {
                     self.trees.keep(found.blob.digest, Contents { tree: tree.into(), code: None, kind });
                 }
-                Ok((key, Known(Some(found)), true))
+                Ok(((key, Known(Some(found)), true), structure))
             }
             found => {
                 if depends {
@@ -269,7 +302,7 @@ impl Adding<'_> {
                     if let Some(key) = key {
                         Known::keep_nothing(&self.session.cache, key)?;
                     }
-                    return Ok((key, Known(None), false));
+                    return Ok(((key, Known(None), false), structure));
                 }
                 if let Some(Known(None)) = found {
                     return Err(Error::CacheRemade { layer: name.to_owned() });
@@ -280,7 +313,7 @@ impl Adding<'_> {
                 let kind = if is_package { ContentsKind::Keyed } else { ContentsKind::Files };
                 let (tree, code) = (tree.into(), code.map(Arc::new));
                 self.trees.keep(layer.blob.digest, Contents { tree, code, kind });
-                Ok((layer.key, Known(Some(layer)), cached))
+                Ok(((layer.key, Known(Some(layer)), cached), structure))
             }
         }
     }

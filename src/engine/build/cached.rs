@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::reads::InstallReads;
 use crate::engine::publish::{ImageBlobs, Push, Remote, TaggedImages};
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
@@ -98,12 +99,15 @@ struct Keyed {
     layers: HashMap<LayerKey, Known>,
     /// The layers of steps that make several.
     steps: HashMap<LayerKey, Vec<StepLayer>>,
+    /// What installs among them have read.
+    reads: Vec<(LayerKey, InstallReads)>,
 }
 
 impl Keyed {
     fn extend(&mut self, other: Keyed) {
         self.layers.extend(other.layers);
         self.steps.extend(other.steps);
+        self.reads.extend(other.reads);
     }
 }
 
@@ -165,6 +169,21 @@ impl Cached {
             }
         }
         None
+    }
+}
+
+impl Cached {
+    /// The records of installs that `is_wanted` chooses, with the keys of their steps.
+    pub(super) async fn reads(
+        &self,
+        is_wanted: impl Fn(LayerKey, &InstallReads) -> bool,
+    ) -> Vec<(LayerKey, InstallReads)> {
+        let mut found = Vec::new();
+        for images in &self.images {
+            let reads = images.layers().await.reads.iter();
+            found.extend(reads.filter(|(key, reads)| is_wanted(*key, reads)).cloned());
+        }
+        found
     }
 }
 
@@ -257,5 +276,9 @@ fn keyed(config: &Config, layers: &[Descriptor], home: &Reference) -> Keyed {
             None => above += usize::from(!entry.empty_layer),
         }
     }
-    Keyed { layers: appended.into_iter().flatten().chain(nothing).collect(), steps }
+    let reads = history.iter().filter_map(|entry| {
+        let reads = serde_json::from_str(entry.note.as_deref()?).ok()?;
+        Some((entry.key?, reads))
+    });
+    Keyed { layers: appended.into_iter().flatten().chain(nothing).collect(), steps, reads: reads.collect() }
 }

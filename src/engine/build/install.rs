@@ -1,17 +1,16 @@
 //! Makes the layers of an install: the packages are resolved against what the image has, and their wheels are spliced.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::borrow::Cow;
 use std::sync::Arc;
-
-use futures_util::future::try_join_all;
 
 use super::add::{Added, Adding};
 use super::beneath::Beneath;
-use super::cached::StepLayer;
-use super::placed::scans_of;
+use super::cached::{StepLayer, keep_step};
+use super::key;
 use super::planned::{InstallOf, PlannedInstall, PlannedLayer};
+use super::reads::InstallReads;
+use super::recall::keep_reads;
+use super::sight::{Sight, libc};
 use super::steps::added;
 use super::write::{Made, Writing, make};
 use crate::engine::contents::{Contents as TreeContents, ContentsKind};
@@ -20,46 +19,77 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::image::{Config, Digest, Layer, LayerKey, Platform};
 use crate::recipe::PythonInstall;
-use crate::scan::{LayerScan, NoFact, ScannedFile, view};
-use crate::source::{self, Contents, ImageLibc, InstallPlan, PythonInstallation, deletions};
-use crate::tree::{Content, FileTree, View};
-
-pub(super) type Scans = Arc<Vec<Option<LayerScan<NoFact>>>>;
-
-/// The glibc that is assumed if no file tells the version: that of the oldest wheels in use.
-const OLDEST_GLIBC: ImageLibc = ImageLibc::Glibc(2, 17);
+use crate::scan::view;
+use crate::source::{Contents, InstallPlan, InstallSurroundings, PythonInstallation, deletions};
+use crate::tree::FileTree;
 
 impl Adding<'_> {
     /// The layers of an install, after an entry for the command itself.
     pub(super) async fn installed(&self, planned: &PlannedInstall, below: &[Layer]) -> Result<Vec<Added>> {
-        let key = Beneath::All.key(planned.key(self.epoch), None, below);
-        let (key, layers) = self.step(&[key], self.install(planned, key, below)).await?;
-        Ok(added(key, layers, planned.origin.text.clone()))
+        let mounted = planned.run.mounts.identities(self.session, self.context, self.epoch).await?;
+        let own = key::mounted(planned.key(self.epoch), &mounted);
+        let (key, shape) = (Beneath::All.key(own, None, below), self.shape(own, below));
+        let (layers, reads) = match self.found_install(key, shape, below).await? {
+            Some((layers, reads)) => {
+                layers.iter().for_each(|of| self.take(of));
+                (layers, reads)
+            }
+            None => {
+                let made = self.install(planned, key, (shape, below)).await;
+                made.map_err(|error| self.without_secrets(planned, error))?
+            }
+        };
+        keep_step(&self.session.cache, key, &layers)?;
+        let mut note = None;
+        if let Some(reads) = &reads {
+            keep_reads(&self.session.cache, key, reads)?;
+            note = serde_json::to_string(reads).ok();
+        }
+        Ok(added((Some(key), note), layers, planned.origin.text.clone()))
+    }
+
+    /// The error without secrets. Its causes are then part of its text.
+    fn without_secrets(&self, planned: &PlannedInstall, error: Error) -> Error {
+        let secrets = &self.session.secrets;
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        match secrets.hide(&text) {
+            Cow::Borrowed(_) => error,
+            Cow::Owned(_) => {
+                // The line of the Dockerfile, which the first message has, may have no secret.
+                let mut causes =
+                    std::iter::successors(std::error::Error::source(&error), |error| error.source());
+                let first = format!("`{}` cannot install its packages", planned.run.hide(&planned.text));
+                let text = causes.by_ref().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                let text = secrets.hide(if text.is_empty() { &first } else { &text }).into_owned();
+                planned.origin.failed_at("", text, error.hint().map(|hint| secrets.hide(&hint).into_owned()))
+            }
+        }
     }
 
     async fn install(
         &self,
         planned: &PlannedInstall,
         key: LayerKey,
-        below: &[Layer],
-    ) -> Result<Vec<StepLayer>> {
-        let scans: Scans = Arc::new(scans_of(self.session, self.trees, below).await?);
-        match &planned.packages {
-            InstallOf::Python(install) => self.install_python(planned, install, scans, key, below).await,
-            InstallOf::Node(packages) => self.install_node(planned, packages, scans, key, below).await,
-        }
+        (shape, below): (Digest, &[Layer]),
+    ) -> Result<(Vec<StepLayer>, Option<InstallReads>)> {
+        let sight = self.sight(&planned.run, below).await?;
+        let layers = match &planned.packages {
+            InstallOf::Python(install) => self.install_python(planned, install, &sight, key).await?,
+            InstallOf::Node(packages) => self.install_node(planned, packages, &sight, key).await?,
+        };
+        Ok((layers, self.reads(shape, below, sight.read().into_iter())))
     }
 
     async fn install_python(
         &self,
         planned: &PlannedInstall,
         install: &PythonInstall,
-        scans: Scans,
+        sight: &Sight<'_>,
         key: LayerKey,
-        below: &[Layer],
     ) -> Result<Vec<StepLayer>> {
-        let installation = self.looked(planned, install, scans.clone()).await?;
-        let read = self.read(planned, &installation, &scans, below).await?;
+        let installation = self.looked(planned, install, sight).await?;
+        let read = self.read(planned, &installation, sight).await?;
         let plan = installation.plan(&read, self.context).await;
         let InstallPlan { layers, to, place, removed, warnings, count } =
             plan.map_err(|error| failed(planned, install, error))?;
@@ -73,7 +103,8 @@ impl Adding<'_> {
             });
         }
         let mut own = Vec::new();
-        let without = move |_, _: &_| deletions(&removed, &view(&scans));
+        let (scans, lower) = (sight.scans.clone(), sight.below.len());
+        let without = move |_, _: &_| deletions(&removed, &view(&scans[..lower]));
         let without = self.session.threads.run(1, without).await?;
         if !without.is_empty() {
             own.extend(self.removing(without, key).await?);
@@ -98,13 +129,20 @@ impl Adding<'_> {
         &self,
         planned: &PlannedInstall,
         install: &PythonInstall,
-        scans: Scans,
+        sight: &Sight<'_>,
     ) -> Result<PythonInstallation> {
-        let (program, PlannedInstall { directory, path, origin, .. }) = (&install.program, planned);
-        let (install, directory, path) = (install.clone(), directory.clone(), path.clone());
+        let (program, PlannedInstall { directory, run, origin, .. }) = (&install.program, planned);
+        let surroundings = InstallSurroundings {
+            directory: directory.clone(),
+            path: run.path.clone(),
+            home: run.home.clone(),
+            netrc: run.netrc.clone(),
+            secrets: self.secrets_of(run),
+        };
+        let (install, scans) = (install.clone(), sight.scans.clone());
         let look = move |_, _: &_| {
             let view = view(&scans);
-            Ok(PythonInstallation::of(&install, &directory, &path, &view, libc(&view)))
+            Ok(PythonInstallation::of(&install, &surroundings, &view, libc(&view)))
         };
         let looked = self.session.threads.run(1, look).await?;
         looked.map_err(|fault| origin.failed_at(program, fault, None))
@@ -115,21 +153,13 @@ impl Adding<'_> {
         &self,
         planned: &PlannedInstall,
         installation: &PythonInstallation,
-        scans: &Scans,
-        below: &[Layer],
+        sight: &Sight<'_>,
     ) -> Result<Contents> {
-        let (mut read, mut absent) = (Contents::new(), BTreeSet::new());
-        loop {
-            let mut needed = installation.needs(&read);
-            needed.retain(|path| !absent.contains(path));
-            if needed.is_empty() {
-                break;
-            }
-            let scans = scans.clone();
-            let find = move |_, _: &_| Ok(places(&needed, &view(&scans)));
-            let (found, missing) = self.session.threads.run(1, find).await?;
-            absent.extend(missing);
-            read.extend(self.contents(found, below).await?);
+        let (read, absent) = self.read_all(sight, |read| installation.needs(read)).await?;
+        let reached = read.keys().chain(&absent).cloned().chain(installation.places());
+        if let Some(target) = sight.hidden_by(reached) {
+            let fault = format!("the mount {target} hides files that {} reads", planned.text);
+            return Err(planned.origin.failed_at(target, planned.run.hide(&fault), None));
         }
         if let Some(path) = installation.requirements().find(|path| absent.contains(path)) {
             let fault = format!("`/{path}` does not exist in the image");
@@ -137,19 +167,6 @@ impl Adding<'_> {
             return Err(planned.origin.failed_at(name, fault, Some("COPY it before this line".to_owned())));
         }
         Ok(read)
-    }
-
-    /// The contents of files, by their places in the layers below.
-    pub(super) async fn contents(&self, places: Places, below: &[Layer]) -> Result<Contents> {
-        let session = self.session;
-        let read = places.into_iter().map(async |(number, names)| {
-            let paths = names.values().cloned().collect();
-            let (cache, registries, threads) = (&session.cache, &session.registries, &session.threads);
-            let contents = source::contents_at(&below[number], paths, cache, registries, threads).await?;
-            let bytes = names.into_iter().filter_map(|(name, path)| Some((name, contents.get(&path)?)));
-            bytes.map(|(name, content)| Ok((name, bytes_of(content)?))).collect::<Result<Vec<_>>>()
-        });
-        Ok(try_join_all(read).await?.into_iter().flatten().collect())
     }
 
     /// The layer that removes the files of replaced packages.
@@ -178,69 +195,28 @@ impl Adding<'_> {
     }
 }
 
-/// The places of files: by layer, the paths in it by the names of the files.
-pub(super) type Places = BTreeMap<usize, BTreeMap<String, Vec<u8>>>;
-
-/// The places of files, and the files that the image does not have.
-pub(super) fn places<F>(names: &[String], view: &View<'_, ScannedFile<F>>) -> (Places, Vec<String>) {
-    let (mut found, mut missing) = (Places::new(), Vec::new());
-    for name in names {
-        match view.file(name) {
-            Some(file) => {
-                let path = file.member.path.as_bytes().to_vec();
-                found.entry(file.layer).or_default().insert(name.clone(), path);
-            }
-            None => missing.push(name.clone()),
-        }
-    }
-    (found, missing)
-}
-
-/// The C library of an image.
-pub(super) fn libc<F>(view: &View<'_, ScannedFile<F>>) -> ImageLibc {
-    let dirs = ["lib", "lib64", "usr/lib", "usr/lib64"];
-    let files = || dirs.iter().flat_map(|dir| view.below(dir));
-    let glibc = files().filter_map(|file| file.member.elf()?.is_glibc).max();
-    match glibc {
-        Some((major, minor)) => ImageLibc::Glibc(major, minor),
-        None if files().any(|file| file.member.name().starts_with("ld-musl-")) => ImageLibc::Musl,
-        None => OLDEST_GLIBC,
-    }
-}
-
-/// The bytes of a small file.
-fn bytes_of(content: &Content) -> Result<Vec<u8>> {
-    let (file, offset, length) = match content {
-        Content::Bytes(bytes) => return Ok(bytes.to_vec()),
-        Content::File(file) => (file, 0, file.stat.size),
-        Content::Zip(member) => (&*member.archive, member.offset, member.length),
-    };
-    let failed = |source| Error::Read { path: file.path.clone(), source };
-    let mut bytes = Vec::new();
-    let mut open = File::open(&file.path).map_err(failed)?;
-    open.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    open.take(length).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
-}
-
 /// The error for packages that cannot be installed. Paths are those of the image, rather than of this machine.
 fn failed(planned: &PlannedInstall, install: &PythonInstall, error: Error) -> Error {
-    let PlannedInstall { text, origin, .. } = planned;
-    let named = install.named();
+    let PlannedInstall { text, origin, run, .. } = planned;
+    let named = run.hide(&install.named());
     let hint = error.hint();
     let error = match error {
         Error::Resolve { tool, path, reason } => {
             let root = path.display().to_string();
             let root = root.split_once("/root/").map_or(String::new(), |(place, _)| format!("{place}/root"));
             let reason = if root.is_empty() { reason } else { reason.replace(&root, "") };
-            Error::Resolve { tool, path: named.into(), reason }
+            Error::Resolve { tool, path: named.into(), reason: run.hide(&reason) }
         }
-        Error::Requirements { fault, .. } => Error::Requirements { path: named.into(), fault },
-        Error::Locked { package, fault, .. } => Error::Locked { path: named.into(), package, fault },
+        Error::Requirements { fault, .. } => {
+            Error::Requirements { path: named.into(), fault: run.hide(&fault) }
+        }
+        Error::Locked { package, fault, .. } => {
+            Error::Locked { path: named.into(), package, fault: run.hide(&fault) }
+        }
         Error::NoResolver { .. } => Error::NoResolver { path: named.into() },
         error => error,
     };
     // A variable in the command may have been the URL of an index, with its login.
-    let text = without_logins(text);
+    let text = run.hide(&without_logins(text));
     origin.caused(&install.program, format!("`{text}` cannot install its packages"), hint, error)
 }

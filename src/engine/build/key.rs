@@ -40,6 +40,34 @@ pub(super) fn of_shape(tree: &FileTree, epoch: u64) -> Digest {
     shape.unwrap_or_else(|| unreachable!("every content has a size"))
 }
 
+/// A digest over the paths and kinds of the tree, and the targets of its links.
+pub(super) fn of_structure(tree: &FileTree) -> Digest {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    for (path, entry) in tree.iter() {
+        part(path);
+        match &entry.kind {
+            EntryKind::File(_) => part(b"file"),
+            EntryKind::Directory => part(b"directory"),
+            EntryKind::Symlink(target) => {
+                part(b"symlink");
+                part(target);
+            }
+            EntryKind::HardLink(target) => {
+                part(b"hard link");
+                part(target);
+            }
+            EntryKind::Device(_) => part(b"device"),
+            EntryKind::Whiteout => part(b"whiteout"),
+            EntryKind::Opaque => part(b"opaque"),
+        }
+    }
+    Digest::from_bytes(hash.finalize().into())
+}
+
 const TOGETHER: usize = 32 << 10;
 
 fn fingerprint<const N: usize>(
@@ -147,18 +175,36 @@ pub(super) fn of_line(line: &Line) -> LayerKey {
 }
 
 /// Part of the keys of installs. Increase it with any change of the code that changes their result.
-const INSTALL_VERSION: &str = "install-1";
+const INSTALL_VERSION: &str = "install-2";
 
-/// The key of the layers of an install in this directory, with this `PATH`, without the layers below.
-pub(super) fn of_install(install: &PythonInstall, directory: &str, path: &str, epoch: u64) -> LayerKey {
-    let known =
-        serde_json::json!([INSTALL_VERSION, WRITER_VERSION, SPLICE_VERSION, install, directory, path, epoch]);
+/// The key of the layers of an install in this directory, with these variables, without the layers below.
+pub(super) fn of_install(
+    install: &PythonInstall,
+    directory: &str,
+    variables: impl serde::Serialize,
+    epoch: u64,
+) -> LayerKey {
+    let versions = [INSTALL_VERSION, WRITER_VERSION, SPLICE_VERSION];
+    let known = serde_json::json!([versions, install, directory, variables, epoch]);
     LayerKey(Digest::of(known.to_string().as_bytes()))
 }
 
+/// The key of the layers of a line that reads the files of mounts. A secret is not part of any key.
+pub(super) fn mounted(key: LayerKey, mounts: &[String]) -> LayerKey {
+    match mounts {
+        [] => key,
+        mounts => LayerKey(Digest::of(serde_json::json!(["mounts", key.0, mounts]).to_string().as_bytes())),
+    }
+}
+
 /// The key of the layers of an install of Node packages in this directory, without the layers below.
-pub(super) fn of_node_install(install: &NodeInstall, directory: &str, epoch: u64) -> LayerKey {
-    let known = serde_json::json!([INSTALL_VERSION, WRITER_VERSION, install, directory, epoch]);
+pub(super) fn of_node_install(
+    install: &NodeInstall,
+    directory: &str,
+    variables: impl serde::Serialize,
+    epoch: u64,
+) -> LayerKey {
+    let known = serde_json::json!([INSTALL_VERSION, WRITER_VERSION, install, directory, variables, epoch]);
     LayerKey(Digest::of(known.to_string().as_bytes()))
 }
 

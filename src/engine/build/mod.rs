@@ -8,24 +8,31 @@
 //!    [`beneath`] for the layers that matter, [`placed`] and [`place`] for what they decide, [`accounts`] for owners.
 //! 4. Operations of a `RUN` line ([`operate`]) change the files of all layers below.
 //! 5. Its installs become layers of wheels ([`install`]) or of Node packages ([`node`]). The layers of [`packages`] are
-//!    found again together ([`steps`]).
+//!    found again together ([`steps`]); those of an install although layers below it have changed ([`recall`]).
+//!    Operations and installs see the files of the line's mounts ([`mounts`]).
 //! 6. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
 mod add;
 mod base;
 mod beneath;
+mod binds;
 mod cached;
+mod content;
 mod follow;
 mod install;
 mod key;
+mod mounts;
 mod node;
 mod operate;
 mod packages;
 mod place;
 mod placed;
 mod planned;
+mod reads;
+mod recall;
 mod recompress;
+mod sight;
 mod sources;
 mod stage;
 mod steps;
@@ -34,5 +41,5 @@ mod write;
 pub(super) use cached::Cached;
 pub(super) use placed::{Below, placed};
 pub(super) use sources::{check_sources, packs, provides, target};
-pub(super) use stage::build;
+pub(super) use stage::{build, sources_of};
 pub(super) use write::layer_of_tree;

@@ -1,17 +1,16 @@
 //! Makes the layers of an install of Node packages, as a command of a Dockerfile asks for it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::add::Adding;
 use super::beneath::Beneath;
 use super::cached::StepLayer;
-use super::install::{Scans, libc, places};
 use super::packages::PlannedPackages;
 use super::planned::{NodePackages, PlannedInstall};
+use super::sight::{Sight, libc};
 use crate::error::text::without_logins;
 use crate::error::{Error, Result};
-use crate::image::{Layer, LayerKey};
+use crate::image::LayerKey;
 use crate::recipe::NodeInstaller;
 use crate::scan::view;
 use crate::source::{ImageLibc, NodeFault, NodeInstallation};
@@ -26,19 +25,25 @@ impl Adding<'_> {
         &self,
         planned: &PlannedInstall,
         packages: &NodePackages,
-        scans: Scans,
+        sight: &Sight<'_>,
         key: LayerKey,
-        below: &[Layer],
     ) -> Result<Vec<StepLayer>> {
-        let installation = self.found_directory(planned, packages, scans.clone()).await?;
-        let read = self.read_node(&installation, &scans, below).await?;
+        let installation = self.found_directory(planned, packages, sight).await?;
+        let (read, absent) = self.read_all(sight, |read| installation.needs(read)).await?;
+        if let Some(target) = sight.hidden_by(read.keys().chain(&absent).cloned()) {
+            let fault = format!("the mount {target} hides files that {} reads", planned.text);
+            return Err(planned.origin.failed_at(target, planned.run.hide(&fault), None));
+        }
         let program = program(packages);
         installation
             .check(&read)
             .map_err(|NodeFault { fault, hint }| planned.origin.failed_at(program, fault, hint))?;
         let (removed, place) = (installation.removed(), installation.place());
         let failed = |error| failed(planned, program, error);
-        let prepared = installation.prepare(read, &packages.variables, self.context).await;
+        let mut variables = BTreeMap::clone(&packages.variables);
+        let secrets = self.secrets_of(&planned.run).into_iter();
+        variables.extend(secrets.map(|(name, value)| (name, value.expose().to_owned())));
+        let prepared = installation.prepare(read, &variables, self.context).await;
         let install = Box::new(prepared.map_err(failed)?);
         let mut own = Vec::new();
         if let Some(path) = removed {
@@ -55,39 +60,18 @@ impl Adding<'_> {
         &self,
         planned: &PlannedInstall,
         packages: &NodePackages,
-        scans: Scans,
+        sight: &Sight<'_>,
     ) -> Result<NodeInstallation> {
         let (install, directory) = (packages.install.clone(), planned.directory.clone());
         let home = packages.variables.get("HOME").filter(|home| home.starts_with('/'));
         let home = home.map_or(HOME, String::as_str).to_owned();
+        let scans = sight.scans.clone();
         let look = move |_, _: &_| {
             let view = view(&scans);
             let musl = matches!(libc(&view), ImageLibc::Musl);
             Ok(NodeInstallation::of(&install, &directory, &home, &view, musl))
         };
         self.session.threads.run(1, look).await
-    }
-
-    /// Reads the files of the image that the install needs, as far as they exist.
-    async fn read_node(
-        &self,
-        installation: &NodeInstallation,
-        scans: &Scans,
-        below: &[Layer],
-    ) -> Result<BTreeMap<String, Vec<u8>>> {
-        let (mut read, mut absent) = (BTreeMap::new(), BTreeSet::new());
-        loop {
-            let mut needed = installation.needs(&read);
-            needed.retain(|path| !absent.contains(path));
-            if needed.is_empty() {
-                return Ok(read);
-            }
-            let scans = Arc::clone(scans);
-            let find = move |_, _: &_| Ok(places(&needed, &view(&scans)));
-            let (found, missing) = self.session.threads.run(1, find).await?;
-            absent.extend(missing);
-            read.extend(self.contents(found, below).await?);
-        }
     }
 }
 

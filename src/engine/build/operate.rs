@@ -1,8 +1,7 @@
 //! Makes the layer of a line's operations: the line runs in a model of the files of all layers below.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -10,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::add::{Adding, Making, Outcome};
 use super::cached::Known;
+use super::content::{bytes_of, read};
+use super::mounts::MountFiles;
 use super::placed::scans_of;
 use super::planned::PlannedLine;
 use super::write::{Made, Writing, make};
@@ -22,9 +23,6 @@ use crate::scan::{LayerScan, NoFact, view};
 use crate::source;
 use crate::store::Cache;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
-
-/// The number of bytes that are copied at once.
-const PIECE: usize = 128 << 10;
 
 type Scans = Arc<Vec<Option<LayerScan<NoFact>>>>;
 
@@ -42,7 +40,8 @@ impl Adding<'_> {
     ) -> Result<Outcome> {
         let Making { name, below, threads, .. } = *making;
         let scans = Arc::new(scans_of(self.session, self.trees, below).await?);
-        let changes = changes(self.session, planned, scans, below).await?;
+        let mounted = Arc::new(self.mounted(&planned.run.mounts).await?);
+        let changes = changes(self.session, planned, scans, below, &mounted).await?;
         if changes.is_empty() {
             if let Some(key) = key {
                 Known::keep_nothing(&self.session.cache, key)?;
@@ -55,7 +54,7 @@ impl Adding<'_> {
             }
             found => found.and_then(|found| found.0),
         };
-        let lower = lower(self.session, &changes, below).await?;
+        let lower = lower(self.session, &changes, below, &mounted).await?;
         let (session, epoch, layer) = (self.session.clone(), self.epoch, name.to_owned());
         let is_scanned = self.trees.is_scanned();
         let writing = self.session.threads.run(threads, move |threads, stop| {
@@ -77,14 +76,20 @@ async fn changes(
     planned: Arc<PlannedLine>,
     scans: Scans,
     below: &[Layer],
+    mounted: &MountFiles,
 ) -> Result<Changes> {
     let mut known: Vec<(LowerFile, Arc<[u8]>)> = Vec::new();
+    let mounts = Arc::new(planned.run.mounts.for_operations(mounted, below.len()));
     loop {
         let (planned, scans, contents) = (planned.clone(), scans.clone(), known.clone());
+        let mounts = mounts.clone();
         let run = move |_, _: &_| {
             let mut files = Filesystem::of(&view(&scans), |file| (file.size, file.sha256()));
             contents.into_iter().for_each(|(file, content)| files.know(file, content));
+            let failed = |fault| planned.origin.failed_at("--mount", fault, None);
+            mounts.iter().try_for_each(|mount| files.mount(mount)).map_err(failed)?;
             let done = planned.line.run(&mut files, source::export_lock);
+            files.unmount();
             Ok((done, planned, files.changes()))
         };
         let (done, planned, changes) = session.threads.run(1, run).await?;
@@ -92,18 +97,23 @@ async fn changes(
             Ok(passed_over) => {
                 let (file, line) = (&planned.origin.file, planned.origin.line);
                 for (command, fault) in passed_over {
-                    session.events.warn(format!("{file}:{line}: `{command}` fails: {fault}"), None);
+                    let fault = planned.run.hide(&format!("`{command}` fails: {fault}"));
+                    session.events.warn(format!("{file}:{line}: {fault}"), None);
                 }
                 return Ok(changes);
             }
             Err(Stop::Failed { command, fault }) => {
-                return Err(planned.origin.failed_at(&command, format!("`{command}` fails: {fault}"), None));
+                let fault = planned.run.hide(&format!("`{command}` fails: {fault}"));
+                return Err(planned.origin.failed_at(&command, fault, None));
             }
             Err(Stop::Needs(files)) => {
                 let read = files.into_iter().map(async |file| {
-                    let layer = &below[file.layer];
-                    let content =
-                        source::file_of(layer, &file.path, &session.registries, &session.threads).await?;
+                    let content = match below.get(file.layer) {
+                        Some(layer) => {
+                            source::file_of(layer, &file.path, &session.registries, &session.threads).await?
+                        }
+                        None => bytes_of(of_mount(&file, below, mounted)?)?,
+                    };
                     Ok::<_, Error>((file, Arc::from(content)))
                 });
                 known.extend(try_join_all(read).await?);
@@ -112,14 +122,30 @@ async fn changes(
     }
 }
 
+/// The content of a file whose layer stands for a mount.
+fn of_mount<'m>(file: &LowerFile, below: &[Layer], mounted: &'m MountFiles) -> Result<&'m Content> {
+    let content = file.layer.checked_sub(below.len()).and_then(|number| mounted.get(number, &file.path));
+    content.ok_or_else(|| missing(file))
+}
+
 /// Reads the contents of files of the layers below; each layer is read once.
-async fn lower(session: &Arc<Session>, changes: &Changes, below: &[Layer]) -> Result<Lower> {
+async fn lower(
+    session: &Arc<Session>,
+    changes: &Changes,
+    below: &[Layer],
+    mounted: &MountFiles,
+) -> Result<Lower> {
     let mut wanted: BTreeMap<usize, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let mut contents = Lower::new();
     for entry in changes.values() {
         let EntryKind::File(data) = &entry.kind else { continue };
         for piece in data.pieces() {
-            if let DataPiece::Lower(file) = piece {
-                wanted.entry(file.layer).or_default().insert(file.path.to_vec());
+            let DataPiece::Lower(file) = piece else { continue };
+            let path = file.path.to_vec();
+            if file.layer < below.len() {
+                wanted.entry(file.layer).or_default().insert(path);
+            } else {
+                contents.insert((file.layer, path), of_mount(file, below, mounted)?.clone());
             }
         }
     }
@@ -128,7 +154,8 @@ async fn lower(session: &Arc<Session>, changes: &Changes, below: &[Layer]) -> Re
         let contents = source::contents_at(&below[number], paths, cache, registries, threads).await?;
         Ok::<_, Error>(contents.into_iter().map(move |(path, content)| ((number, path), content)))
     });
-    Ok(try_join_all(read).await?.into_iter().flatten().collect())
+    contents.extend(try_join_all(read).await?.into_iter().flatten());
+    Ok(contents)
 }
 
 /// The tree of the layer, with the contents of its files.
@@ -159,65 +186,30 @@ fn content(cache: &Cache, data: &Data, lower: &Lower) -> Result<Content> {
 }
 
 fn of_lower<'l>(file: &LowerFile, lower: &'l Lower) -> Result<&'l Content> {
-    lower.get(&(file.layer, file.path.to_vec())).ok_or_else(|| {
-        let path = String::from_utf8_lossy(&file.path).into_owned();
-        Error::LayerRead { source: std::io::Error::other(format!("{path} is missing in its layer")) }
-    })
+    lower.get(&(file.layer, file.path.to_vec())).ok_or_else(|| missing(file))
+}
+
+fn missing(file: &LowerFile) -> Error {
+    let path = String::from_utf8_lossy(&file.path).into_owned();
+    Error::LayerRead { source: std::io::Error::other(format!("{path} is missing in its layer")) }
 }
 
 /// A file of the cache with these pieces, one after another.
 fn joined(cache: &Cache, pieces: &[DataPiece], lower: &Lower) -> Result<Content> {
     let mut staged = cache.stage()?;
     let (mut hash, mut size) = (Sha256::new(), 0);
-    let mut buffer = vec![0; PIECE];
     for piece in pieces {
-        let bytes: &[u8] = match piece {
-            DataPiece::Text(bytes) => bytes,
-            DataPiece::Lower(file) => match of_lower(file, lower)? {
-                Content::Bytes(bytes) => bytes,
-                Content::File(file) => {
-                    let range = (file.path.as_path(), 0, file.stat.size);
-                    size += copy(range, &mut buffer, &mut |piece| {
-                        hash.update(piece);
-                        staged.write_all(piece).map_err(|source| staged.failure(source))
-                    })?;
-                    continue;
-                }
-                Content::Zip(member) => {
-                    let range = (member.archive.path.as_path(), member.offset, member.length);
-                    size += copy(range, &mut buffer, &mut |piece| {
-                        hash.update(piece);
-                        staged.write_all(piece).map_err(|source| staged.failure(source))
-                    })?;
-                    continue;
-                }
-            },
+        let content = match piece {
+            DataPiece::Text(bytes) => &Content::Bytes(bytes.clone()),
+            DataPiece::Lower(file) => of_lower(file, lower)?,
         };
-        hash.update(bytes);
-        staged.write_all(bytes).map_err(|source| staged.failure(source))?;
-        size += bytes.len() as u64;
+        size += read(content, |bytes| {
+            hash.update(bytes);
+            staged.write_all(bytes).map_err(|source| staged.failure(source))
+        })?;
     }
     let kept = cache.keep_file(staged, Digest::from_bytes(hash.finalize().into()), size)?;
     let found = std::fs::metadata(&kept.path);
     let stat = Stat::from(&found.map_err(|source| Error::Read { path: kept.path.clone(), source })?);
     Ok(Content::File(SourceFile { path: kept.path, stat, sha256: Some(kept.digest), lasting: true }))
-}
-
-/// Copies a range of a file; returns its length.
-fn copy(
-    (path, offset, length): (&std::path::Path, u64, u64),
-    buffer: &mut [u8],
-    out: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<u64> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    let mut left = length;
-    while left > 0 {
-        let wanted = left.min(buffer.len() as u64) as usize;
-        file.read_exact(&mut buffer[..wanted]).map_err(failed)?;
-        out(&buffer[..wanted])?;
-        left -= wanted as u64;
-    }
-    Ok(length)
 }

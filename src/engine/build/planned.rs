@@ -4,19 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::beneath::Beneath;
+use super::content::content_key;
 use super::key;
+use super::mounts::LineMounts;
 use super::packages::PlannedPackages;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Layer, LayerKey};
 use crate::operations::Line;
-use crate::recipe::{NodeInstall, Operation, Origin, PythonInstall, Run, Translation};
-use crate::source::{Context, Fetched, Part, Placing, hash_missing};
+use crate::recipe::{Mount, NodeInstall, Operation, Origin, PythonInstall, Run, Translation};
+use crate::source::{Context, Part, Placing};
+
+/// The home of root, who runs the commands.
+const ROOT_HOME: &str = "/root";
+
+/// The shortest value of a build argument that messages do not show.
+const SHORTEST_HIDDEN: usize = 6;
 
 /// What a step adds to the image.
 pub(super) enum Planned {
     /// One layer at most.
-    Layer(PlannedLayer),
+    Layer(Box<PlannedLayer>),
     /// Packages of a command: several layers, after an entry for the command itself.
     Install(Arc<PlannedInstall>),
     /// Packages of a source: several layers, after an entry for them all.
@@ -54,8 +62,22 @@ pub(super) struct PlannedPart {
 /// The operations of a `RUN` line.
 pub(super) struct PlannedLine {
     pub(super) line: Line,
+    pub(super) run: Arc<PlannedRun>,
     /// The instruction.
     pub(super) origin: Origin,
+}
+
+/// What the commands of a `RUN` line have in common.
+pub(super) struct PlannedRun {
+    pub(super) mounts: LineMounts,
+    /// Variables with secret values: their names, and those of the secrets.
+    pub(super) secrets: Vec<(String, String)>,
+    /// The build arguments, whose values messages do not show.
+    pub(super) arguments: Arc<BTreeMap<String, String>>,
+    /// The values of `PATH`, `HOME` and `NETRC`.
+    pub(super) path: String,
+    pub(super) home: String,
+    pub(super) netrc: Option<String>,
 }
 
 /// An install of a `RUN` line.
@@ -63,10 +85,9 @@ pub(super) struct PlannedInstall {
     pub(super) packages: InstallOf,
     /// The absolute directory of the command.
     pub(super) directory: String,
-    /// The value of `PATH`.
-    pub(super) path: String,
     /// The command.
     pub(super) text: String,
+    pub(super) run: Arc<PlannedRun>,
     /// The instruction.
     pub(super) origin: Origin,
 }
@@ -85,13 +106,43 @@ pub(super) struct NodePackages {
     pub(super) variables: Arc<BTreeMap<String, String>>,
 }
 
+impl PlannedRun {
+    fn of(run: &Run, config: &Config) -> PlannedRun {
+        let variable = |name: &str| {
+            run.arguments.get(name).map(String::as_str).or_else(|| config.var(name)).map(str::to_owned)
+        };
+        let secrets = run.mounts.iter().filter_map(|mount| match mount {
+            Mount::Secret { id, env: Some(name), .. } => Some((name.clone(), id.clone())),
+            _ => None,
+        });
+        PlannedRun {
+            mounts: LineMounts::of(run),
+            secrets: secrets.collect(),
+            arguments: run.arguments.clone(),
+            path: variable("PATH").unwrap_or_default(),
+            home: variable("HOME").unwrap_or_else(|| ROOT_HOME.to_owned()),
+            netrc: variable("NETRC"),
+        }
+    }
+
+    /// The text without the values of build arguments, which may be secrets.
+    pub(super) fn hide(&self, text: &str) -> String {
+        let mut values: Vec<(&String, &String)> =
+            self.arguments.iter().filter(|(_, value)| value.len() >= SHORTEST_HIDDEN).collect();
+        values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&**value, &format!("${name}")))
+    }
+}
+
 impl PlannedInstall {
-    /// The key of its layers, without the layers below.
+    /// The key of its layers, without the layers below and the files of mounts.
     pub(super) fn key(&self, epoch: u64) -> LayerKey {
-        let PlannedInstall { packages, directory, path, text: _, origin: _ } = self;
+        let PlannedInstall { packages, directory, run, .. } = self;
+        let PlannedRun { path, home, netrc, secrets, .. } = &**run;
+        let variables = (path.as_str(), home.as_str(), netrc.as_deref(), &secrets[..]);
         match packages {
-            InstallOf::Python(install) => key::of_install(install, directory, path, epoch),
-            InstallOf::Node(packages) => key::of_node_install(&packages.install, directory, epoch),
+            InstallOf::Python(install) => key::of_install(install, directory, variables, epoch),
+            InstallOf::Node(packages) => key::of_node_install(&packages.install, directory, variables, epoch),
         }
     }
 }
@@ -102,15 +153,17 @@ impl Planned {
     pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
         let Run { translation, user, origin, .. } = run;
         let Some(translation) = translation else { return Vec::new() };
+        let of_run = Arc::new(PlannedRun::of(run, config));
         let line = |chains| {
-            let translation = Translation { chains, errexit: translation.errexit };
+            let translation = Translation { chains, ..translation.clone() };
             let line = Line { translation, user: user.clone(), epoch };
-            Planned::Layer(PlannedLayer {
-                work: Work::Operations(Arc::new(PlannedLine { line, origin: origin.clone() })),
+            let (run, origin) = (of_run.clone(), origin.clone());
+            Planned::Layer(Box::new(PlannedLayer {
+                work: Work::Operations(Arc::new(PlannedLine { line, run, origin: origin.clone() })),
                 name: origin.text.clone(),
                 created_by: origin.text.clone(),
                 beneath: Beneath::All,
-            })
+            }))
         };
         let mut variables: BTreeMap<String, String> =
             config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -133,8 +186,8 @@ impl Planned {
             all.push(Planned::Install(Arc::new(PlannedInstall {
                 packages,
                 directory: command.directory.clone(),
-                path: config.var("PATH").unwrap_or_default().to_owned(),
                 text: command.text.clone(),
+                run: of_run.clone(),
                 origin: origin.clone(),
             })));
         }
@@ -153,7 +206,10 @@ impl Planned {
     ) -> Result<Option<LayerKey>> {
         match self {
             Planned::Layer(layer) => layer.identity(session, context, epoch).await,
-            Planned::Install(install) => Ok(Some(install.key(epoch))),
+            Planned::Install(install) => {
+                let mounted = install.run.mounts.identities(session, context, epoch).await?;
+                Ok(Some(key::mounted(install.key(epoch), &mounted)))
+            }
             Planned::Packages(packages) => Ok(packages.identity(epoch)),
         }
     }
@@ -195,14 +251,17 @@ impl PlannedLayer {
 
     /// The keys of the layer above these layers, as far as they do not depend on its files. Another machine may have
     /// used any of them; this one uses the first.
-    pub(super) fn keys(&self, epoch: u64, below: &[Layer]) -> Vec<LayerKey> {
+    /// `mounted` are the [`identities`](LineMounts::identities) of a line's mounts.
+    pub(super) fn keys(&self, epoch: u64, below: &[Layer], mounted: &[String]) -> Vec<LayerKey> {
         let key = |key, placing: Option<&Placing>| self.beneath.key(key, placing, below);
         match &self.work {
             Work::Files(PlannedPart { part, to, placing, .. }) => {
                 let keys = part.identities().into_iter().map(|identity| key::of_part(identity, to, epoch));
                 keys.map(|of_part| key(of_part, placing.as_ref())).collect()
             }
-            Work::Operations(planned) => vec![key(key::of_line(&planned.line), None)],
+            Work::Operations(planned) => {
+                vec![key(key::mounted(key::of_line(&planned.line), mounted), None)]
+            }
         }
     }
 
@@ -216,7 +275,10 @@ impl PlannedLayer {
     ) -> Result<Option<LayerKey>> {
         let PlannedPart { part, to, placing, .. } = match self.work {
             Work::Files(part) => part,
-            Work::Operations(planned) => return Ok(Some(key::of_line(&planned.line))),
+            Work::Operations(planned) => {
+                let mounted = planned.run.mounts.identities(session, context, epoch).await?;
+                return Ok(Some(key::mounted(key::of_line(&planned.line), &mounted)));
+            }
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
@@ -227,6 +289,14 @@ impl PlannedLayer {
         // Stores the digests of the files, for the build that may follow.
         session.threads.run(1, move |_, _| Ok(fetched.finish())).await?;
         Ok(key)
+    }
+
+    /// The mounts of a line.
+    pub(super) fn mounts(&self) -> Option<&LineMounts> {
+        match &self.work {
+            Work::Operations(planned) => Some(&planned.run.mounts),
+            Work::Files(_) => None,
+        }
     }
 
     /// The number of bytes to fetch.
@@ -283,19 +353,4 @@ pub(super) fn may_redirect(translation: &Translation) -> bool {
         )
     };
     !translation.chains.iter().flatten().all(|command| is_harmless(&command.operation))
-}
-
-/// Computes the key from the contents of the files. Files without a known digest are read.
-pub(super) async fn content_key(
-    session: &Session,
-    fetched: Fetched,
-    epoch: u64,
-) -> Result<(Fetched, Option<LayerKey>)> {
-    let run = session.threads.run(session.threads.all(), move |threads, _| {
-        let mut fetched = fetched;
-        hash_missing(&mut fetched.tree, threads)?;
-        let key = key::of_content(&fetched.tree, epoch);
-        Ok((fetched, key))
-    });
-    run.await
 }

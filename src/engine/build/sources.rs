@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use super::mounts;
 use crate::error::Result;
 use crate::image::Config;
-use crate::recipe::{Add, Recipe, Run, Stage, Step, Untranslated};
+use crate::recipe::{Add, Mount, Recipe, Run, Stage, Step, Untranslated};
 use crate::source;
+use crate::store::BuildSecrets;
 
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
@@ -35,7 +37,29 @@ pub(super) fn check_commands(recipe: &Recipe) -> Result<()> {
 /// Fails if a source does not exist, before a base is requested.
 pub(in crate::engine) fn check_sources(recipe: &Recipe) -> Result<()> {
     let mut adds = recipe.stages.iter().flat_map(Stage::adds);
-    adds.try_for_each(|add| source::provider(&add.source).check())
+    adds.try_for_each(|add| source::provider(&add.source).check())?;
+    for stage in recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]) {
+        for step in &stage.steps {
+            let Step::Run(run) = step else { continue };
+            mounts::sources_on_disk(run).try_for_each(|source| source::provider(&source).check())?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails if a translated command requires a secret that is not given.
+pub(super) fn check_secrets(recipe: &Recipe, secrets: &BuildSecrets) -> Result<()> {
+    for step in recipe.needed_stages().into_iter().flat_map(|number| &recipe.stages[number].steps) {
+        let Step::Run(Run { mounts, origin, .. }) = step else { continue };
+        for mount in mounts {
+            let Mount::Secret { id, required: true, .. } = mount else { continue };
+            if secrets.get(id).is_none() {
+                let hint = format!("pass --secret id={id},src=FILE or --secret id={id},env=NAME");
+                return Err(origin.failed_at(id, format!("the secret `{id}` is required"), Some(hint)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The path of an `Add` in an image with this config.

@@ -10,9 +10,11 @@ use super::add::{Added, Adding, Stages};
 use super::base;
 use super::beneath::is_of_aws;
 use super::cached::Cached;
+use super::mounts;
 use super::packages::PlannedPackages;
 use super::planned::{Planned, PlannedLayer, may_redirect};
-use super::sources::{check_commands, check_sources, target};
+use super::reads::Structures;
+use super::sources::{check_commands, check_secrets, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
@@ -35,6 +37,7 @@ pub(in crate::engine) async fn build(
     recipe.check()?;
     check_sources(recipe)?;
     check_commands(recipe)?;
+    check_secrets(recipe, &session.secrets)?;
     let last = recipe.stages.len() - 1;
     let stages = || recipe.stages.iter();
     let building = Building {
@@ -102,6 +105,7 @@ impl Building<'_> {
             pushes,
             trees: self.trees,
             stages: self,
+            structures: Structures::default(),
         };
         let mut layers =
             adding.layers(planned.into_iter().flatten().collect(), base.layers()).await?.into_iter();
@@ -110,9 +114,9 @@ impl Building<'_> {
             Step::Edit(edit) => image.edit(edit),
             Step::Run(_) | Step::Add(_) => {
                 let own = layers.by_ref().take(counts.next().unwrap_or_default()).flatten();
-                own.fold(image, |image, Added { layer, key, created_by, layers }| match (layer, key) {
+                own.fold(image, |image, Added { layer, key, created_by, layers, note }| match (layer, key) {
                     (Some(layer), _) => image.append(layer, &created_by),
-                    (None, Some(key)) if layers > 0 => image.step(key, layers, &created_by),
+                    (None, Some(key)) if layers > 0 => image.step(key, layers, note.as_deref(), &created_by),
                     (None, key) => image.unchanged(key, &created_by),
                 })
             }
@@ -185,7 +189,7 @@ impl Building<'_> {
                     all.push(match plans.next() {
                         None => Vec::new(),
                         Some(SourcePlan::Parts(parts)) => {
-                            parts.into_iter().map(|own| Planned::Layer(part(own))).collect()
+                            parts.into_iter().map(|own| Planned::Layer(Box::new(part(own)))).collect()
                         }
                         Some(SourcePlan::Install(install)) => {
                             let packages = PlannedPackages::of(install, to, &config, is_of_aws);
@@ -248,8 +252,8 @@ impl Building<'_> {
     /// The images of the stage's sources. Stages among them are built later, if their layers are needed.
     async fn source_images(&self, stage: &Stage, platform: &Platform) -> Result<Vec<SourceImage>> {
         let mut found: Vec<SourceImage> = Vec::new();
-        for add in stage.adds() {
-            for named in source::provider(&add.source).images() {
+        for source in &sources_of(stage) {
+            for named in source::provider(source).images() {
                 if found.iter().any(|image| image.named == *named) {
                     continue;
                 }
@@ -264,7 +268,7 @@ impl Building<'_> {
                     },
                     named => {
                         let image = base::source_image(self.session, named, platform).await;
-                        image.map_err(|error| not_found(add, named, error))?
+                        image.map_err(|error| not_found(source, named, error))?
                     }
                 });
             }
@@ -274,14 +278,24 @@ impl Building<'_> {
 }
 
 /// The error for an image that files are taken from and that cannot be read.
-fn not_found(add: &Add, named: &Base, error: Error) -> Error {
-    match &add.source {
+fn not_found(source: &Source, named: &Base, error: Error) -> Error {
+    match source {
         Source::Copy(files) => {
             let fault = format!("no stage has the name of the image {named}, and it cannot be read");
             files.origin.caused("--from", fault, None, error)
         }
         _ => error,
     }
+}
+
+/// The sources of a stage's files: those that it adds, and those that its commands read.
+pub(in crate::engine) fn sources_of(stage: &Stage) -> Vec<Source> {
+    let of_step = |step: &Step| match step {
+        Step::Add(Add { source, .. }) => vec![source.clone()],
+        Step::Run(run) => mounts::sources(run).collect(),
+        Step::Edit(_) => Vec::new(),
+    };
+    stage.steps.iter().flat_map(of_step).collect()
 }
 
 fn edits(stage: &Stage) -> impl Iterator<Item = &ConfigEdit> {

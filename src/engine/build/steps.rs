@@ -21,7 +21,7 @@ impl Adding<'_> {
     ) -> Result<Vec<Added>> {
         let created_by = planned.created_by();
         let (key, layers) = self.packages(planned, below).await?;
-        Ok(added(key, layers, created_by))
+        Ok(added((key, None), layers, created_by))
     }
 
     /// The layers of packages, with the key of their record.
@@ -104,7 +104,7 @@ impl Adding<'_> {
     }
 
     /// Passes a layer that was found to the pushes.
-    fn take(&self, of: &StepLayer) {
+    pub(super) fn take(&self, of: &StepLayer) {
         let Some(layer) = &of.layer else { return };
         let name = of.created_by.strip_prefix("lbuild: ").unwrap_or(&of.created_by);
         let (layer_name, digest, size) = (name.to_owned(), layer.blob.digest, layer.blob.size);
@@ -130,12 +130,17 @@ fn verify(found: &[StepLayer], made: &[StepLayer]) -> Result<()> {
 }
 
 /// An entry for the step itself, and its layers.
-pub(super) fn added(key: Option<LayerKey>, layers: Vec<StepLayer>, created_by: String) -> Vec<Added> {
+/// `note` is what its history entry notes for later builds.
+pub(super) fn added(
+    (key, note): (Option<LayerKey>, Option<String>),
+    layers: Vec<StepLayer>,
+    created_by: String,
+) -> Vec<Added> {
     let own = layers.into_iter().map(|StepLayer { layer, created_by, .. }| {
         let key = layer.as_ref().and_then(|layer| layer.key);
-        Added { layer, key, created_by, layers: 0 }
+        Added { layer, key, created_by, layers: 0, note: None }
     });
     let own: Vec<Added> = own.collect();
-    let step = Added { layer: None, key, created_by, layers: own.len() };
+    let step = Added { layer: None, key, created_by, layers: own.len(), note };
     [step].into_iter().chain(own).collect()
 }

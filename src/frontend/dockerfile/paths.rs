@@ -1,22 +1,6 @@
-//! Paths in an image, cleaned without looking at any file.
+//! Destinations of instructions.
 
-/// The path with `.`, `..` and repeated slashes resolved; it begins with a slash and does not end with one.
-pub(in crate::frontend) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
-/// `path` relative to the directory `from`.
-pub(in crate::frontend) fn resolve(from: &str, path: &str) -> String {
-    if path.starts_with('/') { clean(path) } else { clean(&format!("{from}/{path}")) }
-}
+use crate::image::paths::resolve;
 
 /// The destination of a `COPY`: a slash at its end means that it is a directory.
 pub(in crate::frontend) fn destination(from: &str, path: &str) -> String {

@@ -20,6 +20,34 @@ fn first_free(databases: &[&Database], first: u64, last: u64) -> Option<u64> {
     (first..=last).find(|id| databases.iter().all(|database| database.with_number(*id).is_none()))
 }
 
+/// The number of a new user; `None` if the user exists as it is asked for.
+fn new_uid(
+    user: &AddUser,
+    own_group: bool,
+    (passwd, groups): (&Database, &Database),
+    (first, last): (u64, u64),
+) -> Result<Option<u64>, Fault> {
+    let (name, wanted) = (&user.name, user.uid.map(u64::from));
+    if let Some(known) = passwd.of(name) {
+        let is_same = field(&known, 2)
+            .is_some_and(|uid| (first..=last).contains(&uid) && wanted.is_none_or(|wanted| wanted == uid));
+        // An existing system user is what was asked for.
+        return if user.system && is_same {
+            Ok(None)
+        } else {
+            Err(format!("The user `{name}' already exists."))
+        };
+    }
+    if let Some(uid) = wanted.filter(|uid| passwd.with_number(*uid).is_some()) {
+        return Err(format!("The UID {uid} is already in use."));
+    }
+    let free = match own_group && !user.system {
+        true => first_free(&[passwd, groups], first, last),
+        false => first_free(&[passwd], first, last),
+    };
+    wanted.or(free).map(Some).ok_or_else(|| "No UID is available in the range.".to_owned())
+}
+
 impl Shell<'_> {
     pub(super) fn debian_adduser(&mut self, user: &AddUser, script: &str) -> Result<(), Fault> {
         let settings = Settings::read(self.files, "/etc/adduser.conf");
@@ -31,35 +59,15 @@ impl Shell<'_> {
         }
         let number = |name: &str, default: u64| settings.number(name).unwrap_or(default);
         let name = &user.name;
-        let (first, last) = match user.system {
+        let range = match user.system {
             true => (number("FIRST_SYSTEM_UID", 100), number("LAST_SYSTEM_UID", 999)),
             false => (number("FIRST_UID", 1000), number("LAST_UID", 59_999)),
         };
-        if let Some(known) = passwd.of(name) {
-            let is_same = field(&known, 2).is_some_and(|uid| {
-                (first..=last).contains(&uid) && user.uid.is_none_or(|wanted| u64::from(wanted) == uid)
-            });
-            // An existing system user is what was asked for.
-            return if user.system && is_same {
-                Ok(())
-            } else {
-                Err(format!("The user `{name}' already exists."))
-            };
-        }
-        let wanted = user.uid.map(u64::from);
-        if let Some(uid) = wanted.filter(|uid| passwd.with_number(*uid).is_some()) {
-            return Err(format!("The UID {uid} is already in use."));
-        }
         let own_group = match user.own_group {
             Some(own) => own,
             None => !user.system && user.group.is_none(),
         };
-        let no_number = || "No UID is available in the range.".to_owned();
-        let uid = match (wanted, own_group && !user.system) {
-            (Some(uid), _) => uid,
-            (None, true) => first_free(&[&passwd, &groups], first, last).ok_or_else(no_number)?,
-            (None, false) => first_free(&[&passwd], first, last).ok_or_else(no_number)?,
-        };
+        let Some(uid) = new_uid(user, own_group, (&passwd, &groups), range)? else { return Ok(()) };
         let gid = self.debian_gid(user, uid, own_group, &settings)?;
         let base = settings.get("DHOME").unwrap_or("/home");
         // Before version 3.122 a system user got a home directory.
@@ -85,21 +93,31 @@ impl Shell<'_> {
             &login,
         );
         if user.make_home.unwrap_or(true) && !home.starts_with("/nonexistent") {
-            let (mode, skeleton) = match user.system {
-                true => ("sys_dir_mode", None),
-                false => ("dir_mode", Some(settings.get("SKEL").unwrap_or("/etc/skel"))),
-            };
-            let mode = settings.mode(&mode.to_uppercase()).or_else(|| default_mode(&defaults, mode));
-            let mode = mode.unwrap_or(0o755);
-            let home_directory =
-                Home { path: &home, uid, gid, mode, skeleton, inner_mode: None, parents: true };
-            let made = self.files.make_home(&home_directory);
-            made.map_err(|error| format!("Couldn't create home directory `{home}': {error}."))?;
+            self.debian_home(&home, (uid, gid), user.system, &settings, &defaults)?;
         }
         if !user.system && own_group && defaults.contains("users_group") {
             self.add_to_users(name, &settings);
         }
         Ok(())
+    }
+
+    fn debian_home(
+        &mut self,
+        path: &str,
+        (uid, gid): (u64, u64),
+        system: bool,
+        settings: &Settings,
+        defaults: &str,
+    ) -> Result<(), Fault> {
+        let (mode, skeleton) = match system {
+            true => ("sys_dir_mode", None),
+            false => ("dir_mode", Some(settings.get("SKEL").unwrap_or("/etc/skel"))),
+        };
+        let mode = settings.mode(&mode.to_uppercase()).or_else(|| default_mode(defaults, mode));
+        let mode = mode.unwrap_or(0o755);
+        let made =
+            self.files.make_home(&Home { path, uid, gid, mode, skeleton, inner_mode: None, parents: true });
+        made.map(drop).map_err(|error| format!("Couldn't create home directory `{path}': {error}."))
     }
 
     /// Since version 3.122 an ordinary user with a group of its own is in the group of all users as well.

@@ -48,12 +48,10 @@ impl Shell<'_> {
             return Err(format!("group {name} exists - if you want to add this user to that group, use -g."));
         }
         let uid = new_uid(user, &passwd, &login)?;
+        let free_gid = || free_number(&groups, Range::of(&login, "GID", user.system), user.system, Some(uid));
         let gid = match (group, own_group) {
             (Some(gid), _) => gid,
-            (None, true) => {
-                free_number(&groups, Range::of(&login, "GID", user.system), user.system, Some(uid))
-                    .ok_or("Can't get unique GID (no more available GIDs)")?
-            }
+            (None, true) => free_gid().ok_or("Can't get unique GID (no more available GIDs)")?,
             (None, false) => defaults.number("GROUP").unwrap_or(100),
         };
         let base = defaults.get("HOME").unwrap_or("/home");

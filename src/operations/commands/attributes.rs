@@ -99,8 +99,8 @@ impl Shell<'_> {
             }
             let touched = match self.files.walk(self.directory, path, Last::Follow) {
                 Ok(located) => match located.inode {
-                    Some(ino) if self.files.user.may(self.files.get(ino), 0o2) => Ok(()),
-                    Some(ino) if self.files.user.owns(self.files.get(ino)) => Ok(()),
+                    Some(ino) if self.files.user.may(self.files.get(ino), 0o2) => self.files.may_change(ino),
+                    Some(ino) if self.files.user.owns(self.files.get(ino)) => self.files.may_change(ino),
                     Some(_) => Err(Errno::Access),
                     None if !create => Ok(()),
                     None => self.files.make_file(&located, 0o666).map(|_| ()),

@@ -70,6 +70,7 @@ impl Filesystem {
         if self.nowhere == Some(at.dir) {
             return Err(Errno::NoEntry);
         }
+        self.may_change(at.dir)?;
         self.user.may(self.get(at.dir), 0o3).then_some(()).ok_or(Errno::Access)
     }
 
@@ -95,6 +96,7 @@ impl Filesystem {
         if self.is_directory(ino) {
             return Err(Errno::Permission);
         }
+        self.same_mount(ino, at.dir)?;
         self.may_add(at)?;
         self.name(at, ino);
         Ok(())
@@ -104,6 +106,10 @@ impl Filesystem {
     fn may_remove(&self, at: &Located) -> Done<Ino> {
         let ino = at.inode.ok_or(Errno::NoEntry)?;
         if at.name.is_empty() {
+            return Err(Errno::Busy);
+        }
+        self.may_change(at.dir)?;
+        if self.is_mounted(ino) {
             return Err(Errno::Busy);
         }
         let dir = self.get(at.dir);
@@ -139,6 +145,9 @@ impl Filesystem {
 
     /// `rename`
     pub(in crate::operations) fn rename(&mut self, from: &Located, to: &Located) -> Done {
+        if self.same_mount(from.dir, to.dir).is_err() {
+            self.refuse_move();
+        }
         let ino = self.may_remove(from)?;
         if to.name.is_empty() {
             return Err(Errno::Busy);
@@ -187,6 +196,7 @@ impl Filesystem {
         if !self.user.may(self.get(dir), 0o4) {
             return Err(Errno::Access);
         }
+        self.list(dir);
         Ok(directory.names.iter().map(|(name, ino)| (name.clone(), *ino)).collect())
     }
 
@@ -212,6 +222,7 @@ impl Filesystem {
             Kind::Symlink(_) => return Err(Errno::Loop),
             Kind::Device(_) => return Err(Errno::Invalid),
         }
+        self.may_change(ino)?;
         let is_root = self.user.uid == 0;
         let state = self.change(ino);
         state.kind = Kind::File(data);
@@ -237,6 +248,7 @@ impl Filesystem {
 
     /// `chmod`
     pub(in crate::operations) fn set_mode(&mut self, ino: Ino, mode: u32) -> Done {
+        self.may_change(ino)?;
         if !self.user.owns(self.get(ino)) {
             return Err(Errno::Permission);
         }
@@ -248,6 +260,7 @@ impl Filesystem {
 
     /// `lchown`
     pub(in crate::operations) fn set_owner(&mut self, ino: Ino, uid: Option<u64>, gid: Option<u64>) -> Done {
+        self.may_change(ino)?;
         let state = self.get(ino);
         let allows = |user: &super::inode::User| {
             let keeps_user = uid.is_none_or(|uid| uid == state.uid);

@@ -20,6 +20,8 @@ pub(in crate::operations) enum Errno {
     Invalid,
     NameTooLong,
     Busy,
+    ReadOnly,
+    CrossDevice,
 }
 
 impl fmt::Display for Errno {
@@ -36,6 +38,8 @@ impl fmt::Display for Errno {
             Errno::Invalid => "Invalid argument",
             Errno::NameTooLong => "File name too long",
             Errno::Busy => "Device or resource busy",
+            Errno::ReadOnly => "Read-only file system",
+            Errno::CrossDevice => "Invalid cross-device link",
         })
     }
 }

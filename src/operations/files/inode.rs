@@ -1,6 +1,8 @@
 //! [`Filesystem`]: inodes and their names, as they are below the layer and as commands leave them.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::data::{Data, DataPiece, LowerFile};
@@ -26,6 +28,8 @@ pub(crate) struct Filesystem {
     needed: Vec<LowerFile>,
     /// The directory of a command whose directory is removed.
     pub(super) nowhere: Option<Ino>,
+    /// What is there only while a line runs.
+    pub(super) mounts: Mounts,
 }
 
 /// An inode as it is now and, if that differs, as it is in the layers below.
@@ -69,6 +73,42 @@ pub(crate) struct User {
     pub gid: u64,
     /// Supplementary groups.
     pub groups: Vec<u64>,
+}
+
+/// The mounts in force.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    pub mounted: Vec<Mounted>,
+    /// Names that the line must not reach: the directory, the name in it, and the target.
+    pub closed: Vec<(Ino, Vec<u8>, String)>,
+    /// Directories that only mounts need.
+    pub made: Vec<(Ino, Vec<u8>, Ino)>,
+    /// What the line has done that only a process can do.
+    pub refused: Cell<Option<Refused>>,
+}
+
+/// Files in the place of others.
+#[derive(Debug)]
+pub(super) struct Mounted {
+    pub dir: Ino,
+    pub name: Vec<u8>,
+    /// The file of the image that has the name.
+    pub hidden: Option<Ino>,
+    pub root: Ino,
+    /// Those of its files.
+    pub inodes: Range<Ino>,
+    pub writable: bool,
+}
+
+/// What only a process can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
+    /// It reached a closed mount.
+    Reached(usize),
+    /// It wrote to a mount whose changes are discarded.
+    Wrote,
+    /// It moved a file out of a mount or into one.
+    Moved,
 }
 
 impl User {
@@ -125,6 +165,7 @@ impl Filesystem {
             known: HashMap::new(),
             needed: Vec::new(),
             nowhere: None,
+            mounts: Mounts::default(),
         }
     }
 
@@ -193,6 +234,11 @@ impl Filesystem {
     /// The inode while layers are loaded.
     pub(super) fn load(&mut self, ino: Ino) -> &mut State {
         &mut self.inodes[ino].now
+    }
+
+    /// The number of inodes.
+    pub(super) fn inodes(&self) -> usize {
+        self.inodes.len()
     }
 
     pub(super) fn push(&mut self, state: State) -> Ino {

@@ -54,6 +54,7 @@ impl Filesystem {
                 b".." => here = itself(directory.parent),
                 name if name.len() > MAX_NAME => return Err(Errno::NameTooLong),
                 name => {
+                    self.look_up(current, name);
                     let inode = directory.names.get(name).copied();
                     let follows = !ahead.is_empty() || last == Last::Follow || slash;
                     if let Some(ino) = inode
@@ -86,6 +87,7 @@ impl Filesystem {
 
     /// The entry of a directory with this name, whether it exists or not.
     pub(in crate::operations) fn at(&self, dir: Ino, name: &[u8]) -> Located {
+        self.look_up(dir, name);
         let inode = self.directory(dir).and_then(|directory| directory.names.get(name)).copied();
         Located { dir, name: name.to_vec(), inode, slash: false }
     }

@@ -1,5 +1,6 @@
 mod accounts;
 mod lines;
+mod mounts;
 
 use std::sync::Arc;
 
@@ -98,7 +99,8 @@ pub(super) fn line(chains: &[&[Operation]]) -> Line {
         operation: operation.clone(),
     };
     let chains = chains.iter().map(|chain| chain.iter().map(command).collect()).collect();
-    Line { translation: Translation { chains, errexit: false }, user: None, epoch: 315_532_800 }
+    let translation = Translation { chains, ..Translation::default() };
+    Line { translation, user: None, epoch: 315_532_800 }
 }
 
 pub(super) fn path(text: &str) -> Pathname {

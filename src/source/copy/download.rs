@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::Origin;
+use crate::source::address::unescaped;
 use crate::source::part::Context;
 use crate::store::{BlobFile, Download, Login, Logins};
 
@@ -51,23 +52,7 @@ fn name(url: &str) -> Option<&str> {
 
 /// The text without percent signs before two hexadecimal digits; unchanged if that would not be the name of a file.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    let decoded = String::from_utf8(bytes).ok();
-    decoded
+    unescaped(text)
         .filter(|name| !name.contains(['/', '\0']) && name != "." && name != "..")
         .unwrap_or_else(|| text.to_owned())
 }

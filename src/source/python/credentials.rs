@@ -10,6 +10,7 @@ use regex::Regex;
 use reqwest::Url;
 
 use super::lock::{self, Format};
+use super::settings::InstallSettings;
 use crate::recipe::{Python, Requirements};
 use crate::source::address::{ADDRESS, unescaped};
 use crate::source::text;
@@ -65,8 +66,14 @@ pub(super) struct Indexes {
 
 impl Indexes {
     /// Collects the logins from the environment, the user's settings, and the files beside the requirements.
-    pub(super) fn of(python: &Python) -> Indexes {
-        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    /// What the settings of an install have comes before that of this machine.
+    pub(super) fn of(python: &Python, settings: &InstallSettings) -> Indexes {
+        let secret = |name: &str| {
+            let found = settings.variables.iter().find(|(of, _)| of == name);
+            found.map(|(_, value)| value.expose().to_owned())
+        };
+        let variable =
+            |name: &str| secret(name).or_else(|| std::env::var(name).ok()).filter(|text| !text.is_empty());
         let variables =
             |names: &'static [&str], kind| names.iter().filter_map(move |name| Some((kind, variable(name)?)));
         let mut texts: Vec<(TextKind, String)> =
@@ -90,7 +97,9 @@ impl Indexes {
         files.extend(pip.into_iter().map(|path| (TextKind::Plain, path)));
         let read = |(kind, path): (_, PathBuf)| Some((kind, text::read(&path).ok()?));
         texts.extend(files.into_iter().filter_map(read));
-        let netrc = variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
+        let of_user =
+            || variable("NETRC").map(PathBuf::from).or_else(|| home.map(|home| home.join(".netrc")));
+        let netrc = settings.netrc.clone().or_else(of_user);
         let netrc = netrc.and_then(|path| text::read(&path).ok()).unwrap_or_default();
         Indexes::from_texts(&texts, &netrc, variable)
     }

@@ -19,26 +19,9 @@ pub(super) fn files_below<C>(view: &View<'_, C>, path: &str) -> Vec<String> {
     }
 }
 
-/// A path from a directory of the image.
-pub(super) fn absolute(directory: &str, path: &str) -> String {
-    if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{}/{path}", directory.trim_end_matches('/'))
-    }
-}
-
-/// A path without a slash at either end, and without `.` and `..`.
-pub(super) fn plain(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+/// The text of a file; empty unless it was read.
+pub(super) fn text_of(read: &Contents, path: &str) -> String {
+    read.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
 }
 
 /// Whether a path is below a directory.

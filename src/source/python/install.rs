@@ -11,35 +11,33 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::environment::VirtualEnvironment;
-use super::image_files::{Contents, absolute, files_below, is_below, plain};
+use super::image_files::{Contents, files_below, is_below, text_of};
 use super::installed::{Installed, InstalledPackage};
 use super::interpreter::{ImageLibc, ImagePython};
-use super::layer::layers;
+use super::layer::{WheelLayer, layers};
 use super::listed::{included, is_editable, lines_of, local_path};
+use super::lock::lines;
 use super::locked::LockedFiles;
 use super::pin::pin;
 use super::removal::Removal;
 use super::resolve::Present;
-use super::wheel::Scheme;
+use super::settings::InstallSurroundings;
 use crate::error::{Error, Result};
+use crate::image::paths::{joined, relative};
 use crate::recipe::{Python, PythonInstall, PythonInstaller, Requirements, Wheel};
 use crate::source::part::{Context, Part};
-use crate::store::Workplace;
 use crate::tree::{Target, View};
 
 /// An install, with what it depends on in the image.
 pub(crate) struct PythonInstallation {
-    install: PythonInstall,
-    /// The absolute directory of the command.
-    directory: String,
-    python: ImagePython,
+    pub(super) install: PythonInstall,
+    pub(super) surroundings: InstallSurroundings,
+    pub(super) python: ImagePython,
     /// The directory for the packages, a path in the image without a slash at either end; `None`: the interpreter's.
-    target: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) environment: Option<VirtualEnvironment>,
     /// The directory of the user for whom the packages are.
-    user_base: Option<String>,
-    /// Where packages are looked for.
-    places: Vec<String>,
-    environment: Option<VirtualEnvironment>,
+    pub(super) user_base: Option<String>,
     /// The packages at the place of the install.
     packages: Vec<InstalledPackage>,
     /// The files below the directories that are packages themselves.
@@ -67,32 +65,32 @@ pub(crate) struct InstallPlan {
 const USER_BASE: &str = "/root/.local";
 
 impl PythonInstallation {
-    /// Finds what the install needs in an image whose `PATH` is `path`. The error says what is missing.
+    /// Finds what the install needs in an image. The error says what is missing.
     pub(crate) fn of<C>(
         install: &PythonInstall,
-        directory: &str,
-        path: &str,
+        surroundings: &InstallSurroundings,
         view: &View<'_, C>,
         libc: ImageLibc,
     ) -> std::result::Result<PythonInstallation, String> {
-        let python = ImagePython::find(view, path, &install.program, libc)?;
+        let directory = surroundings.directory.as_str();
+        let python = ImagePython::find(view, &surroundings.path, &install.program, libc)?;
         let resolve = |path: &str| {
-            let resolved = view.resolve(absolute(directory, path));
+            let resolved = view.resolve(joined(directory, path));
             String::from_utf8_lossy(resolved.path.as_bytes()).into_owned()
         };
         let is_file =
-            |name: &String| !matches!(view.resolve(absolute(directory, name)).target, Target::Nothing);
+            |name: &String| !matches!(view.resolve(joined(directory, name)).target, Target::Nothing);
         if let Some(name) = install.patterns.iter().flat_map(|pattern| matches_of(pattern)).find(is_file) {
             return Err(format!(
                 "a shell puts the file `{name}` in the place of the package: quote its name"
             ));
         }
         let target = install.target.as_deref().map(resolve);
-        let user_base = install.user_base.as_deref().map(resolve);
-        let named = install.environment.as_deref().map(|path| absolute(directory, path));
+        let named = install.environment.as_deref().map(|path| joined(directory, path));
         let environment = named
-            .map(|named| VirtualEnvironment::find(view, &format!("/{}", plain(&named)), &python))
+            .map(|named| VirtualEnvironment::find(view, &format!("/{}", relative(&named)), &python))
             .transpose()?;
+        let user_base = install.user_base.as_deref().map(resolve);
         let places = match (&target, &environment) {
             (Some(target), _) => vec![target.clone()],
             (None, Some(environment)) => vec![environment.packages(&python)],
@@ -109,36 +107,36 @@ impl PythonInstallation {
         // A package hides another of its name in a later directory.
         let packages = packages.filter(|package| seen.insert(package.name.clone())).collect();
         let local = install.packages.iter().filter_map(|package| local_path(package));
+        let local = local.chain(install.find_links.iter().map(String::as_str));
         let sources = local.map(resolve).flat_map(|path| files_below(view, &path)).collect();
         let own = if install.lock.is_some() { files_below(view, &resolve(".")) } else { Vec::new() };
         let is_packaged =
             |path: &String| !path.split('/').any(|part| [".venv", "node_modules"].contains(&part));
         let candidates = own.into_iter().filter(is_packaged).collect();
-        let (install, directory) = (install.clone(), directory.to_owned());
+        let (install, surroundings) = (install.clone(), surroundings.clone());
         Ok(PythonInstallation {
             install,
-            directory,
+            surroundings,
             python,
             target,
-            user_base,
-            places,
             environment,
+            user_base,
             packages,
             sources,
             candidates,
         })
     }
 
-    /// The requirements and constraints files, with those that they include.
-    fn lists(&self, read: &Contents) -> Vec<String> {
+    /// The requirements and constraints files, with those that they include as far as they were read.
+    pub(super) fn lists(&self, read: &Contents) -> Vec<String> {
         let named = self.install.requirements.iter().chain(&self.install.constraints);
-        let mut wanted: Vec<String> = named.map(|path| plain(&absolute(&self.directory, path))).collect();
+        let mut wanted: Vec<String> = named.map(|path| self.path(path)).collect();
         let mut next = 0;
         while let Some(path) = wanted.get(next).cloned() {
             next += 1;
             let dir = format!("/{}", path.rsplit_once('/').map_or("", |(dir, _)| dir));
             for line in lines_of(&path, read) {
-                let included = included(&line).map(|name| plain(&absolute(&dir, name)));
+                let included = included(&line).map(|name| relative(&joined(&dir, name)));
                 wanted.extend(included.filter(|path| !wanted.contains(path)).into_iter().collect::<Vec<_>>());
             }
         }
@@ -161,6 +159,7 @@ impl PythonInstallation {
             }
         }
         wanted.extend(self.sources.iter().cloned());
+        wanted.extend(self.settings().into_iter().chain(self.netrc()));
         wanted.extend(self.packages.iter().flat_map(|package| [package.metadata(), package.record()]));
         wanted.retain(|path| !read.contains_key(path));
         wanted
@@ -170,11 +169,11 @@ impl PythonInstallation {
     pub(crate) fn requirements(&self) -> impl Iterator<Item = String> {
         let named = self.install.requirements.iter().chain(&self.install.constraints);
         let of_lock = self.locked().map(|lock| lock.required()).into_iter().flatten();
-        named.map(|path| plain(&absolute(&self.directory, path))).chain(of_lock)
+        named.map(|path| self.path(path)).chain(of_lock)
     }
 
     fn locked(&self) -> Option<LockedFiles<'_>> {
-        self.install.lock.as_ref().map(|lock| LockedFiles::of(lock, &self.directory))
+        self.install.lock.as_ref().map(|lock| LockedFiles::of(lock, &self.surroundings.directory))
     }
 
     /// Resolves the requirements. `read` has the files that were needed, as far as they exist.
@@ -193,7 +192,10 @@ impl PythonInstallation {
                 format!("`{line}` installs a package in its directory, which only its build backend can do");
             return Err(Error::Requirements { path: self.install.named().into(), fault });
         }
-        let path = self.write(read, &root)?;
+        let (lines, settings) = self
+            .settled(read, &root)
+            .map_err(|fault| Error::Requirements { path: self.install.named().into(), fault })?;
+        let path = self.write(read, &root, &lines)?;
         let uses_uv = self.install.installer == PythonInstaller::Uv;
         let metadata = self
             .packages
@@ -202,15 +204,16 @@ impl PythonInstallation {
         let installed = Installed::new(self.packages.clone(), metadata.collect());
         // pip and uv look at the packages of the interpreter; in a directory of its own only uv does.
         let ignores = self.target.is_some() && !uses_uv;
-        let nothing = Present::default();
         let present = Present {
             installed: if ignores { Installed::default() } else { installed },
             upgrade: self.install.upgrade,
             no_dependencies: self.install.no_dependencies,
+            settings,
         };
         let python = self.python(path);
         let selection = self.install.lock.as_ref();
         // A lock names all packages, whatever the image has.
+        let nothing = Present { settings: present.settings.clone(), ..Present::default() };
         let resolving = selection.map_or(&present, |_| &nothing);
         let mut wheels = pin(&python, resolving, selection, context).await?;
         // uv marks every package as requested, and so does Pipenv, which names them all to pip.
@@ -218,8 +221,13 @@ impl PythonInstallation {
         // A package of the image has no name in the command.
         let is_local = |wheel: &Wheel| selection.is_none() && wheel.direct && wheel.url.starts_with("file:");
         wheels.iter_mut().for_each(|wheel| wheel.requested |= all || is_local(wheel));
-        let (mut removed, mut warnings) = (Removal::new(uses_uv.then(|| self.places.clone())), Vec::new());
-        self.remove_extraneous(&mut removed, &wheels, read);
+        let emptied_below = uses_uv.then(|| match (&self.target, &self.environment) {
+            (Some(target), _) => vec![target.clone()],
+            (None, Some(environment)) => vec![environment.packages(&self.python)],
+            (None, None) => self.python.packages.clone(),
+        });
+        let (mut removed, mut warnings) = (Removal::new(emptied_below), Vec::new());
+        self.add_extraneous(&mut removed, &wheels, read);
         if selection.is_some() {
             wheels.retain(|wheel| !present.installed.has(&wheel.name, &wheel.version));
         }
@@ -237,7 +245,8 @@ impl PythonInstallation {
             // Of the packages of all users, one user hides the old version.
             let is_hidden = self.user_base.as_ref().is_some_and(|base| !is_below(&old.directory, base));
             if !is_hidden {
-                removed.add(old, &record_of(old, read));
+                let record = read.get(&old.record()).map(|bytes| String::from_utf8_lossy(bytes));
+                removed.add(old, &record.unwrap_or_default());
             }
             true
         });
@@ -247,14 +256,18 @@ impl PythonInstallation {
             PythonInstaller::Uv => Some("uv"),
             PythonInstaller::Poetry => Some("Poetry"),
         };
-        let scheme = match (&self.environment, &self.target, &self.user_base) {
-            (Some(environment), ..) => environment.scheme(&self.python, installer),
-            (None, Some(_), _) => self.python.flat_scheme(installer),
-            (None, None, Some(base)) => self.python.user_scheme(installer, base),
-            (None, None, None) => self.python.scheme(installer),
+        let scheme = match &self.environment {
+            Some(environment) => environment.scheme(&self.python, installer),
+            None => match (&self.target, &self.user_base) {
+                (Some(_), _) => self.python.flat_scheme(installer),
+                (None, Some(base)) => self.python.user_scheme(installer, base),
+                (None, None) => self.python.scheme(installer),
+            },
         };
         let mut layers = self.skeleton(read)?;
-        layers.extend(self.layers(&python, &wheels, &scheme, &place, context).await?);
+        let of_wheels = self::layers(&python, &wheels, Some(&scheme), &present.settings, context).await?;
+        let keep = |layer: WheelLayer| Box::new(layer.within(place.clone())) as Box<dyn Part>;
+        layers.extend(of_wheels.into_iter().map(keep));
         let to = self.target.as_deref().map_or("/".to_owned(), |target| format!("/{target}"));
         let place = scheme.directories.as_ref().map_or(to.clone(), |dirs| format!("/{}", dirs.packages));
         let count = layers.len();
@@ -269,8 +282,8 @@ impl PythonInstallation {
         Ok(skeleton.map(|skeleton| Box::new(skeleton) as Box<dyn Part>).into_iter().collect())
     }
 
-    /// Removes the packages that an exact install does not keep, because the lock does not have them.
-    fn remove_extraneous(&self, removed: &mut Removal, wanted: &[Wheel], read: &Contents) {
+    /// The files of the packages that an exact install removes, because the lock does not have them.
+    fn add_extraneous(&self, removal: &mut Removal, wanted: &[Wheel], read: &Contents) {
         if !self.install.exact {
             return;
         }
@@ -281,24 +294,9 @@ impl PythonInstallation {
             wanted.iter().any(|wheel| wheel.name == package.name)
                 || (keeps_seeds && seeds.contains(&&*package.name))
         };
-        let extraneous = self.packages.iter().filter(|package| !is_kept(package));
-        extraneous.for_each(|package| removed.add(package, &record_of(package, read)));
-    }
-
-    /// Refuses requirements that find packages in a directory: the directory is not read.
-    fn check_links(&self, read: &Contents) -> Result<()> {
-        let is_local = |line: &String| {
-            let place = ["--find-links", "-f"].iter().find_map(|flag| line.strip_prefix(flag));
-            place.is_some_and(|place| !place.contains("://"))
-        };
-        for path in self.lists(read) {
-            let line = lines_of(&path, read).into_iter().find(is_local);
-            if let Some(line) = line {
-                let fault = format!("`{line}` is not supported: it must be an address");
-                return Err(Error::Requirements { path: path.into(), fault });
-            }
+        for package in self.packages.iter().filter(|package| !is_kept(package)) {
+            removal.add(package, &text_of(read, &package.record()));
         }
-        Ok(())
     }
 
     /// Refuses requirements that find packages in a directory: the directory is not read.
@@ -307,7 +305,7 @@ impl PythonInstallation {
             let place = ["--find-links", "-f"].iter().find_map(|flag| line.strip_prefix(flag));
             place.is_some_and(|place| !place.contains("://"))
         };
-        let files = self.all_requirements(read);
+        let files = self.lists(read);
         let texts = files.iter().filter_map(|path| Some((path, read.get(path)?)));
         for (path, bytes) in texts {
             let line = lines(&String::from_utf8_lossy(bytes)).into_iter().find(is_local);
@@ -317,19 +315,6 @@ impl PythonInstallation {
             }
         }
         Ok(())
-    }
-
-    async fn layers(
-        &self,
-        python: &Python,
-        wheels: &[Wheel],
-        scheme: &Scheme,
-        place: &Arc<Workplace>,
-        context: &Context,
-    ) -> Result<Vec<Box<dyn Part>>> {
-        let layers = layers(python, wheels, Some(scheme), context).await?;
-        let keep = |layer: super::layer::WheelLayer| Box::new(layer.within(place.clone())) as Box<dyn Part>;
-        Ok(layers.into_iter().map(keep).collect())
     }
 
     fn python(&self, path: PathBuf) -> Python {
@@ -350,7 +335,7 @@ impl PythonInstallation {
     }
 
     /// Writes the files below `root` at their paths in the image, and a file that names them all.
-    fn write(&self, read: &Contents, root: &Path) -> Result<PathBuf> {
+    fn write(&self, read: &Contents, root: &Path, lines: &[String]) -> Result<PathBuf> {
         let write = |path: &Path, bytes: &[u8]| {
             let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
             made.map_err(|source| Error::Write { path: path.to_owned(), source })
@@ -361,32 +346,30 @@ impl PythonInstallation {
         if let Some(lock) = self.locked() {
             return Ok(lock.lock(root));
         }
-        let mut text: String = self.install.options.iter().map(|line| format!("{line}\n")).collect();
+        let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        for path in &self.install.find_links {
+            text += &format!("--find-links {}\n", root.join(self.path(path)).display());
+        }
         let lists = [("-r", &self.install.requirements), ("-c", &self.install.constraints)];
         for (flag, paths) in lists {
             for path in paths {
-                let path = root.join(plain(&absolute(&self.directory, path)));
+                let path = root.join(self.path(path));
                 text += &format!("{flag} {}\n", path.display());
             }
         }
         for package in &self.install.packages {
             match local_path(package) {
                 Some(path) => {
-                    let place = root.join(plain(&absolute(&self.directory, path)));
+                    let place = root.join(self.path(path));
                     text += &format!("{}{}\n", place.display(), &package[path.len()..]);
                 }
                 None => text += &format!("{package}\n"),
             }
         }
-        let path = root.join(plain(&self.directory)).join("requirements.lbuild.txt");
+        let path = root.join(relative(&self.surroundings.directory)).join("requirements.lbuild.txt");
         write(&path, text.as_bytes())?;
         Ok(path)
     }
-}
-
-/// The RECORD of a package; empty if it has none.
-fn record_of(package: &InstalledPackage, read: &Contents) -> String {
-    read.get(&package.record()).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
 }
 
 /// The names that match `name[extra]`: brackets stand for one of their characters.

@@ -15,7 +15,7 @@ pub(crate) struct ImagePython {
     /// The path of its file in the image.
     pub(super) real: String,
     /// The directory that has `bin` and `lib`.
-    prefix: String,
+    pub(super) prefix: String,
     /// Where packages are looked for; the first is where installers put them.
     pub(super) packages: Vec<String>,
 }
@@ -60,6 +60,12 @@ impl ImagePython {
     /// Whether the directory is the one that has its `bin` and `lib`.
     pub(super) fn is_in(&self, directory: &str) -> bool {
         self.prefix == directory
+    }
+
+    /// The paths of the interpreter and of what it reads.
+    pub(super) fn places(&self) -> impl Iterator<Item = String> {
+        let program = self.program.trim_start_matches('/').to_owned();
+        [program, join(&self.prefix, "lib")].into_iter().chain(self.packages.iter().cloned())
     }
 
     /// Where this interpreter has packages, and what an installer writes there.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::bytecode::Compiler;
 use super::credentials::Indexes;
 use super::sdist::{self, SourceBuilder};
+use super::settings::InstallSettings;
 use super::size::{note_size, noted_size};
 use super::target::Target;
 use super::wheel::{self, Clash, MOST, Scheme, group, is_directory, is_source, recorded_url};
@@ -35,7 +36,7 @@ pub(super) struct WheelLayer {
     compiler: Option<Compiler>,
     builder: Arc<SourceBuilder>,
     /// The directory that holds sources of packages until they are built; it is removed with the last layer.
-    _sources: Option<Arc<Workplace>>,
+    pub(super) sources: Option<Arc<Workplace>>,
 }
 
 /// The layers of the wheels. They depend only on the list and, if the recipe asks for bytecode, on the compiler.
@@ -43,13 +44,14 @@ pub(super) async fn layers(
     python: &Python,
     wheels: &[Wheel],
     scheme: Option<&Scheme>,
+    settings: &InstallSettings,
     context: &Context,
 ) -> Result<Vec<WheelLayer>> {
     let target = Target::of(python, &context.platform)?;
     let minor = target.minor;
     let scheme = Arc::new(scheme.cloned().unwrap_or_else(|| Scheme::of_function(minor)));
     let builder = Arc::new(SourceBuilder::new(python.wheels.clone(), target));
-    let indexes = Arc::new(Indexes::of(python));
+    let indexes = Arc::new(Indexes::of(python, settings));
     let layer = |wheels| {
         let (indexes, builder, scheme) = (indexes.clone(), builder.clone(), scheme.clone());
         WheelLayer {
@@ -60,7 +62,7 @@ pub(super) async fn layers(
             indexes,
             compiler: None,
             builder,
-            _sources: None,
+            sources: None,
         }
     };
     let share = if python.bytecode == Bytecode::Never { 1 } else { 2 };
@@ -76,7 +78,7 @@ pub(super) async fn layers(
 impl WheelLayer {
     /// The same layer, whose packages may be built from sources in this directory.
     pub(super) fn within(self, sources: Arc<Workplace>) -> WheelLayer {
-        WheelLayer { _sources: Some(sources), ..self }
+        WheelLayer { sources: Some(sources), ..self }
     }
 
     /// The layer's display name.
@@ -213,7 +215,7 @@ mod tests {
                 indexes,
                 compiler: None,
                 builder,
-                _sources: None,
+                sources: None,
             }
             .identity()
         };

@@ -1,6 +1,6 @@
 //! What an install names: packages of the image, and the lines of requirements files.
 
-use super::image_files::Contents;
+use super::image_files::{Contents, text_of};
 use super::lock::lines;
 
 /// The path of a package that is a file or a directory of the image, without its extras.
@@ -14,8 +14,7 @@ pub(super) fn local_path(package: &str) -> Option<&str> {
 
 /// The lines of a requirements file that was read.
 pub(super) fn lines_of(path: &str, read: &Contents) -> Vec<String> {
-    let text = read.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    lines(&text.unwrap_or_default())
+    lines(&text_of(read, path))
 }
 
 pub(super) fn is_editable(line: &str) -> bool {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::image_files::{Contents, plain};
+use super::image_files::Contents;
 use super::interpreter::ImagePython;
 use super::lock::{directories, prompt};
+use crate::image::paths::relative;
 use crate::recipe::{LockSelection, LockTool};
 
 /// Files in which a project may ask for another interpreter or place, which is not supported.
@@ -22,7 +23,7 @@ impl<'i> LockedFiles<'i> {
     }
 
     fn place(&self, name: &str) -> String {
-        plain(&format!("{}/{name}", self.directory))
+        relative(&format!("{}/{name}", self.directory))
     }
 
     /// The files that must exist.

@@ -46,7 +46,7 @@ pub(super) async fn pin(
     let (mut packages, asked) = lookup.packages(project, &context.cache).await?;
     packages.retain(|package| !present.installed.has(&package.name, &package.version));
     let chosen = packages.iter().map(|package| package.choose(&target)).collect::<Result<Vec<_>>>()?;
-    let indexes = Indexes::of(python);
+    let indexes = Indexes::of(python, &present.settings);
     let allowed = |chosen: &Chosen| match &asked {
         Some(asked) => asked.hashes(&chosen.name, &chosen.file.name, python.require_hashes),
         None => Ok(None),

@@ -9,6 +9,7 @@ use super::layer::{WheelLayer, layers};
 use super::lock;
 use super::pin::pin;
 use super::resolve::Present;
+use super::settings::InstallSettings;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::recipe::{Python, Requirements, Source};
@@ -42,7 +43,7 @@ impl Provider for PythonProvider<'_> {
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         async move {
             let wheels = pin(self.0, &Present::default(), None, context).await?;
-            let layers = layers(self.0, &wheels, None, context).await?;
+            let layers = layers(self.0, &wheels, None, &InstallSettings::default(), context).await?;
             let parts = layers.into_iter().map(|layer| Box::new(layer) as Box<dyn Part>);
             Ok(SourcePlan::Parts(parts.collect()))
         }
@@ -75,8 +76,10 @@ impl Part for WheelLayer {
     fn fetch<'a>(self: Box<Self>, to: &'a str, context: &'a Context) -> BoxFuture<'a, Result<Fetched>> {
         async move {
             let to = if self.has_own_places() { "/" } else { to };
+            let sources = self.sources.clone();
             let tree = self.tree(context, to).await?;
-            Ok(Fetched::of(tree.under(to.trim_matches('/').as_bytes())?))
+            // A wheel of the image is in the directory until its layer is written.
+            Ok(Fetched::of(tree.under(to.trim_matches('/').as_bytes())?).then_keep(move |_| drop(sources)))
         }
         .boxed()
     }

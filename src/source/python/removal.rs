@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::image_files::{absolute, plain};
 use super::installed::InstalledPackage;
 use super::wheel::recorded_paths;
 use crate::error::Result;
+use crate::image::paths::{joined, relative};
 use crate::tree::{Entry, EntryKind, FileTree, View};
 
 /// What an installer removes. Paths are those in the image.
@@ -64,7 +64,7 @@ impl Removal {
     pub(super) fn add(&mut self, package: &InstalledPackage, record: &str) {
         let dir = format!("/{}", package.directory.rsplit_once('/').map_or("", |(dir, _)| dir));
         let paths = recorded_paths(record);
-        self.files.extend(paths.iter().map(|path| plain(&absolute(&dir, path))));
+        self.files.extend(paths.iter().map(|path| relative(&joined(&dir, path))));
         self.files.insert(package.directory.clone());
     }
 

@@ -9,6 +9,7 @@ use super::hashes::Hashes;
 use super::installed::Installed;
 use super::lock::{LockedFile, LockedPackage, pylock};
 use super::markers::Environment;
+use super::settings::InstallSettings;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::programs::Program;
@@ -42,6 +43,7 @@ pub(super) struct Question<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Present {
     pub(crate) installed: Installed,
+    pub(crate) settings: InstallSettings,
     /// Whether the packages that are named are replaced by newer versions.
     pub(crate) upgrade: bool,
     /// Whether nothing but the packages that are named is installed.
@@ -260,6 +262,7 @@ async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) 
     if !question.indexes.is_empty() && question.python.wheels.is_none() {
         look_only_in(&mut command, question.indexes);
     }
+    settle(&mut command, &question.present.settings);
     // uv reads its settings in this directory, also if the requirements were made from a lock.
     command.current_dir(directory(question.path));
     // The caller's virtual environment must not affect the image.
@@ -269,6 +272,40 @@ async fn run(mut command: Program, question: &Question<'_>, tool: &'static str) 
     match output.status.success() {
         true => Ok(output),
         false => Err(failed(question, tool, reason(&String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+/// Variables that name indexes.
+const INDEXES: [&str; 6] = [
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+];
+
+/// Gives a program the settings of an install instead of those of this machine.
+fn settle(command: &mut Program, settings: &InstallSettings) {
+    let InstallSettings { variables, netrc, index, has_index, best_of_all } = settings;
+    if *has_index {
+        for name in INDEXES {
+            command.env_remove(name);
+        }
+        command.env("PIP_CONFIG_FILE", "/dev/null");
+    }
+    if let Some(index) = index {
+        command.env("UV_DEFAULT_INDEX", index.expose());
+    }
+    // The indexes themselves are in the requirements.
+    for (name, value) in variables.iter().filter(|(name, _)| !INDEXES.contains(&&**name)) {
+        command.env(name, value.expose());
+    }
+    if let Some(netrc) = netrc {
+        command.env("NETRC", netrc);
+    }
+    if *best_of_all {
+        command.env("UV_INDEX_STRATEGY", "unsafe-best-match");
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tar::{EntryType, Header, PaxExtensions};
 
+use crate::image::paths::relative;
+
 /// Upper bound on members: an archive of an image has a few hundred; one with more is not an image.
 const MAX_MEMBERS: usize = 100_000;
 
@@ -95,17 +97,17 @@ pub(super) fn members(file: &File, stop: &AtomicBool) -> io::Result<HashMap<Stri
 
 fn member(header: &Header, more: More, offset: u64, size: u64) -> Option<(String, Member)> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let name = plain(&text(more.name.unwrap_or_else(|| header.path_bytes().into_owned())));
+    let name = relative(&text(more.name.unwrap_or_else(|| header.path_bytes().into_owned())));
     let link = || {
         let own = header.link_name_bytes().map(|link| link.into_owned());
         text(more.link.clone().or(own).unwrap_or_default())
     };
     let member = match header.entry_type() {
         EntryType::Regular | EntryType::Continuous => Member::File { offset, size },
-        EntryType::Link => Member::Link(plain(&link())),
+        EntryType::Link => Member::Link(relative(&link())),
         EntryType::Symlink => {
             let dir = name.rsplit_once('/').map_or("", |(dir, _)| dir);
-            Member::Link(plain(&format!("{dir}/{}", link())))
+            Member::Link(relative(&format!("{dir}/{}", link())))
         }
         _ => return None,
     };
@@ -167,19 +169,6 @@ fn small(reader: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size as usize];
     reader.read_exact(&mut bytes)?;
     Ok(bytes)
-}
-
-/// A path without `.`, `..` and redundant slashes.
-pub(super) fn plain(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::index::{self, Member, plain};
+use super::index::{self, Member};
 use crate::error::{Error, Result};
+use crate::image::paths::relative;
 use crate::image::{
     Blob, Compression, Config, Descriptor, Digest, Format, Location, Manifest, Reference, parse_json,
 };
@@ -172,7 +173,7 @@ impl Tape<'_> {
 
     /// Offset and size of a file's bytes, after following links.
     fn find(&self, name: &str) -> Option<(u64, u64)> {
-        let mut name = plain(name);
+        let mut name = relative(name);
         // Docker's links lead directly to a file; the limit stops loops.
         for _ in 0..8 {
             match self.members.get(&name)? {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Cases whose `RUN` lines need no process: they are built as they are.
-const TRANSLATED: [&str; 14] = [
+const TRANSLATED: [&str; 15] = [
     "01-python-pip-target",
     "02-python-pip-site",
     "03-python-copy-all",
@@ -25,6 +25,7 @@ const TRANSLATED: [&str; 14] = [
     "16-custom-python-ric",
     "17-custom-base-rie-entry",
     "19-extension-from-scratch",
+    "20-uv-mounts",
     "21-uv-sync-venv",
     "22-poetry-install",
     "28-useradd-chown-user",

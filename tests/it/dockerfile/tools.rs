@@ -70,7 +70,12 @@ fn tools_that_something_else_may_use_stay() {
         let text = format!("FROM base AS first\n{POETRY}{after}");
         assert_eq!(kinds(&text)[..2], kept, "{text}");
     }
-    for line in ["pip install poetry boto3", "pip install poetry -t /opt", "pip install -r r.txt poetry"] {
+    for line in [
+        "pip install poetry boto3",
+        "pip install poetry -t /opt",
+        "pip install --user poetry",
+        "pip install -r r.txt poetry",
+    ] {
         let text = format!("FROM base\nRUN {line}\n{USE}");
         assert_eq!(kinds(&text), ["install"], "{text}");
     }

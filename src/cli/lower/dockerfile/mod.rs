@@ -2,6 +2,7 @@
 
 mod arguments;
 mod choice;
+pub mod secrets;
 mod translated;
 
 use futures_util::future::try_join_all;

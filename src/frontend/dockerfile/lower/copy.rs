@@ -3,10 +3,10 @@
 use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::CopyLine;
-use crate::frontend::dockerfile::paths;
+use crate::frontend::dockerfile::paths::destination;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::text::Word;
-use crate::image::Digest;
+use crate::image::{Digest, paths};
 use crate::recipe::{Add, Base, BuildContext, CopyFiles, CopySource, Source, Step};
 
 /// Where the named paths of a `COPY` are.
@@ -38,7 +38,7 @@ impl Lowering<'_, '_> {
             return Err(fault.hint("use one ADD for each URL"));
         }
         self.warn_of_url(&sources, mode.as_ref(), at);
-        let to = paths::destination(&self.state.directory, &self.expander.word(&line.to, &self.state.scope)?);
+        let to = destination(&self.state.directory, &self.expander.word(&line.to, &self.state.scope)?);
         let exclude = line.exclude.iter().map(|word| word.text.clone()).collect();
         let (parents, link) = (line.parents, line.link);
         let origin = self.origin(at, text);

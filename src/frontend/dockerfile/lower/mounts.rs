@@ -3,9 +3,9 @@
 use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::MountText;
-use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::image::paths;
 use crate::recipe::{Access, Mount, MountFrom, Sharing};
 
 const KINDS: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];

@@ -10,11 +10,11 @@ use super::plan::{Plan, PlannedStage, StageBase};
 use super::scope::Scope;
 use crate::frontend::dockerfile::arguments::Configs;
 use crate::frontend::dockerfile::instruction::types::Instruction;
-use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::stages::StepText;
 use crate::frontend::dockerfile::syntax::fault::Parsed;
 use crate::frontend::dockerfile::syntax::shell::Variables;
 use crate::frontend::dockerfile::translate::ToolSettings;
+use crate::image::paths;
 use crate::image::{Config, ConfigEdit, Platform};
 use crate::recipe::{Add, Base, CopyFiles, CopySource, Origin, Source, Stage, Step};
 
@@ -122,15 +122,7 @@ impl<'l, 'w> Lowering<'l, 'w> {
         if let StageBase::Directory(context) = &self.planned.base {
             let at = self.plan.file.stages[self.number].at;
             let source = CopySource::Context { context: context.clone(), path: ".".into(), unpack: false };
-            let files = CopyFiles {
-                sources: vec![source],
-                owner: None,
-                mode: None,
-                exclude: Vec::new(),
-                parents: false,
-                link: false,
-                origin: self.origin(at, "FROM a build context"),
-            };
+            let files = CopyFiles::of(source, self.origin(at, "FROM a build context"));
             self.step(Step::Add(Add { source: Source::Copy(files), to: Some("/".into()) }));
         }
         if self.state.scope.get("PATH").is_none() {

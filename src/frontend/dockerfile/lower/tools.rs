@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::stage::Paths;
-use crate::frontend::dockerfile::paths;
 use crate::frontend::dockerfile::translate::{are_tools, tool_name};
-use crate::image::ConfigEdit;
+use crate::image::{ConfigEdit, paths};
 use crate::recipe::{
     Base, CopySource, Mount, MountFrom, Operation, PythonInstall, Run, Source, Stage, Step, Translated,
 };
@@ -40,6 +39,7 @@ pub(super) fn is_of_tools(install: &PythonInstall) -> bool {
     let is_plain = install.requirements.is_empty()
         && install.constraints.is_empty()
         && install.target.is_none()
+        && install.user_base.is_none()
         && install.lock.is_none();
     is_plain && are_tools(&install.packages)
 }

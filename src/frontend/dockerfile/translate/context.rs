@@ -1,18 +1,19 @@
 //! The variables, the directory and the mounts in force at a command.
 
+use super::mounts::Mounts;
 use super::packages::settings::ToolSettings;
 use super::refusal::Attempt;
 use super::shell::expand::Field;
 use super::shell::variables::ShellVariables;
-use crate::frontend::dockerfile::paths;
-use crate::recipe::{Mount, Pathname};
+use crate::image::paths::{self, is_within};
+use crate::recipe::Pathname;
 
 /// The state of the line before a command.
 pub(super) struct Context<'c, 'v> {
     pub variables: &'c ShellVariables<'v>,
     /// The absolute directory. `..` in it leads to the directory above the one that a link leads to.
     pub directory: &'c str,
-    pub mounts: &'c [Mount],
+    pub mounts: &'c Mounts<'v>,
     /// What earlier lines have set up.
     pub settings: &'c ToolSettings,
 }
@@ -41,24 +42,35 @@ impl Context<'_, '_> {
         fields.iter().map(|field| self.tree(field)).collect()
     }
 
-    /// Refuses a path that is, or below which are, files that are not in the image.
+    /// The path of a directory that the line enters.
+    pub fn entered(&self, field: &Field) -> Attempt<Pathname> {
+        self.check_in_image(field, false)?;
+        self.mounts.enter(&self.resolved(field)).map_err(|reason| field.refuse(reason))?;
+        Ok(pathname(field))
+    }
+
+    /// Checks a directory that packages are installed into.
+    pub fn place(&self, field: &Field) -> Attempt<()> {
+        self.check_in_image(field, true)?;
+        self.mounts.fill(&self.resolved(field)).map_err(|reason| field.refuse(reason))
+    }
+
+    /// Refuses a path that is, or below which are, files that are neither in the image nor in a mount that is read.
     fn check(&self, field: &Field, with_all_below: bool) -> Attempt<()> {
+        self.check_in_image(field, with_all_below)?;
+        self.mounts.reach(&self.resolved(field)).map_err(|reason| field.refuse(reason))
+    }
+
+    fn check_in_image(&self, field: &Field, with_all_below: bool) -> Attempt<()> {
         match &*field.text {
             "" => return Err(field.refuse("is an empty path")),
             "-" => return Err(field.refuse("may stand for the input")),
             _ => {}
         }
         let path = self.resolved(field);
-        let is_foreign = |place: &str| is_below(&path, place) || with_all_below && is_below(place, &path);
-        if FOREIGN.into_iter().any(is_foreign) {
-            return Err(field.refuse("may be a file that is not in the image"));
-        }
-        let mut caches = self.mounts.iter().filter_map(|mount| match mount {
-            Mount::Cache { target, .. } => Some(target),
-            _ => None,
-        });
-        match caches.any(|target| is_below(&path, target) || is_below(target, &path)) {
-            true => Err(field.refuse("is in the place of a mount")),
+        let is_foreign = |place: &str| is_within(&path, place) || with_all_below && is_within(place, &path);
+        match FOREIGN.into_iter().any(is_foreign) {
+            true => Err(field.refuse("may be a file that is not in the image")),
             false => Ok(()),
         }
     }
@@ -82,9 +94,4 @@ fn pathname(field: &Field) -> Pathname {
         None => Pathname::Path(field.text.clone()),
         Some(pattern) => Pathname::Pattern(pattern.clone()),
     }
-}
-
-/// Whether `path` is `above` or below it.
-fn is_below(path: &str, above: &str) -> bool {
-    above == "/" || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,10 +1,9 @@
 //! A line, command by command: the state that one command leaves for the next.
 
-use std::collections::HashMap;
-
 use super::command::{Command, OutputFile};
 use super::context::Context;
 use super::directory::Directory;
+use super::mounts::Mounts;
 use super::packages::poetry::{self, Setting};
 use super::packages::settings::ToolSettings;
 use super::refusal::{Attempt, Refusal, Span};
@@ -16,13 +15,13 @@ use super::shell::quote;
 use super::shell::variables::{ShellVariables, check_name};
 use super::shell::words::{ShellWord, name_length};
 use crate::frontend::dockerfile::syntax::shell::Variables;
-use crate::recipe::{Mount, Operation, Pathname, Translated, Translation};
+use crate::recipe::{Operation, Pathname, Translated, Translation};
 
 /// A line and the translation of what has been read of it.
 pub(super) struct Line<'l> {
     variables: ShellVariables<'l>,
     directory: Directory,
-    mounts: &'l [Mount],
+    mounts: &'l Mounts<'l>,
     options: ShellOptions,
     /// Whether a shell reads the line.
     in_shell: bool,
@@ -47,11 +46,11 @@ impl<'l> Line<'l> {
     pub fn new(
         environment: &'l dyn Variables,
         directory: &str,
-        mounts: &'l [Mount],
+        mounts: &'l Mounts<'l>,
         settings: &ToolSettings,
     ) -> Line<'l> {
         Line {
-            variables: ShellVariables::new(environment),
+            variables: ShellVariables::new(environment, mounts.secrets()),
             directory: Directory::new(directory),
             mounts,
             options: ShellOptions::default(),
@@ -89,10 +88,7 @@ impl<'l> Line<'l> {
 
     /// Refuses an install after whose failure the line would go on: it is known only where the line runs.
     pub fn check_installs(&self, text: &str) -> Attempt<()> {
-        let is_install = |command: &Translated| {
-            matches!(command.operation, Operation::InstallPython(_) | Operation::InstallNode(_))
-        };
-        let has_install = self.chains.iter().flatten().any(is_install);
+        let has_install = self.chains.iter().flatten().any(|command| is_install(&command.operation));
         match has_install && self.chains.len() > 1 && !self.options.errexit {
             true => {
                 let reason = "has an install whose failure does not end it: join the commands by `&&`";
@@ -103,7 +99,10 @@ impl<'l> Line<'l> {
     }
 
     pub fn finish(self) -> (Translation, ToolSettings) {
-        (Translation { chains: self.chains, errexit: self.options.errexit }, self.settings)
+        (
+            Translation { chains: self.chains, errexit: self.options.errexit, mounts: self.mounts.read() },
+            self.settings,
+        )
     }
 
     fn chain(&mut self, commands: &[SimpleCommand]) -> Attempt<()> {
@@ -150,18 +149,21 @@ impl<'l> Line<'l> {
             return self.without_words(command, output, directory);
         };
         let (name, by_path) = self.name(program)?;
-        self.prefixes(&command.assignments, name)?;
+        let (own, prefixes) = self.prefixes(&command.assignments, name)?;
         let lasting =
             if output.file.is_some() { None } else { self.builtin(command, (name, by_path), arguments)? };
         let (operations, lasting) = match lasting {
             Some(found) => found,
             None => {
+                let (operations, lasting) =
+                    self.translated(command, name, by_path, arguments, (&output, own))?;
                 let is_special = name == ":" && output.file.is_some();
-                let (operations, lasting) = self.translated(command, name, by_path, arguments, &output)?;
                 (operations, if is_special { Lasting::End } else { lasting })
             }
         };
-        let text = output.text(fields.iter().map(quote::quoted).collect());
+        // Only installs read variables.
+        let prefixes = prefixes.into_iter().filter(|_| operations.iter().any(is_install));
+        let text = output.text(prefixes.chain(fields.iter().map(quote::quoted)).collect());
         let of = |operation| Translated { text: text.clone(), directory: directory.clone(), operation };
         Ok((operations.into_iter().map(of).collect(), lasting))
     }
@@ -178,19 +180,24 @@ impl<'l> Line<'l> {
         }
     }
 
-    /// Assignments before a command are for that command alone.
-    fn prefixes(&mut self, assignments: &[Assignment], name: &str) -> Attempt<()> {
+    /// Assignments before a command are for that command alone. Returns the variables that it sees, and
+    /// their texts.
+    fn prefixes(
+        &mut self,
+        assignments: &[Assignment],
+        name: &str,
+    ) -> Attempt<(Option<ShellVariables<'l>>, Vec<String>)> {
         let reads = !assignments.is_empty() && registry::reads_variables(name);
+        let mut texts = Vec::new();
         let mut own = reads.then(|| self.variables.clone());
-        let mut of_command = HashMap::new();
         for assignment in assignments {
             let span = assignment.value.span;
             check_name(&assignment.name, span)?;
             let text = value(&assignment.value, &mut self.variables)?;
-            of_command.insert(assignment.name.clone(), text.clone());
             if matches!(name, ":" | "cd" | "export" | "set") {
                 return Err(span.refuse("stays set in some shells only"));
             }
+            texts.push(format!("{}={}", assignment.name, quote::text(&text)));
             if let Some(own) = &mut own {
                 if value(&assignment.value, own)? != text {
                     return Err(span.refuse("has the value of a variable that is set just before"));
@@ -198,8 +205,7 @@ impl<'l> Line<'l> {
                 own.set(&assignment.name, Some(text), true, span)?;
             }
         }
-        self.variables.set_of_command(of_command);
-        Ok(())
+        Ok((own, texts))
     }
 
     fn translated(
@@ -222,7 +228,7 @@ impl<'l> Line<'l> {
             by_path && self.in_shell || command.words.first().is_some_and(ShellWord::has_slash);
         let command =
             Command { span, name, by_path, has_directory, arguments, output: file, messages_to_file };
-        let context = self.context();
+        let context = Context { variables: own.as_ref().unwrap_or(&self.variables), ..self.context() };
         let operations = translator(&command, &context)?;
         let setting = match &*operations {
             [Operation::WriteSettings { .. }] => Some(poetry::config(&command, &context)?.1),
@@ -305,7 +311,7 @@ impl<'l> Line<'l> {
                 if operand.text.starts_with('-') {
                     return Err(operand.refuse("is not a directory that is translated"));
                 }
-                let path = self.context().path(operand)?;
+                let path = self.context().entered(operand)?;
                 self.directory = self.directory.enter(operand)?;
                 Ok(Some((vec![Operation::Enter { path }], Lasting::State)))
             }
@@ -383,6 +389,11 @@ impl<'l> Line<'l> {
         }
         Ok(output)
     }
+}
+
+/// Whether packages are installed.
+fn is_install(operation: &Operation) -> bool {
+    matches!(operation, Operation::InstallPython(_) | Operation::InstallNode(_))
 }
 
 /// Where the output of a command goes, if not to the log.

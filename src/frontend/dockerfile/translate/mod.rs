@@ -14,6 +14,7 @@ mod context;
 mod directory;
 mod files;
 mod line;
+mod mounts;
 mod options;
 pub(in crate::frontend) mod outcome;
 mod packages;

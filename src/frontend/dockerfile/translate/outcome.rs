@@ -1,6 +1,7 @@
 //! The translation of a command of a `RUN`.
 
 use super::line::Line;
+use super::mounts::Mounts;
 use super::packages::settings::ToolSettings;
 use super::refusal::{Attempt, Refusal, Span};
 use super::shell::program;
@@ -35,7 +36,8 @@ const WORD: usize = 40;
 /// Translates a command. The text of the exec form is its words, quoted for a shell.
 pub(in crate::frontend) fn translate(command: &Command, surroundings: &Surroundings<'_>) -> Outcome {
     let Surroundings { environment, directory, mounts, settings, .. } = *surroundings;
-    let mut line = Line::new(environment, directory, mounts, settings);
+    let mounts = Mounts::new(mounts);
+    let mut line = Line::new(environment, directory, &mounts, settings);
     let (text, done) = match command {
         Command::Shell { shell, text } => (text.clone(), in_shell(&mut line, shell, text, surroundings)),
         Command::Exec(words) => match words.split_last() {
@@ -86,7 +88,7 @@ fn first_word(text: &str) -> Span {
     Span::new(0, text.find([' ', '\t', '\n', ';']).unwrap_or(text.len()))
 }
 
-/// Refuses a command that runs as another user, or sees files that are not in the image.
+/// Refuses a command that runs as another user, or with a mount that may change what it does.
 fn refuse(start: Span, surroundings: &Surroundings<'_>) -> Attempt<()> {
     if surroundings
         .user
@@ -94,8 +96,5 @@ fn refuse(start: Span, surroundings: &Surroundings<'_>) -> Attempt<()> {
     {
         return Err(start.refuse("is run by a user other than root"));
     }
-    match surroundings.mounts.iter().any(|mount| !matches!(mount, Mount::Cache { .. })) {
-        true => Err(start.refuse("is run with a mount other than a cache")),
-        false => Ok(()),
-    }
+    Mounts::new(surroundings.mounts).check(start)
 }

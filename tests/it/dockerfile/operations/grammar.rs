@@ -122,7 +122,7 @@ impl Grammar {
             9 => format!("cp -t {} {}", self.path(), self.paths(2)),
             10 => {
                 let options = "-s ¦-s ¦-sf ¦-sfn ¦-snf ¦-f ¦¦-sT ¦-sfT ";
-                format!("ln {}{} {}", self.pick(options), self.paths(2), self.target())
+                format!("ln {}{} {}", self.pick(options), self.paths(1), self.target())
             }
             11 => {
                 let modes =

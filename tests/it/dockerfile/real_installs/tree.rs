@@ -109,14 +109,17 @@ fn of_file(path: &str, mode: u32, content: &[u8]) -> String {
 /// The rows that both have, without sums of what differs: see `differences.md`.
 fn of_record(text: &str) -> String {
     let differs = |row: &str| {
-        ["__pycache__/", "/include/", "uv_cache.json,", "direct_url.json,"]
+        ["__pycache__/", "include/", "uv_cache.json,", "direct_url.json,"]
             .iter()
             .any(|part| row.contains(part))
     };
     let rows = text.lines().map(|row| row.trim_end_matches('\r')).filter(|row| !differs(row));
-    let row = |row: &str| match row.split(',').next() {
-        Some(path) if path.split('/').any(|part| part == "bin") => path.to_owned(),
-        _ => row.to_owned(),
+    let row = |row: &str| {
+        let row = row.trim_start_matches("../");
+        match row.split(',').next() {
+            Some(path) if path.starts_with("bin/") => path.to_owned(),
+            _ => row.to_owned(),
+        }
     };
     rows.map(row).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
 }
@@ -148,7 +151,13 @@ fn is_noise(path: &str) -> bool {
 
 pub fn difference(ours: &Tree, real: &Tree) -> String {
     let paths: BTreeSet<&String> = ours.keys().chain(real.keys()).collect();
-    let differing = paths.into_iter().filter(|path| ours.get(*path) != real.get(*path));
+    let is_origin_on_disk = |path: &String| {
+        path.ends_with("/direct_url.json") && real.get(path).is_some_and(|line| line.contains("\"file:"))
+    };
+    let differing = paths
+        .into_iter()
+        .filter(|path| ours.get(*path) != real.get(*path))
+        .filter(|path| ours.contains_key(*path) || !is_origin_on_disk(path));
     let shown = |line: Option<&String>| line.map_or("nothing", |line| line).to_owned();
     differing
         .take(40)

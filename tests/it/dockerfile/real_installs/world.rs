@@ -47,7 +47,7 @@ const FILES: [(&str, &str); 9] = [
     ("indexed.txt", "--index-url http://INDEX/simple/\nidna\n"),
     (
         "markers.txt",
-        "idna; python_version >= '3.8'\ncertifi; sys_platform == 'win32'\nrequests>2 ; python_version > \"3\"\n",
+        "idna; python_version >= '3.8'\npackaging; sys_platform == 'win32'\nrequests>2 ; python_version > \"3\"\n",
     ),
     ("local/setup.cfg", "[metadata]\nname = local\nversion = 1\n[options]\npy_modules = local\n"),
 ];

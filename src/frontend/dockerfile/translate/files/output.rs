@@ -6,7 +6,7 @@ use super::super::options::{Known, Takes, parse};
 use super::super::refusal::Attempt;
 use super::super::shell::expand::Field;
 use super::format;
-use crate::frontend::dockerfile::paths;
+use crate::image::paths;
 use crate::recipe::{Operation, Pathname, Piece};
 
 /// The options that only change how the files are shown.

@@ -6,6 +6,7 @@ use super::super::refusal::Attempt;
 use super::super::shell::expand::Field;
 use super::super::shell::variables::ShellVariables;
 use super::options::check_variables;
+use crate::image::paths::resolve;
 use crate::recipe::{NodeInstall, NodeInstaller};
 
 /// An option: its names, those with one letter after one dash, its value, and what it does.
@@ -133,6 +134,12 @@ pub(super) fn read<'f>(
         .install
         .options
         .extend(registry.filter(|url| !is_given && !url.is_empty()).map(|url| format!("--registry={url}")));
+    let directory = resolve(context.directory, &words.install.directory);
+    context.mounts.reach_install(&directory, None);
+    context
+        .mounts
+        .fill(&directory)
+        .map_err(|_| command.refuse("installs into a directory in which there is a mount"))?;
     Ok(words)
 }
 

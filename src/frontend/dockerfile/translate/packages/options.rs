@@ -6,7 +6,7 @@ use super::super::options::Arguments;
 use super::super::refusal::Attempt;
 use super::super::shell::expand::Field;
 use super::super::shell::variables::ShellVariables;
-use super::requirement::package;
+use super::requirement::{is_local, package};
 use crate::recipe::{Bytecode, LockSelection, LockTool, PythonInstall, PythonInstaller};
 
 /// Options that a requirements file has too, each with the variable of the same meaning.
@@ -40,22 +40,41 @@ pub fn install(
     };
     let target = arguments.value("target");
     if let Some(target) = target {
-        context.tree(target)?;
+        context.place(target)?;
     }
-    let packages = arguments.operands[1..].iter().map(|field| package(field)).collect::<Attempt<_>>()?;
+    let settings = ShellVariables::environment(context.variables, &format!("{prefix}CONFIG_FILE"));
+    context.mounts.reach_install(context.directory, settings);
+    let packages = arguments.operands[1..].iter().map(|field| {
+        if is_local(&field.text) {
+            context.tree(field)?;
+        }
+        package(field)
+    });
+    let packages = packages.collect::<Attempt<_>>()?;
     let patterns = arguments.operands[1..].iter().filter(|field| field.pattern.is_some());
     let patterns = patterns.map(|field| field.text.clone()).collect();
-    let mut options = Vec::new();
+    let (mut options, mut find_links) = (Vec::new(), Vec::new());
     for (option, variable) in LINES {
         let given: Vec<&str> = values(option).map(|field| &*field.text).collect();
         let variable = ShellVariables::environment(context.variables, &format!("{prefix}{variable}"));
         let of_variable: Vec<&str> = variable.iter().flat_map(|value| value.split_whitespace()).collect();
-        // An option replaces the variable, except where each adds to the other.
-        let used = if given.is_empty() { of_variable } else { given };
-        if option == "find-links" && used.iter().any(|place| !place.contains("://")) {
-            return Err(command.refuse("finds packages in a directory, which is not translated"));
+        let used = match given.is_empty() {
+            true => of_variable,
+            // An option of pip that may be repeated adds to the variable; any other option replaces it.
+            false if installer == PythonInstaller::Pip && option != "index-url" => {
+                [of_variable, given].concat()
+            }
+            false => given,
+        };
+        for value in used {
+            match option == "find-links" && !value.contains("://") {
+                true => find_links.push(value.to_owned()),
+                false => options.push(format!("--{option} {value}")),
+            }
         }
-        options.extend(used.into_iter().map(|value| format!("--{option} {value}")));
+    }
+    for field in values("find-links").filter(|field| !field.text.contains("://")) {
+        context.tree(field)?;
     }
     if arguments.has("no-index") {
         options.push("--no-index".to_owned());
@@ -68,14 +87,16 @@ pub fn install(
         requirements: paths("requirement")?,
         constraints: paths("constraint")?,
         target: target.map(|target| target.plain().map(str::to_owned)).transpose()?,
-        user_base: None,
         lock: None,
         environment: None,
         exact: false,
+        user_base: None,
         upgrade: arguments.has("upgrade"),
         no_dependencies: arguments.has("no-deps"),
         require_hashes: arguments.has("require-hashes"),
         options,
+        find_links,
+        settings: settings.map(str::to_owned),
         bytecode: Bytecode::Never,
         installer_metadata: true,
     };
@@ -131,11 +152,11 @@ pub fn locked(selection: LockSelection, installer: PythonInstaller, program: &st
         installer,
         program: program.to_owned(),
         packages: Vec::new(),
-        patterns: Vec::new(),
         requirements: Vec::new(),
         constraints: Vec::new(),
         target: None,
         user_base: None,
+        patterns: Vec::new(),
         lock: Some(selection),
         environment: None,
         exact: false,
@@ -143,13 +164,16 @@ pub fn locked(selection: LockSelection, installer: PythonInstaller, program: &st
         no_dependencies: false,
         require_hashes: false,
         options: Vec::new(),
+        find_links: Vec::new(),
+        settings: None,
         bytecode: Bytecode::Never,
         installer_metadata: true,
     }
 }
 
-/// Refuses a command that reads files of the project where the line's mounts are.
+/// Refuses a command that reads files of the project in the place of a mount which only a process reads.
 pub fn check_project(command: &Command<'_>, context: &Context<'_, '_>, tool: LockTool) -> Attempt<()> {
+    context.mounts.reach_install(context.directory, None);
     for name in tool.files() {
         context.path(&named(command, name))?;
     }

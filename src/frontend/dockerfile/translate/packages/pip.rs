@@ -47,7 +47,7 @@ const OPTIONS: &[Known] = &[
 ];
 
 /// Variables that change what an install does, and that are not translated.
-const VARIABLES: [&str; 24] = [
+const VARIABLES: [&str; 23] = [
     "TARGET",
     "PREFIX",
     "ROOT",
@@ -70,7 +70,6 @@ const VARIABLES: [&str; 24] = [
     "PRE",
     "REQUIRE_HASHES",
     "REQUIRE_VIRTUALENV",
-    "CONFIG_FILE",
     "NO_BUILD_ISOLATION",
 ];
 

@@ -72,7 +72,7 @@ fn install(command: &Command<'_>, context: &Context<'_, '_>, may_lock: bool) -> 
         }
     };
     if let Some(place) = &environment {
-        context.tree(&named(command, place))?;
+        context.place(&named(command, place))?;
     }
     let selection = LockSelection { checked: arguments.has("deploy"), ..selection(&arguments) };
     let mut install = locked(selection, PythonInstaller::Pip, "python3");

@@ -116,7 +116,7 @@ fn environment(command: &Command<'_>, context: &Context<'_, '_>) -> Attempt<Opti
         return Ok(None);
     }
     if setting("POETRY_VIRTUALENVS_IN_PROJECT", "in-project") == Some(true) {
-        context.tree(&named(command, ".venv"))?;
+        context.place(&named(command, ".venv"))?;
         return Ok(Some(".venv".to_owned()));
     }
     let reason = match context.settings.knows_poetry() {

@@ -22,6 +22,14 @@ pub fn package(field: &Field) -> Attempt<String> {
     }
 }
 
+/// Whether a package is a path in the image.
+pub fn is_local(text: &str) -> bool {
+    let path = text.split('[').next().unwrap_or_default();
+    !text.contains("://")
+        && !text.contains(" @ ")
+        && (path.contains('/') || matches!(path, "." | "..") || path.ends_with(".whl"))
+}
+
 /// Whether a pattern is a name with an extra: `name[extra]`.
 fn is_extra(field: &Field) -> bool {
     let Some((name, rest)) = field.text.split_once('[').filter(|_| field.pattern.is_some()) else {

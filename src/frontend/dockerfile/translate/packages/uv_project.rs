@@ -131,7 +131,7 @@ pub fn sync(command: &Command<'_>, context: &Context<'_, '_>) -> Operations {
     let variable =
         |name| ShellVariables::environment(context.variables, name).filter(|value| !value.is_empty());
     let place = variable("UV_PROJECT_ENVIRONMENT").unwrap_or(".venv").to_owned();
-    context.tree(&named(command, &place))?;
+    context.place(&named(command, &place))?;
     let python = arguments.value("python").map(|field| &*field.text).or(variable("UV_PYTHON"));
     let Some(program) = program(python) else {
         return Err(command.refuse("asks for an interpreter in a way that is not translated"));

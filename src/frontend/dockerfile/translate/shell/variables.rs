@@ -97,19 +97,18 @@ const MOST: usize = 128 << 10;
 #[derive(Clone)]
 pub struct ShellVariables<'v> {
     environment: &'v dyn Variables,
+    /// The names of variables whose values are secrets.
+    secrets: Vec<String>,
     /// Those that the line sets, and whether programs see them.
     own: HashMap<String, (String, bool)>,
-    /// Those of the command alone, which its program sees.
-    of_command: HashMap<String, String>,
     /// `set -u`: a variable that is not set ends the line.
     pub nounset: bool,
     spent: usize,
 }
 
 impl<'v> ShellVariables<'v> {
-    pub fn new(environment: &'v dyn Variables) -> ShellVariables<'v> {
-        let (own, of_command) = (HashMap::new(), HashMap::new());
-        ShellVariables { environment, own, of_command, nounset: false, spent: 0 }
+    pub fn new(environment: &'v dyn Variables, secrets: Vec<String>) -> ShellVariables<'v> {
+        ShellVariables { environment, secrets, own: HashMap::new(), nounset: false, spent: 0 }
     }
 
     /// A variable of the environment that changes how a shell reads a line.
@@ -125,6 +124,9 @@ impl<'v> ShellVariables<'v> {
         if OF_SHELL.contains(&name) || name.starts_with("BASH") || name.starts_with("EPOCH") {
             return Err(span.refuse("is a variable that the shell sets"));
         }
+        if self.is_secret(name) {
+            return Err(span.refuse("is a secret, whose value only a process gets"));
+        }
         match self.environment.get(name) {
             Some(value) if value.contains('\0') => Err(span.refuse("has a value that no program can get")),
             None if DEFAULTS.contains(&&*name.to_ascii_uppercase()) => {
@@ -134,25 +136,25 @@ impl<'v> ShellVariables<'v> {
         }
     }
 
-    /// The value that a program sees.
-    pub fn environment(&self, name: &str) -> Option<&str> {
-        if let Some(value) = self.of_command.get(name) {
-            return Some(value);
-        }
-        match self.own.get(name) {
-            Some((value, exported)) if *exported || self.environment.get(name).is_some() => Some(value),
-            _ => self.environment.get(name),
-        }
+    fn is_secret(&self, name: &str) -> bool {
+        self.secrets.iter().any(|secret| secret == name)
     }
 
-    /// Sets the variables of the next command, in place of those of the one before.
-    pub fn set_of_command(&mut self, of_command: HashMap<String, String>) {
-        self.of_command = of_command;
+    /// The value that a program sees, unless it is a secret.
+    pub fn environment(&self, name: &str) -> Option<&str> {
+        match self.own.get(name) {
+            Some((value, exported)) if *exported || self.environment.get(name).is_some() => Some(value),
+            _ if self.is_secret(name) => None,
+            _ => self.environment.get(name),
+        }
     }
 
     /// Sets a variable; it stays visible to programs if it was.
     pub fn set(&mut self, name: &str, value: Option<String>, exported: bool, span: Span) -> Attempt<()> {
         check_name(name, span)?;
+        if self.is_secret(name) {
+            return Err(span.refuse("sets a variable whose value is a secret"));
+        }
         match (self.own.get_mut(name), value) {
             (Some(own), value) => {
                 own.1 |= exported;

@@ -219,6 +219,8 @@ const LEFT: &[(&str, &str)] = &[
     ("bash script.sh", "bash"),
     ("coproc mkdir a", "coproc"),
     ("select a in b; do mkdir $a; done", "select"),
+    ("ln -sfn a b c", "ln"),
+    ("ln -sfn a* c", "ln"),
     // Redirections.
     (": > a; mkdir b", ": > a"),
     (": >> a && mkdir b; mkdir c", ": >> a"),

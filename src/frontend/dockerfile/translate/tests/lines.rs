@@ -1,7 +1,7 @@
 //! Chains, directories, variables of the line, the shell in force, mounts, users.
 
 use super::{cache, commands, line, refusal, run, shell, translated};
-use crate::recipe::{Base, Command, Mount, MountFrom};
+use crate::recipe::Command;
 
 fn shape(text: &str) -> Vec<usize> {
     translated(text).chains.iter().map(Vec::len).collect()
@@ -207,9 +207,6 @@ fn users_and_mounts_are_asked_for() {
     ] {
         assert!(with(text, target).is_err(), "{text}");
     }
-    let from = MountFrom::Image(Base::Scratch);
-    let bind = Mount::Bind { target: "/b".into(), from, source: "/".into(), writable: false };
-    assert!(run(&shell("mkdir a"), None, &[bind]).is_err());
 }
 
 #[test]

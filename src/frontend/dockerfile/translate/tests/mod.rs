@@ -6,6 +6,7 @@ mod files;
 mod left;
 mod lines;
 mod locks;
+mod mounts;
 mod node;
 mod pieces;
 mod words;
