@@ -6,7 +6,7 @@ use super::add::Adding;
 use super::beneath::Beneath;
 use super::cached::StepLayer;
 use super::packages::PlannedPackages;
-use super::planned::{NodePackages, PlannedInstall};
+use super::planned_run::{NodePackages, PlannedInstall};
 use super::sight::{Sight, libc};
 use crate::error::text::without_logins;
 use crate::error::{Error, Result};

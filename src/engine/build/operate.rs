@@ -12,7 +12,7 @@ use super::cached::Known;
 use super::content::{bytes_of, read};
 use super::mounts::MountFiles;
 use super::placed::scans_of;
-use super::planned::PlannedLine;
+use super::planned_run::PlannedLine;
 use super::write::{Made, Writing, make};
 use crate::engine::contents::{Contents, ContentsKind};
 use crate::engine::session::{Caching, Session};

@@ -9,7 +9,7 @@ use super::add::Adding;
 use super::content::bytes_of;
 use super::mounts::MountFiles;
 use super::placed::scans_of;
-use super::planned::PlannedRun;
+use super::planned_run::PlannedRun;
 use super::reads::ReadFile;
 use crate::error::Result;
 use crate::image::{Digest, Layer};

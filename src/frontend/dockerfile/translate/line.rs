@@ -1,6 +1,10 @@
 //! A line, command by command: the state that one command leaves for the next.
 
-use super::command::{Command, OutputFile};
+mod builtins;
+mod output;
+
+use self::output::Output;
+use super::command::Command;
 use super::context::Context;
 use super::directory::Directory;
 use super::mounts::Mounts;
@@ -9,13 +13,13 @@ use super::packages::settings::ToolSettings;
 use super::refusal::{Attempt, Refusal, Span};
 use super::registry;
 use super::shell::expand::{Field, expand, value};
-use super::shell::parse::{Assignment, Redirection, RedirectionTarget, SimpleCommand, parse};
+use super::shell::parse::{Assignment, SimpleCommand, parse};
 use super::shell::program::ShellOptions;
 use super::shell::quote;
 use super::shell::variables::{ShellVariables, check_name};
-use super::shell::words::{ShellWord, name_length};
+use super::shell::words::ShellWord;
 use crate::frontend::dockerfile::syntax::shell::Variables;
-use crate::recipe::{Operation, Pathname, Translated, Translation};
+use crate::recipe::{Operation, Translated, Translation};
 
 /// A line and the translation of what has been read of it.
 pub(super) struct Line<'l> {
@@ -292,125 +296,9 @@ impl<'l> Line<'l> {
         let text = texts.join(" ");
         Ok((vec![Translated { text, directory, operation: Operation::Nothing }], Lasting::State))
     }
-
-    /// A command that only a shell has: it changes what later commands see.
-    fn builtin(
-        &mut self,
-        command: &SimpleCommand,
-        (name, by_path): (&str, bool),
-        arguments: &[Field],
-    ) -> Attempt<Option<(Vec<Operation>, Lasting)>> {
-        let is_builtin = matches!(name, "cd" | "export" | "set");
-        let program = command.words.first().map_or(command.span, |word| word.span);
-        match name {
-            _ if is_builtin && by_path => Err(program.refuse("is a command of the shell, not a program")),
-            "cd" => {
-                let [operand] = arguments else {
-                    return Err(program.refuse("is translated with one directory"));
-                };
-                if operand.text.starts_with('-') {
-                    return Err(operand.refuse("is not a directory that is translated"));
-                }
-                let path = self.context().entered(operand)?;
-                self.directory = self.directory.enter(operand)?;
-                Ok(Some((vec![Operation::Enter { path }], Lasting::State)))
-            }
-            "export" => {
-                let words = command.words.get(1..).unwrap_or_default();
-                self.export(words, arguments, program)?;
-                Ok(Some((vec![Operation::Nothing], Lasting::State)))
-            }
-            "set" => {
-                if self.begun || arguments.is_empty() {
-                    return Err(program.refuse("is translated at the beginning of the line only"));
-                }
-                let arguments = arguments.iter().map(|field| Ok((field.plain()?, field.span)));
-                self.options.set(&arguments.collect::<Attempt<Vec<_>>>()?)?;
-                self.variables.nounset = self.options.nounset;
-                Ok(Some((Vec::new(), Lasting::Nothing)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn export(&mut self, words: &[ShellWord], arguments: &[Field], program: Span) -> Attempt<()> {
-        if arguments.is_empty() || words.len() != arguments.len() {
-            return Err(program.refuse("is translated with variables only"));
-        }
-        for (word, field) in words.iter().zip(arguments) {
-            let text = self.same(word, field)?;
-            let (name, value) = match text.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (text, None),
-            };
-            if name_length(name) != name.len() || name.is_empty() {
-                return Err(field.refuse("is not the name of a variable"));
-            }
-            self.variables.set(name, value, true, field.span)?;
-        }
-        Ok(())
-    }
-
-    /// The text of a word that some shells split at the blanks of variables, and some do not.
-    fn same<'f>(&mut self, word: &ShellWord, field: &'f Field) -> Attempt<&'f str> {
-        let text = field.plain()?;
-        match value(word, &mut self.variables)? == text {
-            true => Ok(text),
-            false => Err(field.refuse("has blanks in a variable, so it needs double quotes")),
-        }
-    }
-
-    /// Where the output of a command goes.
-    fn output(&mut self, redirections: &[Redirection]) -> Attempt<Output> {
-        let mut output = Output::default();
-        for Redirection { span, descriptor, to } in redirections {
-            let unknown = || span.refuse("is a redirection that is not translated");
-            match (descriptor, to) {
-                (1 | 2, RedirectionTarget::Descriptor(to)) => {
-                    output.messages_to_file |= output.file.is_some() && (*descriptor, *to) == (2, 1);
-                    if output.file.is_some() && (*descriptor, *to) == (1, 2) {
-                        return Err(unknown());
-                    }
-                }
-                (1 | 2, RedirectionTarget::File { append, path }) => {
-                    let fields = expand(path, &mut self.variables)?;
-                    let [field] = &*fields else { return Err(span.refuse("has not one target")) };
-                    match self.same(path, field)? {
-                        "/dev/null" if output.file.is_none() || *descriptor == 2 => {}
-                        _ if *descriptor == 1 && output.file.is_none() => {
-                            let path = self.context().path(field)?;
-                            output.file = Some((*span, OutputFile { path, append: *append }));
-                        }
-                        _ => return Err(unknown()),
-                    }
-                }
-                _ => return Err(unknown()),
-            }
-        }
-        Ok(output)
-    }
 }
 
 /// Whether packages are installed.
 fn is_install(operation: &Operation) -> bool {
     matches!(operation, Operation::InstallPython(_) | Operation::InstallNode(_))
-}
-
-/// Where the output of a command goes, if not to the log.
-#[derive(Default)]
-struct Output {
-    /// The redirection and the file.
-    file: Option<(Span, OutputFile)>,
-    messages_to_file: bool,
-}
-
-impl Output {
-    /// The command with these words, as a shell reads it.
-    fn text(&self, mut words: Vec<String>) -> String {
-        if let Some((_, OutputFile { path: Pathname::Path(path), append })) = &self.file {
-            words.push(if *append { ">>" } else { ">" }.to_owned());
-            words.push(quote::text(path));
-        }
-        words.join(" ")
-    }
 }
