@@ -24,10 +24,7 @@ pub fn install(
     arguments: &Arguments<'_>,
     (installer, prefix): (PythonInstaller, &str),
 ) -> Attempt<PythonInstall> {
-    let values = |name: &'static str| {
-        let options = arguments.options.iter().filter(move |option| option.name == name);
-        options.filter_map(|option| option.value.as_ref())
-    };
+    let values = |name: &'static str| values(arguments, name);
     let paths = |name| {
         let paths = values(name).map(|field| {
             if field.text.contains("://") {
@@ -53,26 +50,7 @@ pub fn install(
     let packages = packages.collect::<Attempt<_>>()?;
     let patterns = arguments.operands[1..].iter().filter(|field| field.pattern.is_some());
     let patterns = patterns.map(|field| field.text.clone()).collect();
-    let (mut options, mut find_links) = (Vec::new(), Vec::new());
-    for (option, variable) in LINES {
-        let given: Vec<&str> = values(option).map(|field| &*field.text).collect();
-        let variable = ShellVariables::environment(context.variables, &format!("{prefix}{variable}"));
-        let of_variable: Vec<&str> = variable.iter().flat_map(|value| value.split_whitespace()).collect();
-        let used = match given.is_empty() {
-            true => of_variable,
-            // An option of pip that may be repeated adds to the variable; any other option replaces it.
-            false if installer == PythonInstaller::Pip && option != "index-url" => {
-                [of_variable, given].concat()
-            }
-            false => given,
-        };
-        for value in used {
-            match option == "find-links" && !value.contains("://") {
-                true => find_links.push(value.to_owned()),
-                false => options.push(format!("--{option} {value}")),
-            }
-        }
-    }
+    let (mut options, find_links) = lines(context, arguments, (installer, prefix));
     for field in values("find-links").filter(|field| !field.text.contains("://")) {
         context.tree(field)?;
     }
@@ -104,6 +82,41 @@ pub fn install(
         true => Err(command.refuse("names no packages")),
         false => Ok(install),
     }
+}
+
+/// The options as lines of a requirements file, and the local places for packages. A variable counts like its option.
+fn lines(
+    context: &Context<'_, '_>,
+    arguments: &Arguments<'_>,
+    (installer, prefix): (PythonInstaller, &str),
+) -> (Vec<String>, Vec<String>) {
+    let (mut options, mut find_links) = (Vec::new(), Vec::new());
+    for (option, variable) in LINES {
+        let given: Vec<&str> = values(arguments, option).map(|field| &*field.text).collect();
+        let variable = ShellVariables::environment(context.variables, &format!("{prefix}{variable}"));
+        let of_variable: Vec<&str> = variable.iter().flat_map(|value| value.split_whitespace()).collect();
+        let used = match given.is_empty() {
+            true => of_variable,
+            // An option of pip that may be repeated adds to the variable; any other option replaces it.
+            false if installer == PythonInstaller::Pip && option != "index-url" => {
+                [of_variable, given].concat()
+            }
+            false => given,
+        };
+        for value in used {
+            match option == "find-links" && !value.contains("://") {
+                true => find_links.push(value.to_owned()),
+                false => options.push(format!("--{option} {value}")),
+            }
+        }
+    }
+    (options, find_links)
+}
+
+/// The values of an option that may be repeated.
+fn values<'a>(arguments: &'a Arguments<'_>, name: &'static str) -> impl Iterator<Item = &'a Field> {
+    let options = arguments.options.iter().filter(move |option| option.name == name);
+    options.filter_map(|option| option.value.as_ref())
 }
 
 /// Refuses a command that one of these variables changes.
