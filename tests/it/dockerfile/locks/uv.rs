@@ -59,16 +59,23 @@ fn a_sync_of_uv_leaves_the_environment_of_uv() {
         ["--frozen --no-dev --no-install-project", "--locked --all-extras --group lint", "--only-group lint"]
     {
         let arguments: Vec<&str> = ["sync", "--quiet"].into_iter().chain(options.split(' ')).collect();
+        // An environment of before would keep empty directories.
+        let _ = fs::remove_dir_all(project.dir().join(".venv"));
         project.uv(&arguments);
         let (lbuild, done) = project.build(&files, &format!("RUN uv sync {options}\n"), "amd64");
         done.succeeded();
         let ours = installed(&lbuild, "amd64", "app/.venv");
         assert_same(ours, environment(&project.dir().join(".venv")), "uv");
         let script = content(&lbuild, "app/.venv/pyvenv.cfg");
-        assert!(script.starts_with("home = /usr/bin\n") && script.ends_with("prompt = fn\n"), "{script}");
+        assert!(
+            script.starts_with("home = /var/lang/bin\n") && script.ends_with("prompt = fn\n"),
+            "{script}"
+        );
     }
     // A second sync of the same environment adds and removes.
     let lines = "RUN uv sync --frozen --all-groups\nRUN uv sync --frozen --no-dev --extra more\n";
+    fs::remove_dir_all(project.dir().join(".venv")).unwrap();
+    project.uv(&["sync", "--quiet", "--frozen", "--all-groups"]);
     project.uv(&["sync", "--quiet", "--frozen", "--no-dev", "--extra", "more"]);
     let (lbuild, done) = project.build(&files, lines, "amd64");
     done.succeeded();
