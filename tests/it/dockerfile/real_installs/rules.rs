@@ -197,6 +197,9 @@ fn spellings_are_read_and_the_rest_is_left() {
     assert!(said.code != Some(0) && said.stderr.contains(fault), "{}", said.stderr);
     let dot = install("cd python && pip install -t. idna").unwrap();
     assert_eq!(dot["target"], ".");
+    for line in ["pip install --no-index -f wheels idna", "PIP_FIND_LINKS=wheels pip install --no-index idna"] {
+        assert_eq!(install(line).unwrap()["find-links"], json!(["wheels"]), "{line}");
+    }
     for (line, word) in [
         ("pip install idna || true", "||"),
         ("pip install idna; echo done", "pip install idna; echo done"),
@@ -226,8 +229,6 @@ fn spellings_are_read_and_the_rest_is_left() {
         ("./venv/bin/pip install idna", "./venv/bin/pip"),
         ("sudo pip install idna", "sudo"),
         ("uv pip install idna", "uv"),
-        ("pip install --no-index -f wheels idna", "pip"),
-        ("PIP_FIND_LINKS=wheels pip install idna", "pip"),
         ("uv venv", "uv"),
         ("pip install", "pip"),
     ] {
