@@ -1,5 +1,6 @@
 //! What a step adds to the image: one layer of files or of operations, or an install that makes several.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::beneath::Beneath;
@@ -7,10 +8,12 @@ use super::content::content_key;
 use super::key;
 use super::mounts::LineMounts;
 use super::packages::PlannedPackages;
-use super::planned_run::{PlannedInstall, PlannedLine, may_redirect};
+use super::planned_run::{PlannedInstall, PlannedLine, PlannedRun, install_of, may_redirect};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Config, Layer, LayerKey};
+use crate::operations::Line;
+use crate::recipe::{Run, Translation};
 use crate::source::{Context, Part, Placing};
 
 /// What a step adds to the image.
@@ -52,6 +55,55 @@ pub(super) struct PlannedPart {
 }
 
 impl Planned {
+    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
+    /// apart from its other commands, because their layers are.
+    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
+        let Run { translation, user, origin, .. } = run;
+        let Some(translation) = translation else { return Vec::new() };
+        let of_run = Arc::new(PlannedRun::of(run, config));
+        let line = |chains| {
+            let translation = Translation { chains, ..translation.clone() };
+            let line = Line { translation, user: user.clone(), epoch };
+            let (run, origin) = (of_run.clone(), origin.clone());
+            Planned::Layer(Box::new(PlannedLayer {
+                work: Work::Operations(Arc::new(PlannedLine { line, run, origin: origin.clone() })),
+                name: origin.text.clone(),
+                created_by: origin.text.clone(),
+                beneath: Beneath::All,
+            }))
+        };
+        let mut variables: BTreeMap<String, String> =
+            config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        variables.extend(run.arguments.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let variables = Arc::new(variables);
+        let commands = || translation.chains.iter().flatten();
+        if commands().all(|command| install_of(&command.operation, &variables).is_none()) {
+            return vec![line(translation.chains.clone())];
+        }
+        // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
+        let (mut all, mut before) = (Vec::new(), Vec::new());
+        for command in commands() {
+            let Some(packages) = install_of(&command.operation, &variables) else {
+                before.push(command.clone());
+                continue;
+            };
+            if !before.is_empty() {
+                all.push(line(vec![std::mem::take(&mut before)]));
+            }
+            all.push(Planned::Install(Arc::new(PlannedInstall {
+                packages,
+                directory: command.directory.clone(),
+                text: command.text.clone(),
+                run: of_run.clone(),
+                origin: origin.clone(),
+            })));
+        }
+        if !before.is_empty() {
+            all.push(line(vec![before]));
+        }
+        all
+    }
+
     /// The digest of [`PlannedLayer::identity`].
     pub(super) async fn identity(
         self,

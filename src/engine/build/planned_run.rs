@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::beneath::Beneath;
 use super::key;
 use super::mounts::LineMounts;
-use super::planned::{Planned, PlannedLayer, Work};
 use crate::image::{Config, LayerKey};
 use crate::operations::Line;
 use crate::recipe::{Mount, NodeInstall, Operation, Origin, PythonInstall, Run, Translation};
@@ -65,7 +63,7 @@ pub(super) struct NodePackages {
 }
 
 impl PlannedRun {
-    fn of(run: &Run, config: &Config) -> PlannedRun {
+    pub(super) fn of(run: &Run, config: &Config) -> PlannedRun {
         let variable = |name: &str| {
             run.arguments.get(name).map(String::as_str).or_else(|| config.var(name)).map(str::to_owned)
         };
@@ -105,59 +103,11 @@ impl PlannedInstall {
     }
 }
 
-impl Planned {
-    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
-    /// apart from its other commands, because their layers are.
-    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
-        let Run { translation, user, origin, .. } = run;
-        let Some(translation) = translation else { return Vec::new() };
-        let of_run = Arc::new(PlannedRun::of(run, config));
-        let line = |chains| {
-            let translation = Translation { chains, ..translation.clone() };
-            let line = Line { translation, user: user.clone(), epoch };
-            let (run, origin) = (of_run.clone(), origin.clone());
-            Planned::Layer(Box::new(PlannedLayer {
-                work: Work::Operations(Arc::new(PlannedLine { line, run, origin: origin.clone() })),
-                name: origin.text.clone(),
-                created_by: origin.text.clone(),
-                beneath: Beneath::All,
-            }))
-        };
-        let mut variables: BTreeMap<String, String> =
-            config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        variables.extend(run.arguments.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let variables = Arc::new(variables);
-        let commands = || translation.chains.iter().flatten();
-        if commands().all(|command| install_of(&command.operation, &variables).is_none()) {
-            return vec![line(translation.chains.clone())];
-        }
-        // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
-        let (mut all, mut before) = (Vec::new(), Vec::new());
-        for command in commands() {
-            let Some(packages) = install_of(&command.operation, &variables) else {
-                before.push(command.clone());
-                continue;
-            };
-            if !before.is_empty() {
-                all.push(line(vec![std::mem::take(&mut before)]));
-            }
-            all.push(Planned::Install(Arc::new(PlannedInstall {
-                packages,
-                directory: command.directory.clone(),
-                text: command.text.clone(),
-                run: of_run.clone(),
-                origin: origin.clone(),
-            })));
-        }
-        if !before.is_empty() {
-            all.push(line(vec![before]));
-        }
-        all
-    }
-}
-
 /// The install that an operation is.
-fn install_of(operation: &Operation, variables: &Arc<BTreeMap<String, String>>) -> Option<InstallOf> {
+pub(super) fn install_of(
+    operation: &Operation,
+    variables: &Arc<BTreeMap<String, String>>,
+) -> Option<InstallOf> {
     match operation {
         Operation::InstallPython(install) => Some(InstallOf::Python(Box::new(install.clone()))),
         Operation::InstallNode(install) => {

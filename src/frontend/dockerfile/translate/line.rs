@@ -2,6 +2,7 @@
 
 mod builtins;
 mod output;
+mod redirections;
 
 use self::output::Output;
 use super::command::Command;

@@ -197,7 +197,8 @@ fn spellings_are_read_and_the_rest_is_left() {
     assert!(said.code != Some(0) && said.stderr.contains(fault), "{}", said.stderr);
     let dot = install("cd python && pip install -t. idna").unwrap();
     assert_eq!(dot["target"], ".");
-    for line in ["pip install --no-index -f wheels idna", "PIP_FIND_LINKS=wheels pip install --no-index idna"] {
+    for line in ["pip install --no-index -f wheels idna", "PIP_FIND_LINKS=wheels pip install --no-index idna"]
+    {
         assert_eq!(install(line).unwrap()["find-links"], json!(["wheels"]), "{line}");
     }
     for (line, word) in [

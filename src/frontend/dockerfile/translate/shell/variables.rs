@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::refusal::{Attempt, Span};
+use super::words::is_unreadable;
 use crate::frontend::dockerfile::syntax::shell::Variables;
 
 /// Variables that a shell sets itself, whatever its environment has.
@@ -128,7 +129,10 @@ impl<'v> ShellVariables<'v> {
             return Err(span.refuse("is a secret, whose value only a process gets"));
         }
         match self.environment.get(name) {
-            Some(value) if value.contains('\0') => Err(span.refuse("has a value that no program can get")),
+            // As in a word: shells differ about them, and no message could show the command.
+            Some(value) if value.chars().any(is_unreadable) => {
+                Err(span.refuse("has a value with control characters"))
+            }
             None if DEFAULTS.contains(&&*name.to_ascii_uppercase()) => {
                 Err(span.refuse("has a value only where the line runs; ENV sets one"))
             }

@@ -51,6 +51,11 @@ pub struct Reader<'t> {
     pub at: usize,
 }
 
+/// Whether a character has no place in a command: shells differ about it, and no message could show it.
+pub fn is_unreadable(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\n')
+}
+
 /// Whether a name may begin with this character.
 fn begins_name(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_'
@@ -132,7 +137,7 @@ impl<'t> Reader<'t> {
     }
 
     fn check_character(&self, c: char) -> Attempt<()> {
-        match c.is_control() && !matches!(c, '\t' | '\n') {
+        match is_unreadable(c) {
             true => Err(self.refuse(1, "is a control character")),
             false => Ok(()),
         }

@@ -35,6 +35,9 @@ const LEFT: &[(&str, &str)] = &[
     ("cat < a > b", "<"),
     ("cat <(ls) > b", "<"),
     ("cat <<A > b\nx\nA", "<"),
+    // Found by fuzzing: the text of the translation could not be read again.
+    ("mkdir $CONTROL", "$CONTROL"),
+    ("echo \"$CONTROL\" > a", "$CONTROL"),
     ("echo $? > a", "$?"),
     ("echo $1 > a", "$1"),
     ("echo $$ > a", "$$"),

@@ -28,7 +28,7 @@ impl Variables for Environment {
     }
 }
 
-const VARIABLES: [(&str, &str); 10] = [
+const VARIABLES: [(&str, &str); 11] = [
     ("PATH", "/usr/bin:/bin"),
     ("LAMBDA_TASK_ROOT", "/var/task"),
     ("FUNCTION_DIR", "/function"),
@@ -39,6 +39,7 @@ const VARIABLES: [(&str, &str); 10] = [
     ("BACK", r"a\b"),
     ("QUOTE", "it's"),
     ("NEXT_CACHE_DIR", "/tmp/.next"),
+    ("CONTROL", "a\u{1a}"),
 ];
 
 type Translation1 = Result<Translation, (usize, Untranslated)>;
