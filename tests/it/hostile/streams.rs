@@ -57,7 +57,9 @@ fn a_truncated_tar_is_an_error_with_every_compression() {
         (600, Broken("ends within a member's header")),
         (1024, UNREAD),
         (1024 + 100, UNREAD),
-        (1024 + 20_005, UNREAD),
+        (1024 + 19_999, UNREAD),
+        // Only padding is missing: all readers accept that of the last member.
+        (1024 + 20_005, Found("layer-descriptors")),
         (1024 + 20_480, Found("layer-descriptors")),
         (1024 + 20_480 + 512, Found("layer-descriptors")),
     ] {
