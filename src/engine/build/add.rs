@@ -37,7 +37,7 @@ pub(super) struct Added {
     pub(super) created_by: String,
     /// For a command that makes several layers: their number. They follow.
     pub(super) layers: usize,
-    /// What its history entry notes for later builds.
+    /// The record that its history entry has for later builds.
     pub(super) note: Option<String>,
 }
 

@@ -99,7 +99,7 @@ struct Keyed {
     layers: HashMap<LayerKey, Known>,
     /// The layers of steps that make several.
     steps: HashMap<LayerKey, Vec<StepLayer>>,
-    /// What installs among them have read.
+    /// The records of the files that installs among them have read.
     reads: Vec<(LayerKey, InstallReads)>,
 }
 

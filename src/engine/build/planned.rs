@@ -1,4 +1,4 @@
-//! What a step adds to the image: one layer of files or of operations, or an install that makes several.
+//! The layers that a step adds to the image: one of files or of operations, or several of an install.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::operations::Line;
 use crate::recipe::{Run, Translation};
 use crate::source::{Context, Part, Placing};
 
-/// What a step adds to the image.
+/// The layers that a step adds to the image, before they are made.
 pub(super) enum Planned {
     /// One layer at most.
     Layer(Box<PlannedLayer>),

@@ -1,4 +1,4 @@
-//! What a `RUN` line adds to the image: its file operations and its installs.
+//! The file operations and the installs of a `RUN` line, before they are done.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct PlannedLine {
     pub(super) origin: Origin,
 }
 
-/// What the commands of a `RUN` line have in common.
+/// The mounts and variables that all commands of a `RUN` line share.
 pub(super) struct PlannedRun {
     pub(super) mounts: LineMounts,
     /// Variables with secret values: their names, and those of the secrets.

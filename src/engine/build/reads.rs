@@ -1,4 +1,4 @@
-//! What an install reads of the layers of this build, and what these layers have besides contents.
+//! The files that an install reads, and the names and kinds of the files in the layers of this build.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub(super) const MOST: usize = 16;
 #[derive(Default)]
 pub(super) struct Structures(Mutex<HashMap<Digest, Digest>>);
 
-/// What an install has read of the layers of this build.
+/// The files of this build's layers that an install has read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InstallReads {
     /// The digest over all that it depends on besides the contents.

@@ -1,4 +1,4 @@
-//! What an install sees of the image: the layers below, with the files of its mounts over them.
+//! The image as an install sees it: the layers below, with the files of its mounts over them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub(super) type Scans = Arc<Vec<Option<LayerScan<NoFact>>>>;
 /// The glibc that is assumed if no file tells the version: that of the oldest wheels in use.
 const OLDEST_GLIBC: ImageLibc = ImageLibc::Glibc(2, 17);
 
-/// What an install sees: the layers below, and the files of its mounts over them.
+/// The layers below, and the files of the mounts over them.
 pub(super) struct Sight<'s> {
     /// Those of the layers, and one for each mount.
     pub(super) scans: Scans,
