@@ -51,18 +51,40 @@ pub(super) fn keep(session: &Session, layer: Digest, compression: Compression) -
     session.cache.note(key(layer), &text)
 }
 
-/// Fails if a layer of a registry that need not be sent, because its destination has it, is not gzip. This costs a request
-/// to the destination for a few bytes, once for each layer. AWS's own bases are known to be right.
+/// Fails if a layer of a registry that need not be sent is not gzip. This costs a request to its registry for a few bytes,
+/// once for each layer.
 ///
 /// # Errors
 /// [`Error::NotGzip`](crate::error::Error::NotGzip); a request that fails is not an error.
-pub(super) async fn check(session: &Session, layer: &Blob, destination: &Repository) -> Result<()> {
-    let Location::Registry(name) = &layer.location else { return Ok(()) };
-    let of_aws = name.registry() == ECR_PUBLIC && name.repository().starts_with("lambda/");
-    if of_aws || known(session, layer.digest) == Some(Compression::Gzip) {
+pub(super) async fn check(session: &Session, layer: &Blob) -> Result<()> {
+    if is_certain(session, layer) {
         return Ok(());
     }
-    let Some(compression) = store::sniff_in(destination, layer.digest).await else { return Ok(()) };
+    require_gzip(session, layer, store::sniff(&session.registries, layer).await)
+}
+
+/// Whether the destination has a layer of the base, which then need not be sent. Unless the layer is known to be gzip, its
+/// first bytes are requested instead of its size: one answer to both questions.
+///
+/// # Errors
+/// [`Error::NotGzip`](crate::error::Error::NotGzip) and those of the request.
+pub(super) async fn find(session: &Session, layer: &Blob, destination: &Repository) -> Result<bool> {
+    if is_certain(session, layer) {
+        return destination.has_blob(layer.digest).await;
+    }
+    let (found, compression) = store::find_layer(destination, layer.digest).await?;
+    require_gzip(session, layer, compression).map(|()| found)
+}
+
+/// Whether a layer is known to be gzip, as those of AWS's own bases are, or need not be.
+fn is_certain(session: &Session, layer: &Blob) -> bool {
+    let Location::Registry(name) = &layer.location else { return true };
+    let of_aws = name.registry() == ECR_PUBLIC && name.repository().starts_with("lambda/");
+    of_aws || known(session, layer.digest) == Some(Compression::Gzip)
+}
+
+fn require_gzip(session: &Session, layer: &Blob, found: Option<Compression>) -> Result<()> {
+    let Some(compression) = found else { return Ok(()) };
     store::require_gzip(layer, compression)?;
     // A failure to write the cache only costs a request.
     let _ = keep(session, layer.digest, compression);

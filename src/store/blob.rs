@@ -71,17 +71,27 @@ pub(crate) async fn open_gzip(registries: &Registries, blob: &Blob) -> Result<By
 pub(crate) async fn sniff(registries: &Registries, blob: &Blob) -> Option<Compression> {
     let start = match &blob.location {
         Location::Memory(bytes) => bytes.to_vec(),
-        Location::Registry(name) => return sniff_in(&registries.source(name), blob.digest).await,
+        Location::Registry(name) => registries.source(name).blob_start(blob.digest, MAGIC).await.ok()??,
         Location::File(path) => file_start(path, 0).await?,
         Location::Slice { path, offset } => file_start(path, *offset).await?,
     };
-    (start.len() >= MAGIC).then(|| Compression::sniff(&start))
+    compression(&start)
 }
 
-/// As [`sniff`], for a layer in this repository.
-pub(crate) async fn sniff_in(repository: &Repository, layer: Digest) -> Option<Compression> {
-    let start = repository.blob_start(layer, MAGIC).await.ok()?;
-    (start.len() >= MAGIC).then(|| Compression::sniff(&start))
+/// Whether a repository has a layer, and its compression as far as its first bytes can be read.
+pub(crate) async fn find_layer(
+    repository: &Repository,
+    layer: Digest,
+) -> Result<(bool, Option<Compression>)> {
+    match repository.blob_start(layer, MAGIC).await {
+        Ok(start) => Ok((start.is_some(), start.and_then(|start| compression(&start)))),
+        // The caller may not read the repository, for example.
+        Err(_) => Ok((repository.has_blob(layer).await?, None)),
+    }
+}
+
+fn compression(start: &[u8]) -> Option<Compression> {
+    (start.len() >= MAGIC).then(|| Compression::sniff(start))
 }
 
 async fn file_start(path: &Path, offset: u64) -> Option<Vec<u8>> {

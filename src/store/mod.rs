@@ -22,7 +22,7 @@ mod stream;
 mod verify;
 
 pub(crate) use archive::{Archive, write as write_archive};
-pub(crate) use blob::{open, open_gzip, open_layer, open_of_any_size, require_gzip, sniff, sniff_in};
+pub(crate) use blob::{find_layer, open, open_gzip, open_layer, open_of_any_size, require_gzip, sniff};
 pub(crate) use blocking::blocking_reader;
 pub(crate) use build_secrets::BuildSecrets;
 pub(crate) use cache::{BlobFile, Workplace, mark_used};

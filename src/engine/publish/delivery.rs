@@ -110,12 +110,7 @@ impl Delivery {
         if remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
         }
-        // A dry run says what a push would send, so it asks for every blob.
-        let unasked = self.origin == BlobOrigin::New && self.blob.size <= UNASKED && !self.session.dry_run;
-        if !unasked && (remote.is_home_of(&self.blob) || remote.repository.has_blob(digest).await?) {
-            if self.origin == BlobOrigin::Base {
-                compression::check(&self.session, &self.blob, &remote.repository).await?;
-            }
+        if self.is_asked_for(remote) && self.exists(remote).await? {
             return Ok(Outcome::Existed);
         }
         let is_later = self.session.dry_run || !gate.is_open() || remote.must_wait().await;
@@ -129,6 +124,23 @@ impl Delivery {
         match self.session.dry_run {
             true => Ok(Outcome::WouldSend),
             false => upload::upload(&self.session, &self.to, &self.blob, remote, passing).await,
+        }
+    }
+
+    /// Whether the registry is asked for the blob before it is sent. A dry run says what a push would send, so it asks for
+    /// every blob.
+    fn is_asked_for(&self, remote: &Remote) -> bool {
+        let is_new = self.origin == BlobOrigin::New && self.blob.size <= UNASKED;
+        self.session.dry_run || !(is_new || remote.mounts_unasked(&self.blob))
+    }
+
+    async fn exists(&self, remote: &Remote) -> Result<bool> {
+        if remote.is_home_of(&self.blob) {
+            return compression::check(&self.session, &self.blob).await.map(|()| true);
+        }
+        match self.origin {
+            BlobOrigin::Base => compression::find(&self.session, &self.blob, &remote.repository).await,
+            _ => remote.repository.has_blob(self.blob.digest).await,
         }
     }
 

@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::gate::Gate;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::image::{Blob, Descriptor, Digest, Location, Manifest, Parsed, Reference, parse_manifest};
+use crate::image::{
+    Blob, Descriptor, Digest, EcrHost, Location, Manifest, Parsed, Reference, parse_manifest,
+};
 use crate::store::Repository;
 
 /// A repository, the images that its tags name now, and the repository of the base.
@@ -159,5 +161,13 @@ impl Remote {
         let base = self.base.as_ref()?;
         matches!(&blob.location, Location::Registry(name) if name.repository() == base.repository())
             .then(|| base.repository())
+    }
+
+    /// Whether the blob is mounted from the base's repository without asking for it first, which is the same number of
+    /// requests if this repository has it, and one fewer if not. ECR mounts only for accounts that have turned it on:
+    /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html>.
+    pub(super) fn mounts_unasked(&self, blob: &Blob) -> bool {
+        let is_ecr = EcrHost::parse(self.repository.name().registry()).is_some();
+        !is_ecr && self.mount_from(blob).is_some() && !self.is_home_of(blob)
     }
 }

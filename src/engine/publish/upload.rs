@@ -28,6 +28,7 @@ pub(super) async fn upload(
         digest: blob.digest,
         size: blob.size,
         mount_from: remote.mount_from(blob),
+        asked: !remote.mounts_unasked(blob),
         progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
     };
     let open = async || {
@@ -40,7 +41,7 @@ pub(super) async fn upload(
     let outcome = remote.repository.put_blob(&upload, open).await?;
     if outcome == Outcome::Mounted {
         // The bytes of a mounted layer do not pass this machine.
-        compression::check(session, blob, &remote.repository).await?;
+        compression::check(session, blob).await?;
     }
     Ok(outcome)
 }

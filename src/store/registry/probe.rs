@@ -18,7 +18,7 @@ impl Repository {
     /// Fails if blobs may not be sent: starts an upload, completes it with no bytes, and cancels it.
     pub(crate) async fn probe_upload(&self) -> Result<()> {
         let digest = Digest::of(b"lbuild doctor");
-        let upload = Upload { digest, size: 0, mount_from: None, progress: Arc::new(|_| ()) };
+        let upload = Upload { digest, size: 0, mount_from: None, asked: true, progress: Arc::new(|_| ()) };
         let Some(session) = self.open_session(&upload, &Patience::default()).await? else { return Ok(()) };
         let operation = format!("send blobs to {}", self.name().repository_name());
         let end = self.request(Call::SendBlob, format!("blobs/{digest}"), operation.clone());

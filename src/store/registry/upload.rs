@@ -33,6 +33,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) size: u64,
     /// Another repository of the same registry that has the blob.
     pub(crate) mount_from: Option<&'a str>,
+    /// Whether the repository is known not to have the blob.
+    pub(crate) asked: bool,
     /// Called with the number of bytes sent; 0 when the upload starts again.
     pub(crate) progress: Arc<dyn Fn(u64) + Send + Sync>,
 }
@@ -47,10 +49,15 @@ impl Repository {
         let _place = slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let patience = Patience::default();
         let mut retry = self.transport.retry(&patience);
-        let mut renewed = false;
+        let (mut renewed, mut asked) = (false, upload.asked);
         loop {
             let session = self.open_session(upload, &patience).await?;
             let Some(session) = session else { return Ok(Outcome::Mounted) };
+            // The registry does not mount, so the repository may have the blob. The session it opened then ends unused.
+            if !asked && self.has_blob(upload.digest).await? {
+                return Ok(Outcome::Existed);
+            }
+            asked = true;
             let operation = format!("send blob {} to {}", upload.digest, self.name.repository_name());
             let request = self.request(Call::SendBlob, format!("blobs/{}", upload.digest), operation);
             let request = request.within(&patience);
