@@ -58,6 +58,12 @@ pub enum Error {
     #[error("{0}")]
     Instruction(Box<DockerfileRemark>),
 
+    /// A command that ended with an error.
+    #[error("{}{}", remark, output_lines(output))]
+    Command { remark: Box<DockerfileRemark>, output: Vec<String> },
+    /// The files of an image that cannot be prepared for a command.
+    #[error("cannot {operation}")]
+    Root { operation: String, source: io::Error },
     /// A file or directory that cannot be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -352,6 +358,16 @@ impl Error {
     pub(crate) fn with_causes(&self) -> String {
         let chain = std::iter::successors(std::error::Error::source(self), |error| error.source());
         chain.fold(self.to_string(), |text, error| format!("{text}: {error}"))
+    }
+}
+
+/// The last lines of a command's output, below a message. Something other than a space is in front of each, because a CI
+/// service takes a line such as `::add-mask::` for a command, also with spaces in front:
+/// <https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>.
+fn output_lines(lines: &[String]) -> String {
+    match lines {
+        [] => String::new(),
+        lines => format!("\nits last lines:\n  | {}", lines.join("\n  | ")),
     }
 }
 

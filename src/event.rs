@@ -48,6 +48,30 @@ pub enum Event {
         /// Their total size in bytes.
         bytes: u64,
     },
+    /// A command of a Dockerfile starts.
+    CommandStarted {
+        /// The instruction's place, as `Dockerfile:7`.
+        place: String,
+        /// The instruction.
+        command: String,
+        /// How it runs: `namespaces`, `copy`, `chroot` or `proot`.
+        mode: String,
+    },
+    /// A command of a Dockerfile wrote a line to its standard output or standard error.
+    CommandOutput {
+        /// The instruction's place.
+        place: String,
+        /// The line, without its end.
+        line: String,
+    },
+    /// A command of a Dockerfile ended.
+    CommandEnded {
+        /// The instruction's place.
+        place: String,
+        /// The duration in seconds.
+        #[serde(serialize_with = "seconds")]
+        duration: Duration,
+    },
     /// A part of a blob was sent.
     BlobProgress {
         /// The destination.
@@ -168,6 +192,7 @@ impl Events {
                 Event::Retry { operation, cause, delay } => {
                     Event::Retry { operation: rewrite(&operation), cause: rewrite(&cause), delay }
                 }
+                Event::CommandOutput { place, line } => Event::CommandOutput { place, line: rewrite(&line) },
                 other => other,
             });
         })

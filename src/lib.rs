@@ -61,8 +61,9 @@
 //!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
 //!
 //! The private top-level modules: `source` (plans and fetches the files of a [`Source`](recipe::Source), one module per
-//! kind of source), `operations` (executes file operations of commands in a model of the image's files), `store`
-//! (registries, layouts, archives, the cache) and `threads` (runs blocking work).
+//! kind of source), `operations` (executes file operations of commands in a model of the image's files), `rootfs`
+//! (directories with the files of images, and processes in them), `store` (registries, layouts, archives, the cache) and
+//! `threads` (runs blocking work).
 //!
 //! A top-level module may import itself, `error`, `event`, the modules in its row, and the modules that these may
 //! import:
@@ -70,12 +71,14 @@
 //! ```text
 //!  cli (of the binary) → engine, frontend, lambda, aws
 //!  aws                 → store, source
-//!  engine              → source, operations, store, scan, recipe
+//!  engine              → source, operations, rootfs, store, scan, recipe
 //!  lambda              → scan, image
 //!  source              → store, layer, recipe, threads
 //!  operations          → recipe, tree
 //!  scan                → layer
-//!  layer, store        → tree, image
+//!  store               → rootfs, tree, image
+//!  rootfs              → layer
+//!  layer               → tree, image
 //!  frontend            → recipe
 //!  recipe, tree        → image
 //! ```
@@ -119,6 +122,8 @@ pub mod layer;
 mod operations;
 mod programs;
 pub mod recipe;
+#[cfg(target_os = "linux")]
+mod rootfs;
 pub mod scan;
 mod source;
 mod store;
@@ -127,8 +132,8 @@ pub mod tree;
 
 pub use engine::diff;
 pub use engine::{
-    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, Sent,
-    StoredImage,
+    Caching, Difference, Engine, EngineBuilder, Inspected, Prepared, Probe, Published, Reach, RunMode,
+    RunProbe, Sent, StoredImage,
 };
 pub use error::{Error, Result};
 pub use event::Event;

@@ -205,6 +205,7 @@ pub(crate) struct RemovedAtEnd {
     dir: PathBuf,
     /// Its standard input is the pipe.
     watcher: std::process::Child,
+    is_cancelled: bool,
 }
 
 impl RemovedAtEnd {
@@ -216,13 +217,20 @@ impl RemovedAtEnd {
         // It needs no secrets, and must not keep a directory in use.
         watcher.current_dir("/").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         let watcher = watcher.spawn().ok()?;
-        Some(RemovedAtEnd { dir, watcher })
+        Some(RemovedAtEnd { dir, watcher, is_cancelled: false })
+    }
+}
+
+impl RemovedAtEnd {
+    /// Leaves the directory where it is, whatever happens to this process.
+    pub(crate) fn cancel(mut self) {
+        self.is_cancelled = true;
     }
 }
 
 impl Drop for RemovedAtEnd {
     fn drop(&mut self) {
-        if self.dir.exists() {
+        if self.dir.exists() && !self.is_cancelled {
             drop(self.watcher.stdin.take());
         } else {
             let _ = self.watcher.kill();

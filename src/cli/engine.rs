@@ -3,6 +3,7 @@
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
 
+use super::args::dockerfile::DockerfileArgs;
 use super::args::push::CachingArgs;
 use super::args::registry::Registry;
 use super::context::Context;
@@ -74,9 +75,13 @@ pub fn registry(base: &Base) -> Option<&str> {
     }
 }
 
-/// Sets the secrets of `--secret`.
-pub fn secrets(engine: EngineBuilder, flags: &[String]) -> Result<EngineBuilder, Failure> {
-    let secrets = secrets::read(flags)?;
+/// Sets how commands of a Dockerfile run, and their secrets.
+pub fn commands(mut engine: EngineBuilder, args: &DockerfileArgs) -> Result<EngineBuilder, Failure> {
+    if let Some(mode) = args.run_mode {
+        engine = engine.run_mode(mode);
+    }
+    let secrets = secrets::read(&args.secret)?;
+    let engine = engine.keep_noise(args.keep_noise);
     Ok(secrets.into_iter().fold(engine, |engine, (id, value)| engine.secret(id, value)))
 }
 
@@ -89,6 +94,9 @@ pub fn caching(
     let from = if args.cache_from.is_empty() { &config.cache_from.0 } else { &args.cache_from };
     for image in from {
         engine = engine.cache_from(image.parse()?);
+    }
+    for stage in &args.no_cache_filter {
+        engine = engine.without_cache(stage);
     }
     Ok(engine.caching(match (args.no_cache, args.verify_cache) {
         (true, _) => Caching::Off,

@@ -20,6 +20,7 @@ mod inspect;
 mod pin;
 mod prepare;
 mod publish;
+mod running;
 mod sent;
 mod session;
 
@@ -38,6 +39,7 @@ pub use inspect::diff;
 pub use inspect::{Difference, Probe};
 pub use prepare::{Prepared, Reach};
 pub use publish::Published;
+pub use running::{RunMode, RunProbe};
 pub use sent::Sent;
 pub use session::{Caching, EngineBuilder};
 
@@ -201,6 +203,11 @@ impl Engine {
     /// makes further probes meaningless.
     pub async fn probe(&self, to: &Reference) -> Vec<Probe> {
         inspect::probe(&self.session, to).await
+    }
+
+    /// Tries each mode in which commands of a Dockerfile run, the preferred one first.
+    pub async fn run_modes(&self) -> Vec<RunProbe> {
+        running::probes(&self.session.cache).await
     }
 
     /// Whether the recipe's files, as they are on disk now, add a file at `path` of the image. Files of the base do not

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::archives::Archives;
+use super::running::{RunMode, Running};
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Blob, Location, Platform, Reference};
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub(super) events: Events,
     /// The secrets that mounts of commands name.
     pub(super) secrets: BuildSecrets,
+    /// How commands run.
+    pub(super) running: Running,
     /// Whether the user was told that modes of files change.
     told_of_modes: Arc<AtomicBool>,
 }
@@ -75,6 +78,17 @@ pub(super) struct CacheUse {
     pub(super) policy: Caching,
     /// Cache sources besides the images that the destinations' tags name.
     pub(super) from: Vec<Reference>,
+    /// The names of the stages whose layers are made again.
+    pub(super) without: Vec<String>,
+}
+
+impl CacheUse {
+    /// For a stage of this name.
+    pub(super) fn of_stage(&self, name: Option<&str>) -> Caching {
+        let is_made =
+            name.is_some_and(|name| self.without.iter().any(|stage| stage.eq_ignore_ascii_case(name)));
+        if is_made { Caching::Off } else { self.policy }
+    }
 }
 
 /// Settings of an [`Engine`](super::Engine); every field has a default.
@@ -82,6 +96,7 @@ pub(super) struct CacheUse {
 pub struct EngineBuilder {
     cache: Option<PathBuf>,
     caching: CacheUse,
+    running: Running,
     jobs: Option<usize>,
     credentials: Vec<Arc<dyn Credentials>>,
     insecure: Vec<String>,
@@ -111,6 +126,27 @@ impl EngineBuilder {
     #[must_use]
     pub fn cache_from(mut self, image: Reference) -> EngineBuilder {
         self.caching.from.push(image);
+        self
+    }
+
+    /// Makes the layers of this stage again, even if the cache or an image has them. May be called several times.
+    #[must_use]
+    pub fn without_cache(mut self, stage: impl Into<String>) -> EngineBuilder {
+        self.caching.without.push(stage.into());
+        self
+    }
+
+    /// Sets the only mode in which commands of a Dockerfile run. Default: the first of [`RunMode::ALL`] that works here.
+    #[must_use]
+    pub fn run_mode(mut self, mode: RunMode) -> EngineBuilder {
+        self.running.mode = Some(mode);
+        self
+    }
+
+    /// Sets whether layers of commands keep the files that differ with each run, such as logs of package managers.
+    #[must_use]
+    pub fn keep_noise(mut self, keep: bool) -> EngineBuilder {
+        self.running.keeps_noise = keep;
         self
     }
 
@@ -191,6 +227,7 @@ impl EngineBuilder {
             archives: Archives::default(),
             cache,
             caching: self.caching,
+            running: self.running,
             threads: Threads::new(self.jobs.unwrap_or_else(jobs)),
             dry_run: self.dry_run,
             registries: Registries::new(self.credentials, addresses, events.clone())?,

@@ -20,7 +20,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use Error::*;
         let hint = match self {
-            Dockerfile(remark) | Instruction(remark) => return remark.hint.clone(),
+            Dockerfile(remark) | Instruction(remark) | Command { remark, .. } => {
+                return remark.hint.clone();
+            }
             // A variable that is not set is a reason for a wrong name, not for a lost connection.
             DockerfileBase { remark, source } if matches!(source.kind(), Kind::Base | Kind::Auth) => {
                 return remark.hint.clone().or_else(|| source.hint());

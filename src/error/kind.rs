@@ -66,7 +66,8 @@ impl Error {
             | ZipEncrypted { .. }
             | ZipMethod { .. }
             | ZipName { .. }
-            | IgnorePattern { .. } => Kind::Source,
+            | IgnorePattern { .. }
+            | Command { .. } => Kind::Source,
             NoSuchImage { .. }
             | NoSuchPath { .. }
             | NoLayout { .. }
@@ -93,6 +94,7 @@ impl Error {
             | LayerWrite { .. }
             | NoCacheRoot
             | Write { .. }
+            | Root { .. }
             | Layout { .. } => Kind::Store,
             Corrupt { .. }
             | LostBlob { .. }

@@ -3,6 +3,7 @@
 //! * [First image](first_image): from a clone to an image on disk and in ECR; all commands
 //! * [Contents of an image](contents): base, code, ignore rules, zips, `--deps`, `--add`, config
 //! * [From a Dockerfile](dockerfile)
+//! * [RUN lines that need a process](commands)
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -25,6 +26,7 @@ macro_rules! links {
 [check-schema]: #schema-of-lbuild-check---json
 [ci]: crate::guide::ci
 [codebuild]: #recipe-for-aws-codebuild
+[commands]: crate::guide::commands
 [config]: crate::guide::config
 [contents]: crate::guide::contents
 [destinations]: crate::guide::destinations
@@ -62,6 +64,10 @@ pub mod contents {}
 #[doc = links!()]
 #[doc = include_str!("dockerfile.md")]
 pub mod dockerfile {}
+
+#[doc = links!()]
+#[doc = include_str!("commands.md")]
+pub mod commands {}
 
 #[doc = links!()]
 #[doc = include_str!("python.md")]

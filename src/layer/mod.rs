@@ -23,7 +23,7 @@ mod write;
 pub(crate) mod zip_content;
 
 pub use layer_writer::{WriteOptions, Written};
-pub(crate) use read::LayerReader;
+pub(crate) use read::{Decoded, LayerReader};
 pub use recompress::{MAX_LAYER, recompress, zstd};
 pub use splice::SPLICE_VERSION;
 pub(crate) use tar::{archive_size, entries as archive_entries};

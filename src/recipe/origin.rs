@@ -44,6 +44,11 @@ impl Origin {
         Error::DockerfileBase { remark, source: Box::new(source) }
     }
 
+    /// The error for a command that ended with an error, after its last lines of output.
+    pub(crate) fn command_failed(&self, fault: String, output: Vec<String>) -> Error {
+        Error::Command { remark: Box::new(self.remark("", fault, None)), output }
+    }
+
     fn remark(&self, word: &str, fault: String, hint: Option<String>) -> DockerfileRemark {
         let begins = |at: &usize| self.text[..*at].ends_with([' ', '\t', '"', '\'', '/', '=', ',']);
         let mut places = self.text.match_indices(word).map(|(at, _)| at);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use lbuild::RunMode;
 
 /// The name of a Dockerfile that is read from standard input.
 pub const STDIN: &str = "-";
@@ -29,6 +30,12 @@ pub struct DockerfileArgs {
     /// Do RUN lines without starting a process: those that need none, all or none [default: auto]
     #[arg(long, value_name = "WHICH")]
     pub translate: Option<TranslateArg>,
+    /// Run commands in this mode only: namespaces, copy, chroot, proot or none [default: the first that works]
+    #[arg(long, value_name = "MODE")]
+    pub run_mode: Option<RunMode>,
+    /// Keep files that differ with each run of a command, such as logs of package managers
+    #[arg(long)]
+    pub keep_noise: bool,
     /// Ask for moved tags of bases; lbuild always does
     #[arg(long)]
     pub pull: bool,
@@ -63,6 +70,8 @@ impl DockerfileArgs {
             ("--build-context", !self.build_context.is_empty()),
             ("--secret", !self.secret.is_empty()),
             ("--translate", self.translate.is_some()),
+            ("--run-mode", self.run_mode.is_some()),
+            ("--keep-noise", self.keep_noise),
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }

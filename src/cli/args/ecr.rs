@@ -118,6 +118,9 @@ pub struct Doctor {
     /// Examine a push to this destination (repeatable)
     #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
     pub to: Vec<String>,
+    /// Try only how commands of a Dockerfile run on this machine
+    #[arg(long, help_heading = "Dockerfile")]
+    pub run: bool,
     #[command(flatten)]
     pub ecr: Ecr,
     #[command(flatten)]

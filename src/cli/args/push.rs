@@ -61,6 +61,9 @@ pub struct CachingArgs {
     /// Make every layer, even if the cache or the destination has it
     #[arg(long)]
     pub no_cache: bool,
+    /// Make every layer of these stages of a Dockerfile (repeatable)
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub no_cache_filter: Vec<String>,
     /// Make cached layers again, and fail if they differ
     #[arg(long, conflicts_with = "no_cache")]
     pub verify_cache: bool,

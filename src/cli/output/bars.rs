@@ -38,9 +38,13 @@ impl Bars {
 
     /// Writes lines above the bars.
     pub fn say(&self, text: &str) {
+        self.show(&printable(text.trim_end()));
+    }
+
+    /// Writes lines that are printable above the bars.
+    pub fn show(&self, text: &str) {
         // If drawing fails, the line is still printed.
-        let text = printable(text.trim_end());
-        if self.screen.println(&text).is_err() {
+        if self.screen.println(text).is_err() {
             eprintln!("{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod bars;
+mod commands;
 pub mod exit;
 #[cfg(feature = "check")]
 pub mod findings;

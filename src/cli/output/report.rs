@@ -11,6 +11,7 @@ use lbuild::event::Outcome;
 
 use super::arguments::hidden;
 use super::bars::Bars;
+use super::commands::Commands;
 use super::exit::Failure;
 #[cfg(feature = "check")]
 use super::findings::text::groups;
@@ -31,6 +32,7 @@ pub enum Style {
 #[derive(Clone)]
 pub struct Report {
     form: Arc<Form>,
+    commands: Arc<Commands>,
     /// Whether the command has ended: events of threads that still run are then dropped.
     ended: Arc<AtomicBool>,
     /// The images whose names have moved so far, by digest.
@@ -53,7 +55,12 @@ impl Report {
             Style::Usual if std::io::stderr().is_terminal() => Form::Bars(Bars::new()),
             Style::Usual => Form::Lines,
         };
-        Report { form: Arc::new(form), ended: Arc::default(), moved: Arc::default() }
+        Report {
+            form: Arc::new(form),
+            commands: Arc::new(Commands::new()),
+            ended: Arc::default(),
+            moved: Arc::default(),
+        }
     }
 
     /// Writes an event.
@@ -67,11 +74,23 @@ impl Report {
                 moved.push(published.clone());
             }
         }
+        if let (Form::Bars(_) | Form::Lines, Some(text)) = (&*self.form, self.commands.text(event)) {
+            return self.show(&text);
+        }
         match (&*self.form, event) {
             (Form::Json, event) => json::event(event),
             (Form::Bars(bars), event) => bars.event(event),
             (Form::Quiet, event @ Event::Warning { .. }) | (Form::Lines, event) => human::line(event),
             (Form::Quiet, _) => {}
+        }
+    }
+
+    /// Writes the output of commands, above the bars if there are some.
+    fn show(&self, text: &str) {
+        match &*self.form {
+            _ if text.is_empty() => {}
+            Form::Bars(bars) => bars.show(text),
+            _ => eprintln!("{text}"),
         }
     }
 

@@ -6,15 +6,17 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::ahead::{Ahead, Stages};
 use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
 use super::packages::PlannedPackages;
 use super::placed::has_directory;
 use super::planned::{Planned, PlannedLayer, PlannedPart, Work};
 use super::reads::Structures;
+use super::roots::Roots;
 use crate::engine::contents::Trees;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
@@ -79,6 +81,8 @@ impl Apart {
 /// The layers of one stage.
 pub(super) struct Adding<'a> {
     pub(super) session: &'a Arc<Session>,
+    /// Whether this stage uses layers of earlier builds.
+    pub(super) caching: Caching,
     pub(super) epoch: u64,
     pub(super) context: &'a Context,
     pub(super) cached: &'a Cached,
@@ -86,16 +90,22 @@ pub(super) struct Adding<'a> {
     pub(super) trees: &'a Trees,
     pub(super) stages: &'a dyn Stages,
     pub(super) structures: Structures,
-}
-
-/// The stages that parts take files from; each is built when its layers are needed first.
-pub(super) trait Stages: Sync {
-    fn layers(&self, stage: usize) -> BoxFuture<'_, Result<Vec<Layer>>>;
+    pub(super) roots: &'a Roots,
+    pub(super) ahead: Ahead,
 }
 
 impl Adding<'_> {
     /// The layers of each step, in their order. `base` are the layers below them.
     pub(super) async fn layers(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Vec<Added>>> {
+        let adding = async {
+            let done = self.in_order(planned, base).await;
+            self.ahead.ended();
+            done
+        };
+        try_join(adding, self.ahead.build(self.stages)).await.map(|(done, ())| done)
+    }
+
+    async fn in_order(&self, planned: Vec<Planned>, base: &[Layer]) -> Result<Vec<Vec<Added>>> {
         let mut done: Vec<Vec<Added>> = Vec::with_capacity(planned.len());
         // Directories that a `WORKDIR` makes, and their layers.
         let mut made = Vec::new();
@@ -138,6 +148,7 @@ impl Adding<'_> {
                         made.clear();
                     }
                     let below = layer.beneath.layers(base, own());
+                    self.ahead.reach(&layer);
                     let added = self.above(*layer, &below).await?;
                     made.extend(workdir.zip(added.layer.clone()));
                     vec![added]
@@ -210,16 +221,31 @@ impl Adding<'_> {
             None => Vec::new(),
         };
         let keys = planned.keys(self.epoch, below, &mounted);
-        let mut found = match self.session.caching.policy {
+        let caching = match &planned.work {
+            // The key of a stage does not tell that it is made again.
+            Work::Files(part) if part.part.stages().iter().any(|&stage| self.stages.is_made_again(stage)) => {
+                Caching::Off
+            }
+            _ => self.caching,
+        };
+        let mut found = match caching {
             Caching::Off => None,
             Caching::On | Caching::Verify => keys.iter().find_map(|&key| Known::of(&self.session.cache, key)),
         };
         for &key in &keys {
-            if found.is_none() {
+            if found.is_none() && caching != Caching::Off {
                 found = self.cached.layer(key).await;
             }
         }
         Ok(Lookup { key: keys.first().copied(), found })
+    }
+
+    /// The layer with this key, from the cache of this machine or an image.
+    pub(super) async fn known(&self, key: LayerKey) -> Option<Known> {
+        match Known::of(&self.session.cache, key) {
+            Some(known) => Some(known),
+            None => self.cached.layer(key).await,
+        }
     }
 
     async fn layer(
@@ -229,16 +255,20 @@ impl Adding<'_> {
         below: &[Layer],
         threads: usize,
     ) -> Result<Added> {
-        let verify = self.session.caching.policy == Caching::Verify;
+        let verify = self.caching == Caching::Verify;
         let is_published = planned.is_published();
         let PlannedLayer { work, name, created_by, beneath } = planned;
         let making = Making { name: &name, beneath, below, threads };
+        if beneath == Beneath::All && (verify || lookup.found.is_none()) {
+            self.ahead.missed();
+        }
         let (key, known, cached) = match (lookup, work) {
             (Lookup { key, found: Some(found) }, _) if !verify => (key, found, true),
             (lookup, Work::Files(part)) => self.fetched(part, lookup, &making).await?,
             (Lookup { key, found }, Work::Operations(planned)) => {
                 self.operated(planned, key, found, &making).await?
             }
+            (Lookup { key, found }, Work::Command(planned)) => self.ran(planned, key, found, &making).await?,
         };
         let Known(Some(layer)) = known else {
             return Ok(Added { layer: None, key, created_by, layers: 0, note: None });

@@ -40,7 +40,7 @@ impl Adding<'_> {
         lookup: Lookup,
         making: &Making<'_>,
     ) -> Result<(Outcome, Option<Digest>)> {
-        let verify = self.session.caching.policy == Caching::Verify;
+        let verify = self.caching == Caching::Verify;
         let Making { name, beneath, below, threads } = *making;
         let PlannedPart { part, to, by_content, .. } = planned;
         let is_package = part.is_package();
@@ -146,7 +146,7 @@ impl Adding<'_> {
     ) -> Result<(Fetched, Lookup)> {
         let (fetched, key) = self.content_key(fetched).await?;
         let key = key.map(|key| beneath.key(key, fetched.placing.as_ref(), below));
-        let mut found = match (key, self.session.caching.policy) {
+        let mut found = match (key, self.caching) {
             (None, _) | (_, Caching::Off) => None,
             (Some(key), _) => Known::of(&self.session.cache, key),
         };

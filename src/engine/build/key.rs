@@ -189,6 +189,20 @@ pub(super) fn of_install(
     LayerKey(Digest::of(known.to_string().as_bytes()))
 }
 
+/// Part of the keys of commands. Increase it with any change of the code that changes what their layers have.
+const COMMAND_VERSION: &str = "command-1";
+
+/// The key of the layer of a command, without the layers below.
+pub(super) fn of_command(command: impl serde::Serialize) -> LayerKey {
+    let known = serde_json::json!([COMMAND_VERSION, WRITER_VERSION, command]);
+    LayerKey(Digest::of(known.to_string().as_bytes()))
+}
+
+/// The key of the layer of a command that ran where owners of files are not kept.
+pub(super) fn without_owners(key: LayerKey) -> LayerKey {
+    LayerKey(Digest::of(format!("without owners {}", key.0).as_bytes()))
+}
+
 /// The key of the layers of a line that reads the files of mounts. A secret is not part of any key.
 pub(super) fn mounted(key: LayerKey, mounts: &[String]) -> LayerKey {
     match mounts {

@@ -1,6 +1,6 @@
 //! Builds an image from a recipe.
 //!
-//! 1. The stages that the last stage needs are built, in order ([`stage`]). A stage's base ([`base`]) is fetched while
+//! 1. The stages that the last stage needs are built ([`stage`]), several at once ([`ahead`]). A stage's base ([`base`]) is fetched while
 //!    its sources are planned.
 //! 2. Every part of a source ([`planned`]) becomes a layer ([`add`]). It is looked up by its key ([`key`]), in the cache of this
 //!    machine and in images of earlier pushes ([`cached`]), or else fetched and written ([`write`]).
@@ -10,14 +10,18 @@
 //! 5. Its installs become layers of wheels ([`install`]) or of Node packages ([`node`]). The layers of [`packages`] are
 //!    found again together ([`steps`]); those of an install although layers below it have changed ([`recall`]).
 //!    Operations and installs see the files of the line's mounts ([`mounts`]).
-//! 6. Layers are passed to the pushes as soon as they exist.
+//! 6. Other `RUN` lines ([`command`]) run in directories with the files of all layers below ([`roots`]), and what they
+//!    change becomes a layer ([`run`]).
+//! 7. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
 mod add;
+mod ahead;
 mod base;
 mod beneath;
 mod binds;
 mod cached;
+mod command;
 mod content;
 mod fetched;
 mod follow;
@@ -26,6 +30,8 @@ mod key;
 mod mounts;
 mod node;
 mod operate;
+#[cfg(target_os = "linux")]
+mod output;
 mod packages;
 mod place;
 mod placed;
@@ -34,6 +40,13 @@ mod planned_run;
 mod reads;
 mod recall;
 mod recompress;
+#[cfg(target_os = "linux")]
+mod roots;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod roots;
+#[cfg(target_os = "linux")]
+mod run;
 mod sight;
 mod sources;
 mod stage;

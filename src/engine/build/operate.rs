@@ -49,7 +49,7 @@ impl Adding<'_> {
             return Ok((key, Known(None), false));
         }
         let found = match found {
-            Some(Known(None)) if self.session.caching.policy == Caching::Verify => {
+            Some(Known(None)) if self.caching == Caching::Verify => {
                 return Err(Error::CacheRemade { layer: name.to_owned() });
             }
             found => found.and_then(|found| found.0),

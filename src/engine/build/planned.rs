@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::beneath::Beneath;
+use super::command::PlannedCommand;
 use super::content::content_key;
 use super::key;
 use super::mounts::LineMounts;
@@ -42,6 +43,8 @@ pub(super) enum Work {
     Files(PlannedPart),
     /// The files of the layers below are changed.
     Operations(Arc<PlannedLine>),
+    /// A process changes the files of the layers below.
+    Command(Arc<PlannedCommand>),
 }
 
 /// A part and its path in the image.
@@ -55,11 +58,14 @@ pub(super) struct PlannedPart {
 }
 
 impl Planned {
-    /// What a command adds in an image with this config; nothing if it is not translated. The installs of a line are
-    /// apart from its other commands, because their layers are.
-    pub(super) fn run(run: &Run, config: &Config, epoch: u64) -> Vec<Planned> {
+    /// What a command adds in an image with this config. The installs of a translated line are apart from its other
+    /// commands, because their layers are.
+    pub(super) fn run(run: &Run, config: &Config, epoch: u64, keeps_noise: bool) -> Vec<Planned> {
         let Run { translation, user, origin, .. } = run;
-        let Some(translation) = translation else { return Vec::new() };
+        let Some(translation) = translation else {
+            let command = PlannedCommand::of(run, config, epoch, keeps_noise);
+            return vec![Planned::Layer(Box::new(PlannedLayer::command(command)))];
+        };
         let of_run = Arc::new(PlannedRun::of(run, config));
         let line = |chains| {
             let translation = Translation { chains, ..translation.clone() };
@@ -138,6 +144,13 @@ impl PlannedLayer {
         PlannedLayer { work, name, created_by, beneath }
     }
 
+    /// A command that needs a process.
+    fn command(command: PlannedCommand) -> PlannedLayer {
+        let text = command.origin.text.clone();
+        let work = Work::Command(Arc::new(command));
+        PlannedLayer { work, name: text.clone(), created_by: text, beneath: Beneath::All }
+    }
+
     /// A part that does not depend on the layers below. `place` is where its files are, for display.
     pub(super) fn apart(part: Box<dyn Part>, to: String, place: &str, config: &Config) -> PlannedLayer {
         let planned = PlannedLayer::part(part, to, config, false);
@@ -158,6 +171,7 @@ impl PlannedLayer {
             Work::Operations(planned) => {
                 vec![key(key::mounted(key::of_line(&planned.line), mounted), None)]
             }
+            Work::Command(command) => vec![key(command.key(), None)],
         }
     }
 
@@ -175,6 +189,7 @@ impl PlannedLayer {
                 let mounted = planned.run.mounts.identities(session, context, epoch).await?;
                 return Ok(Some(key::mounted(key::of_line(&planned.line), &mounted)));
             }
+            Work::Command(command) => return Ok(Some(command.key())),
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
@@ -191,7 +206,7 @@ impl PlannedLayer {
     pub(super) fn mounts(&self) -> Option<&LineMounts> {
         match &self.work {
             Work::Operations(planned) => Some(&planned.run.mounts),
-            Work::Files(_) => None,
+            Work::Files(_) | Work::Command(_) => None,
         }
     }
 
@@ -199,7 +214,7 @@ impl PlannedLayer {
     pub(super) fn size(&self) -> u64 {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.size(),
-            Work::Operations(_) => 0,
+            Work::Operations(_) | Work::Command(_) => 0,
         }
     }
 
@@ -212,7 +227,7 @@ impl PlannedLayer {
     pub(super) fn is_published(&self) -> bool {
         match &self.work {
             Work::Files(PlannedPart { part, .. }) => part.is_published(),
-            Work::Operations(_) => false,
+            Work::Operations(_) | Work::Command(_) => false,
         }
     }
 
@@ -221,6 +236,7 @@ impl PlannedLayer {
         match &self.work {
             Work::Files(_) => false,
             Work::Operations(planned) => may_redirect(&planned.line.translation),
+            Work::Command(_) => true,
         }
     }
 }

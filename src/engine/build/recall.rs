@@ -57,7 +57,7 @@ impl Adding<'_> {
         shape: Digest,
         below: &[Layer],
     ) -> Result<Option<(Vec<StepLayer>, Option<InstallReads>)>> {
-        if self.session.caching.policy != Caching::On {
+        if self.caching != Caching::On {
             return Ok(None);
         }
         if let Some(layers) = step_of(&self.session.cache, key) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::mounts;
+use crate::engine::running::{NO_PROCESS, RunMode};
 use crate::error::Result;
 use crate::image::Config;
 use crate::recipe::{Add, Mount, Recipe, Run, Stage, Step, Untranslated};
@@ -12,22 +13,25 @@ use crate::store::BuildSecrets;
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
-/// The hint for a command, which cannot be run.
-const RUN_HINT: &str =
-    "add packages with --requirements, --lock or --npm; or make the files elsewhere, and COPY them";
-
-/// Fails if a stage that is built runs a command that needs a process.
-pub(super) fn check_commands(recipe: &Recipe) -> Result<()> {
+/// Fails if a stage that is built has a command that needs a process, and either no process is allowed, or the command
+/// has mounts.
+pub(super) fn check_commands(recipe: &Recipe, mode: Option<RunMode>) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
-        let Step::Run(Run { translation: None, origin, untranslated, .. }) = step else { continue };
-        let hint = Some(RUN_HINT.to_owned());
+        let Step::Run(Run { translation: None, origin, untranslated, mounts, .. }) = step else { continue };
+        let (fault, hint) = match mode {
+            Some(RunMode::None) => {
+                ("this command needs a process, and the mode of commands is none", NO_PROCESS)
+            }
+            _ if mounts.is_empty() => continue,
+            _ => {
+                ("commands that need a process have no mounts yet", "leave out the mounts, or COPY the files")
+            }
+        };
         return Err(match untranslated {
-            None => origin.failed("commands cannot be run yet", hint),
+            None => origin.failed(fault, Some(hint.to_owned())),
             Some(Untranslated { word, reason }) => {
-                let fault =
-                    format!("commands cannot be run yet, and this one needs a process: `{word}` {reason}");
-                origin.failed_at(word, fault, hint)
+                origin.failed_at(word, format!("{fault}: `{word}` {reason}"), Some(hint.to_owned()))
             }
         });
     }

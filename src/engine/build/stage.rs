@@ -6,7 +6,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
-use super::add::{Added, Adding, Stages};
+use super::add::{Added, Adding};
+use super::ahead::{Ahead, Stages};
 use super::base;
 use super::beneath::is_of_aws;
 use super::cached::Cached;
@@ -15,11 +16,12 @@ use super::packages::PlannedPackages;
 use super::planned::{Planned, PlannedLayer};
 use super::planned_run::may_redirect;
 use super::reads::Structures;
+use super::roots::Roots;
 use super::sources::{check_commands, check_secrets, check_sources, target};
 use crate::engine::contents::Trees;
 use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
-use crate::engine::session::Session;
+use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
@@ -37,7 +39,7 @@ pub(in crate::engine) async fn build(
 ) -> Result<Image> {
     recipe.check()?;
     check_sources(recipe)?;
-    check_commands(recipe)?;
+    check_commands(recipe, session.running.mode)?;
     check_secrets(recipe, &session.secrets)?;
     let last = recipe.stages.len() - 1;
     let stages = || recipe.stages.iter();
@@ -51,6 +53,7 @@ pub(in crate::engine) async fn build(
         bases: stages().map(|_| OnceCell::new()).collect(),
         keys: stages().map(|_| OnceCell::new()).collect(),
         images: stages().map(|_| OnceCell::new()).collect(),
+        roots: Roots::default(),
     };
     building.image(last).await.cloned()
 }
@@ -72,11 +75,22 @@ struct Building<'b> {
     bases: Vec<OnceCell<Image>>,
     keys: Vec<OnceCell<Option<Digest>>>,
     images: Vec<OnceCell<Image>>,
+    roots: Roots,
 }
 
 impl Stages for Building<'_> {
     fn layers(&self, stage: usize) -> BoxFuture<'_, Result<Vec<Layer>>> {
         async move { Ok(self.image(stage).await?.layers().to_vec()) }.boxed()
+    }
+
+    fn is_made_again(&self, number: usize) -> bool {
+        let Some(stage) = self.recipe.stages.get(number) else { return false };
+        let is_named = self.session.caching.of_stage(stage.name.as_deref()) == Caching::Off;
+        let is_stage = |base: &Base| matches!(base, Base::Stage(other) if self.is_made_again(*other));
+        let reads = || {
+            sources_of(stage).iter().any(|source| source::provider(source).images().into_iter().any(is_stage))
+        };
+        is_named || is_stage(&stage.base) || reads()
     }
 }
 
@@ -98,8 +112,10 @@ impl Building<'_> {
         let (base, plans) = tokio::try_join!(self.base(number, pushes), plans(stage, &context))?;
         let planned = self.planned(number, base.config(), plans);
         let counts: Vec<usize> = planned.iter().map(Vec::len).collect();
+        let planned: Vec<Planned> = planned.into_iter().flatten().collect();
         let adding = Adding {
             session: self.session,
+            caching: self.session.caching.of_stage(stage.name.as_deref()),
             epoch: self.recipe.epoch,
             context: &context,
             cached: self.cached,
@@ -107,9 +123,10 @@ impl Building<'_> {
             trees: self.trees,
             stages: self,
             structures: Structures::default(),
+            roots: &self.roots,
+            ahead: Ahead::of(&planned),
         };
-        let mut layers =
-            adding.layers(planned.into_iter().flatten().collect(), base.layers()).await?.into_iter();
+        let mut layers = adding.layers(planned, base.layers()).await?.into_iter();
         let mut counts = counts.into_iter();
         let image = stage.steps.iter().fold(base, |image, step| match step {
             Step::Edit(edit) => image.edit(edit),
@@ -137,6 +154,10 @@ impl Building<'_> {
 
     async fn compute_key(&self, number: usize) -> Result<Option<Digest>> {
         let stage = &self.recipe.stages[number];
+        if self.session.caching.of_stage(stage.name.as_deref()) != self.session.caching.policy {
+            // What it would do must not stand for its layers: it is made again.
+            return Ok(None);
+        }
         let is_copied = |add: &Add| {
             matches!(add.source, Source::Copy(_) | Source::EmptyDirectory { .. } | Source::Image(_))
         };
@@ -181,7 +202,8 @@ impl Building<'_> {
             match step {
                 Step::Edit(edit) => config = config.edit(edit),
                 Step::Run(run) => {
-                    all.push(Planned::run(run, &config, self.recipe.epoch));
+                    let keeps_noise = self.session.running.keeps_noise;
+                    all.push(Planned::run(run, &config, self.recipe.epoch, keeps_noise));
                     is_of_aws &= !redirects(step);
                 }
                 Step::Add(add) => {
@@ -315,5 +337,8 @@ async fn plans(stage: &Stage, context: &Context) -> Result<Vec<SourcePlan>> {
 
 /// Whether a command may put links into the place of directories.
 fn redirects(step: &Step) -> bool {
-    matches!(step, Step::Run(Run { translation: Some(translation), .. }) if may_redirect(translation))
+    match step {
+        Step::Run(Run { translation, .. }) => translation.as_ref().is_none_or(may_redirect),
+        Step::Add(_) | Step::Edit(_) => false,
+    }
 }

@@ -31,7 +31,7 @@ impl Adding<'_> {
         below: &[Layer],
     ) -> Result<(Option<LayerKey>, Vec<StepLayer>)> {
         let keys = planned.keys(self.epoch, below);
-        let verified = match self.session.caching.policy {
+        let verified = match self.caching {
             Caching::Verify => self.found(&keys).await,
             Caching::On | Caching::Off => None,
         };
@@ -78,7 +78,7 @@ impl Adding<'_> {
         keys: &[LayerKey],
         make: impl Future<Output = Result<Vec<StepLayer>>>,
     ) -> Result<(Option<LayerKey>, Vec<StepLayer>)> {
-        if self.session.caching.policy == Caching::On
+        if self.caching == Caching::On
             && let Some((key, layers)) = self.found(keys).await
         {
             layers.iter().for_each(|of| self.take(of));

@@ -25,7 +25,7 @@ impl<R: BufRead> Read for Decoder<R> {
 }
 
 /// Reads the tar of a layer, up to a limit.
-pub(super) struct Decoded<R: BufRead> {
+pub(crate) struct Decoded<R: BufRead> {
     from: Decoder<R>,
     hash: Sha256,
     size: u64,
@@ -34,7 +34,7 @@ pub(super) struct Decoded<R: BufRead> {
 
 impl<R: BufRead> Decoded<R> {
     /// Reads a layer with this compression, of at most `limit` uncompressed bytes.
-    pub(super) fn new(layer: R, compression: Compression, limit: u64) -> Decoded<R> {
+    pub(crate) fn new(layer: R, compression: Compression, limit: u64) -> Decoded<R> {
         let from = match compression {
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(layer))),
             Compression::Zstd => Decoder::Zstd(Box::new(zstd(layer))),
@@ -62,7 +62,7 @@ impl<R: BufRead> Decoded<R> {
     }
 
     /// The digest and the size of the bytes read.
-    pub(super) fn finish(self) -> (Digest, u64) {
+    pub(crate) fn finish(self) -> (Digest, u64) {
         (Digest::from_bytes(self.hash.finalize().into()), self.size)
     }
 }

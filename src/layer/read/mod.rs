@@ -15,4 +15,5 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decoder::Decoded;
 pub(crate) use reader::LayerReader;

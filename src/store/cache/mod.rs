@@ -4,6 +4,7 @@
 //! blobs/sha256/<hex>   layers that lbuild made, or wrote to layouts and archives; manifests and configs of bases; wheels
 //! keys/<hex>           records: a layer's key → the layer's digests, as JSON; scans; notes
 //! stat/<hex>           fingerprints of a source directory's files
+//! roots/<hex>/         unpacked images, in which commands run
 //! work/                temporary directories for other programs
 //! locks/               empty files that runs lock
 //! ```
@@ -15,14 +16,17 @@ mod blobs;
 mod directory;
 mod prune;
 mod records;
+mod roots;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod used;
 mod workplace;
 
 pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
-pub use prune::Usage;
+pub(crate) use roots::CachedRoot;
+pub use usage::Usage;
 pub(crate) use used::mark_used;
 pub(crate) use workplace::Workplace;

@@ -5,26 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use super::directory::Cache;
-use super::workplace;
+use super::roots;
+use super::usage::Usage;
+use super::workplace::{self, Workplace};
 use crate::error::{Error, Result};
 use crate::store::staged::TEMPORARY_PREFIX;
 
-/// The number and size of files in a cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Usage {
-    /// The number of files.
-    pub files: u64,
-    /// The sum of their sizes, in bytes.
-    pub bytes: u64,
-}
-
-/// A file that may be removed.
+/// A file or an unpacked image that may be removed.
 struct CachedFile {
     path: PathBuf,
-    bytes: u64,
+    /// Of an unpacked image, all its files.
+    usage: Usage,
+    is_root: bool,
     modified: Option<SystemTime>,
     age: Duration,
     old: bool,
@@ -44,6 +37,11 @@ impl Cache {
             usage.files += 1;
             usage.bytes += metadata.len();
         })?;
+        for (root, _) in self.roots()? {
+            let of_root = roots::usage(&root);
+            usage.files += of_root.files;
+            usage.bytes += of_root.bytes;
+        }
         Ok(usage)
     }
 
@@ -59,31 +57,52 @@ impl Cache {
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
         let mut held = Vec::new();
-        self.visit(|path, metadata| {
+        let cached = |path: &Path, usage, is_root, metadata: &fs::Metadata| {
             let modified = metadata.modified().ok();
             let age = modified.and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let limit = if name.starts_with(TEMPORARY_PREFIX) { hour.min(unused) } else { unused };
-            let (path, bytes, old) = (path.to_owned(), metadata.len(), age >= limit);
-            held.push(CachedFile { path, bytes, modified, age, old });
+            CachedFile { path: path.to_owned(), usage, is_root, modified, age, old: age >= limit }
+        };
+        self.visit(|path, metadata| {
+            let usage = Usage { files: 1, bytes: metadata.len() };
+            held.push(cached(path, usage, false, metadata));
         })?;
+        for (root, metadata) in self.roots()? {
+            held.push(cached(&root, roots::usage(&root), true, &metadata));
+        }
         held.sort_by_key(|file| Reverse(file.age));
-        let mut left: u64 = held.iter().filter(|file| !file.old).map(|file| file.bytes).sum();
+        let mut left: u64 = held.iter().filter(|file| !file.old).map(|file| file.usage.bytes).sum();
         let mut removed = Usage::default();
+        // Roots are moved there, and removed when no run waits.
+        let trash = self.trash(&held)?;
         for files in held.chunks(TOGETHER) {
             let removal = self.removal();
-            for CachedFile { path, bytes, modified, old, .. } in files {
+            for CachedFile { path, usage, is_root, modified, old, .. } in files {
                 let is_too_much = max_bytes.is_some_and(|most| left > most);
                 if !(*old || is_too_much) || removal.spares(path, *modified) {
                     continue;
                 }
                 if !old {
-                    left -= bytes;
+                    left -= usage.bytes;
                 }
-                match fs::remove_file(path) {
+                let done = match (is_root, &trash) {
+                    (false, _) => fs::remove_file(path),
+                    (true, Some(trash))
+                        if roots::take_unused(
+                            path,
+                            &trash.path().join(path.file_name().unwrap_or_default()),
+                        ) =>
+                    {
+                        Ok(())
+                    }
+                    // It is in use.
+                    (true, _) => continue,
+                };
+                match done {
                     Ok(()) => {
-                        removed.files += 1;
-                        removed.bytes += bytes;
+                        removed.files += usage.files;
+                        removed.bytes += usage.bytes;
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(source) => return Err(Error::Write { path: path.clone(), source }),
@@ -91,6 +110,23 @@ impl Cache {
             }
         }
         Ok(removed)
+    }
+
+    /// A place for removed roots, if there are roots.
+    fn trash(&self, held: &[CachedFile]) -> Result<Option<Workplace>> {
+        held.iter().any(|file| file.is_root).then(|| self.workplace()).transpose()
+    }
+
+    /// The unpacked images, with the metadata of their directories.
+    fn roots(&self) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+        let dir = self.roots_dir();
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| Error::Read { path: dir.clone(), source })?,
+        };
+        // Another process may remove one at any time.
+        let found = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
+        Ok(found.filter(|(_, metadata)| metadata.is_dir()).collect())
     }
 
     /// Visits every file that the cache wrote. Other files in the directory are neither counted nor removed.

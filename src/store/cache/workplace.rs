@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use super::directory::Cache;
 use crate::error::{Error, Result};
 use crate::programs::RemovedAtEnd;
+#[cfg(target_os = "linux")]
+use crate::rootfs;
 use crate::store::staged::TEMPORARY_PREFIX;
 
 /// A directory that only its owner can read. It is removed when this value is dropped, and when this process is killed.
@@ -17,7 +19,7 @@ use crate::store::staged::TEMPORARY_PREFIX;
 #[derive(Debug)]
 pub(crate) struct Workplace {
     dir: TempDir,
-    _removed_at_end: Option<RemovedAtEnd>,
+    removed_at_end: Option<RemovedAtEnd>,
     /// Held while the directory is in use. The kernel releases the lock when the process ends, even if it is killed.
     _lock: File,
 }
@@ -42,10 +44,20 @@ impl Workplace {
             let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
             let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(dir.path()));
             if found.is_ok_and(|found| (found.ino(), found.dev()) == (held.ino(), held.dev())) {
-                let _removed_at_end = RemovedAtEnd::new(dir.path());
-                return Ok(Workplace { dir, _removed_at_end, _lock: lock });
+                let removed_at_end = RemovedAtEnd::new(dir.path());
+                return Ok(Workplace { dir, removed_at_end, _lock: lock });
             }
         }
+    }
+
+    /// The same, but after a kill of this process it is removed by the next one, which first ends the processes that live
+    /// in it: without its files, nobody could find them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn kept_for_the_next_run(mut self) -> Workplace {
+        if let Some(removed_at_end) = self.removed_at_end.take() {
+            removed_at_end.cancel();
+        }
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -56,6 +68,22 @@ impl Workplace {
     pub(crate) fn absolute(&self) -> Result<PathBuf> {
         std::path::absolute(self.path())
             .map_err(|source| Error::Write { path: self.path().to_owned(), source })
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        remove(self.path());
+    }
+}
+
+/// Removes a directory with all that commands have left in it, as far as possible.
+fn remove(dir: &Path) {
+    #[cfg(not(target_os = "linux"))]
+    let _ = fs::remove_dir_all(dir);
+    #[cfg(target_os = "linux")]
+    {
+        let _ = rootfs::discard(dir);
     }
 }
 
@@ -70,7 +98,7 @@ pub(super) fn sweep(root: &Path) -> Result<()> {
         let Some(lock) = ours.then(|| File::open(entry.path()).ok()).flatten() else { continue };
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
             // A program that outlived its caller may still write there; the next sweep removes the rest.
-            let _ = fs::remove_dir_all(entry.path());
+            remove(&entry.path());
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! are listed in `differences.txt`, each with its reason.
 
 use super::buildah_cases::CASES;
+use crate::support::buildah::{Buildah, Driver};
 use crate::support::image_builder::{Layer, TAG, Tar, image};
 use crate::support::image_tree;
 use crate::support::lbuild::{Lbuild, image_of};
@@ -130,41 +131,6 @@ fn context(dir: &Path) {
     }
 }
 
-/// The storage of buildah, with the base.
-struct Buildah {
-    dir: tempfile::TempDir,
-}
-
-impl Buildah {
-    fn new(base: &Path) -> Buildah {
-        let buildah = Buildah { dir: tempfile::tempdir().unwrap() };
-        let path = |name: &str| buildah.dir.path().join(name).display().to_string();
-        let to = format!("containers-storage:[vfs@{}+{}]{BASE}:latest", path("root"), path("run"));
-        let from = format!("oci:{}:{TAG}", base.display());
-        let copied = Command::new(tool("skopeo")).args(["copy", "--quiet", &from, &to]).output().unwrap();
-        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
-        buildah
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<String, String> {
-        let path = |name: &str| self.dir.path().join(name).display().to_string();
-        let mut command = Command::new(tool("buildah"));
-        command.args(["--root", &path("root"), "--runroot", &path("run"), "--storage-driver", "vfs"]);
-        let output = command.args(arguments).env("BUILDAH_ISOLATION", "chroot").output().unwrap();
-        match output.status.success() {
-            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        }
-    }
-
-    fn build(&self, context: &Path, file: &Path, out: &Path) -> Result<(), String> {
-        let (context, file) = (context.display().to_string(), file.display().to_string());
-        let id =
-            self.run(&["bud", "--quiet", "--pull-never", "--format", "docker", "-f", &file, &context])?;
-        self.run(&["push", "--format", "oci", id.trim(), &format!("oci:{}:theirs", out.display())]).map(drop)
-    }
-}
-
 /// What a user sees of a config. Labels that the tools add themselves are left out.
 fn config(layout: &Path, tag: &str) -> BTreeMap<&'static str, Value> {
     let (_, config) = image_of(layout, tag, "amd64");
@@ -202,7 +168,7 @@ fn difference(lbuild: &Lbuild, buildah: &Buildah, name: &str, text: &str) -> Opt
     let arguments =
         ["build", &context_of, "-f", &file_of, "--build-context", &named, "--arch", "amd64", "--to", &to];
     let built = lbuild.run(&arguments);
-    let their_build = buildah.build(&context, &file, &theirs);
+    let their_build = buildah.build(&context, &file, &format!("{}:theirs", theirs.display()), &[]);
     match (built.code, their_build) {
         (Some(0), Ok(())) => {}
         (Some(0), Err(error)) => return Some(format!("only buildah fails: {error}")),
@@ -223,7 +189,8 @@ fn tree_and_config_equal_those_of_buildah() {
     let lbuild = Lbuild::new();
     base(&lbuild.path("base"));
     context(&lbuild.path("context"));
-    let buildah = Buildah::new(&lbuild.path("base"));
+    let buildah = Buildah::new(Driver::Copies);
+    buildah.add(BASE, &lbuild.path("base"), TAG);
     assert!(CASES.len() >= 60, "{} cases", CASES.len());
     let listed: BTreeSet<&str> = DIFFERENCES
         .lines()

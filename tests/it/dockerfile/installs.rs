@@ -29,7 +29,19 @@ pub fn user(index: &Index) -> Lbuild {
 
 pub fn arguments<'a>(context: &'a TempDir, arch: &'a str, base: &'a str, to: &'a str) -> Vec<&'a str> {
     let path = context.path().to_str().unwrap();
-    vec!["build", path, "--arch", arch, "--build-context", base, "--to", to, "--no-check"]
+    vec![
+        "build",
+        path,
+        "--arch",
+        arch,
+        "--build-context",
+        base,
+        "--to",
+        to,
+        "--no-check",
+        "--run-mode",
+        "none",
+    ]
 }
 
 /// Builds the Dockerfile on the tests' base.

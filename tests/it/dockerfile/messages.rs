@@ -84,20 +84,19 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
         ),
         (
             "FROM scratch\nRUN make /x\n",
-            &[],
+            &["--run-mode", "none"],
             2,
             &[
-                "error: Dockerfile:2:5: commands cannot be run yet",
-                "`make` is not a command that is",
+                "error: Dockerfile:2:5: this command needs a process, and the mode of commands is none: `make` is not a command that is",
                 "hint: ",
             ],
         ),
         (
             "FROM scratch\nRUN mkdir /x \\\n  || true\n",
-            &[],
+            &["--run-mode", "none"],
             2,
             &[
-                "error: Dockerfile:2:16: commands cannot be run yet, and this one needs a process: `||` depends on the failure of a command\n",
+                "error: Dockerfile:2:16: this command needs a process, and the mode of commands is none: `||` depends on the failure of a command\n",
                 "hint: ",
             ],
         ),
@@ -112,9 +111,9 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
         ),
         (
             "FROM scratch\nRUN mkdir /x || true\n",
-            &["--translate", "never"],
+            &["--translate", "never", "--run-mode", "none"],
             2,
-            &["error: Dockerfile:2:1: commands cannot be run yet\n"],
+            &["error: Dockerfile:2:1: this command needs a process, and the mode of commands is none\n"],
         ),
         (
             "FROM scratch\nUSER $NONE\n",
@@ -258,9 +257,9 @@ fn remarks_are_annotations_on_github() {
             "::error file=Dockerfile,line=2,col=2,title=Dockerfile::unknown instruction `ENVV`",
         ),
         (
-            "FROM scratch\nRUN x\n",
+            "FROM scratch\nRUN --mount=type=tmpfs,target=/t x\n",
             2,
-            "::error file=Dockerfile,line=2,col=5,title=Dockerfile::commands cannot be run yet, and this one needs a process: `x` is not a command that is translated",
+            "::error file=Dockerfile,line=2,col=34,title=Dockerfile::commands that need a process have no mounts yet: `x` is not a command that is translated",
         ),
     ] {
         let dir = function(&[("Dockerfile", text)]);

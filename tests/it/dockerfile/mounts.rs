@@ -26,7 +26,8 @@ fn build(lbuild: &Lbuild, dockerfile: &str, files: &[(&str, &str)], more: &[&str
     let context = function(&text.into_iter().chain(files).collect::<Vec<_>>());
     let to = format!("oci:{}:1", lbuild.text("out"));
     let base = base();
-    let mut arguments = vec!["build", context.path().to_str().unwrap(), "--arch", "amd64"];
+    let mut arguments =
+        vec!["build", context.path().to_str().unwrap(), "--arch", "amd64", "--run-mode", "none"];
     arguments.extend(["--build-context", &base, "--to", &to, "--no-check"]);
     arguments.extend(more);
     lbuild.run(&arguments)

@@ -71,7 +71,19 @@ fn npm(registry: &NpmRegistry, dir: &Path, line: &str) {
 
 pub fn arguments<'a>(context: &'a TempDir, arch: &'a str, base: &'a str, to: &'a str) -> Vec<&'a str> {
     let path = context.path().to_str().unwrap();
-    vec!["build", path, "--arch", arch, "--build-context", base, "--to", to, "--no-check"]
+    vec![
+        "build",
+        path,
+        "--arch",
+        arch,
+        "--build-context",
+        base,
+        "--to",
+        to,
+        "--no-check",
+        "--run-mode",
+        "none",
+    ]
 }
 
 /// Builds the lines on the tests' base.

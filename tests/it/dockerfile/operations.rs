@@ -92,7 +92,11 @@ impl Project {
         let number = self.builds.fetch_add(1, Ordering::Relaxed);
         let out = self.lbuild.path(&format!("out{number}"));
         let to = format!("oci:{}:1", out.display());
-        let done = self.read("build", dockerfile, &[&["--to", &to, "--no-check"], more].concat());
+        let done = self.read(
+            "build",
+            dockerfile,
+            &[&["--to", &to, "--no-check", "--run-mode", "none"], more].concat(),
+        );
         (out, done)
     }
 

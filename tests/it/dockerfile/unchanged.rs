@@ -125,6 +125,8 @@ fn a_layer_that_is_copied_to_its_own_place_is_used_as_it_is() {
     let path = context.path().to_str().unwrap();
     lbuild.ok(&[
         "build",
+        "--run-mode",
+        "none",
         path,
         "--arch",
         "amd64",

@@ -27,6 +27,12 @@ fn account() -> (u32, u32, bool) {
     (id("-u"), id("-g"), true)
 }
 
+/// The account's uid and gid.
+pub fn account_ids() -> (u32, u32) {
+    let (uid, gid, _) = account();
+    (uid, gid)
+}
+
 impl Sandbox {
     pub fn new() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("sandbox-").tempdir().expect("a temporary directory");

@@ -125,7 +125,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let to = destination::parse(&to, &[], input.config().format)?;
     let login = input.base_registries();
     let engine = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
-    let engine = engine::secrets(engine, &args.image.dockerfile.secret)?;
+    let engine = engine::commands(engine, &args.image.dockerfile)?;
     let report = context.report.clone();
     // The findings include the engine's warnings.
     let engine = engine.on_event(move |event| match event {

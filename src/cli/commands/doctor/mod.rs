@@ -2,6 +2,7 @@
 
 mod examination;
 mod repository;
+mod run_modes;
 
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Probe};
@@ -17,6 +18,9 @@ use crate::cli::{destination, engine, lower};
 
 /// Examines everything that a push needs, and continues after a failure.
 pub async fn run(args: Doctor, context: &Context) -> Result<(), Failure> {
+    if args.run {
+        return run_modes::examine(&args, context).await;
+    }
     let mut findings = Examination::new(context);
     let config = ConfigFile::load(&args.image.path)?;
     // Without a base, the registry can still be examined.

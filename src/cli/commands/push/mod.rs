@@ -29,7 +29,7 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
         login = input.base_registries();
     }
     let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
-    let builder = engine::secrets(builder, &args.image.dockerfile.secret)?;
+    let builder = engine::commands(builder, &args.image.dockerfile)?;
     let builder = engine::caching(builder, &args.caching, input.config())?;
     let engine = builder.dry_run(args.dry_run).build()?;
     let lowered = input.lower(&args.image, &engine, report).await?;

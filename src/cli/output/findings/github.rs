@@ -32,7 +32,10 @@ pub fn annotations(remarks: &[DockerfileRemark], findings: &[Finding]) -> String
 pub fn failure(failure: &Failure) -> Option<String> {
     match failure {
         Failure::Library(
-            Error::Dockerfile(remark) | Error::Instruction(remark) | Error::DockerfileBase { remark, .. },
+            Error::Dockerfile(remark)
+            | Error::Instruction(remark)
+            | Error::DockerfileBase { remark, .. }
+            | Error::Command { remark, .. },
         ) => Some(of_remark("error", remark)),
         _ => None,
     }

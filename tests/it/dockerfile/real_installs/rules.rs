@@ -41,8 +41,16 @@ impl Aws {
             [("Dockerfile", format!("FROM base AS made\n{lines}")), ("requirements.txt", "idna\n".into())];
         let context = function(&files);
         let base = format!("base=oci:{}:{TAG}", self.lbuild.path("base").display());
-        let arguments =
-            [command, context.path().to_str().unwrap(), "--arch", "amd64", "--build-context", &base];
+        let arguments = [
+            command,
+            context.path().to_str().unwrap(),
+            "--arch",
+            "amd64",
+            "--run-mode",
+            "none",
+            "--build-context",
+            &base,
+        ];
         self.lbuild.run(&[&arguments[..], more].concat())
     }
 

@@ -159,6 +159,8 @@ RUN pip install {PRESENT}\n"
         let to = format!("oci:{}:1", self.lbuild.text(out));
         let arguments = [
             "build",
+            "--run-mode",
+            "none",
             path,
             "-f",
             file,

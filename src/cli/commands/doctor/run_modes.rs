@@ -1,0 +1,51 @@
+//! `lbuild doctor --run`: the modes in which commands of a Dockerfile run, each tried on this machine.
+
+use lbuild::{Engine, RunProbe};
+use serde_json::json;
+
+use crate::cli::args::ecr::Doctor;
+use crate::cli::context::Context;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::report;
+
+/// Prints a line for each mode. Fails if none works, or not the given one.
+pub async fn examine(args: &Doctor, context: &Context) -> Result<(), Failure> {
+    let engine = Engine::builder().build()?;
+    let given = args.image.dockerfile.run_mode;
+    let mut probes = engine.run_modes().await;
+    probes.retain(|probe| given.is_none_or(|mode| mode == probe.mode));
+    let chosen = probes.iter().position(|probe| probe.works.is_some());
+    for (number, probe) in probes.iter().enumerate() {
+        let is_chosen = chosen == Some(number);
+        match context.json {
+            true => report::print_json(&json(probe, is_chosen))?,
+            false => report::print(&text(probe, is_chosen))?,
+        }
+    }
+    match chosen {
+        Some(_) => Ok(()),
+        None => Err(Failure::Doctor { code: NONE }),
+    }
+}
+
+/// The exit code of a build that would have to run a command.
+const NONE: u8 = 2;
+
+fn json(probe: &RunProbe, is_chosen: bool) -> String {
+    let RunProbe { mode, works, refused, hint, .. } = probe;
+    json!({ "mode": mode, "ok": works.is_some(), "chosen": is_chosen, "how": works, "refused": refused, "hint": hint })
+        .to_string()
+}
+
+fn text(probe: &RunProbe, is_chosen: bool) -> String {
+    let RunProbe { mode, works, refused, hint, .. } = probe;
+    let mut lines = match works {
+        Some(how) if is_chosen => vec![format!("ok      {:<10}  {how} (used)", mode.name())],
+        Some(how) => vec![format!("ok      {:<10}  {how}", mode.name())],
+        None => vec![format!("failed  {:<10}", mode.name()).trim_end().to_owned()],
+    };
+    let better = if works.is_some() { "better: " } else { "" };
+    lines.extend(refused.iter().map(|refused| format!("        {better}{refused}")));
+    lines.extend(hint.iter().map(|hint| format!("        hint: {hint}")));
+    lines.join("\n")
+}

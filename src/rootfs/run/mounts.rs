@@ -1,0 +1,175 @@
+//! The root of a command, as steps: the files of the image, and what an image does not have: /proc, /sys, /dev, the
+//! names of hosts, and binds.
+//!
+//! The steps first make a tmpfs the root, and keep the caller's root below it at `/old`. No path of the caller is hidden
+//! then, wherever the new root is put together, and what is made for that vanishes with the namespace.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::MountFlags;
+
+use super::command::{Bind, Files};
+use super::mode::Way;
+use super::place::Kind;
+use super::place::Placing;
+use super::restriction::Restriction;
+use super::steps::{Call, Step};
+
+/// The root of the image while it is put together.
+pub(super) const ROOT: &CStr = c"/root";
+
+/// Steps in order.
+#[derive(Debug, Default)]
+pub(super) struct Steps(pub(super) Vec<Step>);
+
+impl Steps {
+    pub(super) fn add(&mut self, name: &'static str, about: &str, call: Call) {
+        self.0.push(Step { name, about: about.to_owned(), call });
+    }
+
+    pub(super) fn directory(&mut self, path: &str) -> io::Result<()> {
+        let call = Call::MakeDirectory { path: CString::new(path)?, mode: 0o755 };
+        self.add("create a directory", path, call);
+        Ok(())
+    }
+
+    pub(super) fn file(&mut self, path: &str, content: &[u8], mode: u32) -> io::Result<()> {
+        let call = Call::Write { path: CString::new(path)?, content: content.to_vec(), mode };
+        self.add("write", path, call);
+        Ok(())
+    }
+
+    pub(super) fn symlink(&mut self, to: &[u8], path: &str) -> io::Result<()> {
+        let call = Call::Symlink { to: CString::new(to)?, path: CString::new(path)? };
+        self.add("create a link", path, call);
+        Ok(())
+    }
+
+    /// Mounts a new file system.
+    pub(super) fn mount(
+        &mut self,
+        name: &'static str,
+        kind: &'static CStr,
+        target: &str,
+        flags: MountFlags,
+        data: &str,
+    ) -> io::Result<()> {
+        let call = Call::Mount { kind, target: CString::new(target)?, flags, data: CString::new(data)? };
+        self.add(name, target, call);
+        Ok(())
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        name: &'static str,
+        source: &[u8],
+        target: &str,
+        restriction: Restriction,
+    ) -> io::Result<()> {
+        let target_c = CString::new(target)?;
+        self.add(name, target, Call::Bind { source: CString::new(source)?, target: target_c.clone() });
+        if restriction != Restriction::default() {
+            self.add("restrict", target, Call::Restrict { target: target_c, restriction });
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_directory(&mut self, path: CString) {
+        let about = path.to_string_lossy().into_owned();
+        self.add("enter", &about, Call::ChangeDirectory(path));
+    }
+
+    /// Mounts something at a path of the image.
+    pub(super) fn place(&mut self, name: &'static str, placing: Placing) {
+        let about = String::from_utf8_lossy(&placing.target).into_owned();
+        self.add(name, &about, Call::Place { root: ROOT.to_owned(), placing });
+    }
+
+    /// Moves a mount that was prepared at `source` to a path of the image.
+    pub(super) fn place_own(&mut self, name: &'static str, source: &CStr, target: &str) {
+        let (source, target) = (source.to_owned(), target.as_bytes().to_vec());
+        let restriction = Restriction::default();
+        self.place(name, Placing { source, target, kind: Kind::Directory, moves: true, restriction });
+    }
+}
+
+/// The path of a file of the caller, as the child sees it.
+pub(super) fn old(path: &Path) -> io::Result<Vec<u8>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let path = path.canonicalize().map_err(named)?;
+    Ok([b"/old", path.as_os_str().as_bytes()].concat())
+}
+
+/// Makes a tmpfs the root. `anchor` is any directory.
+pub(super) fn enter(steps: &mut Steps, anchor: &Path) -> io::Result<()> {
+    steps.add("make mounts private", "", Call::Private);
+    let anchor = anchor.canonicalize()?;
+    let path = CString::new(anchor.as_os_str().as_bytes())?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    let (target, data) = (path.clone(), c"mode=755".to_owned());
+    let about = anchor.to_string_lossy().into_owned();
+    steps.add("mount a tmpfs", &about, Call::Mount { kind: c"tmpfs", target, flags, data });
+    steps.change_directory(path);
+    for name in ["old", "root", "mnt", "links"] {
+        steps.directory(name)?;
+    }
+    steps.add("change the root", "", Call::EnterRoot { old: c"old".to_owned() });
+    Ok(())
+}
+
+/// Mounts the files of the image at [`ROOT`].
+pub(super) fn image(steps: &mut Steps, way: &Way, files: &Files<'_>) -> io::Result<()> {
+    match files {
+        Files::Overlay { lowers, upper, work } => overlay(steps, lowers, upper, work),
+        Files::Tree(tree) => {
+            // A command of the machine's root can create device nodes. A namespace of users has none that work.
+            let restriction = Restriction { devices: !way.userns, writes: false };
+            steps.bind("bind the tree", &old(tree)?, "/root", restriction)
+        }
+    }
+}
+
+/// The data of a mount is limited to a page: the directories get short names. That also allows commas and colons in
+/// their paths.
+fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &Path, work: &Path) -> io::Result<()> {
+    let mut names = Vec::new();
+    for (index, lower) in lowers.iter().enumerate() {
+        names.push((index + 1).to_string());
+        steps.symlink(&old(lower)?, &format!("/links/{}", index + 1))?;
+    }
+    if lowers.is_empty() {
+        steps.directory("/links/0")?;
+        names.push("0".to_owned());
+    }
+    steps.symlink(&old(upper)?, "/links/upper")?;
+    steps.symlink(&old(work)?, "/links/work")?;
+    steps.change_directory(c"/links".to_owned());
+    // Without `userxattr`, an overlay in a user namespace fails later, with EIO. `index` would keep hard links of lower
+    // directories; a system may have it on.
+    let lowers = names.join(":");
+    let data = format!("userxattr,volatile,index=off,lowerdir={lowers},upperdir=upper,workdir=work");
+    steps.mount("mount an overlay", c"overlay", "/root", MountFlags::NODEV, &data)?;
+    steps.change_directory(c"/".to_owned());
+    Ok(())
+}
+
+/// Binds files and directories of the caller.
+pub(super) fn binds(steps: &mut Steps, binds: &[Bind]) -> io::Result<()> {
+    for bind in binds {
+        let source = old(&bind.source)?;
+        let kind = if bind.source.is_dir() { Kind::Directory } else { Kind::File };
+        let restriction = Restriction { writes: !bind.writable, devices: true };
+        let (source, target) = (CString::new(source)?, bind.target.as_bytes().to_vec());
+        steps.place("bind", Placing { source, target, kind, moves: false, restriction });
+    }
+    Ok(())
+}
+
+/// Leaves the caller's root for the image's.
+pub(super) fn leave(steps: &mut Steps) {
+    steps.change_directory(ROOT.to_owned());
+    steps.add("leave the old root", "", Call::LeaveRoot);
+}

@@ -1,0 +1,1 @@
+SETTING="from a file"
