@@ -1,5 +1,10 @@
 //! Dockerfiles, from text to recipe. The numbers of rules are those of the facts that the guide page names.
 
+mod secrets;
+mod killed;
+mod harmful;
+mod equal_digests;
+mod environments;
 mod buildah;
 mod buildah_cases;
 mod built;
