@@ -67,7 +67,7 @@ pub struct RunProbe {
     pub works: Option<String>,
     /// The steps that this machine refuses, each with the system's reason.
     pub refused: Vec<String>,
-    /// What to enable.
+    /// A setting of this machine that would allow the mode.
     pub hint: Option<String>,
 }
 
@@ -208,7 +208,7 @@ mod linux {
         CannotRun { fault, hint }
     }
 
-    /// What to enable on a machine that refuses a step.
+    /// The setting that allows a step which this machine refuses.
     fn hint(mode: RunMode, obstacle: Obstacle) -> Option<&'static str> {
         let Obstacle { step, errno } = obstacle;
         Some(match (mode, errno) {

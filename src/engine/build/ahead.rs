@@ -73,7 +73,7 @@ impl Ahead {
         }
     }
 
-    /// There are no more steps.
+    /// The last step is done.
     pub(super) fn ended(&self) {
         drop(lock(&self.start).take());
     }

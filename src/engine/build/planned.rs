@@ -58,7 +58,7 @@ pub(super) struct PlannedPart {
 }
 
 impl Planned {
-    /// What a command adds in an image with this config. The installs of a translated line are apart from its other
+    /// The layers that a command adds in an image with this config. The installs of a translated line are apart from its other
     /// commands, because their layers are.
     pub(super) fn run(run: &Run, config: &Config, epoch: u64, keeps_noise: bool) -> Vec<Planned> {
         let Run { translation, user, origin, .. } = run;

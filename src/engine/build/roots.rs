@@ -56,7 +56,7 @@ struct Into {
 
 /// The directories of a root.
 pub(super) enum RootFiles {
-    /// Of an overlay, the topmost first.
+    /// The directories of an overlay, the topmost first.
     Layers(Vec<PathBuf>),
     /// One with all files, which a command changes.
     Tree(PathBuf),

@@ -39,7 +39,7 @@ struct Running {
     work: Option<PathBuf>,
 }
 
-/// What a command changed.
+/// The changes of a command.
 struct Ran {
     settled: Settled,
     /// The directory with the changed files.
@@ -166,7 +166,7 @@ impl Running {
         Ok(Ran { settled, dir, root: self.root })
     }
 
-    /// What the files are before the command, if that is needed to find its changes.
+    /// A snapshot of the tree before the command; an overlay needs none.
     fn before(&self) -> Result<Option<Snapshot>> {
         let RootFiles::Tree(tree) = &self.root.files else { return Ok(None) };
         let taken = rootfs::within(&self.way.ids, &[], || Snapshot::of(tree));

@@ -155,7 +155,7 @@ impl Building<'_> {
     async fn compute_key(&self, number: usize) -> Result<Option<Digest>> {
         let stage = &self.recipe.stages[number];
         if self.session.caching.of_stage(stage.name.as_deref()) != self.session.caching.policy {
-            // What it would do must not stand for its layers: it is made again.
+            // The stage is made again, so its layers are not known by its instructions.
             return Ok(None);
         }
         let is_copied = |add: &Add| {

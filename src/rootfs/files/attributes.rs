@@ -41,7 +41,7 @@ const OWN: &[u8] = b"user.lbuild.";
 const OVERLAY: &[u8] = b"user.overlay.";
 const OPAQUE: &str = "user.overlay.opaque";
 
-/// What the attributes of a file say.
+/// The extended attributes of a file, decoded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     /// Those that a layer keeps.

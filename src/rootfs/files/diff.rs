@@ -29,7 +29,7 @@ use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::tree::{Content, Entry, EntryKind, FileTree, ImagePath, SourceFile, Stat};
 
-/// What decides the difference, besides the files.
+/// Settings for the difference.
 #[derive(Clone, Copy)]
 pub(crate) struct Settings<'s> {
     pub owners: Owners,
