@@ -8,7 +8,7 @@ use super::args::push::CachingArgs;
 use super::args::registry::Registry;
 use super::context::Context;
 use super::lower::config_file::ConfigFile;
-use super::lower::dockerfile::secrets;
+use super::lower::dockerfile::{agents, secrets};
 use super::output::exit::Failure;
 
 /// Returns the builder of an engine. A given password is sent only to the one registry in `login`.
@@ -75,12 +75,14 @@ pub fn registry(base: &Base) -> Option<&str> {
     }
 }
 
-/// Sets how commands of a Dockerfile run, and their secrets.
+/// Sets how commands of a Dockerfile run, their secrets and SSH agents.
 pub fn commands(mut engine: EngineBuilder, args: &DockerfileArgs) -> Result<EngineBuilder, Failure> {
     if let Some(mode) = args.run_mode {
         engine = engine.run_mode(mode);
     }
     let secrets = secrets::read(&args.secret)?;
+    let agents = agents::read(&args.ssh)?;
+    let engine = agents.into_iter().fold(engine, |engine, (id, socket)| engine.ssh_agent(id, socket));
     let engine = engine.keep_noise(args.keep_noise);
     Ok(secrets.into_iter().fold(engine, |engine, (id, value)| engine.secret(id, value)))
 }

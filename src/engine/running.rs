@@ -134,6 +134,11 @@ mod linux {
             });
             found.await.clone()
         }
+
+        /// Whether a command can run here.
+        pub(in crate::engine) async fn can_run(&self, cache: &Cache) -> bool {
+            self.way(cache).await.is_ok()
+        }
     }
 
     /// Tries each mode.
@@ -235,6 +240,15 @@ mod linux {
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::probes;
+
+#[cfg(not(target_os = "linux"))]
+impl Running {
+    /// Whether a command can run here.
+    #[expect(clippy::unused_async, reason = "as on Linux")]
+    pub(super) async fn can_run(&self, _: &crate::store::Cache) -> bool {
+        false
+    }
+}
 
 /// Tries each mode: all need Linux.
 #[cfg(not(target_os = "linux"))]

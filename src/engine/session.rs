@@ -25,6 +25,9 @@ pub(super) struct Session {
     pub(super) downloads: Downloads,
     pub(super) archives: Archives,
     pub(super) events: Events,
+    /// The sockets of SSH agents that mounts of commands name.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "commands run on Linux only"))]
+    pub(super) agents: BTreeMap<String, PathBuf>,
     /// The secrets that mounts of commands name.
     pub(super) secrets: BuildSecrets,
     /// How commands run.
@@ -103,6 +106,7 @@ pub struct EngineBuilder {
     endpoints: Vec<(String, String)>,
     events: Events,
     secrets: BTreeMap<String, Vec<u8>>,
+    agents: BTreeMap<String, PathBuf>,
     dry_run: bool,
 }
 
@@ -186,6 +190,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds an SSH agent that mounts of a Dockerfile's commands name by its id, by the path of its socket. Commands can use
+    /// its keys, and cannot read them.
+    #[must_use]
+    pub fn ssh_agent(mut self, id: impl Into<String>, socket: impl Into<PathBuf>) -> EngineBuilder {
+        self.agents.insert(id.into(), socket.into());
+        self
+    }
+
     /// Adds a secret that mounts of a Dockerfile's commands name by its id. It is in no layer, key, event or error.
     #[must_use]
     pub fn secret(mut self, id: impl Into<String>, value: impl Into<Vec<u8>>) -> EngineBuilder {
@@ -233,6 +245,7 @@ impl EngineBuilder {
             registries: Registries::new(self.credentials, addresses, events.clone())?,
             events,
             secrets,
+            agents: self.agents,
             told_of_modes: Arc::default(),
         }))
     }

@@ -202,13 +202,14 @@ pub struct Access {
 }
 
 impl Run {
-    /// The images of the mounts whose files a translated command reads.
+    /// The images of the mounts whose files the command reads.
     pub(crate) fn images_read_mut(&mut self) -> impl Iterator<Item = &mut Base> {
-        let read =
-            self.translation.as_ref().map(|translation| translation.mounts.clone()).unwrap_or_default();
-        let mounts = self.mounts.iter_mut().enumerate().filter(move |(number, _)| read.contains(number));
+        let read = self.translation.as_ref().map(|translation| translation.mounts.clone());
+        let mounts = self.mounts.iter_mut().enumerate();
+        let mounts = mounts.filter(move |(number, _)| read.as_ref().is_none_or(|read| read.contains(number)));
         mounts.filter_map(|(_, mount)| match mount {
-            Mount::Bind { from: MountFrom::Image(image), .. } => Some(image),
+            Mount::Bind { from: MountFrom::Image(image), .. }
+            | Mount::Cache { from: Some((MountFrom::Image(image), _)), .. } => Some(image),
             _ => None,
         })
     }
@@ -232,6 +233,11 @@ impl Mount {
             }
             Mount::Secret { target, .. } | Mount::Ssh { target, .. } => target.as_deref(),
         }
+    }
+
+    /// Whether its files are in an image.
+    pub(crate) fn is_of_image(&self) -> bool {
+        self.image().is_some()
     }
 
     /// The image that the files are in.

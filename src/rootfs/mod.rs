@@ -11,8 +11,9 @@ mod run;
 pub(crate) use discard::{FILES, TREE, discard};
 pub(crate) use files::{
     Form, Index, IndexUpdate, NOISE_VERSION, Node, Owners, Settings, Settled, Snapshot, copy, make_own_root,
-    make_root, restore, settle_overlay, settle_tree, unpack,
+    make_root, restore, set_access, settle_overlay, settle_tree, unpack,
 };
 pub(crate) use run::{
-    Exit, Failure, Files, Ids, Mode, Obstacle, Process, User, Way, environment, probe, run, within,
+    Bind, BindSource, Exit, Failure, Files, Ids, Mode, Obstacle, Process, User, Way, environment, probe, run,
+    within,
 };

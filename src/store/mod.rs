@@ -25,7 +25,7 @@ pub(crate) use archive::{Archive, write as write_archive};
 pub(crate) use blob::{find_layer, open, open_gzip, open_layer, open_of_any_size, require_gzip, sniff};
 pub(crate) use blocking::blocking_reader;
 pub(crate) use build_secrets::BuildSecrets;
-pub(crate) use cache::{BlobFile, CachedRoot, Workplace, mark_used};
+pub(crate) use cache::{BlobFile, CacheMount, CachedRoot, Holding, Workplace, mark_used};
 pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};
 pub use destination::Destination;

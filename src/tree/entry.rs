@@ -1,5 +1,6 @@
 //! [`Entry`]: the kind and metadata of one file in a layer, without its path.
 
+use std::convert::Infallible;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -197,15 +198,27 @@ impl<C> Entry<C> {
 impl<C> EntryKind<C> {
     /// The same kind, with another description of a file's content.
     pub fn map_content<D>(&self, content: impl FnOnce(&C) -> D) -> EntryKind<D> {
-        match self {
-            EntryKind::File(known) => EntryKind::File(content(known)),
+        let Ok(kind) = self.try_map_content(|known| Ok::<D, Infallible>(content(known)));
+        kind
+    }
+
+    /// The same kind, with another description of a file's content.
+    ///
+    /// # Errors
+    /// Those of `content`.
+    pub fn try_map_content<D, E>(
+        &self,
+        content: impl FnOnce(&C) -> std::result::Result<D, E>,
+    ) -> std::result::Result<EntryKind<D>, E> {
+        Ok(match self {
+            EntryKind::File(known) => EntryKind::File(content(known)?),
             EntryKind::Directory => EntryKind::Directory,
             EntryKind::Symlink(target) => EntryKind::Symlink(target.clone()),
             EntryKind::HardLink(target) => EntryKind::HardLink(target.clone()),
             EntryKind::Device(device) => EntryKind::Device(*device),
             EntryKind::Whiteout => EntryKind::Whiteout,
             EntryKind::Opaque => EntryKind::Opaque,
-        }
+        })
     }
 }
 

@@ -27,6 +27,9 @@ pub struct DockerfileArgs {
     /// Give RUN --mount=type=secret a file or a variable of the environment (repeatable)
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     pub secret: Vec<String>,
+    /// Let RUN --mount=type=ssh use an SSH agent, without SOCKET that of SSH_AUTH_SOCK (repeatable)
+    #[arg(long, value_name = "ID[=SOCKET]")]
+    pub ssh: Vec<String>,
     /// Do RUN lines without starting a process: those that need none, all or none [default: auto]
     #[arg(long, value_name = "WHICH")]
     pub translate: Option<TranslateArg>,
@@ -69,6 +72,7 @@ impl DockerfileArgs {
             ("--build-arg", !self.build_arg.is_empty()),
             ("--build-context", !self.build_context.is_empty()),
             ("--secret", !self.secret.is_empty()),
+            ("--ssh", !self.ssh.is_empty()),
             ("--translate", self.translate.is_some()),
             ("--run-mode", self.run_mode.is_some()),
             ("--keep-noise", self.keep_noise),

@@ -127,9 +127,11 @@ impl Adding<'_> {
             let Some(next) = next else { break };
             let own = || done.iter().flatten().filter_map(|added| added.layer.as_ref());
             let added = match next {
-                Planned::Install(install) => {
+                Planned::Line(line) => {
+                    // It may run as a command, which can put a link anywhere.
+                    made.clear();
                     let below = Beneath::All.layers(base, own());
-                    self.installed(&install, &below).await?
+                    self.line(line, &below).await?
                 }
                 Planned::Packages(packages) => {
                     let below = packages.beneath.layers(base, own());
@@ -215,7 +217,7 @@ impl Adding<'_> {
     }
 
     /// Looks up a layer whose key does not depend on its files.
-    async fn find(&self, planned: &PlannedLayer, below: &[Layer]) -> Result<Lookup> {
+    pub(super) async fn find(&self, planned: &PlannedLayer, below: &[Layer]) -> Result<Lookup> {
         let mounted = match planned.mounts() {
             Some(mounts) => mounts.identities(self.session, self.context, self.epoch).await?,
             None => Vec::new(),
@@ -248,7 +250,7 @@ impl Adding<'_> {
         }
     }
 
-    async fn layer(
+    pub(super) async fn layer(
         &self,
         planned: PlannedLayer,
         lookup: Lookup,

@@ -38,7 +38,7 @@ impl Ahead {
     pub(super) fn of(steps: &[Planned]) -> Ahead {
         let read = steps.iter().filter_map(|step| match step {
             Planned::Layer(layer) => Some(read_by(layer)),
-            Planned::Install(_) | Planned::Packages(_) => None,
+            Planned::Line(_) | Planned::Packages(_) => None,
         });
         let remaining = read.filter(|read| !read.is_empty()).collect();
         let (start, started) = oneshot::channel();

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::key;
+use super::mounts::LineMounts;
 use crate::error::Error;
 use crate::image::{Config, LayerKey};
-use crate::recipe::{Command, Network, Origin, Run, Untranslated};
+use crate::recipe::{Command, Mount, Network, Origin, Run, Untranslated};
 #[cfg(target_os = "linux")]
 use crate::rootfs::NOISE_VERSION;
 
@@ -30,10 +33,16 @@ pub(super) struct PlannedCommand {
     /// Variables that are not part of the key.
     pub(super) proxies: Arc<BTreeMap<String, String>>,
     pub(super) network: Network,
+    /// What it sees in the place of the image's files, in order.
+    pub(super) mounts: Vec<Mount>,
+    /// Those whose files are part of the key.
+    pub(super) files: LineMounts,
     /// The time that its layer's entries get, which it finds in `SOURCE_DATE_EPOCH`.
     pub(super) epoch: u64,
     /// Whether files that differ with each run, such as logs of package managers, stay in the layer.
     pub(super) keeps_noise: bool,
+    /// Whether it runs in the place of a translation that needs more than lbuild can do without a process.
+    pub(super) is_translated: bool,
     /// Why it is not translated, if a translation was asked for.
     pub(super) untranslated: Option<Untranslated>,
     /// The instruction.
@@ -43,7 +52,10 @@ pub(super) struct PlannedCommand {
 impl PlannedCommand {
     /// The command in an image with this config.
     pub(super) fn of(run: &Run, config: &Config, epoch: u64, keeps_noise: bool) -> PlannedCommand {
-        let Run { command, user, directory, arguments, proxies, network, untranslated, origin, .. } = run;
+        let Run {
+            command, user, directory, arguments, proxies, network, mounts, untranslated, origin, ..
+        } = run;
+        let files = LineMounts::of(&Run { translation: None, ..run.clone() });
         let of_config = config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let of_build = arguments.iter().map(|(name, value)| (name.clone(), value.clone()));
         PlannedCommand {
@@ -53,11 +65,19 @@ impl PlannedCommand {
             variables: of_config.chain(of_build).collect(),
             proxies: proxies.clone(),
             network: *network,
+            mounts: mounts.clone(),
+            files,
             epoch,
             keeps_noise,
+            is_translated: false,
             untranslated: untranslated.clone(),
             origin: origin.clone(),
         }
+    }
+
+    /// The command in the place of its translation.
+    pub(super) fn translated(self) -> PlannedCommand {
+        PlannedCommand { is_translated: true, ..self }
     }
 
     /// The key of its layer, without the layers below.
@@ -70,13 +90,19 @@ impl PlannedCommand {
             variables,
             proxies: _,
             network,
+            mounts,
+            files: _,
             epoch,
             keeps_noise,
+            is_translated,
             untranslated: _,
             origin: _,
         } = self;
         let noise = (!keeps_noise).then_some(NOISE_VERSION);
-        key::of_command((command, user, directory, variables, network, epoch, noise))
+        let mounts: Vec<_> = mounts.iter().map(in_key).collect();
+        let key = key::of_command((command, user, directory, variables, network, mounts, epoch, noise));
+        // A build that does not translate must not decide the layers of one that does.
+        if *is_translated { key::in_place_of_translation(key) } else { key }
     }
 
     /// The error if no command can run here.
@@ -137,6 +163,17 @@ impl PlannedCommand {
                 (vec![format!("/dev/{file}")], Some((file, content)))
             }
         }
+    }
+}
+
+/// What of a mount is part of the key besides the content of its files: not where the files are on this machine.
+fn in_key(mount: &Mount) -> serde_json::Value {
+    match mount {
+        Mount::Bind { target, writable, .. } => json!(["bind", target, writable]),
+        Mount::Cache { target, id, access, read_only, .. } => json!(["cache", target, id, access, read_only]),
+        Mount::Tmpfs { target, size } => json!(["tmpfs", target, size]),
+        Mount::Secret { id, target, env, access, .. } => json!(["secret", id, target, env, access]),
+        Mount::Ssh { id, target, access, .. } => json!(["ssh", id, target, access]),
     }
 }
 

@@ -7,6 +7,7 @@ use super::add::{Added, Adding};
 use super::beneath::Beneath;
 use super::cached::{StepLayer, keep_step};
 use super::key;
+use super::line::NotInstalled;
 use super::planned::PlannedLayer;
 use super::planned_run::{InstallOf, PlannedInstall};
 use super::reads::InstallReads;
@@ -26,7 +27,11 @@ use crate::tree::FileTree;
 
 impl Adding<'_> {
     /// The layers of an install, after an entry for the command itself.
-    pub(super) async fn installed(&self, planned: &PlannedInstall, below: &[Layer]) -> Result<Vec<Added>> {
+    pub(super) async fn installed(
+        &self,
+        planned: &PlannedInstall,
+        below: &[Layer],
+    ) -> Result<Vec<Added>, NotInstalled> {
         let mounted = planned.run.mounts.identities(self.session, self.context, self.epoch).await?;
         let own = key::mounted(planned.key(self.epoch), &mounted);
         let (key, shape) = (Beneath::All.key(own, None, below), self.shape(own, below));
@@ -37,7 +42,7 @@ impl Adding<'_> {
             }
             None => {
                 let made = self.install(planned, key, (shape, below)).await;
-                made.map_err(|error| self.without_secrets(planned, error))?
+                made.map_err(|failure| failure.map(|error| self.without_secrets(planned, error)))?
             }
         };
         keep_step(&self.session.cache, key, &layers)?;
@@ -73,7 +78,7 @@ impl Adding<'_> {
         planned: &PlannedInstall,
         key: LayerKey,
         (shape, below): (Digest, &[Layer]),
-    ) -> Result<(Vec<StepLayer>, Option<InstallReads>)> {
+    ) -> Result<(Vec<StepLayer>, Option<InstallReads>), NotInstalled> {
         let sight = self.sight(&planned.run, below).await?;
         let layers = match &planned.packages {
             InstallOf::Python(install) => self.install_python(planned, install, &sight, key).await?,
@@ -88,12 +93,13 @@ impl Adding<'_> {
         install: &PythonInstall,
         sight: &Sight<'_>,
         key: LayerKey,
-    ) -> Result<Vec<StepLayer>> {
-        let installation = self.looked(planned, install, sight).await?;
+    ) -> Result<Vec<StepLayer>, NotInstalled> {
+        let looked = self.looked(planned, install, sight).await?;
+        let installation = looked.map_err(NotInstalled::NeedsProcess)?;
         let read = self.read(planned, &installation, sight).await?;
         let plan = installation.plan(&read, self.context).await;
         let InstallPlan { layers, to, place, removed, warnings, count } =
-            plan.map_err(|error| failed(planned, install, error))?;
+            plan.map_err(|error| NotInstalled::of(error, |error| failed(planned, install, error)))?;
         let (file, line) = (&planned.origin.file, planned.origin.line);
         for warning in warnings {
             self.session.events.warn(format!("{file}:{line}: {warning}"), None);
@@ -117,21 +123,21 @@ impl Adding<'_> {
         // Only now a package is known that cannot be built, or that another one excludes.
         let added = added.map_err(|error| match error {
             Error::NoWheel { .. } | Error::Build { .. } | Error::WheelClash { .. } => {
-                failed(planned, install, error)
+                NotInstalled::of(error, |error| failed(planned, install, error))
             }
-            error => error,
+            error => error.into(),
         })?;
         own.extend(added.into_iter().filter_map(|added| StepLayer::of(&added.layer?, added.created_by)));
         Ok(own)
     }
 
-    /// Finds the interpreter and what it has.
+    /// Finds the interpreter and what it has. The inner error is about an interpreter that only a process could use.
     async fn looked(
         &self,
         planned: &PlannedInstall,
         install: &PythonInstall,
         sight: &Sight<'_>,
-    ) -> Result<PythonInstallation> {
+    ) -> Result<Result<PythonInstallation>> {
         let (program, PlannedInstall { directory, run, origin, .. }) = (&install.program, planned);
         let surroundings = InstallSurroundings {
             directory: directory.clone(),
@@ -146,7 +152,7 @@ impl Adding<'_> {
             Ok(PythonInstallation::of(&install, &surroundings, &view, libc(&view)))
         };
         let looked = self.session.threads.run(1, look).await?;
-        looked.map_err(|fault| origin.failed_at(program, fault, None))
+        Ok(looked.map_err(|fault| origin.failed_at(program, fault, None)))
     }
 
     /// Reads the files of the image that the install needs.

@@ -203,6 +203,11 @@ pub(super) fn without_owners(key: LayerKey) -> LayerKey {
     LayerKey(Digest::of(format!("without owners {}", key.0).as_bytes()))
 }
 
+/// The key of the layer of a command that ran because its translation could not be done.
+pub(super) fn in_place_of_translation(key: LayerKey) -> LayerKey {
+    LayerKey(Digest::of(format!("in place of a translation {}", key.0).as_bytes()))
+}
+
 /// The key of the layers of a line that reads the files of mounts. A secret is not part of any key.
 pub(super) fn mounted(key: LayerKey, mounts: &[String]) -> LayerKey {
     match mounts {

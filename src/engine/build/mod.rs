@@ -16,7 +16,11 @@
 
 mod accounts;
 mod add;
+#[cfg(target_os = "linux")]
+mod agent;
 mod ahead;
+#[cfg(target_os = "linux")]
+mod attach;
 mod base;
 mod beneath;
 mod binds;
@@ -27,6 +31,7 @@ mod fetched;
 mod follow;
 mod install;
 mod key;
+mod line;
 mod mounts;
 mod node;
 mod operate;

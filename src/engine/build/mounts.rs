@@ -49,15 +49,17 @@ pub(super) struct MountFiles {
 type MountTree = Vec<(Vec<u8>, Entry<Content>)>;
 
 impl LineMounts {
-    /// The mounts of a translated command.
+    /// The mounts of a command: all that it may read, or those that its translation reads.
     pub(super) fn of(run: &Run) -> LineMounts {
-        let read = run.translation.as_ref().map(|translation| &translation.mounts[..]).unwrap_or_default();
+        let read = run.translation.as_ref().map(|translation| &translation.mounts[..]);
         let mounts = run.mounts.iter().enumerate().filter_map(|(number, mount)| {
             let kind = match mount {
-                Mount::Bind { writable, .. } if read.contains(&number) => LineMountKind::Files {
-                    source: Box::new(source_of(mount, &run.origin)?),
-                    writable: *writable,
-                },
+                Mount::Bind { writable, .. } if read.is_none_or(|read| read.contains(&number)) => {
+                    LineMountKind::Files {
+                        source: Box::new(source_of(mount, &run.origin)?),
+                        writable: *writable,
+                    }
+                }
                 Mount::Secret { id, .. } => LineMountKind::Secret { id: id.clone() },
                 Mount::Bind { .. } | Mount::Cache { .. } | Mount::Tmpfs { .. } | Mount::Ssh { .. } => {
                     LineMountKind::Closed
@@ -232,8 +234,10 @@ pub(super) async fn part(source: &Source, context: &Context) -> Result<Box<dyn P
 }
 
 /// The files of a mount, as `COPY` would take them.
-fn source_of(mount: &Mount, origin: &Origin) -> Option<Source> {
-    let Mount::Bind { from, source, .. } = mount else { return None };
+pub(super) fn source_of(mount: &Mount, origin: &Origin) -> Option<Source> {
+    let (Mount::Bind { from, source, .. } | Mount::Cache { from: Some((from, source)), .. }) = mount else {
+        return None;
+    };
     let source = match from {
         MountFrom::Context(context) => {
             let path = match source.trim_start_matches('/') {
@@ -247,15 +251,14 @@ fn source_of(mount: &Mount, origin: &Origin) -> Option<Source> {
     Some(Source::Copy(CopyFiles::of(source, origin.clone())))
 }
 
-/// The files that a translated command reads from mounts.
+/// The files that a command reads from mounts.
 pub(super) fn sources(run: &Run) -> impl Iterator<Item = Source> {
-    let read = run.translation.is_some().then(|| run.mounts_read());
-    read.into_iter().flatten().filter_map(|mount| source_of(mount, &run.origin))
+    run.mounts_read().filter_map(|mount| source_of(mount, &run.origin))
 }
 
-/// The files of this machine that a translated command mounts. They must exist whether it reads them or not.
+/// The files of this machine that a command mounts. They must exist whether it reads them or not.
 pub(super) fn sources_on_disk(run: &Run) -> impl Iterator<Item = Source> {
-    let mounts = run.mounts.iter().filter(|_| run.translation.is_some());
+    let mounts = run.mounts.iter();
     let on_disk = |mount: &&Mount| matches!(mount, Mount::Bind { from: MountFrom::Context(_), .. });
     mounts.filter(on_disk).filter_map(|mount| source_of(mount, &run.origin))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::add::Adding;
 use super::beneath::Beneath;
 use super::cached::StepLayer;
+use super::line::NotInstalled;
 use super::packages::PlannedPackages;
 use super::planned_run::{NodePackages, PlannedInstall};
 use super::sight::{Sight, libc};
@@ -27,19 +28,20 @@ impl Adding<'_> {
         packages: &NodePackages,
         sight: &Sight<'_>,
         key: LayerKey,
-    ) -> Result<Vec<StepLayer>> {
+    ) -> Result<Vec<StepLayer>, NotInstalled> {
         let installation = self.found_directory(planned, packages, sight).await?;
         let (read, absent) = self.read_all(sight, |read| installation.needs(read)).await?;
         if let Some(target) = sight.hidden_by(read.keys().chain(&absent).cloned()) {
             let fault = format!("the mount {target} hides files that {} reads", planned.text);
-            return Err(planned.origin.failed_at(target, planned.run.hide(&fault), None));
+            return Err(planned.origin.failed_at(target, planned.run.hide(&fault), None).into());
         }
         let program = program(packages);
         installation
             .check(&read)
-            .map_err(|NodeFault { fault, hint }| planned.origin.failed_at(program, fault, hint))?;
+            .map_err(|NodeFault { fault, hint }| planned.origin.failed_at(program, fault, hint))
+            .map_err(NotInstalled::NeedsProcess)?;
         let (removed, place) = (installation.removed(), installation.place());
-        let failed = |error| failed(planned, program, error);
+        let failed = |error| NotInstalled::of(error, |error| failed(planned, program, error));
         let mut variables = BTreeMap::clone(&packages.variables);
         let secrets = self.secrets_of(&planned.run).into_iter();
         variables.extend(secrets.map(|(name, value)| (name, value.expose().to_owned())));

@@ -7,6 +7,7 @@ use super::beneath::Beneath;
 use super::command::PlannedCommand;
 use super::content::content_key;
 use super::key;
+use super::line::{InstallLine, LinePart};
 use super::mounts::LineMounts;
 use super::packages::PlannedPackages;
 use super::planned_run::{PlannedInstall, PlannedLine, PlannedRun, install_of, may_redirect};
@@ -21,8 +22,8 @@ use crate::source::{Context, Part, Placing};
 pub(super) enum Planned {
     /// One layer at most.
     Layer(Box<PlannedLayer>),
-    /// Packages of a command: several layers, after an entry for the command itself.
-    Install(Arc<PlannedInstall>),
+    /// A translated line with installs, each of which has several layers, after an entry for the command itself.
+    Line(InstallLine),
     /// Packages of a source: several layers, after an entry for them all.
     Packages(PlannedPackages),
 }
@@ -58,25 +59,25 @@ pub(super) struct PlannedPart {
 }
 
 impl Planned {
-    /// The layers that a command adds in an image with this config. The installs of a translated line are apart from its other
-    /// commands, because their layers are.
+    /// The layers that a command adds in an image with this config. The installs of a translated line are apart from its
+    /// other commands, because their layers are.
     pub(super) fn run(run: &Run, config: &Config, epoch: u64, keeps_noise: bool) -> Vec<Planned> {
         let Run { translation, user, origin, .. } = run;
+        let command = || PlannedCommand::of(run, config, epoch, keeps_noise);
         let Some(translation) = translation else {
-            let command = PlannedCommand::of(run, config, epoch, keeps_noise);
-            return vec![Planned::Layer(Box::new(PlannedLayer::command(command)))];
+            return vec![Planned::Layer(Box::new(PlannedLayer::command(command())))];
         };
         let of_run = Arc::new(PlannedRun::of(run, config));
-        let line = |chains| {
+        let operations = |chains| {
             let translation = Translation { chains, ..translation.clone() };
             let line = Line { translation, user: user.clone(), epoch };
             let (run, origin) = (of_run.clone(), origin.clone());
-            Planned::Layer(Box::new(PlannedLayer {
+            Box::new(PlannedLayer {
                 work: Work::Operations(Arc::new(PlannedLine { line, run, origin: origin.clone() })),
                 name: origin.text.clone(),
                 created_by: origin.text.clone(),
                 beneath: Beneath::All,
-            }))
+            })
         };
         let mut variables: BTreeMap<String, String> =
             config.env().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -84,19 +85,19 @@ impl Planned {
         let variables = Arc::new(variables);
         let commands = || translation.chains.iter().flatten();
         if commands().all(|command| install_of(&command.operation, &variables).is_none()) {
-            return vec![line(translation.chains.clone())];
+            return vec![Planned::Layer(operations(translation.chains.clone()))];
         }
         // The front-end leaves other lines with an install untranslated: here the first failure ends the line.
-        let (mut all, mut before) = (Vec::new(), Vec::new());
+        let (mut parts, mut before) = (Vec::new(), Vec::new());
         for command in commands() {
             let Some(packages) = install_of(&command.operation, &variables) else {
                 before.push(command.clone());
                 continue;
             };
             if !before.is_empty() {
-                all.push(line(vec![std::mem::take(&mut before)]));
+                parts.push(LinePart::Operations(operations(vec![std::mem::take(&mut before)])));
             }
-            all.push(Planned::Install(Arc::new(PlannedInstall {
+            parts.push(LinePart::Install(Box::new(PlannedInstall {
                 packages,
                 directory: command.directory.clone(),
                 text: command.text.clone(),
@@ -105,9 +106,17 @@ impl Planned {
             })));
         }
         if !before.is_empty() {
-            all.push(line(vec![before]));
+            parts.push(LinePart::Operations(operations(vec![before])));
         }
-        all
+        // The images that only a process would read are not known.
+        let has_files = run
+            .mounts
+            .iter()
+            .zip(0..)
+            .all(|(mount, number)| !mount.is_of_image() || translation.mounts.contains(&number));
+        let may_run = !translation.required && has_files;
+        let whole = may_run.then(|| Box::new(PlannedLayer::command(command().translated())));
+        vec![Planned::Line(InstallLine { parts, whole })]
     }
 
     /// The digest of [`PlannedLayer::identity`].
@@ -119,10 +128,7 @@ impl Planned {
     ) -> Result<Option<LayerKey>> {
         match self {
             Planned::Layer(layer) => layer.identity(session, context, epoch).await,
-            Planned::Install(install) => {
-                let mounted = install.run.mounts.identities(session, context, epoch).await?;
-                Ok(Some(key::mounted(install.key(epoch), &mounted)))
-            }
+            Planned::Line(line) => line.identity(session, context, epoch).await,
             Planned::Packages(packages) => Ok(packages.identity(epoch)),
         }
     }
@@ -171,7 +177,7 @@ impl PlannedLayer {
             Work::Operations(planned) => {
                 vec![key(key::mounted(key::of_line(&planned.line), mounted), None)]
             }
-            Work::Command(command) => vec![key(command.key(), None)],
+            Work::Command(command) => vec![key(key::mounted(command.key(), mounted), None)],
         }
     }
 
@@ -189,7 +195,10 @@ impl PlannedLayer {
                 let mounted = planned.run.mounts.identities(session, context, epoch).await?;
                 return Ok(Some(key::mounted(key::of_line(&planned.line), &mounted)));
             }
-            Work::Command(command) => return Ok(Some(command.key())),
+            Work::Command(command) => {
+                let mounted = command.files.identities(session, context, epoch).await?;
+                return Ok(Some(key::mounted(command.key(), &mounted)));
+            }
         };
         if let Some(&identity) = part.identities().first() {
             let key = key::of_part(identity, &to, epoch);
@@ -206,7 +215,8 @@ impl PlannedLayer {
     pub(super) fn mounts(&self) -> Option<&LineMounts> {
         match &self.work {
             Work::Operations(planned) => Some(&planned.run.mounts),
-            Work::Files(_) | Work::Command(_) => None,
+            Work::Command(command) => Some(&command.files),
+            Work::Files(_) => None,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest, Layer};
 use crate::layer::{Decoded, LayerReader, MAX_LAYER};
-use crate::rootfs::{self, FILES, Form, Ids, Index, IndexUpdate, Mode, Node, Owners, TREE, Way};
+use crate::rootfs::{self, FILES, Form, Ids, Index, IndexUpdate, Mode, Node, Owners, Snapshot, TREE, Way};
 use crate::store::{self, CachedRoot, Usage, Workplace};
 use crate::threads::blocking;
 use crate::tree::EntryKind;
@@ -58,8 +58,8 @@ struct Into {
 pub(super) enum RootFiles {
     /// The directories of an overlay, the topmost first.
     Layers(Vec<PathBuf>),
-    /// One with all files, which a command changes.
-    Tree(PathBuf),
+    /// One with all files, which a command changes; with their state, if it is known.
+    Tree(PathBuf, Option<Snapshot>),
 }
 
 impl Roots {
@@ -135,7 +135,7 @@ impl Roots {
                     copied.map_err(|source| failed("copy the files of the base", source))
                 });
                 copying.await?;
-                RootFiles::Tree(tree)
+                RootFiles::Tree(tree, None)
             }
         };
         Ok(Root { files, index: Arc::new(index), base: unpacked })
@@ -151,7 +151,8 @@ impl Roots {
                 root.index = unpack(session, way, layer, into, &root.index).await?;
                 lowers.insert(0, dir);
             }
-            RootFiles::Tree(dir) => {
+            RootFiles::Tree(dir, seen) => {
+                *seen = None;
                 let into = Into { dir: dir.clone(), lowers: None };
                 root.index = unpack(session, way, layer, into, &root.index).await?;
             }
@@ -171,7 +172,7 @@ impl Root {
         }
         let dirs = match &self.files {
             RootFiles::Layers(lowers) => &lowers[..],
-            RootFiles::Tree(tree) => std::slice::from_ref(tree),
+            RootFiles::Tree(tree, _) => std::slice::from_ref(tree),
         };
         // The topmost directory that has it: what a higher one hides is not in the index.
         let file = dirs.iter().map(|dir| dir.join(OsStr::from_bytes(&path))).find(|file| file.exists());
@@ -254,6 +255,12 @@ fn decompress(
             Err(Error::DiffId { image: "the image".to_owned(), digest, expected, got })
         }
     }
+}
+
+/// Unpacks a layer alone into a directory that exists.
+pub(super) async fn unpack_apart(session: &Arc<Session>, way: &Way, layer: &Layer, dir: &Path) -> Result<()> {
+    let into = Into { dir: dir.to_owned(), lowers: None };
+    unpack(session, way, layer, into, &Arc::new(Index::new())).await.map(drop)
 }
 
 /// Unpacks a tar, perhaps in a process of its own; returns the difference to the index of the layers below.

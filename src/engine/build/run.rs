@@ -1,5 +1,6 @@
 //! Runs a command in the files of all layers below it, and makes a layer of what it changed.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use rustix::io::Errno;
 
 use super::accounts::{Accounts, Login};
 use super::add::{Adding, Making, Outcome};
+use super::attach::Attached;
 use super::cached::Known;
 use super::command::PlannedCommand;
 use super::key;
@@ -37,6 +39,7 @@ struct Running {
     platform: Platform,
     /// The directory for the changes, if an overlay is used.
     work: Option<PathBuf>,
+    attached: Attached,
 }
 
 /// The changes of a command.
@@ -72,11 +75,13 @@ impl Adding<'_> {
         let login = login(&planned, &way, &root)?;
         let work = match &root.files {
             RootFiles::Layers(_) => Some(self.roots.directory(self.session, &way, "changes").await?),
-            RootFiles::Tree(_) => None,
+            RootFiles::Tree(..) => None,
         };
+        let attached = self.attach(&planned, &way).await?;
         let (session, ids) = (self.session.clone(), way.ids.clone());
         let platform = self.context.platform.clone();
-        let running = Running { session: session.clone(), planned, way, login, root, platform, work };
+        let running =
+            Running { session: session.clone(), planned, way, login, root, platform, work, attached };
         // A command counts as one thread.
         let Ran { settled, dir, root } =
             self.session.threads.run(1, move |_, stop| running.run(stop)).await?;
@@ -133,8 +138,9 @@ impl Running {
     fn run(mut self, stop: &AtomicBool) -> Result<Ran> {
         let planned = self.planned.clone();
         let place = format!("{}:{}", planned.origin.file, planned.origin.line);
-        let events = &self.session.events;
         let (process, before, overlay) = (self.process()?, self.before()?, self.overlay()?);
+        let session = self.session.clone();
+        let events = &session.events;
         let (command, mode) = (planned.origin.text.clone(), self.way.mode.name().to_owned());
         events.emit(Event::CommandStarted { place: place.clone(), command, mode });
         let began = Instant::now();
@@ -145,11 +151,12 @@ impl Running {
                 (upper, Files::Overlay { lowers, upper, work })
             }
             (RootFiles::Layers(_), None) => return Err(Error::Interrupted),
-            (RootFiles::Tree(tree), _) => (tree, Files::Tree(tree)),
+            (RootFiles::Tree(tree, _), _) => (tree, Files::Tree(tree)),
         };
-        let exit = rootfs::run(&self.way, &files, &[], &process, &mut take, stop);
+        let exit = rootfs::run(&self.way, &files, &process, &mut take, stop);
         let dir = dir.clone();
         let last_lines = output.finish();
+        self.attached.ended(&self.way);
         events.emit(Event::CommandEnded { place, duration: began.elapsed() });
         match exit {
             Ok(Exit::Code(0)) => {}
@@ -167,8 +174,11 @@ impl Running {
     }
 
     /// A snapshot of the tree before the command; an overlay needs none.
-    fn before(&self) -> Result<Option<Snapshot>> {
-        let RootFiles::Tree(tree) = &self.root.files else { return Ok(None) };
+    fn before(&mut self) -> Result<Option<Snapshot>> {
+        let RootFiles::Tree(tree, seen) = &mut self.root.files else { return Ok(None) };
+        if let Some(seen) = seen.take() {
+            return Ok(Some(seen));
+        }
         let taken = rootfs::within(&self.way.ids, &[], || Snapshot::of(tree));
         taken.map(Some).map_err(|source| failed("list the files of the image", source))
     }
@@ -183,7 +193,7 @@ impl Running {
     }
 
     /// The changes of the command; the files then are as its layer makes them.
-    fn settled(&self, dir: &Path, before: Option<Snapshot>) -> Result<Settled> {
+    fn settled(&mut self, dir: &Path, before: Option<Snapshot>) -> Result<Settled> {
         let base = self.root.base.files();
         let settings = Settings {
             owners: owners(&self.way.ids),
@@ -196,10 +206,15 @@ impl Running {
         };
         let index = &self.root.index;
         let found = rootfs::within(&self.way.ids, &[], || match &before {
-            None => rootfs::settle_overlay(dir, index, &settings),
-            Some(before) => rootfs::settle_tree(dir, before, index, &settings),
+            None => rootfs::settle_overlay(dir, index, &settings).map(|settled| (settled, None)),
+            Some(before) => rootfs::settle_tree(dir, before, index, &settings)
+                .map(|(settled, after)| (settled, Some(after))),
         });
-        found.map_err(|source| failed("find the changes of the command", source))
+        let (settled, after) = found.map_err(|source| failed("find the changes of the command", source))?;
+        if let RootFiles::Tree(_, seen) = &mut self.root.files {
+            *seen = after;
+        }
+        Ok(settled)
     }
 
     fn process(&self) -> Result<Process> {
@@ -210,6 +225,8 @@ impl Running {
         let all = |texts: Vec<String>| texts.into_iter().map(text).collect::<Result<Vec<_>>>();
         let (arguments, script) = self.planned.arguments();
         let environment = self.planned.environment(&self.login.home, &rootfs::environment(&self.way));
+        let environment = environment.into_iter().chain(self.attached.variables.clone());
+        let environment: BTreeMap<String, String> = environment.collect();
         let environment = environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let Login { uid, gid, groups, .. } = self.login.clone();
         Ok(Process {
@@ -218,6 +235,7 @@ impl Running {
             environment: all(environment)?,
             directory: text(self.planned.directory.clone())?,
             user: User { uid, gid, groups },
+            binds: self.attached.binds.clone(),
             files: script
                 .into_iter()
                 .map(|(path, content)| (path, content.as_bytes().to_vec(), 0o755))

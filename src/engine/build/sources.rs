@@ -13,21 +13,15 @@ use crate::store::BuildSecrets;
 /// The function's directory if the config has neither `LAMBDA_TASK_ROOT` nor a working directory.
 const TASK_ROOT: &str = "/var/task";
 
-/// Fails if a stage that is built has a command that needs a process, and either no process is allowed, or the command
-/// has mounts.
+/// Fails if a stage that is built has a command that needs a process, and no process is allowed.
 pub(super) fn check_commands(recipe: &Recipe, mode: Option<RunMode>) -> Result<()> {
     let stages = recipe.needed_stages().into_iter().map(|number| &recipe.stages[number]);
     for step in stages.flat_map(|stage| &stage.steps) {
-        let Step::Run(Run { translation: None, origin, untranslated, mounts, .. }) = step else { continue };
-        let (fault, hint) = match mode {
-            Some(RunMode::None) => {
-                ("this command needs a process, and the mode of commands is none", NO_PROCESS)
-            }
-            _ if mounts.is_empty() => continue,
-            _ => {
-                ("commands that need a process have no mounts yet", "leave out the mounts, or COPY the files")
-            }
-        };
+        let Step::Run(Run { translation: None, origin, untranslated, .. }) = step else { continue };
+        if mode != Some(RunMode::None) {
+            continue;
+        }
+        let (fault, hint) = ("this command needs a process, and the mode of commands is none", NO_PROCESS);
         return Err(match untranslated {
             None => origin.failed(fault, Some(hint.to_owned())),
             Some(Untranslated { word, reason }) => {

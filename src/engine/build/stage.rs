@@ -41,6 +41,7 @@ pub(in crate::engine) async fn build(
     check_sources(recipe)?;
     check_commands(recipe, session.running.mode)?;
     check_secrets(recipe, &session.secrets)?;
+    warn_of_stages(recipe, session);
     let last = recipe.stages.len() - 1;
     let stages = || recipe.stages.iter();
     let building = Building {
@@ -56,6 +57,21 @@ pub(in crate::engine) async fn build(
         roots: Roots::default(),
     };
     building.image(last).await.cloned()
+}
+
+/// Warns of stages that are to be made again and that the build does not have.
+fn warn_of_stages(recipe: &Recipe, session: &Session) {
+    let names: Vec<&str> = recipe.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+    for wanted in &session.caching.without {
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(wanted)) {
+            let hint = match names.is_empty() {
+                true => "no stage of it has a name".to_owned(),
+                false => format!("its stages are {}", names.join(", ")),
+            };
+            let message = format!("no stage named {wanted} is made again: the build has none");
+            session.events.warn(message, Some(&hint));
+        }
+    }
 }
 
 /// The error for a stage that is not an earlier one; a checked recipe never causes it.
@@ -154,10 +170,6 @@ impl Building<'_> {
 
     async fn compute_key(&self, number: usize) -> Result<Option<Digest>> {
         let stage = &self.recipe.stages[number];
-        if self.session.caching.of_stage(stage.name.as_deref()) != self.session.caching.policy {
-            // The stage is made again, so its layers are not known by its instructions.
-            return Ok(None);
-        }
         let is_copied = |add: &Add| {
             matches!(add.source, Source::Copy(_) | Source::EmptyDirectory { .. } | Source::Image(_))
         };

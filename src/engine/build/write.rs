@@ -41,9 +41,22 @@ pub(super) struct Made {
 /// The layer of a caller's tree, found by its key or written.
 pub(in crate::engine) async fn layer_of_tree(
     session: &Arc<Session>,
-    mut tree: FileTree,
+    tree: FileTree,
     epoch: u64,
 ) -> Result<Layer> {
+    let (layer, cached) = found_or_made(session, tree, epoch).await?;
+    let (digest, size) = (layer.blob.digest, layer.blob.size);
+    session.events.emit(Event::Layer { layer: "/".to_owned(), digest, size, cached });
+    Ok(layer)
+}
+
+/// The layer of files that do not become part of the image.
+pub(super) async fn layer_of_files(session: &Arc<Session>, tree: FileTree, epoch: u64) -> Result<Layer> {
+    found_or_made(session, tree, epoch).await.map(|(layer, _)| layer)
+}
+
+/// The layer, and whether it was found.
+async fn found_or_made(session: &Arc<Session>, mut tree: FileTree, epoch: u64) -> Result<(Layer, bool)> {
     let shared = session.clone();
     let done = session.threads.run(session.threads.all(), move |threads, stop| {
         let writing = Writing { epoch, name: "/", threads, stop, is_scanned: false };
@@ -55,10 +68,7 @@ pub(in crate::engine) async fn layer_of_tree(
             }
         }
     });
-    let (layer, cached) = done.await?;
-    let (digest, size) = (layer.blob.digest, layer.blob.size);
-    session.events.emit(Event::Layer { layer: "/".to_owned(), digest, size, cached });
-    Ok(layer)
+    done.await
 }
 
 /// The layer of the tree, if the local cache has it.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::fs::{
     Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chownat, fchmod, fchown, fgetxattr,
@@ -40,6 +41,16 @@ const OWN: &[u8] = b"user.lbuild.";
 /// The attributes of overlayfs, and of a program's attributes with such names.
 const OVERLAY: &[u8] = b"user.overlay.";
 const OPAQUE: &str = "user.overlay.opaque";
+
+/// Gives a file of any kind a mode and an owner. Where all files belong to one user, so does this one.
+pub(crate) fn set_access(path: &Path, mode: u32, owner: (u32, u32), owners: Owners) -> io::Result<()> {
+    rustix::fs::chmod(path, Mode::from_raw_mode(mode))?;
+    if owners == Owners::Kernel {
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        rustix::fs::chown(path, Some(uid), Some(gid))?;
+    }
+    Ok(())
+}
 
 /// The extended attributes of a file, decoded.
 #[derive(Debug, Default, PartialEq, Eq)]

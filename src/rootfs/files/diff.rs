@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::attributes::Owners;
 use super::candidates::Candidates;
 use super::compare::{Changes, Comparison};
+use super::copied::keep_owner;
 use super::directories::{Directories, is_below, named, path_in};
 use super::index::{FileFact, Index};
 use super::noise::is_noise;
@@ -27,7 +28,7 @@ use super::pyc;
 use super::read::Found;
 use super::snapshot::Snapshot;
 use crate::error::Result;
-use crate::tree::{Content, Entry, EntryKind, FileTree, ImagePath, SourceFile, Stat};
+use crate::tree::{Content, Entry, FileTree, ImagePath, SourceFile, Stat};
 
 /// Settings for the difference.
 #[derive(Clone, Copy)]
@@ -69,27 +70,34 @@ struct Located {
 /// The difference of an upper directory to the layers below, of which `index` is. Afterwards the upper directory can be
 /// a lower one, and shows what the layer would show.
 pub(crate) fn settle_overlay(upper: &Path, index: &Index, settings: &Settings<'_>) -> io::Result<Settled> {
-    settle(upper, overlay::changes(upper, index)?, index, settings)
+    let mut directories = Directories::open(upper)?;
+    settle(&mut directories, overlay::changes(upper, index)?, index, settings)
 }
 
 /// The difference of a tree to the one of which `index` and the snapshot are. Afterwards the tree has what the layer
-/// would make of the former one.
+/// would make of the former one. The snapshot that is returned serves for the next command.
 pub(crate) fn settle_tree(
     tree: &Path,
     before: &Snapshot,
     index: &Index,
     settings: &Settings<'_>,
-) -> io::Result<Settled> {
-    settle(tree, before.changes(&Snapshot::of(tree)?, index), index, settings)
+) -> io::Result<(Settled, Snapshot)> {
+    let mut directories = Directories::open(tree)?;
+    let mut after = Snapshot::of(tree)?;
+    let candidates = before.changes(&after, index);
+    let touched: Vec<Vec<u8>> = candidates.present.iter().chain(&candidates.gone).cloned().collect();
+    let settled = settle(&mut directories, candidates, index, settings)?;
+    directories.forget();
+    after.renew(&mut directories, &touched)?;
+    Ok((settled, after))
 }
 
 fn settle(
-    root: &Path,
+    directories: &mut Directories,
     candidates: Candidates,
     index: &Index,
     settings: &Settings<'_>,
 ) -> io::Result<Settled> {
-    let mut directories = Directories::open(root)?;
     let Candidates { present, mut gone, opaque } = candidates;
     let (mut found, mut dropped) = (BTreeMap::new(), BTreeSet::new());
     let is_left_out = |path: &[u8]| settings.left_out.iter().any(|out| path == out || is_below(path, out));
@@ -97,12 +105,14 @@ fn settle(
     for path in present {
         let is_dropped = is_left_out(&path) || (!settings.keeps_noise && is_noise(&path));
         let before = index.get(&path);
-        let mut read = || {
-            Found::read(&mut directories, &path, settings.owners, opaque.is_some(), before, settings.creator)
-        };
+        let mut read =
+            || Found::read(directories, &path, settings.owners, opaque.is_some(), before, settings.creator);
         let file = if is_dropped { None } else { read().map_err(|error| named(&path, error))? };
         match file {
-            Some(file) => drop(found.insert(path, file)),
+            Some(mut file) => {
+                keep_owner(&path, &mut file, index, settings.owners);
+                found.insert(path, file);
+            }
             None => {
                 if !is_dropped && before.is_some() {
                     // A socket has taken its place.
@@ -112,13 +122,13 @@ fn settle(
             }
         }
     }
-    fit_compiled(&mut directories, &mut found, &gone, index, settings.epoch)?;
+    fit_compiled(directories, &mut found, &gone, index, settings.epoch)?;
     let comparison = Comparison { index, found: &found, gone: &gone };
     let changes = comparison.changes();
     let mut after = index.clone();
     after.apply(changes.iter().map(|(path, entry)| (&path[..], entry)), settings.epoch, |fact| *fact);
     let normalising = Normalising {
-        directories: &mut directories,
+        directories: &mut *directories,
         before: index,
         after: &after,
         found: &found,
@@ -129,7 +139,7 @@ fn settle(
         base: settings.base,
     };
     let opened = normalising.run(&dropped, &comparison.links(), settings.opens)?;
-    let changes = located(&mut directories, changes)?;
+    let changes = located(directories, changes)?;
     Ok(Settled { changes, epoch: settings.epoch, opened })
 }
 
@@ -161,22 +171,19 @@ fn fit_compiled(
 fn located(directories: &mut Directories, changes: Changes) -> io::Result<Vec<(ImagePath, Entry<Located>)>> {
     let mut located = Vec::with_capacity(changes.len());
     for (path, Entry { kind, mode, uid, gid, xattrs }) in changes {
-        let kind = match kind {
-            EntryKind::File(fact) => {
-                let stat = directories.stat(&path).map_err(|error| named(&path, error))?;
-                let stat = stat.ok_or_else(|| named(&path, io::ErrorKind::NotFound.into()))?;
-                let nanoseconds =
-                    |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-                EntryKind::File(Located {
-                    fact,
-                    mtime_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
-                    ctime_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
-                    ino: stat.st_ino,
-                    dev: stat.st_dev,
-                })
-            }
-            kind => kind.map_content(|_| unreachable!("only a file has content")),
-        };
+        let kind = kind.try_map_content(|fact| {
+            let stat = directories.stat(&path).map_err(|error| named(&path, error))?;
+            let stat = stat.ok_or_else(|| named(&path, io::ErrorKind::NotFound.into()))?;
+            let nanoseconds =
+                |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+            Ok::<_, io::Error>(Located {
+                fact: *fact,
+                mtime_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
+                ctime_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+                ino: stat.st_ino,
+                dev: stat.st_dev,
+            })
+        })?;
         located.push((ImagePath::new(&path), Entry { kind, mode, uid, gid, xattrs }));
     }
     Ok(located)

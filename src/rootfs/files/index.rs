@@ -94,6 +94,11 @@ impl Index {
         Index { nodes: BTreeMap::from([(Arc::default(), Arc::new(Node::implied()))]), groups: 0 }
     }
 
+    /// Describes the root itself.
+    pub fn describe_root(&mut self, mode: u32, uid: u64, gid: u64) {
+        self.insert(&[], Node::new(Entry { mode, uid, gid, ..Entry::directory() }, 0));
+    }
+
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(path).map(|node| &**node)
     }

@@ -10,6 +10,7 @@
 mod attributes;
 mod candidates;
 mod compare;
+mod copied;
 mod copy;
 mod diff;
 mod directories;
@@ -27,7 +28,7 @@ mod tests;
 mod unpack;
 mod update;
 
-pub(crate) use attributes::Owners;
+pub(crate) use attributes::{Owners, set_access};
 pub(crate) use copy::copy;
 pub(crate) use diff::{Settings, Settled, settle_overlay, settle_tree};
 pub(crate) use index::{Index, Node};

@@ -4,7 +4,7 @@
 //! the same in every build.
 
 /// The version of the list; part of the key of a command's layer.
-pub(crate) const NOISE_VERSION: u32 = 1;
+pub(crate) const NOISE_VERSION: u32 = 2;
 
 /// Paths in the image; a slash at the end stands for the directory and all below it.
 const PATHS: &[&str] = &[
@@ -23,6 +23,10 @@ const PATHS: &[&str] = &[
     // Caches of apt with addresses of memory; apt makes them again.
     "var/cache/apt/pkgcache.bin",
     "var/cache/apt/srcpkgcache.bin",
+    // What apt makes for its downloads, and gives to a user of its own if it can become one.
+    "var/cache/apt/archives/partial/",
+    "var/lib/apt/lists/auxfiles/",
+    "var/lib/apt/lists/partial/",
     // Inode numbers and times of libraries; ldconfig makes it again.
     "var/cache/ldconfig/aux-cache",
     // A random id of the machine. Images should not have one: machine-id(5), "Initialization".

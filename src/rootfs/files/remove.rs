@@ -53,25 +53,31 @@ impl Removal<'_> {
             }
         }
         for (name, kind) in entries {
-            let name = OsStr::from_bytes(&name);
-            if !matches!(kind, FileType::Directory | FileType::Unknown) {
-                self.file(dir, name)?;
-                continue;
-            }
-            match open(dir, name) {
-                Ok(child) if depth >= DEEP => {
-                    drop(child);
-                    self.move_up(dir, name)?;
-                }
-                Ok(child) => {
-                    self.empty(child.as_fd(), depth + 1)?;
-                    unlinkat(dir, name, AtFlags::REMOVEDIR)?;
-                }
-                Err(error) if kind == FileType::Unknown && is_no_directory(&error) => self.file(dir, name)?,
-                Err(error) => return Err(error),
+            match self.entry(dir, OsStr::from_bytes(&name), kind, depth) {
+                // Another process removes the same files: what a killed run has left.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
             }
         }
         Ok(())
+    }
+
+    fn entry(&mut self, dir: BorrowedFd<'_>, name: &OsStr, kind: FileType, depth: usize) -> io::Result<()> {
+        if !matches!(kind, FileType::Directory | FileType::Unknown) {
+            return self.file(dir, name);
+        }
+        match open(dir, name) {
+            Ok(child) if depth >= DEEP => {
+                drop(child);
+                self.move_up(dir, name)
+            }
+            Ok(child) => {
+                self.empty(child.as_fd(), depth + 1)?;
+                Ok(unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+            }
+            Err(error) if kind == FileType::Unknown && is_no_directory(&error) => self.file(dir, name),
+            Err(error) => Err(error),
+        }
     }
 
     fn file(&self, dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! [`Snapshot`]: what shows that a file of a tree has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::thread::sleep;
@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Candidates;
-use super::directories::{Directories, is_directory, is_too_long, join, named};
+use super::directories::{Directories, above, is_directory, is_too_long, join, named};
 use super::index::Index;
 use crate::tree::ImagePath;
 
@@ -39,11 +39,38 @@ impl Snapshot {
         let mut files = BTreeMap::new();
         let mut directories = Directories::open(tree)?;
         read(&mut directories, &[], &mut files)?;
-        let latest = files.values().map(|mark| mark.changed).max().unwrap_or_default();
+        let snapshot = Snapshot(files);
+        snapshot.pass();
+        Ok(snapshot)
+    }
+
+    /// The number of files and the sum of their sizes.
+    pub fn usage(&self) -> (u64, u64) {
+        let sizes = self.0.values().map(|mark| u64::try_from(mark.size).unwrap_or_default());
+        (self.0.len() as u64, sizes.sum())
+    }
+
+    /// Reads the metadata of these paths, and of the directories above them, again: lbuild has changed them itself. A
+    /// path that is left out costs time only, because the next command seems to have changed it.
+    pub(super) fn renew(&mut self, directories: &mut Directories, paths: &[Vec<u8>]) -> io::Result<()> {
+        let mut stale: BTreeSet<&[u8]> = paths.iter().map(Vec::as_slice).collect();
+        stale.extend(paths.iter().flat_map(|path| above(path)).filter(|dir| !dir.is_empty()));
+        for path in stale {
+            match directories.stat(path).map_err(|error| named(path, error))? {
+                Some(stat) => drop(self.0.insert(path.to_vec(), Mark::of(&stat))),
+                None => drop(self.0.remove(path)),
+            }
+        }
+        self.pass();
+        Ok(())
+    }
+
+    /// Waits until a change of a file would get a later time than those of all files.
+    fn pass(&self) {
+        let latest = self.0.values().map(|mark| mark.changed).max().unwrap_or_default();
         while now() <= latest {
             sleep(Duration::from_millis(1));
         }
-        Ok(Snapshot(files))
     }
 
     /// The candidates of a command that ran in the tree between two snapshots. `index` is that of the tree before.

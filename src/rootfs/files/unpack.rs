@@ -125,26 +125,22 @@ impl<R: BufRead> Unpacking<'_, R> {
     fn file(&mut self, path: Vec<u8>, mtime: u64, entry: &Entry<u64>) -> io::Result<()> {
         self.place.vacate(&path, self.index)?;
         self.place.ensure(split(&path).0, self.index)?;
-        let kind = match &entry.kind {
-            EntryKind::File(_) => {
-                let layer = &mut *self.layer;
-                EntryKind::File(self.place.file(&path, mtime, entry, |each| {
-                    let written =
-                        layer.content(|piece| each(piece).map_err(|source| Error::LayerWrite { source }));
-                    written.map_err(|error| match error {
-                        Error::LayerWrite { source } => source,
-                        error => broken(error),
-                    })
-                })?)
-            }
-            kind => {
-                let kind = kind.map_content(|_| unreachable!("a regular file has its own branch"));
-                let node = Node::new(described(entry, kind), mtime);
-                self.place.special(&path, &node)?;
-                node.entry.kind
-            }
-        };
-        self.index.put(&path, Node::new(described(entry, kind), mtime));
+        let (layer, place) = (&mut *self.layer, &mut self.place);
+        let kind = entry.kind.try_map_content(|_| {
+            place.file(&path, mtime, entry, |each| {
+                let written =
+                    layer.content(|piece| each(piece).map_err(|source| Error::LayerWrite { source }));
+                written.map_err(|error| match error {
+                    Error::LayerWrite { source } => source,
+                    error => broken(error),
+                })
+            })
+        })?;
+        let node = Node::new(described(entry, kind), mtime);
+        if !matches!(node.entry.kind, EntryKind::File(_)) {
+            self.place.special(&path, &node)?;
+        }
+        self.index.put(&path, node);
         self.touched.insert(path);
         Ok(())
     }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, Gid, Uid};
 
 use super::child::{Plan, Program};
-use super::command::{Bind, CAPABILITIES, Exit, Failure, Process, User};
+use super::command::{CAPABILITIES, Exit, Failure, Process, User};
 use super::ids::{self, Ids};
 use super::leftovers;
 use super::mode::{Mode, Way};
@@ -77,12 +77,11 @@ pub(crate) fn probe(cache_dir: &Path) -> Result<Way, Obstacle> {
 /// As [`exec::run`](super::exec::run), in a tree.
 pub(crate) fn run(
     tree: &Path,
-    binds: &[Bind],
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
-    let placed = Placed::new(tree, Devices::Nodes, binds, process)?;
+    let placed = Placed::new(tree, Devices::Nodes, process)?;
     let steps = steps(tree, &process.directory, &process.user, process.network);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
     let (no_network, program) = (!process.network, Some(program));
@@ -118,7 +117,8 @@ fn steps(tree: &Path, directory: &std::ffi::CStr, user: &User, network: bool) ->
     let path = std::ffi::CString::new(tree.as_os_str().as_encoded_bytes()).unwrap_or_default();
     steps.change_directory(path);
     steps.add("change the root", "", Call::Chroot);
-    steps.change_directory(directory.to_owned());
+    let owner = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+    steps.enter_working_directory(directory, Some(owner));
     let most = capabilities();
     if ids::has(CapabilitySet::SETPCAP) {
         steps.add("limit the capabilities", "", Call::Bound(most.bits()));

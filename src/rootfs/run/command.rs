@@ -37,13 +37,25 @@ pub(crate) enum Files<'f> {
     Tree(&'f Path),
 }
 
-/// A file or directory of this machine that the command sees.
-#[derive(Clone, Debug)]
+/// What the command sees at a path of the image, in the place of what the image has there.
+#[derive(Clone)]
 pub(crate) struct Bind {
-    pub(crate) source: PathBuf,
+    pub(crate) source: BindSource,
     /// A path of the image; its links are followed there. A missing file gets a stub for the time of the command.
     pub(crate) target: String,
     pub(crate) writable: bool,
+}
+
+/// What is bound.
+#[derive(Clone)]
+pub(crate) enum BindSource {
+    /// A file or directory of this machine. Where nothing can be mounted, a file is copied, and a directory or a socket is
+    /// moved into the image and back: it must be of the same file system, and nobody else may use it.
+    Path(PathBuf),
+    /// An empty directory in memory that holds this number of bytes.
+    Memory { size: Option<u64> },
+    /// A file with this content, which no disk gets to see where something can be mounted.
+    File { content: Vec<u8>, mode: u32, uid: u32, gid: u32 },
 }
 
 /// A user of the image.
@@ -56,16 +68,17 @@ pub(crate) struct User {
 }
 
 /// A command.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Process {
     /// Absolute paths; the first that exists is executed.
     pub(crate) programs: Vec<CString>,
     pub(crate) arguments: Vec<CString>,
     /// The whole environment.
     pub(crate) environment: Vec<CString>,
-    /// The working directory, which exists.
+    /// The working directory, an absolute path. It is made for the user if it does not exist.
     pub(crate) directory: CString,
     pub(crate) user: User,
+    pub(crate) binds: Vec<Bind>,
     /// Paths below /dev, contents and modes.
     pub(crate) files: Vec<(String, Vec<u8>, u32)>,
     /// The command uses the caller's network. Without, it has a loopback interface of its own.

@@ -9,7 +9,7 @@ use std::thread;
 use rustix::thread::{Gid, Uid};
 
 use super::child::{Plan, Program};
-use super::command::{Bind, CAPABILITIES, Exit, Failure, Files, Process, User};
+use super::command::{CAPABILITIES, Exit, Failure, Files, Process, User};
 use super::ids::Ids;
 use super::mode::Way;
 use super::mounts::{self, Steps};
@@ -37,14 +37,13 @@ pub(crate) fn environment(way: &Way) -> Vec<(&'static str, &'static str)> {
 pub(crate) fn run(
     way: &Way,
     files: &Files<'_>,
-    binds: &[Bind],
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
     let recorder = matches!(way.ids, Ids::Single { .. });
     let (ends, descriptors) = running::channels(recorder).map_err(Failure::io("create a pipe"))?;
-    let plan = plan(way, files, binds, process, descriptors.listener.as_ref());
+    let plan = plan(way, files, process, descriptors.listener.as_ref());
     let plan = plan.map_err(Failure::io("prepare the root"))?;
     let maps =
         way.ids.maps(process.user.uid, process.user.gid).map_err(Failure::io("read the maps of ids"))?;
@@ -84,11 +83,10 @@ fn record_and_wait(
 pub(super) fn plan(
     way: &Way,
     files: &Files<'_>,
-    binds: &[Bind],
     process: &Process,
     socket: Option<&OwnedFd>,
 ) -> io::Result<Plan> {
-    let mut steps = steps(way, files, binds, process)?;
+    let mut steps = steps(way, files, process)?;
     user(&mut steps, way, process, socket);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
     let (steps, program) = (steps.0, Some(program));
@@ -96,7 +94,7 @@ pub(super) fn plan(
 }
 
 /// The steps that make the root.
-pub(super) fn steps(way: &Way, files: &Files<'_>, binds: &[Bind], process: &Process) -> io::Result<Steps> {
+pub(super) fn steps(way: &Way, files: &Files<'_>, process: &Process) -> io::Result<Steps> {
     let mut steps = Steps::default();
     steps.add("start a session", "", Call::Session);
     steps.add("start a session keyring", "", Call::Keyring);
@@ -113,7 +111,7 @@ pub(super) fn steps(way: &Way, files: &Files<'_>, binds: &[Bind], process: &Proc
     system::kernel(&mut steps, way)?;
     system::devices(&mut steps, way, process)?;
     system::names(&mut steps, process)?;
-    mounts::binds(&mut steps, binds)?;
+    mounts::binds(&mut steps, &process.binds, !matches!(way.ids, Ids::Single { .. }))?;
     mounts::leave(&mut steps);
     Ok(steps)
 }
@@ -121,13 +119,15 @@ pub(super) fn steps(way: &Way, files: &Files<'_>, binds: &[Bind], process: &Proc
 /// The steps that give the process its directory, its user and its limits. A single id is the user already, by its map.
 fn user(steps: &mut Steps, way: &Way, process: &Process, socket: Option<&OwnedFd>) {
     let User { uid, gid, groups } = &process.user;
-    steps.change_directory(process.directory.clone());
+    let has_one_id = matches!(way.ids, Ids::Single { .. });
+    let owner = (!has_one_id).then(|| (Uid::from_raw(*uid), Gid::from_raw(*gid)));
+    steps.enter_working_directory(&process.directory, owner);
     steps.add("limit the capabilities", "", Call::Bound(CAPABILITIES.bits()));
     if let Some(socket) = socket {
         let (filter, socket) = (owners::filter(*uid == 0), socket.as_raw_fd());
         steps.add("install the filter that records owners", "", Call::Filter { filter, socket });
     }
-    if !matches!(way.ids, Ids::Single { .. }) {
+    if !has_one_id {
         let groups = groups.iter().map(|group| Gid::from_raw(*group)).collect();
         steps.add("set the groups", "", Call::Groups(groups));
         steps.add("set the group", &gid.to_string(), Call::Group(Gid::from_raw(*gid)));

@@ -36,7 +36,7 @@ mod within;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use command::{Exit, Failure, Files, Process, User};
+pub(crate) use command::{Bind, BindSource, Exit, Failure, Files, Process, User};
 pub(crate) use exec::environment;
 pub(crate) use ids::Ids;
 pub(crate) use leftovers::end as end_leftovers;

@@ -10,8 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::MountFlags;
+use rustix::thread::{Gid, Uid};
 
-use super::command::{Bind, Files};
+use super::command::{Bind, BindSource, Files};
 use super::mode::Way;
 use super::place::Kind;
 use super::place::Placing;
@@ -82,6 +83,18 @@ impl Steps {
         self.add("enter", &about, Call::ChangeDirectory(path));
     }
 
+    /// Enters the working directory of a command. If the image does not have it, it is made for the command's user, as
+    /// BuildKit does; `owner` is that user, unless all files are made as that user.
+    pub(super) fn enter_working_directory(&mut self, path: &CStr, owner: Option<(Uid, Gid)>) {
+        let paths = directories(path);
+        self.add(
+            "make the working directory",
+            &path.to_string_lossy(),
+            Call::MakeDirectories { paths, owner },
+        );
+        self.change_directory(path.to_owned());
+    }
+
     /// Mounts something at a path of the image.
     pub(super) fn place(&mut self, name: &'static str, placing: Placing) {
         let about = String::from_utf8_lossy(&placing.target).into_owned();
@@ -94,6 +107,13 @@ impl Steps {
         let restriction = Restriction::default();
         self.place(name, Placing { source, target, kind: Kind::Directory, moves: true, restriction });
     }
+}
+
+/// The directories of an absolute path, the topmost first, with the last of them.
+pub(super) fn directories(path: &CStr) -> Vec<CString> {
+    let path = path.to_bytes();
+    let ends = (1..=path.len()).filter(|&end| end == path.len() || path[end] == b'/');
+    ends.filter(|&end| path[end - 1] != b'/').filter_map(|end| CString::new(&path[..end]).ok()).collect()
 }
 
 /// The path of a file of the caller, as the child sees it.
@@ -156,14 +176,36 @@ fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &Path, work: &Path) -> 
     Ok(())
 }
 
-/// Binds files and directories of the caller.
-pub(super) fn binds(steps: &mut Steps, binds: &[Bind]) -> io::Result<()> {
-    for bind in binds {
-        let source = old(&bind.source)?;
-        let kind = if bind.source.is_dir() { Kind::Directory } else { Kind::File };
-        let restriction = Restriction { writes: !bind.writable, devices: true };
-        let (source, target) = (CString::new(source)?, bind.target.as_bytes().to_vec());
-        steps.place("bind", Placing { source, target, kind, moves: false, restriction });
+/// Mounts what the command sees at paths of the image. `owns` says whether files can be given to other users.
+pub(super) fn binds(steps: &mut Steps, binds: &[Bind], owns: bool) -> io::Result<()> {
+    for (number, Bind { source, target, writable }) in binds.iter().enumerate() {
+        let own = format!("/mnt/{number}");
+        let restriction = Restriction { writes: !writable, devices: true };
+        let bytes = target.as_bytes().to_vec();
+        match source {
+            BindSource::Path(path) => {
+                let kind = if path.is_dir() { Kind::Directory } else { Kind::File };
+                let source = CString::new(old(path)?)?;
+                steps.place("bind", Placing { source, target: bytes, kind, moves: false, restriction });
+            }
+            BindSource::Memory { size } => {
+                steps.directory(&own)?;
+                let size = size.map_or(String::new(), |size| format!(",size={size}"));
+                let (flags, data) = (MountFlags::NOSUID | MountFlags::NODEV, format!("mode=1777{size}"));
+                steps.mount("mount a tmpfs", c"tmpfs", &own, flags, &data)?;
+                steps.place_own("mount a tmpfs", &CString::new(own)?, target);
+            }
+            BindSource::File { content, mode, uid, gid } => {
+                steps.file(&own, content, *mode)?;
+                if owns {
+                    let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+                    let path = CString::new(own.as_str())?;
+                    steps.add("give a file to its user", target, Call::Own { path, uid, gid });
+                }
+                let (source, kind) = (CString::new(own)?, Kind::File);
+                steps.place("bind", Placing { source, target: bytes, kind, moves: false, restriction });
+            }
+        }
     }
     Ok(())
 }

@@ -1,17 +1,21 @@
 //! What a command finds in a tree besides the image, where nothing can be mounted: /dev, and files in /etc. It is placed
 //! before the command starts, and taken away after it has ended; what the image has there is kept aside meanwhile.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::thread::{Gid, Uid};
 use tempfile::TempDir;
 
-use super::command::{Bind, Failure, Process};
+use super::command::{Bind, BindSource, Failure, Process};
+use super::mounts::directories;
 use super::system;
 use crate::rootfs::files::remove;
 
@@ -49,27 +53,23 @@ struct Name {
     name: OsString,
     /// The name in `aside` of what the image has.
     kept: Option<String>,
-    /// The directory is not the image's, so it goes too if it is empty, by this name.
-    created: Option<(OwnedFd, OsString)>,
+    /// Directories that are not the image's, the topmost first: they go too if they are empty.
+    created: Vec<(OwnedFd, OsString)>,
+    /// Where a directory goes back to.
+    lent: Option<PathBuf>,
 }
 
 impl Placed {
-    /// Places /dev, the files that name hosts, and `binds` of files, as copies.
+    /// Places /dev, the files that name hosts, and the binds: files as copies, directories by moving them.
     ///
     /// # Errors
-    /// When a directory is to be bound or a bind is to be written to: that takes a mount. When a file cannot be placed;
-    /// what was placed before is then taken away.
-    pub(super) fn new(
-        tree: &Path,
-        devices: Devices,
-        binds: &[Bind],
-        process: &Process,
-    ) -> Result<Placed, Failure> {
+    /// When a file cannot be placed; what was placed before is then taken away.
+    pub(super) fn new(tree: &Path, devices: Devices, process: &Process) -> Result<Placed, Failure> {
         let parent = tree.parent().unwrap_or(Path::new("."));
         let aside = tempfile::Builder::new().prefix(".aside-").tempdir_in(parent);
         let aside = aside.map_err(Failure::io("create a directory beside the tree"))?;
         let mut placed = Placed { aside, names: Vec::new() };
-        match placed.fill(tree, devices, binds, process) {
+        match placed.fill(tree, devices, process) {
             Ok(()) => Ok(placed),
             Err(failure) => {
                 // That failure is the cause of what may fail here.
@@ -79,28 +79,63 @@ impl Placed {
         }
     }
 
-    fn fill(
-        &mut self,
-        tree: &Path,
-        devices: Devices,
-        binds: &[Bind],
-        process: &Process,
-    ) -> Result<(), Failure> {
+    fn fill(&mut self, tree: &Path, devices: Devices, process: &Process) -> Result<(), Failure> {
         let root = open(tree).map_err(|errno| step("open the tree", tree, errno))?;
         self.devices(&root, tree, devices, process).map_err(Failure::io("fill /dev"))?;
         for (name, content) in system::host_files(process).map_err(Failure::io("read the names of hosts"))? {
             let target = Path::new("/etc").join(name);
-            self.file(&root, &target, &content, 0o644).map_err(|errno| step("place", &target, errno))?;
+            let placed = self.file(&root, &target, &content, 0o644);
+            placed.map_err(|errno| step("place", &target, errno))?;
         }
-        for bind in binds {
-            let target = Path::new(&bind.target);
-            if bind.writable || bind.source.is_dir() {
-                return Err(step("mount without namespaces", target, Errno::OPNOTSUPP));
-            }
-            let content = fs::read(&bind.source).map_err(Failure::io("read a file to be bound"))?;
-            self.file(&root, target, &content, 0o644).map_err(|errno| step("place", target, errno))?;
+        for Bind { source, target, writable: _ } in &process.binds {
+            let target = Path::new(target);
+            let placed = match source {
+                BindSource::Path(path) if path.is_dir() || is_socket(path) => self.lend(&root, target, path),
+                BindSource::Path(path) => {
+                    let content = fs::read(path).map_err(Failure::io("read a file to be bound"))?;
+                    let mode = fs::metadata(path).map_err(Failure::io("read a file to be bound"))?.mode();
+                    self.file(&root, target, &content, mode & 0o7777).map(drop)
+                }
+                BindSource::Memory { .. } => self.directory(&root, target),
+                BindSource::File { content, mode, uid, gid } => {
+                    self.file(&root, target, content, *mode).and_then(|file| {
+                        let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+                        // Under proot there is one user.
+                        let owned = rustix::fs::fchown(&file, Some(uid), Some(gid));
+                        if devices == Devices::Nodes { owned } else { Ok(()) }
+                    })
+                }
+            };
+            placed.map_err(|errno| step("place", target, errno))?;
         }
         Ok(())
+    }
+
+    /// Moves a directory or a socket of this machine to a path of the image, until the command has ended.
+    fn lend(&mut self, root: &OwnedFd, target: &Path, source: &Path) -> Result<(), Errno> {
+        let (directory, name) = self.room(root, target)?;
+        rustix::fs::renameat(rustix::fs::CWD, source, &directory, &name)?;
+        if let Some(last) = self.names.last_mut() {
+            last.lent = Some(source.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes an empty directory, which everybody may write to, at a path of the image.
+    fn directory(&mut self, root: &OwnedFd, target: &Path) -> Result<(), Errno> {
+        let (directory, name) = self.room(root, target)?;
+        rustix::fs::mkdirat(&directory, &name, Mode::from_raw_mode(0o755))?;
+        rustix::fs::chmodat(&directory, &name, Mode::from_raw_mode(0o1777), AtFlags::empty())
+    }
+
+    /// Moves aside what the image has at a path. Returns the directory of the path and the name in it.
+    fn room(&mut self, root: &OwnedFd, target: &Path) -> Result<(OwnedFd, OsString), Errno> {
+        let mut created = Vec::new();
+        let directory = parent(root, target, &mut created)?;
+        let name = target.file_name().ok_or(Errno::ISDIR)?.to_owned();
+        let at = directory.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        self.make_room(directory, name.clone(), created)?;
+        Ok((at, name))
     }
 
     fn devices(
@@ -110,7 +145,7 @@ impl Placed {
         devices: Devices,
         process: &Process,
     ) -> io::Result<()> {
-        self.make_room(root.try_clone()?, "dev".into(), None)?;
+        self.make_room(root.try_clone()?, "dev".into(), Vec::new())?;
         rustix::fs::mkdirat(root, "dev", Mode::from_raw_mode(0o755))?;
         let dev = rustix::fs::openat(root, "dev", directory(), Mode::empty())?;
         rustix::fs::chmodat(root, "dev", Mode::from_raw_mode(0o755), AtFlags::empty())?;
@@ -130,16 +165,15 @@ impl Placed {
     }
 
     /// Puts a file at a path of the image, whose links are followed, except for the last.
-    fn file(&mut self, root: &OwnedFd, target: &Path, content: &[u8], mode: u32) -> Result<(), Errno> {
-        let (directory, created) = parent(root, target)?;
-        let name = target.file_name().ok_or(Errno::ISDIR)?.to_owned();
-        let at = directory.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        self.make_room(directory, name.clone(), created)?;
+    fn file(&mut self, root: &OwnedFd, target: &Path, content: &[u8], mode: u32) -> Result<fs::File, Errno> {
+        let (directory, name) = self.room(root, target)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = fs::File::from(rustix::fs::openat(&at, &name, flags, Mode::from_raw_mode(0o600))?);
+        let file = rustix::fs::openat(&directory, &name, flags, Mode::from_raw_mode(0o600))?;
+        let file = fs::File::from(file);
         let write = io::Write::write_all(&mut &file, content);
         write.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        Ok(file)
     }
 
     /// Moves what has a name aside.
@@ -147,7 +181,7 @@ impl Placed {
         &mut self,
         directory: OwnedFd,
         name: OsString,
-        created: Option<(OwnedFd, OsString)>,
+        created: Vec<(OwnedFd, OsString)>,
     ) -> Result<(), Errno> {
         let kept = self.names.len().to_string();
         let moved = rustix::fs::renameat(&directory, &name, rustix::fs::CWD, self.aside.path().join(&kept));
@@ -155,7 +189,7 @@ impl Placed {
             Err(Errno::NOENT) => None,
             result => result.map(|()| Some(kept))?,
         };
-        self.names.push(Name { directory, name, kept, created });
+        self.names.push(Name { directory, name, kept, created, lent: None });
         Ok(())
     }
 
@@ -188,10 +222,11 @@ impl Name {
 
     fn restore(&self, aside: &Path, index: usize) -> io::Result<()> {
         // Moved first: a path leads to it then, and a directory that the command has removed does not matter.
-        let discarded = aside.join(format!("{index}-placed"));
+        let discarded = self.lent.clone().unwrap_or_else(|| aside.join(format!("{index}-placed")));
         match self
             .opened(|| rustix::fs::renameat(&self.directory, &self.name, rustix::fs::CWD, &discarded))?
         {
+            Ok(()) if self.lent.is_some() => {}
             Ok(()) if discarded.symlink_metadata()?.is_dir() => remove(&discarded)?,
             Ok(()) => fs::remove_file(&discarded)?,
             Err(Errno::NOENT) => {}
@@ -206,7 +241,7 @@ impl Name {
                 result => result?,
             }
         }
-        if let Some((parent, name)) = &self.created {
+        for (parent, name) in self.created.iter().rev() {
             match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
                 Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
                 result => result?,
@@ -230,6 +265,22 @@ fn directory() -> OFlags {
 
 pub(super) fn open(tree: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(tree, directory(), Mode::empty())
+}
+
+/// Makes the directories of a path of the image that do not exist yet.
+pub(super) fn make_directories(tree: &Path, path: &CStr) -> Result<(), Failure> {
+    let root = open(tree).map_err(|errno| step("open the tree", tree, errno))?;
+    for dir in directories(path) {
+        let dir = Path::new(OsStr::from_bytes(dir.to_bytes()));
+        let (above, name) = (dir.parent().unwrap_or(dir), dir.file_name().unwrap_or_default());
+        let made = rustix::fs::openat2(&root, above, directory(), Mode::empty(), ResolveFlags::IN_ROOT)
+            .and_then(|above| rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)));
+        match made {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(step("make the working directory", dir, errno)),
+        }
+    }
+    Ok(())
 }
 
 /// A device. Without the right to create it (in a user namespace for instance), or on a file system without devices, an
@@ -276,24 +327,28 @@ fn files_below(dev: &Path, devices: Devices, process: &Process) -> io::Result<()
     Ok(())
 }
 
+fn is_socket(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()))
+}
+
 /// A path that stays below where it starts.
 fn plain(path: &Path) -> Option<&Path> {
     path.components().all(|component| matches!(component, Component::Normal(_))).then_some(path)
 }
 
-/// The directory of a path of the image, and how to remove it, if it was created. Only one level is.
-fn parent(root: &OwnedFd, target: &Path) -> Result<(OwnedFd, Option<(OwnedFd, OsString)>), Errno> {
+/// The directory of a path of the image. Those that do not exist are made, and added to `created`, the topmost first.
+fn parent(root: &OwnedFd, target: &Path, created: &mut Vec<(OwnedFd, OsString)>) -> Result<OwnedFd, Errno> {
     let path = target.parent().unwrap_or(Path::new("/"));
     let at = |path: &Path| rustix::fs::openat2(root, path, directory(), Mode::empty(), ResolveFlags::IN_ROOT);
     match at(path) {
         Err(Errno::NOENT) => {}
-        result => return Ok((result?, None)),
+        found => return found,
     }
-    let (above, name) = (path.parent().ok_or(Errno::NOENT)?, path.file_name().ok_or(Errno::NOENT)?);
-    let above = at(above)?;
+    let name = path.file_name().ok_or(Errno::NOENT)?;
+    let above = parent(root, path, created)?;
     rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755))?;
     rustix::fs::chmodat(&above, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
-    let flags = directory() | OFlags::NOFOLLOW;
-    let created = rustix::fs::openat(&above, name, flags, Mode::empty())?;
-    Ok((created, Some((above, name.to_owned()))))
+    let made = rustix::fs::openat(&above, name, directory() | OFlags::NOFOLLOW, Mode::empty())?;
+    created.push((above, name.to_owned()));
+    Ok(made)
 }

@@ -105,11 +105,12 @@ fn steps(way: &Way, files: &Files<'_>) -> io::Result<Steps> {
         environment: Vec::new(),
         directory: c"/".to_owned(),
         user: User::default(),
+        binds: Vec::new(),
         files: Vec::new(),
         network: true,
         hostname: "lbuild".to_owned(),
     };
-    exec::steps(way, files, &[], &process)
+    exec::steps(way, files, &process)
 }
 
 /// An overlay can be mounted on file systems that then fail to note what was removed.

@@ -60,6 +60,16 @@ pub(super) enum Call {
         path: CString,
         mode: u32,
     },
+    /// Makes the directories that do not exist yet, the topmost first, and gives them this owner.
+    MakeDirectories {
+        paths: Vec<CString>,
+        owner: Option<(Uid, Gid)>,
+    },
+    Own {
+        path: CString,
+        uid: Uid,
+        gid: Gid,
+    },
     RemoveDirectory(CString),
     Remove(CString),
     Symlink {
@@ -119,6 +129,12 @@ impl Call {
             Call::Restrict { target, restriction } => calls::restrict(target, *restriction),
             Call::Place { root, placing } => place::place(root, placing, stubs),
             Call::MakeDirectory { path, mode } => make_directory(path, *mode),
+            Call::MakeDirectories { paths, owner } => {
+                paths.iter().try_for_each(|path| make_missing(path, *owner))
+            }
+            Call::Own { path, uid, gid } => {
+                fs::chownat(CWD, &**path, Some(*uid), Some(*gid), AtFlags::SYMLINK_NOFOLLOW)
+            }
             Call::RemoveDirectory(path) => fs::unlinkat(CWD, &**path, AtFlags::REMOVEDIR),
             Call::Remove(path) => fs::unlinkat(CWD, &**path, AtFlags::empty()),
             Call::Symlink { to, path } => fs::symlinkat(&**to, CWD, &**path),
@@ -158,6 +174,14 @@ fn keep(most: CapabilitySet) -> Result<()> {
 
 fn make_directory(path: &CStr, mode: u32) -> Result<()> {
     fs::mkdirat(CWD, path, fs::Mode::from_raw_mode(mode))
+}
+
+fn make_missing(path: &CStr, owner: Option<(Uid, Gid)>) -> Result<()> {
+    match (make_directory(path, 0o755), owner) {
+        (Err(Errno::EXIST), _) => Ok(()),
+        (Ok(()), Some((uid, gid))) => fs::chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW),
+        (made, _) => made,
+    }
 }
 
 fn write(path: &CStr, content: &[u8], mode: u32) -> Result<()> {

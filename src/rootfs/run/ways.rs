@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::command::{Bind, Exit, Failure, Files, Process};
+use super::command::{Exit, Failure, Files, Process};
 use super::exec;
 use super::mode::{Mode, Way};
 use super::obstacle::Obstacle;
@@ -33,17 +33,16 @@ pub(crate) fn probe(mode: Mode, cache_dir: &Path) -> Result<Way, Obstacle> {
 pub(crate) fn run(
     way: &Way,
     files: &Files<'_>,
-    binds: &[Bind],
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
     match (way.mode, files) {
-        (Mode::Chroot, Files::Tree(tree)) => chroot::run(tree, binds, process, output, stop),
-        (Mode::Proot, Files::Tree(tree)) => proot::run(tree, binds, process, output, stop),
+        (Mode::Chroot, Files::Tree(tree)) => chroot::run(tree, process, output, stop),
+        (Mode::Proot, Files::Tree(tree)) => proot::run(tree, process, output, stop),
         (Mode::Chroot | Mode::Proot, Files::Overlay { .. }) => {
             Err(Failure::io("mount an overlay without namespaces")(io::ErrorKind::Unsupported.into()))
         }
-        (Mode::Namespaces | Mode::Copy, _) => exec::run(way, files, binds, process, output, stop),
+        (Mode::Namespaces | Mode::Copy, _) => exec::run(way, files, process, output, stop),
     }
 }

@@ -5,6 +5,7 @@
 //! keys/<hex>           records: a layer's key → the layer's digests, as JSON; scans; notes
 //! stat/<hex>           fingerprints of a source directory's files
 //! roots/<hex>/         unpacked images, in which commands run
+//! mounts/<hex>-<n>/     cache mounts of commands
 //! work/                temporary directories for other programs
 //! locks/               empty files that runs lock
 //! ```
@@ -14,6 +15,7 @@
 
 mod blobs;
 mod directory;
+mod mounts;
 mod prune;
 mod records;
 mod roots;
@@ -26,6 +28,7 @@ mod workplace;
 
 pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
+pub(crate) use mounts::{CacheMount, Holding};
 pub(crate) use roots::CachedRoot;
 pub use usage::Usage;
 pub(crate) use used::mark_used;

@@ -12,12 +12,12 @@ use super::workplace::{self, Workplace};
 use crate::error::{Error, Result};
 use crate::store::staged::TEMPORARY_PREFIX;
 
-/// A file or an unpacked image that may be removed.
+/// A file that may be removed, or a directory: an unpacked image, a cache mount.
 struct CachedFile {
     path: PathBuf,
-    /// Of an unpacked image, all its files.
+    /// Of a directory, all its files.
     usage: Usage,
-    is_root: bool,
+    is_directory: bool,
     modified: Option<SystemTime>,
     age: Duration,
     old: bool,
@@ -37,7 +37,7 @@ impl Cache {
             usage.files += 1;
             usage.bytes += metadata.len();
         })?;
-        for (root, _) in self.roots()? {
+        for (root, _) in self.directories()? {
             let of_root = roots::usage(&root);
             usage.files += of_root.files;
             usage.bytes += of_root.bytes;
@@ -57,28 +57,28 @@ impl Cache {
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
         let mut held = Vec::new();
-        let cached = |path: &Path, usage, is_root, metadata: &fs::Metadata| {
+        let cached = |path: &Path, usage, is_directory, metadata: &fs::Metadata| {
             let modified = metadata.modified().ok();
             let age = modified.and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let limit = if name.starts_with(TEMPORARY_PREFIX) { hour.min(unused) } else { unused };
-            CachedFile { path: path.to_owned(), usage, is_root, modified, age, old: age >= limit }
+            CachedFile { path: path.to_owned(), usage, is_directory, modified, age, old: age >= limit }
         };
         self.visit(|path, metadata| {
             let usage = Usage { files: 1, bytes: metadata.len() };
             held.push(cached(path, usage, false, metadata));
         })?;
-        for (root, metadata) in self.roots()? {
+        for (root, metadata) in self.directories()? {
             held.push(cached(&root, roots::usage(&root), true, &metadata));
         }
         held.sort_by_key(|file| Reverse(file.age));
         let mut left: u64 = held.iter().filter(|file| !file.old).map(|file| file.usage.bytes).sum();
         let mut removed = Usage::default();
-        // Roots are moved there, and removed when no run waits.
+        // Directories are moved there, and removed when no run waits.
         let trash = self.trash(&held)?;
         for files in held.chunks(TOGETHER) {
             let removal = self.removal();
-            for CachedFile { path, usage, is_root, modified, old, .. } in files {
+            for CachedFile { path, usage, is_directory, modified, old, .. } in files {
                 let is_too_much = max_bytes.is_some_and(|most| left > most);
                 if !(*old || is_too_much) || removal.spares(path, *modified) {
                     continue;
@@ -86,7 +86,7 @@ impl Cache {
                 if !old {
                     left -= usage.bytes;
                 }
-                let done = match (is_root, &trash) {
+                let done = match (is_directory, &trash) {
                     (false, _) => fs::remove_file(path),
                     (true, Some(trash))
                         if roots::take_unused(
@@ -112,21 +112,24 @@ impl Cache {
         Ok(removed)
     }
 
-    /// A place for removed roots, if there are roots.
+    /// A place for removed directories, if there are any.
     fn trash(&self, held: &[CachedFile]) -> Result<Option<Workplace>> {
-        held.iter().any(|file| file.is_root).then(|| self.workplace()).transpose()
+        held.iter().any(|file| file.is_directory).then(|| self.workplace()).transpose()
     }
 
-    /// The unpacked images, with the metadata of their directories.
-    fn roots(&self) -> Result<Vec<(PathBuf, fs::Metadata)>> {
-        let dir = self.roots_dir();
-        let entries = match fs::read_dir(&dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|source| Error::Read { path: dir.clone(), source })?,
-        };
-        // Another process may remove one at any time.
-        let found = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
-        Ok(found.filter(|(_, metadata)| metadata.is_dir()).collect())
+    /// The unpacked images and the cache mounts, with the metadata of their directories.
+    fn directories(&self) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+        let mut all = Vec::new();
+        for dir in [self.roots_dir(), self.mounts_dir()] {
+            let entries = match fs::read_dir(&dir) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(|source| Error::Read { path: dir.clone(), source })?,
+            };
+            // Another process may remove one at any time.
+            let found = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
+            all.extend(found.filter(|(_, metadata)| metadata.is_dir()));
+        }
+        Ok(all)
     }
 
     /// Visits every file that the cache wrote. Other files in the directory are neither counted nor removed.

@@ -21,9 +21,9 @@ use crate::error::{Error, Result};
 use crate::image::Digest;
 
 /// The name of the directory of an image's files in its root.
-const FILES: &str = "files";
+pub(super) const FILES: &str = "files";
 const INDEX: &str = "index";
-const USAGE: &str = "usage";
+pub(super) const USAGE: &str = "usage";
 
 /// An unpacked image in the cache. `prune` does not remove it while this value exists.
 #[derive(Debug)]

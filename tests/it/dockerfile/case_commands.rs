@@ -1,12 +1,15 @@
 //! The cases of `cases.rs` with lines that need a process, built as they are: on a base with a shell, and with small programs
 //! in the place of package managers and compilers, in `testdata/dockerfile/stand-ins`.
 
-use crate::support::lbuild::Lbuild;
+use super::cases::wheels;
+use crate::support::command_builds::commands_of;
+use crate::support::index::{Index, IndexBehaviour};
+use crate::support::lbuild::{Lbuild, RunOutput, function};
 use crate::support::root_tree::RootTree;
 use crate::support::{busybox, debian, run, testdata, tool};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Bases with Lambda's directories and variables.
@@ -85,6 +88,18 @@ const CASES: &[Case] = &[
         absent: &["var/lib/apt/lists"],
     },
     Case {
+        name: "27-apk-alpine",
+        files: &[
+            ("home/app/app.py", "0644 0:0 file"),
+            ("home/app/x.ini", "0644 0:0 file"),
+            // no wheel of the index fits, so it is a command
+            ("home/app/awslambdaric/__init__.py", "0644 0:0 file \"built = True\\n\""),
+            // one line, made once for the two stages
+            ("var/lib/packages/log", "0644 0:0 file \"add --no-cache libstdc++ binutils\\n\""),
+        ],
+        absent: &["home/app/conf", "home/app/simplejson"],
+    },
+    Case {
         name: "30-heredocs",
         files: &[
             (
@@ -128,49 +143,111 @@ fn bases(lbuild: &Lbuild) -> Vec<String> {
     let of_lambda = ["LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime", path];
     write("lambda", json!({ "Env": of_lambda, "WorkingDir": "/var/task", "Entrypoint": ["/entry.sh"] }));
     write("other", json!({ "Env": [path] }));
+    busybox::write_with(&lbuild.path("alpine"), json!({ "Env": [path] }), |tar| {
+        let tar = [
+            "lib/",
+            "usr/local/",
+            "usr/local/bin/",
+            "usr/local/lib/",
+            "usr/local/lib/python3.12/",
+            "var/lib/",
+        ]
+        .into_iter()
+        .fold(tar, |tar, dir| tar.directory(dir));
+        tar.file("lib/ld-musl-x86_64.so.1", 0o755, "")
+            .file("lib/ld-musl-aarch64.so.1", 0o755, "")
+            .directory("usr/local/lib/python3.12/site-packages/")
+            .file("usr/local/bin/python3.12", 0o755, script("python"))
+            .symlink("usr/local/bin/python3", "python3.12")
+            .file("usr/local/bin/apk", 0o755, script("packages"))
+    });
     let named = |names: &[&str], layout: &str| {
         let dir = lbuild.text(layout);
         let map = |name: &&str| ["--build-context".into(), format!("{name}=oci:{dir}:{}", busybox::TAG)];
         names.iter().flat_map(map).collect::<Vec<String>>()
     };
-    [named(&OF_LAMBDA, "lambda"), named(&OTHERS, "other")].concat()
+    [named(&OF_LAMBDA, "lambda"), named(&OTHERS, "other"), named(&["python:3.12-alpine3.20"], "alpine")]
+        .concat()
 }
 
-fn built(lbuild: &Lbuild, name: &str, bases: &[String]) -> Result<RootTree, String> {
-    let case = testdata("dockerfile/cases").join(name);
+/// The case, in a directory of its own.
+fn context(lbuild: &Lbuild, name: &str) -> PathBuf {
     let context = lbuild.path(name);
-    run(Command::new(tool("cp")).arg("-rT").arg(&case).arg(&context)).unwrap();
+    run(Command::new(tool("cp")).arg("-rT").arg(testdata("dockerfile/cases").join(name)).arg(&context))
+        .unwrap();
     for name in ["run.instead", "expected.txt"] {
         let _ = fs::remove_file(context.join(name));
     }
-    let to = format!("oci:{}:{name}", lbuild.text("out"));
+    context
+}
+
+fn build(lbuild: &Lbuild, context: &Path, tag: &str, bases: &[String], more: &[&str]) -> RunOutput {
+    let to = format!("oci:{}:{tag}", lbuild.text("out"));
     let mut arguments = vec!["build", context.to_str().unwrap(), "--arch", debian::ARCHITECTURE];
     arguments.extend(["--no-check", "--to", &to]);
     arguments.extend(bases.iter().map(String::as_str));
-    let done = lbuild.run(&arguments);
-    match done.code {
-        Some(0) => Ok(tree(&lbuild.path("out"), name)),
-        _ => Err(done.stderr),
-    }
+    arguments.extend(more);
+    lbuild.run(&arguments)
 }
 
-fn tree(layout: &Path, name: &str) -> RootTree {
-    RootTree::of(layout, name, debian::ARCHITECTURE, None)
+/// A user whose index has a wheel for glibc alone.
+fn user() -> (Lbuild, Index) {
+    let mut lbuild = Lbuild::new();
+    let dir = lbuild.path("wheels");
+    fs::create_dir(&dir).unwrap();
+    wheels(&dir, &["awslambdaric", "simplejson"]);
+    let index = Index::of(&dir, IndexBehaviour::default());
+    for name in ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"] {
+        lbuild.set(name, &index.url());
+    }
+    (lbuild, index)
+}
+
+/// An install that no wheel is there for runs as a command, unless that is excluded.
+#[test]
+fn an_install_that_needs_a_process_runs_as_a_command() {
+    const FAULT: &str = "cannot install its packages: pip cannot resolve awslambdaric";
+    const DOCKERFILE: &str = "FROM python:3.12-alpine3.20\nWORKDIR /app\nRUN mkdir a && python3 -m pip install awslambdaric --target b && touch c\n";
+    let (lbuild, index) = user();
+    let (bases, context) = (bases(&lbuild), function(&[("Dockerfile", DOCKERFILE)]));
+    let build = |more: &[&str]| build(&lbuild, context.path(), "1", &bases, more);
+    for option in [["--run-mode", "none"], ["--translate", "always"]] {
+        let done = build(&option);
+        assert_eq!(done.code, Some(3), "{option:?}: {}", done.stderr);
+        assert!(!done.stderr.contains("runs as a command"), "{option:?}: {}", done.stderr);
+    }
+    let done = build(&[]).succeeded();
+    assert!(
+        done.stderr.contains(FAULT) && done.stderr.contains("the line runs as a command"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(commands_of(&done), 1, "{}", done.stderr);
+    let tree = RootTree::of(&lbuild.path("out"), "1", debian::ARCHITECTURE, None);
+    for path in ["app/a", "app/b/awslambdaric/__init__.py", "app/c"] {
+        assert!(tree.line(path).is_some(), "{path}");
+    }
+    // what runs because it was not to be translated is another layer
+    let never = build(&["--translate", "never"]).succeeded();
+    assert_eq!(commands_of(&never), 1, "{}", never.stderr);
+    index.clear();
+    let again = build(&[]).succeeded();
+    assert_eq!((commands_of(&again), again.digest()), (0, done.digest()), "{}", again.stderr);
+    assert!(index.log().is_empty(), "{:?}", index.log());
 }
 
 #[test]
 fn cases_with_commands_give_what_is_expected_of_them() {
-    let lbuild = Lbuild::new();
+    let (lbuild, _index) = user();
     let bases = bases(&lbuild);
     let mut wrong = String::new();
     for case in CASES {
-        let tree = match built(&lbuild, case.name, &bases) {
-            Ok(tree) => tree,
-            Err(error) => {
-                wrong += &format!("{}: {error}\n", case.name);
-                continue;
-            }
-        };
+        let done = build(&lbuild, &context(&lbuild, case.name), case.name, &bases, &[]);
+        if done.code != Some(0) {
+            wrong += &format!("{}: {}\n", case.name, done.stderr);
+            continue;
+        }
+        let tree = RootTree::of(&lbuild.path("out"), case.name, debian::ARCHITECTURE, None);
         for (path, expected) in case.files {
             let found = tree.line(path).unwrap_or_else(|| "nothing".to_owned());
             if !found.starts_with(expected) {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Cases whose `RUN` lines need no process: they are built as they are.
-const TRANSLATED: [&str; 15] = [
+const TRANSLATED: [&str; 16] = [
     "01-python-pip-target",
     "02-python-pip-site",
     "03-python-copy-all",
@@ -32,6 +32,7 @@ const TRANSLATED: [&str; 15] = [
     "29-file-operations",
     "s0-sam-tutorial",
     "s1-aws-base",
+    "s1-own-base",
 ];
 
 /// AWS's bases for Python, each with the minor version of its interpreter.
@@ -243,6 +244,8 @@ fn is_of_python(path: &str) -> bool {
 const WHEELS: &str = r#"
 import sys, zipfile
 def wheel(name, version, tag, files, requires=()):
+    if len(sys.argv) > 2 and name not in sys.argv[2:]:
+        return
     info = f"{name}-{version}.dist-info"
     files = {**files,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -253,12 +256,17 @@ def wheel(name, version, tag, files, requires=()):
         for path, content in files.items():
             archive.writestr(path, content)
 wheel("idna", "3.10", "py3-none-any", {"idna/__init__.py": "", "idna/core.py": "x = 1\n"})
-wheel("six", "1.17.0", "py2.py3-none-any", {"six.py": "x = 1\n"})
+wheel("six", "1.17.0", "py2.py3-none-any", {"six.py": "__version__ = '1.17.0'\n"})
 wheel("simplejson", "3.20.1", "py3-none-any", {"simplejson/__init__.py": ""})
 for machine in ["x86_64", "aarch64"]:
     wheel("awslambdaric", "4.2.2", f"cp312-cp312-manylinux_2_17_{machine}",
         {"awslambdaric/__init__.py": "", "runtime_client.so": "native"}, ["simplejson>=3"])
 "#;
+
+/// Writes the wheels of these packages, or all, to a directory.
+pub fn wheels(dir: &Path, names: &[&str]) {
+    run(Command::new(tool("python3")).args(["-c", WHEELS]).arg(dir).args(names)).expect("wheels");
+}
 
 /// The address that the locks of the cases have for their index.
 const INDEX: &str = "http://index.example/";
@@ -301,7 +309,7 @@ fn dockerfiles_of_lambda_functions_give_their_tree_and_config() {
     let mut lbuild = Lbuild::new();
     let wheels = lbuild.path("wheels");
     fs::create_dir(&wheels).unwrap();
-    run(Command::new(tool("python3")).args(["-c", WHEELS]).arg(&wheels)).unwrap();
+    self::wheels(&wheels, &[]);
     let index = Index::of(&wheels, IndexBehaviour::default());
     for name in ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"] {
         lbuild.set(name, &index.url());

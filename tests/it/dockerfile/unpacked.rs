@@ -117,6 +117,14 @@ fn stages_can_be_made_again() {
     // the last command is above the layer that is another one now
     let [newer, same, last] = build(&["--no-cache-filter", "one"], 2);
     assert!(newer != one && same == two && last != three, "{newer}, {same}, {last}");
+    // what was made again is what later builds find
+    assert_eq!(build(&[], 0), [newer, same, last]);
+    let done = built(&builds, dockerfile, &["--no-cache-filter", "tow"]);
+    assert!(
+        done.stderr.contains("no stage named tow") && done.stderr.contains("one, two"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]

@@ -44,6 +44,20 @@ impl Random {
     }
 }
 
+/// Some of these, which differ in each run, in their order; all with `tests/run --faults`.
+pub fn sample<T>(items: impl IntoIterator<Item = T>, count: usize) -> Vec<T> {
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let mut numbers: Vec<usize> = (0..items.len()).collect();
+    if !all() {
+        let mut random = Random::seeded();
+        println!("LBUILD_TEST_SEED={}", random.seed());
+        random.shuffle(&mut numbers);
+        numbers.truncate(count);
+        numbers.sort_unstable();
+    }
+    numbers.into_iter().filter_map(|number| items[number].take()).collect()
+}
+
 /// The digest that a tag names, in the storage of a registry.
 pub fn tag_in(storage: &Path, repository: &str, tag: &str) -> Option<String> {
     let path = repository_in(storage, repository).join(format!("_manifests/tags/{tag}/current/link"));

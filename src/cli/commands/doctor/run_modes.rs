@@ -1,6 +1,6 @@
 //! `lbuild doctor --run`: the modes in which commands of a Dockerfile run, each tried on this machine.
 
-use lbuild::{Engine, RunProbe};
+use lbuild::{Engine, RunMode, RunProbe};
 use serde_json::json;
 
 use crate::cli::args::ecr::Doctor;
@@ -12,6 +12,10 @@ use crate::cli::output::report;
 pub async fn examine(args: &Doctor, context: &Context) -> Result<(), Failure> {
     let engine = Engine::builder().build()?;
     let given = args.image.dockerfile.run_mode;
+    if given == Some(RunMode::None) {
+        let message = "no command runs with --run-mode none, so there is nothing to try";
+        return Err(Failure::usage(message, "leave it out, or name another mode"));
+    }
     let mut probes = engine.run_modes().await;
     probes.retain(|probe| given.is_none_or(|mode| mode == probe.mode));
     let chosen = probes.iter().position(|probe| probe.works.is_some());
@@ -24,12 +28,12 @@ pub async fn examine(args: &Doctor, context: &Context) -> Result<(), Failure> {
     }
     match chosen {
         Some(_) => Ok(()),
-        None => Err(Failure::Doctor { code: NONE }),
+        None => {
+            let modes = given.map_or("any mode".to_owned(), |mode| format!("mode {mode}"));
+            Err(Failure::usage(format!("commands of a Dockerfile cannot run here in {modes}"), None))
+        }
     }
 }
-
-/// The exit code of a build that would have to run a command.
-const NONE: u8 = 2;
 
 fn json(probe: &RunProbe, is_chosen: bool) -> String {
     let RunProbe { mode, works, refused, hint, .. } = probe;

@@ -1,5 +1,6 @@
 //! Lowers a Dockerfile, with the flags applied on top of its last stage.
 
+pub mod agents;
 mod arguments;
 mod choice;
 pub mod secrets;

@@ -75,6 +75,7 @@ impl Lowering<'_, '_> {
         self.state.settings = settings;
         match translation {
             Ok(translation) => {
+                let translation = Translation { required: translate == Translate::Always, ..translation };
                 self.warn_of_user_packages(&translation, at);
                 Ok((Some(translation), None))
             }

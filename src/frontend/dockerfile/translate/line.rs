@@ -105,7 +105,12 @@ impl<'l> Line<'l> {
 
     pub fn finish(self) -> (Translation, ToolSettings) {
         (
-            Translation { chains: self.chains, errexit: self.options.errexit, mounts: self.mounts.read() },
+            Translation {
+                chains: self.chains,
+                errexit: self.options.errexit,
+                required: false,
+                mounts: self.mounts.read(),
+            },
             self.settings,
         )
     }

@@ -136,7 +136,9 @@ impl Rig {
         let log = change(&self.tree);
         let base = self.lowers.last().map(PathBuf::as_path);
         let settings = Settings { base, ..*settings };
-        (settle_tree(&self.tree, &before, &self.index, &settings).unwrap(), log)
+        let (settled, after) = settle_tree(&self.tree, &before, &self.index, &settings).unwrap();
+        assert_eq!(after, Snapshot::of(&self.tree).unwrap());
+        (settled, log)
     }
 
     /// Runs a command in both forms. Fails unless the layers are equal, and make the same files as the command.

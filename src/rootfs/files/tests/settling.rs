@@ -417,7 +417,7 @@ fn a_name_that_marks_a_deletion_is_an_error() {
             base: None,
             opens: false,
         };
-        let settled = settle_tree(&root, &before, &index, &settings).unwrap();
+        let (settled, _) = settle_tree(&root, &before, &index, &settings).unwrap();
         assert!(settled.tree(&root).unwrap_err().to_string().contains(".wh.x"));
         // What crosses a pipe between processes is the same on the other side.
         let copied: crate::rootfs::files::Settled =

@@ -25,7 +25,7 @@ use rustix::process::DumpableBehavior;
 use self::filter::filter;
 use self::watch::{Watched, signal, watch};
 use super::child::{Plan, Program};
-use super::command::{Bind, Exit, Failure, Process, User};
+use super::command::{Exit, Failure, Process, User};
 use super::ids::{self, Ids};
 use super::leftovers;
 use super::mode::{Mode, Way};
@@ -62,7 +62,6 @@ pub(crate) fn probe() -> Result<Way, Obstacle> {
 /// From then on, other processes of this user can no longer trace this one or read its memory and environment.
 pub(crate) fn run(
     tree: &Path,
-    binds: &[Bind],
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
@@ -71,7 +70,8 @@ pub(crate) fn run(
     let proot = proot()?;
     let protected = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     protected.map_err(|errno| failure("protect the memory of lbuild", errno))?;
-    let placed = Placed::new(tree, Devices::Empty, binds, process)?;
+    placed::make_directories(tree, &process.directory)?;
+    let placed = Placed::new(tree, Devices::Empty, process)?;
     let result = candidate(tree, process).and_then(|program| {
         let mut arguments = options(&proot, tree, &process.directory, &process.user);
         arguments.push(program);

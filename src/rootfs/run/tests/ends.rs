@@ -106,7 +106,6 @@ fn a_command_ends_when_its_output_is_not_taken() {
                 run(
                     &rig.way,
                     files,
-                    &[],
                     &sleep,
                     &mut |_| resume_unwind(Box::new("full")),
                     &AtomicBool::new(false),
@@ -154,9 +153,9 @@ fn programs_are_tried_in_order() {
 fn a_step_that_fails_is_named() {
     everywhere("rootfs::run::tests::ends::a_step_that_fails_is_named", |rig| {
         let mut process = process(&["/bin/true"]);
-        process.directory = c"/none".to_owned();
+        process.directory = c"/bin/busybox".to_owned();
         let text = rig.run(&process).result.unwrap_err().to_string();
-        assert_eq!(text, "cannot enter (/none): No such file or directory (os error 2)");
+        assert_eq!(text, "cannot enter (/bin/busybox): Not a directory (os error 20)");
         fs::remove_dir(rig.path("lower/dev")).unwrap();
         fs::write(rig.path("lower/dev"), b"").unwrap();
         let text = rig.shell("true").result.unwrap_err().to_string();
@@ -210,7 +209,7 @@ fn a_command_ends_with_the_process_that_runs_it() {
                     wait_for(|| processes(&mark) == 4);
                     output(chunk);
                 };
-                let result = run(&rig.way, files, &[], &process, &mut wait, &AtomicBool::new(false));
+                let result = run(&rig.way, files, &process, &mut wait, &AtomicBool::new(false));
                 output(format!("{result:?}").as_bytes());
             });
         });
@@ -229,14 +228,13 @@ fn a_set_up_ends_with_the_process_that_runs_it() {
         let lowers = [rig.path("lower")];
         let steps = rig.with_files(&lowers, |files| {
             let (_ends, descriptors) = running::channels(true).unwrap();
-            plan(&rig.way, files, &[], &process, descriptors.listener.as_ref()).unwrap().steps.len()
+            plan(&rig.way, files, &process, descriptors.listener.as_ref()).unwrap().steps.len()
         });
         for at in 0..=steps {
             rig.with_files(&lowers, |files| {
                 kill_runner("waits", |output, _| {
                     let (ends, descriptors) = running::channels(true).unwrap();
-                    let mut plan =
-                        plan(&rig.way, files, &[], &process, descriptors.listener.as_ref()).unwrap();
+                    let mut plan = plan(&rig.way, files, &process, descriptors.listener.as_ref()).unwrap();
                     plan.steps.insert(at, Step { name: "wait", about: String::new(), call: Call::Wait });
                     let maps = rig.way.ids.maps(0, 0).unwrap();
                     let maps = rig.way.userns.then_some(&maps);
@@ -250,7 +248,7 @@ fn a_set_up_ends_with_the_process_that_runs_it() {
         rig.with_files(&lowers, |files| {
             kill_runner("started", |output, _| {
                 let (_ends, descriptors) = running::channels(true).unwrap();
-                let plan = plan(&rig.way, files, &[], &process, None).unwrap();
+                let plan = plan(&rig.way, files, &process, None).unwrap();
                 let _keeper = child::start(&plan, &descriptors).unwrap();
                 output(b"started");
                 loop {
@@ -311,8 +309,7 @@ fn twenty_runs_in_sequence() {
         for _ in 0..20 {
             rig.with_files(&[rig.path("lower")], |files| {
                 let s = Instant::now();
-                run(&rig.way, files, &[], &process(&["/bin/true"]), &mut |_| {}, &AtomicBool::new(false))
-                    .unwrap();
+                run(&rig.way, files, &process(&["/bin/true"]), &mut |_| {}, &AtomicBool::new(false)).unwrap();
                 inner += s.elapsed();
             });
         }

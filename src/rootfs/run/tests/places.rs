@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::rig::{Rig, behind, everywhere, process};
-use crate::rootfs::run::command::Bind;
+use crate::rootfs::run::command::{Bind, BindSource, User};
+use crate::rootfs::run::ids::Ids;
 use crate::rootfs::run::mode::Mode;
 
 #[test]
@@ -54,6 +55,20 @@ fn nothing_of_the_caller() {
         let text = rig.shell("awk '{print $5}' /proc/self/mountinfo | grep -cE '^/(old|links|mnt)'; cd ../..; pwd; grep -c . /proc/self/mountinfo").text();
         let mounts = text.strip_prefix("0\n/\n").expect("the old root is not mounted");
         assert!(mounts.trim().parse::<u32>().unwrap() < 60, "{text}");
+    });
+}
+
+#[test]
+fn the_working_directory_is_made_for_the_user() {
+    everywhere("rootfs::run::tests::places::the_working_directory_is_made_for_the_user", |rig| {
+        let mut process = process(&["/bin/sh", "-c", "pwd; stat -c '%a %u:%g' . .. /etc; touch file"]);
+        (process.directory, process.user) =
+            (c"/etc/new/work/".to_owned(), User { uid: 1000, gid: 1001, groups: Vec::new() });
+        let text = rig.run(&process).text();
+        let new = "/etc/new/work\n755 1000:1001\n755 1000:1001\n";
+        assert!(text.starts_with(new), "{text}");
+        // One id has all files.
+        assert!(matches!(rig.way.ids, Ids::Single { .. }) || text.ends_with("755 0:0\n"), "{text}");
     });
 }
 
@@ -147,7 +162,7 @@ fn binds() {
         }
         fs::write(rig.path("source/inner/file"), "bound\n").unwrap();
         let bind = |source: &str, target: &str, writable| Bind {
-            source: rig.path(source),
+            source: BindSource::Path(rig.path(source)),
             target: target.to_owned(),
             writable,
         };
@@ -175,6 +190,24 @@ fn binds() {
             format!("umount /var/x/empty; mv /var/x /var/y; ln -s {} /var/x", rig.path("outside").display());
         rig.shell(&script).result.unwrap();
         assert!(rig.path("outside/empty").exists());
+    });
+}
+
+#[test]
+fn files_and_directories_in_memory() {
+    everywhere("rootfs::run::tests::places::files_and_directories_in_memory", |rig| {
+        let bind = |source, target: &str| Bind { source, target: target.to_owned(), writable: false };
+        let secret = BindSource::File { content: b"secret".to_vec(), mode: 0o440, uid: 0, gid: 7 };
+        let rig = rig.with_binds(vec![
+            bind(BindSource::Memory { size: Some(1 << 20) }, "/x/memory"),
+            bind(secret, "/run/secrets/one"),
+        ]);
+        let script = "dd if=/dev/zero of=/x/memory/file bs=1M count=2 2>/dev/null || echo full; stat -c %a /x/memory
+            cat /run/secrets/one; stat -c ' %a' /run/secrets/one; (echo x >/run/secrets/one) 2>/dev/null || echo read-only";
+        assert_eq!(rig.shell(script).text(), "full\n1777\nsecret 440\nread-only\n");
+        let group = rig.shell("stat -c %g /run/secrets/one").text();
+        assert_eq!(group, if matches!(rig.way.ids, Ids::Single { .. }) { "0\n" } else { "7\n" });
+        assert!(!rig.changed("x").exists() && !rig.changed("run").exists());
     });
 }
 

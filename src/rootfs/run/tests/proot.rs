@@ -48,7 +48,7 @@ impl Tree {
         let mut output = Vec::new();
         let mut take = |chunk: &[u8]| output.extend_from_slice(chunk);
         let (path, way) = (self.path(""), ways::probe(Mode::Proot, self.0.path()).unwrap());
-        let result = ways::run(&way, &Files::Tree(&path), &[], process, &mut take, stop);
+        let result = ways::run(&way, &Files::Tree(&path), process, &mut take, stop);
         assert_eq!(leftovers::end(&self.path("")).unwrap(), 0);
         assert_eq!(fs::read_dir(self.0.path()).unwrap().count(), 1, "something is left beside the tree");
         Ran { result, output: String::from_utf8_lossy(&output).into_owned() }
@@ -185,7 +185,7 @@ fn nothing_is_left_of_a_killed_parent() {
     if let Some(dir) = std::env::var_os(VICTIM) {
         let tree = Path::new(&dir).join("tree");
         let process = process(&["/bin/sh", "-c", "(setsid sleep 1000 &); sleep 1000"]);
-        let _ = proot::run(&tree, &[], &process, &mut |_| {}, &AtomicBool::new(false));
+        let _ = proot::run(&tree, &process, &mut |_| {}, &AtomicBool::new(false));
         panic!("the command ended");
     }
     as_nobody(NAME, |tree| {

@@ -177,7 +177,8 @@ impl Rig {
         let mut output = Vec::new();
         let mut take = |chunk: &[u8]| output.extend_from_slice(chunk);
         let result = self.with_files(lowers, |files| {
-            run(&self.way, files, &self.binds.borrow(), process, &mut take, stop)
+            let process = Process { binds: self.binds.borrow().clone(), ..process.clone() };
+            run(&self.way, files, &process, &mut take, stop)
         });
         Ran { result, output: String::from_utf8_lossy(&output).into_owned() }
     }
@@ -219,6 +220,7 @@ pub(super) fn process(arguments: &[&str]) -> Process {
         environment: strings(&["PATH=/bin"]),
         directory: c"/".to_owned(),
         user: User::default(),
+        binds: Vec::new(),
         files: Vec::new(),
         network: true,
         hostname: "builder".to_owned(),

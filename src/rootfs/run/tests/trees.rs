@@ -28,7 +28,7 @@ const RESTRICTED: &str = "-all,+chown,+dac_override,+fowner,+setgid,+setuid,+sys
 
 /// Runs `body` as root of the machine, of an ordinary container, of one with the fewest capabilities, and of one whose
 /// root is not the machine's.
-fn everywhere(name: &str, body: fn(&Tree)) {
+pub(super) fn everywhere(name: &str, body: fn(&Tree)) {
     in_containers(name, &["machine", "docker", "restricted", "remapped"], || body(&Tree::new()));
 }
 
@@ -98,9 +98,9 @@ fn container() -> String {
 }
 
 /// A tree with busybox.
-struct Tree {
-    dir: TempDir,
-    binds: Vec<Bind>,
+pub(super) struct Tree {
+    pub(super) dir: TempDir,
+    pub(super) binds: Vec<Bind>,
 }
 
 impl Tree {
@@ -113,11 +113,11 @@ impl Tree {
         tree
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join("tree").join(path)
     }
 
-    fn shell(&self, script: &str) -> Ran {
+    pub(super) fn shell(&self, script: &str) -> Ran {
         self.run(&process(&["/bin/sh", "-c", script]))
     }
 
@@ -129,7 +129,8 @@ impl Tree {
         let mut output = Vec::new();
         let mut take = |chunk: &[u8]| output.extend_from_slice(chunk);
         let (path, way) = (self.path(""), ways::probe(Mode::Chroot, self.dir.path()).unwrap());
-        let result = ways::run(&way, &Files::Tree(&path), &self.binds, process, &mut take, stop);
+        let process = &Process { binds: self.binds.clone(), ..process.clone() };
+        let result = ways::run(&way, &Files::Tree(&path), process, &mut take, stop);
         assert_eq!(leftovers::end(&self.path("")).unwrap(), 0);
         assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 1, "something is left beside the tree");
         Ran { result, output: String::from_utf8_lossy(&output).into_owned() }
@@ -186,12 +187,25 @@ fn candidates_and_failures() {
         process.programs = strings(&["/text"]);
         let ran = tree.run(&process);
         assert!(matches!(ran.result, Err(Failure::Exec { errno: Errno::NOEXEC, .. })), "{ran:?}");
-        process.directory = c"/none".to_owned();
+        process.directory = c"/text/none".to_owned();
         let ran = tree.run(&process);
-        assert!(
-            matches!(ran.result, Err(Failure::Step { step: "enter", errno: Errno::NOENT, .. })),
-            "{ran:?}"
-        );
+        let step = "make the working directory";
+        let is_step = |found: &Failure| matches!(found, Failure::Step { step: name, errno: Errno::NOTDIR, .. } if *name == step);
+        assert!(ran.result.as_ref().is_err_and(is_step), "{ran:?}");
+    });
+}
+
+#[test]
+fn the_working_directory_is_made() {
+    everywhere("rootfs::run::tests::trees::the_working_directory_is_made", |tree| {
+        let mut process = process(&["/bin/pwd"]);
+        process.directory = c"/etc/new/work".to_owned();
+        for _ in 0..2 {
+            assert_eq!(tree.run(&process).text(), "/etc/new/work\n");
+            for dir in ["etc/new", "etc/new/work"] {
+                assert_eq!(fs::metadata(tree.path(dir)).unwrap().permissions().mode(), 0o40755, "{dir}");
+            }
+        }
     });
 }
 
@@ -316,27 +330,6 @@ fn a_link_of_the_image_leads_to_no_file_of_the_machine() {
     });
 }
 
-#[test]
-fn binds_are_copies_of_files() {
-    everywhere("rootfs::run::tests::trees::binds_are_copies_of_files", |tree| {
-        let source = tree.dir.path().with_extension("source");
-        fs::write(&source, "bound").unwrap();
-        let bind =
-            |source: &Path, writable| Bind { source: source.to_owned(), target: "/a/b".to_owned(), writable };
-        let mut tree = Tree { dir: tempfile::tempdir().unwrap(), binds: vec![bind(&source, false)] };
-        image(&tree.path(""));
-        assert_eq!(tree.shell("cat /a/b; echo changed >/a/b").text(), "bound");
-        assert!(!tree.path("a").exists());
-        assert_eq!(fs::read_to_string(&source).unwrap(), "bound");
-        for refused in [bind(&source, true), bind(Path::new("/etc"), false)] {
-            tree.binds = vec![refused];
-            let ran = tree.shell("true");
-            assert!(matches!(ran.result, Err(Failure::Step { errno: Errno::OPNOTSUPP, .. })), "{ran:?}");
-        }
-        fs::remove_file(source).unwrap();
-    });
-}
-
 const DAEMON: &str = "(setsid sh -c 'sleep 1000 & setsid nohup sleep 1000 & sleep 1000' >/dev/null 2>&1 &); ";
 
 #[test]
@@ -389,7 +382,7 @@ fn nothing_is_left_of_a_killed_parent() {
     if let Some(dir) = std::env::var_os(VICTIM) {
         let tree = Path::new(&dir).join("tree");
         let process = process(&["/bin/sh", "-c", &format!("{DAEMON} sleep 1000")]);
-        let _ = chroot::run(&tree, &[], &process, &mut |_| {}, &AtomicBool::new(false));
+        let _ = chroot::run(&tree, &process, &mut |_| {}, &AtomicBool::new(false));
         panic!("the command ended");
     }
     everywhere(NAME, |tree| {

@@ -61,6 +61,12 @@ impl Place {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// From here, a container has no proot.
+    pub fn hide_proot(&self) {
+        assert!(self.environment.container().is_some(), "{:?} is no container", self.environment);
+        fs::write(self.dir.path().join("without-proot"), "").expect("ours");
+    }
+
     /// Writes a file of the user.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let source = tempfile::NamedTempFile::new().expect("a temporary file");

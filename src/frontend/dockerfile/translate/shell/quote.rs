@@ -29,7 +29,8 @@ fn pattern_word(pattern: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\\' => word.extend([c].into_iter().chain(chars.next())),
-            '*' | '?' | '[' | ']' | '!' => word.push(c),
+            // `^` is special in brackets only, where it is not translated.
+            '*' | '?' | '[' | ']' | '!' | '^' => word.push(c),
             '\n' => word.push_str("'\n'"),
             c if is_plain(c) => word.push(c),
             c => word.extend(['\\', c]),

@@ -91,6 +91,9 @@ fn a_pattern_keeps_its_quotes() {
         ("'a b'*", "a b*"),
         ("a'-'*", r"a\-*"),
         ("'!'*", r"\!*"),
+        // found by fuzzing: their texts were read back as others
+        ("a^*", "a^*"),
+        ("'^'a*", r"\^a*"),
     ] {
         let [Operation::Remove { paths, .. }] = &*super::operations(&format!("rm {word}")) else {
             panic!("{word}")
