@@ -13,13 +13,11 @@ use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::attach::Attached;
-use super::command::PlannedCommand;
 use super::roots::owners;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::recipe::Access;
-use crate::rootfs::{self, Bind, BindSource, Way};
+use crate::recipe::{Access, Origin};
+use crate::rootfs::{self, Way};
 
 /// How often a thread looks whether the command has ended.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -98,35 +96,27 @@ fn pass_on(client: &UnixStream, server: &UnixStream, stop: &AtomicBool) -> io::R
     Ok(())
 }
 
-/// Adds the agent with this id to what a command has.
-pub(super) fn attach(
+/// Starts to pass on to the agent of a mount, at a socket in `dir`. Returns the socket's path; `None` if the caller has no
+/// such agent and the command does not require it.
+pub(super) fn start(
     session: &Session,
-    planned: &PlannedCommand,
+    origin: &Origin,
     (way, dir): (&Way, &Path),
-    (id, target, required, access): (&str, Option<&str>, bool, Access),
-    attached: &mut Attached,
-) -> Result<()> {
+    (id, required, access): (&str, bool, Access),
+) -> Result<Option<(Agent, PathBuf)>> {
     let Some(path) = session.agents.get(id) else {
         if !required {
-            return Ok(());
+            return Ok(None);
         }
         let hint = format!("pass --ssh {id}, with SSH_AUTH_SOCK set, or --ssh {id}=SOCKET");
-        return Err(planned.origin.failed_at(id, format!("the SSH agent `{id}` is required"), Some(hint)));
+        return Err(origin.failed_at(id, format!("the SSH agent `{id}` is required"), Some(hint)));
     };
     let failed = |source| Error::Root { operation: "listen for the SSH agent".to_owned(), source };
     let (agent, socket) = Agent::start(dir, path.clone()).map_err(failed)?;
     let owner = (access.uid, access.gid);
     let give = || rootfs::set_access(&socket, access.mode, owner, owners(&way.ids));
-    let owned = rootfs::within(&way.ids, &[], give);
-    owned.map_err(failed)?;
-    let number = attached.agents.len();
-    let target = target.map_or_else(|| format!("/run/buildkit/ssh_agent.{number}"), str::to_owned);
-    if number == 0 {
-        attached.variables.insert("SSH_AUTH_SOCK".to_owned(), target.clone());
-    }
-    attached.binds.push(Bind { source: BindSource::Path(socket), target, writable: true });
-    attached.agents.push(agent);
-    Ok(())
+    rootfs::within(&way.ids, &[], give).map_err(failed)?;
+    Ok(Some((agent, socket)))
 }
 
 #[cfg(test)]

@@ -100,8 +100,17 @@ impl Adding<'_> {
             }
             Mount::Ssh { id, target, required, access } => {
                 let dir = self.roots.directory(self.session, way, "agent").await?;
-                let agent = (id.as_str(), target.as_deref(), *required, *access);
-                agent::attach(self.session, planned, (way, &dir), agent, attached)?;
+                let agent = (id.as_str(), *required, *access);
+                if let Some((agent, socket)) =
+                    agent::start(self.session, &planned.origin, (way, &dir), agent)?
+                {
+                    let number = attached.agents.len();
+                    let target =
+                        target.clone().unwrap_or_else(|| format!("/run/buildkit/ssh_agent.{number}"));
+                    bind(BindSource::Path(socket), &target, true);
+                    attached.variables.entry("SSH_AUTH_SOCK".to_owned()).or_insert(target);
+                    attached.agents.push(agent);
+                }
             }
         }
         Ok(())

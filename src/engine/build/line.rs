@@ -6,28 +6,12 @@ use std::iter;
 use super::add::{Added, Adding};
 use super::beneath::Beneath;
 use super::key;
-use super::planned::PlannedLayer;
-use super::planned_run::PlannedInstall;
+use super::planned::{InstallLine, LinePart, PlannedLayer};
 use crate::engine::session::Session;
 use crate::error::text::one_line;
 use crate::error::{Error, Result};
 use crate::image::{Digest, Layer, LayerKey};
 use crate::source::Context;
-
-/// The commands of a line, before they are done.
-pub(super) struct InstallLine {
-    /// In their order.
-    pub(super) parts: Vec<LinePart>,
-    /// The line as a command, if it may be one.
-    pub(super) whole: Option<Box<PlannedLayer>>,
-}
-
-/// A part of a line that has layers of its own.
-pub(super) enum LinePart {
-    /// Consecutive file operations.
-    Operations(Box<PlannedLayer>),
-    Install(Box<PlannedInstall>),
-}
 
 /// Why packages were not installed.
 pub(super) enum NotInstalled {

@@ -7,7 +7,6 @@ use super::beneath::Beneath;
 use super::command::PlannedCommand;
 use super::content::content_key;
 use super::key;
-use super::line::{InstallLine, LinePart};
 use super::mounts::LineMounts;
 use super::packages::PlannedPackages;
 use super::planned_run::{PlannedInstall, PlannedLine, PlannedRun, install_of, may_redirect};
@@ -26,6 +25,21 @@ pub(super) enum Planned {
     Line(InstallLine),
     /// Packages of a source: several layers, after an entry for them all.
     Packages(PlannedPackages),
+}
+
+/// The commands of a translated line with installs.
+pub(super) struct InstallLine {
+    /// In their order.
+    pub(super) parts: Vec<LinePart>,
+    /// The line as a command, if it may be one.
+    pub(super) whole: Option<Box<PlannedLayer>>,
+}
+
+/// A part of a line that has layers of its own.
+pub(super) enum LinePart {
+    /// Consecutive file operations.
+    Operations(Box<PlannedLayer>),
+    Install(Box<PlannedInstall>),
 }
 
 /// A layer on its way into the image.
