@@ -128,10 +128,13 @@ impl Adding<'_> {
             let own = || done.iter().flatten().filter_map(|added| added.layer.as_ref());
             let added = match next {
                 Planned::Line(line) => {
-                    // It may run as a command, which can put a link anywhere.
-                    made.clear();
-                    let below = Beneath::All.layers(base, own());
-                    self.line(line, &below).await?
+                    let (redirects, below) = (line.may_redirect(), Beneath::All.layers(base, own()));
+                    let (added, is_whole) = self.line(line, &below).await?;
+                    // A command can put a link anywhere.
+                    if redirects || is_whole {
+                        made.clear();
+                    }
+                    added
                 }
                 Planned::Packages(packages) => {
                     let below = packages.beneath.layers(base, own());

@@ -54,6 +54,11 @@ impl From<Error> for NotInstalled {
 }
 
 impl InstallLine {
+    /// Whether its file operations may change where paths lead.
+    pub(super) fn may_redirect(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, LinePart::Operations(layer) if layer.may_redirect()))
+    }
+
     /// A digest over all that decides its layers besides the image below; `None` if a file's content is not known.
     pub(super) async fn identity(
         self,
@@ -80,15 +85,15 @@ impl InstallLine {
 }
 
 impl Adding<'_> {
-    /// The layers of a line above these layers.
-    pub(super) async fn line(&self, line: InstallLine, below: &[Layer]) -> Result<Vec<Added>> {
+    /// The layers of a line above these layers, and whether it is a command as a whole.
+    pub(super) async fn line(&self, line: InstallLine, below: &[Layer]) -> Result<(Vec<Added>, bool)> {
         let InstallLine { parts, mut whole } = line;
         if let Some(command) = whole.take() {
             // An earlier build may have found that it needs a process; nobody is asked for its packages then.
             let lookup = self.find(&command, below).await?;
             if lookup.found.is_some() {
                 let threads = self.session.threads.all();
-                return Ok(vec![self.layer(*command, lookup, below, threads).await?]);
+                return Ok((vec![self.layer(*command, lookup, below, threads).await?], true));
             }
             whole = Some(command);
         }
@@ -102,12 +107,12 @@ impl Adding<'_> {
                     Ok(added) => all.extend(added),
                     Err(NotInstalled::Failed(error)) => return Err(error),
                     Err(NotInstalled::NeedsProcess(error)) => {
-                        return self.whole(whole, error, below).await.map(|added| vec![added]);
+                        return self.whole(whole, error, below).await.map(|added| (vec![added], true));
                     }
                 },
             }
         }
-        Ok(all)
+        Ok((all, false))
     }
 
     /// Runs the line as a command, because of this error; fails with it if that is not possible.
