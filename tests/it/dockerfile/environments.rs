@@ -218,7 +218,10 @@ fn of_rows(environment: Environment, place: &Place) -> (String, Option<String>) 
     let tree = tree(place);
     let mut found = if keeps_owners(environment) { differences(&tree, ROWS) } else { String::new() };
     let capability = tree.line("cap").unwrap_or_default();
-    if !capability.ends_with("security.capability=0100000200040000000000000000000000000000") {
+    // proot says that it is set
+    if keeps_owners(environment)
+        && !capability.ends_with("security.capability=0100000200040000000000000000000000000000")
+    {
         found += &format!("capability: {capability}\n");
     }
     (found, keeps_owners(environment).then(|| done.digest()))
@@ -276,11 +279,16 @@ const NEVER: &[&str] = &["--translate", "never"];
 /// The number of environments in a run without `--faults`, each of which takes some seconds.
 const SAMPLE: usize = 2;
 
+/// Those that a run samples. proot is slow, and keeps too little to be compared: it is among them with `--faults`.
+fn environments() -> impl Iterator<Item = Environment> {
+    Environment::ALL.into_iter().filter(|environment| faults::all() || keeps_owners(*environment))
+}
+
 #[test]
 fn commands_leave_the_same_in_each_environment() {
     let mut digests: BTreeMap<String, Vec<Environment>> = BTreeMap::new();
     let mut wrong = String::new();
-    for environment in faults::sample(Environment::ALL, SAMPLE) {
+    for environment in faults::sample(environments(), SAMPLE) {
         let place = place(environment);
         let (mut found, digest) = of_rows(environment, &place);
         found += &of_environment(environment, &place);
@@ -298,7 +306,7 @@ fn commands_leave_the_same_in_each_environment() {
 #[test]
 fn package_managers_work_in_each_environment() {
     let mut wrong = String::new();
-    for environment in faults::sample(Environment::ALL, 1) {
+    for environment in faults::sample(environments(), 1) {
         let place = place(environment);
         for row in DOWNLOADS {
             let rows = std::slice::from_ref(row);
