@@ -21,7 +21,7 @@ use crate::recipe::{Access, Mount, Sharing};
 use crate::rootfs::{self, Bind, BindSource, Index, Mode, Snapshot, Way};
 use crate::store::{CacheMount, Holding, Usage};
 
-/// What a command has of its mounts.
+/// The prepared mounts of a command.
 #[derive(Default)]
 pub(super) struct Attached {
     pub(super) binds: Vec<Bind>,

@@ -33,7 +33,7 @@ pub(super) struct PlannedCommand {
     /// Variables that are not part of the key.
     pub(super) proxies: Arc<BTreeMap<String, String>>,
     pub(super) network: Network,
-    /// What it sees in the place of the image's files, in order.
+    /// Its mounts, in order.
     pub(super) mounts: Vec<Mount>,
     /// Those whose files are part of the key.
     pub(super) files: LineMounts,
@@ -166,7 +166,7 @@ impl PlannedCommand {
     }
 }
 
-/// What of a mount is part of the key besides the content of its files: not where the files are on this machine.
+/// The options of a mount that are part of the key, besides the content of its files. Paths of this machine are not.
 fn in_key(mount: &Mount) -> serde_json::Value {
     match mount {
         Mount::Bind { target, writable, .. } => json!(["bind", target, writable]),

@@ -23,7 +23,7 @@ const PATHS: &[&str] = &[
     // Caches of apt with addresses of memory; apt makes them again.
     "var/cache/apt/pkgcache.bin",
     "var/cache/apt/srcpkgcache.bin",
-    // What apt makes for its downloads, and gives to a user of its own if it can become one.
+    // Directories for apt's downloads. They belong to the user _apt only where apt can change its user.
     "var/cache/apt/archives/partial/",
     "var/lib/apt/lists/auxfiles/",
     "var/lib/apt/lists/partial/",

@@ -37,7 +37,7 @@ pub(crate) enum Files<'f> {
     Tree(&'f Path),
 }
 
-/// What the command sees at a path of the image, in the place of what the image has there.
+/// A mount: it hides the file or directory that the image has at its path.
 #[derive(Clone)]
 pub(crate) struct Bind {
     pub(crate) source: BindSource,
@@ -46,7 +46,7 @@ pub(crate) struct Bind {
     pub(crate) writable: bool,
 }
 
-/// What is bound.
+/// The source of a mount.
 #[derive(Clone)]
 pub(crate) enum BindSource {
     /// A file or directory of this machine. Where nothing can be mounted, a file is copied, and a directory or a socket is

@@ -25,7 +25,7 @@ use crate::image::Digest;
 /// How often a lock is tried.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// Who may use a directory at the same time.
+/// How builds at the same time use a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holding {
     /// All who hold it so.

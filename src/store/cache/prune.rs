@@ -15,7 +15,7 @@ use crate::store::staged::TEMPORARY_PREFIX;
 /// A file that may be removed, or a directory: an unpacked image, a cache mount.
 struct CachedFile {
     path: PathBuf,
-    /// Of a directory, all its files.
+    /// For a directory: that of all its files.
     usage: Usage,
     is_directory: bool,
     modified: Option<SystemTime>,

@@ -1,4 +1,4 @@
-//! What a command in a tree sees in the place of the image's files.
+//! The mounts of a command in a tree.
 
 use std::fs;
 
