@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use super::attributes::Owners;
 use super::candidates::Candidates;
 use super::compare::{Changes, Comparison};
-use super::copied::keep_owner;
 use super::directories::{Directories, is_below, named, path_in};
 use super::index::{FileFact, Index};
 use super::noise::is_noise;
@@ -109,10 +108,7 @@ fn settle(
             || Found::read(directories, &path, settings.owners, opaque.is_some(), before, settings.creator);
         let file = if is_dropped { None } else { read().map_err(|error| named(&path, error))? };
         match file {
-            Some(mut file) => {
-                keep_owner(&path, &mut file, index, settings.owners);
-                found.insert(path, file);
-            }
+            Some(file) => drop(found.insert(path, file)),
             None => {
                 if !is_dropped && before.is_some() {
                     // A socket has taken its place.

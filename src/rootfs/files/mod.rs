@@ -10,7 +10,6 @@
 mod attributes;
 mod candidates;
 mod compare;
-mod copied;
 mod copy;
 mod diff;
 mod directories;

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::{self, Owners};
 use super::compare::Changes;
-use super::copied;
 use super::copy::duplicate;
 use super::directories::{Directories, above, is_directory, named};
 use super::index::Index;
@@ -146,16 +145,12 @@ impl Normalising<'_> {
         Ok(())
     }
 
-    /// Records the owners of files that a user other than root made, or a program that cannot see them, as unpacking the
-    /// layer would.
+    /// Records the owners of files that a user other than root made, as unpacking the layer would.
     fn record_owners(&mut self) -> io::Result<()> {
-        if self.owners == Owners::Kernel {
+        if self.owners == Owners::Kernel || self.creator == (0, 0) {
             return Ok(());
         }
-        let is_own = |path: &[u8]| {
-            self.found.contains_key(path) && (self.creator != (0, 0) || copied::is_copied(path))
-        };
-        for (path, entry) in self.changes.iter().filter(|(path, _)| is_own(path)) {
+        for (path, entry) in self.changes.iter().filter(|(path, _)| self.found.contains_key(*path)) {
             if matches!(entry.kind, EntryKind::Symlink(_) | EntryKind::Device(_)) {
                 continue;
             }

@@ -13,7 +13,7 @@ use std::fs;
 
 /// A stage for each kind of command. No line is one that needs no process.
 const DOCKERFILE: &str = r#"FROM localhost/debian AS files
-RUN useradd -m -u 1000 -U app && mkdir -p /o/d/e /o/gone && date >/dev/null && \
+RUN mkdir -p /o/d/e /o/gone && date >/dev/null && \
     echo a >/o/a && ln /o/a /o/b && ln -s a /o/link && ln -s /nowhere /o/dangling && mkfifo /o/fifo && chmod 640 /o/fifo && \
     chown -R 1000:1000 /o/d && chown 33:44 /o/a && echo s >/o/s && chown 5:6 /o/s && chmod 6751 /o/s && \
     mkdir -m 1777 /o/sticky && echo x >/o/gone/x && chmod 0 /o/gone/x && cp -a /o/a /o/copy && \
