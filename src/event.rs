@@ -56,6 +56,9 @@ pub enum Event {
         command: String,
         /// How it runs: `namespaces`, `copy`, `chroot` or `proot`.
         mode: String,
+        /// The program that executes those of the image, such as `qemu-aarch64-static`; `None` if the machine does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        emulator: Option<String>,
     },
     /// A command of a Dockerfile wrote a line to its standard output or standard error.
     CommandOutput {

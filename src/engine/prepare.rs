@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::build::{self, Below, Cached, placed};
 use super::compression;
 use super::contents::{Contents, ContentsKind, Trees};
-use super::inspect::{Scanner, scan};
+use super::inspect::{Scanner, scan, verified};
 use super::publish::{Gate, Published, Push};
 use super::sent::Sent;
 use super::session::{Caching, Session};
@@ -243,7 +243,7 @@ impl Prepared {
         }
         if reach != Reach::All
             // Layers that are sent are verified on their way.
-            && (reach == Reach::Local || scan::is_still(session, &layer.blob).await)
+            && (reach == Reach::Local || verified::is_still(session, &layer.blob).await)
             && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
         {
             return Ok(Some(scan));

@@ -69,6 +69,8 @@ pub struct RunProbe {
     pub refused: Vec<String>,
     /// A setting of this machine that would allow the mode.
     pub hint: Option<String>,
+    /// How programs for the other architecture run in this mode, or why they do not; `None` if no program runs.
+    pub other_architecture: Option<String>,
 }
 
 /// The settings for commands, and the mode in which they run here.
@@ -80,6 +82,9 @@ pub(super) struct Running {
     pub(super) keeps_noise: bool,
     #[cfg(target_os = "linux")]
     found: OnceCell<Result<Way, CannotRun>>,
+    /// The way for programs of another architecture.
+    #[cfg(target_os = "linux")]
+    foreign: OnceCell<Way>,
 }
 
 /// Why no command can run here, and a proposed fix.
@@ -97,7 +102,8 @@ pub(super) const NO_PROCESS: &str =
 mod linux {
     use super::{CannotRun, NO_PROCESS, RunMode, RunProbe, Running};
     use crate::error::{Error, Result};
-    use crate::rootfs::{self, Ids, Mode, Obstacle, Way};
+    use crate::image::Arch;
+    use crate::rootfs::{self, Ids, Mode, Obstacle, Programs, Way};
     use crate::store::Cache;
     use crate::threads::blocking;
     use rustix::io::Errno;
@@ -116,8 +122,22 @@ mod linux {
     }
 
     impl Running {
+        /// How commands of an image for `architecture` run here.
+        pub(in crate::engine) async fn way_for(
+            &self,
+            architecture: &str,
+            cache: &Cache,
+        ) -> Result<Way, CannotRun> {
+            let way = self.way(cache).await?;
+            let own = std::env::consts::ARCH.parse::<Arch>();
+            let foreign = architecture.parse::<Arch>().ok().filter(|arch| own.ok() != Some(*arch));
+            // Programs of which nothing is known are tried as they are.
+            let Some(arch) = foreign else { return Ok(way) };
+            Ok(self.foreign.get_or_init(|| with_programs(way, arch, cache)).await.clone())
+        }
+
         /// How commands run here: in the given mode, or the first one that works.
-        pub(in crate::engine) async fn way(&self, cache: &Cache) -> Result<Way, CannotRun> {
+        async fn way(&self, cache: &Cache) -> Result<Way, CannotRun> {
             let found = self.found.get_or_init(|| async {
                 let modes = match self.mode {
                     Some(mode) => vec![mode],
@@ -135,9 +155,10 @@ mod linux {
             found.await.clone()
         }
 
-        /// Whether a command can run here.
-        pub(in crate::engine) async fn can_run(&self, cache: &Cache) -> bool {
-            self.way(cache).await.is_ok()
+        /// Whether a command of an image for `architecture` can run here.
+        pub(in crate::engine) async fn can_run(&self, architecture: &str, cache: &Cache) -> bool {
+            let way = self.way_for(architecture, cache).await;
+            way.is_ok_and(|way| !matches!(way.programs, Programs::Refused(_)))
         }
     }
 
@@ -149,6 +170,7 @@ mod linux {
                 Ok(way) => RunProbe {
                     mode,
                     works: Some(described(&way)),
+                    other_architecture: Some(other_architecture(&way, cache).await),
                     refused: way.passed_over.iter().map(ToString::to_string).collect(),
                     hint: way
                         .passed_over
@@ -161,10 +183,35 @@ mod linux {
                     works: None,
                     refused: vec![obstacle.to_string()],
                     hint: hint(mode, obstacle).map(str::to_owned),
+                    other_architecture: None,
                 },
             });
         }
         all
+    }
+
+    /// How programs for the architecture that is not this machine's run.
+    async fn other_architecture(way: &Way, cache: &Cache) -> String {
+        let arch = if cfg!(target_arch = "aarch64") { Arch::Amd64 } else { Arch::Arm64 };
+        match with_programs(way.clone(), arch, cache).await.programs {
+            Programs::Direct => format!("{arch}: by this machine"),
+            Programs::Emulated(emulator) => format!("{arch}: by {}", emulator.program.display()),
+            Programs::Refused(refused) => format!("{arch}: {refused}"),
+        }
+    }
+
+    /// The way for images of an architecture.
+    async fn with_programs(way: Way, arch: Arch, cache: &Cache) -> Way {
+        let place = cache.workplace().and_then(|place| Ok((place.absolute()?, place)));
+        let Ok((path, place)) = place else { return way };
+        let tried = {
+            let way = way.clone();
+            blocking(move |_| {
+                let _in_use = place;
+                Ok(rootfs::with_programs(&way, arch, &path))
+            })
+        };
+        tried.await.unwrap_or(way)
     }
 
     async fn attempt(mode: RunMode, cache: &Cache) -> Result<Way, Obstacle> {
@@ -245,7 +292,7 @@ pub(super) use linux::probes;
 impl Running {
     /// Whether a command can run here.
     #[expect(clippy::unused_async, reason = "as on Linux")]
-    pub(super) async fn can_run(&self, _: &crate::store::Cache) -> bool {
+    pub(super) async fn can_run(&self, _: &str, _: &crate::store::Cache) -> bool {
         false
     }
 }
@@ -256,6 +303,6 @@ pub(super) async fn probes(_: &crate::store::Cache) -> Vec<RunProbe> {
     let refused = || vec!["commands run on Linux only".to_owned()];
     RunMode::ALL
         .into_iter()
-        .map(|mode| RunProbe { mode, works: None, refused: refused(), hint: None })
+        .map(|mode| RunProbe { mode, works: None, refused: refused(), hint: None, other_architecture: None })
         .collect()
 }

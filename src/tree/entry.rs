@@ -1,14 +1,13 @@
 //! [`Entry`]: the kind and metadata of one file in a layer, without its path.
 
 use std::convert::Infallible;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::path::as_text;
+use super::stat::Stat;
 use super::xattrs::Xattrs;
 use crate::image::Digest;
 
@@ -135,35 +134,6 @@ impl SourceFile {
         match self.lasting {
             true => (known.size, known.ino) == (now.size, now.ino),
             false => known == now,
-        }
-    }
-}
-
-/// Metadata that show whether a file has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// Bytes.
-    pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Last change of the content or the inode, in nanoseconds since 1970.
-    pub ctime_ns: i64,
-    /// Inode number.
-    pub ino: u64,
-    /// Device number.
-    pub dev: u64,
-}
-
-impl From<&Metadata> for Stat {
-    fn from(metadata: &Metadata) -> Stat {
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-        Stat {
-            size: metadata.size(),
-            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            ino: metadata.ino(),
-            dev: metadata.dev(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Dockerfiles, from text to recipe. The numbers of rules are those of the facts that the guide page names.
 
+mod architectures;
 mod buildah;
 mod buildah_cases;
 mod built;

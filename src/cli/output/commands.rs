@@ -51,8 +51,9 @@ impl Commands {
     pub fn text(&self, event: &Event) -> Option<String> {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = match event {
-            Event::CommandStarted { place, command, mode } => {
-                let title = one_line(&format!("run      {place} {command} ({mode})")).into_owned();
+            Event::CommandStarted { place, command, mode, emulator } => {
+                let how = emulator.iter().fold(mode.clone(), |how, emulator| format!("{how}, {emulator}"));
+                let title = one_line(&format!("run      {place} {command} ({how})")).into_owned();
                 let first = self.marks.begin(place, &title);
                 shown.add(place, first, self.marks.fold())
             }
@@ -159,7 +160,12 @@ mod tests {
     }
 
     fn started(place: &str) -> Event {
-        Event::CommandStarted { place: place.into(), command: "RUN make".into(), mode: "chroot".into() }
+        Event::CommandStarted {
+            place: place.into(),
+            command: "RUN make".into(),
+            mode: "chroot".into(),
+            emulator: None,
+        }
     }
 
     fn line(place: &str, line: &str) -> Event {

@@ -118,7 +118,8 @@ impl Adding<'_> {
     /// Runs the line as a command, because of this error; fails with it if that is not possible.
     async fn whole(&self, whole: Option<Box<PlannedLayer>>, error: Error, below: &[Layer]) -> Result<Added> {
         let Some(whole) = whole else { return Err(error) };
-        if !self.session.running.can_run(&self.session.cache).await {
+        let architecture = &self.context.platform.architecture;
+        if !self.session.running.can_run(architecture, &self.session.cache).await {
             return Err(error);
         }
         // The first line has the place; the text of the Dockerfile is in the others.

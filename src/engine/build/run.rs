@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -22,9 +21,11 @@ use super::write::{Made, Writing, make};
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::{Arch, Layer, LayerKey, Platform};
+use crate::image::{Layer, LayerKey, Platform};
 use crate::recipe::{Command, Network};
-use crate::rootfs::{self, Exit, Failure, Files, Ids, Process, Settings, Settled, Snapshot, User, Way};
+use crate::rootfs::{
+    self, Exit, Failure, Files, Ids, Obstacle, Process, Programs, Settings, Settled, Snapshot, User, Way,
+};
 
 /// The name of the machine that a command sees.
 const HOST_NAME: &str = "lbuild";
@@ -61,7 +62,8 @@ impl Adding<'_> {
         making: &Making<'_>,
     ) -> Result<Outcome> {
         let Making { name, below, threads, .. } = *making;
-        let way = self.session.running.way(&self.session.cache).await;
+        let architecture = &self.context.platform.architecture;
+        let way = self.session.running.way_for(architecture, &self.session.cache).await;
         let way = way.map_err(|cannot| planned.refused(&cannot.fault, cannot.hint))?;
         // Without owners, the layer is not the one that other modes make: they must not find it.
         let key = if way.ids == Ids::Unmapped { key.map(key::without_owners) } else { key };
@@ -142,7 +144,8 @@ impl Running {
         let session = self.session.clone();
         let events = &session.events;
         let (command, mode) = (planned.origin.text.clone(), self.way.mode.name().to_owned());
-        events.emit(Event::CommandStarted { place: place.clone(), command, mode });
+        let emulator = self.way.programs.emulator().map(ToString::to_string);
+        events.emit(Event::CommandStarted { place: place.clone(), command, mode, emulator });
         let began = Instant::now();
         let mut output = Output::new(&self.session, &place);
         let mut take = |piece: &[u8]| output.take(piece);
@@ -245,12 +248,6 @@ impl Running {
         })
     }
 
-    /// Whether the image is for machines of another architecture.
-    fn is_foreign(&self) -> bool {
-        let own = Arch::from_str(std::env::consts::ARCH);
-        own.is_ok_and(|own| own.as_str() != self.platform.architecture)
-    }
-
     /// The error for a command that ended with an error.
     fn ended(&self, exit: Exit, output: Vec<String>) -> Error {
         let fault = match exit {
@@ -260,15 +257,29 @@ impl Running {
         self.planned.origin.command_failed(fault, output)
     }
 
+    /// The error for a command whose programs are for another architecture.
+    fn foreign(&self, refused: Obstacle) -> Error {
+        let arch = &self.platform.architecture;
+        let fault = format!("the image is for {arch}, and this machine cannot run its programs ({refused})");
+        let hint = format!(
+            "install qemu-user-static (a namespace can use it from Linux 6.7 on), use a machine for {arch}, put what \
+             does not depend on it into a stage FROM --platform=$BUILDPLATFORM, or write installs so that they are \
+             translated: `lbuild plan` shows why they are not"
+        );
+        self.planned.origin.failed(fault, Some(hint))
+    }
+
     /// The error for a command that did not start.
     fn not_run(&self, failure: Failure) -> Error {
         let origin = &self.planned.origin;
+        if let (Failure::Exec { errno, exists, .. }, Programs::Refused(refused)) = (&failure, &self.way.programs)
+            // A machine with a rule for them may lack the emulator in the root of the image.
+            && (*errno == Errno::NOEXEC || *exists)
+        {
+            return self.foreign(*refused);
+        }
         let hint = match (&failure, &self.planned.command) {
             (Failure::Stopped, _) => return Error::Interrupted,
-            (Failure::Exec { errno: Errno::NOEXEC, .. }, _) if self.is_foreign() => {
-                let arch = &self.platform.architecture;
-                Some(format!("the image is for {arch}, and this machine cannot run its programs: use a machine for {arch}"))
-            }
             (Failure::Exec { .. }, Command::Shell { .. }) => {
                 Some("the image needs the shell: write the command as a JSON array, which needs none, or set SHELL".to_owned())
             }

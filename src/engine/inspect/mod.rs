@@ -5,6 +5,7 @@ pub mod diff;
 mod passing;
 mod probe;
 pub(super) mod scan;
+pub(super) mod verified;
 
 pub use diff::Difference;
 pub(super) use passing::{Passing, Scanner, scanner};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::verified;
 use crate::engine::contents::{Contents, ContentsKind};
 use crate::engine::find::{self, ImageStore, StoredImage};
 use crate::engine::session::Session;
@@ -262,14 +263,15 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     let key = key(&*annotator, blob.digest);
     let scanned = known(session, blob.digest, &*annotator, budget);
     if let Some(scan) = scanned.map_err(|error| in_layer(image, blob.digest, error))? {
-        if is_still(session, &blob).await {
+        if verified::is_still(session, &blob).await {
             return Ok(scan);
         }
         budget.release(&scan.members);
     }
     let mut retry = session.registries.retry();
     let scanned = loop {
-        match read_layer(session, &blob, annotator.clone(), budget.clone()).await {
+        let read = read_layer(session, &blob, annotator.clone(), budget.clone());
+        match verified::noting(session, &blob, read).await {
             Ok(scanned) => break scanned,
             Err((_, Some(error))) => retry.after(error).await?,
             Err((error @ Error::TooManyFiles { .. }, None)) => {
@@ -287,18 +289,6 @@ pub(in crate::engine) async fn of_layer<A: Annotate>(
     };
     keep(session, key, &scanned);
     Ok(scanned)
-}
-
-/// Whether a layer that was scanned before still has its digest, if it is a file outside the cache. If not, reading it
-/// gives the error. The digest of a layer in an archive was computed when the archive was opened.
-pub(in crate::engine) async fn is_still(session: &Session, blob: &Blob) -> bool {
-    match &blob.location {
-        Location::File(path) if !session.cache.holds(path) => {
-            let Ok(bytes) = store::open_of_any_size(&session.registries, blob).await else { return false };
-            bytes.try_for_each(|_| std::future::ready(Ok(()))).await.is_ok()
-        }
-        Location::File(_) | Location::Slice { .. } | Location::Memory(_) | Location::Registry(_) => true,
-    }
 }
 
 /// The error for a layer that cannot be read. A missing or damaged blob of the cache is reported as such, because it

@@ -50,14 +50,7 @@ pub(crate) fn probe(cache_dir: &Path) -> Result<Way, Obstacle> {
     if !ids::has(NEEDED) {
         return Err(Obstacle { step: "change the root and owners as root", errno: Errno::PERM });
     }
-    let way = Way {
-        mode: Mode::Chroot,
-        ids: Ids::Real,
-        userns: false,
-        proc_masked: false,
-        sys_bound: false,
-        passed_over: Vec::new(),
-    };
+    let way = Way::new(Mode::Chroot, Ids::Real);
     let tree = tempfile::Builder::new().prefix("probe-").tempdir_in(cache_dir);
     let refused = |step, error: &std::io::Error| Obstacle {
         step,

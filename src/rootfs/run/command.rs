@@ -86,6 +86,23 @@ pub(crate) struct Process {
     pub(crate) hostname: String,
 }
 
+impl Process {
+    /// A process of root in an empty environment. `programs` as in the field.
+    pub(super) fn new(programs: Vec<CString>) -> Process {
+        Process {
+            arguments: programs.iter().take(1).cloned().collect(),
+            programs,
+            environment: Vec::new(),
+            directory: c"/".to_owned(),
+            user: User::default(),
+            binds: Vec::new(),
+            files: Vec::new(),
+            network: true,
+            hostname: "lbuild".to_owned(),
+        }
+    }
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {

@@ -4,6 +4,7 @@
 //!   under the program of that name. [`probe()`]: which of them work.
 //! * [`steps`], [`child`]: the set-up as data, and the process that performs it. [`running`]: the parent's side.
 //! * [`owners`]: records the owners of files where only one id is mapped.
+//! * [`programs`]: how programs of other architectures are executed.
 //! * [`within()`]: work on files with the ids of a command. [`leftovers`]: ends what a killed run left.
 
 mod bpf;
@@ -22,6 +23,7 @@ mod owners;
 mod place;
 mod placed;
 mod probe;
+mod programs;
 mod proot;
 mod reaper;
 mod report;
@@ -42,5 +44,6 @@ pub(crate) use ids::Ids;
 pub(crate) use leftovers::end as end_leftovers;
 pub(crate) use mode::{Mode, Way};
 pub(crate) use obstacle::Obstacle;
+pub(crate) use programs::{Programs, with_programs};
 pub(crate) use ways::{probe, run};
 pub(crate) use within::within;

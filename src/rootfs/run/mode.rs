@@ -2,6 +2,7 @@
 
 use super::ids::Ids;
 use super::obstacle::Obstacle;
+use super::programs::Programs;
 
 /// How a command gets a root of its own, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,4 +43,21 @@ pub(crate) struct Way {
     pub(crate) sys_bound: bool,
     /// Better ids, and what was met on the attempt to use them.
     pub(crate) passed_over: Vec<Obstacle>,
+    /// How the programs of the image are executed.
+    pub(crate) programs: Programs,
+}
+
+impl Way {
+    /// A way without namespaces, for programs of this machine.
+    pub(super) fn new(mode: Mode, ids: Ids) -> Way {
+        Way {
+            mode,
+            ids,
+            userns: false,
+            proc_masked: false,
+            sys_bound: false,
+            passed_over: Vec::new(),
+            programs: Programs::default(),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use rustix::thread::CapabilitySet;
 use tempfile::TempDir;
 
 use super::child::Plan;
-use super::command::{Exit, Failure, Files, Process, User};
+use super::command::{Exit, Failure, Files, Process};
 use super::exec;
 use super::ids::{self, Ids};
 use super::mode::{Mode, Way};
@@ -32,7 +32,7 @@ pub(crate) fn namespaces(mode: Mode, cache_dir: &Path) -> Result<Way, Obstacle> 
     let mut passed_over = Vec::new();
     for ids in Ids::candidates() {
         let userns = ids != Ids::Real || !ids::has(CapabilitySet::SYS_ADMIN);
-        let way = Way { mode, ids, userns, proc_masked: false, sys_bound: userns, passed_over: Vec::new() };
+        let way = Way { userns, sys_bound: userns, ..Way::new(mode, ids) };
         match attempt_with_kernel(way, cache_dir) {
             Ok(way) => return Ok(Way { passed_over, ..way }),
             Err(obstacle) => passed_over.push(obstacle),
@@ -40,6 +40,14 @@ pub(crate) fn namespaces(mode: Mode, cache_dir: &Path) -> Result<Way, Obstacle> 
     }
     // There is always the candidate with a single id.
     Err(passed_over.pop().unwrap_or(Obstacle { step: "read the ids of this process", errno: Errno::NOENT }))
+}
+
+/// The way with a user namespace, for root that can do without.
+///
+/// # Errors
+/// What the attempt met.
+pub(super) fn in_user_namespace(way: &Way, cache_dir: &Path) -> Result<Way, Obstacle> {
+    attempt_with_kernel(Way { userns: true, sys_bound: true, ..way.clone() }, cache_dir)
 }
 
 fn attempt_with_kernel(mut way: Way, cache_dir: &Path) -> Result<Way, Obstacle> {
@@ -99,18 +107,7 @@ fn attempt(way: &Way, cache_dir: &Path) -> Result<(), Obstacle> {
 }
 
 fn steps(way: &Way, files: &Files<'_>) -> io::Result<Steps> {
-    let process = Process {
-        programs: Vec::new(),
-        arguments: Vec::new(),
-        environment: Vec::new(),
-        directory: c"/".to_owned(),
-        user: User::default(),
-        binds: Vec::new(),
-        files: Vec::new(),
-        network: true,
-        hostname: "lbuild".to_owned(),
-    };
-    exec::steps(way, files, &process)
+    exec::steps(way, files, &Process::new(Vec::new()))
 }
 
 /// An overlay can be mounted on file systems that then fail to note what was removed.

@@ -81,6 +81,11 @@ pub(super) enum Call {
         content: Vec<u8>,
         mode: u32,
     },
+    /// Writes to a file of the kernel, all at once.
+    Tell {
+        path: CString,
+        content: Vec<u8>,
+    },
     ChangeDirectory(CString),
     /// Makes the working directory the root, for this process and its children.
     Chroot,
@@ -139,6 +144,7 @@ impl Call {
             Call::Remove(path) => fs::unlinkat(CWD, &**path, AtFlags::empty()),
             Call::Symlink { to, path } => fs::symlinkat(&**to, CWD, &**path),
             Call::Write { path, content, mode } => write(path, content, *mode),
+            Call::Tell { path, content } => tell(path, content),
             Call::ChangeDirectory(path) => rustix::process::chdir(&**path),
             Call::Chroot => rustix::process::chroot(c"."),
             Call::EndWithKeeper => rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
@@ -193,6 +199,14 @@ fn write(path: &CStr, content: &[u8], mode: u32) -> Result<()> {
         rest = rest.get(written..).ok_or(Errno::IO)?;
     }
     fs::fchmod(&file, fs::Mode::from_raw_mode(mode))
+}
+
+fn tell(path: &CStr, content: &[u8]) -> Result<()> {
+    let file = fs::openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, fs::Mode::empty())?;
+    match rustix::io::retry_on_intr(|| rustix::io::write(&file, content))? {
+        written if written == content.len() => Ok(()),
+        _ => Err(Errno::IO),
+    }
 }
 
 /// The old root is mounted on the new one for a moment (pivot_root(2), "pivot_root(".", ".")").

@@ -15,6 +15,7 @@ use super::mode::Way;
 use super::mounts::{Steps, old};
 use super::place::Kind;
 use super::place::Placing;
+use super::programs;
 use super::restriction::Restriction;
 
 /// Where a command finds the certificate authorities of the machine, if it has a file of them. At the usual places,
@@ -141,6 +142,9 @@ fn own_files(steps: &mut Steps, way: &Way, process: &Process) -> io::Result<()> 
     }
     if matches!(way.ids, Ids::Single { .. }) {
         steps.file(&below(APT_CONFIG), APT_SETTINGS, 0o644)?;
+    }
+    if let Some(emulator) = way.programs.emulator() {
+        programs::rules(steps, emulator)?;
     }
     if let Some(bundle) = host_ca_bundle() {
         steps.file(&below(CA_BUNDLE), b"", 0o644)?;

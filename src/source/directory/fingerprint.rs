@@ -14,46 +14,22 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
 use crate::image::Digest;
 use crate::store::{mark_used, renew};
+use crate::tree::Stat;
 
 const MAGIC: &[u8] = b"lbuildfp";
 const VERSION: u32 = 2;
 /// Magic, version and count.
 const HEADER: usize = 16;
 /// The five numbers of a fingerprint, and the sha256.
-const FIXED: usize = 5 * 8 + 32;
+const FIXED: usize = Stat::BYTES + 32;
 const CHECKSUM: usize = 32;
-
-/// The time, in nanoseconds, by which a file's times must precede the start of the walk.
-///
-/// A write changes the times only if the clock that stamps files has ticked since the last write. A file that was
-/// written just before it was read could therefore be written again unnoticed; such a file is read again in the next
-/// run, as git does with "racy" entries. Kernels tick every 1 to 10 ms and stamp with the last tick; ten times that
-/// also covers exFAT's 10 ms, and a file server whose clock is slightly behind.
-const MARGIN_NS: i128 = 100_000_000;
-
-/// The margin, in nanoseconds, for file systems that stamp in seconds (ext3, HFS+) or in steps of two seconds (FAT),
-/// plus a second.
-const COARSE_MARGIN_NS: i128 = 3_000_000_000;
-
-/// The metadata that identify an unchanged file without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// In bytes.
-    pub size: u64,
-    /// When the content last changed, in nanoseconds since 1970; any program may set it.
-    pub mtime_ns: i64,
-    /// When content or metadata last changed, in nanoseconds since 1970; only the kernel sets it.
-    pub ctime_ns: i64,
-    pub ino: u64,
-    pub dev: u64,
-}
 
 /// The fingerprints of one source directory, as an earlier run saved them.
 #[derive(Debug)]
@@ -94,7 +70,7 @@ impl Fingerprints {
 
     /// A function that looks up one path after the other: it returns the sha256 of the file at that path (relative to
     /// the root) if the file had the same fingerprint when it was read. Paths in byte order are found without a search.
-    pub fn lookups(&self) -> impl FnMut(&[u8], &Fingerprint) -> Option<Digest> {
+    pub fn lookups(&self) -> impl FnMut(&[u8], &Stat) -> Option<Digest> {
         let mut next = 0;
         move |path, now| {
             let expected = self.starts.get(next).is_some_and(|&start| self.path(start) == path);
@@ -117,9 +93,8 @@ impl Fingerprints {
     /// When the cache directory cannot be written.
     pub fn save<'a, I>(&self, seen: impl Fn() -> I, began: SystemTime) -> Result<()>
     where
-        I: Iterator<Item = (&'a [u8], Fingerprint, Digest)>,
+        I: Iterator<Item = (&'a [u8], Stat, Digest)>,
     {
-        let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         let safe = || seen().filter(|(_, stat, _)| !stat.is_racy(began));
         // In most runs nothing has changed.
         if self.current || self.holds(safe()) {
@@ -135,7 +110,7 @@ impl Fingerprints {
     }
 
     /// Whether the stored entries equal these, in this order.
-    fn holds<'a>(&self, entries: impl Iterator<Item = (&'a [u8], Fingerprint, Digest)>) -> bool {
+    fn holds<'a>(&self, entries: impl Iterator<Item = (&'a [u8], Stat, Digest)>) -> bool {
         let mut places = 0..self.starts.len();
         for (path, stat, sha256) in entries {
             let place = places.next().filter(|&place| self.path(self.starts[place]) == path);
@@ -151,10 +126,10 @@ impl Fingerprints {
     }
 
     /// The sha256 of an entry, if its fingerprint is `now`.
-    fn sha256(&self, place: usize, now: &Fingerprint) -> Option<Digest> {
+    fn sha256(&self, place: usize, now: &Stat) -> Option<Digest> {
         let start = self.starts[place];
         let fixed = &self.bytes[start as usize + 4 + self.path(start).len()..][..FIXED];
-        let (stat, sha256) = fixed.split_at(5 * 8);
+        let (stat, sha256) = fixed.split_at(Stat::BYTES);
         if stat != now.to_bytes() {
             return None;
         }
@@ -167,27 +142,8 @@ impl Fingerprints {
     }
 }
 
-impl Fingerprint {
-    fn to_bytes(self) -> [u8; 5 * 8] {
-        let numbers = [self.size, self.mtime_ns as u64, self.ctime_ns as u64, self.ino, self.dev];
-        let mut bytes = [0; 5 * 8];
-        for (to, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-            to.copy_from_slice(&number.to_le_bytes());
-        }
-        bytes
-    }
-
-    /// Whether a write to the file after `began` might leave its times unchanged.
-    fn is_racy(&self, began: i128) -> bool {
-        // A fine clock also hits a whole second in one of a hundred ticks; the wide margin is harmless then.
-        let coarse = [self.mtime_ns, self.ctime_ns].iter().all(|ns| ns % 1_000_000_000 == 0);
-        let margin = if coarse { COARSE_MARGIN_NS } else { MARGIN_NS };
-        i128::from(self.mtime_ns.max(self.ctime_ns)) >= began - margin
-    }
-}
-
 /// The entries in their file's format, without the checksum.
-fn encode(entries: &[(&[u8], Fingerprint, Digest)]) -> Vec<u8> {
+fn encode(entries: &[(&[u8], Stat, Digest)]) -> Vec<u8> {
     let size = entries.iter().map(|(path, ..)| 4 + path.len() + FIXED).sum::<usize>();
     let mut bytes = Vec::with_capacity(HEADER + size);
     bytes.extend_from_slice(MAGIC);

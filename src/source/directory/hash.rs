@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::fingerprint::{Fingerprint, Fingerprints};
+use super::fingerprint::Fingerprints;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::threads;
@@ -27,7 +27,7 @@ pub(in crate::source) fn recall(tree: &mut FileTree, root: &Path, known: &mut Fi
         if let Some(file) = source_file(entry)
             && let Some(relative) = relative(&file.path, root)
         {
-            file.sha256 = lookup(relative, &fingerprint(&file.stat));
+            file.sha256 = lookup(relative, &file.stat);
             files += 1;
             found += usize::from(file.sha256.is_some());
         }
@@ -51,7 +51,7 @@ impl Memory {
     pub(in crate::source) fn keep<'t>(&self, tree: &'t FileTree) {
         let seen = |(_, entry): (_, &'t Entry)| match &entry.kind {
             EntryKind::File(Content::File(file)) => {
-                Some((relative(&file.path, &self.root)?, fingerprint(&file.stat), file.sha256?))
+                Some((relative(&file.path, &self.root)?, file.stat, file.sha256?))
             }
             _ => None,
         };
@@ -137,16 +137,6 @@ fn relative<'p>(path: &'p Path, root: &Path) -> Option<&'p [u8]> {
         b"" => Some(path.file_name()?.as_bytes()),
         below if root.as_os_str().as_bytes().ends_with(b"/") => Some(below),
         below => below.strip_prefix(b"/"),
-    }
-}
-
-fn fingerprint(stat: &Stat) -> Fingerprint {
-    Fingerprint {
-        size: stat.size,
-        mtime_ns: stat.mtime_ns,
-        ctime_ns: stat.ctime_ns,
-        ino: stat.ino,
-        dev: stat.dev,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::support::image_builder::{self, Layer, Tar, image};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Stores an image of a layout in a registry.
@@ -138,7 +139,8 @@ fn assert_found(found: &Findings, fault: &str, other: &str) {
     assert!(has(fault) && has(other), "no {fault:?} or {other:?} in {found:?}");
 }
 
-/// The cache has the scan of the layer, but the image no longer has the layer: a finding with the rest.
+/// The cache has the scan of the layer and knows its file, but the image no longer has the layer: a finding with the
+/// rest. The damaged file has its size and the time of its last change.
 #[test]
 fn a_layer_that_a_layout_has_lost_is_a_finding_also_with_a_warm_cache() {
     let (dir, warm, app) = (Lbuild::new(), Lbuild::new(), app());
@@ -150,9 +152,12 @@ fn a_layer_that_a_layout_has_lost_is_a_finding_also_with_a_warm_cache() {
     });
     let path = app.path().to_str().unwrap();
     let push = [command("push", path, &local, "oci:out:v1"), vec!["--dry-run"]].concat();
+    // Nothing is stored about a file that was written just now.
+    std::thread::sleep(Duration::from_millis(150));
     warm.ok(&["check", &local]);
     warm.run(&push);
     let file = bases::blob(&dir.path("lost"), &format!("sha256:{digest}"));
+    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
     let bytes = std::fs::read(&file).unwrap();
     let flipped: Vec<u8> = bytes.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 40)).collect();
     for (damaged, fault) in [
@@ -160,7 +165,13 @@ fn a_layer_that_a_layout_has_lost_is_a_finding_also_with_a_warm_cache() {
         (Some(flipped), "the layer is damaged"),
         (None, "the layer is missing"),
     ] {
-        damaged.map_or_else(|| std::fs::remove_file(&file), |bytes| std::fs::write(&file, bytes)).unwrap();
+        match damaged {
+            None => std::fs::remove_file(&file).unwrap(),
+            Some(bytes) => {
+                std::fs::write(&file, bytes).unwrap();
+                std::fs::File::open(&file).unwrap().set_modified(written).unwrap();
+            }
+        }
         for user in [&Lbuild::new(), &warm] {
             assert_found(&of_check(&user.run(&["check", &local, "--json"])), fault, "user-set");
             let built = command("check", path, &local, "oci:out:v1");

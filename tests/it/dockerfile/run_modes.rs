@@ -1,6 +1,7 @@
 //! `lbuild doctor --run`: the modes in which commands run, in each environment.
 
 use crate::support::command_builds::{Builds, modes};
+use crate::support::debian::FOREIGN;
 use crate::support::environments::Environment;
 use crate::support::lbuild::RunOutput;
 use serde_json::Value;
@@ -73,6 +74,9 @@ fn as_text(probes: &[Value]) -> String {
         if let Some(hint) = probe["hint"].as_str() {
             text += &format!("        hint: {hint}\n");
         }
+        if let Some(other) = probe["otherArchitecture"].as_str() {
+            text += &format!("        {other}\n");
+        }
     }
     text
 }
@@ -110,6 +114,17 @@ fn doctor_prints_the_ladder_of_each_environment() {
                 }
             };
             if !is_expected {
+                wrong += &format!("{environment:?}: {probe:#}\n");
+            }
+        }
+        for probe in probes.iter().filter(|probe| probe["ok"] == true) {
+            let other = probe["otherArchitecture"].as_str().unwrap();
+            // qemu is among the prerequisites of the tests, and only a namespace or proot can use it
+            let expected = match probe["mode"].as_str().unwrap() {
+                "chroot" => ": cannot add a rule for its architecture without namespaces",
+                _ => "/qemu-",
+            };
+            if !other.starts_with(FOREIGN) || !other.contains(expected) {
                 wrong += &format!("{environment:?}: {probe:#}\n");
             }
         }

@@ -23,6 +23,14 @@ pub fn layout() -> PathBuf {
     part("debian/image")
 }
 
+/// The architecture of the other image, whose programs run under qemu.
+pub const FOREIGN: &str = if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
+
+/// The OCI layout of the image for the other architecture.
+pub fn foreign_layout() -> PathBuf {
+    part("debian/foreign")
+}
+
 /// The files of the image, which are read once.
 pub fn tree() -> &'static RootTree {
     static TREE: OnceLock<RootTree> = OnceLock::new();

@@ -36,13 +36,21 @@ pub async fn examine(args: &Doctor, context: &Context) -> Result<(), Failure> {
 }
 
 fn json(probe: &RunProbe, is_chosen: bool) -> String {
-    let RunProbe { mode, works, refused, hint, .. } = probe;
-    json!({ "mode": mode, "ok": works.is_some(), "chosen": is_chosen, "how": works, "refused": refused, "hint": hint })
-        .to_string()
+    let RunProbe { mode, works, refused, hint, other_architecture, .. } = probe;
+    json!({
+        "mode": mode,
+        "ok": works.is_some(),
+        "chosen": is_chosen,
+        "how": works,
+        "refused": refused,
+        "hint": hint,
+        "otherArchitecture": other_architecture,
+    })
+    .to_string()
 }
 
 fn text(probe: &RunProbe, is_chosen: bool) -> String {
-    let RunProbe { mode, works, refused, hint, .. } = probe;
+    let RunProbe { mode, works, refused, hint, other_architecture, .. } = probe;
     let mut lines = match works {
         Some(how) if is_chosen => vec![format!("ok      {:<10}  {how} (used)", mode.name())],
         Some(how) => vec![format!("ok      {:<10}  {how}", mode.name())],
@@ -51,5 +59,6 @@ fn text(probe: &RunProbe, is_chosen: bool) -> String {
     let better = if works.is_some() { "better: " } else { "" };
     lines.extend(refused.iter().map(|refused| format!("        {better}{refused}")));
     lines.extend(hint.iter().map(|hint| format!("        hint: {hint}")));
+    lines.extend(other_architecture.iter().map(|other| format!("        {other}")));
     lines.join("\n")
 }

@@ -52,15 +52,14 @@ pub(crate) fn probe() -> Result<Way, Obstacle> {
         Err(Failure::Step { step, errno, .. }) => return Err(Obstacle { step, errno }),
         _ => return Err(failed(Errno::CHILD)),
     }
-    let ids = Ids::Unmapped;
-    let (userns, proc_masked, sys_bound) = (false, false, false);
-    Ok(Way { mode: Mode::Proot, ids, userns, proc_masked, sys_bound, passed_over: Vec::new() })
+    Ok(Way::new(Mode::Proot, Ids::Unmapped))
 }
 
 /// As [`exec::run`](super::exec::run), in a tree.
 ///
 /// From then on, other processes of this user can no longer trace this one or read its memory and environment.
 pub(crate) fn run(
+    way: &Way,
     tree: &Path,
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
@@ -74,6 +73,10 @@ pub(crate) fn run(
     let placed = Placed::new(tree, Devices::Empty, process)?;
     let result = candidate(tree, process).and_then(|program| {
         let mut arguments = options(&proot, tree, &process.directory, &process.user);
+        if let Some(emulator) = way.programs.emulator() {
+            let path = CString::new(emulator.program.as_os_str().as_bytes()).unwrap_or_default();
+            arguments.extend([c"-q".to_owned(), path]);
+        }
         arguments.push(program);
         arguments.extend(process.arguments.iter().skip(1).cloned());
         let note = |proot| leftovers::note_proot(tree, proot);
