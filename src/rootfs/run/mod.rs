@@ -4,7 +4,7 @@
 //!   under the program of that name. [`probe()`]: which of them work.
 //! * [`steps`], [`child`]: the set-up as data, and the process that performs it. [`running`]: the parent's side.
 //! * [`owners`]: records the owners of files where only one id is mapped.
-//! * [`programs`]: how programs of other architectures are executed.
+//! * [`programs`], [`emulation`]: how programs of other architectures are executed.
 //! * [`within()`]: work on files with the ids of a command. [`leftovers`]: ends what a killed run left.
 
 mod bpf;
@@ -12,6 +12,7 @@ mod calls;
 mod child;
 mod chroot;
 mod command;
+mod emulation;
 mod exec;
 mod ids;
 mod leftovers;
@@ -39,11 +40,12 @@ mod within;
 mod tests;
 
 pub(crate) use command::{Bind, BindSource, Exit, Failure, Files, Process, User};
+pub(crate) use emulation::with_programs;
 pub(crate) use exec::environment;
 pub(crate) use ids::Ids;
 pub(crate) use leftovers::end as end_leftovers;
 pub(crate) use mode::{Mode, Way};
 pub(crate) use obstacle::Obstacle;
-pub(crate) use programs::{Programs, with_programs};
+pub(crate) use programs::Programs;
 pub(crate) use ways::{probe, run};
 pub(crate) use within::within;

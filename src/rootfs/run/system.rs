@@ -15,8 +15,9 @@ use super::mode::Way;
 use super::mounts::{Steps, old};
 use super::place::Kind;
 use super::place::Placing;
-use super::programs;
+use super::programs::Emulator;
 use super::restriction::Restriction;
+use super::steps::Call;
 
 /// Where a command finds the certificate authorities of the machine, if it has a file of them. At the usual places,
 /// `update-ca-certificates` could not replace its own.
@@ -26,6 +27,9 @@ pub(crate) const CA_BUNDLE: &str = "/dev/.lbuild/ca.crt";
 /// names the file.
 pub(crate) const APT_CONFIG: &str = "/dev/.lbuild/apt.conf";
 pub(super) const APT_SETTINGS: &[u8] = b"APT::Sandbox::User \"root\";\n";
+
+/// Where the rules of the namespace for programs of other architectures are.
+const RULES: &str = "/dev/.lbuild/binfmt";
 
 const READ_ONLY: Restriction = Restriction { writes: true, devices: false };
 
@@ -144,12 +148,25 @@ fn own_files(steps: &mut Steps, way: &Way, process: &Process) -> io::Result<()> 
         steps.file(&below(APT_CONFIG), APT_SETTINGS, 0o644)?;
     }
     if let Some(emulator) = way.programs.emulator() {
-        programs::rules(steps, emulator)?;
+        rules(steps, emulator)?;
     }
     if let Some(bundle) = host_ca_bundle() {
         steps.file(&below(CA_BUNDLE), b"", 0o644)?;
         steps.bind("bind the certificates", &old(&bundle)?, &below(CA_BUNDLE), READ_ONLY)?;
     }
+    Ok(())
+}
+
+/// Mounts rules of the namespace for programs of other architectures, and adds the emulator's. The rules vanish with the
+/// last mount of their file system, which therefore stays in the command's root.
+fn rules(steps: &mut Steps, emulator: &Emulator) -> io::Result<()> {
+    let place = format!("/mnt{RULES}");
+    steps.directory(&place)?;
+    steps.mount("mount rules for programs of other architectures", c"binfmt_misc", &place, BARE, "")?;
+    let path = CString::new(format!("{place}/register"))?;
+    let about = emulator.program.to_string_lossy();
+    let content = emulator.rule(&old(&emulator.program)?);
+    steps.add("register an emulator", &about, Call::Tell { path, content });
     Ok(())
 }
 
