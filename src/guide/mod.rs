@@ -4,6 +4,7 @@
 //! * [Contents of an image](contents): base, code, ignore rules, zips, `--deps`, `--add`, config
 //! * [From a Dockerfile](dockerfile)
 //! * [RUN lines that need a process](commands)
+//! * [Environments](environments): in which CI and on which machine they run, and other architectures
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -21,6 +22,7 @@
 macro_rules! links {
     () => {
         "\
+[apparmor]: #apparmor-profile
 [caches]: crate::guide::caches
 [check]: crate::guide::check
 [check-schema]: #schema-of-lbuild-check---json
@@ -33,6 +35,7 @@ macro_rules! links {
 [dockerfile]: crate::guide::dockerfile
 [diff-schema]: #schema-of-lbuild-diff---json
 [ecr]: crate::guide::ecr
+[environments]: crate::guide::environments
 [first-image]: crate::guide::first_image
 [github-actions]: #recipe-for-github-actions
 [gitlab-ci]: #recipe-for-gitlab-ci
@@ -68,6 +71,11 @@ pub mod dockerfile {}
 #[doc = links!()]
 #[doc = include_str!("commands.md")]
 pub mod commands {}
+
+#[doc = links!()]
+#[doc = include_str!("environments.md")]
+#[doc = file!("AppArmor profile", "text", "examples/ci/apparmor-lbuild")]
+pub mod environments {}
 
 #[doc = links!()]
 #[doc = include_str!("python.md")]

@@ -58,7 +58,8 @@ impl Commands {
                 shown.add(place, first, self.marks.fold())
             }
             Event::CommandOutput { place, line } => {
-                shown.add(place, printable(&format!("{place} | {line}")).into_owned(), self.marks.fold())
+                let line = self.marks.inert(printable(&format!("{place} | {line}")).into_owned());
+                shown.add(place, line, self.marks.fold())
             }
             Event::CommandEnded { place, duration } => {
                 let last = self.marks.end(place, &format!("ran      {place} in {}", seconds(*duration)));
@@ -114,6 +115,14 @@ impl Shown {
 impl Marks {
     fn fold(self) -> bool {
         !matches!(self, Marks::None)
+    }
+
+    /// The line without what the service would take as a command. GitHub's older form counts anywhere in a line.
+    fn inert(self, line: String) -> String {
+        match self {
+            Marks::GitHub if line.contains("##[") => line.replace("##[", "## ["),
+            _ => line,
+        }
     }
 
     fn begin(self, place: &str, title: &str) -> String {
@@ -189,6 +198,7 @@ mod tests {
     fn folded_lines_of_several_commands_do_not_mix() {
         let text = commands(Marks::GitHub);
         assert_eq!(text(&started("D:3")), "::group::run      D:3 RUN make (chroot)");
+        assert_eq!(text(&line("D:3", "a ##[add-mask]b")), "D:3 | a ## [add-mask]b");
         assert_eq!(text(&started("D:5")), "");
         assert_eq!(text(&started("D:7")), "");
         assert_eq!(text(&line("D:5", "five")), "");

@@ -280,6 +280,11 @@ impl Running {
         }
         let hint = match (&failure, &self.planned.command) {
             (Failure::Stopped, _) => return Error::Interrupted,
+            (Failure::Step { .. }, _) if self.planned.network == Network::None => Some(format!(
+                "RUN --network=none needs a network namespace, and commands run in mode {} here: `lbuild doctor --run` shows \
+                 what stands against the mode namespaces",
+                self.way.mode.name()
+            )),
             (Failure::Exec { .. }, Command::Shell { .. }) => {
                 Some("the image needs the shell: write the command as a JSON array, which needs none, or set SHELL".to_owned())
             }

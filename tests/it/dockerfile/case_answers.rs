@@ -56,9 +56,11 @@ fn answer(lbuild: &Lbuild, name: &str, images: &[&str], base: &str, more: &[&str
     function.invoke(&json!({ "a": 1 })).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-#[test]
-fn functions_with_commands_answer() {
-    let mut lbuild = Lbuild::new();
+pub const PYTHON: &[&str] = &["public.ecr.aws/lambda/python:3.12"];
+pub const NODE: &[&str] = &["public.ecr.aws/lambda/nodejs:20", "public.ecr.aws/docker/library/node:20-slim"];
+
+/// Builds the bases `python` and `node` in the layout `bases`, and starts an index for the cases.
+pub fn furnished(lbuild: &mut Lbuild) -> Index {
     let dir = lbuild.path("wheels");
     run(Command::new(tool("cp")).arg("-rT").arg(part("wheels")).arg(&dir)).unwrap();
     wheels(&dir, &["idna", "six"]);
@@ -67,10 +69,15 @@ fn functions_with_commands_answer() {
         lbuild.set(name, &index.url());
     }
     for (name, flavour, tag) in [("python", "oci-index", bases::TAG), ("node", "nodejs", bases::NODE_TAG)] {
-        furnish(&lbuild, name, &format!("{}:{tag}", bases::layout(flavour).display()));
+        furnish(lbuild, name, &format!("{}:{tag}", bases::layout(flavour).display()));
     }
-    const PYTHON: &[&str] = &["public.ecr.aws/lambda/python:3.12"];
-    const NODE: &[&str] = &["public.ecr.aws/lambda/nodejs:20", "public.ecr.aws/docker/library/node:20-slim"];
+    index
+}
+
+#[test]
+fn functions_with_commands_answer() {
+    let mut lbuild = Lbuild::new();
+    let _index = furnished(&mut lbuild);
     let event = json!({ "ok": true, "event": { "a": 1 } });
     for (name, images, base, expected) in [
         ("24-dnf-compiler", PYTHON, "python", event.clone()),

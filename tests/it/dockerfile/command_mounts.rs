@@ -174,23 +174,36 @@ fn mounts_that_cannot_be_are_refused() {
     }
 }
 
-/// Two builds at once that share a cache: both see the same directory, wait for each other, or have one each.
+/// Two builds at once that share a cache: both see the same directory, wait for each other, or have one each. Whoever
+/// removes unused caches meanwhile takes none of theirs.
 #[test]
 fn caches_are_shared_locked_or_private() {
-    for (sharing, expected) in [("shared", "2"), ("locked", "2"), ("private", "1")] {
+    for (sharing, expected, prunes) in [
+        ("shared", &["2"][..], false),
+        ("locked", &["2"], false),
+        ("private", &["1"], false),
+        ("shared", &["2"], true),
+        // between the two, nobody uses it
+        ("locked", &["1", "2"], true),
+        ("private", &["1"], true),
+    ] {
         let builds = Builds::in_place(Environment::Account);
         let line = |number: usize| {
             format!(
-                "FROM localhost/busybox\nRUN --mount=type=cache,target=/c,sharing={sharing} : >/c/{number}; sleep 1; ls /c | wc -l >/out\n"
+                "FROM localhost/busybox\nRUN --mount=type=cache,target=/c,sharing={sharing} \
+                 : >/c/{number}; sleep 1; ls /c | wc -l >/out && test -e /c/{number}\n"
             )
         };
         for number in [1, 2] {
             builds.place.write(&format!("c{number}/Dockerfile"), line(number));
         }
         let layout = format!("{}:{}", builds.place.text("busybox"), busybox::TAG);
+        let prune = r#"while [ ! -e done ]; do "$LBUILD" cache prune --days 0 >/dev/null || echo failed >prune; done & prune=$!"#;
         let script = format!(
-            "for n in 1 2; do \"$LBUILD\" build c$n --build-context localhost/busybox=oci:{layout} --arch {} --no-check --to oci:$PWD/o$n:1 \
-             2>log$n & [ $n = 1 ] && sleep 0.3; done; wait; cat log1 log2 >&2",
+            "{}\nfor n in 1 2; do \"$LBUILD\" build c$n --build-context localhost/busybox=oci:{layout} --arch {} --no-check \
+             --to oci:$PWD/o$n:1 2>log$n & all=\"$all $!\"; [ $n = 1 ] && sleep 0.3; done; wait $all; : >done; wait; \
+             cat log1 log2 >&2; ! [ -e prune ]",
+            if prunes { prune } else { ":" },
             debian::ARCHITECTURE
         );
         let done = builds.place.script(&script).succeeded();
@@ -199,7 +212,27 @@ fn caches_are_shared_locked_or_private() {
                 RootTree::of(&builds.place.path(&format!("o{number}")), "1", debian::ARCHITECTURE, None);
             tree.line("out").unwrap_or_else(|| panic!("{sharing}: {}", done.stderr))
         };
-        assert!(of(2).ends_with(&format!("\"{expected}\\n\"")), "{sharing}: {}", of(2));
+        let second = of(2);
+        let is_expected = expected.iter().any(|count| second.ends_with(&format!("\"{count}\\n\"")));
+        assert!(is_expected, "{sharing}, {prunes}: {second}");
+        assert!(of(1).starts_with("0644"), "{sharing}, {prunes}");
+    }
+}
+
+/// Rule 157: a command without a network has a loopback interface of its own, or is refused.
+#[test]
+fn a_command_without_a_network_reaches_nothing_or_is_refused() {
+    for (environment, mode) in places() {
+        let builds = Builds::in_place(environment);
+        let line = "RUN --network=none busybox ip -o link | wc -l >/out; date >/dev/null";
+        let done = build(&builds, mode, line, &[]);
+        if matches!(mode, "namespaces" | "copy") || environment == Environment::Root {
+            assert_eq!(done.code, Some(0), "{environment:?}, {mode}: {}", done.stderr);
+            assert_eq!(out(&builds), "\"1\\n\"", "{environment:?}, {mode}");
+        } else {
+            let is_refused = done.code.is_some_and(|code| code != 0) && done.stderr.contains("Dockerfile:2:");
+            assert!(is_refused && done.stderr.contains("network"), "{environment:?}, {mode}: {done:?}");
+        }
     }
 }
 

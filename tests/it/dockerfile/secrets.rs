@@ -80,7 +80,7 @@ impl Secrets {
 }
 
 /// All files below a directory, gzip also as what is in it.
-fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -200,4 +200,52 @@ fn searched(environment: Environment, mode: &str) -> Vec<String> {
     // The control: these files do have secrets.
     assert_eq!(files_with(&builds.place.path("home"), &secrets.texts()).lines().count(), 2);
     faults
+}
+
+/// Arguments: the mode. Ends a build while its command has the secret, then builds something else.
+const KILLED: &str = r#"
+"$LBUILD" build context --run-mode "$1" --secret id=s,src=secret --ssh "default=$PWD/agent" \
+  --build-context "localhost/busybox=oci:$PWD/busybox:built" --arch "$ARCH" --no-check --to "oci:$PWD/out:1" >log 2>&1 &
+for try in $(seq 500); do grep -q 'has 9 bytes' log && break; sleep 0.02; done
+grep -q 'has 9 bytes' log || cat log
+kill -9 $!
+wait $! 2>/dev/null
+"$LBUILD" build next --run-mode "$1" --build-context "localhost/busybox=oci:$PWD/busybox:built" --arch "$ARCH" --no-check \
+  --to "oci:$PWD/out:2" 2>log2 || cat log2
+ls -A "$TMPDIR" "$LBUILD_CACHE/work" | grep -v :$ | grep .
+for file in /proc/[0-9]*; do tr '\0' ' ' <"$file/cmdline"; done 2>/dev/null | grep -o 'sleep 424[2]'
+true
+"#;
+
+/// A build that is killed while its command has a secret and an agent leaves neither, after the next build at the latest.
+#[test]
+fn nothing_of_a_secret_is_left_of_a_killed_build() {
+    for (environment, mode) in [
+        (Environment::Root, "namespaces"),
+        (Environment::Account, "copy"),
+        (Environment::Docker, "chroot"),
+        (Environment::Restricted, "proot"),
+    ] {
+        let mut builds = Builds::in_place(environment);
+        builds.place.set("ARCH", debian::ARCHITECTURE);
+        let _agent = std::os::unix::net::UnixListener::bind(builds.place.path("agent")).unwrap();
+        fs::set_permissions(builds.place.path("agent"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .unwrap();
+        builds.place.write("secret", "secret-42");
+        builds.place.write(
+            "context/Dockerfile",
+            "FROM localhost/busybox\nRUN --mount=type=secret,id=s --mount=type=ssh test -S \"$SSH_AUTH_SOCK\" && \
+             echo has $(wc -c </run/secrets/s) bytes; sleep 4242\n",
+        );
+        builds
+            .place
+            .write("next/Dockerfile", "FROM localhost/busybox\nRUN date >/dev/null; ls -A /run >/run-has\n");
+        builds.place.write("killed.sh", KILLED);
+        let done = builds.place.run(&["/bin/bash", "killed.sh", mode]).succeeded();
+        let lines: Vec<_> = done.stdout.lines().filter(|line| !line.contains("@sha256:")).collect();
+        assert_eq!(lines, [""; 0], "{environment:?}, {mode}");
+        for dir in ["cache", "tmp", "out"] {
+            assert_eq!(files_with(&builds.place.path(dir), &["secret-42"]), "", "{environment:?}, {mode}");
+        }
+    }
 }

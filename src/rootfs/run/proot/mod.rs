@@ -65,6 +65,9 @@ pub(crate) fn run(
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
+    if !process.network {
+        return Err(failure("take the network away from a command under proot", Errno::PERM));
+    }
     let tree = &tree.canonicalize().map_err(Failure::io("open the tree"))?;
     let proot = proot()?;
     let protected = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
