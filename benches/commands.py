@@ -23,6 +23,7 @@ JOBS = {"busybox": [SLEEP, TWENTY], "debian": [SLEEP, WRITE, INSTALL, TWENTY]}
 
 # ---- the contestants -------------------------------------------------------------------------------------------------
 
+TRIES = 3
 Contestant = collections.namedtuple("Contestant", "name user build")
 
 
@@ -84,9 +85,26 @@ class Place:
 
     def build(self, context):
         """The costs of each of the contestant's commands."""
-        costs = [self.harness.measure(command, self.cache, **self.environment()) for command in self.commands(context)]
+        costs = [self.measured(command) for command in self.commands(context)]
         time.sleep(0.2)  # lbuild reads files again whose modification is too recent
         return costs
+
+    def measured(self, command):
+        """The cost of a command. buildah's runtime fails now and then ("sealing memfd copy"): then it is tried again."""
+        for left in reversed(range(TRIES if "buildah" in self.contestant.name else 1)):
+            try:
+                return self.harness.measure(command, self.cache, **self.environment())
+            except SystemExit:
+                self.unmount()
+                if left == 0:
+                    raise
+
+    def unmount(self):
+        """Takes away the mounts that a failed build has left, without which its directory cannot be removed."""
+        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+            point = line.split()[1]
+            if point.startswith(f"{self.cache}/"):
+                call(["umount", point])
 
 
 def together(costs):

@@ -56,7 +56,7 @@ pub enum Event {
         command: String,
         /// How it runs: `namespaces`, `copy`, `chroot` or `proot`.
         mode: String,
-        /// The program that executes those of the image, such as `qemu-aarch64-static`; `None` if the machine does.
+        /// The program that executes those of the image, such as `qemu-aarch64-static`; `None` if none is used.
         #[serde(skip_serializing_if = "Option::is_none")]
         emulator: Option<String>,
     },

@@ -131,7 +131,7 @@ mod linux {
             let way = self.way(cache).await?;
             let own = std::env::consts::ARCH.parse::<Arch>();
             let foreign = architecture.parse::<Arch>().ok().filter(|arch| own.ok() != Some(*arch));
-            // Programs of which nothing is known are tried as they are.
+            // Other architectures are not emulated; the kernel decides.
             let Some(arch) = foreign else { return Ok(way) };
             Ok(self.foreign.get_or_init(|| with_programs(way, arch, cache)).await.clone())
         }
@@ -203,7 +203,11 @@ mod linux {
     /// The way for images of an architecture.
     async fn with_programs(way: Way, arch: Arch, cache: &Cache) -> Way {
         let place = cache.workplace().and_then(|place| Ok((place.absolute()?, place)));
-        let Ok((path, place)) = place else { return way };
+        let refused = |way| {
+            let obstacle = Obstacle { step: "try a program of its architecture", errno: Errno::IO };
+            Way { programs: Programs::Refused(obstacle), ..way }
+        };
+        let Ok((path, place)) = place else { return refused(way) };
         let tried = {
             let way = way.clone();
             blocking(move |_| {
@@ -211,7 +215,7 @@ mod linux {
                 Ok(rootfs::with_programs(&way, arch, &path))
             })
         };
-        tried.await.unwrap_or(way)
+        tried.await.unwrap_or_else(|_| refused(way))
     }
 
     async fn attempt(mode: RunMode, cache: &Cache) -> Result<Way, Obstacle> {

@@ -14,6 +14,6 @@ pub(crate) use files::{
     make_root, restore, set_access, settle_overlay, settle_tree, unpack,
 };
 pub(crate) use run::{
-    Bind, BindSource, Exit, Failure, Files, Ids, Mode, Obstacle, Process, Programs, User, Way, environment,
-    probe, run, with_programs, within,
+    Bind, BindSource, Exit, Failure, Files, Ids, Mode, NO_EMULATOR, NO_NAMESPACE, Obstacle, Process,
+    Programs, User, Way, environment, probe, run, with_programs, within,
 };

@@ -30,6 +30,7 @@ mod node_layers;
 mod operations;
 mod private_index;
 mod real_installs;
+mod real_mounts;
 mod recall;
 mod run;
 mod run_modes;

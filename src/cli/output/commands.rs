@@ -54,7 +54,7 @@ impl Commands {
             Event::CommandStarted { place, command, mode, emulator } => {
                 let how = emulator.iter().fold(mode.clone(), |how, emulator| format!("{how}, {emulator}"));
                 let title = one_line(&format!("run      {place} {command} ({how})")).into_owned();
-                let first = self.marks.begin(place, &title);
+                let first = self.marks.begin(place, &self.marks.inert(title));
                 shown.add(place, first, self.marks.fold())
             }
             Event::CommandOutput { place, line } => {

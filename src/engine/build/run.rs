@@ -24,7 +24,8 @@ use crate::event::Event;
 use crate::image::{Layer, LayerKey, Platform};
 use crate::recipe::{Command, Network};
 use crate::rootfs::{
-    self, Exit, Failure, Files, Ids, Obstacle, Process, Programs, Settings, Settled, Snapshot, User, Way,
+    self, Exit, Failure, Files, Ids, Mode, Obstacle, Process, Programs, Settings, Settled, Snapshot, User,
+    Way,
 };
 
 /// The name of the machine that a command sees.
@@ -156,7 +157,11 @@ impl Running {
             (RootFiles::Layers(_), None) => return Err(Error::Interrupted),
             (RootFiles::Tree(tree, _), _) => (tree, Files::Tree(tree)),
         };
-        let exit = rootfs::run(&self.way, &files, &process, &mut take, stop);
+        let exit = match self.way.programs {
+            // proot would report it as the exit code of the command.
+            Programs::Refused(refused) if self.way.mode == Mode::Proot => return Err(self.foreign(refused)),
+            _ => rootfs::run(&self.way, &files, &process, &mut take, stop),
+        };
         let dir = dir.clone();
         let last_lines = output.finish();
         self.attached.ended(&self.way);
@@ -261,10 +266,14 @@ impl Running {
     fn foreign(&self, refused: Obstacle) -> Error {
         let arch = &self.platform.architecture;
         let fault = format!("the image is for {arch}, and this machine cannot run its programs ({refused})");
+        let first = match refused.step {
+            rootfs::NO_EMULATOR => "install qemu-user-static",
+            rootfs::NO_NAMESPACE => "run commands in mode namespaces (`lbuild doctor --run`)",
+            _ => "use Linux 6.7 or later, where a namespace can have rules for programs",
+        };
         let hint = format!(
-            "install qemu-user-static (a namespace can use it from Linux 6.7 on), use a machine for {arch}, put what \
-             does not depend on it into a stage FROM --platform=$BUILDPLATFORM, or write installs so that they are \
-             translated: `lbuild plan` shows why they are not"
+            "{first}, use a machine for {arch}, put what does not depend on it into a stage FROM \
+             --platform=$BUILDPLATFORM, or write installs so that they are translated: `lbuild plan` shows why they are not"
         );
         self.planned.origin.failed(fault, Some(hint))
     }
@@ -280,11 +289,14 @@ impl Running {
         }
         let hint = match (&failure, &self.planned.command) {
             (Failure::Stopped, _) => return Error::Interrupted,
-            (Failure::Step { .. }, _) if self.planned.network == Network::None => Some(format!(
+            (Failure::Step { step, .. }, _) if self.planned.network == Network::None && is_about_network(step) => Some(format!(
                 "RUN --network=none needs a network namespace, and commands run in mode {} here: `lbuild doctor --run` shows \
                  what stands against the mode namespaces",
                 self.way.mode.name()
             )),
+            (Failure::Exec { errno: Errno::NOEXEC, .. }, _) => {
+                Some(format!("the image is for {}: is the program?", self.platform.architecture))
+            }
             (Failure::Exec { .. }, Command::Shell { .. }) => {
                 Some("the image needs the shell: write the command as a JSON array, which needs none, or set SHELL".to_owned())
             }
@@ -299,6 +311,11 @@ impl Running {
         };
         origin.failed(fault, hint)
     }
+}
+
+/// Whether a step of the set-up takes the network away.
+fn is_about_network(step: &str) -> bool {
+    ["network", "loopback", "create the namespaces"].iter().any(|word| step.contains(word))
 }
 
 fn failed(operation: &str, source: std::io::Error) -> Error {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use futures_util::TryStreamExt;
@@ -14,26 +15,32 @@ use crate::store;
 use crate::tree::Stat;
 
 /// A layer's file outside the cache, as it was before its bytes were read.
-struct Seen {
+struct Seen<'b> {
+    path: &'b Path,
     /// The key of the note that the bytes have their digest.
     key: Digest,
     stat: Stat,
     at: SystemTime,
 }
 
-impl Seen {
+/// The file of a layer that is a file outside the cache.
+fn outside<'b>(session: &Session, blob: &'b Blob) -> Option<&'b Path> {
+    match &blob.location {
+        Location::File(path) if !session.cache.holds(path) => Some(path),
+        _ => None,
+    }
+}
+
+impl<'b> Seen<'b> {
     /// `None` for a layer that is somewhere else, and for a file that cannot be found.
-    fn new(session: &Session, blob: &Blob) -> Option<Seen> {
-        let Location::File(path) = &blob.location else { return None };
-        if session.cache.holds(path) {
-            return None;
-        }
+    fn new(session: &Session, blob: &'b Blob) -> Option<Seen<'b>> {
+        let path = outside(session, blob)?;
         let at = SystemTime::now();
         let stat = Stat::from(&fs::metadata(path).ok()?);
         let mut key = Sha256::new();
         key.update(format!("verified 1 {} ", blob.digest));
         key.update(path.canonicalize().ok()?.as_os_str().as_bytes());
-        Some(Seen { key: Digest::from_bytes(key.finalize().into()), stat, at })
+        Some(Seen { path, key: Digest::from_bytes(key.finalize().into()), stat, at })
     }
 
     fn is_verified(&self, session: &Session) -> bool {
@@ -42,7 +49,9 @@ impl Seen {
 
     /// Notes that all bytes were read and had their digest. A failure only costs time.
     fn keep(&self, session: &Session) {
-        if !self.stat.is_racy(self.at) {
+        // What was read is the file that was seen before.
+        let is_same = fs::metadata(self.path).is_ok_and(|now| Stat::from(&now) == self.stat);
+        if is_same && !self.stat.is_racy(self.at) {
             let _ = session.cache.note(self.key, &self.stat.to_bytes());
         }
     }
@@ -65,8 +74,9 @@ pub(super) async fn noting<T, E>(
 /// Whether a layer that was scanned before still has its digest, if it is a file outside the cache. If not, reading it
 /// gives the error. The digest of a layer in an archive was computed when the archive was opened.
 pub(in crate::engine) async fn is_still(session: &Session, blob: &Blob) -> bool {
-    let is_outside = matches!(&blob.location, Location::File(path) if !session.cache.holds(path));
-    if !is_outside || Seen::new(session, blob).is_some_and(|seen| seen.is_verified(session)) {
+    if outside(session, blob).is_none()
+        || Seen::new(session, blob).is_some_and(|seen| seen.is_verified(session))
+    {
         return true;
     }
     let read = async {

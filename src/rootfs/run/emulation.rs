@@ -2,12 +2,12 @@
 //!
 //! The kernel executes programs for another architecture by rules that root of the machine has made (binfmt_misc). Since
 //! Linux 6.7, a user namespace can have rules of its own: the one for the image's architecture names `qemu-<arch>-static`.
-//! The kernel opens that program while the caller's files are still there, so the image need not have it. proot starts
-//! the emulator itself.
+//! The kernel opens that program while the caller's files are still there, so the image need not have it. proot could start
+//! the emulator itself, but then puts the machine's root directory into the image's.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -19,10 +19,14 @@ use super::command::{Exit, Failure, Files, Process};
 use super::ids;
 use super::mode::{Mode, Way};
 use super::obstacle::Obstacle;
-use super::probe;
+use super::probe::{self, Directories};
 use super::programs::{Emulator, Machine, Programs, machine};
 use super::ways::run;
 use crate::image::Arch;
+
+/// What is attempted without a namespace, and without an emulator.
+pub(crate) const NO_NAMESPACE: &str = "add a rule for its architecture without namespaces";
+pub(crate) const NO_EMULATOR: &str = "find a static qemu for its architecture";
 
 /// The way for images of an architecture. Tries a program of it, with files in `dir`.
 pub(crate) fn with_programs(way: &Way, arch: Arch, dir: &Path) -> Way {
@@ -31,14 +35,16 @@ pub(crate) fn with_programs(way: &Way, arch: Arch, dir: &Path) -> Way {
         return with(Programs::Direct);
     }
     let refused = |step, errno| with(Programs::Refused(Obstacle { step, errno }));
+    if matches!(way.mode, Mode::Chroot | Mode::Proot) {
+        return refused(NO_NAMESPACE, Errno::PERM);
+    }
     let Some(emulator) = find(arch) else {
-        return refused("find a static qemu for its architecture", Errno::NOENT);
+        return refused(NO_EMULATOR, Errno::NOENT);
     };
-    let emulated = match way.mode {
-        Mode::Chroot => return refused("add a rule for its architecture without namespaces", Errno::PERM),
+    let emulated = match way.userns {
+        true => Ok(way.clone()),
         // The rules of the machine are not those of a namespace.
-        Mode::Namespaces | Mode::Copy if !way.userns => probe::in_user_namespace(way, dir),
-        Mode::Namespaces | Mode::Copy | Mode::Proot => Ok(way.clone()),
+        false => probe::in_user_namespace(way, dir),
     };
     let tried = emulated.and_then(|emulated| {
         let emulated = Way { programs: Programs::Emulated(emulator), ..emulated };
@@ -56,16 +62,20 @@ fn try_program(way: &Way, arch: Arch, dir: &Path) -> Result<(), Obstacle> {
     let step = "execute programs for its architecture";
     let failed =
         |error: io::Error| Obstacle { step, errno: Errno::from_io_error(&error).unwrap_or(Errno::IO) };
-    let dir = tempfile::Builder::new()
-        .prefix("probe-")
-        .permissions(fs::Permissions::from_mode(0o755))
-        .tempdir_in(dir);
-    let dir = dir.map_err(failed)?;
+    let directories = Directories::new(dir).map_err(failed)?;
+    let (lower, upper, work) =
+        (directories.path("lower"), directories.path("upper"), directories.path("work"));
     let mut file = fs::OpenOptions::new();
-    let file = file.write(true).create_new(true).mode(0o755).open(dir.path().join("program"));
+    let file = file.write(true).create_new(true).mode(0o755).open(lower.join("program"));
     file.and_then(|mut file| io::Write::write_all(&mut file, &program(arch))).map_err(failed)?;
     let process = Process::new(vec![c"/program".to_owned()]);
-    let attempt = || run(way, &Files::Tree(dir.path()), &process, &mut |_| {}, &AtomicBool::new(false));
+    let lowers = [lower];
+    let files = match way.mode {
+        // The cache may be where nothing is executed.
+        Mode::Namespaces => Files::Overlay { lowers: &lowers, upper: &upper, work: &work },
+        Mode::Copy | Mode::Chroot | Mode::Proot => Files::Tree(&lowers[0]),
+    };
+    let attempt = || run(way, &files, &process, &mut |_| {}, &AtomicBool::new(false));
     let mut ended = attempt();
     for _ in 0..BUSY {
         if !matches!(ended, Err(Failure::Exec { errno: Errno::TXTBSY, .. })) {
@@ -74,6 +84,7 @@ fn try_program(way: &Way, arch: Arch, dir: &Path) -> Result<(), Obstacle> {
         thread::sleep(Duration::from_millis(10));
         ended = attempt();
     }
+    directories.remove();
     match ended {
         Ok(Exit::Code(0)) => Ok(()),
         Ok(_) | Err(Failure::Killed | Failure::Stopped) => Err(Obstacle { step, errno: Errno::NOEXEC }),
@@ -136,6 +147,7 @@ fn is_static(program: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     use super::*;
@@ -161,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_needs_libraries_is_no_emulator() {
+    fn a_program_that_needs_libraries_is_not_an_emulator() {
         let found = |name| ids::find(name).unwrap_or_else(|| panic!("no {name}"));
         assert!(is_static(&found("busybox")));
         assert!(

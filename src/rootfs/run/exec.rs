@@ -107,7 +107,7 @@ pub(super) fn steps(way: &Way, files: &Files<'_>, process: &Process) -> io::Resu
         Files::Tree(tree) => tree,
     };
     mounts::enter(&mut steps, anchor)?;
-    mounts::image(&mut steps, way, files)?;
+    mounts::image(&mut steps, files)?;
     system::kernel(&mut steps, way)?;
     system::devices(&mut steps, way, process)?;
     system::names(&mut steps, process)?;

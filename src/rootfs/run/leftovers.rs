@@ -121,12 +121,12 @@ impl Tree {
         is_root || fs::read(format!("/proc/{process}/maps")).is_ok_and(|maps| self.has_code(&maps))
     }
 
-    /// Whether a file of the tree is mapped as code: "address perms offset device inode path".
+    /// Whether a file of the tree is mapped: "address perms offset device inode path". The code of an emulated program
+    /// is data to its emulator, and nobody but commands uses the files of the tree.
     fn has_code(&self, maps: &[u8]) -> bool {
         maps.split(|byte| *byte == b'\n').any(|line| {
-            let mut fields = line.splitn(6, |byte| *byte == b' ');
-            let code = fields.nth(1).is_some_and(|permissions| permissions.get(2) == Some(&b'x'));
-            code && fields.nth(3).is_some_and(|path| path.trim_ascii_start().starts_with(&self.path))
+            let path = line.splitn(6, |byte| *byte == b' ').nth(5);
+            path.is_some_and(|path| path.trim_ascii_start().starts_with(&self.path))
         })
     }
 }

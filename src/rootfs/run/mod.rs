@@ -40,7 +40,7 @@ mod within;
 mod tests;
 
 pub(crate) use command::{Bind, BindSource, Exit, Failure, Files, Process, User};
-pub(crate) use emulation::with_programs;
+pub(crate) use emulation::{NO_EMULATOR, NO_NAMESPACE, with_programs};
 pub(crate) use exec::environment;
 pub(crate) use ids::Ids;
 pub(crate) use leftovers::end as end_leftovers;

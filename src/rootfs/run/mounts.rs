@@ -13,7 +13,6 @@ use rustix::mount::MountFlags;
 use rustix::thread::{Gid, Uid};
 
 use super::command::{Bind, BindSource, Files};
-use super::mode::Way;
 use super::place::Kind;
 use super::place::Placing;
 use super::restriction::Restriction;
@@ -141,12 +140,12 @@ pub(super) fn enter(steps: &mut Steps, anchor: &Path) -> io::Result<()> {
 }
 
 /// Mounts the files of the image at [`ROOT`].
-pub(super) fn image(steps: &mut Steps, way: &Way, files: &Files<'_>) -> io::Result<()> {
+pub(super) fn image(steps: &mut Steps, files: &Files<'_>) -> io::Result<()> {
     match files {
         Files::Overlay { lowers, upper, work } => overlay(steps, lowers, upper, work),
         Files::Tree(tree) => {
-            // A command of the machine's root can create device nodes. A namespace of users has none that work.
-            let restriction = Restriction { devices: !way.userns, writes: false };
+            // A command of the machine's root can create device nodes, and an image can have some.
+            let restriction = Restriction { devices: true, writes: false };
             steps.bind("bind the tree", &old(tree)?, "/root", restriction)
         }
     }

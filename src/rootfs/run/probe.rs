@@ -129,10 +129,10 @@ fn runs_programs(directory: &Path) -> Result<(), Obstacle> {
 }
 
 /// The directories of an attempt.
-struct Directories(TempDir);
+pub(super) struct Directories(TempDir);
 
 impl Directories {
-    fn new(cache_dir: &Path) -> io::Result<Directories> {
+    pub(super) fn new(cache_dir: &Path) -> io::Result<Directories> {
         let dir = Directories(tempfile::Builder::new().prefix("probe-").tempdir_in(cache_dir)?);
         // Also for a cache that only its owner may enter, since root of a namespace is its owner.
         for name in ["lower", "lower/directory", "upper", "work"] {
@@ -142,12 +142,12 @@ impl Directories {
         Ok(dir)
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
     }
 
     /// Removes what the overlay has left. Its own directories have no permissions at all; they belong to this user.
-    fn remove(self) {
+    pub(super) fn remove(self) {
         for name in ["work/work", "work/work/incompat", "work/work/incompat/volatile"] {
             let _ = fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o700));
         }

@@ -30,21 +30,26 @@ pub(super) struct Machine {
     pub(super) name: &'static str,
     /// `e_machine`: System V ABI, its supplements.
     pub(super) number: u8,
-    /// Instructions that end the process with the code 0.
+    /// Instructions that end the process with the number of its arguments after the first as the exit code.
     pub(super) exit: &'static [u8],
 }
 
 pub(super) fn machine(arch: Arch) -> Machine {
     match arch {
-        // mov eax, 60; xor edi, edi; syscall
-        Arch::Amd64 => {
-            Machine { name: "x86_64", number: 62, exit: &[0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05] }
-        }
-        // mov x0, #0; mov x8, #93; svc #0
+        // mov rdi, [rsp]; dec edi; mov eax, 60; syscall
+        Arch::Amd64 => Machine {
+            name: "x86_64",
+            number: 62,
+            exit: &[0x48, 0x8b, 0x3c, 0x24, 0xff, 0xcf, 0xb8, 60, 0, 0, 0, 0x0f, 0x05],
+        },
+        // ldr x0, [sp]; sub x0, x0, #1; mov x8, #93; svc #0
         Arch::Arm64 => Machine {
             name: "aarch64",
             number: 183,
-            exit: &[0x00, 0x00, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4],
+            exit: &[
+                0xe0, 0x03, 0x40, 0xf9, 0x00, 0x04, 0x00, 0xd1, 0xa8, 0x0b, 0x80, 0xd2, 0x01, 0x00, 0x00,
+                0xd4,
+            ],
         },
     }
 }
@@ -62,7 +67,8 @@ impl Programs {
 impl Emulator {
     /// The rule for programs of the architecture, with the path at which the emulator is, as
     /// <https://docs.kernel.org/admin-guide/binfmt-misc.html> has it: `F` opens the emulator now, `P` hands on the name
-    /// under which a program is called, `O` and `C` execute files that cannot be read, and with the user that they give.
+    /// under which a program is called, `O` and `C` execute files that cannot be read, with the credentials of the file. An emulator that does not know `P` gives a
+    /// program one argument too many, which the attempt notices.
     pub(super) fn rule(&self, path: &[u8]) -> Vec<u8> {
         // The first bytes of an ELF file for 64 bits, little endian, of the types EXEC and DYN, which differ in one bit.
         let magic = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, machine(self.arch).number, 0]].concat();

@@ -35,7 +35,7 @@ const READ_ONLY: Restriction = Restriction { writes: true, devices: false };
 
 /// Parts of /proc and /sys that tell of the machine or change it, whose files only ask for the machine's root and for no
 /// capability. Those that container runtimes hide and protect (runtime-spec, `maskedPaths` and `readonlyPaths`).
-const HIDDEN: [&str; 13] = [
+const HIDDEN: [&str; 18] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -49,6 +49,12 @@ const HIDDEN: [&str; 13] = [
     "/sys/devices/virtual/powercap",
     "/sys/devices/system/cpu/cpu0/thermal_throttle",
     "/sys/firmware",
+    // Mounted there by the machine; root of a namespace that sees the machine's /sys may be their owner.
+    "/sys/fs/bpf",
+    "/sys/fs/pstore",
+    "/sys/kernel/config",
+    "/sys/kernel/debug",
+    "/sys/kernel/tracing",
 ];
 const PROTECTED: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 

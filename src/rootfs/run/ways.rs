@@ -39,7 +39,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     match (way.mode, files) {
         (Mode::Chroot, Files::Tree(tree)) => chroot::run(tree, process, output, stop),
-        (Mode::Proot, Files::Tree(tree)) => proot::run(way, tree, process, output, stop),
+        (Mode::Proot, Files::Tree(tree)) => proot::run(tree, process, output, stop),
         (Mode::Chroot | Mode::Proot, Files::Overlay { .. }) => {
             Err(Failure::io("mount an overlay without namespaces")(io::ErrorKind::Unsupported.into()))
         }

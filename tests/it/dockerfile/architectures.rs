@@ -3,7 +3,7 @@
 use super::node;
 use crate::support::bases;
 use crate::support::command_builds::{events, events_of, modes};
-use crate::support::debian::{self, FOREIGN};
+use crate::support::debian::{self, FOREIGN, machine_has_a_rule};
 use crate::support::environments::{Environment, Place};
 use crate::support::image_tools::ImageLocation;
 use crate::support::index::{Index, IndexBehaviour};
@@ -94,6 +94,17 @@ fn difference<'l>(
         .collect()
 }
 
+/// The parts of the error where programs of the image cannot be executed.
+#[track_caller]
+fn assert_refused(what: &str, done: RunOutput, hint: &str) {
+    let error = done.failed(2);
+    let parts =
+        ["Dockerfile:2", "this machine cannot run its programs", hint, "$BUILDPLATFORM", "translated"];
+    for part in parts {
+        assert!(error.contains(part), "{what}: {part}: {error}");
+    }
+}
+
 /// What a command of another architecture can do, wherever a rule for its programs can be made.
 #[test]
 fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
@@ -107,24 +118,19 @@ fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
             let what = format!("{environment:?}, {mode}");
             let done =
                 build(&place, dockerfile, "1", &["--json", "--translate", "never", "--run-mode", mode]);
-            if *mode == "chroot" {
-                let error = done.failed(2);
-                for part in
-                    ["Dockerfile:2", "this machine cannot run its programs", "$BUILDPLATFORM", "translated"]
-                {
-                    assert!(error.contains(part), "{what}: {part}: {error}");
-                }
+            if matches!(*mode, "chroot" | "proot") && !machine_has_a_rule() {
+                assert_refused(&what, done, "run commands in mode namespaces");
                 continue;
             }
             assert_eq!(done.code, Some(0), "{what}: {}", done.stderr);
             let started = events_of(&events(&done), "command-started");
-            let emulator = started[0]["emulator"].as_str().unwrap_or_default();
-            assert!(started.len() == 1 && emulator.contains("qemu"), "{what}: {started:?}");
+            let emulator = started[0]["emulator"].as_str();
+            let is_expected = emulator.is_none() == machine_has_a_rule();
+            assert!(started.len() == 1 && is_expected, "{what}: {started:?}");
             let tree = RootTree::of(&place.path("out"), "1", FOREIGN, None);
             let own = if *mode == "proot" { "0644 0:0 file" } else { "0644 33:44 file" };
-            for (path, line) in
-                [("machine", &*format!("0644 0:0 file \"{MACHINE}\\n\"")), ("own", own), ("true", "4755 0:0")]
-            {
+            let machine = format!("0644 0:0 file \"{MACHINE}\\n\"");
+            for (path, line) in [("machine", &*machine), ("own", own), ("true", "4755 0:0")] {
                 let found = tree.line(path).unwrap_or_default();
                 assert!(found.starts_with(line), "{what}: {path}: {found}");
             }
@@ -134,11 +140,17 @@ fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
 
 /// Without an emulator, a stage for the machine's own architecture still runs.
 #[test]
-fn a_stage_for_the_build_platform_runs_as_it_is() {
-    let place = Environment::Account.place();
+fn without_an_emulator_a_stage_for_the_build_platform_runs() {
+    let place = Environment::Unconfined.place();
+    place.hide(&[&format!("qemu-{MACHINE}-static")]);
     let own = format!("localhost/own=oci:{}:{}", place.part("debian/image"), debian::TAG);
     let dockerfile = "FROM --platform=$BUILDPLATFORM localhost/own AS build\nRUN uname -m >/machine\n\
                       FROM localhost/lambda\nCOPY --from=build /machine /machine\n";
     let tree = built(&place, dockerfile, "1", &["--translate", "never", "--build-context", &own]);
     assert_eq!(tree.line("machine"), Some(format!("0644 0:0 file \"{}\\n\"", std::env::consts::ARCH)));
+    if !machine_has_a_rule() {
+        let dockerfile = "FROM localhost/lambda\nRUN uname -m >/machine\n";
+        let done = build(&place, dockerfile, "2", &["--json", "--translate", "never"]);
+        assert_refused("namespaces", done, "install qemu-user-static");
+    }
 }

@@ -329,7 +329,7 @@ fn package_managers_work_in_each_environment() {
 #[test]
 fn where_no_command_can_run_the_message_says_why() {
     let place = Environment::Restricted.place();
-    place.hide_proot();
+    place.hide(&["proot"]);
     let done = build(&place, "RUN date >/x\n", &[]);
     assert!(done.code.is_some_and(|code| code > 0) && done.stdout.is_empty(), "{done:?}");
     let answer = done.stderr.contains("Operation not permitted");

@@ -1,7 +1,7 @@
 //! `lbuild doctor --run`: the modes in which commands run, in each environment.
 
 use crate::support::command_builds::{Builds, modes};
-use crate::support::debian::FOREIGN;
+use crate::support::debian::{FOREIGN, machine_has_a_rule};
 use crate::support::environments::Environment;
 use crate::support::lbuild::RunOutput;
 use serde_json::Value;
@@ -119,9 +119,10 @@ fn doctor_prints_the_ladder_of_each_environment() {
         }
         for probe in probes.iter().filter(|probe| probe["ok"] == true) {
             let other = probe["otherArchitecture"].as_str().unwrap();
-            // qemu is among the prerequisites of the tests, and only a namespace or proot can use it
+            // qemu is among the prerequisites of the tests, and only a namespace can use it
             let expected = match probe["mode"].as_str().unwrap() {
-                "chroot" => ": cannot add a rule for its architecture without namespaces",
+                _ if machine_has_a_rule() => ": by this machine",
+                "chroot" | "proot" => ": cannot add a rule for its architecture without namespaces",
                 _ => "/qemu-",
             };
             if !other.starts_with(FOREIGN) || !other.contains(expected) {
@@ -164,7 +165,7 @@ fn doctor_prints_the_ladder_of_each_environment() {
 #[test]
 fn where_nothing_works_doctor_fails_and_says_what_to_enable() {
     let builds = Builds::in_place(Environment::Restricted);
-    builds.place.hide_proot();
+    builds.place.hide(&["proot"]);
     let done = builds.place.lbuild(&["doctor", "--run"]);
     assert_eq!(done.code, Some(2), "{}{}", done.stdout, done.stderr);
     let failed = done.stdout.lines().filter(|line| line.starts_with("failed  ")).count();

@@ -26,6 +26,12 @@ pub fn layout() -> PathBuf {
 /// The architecture of the other image, whose programs run under qemu.
 pub const FOREIGN: &str = if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
 
+/// Whether the machine itself runs programs for the other architecture.
+pub fn machine_has_a_rule() -> bool {
+    let machine = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+    Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{machine}")).exists()
+}
+
 /// The OCI layout of the image for the other architecture.
 pub fn foreign_layout() -> PathBuf {
     part("debian/foreign")

@@ -207,7 +207,7 @@ impl<'l> Line<'l> {
             if matches!(name, ":" | "cd" | "export" | "set") {
                 return Err(span.refuse("stays set in some shells only"));
             }
-            texts.push(format!("{}={}", assignment.name, quote::text(&text)));
+            texts.push(format!("{}={}", assignment.name, quote::value(&text)));
             if let Some(own) = &mut own {
                 if value(&assignment.value, own)? != text {
                     return Err(span.refuse("has the value of a variable that is set just before"));
@@ -296,7 +296,7 @@ impl<'l> Line<'l> {
         let mut texts = Vec::new();
         for Assignment { name, value: word } in &command.assignments {
             let value = value(word, &mut self.variables)?;
-            texts.push(format!("{name}={}", quote::text(&value)));
+            texts.push(format!("{name}={}", quote::value(&value)));
             self.variables.set(name, Some(value), false, word.span)?;
         }
         let text = texts.join(" ");

@@ -59,7 +59,6 @@ pub(crate) fn probe() -> Result<Way, Obstacle> {
 ///
 /// From then on, other processes of this user can no longer trace this one or read its memory and environment.
 pub(crate) fn run(
-    way: &Way,
     tree: &Path,
     process: &Process,
     output: &mut dyn FnMut(&[u8]),
@@ -76,10 +75,6 @@ pub(crate) fn run(
     let placed = Placed::new(tree, Devices::Empty, process)?;
     let result = candidate(tree, process).and_then(|program| {
         let mut arguments = options(&proot, tree, &process.directory, &process.user);
-        if let Some(emulator) = way.programs.emulator() {
-            let path = CString::new(emulator.program.as_os_str().as_bytes()).unwrap_or_default();
-            arguments.extend([c"-q".to_owned(), path]);
-        }
         arguments.push(program);
         arguments.extend(process.arguments.iter().skip(1).cloned());
         let note = |proot| leftovers::note_proot(tree, proot);

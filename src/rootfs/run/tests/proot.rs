@@ -15,8 +15,7 @@ use tempfile::TempDir;
 
 use super::rig::{AGAIN, Ran, again, image, process};
 use crate::rootfs::run::command::{Exit, Failure, Files, Process};
-use crate::rootfs::run::ids::Ids;
-use crate::rootfs::run::mode::{Mode, Way};
+use crate::rootfs::run::mode::Mode;
 use crate::rootfs::run::{leftovers, proot, ways};
 
 /// Runs `body` as a user who owns nothing but the tree.
@@ -186,13 +185,7 @@ fn nothing_is_left_of_a_killed_parent() {
     if let Some(dir) = std::env::var_os(VICTIM) {
         let tree = Path::new(&dir).join("tree");
         let process = process(&["/bin/sh", "-c", "(setsid sleep 1000 &); sleep 1000"]);
-        let _ = proot::run(
-            &Way::new(Mode::Proot, Ids::Unmapped),
-            &tree,
-            &process,
-            &mut |_| {},
-            &AtomicBool::new(false),
-        );
+        let _ = proot::run(&tree, &process, &mut |_| {}, &AtomicBool::new(false));
         panic!("the command ended");
     }
     as_nobody(NAME, |tree| {

@@ -32,7 +32,9 @@ container() {
     # as in an image whose files Docker has given to the mapped ids
     chown "$uid:$gid" "$rig/root"/{,tmp,root,run,var,var/tmp,home,opt,srv,mnt}
   fi
-  if [[ -e $dir/without-proot ]]; then rm "$rig/root$(command -v proot)"; fi
+  if [[ -e $dir/without ]]; then
+    while read -r program; do rm "$rig/root$(command -v "$program")"; done <"$dir/without"
+  fi
   cp "$dir/config.json" "$rig/bundle/"
   # a name for the control group, which is not of this mount namespace
   local name status=0

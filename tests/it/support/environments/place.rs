@@ -61,10 +61,10 @@ impl Place {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// From here, a container has no proot.
-    pub fn hide_proot(&self) {
+    /// From here, a container does not have these programs.
+    pub fn hide(&self, programs: &[&str]) {
         assert!(self.environment.container().is_some(), "{:?} is no container", self.environment);
-        fs::write(self.dir.path().join("without-proot"), "").expect("ours");
+        fs::write(self.dir.path().join("without"), programs.join("\n") + "\n").expect("ours");
     }
 
     /// Writes a file of the user.

@@ -12,8 +12,15 @@ pub fn quoted(field: &Field) -> String {
 
 /// A text as a word of the shell.
 pub fn text(text: &str) -> String {
-    let is_safe = !text.is_empty() && text.chars().all(is_plain);
-    match is_safe || text == "{}" {
+    match text {
+        "{}" => text.to_owned(),
+        text => value(text),
+    }
+}
+
+/// A text as a part of a word, after `NAME=`. There, some shells read braces in another way.
+pub fn value(text: &str) -> String {
+    match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
     }
@@ -37,4 +44,19 @@ fn pattern_word(pattern: &str) -> String {
         }
     }
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_are_quoted_in_a_value_only() {
+        // found by fuzzing: `E={}` was read back as another command
+        assert_eq!((text("{}"), value("{}")), ("{}".to_owned(), "'{}'".to_owned()));
+        assert_eq!(
+            (text("a b"), value("it's"), value("")),
+            ("'a b'".to_owned(), r"'it'\''s'".to_owned(), "''".to_owned())
+        );
+    }
 }
