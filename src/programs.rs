@@ -24,8 +24,7 @@ use tokio::process::{Child, Command};
 
 const SHELL: &str = "/bin/sh";
 
-/// Opens the pipe `$1`, forks the watcher, and becomes the program. If this process has ended already, the pipe does not
-/// exist, and the program is not started. In a process group that is not the terminal's, a program that uses the
+/// Opens the pipe `$1` again, forks the watcher, and becomes the program. In a process group that is not the terminal's, a program that uses the
 /// terminal would be stopped; with these signals ignored it gets an error.
 const WATCHED: &str = "exec 3<\"$1\" || exit 126; shift; trap '' TTIN TTOU; \
     { trap '' HUP INT QUIT TERM; read -r _ <&3; kill -s KILL -- -$$; } </dev/null >/dev/null 2>&1 & \
@@ -116,8 +115,15 @@ impl Program {
     /// # Errors
     /// When it cannot be started, or no pipe can be created.
     pub(crate) fn start(mut self) -> io::Result<Running> {
-        let lifeline = self.lifeline?;
-        Ok(Running { child: self.command.spawn()?, lifeline })
+        let mut lifeline = self.lifeline?;
+        if let Some(lifeline) = &lifeline {
+            lifeline.hand_on()?;
+        }
+        let child = self.command.spawn()?;
+        if let Some(lifeline) = &mut lifeline {
+            lifeline.reader = None;
+        }
+        Ok(Running { child, lifeline })
     }
 
     /// Runs the program until its end, and returns what it writes to standard output and standard error.
@@ -132,19 +138,30 @@ impl Program {
 
 /// A pipe that the watcher reads. No other process gets the writer.
 struct Lifeline {
-    reader: PipeReader,
+    /// `None` when the program has it.
+    reader: Option<PipeReader>,
     _writer: PipeWriter,
 }
 
 impl Lifeline {
     fn new() -> io::Result<Lifeline> {
         let (reader, _writer) = io::pipe()?;
-        Ok(Lifeline { reader, _writer })
+        Ok(Lifeline { reader: Some(reader), _writer })
     }
 
-    /// The name by which another process can open the reader, as long as this process exists.
+    /// The name by which the program's shell can open the reader. By this process's number it could not: others may not
+    /// look at its descriptors while it protects its memory from commands.
     fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.reader.as_raw_fd())
+        let own = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+        format!("{own}/{}", self.reader.as_ref().map_or(-1, AsRawFd::as_raw_fd))
+    }
+
+    /// Lets the programs that are started from now on have the reader. One too many does no harm: nothing is ever written.
+    fn hand_on(&self) -> io::Result<()> {
+        if let Some(reader) = &self.reader {
+            rustix::io::fcntl_setfd(reader, rustix::io::FdFlags::empty())?;
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Translation {
     /// Whether the failure of a chain's last command ends the line (`set -e`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub errexit: bool,
-    /// Whether the line must not run as a command if packages cannot be installed without a process.
+    /// Whether the line must not run as a command if packages cannot be installed without a process: that is excluded, or a
+    /// tool that the command needs was left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
     /// The numbers of the mounts whose files the commands read. Files of the others are not needed.

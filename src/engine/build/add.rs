@@ -12,6 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::ahead::{Ahead, Stages};
 use super::beneath::{Beneath, covers};
 use super::cached::{Cached, Known};
+use super::mounts::LineMounts;
 use super::packages::PlannedPackages;
 use super::placed::has_directory;
 use super::planned::{Planned, PlannedLayer, PlannedPart, Work};
@@ -226,12 +227,16 @@ impl Adding<'_> {
             None => Vec::new(),
         };
         let keys = planned.keys(self.epoch, below, &mounted);
-        let caching = match &planned.work {
-            // The key of a stage does not tell that it is made again.
-            Work::Files(part) if part.part.stages().iter().any(|&stage| self.stages.is_made_again(stage)) => {
-                Caching::Off
+        let stages = match &planned.work {
+            Work::Files(part) => part.part.stages(),
+            Work::Operations(_) | Work::Command(_) => {
+                planned.mounts().map(LineMounts::stages).unwrap_or_default()
             }
-            _ => self.caching,
+        };
+        // The key of a stage does not tell that it is made again.
+        let caching = match stages.iter().any(|&stage| self.stages.is_made_again(stage)) {
+            true => Caching::Off,
+            false => self.caching,
         };
         let mut found = match caching {
             Caching::Off => None,

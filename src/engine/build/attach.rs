@@ -13,7 +13,7 @@ use super::add::Adding;
 use super::agent::{self, Agent};
 use super::command::PlannedCommand;
 use super::mounts::{PLACE, part, source_of};
-use super::roots::{make_root, unpack_apart};
+use super::roots::{make_root, owners, unpack_apart};
 use super::write::layer_of_files;
 use crate::error::{Error, Result};
 use crate::image::Digest;
@@ -178,7 +178,12 @@ impl Adding<'_> {
             let Access { mode, uid, gid } = access.unwrap_or(Access { mode: 0o755, uid: 0, gid: 0 });
             match first {
                 Some(from) => {
-                    std::fs::rename(&from, &place).map_err(|source| Error::Write { path: place, source })?
+                    let failed = |source| Error::Write { path: place.clone(), source };
+                    if access.is_some() {
+                        let give = || rootfs::set_access(&from, mode, (uid, gid), owners(&way.ids));
+                        rootfs::within(&way.ids, &[], give).map_err(failed)?;
+                    }
+                    std::fs::rename(&from, &place).map_err(failed)?;
                 }
                 None => {
                     let mut index = Index::new();

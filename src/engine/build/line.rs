@@ -31,6 +31,9 @@ impl NotInstalled {
                 | Error::Requirements { .. }
                 | Error::EditablePackage { .. }
                 | Error::InstallScript { .. }
+                | Error::NoResolver { .. }
+                | Error::NoInstaller { .. }
+                | Error::OldInstaller { .. }
         );
         match needs_process {
             true => NotInstalled::NeedsProcess(named(error)),

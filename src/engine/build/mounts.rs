@@ -12,7 +12,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Compression, Digest};
 use crate::operations::{FileMount, LowerFile, MountedFiles};
-use crate::recipe::{CopyFiles, CopySource, Mount, MountFrom, Origin, Run, Source};
+use crate::recipe::{Base, CopyFiles, CopySource, Mount, MountFrom, Origin, Run, Source};
 use crate::scan::{LayerScan, NoFact, ScannedFile, view};
 use crate::source::{self, Context, Part, SourcePlan};
 use crate::store::BuildSecrets;
@@ -49,6 +49,22 @@ pub(super) struct MountFiles {
 type MountTree = Vec<(Vec<u8>, Entry<Content>)>;
 
 impl LineMounts {
+    /// The stages whose files the commands read.
+    pub(super) fn stages(&self) -> Vec<usize> {
+        let sources = self.0.iter().filter_map(|mount| match &mount.kind {
+            LineMountKind::Files { source, .. } => Some(source),
+            LineMountKind::Secret { .. } | LineMountKind::Closed => None,
+        });
+        let mut stages = Vec::new();
+        for source in sources {
+            stages.extend(source::provider(source).images().into_iter().filter_map(|image| match image {
+                Base::Stage(number) => Some(*number),
+                _ => None,
+            }));
+        }
+        stages
+    }
+
     /// The mounts of a command: all that it may read, or those that its translation reads.
     pub(super) fn of(run: &Run) -> LineMounts {
         let read = run.translation.as_ref().map(|translation| &translation.mounts[..]);

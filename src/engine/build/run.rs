@@ -256,6 +256,12 @@ impl Running {
     /// The error for a command that ended with an error.
     fn ended(&self, exit: Exit, output: Vec<String>) -> Error {
         let fault = match exit {
+            // A package that owns /proc, /sys or /dev, such as `filesystem`: rpm cannot unpack it where they are mounted.
+            Exit::Code(code) if output.iter().any(|line| line.contains("cpio: chown")) => {
+                format!(
+                    "the command ended with exit code {code}: a package has a mounted directory, which rpm cannot change"
+                )
+            }
             Exit::Code(code) => format!("the command ended with exit code {code}"),
             Exit::Signal(signal) => format!("the command was killed by signal {signal}"),
         };

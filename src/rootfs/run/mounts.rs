@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::MountFlags;
 use rustix::thread::{Gid, Uid};
 
-use super::command::{Bind, BindSource, Files};
+use super::command::{Bind, BindSource, Files, source_metadata};
 use super::place::Kind;
 use super::place::Placing;
 use super::restriction::Restriction;
@@ -183,7 +183,8 @@ pub(super) fn binds(steps: &mut Steps, binds: &[Bind], owns: bool) -> io::Result
         let bytes = target.as_bytes().to_vec();
         match source {
             BindSource::Path(path) => {
-                let kind = if path.is_dir() { Kind::Directory } else { Kind::File };
+                let is_dir = source_metadata(path)?.is_dir();
+                let kind = if is_dir { Kind::Directory } else { Kind::File };
                 let source = CString::new(old(path)?)?;
                 steps.place("bind", Placing { source, target: bytes, kind, moves: false, restriction });
             }

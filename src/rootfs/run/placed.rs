@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::thread::{Gid, Uid};
 use tempfile::TempDir;
 
-use super::command::{Bind, BindSource, Failure, Process};
+use super::command::{Bind, BindSource, Failure, Process, source_metadata};
 use super::mounts::directories;
 use super::system;
 use crate::rootfs::files::remove;
@@ -55,8 +55,14 @@ struct Name {
     kept: Option<String>,
     /// Directories that are not the image's, the topmost first: they go too if they are empty.
     created: Vec<(OwnedFd, OsString)>,
-    /// Where a directory goes back to.
-    lent: Option<PathBuf>,
+    lent: Option<Lent>,
+}
+
+/// A directory or socket of this machine, which goes back when the command has ended.
+struct Lent {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
 }
 
 impl Placed {
@@ -90,11 +96,15 @@ impl Placed {
         for Bind { source, target, writable: _ } in &process.binds {
             let target = Path::new(target);
             let placed = match source {
-                BindSource::Path(path) if path.is_dir() || is_socket(path) => self.lend(&root, target, path),
                 BindSource::Path(path) => {
-                    let content = fs::read(path).map_err(Failure::io("read a file to be bound"))?;
-                    let mode = fs::metadata(path).map_err(Failure::io("read a file to be bound"))?.mode();
-                    self.file(&root, target, &content, mode & 0o7777).map(drop)
+                    let found = source_metadata(path).map_err(Failure::io("read a file to be bound"))?;
+                    match found.file_type().is_dir() || found.file_type().is_socket() {
+                        true => self.lend(&root, target, path, &found),
+                        false => {
+                            let content = fs::read(path).map_err(Failure::io("read a file to be bound"))?;
+                            self.file(&root, target, &content, found.mode() & 0o7777).map(drop)
+                        }
+                    }
                 }
                 BindSource::Memory { .. } => self.directory(&root, target),
                 BindSource::File { content, mode, uid, gid } => {
@@ -112,11 +122,17 @@ impl Placed {
     }
 
     /// Moves a directory or a socket of this machine to a path of the image, until the command has ended.
-    fn lend(&mut self, root: &OwnedFd, target: &Path, source: &Path) -> Result<(), Errno> {
+    fn lend(
+        &mut self,
+        root: &OwnedFd,
+        target: &Path,
+        source: &Path,
+        found: &fs::Metadata,
+    ) -> Result<(), Errno> {
         let (directory, name) = self.room(root, target)?;
         rustix::fs::renameat(rustix::fs::CWD, source, &directory, &name)?;
         if let Some(last) = self.names.last_mut() {
-            last.lent = Some(source.to_owned());
+            last.lent = Some(Lent { path: source.to_owned(), device: found.dev(), inode: found.ino() });
         }
         Ok(())
     }
@@ -220,15 +236,24 @@ impl Name {
         Ok(second)
     }
 
+    /// Gives back what was lent, and removes anything else: the command may have put a link to files of this machine in its
+    /// place.
+    fn give_back(&self, taken: &Path) -> io::Result<()> {
+        let found = taken.symlink_metadata()?;
+        match &self.lent {
+            Some(Lent { path, device, inode }) if (found.dev(), found.ino()) == (*device, *inode) => {
+                fs::rename(taken, path)
+            }
+            _ if found.is_dir() => remove(taken),
+            _ => fs::remove_file(taken),
+        }
+    }
+
     fn restore(&self, aside: &Path, index: usize) -> io::Result<()> {
         // Moved first: a path leads to it then, and a directory that the command has removed does not matter.
-        let discarded = self.lent.clone().unwrap_or_else(|| aside.join(format!("{index}-placed")));
-        match self
-            .opened(|| rustix::fs::renameat(&self.directory, &self.name, rustix::fs::CWD, &discarded))?
-        {
-            Ok(()) if self.lent.is_some() => {}
-            Ok(()) if discarded.symlink_metadata()?.is_dir() => remove(&discarded)?,
-            Ok(()) => fs::remove_file(&discarded)?,
+        let taken = aside.join(format!("{index}-placed"));
+        match self.opened(|| rustix::fs::renameat(&self.directory, &self.name, rustix::fs::CWD, &taken))? {
+            Ok(()) => self.give_back(&taken)?,
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -325,10 +350,6 @@ fn files_below(dev: &Path, devices: Devices, process: &Process) -> io::Result<()
         fs::set_permissions(&path, permissions(mode))?;
     }
     Ok(())
-}
-
-fn is_socket(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()))
 }
 
 /// A path that stays below where it starts.

@@ -62,7 +62,7 @@ impl Cache {
             let dir = root.join(format!("{}-{number}", key.hex()));
             let fail = |source| Error::Write { path: dir.clone(), source };
             fs::create_dir_all(&dir).map_err(fail)?;
-            let alone = holding != Holding::Together || !dir.join(FILES).exists();
+            let alone = holding != Holding::Together || !is_filled(&dir);
             if let Some(lock) = locked(&dir, alone).map_err(fail)? {
                 let mut mount = CacheMount { dir, lock, holding };
                 if alone && !mount.is_new() {
@@ -80,6 +80,11 @@ impl Cache {
             }
         }
     }
+}
+
+/// Whether a directory in use has its files. A link is none: it would lead to files of this machine.
+fn is_filled(dir: &Path) -> bool {
+    dir.join(FILES).symlink_metadata().is_ok_and(|files| files.is_dir())
 }
 
 /// The directory, locked; `None` if another holds it, or has removed it meanwhile.
@@ -112,13 +117,17 @@ impl CacheMount {
     }
 
     pub(crate) fn is_new(&self) -> bool {
-        !self.files().exists()
+        !is_filled(&self.dir)
     }
 
     /// The files are complete: others may use them, too.
     pub(crate) fn filled(&mut self) -> Result<()> {
         let fail = |source| Error::Write { path: self.dir.clone(), source };
         if self.is_new() {
+            // A command may have left something else there.
+            if self.files().symlink_metadata().is_ok() {
+                fs::remove_file(self.files()).map_err(fail)?;
+            }
             fs::rename(self.place(), self.files()).map_err(fail)?;
         }
         if self.holding == Holding::Together {

@@ -3,6 +3,7 @@
 
 use super::case_answers::{NODE, PYTHON, furnished};
 use crate::recipes::{RECIPES, commands, recipe};
+use crate::support::command_builds::commands_of;
 use crate::support::debian::ARCHITECTURE;
 use crate::support::environments::Environment;
 use crate::support::faults;
@@ -11,6 +12,7 @@ use crate::support::index::Index;
 use crate::support::invoke::Function;
 use crate::support::lbuild::Lbuild;
 use crate::support::registry::{Mode, Registry};
+use crate::support::root_tree::RootTree;
 use crate::support::testdata;
 use serde_json::{Value, json};
 
@@ -74,4 +76,26 @@ fn the_commands_of_the_recipes_build_functions_that_answer() {
         let answer = function.invoke(&json!({ "a": 1 })).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(answer, expected, "{what}");
     }
+}
+
+/// A command under proot makes lbuild protect its memory; it can still start the programs that a later line needs.
+#[test]
+fn packages_are_resolved_after_a_command() {
+    let mut lbuild = Lbuild::new();
+    let index: Index = furnished(&mut lbuild);
+    let mut place = Environment::Restricted.place();
+    place.set("PIP_INDEX_URL", &index.url());
+    place.copy_in(&lbuild.path("bases"), "bases");
+    place.write(
+        "project/Dockerfile",
+        "FROM localhost/python\nRUN date >/dev/null; echo idna >/requirements.txt\nRUN pip install -r /requirements.txt -t /packages\n",
+    );
+    let script = format!(
+        "\"$LBUILD\" build project --build-context localhost/python=oci:{}:python --arch {ARCHITECTURE} --no-check --to oci:out:1",
+        place.text("bases")
+    );
+    let done = place.script(&script).succeeded();
+    assert_eq!(commands_of(&done), 1, "{}", done.stderr);
+    let tree = RootTree::of(&place.path("out"), "1", ARCHITECTURE, None);
+    assert!(tree.line("packages/idna/__init__.py").is_some(), "{}", done.stderr);
 }

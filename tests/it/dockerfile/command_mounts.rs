@@ -220,6 +220,47 @@ fn caches_are_shared_locked_or_private() {
     }
 }
 
+/// A command that puts a link in the place of its cache: no later command gets what the link names on this machine.
+#[test]
+fn a_cache_never_becomes_a_link() {
+    for (environment, mode) in places() {
+        let builds = Builds::in_place(environment);
+        for target in ["/proc/self/environ", "/", "/etc/passwd"] {
+            let lines = format!(
+                "RUN --mount=type=cache,target=/c date >/c/file; (busybox rm -rf /c; ln -s {target} /c) 2>/dev/null; true\n\
+                 RUN --mount=type=cache,target=/c stat -c %F /c >/out; ls /c | grep -v file >>/out; date >/dev/null"
+            );
+            let done = build(&builds, mode, &lines, &["--no-cache"]);
+            assert_eq!(done.code, Some(0), "{environment:?}, {mode}, {target}: {}", done.stderr);
+            assert_eq!(out(&builds), "\"directory\\n\"", "{environment:?}, {mode}, {target}");
+            for cache in builds.cached("mounts") {
+                let files = builds.cache().join("mounts").join(cache).join("files");
+                assert!(!files.is_symlink(), "{environment:?}, {mode}, {target}");
+            }
+        }
+    }
+}
+
+/// Modes and owners of mounts, where files can have owners.
+#[test]
+fn mounts_have_the_owners_that_are_asked_for() {
+    for (environment, mode) in places() {
+        if !matches!(environment, Environment::Root | Environment::SubordinateIds | Environment::Docker) {
+            continue;
+        }
+        let builds = Builds::in_place(environment);
+        builds.place.write("token", "token-123");
+        let line = "RUN --mount=type=cache,target=/c,uid=33,gid=44,mode=0750 \
+                    --mount=type=cache,id=s,target=/s,from=localhost/busybox,source=/etc,uid=5,gid=6,mode=0700 \
+                    --mount=type=secret,id=token,uid=6,gid=7,mode=0440 \
+                    stat -c '%u:%g %a' /c /s /run/secrets/token >/out; date >/dev/null";
+        let token = format!("id=token,src={}", builds.place.text("token"));
+        let done = build(&builds, mode, line, &["--secret", &token]);
+        assert_eq!(done.code, Some(0), "{environment:?}, {mode}: {}", done.stderr);
+        assert_eq!(out(&builds), "\"33:44 750\\n5:6 700\\n6:7 440\\n\"", "{environment:?}, {mode}");
+    }
+}
+
 /// Rule 157: a command without a network has a loopback interface of its own, or is refused.
 #[test]
 fn a_command_without_a_network_reaches_nothing_or_is_refused() {

@@ -127,6 +127,25 @@ fn stages_can_be_made_again() {
     );
 }
 
+/// Lines that mount the files of a stage are made again with it.
+#[test]
+fn stages_that_are_mounted_can_be_made_again() {
+    let builds = Builds::in_place(Environment::Account);
+    let dockerfile = "FROM localhost/busybox AS one\nRUN cat /proc/sys/kernel/random/uuid >/one\n\
+                      FROM localhost/busybox\nRUN --mount=from=one,source=/one,target=/m cat /m >/ran; date >/dev/null\n\
+                      RUN --mount=from=one,source=/one,target=/m cp /m /copied\n";
+    let build = |more: &[&str], commands: usize| {
+        let done = built(&builds, dockerfile, more);
+        assert_eq!(commands_of(&done), commands, "{more:?}: {}", done.stderr);
+        let tree = tree(&builds);
+        ["ran", "copied"].map(|name| tree.line(name).unwrap())
+    };
+    let [ran, copied] = build(&[], 2);
+    assert_eq!(build(&[], 0), [&*ran, &copied]);
+    let newer = build(&["--no-cache-filter", "one"], 2);
+    assert!(ran == copied && newer[0] != ran && newer[0] == newer[1], "{ran}, {newer:?}");
+}
+
 #[test]
 fn noise_can_be_kept() {
     const NOISE: [&str; 4] =

@@ -181,6 +181,9 @@ fn remove(stages: &mut [Stage], install: &ToolInstall) {
         for (at, step) in stages[number].steps.iter_mut().enumerate() {
             let Step::Run(Run { translation: Some(translation), .. }) = step else { continue };
             let is_own = (number, at) == (install.stage, install.step);
+            // As a command, it would not find the tool.
+            translation.required |=
+                translation.chains.iter().flatten().any(|command| uses(command, &install.tools));
             for command in translation.chains.iter_mut().flatten() {
                 match &mut command.operation {
                     Operation::InstallPython(own) if is_own && is_of_tools(own) => {
