@@ -179,11 +179,12 @@ impl Adding<'_> {
             match first {
                 Some(from) => {
                     let failed = |source| Error::Write { path: place.clone(), source };
+                    std::fs::rename(&from, &place).map_err(failed)?;
+                    // A directory of another user could not be moved any more.
                     if access.is_some() {
-                        let give = || rootfs::set_access(&from, mode, (uid, gid), owners(&way.ids));
+                        let give = || rootfs::set_access(&place, mode, (uid, gid), owners(&way.ids));
                         rootfs::within(&way.ids, &[], give).map_err(failed)?;
                     }
-                    std::fs::rename(&from, &place).map_err(failed)?;
                 }
                 None => {
                     let mut index = Index::new();

@@ -227,7 +227,7 @@ fn a_cache_never_becomes_a_link() {
         let builds = Builds::in_place(environment);
         for target in ["/proc/self/environ", "/", "/etc/passwd"] {
             let lines = format!(
-                "RUN --mount=type=cache,target=/c date >/c/file; (busybox rm -rf /c; ln -s {target} /c) 2>/dev/null; true\n\
+                "RUN --mount=type=cache,target=/c date >/c/file; (busybox rm -rf /c; [ -e /c ] || ln -s {target} /c) 2>/dev/null; true\n\
                  RUN --mount=type=cache,target=/c stat -c %F /c >/out; ls /c | grep -v file >>/out; date >/dev/null"
             );
             let done = build(&builds, mode, &lines, &["--no-cache"]);
