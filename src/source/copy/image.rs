@@ -6,7 +6,7 @@ use super::pattern::SourcePath;
 use crate::error::{Error, Result};
 use crate::recipe::{Base, Origin};
 use crate::source::image::{ImageView, Selection};
-use crate::tree::{Resolved, Seen, Target};
+use crate::tree::{Member, Resolved, Seen, Target};
 
 /// A source of a `COPY --from`, with the flags that decide the paths of its files.
 pub(super) struct ImageSource<'s> {
@@ -22,6 +22,28 @@ pub(super) struct Picked {
     pub selection: Selection,
     /// The name of each file that was named, and `None` for each directory.
     pub names: Vec<Option<Vec<u8>>>,
+}
+
+/// The path of a source that names one file or directory as it is; `None` for a pattern, and for a path with `..`.
+pub(super) fn plain_path(source: &str) -> Option<&[u8]> {
+    let path = source.trim_start_matches('/');
+    let is_plain = !path.contains(['*', '?', '[', '\\']);
+    let are_names = path.split('/').all(|name| !["", ".", ".."].contains(&name));
+    (is_plain && are_names).then_some(path.as_bytes())
+}
+
+/// The entry for exactly this path in the topmost of these layers that has one.
+pub(super) fn newest<'l>(path: &[u8], upper: &'l [Vec<Member<u64>>]) -> Option<&'l Member<u64>> {
+    // Of two entries for a path in one archive, the later one counts.
+    upper.iter().find_map(|members| members.iter().rev().find(|member| member.path.as_bytes() == path))
+}
+
+/// Whether the upper layers of an image, the topmost first, decide what is at a path: it is a file, and no directory above
+/// it can be a link of a layer further down.
+pub(super) fn is_settled(path: &[u8], upper: &[Vec<Member<u64>>]) -> bool {
+    let mut above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &path[..end]);
+    newest(path, upper).is_some_and(Member::is_file)
+        && above.all(|directory| newest(directory, upper).is_some_and(Member::is_directory))
 }
 
 impl ImageSource<'_> {
@@ -109,5 +131,45 @@ impl ImageSource<'_> {
         };
         let word = self.text.trim_start_matches('/');
         self.origin.failed_at(word, format!("`{}` does not exist in {}", self.text, self.image), hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Entry, EntryKind, ImagePath};
+
+    fn layer(members: &[(&str, EntryKind<u64>)]) -> Vec<Member<u64>> {
+        let member = |(path, kind): &(&str, EntryKind<u64>)| Member {
+            path: ImagePath::new(path.as_bytes()),
+            mtime: 0,
+            entry: Entry::new(kind.clone(), 0o755),
+        };
+        members.iter().map(member).collect()
+    }
+
+    #[test]
+    fn a_path_is_settled_when_nothing_further_down_can_change_it() {
+        let (dir, file, link) = (EntryKind::Directory, EntryKind::File(1), EntryKind::Symlink(b"x".to_vec()));
+        let of = |layers: &[&[(&str, EntryKind<u64>)]], path: &str| {
+            let layers: Vec<_> = layers.iter().map(|members| layer(members)).collect();
+            is_settled(path.as_bytes(), &layers)
+        };
+        assert!(of(&[&[("a", file.clone())]], "a"));
+        assert!(of(&[&[("d", dir.clone()), ("d/a", file.clone())]], "d/a"));
+        assert!(of(&[&[("d/a", file.clone())], &[("d", dir.clone())]], "d/a"));
+        // the directory above it may be a link in a layer below
+        assert!(!of(&[&[("d/a", file.clone())]], "d/a"));
+        assert!(!of(&[&[("d", link.clone())], &[("d", dir.clone()), ("d/a", file.clone())]], "d/a"));
+        assert!(!of(&[&[("a", EntryKind::Whiteout)], &[("a", file.clone())]], "a"));
+        assert!(!of(&[&[("a", dir), ("b", link)]], "a") && !of(&[], "a"));
+    }
+
+    #[test]
+    fn patterns_and_detours_are_not_plain() {
+        for source in ["/a*", "a/../b", "./a", "/", "a/", "a//b", "[a]"] {
+            assert_eq!(plain_path(source), None, "{source}");
+        }
+        assert_eq!(plain_path("/usr/bin/a b"), Some(&b"usr/bin/a b"[..]));
     }
 }

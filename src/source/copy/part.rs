@@ -9,12 +9,12 @@ use tokio::sync::OnceCell;
 
 use super::context::{ContextFiles, Selected};
 use super::gather::{Excluded, Gathered};
-use super::image::ImageSource;
+use super::image::{ImageSource, is_settled, newest, plain_path};
 use super::mode::Mode;
 use super::taken::{Taken, normalise, parents_of, tell_of_modes};
 use super::{archive, download, pattern, whole};
 use crate::error::{Error, Result};
-use crate::image::{Digest, Layer};
+use crate::image::{Digest, Layer, Location};
 use crate::recipe::{Base, CopyFiles, CopySource};
 use crate::source::directory::Memory;
 use crate::source::image::{self, ImageView};
@@ -94,16 +94,47 @@ impl CopyPart {
         }
     }
 
-    /// The members of the layers of a source's image.
+    /// The members of the layers of a source's image; none of those that need not be fetched.
     async fn lists(&self, number: usize, image: &SourceImage, context: &Context) -> Result<Lists> {
         let read = || async {
-            let lists = image.layers()?.iter().map(|layer| image::members(layer, context));
-            Ok(Arc::new(try_join_all(lists).await?))
+            let layers = image.layers()?;
+            let is_remote = layers.iter().any(|layer| matches!(layer.blob.location, Location::Registry(_)));
+            let file = match &self.files.sources[number] {
+                CopySource::Image { path, .. } if is_remote && !self.files.parents => plain_path(path),
+                _ => None,
+            };
+            match file {
+                Some(file) => self.lists_from_the_top(layers, file, context).await,
+                None => {
+                    let lists = layers.iter().map(|layer| image::members(layer, context));
+                    Ok(Arc::new(try_join_all(lists).await?))
+                }
+            }
         };
         match number {
             0 => self.first_lists.get_or_try_init(read).await.cloned(),
             _ => read().await,
         }
+    }
+
+    /// Reads one layer after the other, the topmost first, until the file is found. All layers may have files of a
+    /// directory.
+    async fn lists_from_the_top(&self, layers: &[Layer], file: &[u8], context: &Context) -> Result<Lists> {
+        let mut upper: Vec<Vec<Member<u64>>> = Vec::new();
+        let mut rest = layers.iter().rev();
+        while let Some(layer) = rest.next() {
+            upper.push(image::members(layer, context).await?);
+            if is_settled(file, &upper) {
+                break;
+            }
+            if newest(file, &upper).is_some_and(|member| !member.is_file()) {
+                let lists = rest.by_ref().map(|layer| image::members(layer, context));
+                upper.extend(try_join_all(lists).await?);
+            }
+        }
+        upper.resize_with(layers.len(), Vec::new);
+        upper.reverse();
+        Ok(Arc::new(upper))
     }
 
     async fn gather(&self, context: &Context) -> Result<(Gathered, Vec<Memory>)> {

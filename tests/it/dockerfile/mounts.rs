@@ -1,6 +1,7 @@
 //! Rules 149 to 154: mounts of translated lines. Files appear while the line runs, secrets are logins of indexes, and
 //! nothing of either is left.
 
+use crate::support::image_builder::{self, Layer, Tar, image};
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::image_tree::{self, ImageTree};
 use crate::support::index::{Index, IndexBehaviour};
@@ -134,6 +135,37 @@ fn the_content_that_is_read_decides_the_layer() {
     assert!(push("1").0, "rule 152: another content");
     write("Dockerfile", &text("/n", NOWHERE));
     assert!(push("1").0, "another target");
+}
+
+/// Rule 151: of an image, the layers below the one that has the file are not fetched.
+#[test]
+fn only_the_layers_that_hold_a_file_are_fetched() {
+    let (registry, dir) = (Registry::start(Mode::Plain), Lbuild::new());
+    let tars = [
+        Tar::new().directory("bin/").file("bin/lower", 0o644, "lower"),
+        Tar::new().directory("bin/").file("bin/tool", 0o755, "tool"),
+        Tar::new().file("upper", 0o644, "upper"),
+    ];
+    let layers = tars.map(Layer::gzip);
+    let digests = layers.each_ref().map(|layer| image_builder::hex(&layer.stored));
+    let from = image(&dir.path("tool"), &layers, |_, _| {});
+    image_tools::skopeo_push(&from, &ImageLocation::registry(&registry, "tool:1")).unwrap();
+    let tool = format!("{}/tool:1", registry.host());
+    for (line, expected) in [
+        (format!("COPY --from={tool} /bin/tool /tool"), [0, 2, 1]),
+        (format!("RUN --mount=from={tool},source=/bin/tool,target=/m cp /m /copied"), [0, 2, 1]),
+        // all layers may have files of a directory
+        (format!("COPY --from={tool} /bin /bin"), [2, 2, 1]),
+    ] {
+        let (lbuild, mark) = (Lbuild::new(), registry.mark());
+        build(&lbuild, &line, &[], &[]).succeeded();
+        let log = registry.log_since(mark);
+        let fetched = digests.each_ref().map(|digest| {
+            log.iter().filter(|entry| entry.method == "GET" && entry.path.ends_with(digest)).count()
+        });
+        assert!(fetched.iter().zip(expected).all(|(found, most)| *found <= most), "{line}: {fetched:?}");
+        assert!(fetched[1] > 0 && (expected[0] == 0 || fetched[0] > 0), "{line}: {fetched:?}");
+    }
 }
 
 const WHEELS: &str = r#"

@@ -120,7 +120,12 @@ fn uv_with_mounts_leaves_what_its_translation_leaves() {
     let below = |tag: &str| -> BTreeMap<String, String> {
         let lines = tree(&place, tag).lines().into_iter();
         // uv's own lock: `real_installs/differences.md` has it
-        lines.filter(|(path, _)| path.starts_with("var/task/") && path != "var/task/.lock").collect()
+        let is_own = |path: &str| path.starts_with("var/task/") && path != "var/task/.lock";
+        // the rows of a RECORD have another order, and bytecode says in another way whether its source is compared
+        let lines = lines.filter(|(path, _)| is_own(path) && !path.ends_with("/RECORD"));
+        lines
+            .map(|(path, line)| if path.ends_with(".pyc") { (path, String::new()) } else { (path, line) })
+            .collect()
     };
     place.write("context/Dockerfile", text(""));
     build(&place, "context", "translated", &["--translate", "always"]).succeeded();
@@ -136,8 +141,7 @@ fn uv_with_mounts_leaves_what_its_translation_leaves() {
         );
         assert_eq!((done.code, commands_of(&done)), (Some(0), 1), "{mode}: {}", done.stderr);
         let ran = below("ran");
-        let names: Vec<&String> = ran.keys().collect();
-        assert_eq!(names, translated.keys().collect::<Vec<_>>(), "{mode}");
+        assert_eq!(ran, translated, "{mode}");
         for path in ["var/task/uv.lock", "var/task/pyproject.toml", "usr/bin/uv", "root/.cache"] {
             assert_eq!(tree(&place, "ran").line(path), None, "{mode}: {path}");
         }

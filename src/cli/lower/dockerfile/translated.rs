@@ -33,11 +33,12 @@ pub fn notes(recipe: &Recipe) -> Vec<String> {
                 Operation::InstallPython(install)
                     if install.installer == PythonInstaller::Pip
                         && install.bytecode == Bytecode::Never
+                        && !command.text.contains(" --no-compile")
                         && !is_told =>
                 {
                     is_told = true;
                     notes.push(format!(
-                        "{at}: modules are not compiled, as pip does: cold starts are slower; \
+                        "{at}: pip would compile modules; this image has none, so cold starts are slower: \
                          --compile-bytecode compiles them"
                     ));
                 }
