@@ -1,4 +1,4 @@
-//! What tells, without reading a file, that it has not changed.
+//! Metadata that show, without reading a file, whether it has changed.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

@@ -49,7 +49,7 @@ impl<'b> Seen<'b> {
 
     /// Notes that all bytes were read and had their digest. A failure only costs time.
     fn keep(&self, session: &Session) {
-        // What was read is the file that was seen before.
+        // A rename during the read may have put another file at the path.
         let is_same = fs::metadata(self.path).is_ok_and(|now| Stat::from(&now) == self.stat);
         if is_same && !self.stat.is_racy(self.at) {
             let _ = session.cache.note(self.key, &self.stat.to_bytes());

@@ -58,7 +58,7 @@ pub(crate) enum BindSource {
     File { content: Vec<u8>, mode: u32, uid: u32, gid: u32 },
 }
 
-/// What the source of a mount is. It is never a link: a command that has left one there would reach files of this machine.
+/// The metadata of a mount's source. Refuses a link: a command that left one there would reach files of this machine.
 pub(super) fn source_metadata(path: &Path) -> io::Result<std::fs::Metadata> {
     let found = path.symlink_metadata()?;
     match found.is_symlink() {

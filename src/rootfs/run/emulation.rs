@@ -24,7 +24,7 @@ use super::programs::{Emulator, Machine, Programs, machine};
 use super::ways::run;
 use crate::image::Arch;
 
-/// What is attempted without a namespace, and without an emulator.
+/// The steps that fail without a namespace and without an emulator.
 pub(crate) const NO_NAMESPACE: &str = "add a rule for its architecture without namespaces";
 pub(crate) const NO_EMULATOR: &str = "find a static qemu for its architecture";
 

@@ -45,7 +45,7 @@ pub(crate) fn namespaces(mode: Mode, cache_dir: &Path) -> Result<Way, Obstacle> 
 /// The way with a user namespace, for root that can do without.
 ///
 /// # Errors
-/// What the attempt met.
+/// The step that failed.
 pub(super) fn in_user_namespace(way: &Way, cache_dir: &Path) -> Result<Way, Obstacle> {
     attempt_with_kernel(Way { userns: true, sys_bound: true, ..way.clone() }, cache_dir)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Emulator {
     pub(crate) program: PathBuf,
 }
 
-/// What the kernel and emulators call an architecture, and what differs in its ELF files.
+/// An architecture's name in the kernel and in emulators, and the parts of its ELF files that differ.
 pub(super) struct Machine {
     pub(super) name: &'static str,
     /// `e_machine`: System V ABI, its supplements.

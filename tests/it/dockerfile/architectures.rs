@@ -15,7 +15,7 @@ use crate::support::root_tree::RootTree;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// What the kernel calls the architecture.
+/// The kernel's name of the architecture.
 const MACHINE: &str = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
 
 /// Builds the Dockerfile in the directory `context`, for the other architecture.
@@ -105,7 +105,7 @@ fn assert_refused(what: &str, done: RunOutput, hint: &str) {
     }
 }
 
-/// What a command of another architecture can do, wherever a rule for its programs can be made.
+/// Commands of another architecture, in each mode: they run where a rule for their programs can be made.
 #[test]
 fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
     let dockerfile = "FROM localhost/lambda\nRUN b=/usr/bin/busybox && $b uname -m >/machine && \

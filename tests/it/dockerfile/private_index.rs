@@ -93,7 +93,7 @@ fn a_private_index_is_reached_with_a_secret_in_each_mode() {
         }
         assert_eq!(leaks(&place, &done), "", "{mode}");
 
-        // another value is no reason to do it again
+        // the line is not done again for another value
         place.write("pip.conf", format!("[global]\nindex-url = {}\ntimeout = 5\n", index.url_with_login()));
         let again = run("out:1", &secrets);
         assert_eq!((again.digest(), commands_of(&again)), (done.digest(), 0), "{mode}: {}", again.stderr);
