@@ -31,8 +31,8 @@ const WATCHED: &str = "exec 3<\"$1\" || exit 126; shift; trap '' TTIN TTOU; \
     exec \"$@\" 3<&-";
 
 /// Waits for the end of standard input, and removes the directory `$1`. Programs that are being killed may still write
-/// there.
-const REMOVE: &str = "trap '' HUP INT QUIT TERM; read -r _; n=0; while [ $n -lt 50 ]; do rm -rf -- \"$1\"; \
+/// there, and directories may have no permissions, as one of each overlay.
+const REMOVE: &str = "trap '' HUP INT QUIT TERM; read -r _; n=0; while [ $n -lt 50 ]; do rm -rf -- \"$1\" || chmod -R u+rwx -- \"$1\"; \
     sleep 0.1 || sleep 1; [ -e \"$1\" ] || break; n=$((n + 1)); done";
 
 /// The program that starts another one in a new session, where no terminal can stop it.

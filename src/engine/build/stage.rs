@@ -42,6 +42,13 @@ pub(in crate::engine) async fn build(
     check_commands(recipe, session.running.mode)?;
     check_secrets(recipe, &session.secrets)?;
     warn_of_stages(recipe, session);
+    // Also when this build makes nothing, and needs no workplace.
+    let cache = session.cache.clone();
+    crate::threads::blocking(move |_| {
+        cache.remove_leftovers();
+        Ok(())
+    })
+    .await?;
     let last = recipe.stages.len() - 1;
     let stages = || recipe.stages.iter();
     let building = Building {

@@ -25,6 +25,11 @@ pub(crate) struct Workplace {
 }
 
 impl Cache {
+    /// Removes what killed runs have left in workplaces. A failure only costs space.
+    pub(crate) fn remove_leftovers(&self) {
+        let _ = sweep(&self.work_dir());
+    }
+
     /// A directory for another program to work in.
     pub(crate) fn workplace(&self) -> Result<Workplace> {
         Workplace::new_in(&self.work_dir())
