@@ -34,7 +34,7 @@ pub(super) fn plain_path(source: &str) -> Option<&[u8]> {
 
 /// The entry for exactly this path in the topmost of these layers that has one.
 pub(super) fn newest<'l>(path: &[u8], upper: &'l [Vec<Member<u64>>]) -> Option<&'l Member<u64>> {
-    // Of two entries for a path in one archive, the later one counts.
+    // An archive may have two entries for a path: the later one is the file.
     upper.iter().find_map(|members| members.iter().rev().find(|member| member.path.as_bytes() == path))
 }
 
