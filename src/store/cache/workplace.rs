@@ -1,11 +1,11 @@
 //! Temporary directories for other programs.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
-use tempfile::TempDir;
 
 use super::directory::Cache;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::store::staged::TEMPORARY_PREFIX;
 /// Leftovers are removed when the next workplace is created or the cache is pruned.
 #[derive(Debug)]
 pub(crate) struct Workplace {
-    dir: TempDir,
+    dir: PathBuf,
     removed_at_end: Option<RemovedAtEnd>,
     /// Held while the directory is in use. The kernel releases the lock when the process ends, even if it is killed.
     _lock: File,
@@ -44,13 +44,13 @@ impl Workplace {
         spread(root);
         sweep(root)?;
         loop {
-            let dir = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(root).map_err(fail)?;
+            let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(root, watched);
+            let (removed_at_end, dir) = made.and_then(|made| Ok(made.keep()?)).map_err(fail)?;
             // Until the directory is locked, another process may remove it as a leftover.
-            let Ok(lock) = File::open(dir.path()) else { continue };
+            let Ok(lock) = File::open(&dir) else { continue };
             let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
-            let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(dir.path()));
+            let (held, found) = (lock.metadata().map_err(fail)?, fs::metadata(&dir));
             if found.is_ok_and(|found| (found.ino(), found.dev()) == (held.ino(), held.dev())) {
-                let removed_at_end = RemovedAtEnd::new(dir.path());
                 return Ok(Workplace { dir, removed_at_end, _lock: lock });
             }
         }
@@ -67,7 +67,7 @@ impl Workplace {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// The path for a program that runs in another directory: that of the cache may be relative.
@@ -80,6 +80,19 @@ impl Workplace {
 impl Drop for Workplace {
     fn drop(&mut self) {
         remove(self.path());
+    }
+}
+
+/// Creates a directory, and before that what removes it: this process may be killed at any moment.
+fn watched(dir: &Path) -> io::Result<Option<RemovedAtEnd>> {
+    let removed_at_end = RemovedAtEnd::new(dir);
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(removed_at_end),
+        Err(error) => {
+            // It may be another run's.
+            removed_at_end.map(RemovedAtEnd::cancel);
+            Err(error)
+        }
     }
 }
 
@@ -114,7 +127,7 @@ fn remove(dir: &Path) {
 /// Removes the workplaces in `root` that are not locked.
 pub(super) fn sweep(root: &Path) -> Result<()> {
     let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|source| Error::Read { path: root.to_owned(), source })?,
     };
     for entry in entries.flatten() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Whether to try all faults (`tests/run --faults`) instead of a sample.
 pub fn all() -> bool {
@@ -59,9 +59,19 @@ pub fn sample<T>(items: impl IntoIterator<Item = T>, count: usize) -> Vec<T> {
 }
 
 /// The digest that a tag names, in the storage of a registry.
+#[track_caller]
 pub fn tag_in(storage: &Path, repository: &str, tag: &str) -> Option<String> {
     let path = repository_in(storage, repository).join(format!("_manifests/tags/{tag}/current/link"));
-    std::fs::read_to_string(path).ok()
+    let begun = Instant::now();
+    loop {
+        let digest = std::fs::read_to_string(&path).ok()?;
+        // The registry empties the file before it writes the new digest, also after the client's end.
+        if !digest.is_empty() {
+            return Some(digest);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} stays empty", path.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Fails unless the repository has the manifest and all its blobs, and each matches its digest.

@@ -21,12 +21,11 @@ pub fn running(lbuild: &Lbuild) -> Vec<String> {
 /// Waits until no process of the user is left.
 #[track_caller]
 pub fn wait_for_end(lbuild: &Lbuild) {
-    let begun = Instant::now();
-    loop {
+    let (begun, mut ended) = (Instant::now(), 0);
+    // A process that is just becoming another program has no arguments for a moment.
+    while ended < 3 {
         let left = running(lbuild);
-        if left.is_empty() {
-            return;
-        }
+        ended = if left.is_empty() { ended + 1 } else { 0 };
         assert!(begun.elapsed() < Duration::from_secs(20), "still running: {left:#?}");
         std::thread::sleep(Duration::from_millis(10));
     }
