@@ -1,9 +1,9 @@
 //! Errors, grouped by stage. Each message names the path, image or operation; none repeats its source.
 
-mod dockerfile;
 mod hint;
 mod kind;
 mod refusal;
+mod remark;
 pub mod text;
 
 use std::io;
@@ -14,8 +14,8 @@ use oci_spec::distribution::ParseError;
 
 use crate::image::{Compression, Digest, Platform};
 
-pub use dockerfile::DockerfileRemark;
 pub use refusal::{AwsRefusal, Permission, Refusal};
+pub use remark::Remark;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,17 +50,20 @@ pub enum Error {
 
     /// An error in a Dockerfile.
     #[error("{0}")]
-    Dockerfile(Box<DockerfileRemark>),
+    Dockerfile(Box<Remark>),
+    /// An error in a SAM or CloudFormation template, or in SAM's settings.
+    #[error("{0}")]
+    Template(Box<Remark>),
     /// An image or a file of a Dockerfile that cannot be read.
     #[error("{remark}")]
-    DockerfileBase { remark: Box<DockerfileRemark>, source: Box<Error> },
+    DockerfileBase { remark: Box<Remark>, source: Box<Error> },
     /// An instruction that the engine cannot build.
     #[error("{0}")]
-    Instruction(Box<DockerfileRemark>),
+    Instruction(Box<Remark>),
 
     /// A command that ended with an error.
     #[error("{}{}", remark, output_lines(output))]
-    Command { remark: Box<DockerfileRemark>, output: Vec<String> },
+    Command { remark: Box<Remark>, output: Vec<String> },
     /// The files of an image that cannot be prepared for a command.
     #[error("cannot {operation}")]
     Root { operation: String, source: io::Error },

@@ -1,7 +1,7 @@
 //! The caller of AWS: its credentials, region and identity.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -21,6 +21,8 @@ pub struct Aws {
 
 pub(super) struct Shared {
     config: OnceCell<SdkConfig>,
+    /// The region that was given instead of that of the environment.
+    region: OnceLock<String>,
     /// ECR's tokens by account and region; `None` stands for the public registry.
     pub(super) tokens: Mutex<HashMap<Option<EcrHost>, Arc<Token>>>,
     /// ECR's clients; each has its own connections.
@@ -29,7 +31,12 @@ pub(super) struct Shared {
 
 impl Shared {
     fn new(config: OnceCell<SdkConfig>) -> Arc<Shared> {
-        Arc::new(Shared { config, tokens: Mutex::default(), clients: Mutex::default() })
+        Arc::new(Shared {
+            config,
+            region: OnceLock::new(),
+            tokens: Mutex::default(),
+            clients: Mutex::default(),
+        })
     }
 }
 
@@ -49,6 +56,13 @@ impl Aws {
     /// A caller whose credentials and region are looked up in the environment on first use.
     pub fn from_env() -> Aws {
         Aws { shared: Shared::new(OnceCell::new()) }
+    }
+
+    /// A caller as of the environment, in this region.
+    pub fn in_region(region: impl Into<String>) -> Aws {
+        let aws = Aws::from_env();
+        aws.shared.region.get_or_init(|| region.into());
+        aws
     }
 
     /// A caller with the given configuration.
@@ -88,7 +102,14 @@ impl Aws {
     }
 
     pub(super) async fn config(&self) -> &SdkConfig {
-        let load = || aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load();
+        let load = || {
+            let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts());
+            let loader = match self.shared.region.get() {
+                Some(region) => loader.region(Region::new(region.clone())),
+                None => loader,
+            };
+            loader.load()
+        };
         self.shared.config.get_or_init(load).await
     }
 }

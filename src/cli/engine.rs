@@ -3,7 +3,7 @@
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
 
-use super::args::dockerfile::DockerfileArgs;
+use super::args::dockerfile::CommandArgs;
 use super::args::push::CachingArgs;
 use super::args::registry::Registry;
 use super::context::Context;
@@ -76,7 +76,7 @@ pub fn registry(base: &Base) -> Option<&str> {
 }
 
 /// Sets how commands of a Dockerfile run, their secrets and SSH agents.
-pub fn commands(mut engine: EngineBuilder, args: &DockerfileArgs) -> Result<EngineBuilder, Failure> {
+pub fn commands(mut engine: EngineBuilder, args: &CommandArgs) -> Result<EngineBuilder, Failure> {
     if let Some(mode) = args.run_mode {
         engine = engine.run_mode(mode);
     }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Args, Command};
-use self::commands::{cache, diff, init, inspect, plan, push};
+use self::commands::{cache, diff, init, inspect, plan, push, sam};
 #[cfg(feature = "check")]
 use self::commands::{check, rules};
 #[cfg(feature = "aws")]
@@ -82,7 +82,7 @@ fn refused(error: &clap::Error) -> ExitCode {
 }
 
 async fn execute(args: Args, report: Report) -> Result<(), Failure> {
-    let context = Context {
+    let mut context = Context {
         report,
         json: args.output.json,
         jobs: args.output.jobs,
@@ -108,6 +108,7 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
         Command::Login(args) => login::print(args, &context).await,
         #[cfg(feature = "aws")]
         Command::CredentialHelper(args) => login::helper(args, &context).await,
+        Command::Sam(command) => sam::run(command, &mut context).await,
         Command::Cache(command) => cache::run(&command, &context),
     }
 }

@@ -23,6 +23,7 @@ mod publish;
 mod running;
 mod sent;
 mod session;
+mod turns;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::archives::Archives;
 use super::running::{RunMode, Running};
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
-use crate::image::{Blob, Location, Platform, Reference};
+use crate::image::{Blob, Digest, LayerKey, Location, Platform, Reference};
 use crate::recipe::Stage;
 use crate::source::{self, Context, SourceImage};
 use crate::store::{Addresses, BuildSecrets, Cache, Credentials, DockerConfig, Downloads, Registries};
@@ -32,6 +33,10 @@ pub(super) struct Session {
     pub(super) secrets: BuildSecrets,
     /// How commands run.
     pub(super) running: Running,
+    /// Layers that builds make at the same time.
+    pub(super) making: Turns<LayerKey>,
+    /// Blobs that pushes send to a repository at the same time, by its name.
+    pub(super) sending: Turns<(String, Digest)>,
     /// Whether the user was told that modes of files change.
     told_of_modes: Arc<AtomicBool>,
 }
@@ -246,6 +251,8 @@ impl EngineBuilder {
             events,
             secrets,
             agents: self.agents,
+            making: Turns::default(),
+            sending: Turns::default(),
             told_of_modes: Arc::default(),
         }))
     }

@@ -20,7 +20,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use Error::*;
         let hint = match self {
-            Dockerfile(remark) | Instruction(remark) | Command { remark, .. } => {
+            Dockerfile(remark) | Instruction(remark) | Template(remark) | Command { remark, .. } => {
                 return remark.hint.clone();
             }
             // A variable that is not set is a reason for a wrong name, not for a lost connection.

@@ -31,6 +31,7 @@ impl Error {
             | RecipeStage { .. }
             | Dockerfile(_)
             | Instruction(_)
+            | Template(_)
             | PythonVersion { .. }
             | ImagePath { .. } => Kind::Usage,
             PackedLogin { .. }

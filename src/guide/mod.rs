@@ -5,6 +5,7 @@
 //! * [From a Dockerfile](dockerfile)
 //! * [RUN lines that need a process](commands)
 //! * [Environments](environments): in which CI and on which machine they run, and other architectures
+//! * [With SAM](sam)
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -45,6 +46,7 @@ macro_rules! links {
 [node]: crate::guide::node
 [output]: crate::guide::output
 [python]: crate::guide::python
+[sam]: crate::guide::sam
 "
     };
 }
@@ -112,6 +114,10 @@ pub mod ci {}
 #[doc = links!()]
 #[doc = include_str!("config.md")]
 pub mod config {}
+
+#[doc = links!()]
+#[doc = include_str!("sam.md")]
+pub mod sam {}
 
 #[doc = links!()]
 #[doc = include_str!("output.md")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DockerfileRemark, Error};
+use crate::error::{Error, Remark};
 
 /// The instruction of a file that a step was lowered from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,14 +49,14 @@ impl Origin {
         Error::Command { remark: Box::new(self.remark("", fault, None)), output }
     }
 
-    fn remark(&self, word: &str, fault: String, hint: Option<String>) -> DockerfileRemark {
+    fn remark(&self, word: &str, fault: String, hint: Option<String>) -> Remark {
         let begins = |at: &usize| self.text[..*at].ends_with([' ', '\t', '"', '\'', '/', '=', ',']);
         let mut places = self.text.match_indices(word).map(|(at, _)| at);
         let offset = if word.is_empty() { 0 } else { places.find(begins).unwrap_or(0) };
         // The text stands where it does in the file.
         let indent = " ".repeat(self.column.saturating_sub(1));
         let (text, offset) = (format!("{indent}{}", self.text), indent.len() + offset);
-        DockerfileRemark::new(&self.file, self.line, &text, offset, fault, hint)
+        Remark::new(&self.file, self.line, &text, offset, fault, hint)
     }
 }
 

@@ -6,7 +6,7 @@ mod buildah_cases;
 mod built;
 mod case_answers;
 mod case_commands;
-mod cases;
+pub mod cases;
 mod ci_recipes;
 mod command;
 mod command_mounts;

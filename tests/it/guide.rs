@@ -15,7 +15,7 @@ use crate::support::{run, testdata, tool};
 const FROM_SOURCE: &str = "cargo run --release -- ";
 
 /// A Markdown file, with its path below the root.
-struct Page {
+pub struct Page {
     path: PathBuf,
     text: String,
 }
@@ -27,7 +27,7 @@ struct Block {
 }
 
 impl Page {
-    fn read(path: impl Into<PathBuf>) -> Page {
+    pub fn read(path: impl Into<PathBuf>) -> Page {
         let path = path.into();
         let text = std::fs::read_to_string(root().join(&path)).unwrap();
         Page { path, text }
@@ -49,7 +49,7 @@ impl Page {
         (prose, blocks)
     }
 
-    fn blocks(&self, language: &str) -> Vec<String> {
+    pub fn blocks(&self, language: &str) -> Vec<String> {
         let blocks = self.split().1.into_iter().filter(|block| block.language == language);
         blocks.map(|block| block.code).collect()
     }

@@ -43,6 +43,7 @@ mod python_inputs;
 mod recipes;
 mod registries;
 mod requirement_files;
+mod sam;
 mod sdists;
 mod shown;
 mod stages;

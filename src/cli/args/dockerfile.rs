@@ -9,7 +9,7 @@ use lbuild::RunMode;
 pub const STDIN: &str = "-";
 
 /// The Dockerfile, and the values that it takes.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Dockerfile")]
 pub struct DockerfileArgs {
     /// Build from this Dockerfile, or from standard input (-) [default: PATH/Dockerfile, if no base is given]
@@ -24,6 +24,20 @@ pub struct DockerfileArgs {
     /// Use a directory or image for NAME in FROM, COPY --from and mounts (repeatable)
     #[arg(long, value_name = "NAME=DIR|IMAGE")]
     pub build_context: Vec<String>,
+    #[command(flatten)]
+    pub commands: CommandArgs,
+    /// Ask for moved tags of bases; lbuild always does
+    #[arg(long)]
+    pub pull: bool,
+    /// The Dockerfile that was read from standard input.
+    #[arg(skip)]
+    pub stdin: Option<Vec<u8>>,
+}
+
+/// How the commands of a Dockerfile run, and what they may use.
+#[derive(ClapArgs, Default, Clone)]
+#[command(next_help_heading = "Dockerfile")]
+pub struct CommandArgs {
     /// Give RUN --mount=type=secret a file or a variable of the environment (repeatable)
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     pub secret: Vec<String>,
@@ -39,12 +53,6 @@ pub struct DockerfileArgs {
     /// Keep files that differ with each run of a command, such as logs of package managers
     #[arg(long)]
     pub keep_noise: bool,
-    /// Ask for moved tags of bases; lbuild always does
-    #[arg(long)]
-    pub pull: bool,
-    /// The Dockerfile that was read from standard input.
-    #[arg(skip)]
-    pub stdin: Option<Vec<u8>>,
 }
 
 /// Which RUN lines are translated.
@@ -71,11 +79,11 @@ impl DockerfileArgs {
             ("--target", self.target.is_some()),
             ("--build-arg", !self.build_arg.is_empty()),
             ("--build-context", !self.build_context.is_empty()),
-            ("--secret", !self.secret.is_empty()),
-            ("--ssh", !self.ssh.is_empty()),
-            ("--translate", self.translate.is_some()),
-            ("--run-mode", self.run_mode.is_some()),
-            ("--keep-noise", self.keep_noise),
+            ("--secret", !self.commands.secret.is_empty()),
+            ("--ssh", !self.commands.ssh.is_empty()),
+            ("--translate", self.commands.translate.is_some()),
+            ("--run-mode", self.commands.run_mode.is_some()),
+            ("--keep-noise", self.commands.keep_noise),
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }

@@ -16,7 +16,7 @@ Names of images and destinations:
   docker-archive:FILE[:NAME[:TAG]]  in a docker-archive tar file";
 
 /// The content and the config of the image. Each value can be set in lbuild.toml instead.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Image")]
 pub struct ImageArgs {
     /// Package this directory (and read its lbuild.toml), zip package or file
@@ -70,7 +70,7 @@ pub struct ImageArgs {
 }
 
 /// Python packages, as layers of wheels below the code.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Dependencies")]
 pub struct Python {
     /// Add Python packages from a requirements.txt, resolved by uv or pip
@@ -106,7 +106,7 @@ fn bytecode(text: &str) -> Result<Bytecode, String> {
 }
 
 /// Node packages, as a layer below the code.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Dependencies")]
 pub struct Node {
     /// Add Node packages from PATH's lock file, through npm, pnpm or yarn

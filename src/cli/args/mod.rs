@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod output;
 pub mod push;
 pub mod registry;
+pub mod sam;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,7 @@ use self::inspect::{Diff, Inspect};
 use self::output::Output;
 use self::push::{Plan, Push};
 use self::registry::Registry;
+use self::sam::Sam;
 use crate::cli::output::exit;
 
 /// Turn a source directory into an AWS Lambda image and push it: no Docker, no daemon, no root
@@ -69,6 +71,9 @@ pub enum Command {
     /// Act as Docker's credential helper, so that other tools can log in to ECR
     #[cfg(feature = "aws")]
     CredentialHelper(ecr::CredentialHelper),
+    /// Build the images of a SAM or CloudFormation template, without a container engine
+    #[command(subcommand)]
+    Sam(Sam),
     /// Show or clean the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -103,6 +108,7 @@ impl Command {
             Command::Doctor(args) => Some(&mut args.registry),
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
+            Command::Sam(args) => Some(args.registry()),
             Command::Init(_) | Command::Cache(_) => None,
         }
     }

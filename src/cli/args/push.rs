@@ -35,20 +35,28 @@ pub struct Push {
     pub registry: Registry,
     #[command(flatten)]
     pub caching: CachingArgs,
-    /// Send the image without `lbuild check`
     #[cfg(feature = "check")]
-    #[arg(long, help_heading = "Check")]
-    pub no_check: bool,
-    /// Ignore findings of this rule of `lbuild check` (repeatable)
-    #[cfg(feature = "check")]
-    #[arg(long, value_name = "RULE", conflicts_with = "no_check", help_heading = "Check")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub check: CheckArgs,
     /// Write the image's names and digests to FILE, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub metadata_file: Option<PathBuf>,
     /// Write the image's digest to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub digest_file: Option<PathBuf>,
+}
+
+/// The check before a push.
+#[cfg(feature = "check")]
+#[derive(ClapArgs)]
+#[command(next_help_heading = "Check")]
+pub struct CheckArgs {
+    /// Send the image without `lbuild check`
+    #[arg(long)]
+    pub no_check: bool,
+    /// Ignore findings of this rule of `lbuild check` (repeatable)
+    #[arg(long, value_name = "RULE", conflicts_with = "no_check")]
+    pub allow: Vec<String>,
 }
 
 /// The use of layers from earlier runs.

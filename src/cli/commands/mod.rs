@@ -16,3 +16,4 @@ pub mod push;
 pub mod repo;
 #[cfg(feature = "check")]
 pub mod rules;
+pub mod sam;

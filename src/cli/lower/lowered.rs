@@ -1,7 +1,7 @@
 //! The result of lowering.
 
 use lbuild::Recipe;
-use lbuild::error::DockerfileRemark;
+use lbuild::error::Remark;
 
 use super::config_file::ConfigFile;
 
@@ -11,7 +11,7 @@ pub struct Lowered {
     pub config: ConfigFile,
     /// Warnings about the Dockerfile, already reported.
     #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only `lbuild check` repeats them"))]
-    pub remarks: Vec<DockerfileRemark>,
+    pub remarks: Vec<Remark>,
     /// The handler, and the runtime or base image whose rules decide the path of the handler's file.
     pub handler: Option<(String, String)>,
     /// Whether the image starts the user's entrypoint, not the base's.

@@ -9,6 +9,7 @@ mod lowered;
 pub mod node;
 pub mod platform;
 pub mod python;
+pub mod sam;
 mod steps;
 
 use lbuild::image::Platform;
@@ -41,7 +42,11 @@ pub fn is_described(args: &ImageArgs, config: &ConfigFile) -> bool {
 
 /// Reads the files that the arguments name.
 pub fn input(args: &ImageArgs, report: &Report) -> Result<Input, Failure> {
-    let config = ConfigFile::load(&args.path)?;
+    input_with(args, ConfigFile::load(&args.path)?, report)
+}
+
+/// As [`input`], with these settings instead of those of lbuild.toml.
+pub fn input_with(args: &ImageArgs, config: ConfigFile, report: &Report) -> Result<Input, Failure> {
     Ok(match dockerfile::chosen(args, &config, report)? {
         Some(file) => Input::Dockerfile(Box::new(ParsedDockerfile::new(&file, args, config)?)),
         None => Input::Function(Box::new(function(args, config, report)?)),

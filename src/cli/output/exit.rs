@@ -51,6 +51,9 @@ pub enum Failure {
     #[cfg(feature = "check")]
     #[error("`lbuild check` found {count} in {image}")]
     Findings { image: String, count: String },
+    /// The image of a function of a template, or of several.
+    #[error("the image of {names} was not built")]
+    Function { names: String, source: Box<Failure> },
     /// Threads or signal handlers are not available.
     #[error("cannot start")]
     Start { source: io::Error },
@@ -75,6 +78,7 @@ impl Failure {
                 Kind::Interrupted => 130,
                 _ => 1,
             },
+            Failure::Function { source, .. } => source.code(),
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
             #[cfg(feature = "aws")]
@@ -90,6 +94,7 @@ impl Failure {
         match self {
             Failure::Library(error) => error.hint(),
             Failure::Usage { hint, .. } => hint.clone(),
+            Failure::Function { source, .. } => source.hint(),
             Failure::Handler { .. } => Some(
                 "name it as module.function, with the module's path from the function's directory; \
                  an ignore file may keep it out"

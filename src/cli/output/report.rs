@@ -207,6 +207,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     write_line(&printable(text))
 }
 
+/// Prints a text that another program reads, byte for byte.
+pub fn print_exact(text: &str) -> Result<(), Failure> {
+    printed(io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()))
+}
+
 /// Prints JSON to standard output, from which a program reads every character.
 pub fn print_json(text: &str) -> Result<(), Failure> {
     write_line(&json::escaped(text))

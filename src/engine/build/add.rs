@@ -267,6 +267,17 @@ impl Adding<'_> {
     ) -> Result<Added> {
         let verify = self.caching == Caching::Verify;
         let is_published = planned.is_published();
+        // Another build of this engine may be making the same layer.
+        let turn = match (&lookup, self.caching) {
+            (Lookup { key: Some(key), found: None }, Caching::On) => Some(self.session.making.of(*key).await),
+            _ => None,
+        };
+        let lookup = match &turn {
+            Some(_) => {
+                Lookup { found: lookup.key.and_then(|key| Known::of(&self.session.cache, key)), ..lookup }
+            }
+            None => lookup,
+        };
         let PlannedLayer { work, name, created_by, beneath } = planned;
         let making = Making { name: &name, beneath, below, threads };
         if beneath == Beneath::All && (verify || lookup.found.is_none()) {
@@ -280,6 +291,7 @@ impl Adding<'_> {
             }
             (Lookup { key, found }, Work::Command(planned)) => self.ran(planned, key, found, &making).await?,
         };
+        drop(turn);
         let Known(Some(layer)) = known else {
             return Ok(Added { layer: None, key, created_by, layers: 0, note: None });
         };

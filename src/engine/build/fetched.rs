@@ -54,6 +54,13 @@ impl Adding<'_> {
         }
         let fetched = part.fetch(&to, self.context).await?;
         let structure = by_content.then(|| Structures::of(&fetched));
+        // Another build of this engine may be making the layer of the same files. Without reading them, only their names tell.
+        let _turn = match structure {
+            Some(structure) if self.caching == Caching::On => {
+                Some(self.session.making.of(LayerKey(structure)).await)
+            }
+            _ => None,
+        };
         let depends = fetched.placing.is_some() || beneath != Beneath::Nothing;
         let (mut fetched, Lookup { key, found }) = match (by_content, depends) {
             (false, _) => (fetched, lookup),

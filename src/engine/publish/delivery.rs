@@ -123,7 +123,16 @@ impl Delivery {
         let passing = self.stream.as_ref().map(|stream| &*stream.passing);
         match self.session.dry_run {
             true => Ok(Outcome::WouldSend),
-            false => upload::upload(&self.session, &self.to, &self.blob, remote, passing).await,
+            false => {
+                // Only from here on: a push that waits for its check must not hold up others.
+                let turn = self.session.sending.of((self.to.clone(), digest)).await;
+                if turn.is_done() {
+                    return Ok(Outcome::Existed);
+                }
+                let outcome = upload::upload(&self.session, &self.to, &self.blob, remote, passing).await?;
+                turn.done();
+                Ok(outcome)
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 use super::arguments::{Arguments, BaseImage, Configs};
 use super::lower::plan::Plan;
 use super::lower::recipe;
-use super::source_text::SourceText;
 use super::stages::ParsedFile;
-use super::syntax::fault::Fault;
 use super::warning::Warnings;
-use crate::error::{DockerfileRemark, Error, Result};
+use crate::error::{Error, Remark, Result};
+use crate::frontend::fault::Fault;
+use crate::frontend::source_text::SourceText;
 use crate::recipe::Recipe;
 
 /// A Dockerfile without syntax errors.
@@ -21,7 +21,7 @@ pub struct Lowered {
     /// The recipe: the target and the stages that it needs.
     pub recipe: Recipe,
     /// Warnings about the text, in its order.
-    pub warnings: Vec<DockerfileRemark>,
+    pub warnings: Vec<Remark>,
 }
 
 impl Dockerfile {
@@ -31,6 +31,11 @@ impl Dockerfile {
     /// [`Error::Dockerfile`], for errors in any stage.
     pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
         ParsedFile::parse(SourceText::new(name, text)).map(Dockerfile)
+    }
+
+    /// The names of the stages that have one, in their order.
+    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.0.stages.iter().filter_map(|stage| Some(&*stage.base.name.as_ref()?.text))
     }
 
     /// The base images whose configs are needed and are not in `configs`. A config may have triggers that need more
@@ -76,6 +81,6 @@ impl Dockerfile {
     }
 
     fn error(&self, fault: Fault) -> Error {
-        self.0.source.error(fault)
+        Error::Dockerfile(Box::new(self.0.source.remark(fault)))
     }
 }

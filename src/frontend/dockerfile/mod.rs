@@ -31,7 +31,6 @@ mod instruction;
 mod lower;
 mod paths;
 mod platform;
-mod source_text;
 mod stages;
 mod syntax;
 mod translate;

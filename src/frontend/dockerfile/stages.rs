@@ -2,12 +2,12 @@
 
 use super::instruction::parse;
 use super::instruction::types::{Argument, BaseLine, Instruction, Located};
-use super::source_text::SourceText;
 use super::syntax::directives::Check;
-use super::syntax::fault::{Fault, Parsed};
 use super::syntax::lines::{self, Statement};
 use super::warning::{self, Warning};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::frontend::fault::{Fault, Parsed};
+use crate::frontend::source_text::SourceText;
 use crate::recipe::Origin;
 
 /// A Dockerfile without syntax errors.
@@ -50,7 +50,7 @@ impl ParsedFile {
         };
         match file.read() {
             Ok(()) => Ok(file),
-            Err(fault) => Err(file.source.error(fault)),
+            Err(fault) => Err(Error::Dockerfile(Box::new(file.source.remark(fault)))),
         }
     }
 

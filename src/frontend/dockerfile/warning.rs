@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::instruction::types::{Instruction, Located};
 use super::syntax::directives::Check;
-use super::syntax::fault::{Fault, Parsed};
 use super::syntax::lines::Statement;
 use super::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 
 /// The most warnings that are reported.
 const MOST: usize = 1000;

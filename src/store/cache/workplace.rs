@@ -90,7 +90,9 @@ fn watched(dir: &Path) -> io::Result<Option<RemovedAtEnd>> {
         Ok(()) => Ok(removed_at_end),
         Err(error) => {
             // It may be another run's.
-            removed_at_end.map(RemovedAtEnd::cancel);
+            if let Some(removed_at_end) = removed_at_end {
+                removed_at_end.cancel();
+            }
             Err(error)
         }
     }

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use lbuild::error::DockerfileRemark;
+use lbuild::error::Remark;
 use lbuild::frontend::dockerfile::{Arguments, Configs, Dockerfile};
 use lbuild::image::{Arch, Config, Platform};
 use lbuild::{Error, Recipe};
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn lower(text: &str, triggers: &str) -> lbuild::Result<(Recipe, Vec<DockerfileRemark>)> {
+fn lower(text: &str, triggers: &str) -> lbuild::Result<(Recipe, Vec<Remark>)> {
     let dockerfile = Dockerfile::parse("Dockerfile", text)?;
     let mut arguments = Arguments::new(Platform::linux(Arch::Arm64), "/context".into());
     arguments.build_args = [("ARGUMENT", "a value"), ("EMPTY", "")].map(|(a, b)| (a.into(), b.into())).into();
@@ -52,8 +52,8 @@ fn lower(text: &str, triggers: &str) -> lbuild::Result<(Recipe, Vec<DockerfileRe
 }
 
 /// A remark is about a line of the text, and a column of it.
-fn check(remark: &DockerfileRemark, text: &str) {
-    let DockerfileRemark { line, column, .. } = *remark;
+fn check(remark: &Remark, text: &str) {
+    let Remark { line, column, .. } = *remark;
     assert!((1..=text.matches('\n').count() + 1).contains(&line), "line {line}: {remark}");
     // After the last line feed is an empty line.
     let found = text.lines().nth(line - 1).unwrap_or_default();

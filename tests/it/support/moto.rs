@@ -49,8 +49,22 @@ pub fn server() -> Vec<String> {
 impl Moto {
     /// Starts a server on a free port of 127.0.0.1. Dropping it ends the server.
     pub fn start() -> Moto {
+        Moto::with(server())
+    }
+
+    /// As [`start`](Moto::start), with CloudFormation and Lambda, which need more packages.
+    pub fn with_stacks() -> Moto {
+        let python = part("sam").join("bin/python").display().to_string();
+        let mut words = server();
+        words.retain(|word| !word.starts_with("PYTHONPATH="));
+        let at = words.iter().position(|word| word.ends_with("/python3")).expect("the interpreter");
+        words[at] = python;
+        Moto::with(words)
+    }
+
+    fn with(server: Vec<String>) -> Moto {
         let dir = tempfile::Builder::new().prefix("moto-").tempdir().expect("a temporary directory");
-        let words = [server(), vec!["--port".into(), "0".into()]].concat();
+        let words = [server, vec!["--port".into(), "0".into()]].concat();
         let arguments: Vec<&Path> = words[1..].iter().map(Path::new).collect();
         let log = dir.path().join("log");
         let process = KillOnDrop::spawn(Path::new(&words[0]), &arguments, &log);
@@ -138,6 +152,28 @@ impl Moto {
     pub fn token(&self, region: &str) -> String {
         let answer = self.ecr(region, "GetAuthorizationToken", &json!({}));
         answer["authorizationData"][0]["authorizationToken"].as_str().expect("a token").to_owned()
+    }
+
+    /// Calls CloudFormation with a form; returns the text of the answer.
+    pub fn cloudformation(&self, region: &str, form: &str) -> String {
+        let scope = scope(region, "cloudformation");
+        let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Authorization", &*scope)];
+        let response = self.granted(&headers, &format!("Version=2010-05-15&{form}"));
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        assert_eq!(response.status, 200, "{form}: {text}");
+        text
+    }
+
+    /// A function of Lambda, as GetFunction returns it.
+    pub fn lambda(&self, region: &str, name: &str) -> Value {
+        let scope = scope(region, "lambda");
+        let headers = vec![("Authorization".to_owned(), scope)];
+        let target = format!("/2015-03-31/functions/{name}");
+        let request = Request { method: "GET".into(), target, headers, body: Vec::new() };
+        let Address::Port(address) = &self.address else { panic!("a server on a port") };
+        let response = send(address, &request).expect("moto answers");
+        assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+        serde_json::from_slice(&response.body).expect("JSON")
     }
 
     fn iam(&self, form: &str) -> String {

@@ -10,7 +10,7 @@ use lbuild::scan::{Annotate, Scans};
 use lbuild::{Destination, Engine, Prepared, Reach, Recipe};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::args::push::Push;
+use crate::cli::commands::push::job::Job;
 use crate::cli::commands::rules;
 use crate::cli::lower::Lowered;
 use crate::cli::lower::date::today;
@@ -44,15 +44,10 @@ pub struct CheckBeforePush<'a> {
 }
 
 impl<'a> CheckBeforePush<'a> {
-    /// The check of a push with these arguments.
-    pub fn new(
-        args: &Push,
-        lowered: &Lowered,
-        to: &[(Destination, Format)],
-        engine: &'a Engine,
-        report: &'a Report,
-    ) -> Result<CheckBeforePush<'a>, Failure> {
-        let allowed = args.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
+    /// The check of an image for these destinations.
+    pub fn new(job: &Job<'a>, report: &'a Report) -> Result<CheckBeforePush<'a>, Failure> {
+        let Job { engine, lowered, to, check, dry_run } = *job;
+        let allowed = check.allow.iter().map(|name| rules::named(name)).collect::<Result<_, _>>()?;
         let repositories = repositories(lowered, to);
         let asked = Asked {
             arch: lowered.recipe.platform.architecture.parse::<Arch>().ok(),
@@ -64,7 +59,6 @@ impl<'a> CheckBeforePush<'a> {
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
         let is_on_aws_base =
             matches!(base(&lowered.recipe), Some(Base::Registry(name)) if is_aws_base(&name.to_string()));
-        let dry_run = args.dry_run;
         Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run, is_on_aws_base })
     }
 

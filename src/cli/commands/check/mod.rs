@@ -4,7 +4,7 @@ pub mod before_push;
 
 use std::sync::Arc;
 
-use lbuild::error::DockerfileRemark;
+use lbuild::error::Remark;
 use lbuild::event::Event;
 use lbuild::image::{Digest, Platform};
 use lbuild::lambda::check::{self, Annotator, Asked, Finding, Rule, Severity, Subject};
@@ -30,7 +30,7 @@ struct Checked {
     platform: Platform,
     findings: Vec<Finding>,
     /// Warnings about its Dockerfile, already reported.
-    remarks: Vec<DockerfileRemark>,
+    remarks: Vec<Remark>,
 }
 
 /// Prints the findings of an image, and fails if they are severe enough.
@@ -125,7 +125,7 @@ async fn built(args: &Check, context: &Context) -> Result<Checked, Failure> {
     let to = destination::parse(&to, &[], input.config().format)?;
     let login = input.base_registries();
     let engine = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
-    let engine = engine::commands(engine, &args.image.dockerfile)?;
+    let engine = engine::commands(engine, &args.image.dockerfile.commands)?;
     let report = context.report.clone();
     // The findings include the engine's warnings.
     let engine = engine.on_event(move |event| match event {

@@ -11,7 +11,7 @@ use crate::cli::output::report;
 /// Prints a line for each mode. Fails if none works, or not the given one.
 pub async fn examine(args: &Doctor, context: &Context) -> Result<(), Failure> {
     let engine = Engine::builder().build()?;
-    let given = args.image.dockerfile.run_mode;
+    let given = args.image.dockerfile.commands.run_mode;
     if given == Some(RunMode::None) {
         let message = "no command runs with --run-mode none, so there is nothing to try";
         return Err(Failure::usage(message, "leave it out, or name another mode"));

@@ -1,6 +1,7 @@
 //! `lbuild push` and `lbuild build`.
 
 pub mod handler;
+pub mod job;
 #[cfg(feature = "aws")]
 pub mod repository;
 mod results;
@@ -10,6 +11,7 @@ use lbuild::image::Format;
 use lbuild::lambda::check::Annotator;
 use lbuild::{Destination, Engine, Sent};
 
+use self::job::Job;
 use crate::cli::args::push::Push;
 #[cfg(feature = "check")]
 use crate::cli::commands::check::before_push::CheckBeforePush;
@@ -17,6 +19,7 @@ use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
 use crate::cli::lower::Lowered;
 use crate::cli::output::exit::Failure;
+use crate::cli::output::report::Report;
 use crate::cli::{engine, lower};
 
 /// Builds the image and sends it to its destinations.
@@ -29,7 +32,7 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
         login = input.base_registries();
     }
     let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
-    let builder = engine::commands(builder, &args.image.dockerfile)?;
+    let builder = engine::commands(builder, &args.image.dockerfile.commands)?;
     let builder = engine::caching(builder, &args.caching, input.config())?;
     let engine = builder.dry_run(args.dry_run).build()?;
     let lowered = input.lower(&args.image, &engine, report).await?;
@@ -40,43 +43,37 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
     repository::prepare(&args, &lowered.config, &to, context).await?;
-    let sent = send(&engine, &args, &lowered, &to, missing, context).await?;
-    results::report(&args, sent, report)
+    let job = Job {
+        engine: &engine,
+        lowered: &lowered,
+        to: &to,
+        #[cfg(feature = "check")]
+        check: &args.check,
+        dry_run: args.dry_run,
+    };
+    results::report(&args, job.send(missing, report).await?, report)
 }
 
-#[cfg(not(feature = "check"))]
-async fn send(
-    engine: &Engine,
-    _: &Push,
-    lowered: &Lowered,
-    to: &[(Destination, Format)],
-    missing: Option<Failure>,
-    context: &Context,
-) -> Result<Sent, Failure> {
-    missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
-    Ok(engine.push_each(&lowered.recipe, to).await?)
-}
-
-/// Builds the image and sends it if the check passes. `missing` is a warning about the handler, unless the check
-/// has found its file or has a finding about it.
-#[cfg(feature = "check")]
-async fn send(
-    engine: &Engine,
-    args: &Push,
-    lowered: &Lowered,
-    to: &[(Destination, Format)],
-    missing: Option<Failure>,
-    context: &Context,
-) -> Result<Sent, Failure> {
-    if args.no_check {
-        missing.into_iter().for_each(|missing| handler::warn(&missing, &context.report));
-        return Ok(engine.push_each(&lowered.recipe, to).await?);
+impl Job<'_> {
+    /// Builds the image and sends it if the check passes. `missing` is a warning about the handler, unless the check
+    /// has found its file or has a finding about it.
+    pub async fn send(&self, missing: Option<Failure>, report: &Report) -> Result<Sent, Failure> {
+        #[cfg(feature = "check")]
+        if !self.check.no_check {
+            return self.send_checked(missing, report).await;
+        }
+        missing.into_iter().for_each(|missing| handler::warn(&missing, report));
+        Ok(self.engine.push_each(&self.lowered.recipe, self.to).await?)
     }
-    let check = CheckBeforePush::new(args, lowered, to, engine, &context.report)?;
-    let mut prepared = engine.prepare_scanned(&lowered.recipe, to, Annotator::of).await?;
-    let is_judged = check.run(&mut prepared).await?;
-    missing.into_iter().filter(|_| !is_judged).for_each(|missing| handler::warn(&missing, &context.report));
-    Ok(prepared.send_each().await?)
+
+    #[cfg(feature = "check")]
+    async fn send_checked(&self, missing: Option<Failure>, report: &Report) -> Result<Sent, Failure> {
+        let check = CheckBeforePush::new(self, report)?;
+        let mut prepared = self.engine.prepare_scanned(&self.lowered.recipe, self.to, Annotator::of).await?;
+        let is_judged = check.run(&mut prepared).await?;
+        missing.into_iter().filter(|_| !is_judged).for_each(|missing| handler::warn(&missing, report));
+        Ok(prepared.send_each().await?)
+    }
 }
 
 /// Refuses outputs in a directory that is packed: the next image would contain them.

@@ -46,7 +46,7 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile, file: &DockerfileText) -> Re
         context: context(&config.code(&args.path), file)?,
         contexts: contexts(args, config)?,
         epoch,
-        translate: match flags.translate {
+        translate: match flags.commands.translate {
             None | Some(TranslateArg::Auto) => Translate::Auto,
             Some(TranslateArg::Always) => Translate::Always,
             Some(TranslateArg::Never) => Translate::Never,

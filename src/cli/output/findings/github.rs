@@ -3,13 +3,13 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
 use lbuild::Error;
-use lbuild::error::DockerfileRemark;
+use lbuild::error::Remark;
 use lbuild::lambda::check::{Finding, Severity};
 
 use crate::cli::output::exit::Failure;
 
 /// One workflow command for each warning about a Dockerfile, and for each finding.
-pub fn annotations(remarks: &[DockerfileRemark], findings: &[Finding]) -> String {
+pub fn annotations(remarks: &[Remark], findings: &[Finding]) -> String {
     let remarks = remarks.iter().map(|remark| of_remark("warning", remark));
     let lines = findings.iter().map(|finding| {
         let command = match finding.severity {
@@ -41,7 +41,7 @@ pub fn failure(failure: &Failure) -> Option<String> {
     }
 }
 
-fn of_remark(command: &str, remark: &DockerfileRemark) -> String {
+fn of_remark(command: &str, remark: &Remark) -> String {
     let place = format!("file={},line={},col={}", property(&remark.file), remark.line, remark.column);
     let hint = remark.hint.as_deref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
     format!("::{command} {place},title=Dockerfile::{}", data(&format!("{}{hint}", remark.message)))

@@ -2,9 +2,9 @@
 
 use super::types::{Argument, Pair};
 use super::unparsed::Unparsed;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::split;
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 
 /// `NAME=VALUE …`, or the old form `NAME VALUE`, in which the value is the rest of the line.
 pub(super) fn pairs(unparsed: &Unparsed<'_>) -> Parsed<Vec<Pair>> {

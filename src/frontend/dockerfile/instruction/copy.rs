@@ -2,9 +2,9 @@
 
 use super::types::{CopyLine, Inline};
 use super::unparsed::Unparsed;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::heredoc::parse as announced;
+use crate::frontend::fault::{Fault, Parsed};
 
 const COPY: &Table = &[
     ("from", Takes::Value),

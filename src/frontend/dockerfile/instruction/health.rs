@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::unparsed::Unparsed;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::split;
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 
 const FLAGS: &Table = &[
     ("interval", Takes::Value),

@@ -6,12 +6,12 @@ use super::health::healthcheck;
 use super::run::run;
 use super::types::{BaseLine, CommandLine, Instruction, Located};
 use super::unparsed::Unparsed;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::flags::Takes;
 use crate::frontend::dockerfile::syntax::heredoc::Heredoc;
 use crate::frontend::dockerfile::syntax::lines::Statement;
 use crate::frontend::dockerfile::syntax::split;
 use crate::frontend::dockerfile::syntax::text::{Slice, Word};
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 
 const KEYWORDS: [&str; 18] = [
     "ADD",

@@ -2,10 +2,10 @@
 
 use super::types::{MountText, RunCommand, RunLine};
 use super::unparsed::Unparsed;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::flags::{Table, Takes};
 use crate::frontend::dockerfile::syntax::heredoc::{Heredoc, parse as announced};
 use crate::frontend::dockerfile::syntax::text::{Places, Word};
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 
 const FLAGS: &Table = &[
     ("mount", Takes::Values),

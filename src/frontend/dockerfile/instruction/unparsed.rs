@@ -1,10 +1,10 @@
 //! An instruction with its keyword and flags apart from its arguments.
 
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::flags::{Flags, Table};
 use crate::frontend::dockerfile::syntax::heredoc::Heredoc;
 use crate::frontend::dockerfile::syntax::split;
 use crate::frontend::dockerfile::syntax::text::{Slice, Word};
+use crate::frontend::fault::{Fault, Parsed};
 
 /// An instruction before its arguments are read.
 pub(super) struct Unparsed<'s> {

@@ -2,7 +2,7 @@
 
 use super::stage::{Lowering, State};
 use crate::frontend::dockerfile::instruction::types::CommandLine;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
+use crate::frontend::fault::{Fault, Parsed};
 
 /// The shell of an image without `SHELL`.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];

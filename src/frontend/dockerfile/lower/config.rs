@@ -10,9 +10,9 @@ use super::scope::ENTRY;
 use super::signal;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::{Argument, Pair};
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::shell::Variables;
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 use crate::image::paths;
 use crate::recipe::{Add, Source, Step};
 

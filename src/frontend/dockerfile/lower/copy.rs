@@ -4,8 +4,8 @@ use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::CopyLine;
 use crate::frontend::dockerfile::paths::destination;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 use crate::image::{Digest, paths};
 use crate::recipe::{Add, Base, BuildContext, CopyFiles, CopySource, Source, Step};
 

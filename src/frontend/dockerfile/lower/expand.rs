@@ -1,10 +1,10 @@
 //! Expansion of the words of instructions.
 
 use super::scope::Scope;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::shell::{Expanded, Lexer, Variables};
 use crate::frontend::dockerfile::syntax::text::Word;
 use crate::frontend::dockerfile::warning::Warnings;
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 
 /// The most bytes that a file may read and write in variables and copies of them, so that its time stays linear: values
 /// that repeat each other grow exponentially.

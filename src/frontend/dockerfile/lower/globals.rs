@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::expand::plain;
 use crate::frontend::dockerfile::arguments::Arguments;
 use crate::frontend::dockerfile::stages::ParsedFile;
-use crate::frontend::dockerfile::syntax::fault::Parsed;
 use crate::frontend::dockerfile::syntax::shell::{Lexer, Variables};
+use crate::frontend::fault::Parsed;
 use crate::image::Platform;
 
 /// The platform arguments, and the `ARG`s before the first `FROM`.

@@ -3,8 +3,8 @@
 use super::plan::FilesFrom;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::instruction::types::MountText;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::syntax::text::Word;
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 use crate::image::paths;
 use crate::recipe::{Access, Mount, MountFrom, Sharing};
 

@@ -9,11 +9,11 @@ use crate::frontend::dockerfile::instruction::parse;
 use crate::frontend::dockerfile::instruction::types::Instruction;
 use crate::frontend::dockerfile::platform;
 use crate::frontend::dockerfile::stages::{ParsedFile, StageText, StepText};
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean, near};
 use crate::frontend::dockerfile::syntax::lines;
 use crate::frontend::dockerfile::syntax::shell::Lexer;
 use crate::frontend::dockerfile::syntax::text::Word;
 use crate::frontend::dockerfile::warning::Warnings;
+use crate::frontend::fault::{Fault, Parsed, did_you_mean, near};
 use crate::image::{Config, Platform, Reference};
 use crate::recipe::{Base, BuildContext};
 

@@ -11,8 +11,8 @@ use super::tools;
 use crate::frontend::dockerfile::arguments::{Arguments, Configs};
 use crate::frontend::dockerfile::instruction::types::Instruction;
 use crate::frontend::dockerfile::stages::ParsedFile;
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed, did_you_mean};
 use crate::frontend::dockerfile::warning::Warnings;
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 use crate::recipe::{Recipe, Stage};
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";

@@ -8,8 +8,8 @@ use super::scope::ENTRY;
 use super::stage::Lowering;
 use crate::frontend::dockerfile::arguments::Translate;
 use crate::frontend::dockerfile::instruction::types::{RunCommand, RunLine};
-use crate::frontend::dockerfile::syntax::fault::{Fault, Parsed};
 use crate::frontend::dockerfile::translate::outcome::{self, Outcome, Surroundings};
+use crate::frontend::fault::{Fault, Parsed};
 use crate::recipe::{Command, Mount, Network, Operation, Run, Step, Translated, Translation, Untranslated};
 
 impl Lowering<'_, '_> {

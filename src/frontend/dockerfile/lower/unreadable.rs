@@ -3,8 +3,8 @@
 use super::expand::plain;
 use super::plan::{Plan, PlannedStage, StageBase};
 use crate::frontend::dockerfile::arguments::BaseImage;
-use crate::frontend::dockerfile::syntax::fault::Fault;
 use crate::frontend::dockerfile::syntax::shell::Lexer;
+use crate::frontend::fault::Fault;
 
 impl Plan<'_> {
     /// The fault at the `FROM` of an image that cannot be read; `None` if no stage that is built starts from it. Its hint

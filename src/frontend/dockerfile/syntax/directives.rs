@@ -1,7 +1,7 @@
 //! The directives at the top: `# syntax=`, `# escape=`, `# check=`.
 
-use super::fault::{Fault, Parsed};
 use super::text::Word;
+use crate::frontend::fault::{Fault, Parsed};
 
 /// The directives of a Dockerfile.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The flags of an instruction, by its table.
 
-use super::fault::{Fault, Parsed, did_you_mean};
 use super::text::Word;
+use crate::frontend::fault::{Fault, Parsed, did_you_mean};
 
 /// How often a flag may stand, and whether it has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

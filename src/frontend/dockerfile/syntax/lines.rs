@@ -1,10 +1,10 @@
 //! From the text to instructions: comments, continuation lines, here-documents.
 
 use super::directives::{Directives, Reader, refuse_other_syntax};
-use super::fault::{Fault, Parsed};
 use super::heredoc::{Heredoc, announced};
 use super::split;
 use super::text::Logical;
+use crate::frontend::fault::{Fault, Parsed};
 
 /// BuildKit's limit for a physical line, in bytes.
 const LONGEST_LINE: usize = 65_535;

@@ -1,7 +1,6 @@
 //! The text of a Dockerfile: lines, words, quotes, flags. Nothing here knows what an instruction does.
 
 pub(in crate::frontend) mod directives;
-pub(in crate::frontend) mod fault;
 pub(in crate::frontend) mod flags;
 pub(in crate::frontend) mod heredoc;
 pub(in crate::frontend) mod lines;

@@ -1,8 +1,8 @@
 //! Rules 1 to 27: lines, comments, directives, here-documents.
 
-use super::super::fault::Fault;
 use super::super::heredoc::Heredoc;
 use super::super::lines::{Statements, read, read_trigger};
+use crate::frontend::fault::Fault;
 
 fn lines(text: &str) -> Vec<String> {
     read(text).unwrap().statements.iter().map(|statement| statement.line.text().to_owned()).collect()

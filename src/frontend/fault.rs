@@ -1,8 +1,8 @@
 //! An error and its position in the text.
 
-/// An error at a position of the Dockerfile.
+/// An error at a position of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::frontend) struct Fault {
+pub(super) struct Fault {
     /// The offset in the text, in bytes.
     pub at: usize,
     pub message: String,
@@ -10,7 +10,7 @@ pub(in crate::frontend) struct Fault {
     pub hint: Option<String>,
 }
 
-pub(in crate::frontend) type Parsed<T> = Result<T, Fault>;
+pub(super) type Parsed<T> = Result<T, Fault>;
 
 impl Fault {
     pub fn new(at: usize, message: impl Into<String>) -> Fault {
@@ -30,15 +30,12 @@ impl Fault {
 }
 
 /// The hint for a misspelt name.
-pub(in crate::frontend) fn did_you_mean<'a>(
-    word: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub(super) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     near(word, names).map(|name| format!("did you mean `{name}`?"))
 }
 
 /// The name that differs least from `word`, if few letters differ.
-pub(in crate::frontend) fn near<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn near<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The distance takes quadratic time; nobody misspells a name of this length.
     const LONGEST: usize = 64;
     if word.is_empty() || word.len() > LONGEST {

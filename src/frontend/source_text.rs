@@ -1,7 +1,7 @@
 //! The text of a file, with its lines numbered.
 
-use super::syntax::fault::Fault;
-use crate::error::{DockerfileRemark, Error};
+use super::fault::Fault;
+use crate::error::Remark;
 
 /// A text and the offsets where its lines begin.
 #[derive(Clone, Debug)]
@@ -31,16 +31,12 @@ impl SourceText {
         (line, before.trim_start_matches('\u{feff}').chars().count() + 1)
     }
 
-    pub fn error(&self, fault: Fault) -> Error {
-        Error::Dockerfile(Box::new(self.remark(fault)))
-    }
-
-    pub fn remark(&self, fault: Fault) -> DockerfileRemark {
+    pub fn remark(&self, fault: Fault) -> Remark {
         let line = self.line(fault.at);
         let start = self.starts[line - 1];
         let text = self.text[start..].lines().next().unwrap_or_default();
         let offset = (fault.at - start).min(text.len());
         let Fault { message, hint, .. } = fault;
-        DockerfileRemark::new(&self.name, line, text, offset, message, hint)
+        Remark::new(&self.name, line, text, offset, message, hint)
     }
 }
