@@ -111,19 +111,13 @@ impl Attempt {
         hold: &Hold,
         look_back: bool,
     ) -> Result<Attempt> {
-        let source = match recipe.stages.last().map(|stage| &stage.base) {
-            Some(Base::Registry(name)) => Some(name.clone()),
-            _ => None,
-        };
         let (gate, scanner) = match hold {
             Hold::No => (Gate::opened(), None),
             Hold::Yes => (Gate::shut(), None),
             Hold::Scanned(scanner) => (Gate::shut(), Some(scanner)),
         };
         let gate = Arc::new(gate);
-        let open =
-            |(to, _): &(Destination, Format)| Push::open(session.clone(), to, source.clone(), gate.clone());
-        let pushes: Vec<Push> = to.iter().map(open).collect();
+        let pushes = opened(session, recipe, to, &gate);
         let cached = if look_back { Cached::of(session, &pushes) } else { Cached::default() };
         let trees = if matches!(hold, Hold::No) { Trees::default() } else { Trees::for_scan() };
         let image = tokio::select! {
@@ -153,6 +147,22 @@ impl Attempt {
     }
 }
 
+/// Pushes to the destinations, whose own blobs wait at the gate.
+fn opened(
+    session: &Arc<Session>,
+    recipe: &Recipe,
+    to: &[(Destination, Format)],
+    gate: &Arc<Gate>,
+) -> Vec<Push> {
+    let source = match recipe.stages.last().map(|stage| &stage.base) {
+        Some(Base::Registry(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let open =
+        |(to, _): &(Destination, Format)| Push::open(session.clone(), to, source.clone(), gate.clone());
+    to.iter().map(open).collect()
+}
+
 /// The first failure of any push. It aborts the build, which is useless if a destination is unreachable.
 async fn first_failure(pushes: &[Push]) -> Error {
     let failures = pushes.iter().map(|push| Box::pin(push.failed()));
@@ -166,6 +176,23 @@ impl Prepared {
     /// The image.
     pub fn image(&self) -> &Image {
         &self.attempt.image
+    }
+
+    /// Sets the destinations of an image that was prepared for none: their tags may depend on the image. Layers of the base
+    /// are sent from now on.
+    pub fn address(&mut self, to: &[(Destination, Format)]) {
+        self.to = to.to_vec();
+        self.attempt.pushes = opened(&self.session, &self.recipe, to, &self.attempt.gate);
+        let image = &self.attempt.image;
+        let passing = match &self.hold {
+            Hold::Scanned(scanner) => Some(scanner(image.config())),
+            Hold::Yes | Hold::No => None,
+        };
+        for push in &self.attempt.pushes {
+            let of_base = image.layers().iter().filter(|layer| layer.key.is_none());
+            of_base.for_each(|layer| push.published_layer(layer, passing.as_ref()));
+            push.image(image);
+        }
     }
 
     /// Scans the layers; a layer outside `reach` has no scan. If a blob of the cache is missing or damaged, the image is

@@ -35,7 +35,7 @@ pub struct DockerfileArgs {
 }
 
 /// How the commands of a Dockerfile run, and what they may use.
-#[derive(ClapArgs, Default, Clone)]
+#[derive(ClapArgs, Default, Clone, PartialEq, Eq)]
 #[command(next_help_heading = "Dockerfile")]
 pub struct CommandArgs {
     /// Give RUN --mount=type=secret a file or a variable of the environment (repeatable)
@@ -56,7 +56,7 @@ pub struct CommandArgs {
 }
 
 /// Which RUN lines are translated.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TranslateArg {
     /// Those that need no process
     Auto,

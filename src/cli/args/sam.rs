@@ -59,9 +59,6 @@ pub struct SamArgs {
     /// Use this environment of SAM's settings [default: default]
     #[arg(long, value_name = "NAME", help_heading = "Template")]
     pub config_env: Option<String>,
-    /// Keep the keys of the build in Metadata, and add SkipBuild: true, with which `sam build` leaves the function alone
-    #[arg(long, help_heading = "Template")]
-    pub keep_metadata: bool,
     /// Push all images to this repository
     #[arg(long, value_name = "URI", help_heading = "Destination")]
     pub image_repository: Option<String>,
@@ -102,6 +99,9 @@ pub struct Build {
 pub struct Package {
     #[command(flatten)]
     pub sam: SamArgs,
+    /// Keep the keys of the build in Metadata, and add SkipBuild: true, with which `sam build` leaves the function alone
+    #[arg(long, help_heading = "Template")]
+    pub keep_metadata: bool,
     /// Write the template to this file [default: standard output]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub output_template_file: Option<PathBuf>,

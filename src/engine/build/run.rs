@@ -159,7 +159,9 @@ impl Running {
         };
         let exit = match self.way.programs {
             // proot would report it as the exit code of the command.
-            Programs::Refused(refused) if self.way.mode == Mode::Proot => return Err(self.foreign(refused)),
+            Programs::Refused(_) if self.way.mode == Mode::Proot => {
+                Err(Failure::Exec { program: PathBuf::new(), errno: Errno::NOEXEC, exists: false })
+            }
             _ => rootfs::run(&self.way, &files, &process, &mut take, stop),
         };
         let dir = dir.clone();

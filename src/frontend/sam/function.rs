@@ -152,12 +152,17 @@ impl Resolver<'_> {
         let resources = resources.ok_or_else(|| Fault::new(section.at(), "Resources must be a mapping"))?;
         let mut found = Vec::new();
         for entry in resources.all() {
+            let id = entry.key.text().unwrap_or_default();
+            if id.starts_with("Fn::ForEach::") {
+                refuse_images(&entry.value, entry.key.at())?;
+            }
             let Some(resource) = Resource::of(&entry.value) else { continue };
-            found.extend(self.image_function(
-                entry.key.text().unwrap_or_default(),
-                &entry.value,
-                resource,
-            )?);
+            let function = self.image_function(id, &entry.value, resource)?;
+            if function.is_some() && !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                let fault = Fault::new(entry.key.at(), format!("`{id}` is not the logical id of a resource"));
+                return Err(fault.hint("logical ids have letters and digits only"));
+            }
+            found.extend(function);
         }
         Ok(found)
     }
@@ -165,7 +170,10 @@ impl Resolver<'_> {
     /// A function, if its image is to be built.
     fn image_function(&self, id: &str, node: &Node, resource: Resource) -> Parsed<Option<ImageFunction>> {
         let properties = node.get("Properties");
-        let property = |key: &str| self.property(properties.map(|node| &**node), resource, key);
+        let property = |key: &str| {
+            let ignored = node.get("IgnoreGlobals").is_some_and(|names| ignores(names, key));
+            self.property(properties.map(|node| &**node), resource, (key, ignored))
+        };
         let has = |key: &str| node.get("Metadata").and_then(|metadata| metadata.get(key)).is_some();
         let metadata =
             node.get("Metadata").filter(|_| ["Dockerfile", "DockerContext", LBUILD].into_iter().any(has));
@@ -176,6 +184,10 @@ impl Resolver<'_> {
         let own = metadata.get(LBUILD);
         match property("PackageType").map(|node| self.text(node, "PackageType")).transpose()? {
             Some(kind) if kind == "Image" => {}
+            Some(kind) if kind.eq_ignore_ascii_case("image") => {
+                let fault = Fault::new(node.at(), format!("{id} has the PackageType `{kind}`"));
+                return Err(fault.hint("write PackageType: Image"));
+            }
             // SAM builds such a function from its code.
             _ if own.is_none() => return Ok(None),
             _ => {
@@ -184,8 +196,8 @@ impl Resolver<'_> {
                 return Err(Fault::new(node.at(), message).hint("add PackageType: Image to its Properties"));
             }
         }
-        if let Some(value) = metadata.get(SKIP_BUILD).map(|node| self.text(node, SKIP_BUILD)).transpose()?
-            && value.eq_ignore_ascii_case("true")
+        if let Some(node) = metadata.get(SKIP_BUILD)
+            && self.value(node)?.as_bool() == Some(true)
         {
             return Ok(None);
         }
@@ -193,13 +205,14 @@ impl Resolver<'_> {
             Some(keys) => ImageSource::Keys(Keys(self.value(keys)?)),
             None => ImageSource::Dockerfile(self.docker_build(id, metadata)?),
         };
-        let given_name = self.text_of(metadata, "DockerImage")?.map(|name| name.to_lowercase());
+        let (given_name, tag) = self.parts_of_tag(metadata)?;
+        let name = given_name.as_ref().map_or_else(|| id.to_lowercase(), |name| name.value.to_lowercase());
         Ok(Some(ImageFunction {
             logical_id: id.to_owned(),
-            name: given_name.clone().unwrap_or_else(|| id.to_lowercase()),
+            name,
             has_own_name: given_name.is_some(),
             function_name: self.function_name(properties.map(|node| &**node)),
-            tag: self.text_of(metadata, "DockerTag")?.unwrap_or_else(|| "latest".to_owned()),
+            tag: tag.map_or_else(|| "latest".to_owned(), |tag| tag.value),
             arch: self.arch(property("Architectures"))?,
             image,
             image_uri: self.image_uri(properties.map(|node| &**node), resource)?,
@@ -239,12 +252,12 @@ impl Resolver<'_> {
         &'n self,
         properties: Option<&'n Node>,
         resource: Resource,
-        key: &str,
+        (key, ignored): (&str, bool),
     ) -> Option<&'n Node> {
         let own = properties.and_then(|properties| properties.get(key));
         let global = || match resource {
-            Resource::Serverless => self.root.get("Globals")?.get("Function")?.get(key),
-            Resource::Lambda => None,
+            Resource::Serverless if !ignored => self.root.get("Globals")?.get("Function")?.get(key),
+            Resource::Serverless | Resource::Lambda => None,
         };
         own.or_else(global).map(|node| &**node)
     }
@@ -270,68 +283,17 @@ impl Resolver<'_> {
     }
 
     fn image_uri(&self, properties: Option<&Node>, resource: Resource) -> Parsed<Option<Field>> {
-        let path = resource.path().iter().skip(1);
-        let holder =
-            path.fold(properties, |node, key| node.and_then(|node| node.get(key)).map(|node| &**node));
+        let mut holder = properties;
+        for key in resource.path().iter().skip(1) {
+            holder = holder.and_then(|node| node.get(key)).map(|node| &**node);
+            if let Some(node) = holder.filter(|node| node.mapping().is_none() && !node.is_null()) {
+                return Err(Fault::new(node.at(), format!("{key} must be a mapping, with ImageUri in it")));
+            }
+        }
         match holder {
             Some(holder) => self.field(holder, "ImageUri"),
             None => Ok(None),
         }
-    }
-
-    fn docker_build(&self, id: &str, metadata: &Node) -> Parsed<DockerBuild> {
-        let required = |key: &str| {
-            let missing = || {
-                let message = format!("the Metadata of {id} has no {key}");
-                Fault::new(metadata.at(), message).hint("SAM needs Dockerfile and DockerContext")
-            };
-            self.field(metadata, key)?.ok_or_else(missing)
-        };
-        Ok(DockerBuild {
-            context: required("DockerContext")?,
-            dockerfile: required("Dockerfile")?,
-            target: self.field(metadata, "DockerBuildTarget")?,
-            build_args: self.build_args(metadata)?,
-            extra: self.extra(metadata)?,
-        })
-    }
-
-    /// The string of a key, with its place.
-    fn field(&self, mapping: &Node, key: &str) -> Parsed<Option<Field>> {
-        let Some(node) = mapping.get(key) else { return Ok(None) };
-        Ok(self.text_of(mapping, key)?.map(|value| Field { value, at: node.at() }))
-    }
-
-    fn build_args(&self, metadata: &Node) -> Parsed<Vec<(String, Field)>> {
-        let Some(node) = metadata.get("DockerBuildArgs") else { return Ok(Vec::new()) };
-        let value = self.value(node)?;
-        let entries = match value.kind {
-            Kind::Map(entries) => entries,
-            Kind::Nothing => Vec::new(),
-            _ => return Err(Fault::new(node.at(), "DockerBuildArgs must be a mapping")),
-        };
-        let field = |value: Value| {
-            let at = value.at;
-            Ok(Field { value: value.into_text("a build argument")?, at })
-        };
-        let mut arguments = entries
-            .into_iter()
-            .map(|(key, value)| Ok((key.name, field(value)?)))
-            .collect::<Parsed<Vec<_>>>()?;
-        arguments.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(arguments)
-    }
-
-    fn extra(&self, metadata: &Node) -> Parsed<Vec<Field>> {
-        let Some(node) = metadata.get("DockerBuildExtraParams") else { return Ok(Vec::new()) };
-        let Kind::List(items) = self.value(node)?.kind else {
-            return Err(Fault::new(node.at(), "DockerBuildExtraParams must be a list"));
-        };
-        let field = |item: Value| {
-            let at = item.at;
-            Ok(Field { value: item.into_text("a flag of docker build")?, at })
-        };
-        items.into_iter().map(field).collect()
     }
 }
 
@@ -343,5 +305,31 @@ pub(super) fn is_only_of_build(metadata: &Mapping) -> bool {
 
 /// Whether a key of Metadata describes a build.
 pub(super) fn is_of_build(key: &str) -> bool {
-    key == LBUILD || DOCKER_KEYS.contains(&key)
+    key == LBUILD || key == SKIP_BUILD || DOCKER_KEYS.contains(&key)
+}
+
+/// Whether `IgnoreGlobals` names a property: `*`, or a list of names.
+fn ignores(names: &Node, key: &str) -> bool {
+    let listed = names.items().is_some_and(|items| items.iter().any(|item| item.text() == Some(key)));
+    names.text() == Some("*") || listed
+}
+
+/// Refuses functions to be built in `Fn::ForEach`, which only CloudFormation expands.
+fn refuse_images(node: &Node, at: usize) -> Parsed<()> {
+    let is_built = |node: &Node| {
+        let metadata = node.get("Metadata");
+        let has = |key: &str| metadata.is_some_and(|metadata| metadata.get(key).is_some());
+        has("Dockerfile") || has(LBUILD)
+    };
+    let inner = node.items().unwrap_or_default().iter().filter_map(|item| item.mapping());
+    match inner.flat_map(Mapping::all).any(|entry| is_built(&entry.value)) {
+        true => {
+            let fault = Fault::new(
+                at,
+                "the images of functions in Fn::ForEach cannot be built: only CloudFormation expands it",
+            );
+            Err(fault.hint("write the functions out"))
+        }
+        false => Ok(()),
+    }
 }

@@ -64,6 +64,27 @@ impl<'de> Deserializer<'de> for &'de Value {
         read.map_err(|failure| failure.or_at(self.at))
     }
 
+    /// As YAML 1.1 has them, also as the text of a parameter.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.as_bool() {
+            Some(value) => visitor.visit_bool(value),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    /// Nothing is a mapping without entries.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.kind {
+            Kind::Nothing => visitor.visit_map(Entries { rest: &[], value: None }),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match &self.kind {
             Kind::Text { text, .. } => {
@@ -101,8 +122,8 @@ impl<'de> Deserializer<'de> for &'de Value {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 

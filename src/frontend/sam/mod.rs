@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod docker;
 mod document;
 mod function;
 mod intrinsics;

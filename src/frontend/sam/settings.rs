@@ -28,6 +28,11 @@ impl Settings {
         read.map(Settings).map_err(|fault| Error::Template(Box::new(source().remark(fault))))
     }
 
+    /// All of the file.
+    pub fn all(&self) -> &Value {
+        &self.0
+    }
+
     /// Whether the file has this environment.
     pub fn has(&self, environment: &str) -> bool {
         self.0.get(environment).is_some()
@@ -55,6 +60,9 @@ fn toml(text: &str) -> Parsed<Value> {
 }
 
 fn yaml(text: &str) -> Parsed<Value> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Value::Null);
+    }
     let (_, root) = document::parse(text)?;
     let parameters = Parameters::default();
     let resolver = Resolver { root: &root, parameters: &parameters };

@@ -1,10 +1,11 @@
 //! A template, as others see it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::document::{self, Language, Node};
+use super::document::{self, Content, Language, Node};
 use super::function::{Field, ImageFunction, Keys};
 use super::intrinsics::Resolver;
 use super::keys;
@@ -37,7 +38,8 @@ impl Template {
     }
 
     /// The functions whose images are to be built, in the order of the template. Functions with code in a zip file, those
-    /// whose condition does not hold, and those with `SkipBuild: true` are not among them.
+    /// with an image that exists, and those with `SkipBuild: true` are not among them. A function whose condition does not
+    /// hold is: SAM's commands want an image for each.
     ///
     /// # Errors
     /// When a field that is read has a value that is known only after the deployment, or no valid one.
@@ -79,19 +81,66 @@ impl Template {
 
     /// The template for another directory, from which `prefix` leads to the one of this template: relative paths of
     /// resources and build contexts get it in front.
-    pub fn moved(&self, prefix: &str) -> String {
+    ///
+    /// # Errors
+    /// When a path is written in a form that cannot be changed alone.
+    pub fn moved(&self, prefix: &str) -> Result<String> {
         let mut edits = splice::Edits::default();
-        for node in local_paths::relative(&self.root) {
-            let path = node.text().unwrap_or_default();
-            let path = format!("{prefix}/{}", path.strip_prefix("./").unwrap_or(path));
-            // JSON is the form of a string that YAML reads too.
-            let quoted = serde_json::Value::String(path.clone()).to_string();
-            let is_simple = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
-            let is_plain = self.language == Language::Yaml && is_simple;
-            edits.replace(node.span.clone(), if is_plain { path } else { quoted });
+        let paths = local_paths::relative(&self.root);
+        for node in &paths {
+            let (range, new) = self.prefixed(node, prefix);
+            edits.replace(range, new);
         }
-        // Two paths never overlap.
-        edits.apply(&self.source.text).unwrap_or_else(|| self.source.text.clone())
+        let at = paths.first().map_or(0, |node| node.at());
+        let fault =
+            || Fault::new(at, "the relative paths of this template cannot be changed for another directory");
+        let moved = edits.apply(&self.source.text).filter(|moved| self.is_moved(&paths, moved));
+        let moved = moved.ok_or_else(|| fault().hint("write the result beside the template"));
+        self.located(moved)
+    }
+
+    /// The bytes at the start of a path that are replaced, and by what.
+    fn prefixed(&self, node: &Node, prefix: &str) -> (Range<usize>, String) {
+        // Text in a block needs no quotes.
+        let is_plain = matches!(node.content, Content::Scalar { is_plain: true, .. });
+        // Behind an anchor and a tag.
+        let mut start = node.span.start;
+        while self.source.text[start..node.span.end].starts_with(['&', '!']) {
+            let word = self.source.text[start..].find(char::is_whitespace).unwrap_or(0);
+            let rest = &self.source.text[start + word..];
+            start += word + rest.len() - rest.trim_start().len();
+            if word == 0 {
+                break;
+            }
+        }
+        let raw = &self.source.text[start..node.span.end];
+        let simple = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+        let (quote, escaped) = match raw.as_bytes().first() {
+            Some(b'"') => (1, serde_json::Value::from(prefix).to_string().trim_matches('"').to_owned()),
+            Some(b'\'') => (1, prefix.replace('\'', "''")),
+            // A plain text with such characters would be another one.
+            _ if is_plain && !simple => {
+                let path = node.text().unwrap_or_default();
+                let path = format!("{prefix}/{}", path.strip_prefix("./").unwrap_or(path));
+                return (start..node.span.end, serde_json::Value::from(path).to_string());
+            }
+            _ => (0, prefix.to_owned()),
+        };
+        let begin = start + quote;
+        let here = if self.source.text[begin..].starts_with("./") { 2 } else { 0 };
+        (begin..begin + here, format!("{escaped}/"))
+    }
+
+    /// Whether a text means this template with other paths.
+    fn is_moved(&self, paths: &[&Node], moved: &str) -> bool {
+        let Ok((_, root)) = document::parse(moved) else { return false };
+        let (old, new) = (document::Tree::of(&self.root), document::Tree::of(&root));
+        let path = |node: &&Node| node.text().unwrap_or_default().trim_start_matches("./").to_owned();
+        let (before, after): (Vec<_>, Vec<_>) =
+            (paths.iter().map(path).collect(), local_paths::relative(&root).iter().map(path).collect());
+        before.len() == after.len()
+            && before.iter().zip(&after).all(|(before, after)| after.ends_with(before))
+            && old.scalars() == new.scalars()
     }
 
     /// The local templates of nested stacks, relative to this one, with the logical ids of their resources.

@@ -46,6 +46,16 @@ impl Value {
         }
     }
 
+    /// The boolean that the text is in YAML 1.1.
+    pub fn as_bool(&self) -> Option<bool> {
+        let Kind::Text { text, .. } = &self.kind else { return None };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
     pub fn is_nothing(&self) -> bool {
         matches!(self.kind, Kind::Nothing)
     }

@@ -145,6 +145,29 @@ fn each_function_can_be_packaged_alone() {
 }
 
 #[test]
+fn paths_lead_back_from_another_directory() {
+    each(|path, template, _| {
+        let moved = template.moved("../o'dd \"dir").unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        Template::parse("moved", &moved).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    });
+    let text = "Globals: {Function: {CodeUri: ./all}}\nResources:\n  A:\n    Type: AWS::Serverless::Function\n    \
+        Properties:\n      CodeUri: &code ./src  # kept\n  B:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+        CodeUri: *code\n  C:\n    Type: AWS::Serverless::LayerVersion\n    Properties:\n      ContentUri: >-\n        \
+        ./my layer\n  D:\n    Type: AWS::Serverless::Api\n    Properties: {DefinitionUri: 'a.yaml', DefinitionBody: \
+        {Fn::Transform: {Name: AWS::Include, Parameters: {Location: \"b.yaml\"}}}}\n  E:\n    \
+        Type: AWS::Serverless::Function\n    Properties: {CodeUri: s3://bucket/key}\n";
+    let moved = Template::parse("t", text).unwrap().moved("../..").unwrap();
+    let expected = [
+        ("./all", "../../all"),
+        ("&code ./src", "&code ../../src"),
+        ("./my layer", "../../my layer"),
+        ("'a.yaml'", "'../../a.yaml'"),
+        ("\"b.yaml\"", "\"../../b.yaml\""),
+    ];
+    assert_eq!(moved, expected.iter().fold(text.to_owned(), |text, (old, new)| text.replace(old, new)));
+}
+
+#[test]
 fn errors_name_file_line_and_column() {
     for path in templates("bad") {
         let text = fs::read_to_string(&path).unwrap();

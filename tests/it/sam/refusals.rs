@@ -73,7 +73,12 @@ fn faults_of_the_template_have_a_place() {
             "template.yaml:6:22: a function has one architecture",
             "[arm64] or [x86_64]",
         ),
-        (docker(build), &["--image-repositories", "Functoin=localhost:1/a"], "names `Functoin`", "Function"),
+        (
+            docker(build),
+            &["--image-repositories", "Functoin=localhost:1/a"],
+            "names `Functoin`, which has no image",
+            "Function",
+        ),
         (
             docker(build),
             &["--image-repositories", "Function=localhost:1/a:tag"],

@@ -9,9 +9,11 @@ mod results;
 use lbuild::image::Format;
 #[cfg(feature = "check")]
 use lbuild::lambda::check::Annotator;
-use lbuild::{Destination, Engine, Sent};
+use lbuild::{Destination, Engine, Prepared, Sent};
 
 use self::job::Job;
+#[cfg(feature = "check")]
+use crate::cli::args::push::CheckArgs;
 use crate::cli::args::push::Push;
 #[cfg(feature = "check")]
 use crate::cli::commands::check::before_push::CheckBeforePush;
@@ -68,12 +70,39 @@ impl Job<'_> {
 
     #[cfg(feature = "check")]
     async fn send_checked(&self, missing: Option<Failure>, report: &Report) -> Result<Sent, Failure> {
-        let check = CheckBeforePush::new(self, report)?;
-        let mut prepared = self.engine.prepare_scanned(&self.lowered.recipe, self.to, Annotator::of).await?;
-        let is_judged = check.run(&mut prepared).await?;
+        let prepared = self.engine.prepare_scanned(&self.lowered.recipe, self.to, Annotator::of).await?;
+        self.send_prepared(prepared, missing, report).await
+    }
+
+    /// Sends an image that was prepared for these destinations, if the check passes.
+    #[cfg_attr(not(feature = "check"), expect(unused_mut, reason = "only the check changes it"))]
+    pub async fn send_prepared(
+        &self,
+        mut prepared: Prepared,
+        missing: Option<Failure>,
+        report: &Report,
+    ) -> Result<Sent, Failure> {
+        #[cfg(feature = "check")]
+        let is_judged =
+            !self.check.no_check && CheckBeforePush::new(self, report)?.run(&mut prepared).await?;
+        #[cfg(not(feature = "check"))]
+        let is_judged = false;
         missing.into_iter().filter(|_| !is_judged).for_each(|missing| handler::warn(&missing, report));
         Ok(prepared.send_each().await?)
     }
+}
+
+/// Prepares an image for destinations that are not known yet.
+pub async fn prepare_for_none(
+    engine: &Engine,
+    lowered: &Lowered,
+    #[cfg(feature = "check")] check: &CheckArgs,
+) -> Result<Prepared, Failure> {
+    #[cfg(feature = "check")]
+    if !check.no_check {
+        return Ok(engine.prepare_scanned(&lowered.recipe, &[], Annotator::of).await?);
+    }
+    Ok(engine.prepare(&lowered.recipe, &[]).await?)
 }
 
 /// Refuses outputs in a directory that is packed: the next image would contain them.

@@ -9,11 +9,11 @@ use lbuild::image::{Digest, EcrHost, Format};
 use lbuild::{Destination, Engine};
 
 use crate::cli::args::sam::SamArgs;
-use crate::cli::commands::push::handler;
 use crate::cli::commands::push::job::Job;
+use crate::cli::commands::push::{handler, prepare_for_none};
 use crate::cli::context::Context;
 use crate::cli::lower::sam::{ImageInput, Project};
-use crate::cli::lower::{self, Input, Lowered};
+use crate::cli::lower::{self, Input};
 use crate::cli::output::exit::Failure;
 use crate::cli::{destination, engine};
 
@@ -33,6 +33,14 @@ struct Planned<'p> {
     image: SharedImage<'p>,
     input: ImageInput,
     lowered: Input,
+}
+
+impl Planned<'_> {
+    /// The names of its functions, for messages.
+    fn names(&self) -> String {
+        let names: Vec<_> = self.image.functions.iter().map(|function| &*function.logical_id).collect();
+        names.join(", ")
+    }
 }
 
 /// The destinations of an image, and its functions with the names that they have for it.
@@ -57,14 +65,12 @@ pub async fn build(
         Some(_) => None,
         None => Some(repositories(project, context).await?),
     };
-    let engine = engine_for(args, &planned, repositories.as_ref(), context)?;
-    let work = planned.into_iter().map(|planned| {
-        let (engine, repositories) = (&engine, &repositories);
+    let engines = engines(args, &planned, repositories.as_ref(), context)?;
+    let work = planned.into_iter().zip(engines).map(|(planned, engine)| {
+        let repositories = &repositories;
         async move {
-            let names: Vec<_> =
-                planned.image.functions.iter().map(|function| &*function.logical_id).collect();
-            let names = names.join(", ");
-            let made = one(args, project, planned, repositories, layouts, engine, context).await;
+            let names = planned.names();
+            let made = one(args, project, planned, repositories, layouts, &engine, context).await;
             made.map_err(|source| Failure::Function { names, source: Box::new(source) })
         }
     });
@@ -137,29 +143,50 @@ async fn of_stack(_: &Project, _: &ImageFunction, _: &Context) -> Result<Option<
     Ok(None)
 }
 
-/// The engine of all images, so that they share what they have in common.
-fn engine_for(
+/// The engine of each image. Images with the same settings have the same one, and share what they have in common; the
+/// secrets of one function are no other's.
+fn engines(
     args: &SamArgs,
     planned: &[Planned<'_>],
     repositories: Option<&Vec<String>>,
     context: &Context,
-) -> Result<Engine, Failure> {
+) -> Result<Vec<Engine>, Failure> {
     let registries = repositories.into_iter().flatten().filter_map(|name| name.split('/').next());
     let login: Vec<&str> = match repositories {
         Some(_) => registries.collect(),
         None => planned.iter().flat_map(|planned| planned.lowered.base_registries()).collect(),
     };
-    let insecure: Vec<String> =
-        planned.iter().flat_map(|planned| planned.lowered.config().insecure.0.clone()).collect();
-    let mut builder = engine::builder(&args.registry, &insecure, context, &login)?;
-    for planned in planned {
-        builder = engine::commands(builder, &planned.input.args.dockerfile.commands)?;
-        builder = engine::caching(builder, &args.caching, planned.lowered.config())?;
+    let settings = |planned: &Planned<'_>| {
+        let (commands, config) = (planned.input.args.dockerfile.commands.clone(), planned.lowered.config());
+        (commands, config.insecure.0.clone(), config.cache_from.0.clone())
+    };
+    let mut engines: Vec<Engine> = Vec::new();
+    for (number, image) in planned.iter().enumerate() {
+        let same = planned[..number].iter().position(|other| settings(other) == settings(image));
+        let engine = match same {
+            Some(same) => engines[same].clone(),
+            None => engine_of(args, image, &login, context)
+                .map_err(|source| Failure::Function { names: image.names(), source: Box::new(source) })?,
+        };
+        engines.push(engine);
     }
-    Ok(builder.build()?)
+    Ok(engines)
+}
+
+fn engine_of(
+    args: &SamArgs,
+    planned: &Planned<'_>,
+    login: &[&str],
+    context: &Context,
+) -> Result<Engine, Failure> {
+    let config = planned.lowered.config();
+    let builder = engine::builder(&args.registry, &config.insecure.0, context, login)?;
+    let builder = engine::commands(builder, &planned.input.args.dockerfile.commands)?;
+    Ok(engine::caching(builder, &args.caching, config)?.build()?)
 }
 
 /// Builds one image, and sends it to the repositories of its functions.
+#[cfg_attr(not(feature = "check"), expect(unused_variables, reason = "only the check has arguments"))]
 async fn one(
     args: &SamArgs,
     project: &Project,
@@ -170,15 +197,22 @@ async fn one(
     context: &Context,
 ) -> Result<Vec<BuiltImage>, Failure> {
     let Planned { image, input, lowered } = planned;
-    let mut lowered = lowered.lower(&input.args, engine, &context.report).await?;
-    pin_bases(&mut lowered, engine).await?;
-    // The tag has the image's digest, so that the image is made before its destinations are known.
-    let id = engine.build(&lowered.recipe).await?.config_blob().digest;
+    let lowered = lowered.lower(&input.args, engine, &context.report).await?;
     let missing = handler::missing(engine, &lowered)?;
+    let prepared = prepare_for_none(
+        engine,
+        &lowered,
+        #[cfg(feature = "check")]
+        &args.check,
+    );
+    let mut prepared = prepared.await?;
+    // The tags have the image's id.
+    let id = prepared.image().config_blob().digest;
     let Addressed { to, built } = destinations(project, &image, id, repositories, layouts)?;
     if lowered.for_lambda {
         destination::refuse_unpullable(&to)?;
     }
+    prepared.address(&to);
     let job = Job {
         engine,
         lowered: &lowered,
@@ -187,24 +221,8 @@ async fn one(
         check: &args.check,
         dry_run: false,
     };
-    let published = job.send(missing, &context.report).await?.complete()?;
-    match published.iter().find(|published| published.config != id) {
-        // Its tag has the digest of another image.
-        Some(published) => Err(lbuild::Error::Rebuilt { was: id, now: published.config }.into()),
-        None => Ok(built),
-    }
-}
-
-/// Pins the bases, so that both builds of the image have the same ones.
-async fn pin_bases(lowered: &mut Lowered, engine: &Engine) -> Result<(), Failure> {
-    let platform = lowered.recipe.platform.clone();
-    for stage in &mut lowered.recipe.stages {
-        if engine::registry(&stage.base).is_some() {
-            let platform = stage.platform.as_ref().unwrap_or(&platform);
-            stage.base = engine.resolve(&stage.base, platform).await?.base;
-        }
-    }
-    Ok(())
+    job.send_prepared(prepared, missing, &context.report).await?.complete()?;
+    Ok(built)
 }
 
 /// The name of a repository of ECR with the host that SAM's commands know, if it has another one of the same registry.

@@ -9,7 +9,7 @@ use lbuild::frontend::sam::BuildKeys;
 
 use self::images::BuiltImage;
 use self::template::Output;
-use crate::cli::args::sam::{Build, Package, Sam, SamArgs};
+use crate::cli::args::sam::{Build, Package, Sam};
 use crate::cli::context::Context;
 use crate::cli::lower::sam::Project;
 use crate::cli::output::exit::Failure;
@@ -39,43 +39,35 @@ async fn build(args: Build, context: &mut Context) -> Result<(), Failure> {
         context.report.warn(message, Some(hint));
         return print(&built);
     }
-    let built = images::build(&args, &project, None, context).await?;
     // As in the template of `sam build`, the keys stay: `sam deploy` may ask for them.
-    let output = Output { path: Some(dir.join("template.yaml")), build_keys: BuildKeys::Keep };
+    let output = Output {
+        path: Some(dir.join("template.yaml")),
+        build_keys: BuildKeys::Keep,
+        has_base_dir: args.base_dir.is_some(),
+    };
+    output.check(&project)?;
+    let built = images::build(&args, &project, None, context).await?;
     output.write(&project, &built)?;
     print(&built)
 }
 
 /// Builds and pushes the images, and writes the template.
 async fn package(args: Package, context: &mut Context) -> Result<(), Failure> {
-    let Package { sam: args, output_template_file } = args;
+    let Package { sam: args, keep_metadata, output_template_file } = args;
     let project = Project::load(&args, &["package", "deploy"], context).await?;
     let path = match output_template_file {
         Some(path) => Some(path),
         None => project.settings.text("output_template_file")?.map(PathBuf::from),
     };
-    if path.as_deref().is_some_and(|path| is_same(path, &project.path)) {
-        let message = "--output-template-file is the template itself, from which the next build is made";
-        return Err(Failure::usage(message, "name another file, such as packaged.yaml"));
-    }
-    let output = Output { path, build_keys: keys(&args) };
+    let build_keys = if keep_metadata { BuildKeys::Keep } else { BuildKeys::Remove };
+    let output = Output { path, build_keys, has_base_dir: args.base_dir.is_some() };
+    output.check(&project)?;
     warn_about(&project, output.build_keys, context);
     let built = images::build(&args, &project, None, context).await?;
     output.write(&project, &built)?;
     match output.path {
         Some(_) => print(&built),
         None => Ok(()),
-    }
-}
-
-fn keys(args: &SamArgs) -> BuildKeys {
-    if args.keep_metadata { BuildKeys::Keep } else { BuildKeys::Remove }
-}
-
-fn is_same(path: &Path, other: &Path) -> bool {
-    match (path.canonicalize(), other.canonicalize()) {
-        (Ok(path), Ok(other)) => path == other,
-        _ => false,
     }
 }
 

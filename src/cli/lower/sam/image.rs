@@ -22,8 +22,16 @@ pub struct ImageInput {
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct Extra {
-    #[command(flatten)]
-    dockerfile: DockerfileArgs,
+    #[arg(long)]
+    target: Option<String>,
+    #[arg(long)]
+    build_arg: Vec<String>,
+    #[arg(long)]
+    build_context: Vec<String>,
+    #[arg(long)]
+    secret: Vec<String>,
+    #[arg(long)]
+    ssh: Vec<String>,
 }
 
 impl ImageInput {
@@ -45,8 +53,13 @@ impl ImageInput {
             ImageSource::Keys(keys) => {
                 let config: ConfigFile = template.keys(keys)?;
                 refuse_destinations(function, &config)?;
-                let dockerfile =
-                    DockerfileArgs { commands: given.commands.clone(), ..DockerfileArgs::default() };
+                // Contexts have a meaning for a Dockerfile only.
+                let contexts = config.dockerfile.as_ref().map(|_| given.build_context.clone());
+                let dockerfile = DockerfileArgs {
+                    commands: given.commands.clone(),
+                    build_context: contexts.unwrap_or_default(),
+                    ..DockerfileArgs::default()
+                };
                 let path = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
                 Ok(ImageInput { args: ImageArgs { path, arch, dockerfile, ..ImageArgs::default() }, config })
             }
@@ -57,9 +70,9 @@ impl ImageInput {
 
 /// A path of the template.
 fn within(dir: &Path, path: &str) -> PathBuf {
-    match path.trim_start_matches("./") {
-        "" | "." if dir.as_os_str().is_empty() => PathBuf::from("."),
-        "" | "." => dir.to_owned(),
+    match path {
+        "." if dir.as_os_str().is_empty() => PathBuf::from("."),
+        "." => dir.to_owned(),
         path => dir.join(path),
     }
 }
@@ -83,20 +96,24 @@ fn docker(
         let hint = "Dockerfile is relative to DockerContext".to_owned();
         return Err(template.error(&build.dockerfile, message, Some(hint)).into());
     }
-    let mut args = extra(template, &build.extra)?;
-    args.dockerfile = Some(file.clone());
     if let Some(target) = &build.target {
         check_target(template, target, &file)?;
-        args.target = Some(target.value.clone());
     }
-    args.build_arg.extend(build.build_args.iter().map(|(name, field)| format!("{name}={}", field.value)));
-    args.build_context.extend(given.build_context.iter().cloned());
-    let commands = &given.commands;
-    args.commands.secret.extend(commands.secret.iter().cloned());
-    args.commands.ssh.extend(commands.ssh.iter().cloned());
-    args.commands.translate = commands.translate.or(args.commands.translate);
-    args.commands.run_mode = commands.run_mode.or(args.commands.run_mode);
-    args.commands.keep_noise |= commands.keep_noise;
+    let mut args = DockerfileArgs {
+        dockerfile: Some(file),
+        target: build.target.as_ref().map(|target| target.value.clone()),
+        build_arg: build.build_args.iter().map(|(name, field)| format!("{name}={}", field.value)).collect(),
+        build_context: given.build_context.clone(),
+        commands: given.commands.clone(),
+        ..DockerfileArgs::default()
+    };
+    // Last, as in the command line that SAM makes.
+    let Some(extra) = extra(template, &build.extra)? else { return Ok(args) };
+    args.target = extra.target.or(args.target);
+    args.build_arg.extend(extra.build_arg);
+    args.build_context.extend(extra.build_context);
+    args.commands.secret.extend(extra.secret);
+    args.commands.ssh.extend(extra.ssh);
     Ok(args)
 }
 
@@ -117,12 +134,12 @@ fn check_target(template: &Template, target: &Field, file: &Path) -> Result<(), 
 }
 
 /// The flags of `DockerBuildExtraParams`.
-fn extra(template: &Template, flags: &[Field]) -> Result<DockerfileArgs, Failure> {
-    let Some(first) = flags.first() else { return Ok(DockerfileArgs::default()) };
+fn extra(template: &Template, flags: &[Field]) -> Result<Option<Extra>, Failure> {
+    let Some(first) = flags.first() else { return Ok(None) };
     let values = flags.iter().map(|flag| flag.value.as_str());
     let matches = Extra::command().try_get_matches_from(values);
     match matches.and_then(|matches| Extra::from_arg_matches(&matches)) {
-        Ok(Extra { dockerfile }) => Ok(dockerfile),
+        Ok(extra) => Ok(Some(extra)),
         Err(error) => {
             let text = error.render().to_string();
             let fault = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -136,21 +153,26 @@ fn extra(template: &Template, flags: &[Field]) -> Result<DockerfileArgs, Failure
 
 /// Refuses keys that say where to push: the template's images have their repositories from elsewhere.
 fn refuse_destinations(function: &ImageFunction, config: &ConfigFile) -> Result<(), Failure> {
-    let mut given = vec![
+    let own = [
         ("to", !config.to.0.is_empty()),
         ("tag", !config.tag.0.is_empty()),
         ("format", config.format.is_some()),
+        ("arch", config.arch.is_some()),
     ];
     #[cfg(feature = "aws")]
-    given.extend([
+    let of_aws = [
         ("repo", config.repo.is_some()),
         ("create-repo", config.create_repo),
         ("allow-lambda", config.allow_lambda),
-    ]);
-    match given.into_iter().find_map(|(key, is_given)| is_given.then_some(key)) {
+    ];
+    #[cfg(not(feature = "aws"))]
+    let of_aws: [(&str, bool); 0] = [];
+    match own.into_iter().chain(of_aws).find_map(|(key, is_given)| is_given.then_some(key)) {
         Some(key) => {
             let message = format!("{}: the key `{key}` has no meaning in Metadata", function.logical_id);
-            Err(Failure::usage(message, "--image-repository or --image-repositories names the repository"))
+            let hint =
+                "flags of lbuild say where to push, and Architectures of the function for which machine";
+            Err(Failure::usage(message, hint))
         }
         None => Ok(()),
     }

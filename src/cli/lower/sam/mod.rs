@@ -7,7 +7,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lbuild::frontend::sam::{ImageFunction, Template, Values, parse_overrides};
+use lbuild::frontend::sam::{ImageFunction, Template, Values};
 
 pub use self::image::ImageInput;
 use self::repositories::Repositories;
@@ -37,7 +37,7 @@ impl Project {
     ) -> Result<Project, Failure> {
         let settings = SamSettings::load(args, commands)?;
         let path = settings::template_path(args, &settings)?;
-        let text = settings::text(&path)?;
+        let text = settings::exact_text(&path)?;
         let template = Template::parse(&path.display().to_string(), &text)?;
         let stack = match &args.stack_name {
             Some(stack) => Some(stack.clone()),
@@ -78,11 +78,7 @@ fn parameters(args: &SamArgs, settings: &SamSettings) -> Result<BTreeMap<String,
     }
     let mut values = BTreeMap::new();
     for flag in &args.parameter_overrides {
-        let parsed = parse_overrides(flag).map_err(|word| {
-            let message = format!("--parameter-overrides has `{word}`, which is not NAME=VALUE");
-            Failure::usage(message, "a value with blanks is in quotes: 'NAME=\"a b\"'")
-        })?;
-        values.extend(parsed);
+        values.extend(settings::overrides(flag, "--parameter-overrides")?);
     }
     Ok(values)
 }
@@ -103,7 +99,7 @@ async fn values(
         if let Some(region) = &region {
             context.aws = lbuild::aws::Aws::in_region(region);
         }
-        if text.contains("AWS::") {
+        if ["AWS::Region", "AWS::Partition", "AWS::URLSuffix"].iter().any(|name| text.contains(name)) {
             values.region = context.aws.region().await.ok().or(region);
         }
         if text.contains("AWS::AccountId") {

@@ -16,6 +16,8 @@ pub struct Repositories {
     of_all: Option<String>,
     /// Whether each function has a repository that is named after stack and function.
     pub by_stack: bool,
+    /// Whether they are of SAM's settings, which name all functions of the template.
+    is_of_settings: bool,
 }
 
 impl Repositories {
@@ -27,13 +29,17 @@ impl Repositories {
             by_stack: args.resolve_image_repos,
             #[cfg(not(feature = "aws"))]
             by_stack: false,
+            is_of_settings: false,
         };
         if found.of_function.is_empty() && found.of_all.is_none() && !found.by_stack {
+            found.is_of_settings = true;
             found.of_function = by_function(&settings.list("image_repositories")?)?;
             found.of_all = settings.text("image_repository")?;
             #[cfg(feature = "aws")]
             {
-                found.by_stack = settings.flag("resolve_image_repos")?;
+                found.by_stack = settings.flag("resolve_image_repos")?
+                    && found.of_function.is_empty()
+                    && found.of_all.is_none();
             }
         }
         for uri in found.of_function.values().chain(&found.of_all) {
@@ -42,19 +48,19 @@ impl Repositories {
         Ok(found)
     }
 
-    /// Refuses a repository for a function that the template does not have.
+    /// Refuses a flag for a function that the template does not have.
     pub fn check(&self, functions: &[ImageFunction]) -> Result<(), Failure> {
         let is_known = |id: &&String| functions.iter().any(|function| function.logical_id == **id);
         match self.of_function.keys().find(|id| !is_known(id)) {
-            Some(id) => {
+            Some(id) if !self.is_of_settings => {
                 let names: Vec<_> = functions.iter().map(|function| &*function.logical_id).collect();
                 let hint = Some(format!("the functions with images are {}", names.join(", ")));
                 Err(Failure::Usage {
-                    message: format!("--image-repositories names `{id}`, which is none of them"),
+                    message: format!("--image-repositories names `{id}`, which has no image to be built"),
                     hint,
                 })
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

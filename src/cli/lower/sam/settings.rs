@@ -12,6 +12,7 @@ use crate::cli::output::exit::Failure;
 /// The names of the file, in the order of SAM.
 const NAMES: [&str; 3] = ["samconfig.toml", "samconfig.yaml", "samconfig.yml"];
 const ENVIRONMENT: &str = "default";
+const OVERRIDES: &str = "parameter_overrides";
 
 /// The settings that count for a command of lbuild.
 pub struct SamSettings {
@@ -87,25 +88,24 @@ impl SamSettings {
 
     /// The values of parameters.
     pub fn overrides(&self) -> Result<BTreeMap<String, String>, Failure> {
-        const KEY: &str = "parameter_overrides";
-        let parse = |text: &str| {
-            let wrong = |word| self.wrong(KEY, &format!("has `{word}`, which is not NAME=VALUE"));
-            parse_overrides(text).map_err(wrong)
-        };
         let mut values = BTreeMap::new();
-        match self.get(KEY) {
+        match self.get(OVERRIDES) {
             None => {}
-            Some(Value::Object(table)) => {
-                values.extend(table.iter().map(|(name, value)| (name.clone(), value_text(value))));
-            }
             Some(Value::Array(items)) => {
-                for item in items {
-                    values.extend(parse(item.as_str().unwrap_or_default())?);
-                }
+                items.iter().try_for_each(|item| self.add_overrides(item, &mut values))?;
             }
-            Some(value) => values.extend(parse(value.as_str().unwrap_or_default())?),
+            Some(value) => self.add_overrides(value, &mut values)?,
         }
         Ok(values)
+    }
+
+    fn add_overrides(&self, value: &Value, values: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+        match value {
+            Value::String(text) => values.extend(overrides(text, &format!("{}: {OVERRIDES}", self.name))?),
+            Value::Object(table) => values.extend(of_table(table)),
+            _ => return Err(self.wrong(OVERRIDES, "must be strings or tables")),
+        }
+        Ok(())
     }
 
     fn wrong(&self, key: &str, fault: &str) -> Failure {
@@ -119,6 +119,25 @@ impl SamSettings {
     }
 }
 
+/// Reads values of parameters; `what` names their place. `file://PATH` is a file in TOML or YAML.
+pub fn overrides(text: &str, what: &str) -> Result<BTreeMap<String, String>, Failure> {
+    if let Some(path) = text.trim().strip_prefix("file://") {
+        let file = Settings::parse(path, &self::text(Path::new(path))?)?;
+        let table = file.all().as_object().map(|table| of_table(table).collect());
+        return table.ok_or_else(|| Failure::usage(format!("{path} has no table of values"), None));
+    }
+    // The words may be parts of a secret value.
+    parse_overrides(text).map_err(|_| {
+        let message = format!("{what} has a word that is not NAME=VALUE");
+        let hint = "write a value with blanks in quotes: 'NAME=\"a b\"'; the names of functions stand before the flag";
+        Failure::usage(message, hint)
+    })
+}
+
+fn of_table(table: &serde_json::Map<String, Value>) -> impl Iterator<Item = (String, String)> {
+    table.iter().map(|(name, value)| (name.clone(), value_text(value)))
+}
+
 /// A value of a table as the text of a parameter; a list is joined by commas.
 fn value_text(value: &Value) -> String {
     match value {
@@ -127,6 +146,16 @@ fn value_text(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
+}
+
+/// The text of a template, byte for byte.
+pub fn exact_text(path: &Path) -> Result<String, Failure> {
+    let fail = |source| Failure::Read { what: path.display().to_string(), source };
+    let bytes = std::fs::read(path).map_err(fail)?;
+    String::from_utf8(bytes).map_err(|_| {
+        let message = format!("{} is not text in UTF-8", path.display());
+        Failure::usage(message, "save it in UTF-8")
+    })
 }
 
 /// The text of a file.

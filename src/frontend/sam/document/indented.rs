@@ -1,7 +1,7 @@
 //! A copy of a text in which some lines are indented more.
 
 /// The most bytes that are read again and again, one reading for each line that is indented.
-const MOST_READ: usize = 1 << 28;
+const MOST_READ: usize = 1 << 26;
 
 pub(super) struct Indented<'s> {
     pub source: &'s str,
@@ -20,16 +20,31 @@ impl Indented<'_> {
         Indented { source, text: source.to_owned(), inserted: Vec::new(), width, read: 0 }
     }
 
-    /// Indents the line that begins at an offset of the copy. Returns whether that was possible, and not done before.
-    pub fn indent(&mut self, line: usize) -> bool {
+    /// Indents the lines that begin at these offsets of the copy, in order. Returns whether a line was indented that was
+    /// not before.
+    pub fn indent(&mut self, lines: &[usize]) -> bool {
         self.read += self.text.len();
-        let Err(number) = self.inserted.binary_search(&line) else { return false };
-        if self.read > MOST_READ {
+        let lines = lines.iter().filter(|line| self.inserted.binary_search(line).is_err());
+        let lines: Vec<usize> = lines.copied().collect();
+        if lines.is_empty() || self.read > MOST_READ {
             return false;
         }
-        self.text.insert_str(line, &" ".repeat(self.width));
-        self.inserted[number..].iter_mut().for_each(|offset| *offset += self.width);
-        self.inserted.insert(number, line);
+        let (mut text, mut done, blanks) = (String::new(), 0, " ".repeat(self.width));
+        for &line in &lines {
+            text.push_str(&self.text[done..line]);
+            text.push_str(&blanks);
+            done = line;
+        }
+        text.push_str(&self.text[done..]);
+        self.text = text;
+        // Each place is shifted by the blanks before it.
+        let shifted = self
+            .inserted
+            .iter()
+            .chain(&lines)
+            .map(|&place| place + self.width * lines.partition_point(|line| *line < place));
+        self.inserted = shifted.collect();
+        self.inserted.sort_unstable();
         true
     }
 
@@ -51,7 +66,9 @@ mod tests {
     fn offsets_lead_back_to_the_source() {
         let source = "a:\n  b: [\n]\nc: [\n1]\n";
         let mut indented = Indented::new(source);
-        assert!(indented.indent(17) && indented.indent(10) && !indented.indent(10));
+        assert!(indented.indent(&[17]) && indented.indent(&[10]) && !indented.indent(&[10]));
+        let mut both = Indented::new(source);
+        assert!(both.indent(&[10, 17]) && both.text == indented.text && both.inserted == indented.inserted);
         assert_eq!(indented.text, "a:\n  b: [\n   ]\nc: [\n   1]\n");
         for (at, c) in indented.text.char_indices().filter(|(_, c)| *c != ' ') {
             assert!(source[indented.original(at)..].starts_with(c), "{at}");

@@ -1,6 +1,6 @@
 //! The nodes of a template.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -177,21 +177,27 @@ impl Mapping {
         mappings.collect()
     }
 
-    /// All entries with different keys: those that are written here, then those that are merged.
+    /// All entries with different keys: those that are written here, the last of several, then those that are merged.
     pub fn all(&self) -> Vec<&Entry> {
-        let (mut keys, mut found) = (HashSet::new(), Vec::new());
-        self.collect(&mut keys, &mut found);
+        let (mut places, mut found) = (HashMap::new(), Vec::new());
+        self.collect(&mut places, &mut found);
         found
     }
 
-    fn collect<'n>(&'n self, keys: &mut HashSet<&'n str>, found: &mut Vec<&'n Entry>) {
+    fn collect<'n>(&'n self, places: &mut HashMap<&'n str, usize>, found: &mut Vec<&'n Entry>) {
+        let begun = found.len();
         for entry in self.entries.iter().filter(|entry| !entry.is_merge()) {
             let Some(key) = entry.key.text() else { continue };
-            if keys.insert(key) {
-                found.push(self.own(key).unwrap_or(entry));
+            match places.get(key) {
+                None => {
+                    places.insert(key, found.len());
+                    found.push(entry);
+                }
+                Some(&place) if place >= begun => found[place] = entry,
+                Some(_) => {}
             }
         }
-        self.merged().into_iter().for_each(|mapping| mapping.collect(keys, found));
+        self.merged().into_iter().for_each(|mapping| mapping.collect(places, found));
     }
 }
 

@@ -50,4 +50,13 @@ impl Tree {
             }
         }
     }
+
+    /// The number of strings, numbers and the like.
+    pub fn scalars(&self) -> usize {
+        match self {
+            Tree::Scalar { .. } => 1,
+            Tree::Sequence { items, .. } => items.iter().map(Tree::scalars).sum(),
+            Tree::Mapping { entries, .. } => entries.values().map(Tree::scalars).sum(),
+        }
+    }
 }

@@ -18,23 +18,22 @@ pub(super) fn parse(text: &str) -> Parsed<Arc<Node>> {
     let mut indented = Indented::new(text);
     loop {
         match read(&indented) {
-            Err(Refusal { fault, line: Some(line) }) if !indented.indent(line) => return Err(fault),
-            Err(Refusal { line: Some(_), .. }) => {}
-            Err(Refusal { fault, line: None }) => return Err(fault),
             Ok(root) => return Ok(root),
+            Err(Refusal { fault, shallow }) if !indented.indent(&shallow) => return Err(fault),
+            Err(_) => {}
         }
     }
 }
 
-/// An error, and the offset of a line of the copy that may have to be indented.
+/// An error, and the offsets of lines of the copy that may have to be indented.
 struct Refusal {
     fault: Fault,
-    line: Option<usize>,
+    shallow: Vec<usize>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Refusal {
-        Refusal { fault, line: None }
+        Refusal { fault, shallow: Vec::new() }
     }
 }
 
@@ -83,18 +82,18 @@ impl<'t> Reader<'t> {
         let has_tab = before.contains('\t') || self.text[at..].starts_with('\t');
         let fault = Fault::new(self.indented.original(at), format!("invalid YAML: {reason}"));
         let fault = if has_tab { fault.hint("indent with spaces: YAML allows no tabs there") } else { fault };
-        let line = match reason {
+        let shallow = match reason {
             // The error is at the opening quote.
-            "invalid indentation in quoted scalar" => self.shallow_line_of_quotes(at),
-            "invalid indentation" | "invalid indentation in flow construct" => Some(at - before.len()),
-            _ => None,
+            "invalid indentation in quoted scalar" => self.shallow_lines_of_quotes(at),
+            "invalid indentation" | "invalid indentation in flow construct" => vec![at - before.len()],
+            _ => Vec::new(),
         };
-        Refusal { fault, line }
+        Refusal { fault, shallow }
     }
 
-    /// The first line in quotes that is not indented more than the one with the opening quote.
-    fn shallow_line_of_quotes(&self, at: usize) -> Option<usize> {
-        let quote = self.text[at..].chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    /// The lines in quotes that are not indented more than the one with the opening quote.
+    fn shallow_lines_of_quotes(&self, at: usize) -> Vec<usize> {
+        let Some(quote @ ('"' | '\'')) = self.text[at..].chars().next() else { return Vec::new() };
         let end = self.quoted(at..self.text.len(), quote).end;
         let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
         let first = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -104,7 +103,7 @@ impl<'t> Reader<'t> {
             let line = self.text[*start..].lines().next().unwrap_or_default();
             !line.trim().is_empty() && depth(line) <= least
         };
-        starts.into_iter().find(is_shallow)
+        starts.filter(is_shallow).collect()
     }
 
     /// Reads the rest, which may only be comments.

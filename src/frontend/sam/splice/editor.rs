@@ -28,8 +28,10 @@ impl<'t> Editor<'t> {
         let overlap = || Fault::new(0, "two functions of the template cannot be changed at once");
         let mut changed = self.edits.apply(self.text).ok_or_else(overlap)?;
         // The last line may have been removed, and those before it have a line end.
-        if !self.text.ends_with('\n') {
-            changed.truncate(changed.trim_end_matches(['\r', '\n']).len());
+        if !self.text.ends_with('\n')
+            && let Some(rest) = changed.strip_suffix("\r\n").or_else(|| changed.strip_suffix('\n'))
+        {
+            changed.truncate(rest.len());
         }
         Ok(changed)
     }

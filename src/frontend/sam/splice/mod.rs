@@ -45,8 +45,10 @@ pub(super) fn splice(
     };
     let at =
         alone.find(fails).or(changes.first()).and_then(|change| place(root, change.function)).unwrap_or(0);
-    let message = "an anchor or a merge of this function is shared with other parts of the template, which would change too";
-    Err(Fault::new(at, message).hint("write the Properties and the Metadata of the function out"))
+    let message =
+        "the image of this function cannot be written into the template without changing other parts";
+    let hint = "write its Properties and Metadata out once, in lines of their own: without anchors, merges and complex keys";
+    Err(Fault::new(at, message).hint(hint))
 }
 
 /// The template with these changes; `None` if other parts would change too.
@@ -104,9 +106,8 @@ fn without_build_keys(tree: &mut Tree, function: &ImageFunction) -> HashSet<Stri
     let Some(resource) = tree.mapping_at(&["Resources", &function.logical_id]) else { return HashSet::new() };
     let mut removed = HashSet::new();
     if let Some(Tree::Mapping { entries, .. }) = resource.get_mut("Metadata") {
-        let is_removed = |key: &str| is_of_build(key) || key == SKIP_BUILD;
-        removed.extend(entries.keys().filter(|key| is_removed(key)).cloned());
-        entries.retain(|key, _| !is_removed(key));
+        removed.extend(entries.keys().filter(|key| is_of_build(key)).cloned());
+        entries.retain(|key, _| !is_of_build(key));
         if entries.is_empty() {
             resource.remove("Metadata");
         }
