@@ -60,7 +60,6 @@ pub struct ImageFunction {
 
 /// How the image of a function is made. Two equal ones give one image.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum ImageSource {
     /// From a Dockerfile.
     Dockerfile(DockerBuild),

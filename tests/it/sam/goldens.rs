@@ -53,7 +53,6 @@ fn described(template: &Template, functions: &[ImageFunction]) -> String {
                 let keys: BTreeMap<String, serde_json::Value> = template.keys(keys).unwrap();
                 keys.iter().for_each(|(key, value)| writeln!(text, "  {key} = {value}").unwrap());
             }
-            _ => unreachable!("all kinds are above"),
         }
     }
     text

@@ -143,8 +143,8 @@ async fn of_stack(_: &Project, _: &ImageFunction, _: &Context) -> Result<Option<
     Ok(None)
 }
 
-/// The engine of each image. Images with the same settings have the same one, and share what they have in common; the
-/// secrets of one function are no other's.
+/// The engine of each image. Images with the same settings have the same one, and share what they have in common. Commands
+/// of a function never get the secrets of another one.
 fn engines(
     args: &SamArgs,
     planned: &[Planned<'_>],

@@ -63,7 +63,6 @@ impl ImageInput {
                 let path = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
                 Ok(ImageInput { args: ImageArgs { path, arch, dockerfile, ..ImageArgs::default() }, config })
             }
-            _ => unreachable!("a Dockerfile or keys"),
         }
     }
 }

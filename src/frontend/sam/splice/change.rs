@@ -1,4 +1,4 @@
-//! What is to change.
+//! The changes to make.
 
 use crate::frontend::sam::document::Node;
 use crate::frontend::sam::function::ImageFunction;
