@@ -227,17 +227,7 @@ impl Adding<'_> {
             None => Vec::new(),
         };
         let keys = planned.keys(self.epoch, below, &mounted);
-        let stages = match &planned.work {
-            Work::Files(part) => part.part.stages(),
-            Work::Operations(_) | Work::Command(_) => {
-                planned.mounts().map(LineMounts::stages).unwrap_or_default()
-            }
-        };
-        // The key of a stage does not tell that it is made again.
-        let caching = match stages.iter().any(|&stage| self.stages.is_made_again(stage)) {
-            true => Caching::Off,
-            false => self.caching,
-        };
+        let caching = self.caching_of(planned);
         let mut found = match caching {
             Caching::Off => None,
             Caching::On | Caching::Verify => keys.iter().find_map(|&key| Known::of(&self.session.cache, key)),
@@ -248,6 +238,20 @@ impl Adding<'_> {
             }
         }
         Ok(Lookup { key: keys.first().copied(), found })
+    }
+
+    /// Whether a layer of earlier builds is used. The key of a stage does not tell that it is made again.
+    fn caching_of(&self, planned: &PlannedLayer) -> Caching {
+        let stages = match &planned.work {
+            Work::Files(part) => part.part.stages(),
+            Work::Operations(_) | Work::Command(_) => {
+                planned.mounts().map(LineMounts::stages).unwrap_or_default()
+            }
+        };
+        match stages.iter().any(|&stage| self.stages.is_made_again(stage)) {
+            true => Caching::Off,
+            false => self.caching,
+        }
     }
 
     /// The layer with this key, from the cache of this machine or an image.
@@ -268,7 +272,7 @@ impl Adding<'_> {
         let verify = self.caching == Caching::Verify;
         let is_published = planned.is_published();
         // Another build of this engine may be making the same layer.
-        let turn = match (&lookup, self.caching) {
+        let turn = match (&lookup, self.caching_of(&planned)) {
             (Lookup { key: Some(key), found: None }, Caching::On) => Some(self.session.making.of(*key).await),
             _ => None,
         };
