@@ -64,6 +64,18 @@ pub enum Error {
     /// A command that ended with an error.
     #[error("{}{}", remark, output_lines(output))]
     Command { remark: Box<Remark>, output: Vec<String> },
+    /// No program of an image can run on this machine.
+    #[error("{fault}")]
+    CannotRun { fault: String, hint: String },
+    /// An image that names no program.
+    #[error("the image has no entry point and no command")]
+    NoEntryPoint,
+    /// A port on which a function is to listen.
+    #[error("port {port}, on which the function listens, is taken on this machine")]
+    PortTaken { port: u16 },
+    /// A variable or an argument that no program can receive.
+    #[error("`{name}` has a NUL character")]
+    NulCharacter { name: String },
     /// The files of an image that cannot be prepared for a command.
     #[error("cannot {operation}")]
     Root { operation: String, source: io::Error },

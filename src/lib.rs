@@ -55,7 +55,7 @@
 //! * [`scan`]: the members of a layer, with facts about their content.
 //! * [`Destination`]: the only output. Each is given with a manifest format; the blobs are the same in both formats.
 //! * [`lambda`]: the runtimes and requirements of AWS Lambda, as data and pure functions; `lambda::check` has the
-//!   rules.
+//!   rules, and `lambda::invoke`, on Linux, runs functions on this machine, in the files that [`unpack`](Engine::unpack) gives.
 //! * `aws` (a feature): ECR's tokens, repositories and policies, with the credentials that AWS tools share.
 //! * [`error`] and [`event`]: the library never prints and never exits. It emits [`Event`]s, and fails with an
 //!   [`Error`] whose [`hint`](Error::hint) proposes a fix.
@@ -72,7 +72,7 @@
 //!  cli (of the binary) → engine, frontend, lambda, aws
 //!  aws                 → store, source
 //!  engine              → source, operations, rootfs, store, scan, recipe
-//!  lambda              → scan, image
+//!  lambda              → rootfs, scan, image
 //!  source              → store, layer, recipe, threads
 //!  operations          → recipe, tree
 //!  scan                → layer
@@ -139,5 +139,7 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;
 pub use recipe::Recipe;
+#[cfg(target_os = "linux")]
+pub use rootfs::UnpackedImage;
 pub use source::text;
 pub use store::{Cache, Credential, Credentials, Destination, DockerConfig, Later, Password, Secret, Usage};

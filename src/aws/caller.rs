@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::call::Call;
@@ -52,6 +54,18 @@ pub struct Identity {
     pub arn: String,
 }
 
+/// The caller's credentials, for a function that acts as the caller.
+pub struct Login {
+    /// The id of the key.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: String,
+    /// The token of a session.
+    pub session_token: Option<String>,
+    /// The Region that the settings name.
+    pub region: Option<String>,
+}
+
 impl Aws {
     /// A caller whose credentials and region are looked up in the environment on first use.
     pub fn from_env() -> Aws {
@@ -90,6 +104,29 @@ impl Aws {
         Ok(Identity {
             account: answer.account().unwrap_or_default().to_owned(),
             arn: answer.arn().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// The caller's credentials themselves.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be obtained.
+    pub async fn login(&self) -> Result<Login> {
+        let config = self.config().await;
+        let none = || CredentialsError::not_loaded("no source of credentials is configured");
+        let found = match config.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await,
+            None => Err(none()),
+        };
+        let found = found.map_err(|error| match error {
+            CredentialsError::CredentialsNotLoaded(_) => Error::NoAwsCredentials { source: error.into() },
+            error => Error::AwsCredentials { source: error.into() },
+        })?;
+        Ok(Login {
+            access_key_id: found.access_key_id().to_owned(),
+            secret_access_key: found.secret_access_key().to_owned(),
+            session_token: found.session_token().map(str::to_owned),
+            region: config.region().map(Region::to_string),
         })
     }
 

@@ -19,5 +19,5 @@ mod call;
 mod caller;
 mod ecr;
 
-pub use caller::{Aws, Identity};
+pub use caller::{Aws, Identity, Login};
 pub use ecr::{EcrRepository, Encryption, ExistingRepository, Settings};

@@ -1,5 +1,6 @@
 //! The context of a command.
 
+use super::interruption::Interruption;
 use super::output::report::Report;
 
 /// The values that every command receives besides its arguments.
@@ -9,6 +10,8 @@ pub struct Context {
     pub json: bool,
     /// Number of compression threads; one per core if `None`.
     pub jobs: Option<u16>,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only functions end in their own way"))]
+    pub interruption: Interruption,
     #[cfg(feature = "aws")]
     pub aws: lbuild::aws::Aws,
 }

@@ -3,6 +3,8 @@
 use std::io::Read;
 
 use super::args::Command;
+#[cfg(target_os = "linux")]
+use super::args::dockerfile::STDIN;
 #[cfg(feature = "aws")]
 use super::args::ecr::Verb;
 use super::output::exit::Failure;
@@ -29,6 +31,22 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
             source,
         })?;
         image.dockerfile.stdin = Some(bytes);
+    }
+    #[cfg(target_os = "linux")]
+    if let Command::Invoke(args) = command
+        && args.event.as_ref().is_some_and(|file| file.as_os_str() == STDIN)
+    {
+        if has_password || args.image.dockerfile.is_stdin() {
+            return Err(Failure::usage(
+                "`--event -` and another argument both read standard input",
+                "name a file for one of them",
+            ));
+        }
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut bytes);
+        let what = "the event from standard input".to_owned();
+        read.map_err(|source| Failure::Read { what, source })?;
+        args.stdin = Some(bytes);
     }
     #[cfg(feature = "aws")]
     if let Command::CredentialHelper(helper) = command {

@@ -6,6 +6,7 @@ mod context;
 mod destination;
 mod engine;
 mod input;
+mod interruption;
 mod lower;
 mod output;
 mod runtime;
@@ -20,8 +21,11 @@ use self::commands::{cache, diff, init, inspect, plan, push, sam};
 use self::commands::{check, rules};
 #[cfg(feature = "aws")]
 use self::commands::{doctor, login, repo};
+#[cfg(target_os = "linux")]
+use self::commands::{invoke, run};
 use self::context::Context;
 use self::destination::DefaultDestination;
+use self::interruption::Interruption;
 use self::output::exit::Failure;
 use self::output::human::shown;
 use self::output::report::Report;
@@ -40,7 +44,9 @@ pub fn run() -> ExitCode {
     }
     let done = match runtime::start(&report) {
         Ok(runtime) => {
-            let done = runtime.block_on(until_interrupted(execute(args, report.clone()), &report));
+            let interruption = Interruption::new();
+            let work = execute(args, report.clone(), interruption.clone());
+            let done = runtime.block_on(until_interrupted(work, &report, &interruption));
             report.end();
             // Does not wait for compression threads, which end by themselves.
             runtime.shutdown_background();
@@ -81,11 +87,12 @@ fn refused(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
-async fn execute(args: Args, report: Report) -> Result<(), Failure> {
+async fn execute(args: Args, report: Report, interruption: Interruption) -> Result<(), Failure> {
     let mut context = Context {
         report,
         json: args.output.json,
         jobs: args.output.jobs,
+        interruption,
         #[cfg(feature = "aws")]
         aws: lbuild::aws::Aws::from_env(),
     };
@@ -100,6 +107,10 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, &context).await,
         #[cfg(feature = "check")]
         Command::Rules(args) => rules::run(&args, &context),
+        #[cfg(target_os = "linux")]
+        Command::Invoke(args) => invoke::run(*args, &context).await,
+        #[cfg(target_os = "linux")]
+        Command::Run(args) => run::run(*args, &context).await,
         #[cfg(feature = "aws")]
         Command::Doctor(args) => doctor::run(args, &context).await,
         #[cfg(feature = "aws")]
@@ -113,18 +124,31 @@ async fn execute(args: Args, report: Report) -> Result<(), Failure> {
     }
 }
 
+/// How long a command that ends in its own way may take for that.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Cancels the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags are unchanged. Those of several
 /// that had moved are named on standard output.
 async fn until_interrupted(
     work: impl Future<Output = Result<(), Failure>>,
     report: &Report,
+    interruption: &Interruption,
 ) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;
+    let mut work = std::pin::pin!(work);
     tokio::select! {
-        done = work => return done,
+        done = &mut work => return done,
         _ = tokio::signal::ctrl_c() => {}
         _ = term.recv() => {}
+    }
+    if interruption.tell() {
+        tokio::select! {
+            done = work => return done,
+            () = tokio::time::sleep(GRACE) => {}
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
     }
     report.interrupted()?;
     Err(lbuild::Error::Interrupted.into())

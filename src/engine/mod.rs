@@ -24,6 +24,8 @@ mod running;
 mod sent;
 mod session;
 mod turns;
+#[cfg(target_os = "linux")]
+mod unpack;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::image::{Config, Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
+#[cfg(target_os = "linux")]
+use crate::rootfs::UnpackedImage;
 use crate::scan::{Annotate, Scans};
 use crate::store::{Cache, Destination};
 use crate::tree::FileTree;
@@ -204,6 +208,16 @@ impl Engine {
     /// makes further probes meaningless.
     pub async fn probe(&self, to: &Reference) -> Vec<Probe> {
         inspect::probe(&self.session, to).await
+    }
+
+    /// Unpacks the files of an image into the cache, so that its programs can run. What is there already is not unpacked
+    /// again.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or no program can run here.
+    #[cfg(target_os = "linux")]
+    pub async fn unpack(&self, image: &Image) -> Result<UnpackedImage> {
+        unpack::unpack(&self.session, image).await.map_err(|error| self.session.cache.explained(error))
     }
 
     /// Tries each mode in which commands of a Dockerfile run, the preferred one first.

@@ -256,6 +256,18 @@ mod linux {
         format!("{ids}{proc}")
     }
 
+    /// That programs for an architecture do not run here, and the start of a proposed fix.
+    pub(in crate::engine) fn foreign(architecture: &str, refused: Obstacle) -> (String, String) {
+        let fault =
+            format!("the image is for {architecture}, and this machine cannot run its programs ({refused})");
+        let first = match refused.step {
+            rootfs::NO_EMULATOR => "install qemu-user-static",
+            rootfs::NO_NAMESPACE => "run commands in mode namespaces (`lbuild doctor --run`)",
+            _ => "use Linux 6.7 or later, where a namespace can have rules for programs",
+        };
+        (fault, first.to_owned())
+    }
+
     fn cannot(refused: &[(RunMode, Obstacle)]) -> CannotRun {
         let reasons: Vec<_> = refused.iter().map(|(mode, obstacle)| format!("{mode}: {obstacle}")).collect();
         let hints = refused.iter().filter_map(|(mode, obstacle)| hint(*mode, *obstacle)).next();
@@ -290,7 +302,7 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::probes;
+pub(super) use linux::{foreign, probes};
 
 #[cfg(not(target_os = "linux"))]
 impl Running {

@@ -28,6 +28,12 @@ impl Error {
                 return remark.hint.clone().or_else(|| source.hint());
             }
             DockerfileBase { remark, source } => return remark.hint.clone().or_else(|| source.hint()),
+            CannotRun { hint, .. } => hint.clone(),
+            PortTaken { .. } => {
+                "`--network none` gives each function a network of its own; or choose another port with --env PORT=NUMBER"
+                    .into()
+            }
+            NoEntryPoint => "set ENTRYPOINT or CMD in the image, or name the handler with --cmd".into(),
             Architecture { .. } => "Lambda runs arm64 (aarch64) and amd64 (x86_64)".into(),
             Reference { reference, .. } if reference.contains(LOGIN) => {
                 "leave the login out of the name: log in with any Docker-compatible tool, or pass --username and \

@@ -28,6 +28,8 @@ impl Error {
             | Reference { .. }
             | Location { .. }
             | Recipe { .. }
+            | NoEntryPoint
+            | NulCharacter { .. }
             | RecipeStage { .. }
             | Dockerfile(_)
             | Instruction(_)
@@ -96,6 +98,8 @@ impl Error {
             | NoCacheRoot
             | Write { .. }
             | Root { .. }
+            | CannotRun { .. }
+            | PortTaken { .. }
             | Layout { .. } => Kind::Store,
             Corrupt { .. }
             | LostBlob { .. }

@@ -5,6 +5,7 @@
 //! * [From a Dockerfile](dockerfile)
 //! * [RUN lines that need a process](commands)
 //! * [Environments](environments): in which CI and on which machine they run, and other architectures
+//! * [Try it before you deploy](invoke): functions on this machine, as Lambda runs them
 //! * [With SAM](sam)
 //! * [Python packages](python)
 //! * [Node packages](node)
@@ -41,6 +42,7 @@ macro_rules! links {
 [github-actions]: #recipe-for-github-actions
 [gitlab-ci]: #recipe-for-gitlab-ci
 [guarantees]: crate::guide::guarantees
+[invoke]: crate::guide::invoke
 [jenkins]: #recipe-for-jenkins-on-kubernetes
 [library]: crate::guide::library
 [node]: crate::guide::node
@@ -114,6 +116,10 @@ pub mod ci {}
 #[doc = links!()]
 #[doc = include_str!("config.md")]
 pub mod config {}
+
+#[doc = links!()]
+#[doc = include_str!("invoke.md")]
+pub mod invoke {}
 
 #[doc = links!()]
 #[doc = include_str!("sam.md")]

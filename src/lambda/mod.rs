@@ -1,9 +1,11 @@
-//! Lambda's requirements and runtimes, as data and pure functions.
+//! Lambda's requirements and runtimes, as data and pure functions; and its invocations, on this machine.
 
 mod base;
 #[cfg(feature = "check")]
 pub mod check;
 mod handler;
+#[cfg(target_os = "linux")]
+pub mod invoke;
 mod python;
 mod registry;
 mod runtimes;

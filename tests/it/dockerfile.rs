@@ -4,7 +4,7 @@ mod architectures;
 mod buildah;
 mod buildah_cases;
 mod built;
-mod case_answers;
+pub mod case_answers;
 mod case_commands;
 pub mod cases;
 mod ci_recipes;

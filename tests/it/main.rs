@@ -28,6 +28,7 @@ mod guide;
 mod hostile;
 mod inline_cache;
 mod interruptions;
+mod invoke;
 mod kills;
 mod layer;
 mod layering;

@@ -47,7 +47,7 @@ pub struct CommandArgs {
     /// Do RUN lines without starting a process: those that need none, all or none [default: auto]
     #[arg(long, value_name = "WHICH")]
     pub translate: Option<TranslateArg>,
-    /// Run commands in this mode only: namespaces, copy, chroot, proot or none [default: the first that works]
+    /// Run commands, and a function, in this mode only: namespaces, copy, chroot, proot or none [default: the first that works]
     #[arg(long, value_name = "MODE")]
     pub run_mode: Option<RunMode>,
     /// Keep files that differ with each run of a command, such as logs of package managers

@@ -121,6 +121,21 @@ impl ImageArgs {
     /// The first given flag that describes the image to build.
     #[cfg(feature = "check")]
     pub fn making(&self) -> Option<&'static str> {
+        let given = [
+            ("--handler", self.handler.is_some()),
+            ("--entrypoint", self.entrypoint.is_some()),
+            ("--cmd", self.cmd.is_some()),
+            ("--workdir", self.workdir.is_some()),
+            ("--env", !self.env.is_empty()),
+            ("--label", !self.label.is_empty()),
+            ("--user", self.user.is_some()),
+        ];
+        self.making_files().or_else(|| given.into_iter().find_map(|(flag, given)| given.then_some(flag)))
+    }
+
+    /// The first given flag that describes the files of the image to build.
+    #[cfg(any(feature = "check", target_os = "linux"))]
+    pub fn making_files(&self) -> Option<&'static str> {
         let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =
             &self.python;
         let given = [
@@ -137,13 +152,6 @@ impl ImageArgs {
             ("--npm", self.node.npm),
             ("--npm-scripts", self.node.npm_scripts),
             ("--add", !self.add.is_empty()),
-            ("--handler", self.handler.is_some()),
-            ("--entrypoint", self.entrypoint.is_some()),
-            ("--cmd", self.cmd.is_some()),
-            ("--workdir", self.workdir.is_some()),
-            ("--env", !self.env.is_empty()),
-            ("--label", !self.label.is_empty()),
-            ("--user", self.user.is_some()),
         ];
         self.dockerfile.given().or_else(|| given.into_iter().find_map(|(flag, given)| given.then_some(flag)))
     }

@@ -9,6 +9,8 @@ pub mod ecr;
 pub mod image;
 pub mod init;
 pub mod inspect;
+#[cfg(target_os = "linux")]
+pub mod invoke;
 pub mod output;
 pub mod push;
 pub mod registry;
@@ -22,6 +24,8 @@ use self::check::{Check, Rules};
 use self::image::ImageArgs;
 use self::init::Init;
 use self::inspect::{Diff, Inspect};
+#[cfg(target_os = "linux")]
+use self::invoke::{Invoke, Run};
 use self::output::Output;
 use self::push::{Plan, Push};
 use self::registry::Registry;
@@ -58,6 +62,12 @@ pub enum Command {
     /// Explain the rules of `lbuild check`, or one of them
     #[cfg(feature = "check")]
     Rules(Rules),
+    /// Invoke a function on this machine, as Lambda would
+    #[cfg(target_os = "linux")]
+    Invoke(Box<Invoke>),
+    /// Serve a function on this machine, under the URL of Lambda's emulator or as a function URL
+    #[cfg(target_os = "linux")]
+    Run(Box<Run>),
     /// Find the faults that would stop a push, without sending anything
     #[cfg(feature = "aws")]
     Doctor(ecr::Doctor),
@@ -85,6 +95,10 @@ impl Command {
         match self {
             Command::Push(args) | Command::Build(args) => Some(&mut args.image),
             Command::Plan(args) => Some(&mut args.image),
+            #[cfg(target_os = "linux")]
+            Command::Invoke(args) => Some(&mut args.image),
+            #[cfg(target_os = "linux")]
+            Command::Run(args) => Some(&mut args.image),
             #[cfg(feature = "check")]
             Command::Check(args) => Some(&mut args.image),
             #[cfg(feature = "aws")]
@@ -98,6 +112,10 @@ impl Command {
         match self {
             Command::Push(args) | Command::Build(args) => Some(&mut args.registry),
             Command::Plan(args) => Some(&mut args.registry),
+            #[cfg(target_os = "linux")]
+            Command::Invoke(args) => Some(&mut args.registry),
+            #[cfg(target_os = "linux")]
+            Command::Run(args) => Some(&mut args.registry),
             Command::Inspect(args) => Some(&mut args.registry),
             Command::Diff(args) => Some(&mut args.registry),
             #[cfg(feature = "check")]

@@ -8,6 +8,8 @@ pub mod diff;
 pub mod doctor;
 pub mod init;
 pub mod inspect;
+#[cfg(target_os = "linux")]
+pub mod invoke;
 #[cfg(feature = "aws")]
 pub mod login;
 pub mod plan;
@@ -16,4 +18,6 @@ pub mod push;
 pub mod repo;
 #[cfg(feature = "check")]
 pub mod rules;
+#[cfg(target_os = "linux")]
+pub mod run;
 pub mod sam;

@@ -17,6 +17,10 @@ Exit codes:
   6    credentials or permissions missing or refused
   7    error of this machine: the disk with cache, layouts and archives, or its limits
   8    findings of `lbuild check`
+  9    error of the invoked function
+  10   time-out of the invoked function
+  11   end of the invoked function's process
+  12   too little memory for the invoked function
   130  interrupted";
 
 /// A failure of the command.
@@ -51,6 +55,22 @@ pub enum Failure {
     #[cfg(feature = "check")]
     #[error("`lbuild check` found {count} in {image}")]
     Findings { image: String, count: String },
+    /// An invocation without a response, whose payload is already printed.
+    #[cfg(target_os = "linux")]
+    #[error("{message}")]
+    Invocation { code: u8, message: String, hint: Option<String> },
+    /// The port of `lbuild run`.
+    #[cfg(target_os = "linux")]
+    #[error("cannot listen on port {port} of 127.0.0.1")]
+    Port { port: u16, source: io::Error },
+    /// Files that cannot be watched.
+    #[cfg(target_os = "linux")]
+    #[error("cannot watch {}", path.display())]
+    Watch { path: PathBuf, source: notify::Error },
+    /// A failure that does not end the command; its causes are in the message.
+    #[cfg(target_os = "linux")]
+    #[error("{message}")]
+    Told { message: String, hint: Option<String>, code: u8 },
     /// The image of a function of a template, or of several.
     #[error("the image of {names} was not built")]
     Function { names: String, source: Box<Failure> },
@@ -63,6 +83,14 @@ impl Failure {
     /// A fault in the arguments.
     pub fn usage(message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Failure {
         Failure::Usage { message: message.into(), hint: hint.into().map(str::to_owned) }
+    }
+
+    /// An error that does not end the command.
+    #[cfg(target_os = "linux")]
+    pub fn told(error: &lbuild::Error) -> Failure {
+        let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        let chain: Vec<String> = chain.map(|error| error.to_string()).collect();
+        Failure::Told { message: chain.join(": "), hint: error.hint(), code: 7 }
     }
 
     /// The exit code.
@@ -81,6 +109,10 @@ impl Failure {
             Failure::Function { source, .. } => source.code(),
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
+            #[cfg(target_os = "linux")]
+            Failure::Invocation { code, .. } | Failure::Told { code, .. } => *code,
+            #[cfg(target_os = "linux")]
+            Failure::Port { .. } | Failure::Watch { .. } => 7,
             #[cfg(feature = "aws")]
             Failure::Doctor { code } => *code,
             Failure::Write { .. } | Failure::Start { .. } => 7,
@@ -94,6 +126,14 @@ impl Failure {
         match self {
             Failure::Library(error) => error.hint(),
             Failure::Usage { hint, .. } => hint.clone(),
+            #[cfg(target_os = "linux")]
+            Failure::Invocation { hint, .. } | Failure::Told { hint, .. } => hint.clone(),
+            #[cfg(target_os = "linux")]
+            Failure::Port { .. } => Some("choose another one with --port; 0 takes one that is free".into()),
+            #[cfg(target_os = "linux")]
+            Failure::Watch { .. } => Some(
+                "the limit of watched directories may be too low: `sysctl -w fs.inotify.max_user_watches=524288`".into(),
+            ),
             Failure::Function { source, .. } => source.hint(),
             Failure::Handler { .. } => Some(
                 "name it as module.function, with the module's path from the function's directory; \

@@ -44,7 +44,7 @@ pub fn failure(failure: &Failure) {
     }));
 }
 
-fn line(value: &Value) {
+pub fn line(value: &Value) {
     eprintln!("{}", escaped(&value.to_string()));
 }
 

@@ -8,6 +8,6 @@ pub mod exit;
 pub mod findings;
 pub mod human;
 pub mod image_name;
-mod json;
+pub mod json;
 pub mod report;
 pub mod secrets;

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::roots::owners;
+use super::unpack::owners;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::recipe::{Access, Origin};

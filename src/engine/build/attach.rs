@@ -13,7 +13,7 @@ use super::add::Adding;
 use super::agent::{self, Agent};
 use super::command::PlannedCommand;
 use super::mounts::{PLACE, part, source_of};
-use super::roots::{make_root, owners, unpack_apart};
+use super::unpack::{make_root, owners, unpack_apart};
 use super::write::layer_of_files;
 use crate::error::{Error, Result};
 use crate::image::Digest;

@@ -56,6 +56,8 @@ mod sight;
 mod sources;
 mod stage;
 mod steps;
+#[cfg(target_os = "linux")]
+pub(super) mod unpack;
 mod write;
 
 pub(super) use cached::Cached;

@@ -16,8 +16,10 @@ use super::cached::Known;
 use super::command::PlannedCommand;
 use super::key;
 use super::output::Output;
-use super::roots::{Root, RootFiles, make_root, owners};
+use super::roots::{Root, RootFiles};
+use super::unpack::{make_root, owners};
 use super::write::{Made, Writing, make};
+use crate::engine::running::foreign;
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -250,6 +252,7 @@ impl Running {
                 .into_iter()
                 .map(|(path, content)| (path, content.as_bytes().to_vec(), 0o755))
                 .collect(),
+            shared_memory: true,
             network: self.planned.network != Network::None,
             hostname: HOST_NAME.to_owned(),
         })
@@ -273,12 +276,7 @@ impl Running {
     /// The error for a command whose programs are for another architecture.
     fn foreign(&self, refused: Obstacle) -> Error {
         let arch = &self.platform.architecture;
-        let fault = format!("the image is for {arch}, and this machine cannot run its programs ({refused})");
-        let first = match refused.step {
-            rootfs::NO_EMULATOR => "install qemu-user-static",
-            rootfs::NO_NAMESPACE => "run commands in mode namespaces (`lbuild doctor --run`)",
-            _ => "use Linux 6.7 or later, where a namespace can have rules for programs",
-        };
+        let (fault, first) = foreign(arch, refused);
         let hint = format!(
             "{first}, use a machine for {arch}, put what does not depend on it into a stage FROM \
              --platform=$BUILDPLATFORM, or write installs so that they are translated: `lbuild plan` shows why they are not"

@@ -1,6 +1,7 @@
 //! Copies a tree of files, for roots without overlayfs.
 //!
-//! The copy shares no inode with the original: a program that appends to a hard link would change the cache.
+//! A copy for commands shares no inode with the original: a program that appends to a hard link would change the cache.
+//! Where nothing changes files, only the directories are new.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,8 +12,8 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
-    chownat, copy_file_range, fchmod, fchown, fsetxattr, fstat, futimens, ioctl_ficlone, mkdirat, mknodat,
-    openat, readlinkat, statat, symlinkat, utimensat,
+    chownat, copy_file_range, fchmod, fchown, fsetxattr, fstat, futimens, ioctl_ficlone, linkat, mkdirat,
+    mknodat, openat, readlinkat, statat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -28,11 +29,23 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let source = openat(CWD, from, flags, Mode::empty())?;
     rustix::fs::mkdir(to, Mode::RWXU)?;
     let target = openat(CWD, to, flags, Mode::empty())?;
-    Copying { cloner: Cloner::default() }.directory(source, target, 0)
+    Copying { cloner: Cloner::default(), links: false }.directory(source, target, 0)
+}
+
+/// As [`copy`], but what is no directory is linked. For trees whose files nobody changes: layers that are unpacked over one
+/// replace files and never write to them.
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let source = openat(CWD, from, flags, Mode::empty())?;
+    rustix::fs::mkdir(to, Mode::RWXU)?;
+    let target = openat(CWD, to, flags, Mode::empty())?;
+    Copying { cloner: Cloner::default(), links: true }.directory(source, target, 0)
 }
 
 struct Copying {
     cloner: Cloner,
+    /// Files are linked.
+    links: bool,
 }
 
 /// A name in a directory.
@@ -65,6 +78,14 @@ impl Copying {
         let stat = statat(from.0, from.1, NOFOLLOW)?;
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.links && kind != FileType::Directory {
+            match linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
+                Ok(()) => return Ok(()),
+                // The file system allows no more links, or none; or the file is of another user.
+                Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::XDEV) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
         match kind {
             FileType::Directory => {
                 let source =
@@ -155,5 +176,5 @@ impl Cloner {
 
 /// Copies a file that is not a directory to another name, which must not exist.
 pub(super) fn duplicate(from: Name<'_>, to: Name<'_>) -> io::Result<()> {
-    Copying { cloner: Cloner::default() }.entry(from, to, 0)
+    Copying { cloner: Cloner::default(), links: false }.entry(from, to, 0)
 }

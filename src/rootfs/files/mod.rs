@@ -28,7 +28,7 @@ mod unpack;
 mod update;
 
 pub(crate) use attributes::{Owners, set_access};
-pub(crate) use copy::copy;
+pub(crate) use copy::{copy, link};
 pub(crate) use diff::{Settings, Settled, settle_overlay, settle_tree};
 pub(crate) use index::{Index, Node};
 pub(crate) use noise::NOISE_VERSION;

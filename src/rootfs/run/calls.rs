@@ -175,6 +175,32 @@ pub(super) fn start_loopback() -> Result<()> {
     }
 }
 
+/// A socket that listens on a port of the loopback interface.
+pub(super) fn listen(port: u16) -> Result<OwnedFd> {
+    // SAFETY: the address outlives the calls, and the kernel creates the descriptor.
+    unsafe {
+        let socket = checked(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0))?;
+        let socket = OwnedFd::from_raw_fd(socket);
+        let mut address: libc::sockaddr_in = mem::zeroed();
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_port = port.to_be();
+        address.sin_addr.s_addr = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
+        let size = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        checked(libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), size))?;
+        checked(libc::listen(socket.as_raw_fd(), 128))?;
+        Ok(socket)
+    }
+}
+
+/// A socket that is not connected. It stays in the network namespace of the process that made it.
+pub(super) fn stream_socket() -> Result<OwnedFd> {
+    // SAFETY: the kernel creates the descriptor.
+    unsafe {
+        let socket = checked(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0))?;
+        Ok(OwnedFd::from_raw_fd(socket))
+    }
+}
+
 /// Leaves no program a capability that is not in `most`. Exec gives root what is left, and others nothing.
 pub(super) fn bound(most: u64) -> Result<()> {
     for bit in 0..u64::BITS {
@@ -203,6 +229,7 @@ pub(super) fn restrict(target: &CStr, restriction: Restriction) -> Result<()> {
         userns: u64,
     }
     const AT_RECURSIVE: c_int = 0x8000;
+    let depth = if restriction.alone { 0 } else { AT_RECURSIVE };
     let flags = if restriction.writes { libc::MS_RDONLY } else { 0 }
         | if restriction.devices { libc::MS_NODEV } else { 0 };
     // The new attributes have the values of the old flags.
@@ -210,14 +237,8 @@ pub(super) fn restrict(target: &CStr, restriction: Restriction) -> Result<()> {
     // SAFETY: the path and the attributes outlive the calls.
     unsafe {
         let size = size_of::<Attributes>();
-        if libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            target.as_ptr(),
-            AT_RECURSIVE,
-            &attributes,
-            size,
-        ) == 0
+        if libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, target.as_ptr(), depth, &attributes, size)
+            == 0
         {
             return Ok(());
         }
@@ -257,7 +278,7 @@ pub(super) fn install(filter: &[libc::sock_filter], socket: RawFd) -> Result<()>
 type Control = [u64; 4];
 
 /// Sends a descriptor, with one byte.
-fn send(socket: RawFd, descriptor: &OwnedFd) -> Result<()> {
+pub(super) fn send(socket: RawFd, descriptor: &OwnedFd) -> Result<()> {
     with_message(|message| {
         // SAFETY: the control buffer has room for the header and one descriptor.
         unsafe {

@@ -4,7 +4,7 @@
 //! capabilities are fewer than lbuild's, so that it cannot trace lbuild or read its memory. There is no /proc. What is
 //! shared: the network, abstract sockets, and the numbers of processes, so that it can kill others.
 //!
-//! Landlock is not used. It would keep the command from signals and from tracing siblings (Linux 6.12), but only for a
+//! Landlock is not used, but for a [`service`](super::service). It would keep the command from signals and from tracing siblings (Linux 6.12), but only for a
 //! process that gives up setuid programs (`no_new_privs`), with which `sudo` in an image fails. It has no part in
 //! keeping files apart: a path of the chroot leads nowhere else.
 
@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, Gid, Uid};
 
-use super::child::{Plan, Program};
+use super::child::{Plan, Program, Work};
 use super::command::{CAPABILITIES, Exit, Failure, Process, User};
 use super::ids::{self, Ids};
 use super::leftovers;
@@ -22,7 +22,7 @@ use super::mode::{Mode, Way};
 use super::mounts::Steps;
 use super::obstacle::Obstacle;
 use super::placed::{Devices, Placed};
-use super::running::{self, Ended, Running};
+use super::running::{self, Ended, Extra, Running};
 use super::steps::Call;
 
 /// The capabilities without which a way as root is none: files get owners, and the command a user.
@@ -58,7 +58,8 @@ pub(crate) fn probe(cache_dir: &Path) -> Result<Way, Obstacle> {
     };
     let tree = tree.map_err(|error| refused("create a directory in the cache", &error))?;
     let steps = steps(tree.path(), c"/", &User::default(), true);
-    let plan = Plan { isolated: false, userns: false, no_network: false, steps: steps.0, program: None };
+    let plan =
+        Plan { isolated: false, userns: false, no_network: false, steps: steps.0, work: Work::Nothing };
     match attempt(&plan, &mut |_| {}, &AtomicBool::new(false)) {
         Ok(Exit::Code(0)) => Ok(way),
         Err(Failure::Step { step, errno, .. }) => Err(Obstacle { step, errno }),
@@ -74,11 +75,12 @@ pub(crate) fn run(
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
-    let placed = Placed::new(tree, Devices::Nodes, process)?;
+    let placed = placed(tree, process)?;
     let steps = steps(tree, &process.directory, &process.user, process.network);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
-    let (no_network, program) = (!process.network, Some(program));
-    let plan = Plan { isolated: false, userns: false, no_network, steps: steps.0, program };
+    let no_network = !process.network;
+    let plan =
+        Plan { isolated: false, userns: false, no_network, steps: steps.0, work: Work::Program(program) };
     let result = attempt(&plan, output, stop);
     // The keeper has ended all of them, unless the command has killed it.
     let ended = leftovers::end(tree).map_err(Failure::io("end what the command has left"));
@@ -91,7 +93,7 @@ pub(crate) fn run(
 
 /// Starts the processes of a plan without namespaces, and waits for their end.
 fn attempt(plan: &Plan, output: &mut dyn FnMut(&[u8]), stop: &AtomicBool) -> Result<Exit, Failure> {
-    let (ends, descriptors) = running::channels(false).map_err(Failure::io("create a pipe"))?;
+    let (ends, descriptors) = running::channels(Extra::default()).map_err(Failure::io("create a pipe"))?;
     let mut running = Running::start(plan, None, ends, descriptors)?;
     let reports = running.wait(output, stop, &mut |_| Ok(()));
     drop(running);
@@ -99,9 +101,17 @@ fn attempt(plan: &Plan, output: &mut dyn FnMut(&[u8]), stop: &AtomicBool) -> Res
     Ended::new(&reports).exit(plan)
 }
 
-fn steps(tree: &Path, directory: &std::ffi::CStr, user: &User, network: bool) -> Steps {
+fn steps(tree: &Path, directory: &std::ffi::CStr, to_be: &User, network: bool) -> Steps {
+    let mut steps = root(tree, network);
+    let owner = (Uid::from_raw(to_be.uid), Gid::from_raw(to_be.gid));
+    steps.enter_working_directory(directory, Some(owner));
+    user(&mut steps, to_be);
+    steps
+}
+
+/// The steps that make the tree the root.
+pub(super) fn root(tree: &Path, network: bool) -> Steps {
     let mut steps = Steps::default();
-    let User { uid, gid, groups } = user;
     steps.add("start a session", "", Call::Session);
     steps.add("start a session keyring", "", Call::Keyring);
     if !network {
@@ -110,8 +120,11 @@ fn steps(tree: &Path, directory: &std::ffi::CStr, user: &User, network: bool) ->
     let path = std::ffi::CString::new(tree.as_os_str().as_encoded_bytes()).unwrap_or_default();
     steps.change_directory(path);
     steps.add("change the root", "", Call::Chroot);
-    let owner = (Uid::from_raw(*uid), Gid::from_raw(*gid));
-    steps.enter_working_directory(directory, Some(owner));
+    steps
+}
+
+/// The steps that give a program its user and its limits.
+pub(super) fn user(steps: &mut Steps, User { uid, gid, groups }: &User) {
     let most = capabilities();
     if ids::has(CapabilitySet::SETPCAP) {
         steps.add("limit the capabilities", "", Call::Bound(most.bits()));
@@ -125,5 +138,9 @@ fn steps(tree: &Path, directory: &std::ffi::CStr, user: &User, network: bool) ->
     steps.add("set the user", &uid.to_string(), Call::User(Uid::from_raw(*uid)));
     steps.add("give up capabilities", "", Call::Keep(most));
     steps.add("end with the keeper", "", Call::EndWithKeeper);
-    steps
+}
+
+/// Places in a tree what the image does not have.
+pub(super) fn placed(tree: &Path, process: &Process) -> Result<Placed, Failure> {
+    Placed::new(tree, Devices::Nodes, process)
 }

@@ -35,6 +35,10 @@ pub(crate) enum Files<'f> {
     Overlay { lowers: &'f [PathBuf], upper: &'f Path, work: &'f Path },
     /// A directory that the command may change.
     Tree(&'f Path),
+    /// A directory that nobody changes. What the command needs besides is in memory.
+    Fixed(&'f Path),
+    /// As [`Files::Tree`], but the command cannot change it.
+    FixedTree(&'f Path),
 }
 
 /// A mount: it hides the file or directory that the image has at its path.
@@ -54,6 +58,8 @@ pub(crate) enum BindSource {
     Path(PathBuf),
     /// An empty directory in memory that holds this number of bytes.
     Memory { size: Option<u64> },
+    /// An empty directory that nobody but root may enter.
+    Closed,
     /// A file with this content, which no disk gets to see where something can be mounted.
     File { content: Vec<u8>, mode: u32, uid: u32, gid: u32 },
 }
@@ -90,6 +96,8 @@ pub(crate) struct Process {
     pub(crate) binds: Vec<Bind>,
     /// Paths below /dev, contents and modes.
     pub(crate) files: Vec<(String, Vec<u8>, u32)>,
+    /// Whether there is a /dev/shm.
+    pub(crate) shared_memory: bool,
     /// The command uses the caller's network. Without, it has a loopback interface of its own.
     pub(crate) network: bool,
     pub(crate) hostname: String,
@@ -106,6 +114,7 @@ impl Process {
             user: User::default(),
             binds: Vec::new(),
             files: Vec::new(),
+            shared_memory: true,
             network: true,
             hostname: "lbuild".to_owned(),
         }

@@ -8,13 +8,13 @@ use std::thread;
 
 use rustix::thread::{Gid, Uid};
 
-use super::child::{Plan, Program};
+use super::child::{Plan, Program, Work};
 use super::command::{CAPABILITIES, Exit, Failure, Files, Process, User};
-use super::ids::Ids;
+use super::ids::{Ids, Maps};
 use super::mode::Way;
 use super::mounts::{self, Steps};
 use super::owners;
-use super::running::{self, Ended, Running};
+use super::running::{self, Ended, Extra, Running};
 use super::steps::Call;
 use super::stubs;
 use super::system;
@@ -42,16 +42,38 @@ pub(crate) fn run(
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
     let recorder = matches!(way.ids, Ids::Single { .. });
-    let (ends, descriptors) = running::channels(recorder).map_err(Failure::io("create a pipe"))?;
+    let (ends, descriptors) = running::channels(Extra { listener: recorder, ..Extra::default() })
+        .map_err(Failure::io("create a pipe"))?;
     let plan = plan(way, files, process, descriptors.listener.as_ref());
     let plan = plan.map_err(Failure::io("prepare the root"))?;
-    let maps =
-        way.ids.maps(process.user.uid, process.user.gid).map_err(Failure::io("read the maps of ids"))?;
+    let maps = maps(way, &process.user)?;
     let running = Running::start(&plan, way.userns.then_some(&maps), ends, descriptors)?;
     let reports = record_and_wait(running, &process.user, output, stop)?;
     let ended = Ended::new(&reports);
     stubs::remove(way, files, &ended.stubs).map_err(Failure::io("remove a stub of a mount"))?;
     ended.exit(&plan)
+}
+
+/// The maps of a command's user namespace.
+///
+/// With one id, that is the user, unless an emulator is registered: only root of a namespace may do that, and becomes the
+/// user in a further namespace.
+pub(super) fn maps(way: &Way, user: &User) -> Result<Maps, Failure> {
+    let (uid, gid) = if becomes_user(way) { (0, 0) } else { (user.uid, user.gid) };
+    way.ids.maps(uid, gid).map_err(Failure::io("read the maps of ids"))
+}
+
+/// The last step of the set-up, if there is such a namespace.
+pub(super) fn become_user(steps: &mut Steps, way: &Way, User { uid, gid, .. }: &User) {
+    if becomes_user(way) && (*uid, *gid) != (0, 0) {
+        let map = |id: u32| format!("{id} 0 1\n").into_bytes();
+        let call = Call::BecomeUser { uid_map: map(*uid), gid_map: map(*gid) };
+        steps.add("become its user", &uid.to_string(), call);
+    }
+}
+
+fn becomes_user(way: &Way) -> bool {
+    matches!(way.ids, Ids::Single { .. }) && way.programs.emulator().is_some()
 }
 
 /// Passes on the output, while a thread records owners if the command has a filter.
@@ -87,10 +109,11 @@ pub(super) fn plan(
     socket: Option<&OwnedFd>,
 ) -> io::Result<Plan> {
     let mut steps = steps(way, files, process)?;
+    become_user(&mut steps, way, &process.user);
     user(&mut steps, way, process, socket);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
-    let (steps, program) = (steps.0, Some(program));
-    Ok(Plan { isolated: true, userns: way.userns, no_network: !process.network, steps, program })
+    let (steps, work) = (steps.0, Work::Program(program));
+    Ok(Plan { isolated: true, userns: way.userns, no_network: !process.network, steps, work })
 }
 
 /// The steps that make the root.
@@ -104,7 +127,7 @@ pub(super) fn steps(way: &Way, files: &Files<'_>, process: &Process) -> io::Resu
     }
     let anchor = match files {
         Files::Overlay { upper, .. } => upper,
-        Files::Tree(tree) => tree,
+        Files::Tree(dir) | Files::Fixed(dir) | Files::FixedTree(dir) => dir,
     };
     mounts::enter(&mut steps, anchor)?;
     mounts::image(&mut steps, files)?;
@@ -112,12 +135,15 @@ pub(super) fn steps(way: &Way, files: &Files<'_>, process: &Process) -> io::Resu
     system::devices(&mut steps, way, process)?;
     system::names(&mut steps, process)?;
     mounts::binds(&mut steps, &process.binds, !matches!(way.ids, Ids::Single { .. }))?;
+    if matches!(files, Files::Fixed(_) | Files::FixedTree(_)) {
+        mounts::fix(&mut steps);
+    }
     mounts::leave(&mut steps);
     Ok(steps)
 }
 
 /// The steps that give the process its directory, its user and its limits. A single id is the user already, by its map.
-fn user(steps: &mut Steps, way: &Way, process: &Process, socket: Option<&OwnedFd>) {
+pub(super) fn user(steps: &mut Steps, way: &Way, process: &Process, socket: Option<&OwnedFd>) {
     let User { uid, gid, groups } = &process.user;
     let has_one_id = matches!(way.ids, Ids::Single { .. });
     let owner = (!has_one_id).then(|| (Uid::from_raw(*uid), Gid::from_raw(*gid)));

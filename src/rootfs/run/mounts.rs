@@ -142,10 +142,16 @@ pub(super) fn enter(steps: &mut Steps, anchor: &Path) -> io::Result<()> {
 /// Mounts the files of the image at [`ROOT`].
 pub(super) fn image(steps: &mut Steps, files: &Files<'_>) -> io::Result<()> {
     match files {
-        Files::Overlay { lowers, upper, work } => overlay(steps, lowers, upper, work),
-        Files::Tree(tree) => {
+        Files::Overlay { lowers, upper, work } => overlay(steps, lowers, &old(upper)?, &old(work)?),
+        Files::Fixed(lower) => {
+            // For stubs of mounts. The file system is the one that vanishes with the namespace.
+            steps.directory("/upper")?;
+            steps.directory("/work")?;
+            overlay(steps, &[lower.to_path_buf()], b"/upper", b"/work")
+        }
+        Files::Tree(tree) | Files::FixedTree(tree) => {
             // A command of the machine's root can create device nodes, and an image can have some.
-            let restriction = Restriction { devices: true, writes: false };
+            let restriction = Restriction { devices: true, ..Restriction::default() };
             steps.bind("bind the tree", &old(tree)?, "/root", restriction)
         }
     }
@@ -153,7 +159,7 @@ pub(super) fn image(steps: &mut Steps, files: &Files<'_>) -> io::Result<()> {
 
 /// The data of a mount is limited to a page: the directories get short names. That also allows commas and colons in
 /// their paths.
-fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &Path, work: &Path) -> io::Result<()> {
+fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &[u8], work: &[u8]) -> io::Result<()> {
     let mut names = Vec::new();
     for (index, lower) in lowers.iter().enumerate() {
         names.push((index + 1).to_string());
@@ -163,8 +169,8 @@ fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &Path, work: &Path) -> 
         steps.directory("/links/0")?;
         names.push("0".to_owned());
     }
-    steps.symlink(&old(upper)?, "/links/upper")?;
-    steps.symlink(&old(work)?, "/links/work")?;
+    steps.symlink(upper, "/links/upper")?;
+    steps.symlink(work, "/links/work")?;
     steps.change_directory(c"/links".to_owned());
     // Without `userxattr`, an overlay in a user namespace fails later, with EIO. `index` would keep hard links of lower
     // directories; a system may have it on.
@@ -179,7 +185,7 @@ fn overlay(steps: &mut Steps, lowers: &[PathBuf], upper: &Path, work: &Path) -> 
 pub(super) fn binds(steps: &mut Steps, binds: &[Bind], owns: bool) -> io::Result<()> {
     for (number, Bind { source, target, writable }) in binds.iter().enumerate() {
         let own = format!("/mnt/{number}");
-        let restriction = Restriction { writes: !writable, devices: true };
+        let restriction = Restriction { writes: !writable, devices: true, alone: false };
         let bytes = target.as_bytes().to_vec();
         match source {
             BindSource::Path(path) => {
@@ -195,6 +201,12 @@ pub(super) fn binds(steps: &mut Steps, binds: &[Bind], owns: bool) -> io::Result
                 steps.mount("mount a tmpfs", c"tmpfs", &own, flags, &data)?;
                 steps.place_own("mount a tmpfs", &CString::new(own)?, target);
             }
+            BindSource::Closed => {
+                let call = Call::MakeDirectory { path: CString::new(own.as_str())?, mode: 0 };
+                steps.add("create a directory", &own, call);
+                let (source, kind) = (CString::new(own)?, Kind::Directory);
+                steps.place("bind", Placing { source, target: bytes, kind, moves: false, restriction });
+            }
             BindSource::File { content, mode, uid, gid } => {
                 steps.file(&own, content, *mode)?;
                 if owns {
@@ -208,6 +220,12 @@ pub(super) fn binds(steps: &mut Steps, binds: &[Bind], owns: bool) -> io::Result
         }
     }
     Ok(())
+}
+
+/// Forbids changes of the image's files, but not of what is mounted on them.
+pub(super) fn fix(steps: &mut Steps) {
+    let restriction = Restriction { writes: true, devices: true, alone: true };
+    steps.add("forbid changes", "/", Call::Restrict { target: ROOT.to_owned(), restriction });
 }
 
 /// Leaves the caller's root for the image's.

@@ -106,7 +106,7 @@ impl Placed {
                         }
                     }
                 }
-                BindSource::Memory { .. } => self.directory(&root, target),
+                BindSource::Memory { .. } | BindSource::Closed => self.directory(&root, target),
                 BindSource::File { content, mode, uid, gid } => {
                     self.file(&root, target, content, *mode).and_then(|file| {
                         let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));

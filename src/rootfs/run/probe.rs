@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use tempfile::TempDir;
 
-use super::child::Plan;
+use super::child::{Plan, Work};
 use super::command::{Exit, Failure, Files, Process};
 use super::exec;
 use super::ids::{self, Ids};
@@ -18,7 +18,7 @@ use super::mode::{Mode, Way};
 use super::mounts::Steps;
 use super::obstacle::Obstacle;
 use super::owners;
-use super::running::{self, Ended, Running};
+use super::running::{self, Ended, Extra, Running};
 use super::steps::Call;
 
 /// Sets up the root of a command as [`run`](exec::run) does, with an image that has nothing, in a process that then
@@ -83,9 +83,9 @@ fn attempt(way: &Way, cache_dir: &Path) -> Result<(), Obstacle> {
     if way.mode == Mode::Namespaces {
         changes_of_lower_files(steps);
     }
-    let (ends, descriptors) = running::channels(false).map_err(unusable("create a pipe"))?;
+    let (ends, descriptors) = running::channels(Extra::default()).map_err(unusable("create a pipe"))?;
     let steps = std::mem::take(&mut steps.0);
-    let plan = Plan { isolated: true, userns: way.userns, no_network: false, steps, program: None };
+    let plan = Plan { isolated: true, userns: way.userns, no_network: false, steps, work: Work::Nothing };
     let maps = way.ids.maps(0, 0).map_err(unusable("read the maps of ids"))?;
     let mut running = Running::start(&plan, way.userns.then_some(&maps), ends, descriptors)?;
     let waited = running.wait(&mut |_| {}, &AtomicBool::new(false), &mut |_| Ok(()));

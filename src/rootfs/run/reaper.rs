@@ -30,7 +30,8 @@ pub(super) fn adopt_orphans() -> Result<()> {
 /// Waits for the command. `None`: lbuild has ended, or wants the command to end.
 pub(super) fn wait(pid: Pid, pidfd: &OwnedFd, go: &OwnedFd) -> Result<Option<WaitStatus>> {
     loop {
-        let mut polled = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(go, PollFlags::IN)];
+        // What is written to the pipe is for process 1; only its end is for the keeper.
+        let mut polled = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(go, PollFlags::empty())];
         retry_on_intr(|| poll(&mut polled, Some(&LOOK)))?;
         // Not in the condition of the loop: an orphan may end at any time before the command.
         while let Some((ended, status)) = retry_on_intr(|| rustix::process::wait(WaitOptions::NOHANG))? {

@@ -11,14 +11,16 @@ const HEAD: usize = 12;
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report<'r> {
-    /// A step of the plan failed.
+    /// A step of the plan failed, or of a program's own.
     Step {
+        program: u8,
         index: u32,
         errno: Errno,
     },
     /// A candidate could not be executed, and no other was.
     /// `exists`: the error is about the interpreter of the program.
     Exec {
+        program: u8,
         candidate: u32,
         errno: Errno,
         exists: bool,
@@ -31,10 +33,13 @@ pub(super) enum Report<'r> {
     Stub {
         path: &'r [u8],
     },
+    /// A program has ended.
     Exited {
+        program: u8,
         code: i32,
     },
     Killed {
+        program: u8,
         signal: i32,
     },
 }
@@ -51,17 +56,18 @@ impl<'w> Writer<'w> {
     }
 
     pub(super) fn send(&mut self, report: Report<'_>) -> Result<()> {
-        let (tag, number, value, path): (u32, u32, i32, &[u8]) = match report {
-            Report::Step { index, errno } => (1, index, errno.raw_os_error(), b""),
-            Report::Exec { candidate, errno, exists: false } => (2, candidate, errno.raw_os_error(), b""),
-            Report::Exec { candidate, errno, exists: true } => (7, candidate, errno.raw_os_error(), b""),
-            Report::Keeper { errno } => (3, 0, errno.raw_os_error(), b""),
-            Report::Stub { path } => (4, path.len() as u32, 0, path),
-            Report::Exited { code } => (5, 0, code, b""),
-            Report::Killed { signal } => (6, 0, signal, b""),
+        let (tag, program, number, value, path): (u8, u8, u32, i32, &[u8]) = match report {
+            Report::Step { program, index, errno } => (1, program, index, errno.raw_os_error(), b""),
+            Report::Exec { program, candidate, errno, exists } => {
+                (if exists { 7 } else { 2 }, program, candidate, errno.raw_os_error(), b"")
+            }
+            Report::Keeper { errno } => (3, 0, 0, errno.raw_os_error(), b""),
+            Report::Stub { path } => (4, 0, path.len() as u32, 0, path),
+            Report::Exited { program, code } => (5, program, 0, code, b""),
+            Report::Killed { program, signal } => (6, program, 0, signal, b""),
         };
         let end = HEAD + path.len();
-        self.record[..4].copy_from_slice(&tag.to_ne_bytes());
+        self.record[..4].copy_from_slice(&[tag, program, 0, 0]);
         self.record[4..8].copy_from_slice(&number.to_ne_bytes());
         self.record[8..HEAD].copy_from_slice(&value.to_ne_bytes());
         self.record.get_mut(HEAD..end).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(path);
@@ -80,19 +86,19 @@ impl<'r> Iterator for Records<'r> {
 
     fn next(&mut self) -> Option<Report<'r>> {
         let (head, rest) = self.0.split_at_checked(HEAD)?;
-        let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        let (tag, number) = (u32::from_ne_bytes(word(0)?), u32::from_ne_bytes(word(4)?));
+        let word = |at: usize| head.get(at..at + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+        let ([tag, program, ..], number) = (word(0)?, u32::from_ne_bytes(word(4)?));
         let value = i32::from_ne_bytes(word(8)?);
         let errno = Errno::from_raw_os_error(value.clamp(1, 4095));
         let (path, rest) = rest.split_at_checked(if tag == 4 { number as usize } else { 0 })?;
         self.0 = rest;
         Some(match tag {
-            1 => Report::Step { index: number, errno },
-            2 | 7 => Report::Exec { candidate: number, errno, exists: tag == 7 },
+            1 => Report::Step { program, index: number, errno },
+            2 | 7 => Report::Exec { program, candidate: number, errno, exists: tag == 7 },
             3 => Report::Keeper { errno },
             4 => Report::Stub { path },
-            5 => Report::Exited { code: value },
-            6 => Report::Killed { signal: value },
+            5 => Report::Exited { program, code: value },
+            6 => Report::Killed { program, signal: value },
             _ => return None,
         })
     }
@@ -108,13 +114,13 @@ mod tests {
         let long = [b'x'; MOST - HEAD];
         let reports = [
             Report::Stub { path: b"/etc/hosts" },
-            Report::Step { index: 7, errno: Errno::PERM },
-            Report::Exec { candidate: 2, errno: Errno::NOEXEC, exists: false },
-            Report::Exec { candidate: 0, errno: Errno::NOENT, exists: true },
+            Report::Step { program: 0, index: 7, errno: Errno::PERM },
+            Report::Exec { program: 1, candidate: 2, errno: Errno::NOEXEC, exists: false },
+            Report::Exec { program: 0, candidate: 0, errno: Errno::NOENT, exists: true },
             Report::Keeper { errno: Errno::NOSPC },
             Report::Stub { path: &long },
-            Report::Killed { signal: 9 },
-            Report::Exited { code: 255 },
+            Report::Killed { program: 255, signal: 9 },
+            Report::Exited { program: 3, code: 255 },
         ];
         let mut sender = Writer::new(&writer);
         for report in reports {

@@ -5,4 +5,6 @@
 pub(super) struct Restriction {
     pub(super) writes: bool,
     pub(super) devices: bool,
+    /// It does not hold for the mounts below it.
+    pub(super) alone: bool,
 }

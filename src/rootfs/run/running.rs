@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::calls;
-use super::child::{self, Descriptors, Plan};
+use super::child::{self, Descriptors, PROCESS_1, Plan};
 use super::command::{Exit, Failure};
 use super::ids::Maps;
 use super::obstacle::Obstacle;
@@ -27,15 +27,36 @@ const CHUNK: usize = 64 << 10;
 /// The parent's ends of the pipes.
 #[derive(Debug)]
 pub(super) struct Ends {
-    output: File,
-    report: File,
+    /// A pipe that has ended is not polled any more; otherwise poll would return at once.
+    output: Option<File>,
+    others_output: Option<File>,
+    report: Option<File>,
     /// `None` after the end.
     go: Option<OwnedFd>,
     listener: Option<OwnedFd>,
 }
 
-/// Pipes between parent and children, and a socket if a listener is to come back.
-pub(super) fn channels(listener: bool) -> io::Result<(Ends, Descriptors)> {
+/// What comes from the children.
+pub(super) enum Received<'r> {
+    /// Output: of the first program, or of the others.
+    Output { others: bool, piece: &'r [u8] },
+    /// Records, the last of which may be incomplete.
+    Reports(&'r [u8]),
+    /// A descriptor that a step sends.
+    Descriptor(OwnedFd),
+}
+
+/// The channels that only some plans need.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extra {
+    /// A socket on which descriptors come back.
+    pub(super) listener: bool,
+    /// A pipe for the output of all programs but the first.
+    pub(super) others_output: bool,
+}
+
+/// Pipes between parent and children.
+pub(super) fn channels(extra: Extra) -> io::Result<(Ends, Descriptors)> {
     let pipe = || {
         let (reader, writer) = io::pipe()?;
         Ok::<_, io::Error>((above_streams(reader.into())?, above_streams(writer.into())?))
@@ -44,16 +65,37 @@ pub(super) fn channels(listener: bool) -> io::Result<(Ends, Descriptors)> {
     for end in [&output, &report] {
         rustix::io::ioctl_fionbio(end, true)?;
     }
-    let (ours, theirs) = if listener {
+    let (others_output, others_writer) = match extra.others_output {
+        true => {
+            let (reader, writer) = pipe()?;
+            rustix::io::ioctl_fionbio(&reader, true)?;
+            (Some(reader.into()), Some(writer))
+        }
+        false => (None, None),
+    };
+    let (ours, theirs) = if extra.listener {
         let (ours, theirs) = UnixStream::pair()?;
         (Some(above_streams(ours.into())?), Some(above_streams(theirs.into())?))
     } else {
         (None, None)
     };
     let null = above_streams(File::open("/dev/null")?.into())?;
-    let ends = Ends { output: output.into(), report: report.into(), go: Some(go), listener: ours };
-    let descriptors =
-        Descriptors { null, output: output_writer, go: go_reader, report: report_writer, listener: theirs };
+    let ends = Ends {
+        output: Some(output.into()),
+        others_output,
+        report: Some(report.into()),
+        go: Some(go),
+        listener: ours,
+    };
+    let descriptors = Descriptors {
+        null,
+        output: output_writer,
+        others_output: others_writer,
+        go: go_reader,
+        report: report_writer,
+        listener: theirs,
+        rules: None,
+    };
     Ok((ends, descriptors))
 }
 
@@ -72,6 +114,7 @@ pub(super) struct Running {
     pid: Pid,
     pidfd: OwnedFd,
     ends: Ends,
+    buffer: Vec<u8>,
 }
 
 impl Running {
@@ -85,21 +128,41 @@ impl Running {
         ends: Ends,
         descriptors: Descriptors,
     ) -> Result<Running, Obstacle> {
+        Running::start_after(plan, maps, ends, descriptors, &mut |_| Ok(()))
+    }
+
+    /// The same, after `before` with the number of the keeper, the parent of all processes to come.
+    ///
+    /// # Errors
+    /// Also those of `before`.
+    pub(super) fn start_after<E: From<Obstacle>>(
+        plan: &Plan,
+        maps: Option<&Maps>,
+        ends: Ends,
+        descriptors: Descriptors,
+        before: &mut dyn FnMut(Pid) -> Result<(), E>,
+    ) -> Result<Running, E> {
         let step = match plan {
             Plan { isolated: false, .. } => "create a process",
             Plan { userns: true, .. } => "create a user namespace",
             _ => "create a process namespace",
         };
         let (pid, pidfd) = child::start(plan, &descriptors).map_err(|errno| Obstacle { step, errno })?;
-        let running = Running { isolated: plan.isolated, pid, pidfd, ends };
+        let running = Running { isolated: plan.isolated, pid, pidfd, ends, buffer: Vec::new() };
         if let Some(maps) = maps {
             maps.write(pid)?;
         }
-        // Fails if the keeper has ended, which `wait` finds.
-        if let Some(go) = &running.ends.go {
+        before(pid)?;
+        running.go();
+        Ok(running)
+    }
+
+    /// Has the keeper go on; then process 1, if it waits to start the first of its programs.
+    pub(super) fn go(&self) {
+        // Fails if the keeper has ended, which `poll` finds.
+        if let Some(go) = &self.ends.go {
             let _ = rustix::io::write(go, b"g");
         }
-        Ok(running)
     }
 
     /// Has the keeper end the command and all that it keeps; without namespaces only.
@@ -127,59 +190,77 @@ impl Running {
         listening: &mut dyn FnMut(OwnedFd) -> io::Result<()>,
     ) -> Result<Vec<u8>, Failure> {
         let mut reports = Vec::new();
-        let mut buffer = vec![0; CHUNK];
-        // A pipe that has ended is not polled any more; otherwise poll would return at once.
-        let (mut has_output, mut has_report) = (true, true);
+        let mut take = |received: Received<'_>| {
+            match received {
+                Received::Output { piece, .. } => output(piece),
+                Received::Reports(piece) => reports.extend_from_slice(piece),
+                Received::Descriptor(listener) => {
+                    return listening(listener).map_err(Failure::io("receive the listener of owners"));
+                }
+            }
+            Ok(())
+        };
         loop {
             if stop.load(Ordering::Relaxed) {
                 return Err(Failure::Stopped);
             }
-            let ended = self.poll(has_output, has_report).map_err(Failure::io("wait for the command"))?;
-            self.receive(listening).map_err(Failure::io("receive the listener of owners"))?;
-            let read = Failure::io("read from the command");
-            has_report = has_report
-                && drain(
-                    &mut self.ends.report,
-                    &mut buffer,
-                    &mut |chunk| reports.extend_from_slice(chunk),
-                    ended,
-                )
-                .map_err(&read)?;
-            has_output =
-                has_output && drain(&mut self.ends.output, &mut buffer, output, ended).map_err(&read)?;
+            let ended = self.poll(None).map_err(Failure::io("wait for the command"))?;
+            self.take(&mut take, ended)?;
             if ended {
                 return Ok(reports);
             }
         }
     }
 
+    /// Passes on what has come from the processes; `all` of it, or a piece of each kind.
+    ///
+    /// # Errors
+    /// When reading fails, or `take`.
+    pub(super) fn take(
+        &mut self,
+        take: &mut dyn FnMut(Received<'_>) -> Result<(), Failure>,
+        all: bool,
+    ) -> Result<(), Failure> {
+        while let Some(descriptor) = self.receive().map_err(Failure::io("receive a descriptor"))? {
+            take(Received::Descriptor(descriptor))?;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
+        let Ends { output, others_output, report, .. } = &mut self.ends;
+        drain(report, &mut buffer, &mut |piece| take(Received::Reports(piece)), all)?;
+        drain(output, &mut buffer, &mut |piece| take(Received::Output { others: false, piece }), all)?;
+        drain(others_output, &mut buffer, &mut |piece| take(Received::Output { others: true, piece }), all)?;
+        self.buffer = buffer;
+        Ok(())
+    }
+
     /// Waits for something to read, for a while. Whether the keeper has ended: all that was written is in the pipes.
-    fn poll(&self, has_output: bool, has_report: bool) -> io::Result<bool> {
+    pub(super) fn poll(&self, wake: Option<BorrowedFd<'_>>) -> io::Result<bool> {
         let mut polled = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
-        if has_output {
-            polled.push(PollFd::new(&self.ends.output, PollFlags::IN));
-        }
-        if has_report {
-            polled.push(PollFd::new(&self.ends.report, PollFlags::IN));
-        }
-        if let Some(listener) = &self.ends.listener {
-            polled.push(PollFd::new(listener, PollFlags::IN));
-        }
+        let Ends { output, others_output, report, listener, .. } = &self.ends;
+        let pipes = [output, others_output, report].into_iter().flatten();
+        polled.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        polled.extend(listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
+        polled.extend(wake.iter().map(|wake| PollFd::new(wake, PollFlags::IN)));
         match poll(&mut polled, Some(&LOOK)) {
             Ok(_) | Err(Errno::INTR) => Ok(!polled[0].revents().is_empty()),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Takes the listener as soon as it is there.
-    fn receive(&mut self, listening: &mut dyn FnMut(OwnedFd) -> io::Result<()>) -> io::Result<()> {
-        let Some(socket) = &self.ends.listener else { return Ok(()) };
-        let received = match calls::receive(socket) {
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-            result => result?,
-        };
-        self.ends.listener = None;
-        received.map_or(Ok(()), listening)
+    /// A descriptor, if one is there.
+    fn receive(&mut self) -> io::Result<Option<OwnedFd>> {
+        let Some(socket) = &self.ends.listener else { return Ok(None) };
+        match calls::receive(socket) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Ok(Some(descriptor)) => Ok(Some(descriptor)),
+            // None can come any more.
+            Ok(None) => {
+                self.ends.listener = None;
+                Ok(None)
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
@@ -196,20 +277,26 @@ impl Drop for Running {
     }
 }
 
-/// Reads what a pipe has; all of it, if nobody writes any more. False at its end.
-fn drain(pipe: &mut File, buffer: &mut [u8], take: &mut dyn FnMut(&[u8]), all: bool) -> io::Result<bool> {
-    loop {
-        match pipe.read(buffer) {
-            Ok(0) => return Ok(false),
-            Ok(read) => take(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+/// Reads what a pipe has; all of it, if nobody writes any more. Closes it at its end.
+fn drain(
+    pipe: &mut Option<File>,
+    buffer: &mut [u8],
+    take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    all: bool,
+) -> Result<(), Failure> {
+    while let Some(open) = pipe {
+        match open.read(buffer) {
+            Ok(0) => *pipe = None,
+            Ok(read) => take(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(source) => return Err(Failure::io("read from the command")(source)),
         }
         if !all {
-            return Ok(true);
+            break;
         }
     }
+    Ok(())
 }
 
 /// What the reports of a run say.
@@ -227,8 +314,8 @@ impl<'r> Ended<'r> {
         for report in Records(reports) {
             match report {
                 Report::Stub { path } => ended.stubs.push(Path::new(OsStr::from_bytes(path))),
-                Report::Exited { code } => ended.exit = Some(Exit::Code(code)),
-                Report::Killed { signal } => ended.exit = Some(Exit::Signal(signal)),
+                Report::Exited { code, .. } => ended.exit = Some(Exit::Code(code)),
+                Report::Killed { signal, .. } => ended.exit = Some(Exit::Signal(signal)),
                 failure => ended.failure = Some(failure),
             }
         }
@@ -239,22 +326,32 @@ impl<'r> Ended<'r> {
     pub(super) fn exit(&self, plan: &Plan) -> Result<Exit, Failure> {
         match self.failure {
             None => self.exit.ok_or(Failure::Killed),
-            Some(Report::Exec { candidate, errno, exists }) => {
-                let candidates = plan.program.iter().flat_map(|program| &program.candidates);
-                let program = candidates.skip(candidate as usize).map(|program| program.to_bytes()).next();
-                let program = PathBuf::from(OsStr::from_bytes(program.unwrap_or_default()));
-                Err(Failure::Exec { program, errno, exists })
-            }
-            Some(Report::Step { index, errno }) => {
-                let step = plan.steps.get(index as usize);
-                let (name, about) = step.map_or(("set up the command", ""), |step| (step.name, &step.about));
-                Err(Failure::Step { step: name, about: about.to_owned(), errno })
-            }
-            Some(Report::Keeper { errno }) => {
-                let step = "create the namespaces of the command";
-                Err(Failure::Step { step, about: String::new(), errno })
-            }
-            Some(Report::Stub { .. } | Report::Exited { .. } | Report::Killed { .. }) => Err(Failure::Killed),
+            Some(failure) => Err(failed(plan, failure)),
         }
+    }
+}
+
+/// The failure that a report tells of.
+pub(super) fn failed(plan: &Plan, report: Report<'_>) -> Failure {
+    match report {
+        Report::Exec { program, candidate, errno, exists } => {
+            let program = plan.work.program(program.into());
+            let program = program.and_then(|program| program.candidates.get(candidate as usize));
+            let program = program.map(|program| program.to_bytes()).unwrap_or_default();
+            Failure::Exec { program: PathBuf::from(OsStr::from_bytes(program)), errno, exists }
+        }
+        Report::Step { program, index, errno } => {
+            let step = match program {
+                PROCESS_1 => plan.steps.get(index as usize),
+                program => plan.work.step(program.into(), index as usize),
+            };
+            let (name, about) = step.map_or(("set up the command", ""), |step| (step.name, &step.about));
+            Failure::Step { step: name, about: about.to_owned(), errno }
+        }
+        Report::Keeper { errno } => {
+            let step = "create the namespaces of the command";
+            Failure::Step { step, about: String::new(), errno }
+        }
+        Report::Stub { .. } | Report::Exited { .. } | Report::Killed { .. } => Failure::Killed,
     }
 }

@@ -7,10 +7,11 @@ use std::os::fd::RawFd;
 use rustix::fs::{self, AtFlags, CWD, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::calls;
+use super::landlock;
 use super::place::{self, Placing, Stubs};
 use super::restriction::Restriction;
 
@@ -106,6 +107,31 @@ pub(super) enum Call {
     Groups(Vec<Gid>),
     Group(Gid),
     User(Uid),
+    /// Becomes a user by a further user namespace, in which root of the present one is that user. No program may have
+    /// started.
+    BecomeUser {
+        uid_map: Vec<u8>,
+        gid_map: Vec<u8>,
+    },
+    /// The most of a resource that the process and its children may use.
+    Limit {
+        resource: Resource,
+        most: u64,
+    },
+    /// Listens on a port of the loopback interface, and sends the socket to the parent.
+    Listen {
+        port: u16,
+        socket: RawFd,
+    },
+    /// Sends the parent sockets of this network namespace that are not connected.
+    Sockets {
+        count: usize,
+        socket: RawFd,
+    },
+    /// Installs a set of Landlock's rules.
+    RestrictFiles {
+        rules: RawFd,
+    },
     /// Installs a filter of system calls, and sends its listener to the parent.
     Filter {
         filter: Vec<libc::sock_filter>,
@@ -159,6 +185,24 @@ impl Call {
             Call::Groups(groups) => rustix::thread::set_thread_groups(groups),
             Call::Group(gid) => rustix::thread::set_thread_res_gid(*gid, *gid, *gid),
             Call::User(uid) => rustix::thread::set_thread_res_uid(*uid, *uid, *uid),
+            Call::BecomeUser { uid_map, gid_map } => {
+                calls::new_user_namespace()?;
+                // The files belong to the machine's root while the process is not dumpable. No other process is there.
+                rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+                tell(c"/proc/self/setgroups", b"deny")?;
+                tell(c"/proc/self/gid_map", gid_map)?;
+                tell(c"/proc/self/uid_map", uid_map)?;
+                rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            }
+            Call::Limit { resource, most } => {
+                let limit = Rlimit { current: Some(*most), maximum: Some(*most) };
+                rustix::process::setrlimit(*resource, limit)
+            }
+            Call::Listen { port, socket } => calls::send(*socket, &calls::listen(*port)?),
+            Call::Sockets { count, socket } => {
+                (0..*count).try_for_each(|_| calls::send(*socket, &calls::stream_socket()?))
+            }
+            Call::RestrictFiles { rules } => landlock::restrict(*rules),
             Call::Filter { filter, socket } => calls::install(filter, *socket),
             #[cfg(test)]
             Call::Wait => {

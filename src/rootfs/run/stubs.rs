@@ -16,6 +16,8 @@ pub(super) fn remove(way: &Way, files: &Files<'_>, stubs: &[&Path]) -> io::Resul
     let root = match files {
         Files::Overlay { upper, .. } => upper,
         Files::Tree(tree) => tree,
+        // They vanish with the namespace.
+        Files::Fixed(_) | Files::FixedTree(_) => return Ok(()),
     };
     let refused: Vec<&Path> =
         stubs.iter().rev().copied().filter(|stub| remove_one(root, stub).is_err()).collect();

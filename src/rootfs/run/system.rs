@@ -31,7 +31,7 @@ pub(super) const APT_SETTINGS: &[u8] = b"APT::Sandbox::User \"root\";\n";
 /// Where the rules of the namespace for programs of other architectures are.
 const RULES: &str = "/dev/.lbuild/binfmt";
 
-const READ_ONLY: Restriction = Restriction { writes: true, devices: false };
+const READ_ONLY: Restriction = Restriction { writes: true, devices: false, alone: false };
 
 /// Parts of /proc and /sys that tell of the machine or change it, whose files only ask for the machine's root and for no
 /// capability. Those that container runtimes hide and protect (runtime-spec, `maskedPaths` and `readonlyPaths`).
@@ -112,15 +112,16 @@ pub(super) fn devices(steps: &mut Steps, way: &Way, process: &Process) -> io::Re
             steps.bind("bind a device", source.as_bytes(), &target, Restriction::default())?;
         }
     }
-    for name in ["pts", "shm"] {
-        steps.directory(&format!("/mnt/dev/{name}"))?;
-    }
+    steps.directory("/mnt/dev/pts")?;
     // Group 5 is that of terminals everywhere.
     let group = if matches!(way.ids, Ids::Single { .. }) { "" } else { ",gid=5" };
     let data = format!("newinstance,ptmxmode=0666,mode=0620{group}");
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     steps.mount("mount /dev/pts", c"devpts", "/mnt/dev/pts", flags, &data)?;
-    steps.mount("mount /dev/shm", c"tmpfs", "/mnt/dev/shm", BARE, "mode=1777")?;
+    if process.shared_memory {
+        steps.directory("/mnt/dev/shm")?;
+        steps.mount("mount /dev/shm", c"tmpfs", "/mnt/dev/shm", BARE, "mode=1777")?;
+    }
     let links = [
         ("pts/ptmx", "ptmx"),
         ("/proc/self/fd", "fd"),

@@ -40,7 +40,7 @@ pub(crate) fn run(
     match (way.mode, files) {
         (Mode::Chroot, Files::Tree(tree)) => chroot::run(tree, process, output, stop),
         (Mode::Proot, Files::Tree(tree)) => proot::run(tree, process, output, stop),
-        (Mode::Chroot | Mode::Proot, Files::Overlay { .. }) => {
+        (Mode::Chroot | Mode::Proot, Files::Overlay { .. } | Files::Fixed(_) | Files::FixedTree(_)) => {
             Err(Failure::io("mount an overlay without namespaces")(io::ErrorKind::Unsupported.into()))
         }
         (Mode::Namespaces | Mode::Copy, _) => exec::run(way, files, process, output, stop),

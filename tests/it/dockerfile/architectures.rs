@@ -109,7 +109,8 @@ fn assert_refused(what: &str, done: RunOutput, hint: &str) {
 #[test]
 fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
     let dockerfile = "FROM localhost/lambda\nRUN b=/usr/bin/busybox && $b uname -m >/machine && \
-                      $b touch /own && $b chown 33:44 /own && $b cp $b /true && $b chmod 4755 /true && /true\n";
+                      $b touch /own && $b chown 33:44 /own && $b cp $b /true && $b chmod 4755 /true && /true\n\
+                      USER 33:44\nRUN /usr/bin/busybox id -u >/tmp/user\n";
     for environment in
         [Environment::Account, Environment::Root, Environment::UnconfinedUser, Environment::Docker]
     {
@@ -126,11 +127,14 @@ fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
             let started = events_of(&events(&done), "command-started");
             let emulator = started[0]["emulator"].as_str();
             let is_expected = emulator.is_none() == machine_has_a_rule();
-            assert!(started.len() == 1 && is_expected, "{what}: {started:?}");
+            assert!(started.len() == 2 && is_expected, "{what}: {started:?}");
             let tree = RootTree::of(&place.path("out"), "1", FOREIGN, None);
             let own = if *mode == "proot" { "0644 0:0 file" } else { "0644 33:44 file" };
             let machine = format!("0644 0:0 file \"{MACHINE}\\n\"");
-            for (path, line) in [("machine", &*machine), ("own", own), ("true", "4755 0:0")] {
+            let user = if *mode == "proot" { "0644 0:0 file" } else { "0644 33:44 file \"33\\n\"" };
+            for (path, line) in
+                [("machine", &*machine), ("own", own), ("true", "4755 0:0"), ("tmp/user", user)]
+            {
                 let found = tree.line(path).unwrap_or_default();
                 assert!(found.starts_with(line), "{what}: {path}: {found}");
             }

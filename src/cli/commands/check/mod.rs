@@ -16,6 +16,7 @@ use crate::cli::args::check::{Check, Deny};
 use crate::cli::commands::rules;
 use crate::cli::context::Context;
 use crate::cli::lower::date::today;
+use crate::cli::lower::named::named_image;
 use crate::cli::lower::platform;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::{github, sarif, text};
@@ -58,24 +59,8 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), Failure> {
 
 /// The name of the image to check; `None` if the path is the source of an image to build.
 fn image(args: &Check) -> Result<Option<String>, Failure> {
-    let path = &args.image.path;
-    let text = path.display().to_string();
-    let scheme = ["oci:", "docker-archive:"].iter().any(|scheme| text.starts_with(scheme));
-    if !scheme && (path.exists() || text.starts_with(['.', '/'])) {
-        return match path.extension().is_some_and(|ending| ending == "tar") {
-            true => Err(Failure::Usage {
-                message: format!("{text} is a file, not the name of an image"),
-                hint: Some(format!("name it as docker-archive:{text}")),
-            }),
-            false => Ok(None),
-        };
-    }
-    if let Some(flag) = args.image.making().or((!args.to.is_empty()).then_some("--to")) {
-        let message = format!("{flag} describes an image to build, but {text} is a finished image");
-        let hint = Some(format!("leave {flag} out, or name an existing directory: {text} does not exist"));
-        return Err(Failure::Usage { message, hint });
-    }
-    Ok(Some(text))
+    let making = args.image.making().or((!args.to.is_empty()).then_some("--to"));
+    named_image(&args.image.path, making)
 }
 
 /// Checks a stored image.

@@ -24,7 +24,7 @@ use rustix::process::DumpableBehavior;
 
 use self::filter::filter;
 use self::watch::{Watched, signal, watch};
-use super::child::{Plan, Program};
+use super::child::{Plan, Program, Work};
 use super::command::{Exit, Failure, Process, User};
 use super::ids::{self, Ids};
 use super::leftovers;
@@ -32,7 +32,7 @@ use super::mode::{Mode, Way};
 use super::mounts::Steps;
 use super::obstacle::Obstacle;
 use super::placed::{self, DEVICES, Devices, Placed};
-use super::running::{self, Ended, Running};
+use super::running::{self, Ended, Extra, Running};
 use super::steps::Call;
 
 /// How much of the end of the output is kept for proot's message about a signal.
@@ -121,10 +121,11 @@ fn attempt(
     output: &mut dyn FnMut(&[u8]),
     stop: &AtomicBool,
 ) -> Result<Exit, Failure> {
-    let (ends, descriptors) = running::channels(true).map_err(Failure::io("create a pipe"))?;
-    let program = Some(Program::new(&[proot.to_owned()], arguments, environment));
+    let (ends, descriptors) = running::channels(Extra { listener: true, ..Extra::default() })
+        .map_err(Failure::io("create a pipe"))?;
+    let work = Work::Program(Program::new(&[proot.to_owned()], arguments, environment));
     let steps = steps(descriptors.listener.as_ref()).0;
-    let plan = Plan { isolated: false, userns: false, no_network: false, steps, program };
+    let plan = Plan { isolated: false, userns: false, no_network: false, steps, work };
     let mut running = Running::start(&plan, None, ends, descriptors)?;
     let (keeper, done) = (running.number().as_raw_nonzero().get().unsigned_abs(), AtomicBool::new(false));
     let mut tail = Vec::new();

@@ -18,7 +18,7 @@ use super::rig::{everywhere, process};
 use crate::rootfs::run::command::{Exit, Failure};
 use crate::rootfs::run::exec::{plan, run};
 use crate::rootfs::run::mode::Mode;
-use crate::rootfs::run::running::{self, Running};
+use crate::rootfs::run::running::{self, Extra, Running};
 use crate::rootfs::run::steps::{Call, Step};
 use crate::rootfs::run::within::within;
 use crate::rootfs::run::{calls, child};
@@ -227,13 +227,15 @@ fn a_set_up_ends_with_the_process_that_runs_it() {
         let process = process(&["/bin/sleep", "1000"]);
         let lowers = [rig.path("lower")];
         let steps = rig.with_files(&lowers, |files| {
-            let (_ends, descriptors) = running::channels(true).unwrap();
+            let (_ends, descriptors) =
+                running::channels(Extra { listener: true, ..Extra::default() }).unwrap();
             plan(&rig.way, files, &process, descriptors.listener.as_ref()).unwrap().steps.len()
         });
         for at in 0..=steps {
             rig.with_files(&lowers, |files| {
                 kill_runner("waits", |output, _| {
-                    let (ends, descriptors) = running::channels(true).unwrap();
+                    let (ends, descriptors) =
+                        running::channels(Extra { listener: true, ..Extra::default() }).unwrap();
                     let mut plan = plan(&rig.way, files, &process, descriptors.listener.as_ref()).unwrap();
                     plan.steps.insert(at, Step { name: "wait", about: String::new(), call: Call::Wait });
                     let maps = rig.way.ids.maps(0, 0).unwrap();
@@ -247,7 +249,8 @@ fn a_set_up_ends_with_the_process_that_runs_it() {
         // The keeper, while it waits for the maps of its ids.
         rig.with_files(&lowers, |files| {
             kill_runner("started", |output, _| {
-                let (_ends, descriptors) = running::channels(true).unwrap();
+                let (_ends, descriptors) =
+                    running::channels(Extra { listener: true, ..Extra::default() }).unwrap();
                 let plan = plan(&rig.way, files, &process, None).unwrap();
                 let _keeper = child::start(&plan, &descriptors).unwrap();
                 output(b"started");

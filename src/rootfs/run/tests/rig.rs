@@ -215,6 +215,7 @@ impl Drop for Rig {
 pub(super) fn process(arguments: &[&str]) -> Process {
     let strings = |texts: &[&str]| texts.iter().map(|text| CString::new(*text).unwrap()).collect::<Vec<_>>();
     Process {
+        shared_memory: true,
         programs: strings(&arguments[..1]),
         arguments: strings(arguments),
         environment: strings(&["PATH=/bin"]),

@@ -1,0 +1,90 @@
+//! The settings of a function, from the arguments.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use lbuild::lambda::invoke::{FunctionNetwork, FunctionSettings};
+
+use crate::cli::args::invoke::{FunctionArgs, NetworkName};
+use crate::cli::context::Context;
+use crate::cli::output::exit::Failure;
+
+/// The Region of a function if nothing names one, as with Lambda's emulator.
+const REGION: &str = "us-east-1";
+
+/// The settings; `variables` are those of `--env`.
+#[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "credentials are asked for"))]
+pub async fn settings(
+    args: &FunctionArgs,
+    variables: &[String],
+    context: &Context,
+) -> Result<FunctionSettings, Failure> {
+    let mut all = BTreeMap::new();
+    for file in &args.env_file {
+        all.extend(of_file(file)?);
+    }
+    for flag in variables {
+        all.extend(variable(flag, "a value of --env")?);
+    }
+    let from_environment = || {
+        let names = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+        names.into_iter().find_map(|name| std::env::var(name).ok().filter(|region| !region.is_empty()))
+    };
+    #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "credentials may have a Region"))]
+    let mut region = args.region.clone().or_else(from_environment);
+    #[cfg(feature = "aws")]
+    if args.with_credentials {
+        let login = context.aws.login().await?;
+        region = region.or(login.region);
+        all.insert("AWS_ACCESS_KEY_ID".to_owned(), login.access_key_id);
+        all.insert("AWS_SECRET_ACCESS_KEY".to_owned(), login.secret_access_key);
+        all.extend(login.session_token.map(|token| ("AWS_SESSION_TOKEN".to_owned(), token)));
+    }
+    #[cfg(not(feature = "aws"))]
+    let _ = context;
+    Ok(FunctionSettings {
+        name: args.function_name.clone(),
+        memory: args.memory,
+        timeout: Duration::from_secs_f64(args.timeout),
+        ephemeral_storage: args.ephemeral_storage,
+        variables: all,
+        region: region.unwrap_or_else(|| REGION.to_owned()),
+        network: match args.network {
+            NetworkName::Host => FunctionNetwork::Host,
+            NetworkName::None => FunctionNetwork::None,
+        },
+    })
+}
+
+/// The variables of a file, as `docker run --env-file` reads it: lines NAME=VALUE or NAME, and comments.
+fn of_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Failure::Read { what: path.display().to_string(), source })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut all = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if !line.is_empty() && !line.starts_with('#') {
+            all.extend(variable(line, &format!("{}:{}", path.display(), number + 1))?);
+        }
+    }
+    Ok(all)
+}
+
+/// A variable with its value; without one, that of the environment, if it has one.
+fn variable(text: &str, place: &str) -> Result<Option<(String, String)>, Failure> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        // The value may be a secret.
+        return Err(Failure::usage(format!("{place} is not of the form NAME=VALUE"), None));
+    }
+    let value = match value {
+        Some(value) => Some(value),
+        None => std::env::var(name).ok(),
+    };
+    Ok(value.map(|value| (name.to_owned(), value)))
+}
