@@ -6,6 +6,7 @@
 //! * [RUN lines that need a process](commands)
 //! * [Environments](environments): in which CI and on which machine they run, and other architectures
 //! * [Try it before you deploy](invoke): functions on this machine, as Lambda runs them
+//! * [Layers and extensions](layers) in `/opt`
 //! * [With SAM](sam)
 //! * [Python packages](python)
 //! * [Node packages](node)
@@ -44,6 +45,7 @@ macro_rules! links {
 [guarantees]: crate::guide::guarantees
 [invoke]: crate::guide::invoke
 [jenkins]: #recipe-for-jenkins-on-kubernetes
+[layers]: crate::guide::layers
 [library]: crate::guide::library
 [node]: crate::guide::node
 [output]: crate::guide::output
@@ -120,6 +122,10 @@ pub mod config {}
 #[doc = links!()]
 #[doc = include_str!("invoke.md")]
 pub mod invoke {}
+
+#[doc = links!()]
+#[doc = include_str!("layers.md")]
+pub mod layers {}
 
 #[doc = links!()]
 #[doc = include_str!("sam.md")]

@@ -25,6 +25,12 @@ pub enum Source {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         without: Vec<String>,
     },
+    /// A program: one file, which gets the mode 0755.
+    #[serde(rename_all = "kebab-case")]
+    Program {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content of a zip archive: a function's zip package, or a Lambda layer. Deflated members are copied into the
     /// layer without being compressed again.
     #[serde(rename_all = "kebab-case")]

@@ -37,6 +37,7 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
         Source::Directory { path, ignore, without } => {
             Box::new(directory::DirectoryProvider { path, ignore: *ignore, without })
         }
+        Source::Program { path } => Box::new(directory::ProgramProvider { path }),
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
         Source::Image(files) => Box::new(image::ImageProvider(files)),
         Source::Copy(files) => Box::new(copy::CopyProvider(files)),

@@ -9,6 +9,6 @@ mod guide;
 mod leaks;
 mod misbehaving;
 mod networks;
-mod rig;
+pub mod rig;
 mod served;
 mod streams;

@@ -36,6 +36,7 @@ mod locks;
 mod memory;
 mod npm;
 mod odd_bases;
+mod opt;
 mod orphans;
 mod packages;
 mod packages_faults;

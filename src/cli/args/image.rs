@@ -62,11 +62,31 @@ pub struct ImageArgs {
     #[arg(long, value_name = "SRC[:/PATH]", help_heading = "Dependencies")]
     pub deps: Vec<String>,
     #[command(flatten)]
+    pub layers: LayerArgs,
+    #[command(flatten)]
     pub python: Python,
     #[command(flatten)]
     pub node: Node,
     #[command(flatten)]
     pub dockerfile: DockerfileArgs,
+}
+
+/// What zip functions get from Lambda layers: files in `/opt`, below the code, a later one on top of those before it.
+#[derive(ClapArgs, Default)]
+#[command(next_help_heading = "Layers and extensions")]
+pub struct LayerArgs {
+    /// Add the zip of a Lambda layer to /opt (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub layer: Vec<String>,
+    /// Add /opt, or another directory, of an image to /opt (repeatable)
+    #[arg(long, value_name = "IMAGE[:/PATH]")]
+    pub layer_image: Vec<String>,
+    /// Add an extension: a program, or those of /opt/extensions of an image (repeatable)
+    #[arg(long, value_name = "FILE|IMAGE")]
+    pub extension: Vec<String>,
+    /// Start the runtime by this script, which is added, or is in a layer (AWS_LAMBDA_EXEC_WRAPPER)
+    #[arg(long, value_name = "FILE|/opt/PATH")]
+    pub wrapper: Option<String>,
 }
 
 /// Python packages, as layers of wheels below the code.
@@ -142,6 +162,10 @@ impl ImageArgs {
             ("--runtime", self.runtime.is_some()),
             ("--base", self.base.is_some()),
             ("--deps", !self.deps.is_empty()),
+            ("--layer", !self.layers.layer.is_empty()),
+            ("--layer-image", !self.layers.layer_image.is_empty()),
+            ("--extension", !self.layers.extension.is_empty()),
+            ("--wrapper", self.layers.wrapper.is_some()),
             ("--requirements", requirements.is_some()),
             ("--lock", lock.is_some()),
             ("--wheels", wheels.is_some()),

@@ -8,14 +8,10 @@ use lbuild::image::ConfigEdit;
 use lbuild::recipe::{Add, Npm, Source, Step};
 
 use super::config_file::ConfigFile;
+use super::layers::{self, LAYERS};
 use super::{node, python};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
-
-/// The directory into which Lambda unpacks layers.
-///
-/// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
-const LAYERS: &str = "/opt";
 
 /// The Python and Node packages of an image.
 pub struct Packages {
@@ -31,7 +27,7 @@ pub fn of_function(
     packages: Packages,
 ) -> Result<Vec<Step>, Failure> {
     let code = code(args, config, &packages);
-    let mut steps = below_code(args, config, edit, packages);
+    let mut steps = below_code(args, config, edit, packages)?;
     steps.push(code);
     steps.extend(above_code(args, config)?);
     Ok(steps)
@@ -44,17 +40,23 @@ pub fn on_dockerfile(
     edit: ConfigEdit,
     packages: Packages,
 ) -> Result<Vec<Step>, Failure> {
-    let mut steps = below_code(args, config, edit, packages);
+    let mut steps = below_code(args, config, edit, packages)?;
     steps.extend(above_code(args, config)?);
     Ok(steps)
 }
 
 /// The edit of the config, and the layers of dependencies.
-fn below_code(args: &ImageArgs, config: &ConfigFile, edit: ConfigEdit, packages: Packages) -> Vec<Step> {
+fn below_code(
+    args: &ImageArgs,
+    config: &ConfigFile,
+    edit: ConfigEdit,
+    packages: Packages,
+) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::new();
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
+    steps.extend(layers::steps(args, config)?);
     steps.extend(packages.python.map(|source| Step::Add(Add { source, to: None })));
     for deps in given(&args.deps, &config.deps.0, &args.path) {
         let (path, to) = split_path(&deps);
@@ -63,7 +65,7 @@ fn below_code(args: &ImageArgs, config: &ConfigFile, edit: ConfigEdit, packages:
         steps.push(Step::Add(Add { source, to: to.or(layer) }));
     }
     steps.extend(packages.npm.map(|npm| Step::Add(Add { source: Source::Npm(npm), to: None })));
-    steps
+    Ok(steps)
 }
 
 /// The layer of the code, without the files that the packages replace.

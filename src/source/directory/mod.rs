@@ -17,4 +17,4 @@ pub(super) use fingerprint::Fingerprints;
 pub(crate) use hash::hash_missing;
 pub(super) use hash::{Memory, recall};
 pub(super) use links::warn_of_links;
-pub(super) use provider::{DirectoryProvider, future_path};
+pub(super) use provider::{DirectoryProvider, ProgramProvider, future_path};

@@ -75,6 +75,55 @@ impl Provider for DirectoryProvider<'_> {
     }
 }
 
+/// A program: one file, with mode 0755.
+pub(in crate::source) struct ProgramProvider<'s> {
+    pub(in crate::source) path: &'s Path,
+}
+
+impl ProgramProvider<'_> {
+    fn as_directory(&self) -> DirectoryProvider<'_> {
+        DirectoryProvider { path: self.path, ignore: false, without: &[] }
+    }
+}
+
+impl Provider for ProgramProvider<'_> {
+    fn check(&self) -> Result<()> {
+        match std::fs::metadata(self.path) {
+            Ok(found) if found.is_file() => Ok(()),
+            found => {
+                let source = found.err().unwrap_or_else(|| std::io::ErrorKind::IsADirectory.into());
+                Err(Error::Read { path: self.path.to_owned(), source })
+            }
+        }
+    }
+
+    fn provides(&self, to: &str, path: &Path) -> Result<bool> {
+        self.as_directory().provides(to, path)
+    }
+
+    fn packs(&self, path: &Path) -> Result<bool> {
+        self.as_directory().packs(path)
+    }
+
+    fn pin<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Source>> {
+        let path = self.path.to_owned();
+        async move { Ok(Source::Program { path }) }.boxed()
+    }
+
+    fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
+        async move {
+            let (path, stat_dir) = (self.path.to_owned(), context.cache.stat_dir());
+            let walked = context.threads.run(context.threads.all(), move |jobs, _| {
+                let mut walked = Walked::new(path, &Ignore::none(), &stat_dir, jobs)?;
+                walked.tree.iter_mut().for_each(|(_, entry)| entry.mode = 0o755);
+                Ok(walked)
+            });
+            Ok(SourcePlan::one(walked.await?))
+        }
+        .boxed()
+    }
+}
+
 /// The real path of a file that need not exist yet: its nearest existing parent is resolved.
 pub(in crate::source) fn future_path(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;

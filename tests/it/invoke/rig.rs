@@ -128,6 +128,11 @@ impl Served {
         }
     }
 
+    /// The file with what it writes on standard error.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

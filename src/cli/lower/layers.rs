@@ -1,0 +1,96 @@
+//! Lambda layers, extensions and the wrapper of the runtime.
+
+use std::path::{Path, PathBuf};
+
+use lbuild::image::ConfigEdit;
+use lbuild::recipe::{Add, Base, ImageFiles, Source, Step};
+
+use super::config_file::ConfigFile;
+use crate::cli::args::image::ImageArgs;
+use crate::cli::output::exit::Failure;
+
+/// The directory into which Lambda unpacks layers, <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>,
+/// and that from which it starts extensions.
+pub const LAYERS: &str = "/opt";
+const EXTENSIONS: &str = "/opt/extensions";
+
+/// The variable that names the wrapper: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+
+/// The steps that add them, in the order of the arguments of each flag: a later layer is on top of those before it.
+pub fn steps(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure> {
+    let layers = &args.layers;
+    let mut steps = Vec::new();
+    for text in given(&layers.layer, &config.layer.0) {
+        if text.starts_with("arn:") {
+            let message = format!("--layer {text} is an ARN, not the zip of a layer");
+            let hint = "download its zip: `aws lambda get-layer-version-by-arn` prints the link";
+            return Err(Failure::usage(message, hint));
+        }
+        steps.push(add(Source::Zip { path: path(&text, &layers.layer, args) }, LAYERS.to_owned()));
+    }
+    for text in given(&layers.layer_image, &config.layer_image.0) {
+        // The path of a layout or an archive is no path of the image.
+        let is_scheme = |name: &str| matches!(name, "oci" | "docker-archive");
+        let (name, dir) = match text.rfind(":/").filter(|colon| !is_scheme(&text[..*colon])) {
+            Some(colon) => (&text[..colon], &text[colon + 1..]),
+            None => (text.as_str(), LAYERS),
+        };
+        steps.push(add(of_image(name, dir)?, LAYERS.to_owned()));
+    }
+    for text in given(&layers.extension, &config.extension.0) {
+        let file = path(&text, &layers.extension, args);
+        steps.push(match file.is_file() {
+            true => add(Source::Program { path: file }, format!("{EXTENSIONS}/")),
+            false if file.exists() || text.starts_with(['.', '/']) => {
+                let message = format!("--extension {text} is not a file");
+                return Err(Failure::usage(message, "name its program, or an image with /opt/extensions"));
+            }
+            false => add(of_image(&text, EXTENSIONS)?, EXTENSIONS.to_owned()),
+        });
+    }
+    steps.extend(wrapper(args, config)?);
+    Ok(steps)
+}
+
+/// The steps for the wrapper: a file of this machine is added, any other one is in a layer or in the base.
+fn wrapper(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure> {
+    let flags: Vec<String> = args.layers.wrapper.iter().cloned().collect();
+    let Some(text) = flags.first().or(config.wrapper.as_ref()) else { return Ok(Vec::new()) };
+    let file = path(text, &flags, args);
+    let set = |to: String| {
+        let env = vec![(WRAPPER.to_owned(), to)];
+        Step::Edit(ConfigEdit { env, ..ConfigEdit::default() })
+    };
+    if !file.is_file() {
+        return match text.starts_with("/opt/") {
+            true => Ok(vec![set(text.clone())]),
+            false => {
+                let message = format!("--wrapper {text} is not a file");
+                Err(Failure::usage(message, "name a script, or the path of one in a layer, as /opt/wrapper"))
+            }
+        };
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let to = format!("{LAYERS}/{name}");
+    Ok(vec![add(Source::Program { path: file }, to.clone()), set(to)])
+}
+
+fn add(source: Source, to: String) -> Step {
+    Step::Add(Add { source, to: Some(to) })
+}
+
+fn of_image(name: &str, path: &str) -> Result<Source, Failure> {
+    let image: Base = name.parse()?;
+    Ok(Source::Image(ImageFiles { image, path: path.to_owned() }))
+}
+
+/// The values of the flag, else those of lbuild.toml.
+fn given(flags: &[String], file: &[String]) -> Vec<String> {
+    if flags.is_empty() { file.to_vec() } else { flags.to_vec() }
+}
+
+/// A path of a value: one of lbuild.toml is relative to the file.
+fn path(text: &str, flags: &[String], args: &ImageArgs) -> PathBuf {
+    if flags.is_empty() { args.path.join(text) } else { Path::new(text).to_owned() }
+}
