@@ -57,9 +57,29 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            report.failure(&failure);
-            ExitCode::from(failure.code())
+            let code = failure.code();
+            tell(report, failure);
+            ExitCode::from(code)
         }
+    }
+}
+
+/// How long the report of an interruption may take.
+const LAST: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Reports the failure that ends the command. After an interruption, that must not keep it: standard error may be a pipe that
+/// nobody reads.
+fn tell(report: Report, failure: Failure) {
+    if !matches!(failure, Failure::Library(lbuild::Error::Interrupted)) {
+        return report.failure(&failure);
+    }
+    let (done, told) = std::sync::mpsc::channel();
+    let telling = move || {
+        report.failure(&failure);
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().spawn(telling).is_ok() {
+        let _ = told.recv_timeout(LAST);
     }
 }
 

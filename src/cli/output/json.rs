@@ -44,7 +44,7 @@ pub fn failure(failure: &Failure) {
     }));
 }
 
-pub fn line(value: &Value) {
+fn line(value: &Value) {
     eprintln!("{}", escaped(&value.to_string()));
 }
 

@@ -60,7 +60,7 @@ pub(in crate::engine) async fn new_root(
         Some((index, below)) => {
             let (from, to, ids) = (below.files(), root.files(), way.ids.clone());
             let linking = blocking(move |_| {
-                let linked = rootfs::within(&ids, &[], || rootfs::link(&from, &to));
+                let linked = rootfs::within(&ids, &[], || rootfs::link(&from, &to, None));
                 linked.map_err(|source| failed("link the files of the layers below", source))
             });
             linking.await?;

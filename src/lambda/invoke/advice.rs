@@ -24,7 +24,7 @@ struct Case<'c> {
 }
 
 /// The first rule that fits decides.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     (&["Read-only file system", "EROFS"], read_only),
     (&["No space left on device", "ENOSPC"], |_| {
         hint(
@@ -74,6 +74,10 @@ const RULES: [Rule; 14] = [
     (&["HandlerNotFound", "missing on module", "is undefined or not exported"], |_| {
         hint("name a function of the module: --handler MODULE.FUNCTION, or CMD in the Dockerfile")
     }),
+    // What the entry script of AWS's bases says without an argument.
+    (&["exit status 142"], |_| {
+        hint("the image names no handler: --handler MODULE.FUNCTION, or CMD in the Dockerfile")
+    }),
     (&["its interpreter does not exist"], |_| {
         hint(
             "its first line names a program that the image does not have; an end of line with \\r is a part of that name",
@@ -81,8 +85,8 @@ const RULES: [Rule; 14] = [
     }),
 ];
 
-/// Help with an invocation that failed, if there is any; `log` is the end of what the function has printed.
-pub fn advice(image: &UnpackedImage, outcome: &Outcome, log: &str) -> Option<Advice> {
+/// Help with an invocation that failed, if there is any.
+pub fn advice(image: &UnpackedImage, outcome: &Outcome) -> Option<Advice> {
     match outcome.status {
         Status::Success => return None,
         Status::Timeout => {
@@ -98,7 +102,8 @@ pub fn advice(image: &UnpackedImage, outcome: &Outcome, log: &str) -> Option<Adv
     let error = String::from_utf8_lossy(&outcome.payload);
     // JSON has quotes and line ends escaped.
     let error = error.replace("\\\"", "\"").replace("\\n", "\n");
-    let texts = [error.as_str(), log];
+    let log = String::from_utf8_lossy(&outcome.log_tail);
+    let texts = [error.as_str(), &log];
     texts.iter().find_map(|text| {
         let case = Case { text, image };
         RULES

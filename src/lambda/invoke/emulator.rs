@@ -26,9 +26,12 @@ pub(super) async fn answer(front: &Front, request: Request<Incoming>) -> Answer 
         return plain(StatusCode::METHOD_NOT_ALLOWED, "POST an event\n");
     }
     let context = header(&request, "x-amz-client-context").map(|context| STANDARD.decode(context));
-    let client_context = match context.transpose().map(|context| context.map(String::from_utf8)) {
+    // As one line, since it becomes a header.
+    let object =
+        |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes).ok();
+    let client_context = match context.transpose().map(|context| context.map(object)) {
         Ok(None) => None,
-        Ok(Some(Ok(context))) => Some(context),
+        Ok(Some(Some(context))) => Some(serde_json::Value::Object(context).to_string()),
         _ => {
             return error(
                 StatusCode::BAD_REQUEST,
@@ -38,6 +41,7 @@ pub(super) async fn answer(front: &Front, request: Request<Incoming>) -> Answer 
         }
     };
     let kind = header(&request, "x-amz-invocation-type").unwrap_or_else(|| "RequestResponse".to_owned());
+    let wants_log = header(&request, "x-amz-log-type").as_deref() == Some("Tail");
     let trace_id = header(&request, "x-amzn-trace-id");
     let content_type =
         header(&request, CONTENT_TYPE.as_str()).filter(|kind| !kind.contains("form-urlencoded"));
@@ -48,19 +52,16 @@ pub(super) async fn answer(front: &Front, request: Request<Incoming>) -> Answer 
     };
     let invocation = Invocation { event, content_type, client_context, trace_id, ..Invocation::default() };
     match kind.as_str() {
-        "RequestResponse" => match front.function.invoke(invocation, None).await {
-            Ok(outcome) => response(outcome),
+        "RequestResponse" => match front.invoke(invocation, None).await {
+            Ok(outcome) => response(outcome, wants_log),
             Err(failure) => {
-                front.failed(&failure);
                 error(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", &failure.with_causes())
             }
         },
         "Event" => {
             let front = front.clone();
             tokio::spawn(async move {
-                if let Err(failure) = front.function.invoke(invocation, None).await {
-                    front.failed(&failure);
-                }
+                let _ = front.invoke(invocation, None).await;
             });
             plain(StatusCode::ACCEPTED, "")
         }
@@ -72,7 +73,7 @@ pub(super) async fn answer(front: &Front, request: Request<Incoming>) -> Answer 
     }
 }
 
-fn response(outcome: Outcome) -> Answer {
+fn response(outcome: Outcome, wants_log: bool) -> Answer {
     let mut answer = plain(StatusCode::OK, outcome.payload);
     let headers = answer.headers_mut();
     let content_type = outcome.content_type.as_deref().unwrap_or("application/json");
@@ -85,6 +86,9 @@ fn response(outcome: Outcome) -> Answer {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
+    }
+    if wants_log && let Ok(log) = HeaderValue::from_str(&STANDARD.encode(&outcome.log_tail)) {
+        headers.insert("x-amz-log-result", log);
     }
     if outcome.status != Status::Success {
         headers.insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));

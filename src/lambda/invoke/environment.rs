@@ -71,6 +71,8 @@ pub struct Outcome {
     pub is_streamed: bool,
     /// Lambda's name of the error.
     pub error_type: Option<String>,
+    /// The end of the log of the invocation, at most 4 KiB.
+    pub log_tail: Vec<u8>,
     /// The figures.
     pub report: InvocationReport,
 }
@@ -104,6 +106,7 @@ impl ExecutionEnvironment {
     /// When the processes cannot be set up for a reason of this machine.
     pub async fn invoke(&mut self, invocation: Invocation, stream: Option<Stream>) -> Result<Outcome> {
         let id = identifier();
+        self.log.begin();
         let (init, mut begin) = match self.initialise().await? {
             Init::Done => (None, Instant::now()),
             Init::Took(duration) => (Some(duration), Instant::now()),
@@ -161,7 +164,7 @@ impl ExecutionEnvironment {
         let answer = current.map(|current| current.answer);
         let (status, payload, content_type, is_streamed, error_type) = match (fault, answer) {
             (fault, Some(Answer::Response { content_type, body, is_streamed }))
-                if !matches!(fault, Some(Fault::Timeout(_) | Fault::Memory)) =>
+                if !matches!(fault, Some(Fault::Memory)) =>
             {
                 if let Some(fault) = fault {
                     // The response has reached the caller. The next invocation needs a new environment.
@@ -182,7 +185,8 @@ impl ExecutionEnvironment {
             (None, _) => return Err(crate::error::Error::Interrupted),
         };
         let report = self.report(id, init, duration, None);
-        Ok(Outcome { status, payload, content_type, is_streamed, error_type, report })
+        let log_tail = self.log.tail();
+        Ok(Outcome { status, payload, content_type, is_streamed, error_type, log_tail, report })
     }
 
     /// The outcome of an invocation that has ended the environment.
@@ -217,6 +221,7 @@ impl ExecutionEnvironment {
             content_type: None,
             is_streamed: false,
             error_type: Some(error_type),
+            log_tail: self.log.tail(),
             report,
         })
     }

@@ -17,7 +17,7 @@ use super::identifier::identifier;
 use super::runtime_api::milliseconds;
 use super::settings::{ACCOUNT, VERSION};
 use super::state::{Extension, Phase, State};
-use super::telemetry::Subscription;
+use super::telemetry::{Subscription, SubscriptionFault};
 
 const NAME: &str = "Lambda-Extension-Name";
 const IDENTIFIER: &str = "lambda-extension-identifier";
@@ -52,6 +52,35 @@ struct Registration {
     events: Vec<String>,
 }
 
+/// Why an extension cannot register.
+enum Refused {
+    Name,
+    Event,
+    Closed,
+    Known,
+}
+
+impl Refused {
+    fn told(&self, name: &str) -> (&'static str, String) {
+        match self {
+            Refused::Name => (
+                "Extension.InvalidExtensionName",
+                format!(
+                    "no file of /opt/extensions has the name {name}: an extension registers by that of its file"
+                ),
+            ),
+            Refused::Event => (
+                "ShutdownEventNotSupportedForInternalExtension",
+                "an extension in the runtime's process is not told of the end".to_owned(),
+            ),
+            Refused::Closed => {
+                ("Extension.RegistrationClosed", "Extension registration closed already".to_owned())
+            }
+            Refused::Known => ("Extension.AlreadyRegistered", format!("{name} is registered already")),
+        }
+    }
+}
+
 /// Registers an extension: one with a process of its own by the name of its file, any other one as part of the runtime.
 async fn register(api: &Api, request: Request<Incoming>) -> api::Answer {
     let Some(name) = header(&request, NAME) else {
@@ -69,7 +98,7 @@ async fn register(api: &Api, request: Request<Incoming>) -> api::Answer {
     if let Some(event) =
         registration.events.iter().find(|name| !matches!(name.as_str(), "INVOKE" | "SHUTDOWN"))
     {
-        let message = format!("ShutdownEventNotSupportedForInternalExtension or unknown event: {event}");
+        let message = format!("Unknown event: {event}");
         return refused(StatusCode::FORBIDDEN, "Extension.InvalidEventType", &message);
     }
     let id = identifier();
@@ -77,24 +106,28 @@ async fn register(api: &Api, request: Request<Incoming>) -> api::Answer {
         let known = state.extensions.iter().position(|extension| extension.name == name);
         let at = match known {
             Some(at) => at,
+            // The runtime has not started: the program of an extension has another name.
+            None if !state.has_registered() => return Err(Refused::Name),
+            None if has("SHUTDOWN") => return Err(Refused::Event),
             // The runtime's process registers it, before it asks for its first invocation.
             None if state.runtime == Phase::Starting => {
                 state.extensions.push(Extension::new(name.clone(), None));
                 state.extensions.len() - 1
             }
-            None => return Err("Extension registration closed already"),
+            None => return Err(Refused::Closed),
         };
         let extension = &mut state.extensions[at];
         if extension.id.is_some() {
-            return Err("The extension is registered already");
+            return Err(Refused::Known);
         }
         extension.id = Some(id.clone());
         extension.gets_invocations = has("INVOKE");
         extension.gets_shutdown = has("SHUTDOWN");
         Ok(())
     });
-    if let Err(message) = registered {
-        return refused(StatusCode::FORBIDDEN, "Extension.AlreadyRegistered", message);
+    if let Err(refusal) = registered {
+        let (error_type, message) = refusal.told(&name);
+        return refused(StatusCode::FORBIDDEN, error_type, &message);
     }
     api.telemetry.extension(&name, "Registered", &registration.events);
     let mut answer = json!({
@@ -211,7 +244,8 @@ pub(super) async fn subscribe(api: &Arc<Api>, request: Request<Incoming>, is_old
         Err(refusal) => return *refusal,
     };
     let body = body(request).await;
-    let subscription = serde_json::from_slice::<Subscription>(&body).map_err(|error| error.to_string());
+    let subscription = serde_json::from_slice::<Subscription>(&body)
+        .map_err(|error| SubscriptionFault::Invalid(error.to_string()));
     match subscription.and_then(|subscription| api.telemetry.subscribe(&name, subscription, is_old)) {
         Ok(()) => {
             let mut answer = api::plain(StatusCode::OK, "OK");
@@ -220,6 +254,12 @@ pub(super) async fn subscribe(api: &Arc<Api>, request: Request<Incoming>, is_old
                 .insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
             answer
         }
-        Err(message) => refused(StatusCode::BAD_REQUEST, "ValidationError", &message),
+        Err(SubscriptionFault::Closed) => {
+            let kind = if is_old { "Logs.SubscriptionClosed" } else { "Telemetry.SubscriptionClosed" };
+            refused(StatusCode::FORBIDDEN, kind, "Telemetry API subscription is closed already")
+        }
+        Err(SubscriptionFault::Invalid(message)) => {
+            refused(StatusCode::BAD_REQUEST, "ValidationError", &message)
+        }
     }
 }

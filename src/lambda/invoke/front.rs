@@ -4,18 +4,17 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::function::Function;
-use super::http::{Answer, Front};
+use super::http::{Answer, Front, Notice, is_local, plain};
 use super::{emulator, url};
-use crate::error::Error;
 
 /// What requests to a function look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +25,17 @@ pub enum Form {
     Url,
 }
 
-/// Serves a function until the future is dropped. `failures` is told of what is no error of the function.
+/// Serves a function until the future is dropped. Requests that name another machine are refused: a page in a browser
+/// could send them.
 pub async fn serve(
     listener: std::net::TcpListener,
     function: Function,
     form: Form,
-    failures: impl Fn(&Error) + Send + Sync + 'static,
+    tell: impl Fn(Notice<'_>) + Send + Sync + 'static,
 ) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let front = Front { function, failures: Arc::new(failures) };
+    let front = Front { function, tell: Arc::new(tell) };
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -58,6 +58,12 @@ pub async fn serve(
 }
 
 async fn answer(front: &Front, form: Form, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    if !is_local(&request) {
+        return plain(
+            StatusCode::FORBIDDEN,
+            "the request is not for localhost, or of a page of another site\n",
+        );
+    }
     match form {
         Form::Invocations => emulator::answer(front, request).await,
         Form::Url => url::answer(front, request, peer).await,

@@ -1,8 +1,10 @@
 //! A function with as many execution environments as it needs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::environment::{ExecutionEnvironment, Invocation, Outcome, Stream};
 use super::log::LogRecord;
@@ -16,12 +18,17 @@ use crate::rootfs::UnpackedImage;
 #[derive(Clone)]
 pub struct Function(Arc<Inner>);
 
+/// How long invocations may take that are under way when a function is closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
 type NewLog = Box<dyn Fn() -> Box<dyn Fn(LogRecord<'_>) + Send + Sync> + Send + Sync>;
 
 struct Inner {
     settings: Arc<FunctionSettings>,
     new_log: NewLog,
     free: Arc<Semaphore>,
+    /// The permits of `free` in all.
+    concurrency: usize,
     state: Mutex<State>,
 }
 
@@ -43,13 +50,19 @@ impl Function {
         new_log: impl Fn() -> L + Send + Sync + 'static,
     ) -> Function {
         let is_web = settings.network == FunctionNetwork::Host && web_port(&image, &settings).is_some();
-        let concurrency = if is_web { 1 } else { concurrency.clamp(1, Semaphore::MAX_PERMITS) };
+        let concurrency = if is_web { 1 } else { concurrency.clamp(1, 10_000) };
         Function(Arc::new(Inner {
             settings: Arc::new(settings),
             new_log: Box::new(move || Box::new(new_log())),
             free: Arc::new(Semaphore::new(concurrency)),
+            concurrency,
             state: Mutex::new(State { image, generation: 0, idle: Vec::new(), is_closed: false }),
         }))
+    }
+
+    /// The image that is invoked now.
+    pub fn image(&self) -> UnpackedImage {
+        self.0.lock().image.clone()
     }
 
     /// The settings.
@@ -113,15 +126,17 @@ impl Function {
         close(idle).await;
     }
 
-    /// Ends all environments that are free; the others end with their invocations. Nothing is invoked any more.
+    /// Ends all environments; invocations that are under way have two seconds to end. Nothing is invoked any more.
     pub async fn close(&self) {
-        self.0.free.close();
         let idle = {
             let mut state = self.0.lock();
             state.is_closed = true;
             std::mem::take(&mut state.idle)
         };
         close(idle).await;
+        let all = u32::try_from(self.0.concurrency).unwrap_or(u32::MAX);
+        let _ = timeout(CLOSING, self.0.free.acquire_many(all)).await;
+        self.0.free.close();
     }
 }
 

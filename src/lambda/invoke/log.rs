@@ -1,7 +1,7 @@
 //! What a function prints, and Lambda's own lines about it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A piece of the log of a function.
 #[derive(Clone, Copy, Debug)]
@@ -15,21 +15,52 @@ pub enum LogRecord<'r> {
     Platform(&'r str),
 }
 
-/// The receiver of logs.
+/// The most of a log that is kept, as much as Lambda returns with an invocation:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#lambda-Invoke-request-LogType>.
+const TAIL: usize = 4 << 10;
+
+/// The receiver of logs, and the end of what it has got.
 #[derive(Clone)]
-pub(super) struct Log(Arc<dyn Fn(LogRecord<'_>) + Send + Sync>);
+pub(super) struct Log {
+    receiver: Arc<dyn Fn(LogRecord<'_>) + Send + Sync>,
+    tail: Arc<Mutex<Vec<u8>>>,
+}
 
 impl Log {
     pub(super) fn new(log: impl Fn(LogRecord<'_>) + Send + Sync + 'static) -> Log {
-        Log(Arc::new(log))
+        Log { receiver: Arc::new(log), tail: Arc::default() }
     }
 
     pub(super) fn line(&self, line: &str) {
-        (self.0)(LogRecord::Platform(line));
+        (self.receiver)(LogRecord::Platform(line));
+        self.keep(line.as_bytes());
+        self.keep(b"\n");
     }
 
     pub(super) fn written(&self, by_extension: bool, piece: &[u8]) {
-        (self.0)(if by_extension { LogRecord::Extension(piece) } else { LogRecord::Function(piece) });
+        (self.receiver)(if by_extension { LogRecord::Extension(piece) } else { LogRecord::Function(piece) });
+        self.keep(piece);
+    }
+
+    /// Another invocation begins.
+    pub(super) fn begin(&self) {
+        self.lock().clear();
+    }
+
+    /// The end of the log since then.
+    pub(super) fn tail(&self) -> Vec<u8> {
+        self.lock().clone()
+    }
+
+    fn keep(&self, piece: &[u8]) {
+        let mut tail = self.lock();
+        tail.extend_from_slice(&piece[piece.len().saturating_sub(TAIL)..]);
+        let start = tail.len().saturating_sub(TAIL);
+        tail.drain(..start);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -53,6 +53,7 @@ pub use environment::{ExecutionEnvironment, Invocation, Outcome, Stream};
 pub use failure::Status;
 pub use front::{Form, serve};
 pub use function::Function;
+pub use http::Notice;
 pub use log::LogRecord;
 pub use report::InvocationReport;
 pub use settings::{FunctionNetwork, FunctionSettings, MAX_PAYLOAD, MAX_STREAM};

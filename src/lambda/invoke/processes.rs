@@ -8,6 +8,7 @@ use std::{io, thread};
 use rustix::process::Pid;
 use tokio::sync::mpsc;
 
+use super::start::USER;
 use crate::error::{Error, Result};
 use crate::rootfs::{
     self, Cgroup, Control, Exit, Failure, Limits, Mode, Place, Service, Told, UnpackedImage,
@@ -88,7 +89,7 @@ fn run(
     let own = image.directory().map_err(|source| Failure::Io { step: "make a directory", source })?;
     let files = own.path.join("files");
     let made = rootfs::within(&way.ids, &[], || match rootfs::protects(way) {
-        true => rootfs::link(image.files(), &files),
+        true => rootfs::link(image.files(), &files, Some(USER)),
         false => rootfs::copy(image.files(), &files),
     });
     made.map_err(|source| Failure::Io { step: "copy the files of the image", source })?;

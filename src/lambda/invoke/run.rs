@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::api::Api;
 use super::failure::Fault;
@@ -29,6 +29,7 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 const ENDING: Duration = Duration::from_secs(10);
 /// How often the memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Running processes. Dropping it ends them.
 pub(super) struct Run {
@@ -85,7 +86,7 @@ impl Run {
             start::service(image, entry, settings, &address)?,
             start::limits(settings),
         )?;
-        let follower = Follower { api, log: log.clone(), control: control.clone() };
+        let follower = Follower { api, log: log.clone(), control: control.clone(), group: None };
         tasks.spawn(follower.follow(messages));
         let (registered, its_control) = (shared.clone(), control.clone());
         tasks.spawn(async move {
@@ -122,6 +123,9 @@ impl Run {
 
     /// Ends all processes, and waits for their end.
     pub(super) async fn end(self, reason: &'static str) {
+        // An extension that ends has got all that happened before.
+        self.drained(Duration::from_millis(100)).await;
+        self.telemetry.flush().await;
         let waits = self.shared.change(|state| {
             state.shutdown = Some(Shutdown { reason, deadline: SystemTime::now() + SHUTDOWN });
             state
@@ -155,16 +159,20 @@ struct Follower {
     api: Arc<Api>,
     log: Log,
     control: Arc<Control>,
+    /// Knows whether the kernel has ended processes for their memory.
+    group: Option<Arc<Cgroup>>,
 }
 
 impl Follower {
-    async fn follow(self, mut messages: mpsc::Receiver<Message>) {
-        let Api { shared, telemetry, .. } = &*self.api;
+    async fn follow(mut self, mut messages: mpsc::Receiver<Message>) {
+        let api = self.api.clone();
+        let Api { shared, telemetry, .. } = &*api;
         // Servers and the watcher end with this task.
         let mut tasks = JoinSet::new();
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Starting(keeper, group) => {
+                    self.group.clone_from(&group);
                     tasks.spawn(watch_memory(keeper, group, self.api.clone(), self.control.clone()));
                 }
                 Message::Listener(listener) => match listen(listener) {
@@ -190,7 +198,12 @@ impl Follower {
     }
 
     fn ended(&self, program: usize, exit: Result<rootfs::Exit, rootfs::Failure>) {
+        let is_killed = matches!(exit, Ok(rootfs::Exit::Signal(libc::SIGKILL)));
+        let is_memory = is_killed && self.group.as_ref().is_some_and(|group| group.has_killed());
         self.api.shared.change(|state| {
+            if is_memory {
+                state.fail(Fault::Memory);
+            }
             if program == 0 {
                 state.runtime = Phase::Ended;
                 return state.fail(match exit {
@@ -228,10 +241,11 @@ fn listen(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
 /// Looks at the memory of the processes until they end. Ends them if they use more than the function has.
 async fn watch_memory(keeper: Pid, group: Option<Arc<Cgroup>>, api: Arc<Api>, control: Arc<Control>) {
     let most = u64::from(api.settings.memory) << 20;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
-        look.tick().await;
+        sleep(LOOK).await;
+        // Between invocations, a function does little; a look at its processes is not for free.
+        let busy = api.shared.until(|state| (state.is_working() || state.ended).then_some(()));
+        let _ = timeout(IDLE_LOOK, busy).await;
         let grouped = group.as_ref().and_then(|group| group.memory());
         let used = grouped.unwrap_or_else(|| rootfs::memory_below(keeper));
         let has_killed = group.as_ref().is_some_and(|group| group.has_killed());

@@ -13,7 +13,7 @@ use crate::rootfs::{
 use crate::tree::EntryKind;
 
 /// The user and the group of functions in Lambda: no file of an image belongs to them.
-const USER: (u32, u32) = (993, 990);
+pub(super) const USER: (u32, u32) = (993, 990);
 
 /// The host name, which Lambda documents for the Extensions and Telemetry APIs.
 pub(super) const HOST_NAME: &str = "sandbox.localdomain";

@@ -188,6 +188,11 @@ impl State {
         self.runtime == Phase::Ready && self.extensions.iter().all(is_free)
     }
 
+    /// Whether the processes are in the init phase, or have an invocation.
+    pub(super) fn is_working(&self) -> bool {
+        self.invocation.is_some() || !self.is_ready()
+    }
+
     pub(super) fn extension(&mut self, id: &str) -> Option<&mut Extension> {
         self.extensions.iter_mut().find(|extension| extension.id.as_deref() == Some(id))
     }

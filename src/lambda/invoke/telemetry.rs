@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::future::join_all;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -16,11 +17,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 /// The events of the init phase, which a later subscriber gets too.
 const BACKLOG: usize = 1000;
+/// The longest line of a log; a longer one is cut.
+const LINE: usize = 256 << 10;
+/// How long subscribers may take for what is left at the end.
+const LAST: Duration = Duration::from_millis(500);
 /// The events that wait for one subscriber; more are lost.
 const WAITING: usize = 10_000;
 /// How long a subscriber may take for one batch.
@@ -82,12 +87,27 @@ struct Inner {
     sockets: Option<Vec<OwnedFd>>,
     /// The rest of what was written without an end of line, by the stream.
     lines: [Vec<u8>; 2],
+    /// The init phase is over: nobody can subscribe any more.
+    is_closed: bool,
+}
+
+/// Why there is no subscription.
+pub(super) enum SubscriptionFault {
+    Closed,
+    Invalid(String),
+}
+
+/// What a subscriber's task gets.
+enum Item {
+    Event(Value),
+    /// Send all at once, and tell.
+    Flush(oneshot::Sender<()>),
 }
 
 struct Subscriber {
     types: Vec<String>,
     is_old: bool,
-    events: mpsc::Sender<Value>,
+    events: mpsc::Sender<Item>,
     /// Ends the task when the subscriber is dropped.
     task: tokio::task::JoinHandle<()>,
 }
@@ -123,17 +143,25 @@ impl Telemetry {
         name: &str,
         subscription: Subscription,
         is_old: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), SubscriptionFault> {
         let Subscription { types, destination, buffering } = subscription;
         if let Some(unknown) =
             types.iter().find(|name| !matches!(name.as_str(), "platform" | "function" | "extension"))
         {
-            return Err(format!("types: {unknown} is not one of platform, function, extension"));
+            let message = format!("types: {unknown} is not one of platform, function, extension");
+            return Err(SubscriptionFault::Invalid(message));
         }
-        let to = target(&destination)?;
+        let to = target(&destination).map_err(SubscriptionFault::Invalid)?;
         let mut inner = self.lock();
+        if inner.is_closed {
+            return Err(SubscriptionFault::Closed);
+        }
         let socket = match &mut inner.sockets {
-            Some(sockets) => Some(sockets.pop().ok_or("too many subscriptions")?),
+            Some(sockets) => Some(
+                sockets
+                    .pop()
+                    .ok_or_else(|| SubscriptionFault::Invalid("too many subscriptions".to_owned()))?,
+            ),
             None => None,
         };
         let (events, receiver) = mpsc::channel(WAITING);
@@ -175,10 +203,18 @@ impl Telemetry {
     pub(super) fn written(&self, by_extension: bool, piece: &[u8]) {
         let stream = if by_extension { "extension" } else { "function" };
         let mut inner = self.lock();
+        if inner.is_closed && inner.subscribers.is_empty() {
+            return;
+        }
         let rest = &mut inner.lines[usize::from(by_extension)];
+        // What was there before has no end of line.
+        let end = piece.iter().rposition(|byte| *byte == b'\n').map(|end| rest.len() + end);
         rest.extend_from_slice(piece);
-        let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { return };
-        let whole: Vec<u8> = rest.drain(..=end).collect();
+        let whole: Vec<u8> = match end {
+            Some(end) => rest.drain(..=end).collect(),
+            None if rest.len() > LINE => std::mem::take(rest),
+            None => return,
+        };
         for line in whole.split_inclusive(|byte| *byte == b'\n') {
             let text = String::from_utf8_lossy(line);
             let event = json!({ "time": now(), "type": stream, "record": text.trim_end_matches('\n') });
@@ -190,16 +226,31 @@ impl Telemetry {
         self.lock().emit(event);
     }
 
-    /// The init phase is over: later subscribers do not exist.
+    /// The init phase is over: nobody can subscribe any more.
     pub(super) fn close(&self) {
-        self.lock().backlog.clear();
+        let mut inner = self.lock();
+        inner.is_closed = true;
+        inner.backlog.clear();
+    }
+
+    /// Waits until the subscribers have what was told so far, for a moment.
+    pub(super) async fn flush(&self) {
+        let senders: Vec<_> =
+            self.lock().subscribers.iter().map(|subscriber| subscriber.events.clone()).collect();
+        let flushing = senders.iter().map(async |sender| {
+            let (done, told) = oneshot::channel();
+            if sender.send(Item::Flush(done)).await.is_ok() {
+                let _ = told.await;
+            }
+        });
+        let _ = timeout(LAST, join_all(flushing)).await;
     }
 }
 
 impl Inner {
     fn emit(&mut self, event: Event) {
         self.subscribers.iter().for_each(|subscriber| subscriber.give(&event));
-        if self.backlog.len() < BACKLOG {
+        if !self.is_closed && self.backlog.len() < BACKLOG {
             self.backlog.push_back(event);
         }
     }
@@ -210,7 +261,7 @@ impl Subscriber {
         let value = if self.is_old { &event.old } else { &event.new };
         if let Some(value) = value.as_ref().filter(|_| self.types.iter().any(|name| name == event.stream)) {
             // One that does not read loses events.
-            let _ = self.events.try_send(value.clone());
+            let _ = self.events.try_send(Item::Event(value.clone()));
         }
     }
 }
@@ -256,24 +307,22 @@ impl Drop for Connection {
 
 /// Sends batches of events until there are no more.
 async fn deliver(
-    mut events: mpsc::Receiver<Value>,
+    mut events: mpsc::Receiver<Item>,
     to: Destination,
     buffering: Buffering,
     mut socket: Option<OwnedFd>,
 ) {
     let is_own_network = socket.is_some();
     let mut connection = None;
-    while let Some(first) = events.recv().await {
-        let until = Instant::now() + Duration::from_millis(buffering.timeout_ms.clamp(1, 30_000));
-        let mut size = first.to_string().len();
-        let mut batch = vec![first];
-        while batch.len() < buffering.max_items.max(1) && size < buffering.max_bytes {
-            match tokio::time::timeout_at(until, events.recv()).await {
-                Ok(Some(event)) => {
-                    size += event.to_string().len();
-                    batch.push(event);
+    loop {
+        let (batch, flushed) = collected(&mut events, buffering).await;
+        if batch.is_empty() {
+            match flushed {
+                Some(flushed) => {
+                    let _ = flushed.send(());
+                    continue;
                 }
-                Ok(None) | Err(_) => break,
+                None => return,
             }
         }
         // The subscriber may not listen yet, or not any more: logs are then lost, and the function goes on.
@@ -290,7 +339,38 @@ async fn deliver(
                 _ => connection = None,
             }
         }
+        if let Some(flushed) = flushed {
+            let _ = flushed.send(());
+        }
     }
+}
+
+/// The events of the next batch; none if there are no more, or if nothing waits for a caller that is to be told.
+async fn collected(
+    events: &mut mpsc::Receiver<Item>,
+    buffering: Buffering,
+) -> (Vec<Value>, Option<oneshot::Sender<()>>) {
+    let (mut batch, mut size, mut until) = (Vec::new(), 0, None);
+    while batch.len() < buffering.max_items.max(1) && size < buffering.max_bytes.max(1) {
+        let next = match until {
+            None => events.recv().await,
+            Some(until) => match tokio::time::timeout_at(until, events.recv()).await {
+                Ok(next) => next,
+                Err(_) => break,
+            },
+        };
+        match next {
+            Some(Item::Event(event)) => {
+                let patience = Duration::from_millis(buffering.timeout_ms.clamp(1, 30_000));
+                until.get_or_insert_with(|| Instant::now() + patience);
+                size += event.to_string().len();
+                batch.push(event);
+            }
+            Some(Item::Flush(flushed)) => return (batch, Some(flushed)),
+            None => break,
+        }
+    }
+    (batch, None)
 }
 
 async fn connect(to: &Destination, socket: Option<OwnedFd>) -> std::io::Result<Connection> {

@@ -2,7 +2,6 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -10,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{
@@ -18,11 +18,13 @@ use hyper::header::{
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::api::header;
+use super::environment::Outcome;
 use super::environment::{Invocation, Stream};
 use super::failure::Status;
-use super::http::{Answer, Front, body, plain};
+use super::http::{Answer, Cut, Front, Notice, body, plain};
 use super::identifier::{identifier, trace_id};
 use super::settings::MAX_PAYLOAD;
 
@@ -44,26 +46,27 @@ pub(super) async fn answer(front: &Front, request: Request<Incoming>, peer: Sock
         Invocation { event: event.to_string().into(), trace_id: Some(trace), ..Invocation::default() };
     let (head, started) = oneshot::channel();
     let (pieces, received) = mpsc::channel(16);
-    let function = front.function.clone();
+    let invoker = front.clone();
     let stream = Stream { head, pieces };
-    let invoking = tokio::spawn(async move { function.invoke(invocation, Some(stream)).await });
-    if let Ok(content_type) = started.await {
-        return streamed(content_type, received).await;
-    }
-    match invoking.await {
-        Ok(Ok(outcome)) if outcome.status == Status::Success => response(&outcome.payload),
-        Ok(Ok(_)) => failed(),
-        Ok(Err(failure)) => {
-            front.failed(&failure);
-            failed()
-        }
-        Err(_) => failed(),
-    }
+    let invoking = tokio::spawn(async move { invoker.invoke(invocation, Some(stream)).await });
+    let answer = match started.await {
+        Ok(content_type) => streamed(content_type, received, invoking).await,
+        Err(_) => match invoking.await {
+            Ok(Ok(outcome)) if outcome.status == Status::Success => response(&outcome.payload),
+            _ => return failed(),
+        },
+    };
+    answer.unwrap_or_else(|fault| {
+        (front.tell)(Notice::Response(fault));
+        failed()
+    })
 }
 
 /// What the client gets when the function fails; the log has more.
 fn failed() -> Answer {
-    plain(StatusCode::BAD_GATEWAY, "Internal Server Error")
+    let mut answer = plain(StatusCode::BAD_GATEWAY, "Internal Server Error");
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
 }
 
 /// A request without its body.
@@ -214,50 +217,50 @@ fn decoded(text: &str) -> String {
 }
 
 /// The HTTP response of a function's answer: one with a status code describes it, any other one is its body.
-fn response(payload: &[u8]) -> Answer {
+fn response(payload: &[u8]) -> Result<Answer, &'static str> {
     let value = serde_json::from_slice::<Value>(payload).ok();
-    let Some(fields) =
-        value.as_ref().and_then(Value::as_object).filter(|fields| fields.contains_key("statusCode"))
-    else {
+    let described_by = value.as_ref().and_then(Value::as_object);
+    let Some(fields) = described_by.filter(|fields| fields.contains_key("statusCode")) else {
         let body = match &value {
             Some(Value::String(text)) => Bytes::from(text.clone()),
             _ => Bytes::copy_from_slice(payload),
         };
         let mut answer = plain(StatusCode::OK, body);
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        return answer;
+        return Ok(answer);
     };
+    let (status, headers) = described(fields)?;
     let body = match fields.get("body") {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let is_encoded = fields.get("isBase64Encoded") == Some(&Value::Bool(true));
-    let Some(body) = (if is_encoded { STANDARD.decode(body).ok() } else { Some(body.into_bytes()) }) else {
-        return failed();
+    let body = match fields.get("isBase64Encoded") == Some(&Value::Bool(true)) {
+        true => STANDARD.decode(body).map_err(|_| "its body is not Base64")?,
+        false => body.into_bytes(),
     };
-    match described(fields) {
-        Some((status, headers)) => {
-            let mut answer = plain(status, body);
-            *answer.headers_mut() = headers;
-            answer
-        }
-        None => failed(),
-    }
+    let mut answer = plain(status, body);
+    *answer.headers_mut() = headers;
+    Ok(answer)
 }
 
-/// The status and the headers that a function describes; `None` if they are invalid.
-fn described(fields: &Map<String, Value>) -> Option<(StatusCode, HeaderMap)> {
+/// The status and the headers that a function describes.
+fn described(fields: &Map<String, Value>) -> Result<(StatusCode, HeaderMap), &'static str> {
     let code = match fields.get("statusCode") {
-        None => 200,
-        Some(Value::String(text)) => text.parse().ok()?,
-        Some(code) => code.as_u64()?,
+        None => Some(200.0),
+        Some(Value::String(text)) => text.parse::<f64>().ok(),
+        Some(code) => code.as_f64(),
     };
-    let status = StatusCode::from_u16(u16::try_from(code).ok()?).ok()?;
+    // Those below 200 are no answers.
+    let code = code.filter(|code| code.fract() == 0.0 && (200.0..600.0).contains(code));
+    let status = code.and_then(|code| StatusCode::from_u16(code as u16).ok());
+    let status = status.ok_or("its statusCode is not one of HTTP")?;
     let mut headers = HeaderMap::new();
     for (name, value) in fields.get("headers").and_then(Value::as_object).into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let (name, value) = (HeaderName::try_from(name).ok()?, HeaderValue::try_from(text).ok()?);
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) else {
+            return Err("one of its headers is not one of HTTP");
+        };
         // The server decides about them.
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
             headers.append(name, value);
@@ -265,50 +268,60 @@ fn described(fields: &Map<String, Value>) -> Option<(StatusCode, HeaderMap)> {
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     for cookie in fields.get("cookies").and_then(Value::as_array).into_iter().flatten() {
-        headers.append(SET_COOKIE, HeaderValue::try_from(cookie.as_str()?).ok()?);
+        let value = cookie.as_str().and_then(|cookie| HeaderValue::try_from(cookie).ok());
+        headers.append(SET_COOKIE, value.ok_or("one of its cookies is not one of HTTP")?);
     }
-    Some((status, headers))
+    Ok((status, headers))
 }
 
+/// The end of an invocation.
+type Invoking = JoinHandle<Result<Outcome, crate::error::Error>>;
+
 /// Passes on a streamed response.
-async fn streamed(content_type: Option<String>, mut pieces: mpsc::Receiver<Bytes>) -> Answer {
+async fn streamed(
+    content_type: Option<String>,
+    mut pieces: mpsc::Receiver<Bytes>,
+    invoking: Invoking,
+) -> Result<Answer, &'static str> {
     let mut first = None;
     let mut head = (StatusCode::OK, HeaderMap::new());
     match content_type {
         Some(kind) if kind.starts_with(HTTP_RESPONSE) => {
             let mut start = BytesMut::new();
             let end = loop {
-                if let Some(end) =
-                    start.windows(END_OF_METADATA.len()).position(|bytes| bytes == END_OF_METADATA)
-                {
+                let mut windows = start.windows(END_OF_METADATA.len());
+                if let Some(end) = windows.position(|bytes| bytes == END_OF_METADATA) {
                     break end;
                 }
                 match pieces.recv().await {
                     Some(piece) if start.len() <= MOST_METADATA => start.extend_from_slice(&piece),
-                    _ => return failed(),
+                    _ => return Err("its metadata do not end"),
                 }
             };
             let metadata = start.split_to(end);
-            let fields = serde_json::from_slice::<Map<String, Value>>(&metadata).ok();
-            match fields.as_ref().and_then(described) {
-                Some(described) => head = described,
-                None => return failed(),
-            }
+            let fields = serde_json::from_slice::<Map<String, Value>>(&metadata);
+            head = described(&fields.map_err(|_| "its metadata are no JSON object")?)?;
             first = Some(start.freeze().slice(END_OF_METADATA.len()..));
         }
         kind => {
             let kind = kind.and_then(|kind| HeaderValue::try_from(kind).ok());
-            head.1.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+            head.1.insert(CONTENT_TYPE, kind);
         }
     }
-    let first = futures_util::stream::iter(first.filter(|piece| !piece.is_empty()));
-    let rest = futures_util::stream::unfold(pieces, |mut pieces| async {
-        pieces.recv().await.map(|piece| (piece, pieces))
+    let first = stream::iter(first.filter(|piece| !piece.is_empty()).map(Ok));
+    let rest = stream::unfold((pieces, Some(invoking)), |(mut pieces, invoking)| async {
+        if let Some(piece) = pieces.recv().await {
+            return Some((Ok(piece), (pieces, invoking)));
+        }
+        // An error after the start can only be told by a body that is cut.
+        match invoking?.await {
+            Ok(Ok(outcome)) if outcome.status == Status::Success => None,
+            _ => Some((Err(Cut), (pieces, None))),
+        }
     });
-    let frames = futures_util::StreamExt::map(futures_util::StreamExt::chain(first, rest), |piece| {
-        Ok::<_, Infallible>(Frame::data(piece))
-    });
+    let frames = first.chain(rest).map(|piece| piece.map(Frame::data));
     let mut answer = Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)));
     (*answer.status_mut(), *answer.headers_mut()) = head;
-    answer
+    Ok(answer)
 }

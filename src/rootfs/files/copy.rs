@@ -29,23 +29,39 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let source = openat(CWD, from, flags, Mode::empty())?;
     rustix::fs::mkdir(to, Mode::RWXU)?;
     let target = openat(CWD, to, flags, Mode::empty())?;
-    Copying { cloner: Cloner::default(), links: false }.directory(source, target, 0)
+    Copying { cloner: Cloner::default(), links: None }.directory(source, target, 0)
 }
 
 /// As [`copy`], but what is no directory is linked. For trees whose files nobody changes: layers that are unpacked over one
-/// replace files and never write to them.
-pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
+/// replace files and never write to them. Files that `user` owns or may write to are copied: it could change their modes
+/// and times at least.
+pub(crate) fn link(from: &Path, to: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let source = openat(CWD, from, flags, Mode::empty())?;
     rustix::fs::mkdir(to, Mode::RWXU)?;
     let target = openat(CWD, to, flags, Mode::empty())?;
-    Copying { cloner: Cloner::default(), links: true }.directory(source, target, 0)
+    Copying { cloner: Cloner::default(), links: Some(Links { user }) }.directory(source, target, 0)
 }
 
 struct Copying {
     cloner: Cloner,
     /// Files are linked.
-    links: bool,
+    links: Option<Links>,
+}
+
+/// Which files are linked.
+struct Links {
+    /// A user and a group whose files are copied.
+    user: Option<(u32, u32)>,
+}
+
+impl Links {
+    fn allow(&self, stat: &Stat) -> bool {
+        self.user.is_none_or(|(uid, gid)| {
+            let is_writable = stat.st_mode & 0o002 != 0 || (stat.st_gid == gid && stat.st_mode & 0o020 != 0);
+            stat.st_uid != uid && (!is_writable || FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+        })
+    }
 }
 
 /// A name in a directory.
@@ -78,7 +94,7 @@ impl Copying {
         let stat = statat(from.0, from.1, NOFOLLOW)?;
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let kind = FileType::from_raw_mode(stat.st_mode);
-        if self.links && kind != FileType::Directory {
+        if kind != FileType::Directory && self.links.as_ref().is_some_and(|links| links.allow(&stat)) {
             match linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
                 Ok(()) => return Ok(()),
                 // The file system allows no more links, or none; or the file is of another user.
@@ -176,5 +192,5 @@ impl Cloner {
 
 /// Copies a file that is not a directory to another name, which must not exist.
 pub(super) fn duplicate(from: Name<'_>, to: Name<'_>) -> io::Result<()> {
-    Copying { cloner: Cloner::default(), links: false }.entry(from, to, 0)
+    Copying { cloner: Cloner::default(), links: None }.entry(from, to, 0)
 }

@@ -201,6 +201,23 @@ pub(super) fn stream_socket() -> Result<OwnedFd> {
     }
 }
 
+/// Where the arguments of this process are, as `/proc/self/stat` has it (proc_pid_stat(5)): what other processes read as
+/// its command line.
+pub(super) fn arguments() -> Option<(usize, usize)> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in parentheses, may have spaces. The fields after it are counted from 3.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<usize>().ok();
+    let (start, end) = (field(48)?, field(49)?);
+    (start != 0 && start < end).then_some((start, end - start))
+}
+
+/// Erases the arguments of a child, which has a copy of its parent's.
+pub(super) fn erase((start, length): (usize, usize)) {
+    // SAFETY: the kernel has put the arguments there, on the stack. Nothing in a child reads them before exec.
+    unsafe { ptr::write_bytes(ptr::with_exposed_provenance_mut::<u8>(start), 0, length) };
+}
+
 /// Leaves no program a capability that is not in `most`. Exec gives root what is left, and others nothing.
 pub(super) fn bound(most: u64) -> Result<()> {
     for bit in 0..u64::BITS {

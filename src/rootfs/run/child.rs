@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) no_network: bool,
     pub(super) steps: Vec<Step>,
     pub(super) work: Work,
+    /// The place of lbuild's arguments, which the command must not see as those of process 1.
+    pub(super) arguments: Option<(usize, usize)>,
 }
 
 /// What follows the steps.
@@ -249,6 +251,8 @@ fn command(plan: &Plan, descriptors: &Descriptors, writer: &mut Writer<'_>) -> !
         Work::Nothing => calls::exit(0),
         Work::Program(program) => become_program(program, 0, writer),
         Work::Programs(programs) => {
+            plan.arguments.map(calls::erase);
+            let _ = rustix::thread::set_name(c"init");
             if let Err(errno) = supervise(programs, descriptors, writer) {
                 let _ = writer.send(Report::Keeper { errno });
             }

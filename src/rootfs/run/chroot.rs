@@ -58,8 +58,14 @@ pub(crate) fn probe(cache_dir: &Path) -> Result<Way, Obstacle> {
     };
     let tree = tree.map_err(|error| refused("create a directory in the cache", &error))?;
     let steps = steps(tree.path(), c"/", &User::default(), true);
-    let plan =
-        Plan { isolated: false, userns: false, no_network: false, steps: steps.0, work: Work::Nothing };
+    let plan = Plan {
+        isolated: false,
+        userns: false,
+        no_network: false,
+        steps: steps.0,
+        work: Work::Nothing,
+        arguments: None,
+    };
     match attempt(&plan, &mut |_| {}, &AtomicBool::new(false)) {
         Ok(Exit::Code(0)) => Ok(way),
         Err(Failure::Step { step, errno, .. }) => Err(Obstacle { step, errno }),
@@ -79,8 +85,14 @@ pub(crate) fn run(
     let steps = steps(tree, &process.directory, &process.user, process.network);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
     let no_network = !process.network;
-    let plan =
-        Plan { isolated: false, userns: false, no_network, steps: steps.0, work: Work::Program(program) };
+    let plan = Plan {
+        isolated: false,
+        userns: false,
+        no_network,
+        steps: steps.0,
+        work: Work::Program(program),
+        arguments: None,
+    };
     let result = attempt(&plan, output, stop);
     // The keeper has ended all of them, unless the command has killed it.
     let ended = leftovers::end(tree).map_err(Failure::io("end what the command has left"));

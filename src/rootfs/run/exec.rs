@@ -113,7 +113,14 @@ pub(super) fn plan(
     user(&mut steps, way, process, socket);
     let program = Program::new(&process.programs, &process.arguments, &process.environment);
     let (steps, work) = (steps.0, Work::Program(program));
-    Ok(Plan { isolated: true, userns: way.userns, no_network: !process.network, steps, work })
+    Ok(Plan {
+        isolated: true,
+        userns: way.userns,
+        no_network: !process.network,
+        steps,
+        work,
+        arguments: None,
+    })
 }
 
 /// The steps that make the root.

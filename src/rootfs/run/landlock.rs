@@ -18,9 +18,10 @@ const PATH_BENEATH: u32 = 1;
 /// Rights of linux/landlock.h: to write, to remove and to make files of every kind.
 const WRITE_FILE: u64 = 1 << 1;
 const REMOVE_AND_MAKE: u64 = 0b1_1111_1111 << 4;
-/// To move files between directories, since version 2, and to truncate them, since version 3.
+/// To move files between directories, and, since version 3 (Linux 6.2), to truncate them.
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
+const TRUNCATE_SINCE: i64 = 3;
 /// Abstract sockets and signals stay among the processes of the rules, since version 6.
 const SCOPED: u64 = 0b11;
 const SCOPED_SINCE: i64 = 6;
@@ -40,22 +41,20 @@ struct Beneath {
     parent: i32,
 }
 
-/// Rules that allow changes of files only below these directories.
+/// Rules that allow changes of files only below these directories. Modes, owners and times are no changes to them.
 ///
 /// # Errors
-/// When the kernel does not have Landlock, or has it switched off.
+/// When the kernel does not have Landlock with all of these rights, or has it switched off.
 pub(super) fn changes_only_below(directories: &[&Path]) -> io::Result<OwnedFd> {
     // SAFETY: with this flag, the call takes no memory.
     let version = checked(unsafe {
         libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<Ruleset>(), 0_usize, VERSION)
     })?;
-    let mut files = WRITE_FILE | REMOVE_AND_MAKE;
-    if version >= 2 {
-        files |= REFER;
+    if version < TRUNCATE_SINCE {
+        // Files could be emptied.
+        return Err(Errno::OPNOTSUPP.into());
     }
-    if version >= 3 {
-        files |= TRUNCATE;
-    }
+    let files = WRITE_FILE | REMOVE_AND_MAKE | REFER | TRUNCATE;
     let (scoped, size) = match version >= SCOPED_SINCE {
         true => (SCOPED, size_of::<Ruleset>()),
         false => (0, size_of::<u64>()),

@@ -175,8 +175,10 @@ impl Placed {
             rustix::fs::symlinkat(target, &dev, name)?;
         }
         let dev = tree.join("dev");
-        fs::create_dir(dev.join("shm"))?;
-        fs::set_permissions(dev.join("shm"), permissions(0o1777))?;
+        if process.shared_memory {
+            fs::create_dir(dev.join("shm"))?;
+            fs::set_permissions(dev.join("shm"), permissions(0o1777))?;
+        }
         files_below(&dev, devices, process)
     }
 

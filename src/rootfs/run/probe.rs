@@ -85,7 +85,14 @@ fn attempt(way: &Way, cache_dir: &Path) -> Result<(), Obstacle> {
     }
     let (ends, descriptors) = running::channels(Extra::default()).map_err(unusable("create a pipe"))?;
     let steps = std::mem::take(&mut steps.0);
-    let plan = Plan { isolated: true, userns: way.userns, no_network: false, steps, work: Work::Nothing };
+    let plan = Plan {
+        isolated: true,
+        userns: way.userns,
+        no_network: false,
+        steps,
+        work: Work::Nothing,
+        arguments: None,
+    };
     let maps = way.ids.maps(0, 0).map_err(unusable("read the maps of ids"))?;
     let mut running = Running::start(&plan, way.userns.then_some(&maps), ends, descriptors)?;
     let waited = running.wait(&mut |_| {}, &AtomicBool::new(false), &mut |_| Ok(()));

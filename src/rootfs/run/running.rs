@@ -23,6 +23,10 @@ use super::report::{Records, Report};
 /// How often the parent looks at the caller's wish to stop.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const CHUNK: usize = 64 << 10;
+/// How often a parent that can be woken looks.
+const LONG_LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// What a pipe holds unless it was enlarged.
+const MOST_IN_PIPE: usize = 64 << 10;
 
 /// The parent's ends of the pipes.
 #[derive(Debug)]
@@ -205,21 +209,21 @@ impl Running {
                 return Err(Failure::Stopped);
             }
             let ended = self.poll(None).map_err(Failure::io("wait for the command"))?;
-            self.take(&mut take, ended)?;
+            self.take(&mut take, if ended { Amount::All } else { Amount::Piece })?;
             if ended {
                 return Ok(reports);
             }
         }
     }
 
-    /// Passes on what has come from the processes; `all` of it, or a piece of each kind.
+    /// Passes on what has come from the processes.
     ///
     /// # Errors
     /// When reading fails, or `take`.
     pub(super) fn take(
         &mut self,
         take: &mut dyn FnMut(Received<'_>) -> Result<(), Failure>,
-        all: bool,
+        amount: Amount,
     ) -> Result<(), Failure> {
         while let Some(descriptor) = self.receive().map_err(Failure::io("receive a descriptor"))? {
             take(Received::Descriptor(descriptor))?;
@@ -227,9 +231,14 @@ impl Running {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
         let Ends { output, others_output, report, .. } = &mut self.ends;
-        drain(report, &mut buffer, &mut |piece| take(Received::Reports(piece)), all)?;
-        drain(output, &mut buffer, &mut |piece| take(Received::Output { others: false, piece }), all)?;
-        drain(others_output, &mut buffer, &mut |piece| take(Received::Output { others: true, piece }), all)?;
+        drain(report, &mut buffer, &mut |piece| take(Received::Reports(piece)), amount)?;
+        drain(output, &mut buffer, &mut |piece| take(Received::Output { others: false, piece }), amount)?;
+        drain(
+            others_output,
+            &mut buffer,
+            &mut |piece| take(Received::Output { others: true, piece }),
+            amount,
+        )?;
         self.buffer = buffer;
         Ok(())
     }
@@ -242,7 +251,8 @@ impl Running {
         polled.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         polled.extend(listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
         polled.extend(wake.iter().map(|wake| PollFd::new(wake, PollFlags::IN)));
-        match poll(&mut polled, Some(&LOOK)) {
+        let look = if wake.is_some() { &LONG_LOOK } else { &LOOK };
+        match poll(&mut polled, Some(look)) {
             Ok(_) | Err(Errno::INTR) => Ok(!polled[0].revents().is_empty()),
             Err(errno) => Err(errno.into()),
         }
@@ -277,22 +287,40 @@ impl Drop for Running {
     }
 }
 
-/// Reads what a pipe has; all of it, if nobody writes any more. Closes it at its end.
+/// How much is read of each pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Amount {
+    Piece,
+    /// What was there before: no more than a pipe holds (pipe(7)), whoever goes on writing.
+    Present,
+    /// To the end: nobody writes any more.
+    All,
+}
+
+/// Reads what a pipe has. Closes it at its end.
 fn drain(
     pipe: &mut Option<File>,
     buffer: &mut [u8],
     take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    all: bool,
+    amount: Amount,
 ) -> Result<(), Failure> {
+    let mut rest = match amount {
+        Amount::Piece => 1,
+        Amount::Present => MOST_IN_PIPE,
+        Amount::All => usize::MAX,
+    };
     while let Some(open) = pipe {
         match open.read(buffer) {
             Ok(0) => *pipe = None,
-            Ok(read) => take(&buffer[..read])?,
+            Ok(read) => {
+                take(&buffer[..read])?;
+                rest = rest.saturating_sub(read);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(source) => return Err(Failure::io("read from the command")(source)),
         }
-        if !all {
+        if rest == 0 || amount == Amount::Piece {
             break;
         }
     }

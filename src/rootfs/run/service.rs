@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,9 +17,9 @@ use super::ids::Ids;
 use super::mode::{Mode, Way};
 use super::mounts::Steps;
 use super::report::{Records, Report};
-use super::running::{self, Extra, Received, Running, failed};
+use super::running::{self, Amount, Extra, Received, Running, failed};
 use super::steps::Call;
-use super::{chroot, exec, leftovers};
+use super::{calls, chroot, exec, leftovers};
 
 /// Programs that run beside each other.
 pub(crate) struct Service {
@@ -163,9 +163,17 @@ fn isolated(
         limits(steps, service, counted && way.userns);
         let process = Process { directory, ..service.first.clone() };
         exec::user(steps, way, &process, None);
+        // A setuid program of the image would be root of this machine if lbuild is.
+        steps.add("give up new privileges", "", Call::NoNewPrivileges);
     });
-    let plan =
-        Plan { isolated: true, userns: way.userns, no_network: !service.first.network, steps: steps.0, work };
+    let plan = Plan {
+        isolated: true,
+        userns: way.userns,
+        no_network: !service.first.network,
+        steps: steps.0,
+        work,
+        arguments: calls::arguments(),
+    };
     let maps = exec::maps(way, &service.first.user)?;
     let maps = way.userns.then_some(&maps);
     let start = |tell: &mut Tell<'_>| {
@@ -188,10 +196,20 @@ fn in_chroot(dir: &Path, service: &Service, tell: &mut Tell<'_>, control: &Contr
         limits(steps, service, false);
         steps.enter_working_directory(&directory, None);
         chroot::user(steps, &service.first.user);
-        restrict(steps, rules_number);
+        steps.add("give up new privileges", "", Call::NoNewPrivileges);
+        if let Some(rules) = rules_number {
+            steps.add("restrict changes of files", "", Call::RestrictFiles { rules });
+        }
     });
     let no_network = !service.first.network;
-    let plan = Plan { isolated: false, userns: false, no_network, steps: steps.0, work };
+    let plan = Plan {
+        isolated: false,
+        userns: false,
+        no_network,
+        steps: steps.0,
+        work,
+        arguments: calls::arguments(),
+    };
     let mut starting = |pid| tell(Told::Starting(pid));
     let running = Running::start_after(&plan, None, ends, descriptors, &mut starting);
     let result = running.and_then(|running| follow(running, &plan, tell, control));
@@ -237,13 +255,6 @@ fn limits(steps: &mut Steps, service: &Service, counted: bool) {
     }
 }
 
-fn restrict(steps: &mut Steps, rules: Option<RawFd>) {
-    steps.add("give up new privileges", "", Call::NoNewPrivileges);
-    if let Some(rules) = rules {
-        steps.add("restrict changes of files", "", Call::RestrictFiles { rules });
-    }
-}
-
 /// Tells the caller what happens, until all programs have ended.
 fn follow(mut running: Running, plan: &Plan, tell: &mut Tell<'_>, control: &Control) -> Result<(), Failure> {
     let mut followed =
@@ -259,7 +270,12 @@ fn follow(mut running: Running, plan: &Plan, tell: &mut Tell<'_>, control: &Cont
             running.go();
         }
         let drains = is_woken && control.drains.swap(false, Ordering::AcqRel);
-        running.take(&mut |received| followed.receive(received), ended || drains)?;
+        let amount = match (ended, drains) {
+            (true, _) => Amount::All,
+            (false, true) => Amount::Present,
+            (false, false) => Amount::Piece,
+        };
+        running.take(&mut |received| followed.receive(received), amount)?;
         if drains {
             (followed.tell)(Told::Drained)?;
         }

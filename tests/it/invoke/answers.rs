@@ -61,8 +61,19 @@ fn an_event_is_text_a_file_or_standard_input() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(rig.lbuild.run_with("[1]", &arguments).succeeded().stdout, "[1]\n");
     assert_eq!(rig.lbuild.ok(&rig.arguments("invoke", &[])).stdout, "{}\n");
-    let error = rig.lbuild.run(&rig.arguments("invoke", &["--event", "/none"])).failed(2);
-    assert!(error.contains("cannot read /none"), "{error}");
+    for (more, message) in [
+        (["--event", "/none"], "cannot read /none"),
+        (["-d", "{x"], "the event of -d is not JSON"),
+        (["-d", "@event.json"], "hint: --event FILE reads a file"),
+        (["--client-context", "[]"], "--client-context is not a JSON object"),
+        (["--env", "AWS_REGION=eu-west-1"], "hint: --region sets it here"),
+        (["--function-name", "a b"], "--function-name `a b` has other characters"),
+    ] {
+        let error = rig.lbuild.run(&rig.arguments("invoke", &more)).failed(2);
+        assert!(error.contains(message), "{more:?}: {error}");
+    }
+    let context = rig.answer(&json!({ "do": "seen" }), &["--client-context", "{\n \"custom\": {\"a\": 1}}"]);
+    assert_eq!(context["client"], json!({ "a": 1 }));
 }
 
 #[test]
@@ -120,6 +131,11 @@ fn credentials_are_given_on_request_only() {
     all["AWS_SECRET_ACCESS_KEY"] = json!("top-secret-key");
     all["AWS_SESSION_TOKEN"] = json!("top-secret-token");
     assert_eq!(rig.answer(&json!({}), &["--with-credentials"]), all);
+    let both = rig
+        .lbuild
+        .run(&rig.arguments("invoke", &["--with-credentials", "--env", "AWS_SESSION_TOKEN=x"]))
+        .failed(2);
+    assert!(both.contains("AWS_SESSION_TOKEN") && both.contains("hint: "), "{both}");
     // no file of the cache has them
     let found = crate::support::command_builds::files_with(&rig.lbuild.cache(), &["top-secret"]);
     assert_eq!(found, "");

@@ -131,8 +131,14 @@ fn an_answer_becomes_a_response() {
     assert!(head("value").contains("content-type: application/json"));
     assert_eq!(curl(&format!("{}text", served.url), &[]), "é");
     assert!(head("missing").starts_with("http/1.1 404"));
-    for path in ["error", "bad-status", "bad-header", "bad-base64"] {
+    for path in ["error", "bad-status", "switching", "bad-header", "bad-base64"] {
         assert!(head(path).starts_with("http/1.1 502"), "{path}");
     }
+    assert!(
+        served.log().contains("the function's answer is no HTTP response: its body is not Base64"),
+        "{}",
+        served.log()
+    );
+    assert!(head("float").starts_with("http/1.1 203"));
     assert_eq!(curl(&format!("{}error", served.url), &[]), "Internal Server Error");
 }

@@ -80,6 +80,27 @@ fn root_of_a_machine_and_of_a_container() {
     works(Environment::MountsRefused);
 }
 
+/// Its files are those of the cache in some modes: what a function may do with its own must not last.
+#[test]
+fn a_function_cannot_change_the_files_of_the_next_one() {
+    let place = place(Environment::Docker);
+    place.write(
+        "code/Dockerfile",
+        "FROM base\nCOPY --chown=993:990 app.py /var/task/\nCMD [\"app.handler\"]\n",
+    );
+    let base = format!("base=oci:{}:{}", place.part("bases/oci-index"), bases::TAG);
+    let code = place.text("code");
+    let run = || {
+        let event = json!({ "do": "changes" }).to_string();
+        let done = place.lbuild(&["invoke", &code, "--build-context", &base, "-d", &event]).succeeded();
+        assert!(done.stderr.contains("REPORT "), "{done:?}");
+        done.stdout
+    };
+    let first = run();
+    assert!(first.starts_with("[\"0o100644\", "), "{first}");
+    assert_eq!(run(), first);
+}
+
 /// Where a function cannot be kept from changing files, it is not started.
 #[test]
 fn without_any_right_the_error_names_the_way_out() {

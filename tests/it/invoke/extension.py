@@ -74,7 +74,7 @@ if kind:
     to = {"protocol": "TCP", "port": port} if kind == "tcp" else \
         {"protocol": "HTTP", "URI": "http://sandbox.localdomain:%d/" % port}
     body = {"schemaVersion": "2022-12-13", "types": ["platform", "function", "extension"], "destination": to,
-            "buffering": {"timeoutMs": 25, "maxItems": 1000, "maxBytes": 262144}}
+            "buffering": {"timeoutMs": int(os.environ.get("BUFFERS", "25")), "maxItems": 1000, "maxBytes": 262144}}
     path = "/2020-08-15/logs" if kind == "logs" else "/2022-07-01/telemetry"
     call("PUT", path, body, ours)
 while True:
@@ -82,5 +82,8 @@ while True:
     event = json.loads(text)
     note("events", text)
     if event["eventType"] == "SHUTDOWN":
+        if kind:
+            with open("/tmp/telemetry") as file:
+                print("extension: got " + " ".join(json.loads(line)["type"] for line in file), flush=True)
         print("extension: SHUTDOWN " + event["shutdownReason"], flush=True)
         break

@@ -91,6 +91,37 @@ fn telemetry_has_the_platforms_events_and_what_the_function_prints() {
     }
 }
 
+/// An extension that ends has got all that happened before, whatever its buffering.
+#[test]
+fn telemetry_comes_before_the_end() {
+    for network in ["host", "none"] {
+        let (lbuild, code, add) = with_extension(0o755, EXTENSION);
+        let more = ["--env", "SUBSCRIBES=telemetry", "--env", "BUFFERS=30000", "--network", network];
+        let done = run(&lbuild, &code, &add, &json!({ "do": "logs" }), &more).succeeded();
+        let line = done
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("extension: got "))
+            .unwrap_or_else(|| panic!("{done:?}"));
+        for kind in ["platform.initStart", "platform.start", "function", "platform.report"] {
+            assert!(line.contains(kind), "{network}: {line}");
+        }
+    }
+}
+
+/// It registers by the name of its file.
+#[test]
+fn an_extension_of_another_name_is_refused() {
+    let other = EXTENSION.replace("NAME = os.path.basename(sys.argv[0])", "NAME = 'other'");
+    let (lbuild, code, add) = with_extension(0o755, &other);
+    let done = run(&lbuild, &code, &add, &json!({}), &[]);
+    assert_eq!(done.code, Some(11), "{done:?}");
+    assert!(
+        done.stderr.contains("Extension.InvalidExtensionName") && done.stderr.contains("/opt/extensions"),
+        "{done:?}"
+    );
+}
+
 #[test]
 fn the_runtime_starts_when_extensions_have_registered() {
     let slow = EXTENSION.replace("# before the registration", "time.sleep(1)");

@@ -138,6 +138,37 @@ def prints(event, context):
     return "printed"
 
 
+def one_line(event, context):
+    """Output that never has an end of line."""
+    for _ in range(event["megabytes"]):
+        os.write(1, b"z" * (1 << 20))
+    return "printed"
+
+
+def floods(event, context):
+    """A process that goes on writing."""
+    if os.fork() == 0:
+        while True:
+            os.write(1, b"w\n" * 32768)
+    return "left"
+
+
+def process(event, context):
+    with open("/proc/self/status") as status:
+        rights = [line.split()[1] for line in status if line.startswith("NoNewPrivs")]
+    with open("/proc/1/cmdline") as line, open("/proc/1/comm") as name:
+        return rights + [line.read().strip("\0"), name.read().strip()]
+
+
+def changes(event, context):
+    """Changes the mode and the times of its own file; returns those that it had."""
+    path = os.path.abspath(__file__)
+    found = os.stat(path)
+    os.chmod(path, 0o777)
+    os.utime(path, (1, 1))
+    return [oct(found.st_mode), int(found.st_mtime)]
+
+
 def count(event, context):
     """The invocations that this process has had."""
     count.value += 1

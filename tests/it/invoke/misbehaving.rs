@@ -235,6 +235,42 @@ fn a_hundred_megabytes_of_output_are_passed_on() {
 }
 
 #[test]
+fn output_without_an_end_is_passed_on() {
+    let rig = Rig::new();
+    let done = rig.invoke(&json!({ "do": "one_line", "megabytes": 20 }), &[]).succeeded();
+    let longest = done.stderr.lines().map(|line| line.bytes().filter(|byte| *byte == b'z').count()).max();
+    assert_eq!(longest, Some(20 << 20));
+    // a process that goes on writing does not keep the others
+    assert_eq!(rig.invoke(&call("floods"), &[]).succeeded().stdout, "\"left\"\n");
+    nothing_is_left(&rig.lbuild);
+}
+
+#[test]
+fn a_function_gains_no_right_and_does_not_see_lbuilds_arguments() {
+    let rig = Rig::new();
+    for network in ["host", "none"] {
+        assert_eq!(rig.answer(&call("process"), &["--network", network]), json!(["1", "", "init"]));
+    }
+}
+
+/// Nobody reads what lbuild prints: it ends all the same.
+#[test]
+fn a_reader_that_does_not_read_does_not_keep_lbuild() {
+    let rig = Rig::new();
+    let mut arguments = rig.arguments("invoke", &["--timeout", "2"]);
+    arguments.extend(["-d".to_owned(), json!({ "do": "prints", "kilobytes": 1 << 20 }).to_string()]);
+    let mut command = rig.lbuild.command(&arguments);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    // its pipes stay open, and full
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    nothing_is_left(&rig.lbuild);
+}
+
+#[test]
 fn an_interruption_ends_all() {
     let rig = Rig::new();
     let seconds = (200_000 + std::process::id()).to_string();

@@ -41,6 +41,10 @@ def handler(event, context):
         raise ValueError("not for the client")
     if path == "/bad-status":
         return {"statusCode": "none"}
+    if path == "/switching":
+        return {"statusCode": 101}
+    if path == "/float":
+        return {"statusCode": 203.0}
     if path == "/bad-header":
         return {"statusCode": 200, "headers": {"a b": "c"}}
     if path == "/bad-base64":

@@ -39,6 +39,10 @@ fn requests_are_those_of_lambdas_api() {
     let seen: Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(seen["client"], json!({ "a": 1 }), "{seen}");
     assert_eq!(served.post(b"{}", &[("X-Amz-Client-Context", "no base64!")]).status, 400);
+    let pretty = BASE64_STANDARD.encode("{\n  \"custom\": {\"b\": 2}\n}");
+    let seen = served.post(br#"{"do":"seen"}"#, &[("X-Amz-Client-Context", &pretty)]);
+    let seen: Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(seen["client"], json!({ "b": 2 }), "{seen}");
     assert_eq!(served.post(b"{}", &[("X-Amz-Invocation-Type", "Event")]).status, 202);
     assert_eq!(served.post(b"{}", &[("X-Amz-Invocation-Type", "DryRun")]).status, 204);
     assert_eq!(served.post(b"{}", &[("X-Amz-Invocation-Type", "Other")]).status, 400);
@@ -54,6 +58,89 @@ fn requests_are_those_of_lambdas_api() {
     let mut curl = Command::new(tool("curl"));
     let other = run(curl.args(["--silent", &format!("http://{}/other", served.address())])).unwrap();
     assert!(other.contains("/2015-03-31/functions/function/invocations"), "{other}");
+}
+
+/// A page of another site, opened in a browser of this machine.
+#[test]
+fn requests_of_other_sites_are_refused() {
+    let rig = Rig::new();
+    for form in [&[][..], &["--url"]] {
+        let served = rig.serve(form);
+        let status = |headers: &[&str]| {
+            let mut curl = Command::new(tool("curl"));
+            curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--data", "{}"]);
+            curl.args(headers.iter().flat_map(|header| ["--header", header]));
+            run(curl.arg(&served.url)).unwrap()
+        };
+        assert_eq!(status(&["Host: evil.example"]), "403");
+        assert_eq!(status(&["Origin: http://evil.example"]), "403");
+        assert_eq!(status(&["Origin: null"]), "403");
+        assert_eq!(status(&[&format!("Origin: http://{}", served.address())]), "200");
+        assert_eq!(status(&["Host: localhost:1"]), "200");
+    }
+}
+
+#[test]
+fn the_end_of_the_log_is_returned_on_request() {
+    let rig = Rig::new();
+    let served = rig.serve(&[]);
+    let mut curl = Command::new(tool("curl"));
+    curl.args([
+        "--silent",
+        "--dump-header",
+        "-",
+        "--output",
+        "/dev/null",
+        "--header",
+        "X-Amz-Log-Type: Tail",
+    ]);
+    let head = run(curl.args(["--data", r#"{"do": "logs"}"#, &served.url])).unwrap();
+    let line = head
+        .lines()
+        .find_map(|line| line.strip_prefix("x-amz-log-result: "))
+        .unwrap_or_else(|| panic!("{head}"));
+    let log = String::from_utf8(BASE64_STANDARD.decode(line.trim()).unwrap()).unwrap();
+    assert!(log.contains("to standard output é\n") && log.contains("\nREPORT RequestId: "), "{log}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_a_hint() {
+    let rig = Rig::new();
+    let served = rig.serve(&[]);
+    served.invoke(&json!({ "do": "writes", "path": "/var/task/x" }));
+    let log = served.log();
+    assert!(
+        log.contains("warning: the function has failed\nhint: in Lambda, only /tmp can be written to"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_made_again_is_watched() {
+    let lbuild = Lbuild::new();
+    let version = |value: &str| format!("def handler(event, context):\n    return '{value}'\n");
+    let parent = function(&[("dist/app.py", version("one"))]);
+    let (dist, app) = (parent.path().join("dist"), parent.path().join("dist/app.py"));
+    let served = Served::start(
+        &lbuild,
+        &super::rig::arguments("run", &dist, &super::rig::python_base(), "app.handler", &["--watch"]),
+    );
+    served.wait_for(&json!({}), &json!("one"));
+    for value in ["two", "three"] {
+        // as bundlers do
+        std::fs::remove_dir_all(&dist).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::create_dir(&dist).unwrap();
+        std::fs::write(&app, version(value)).unwrap();
+        served.wait_for(&json!({}), &json!(value));
+    }
+    let image = format!(
+        "oci:{}:{}",
+        crate::support::bases::layout("oci-index").display(),
+        crate::support::bases::TAG
+    );
+    let error = lbuild.run(&["run", &image, "--port", "0", "--watch"]).failed(2);
+    assert!(error.contains("--watch: a finished image has no files to watch"), "{error}");
 }
 
 #[test]

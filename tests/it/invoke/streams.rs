@@ -47,7 +47,7 @@ fn a_stream_is_passed_on_while_it_is_written() {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let event = r#"{"http": {"statusCode": 207, "headers": {"X-Own": "yes"}, "cookies": ["a=1", "b=2"]}, "pieces": ["first", "second"], "pause": 2}"#;
     let begin = Instant::now();
-    write!(stream, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{event}", event.len()).unwrap();
+    write!(stream, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{event}", event.len()).unwrap();
     let (mut text, mut piece) = (String::new(), [0; 4096]);
     while !text.contains("first") {
         let read = stream.read(&mut piece).unwrap();

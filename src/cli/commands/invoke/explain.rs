@@ -3,7 +3,6 @@
 use lbuild::lambda::invoke::{Outcome, advice};
 
 use super::function::{Built, Function};
-use super::logs::Logs;
 use crate::cli::context::Context;
 
 /// A hint for a failed invocation, if there is one. Findings about the file that its error names are printed before.
@@ -11,10 +10,9 @@ pub async fn explain(
     function: &Function,
     built: &Built,
     outcome: &Outcome,
-    logs: &Logs,
     context: &Context,
 ) -> Option<String> {
-    let advice = advice(&built.image, outcome, &logs.kept())?;
+    let advice = advice(&built.image, outcome)?;
     #[cfg(feature = "check")]
     if let Some(path) = &advice.path {
         // That the image cannot be checked is no news beside the error of the function.

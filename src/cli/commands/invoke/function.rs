@@ -77,13 +77,25 @@ impl Function {
                 (recipe, sources)
             }
         };
-        if self.image.is_none() {
-            sources.push(self.args.path.clone());
-            sources.extend(self.args.dockerfile.dockerfile.clone().filter(|file| file.exists()));
-        }
+        sources.extend(self.named_files());
+        sources.sort();
+        sources.dedup();
         let built = self.engine.build(&recipe).await?;
         let image = self.engine.unpack(&built).await?;
         Ok(Built { image, recipe, id: built.config_blob().digest, sources })
+    }
+
+    /// The files and directories that the arguments name; none for a finished image.
+    pub fn named_files(&self) -> Vec<PathBuf> {
+        if self.image.is_some() {
+            return Vec::new();
+        }
+        let ImageArgs { path, dockerfile, python, layers, .. } = &self.args;
+        let options =
+            [Some(path), dockerfile.dockerfile.as_ref(), python.requirements.as_ref(), python.lock.as_ref()];
+        let named = options.into_iter().flatten().cloned();
+        let texts = layers.layer.iter().chain(&layers.extension).chain(&layers.wrapper).map(PathBuf::from);
+        named.chain(texts).filter(|file| file.exists()).collect()
     }
 
     /// A finished image, with the changes of its config that the arguments ask for.
@@ -114,9 +126,10 @@ impl Function {
 fn sources(recipe: &Recipe) -> Vec<PathBuf> {
     let steps = recipe.stages.iter().flat_map(|stage| &stage.steps);
     let paths = steps.filter_map(|step| match step {
-        Step::Add(Add { source: Source::Directory { path, .. } | Source::Zip { path, .. }, .. }) => {
-            Some(path.clone())
-        }
+        Step::Add(Add {
+            source: Source::Directory { path, .. } | Source::Zip { path, .. } | Source::Program { path },
+            ..
+        }) => Some(path.clone()),
         _ => None,
     });
     paths.collect()

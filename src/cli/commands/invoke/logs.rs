@@ -1,28 +1,35 @@
 //! The log of a function, on standard error.
 
 use std::io::Write;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use lbuild::lambda::invoke::LogRecord;
 use serde_json::json;
 
-use crate::cli::output::json::line;
+use crate::cli::output::json::escaped;
 
-/// The end of the log that is kept for hints.
-const KEPT: usize = 16 << 10;
+/// The pieces that may wait to be written. If more come, the function waits.
+const WAITING: usize = 64;
+
+/// How long what is left may take to be written at the end: standard error may be a pipe that nobody reads.
+const LAST: Duration = Duration::from_secs(2);
 
 /// The log of one execution environment: whole lines, so that those of several do not mix. Cheap to clone.
 #[derive(Clone)]
 pub struct Logs {
     json: bool,
-    state: Arc<Mutex<State>>,
+    rests: Arc<Mutex<[Vec<u8>; 2]>>,
+    writer: SyncSender<Item>,
 }
 
-#[derive(Default)]
-struct State {
-    /// The rest of what the runtime and the extensions have written, without an end of line.
-    rests: [Vec<u8>; 2],
-    kept: Vec<u8>,
+/// What the writing thread gets.
+enum Item {
+    Write(Vec<u8>),
+    /// Tell when all that came before is written.
+    Flush(Sender<()>),
 }
 
 /// A line without an end is written when it is this long.
@@ -31,42 +38,46 @@ const LONGEST: usize = 64 << 10;
 impl Logs {
     /// A log; as JSON, one object a line.
     pub fn new(json: bool) -> Logs {
-        Logs { json, state: Arc::default() }
+        let (writer, items) = sync_channel(WAITING);
+        // Not a task of the runtime, which must stay free to end a function whose log nobody reads.
+        let started = thread::Builder::new().name("log".to_owned()).spawn(move || write_all(items));
+        drop(started);
+        Logs { json, rests: Arc::default(), writer }
     }
 
     /// Writes a piece of the log.
     pub fn record(&self, record: LogRecord<'_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         let (stream, piece) = match record {
             LogRecord::Function(piece) => (0, piece),
             LogRecord::Extension(piece) => (1, piece),
             LogRecord::Platform(text) => {
                 // What was printed without an end of line comes first.
-                self.flush(&mut state);
+                self.flush(&mut rests);
                 text.lines().for_each(|line| self.write("platform", line.as_bytes(), true));
                 return;
             }
             _ => return,
         };
-        state.keep(piece);
-        let source = SOURCES[stream];
-        let rest = &mut state.rests[stream];
+        let rest = &mut rests[stream];
+        // What was there before has no end of line.
+        let end = piece.iter().rposition(|byte| *byte == b'\n').map(|end| rest.len() + end);
         rest.extend_from_slice(piece);
-        let whole = match rest.iter().rposition(|byte| *byte == b'\n') {
+        let whole = match end {
             Some(end) => rest.drain(..=end).collect::<Vec<u8>>(),
             None if rest.len() >= LONGEST => std::mem::take(rest),
             None => return,
         };
         match self.json {
-            true => {
-                whole.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.write(source, line, true))
-            }
-            false => self.write(source, &whole, false),
+            true => lines(&whole)
+                .split_inclusive(|byte| *byte == b'\n')
+                .for_each(|line| self.write(SOURCES[stream], line, true)),
+            false => self.write(SOURCES[stream], &whole, false),
         }
     }
 
-    fn flush(&self, state: &mut State) {
-        for (source, rest) in SOURCES.into_iter().zip(&mut state.rests) {
+    fn flush(&self, rests: &mut [Vec<u8>; 2]) {
+        for (source, rest) in SOURCES.into_iter().zip(rests) {
             let rest = std::mem::take(rest);
             if !rest.is_empty() {
                 self.write(source, &rest, true);
@@ -74,31 +85,44 @@ impl Logs {
         }
     }
 
-    /// Writes what has no end of line.
+    /// Writes what has no end of line, and waits until all is written.
     pub fn finish(&self) {
-        self.flush(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// The end of what the function has printed.
-    pub fn kept(&self) -> String {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&state.kept).into_owned()
+        self.flush(&mut self.rests.lock().unwrap_or_else(PoisonError::into_inner));
+        let (done, written) = channel();
+        if self.writer.try_send(Item::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(LAST);
+        }
     }
 
     fn write(&self, source: &str, text: &[u8], ends: bool) {
-        if self.json {
-            let text = String::from_utf8_lossy(text);
-            return line(
-                &json!({ "reason": "log", "source": source, "message": text.trim_end_matches('\n') }),
-            );
+        let mut text = match self.json {
+            true => {
+                let text = String::from_utf8_lossy(text);
+                let value =
+                    json!({ "reason": "log", "source": source, "message": text.trim_end_matches('\n') });
+                escaped(&value.to_string()).into_owned().into_bytes()
+            }
+            // Runtimes write errors of several lines with carriage returns, with which the service's logs have one record.
+            false => lines(text).into_owned(),
+        };
+        if (ends || self.json) && !text.ends_with(b"\n") {
+            text.push(b'\n');
         }
-        // Runtimes write errors of several lines with carriage returns, with which the service's logs have one record.
-        let text = lines(text);
-        let mut stderr = std::io::stderr().lock();
-        // A closed standard error is no reason to end the function.
-        let _ = stderr.write_all(&text);
-        if ends && !text.ends_with(b"\n") {
-            let _ = stderr.write_all(b"\n");
+        // Fails if there is no thread: the log is lost, and the function goes on.
+        let _ = self.writer.send(Item::Write(text));
+    }
+}
+
+/// Writes until there is no log any more. A closed standard error is no reason to end the function.
+fn write_all(items: Receiver<Item>) {
+    for item in items {
+        match item {
+            Item::Write(text) => {
+                let _ = std::io::stderr().write_all(&text);
+            }
+            Item::Flush(done) => {
+                let _ = done.send(());
+            }
         }
     }
 }
@@ -120,13 +144,3 @@ fn lines(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 }
 
 const SOURCES: [&str; 2] = ["function", "extension"];
-
-impl State {
-    fn keep(&mut self, piece: &[u8]) {
-        self.kept.extend_from_slice(&piece[piece.len().saturating_sub(KEPT)..]);
-        let start = self.kept.len().saturating_sub(KEPT);
-        if start > KEPT || start > 0 && piece.len() < KEPT {
-            self.kept.drain(..start);
-        }
-    }
-}

@@ -8,7 +8,7 @@ pub mod settings;
 
 use std::sync::Arc;
 
-use lbuild::lambda::invoke::{ExecutionEnvironment, Invocation};
+use lbuild::lambda::invoke::{ExecutionEnvironment, Invocation, MAX_PAYLOAD};
 
 use self::function::Function;
 use self::logs::Logs;
@@ -20,7 +20,7 @@ use crate::cli::output::exit::Failure;
 pub async fn run(mut args: Invoke, context: &Context) -> Result<(), Failure> {
     let invocation = Invocation {
         event: event(&args)?.into(),
-        client_context: args.client_context.take(),
+        client_context: args.client_context.as_deref().map(client_context).transpose()?,
         ..Invocation::default()
     };
     let variables = std::mem::take(&mut args.image.env);
@@ -43,21 +43,42 @@ pub async fn run(mut args: Invoke, context: &Context) -> Result<(), Failure> {
     match outcome {
         Some(outcome) => {
             let outcome = outcome?;
-            let hint = explain::explain(&function, &built, &outcome, &logs, context).await;
-            result::finish(&outcome, hint, context.json)
+            let hint = explain::explain(&function, &built, &outcome, context).await;
+            result::finish(&outcome, hint, context.json).await
         }
         None => Err(lbuild::Error::Interrupted.into()),
     }
 }
 
-/// The event from the arguments.
+/// The event from the arguments. Lambda takes JSON only.
 fn event(args: &Invoke) -> Result<Vec<u8>, Failure> {
-    match (&args.stdin, &args.event, &args.data) {
-        (Some(event), ..) => Ok(event.clone()),
+    let (event, name) = match (&args.stdin, &args.event, &args.data) {
+        (Some(event), ..) => (event.clone(), "standard input".to_owned()),
         (None, Some(file), _) => {
-            std::fs::read(file).map_err(|source| Failure::Read { what: file.display().to_string(), source })
+            let name = file.display().to_string();
+            let read = std::fs::read(file);
+            (read.map_err(|source| Failure::Read { what: name.clone(), source })?, name)
         }
-        (None, None, Some(data)) => Ok(data.clone().into_bytes()),
-        (None, None, None) => Ok(b"{}".to_vec()),
+        (None, None, Some(data)) => (data.clone().into_bytes(), "-d".to_owned()),
+        (None, None, None) => (b"{}".to_vec(), String::new()),
+    };
+    if event.len() > MAX_PAYLOAD {
+        return Err(Failure::usage(format!("the event of {name} has more than 6 MB"), None));
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(&event) {
+        Ok(_) => Ok(event),
+        Err(error) => {
+            let is_file = args.data.as_ref().is_some_and(|data| data.starts_with('@'));
+            let hint = is_file.then_some("--event FILE reads a file");
+            Err(Failure::usage(format!("the event of {name} is not JSON: {error}"), hint))
+        }
+    }
+}
+
+/// The client context, as one line: it becomes a header.
+fn client_context(text: &str) -> Result<String, Failure> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        Ok(context) => Ok(serde_json::Value::Object(context).to_string()),
+        Err(error) => Err(Failure::usage(format!("--client-context is not a JSON object: {error}"), None)),
     }
 }

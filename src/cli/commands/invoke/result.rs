@@ -1,9 +1,8 @@
 //! The result of an invocation: the response on standard output, or the error and the exit code.
 
-use std::io::Write;
-
 use lbuild::lambda::invoke::{ExecutionEnvironment, Invocation, Outcome, Status, Stream};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::output::exit::Failure;
@@ -38,7 +37,12 @@ impl Printing {
                     None => piece.to_vec(),
                 };
                 last = piece.last().copied().or(last);
-                write(&piece)?;
+                write(&piece).await?;
+            }
+            if let Some(rest) = end.and_then(|end| end.metadata).filter(|rest| !rest.is_empty()) {
+                // The end of the metadata never came.
+                write(&rest).await?;
+                last = rest.last().copied();
             }
             Ok::<_, Failure>(last)
         };
@@ -47,7 +51,7 @@ impl Printing {
         let outcome = outcome?;
         match last? {
             Some(b'\n') => {}
-            Some(_) => write(b"\n")?,
+            Some(_) => write(b"\n").await?,
             None => {}
         }
         Ok(outcome)
@@ -80,9 +84,14 @@ impl StreamEnd {
     }
 }
 
-fn write(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+/// Writes without blocking the task: whoever reads may be slow, and lbuild may be interrupted meanwhile.
+async fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = tokio::io::stdout();
+    let written = async {
+        stdout.write_all(bytes).await?;
+        stdout.flush().await
+    };
+    match written.await {
         // Its reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|source| Failure::Write { path: "standard output".into(), source }),
@@ -90,13 +99,13 @@ fn write(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Prints what remains, and gives the failure of an invocation without a response.
-pub fn finish(outcome: &Outcome, hint: Option<String>, json: bool) -> Result<(), Failure> {
+pub async fn finish(outcome: &Outcome, hint: Option<String>, json: bool) -> Result<(), Failure> {
     if json {
         print_json(&format!("{:#}", as_json(outcome)))?;
     } else if !outcome.payload.is_empty() {
-        write(&outcome.payload)?;
+        write(&outcome.payload).await?;
         if !outcome.payload.ends_with(b"\n") {
-            write(b"\n")?;
+            write(b"\n").await?;
         }
     }
     match outcome.status {
@@ -143,10 +152,13 @@ fn as_json(outcome: &Outcome) -> Value {
             }
         },
     };
+    // The type that the payload names says more than that of the runtime's request.
+    let told = payload.pointer("/payload/errorType").filter(|_| outcome.status != Status::Success);
+    let error_type = told.cloned().unwrap_or(json!(outcome.error_type));
     let mut all = json!({
         "schema": 1,
         "status": outcome.status,
-        "error_type": outcome.error_type,
+        "error_type": error_type,
         "content_type": outcome.content_type,
         "streamed": outcome.is_streamed,
         "report": outcome.report,

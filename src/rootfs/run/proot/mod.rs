@@ -125,7 +125,7 @@ fn attempt(
         .map_err(Failure::io("create a pipe"))?;
     let work = Work::Program(Program::new(&[proot.to_owned()], arguments, environment));
     let steps = steps(descriptors.listener.as_ref()).0;
-    let plan = Plan { isolated: false, userns: false, no_network: false, steps, work };
+    let plan = Plan { isolated: false, userns: false, no_network: false, steps, work, arguments: None };
     let mut running = Running::start(&plan, None, ends, descriptors)?;
     let (keeper, done) = (running.number().as_raw_nonzero().get().unsigned_abs(), AtomicBool::new(false));
     let mut tail = Vec::new();
