@@ -1,5 +1,5 @@
 """Invocations: lbuild, and what can be put together by hand: the unpacked image in namespaces, with Lambda's runtime
-interface emulator, which is called by curl. They take turns, as an ordinary user."""
+interface emulator, which is called by curl. They take turns."""
 import collections, http.client, json, os, pathlib, signal, statistics, subprocess, time
 
 from harness import HOME, TARGET, Cost, call, medians, table
@@ -14,14 +14,13 @@ SERVE = """\
 mount --bind "$ROOT" "$ROOT" && cd "$ROOT"
 mount --rbind /dev dev && mount -t proc proc proc && mount -t tmpfs tmpfs tmp
 export TEST_EMULATOR_ADDRESS=127.0.0.1:$PORT TEST_RUNTIME_API_ADDRESS=127.0.0.1:$RUNTIME
-. "$ROOT.env"
-exec chroot . /lambda-entrypoint.sh app.handler
+exec chroot . /bin/sh -c '. /variables && exec /lambda-entrypoint.sh app.handler'
 """
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", SERVE]
 # One invocation, from the start of the emulator to its end.
 ONCE = """\
 %s >/dev/null 2>&1 &
-until { : </dev/tcp/127.0.0.1/$PORT; } 2>/dev/null; do sleep 0.002; done
+for attempt in {1..5000}; do { : </dev/tcp/127.0.0.1/$PORT; } 2>/dev/null && break; sleep 0.002; done
 curl --silent --fail --data '{"nonce": "n"}' http://127.0.0.1:$PORT%s
 kill -KILL $!; wait $! 2>/dev/null || true
 """
@@ -54,7 +53,7 @@ def unpack(harness, image):
     config = json.loads((bundle / "config.json").read_text())
     root = bundle / "rootfs"
     keep = [line for line in config["process"]["env"] if not line.startswith(("HOME=", "TERM="))]
-    (bundle / "rootfs.env").write_text("".join(f"export {quoted([line])}\n" for line in keep))
+    (root / "variables").write_text("".join(f"export {quoted([line])}\n" for line in keep))
     return root
 
 

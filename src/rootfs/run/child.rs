@@ -251,7 +251,9 @@ fn command(plan: &Plan, descriptors: &Descriptors, writer: &mut Writer<'_>) -> !
         Work::Nothing => calls::exit(0),
         Work::Program(program) => become_program(program, 0, writer),
         Work::Programs(programs) => {
-            plan.arguments.map(calls::erase);
+            if let Some(arguments) = plan.arguments {
+                calls::erase(arguments);
+            }
             let _ = rustix::thread::set_name(c"init");
             if let Err(errno) = supervise(programs, descriptors, writer) {
                 let _ = writer.send(Report::Keeper { errno });
