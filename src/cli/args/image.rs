@@ -71,7 +71,8 @@ pub struct ImageArgs {
     pub dockerfile: DockerfileArgs,
 }
 
-/// What zip functions get from Lambda layers: files in `/opt`, below the code, a later one on top of those before it.
+/// Files in `/opt`, which zip functions get from Lambda layers. They are below the code; a later layer is on top of an
+/// earlier one.
 #[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Layers and extensions")]
 pub struct LayerArgs {

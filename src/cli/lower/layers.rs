@@ -30,7 +30,7 @@ pub fn steps(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure
         steps.push(add(Source::Zip { path: path(&text, &layers.layer, args) }, LAYERS.to_owned()));
     }
     for text in given(&layers.layer_image, &config.layer_image.0) {
-        // The path of a layout or an archive is no path of the image.
+        // `oci:/DIR` names a layout; the path after the colon is not one in the image.
         let is_scheme = |name: &str| matches!(name, "oci" | "docker-archive");
         let (name, dir) = match text.rfind(":/").filter(|colon| !is_scheme(&text[..*colon])) {
             Some(colon) => (&text[..colon], &text[colon + 1..]),

@@ -1,4 +1,4 @@
-//! What lbuild adds to the errors of functions: the reason, as far as the image shows it, and a way out.
+//! Hints for the errors of functions: the reason, if the image shows it, and a proposed fix.
 
 use super::environment::Outcome;
 use super::failure::Status;
@@ -14,7 +14,7 @@ pub struct Advice {
     pub path: Option<String>,
 }
 
-/// What an error text has, and the help with it.
+/// Words of an error, and the hint for it.
 type Rule = (&'static [&'static str], fn(&Case<'_>) -> Option<Advice>);
 
 struct Case<'c> {

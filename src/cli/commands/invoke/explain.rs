@@ -15,7 +15,7 @@ pub async fn explain(
     let advice = advice(&built.image, outcome)?;
     #[cfg(feature = "check")]
     if let Some(path) = &advice.path {
-        // That the image cannot be checked is no news beside the error of the function.
+        // A failure of the check is not reported: the function has failed, and that matters.
         let found = check::findings(function, built, path.trim_start_matches('/')).await.unwrap_or_default();
         context.report.findings(&found);
         if !found.is_empty() {

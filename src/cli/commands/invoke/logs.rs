@@ -25,7 +25,7 @@ pub struct Logs {
     writer: SyncSender<Item>,
 }
 
-/// What the writing thread gets.
+/// A message to the thread that writes.
 enum Item {
     Write(Vec<u8>),
     /// Tell when all that came before is written.
@@ -52,7 +52,7 @@ impl Logs {
             LogRecord::Function(piece) => (0, piece),
             LogRecord::Extension(piece) => (1, piece),
             LogRecord::Platform(text) => {
-                // What was printed without an end of line comes first.
+                // An unfinished line was printed before this one.
                 self.flush(&mut rests);
                 text.lines().for_each(|line| self.write("platform", line.as_bytes(), true));
                 return;
@@ -60,7 +60,7 @@ impl Logs {
             _ => return,
         };
         let rest = &mut rests[stream];
-        // What was there before has no end of line.
+        // The rest is an unfinished line: only the new piece can have its end.
         let end = piece.iter().rposition(|byte| *byte == b'\n').map(|end| rest.len() + end);
         rest.extend_from_slice(piece);
         let whole = match end {
@@ -108,12 +108,12 @@ impl Logs {
         if (ends || self.json) && !text.ends_with(b"\n") {
             text.push(b'\n');
         }
-        // Fails if there is no thread: the log is lost, and the function goes on.
+        // Fails only if the thread could not be started. The function runs on without a log.
         let _ = self.writer.send(Item::Write(text));
     }
 }
 
-/// Writes until there is no log any more. A closed standard error is no reason to end the function.
+/// Writes until the log is dropped. The function runs on if standard error is closed.
 fn write_all(items: Receiver<Item>) {
     for item in items {
         match item {
