@@ -36,7 +36,7 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
     if let Command::Invoke(args) = command
         && args.event.as_ref().is_some_and(|file| file.as_os_str() == STDIN)
     {
-        if has_password || args.image.dockerfile.is_stdin() {
+        if has_password || args.image.args.dockerfile.is_stdin() {
             return Err(Failure::usage(
                 "`--event -` and another argument both read standard input",
                 "name a file for one of them",

@@ -32,7 +32,6 @@ pub struct StoredImage {
 
 /// The image or index that a name refers to.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Inspected {
     /// One image.
     Image(Box<StoredImage>),

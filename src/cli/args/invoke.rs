@@ -9,17 +9,9 @@ use super::registry::Registry;
 
 #[derive(ClapArgs)]
 #[command(after_help = NAMES)]
-#[command(mut_arg("path", |path| path
-    .value_name("IMAGE|PATH")
-    .help("Invoke this image, or the image that a build of this directory, zip package or file would make")))]
-#[command(mut_arg("arch", |arch| arch.help(
-    "Build for this architecture, and select its image from an index: arm64 (aarch64) or amd64 (x86_64) [default: this \
-     machine's, if there is a choice]")))]
-#[command(mut_arg("env", |env| env.value_name("NAME[=VALUE]").help(
-    "Set a variable, without VALUE to that of this environment; nothing is replaced in it (repeatable)")))]
 pub struct Invoke {
     #[command(flatten)]
-    pub image: ImageArgs,
+    pub image: InvokedImage,
     /// The event [default: {}]
     #[arg(short = 'd', long = "data", value_name = "JSON", help_heading = "Invocation")]
     pub data: Option<String>,
@@ -40,17 +32,9 @@ pub struct Invoke {
 
 #[derive(ClapArgs)]
 #[command(after_help = NAMES)]
-#[command(mut_arg("path", |path| path
-    .value_name("IMAGE|PATH")
-    .help("Run this image, or the image that a build of this directory, zip package or file would make")))]
-#[command(mut_arg("arch", |arch| arch.help(
-    "Build for this architecture, and select its image from an index: arm64 (aarch64) or amd64 (x86_64) [default: this \
-     machine's, if there is a choice]")))]
-#[command(mut_arg("env", |env| env.value_name("NAME[=VALUE]").help(
-    "Set a variable, without VALUE to that of this environment; nothing is replaced in it (repeatable)")))]
 pub struct Run {
     #[command(flatten)]
-    pub image: ImageArgs,
+    pub image: InvokedImage,
     /// Listen on this port of 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 9000, help_heading = "Invocation")]
     pub port: u16,
@@ -68,6 +52,21 @@ pub struct Run {
     pub function: FunctionArgs,
     #[command(flatten)]
     pub registry: Registry,
+}
+
+/// The image of the function.
+#[derive(ClapArgs)]
+#[command(mut_arg("path", |path| path
+    .value_name("IMAGE|PATH")
+    .help("Invoke this image, or the image that a build of this directory, zip package or file would make")))]
+#[command(mut_arg("arch", |arch| arch.help(
+    "Build for this architecture, and select its image from an index: arm64 (aarch64) or amd64 (x86_64) [default: this \
+     machine's, if there is a choice]")))]
+#[command(mut_arg("env", |env| env.value_name("NAME[=VALUE]").help(
+    "Set a variable, without VALUE to that of this environment; nothing is replaced in it (repeatable)")))]
+pub struct InvokedImage {
+    #[command(flatten)]
+    pub args: ImageArgs,
 }
 
 /// The settings of the function.

@@ -96,9 +96,9 @@ impl Command {
             Command::Push(args) | Command::Build(args) => Some(&mut args.image),
             Command::Plan(args) => Some(&mut args.image),
             #[cfg(target_os = "linux")]
-            Command::Invoke(args) => Some(&mut args.image),
+            Command::Invoke(args) => Some(&mut args.image.args),
             #[cfg(target_os = "linux")]
-            Command::Run(args) => Some(&mut args.image),
+            Command::Run(args) => Some(&mut args.image.args),
             #[cfg(feature = "check")]
             Command::Check(args) => Some(&mut args.image),
             #[cfg(feature = "aws")]

@@ -42,9 +42,10 @@ fn expected(environment: Environment) -> [Line; 4] {
         Environment::Root => [works(ROOT), works(ROOT), works(ROOT), no_proot()],
         Environment::Account => [works(ONE), works(ONE), no_root(), proot],
         Environment::SubordinateIds => [works(RANGES), works(RANGES), no_root(), proot],
-        Environment::Docker | Environment::DockerWithoutMknod | Environment::RemappedDocker => {
-            [no_namespace(), no_namespace(), works(ROOT), no_proot()]
-        }
+        Environment::Docker
+        | Environment::DockerWithoutMknod
+        | Environment::RemappedDocker
+        | Environment::EmulatingDocker => [no_namespace(), no_namespace(), works(ROOT), no_proot()],
         Environment::Unconfined => [masked(ROOT), masked(ROOT), works(ROOT), no_proot()],
         Environment::UnconfinedUser => [masked(ONE), masked(ONE), no_root(), proot],
         Environment::MountsRefused => [no_mount(), no_mount(), works(ROOT), no_proot()],

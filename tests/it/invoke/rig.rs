@@ -1,12 +1,15 @@
 //! Functions for the tests of invocations, and `lbuild run` in the background.
 
-use crate::support::bases;
-use crate::support::http::{Request, Response, send};
+use crate::dockerfile::case_answers;
+use crate::support::debian::ARCHITECTURE;
+use crate::support::http::{Request, Response, Server, send};
+use crate::support::index::Index;
 use crate::support::lbuild::{Lbuild, RunOutput, function};
+use crate::support::{bases, run, testdata, tool};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -65,6 +68,37 @@ pub fn arguments(command: &str, code: &Path, base: &str, handler: &str, more: &[
     let code = code.display().to_string();
     let all = [command, &code, "--base", base, "--handler", handler];
     all.into_iter().chain(more.iter().copied()).map(str::to_owned).collect()
+}
+
+/// The case s1-own-base, in the directory of a user: a base that is not AWS's, with the runtime client and an emulator.
+pub struct OwnBase {
+    _index: Index,
+    emulator: Server,
+}
+
+impl OwnBase {
+    pub fn new(lbuild: &mut Lbuild) -> OwnBase {
+        let index = case_answers::furnished(lbuild);
+        let case = testdata("dockerfile/cases/s1-own-base");
+        run(Command::new(tool("cp")).arg("-rT").arg(case).arg(lbuild.path("s1-own-base"))).unwrap();
+        let emulator = Server::start("127.0.0.1", |_| Response {
+            status: 200,
+            body: b"#!/bin/sh\necho the emulator >&2\nexit 1\n".to_vec(),
+        });
+        OwnBase { _index: index, emulator }
+    }
+
+    /// The arguments of a command for it. Its commands need no process, so that they are done for both architectures.
+    pub fn arguments(&self, lbuild: &Lbuild, command: &str, arch: &str) -> Vec<String> {
+        let base = match arch {
+            ARCHITECTURE => format!("oci:{}:python", lbuild.text("bases")),
+            _ => python_base(),
+        };
+        let (path, base) = (lbuild.text("s1-own-base"), format!("python:3.12={base}"));
+        let emulator = format!("RIE=http://{}/aws-lambda-rie", self.emulator.address);
+        let all = [command, &path, "--build-context", &base, "--build-arg", &emulator, "--arch", arch];
+        all.map(str::to_owned).to_vec()
+    }
 }
 
 /// `lbuild run` on a free port; it ends when this value is dropped.

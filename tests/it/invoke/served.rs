@@ -1,6 +1,6 @@
 //! `lbuild run`: the URL of the emulator, and changes of the code.
 
-use super::rig::{Rig, Served, call};
+use super::rig::{OwnBase, Rig, Served, call};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::{run, tool};
 use base64::Engine as _;
@@ -214,23 +214,9 @@ fn an_image_on_aws_base_answers_on_its_port() {
 #[test]
 fn an_image_with_the_emulator_answers_without_it() {
     let mut lbuild = Lbuild::new();
-    let _index = crate::dockerfile::case_answers::furnished(&mut lbuild);
-    let context = lbuild.path("s1-own-base");
-    let case = crate::support::testdata("dockerfile/cases/s1-own-base");
-    run(Command::new(tool("cp")).arg("-rT").arg(case).arg(&context)).unwrap();
-    let emulator = crate::support::http::Server::start("127.0.0.1", |_| crate::support::http::Response {
-        status: 200,
-        body: b"#!/bin/sh\necho the emulator >&2\nexit 1\n".to_vec(),
-    });
-    let rie = format!("RIE=http://{}/aws-lambda-rie", emulator.address);
-    let path = lbuild.text("s1-own-base");
-    // Its commands need no process, so that they are done for the other architecture, too.
-    for (arch, base) in
-        [("amd64", format!("oci:{}:python", lbuild.text("bases"))), ("arm64", super::rig::python_base())]
-    {
-        let base = format!("python:3.12={base}");
-        let done =
-            lbuild.ok(&["invoke", &path, "--build-context", &base, "--build-arg", &rie, "--arch", arch]);
+    let case = OwnBase::new(&mut lbuild);
+    for arch in ["amd64", "arm64"] {
+        let done = lbuild.ok(&case.arguments(&lbuild, "invoke", arch));
         assert_eq!(done.stdout, "{\"six\": \"1.17.0\"}\n");
         assert!(!done.stderr.contains("the emulator"), "{}", done.stderr);
     }

@@ -21,6 +21,7 @@ pub fn modes(environment: Environment) -> &'static [&'static str] {
         Environment::Docker
         | Environment::DockerWithoutMknod
         | Environment::RemappedDocker
+        | Environment::EmulatingDocker
         | Environment::MountsRefused => &["chroot"],
         Environment::Restricted => &["proot"],
     }

@@ -9,7 +9,7 @@ mod container;
 mod place;
 mod seccomp;
 
-use self::container::{Container, Seccomp};
+use self::container::{Container, Seccomp, Users};
 pub use self::place::Place;
 use super::{run, sandbox, tool};
 use std::ffi::OsStr;
@@ -30,6 +30,9 @@ pub enum Environment {
     DockerWithoutMknod,
     /// Docker's root of a user namespace (`userns-remap`), who cannot make devices.
     RemappedDocker,
+    /// Root in `docker run` on a machine that has rules for the programs of arm64, as Docker's action `setup-qemu` makes them.
+    /// Only the container has them: they are those of a user namespace around it.
+    EmulatingDocker,
     /// Root in a container without seccomp rules: `seccomp=unconfined`, or a pod of Kubernetes without a profile.
     Unconfined,
     /// Another user than root in such a container.
@@ -42,6 +45,7 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// All whose rules are the machine's.
     pub const ALL: [Environment; 10] = [
         Environment::Account,
         Environment::SubordinateIds,
@@ -72,7 +76,8 @@ impl Environment {
             Environment::Account | Environment::SubordinateIds | Environment::Root => return None,
             Environment::Docker => docker,
             Environment::DockerWithoutMknod => docker.without("CAP_MKNOD"),
-            Environment::RemappedDocker => Container { remapped: true, ..docker },
+            Environment::RemappedDocker => Container { users: Users::Remapped, ..docker },
+            Environment::EmulatingDocker => Container { users: Users::Surrounding, ..docker },
             Environment::Unconfined => Container { seccomp: Seccomp::None, ..docker },
             Environment::UnconfinedUser => Container {
                 seccomp: Seccomp::None,

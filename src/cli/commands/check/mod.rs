@@ -84,7 +84,6 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
                 "select one with --arch; Lambda accepts only an image, not an index",
             ));
         }
-        _ => unreachable!("an image or an index"),
     };
     let scans = engine.scan(&found, Arc::new(Annotator::of(&found.config))).await?;
     let region = args.region.clone();

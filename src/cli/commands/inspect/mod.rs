@@ -46,7 +46,6 @@ pub async fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
             let platforms = platforms.iter().map(|platform| format!("\nplatform    {platform}"));
             format!("index       {digest}{}", platforms.collect::<String>())
         }
-        _ => unreachable!("an image or an index"),
     };
     if json { print_json(&text) } else { print(&text) }
 }

@@ -115,7 +115,6 @@ impl Function {
                 };
                 self.engine.resolve(&base, platform).await?
             }
-            _ => unreachable!("an image or an index"),
         };
         let edit = edit::lower(&self.args, &ConfigFile::default())?;
         Ok(Recipe::new(found.config.platform(), found.base, vec![Step::Edit(edit)]))

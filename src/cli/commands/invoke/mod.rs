@@ -23,9 +23,9 @@ pub async fn run(mut args: Invoke, context: &Context) -> Result<(), Failure> {
         client_context: args.client_context.as_deref().map(client_context).transpose()?,
         ..Invocation::default()
     };
-    let variables = std::mem::take(&mut args.image.env);
+    let variables = std::mem::take(&mut args.image.args.env);
     let settings = settings::settings(&args.function, &variables, context).await?;
-    let function = Function::of(args.image, &args.registry, context)?;
+    let function = Function::of(args.image.args, &args.registry, context)?;
     let built = function.build(context).await?;
     context.report.finish();
     let logs = Logs::new(context.json);

@@ -17,12 +17,12 @@ use crate::cli::output::report::print;
 
 /// Serves the function until it is interrupted.
 pub async fn run(mut args: Run, context: &Context) -> Result<(), Failure> {
-    let variables = std::mem::take(&mut args.image.env);
+    let variables = std::mem::take(&mut args.image.args.env);
     let settings = settings::settings(&args.function, &variables, context).await?;
     let listener = TcpListener::bind(("127.0.0.1", args.port))
         .map_err(|source| Failure::Port { port: args.port, source })?;
     let address = listener.local_addr().map_err(|source| Failure::Port { port: args.port, source })?;
-    let function = Function::of(args.image, &args.registry, context)?;
+    let function = Function::of(args.image.args, &args.registry, context)?;
     // From before the build, so that no change is missed.
     let watch = match args.watch {
         true if function.named_files().is_empty() => {

@@ -59,8 +59,18 @@ pub struct Container {
     pub seccomp: Seccomp,
     pub no_new_privileges: bool,
     pub user: u32,
-    /// Root is the first of the subordinate ids [`REMAPPED`], in a user namespace.
-    pub remapped: bool,
+    pub users: Users,
+}
+
+/// The user namespace of a container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// The machine's.
+    Machine,
+    /// Its own: root is the first of the subordinate ids [`REMAPPED`].
+    Remapped,
+    /// One that `launch.sh` makes around it, with the ids of the machine.
+    Surrounding,
 }
 
 impl Container {
@@ -71,7 +81,7 @@ impl Container {
             seccomp: Seccomp::Default,
             no_new_privileges: false,
             user: 0,
-            remapped: false,
+            users: Users::Machine,
         }
     }
 
@@ -90,7 +100,7 @@ impl Container {
         program: &[String],
     ) -> Value {
         let bind = |path: &Path, access: &str| json!({ "destination": path, "type": "bind", "source": path, "options": ["rbind", access] });
-        let mut mounts = system_mounts(self.remapped);
+        let mut mounts = system_mounts(self.users);
         mounts.push(bind(&place.join("tools"), "ro"));
         mounts.extend(volume.map(|volume| bind(volume, "rw")));
         let variables: Vec<String> =
@@ -125,7 +135,7 @@ impl Container {
                 linux["seccomp"] = seccomp::default(self.capabilities.contains(&"CAP_SYS_CHROOT"));
             }
         }
-        if self.remapped {
+        if self.users == Users::Remapped {
             linux["namespaces"].as_array_mut().expect("a list").push(json!({ "type": "user" }));
             let map = json!([{ "containerID": 0, "hostID": REMAPPED, "size": 65_536 }]);
             linux["uidMappings"] = map.clone();
@@ -136,18 +146,20 @@ impl Container {
 }
 
 /// The container has the network of this machine, whose sysfs a user namespace cannot mount.
-fn system_mounts(remapped: bool) -> Vec<Value> {
-    let system = match remapped {
-        true => {
+fn system_mounts(users: Users) -> Vec<Value> {
+    let system = match users {
+        Users::Remapped | Users::Surrounding => {
             json!({ "destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"] })
         }
-        false => {
+        Users::Machine => {
             json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"] })
         }
     };
-    let pts = match remapped {
-        true => json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
-        false => json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+    let pts = match users {
+        Users::Remapped => json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+        Users::Machine | Users::Surrounding => {
+            json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"])
+        }
     };
     vec![
         json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] }),

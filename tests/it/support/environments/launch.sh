@@ -1,6 +1,6 @@
 # Process 1 of a place: its mounts are private, and all its processes end with it. Standard input is a pipe whose other
 # end only the test has: when that closes, the place ends.
-# arguments: machine|volume|overlay DIR UID GID LBUILD PARTS TESTDATA COUNT VARIABLE=VALUE… PROGRAM ARGUMENT…
+# arguments: machine|volume|overlay|emulating DIR UID GID LBUILD PARTS TESTDATA COUNT VARIABLE=VALUE… PROGRAM ARGUMENT…
 set -eu
 kind=$1 dir=$2 uid=$3 gid=$4 lbuild=$5 parts=$6 testdata=$7 count=$8
 shift 8
@@ -18,11 +18,34 @@ machine() {
   exec setpriv --reuid="$uid" --regid="$gid" --clear-groups env -i "${variables[@]}" "$@"
 }
 
+# Runs a program in a user namespace that has the machine's ids, and a rule for programs of arm64.
+with_rule() {
+  local rig=$dir/rig process=$BASHPID
+  mkfifo "$rig/inside" "$rig/mapped"
+  # the maps are written from outside
+  (
+    read -r _ <"$rig/inside"
+    echo "0 0 1000000" >"/proc/$process/uid_map"
+    echo "0 0 1000000" >"/proc/$process/gid_map"
+    echo >"$rig/mapped"
+  ) &
+  exec unshare --user --mount bash -euc '
+    rig=$1
+    shift
+    echo >"$rig/inside"
+    read -r _ <"$rig/mapped"
+    mount -t binfmt_misc rules "$rig/rules"
+    elf="\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    mask="\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+    printf "%s" ":qemu-aarch64:M::$elf:$mask:$(command -v qemu-aarch64-static):POCF" >"$rig/rules/register"
+    exec "$@"' with_rule "$rig" "$@"
+}
+
 container() {
   local rig=$dir/rig upper=$dir/rig/upper
   # the upper directory cannot be below the lower one, so it is a file system of its own
   mount -t tmpfs -o mode=755 rig "$rig"
-  mkdir -m 755 "$upper" "$rig/work" "$rig/root" "$rig/state" "$rig/bundle"
+  mkdir -m 755 "$upper" "$rig/work" "$rig/root" "$rig/state" "$rig/bundle" "$rig/rules"
   mount -t overlay -o "lowerdir=/,upperdir=$upper,workdir=$rig/work" overlay "$rig/root"
   mkdir -p "$rig/root$dir/tools" "$rig/root$dir/user"
   if [[ $kind == overlay ]]; then
@@ -41,7 +64,9 @@ container() {
   name=$(basename "$dir")-$$-$RANDOM
   trap 'runc --root "$rig/state" delete --force "$name" 2>/dev/null' EXIT
   trap 'exit 1' TERM
-  runc --root "$rig/state" run --bundle "$rig/bundle" "$name" &
+  local runc=(runc)
+  if [[ $kind == emulating ]]; then runc=(with_rule runc); fi
+  "${runc[@]}" --root "$rig/state" run --bundle "$rig/bundle" "$name" &
   wait -n || status=$?
   if [[ $kind == overlay ]]; then
     cp -a "$rig/root$dir/user/." "$dir/user/"

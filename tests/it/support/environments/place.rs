@@ -138,7 +138,11 @@ impl Place {
                 let volume = self.volume.then(|| self.path(""));
                 let config = container.config(dir, volume.as_deref(), &self.path(""), &variables, &program);
                 fs::write(dir.join("config.json"), config.to_string()).expect("ours");
-                if self.volume { "volume" } else { "overlay" }
+                match (self.volume, self.environment) {
+                    (true, Environment::EmulatingDocker) => "emulating",
+                    (true, _) => "volume",
+                    (false, _) => "overlay",
+                }
             }
             None => "machine",
         };
