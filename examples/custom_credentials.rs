@@ -33,7 +33,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Inspected::Index { index, .. } => {
             index.platforms().iter().for_each(|platform| println!("{platform}"))
         }
-        _ => {}
     }
     Ok(())
 }

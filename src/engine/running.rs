@@ -262,7 +262,9 @@ mod linux {
             format!("the image is for {architecture}, and this machine cannot run its programs ({refused})");
         let first = match refused.step {
             rootfs::NO_EMULATOR => "install qemu-user-static",
-            rootfs::NO_NAMESPACE => "run commands in mode namespaces (`lbuild doctor --run`)",
+            rootfs::NO_NAMESPACE => {
+                "make a rule for it on the machine (`docker/setup-qemu-action` does), use the mode namespaces"
+            }
             _ => "use Linux 6.7 or later, where a namespace can have rules for programs",
         };
         (fault, first.to_owned())

@@ -120,7 +120,7 @@ fn each_mode_executes_programs_of_another_architecture_or_says_why_not() {
             let done =
                 build(&place, dockerfile, "1", &["--json", "--translate", "never", "--run-mode", mode]);
             if matches!(*mode, "chroot" | "proot") && !machine_has_a_rule() {
-                assert_refused(&what, done, "run commands in mode namespaces");
+                assert_refused(&what, done, "make a rule for it on the machine");
                 continue;
             }
             assert_eq!(done.code, Some(0), "{what}: {}", done.stderr);
