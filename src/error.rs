@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use oci_spec::distribution::ParseError;
 
-use crate::image::{Compression, Digest, Platform};
+use crate::image::{Arch, Compression, Digest, Platform};
 
 pub use refusal::{AwsRefusal, Permission, Refusal};
 pub use remark::Remark;
@@ -41,6 +41,12 @@ pub enum Error {
     /// An invalid location of a destination or base.
     #[error("invalid location `{location}`: {expected}")]
     Location { location: String, expected: &'static str },
+    /// A text that is not the ARN of a version of a Lambda layer.
+    #[error("`{text}` is not the ARN of a version of a layer: {fault}")]
+    LayerArn { text: String, fault: &'static str },
+    /// A recipe that names a Lambda layer, and an engine without a source of them.
+    #[error("cannot fetch {layer}: the engine has no source of Lambda layers")]
+    NoLambdaLayers { layer: String },
     /// A step that cannot be built, regardless of the files.
     #[error("invalid recipe: stage {stage}, step {step}: {fault}")]
     Recipe { stage: usize, step: usize, fault: &'static str },
@@ -182,6 +188,12 @@ pub enum Error {
     /// A binary among installed packages that the image's machine cannot run.
     #[error("{file} of the package {package} is for {machine}, but the image is for {wanted}")]
     WrongMachine { file: String, package: String, machine: String, wanted: &'static str },
+    /// A Lambda layer for another architecture than the image's.
+    #[error("{layer} is for {offered}, but the image is for {wanted}")]
+    LayerArchitecture { layer: String, offered: String, wanted: Platform },
+    /// A signed link to a Lambda layer that its server refused.
+    #[error("cannot fetch {layer}: its link was refused: {answer}")]
+    LayerLink { layer: String, answer: Box<Refusal> },
     /// A server's answer other than the requested file.
     #[error("cannot fetch {file}: {answer}")]
     Download { file: String, answer: Box<Refusal> },
@@ -326,6 +338,36 @@ pub enum Error {
     /// No AWS region is set.
     #[error("no AWS region is set")]
     NoAwsRegion,
+    /// A text that does not name a function of Lambda.
+    #[error("`{text}` is not the name of a function")]
+    FunctionName { text: String },
+    /// A function that does not exist.
+    #[error("there is no function {function}")]
+    NoFunction { function: String },
+    /// A function whose code is a zip.
+    #[error("the function {function} has the package type Zip, which Lambda never changes")]
+    ZipFunction { function: String },
+    /// A function for another architecture than that of its image.
+    #[error("the function {function} is for {has}, but the image is for {image}")]
+    FunctionArchitecture { function: String, has: Arch, image: Arch },
+    /// A function that Lambda could not create or update.
+    #[error("the function {function} does not work: {what} ({code}): {reason}")]
+    FunctionFailed {
+        function: String,
+        what: &'static str,
+        code: String,
+        reason: String,
+        hint: Option<&'static str>,
+    },
+    /// A function that is not ready after a long time.
+    #[error("the function {function} is not ready after {} s: {state}", after.as_secs())]
+    FunctionWait { function: String, state: String, after: Duration },
+    /// A function that others change all the time.
+    #[error("the function {function} is being changed by others again and again")]
+    FunctionBusy { function: String },
+    /// A deployment that failed, and whose function has got back what it had.
+    #[error("the deployment of {function} failed{}", match restored { None => ", and it has again what it had", Some(_) => ", and it did not get back what it had" })]
+    FunctionRestored { function: String, source: Box<Error>, restored: Option<Box<Error>> },
     /// An AWS call that was refused.
     #[error("cannot {operation}: {call} {answer}")]
     Aws { operation: String, call: String, answer: Box<AwsRefusal> },

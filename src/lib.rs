@@ -141,5 +141,5 @@ pub use image::Image;
 pub use recipe::Recipe;
 #[cfg(target_os = "linux")]
 pub use rootfs::UnpackedImage;
-pub use source::text;
+pub use source::{LambdaLayers, LayerVersion, text};
 pub use store::{Cache, Credential, Credentials, Destination, DockerConfig, Later, Password, Secret, Usage};

@@ -1,7 +1,7 @@
 //! The caller of AWS: its credentials, region and identity.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) tokens: Mutex<HashMap<Option<EcrHost>, Arc<Token>>>,
     /// ECR's clients; each has its own connections.
     pub(super) clients: Mutex<HashMap<EcrHost, aws_sdk_ecr::Client>>,
+    /// Lambda's clients by region.
+    pub(super) lambda: Mutex<HashMap<String, aws_sdk_lambda::Client>>,
 }
 
 impl Shared {
@@ -38,6 +40,7 @@ impl Shared {
             region: OnceLock::new(),
             tokens: Mutex::default(),
             clients: Mutex::default(),
+            lambda: Mutex::default(),
         })
     }
 }
@@ -136,6 +139,17 @@ impl Aws {
     /// When no region is set.
     pub async fn region(&self) -> Result<String> {
         self.config().await.region().map(Region::to_string).ok_or(Error::NoAwsRegion)
+    }
+
+    /// The client of Lambda in a region.
+    pub(super) async fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = self.config().await;
+        let mut clients = self.shared.lambda.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            let config = aws_sdk_lambda::config::Builder::from(config).region(Region::new(region.to_owned()));
+            aws_sdk_lambda::Client::from_conf(config.build())
+        };
+        clients.entry(region.to_owned()).or_insert_with(made).clone()
     }
 
     pub(super) async fn config(&self) -> &SdkConfig {

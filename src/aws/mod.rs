@@ -1,4 +1,5 @@
-//! AWS without its command line tool: tokens, repositories and policies of ECR.
+//! AWS without its command line tool: tokens, repositories and policies of ECR, layers and functions of
+//! Lambda.
 //!
 //! [`Aws`] finds credentials and region as every AWS tool does: from the environment, a profile, SSO, a web identity,
 //! or the role of a container or an instance. It is a source of [`Credentials`](crate::Credentials) for ECR:
@@ -18,6 +19,13 @@
 mod call;
 mod caller;
 mod ecr;
+mod function;
+mod layers;
 
 pub use caller::{Aws, Identity, Login};
 pub use ecr::{EcrRepository, Encryption, ExistingRepository, Settings};
+pub use function::{
+    Deployed, Deployment, FunctionSettings, FunctionState, FunctionStep, ImageOverrides, LambdaFunction,
+    Publish, Reason, RemoteOutcome, explained,
+};
+pub use layers::{LayerFilter, ListedLayer};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lbuild::Destination;
 use lbuild::image::Format;
 
-use super::args::push::Push;
+use super::args::push::DestinationArgs;
 use super::context::Context;
 use super::lower::config_file::ConfigFile;
 use super::output::exit::Failure;
@@ -24,12 +24,12 @@ const LAYOUT: &str = ".lbuild/image";
 /// The destinations of a push, each with its format.
 #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS needs the context"))]
 pub async fn of_push(
-    args: &Push,
+    args: &DestinationArgs,
+    path: &Path,
     config: &ConfigFile,
     default: DefaultDestination,
     context: &Context,
 ) -> Result<Vec<(Destination, Format)>, Failure> {
-    let path = &args.image.path;
     #[cfg(feature = "aws")]
     let mut to = given_or_own(path, &args.to, args.ecr.repo.as_deref(), config, context).await?;
     #[cfg(not(feature = "aws"))]

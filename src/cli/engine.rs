@@ -44,7 +44,7 @@ pub fn builder(
         builder = builder.endpoint(registry, endpoint);
     }
     #[cfg(feature = "aws")]
-    let builder = builder.credentials(context.aws.clone());
+    let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
     Ok(builder.credentials(DockerConfig))
 }
 

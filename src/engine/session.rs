@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::image::{Blob, Digest, LayerKey, Location, Platform, Reference};
 use crate::recipe::Stage;
-use crate::source::{self, Context, SourceImage};
+use crate::source::{self, Context, LambdaLayers, SourceImage};
 use crate::store::{Addresses, BuildSecrets, Cache, Credentials, DockerConfig, Downloads, Registries};
 use crate::threads::Threads;
 
@@ -37,6 +37,7 @@ pub(super) struct Session {
     pub(super) making: Turns<LayerKey>,
     /// Blobs that pushes send to a repository at the same time, by its name.
     pub(super) sending: Turns<(String, Digest)>,
+    lambda_layers: Option<Arc<dyn LambdaLayers>>,
     /// Whether the user was told that modes of files change.
     told_of_modes: Arc<AtomicBool>,
 }
@@ -63,6 +64,7 @@ impl Session {
             requirement_files: files.collect(),
             images: images.into(),
             registries: self.registries.clone(),
+            lambda_layers: self.lambda_layers.clone(),
             told_of_modes: self.told_of_modes.clone(),
         }
     }
@@ -107,6 +109,7 @@ pub struct EngineBuilder {
     running: Running,
     jobs: Option<usize>,
     credentials: Vec<Arc<dyn Credentials>>,
+    lambda_layers: Option<Arc<dyn LambdaLayers>>,
     insecure: Vec<String>,
     endpoints: Vec<(String, String)>,
     events: Events,
@@ -170,6 +173,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn credentials(mut self, source: impl Credentials + 'static) -> EngineBuilder {
         self.credentials.push(Arc::new(source));
+        self
+    }
+
+    /// Sets the source of Lambda layers that recipes name by their ARNs. Default: none, so that such recipes fail.
+    #[must_use]
+    pub fn lambda_layers(mut self, source: impl LambdaLayers + 'static) -> EngineBuilder {
+        self.lambda_layers = Some(Arc::new(source));
         self
     }
 
@@ -253,6 +263,7 @@ impl EngineBuilder {
             agents: self.agents,
             making: Turns::default(),
             sending: Turns::default(),
+            lambda_layers: self.lambda_layers,
             told_of_modes: Arc::default(),
         }))
     }

@@ -98,6 +98,22 @@ impl Error {
                  fetch files for this machine"
                     .into()
             }
+            FunctionName { .. } => "write NAME, NAME:ALIAS, or the ARN of the function".into(),
+            NoFunction { .. } => "create it with --create --role ARN, or check the name and the Region".into(),
+            ZipFunction { .. } => "create another function for the image: --create --role ARN".into(),
+            FunctionArchitecture { image, .. } => {
+                format!("build the image for the function's architecture, or let it change to {image} with --change-arch")
+            }
+            FunctionFailed { hint, .. } => hint.unwrap_or("`lbuild status` shows its state").into(),
+            FunctionWait { .. } => "`lbuild status` shows its state; run again to go on, perhaps with --wait SECONDS".into(),
+            FunctionBusy { .. } => "find out which other deployment runs, and run again".into(),
+            FunctionRestored { source, restored, .. } => return restored.as_ref().and_then(|error| error.hint()).or_else(|| source.hint()),
+            LayerArn { .. } => "`lbuild layer list` prints the ARNs of layers, and `lbuild layer list NAME` those of versions".into(),
+            NoLambdaLayers { .. } => "set one with EngineBuilder::lambda_layers, such as Aws::from_env".into(),
+            LayerArchitecture { .. } => "choose a version for the architecture, or another --arch".into(),
+            LayerLink { .. } => {
+                "AWS has just signed it: check the clock of this machine, and that its network lets it reach S3".into()
+            }
             Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 "set the index's login in its address, in ~/.netrc, or in UV_INDEX_NAME_USERNAME and _PASSWORD".into()
             }

@@ -19,6 +19,11 @@ impl Error {
         }
     }
 
+    /// Whether Lambda took a change of a function and could not complete it.
+    pub fn is_of_function(&self) -> bool {
+        matches!(self, Error::FunctionFailed { .. } | Error::FunctionWait { .. } | Error::Aws { .. })
+    }
+
     /// The area of the failure.
     pub fn kind(&self) -> Kind {
         use Error::*;
@@ -27,6 +32,11 @@ impl Error {
             | Digest { .. }
             | Reference { .. }
             | Location { .. }
+            | LayerArn { .. }
+            | NoLambdaLayers { .. }
+            | FunctionName { .. }
+            | ZipFunction { .. }
+            | FunctionArchitecture { .. }
             | Recipe { .. }
             | NoEntryPoint
             | NulCharacter { .. }
@@ -58,6 +68,7 @@ impl Error {
             | InstallScript { .. }
             | InstalledLink { .. }
             | WrongMachine { .. }
+            | LayerArchitecture { .. }
             | Address { .. } => Kind::Source,
             Read { .. }
             | NotText { .. }
@@ -111,17 +122,23 @@ impl Error {
             | ImmutableTag { .. }
             | AwsConnection { .. }
             | RepositoryPolicy { .. }
+            | NoFunction { .. }
+            | FunctionFailed { .. }
+            | FunctionWait { .. }
+            | FunctionBusy { .. }
             | Tls { .. } => Kind::Registry,
             Aws { answer, .. } if answer.is_about_permissions() => Kind::Auth,
             Aws { .. } => Kind::Registry,
-            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } => Kind::Auth,
+            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } | LayerLink { .. } => {
+                Kind::Auth
+            }
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
             Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 Kind::Auth
             }
             Registry { .. } | Download { .. } => Kind::Registry,
             Unauthorized { .. } | Credentials { .. } | CredentialHelper { .. } => Kind::Auth,
-            DockerfileBase { source, .. } => source.kind(),
+            DockerfileBase { source, .. } | FunctionRestored { source, .. } => source.kind(),
             Interrupted => Kind::Interrupted,
         }
     }

@@ -17,4 +17,4 @@ pub use base::{
 pub use handler::{BOOTSTRAP, class_file, handler_files};
 pub use python::PythonBase;
 pub use registry::refused_registry;
-pub use runtimes::{Runtime, RuntimeBase, runtime_base};
+pub use runtimes::{Runtime, RuntimeBase, runtime_base, runtime_of};

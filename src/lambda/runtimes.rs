@@ -34,6 +34,13 @@ pub fn runtime_base(name: &str) -> RuntimeBase {
     RuntimeBase { image: format!("public.ecr.aws/lambda/{image}"), runtime, name: name.to_owned() }
 }
 
+/// The identifier of a runtime, by any of its names or by that of AWS's base image for it.
+pub fn runtime_of(name: &str) -> Option<&'static str> {
+    let image = name.strip_prefix("public.ecr.aws/lambda/").unwrap_or(name);
+    let image = image.split('@').next().unwrap_or(image);
+    runtime_base(image).runtime.map(|runtime| runtime.name)
+}
+
 /// Applies the pattern of all names so far: `python3.15` has `python:3.15`, `nodejs26.x` has `nodejs:26`.
 fn image_like(name: &str) -> String {
     let name = name.strip_suffix(".x").unwrap_or(name);
@@ -111,7 +118,10 @@ mod tests {
             let base = runtime_base(name);
             assert_eq!(base.image, format!("public.ecr.aws/lambda/{image}"));
             assert!(base.runtime.is_some() && base.warnings("2025-01-01").is_empty());
+            assert_eq!(runtime_of(&base.image), base.runtime.map(|runtime| runtime.name));
         }
+        assert_eq!(runtime_of("public.ecr.aws/lambda/python:3.12@sha256:00"), Some("python3.12"));
+        assert_eq!(runtime_of("oci:layout:python3.12"), None);
     }
 
     #[test]

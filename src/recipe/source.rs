@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::Base;
 use super::copy::CopyFiles;
+use super::layer_arn::LayerArn;
 use super::origin::Origin;
 use crate::image::Digest;
 
@@ -38,6 +39,8 @@ pub enum Source {
         /// The archive.
         path: PathBuf,
     },
+    /// The content of a version of a Lambda layer, which AWS stores.
+    LambdaLayer(LambdaLayer),
     /// Files of another image, with their modes, owners and attributes.
     Image(ImageFiles),
     /// Files as `COPY` and `ADD` of a Dockerfile take them.
@@ -55,6 +58,20 @@ pub enum Source {
     Python(Python),
     /// Node packages: one layer with the `node_modules` of a lock file.
     Npm(Npm),
+}
+
+/// A version of a Lambda layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LambdaLayer {
+    /// Its name.
+    pub arn: LayerArn,
+    /// The digest of its zip. `None`: that of which AWS tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// The runtime of the image, such as `python3.12`: a layer that names other ones is warned of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
 }
 
 /// A file or directory of an image.

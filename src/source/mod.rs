@@ -10,6 +10,7 @@ mod directory;
 pub mod fuzzing;
 mod ignore;
 mod image;
+mod lambda_layer;
 mod local;
 mod logins;
 mod node;
@@ -22,6 +23,7 @@ mod zip;
 
 pub(crate) use directory::hash_missing;
 pub(crate) use image::{contents_at, file_of};
+pub use lambda_layer::{LambdaLayers, LayerVersion};
 pub(crate) use node::{NodeFault, NodeInstallation};
 pub(crate) use part::{Context, Fetched, PackageInstall, Part, Provider, SourceImage, SourcePlan};
 pub(crate) use placing::{Placing, Shape};
@@ -39,6 +41,7 @@ pub(crate) fn provider(source: &Source) -> Box<dyn Provider + '_> {
         }
         Source::Program { path } => Box::new(directory::ProgramProvider { path }),
         Source::Zip { path } => Box::new(zip::ZipProvider { path }),
+        Source::LambdaLayer(layer) => Box::new(lambda_layer::LambdaLayerProvider(layer)),
         Source::Image(files) => Box::new(image::ImageProvider(files)),
         Source::Copy(files) => Box::new(copy::CopyProvider(files)),
         Source::EmptyDirectory { owner, origin } => {

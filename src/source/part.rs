@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::{Digest, Layer, Platform};
 use crate::recipe::{Base, Source};
+use crate::source::lambda_layer::versions::LambdaLayers;
 use crate::source::placing::Placing;
 use crate::store::{Cache, Downloads, Registries, Workplace};
 use crate::threads::Threads;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) images: Arc<[SourceImage]>,
     /// The registries from which the layers of these images are read.
     pub(crate) registries: Registries,
+    /// The source of Lambda layers that are named by their ARNs.
+    pub(crate) lambda_layers: Option<Arc<dyn LambdaLayers>>,
     /// Whether the user was told that modes of files change.
     pub(crate) told_of_modes: Arc<AtomicBool>,
 }

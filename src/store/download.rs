@@ -48,6 +48,15 @@ pub(crate) trait Logins: Send + Sync {
     fn at(&self, url: &Url) -> Option<Login>;
 }
 
+/// No login for any server.
+pub(crate) struct NoLogins;
+
+impl Logins for NoLogins {
+    fn at(&self, _: &Url) -> Option<Login> {
+        None
+    }
+}
+
 /// A file to fetch.
 pub(crate) struct Download<'a> {
     /// `https:`, `http:` or `file:`.
@@ -93,14 +102,14 @@ impl Downloads {
     pub(crate) async fn fetch(&self, wanted: &Download<'_>) -> Result<BlobFile> {
         let url = address(wanted)?;
         if let Some(path) = local(&url, wanted)? {
-            return self.checked(path, wanted).await;
+            return checked(path, wanted.sha256).await;
         }
         let turn = {
             let mut busy = lock(&self.busy);
             busy.entry(url.to_string()).or_default().clone()
         };
         let _turn = turn.lock().await;
-        if let Some(held) = self.verified(wanted).await? {
+        if let Some(held) = self.wanted(wanted).await? {
             return Ok(held);
         }
         let _slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
@@ -135,7 +144,7 @@ impl Downloads {
             let found = std::fs::metadata(&path).map_err(|source| Error::Read { path, source })?;
             return Ok(found.len());
         }
-        if let Some(held) = self.verified(wanted).await? {
+        if let Some(held) = self.wanted(wanted).await? {
             return Ok(held.size);
         }
         let slot = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
@@ -160,10 +169,20 @@ impl Downloads {
         Ok(self.fetch(wanted).await?.size)
     }
 
+    async fn wanted(&self, wanted: &Download<'_>) -> Result<Option<BlobFile>> {
+        match wanted.sha256 {
+            Some(digest) => self.held(digest).await,
+            None => Ok(None),
+        }
+    }
+
     /// The file in the cache, whose bytes have been verified.
-    async fn verified(&self, wanted: &Download<'_>) -> Result<Option<BlobFile>> {
-        let Some(held) = wanted.sha256.and_then(|digest| self.cache.held(digest)) else { return Ok(None) };
-        match self.checked(held.path, wanted).await {
+    ///
+    /// # Errors
+    /// When they cannot be read for another reason than that they are gone.
+    pub(crate) async fn held(&self, digest: Digest) -> Result<Option<BlobFile>> {
+        let Some(held) = self.cache.held(digest) else { return Ok(None) };
+        match checked(held.path, Some(digest)).await {
             Ok(blob) => Ok(Some(blob)),
             Err(Error::CorruptFile { expected, .. }) => {
                 self.cache.evict(expected);
@@ -172,15 +191,6 @@ impl Downloads {
             // The next attempt replaces a file that cannot be read, or that is gone.
             Err(Error::Read { .. }) => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    /// Verifies an existing file against its digest, if known beforehand.
-    async fn checked(&self, path: PathBuf, wanted: &Download<'_>) -> Result<BlobFile> {
-        let (got, size) = digest_of(&path).await?;
-        match wanted.sha256 {
-            Some(expected) if expected != got => Err(Error::CorruptFile { path, expected, got }),
-            _ => Ok(BlobFile { path, digest: got, size }),
         }
     }
 
@@ -290,6 +300,15 @@ fn local(url: &Url, wanted: &Download<'_>) -> Result<Option<PathBuf>> {
     }
     let fault = "its URL does not name a file of this machine";
     url.to_file_path().map(Some).map_err(|()| Error::Address { file: wanted.file.to_owned(), fault })
+}
+
+/// Verifies an existing file against its digest, if known beforehand.
+async fn checked(path: PathBuf, sha256: Option<Digest>) -> Result<BlobFile> {
+    let (got, size) = digest_of(&path).await?;
+    match sha256 {
+        Some(expected) if expected != got => Err(Error::CorruptFile { path, expected, got }),
+        _ => Ok(BlobFile { path, digest: got, size }),
+    }
 }
 
 /// The digest and the size of a file.

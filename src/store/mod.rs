@@ -30,7 +30,7 @@ pub use cache::{Cache, Usage};
 pub use credentials::{Credential, Credentials, Later, Password, Secret};
 pub use destination::Destination;
 pub use docker_config::DockerConfig;
-pub(crate) use download::{Download, Downloads, Login, Logins};
+pub(crate) use download::{Download, Downloads, Login, Logins, NoLogins};
 pub(crate) use layout::Layout;
 pub(crate) use registry::{Addresses, Registries, Repository, Upload};
 pub(crate) use staged::renew;

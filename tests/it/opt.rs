@@ -1,5 +1,9 @@
 //! Lambda layers, extensions and the wrapper: `/opt` by flags, without a Dockerfile.
 
+mod arns;
+mod clients;
+mod images;
+
 use crate::invoke::rig::{HANDLERS, Served, python_base};
 use crate::support::lbuild::{Lbuild, function};
 use crate::support::root_tree::RootTree;
@@ -70,12 +74,18 @@ fn layers_an_extension_and_a_wrapper_work_together() {
     );
     let code = function(&[("app.py", app.as_str()), ("bootstrap*", BOOTSTRAP)]);
     let tools = function(&[
-        ("observer", include_str!("invoke/extension.py")),
+        ("extensions/observer*", include_str!("invoke/extension.py")),
         ("wrapper", "#!/bin/sh\nexport WRAPPED=\"$(basename \"$1\")\"\nexec \"$@\"\n"),
     ]);
+    // an image that holds the extension
+    let extension = function(&[("extensions/observer*", include_str!("invoke/extension.py"))]);
+    let image = format!("oci:{}:1", lbuild.text("extension"));
+    let path = extension.path().to_str().unwrap();
+    lbuild.ok(&["layer", "push", path, "--arch", "amd64", "--to", &image]);
     let path = |name: &str| tools.path().join(name).display().to_string();
     let bootstrap = format!("{}:/var/runtime/bootstrap", code.path().join("bootstrap").display());
     let (one, two) = (one.display().to_string(), two.display().to_string());
+    std::fs::create_dir(lbuild.path("context")).unwrap();
     let arguments: Vec<String> = [
         "run",
         code.path().to_str().unwrap(),
@@ -90,12 +100,35 @@ fn layers_an_extension_and_a_wrapper_work_together() {
         "--layer",
         &two,
         "--extension",
-        &path("observer"),
+        &image,
         "--wrapper",
         &path("wrapper"),
     ]
     .map(str::to_owned)
     .into();
+    // a Dockerfile that does the same has the same tree
+    let more: Vec<&str> = arguments[2..].iter().map(String::as_str).collect();
+    build(&lbuild, code.path(), "out:flags", &more);
+    let unpacked = |zip: &str, to: &str| {
+        let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])";
+        run(Command::new(tool("python3")).args(["-c", script, zip]).arg(lbuild.path("context").join(to)))
+            .unwrap();
+    };
+    unpacked(&one, "one");
+    unpacked(&two, "two");
+    for (from, to) in [(code.path().join("app.py"), "app.py"), (code.path().join("bootstrap"), "bootstrap")] {
+        run(Command::new(tool("cp")).arg("-p").arg(from).arg(lbuild.path("context").join(to))).unwrap();
+    }
+    run(Command::new(tool("cp")).arg("-p").arg(path("wrapper")).arg(lbuild.path("context"))).unwrap();
+    let dockerfile = "FROM base\nCOPY one/ two/ /opt/\nCOPY --from=extension /opt/extensions /opt/extensions\n\
+                      COPY --chmod=755 wrapper /opt/\nENV AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper\n\
+                      COPY app.py bootstrap /var/task/\nCOPY bootstrap /var/runtime/\nCMD [\"app.handler\"]\n";
+    std::fs::write(lbuild.path("context").join("Dockerfile"), dockerfile).unwrap();
+    let (base, extension) = (format!("base={}", python_base()), format!("extension={image}"));
+    let contexts = ["--build-context", &base, "--build-context", &extension];
+    build(&lbuild, &lbuild.path("context"), "out:dockerfile", &contexts);
+    let tree = |tag: &str| RootTree::of(&lbuild.path("out"), tag, "amd64", None);
+    assert_eq!(tree("flags"), tree("dockerfile"));
     let served = Served::start(&lbuild, &arguments);
     // the later layer is on top
     assert_eq!(
@@ -163,11 +196,7 @@ fn arguments_that_cannot_be_added_are_refused() {
     let all =
         ["build", code.path().to_str().unwrap(), "--arch", "amd64", "--base", &python_base(), "--to", &to];
     for (more, code, message) in [
-        (
-            ["--layer", "arn:aws:lambda:eu-west-1:123456789012:layer:shared:3"],
-            2,
-            "is an ARN, not the zip of a layer",
-        ),
+        (["--layer", "arn:aws:lambda:eu-west-1:123456789012:layer:shared"], 2, "it has no version"),
         (["--layer", "/none.zip"], 3, "cannot read /none.zip"),
         (["--layer-image", "oci:/none:1"], 4, "/none"),
         (["--extension", "./none"], 2, "--extension ./none is not a file"),

@@ -76,8 +76,8 @@ pub struct ImageArgs {
 #[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Layers and extensions")]
 pub struct LayerArgs {
-    /// Add the zip of a Lambda layer to /opt (repeatable)
-    #[arg(long, value_name = "FILE")]
+    /// Add a Lambda layer to /opt, by its zip or by the ARN of a version (repeatable)
+    #[arg(long, value_name = "FILE|ARN")]
     pub layer: Vec<String>,
     /// Add /opt, or another directory, of an image to /opt (repeatable)
     #[arg(long, value_name = "IMAGE[:/PATH]")]
@@ -88,6 +88,13 @@ pub struct LayerArgs {
     /// Start the runtime by this script, which is added, or is in a layer (AWS_LAMBDA_EXEC_WRAPPER)
     #[arg(long, value_name = "FILE|/opt/PATH")]
     pub wrapper: Option<String>,
+    /// Add AWS's web adapter, by which a web server answers, or the one of IMAGE [default image: public.ecr.aws/awsguru/aws-lambda-adapter]
+    #[arg(long, value_name = "IMAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub web_adapter: Option<String>,
+    /// Add the runtime interface client to a base that has none, and start it: python or nodejs [default: the base's]
+    #[arg(long, value_name = "LANGUAGE", num_args = 0..=1, require_equals = true, default_missing_value = "",
+        conflicts_with_all = ["entrypoint", "dockerfile"])]
+    pub runtime_client: Option<String>,
 }
 
 /// Python packages, as layers of wheels below the code.
@@ -167,6 +174,8 @@ impl ImageArgs {
             ("--layer-image", !self.layers.layer_image.is_empty()),
             ("--extension", !self.layers.extension.is_empty()),
             ("--wrapper", self.layers.wrapper.is_some()),
+            ("--web-adapter", self.layers.web_adapter.is_some()),
+            ("--runtime-client", self.layers.runtime_client.is_some()),
             ("--requirements", requirements.is_some()),
             ("--lock", lock.is_some()),
             ("--wheels", wheels.is_some()),

@@ -11,6 +11,7 @@ pub mod init;
 pub mod inspect;
 #[cfg(target_os = "linux")]
 pub mod invoke;
+pub mod layer;
 pub mod output;
 pub mod push;
 pub mod registry;
@@ -84,6 +85,9 @@ pub enum Command {
     /// Build the images of a SAM or CloudFormation template, without a container engine
     #[command(subcommand)]
     Sam(Sam),
+    /// Push a Lambda layer as an image, or list layers
+    #[command(subcommand)]
+    Layer(layer::Layer),
     /// Show or clean the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -127,6 +131,9 @@ impl Command {
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Sam(args) => Some(args.registry()),
+            Command::Layer(layer::Layer::Push(args)) => Some(&mut args.registry),
+            #[cfg(feature = "aws")]
+            Command::Layer(layer::Layer::List(_)) => None,
             Command::Init(_) | Command::Cache(_) => None,
         }
     }

@@ -16,21 +16,8 @@ use super::registry::Registry;
 pub struct Push {
     #[command(flatten)]
     pub image: ImageArgs,
-    /// Write the image to this destination (repeatable)
-    #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
-    pub to: Vec<String>,
-    /// Add this tag at every destination (repeatable)
-    #[arg(long, help_heading = "Destination")]
-    pub tag: Vec<String>,
-    /// Set the manifest's format [default: docker; oci in an OCI layout]
-    #[arg(long, value_enum, help_heading = "Destination")]
-    pub format: Option<FormatName>,
-    /// Do everything but write to the destinations
-    #[arg(long, help_heading = "Destination")]
-    pub dry_run: bool,
-    #[cfg(feature = "aws")]
     #[command(flatten)]
-    pub ecr: Ecr,
+    pub destination: DestinationArgs,
     #[command(flatten)]
     pub registry: Registry,
     #[command(flatten)]
@@ -44,6 +31,27 @@ pub struct Push {
     /// Write the image's digest to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub digest_file: Option<PathBuf>,
+}
+
+/// Where the image goes.
+#[derive(ClapArgs)]
+#[command(next_help_heading = "Destination")]
+pub struct DestinationArgs {
+    /// Write the image to this destination (repeatable)
+    #[arg(long, value_name = "DESTINATION")]
+    pub to: Vec<String>,
+    /// Add this tag at every destination (repeatable)
+    #[arg(long)]
+    pub tag: Vec<String>,
+    /// Set the manifest's format [default: docker; oci in an OCI layout]
+    #[arg(long, value_enum)]
+    pub format: Option<FormatName>,
+    /// Do everything but write to the destinations
+    #[arg(long)]
+    pub dry_run: bool,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub ecr: Ecr,
 }
 
 /// The check before a push.

@@ -10,6 +10,7 @@ pub mod init;
 pub mod inspect;
 #[cfg(target_os = "linux")]
 pub mod invoke;
+pub mod layer;
 #[cfg(feature = "aws")]
 pub mod login;
 pub mod plan;

@@ -28,6 +28,8 @@ pub struct ConfigFile {
     pub layer_image: Many,
     pub extension: Many,
     pub wrapper: Option<String>,
+    pub web_adapter: Switch,
+    pub runtime_client: Switch,
     pub requirements: Option<PathBuf>,
     pub lock: Option<PathBuf>,
     pub wheels: Option<PathBuf>,
@@ -56,6 +58,27 @@ pub struct ConfigFile {
     pub create_repo: bool,
     #[cfg(feature = "aws")]
     pub allow_lambda: bool,
+}
+
+/// The value of a flag that may be given without one.
+#[derive(Deserialize, Default, Clone)]
+#[serde(from = "BoolOrText")]
+pub struct Switch(pub Option<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BoolOrText {
+    Bool(bool),
+    Text(String),
+}
+
+impl From<BoolOrText> for Switch {
+    fn from(value: BoolOrText) -> Switch {
+        Switch(match value {
+            BoolOrText::Bool(on) => on.then(String::new),
+            BoolOrText::Text(text) => Some(text),
+        })
+    }
 }
 
 /// One string or a list of them.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use lbuild::image::ConfigEdit;
-use lbuild::recipe::{Add, Base, ImageFiles, Source, Step};
+use lbuild::lambda::runtime_of;
+use lbuild::recipe::{Add, Base, ImageFiles, LambdaLayer, Source, Step};
 
 use super::config_file::ConfigFile;
 use crate::cli::args::image::ImageArgs;
@@ -14,20 +15,24 @@ use crate::cli::output::exit::Failure;
 pub const LAYERS: &str = "/opt";
 const EXTENSIONS: &str = "/opt/extensions";
 
+/// AWS's adapter, an extension that passes events to a web server: <https://github.com/aws/aws-lambda-web-adapter>.
+const WEB_ADAPTER: &str = "public.ecr.aws/awsguru/aws-lambda-adapter:1.0.0";
+
 /// The variable that names the wrapper: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>.
 const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// The steps that add them, in the order of the arguments of each flag: a later layer is on top of those before it.
-pub fn steps(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure> {
+///
+/// `base` is the name of the runtime or of the base image.
+pub fn steps(args: &ImageArgs, config: &ConfigFile, base: Option<&str>) -> Result<Vec<Step>, Failure> {
     let layers = &args.layers;
     let mut steps = Vec::new();
     for text in given(&layers.layer, &config.layer.0) {
-        if text.starts_with("arn:") {
-            let message = format!("--layer {text} is an ARN, not the zip of a layer");
-            let hint = "download its zip: `aws lambda get-layer-version-by-arn` prints the link";
-            return Err(Failure::usage(message, hint));
-        }
-        steps.push(add(Source::Zip { path: path(&text, &layers.layer, args) }, LAYERS.to_owned()));
+        let source = match is_arn(&text) {
+            true => of_arn(&text, base.and_then(runtime_of))?,
+            false => Source::Zip { path: path(&text, &layers.layer, args) },
+        };
+        steps.push(add(source, LAYERS.to_owned()));
     }
     for text in given(&layers.layer_image, &config.layer_image.0) {
         // `oci:/DIR` names a layout; the path after the colon is not one in the image.
@@ -48,6 +53,10 @@ pub fn steps(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure
             }
             false => add(of_image(&text, EXTENSIONS)?, EXTENSIONS.to_owned()),
         });
+    }
+    if let Some(image) = layers.web_adapter.as_ref().or(config.web_adapter.0.as_ref()) {
+        let image = if image.is_empty() { WEB_ADAPTER } else { image };
+        steps.push(add(of_image(image, "/lambda-adapter")?, format!("{EXTENSIONS}/")));
     }
     steps.extend(wrapper(args, config)?);
     Ok(steps)
@@ -76,7 +85,19 @@ fn wrapper(args: &ImageArgs, config: &ConfigFile) -> Result<Vec<Step>, Failure> 
     Ok(vec![add(Source::Program { path: file }, to.clone()), set(to)])
 }
 
-fn add(source: Source, to: String) -> Step {
+/// Whether a layer is named by its ARN, rather than by the path of its zip.
+pub fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:")
+}
+
+/// A version of a Lambda layer, for an image of this runtime.
+pub fn of_arn(text: &str, runtime: Option<&str>) -> Result<Source, Failure> {
+    let runtime = runtime.map(str::to_owned);
+    Ok(Source::LambdaLayer(LambdaLayer { arn: text.parse()?, sha256: None, runtime }))
+}
+
+/// The step that adds files to a directory of the image.
+pub fn add(source: Source, to: String) -> Step {
     Step::Add(Add { source, to: Some(to) })
 }
 

@@ -11,8 +11,9 @@ pub mod named;
 pub mod node;
 pub mod platform;
 pub mod python;
+mod runtime_client;
 pub mod sam;
-mod steps;
+pub mod steps;
 
 use lbuild::image::Platform;
 use lbuild::lambda::is_lambda_base;
@@ -49,7 +50,9 @@ pub fn input(args: &ImageArgs, report: &Report) -> Result<Input, Failure> {
 
 /// As [`input`], with these settings instead of those of lbuild.toml.
 pub fn input_with(args: &ImageArgs, config: ConfigFile, report: &Report) -> Result<Input, Failure> {
-    Ok(match dockerfile::chosen(args, &config, report)? {
+    let own = runtime_client::dockerfile(args, &config, report)?;
+    let file = if own.is_some() { own } else { dockerfile::chosen(args, &config, report)? };
+    Ok(match file {
         Some(file) => Input::Dockerfile(Box::new(ParsedDockerfile::new(&file, args, config)?)),
         None => Input::Function(Box::new(function(args, config, report)?)),
     })
@@ -98,7 +101,7 @@ fn function(args: &ImageArgs, config: ConfigFile, report: &Report) -> Result<Low
         );
     }
     let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
-    let steps = steps::of_function(args, &config, edit, Packages { python, npm })?;
+    let steps = steps::of_function(args, &config, edit, Packages { python, npm }, base_name.as_deref())?;
     let recipe = Recipe { epoch: date::epoch()?, ..Recipe::new(Platform::linux(arch), base, steps) };
     let for_lambda = handler.is_some() || base_name.as_deref().is_some_and(is_lambda_base);
     Ok(Lowered {

@@ -25,9 +25,10 @@ pub fn of_function(
     config: &ConfigFile,
     edit: ConfigEdit,
     packages: Packages,
+    base: Option<&str>,
 ) -> Result<Vec<Step>, Failure> {
     let code = code(args, config, &packages);
-    let mut steps = below_code(args, config, edit, packages)?;
+    let mut steps = below_code(args, config, edit, packages, base)?;
     steps.push(code);
     steps.extend(above_code(args, config)?);
     Ok(steps)
@@ -39,8 +40,9 @@ pub fn on_dockerfile(
     config: &ConfigFile,
     edit: ConfigEdit,
     packages: Packages,
+    base: Option<&str>,
 ) -> Result<Vec<Step>, Failure> {
-    let mut steps = below_code(args, config, edit, packages)?;
+    let mut steps = below_code(args, config, edit, packages, base)?;
     steps.extend(above_code(args, config)?);
     Ok(steps)
 }
@@ -51,12 +53,13 @@ fn below_code(
     config: &ConfigFile,
     edit: ConfigEdit,
     packages: Packages,
+    base: Option<&str>,
 ) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::new();
     if edit != ConfigEdit::default() {
         steps.push(Step::Edit(edit));
     }
-    steps.extend(layers::steps(args, config)?);
+    steps.extend(layers::steps(args, config, base)?);
     steps.extend(packages.python.map(|source| Step::Add(Add { source, to: None })));
     for deps in given(&args.deps, &config.deps.0, &args.path) {
         let (path, to) = split_path(&deps);
@@ -117,7 +120,7 @@ fn split_path(text: &str) -> (String, Option<String>) {
 }
 
 /// A zip source if `path` is a zip archive, else a directory source, which may be a single file.
-fn source(path: PathBuf, ignore: bool) -> Source {
+pub fn source(path: PathBuf, ignore: bool) -> Source {
     // Reading a pipe would block.
     match path.is_file() && (is_named_zip(&path) || begins_as_zip(&path)) {
         true => Source::Zip { path },

@@ -71,6 +71,7 @@ pub(super) fn of_statement(statement: &Statement, located: &Located) -> Vec<Warn
         let fault = fault.hint("remove the line; a later BuildKit refuses it");
         found.push(Warning { rule: "NoEmptyContinuation", fault });
     }
+    found.extend(names(&located.instruction).filter(|name| is_secret(&name.text)).map(secret));
     match &located.instruction {
         Instruction::Maintainer(_) => {
             let fault = Fault::new(located.at, "MAINTAINER is deprecated");
@@ -96,6 +97,46 @@ pub(super) fn of_statement(statement: &Statement, located: &Located) -> Vec<Warn
         _ => {}
     }
     found
+}
+
+/// The names that an instruction sets for the commands after it.
+fn names(instruction: &Instruction) -> impl Iterator<Item = &Word> {
+    let (arguments, pairs) = match instruction {
+        Instruction::Arg(arguments) => (&arguments[..], &[][..]),
+        Instruction::Env(pairs) => (&[][..], &pairs[..]),
+        _ => (&[][..], &[][..]),
+    };
+    arguments.iter().map(|argument| &argument.name).chain(pairs.iter().map(|pair| &pair.key))
+}
+
+/// Whether a variable of this name holds a secret, as BuildKit judges: one of these words is a part of it.
+fn is_secret(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "apikey",
+        "auth",
+        "credential",
+        "credentials",
+        "key",
+        "password",
+        "pword",
+        "passwd",
+        "secret",
+        "token",
+    ];
+    let name = name.to_ascii_lowercase();
+    name.split('_').any(|part| WORDS.contains(&part)) && !name.split('_').any(|part| part == "public")
+}
+
+fn secret(name: &Word) -> Warning {
+    let fault = Fault::new(name.at, format!("the value of {} is in the image or its history", name.text));
+    let hint = match name.text.starts_with("AWS_") {
+        true => {
+            "no image needs AWS credentials: --layer ARN adds a Lambda layer, and RUN --mount=type=secret gives a command \
+             what it needs"
+        }
+        false => "RUN --mount=type=secret gives it to a command only",
+    };
+    Warning { rule: "SecretsUsedInArgOrEnv", fault: fault.hint(hint) }
 }
 
 /// Warnings about stages that hide each other.

@@ -5,21 +5,12 @@ use crate::image::Digest;
 use crate::recipe::Origin;
 use crate::source::address::unescaped;
 use crate::source::part::Context;
-use crate::store::{BlobFile, Download, Login, Logins};
+use crate::store::{BlobFile, Download, NoLogins};
 
 /// The name of a file whose URL has none.
 const UNNAMED: &str = "__unnamed__";
 
-/// Downloads without a login, as Docker's.
-struct Anonymous;
-
-impl Logins for Anonymous {
-    fn at(&self, _: &reqwest::Url) -> Option<Login> {
-        None
-    }
-}
-
-/// Fetches the file, and checks its digest.
+/// Fetches the file without a login, as Docker does, and checks its digest.
 pub(super) async fn fetch(
     url: &str,
     checksum: Option<Digest>,
@@ -27,7 +18,7 @@ pub(super) async fn fetch(
     context: &Context,
 ) -> Result<BlobFile> {
     let file = file_name(url);
-    let wanted = Download { url, file: &file, sha256: checksum, size: None, logins: &Anonymous };
+    let wanted = Download { url, file: &file, sha256: checksum, size: None, logins: &NoLogins };
     context.downloads.fetch(&wanted).await.map_err(|error| {
         let hint = match &error {
             Error::Download { answer, .. } if answer.status == 404 => {

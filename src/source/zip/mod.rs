@@ -27,6 +27,7 @@ pub(super) use archive::{Archive, open_blob};
 pub(super) use member::{ZipKind, ZipMember};
 pub(super) use provider::ZipProvider;
 pub(super) use read::{READ_LIMIT, read};
+pub(super) use tree::collect_blob;
 #[cfg(fuzzing)]
 pub(super) use tree::{alone, collect};
 

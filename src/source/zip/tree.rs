@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::archive::open;
-use super::member::ZipKind;
+use super::archive::{open, open_blob};
+use super::member::{ZipKind, ZipMember};
 use super::read::read;
 use crate::error::{Error, Result};
+use crate::image::Digest;
 use crate::layer::zip_content::broken;
 use crate::tree::{Content, Entry, EntryKind, FileTree, SourceFile, Stat};
 
@@ -29,9 +30,8 @@ pub(in crate::source) fn alone(path: &Path) -> Result<FileTree> {
 /// Those of [`open`], and of [`read`] for the target of a symbolic link; [`Error::SourceChanged`] when the
 /// archive has changed since it was hashed.
 pub(in crate::source) fn collect(alone: &FileTree) -> Result<FileTree> {
-    let mut tree = FileTree::new();
     let Some(EntryKind::File(Content::File(file))) = alone.get(b"archive").map(|entry| &entry.kind) else {
-        return Ok(tree);
+        return Ok(FileTree::new());
     };
     let members = open(&file.path, file.sha256)?.members;
     // Some file systems report different devices for an open file and for its path.
@@ -39,6 +39,19 @@ pub(in crate::source) fn collect(alone: &FileTree) -> Result<FileTree> {
     if now.is_some_and(|now| !file.is_still(now)) {
         return Err(Error::SourceChanged { path: file.path.clone() });
     }
+    tree_of(members)
+}
+
+/// The members of an archive in the cache, as [`collect`] has them.
+///
+/// # Errors
+/// Those of [`collect`].
+pub(in crate::source) fn collect_blob(path: &Path, sha256: Digest) -> Result<FileTree> {
+    tree_of(open_blob(path, sha256)?.members)
+}
+
+fn tree_of(members: Vec<ZipMember>) -> Result<FileTree> {
+    let mut tree = FileTree::new();
     for member in members {
         for (end, _) in member.name.match_indices('/') {
             let parent = &member.name.as_bytes()[..end];

@@ -146,6 +146,12 @@ fn careless_texts_are_warned_of() {
         (7, "# check=skip=all\nFROM a\nMAINTAINER me", &[]),
         (141, "FROM a\nMAINTAINER me", &["2 MaintainerDeprecated"]),
         (37, "FROM a\nENV a b\nLABEL c d", &["2 LegacyKeyValueFormat", "3 LegacyKeyValueFormat"]),
+        (
+            146,
+            "FROM a\nARG AWS_ACCESS_KEY_ID\nENV TOKEN=x A=b",
+            &["2 SecretsUsedInArgOrEnv", "3 SecretsUsedInArgOrEnv"],
+        ),
+        (59, "FROM a\nARG KEYBOARD\nENV PUBLIC_KEY=x MONKEY=y", &[]),
     ]);
     assert_refused(&[(
         7,

@@ -73,6 +73,14 @@ pub struct Server {
 impl Server {
     /// Listens on a free port of `ip`, a loopback address.
     pub fn start(ip: &str, answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> Server {
+        Server::with_headers(ip, move |request| (answer(request), Vec::new()))
+    }
+
+    /// As [`start`](Server::start), for answers with headers.
+    pub fn with_headers(
+        ip: &str,
+        answer: impl Fn(Request) -> (Response, Vec<(String, String)>) + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind((ip, 0)).expect("a loopback port is free");
         let address = listener.local_addr().expect("bound");
         let (stop, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(answer));
@@ -97,7 +105,7 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &dyn Fn(Request) -> Response) {
+fn serve(stream: &TcpStream, answer: &dyn Fn(Request) -> (Response, Vec<(String, String)>)) {
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
     while let Some((start, headers)) = head(&mut reader) {
         let mut words = start.split(' ');
@@ -108,9 +116,10 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(Request) -> Response) {
         if reader.read_exact(&mut request.body).is_err() {
             return;
         }
-        let response = answer(request.clone());
+        let (response, headers) = answer(request.clone());
         let (status, length) = (response.status, response.body.len());
-        let _ = write!(writer, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n\r\n");
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let _ = write!(writer, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n{headers}\r\n");
         if request.method != "HEAD" && writer.write_all(&response.body).is_err() {
             return;
         }

@@ -3,6 +3,8 @@
 
 use super::http::{Request, Response, send, send_to_socket};
 use super::{KillOnDrop, part, tool};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::os::unix::net::UnixStream;
@@ -174,6 +176,20 @@ impl Moto {
         let response = send(address, &request).expect("moto answers");
         assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
         serde_json::from_slice(&response.body).expect("JSON")
+    }
+
+    /// Publishes a version of a layer.
+    pub fn publish_layer(&self, region: &str, name: &str, zip: &[u8], description: &str, runtime: &str) {
+        let body = json!({
+            "Content": { "ZipFile": BASE64_STANDARD.encode(zip) },
+            "Description": description, "CompatibleRuntimes": [runtime],
+        });
+        let headers = vec![("Authorization".to_owned(), scope(region, "lambda"))];
+        let target = format!("/2018-10-31/layers/{name}/versions");
+        let request = Request { method: "POST".into(), target, headers, body: body.to_string().into_bytes() };
+        let Address::Port(address) = &self.address else { panic!("a server on a port") };
+        let response = send(address, &request).expect("moto answers");
+        assert_eq!(response.status, 201, "{}", String::from_utf8_lossy(&response.body));
     }
 
     fn iam(&self, form: &str) -> String {

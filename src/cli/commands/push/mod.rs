@@ -4,7 +4,7 @@ pub mod handler;
 pub mod job;
 #[cfg(feature = "aws")]
 pub mod repository;
-mod results;
+pub mod results;
 
 use lbuild::image::Format;
 #[cfg(feature = "check")]
@@ -28,7 +28,8 @@ use crate::cli::{engine, lower};
 pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
     let report = &context.report;
     let input = lower::input(&args.image, report)?;
-    let to = destination::of_push(&args, input.config(), default, context).await?;
+    let to =
+        destination::of_push(&args.destination, &args.image.path, input.config(), default, context).await?;
     let mut login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
     if login.is_empty() {
         login = input.base_registries();
@@ -36,7 +37,7 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
     let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
     let builder = engine::commands(builder, &args.image.dockerfile.commands)?;
     let builder = engine::caching(builder, &args.caching, input.config())?;
-    let engine = builder.dry_run(args.dry_run).build()?;
+    let engine = builder.dry_run(args.destination.dry_run).build()?;
     let lowered = input.lower(&args.image, &engine, report).await?;
     if lowered.for_lambda {
         destination::refuse_unpullable(&to)?;
@@ -44,14 +45,14 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
     let missing = handler::missing(&engine, &lowered)?;
     check_outputs(&engine, &lowered, &args, &to)?;
     #[cfg(feature = "aws")]
-    repository::prepare(&args, &lowered.config, &to, context).await?;
+    repository::prepare(&args.destination, &lowered.config, &to, context).await?;
     let job = Job {
         engine: &engine,
         lowered: &lowered,
         to: &to,
         #[cfg(feature = "check")]
         check: &args.check,
-        dry_run: args.dry_run,
+        dry_run: args.destination.dry_run,
     };
     results::report(&args, job.send(missing, report).await?, report)
 }

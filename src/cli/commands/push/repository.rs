@@ -6,7 +6,7 @@ use lbuild::event::RepositoryChange;
 use lbuild::image::{EcrHost, Format};
 
 use crate::cli::args::ecr::Ecr;
-use crate::cli::args::push::Push;
+use crate::cli::args::push::DestinationArgs;
 use crate::cli::context::Context;
 use crate::cli::destination;
 use crate::cli::lower::config_file::ConfigFile;
@@ -37,7 +37,7 @@ pub fn wanted(flags: &Ecr, config: &ConfigFile, to: &[(Destination, Format)]) ->
 
 /// Creates the repositories and lets Lambda pull from them, if requested.
 pub async fn prepare(
-    args: &Push,
+    args: &DestinationArgs,
     config: &ConfigFile,
     to: &[(Destination, Format)],
     context: &Context,

@@ -9,13 +9,18 @@ use crate::cli::args::push::Push;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
-/// Writes the results. If a destination or a tag failed, the images at the others are still printed, and the first
-/// failure is returned; the files are for complete pushes only.
+/// Writes the results; the files are for complete pushes only.
 pub fn report(args: &Push, sent: Sent, report: &Report) -> Result<(), Failure> {
-    let Sent { published, failures } = sent;
-    if failures.is_empty() && !args.dry_run {
-        write(args, &published)?;
+    if sent.failures.is_empty() && !args.destination.dry_run {
+        write(args, &sent.published)?;
     }
+    print(sent, report)
+}
+
+/// Prints the results. If a destination or a tag failed, the images at the others are still printed, and the first failure
+/// is returned.
+pub fn print(sent: Sent, report: &Report) -> Result<(), Failure> {
+    let Sent { published, failures } = sent;
     published.iter().try_for_each(|published| report.published(published))?;
     let mut failures = failures.into_iter().map(Failure::from);
     let Some(first) = failures.next() else { return Ok(()) };

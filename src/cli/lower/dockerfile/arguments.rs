@@ -7,7 +7,7 @@ use lbuild::frontend::dockerfile::{Arguments, NamedContext, Translate};
 use lbuild::image::{Arch, Platform};
 use lbuild::recipe::{Base, BuildContext};
 
-use super::choice::DockerfileText;
+use super::choice::{DockerfileText, OWN_BASE};
 use crate::cli::args::dockerfile::TranslateArg;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::lower::config_file::ConfigFile;
@@ -43,8 +43,11 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile, file: &DockerfileText) -> Re
         platform,
         target: flags.target.clone().or(config.target.clone()),
         build_args,
-        context: context(&config.code(&args.path), file)?,
-        contexts: contexts(args, config)?,
+        context: match &file.base {
+            None => context(&config.code(&args.path), file)?,
+            Some(_) => BuildContext { path: PathBuf::from("."), ignore: Vec::new() },
+        },
+        contexts: contexts(args, config, file)?,
         epoch,
         translate: match flags.commands.translate {
             None | Some(TranslateArg::Auto) => Translate::Auto,
@@ -89,8 +92,13 @@ fn context(path: &Path, file: &DockerfileText) -> Result<BuildContext, Failure> 
 }
 
 /// The named contexts. A path in lbuild.toml is relative to the file.
-fn contexts(args: &ImageArgs, config: &ConfigFile) -> Result<BTreeMap<String, NamedContext>, Failure> {
-    let mut contexts = BTreeMap::new();
+fn contexts(
+    args: &ImageArgs,
+    config: &ConfigFile,
+    file: &DockerfileText,
+) -> Result<BTreeMap<String, NamedContext>, Failure> {
+    let own = file.base.iter().map(|base| (OWN_BASE.to_owned(), NamedContext::Image(base.clone())));
+    let mut contexts: BTreeMap<_, _> = own.collect();
     for (name, value) in &config.build_context {
         contexts.insert(name.clone(), named(name, value, &args.path)?);
     }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use lbuild::recipe::Base;
 use lbuild::text;
 
 use crate::cli::args::dockerfile::DockerfileArgs;
@@ -14,6 +15,9 @@ use crate::cli::output::report::Report;
 /// The names under which a Dockerfile is found, in the order of `docker build`.
 const NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 
+/// The name of the base in a text that is lbuild's own.
+pub const OWN_BASE: &str = "base";
+
 /// The text of a Dockerfile.
 pub struct DockerfileText {
     /// Its name in messages.
@@ -21,6 +25,8 @@ pub struct DockerfileText {
     /// Its path; `None` if it was read from standard input.
     pub path: Option<PathBuf>,
     pub text: String,
+    /// The image of [`OWN_BASE`], for a text that is lbuild's own: it does not add the code.
+    pub base: Option<Base>,
 }
 
 /// The Dockerfile of the flags, else of lbuild.toml, else that of a directory for which neither names a base.
@@ -90,7 +96,7 @@ fn given(flags: &DockerfileArgs, file: &Path, context: &Path) -> Result<Dockerfi
                 "save it in UTF-8",
             )
         })?;
-        return Ok(DockerfileText { name: "<stdin>".to_owned(), path: None, text });
+        return Ok(DockerfileText { name: "<stdin>".to_owned(), path: None, text, base: None });
     }
     let missing = !file.exists();
     read(file.to_owned(), "check the path: -f is relative to the working directory").map_err(|failure| {
@@ -124,7 +130,7 @@ pub fn in_dir(dir: &Path) -> Option<PathBuf> {
 fn read(path: PathBuf, hint: &'static str) -> Result<DockerfileText, Failure> {
     let name = path.display().to_string();
     match text::read(&path) {
-        Ok(text) => Ok(DockerfileText { name, path: Some(path), text }),
+        Ok(text) => Ok(DockerfileText { name, path: Some(path), text, base: None }),
         Err(lbuild::Error::Read { source, .. }) => Err(match source.kind() {
             ErrorKind::NotFound => Failure::usage(format!("there is no Dockerfile {name}"), hint),
             ErrorKind::IsADirectory => {

@@ -12,10 +12,9 @@ use lbuild::lambda::is_lambda_base;
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Engine, StoredImage};
 
-use self::choice::DockerfileText;
 #[cfg(feature = "aws")]
 pub use self::choice::is_used;
-pub use self::choice::{chosen, in_dir};
+pub use self::choice::{DockerfileText, chosen, in_dir};
 use super::config_file::ConfigFile;
 use super::lowered::Lowered;
 use super::steps::Packages;
@@ -32,6 +31,8 @@ pub struct ParsedDockerfile {
     pub config: ConfigFile,
     /// The base images that the text names.
     bases: Vec<BaseImage>,
+    /// The name of the base, if the text is lbuild's own and does not add the code.
+    own: Option<String>,
 }
 
 impl ParsedDockerfile {
@@ -44,7 +45,8 @@ impl ParsedDockerfile {
         let arguments = arguments::lower(args, &config, file)?;
         let dockerfile = Dockerfile::parse(&file.name, &file.text)?;
         let bases = dockerfile.bases(&arguments, &Configs::default())?;
-        Ok(ParsedDockerfile { dockerfile, arguments, config, bases })
+        let own = file.base.as_ref().map(ToString::to_string);
+        Ok(ParsedDockerfile { dockerfile, arguments, config, bases, own })
     }
 
     /// The registries of its bases.
@@ -54,7 +56,7 @@ impl ParsedDockerfile {
 
     /// The recipe, for which the configs of the bases are fetched.
     pub async fn lower(self, args: &ImageArgs, engine: &Engine, report: &Report) -> Result<Lowered, Failure> {
-        let ParsedDockerfile { dockerfile, arguments, config, mut bases } = self;
+        let ParsedDockerfile { dockerfile, arguments, config, mut bases, own } = self;
         let mut configs = Configs::default();
         let mut resolved: Vec<(BaseImage, Base)> = Vec::new();
         // The triggers of a base may name more images.
@@ -78,7 +80,7 @@ impl ParsedDockerfile {
         let bytecode = args.python.compile_bytecode.or(config.compile_bytecode);
         translated::compile(&mut lowered.recipe, bytecode);
         translated::notes(&lowered.recipe).iter().for_each(|note| report.note(note));
-        on_top(lowered, &resolved, args, config)
+        on_top(lowered, &resolved, args, config, own)
     }
 }
 
@@ -89,14 +91,19 @@ fn on_top(
     resolved: &[(BaseImage, Base)],
     args: &ImageArgs,
     config: ConfigFile,
+    own: Option<String>,
 ) -> Result<Lowered, Failure> {
     let LoweredDockerfile { mut recipe, warnings: remarks, .. } = lowered;
-    let base = first_base(&recipe).map(ToString::to_string);
+    let base = own.clone().or_else(|| first_base(&recipe).map(ToString::to_string));
     let packages = Packages {
         python: python::packages(args, &config, base.as_deref())?,
         npm: node::requested(args, &config)?,
     };
-    let steps = steps::on_dockerfile(args, &config, edit::lower(args, &config)?, packages)?;
+    let edit = edit::lower(args, &config)?;
+    let steps = match own {
+        Some(_) => steps::of_function(args, &config, edit, packages, base.as_deref())?,
+        None => steps::on_dockerfile(args, &config, edit, packages, base.as_deref())?,
+    };
     let has_handler = args.handler.is_some() || config.handler.is_some() && args.cmd.is_none();
     let for_lambda = has_handler || base.as_deref().is_some_and(is_lambda_base);
     if let Some(stage) = recipe.stages.last_mut() {

@@ -21,6 +21,7 @@ mod layer_compression;
 mod layer_content;
 mod layer_count;
 mod layer_descriptors;
+mod layer_overlap;
 mod libc_kind;
 mod media_types;
 mod node_handler;
@@ -81,6 +82,7 @@ pub const RULES: &[&Rule] = &[
     &symlink_target::RULE,
     &pnpm_links::RULE,
     &extension_place::RULE,
+    &layer_overlap::RULE,
     &write_outside_tmp::RULE,
     &user_set::RULE,
     &volume_set::RULE,
@@ -143,6 +145,7 @@ mod tests {
             "symlink-target",
             "pnpm-links",
             "extension-place",
+            "layer-overlap",
             "write-outside-tmp",
             "user-set",
             "volume-set",
