@@ -115,6 +115,13 @@ pub enum Event {
         /// The change.
         change: RepositoryChange,
     },
+    /// A step of the deployment of a function.
+    Function {
+        /// The function.
+        function: String,
+        /// The step.
+        message: String,
+    },
     /// A request failed with a transient error, and is retried.
     Retry {
         /// The operation.

@@ -20,7 +20,7 @@ use self::commands::{cache, diff, init, inspect, layer, plan, push, sam};
 #[cfg(feature = "check")]
 use self::commands::{check, rules};
 #[cfg(feature = "aws")]
-use self::commands::{doctor, login, repo};
+use self::commands::{deploy, doctor, login, repo, status};
 #[cfg(target_os = "linux")]
 use self::commands::{invoke, run};
 use self::context::Context;
@@ -131,6 +131,10 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Invoke(args) => invoke::run(*args, &context).await,
         #[cfg(target_os = "linux")]
         Command::Run(args) => run::run(*args, &context).await,
+        #[cfg(feature = "aws")]
+        Command::Deploy(args) => deploy::run(*args, &context).await,
+        #[cfg(feature = "aws")]
+        Command::Status(args) => status::run(&args, &context).await,
         #[cfg(feature = "aws")]
         Command::Doctor(args) => doctor::run(args, &context).await,
         #[cfg(feature = "aws")]

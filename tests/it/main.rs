@@ -11,6 +11,7 @@ mod commands;
 mod content;
 mod damage;
 mod debian;
+mod deploy;
 mod destinations;
 mod determinism;
 mod diff;

@@ -128,9 +128,9 @@ impl FunctionState {
         self.arn.split(':').nth(4)
     }
 
-    /// Whether Lambda is still at work on it.
+    /// Whether Lambda is still at work on it, as far as its states are known.
     pub(super) fn is_changing(&self) -> bool {
-        self.state == "Pending" || self.last_update == "InProgress"
+        !matches!(self.state.as_str(), "Active" | "Inactive" | "Failed") || self.last_update == "InProgress"
     }
 }
 

@@ -147,7 +147,7 @@ pub struct Node {
 
 impl ImageArgs {
     /// The first given flag that describes the image to build.
-    #[cfg(feature = "check")]
+    #[cfg(any(feature = "check", feature = "aws"))]
     pub fn making(&self) -> Option<&'static str> {
         let given = [
             ("--handler", self.handler.is_some()),
@@ -162,7 +162,7 @@ impl ImageArgs {
     }
 
     /// The first given flag that describes the files of the image to build.
-    #[cfg(any(feature = "check", target_os = "linux"))]
+    #[cfg(any(feature = "aws", feature = "check", target_os = "linux"))]
     pub fn making_files(&self) -> Option<&'static str> {
         let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =
             &self.python;

@@ -21,6 +21,10 @@ pub struct Invoke {
     /// Give the function this client context, a JSON object
     #[arg(long, value_name = "JSON", help_heading = "Invocation")]
     pub client_context: Option<String>,
+    /// Invoke this function in AWS instead: NAME, NAME:ALIAS, or an ARN
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "FUNCTION", help_heading = "Invocation")]
+    pub remote: Option<String>,
     #[command(flatten)]
     pub function: FunctionArgs,
     #[command(flatten)]

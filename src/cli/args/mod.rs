@@ -6,6 +6,8 @@ pub mod check;
 pub mod dockerfile;
 #[cfg(feature = "aws")]
 pub mod ecr;
+#[cfg(feature = "aws")]
+pub mod function;
 pub mod image;
 pub mod init;
 pub mod inspect;
@@ -69,6 +71,12 @@ pub enum Command {
     /// Serve a function on this machine, under the URL of Lambda's emulator or as a function URL
     #[cfg(target_os = "linux")]
     Run(Box<Run>),
+    /// Make a Lambda function run an image, and wait until it does
+    #[cfg(feature = "aws")]
+    Deploy(Box<function::Deploy>),
+    /// Show the state of a Lambda function, and of its image
+    #[cfg(feature = "aws")]
+    Status(function::Status),
     /// Find the faults that would stop a push, without sending anything
     #[cfg(feature = "aws")]
     Doctor(ecr::Doctor),
@@ -107,6 +115,8 @@ impl Command {
             Command::Check(args) => Some(&mut args.image),
             #[cfg(feature = "aws")]
             Command::Doctor(args) => Some(&mut args.image),
+            #[cfg(feature = "aws")]
+            Command::Deploy(args) => Some(&mut args.push.image),
             _ => None,
         }
     }
@@ -128,6 +138,10 @@ impl Command {
             Command::Rules(_) => None,
             #[cfg(feature = "aws")]
             Command::Doctor(args) => Some(&mut args.registry),
+            #[cfg(feature = "aws")]
+            Command::Deploy(args) => Some(&mut args.push.registry),
+            #[cfg(feature = "aws")]
+            Command::Status(args) => Some(&mut args.registry),
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Sam(args) => Some(args.registry()),

@@ -3,6 +3,8 @@
 pub mod cache;
 #[cfg(feature = "check")]
 pub mod check;
+#[cfg(feature = "aws")]
+pub mod deploy;
 pub mod diff;
 #[cfg(feature = "aws")]
 pub mod doctor;
@@ -22,3 +24,5 @@ pub mod rules;
 #[cfg(target_os = "linux")]
 pub mod run;
 pub mod sam;
+#[cfg(feature = "aws")]
+pub mod status;

@@ -14,6 +14,8 @@ pub mod python;
 mod runtime_client;
 pub mod sam;
 pub mod steps;
+#[cfg(any(feature = "aws", target_os = "linux"))]
+pub mod variables;
 
 use lbuild::image::Platform;
 use lbuild::lambda::is_lambda_base;

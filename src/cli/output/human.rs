@@ -77,6 +77,7 @@ pub fn text(event: &Event) -> Option<String> {
             RepositoryChange::LambdaAllowed => format!("allowed  Lambda to pull from {repository}"),
             _ => return None,
         },
+        Event::Function { function, message } => format!("function {function}: {message}"),
         Event::Retry { cause, delay, .. } => format!("retry    in {:.1} s: {cause}", delay.as_secs_f64()),
         Event::Note { message } => format!("note: {message}"),
         Event::Warning { message, hint } => match hint {

@@ -202,6 +202,12 @@ impl<W: Write> Write for Shown<W> {
     }
 }
 
+/// Writes a log that is another program's to standard error.
+#[cfg(all(feature = "aws", target_os = "linux"))]
+pub fn show_log(text: &str) {
+    text.lines().for_each(|line| eprintln!("{}", super::human::shown(line)));
+}
+
 /// Prints a result to standard output.
 pub fn print(text: &str) -> Result<(), Failure> {
     write_line(&printable(text))

@@ -64,6 +64,9 @@ fn decode(value: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// The status of an answer that is none: the connection is closed.
+pub const CLOSED: u16 = 0;
+
 /// Answers requests until dropped, each connection on its own thread.
 pub struct Server {
     pub address: SocketAddr,
@@ -117,6 +120,9 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(Request) -> (Response, Vec<(String,
             return;
         }
         let (response, headers) = answer(request.clone());
+        if response.status == CLOSED {
+            return;
+        }
         let (status, length) = (response.status, response.body.len());
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let _ = write!(writer, "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n{headers}\r\n");

@@ -19,6 +19,7 @@ pub mod image_tools;
 pub mod image_tree;
 pub mod index;
 pub mod invoke;
+pub mod lambda_api;
 pub mod lambda_layers;
 pub mod layers;
 pub mod lbuild;

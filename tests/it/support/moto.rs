@@ -56,14 +56,27 @@ impl Moto {
 
     /// As [`start`](Moto::start), with CloudFormation and Lambda, which need more packages.
     pub fn with_stacks() -> Moto {
-        let python = part("sam").join("bin/python").display().to_string();
-        let mut words = server();
-        words.retain(|word| !word.starts_with("PYTHONPATH="));
-        let at = words.iter().position(|word| word.ends_with("/python3")).expect("the interpreter");
-        words[at] = python;
-        Moto::with(words)
+        Moto::with(server_with_stacks())
     }
 
+    /// As [`with_stacks`](Moto::with_stacks), and the image of a function has to be in moto's ECR.
+    pub fn with_images() -> Moto {
+        let mut words = server_with_stacks();
+        words.insert(1, "MOTO_LAMBDA_STUB_ECR=false".to_owned());
+        Moto::with(words)
+    }
+}
+
+fn server_with_stacks() -> Vec<String> {
+    let python = part("sam").join("bin/python").display().to_string();
+    let mut words = server();
+    words.retain(|word| !word.starts_with("PYTHONPATH="));
+    let at = words.iter().position(|word| word.ends_with("/python3")).expect("the interpreter");
+    words[at] = python;
+    words
+}
+
+impl Moto {
     fn with(server: Vec<String>) -> Moto {
         let dir = tempfile::Builder::new().prefix("moto-").tempdir().expect("a temporary directory");
         let words = [server, vec!["--port".into(), "0".into()]].concat();
@@ -176,6 +189,17 @@ impl Moto {
         let response = send(address, &request).expect("moto answers");
         assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
         serde_json::from_slice(&response.body).expect("JSON")
+    }
+
+    /// Creates a role that Lambda may assume; returns its ARN.
+    pub fn role(&self, name: &str) -> String {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole",
+        }] });
+        let document = encode(&trust.to_string());
+        let text =
+            self.iam(&format!("Action=CreateRole&RoleName={name}&AssumeRolePolicyDocument={document}"));
+        element(&text, "Arn")
     }
 
     /// Publishes a version of a layer.

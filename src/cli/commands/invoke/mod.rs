@@ -3,6 +3,8 @@
 mod explain;
 pub mod function;
 pub mod logs;
+#[cfg(feature = "aws")]
+mod remote;
 mod result;
 pub mod settings;
 
@@ -18,11 +20,13 @@ use crate::cli::output::exit::Failure;
 
 /// Invokes the function once, and prints its response.
 pub async fn run(mut args: Invoke, context: &Context) -> Result<(), Failure> {
-    let invocation = Invocation {
-        event: event(&args)?.into(),
-        client_context: args.client_context.as_deref().map(client_context).transpose()?,
-        ..Invocation::default()
-    };
+    let (event, client_context) =
+        (event(&args)?, args.client_context.as_deref().map(client_context).transpose()?);
+    #[cfg(feature = "aws")]
+    if let Some(function) = &args.remote {
+        return remote::run(function, &args, event, client_context, context).await;
+    }
+    let invocation = Invocation { event: event.into(), client_context, ..Invocation::default() };
     let variables = std::mem::take(&mut args.image.args.env);
     let settings = settings::settings(&args.function, &variables, context).await?;
     let function = Function::of(args.image.args, &args.registry, context)?;

@@ -85,7 +85,7 @@ impl StreamEnd {
 }
 
 /// Writes without blocking the task: whoever reads may be slow, and lbuild may be interrupted meanwhile.
-async fn write(bytes: &[u8]) -> Result<(), Failure> {
+pub async fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = tokio::io::stdout();
     let written = async {
         stdout.write_all(bytes).await?;
@@ -115,7 +115,12 @@ pub async fn finish(outcome: &Outcome, hint: Option<String>, json: bool) -> Resu
 }
 
 fn failure(status: Status, outcome: &Outcome, hint: Option<String>) -> Failure {
-    let error_type = outcome.error_type.as_deref().unwrap_or("an error");
+    failure_of(status, &outcome.payload, outcome.error_type.as_deref(), hint)
+}
+
+/// The failure of an invocation with this error as its payload.
+pub fn failure_of(status: Status, payload: &[u8], error_type: Option<&str>, hint: Option<String>) -> Failure {
+    let error_type = error_type.unwrap_or("an error");
     let (code, what) = match status {
         Status::Timeout => (10, "the function took too long"),
         Status::Crash => (11, "the function's process ended"),
@@ -123,7 +128,7 @@ fn failure(status: Status, outcome: &Outcome, hint: Option<String>) -> Failure {
         Status::InitError => (9, "the function could not be initialised"),
         _ => (9, "the function returned an error"),
     };
-    let told = serde_json::from_slice::<Value>(&outcome.payload).unwrap_or_default();
+    let told = serde_json::from_slice::<Value>(payload).unwrap_or_default();
     let text = |name: &str| told.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let error_type = text("errorType").unwrap_or(error_type);
     let message = match text("errorMessage").map(without_id) {
@@ -141,17 +146,22 @@ fn without_id(message: &str) -> &str {
         .map_or(message, |(_, message)| message)
 }
 
-fn as_json(outcome: &Outcome) -> Value {
-    let payload = match serde_json::from_slice::<Value>(&outcome.payload) {
+/// A payload as a member of the result.
+pub fn payload_as_json(payload: &[u8]) -> Value {
+    match serde_json::from_slice::<Value>(payload) {
         Ok(value) => json!({ "payload": value }),
-        Err(_) => match std::str::from_utf8(&outcome.payload) {
+        Err(_) => match std::str::from_utf8(payload) {
             Ok(text) => json!({ "payload": text }),
             Err(_) => {
                 use base64::Engine as _;
-                json!({ "payload_base64": base64::engine::general_purpose::STANDARD.encode(&outcome.payload) })
+                json!({ "payload_base64": base64::engine::general_purpose::STANDARD.encode(payload) })
             }
         },
-    };
+    }
+}
+
+fn as_json(outcome: &Outcome) -> Value {
+    let payload = payload_as_json(&outcome.payload);
     // The type that the payload names says more than that of the runtime's request.
     let told = payload.pointer("/payload/errorType").filter(|_| outcome.status != Status::Success);
     let error_type = told.cloned().unwrap_or(json!(outcome.error_type));

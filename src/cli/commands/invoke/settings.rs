@@ -1,50 +1,30 @@
 //! The settings of a function, from the arguments.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use lbuild::lambda::invoke::{FunctionNetwork, FunctionSettings};
 
 use crate::cli::args::invoke::{FunctionArgs, NetworkName};
 use crate::cli::context::Context;
+use crate::cli::lower::variables;
 use crate::cli::output::exit::Failure;
 
 /// The Region of a function if nothing names one, as with Lambda's emulator.
 const REGION: &str = "us-east-1";
 
-/// The variables that a function cannot set:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>.
-const RESERVED: [&str; 10] = [
-    "_HANDLER",
-    "AWS_DEFAULT_REGION",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_REGION",
-];
 #[cfg(feature = "aws")]
 const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// The settings; `variables` are those of `--env`.
+/// The settings; `flags` are the values of `--env`.
 #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "credentials are asked for"))]
 pub async fn settings(
     args: &FunctionArgs,
-    variables: &[String],
+    flags: &[String],
     context: &Context,
 ) -> Result<FunctionSettings, Failure> {
-    let mut all = BTreeMap::new();
-    for file in &args.env_file {
-        all.extend(of_file(file)?);
-    }
-    for flag in variables {
-        all.extend(variable(flag, "a value of --env")?);
-    }
-    if let Some(name) = all.keys().find(|name| RESERVED.contains(&name.as_str())) {
+    #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only credentials are added"))]
+    let mut all = variables::lower(&args.env_file, flags)?;
+    if let Some(name) = all.keys().find(|name| variables::RESERVED.contains(&name.as_str())) {
         let message = format!("Lambda sets {name} itself");
         let hint = match name.as_str() {
             "AWS_REGION" | "AWS_DEFAULT_REGION" => "--region sets it here",
@@ -100,36 +80,4 @@ pub async fn settings(
             NetworkName::None => FunctionNetwork::None,
         },
     })
-}
-
-/// The variables of a file, as `docker run --env-file` reads it: lines NAME=VALUE or NAME, and comments.
-fn of_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Failure::Read { what: path.display().to_string(), source })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut all = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        if !line.is_empty() && !line.starts_with('#') {
-            all.extend(variable(line, &format!("{}:{}", path.display(), number + 1))?);
-        }
-    }
-    Ok(all)
-}
-
-/// A variable with its value; without one, that of the environment, if it has one.
-fn variable(text: &str, place: &str) -> Result<Option<(String, String)>, Failure> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (text, None),
-    };
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        // The value may be a secret.
-        return Err(Failure::usage(format!("{place} is not of the form NAME=VALUE"), None));
-    }
-    let value = match value {
-        Some(value) => Some(value),
-        None => std::env::var(name).ok(),
-    };
-    Ok(value.map(|value| (name.to_owned(), value)))
 }

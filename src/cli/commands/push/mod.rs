@@ -24,8 +24,14 @@ use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 use crate::cli::{engine, lower};
 
-/// Builds the image and sends it to its destinations.
+/// Builds the image, sends it to its destinations, and prints its names.
 pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
+    let sent = send(&args, default, context).await?;
+    results::report(&args, sent, &context.report)
+}
+
+/// Builds the image and sends it to its destinations.
+pub async fn send(args: &Push, default: DefaultDestination, context: &Context) -> Result<Sent, Failure> {
     let report = &context.report;
     let input = lower::input(&args.image, report)?;
     let to =
@@ -43,7 +49,7 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
         destination::refuse_unpullable(&to)?;
     }
     let missing = handler::missing(&engine, &lowered)?;
-    check_outputs(&engine, &lowered, &args, &to)?;
+    check_outputs(&engine, &lowered, args, &to)?;
     #[cfg(feature = "aws")]
     repository::prepare(&args.destination, &lowered.config, &to, context).await?;
     let job = Job {
@@ -54,7 +60,7 @@ pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> 
         check: &args.check,
         dry_run: args.destination.dry_run,
     };
-    results::report(&args, job.send(missing, report).await?, report)
+    job.send(missing, report).await
 }
 
 impl Job<'_> {
