@@ -258,6 +258,9 @@ pub enum Error {
     /// A blob's file, in a layout or the cache, that cannot be read.
     #[error("cannot read the blob {}", path.display())]
     BlobRead { path: PathBuf, source: io::Error },
+    /// An image that is to get another base, and does not begin with the layers of the one that it is said to have.
+    #[error("{image} does not begin with the layers of its base")]
+    NotOnBase { image: String },
     /// Bytes of the wrong digest or size.
     #[error("{what} is corrupt: expected {expected} ({size} bytes), got {got} ({got_size} bytes)")]
     Corrupt { what: String, expected: Digest, size: u64, got: Digest, got_size: u64 },

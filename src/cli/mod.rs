@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Args, Command};
-use self::commands::{cache, diff, init, inspect, layer, plan, push, sam};
+use self::commands::{base, cache, diff, init, inspect, layer, plan, push, rebase, sam};
 #[cfg(feature = "check")]
 use self::commands::{check, rules};
 #[cfg(feature = "aws")]
@@ -143,6 +143,8 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Login(args) => login::print(args, &context).await,
         #[cfg(feature = "aws")]
         Command::CredentialHelper(args) => login::helper(args, &context).await,
+        Command::Rebase(args) => rebase::run(args, &context).await,
+        Command::Base(command) => base::run(&command, &context).await,
         Command::Layer(command) => layer::run(command, &context).await,
         Command::Sam(command) => sam::run(command, &mut context).await,
         Command::Cache(command) => cache::run(&command, &context),

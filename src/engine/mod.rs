@@ -20,6 +20,7 @@ mod inspect;
 mod pin;
 mod prepare;
 mod publish;
+mod rebase;
 mod running;
 mod sent;
 mod session;
@@ -194,6 +195,22 @@ impl Engine {
     /// When a layer cannot be fetched.
     pub async fn scan<A: Annotate>(&self, image: &StoredImage, annotator: Arc<A>) -> Result<Scans<A::Fact>> {
         inspect::scan::of_image(&self.session, image, annotator).await
+    }
+
+    /// The image with its own layers on the base `onto`, which `named` names, instead of on `old`: nothing is built, and no
+    /// layer is made. Whether the layers work there is for the caller to find out.
+    ///
+    /// # Errors
+    /// When the image does not begin with the layers of `old`, or an image cannot be read.
+    pub async fn rebase(
+        &self,
+        image: &StoredImage,
+        old: &Config,
+        onto: &StoredImage,
+        named: &Base,
+    ) -> Result<Image> {
+        let rebased = rebase::rebase(&self.session, image, old, onto, named).await;
+        rebased.map_err(|error| self.session.cache.explained(error))
     }
 
     /// The differences between two images. Layers are read only if they differ.

@@ -124,6 +124,7 @@ impl Error {
             Hash { .. } => "lock the requirements again, if the change is intended".into(),
             PythonVersion { .. } => "write it as 3.12, or as 3.12.9".into(),
             SpecialFile { .. } => "name it in .lambdaignore".into(),
+            NotOnBase { .. } => "name the base on which it was built with --from".into(),
             NoSuchPath { .. } => "`lbuild inspect IMAGE --tree` lists its files".into(),
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),

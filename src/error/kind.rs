@@ -83,6 +83,7 @@ impl Error {
             | IgnorePattern { .. }
             | Command { .. } => Kind::Source,
             NoSuchImage { .. }
+            | NotOnBase { .. }
             | NoSuchPath { .. }
             | NoLayout { .. }
             | NoArchive { .. }

@@ -7,6 +7,8 @@
 //! * [Environments](environments): in which CI and on which machine they run, and other architectures
 //! * [Try it before you deploy](invoke): functions on this machine, as Lambda runs them
 //! * [Layers and extensions](layers) in `/opt`
+//! * [Deploy](deploy), status, and invocations in AWS
+//! * [Patch the base](rebase) of images
 //! * [With SAM](sam)
 //! * [Python packages](python)
 //! * [Node packages](node)
@@ -34,6 +36,7 @@ macro_rules! links {
 [commands]: crate::guide::commands
 [config]: crate::guide::config
 [contents]: crate::guide::contents
+[deploy]: crate::guide::deploy
 [destinations]: crate::guide::destinations
 [dockerfile]: crate::guide::dockerfile
 [diff-schema]: #schema-of-lbuild-diff---json
@@ -50,6 +53,7 @@ macro_rules! links {
 [node]: crate::guide::node
 [output]: crate::guide::output
 [python]: crate::guide::python
+[rebase]: crate::guide::rebase
 [sam]: crate::guide::sam
 "
     };
@@ -126,6 +130,14 @@ pub mod invoke {}
 #[doc = links!()]
 #[doc = include_str!("layers.md")]
 pub mod layers {}
+
+#[doc = links!()]
+#[doc = include_str!("deploy.md")]
+pub mod deploy {}
+
+#[doc = links!()]
+#[doc = include_str!("rebase.md")]
+pub mod rebase {}
 
 #[doc = links!()]
 #[doc = include_str!("sam.md")]

@@ -30,6 +30,12 @@ pub struct History {
     pub(crate) note: Option<String>,
 }
 
+impl Config {
+    pub(super) fn of_json(config: Map<String, Value>) -> Config {
+        Config(config)
+    }
+}
+
 impl History {
     fn read(entry: &Value) -> History {
         let comment = text(entry.get("comment")).and_then(LayerKey::parts);

@@ -15,6 +15,7 @@ mod locator;
 mod manifest;
 pub(crate) mod paths;
 mod platform;
+mod rebase;
 mod reference;
 
 pub use blob::{Blob, Location};

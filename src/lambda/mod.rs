@@ -1,6 +1,7 @@
 //! Lambda's requirements and runtimes, as data and pure functions; and its invocations, on this machine.
 
 mod base;
+mod base_traits;
 #[cfg(feature = "check")]
 pub mod check;
 mod handler;
@@ -14,6 +15,7 @@ pub use base::{
     ENTRY_SCRIPT, is_aws_base, is_lambda_base, is_named_after_lambda, runtime_of_base,
     starts_with_entry_script,
 };
+pub use base_traits::{BaseAnnotator, BaseTraits, System};
 pub use handler::{BOOTSTRAP, class_file, handler_files};
 pub use python::PythonBase;
 pub use registry::refused_registry;

@@ -1,8 +1,9 @@
 //! `lbuild deploy`, `status` and `invoke --remote`, against a server that imitates Lambda's states and faults, and moto.
 
 mod faults;
+mod guide;
 mod remote;
-mod rig;
+pub mod rig;
 mod status;
 mod with_moto;
 

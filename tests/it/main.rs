@@ -43,6 +43,7 @@ mod packages;
 mod packages_faults;
 mod push;
 mod python_inputs;
+mod rebase;
 mod recipes;
 mod registries;
 mod requirement_files;

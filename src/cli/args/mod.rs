@@ -1,5 +1,6 @@
 //! The arguments as typed. Doc comments of fields are help texts.
 
+pub mod base;
 pub mod cache;
 #[cfg(feature = "check")]
 pub mod check;
@@ -93,6 +94,11 @@ pub enum Command {
     /// Build the images of a SAM or CloudFormation template, without a container engine
     #[command(subcommand)]
     Sam(Sam),
+    /// Put an image's own layers onto a newer base, without building it
+    Rebase(base::Rebase),
+    /// Look at the bases of images
+    #[command(subcommand)]
+    Base(base::BaseCommand),
     /// Push a Lambda layer as an image, or list layers
     #[command(subcommand)]
     Layer(layer::Layer),
@@ -145,6 +151,8 @@ impl Command {
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Sam(args) => Some(args.registry()),
+            Command::Rebase(args) => Some(&mut args.registry),
+            Command::Base(base::BaseCommand::Check(args)) => Some(&mut args.registry),
             Command::Layer(layer::Layer::Push(args)) => Some(&mut args.registry),
             #[cfg(feature = "aws")]
             Command::Layer(layer::Layer::List(_)) => None,

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod base;
 pub mod cache;
 #[cfg(feature = "check")]
 pub mod check;
@@ -17,6 +18,7 @@ pub mod layer;
 pub mod login;
 pub mod plan;
 pub mod push;
+pub mod rebase;
 #[cfg(feature = "aws")]
 pub mod repo;
 #[cfg(feature = "check")]

@@ -1,5 +1,6 @@
 //! Turns a stage's base into an [`Image`] to append layers to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de;
@@ -25,6 +26,15 @@ pub(super) async fn stored(session: &Arc<Session>, stage: &Stage, recipe: &Recip
     let platform = stage.platform.as_ref().unwrap_or(&recipe.platform);
     let resolved = resolve(session, &stage.base, platform).await?;
     Ok(resolved.image.edit(&origin(&stage.base, resolved.digest, recipe.epoch)))
+}
+
+/// A stored image as it is, with all its layers as gzip.
+pub(in crate::engine) async fn as_it_is(
+    session: &Arc<Session>,
+    base: &Base,
+    platform: &Platform,
+) -> Result<Image> {
+    resolve(session, base, platform).await.map(|resolved| resolved.image)
 }
 
 /// The image of a source that is not a stage.
@@ -92,17 +102,26 @@ async fn layers(
     Ok(layers)
 }
 
-/// Labels that name the base, with the names of the image spec's annotations.
+/// The labels that name the base, with the names of the image spec's annotations.
 ///
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
+pub(in crate::engine) const BASE_NAME: &str = "org.opencontainers.image.base.name";
+pub(in crate::engine) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
+/// The edit that names the base.
 fn origin(base: &Base, digest: Option<Digest>, epoch: u64) -> ConfigEdit {
-    let mut edit = ConfigEdit { created: Some(epoch), ..ConfigEdit::default() };
+    ConfigEdit { created: Some(epoch), labels: labels(base, digest), ..ConfigEdit::default() }
+}
+
+/// See [`origin`].
+pub(in crate::engine) fn labels(base: &Base, digest: Option<Digest>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
     if let Some(digest) = digest {
-        edit.labels.insert("org.opencontainers.image.base.digest".into(), digest.to_string());
+        labels.insert(BASE_DIGEST.to_owned(), digest.to_string());
     }
     if let Base::Registry(name) = base {
         let name = name.tag().and_then(|tag| name.with_tag(tag).ok()).map(|name| name.to_string());
-        edit.labels.extend(name.map(|name| ("org.opencontainers.image.base.name".to_owned(), name)));
+        labels.extend(name.map(|name| (BASE_NAME.to_owned(), name)));
     }
-    edit
+    labels
 }

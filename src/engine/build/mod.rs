@@ -60,6 +60,7 @@ mod steps;
 pub(super) mod unpack;
 mod write;
 
+pub(super) use base::{BASE_DIGEST, BASE_NAME, as_it_is, labels as base_labels};
 pub(super) use cached::Cached;
 pub(super) use placed::{Below, placed};
 pub(super) use sources::{check_sources, packs, provides, target};

@@ -143,19 +143,22 @@ fn what_lambda_never_changes_is_refused_before_anything_changes() {
     assert_eq!(rig.api.changes(), [""; 0]);
 }
 
+/// The actions that a deployment needs.
+pub const ACTIONS: [&str; 8] = [
+    "GetFunction",
+    "CreateFunction",
+    "GetFunctionConfiguration",
+    "UpdateFunctionCode",
+    "UpdateFunctionConfiguration",
+    "PublishVersion",
+    "CreateAlias",
+    "UpdateAlias",
+];
+
 /// Each call that is refused is named with the action that the caller lacks.
 #[test]
 fn a_missing_permission_is_named() {
-    for action in [
-        "GetFunction",
-        "CreateFunction",
-        "GetFunctionConfiguration",
-        "UpdateFunctionCode",
-        "UpdateFunctionConfiguration",
-        "PublishVersion",
-        "CreateAlias",
-        "UpdateAlias",
-    ] {
+    for action in ACTIONS {
         let rig = Rig::with_function(LambdaBehaviour::default());
         rig.deploy("v1", &["--alias", "live"]).succeeded();
         rig.api.behave(LambdaBehaviour { denied: Some(action), ..LambdaBehaviour::default() });
