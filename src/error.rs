@@ -190,7 +190,7 @@ pub enum Error {
     WrongMachine { file: String, package: String, machine: String, wanted: &'static str },
     /// A Lambda layer for another architecture than the image's.
     #[error("{layer} is for {offered}, but the image is for {wanted}")]
-    LayerArchitecture { layer: String, offered: String, wanted: Platform },
+    LayerArchitecture { layer: String, offered: String, wanted: String },
     /// A signed link to a Lambda layer that its server refused.
     #[error("cannot fetch {layer}: its link was refused: {answer}")]
     LayerLink { layer: String, answer: Box<Refusal> },
@@ -365,6 +365,9 @@ pub enum Error {
     /// A function that is not ready after a long time.
     #[error("the function {function} is not ready after {} s: {state}", after.as_secs())]
     FunctionWait { function: String, state: String, after: Duration },
+    /// A function whose variables Lambda does not show, so that none can be changed without the loss of others.
+    #[error("the variables of {function} cannot be read: the caller may not use their KMS key")]
+    FunctionVariables { function: String },
     /// A function that others change all the time.
     #[error("the function {function} is being changed by others again and again")]
     FunctionBusy { function: String },

@@ -98,7 +98,7 @@ impl Aws {
             None => self.region().await?,
         };
         let client = self.lambda(&region).await;
-        let call = Call::new(&format!("list the versions of {layer}"), "lambda:ListLayerVersions", layer);
+        let call = Call::new(&format!("list the versions of {layer}"), "lambda:ListLayerVersions", "*");
         let list = client.list_layer_versions().layer_name(layer).set_compatible_runtime(runtime(filter));
         let mut pages = list.set_compatible_architecture(architecture(filter)).into_paginator().send();
         let mut found = Vec::new();

@@ -35,6 +35,8 @@ pub(super) async fn rebase(
     let new = as_it_is(session, &onto.base, &platform).await?;
     let rebased = own.rebase(old, &new);
     let rebased = rebased.ok_or_else(|| Error::NotOnBase { image: image.base.to_string() })?;
-    let labels = base_labels(named, Some(onto.manifest.digest));
+    let mut labels = base_labels(named, Some(onto.manifest.digest));
+    // The name of the old base must not stay.
+    labels.entry(BASE_NAME.to_owned()).or_insert_with(|| onto.base.to_string());
     Ok(rebased.edit(&ConfigEdit { labels, ..ConfigEdit::default() }))
 }

@@ -106,6 +106,7 @@ impl Error {
             }
             FunctionFailed { hint, .. } => hint.unwrap_or("`lbuild status` shows its state").into(),
             FunctionWait { .. } => "`lbuild status` shows its state; run again to go on, perhaps with --wait SECONDS".into(),
+            FunctionVariables { .. } => "allow kms:Decrypt on the key, or leave the variables as they are".into(),
             FunctionBusy { .. } => "find out which other deployment runs, and run again".into(),
             FunctionRestored { source, restored, .. } => return restored.as_ref().and_then(|error| error.hint()).or_else(|| source.hint()),
             LayerArn { .. } => "`lbuild layer list` prints the ARNs of layers, and `lbuild layer list NAME` those of versions".into(),

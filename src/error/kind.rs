@@ -19,11 +19,6 @@ impl Error {
         }
     }
 
-    /// Whether Lambda took a change of a function and could not complete it.
-    pub fn is_of_function(&self) -> bool {
-        matches!(self, Error::FunctionFailed { .. } | Error::FunctionWait { .. } | Error::Aws { .. })
-    }
-
     /// The area of the failure.
     pub fn kind(&self) -> Kind {
         use Error::*;
@@ -130,9 +125,11 @@ impl Error {
             | Tls { .. } => Kind::Registry,
             Aws { answer, .. } if answer.is_about_permissions() => Kind::Auth,
             Aws { .. } => Kind::Registry,
-            ConnectionClosed { .. } | NoAwsCredentials { .. } | AwsCredentials { .. } | LayerLink { .. } => {
-                Kind::Auth
-            }
+            ConnectionClosed { .. }
+            | NoAwsCredentials { .. }
+            | AwsCredentials { .. }
+            | LayerLink { .. }
+            | FunctionVariables { .. } => Kind::Auth,
             Endpoint { .. } | NoAwsRegion => Kind::Usage,
             Registry { answer, .. } | Download { answer, .. } if matches!(answer.status, 401 | 403) => {
                 Kind::Auth

@@ -38,7 +38,14 @@ pub fn runtime_base(name: &str) -> RuntimeBase {
 pub fn runtime_of(name: &str) -> Option<&'static str> {
     let image = name.strip_prefix("public.ecr.aws/lambda/").unwrap_or(name);
     let image = image.split('@').next().unwrap_or(image);
-    runtime_base(image).runtime.map(|runtime| runtime.name)
+    if let Some(runtime) = runtime_base(image).runtime {
+        return Some(runtime.name);
+    }
+    // Tags of single builds begin with the runtime's: python:3.12.2026.01.02.12, nodejs:22.2026.01.02, java:21-arm64
+    let begins = |runtime: &&Runtime| {
+        image.strip_prefix(runtime.image).is_some_and(|rest| rest.starts_with(['.', '-']))
+    };
+    RUNTIMES.iter().filter(begins).max_by_key(|runtime| runtime.image.len()).map(|runtime| runtime.name)
 }
 
 /// Applies the pattern of all names so far: `python3.15` has `python:3.15`, `nodejs26.x` has `nodejs:26`.
@@ -121,6 +128,9 @@ mod tests {
             assert_eq!(runtime_of(&base.image), base.runtime.map(|runtime| runtime.name));
         }
         assert_eq!(runtime_of("public.ecr.aws/lambda/python:3.12@sha256:00"), Some("python3.12"));
+        assert_eq!(runtime_of("public.ecr.aws/lambda/python:3.12.2026.01.02.12"), Some("python3.12"));
+        assert_eq!(runtime_of("public.ecr.aws/lambda/java:8.al2.2026.01.02"), Some("java8.al2"));
+        assert_eq!(runtime_of("public.ecr.aws/lambda/nodejs:20-arm64"), Some("nodejs20.x"));
         assert_eq!(runtime_of("oci:layout:python3.12"), None);
     }
 

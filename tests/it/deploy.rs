@@ -56,12 +56,23 @@ fn the_image_comes_first_and_then_the_settings() {
     assert_eq!(rig.api.changes(), ["UpdateFunctionCode", "UpdateFunctionConfiguration"]);
     assert_eq!(rig.api.image("hello"), format!("{REGISTRY}/hello@{}", rig.v2));
     assert_eq!(rig.api.config("hello", "/Environment/Variables"), json!({ "OLD": "1", "NEW": "3" }));
+    // settings that lbuild does not know, and variables that it cannot read, stay
+    rig.api.set(
+        "hello",
+        "Environment",
+        json!({ "Error": { "ErrorCode": "AccessDeniedException", "Message": "kms" } }),
+    );
+    rig.deploy("v2", &["--timeout", "9"]).succeeded();
+    assert_eq!(rig.api.config("hello", "/Environment/Error/Message"), "kms");
+    let error = rig.deploy("v2", &["--env", "A=1"]).failed(6);
+    assert!(error.contains("cannot be read") && error.contains("kms:Decrypt"), "{error}");
+    rig.api.changes();
     // only the settings, which are removed again
     let done = rig.deploy("v2", &["--workdir", "/app"]).succeeded();
     assert!(done.stderr.contains("gets another working directory"), "{}", done.stderr);
     assert_eq!(rig.api.changes(), ["UpdateFunctionConfiguration"]);
     rig.deploy("v2", &["--workdir", ""]).succeeded();
-    assert_eq!(rig.api.config("hello", "/ImageConfigResponse/ImageConfig/WorkingDirectory"), json!(""));
+    assert_eq!(rig.api.config("hello", "/ImageConfigResponse/ImageConfig"), json!({}));
 }
 
 #[test]
@@ -72,14 +83,28 @@ fn an_alias_moves_last() {
     assert_eq!(rig.api.changes(), ["PublishVersion", "CreateAlias"]);
     let done = rig.deploy("v1", &["--alias", "live"]).succeeded();
     assert!(done.stderr.contains("nothing to do"), "{}", done.stderr);
-    assert_eq!(rig.api.changes(), [""; 0]);
-    let done = rig.deploy("v2", &["--alias", "live"]).succeeded();
-    assert!(done.stderr.contains("the alias live names version 2"), "{}", done.stderr);
-    assert_eq!(rig.api.changes(), ["UpdateFunctionCode", "PublishVersion", "UpdateAlias"]);
+    // for the same code and settings, Lambda names the version that exists
+    assert_eq!((rig.api.changes(), rig.api.versions()), (vec!["PublishVersion".to_owned()], 1));
+    // settings that lbuild does not know reach the alias, too
+    rig.api.set("hello", "VpcConfig", json!({ "VpcId": "vpc-1" }));
+    rig.deploy("v1", &["--alias", "live"]).succeeded();
     assert_eq!(rig.api.alias("hello", "live").as_deref(), Some("2"));
+    // an alias that names two versions names one afterwards
+    rig.api.split("hello", "live");
+    rig.deploy("v1", &["--alias", "live"]).succeeded();
+    assert!(!rig.api.is_split("hello", "live"));
+    rig.api.changes();
+    let done = rig.deploy("v2", &["--alias", "live"]).succeeded();
+    assert!(done.stderr.contains("the alias live names version 3"), "{}", done.stderr);
+    assert_eq!(rig.api.changes(), ["UpdateFunctionCode", "PublishVersion", "UpdateAlias"]);
+    assert_eq!(rig.api.alias("hello", "live").as_deref(), Some("3"));
     let done = rig.deploy("v2", &["--publish"]).succeeded();
-    assert!(done.stdout.ends_with("function:hello:2\n"), "{}", done.stdout);
-    assert_eq!(rig.api.versions(), 2);
+    assert!(done.stdout.ends_with("function:hello:3\n"), "{}", done.stdout);
+    assert!(done.stderr.contains("nothing to do") && rig.api.versions() == 3, "{}", done.stderr);
+    for alias in ["7", "$LATEST", "a.b", ""] {
+        let error = rig.deploy("v2", &["--alias", alias]).failed(2);
+        assert!(error.contains("an alias has letters"), "{error}");
+    }
 }
 
 /// A directory is built and pushed first.
@@ -97,7 +122,7 @@ fn a_directory_is_built_pushed_and_deployed() {
     assert!(image.starts_with(&format!("{REGISTRY}/hello@sha256:")) && !image.contains(&rig.v1), "{image}");
     assert_eq!(rig.api.config("hello", "/Environment/Variables"), json!({ "A": "1" }));
     // the handler is the image's own
-    assert_eq!(rig.api.config("hello", "/ImageConfigResponse/ImageConfig/Command"), json!([]));
+    assert_eq!(rig.api.config("hello", "/ImageConfigResponse"), json!(null));
     // what Lambda would refuse is refused before the build
     rig.api.set("hello", "PackageType", json!("Zip"));
     let error = rig.user.run(&[&["deploy", "hello", path][..], &build].concat()).failed(2);
@@ -114,4 +139,18 @@ fn lambda_is_allowed_to_pull_on_request() {
     let done = rig.deploy("v1", &[&create[..], &allow].concat()).succeeded();
     assert!(done.stderr.contains("allowed  Lambda to pull"), "{}", done.stderr);
     assert_eq!(rig.api.policies(), 1);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let rig = Rig::with_function(LambdaBehaviour::default());
+    let done = rig.deploy("v2", &["--dry-run", "--allow-lambda", "--memory", "256"]).succeeded();
+    assert!(done.stderr.contains("nothing was changed") && done.stdout.is_empty(), "{done:?}");
+    assert_eq!((rig.api.changes(), rig.api.policies()), (Vec::new(), 0));
+    // flags of a push have no meaning for a finished image
+    for (flag, value) in [("--tag", "x"), ("--label", "a=b"), ("--digest-file", "file"), ("--repo", "hello")]
+    {
+        let error = rig.deploy("v2", &[flag, value]).failed(2);
+        assert!(error.contains(&format!("{flag} is for an image to build and push")), "{error}");
+    }
 }

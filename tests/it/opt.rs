@@ -128,7 +128,14 @@ fn layers_an_extension_and_a_wrapper_work_together() {
     let contexts = ["--build-context", &base, "--build-context", &extension];
     build(&lbuild, &lbuild.path("context"), "out:dockerfile", &contexts);
     let tree = |tag: &str| RootTree::of(&lbuild.path("out"), tag, "amd64", None);
-    assert_eq!(tree("flags"), tree("dockerfile"));
+    assert_eq!(tree("flags").difference(&tree("dockerfile")), []);
+    // one invocation, with the extension and the wrapper
+    let mut once = arguments.clone();
+    once[0] = "invoke".to_owned();
+    once.extend(["-d".to_owned(), "{\"do\":\"layers\"}".to_owned()]);
+    let done = lbuild.ok(&once);
+    assert_eq!(done.stdout, "[1,2,\"two\",\"python3\"]\n".replace(',', ", "), "{done:?}");
+    assert!(done.stderr.contains("extension: SHUTDOWN spindown\n"), "{}", done.stderr);
     let served = Served::start(&lbuild, &arguments);
     // the later layer is on top
     assert_eq!(
@@ -198,6 +205,7 @@ fn arguments_that_cannot_be_added_are_refused() {
     for (more, code, message) in [
         (["--layer", "arn:aws:lambda:eu-west-1:123456789012:layer:shared"], 2, "it has no version"),
         (["--layer", "/none.zip"], 3, "cannot read /none.zip"),
+        (["--layer", "/tmp"], 2, "--layer /tmp is a directory"),
         (["--layer-image", "oci:/none:1"], 4, "/none"),
         (["--extension", "./none"], 2, "--extension ./none is not a file"),
         (["--wrapper", "none"], 2, "--wrapper none is not a file"),
@@ -217,7 +225,7 @@ fn arguments_that_cannot_be_added_are_refused() {
 #[test]
 fn a_file_of_settings_has_the_flags() {
     let lbuild = Lbuild::new();
-    let settings = "arch = \"amd64\"\nhandler = \"app.handler\"\nlayer = \"layer.zip\"\nextension = [\"agent\"]\nwrapper = \"start\"\n";
+    let settings = "arch = \"amd64\"\nhandler = \"app.handler\"\nlayer = \"layer.zip\"\nextension = [\"agent\"]\nwrapper = \"start\"\nlayer-image = \"oci:layers:1\"\n";
     let code = function(&[
         ("app.py", ""),
         ("agent", "#!/bin/sh\n"),
@@ -225,10 +233,13 @@ fn a_file_of_settings_has_the_flags() {
         ("lbuild.toml", settings),
     ]);
     zip(&code.path().join("layer.zip"), &[("python/module.py", "")]);
+    // names of layouts are relative to the file, too
+    let (files, image) = (function(&[("bin/tool", "")]), format!("oci:{}/layers:1", code.path().display()));
+    lbuild.ok(&["layer", "push", files.path().to_str().unwrap(), "--arch", "amd64", "--to", &image]);
     let to = format!("oci:{}:1", lbuild.text("out"));
     lbuild.ok(&["build", code.path().to_str().unwrap(), "--base", &python_base(), "--to", &to, "--no-check"]);
     let tree = RootTree::of(&lbuild.path("out"), "1", "amd64", None);
-    for path in ["opt/python/module.py", "opt/extensions/agent", "opt/start"] {
+    for path in ["opt/python/module.py", "opt/extensions/agent", "opt/start", "opt/bin/tool"] {
         assert!(tree.line(path).is_some(), "{path}");
     }
 }

@@ -5,6 +5,7 @@ use crate::invoke::rig::python_base;
 use crate::support::lambda_api::{LambdaApi, LambdaBehaviour, REGISTRY};
 use crate::support::lbuild::{Lbuild, RunOutput, function};
 use crate::support::registry::{Mode, Registry};
+use crate::support::{bases, testdata};
 use serde_json::{Value, json};
 
 const RELEASE: &str = "ID=test\nVERSION_ID=\"1\"\n";
@@ -92,6 +93,13 @@ fn own_layers_are_put_onto_the_patched_base() {
         text.contains("OWN=1") && text.contains("FROM_BASE=new") && !text.contains("FROM_BASE=old"),
         "{shown:#}"
     );
+    // another tag leaves the first alone
+    let before = rig.user.ok(&["inspect", &rig.name("function:1")]).stdout;
+    rig.base("base:1", "third", RELEASE, "ENV FROM_BASE=new\n");
+    rig.rebase("function:1", &["--tag", "2"]).succeeded();
+    assert_eq!(rig.user.ok(&["inspect", &rig.name("function:1")]).stdout, before);
+    assert_eq!(rig.answer("function:2"), "[\"third\", 1]\n");
+    rig.rebase("function:1", &[]).succeeded();
     // as a build on the new base makes it
     rig.function("base:1", "built:1");
     let difference = rig.user.run(&["diff", &rig.name("function:1"), &rig.name("built:1")]);
@@ -110,7 +118,6 @@ fn a_base_for_which_the_layers_were_not_made_is_refused() {
     rig.base("base:none", "new", RELEASE, without);
     let error = rig.rebase("function:1", &["--onto", &rig.name("base:none")]).failed(2);
     assert!(error.contains("it does not have python3.11"), "{error}");
-    // names of runtimes differ
     let error = rig.rebase("function:1", &["--onto", &rig.name("none:1")]).failed(4);
     assert!(error.contains("does not exist"), "{error}");
     let error = rig.rebase("function:1", &["--from", &rig.name("base:none")]).failed(4);
@@ -119,6 +126,40 @@ fn a_base_for_which_the_layers_were_not_made_is_refused() {
     let digest = rig.function("base:1", "function:1");
     let error = rig.rebase(&format!("function@{digest}"), &[]).failed(2);
     assert!(error.contains("has no tag that the new image could take"), "{error}");
+}
+
+/// The files of AWS's bases for Node do not say which version they have, but the names do.
+#[test]
+fn a_base_for_another_runtime_is_refused() {
+    let (mut user, registry) = (Lbuild::new(), Registry::start(Mode::Plain));
+    user.set("LBUILD_REGISTRY_ENDPOINT", &format!("public.ecr.aws=http://{}", registry.host()));
+    let layout = bases::layout("nodejs");
+    bases::seed(&registry, &layout, bases::NODE_TAG, "lambda/nodejs", "20");
+    let context = function(&[("Dockerfile", "FROM base\nCOPY x /\n"), ("x", "")]);
+    let base = format!("base=oci:{}:{}", layout.display(), bases::NODE_TAG);
+    let newer = format!("{}/lambda/nodejs:22", registry.host());
+    let path = context.path().to_str().unwrap();
+    user.ok(&["push", path, "--build-context", &base, "--arch", "amd64", "--no-check", "--to", &newer]);
+    let (node, to) = (testdata("functions/hello-node"), format!("{}/function:1", registry.host()));
+    let build = ["push", node.to_str().unwrap(), "--runtime", "nodejs20.x", "--handler", "index.handler"];
+    user.ok(&[&build[..], &["--arch", "amd64", "--to", &to]].concat());
+    for onto in ["nodejs22.x", "public.ecr.aws/lambda/nodejs:22"] {
+        let error = user.run(&["rebase", &to, "--onto", onto]).failed(2);
+        assert!(error.contains("it is for nodejs22.x, not for nodejs20.x"), "{error}");
+    }
+}
+
+/// One that cannot be looked at keeps none of the others from it.
+#[test]
+fn the_check_goes_on_after_a_failure() {
+    let rig = Rig::new();
+    rig.base("base:1", "old", RELEASE, "");
+    rig.function("base:1", "function:1");
+    let names = [rig.name("none:1"), rig.name("function:1"), rig.name("base:1")];
+    let done = rig.user.run(&["base", "check", &names[0], &names[1], &names[2]]);
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    assert_eq!(done.code, Some(4), "{done:?}");
+    assert!(lines[0].starts_with("error    ") && lines[1].starts_with("current  "), "{lines:?}");
 }
 
 /// The function runs the rebased image then.
@@ -136,6 +177,7 @@ fn a_function_gets_the_rebased_image() {
     push_base(&user, &base, "patched", RELEASE, "");
     let told = user.ok(&["base", "check", "hello", "--json"]).stdout;
     let told: Value = serde_json::from_str(&told).unwrap();
+    let told = &told["images"];
     assert_eq!((&told[0]["state"], &told[0]["image"]), (&json!("moved"), &json!("hello")));
     let done = user.ok(&["rebase", "hello", "--tag", "v2"]);
     let lines: Vec<&str> = done.stdout.lines().collect();

@@ -4,14 +4,15 @@
 //! Each step looks at the function first, and does nothing if it is so already. A deployment that was killed between two
 //! steps is thus completed by the next one, and one whose answer got lost is not made twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::types::{Architecture, FunctionCode, PackageType};
 
 use super::deployment::{Deployed, Deployment};
 use super::name::{LambdaFunction, is};
-use super::settings::Present;
+use super::reasons;
+use super::settings::{Present, Setting};
 use super::state::FunctionState;
 use super::wait::{For, FunctionStep, Tell};
 use crate::error::{Error, Result};
@@ -25,9 +26,6 @@ const STORAGE: i32 = 512;
 /// How long a new role may take until Lambda can use it.
 const ROLE: Duration = Duration::from_secs(60);
 
-/// How often an update is sent again that met another one.
-const CONFLICTS: usize = 20;
-
 impl LambdaFunction {
     /// Makes the function what it is to be, and waits until it can be invoked. `tell` gets the steps.
     ///
@@ -39,29 +37,34 @@ impl LambdaFunction {
         wanted: &Deployment,
         tell: &(dyn Fn(FunctionStep) + Send + Sync),
     ) -> Result<Deployed> {
+        if let Some(qualifier) = self.qualifier() {
+            return Err(Error::FunctionName { text: format!("{self}:{qualifier}") });
+        }
         let (before, mut changed) = match self.find_at(None).await? {
             Some(found) => (found, false),
             None if wanted.create => (self.create(wanted, tell).await?, true),
             None => return Err(Error::NoFunction { function: self.to_string() }),
         };
         self.refuse(&before, wanted)?;
+        let was_created = changed;
         let update = async {
             let now = self.update_image(&before, wanted, tell, &mut changed).await?;
-            self.update_settings(now, wanted, tell, &mut changed).await
+            let now = self.update_settings(now, wanted, tell, &mut changed).await?;
+            self.publish(now, wanted, changed, tell).await
         };
-        match update.await {
-            Ok(now) => self.publish(now, wanted, changed, tell).await,
-            Err(error) if wanted.rollback && error.is_of_function() => {
-                tell(FunctionStep::RollsBack);
-                let image = before.resolved.clone().or_else(|| before.image.clone());
-                let restored = self.restore(&before, image, wanted, tell).await.err().map(Box::new);
-                Err(Error::FunctionRestored { function: self.to_string(), source: Box::new(error), restored })
-            }
-            Err(error) => Err(error),
+        let error = match update.await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if !wanted.rollback || !changed || was_created {
+            return Err(error);
         }
+        tell(FunctionStep::RollsBack);
+        let restored = self.restore(&before, wanted, tell).await.err().map(Box::new);
+        Err(Error::FunctionRestored { function: self.to_string(), source: Box::new(error), restored })
     }
 
-    /// Refuses what Lambda never changes, before anything changes.
+    /// Refuses what Lambda never changes, and what would lose settings that nobody can read, before anything changes.
     fn refuse(&self, found: &FunctionState, wanted: &Deployment) -> Result<()> {
         let function = self.to_string();
         if !found.is_image {
@@ -70,14 +73,18 @@ impl LambdaFunction {
         if found.arch != wanted.arch && !wanted.change_arch {
             return Err(Error::FunctionArchitecture { function, has: found.arch, image: wanted.arch });
         }
-        Ok(())
+        let changes_env = !wanted.settings.env.is_empty() || !wanted.settings.unset_env.is_empty();
+        match changes_env && found.settings.env.is_none() {
+            true => Err(Error::FunctionVariables { function }),
+            false => Ok(()),
+        }
     }
 
     async fn create(&self, wanted: &Deployment, tell: &Tell<'_>) -> Result<FunctionState> {
         tell(FunctionStep::Creates);
         let none = Present {
             image: Default::default(),
-            env: Default::default(),
+            env: Some(Default::default()),
             memory: MEMORY,
             timeout: TIMEOUT,
             ephemeral_storage: STORAGE,
@@ -93,13 +100,13 @@ impl LambdaFunction {
             .package_type(PackageType::Image)
             .code(FunctionCode::builder().image_uri(wanted.uri()).build())
             .architectures(architecture(wanted.arch))
-            .image_config(settings.image.config())
-            .environment(settings.environment())
+            .set_image_config((settings.image != none.image).then(|| settings.image.config()))
+            .set_environment(settings.environment().filter(|_| settings.env != none.env))
             .memory_size(settings.memory)
             .timeout(settings.timeout)
             .set_ephemeral_storage(settings.storage());
         let call = self.call("create the function", "lambda:CreateFunction");
-        let (began, mut pause) = (std::time::Instant::now(), Duration::from_millis(500));
+        let (began, mut pause) = (Instant::now(), Duration::from_millis(500));
         loop {
             match request.clone().send().await {
                 Ok(_) => break,
@@ -110,7 +117,7 @@ impl LambdaFunction {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
-                Err(error) => return Err(call.failed(error)),
+                Err(error) => return Err(self.of_image(call.failed(error))),
             }
         }
         self.wait(None, For::Success, wanted.patience, tell).await?;
@@ -129,11 +136,10 @@ impl LambdaFunction {
         tell: &Tell<'_>,
         changed: &mut bool,
     ) -> Result<FunctionState> {
-        let call = self.call("set the image of", "lambda:UpdateFunctionCode");
         let has_it =
             |found: &FunctionState| found.digest == Some(wanted.image.1) && found.arch == wanted.arch;
-        let mut now = before.clone();
-        for _ in 0..CONFLICTS {
+        let (mut now, mut turns) = (before.clone(), Turns::new(wanted.patience));
+        loop {
             if now.is_changing() {
                 self.wait(None, For::Quiet, wanted.patience, tell).await?;
                 now = self.again().await?;
@@ -143,23 +149,58 @@ impl LambdaFunction {
                 return Ok(now);
             }
             tell(FunctionStep::SetsImage);
-            let request = self.client().await.update_function_code().function_name(&self.called);
-            let sent = request.image_uri(wanted.uri()).architectures(architecture(wanted.arch)).send().await;
-            match sent {
-                Ok(_) => {
-                    *changed = true;
+            *changed = true;
+            match self.send_image(&wanted.uri(), wanted.arch).await {
+                Ok(()) => {
                     self.wait(None, For::Success, wanted.patience, tell).await?;
                     return self.again().await;
                 }
-                Err(error) if is(&error, "ResourceConflictException") => {
+                Err(error) if is_conflict(&error) => {
                     tell(FunctionStep::Conflict);
+                    self.next(&mut turns, error).await?;
                     self.wait(None, For::Quiet, wanted.patience, tell).await?;
                     now = self.again().await?;
                 }
-                Err(error) => return Err(call.failed(error)),
+                Err(error) => return Err(error),
             }
         }
-        Err(Error::FunctionBusy { function: self.to_string() })
+    }
+
+    async fn send_image(&self, uri: &str, arch: Arch) -> Result<()> {
+        let call = self.call("set the image of", "lambda:UpdateFunctionCode");
+        let request = self.client().await.update_function_code().function_name(&self.called);
+        let sent = request.image_uri(uri).architectures(architecture(arch)).send().await;
+        sent.map(drop).map_err(|error| self.of_image(call.failed(error)))
+    }
+
+    /// Lambda reports its own lack of rights for the image as one of the caller.
+    fn of_image(&self, error: Error) -> Error {
+        match error {
+            Error::Aws { answer, .. } if answer.message.contains("permission to access the ECR image") => {
+                let (code, reason) = ("ImageAccessDenied".to_owned(), answer.message.clone());
+                let hint = reasons::explained(&code).map(|(_, hint)| hint);
+                Error::FunctionFailed {
+                    function: self.to_string(),
+                    what: "Lambda refused the image",
+                    code,
+                    reason,
+                    hint,
+                }
+            }
+            error => error,
+        }
+    }
+
+    /// Waits before an update is sent again.
+    pub(super) async fn next(&self, turns: &mut Turns, error: Error) -> Result<()> {
+        match turns.next() {
+            Some(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            None if is_conflict(&error) => Err(Error::FunctionBusy { function: self.to_string() }),
+            None => Err(error),
+        }
     }
 
     async fn update_settings(
@@ -169,69 +210,99 @@ impl LambdaFunction {
         tell: &Tell<'_>,
         changed: &mut bool,
     ) -> Result<FunctionState> {
-        for _ in 0..CONFLICTS {
+        let mut turns = Turns::new(wanted.patience);
+        loop {
             let settings = now.settings.with(&wanted.settings);
             let differences = now.settings.differences(&settings);
             if differences.is_empty() {
                 return Ok(now);
             }
-            tell(FunctionStep::Sets(differences));
-            match self.send_settings(&settings).await {
+            tell(FunctionStep::Sets(differences.iter().map(|setting| setting.name()).collect()));
+            *changed = true;
+            match self.send_settings(&settings, &differences, now.revision.as_deref()).await {
                 Ok(()) => {
-                    *changed = true;
                     self.wait(None, For::Success, wanted.patience, tell).await?;
                     return self.again().await;
                 }
-                Err(Error::Aws { answer, .. }) if answer.code == "ResourceConflictException" => {
+                // Variables are sent as a whole: what others have set meanwhile is read first.
+                Err(error) if is_conflict(&error) => {
                     tell(FunctionStep::Conflict);
+                    self.next(&mut turns, error).await?;
                     self.wait(None, For::Quiet, wanted.patience, tell).await?;
                     now = self.again().await?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::FunctionBusy { function: self.to_string() })
     }
 
-    async fn send_settings(&self, settings: &Present) -> Result<()> {
-        let request = self
-            .client()
-            .await
-            .update_function_configuration()
-            .function_name(&self.called)
-            .role(&settings.role)
-            .image_config(settings.image.config())
-            .environment(settings.environment())
-            .memory_size(settings.memory)
-            .timeout(settings.timeout)
-            .set_ephemeral_storage(settings.storage());
+    /// Sends the settings that differ: Lambda keeps those that a call leaves out.
+    async fn send_settings(
+        &self,
+        settings: &Present,
+        differences: &[Setting],
+        revision: Option<&str>,
+    ) -> Result<()> {
+        let request = self.client().await.update_function_configuration().function_name(&self.called);
+        let mut request = request.set_revision_id(revision.map(str::to_owned));
+        if differences.iter().any(|setting| setting.is_of_image()) {
+            request = request.image_config(settings.image.config());
+        }
+        for setting in differences {
+            request = match setting {
+                Setting::Entrypoint | Setting::Cmd | Setting::Workdir => request,
+                Setting::Env => request.set_environment(settings.environment()),
+                Setting::Memory => request.memory_size(settings.memory),
+                Setting::Timeout => request.timeout(settings.timeout),
+                Setting::EphemeralStorage => request.set_ephemeral_storage(settings.storage()),
+                Setting::Role => request.role(&settings.role),
+            };
+        }
         let call = self.call("set the settings of", "lambda:UpdateFunctionConfiguration");
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
     /// Gives the function back what it had.
-    async fn restore(
-        &self,
-        before: &FunctionState,
-        image: Option<String>,
-        wanted: &Deployment,
-        tell: &Tell<'_>,
-    ) -> Result<()> {
+    async fn restore(&self, before: &FunctionState, wanted: &Deployment, tell: &Tell<'_>) -> Result<()> {
         self.wait(None, For::Quiet, wanted.patience, tell).await?;
         let now = self.again().await?;
+        let image = before.resolved.clone().or_else(|| before.image.clone());
         if let Some(image) = image.filter(|_| now.digest != before.digest || now.last_update == "Failed") {
-            let call = self.call("set the image of", "lambda:UpdateFunctionCode");
-            let request = self.client().await.update_function_code().function_name(&self.called);
-            let sent = request.image_uri(image).architectures(architecture(before.arch)).send().await;
-            sent.map_err(|error| call.failed(error))?;
+            self.send_image(&image, before.arch).await?;
             self.wait(None, For::Success, wanted.patience, tell).await?;
         }
-        if !now.settings.differences(&before.settings).is_empty() {
-            self.send_settings(&before.settings).await?;
+        let differences = now.settings.differences(&before.settings);
+        if !differences.is_empty() {
+            self.send_settings(&before.settings, &differences, None).await?;
             self.wait(None, For::Success, wanted.patience, tell).await?;
         }
         Ok(())
     }
+}
+
+/// The pauses between the attempts of an update that meets others.
+pub(super) struct Turns {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Turns {
+    pub(super) fn new(patience: Duration) -> Turns {
+        Turns { until: Instant::now() + patience, pause: Duration::from_millis(100) }
+    }
+
+    /// The next pause; `None` when the patience is at its end.
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Duration::from_secs(2));
+        (Instant::now() < self.until).then_some(pause)
+    }
+}
+
+/// Whether another update was under way, or came between a look and a change.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    let codes = ["ResourceConflictException", "PreconditionFailedException"];
+    matches!(error, Error::Aws { answer, .. } if codes.contains(&answer.code.as_str()))
 }
 
 fn architecture(arch: Arch) -> Architecture {

@@ -11,6 +11,7 @@ use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::call::Call;
 use crate::aws::caller::Aws;
 use crate::error::{Error, Result};
+use crate::image::EcrHost;
 
 /// A function of Lambda, by name; it may not exist yet.
 #[derive(Clone)]
@@ -105,7 +106,10 @@ impl LambdaFunction {
     pub(super) fn call(&self, operation: &str, action: &'static str) -> Call {
         let resource = match &self.account {
             Some(_) => self.called.clone(),
-            None => format!("arn:aws:lambda:{}:*:function:{}", self.region, self.name),
+            None => {
+                let partition = EcrHost::new("", &self.region).partition();
+                format!("arn:{partition}:lambda:{}:*:function:{}", self.region, self.name)
+            }
         };
         Call::new(&format!("{operation} {self}"), action, &resource)
     }

@@ -40,7 +40,8 @@ pub struct ImageOverrides {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Present {
     pub(super) image: ImageOverrides,
-    pub(super) env: BTreeMap<String, Secret>,
+    /// `None` if Lambda cannot read them, for lack of the right to use their key.
+    pub(super) env: Option<BTreeMap<String, Secret>>,
     pub(super) memory: i32,
     pub(super) timeout: i32,
     pub(super) ephemeral_storage: i32,
@@ -51,9 +52,11 @@ impl Present {
     /// These settings, changed.
     pub(super) fn with(&self, wanted: &FunctionSettings) -> Present {
         let FunctionSettings { image, env, unset_env, memory, timeout, ephemeral_storage, role } = wanted;
-        let mut all = self.env.clone();
-        all.retain(|name, _| !unset_env.contains(name));
-        all.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let all = self.env.clone().map(|mut all| {
+            all.retain(|name, _| !unset_env.contains(name));
+            all.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
+            all
+        });
         Present {
             image: self.image.with(image),
             env: all,
@@ -64,32 +67,67 @@ impl Present {
         }
     }
 
-    /// The names of the settings that are other ones.
-    pub(super) fn differences(&self, other: &Present) -> Vec<&'static str> {
+    /// The settings that are other ones, in the order of [`Setting`].
+    pub(super) fn differences(&self, other: &Present) -> Vec<Setting> {
         let Present { image, env, memory, timeout, ephemeral_storage, role } = self;
         [
-            ("entry point", image.entrypoint == other.image.entrypoint),
-            ("command", image.cmd == other.image.cmd),
-            ("working directory", image.workdir == other.image.workdir),
-            ("variables", *env == other.env),
-            ("memory", *memory == other.memory),
-            ("timeout", *timeout == other.timeout),
-            ("ephemeral storage", *ephemeral_storage == other.ephemeral_storage),
-            ("role", *role == other.role),
+            (Setting::Entrypoint, image.entrypoint == other.image.entrypoint),
+            (Setting::Cmd, image.cmd == other.image.cmd),
+            (Setting::Workdir, image.workdir == other.image.workdir),
+            (Setting::Env, *env == other.env),
+            (Setting::Memory, *memory == other.memory),
+            (Setting::Timeout, *timeout == other.timeout),
+            (Setting::EphemeralStorage, *ephemeral_storage == other.ephemeral_storage),
+            (Setting::Role, *role == other.role),
         ]
         .into_iter()
-        .filter_map(|(name, is_same)| (!is_same).then_some(name))
+        .filter_map(|(setting, is_same)| (!is_same).then_some(setting))
         .collect()
     }
 
-    pub(super) fn environment(&self) -> Environment {
-        let variables = self.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        Environment::builder().set_variables(Some(variables.collect())).build()
+    pub(super) fn environment(&self) -> Option<Environment> {
+        let variables =
+            self.env.as_ref()?.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        Some(Environment::builder().set_variables(Some(variables.collect())).build())
     }
 
     pub(super) fn storage(&self) -> Option<EphemeralStorage> {
         // `build` fails only without a size.
         EphemeralStorage::builder().size(self.ephemeral_storage).build().ok()
+    }
+}
+
+/// A setting that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Entrypoint,
+    Cmd,
+    Workdir,
+    Env,
+    Memory,
+    Timeout,
+    EphemeralStorage,
+    Role,
+}
+
+impl Setting {
+    /// Its name in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Setting::Entrypoint => "entry point",
+            Setting::Cmd => "command",
+            Setting::Workdir => "working directory",
+            Setting::Env => "variables",
+            Setting::Memory => "memory",
+            Setting::Timeout => "timeout",
+            Setting::EphemeralStorage => "ephemeral storage",
+            Setting::Role => "role",
+        }
+    }
+
+    /// Whether Lambda takes it as a part of the settings for the image.
+    pub(super) fn is_of_image(self) -> bool {
+        matches!(self, Setting::Entrypoint | Setting::Cmd | Setting::Workdir)
     }
 }
 
@@ -122,12 +160,12 @@ impl ImageOverrides {
         }
     }
 
-    /// As Lambda takes it: empty values remove what is set.
+    /// As Lambda takes it: as a whole, so that what is left out is removed.
     pub(super) fn config(&self) -> ImageConfig {
         ImageConfig::builder()
-            .set_entry_point(Some(self.entrypoint.clone().unwrap_or_default()))
-            .set_command(Some(self.cmd.clone().unwrap_or_default()))
-            .working_directory(self.workdir.clone().unwrap_or_default())
+            .set_entry_point(self.entrypoint.clone())
+            .set_command(self.cmd.clone())
+            .set_working_directory(self.workdir.clone())
             .build()
     }
 }
@@ -139,10 +177,10 @@ mod tests {
     fn present() -> Present {
         Present {
             image: ImageOverrides { cmd: Some(vec!["app.old".into()]), ..ImageOverrides::default() },
-            env: BTreeMap::from([
+            env: Some(BTreeMap::from([
                 ("A".into(), Secret::from("1".to_owned())),
                 ("B".into(), Secret::from("2".to_owned())),
-            ]),
+            ])),
             memory: 128,
             timeout: 3,
             ephemeral_storage: 512,
@@ -167,8 +205,9 @@ mod tests {
         };
         let after = before.with(&wanted);
         assert_eq!((after.image.cmd.as_ref(), after.image.workdir.as_deref()), (None, Some("/app")));
-        assert_eq!(after.env.keys().collect::<Vec<_>>(), ["B"]);
-        assert_eq!(before.differences(&after), ["command", "working directory", "variables", "memory"]);
+        assert_eq!(after.env.as_ref().unwrap().keys().collect::<Vec<_>>(), ["B"]);
+        let names: Vec<_> = before.differences(&after).into_iter().map(Setting::name).collect();
+        assert_eq!(names, ["command", "working directory", "variables", "memory"]);
         assert!(!format!("{wanted:?}").contains('3'));
     }
 }

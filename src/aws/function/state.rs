@@ -34,6 +34,8 @@ pub struct FunctionState {
     pub last_update_reason: Option<Reason>,
     pub(super) settings: Present,
     pub(super) resolved: Option<String>,
+    /// Changes with each change of the function.
+    pub(super) revision: Option<String>,
 }
 
 /// A reason that Lambda gives.
@@ -66,8 +68,10 @@ impl FunctionState {
     /// Without the image, of which a configuration does not tell.
     pub(super) fn of_config(config: &FunctionConfiguration) -> FunctionState {
         let first = config.architectures().first().map(|name| name.as_str());
-        let variables = config.environment().and_then(|environment| environment.variables());
-        let variables = variables.into_iter().flatten();
+        let environment = config.environment();
+        let is_unreadable = environment.is_some_and(|environment| environment.error().is_some());
+        let variables = environment.and_then(|environment| environment.variables()).into_iter().flatten();
+        let variables = variables.map(|(name, value)| (name.clone(), Secret::from(value.clone()))).collect();
         FunctionState {
             arn: config.function_arn().unwrap_or_default().to_owned(),
             version: config.version().unwrap_or("$LATEST").to_owned(),
@@ -77,6 +81,7 @@ impl FunctionState {
             image: None,
             digest: None,
             resolved: None,
+            revision: config.revision_id().map(str::to_owned),
             state: config.state().map_or("Active", |state| state.as_str()).to_owned(),
             state_reason: Reason::of(
                 config.state_reason_code().map(|code| code.as_str()),
@@ -94,7 +99,7 @@ impl FunctionState {
                 image: ImageOverrides::of(
                     config.image_config_response().and_then(|given| given.image_config()),
                 ),
-                env: variables.map(|(name, value)| (name.clone(), Secret::from(value.clone()))).collect(),
+                env: (!is_unreadable).then_some(variables),
                 memory: config.memory_size().unwrap_or(128),
                 timeout: config.timeout().unwrap_or(3),
                 ephemeral_storage: config.ephemeral_storage().map_or(512, |storage| storage.size()),
@@ -108,9 +113,9 @@ impl FunctionState {
         &self.settings.image
     }
 
-    /// The names of its variables.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.settings.env.keys().map(String::as_str)
+    /// The names of its variables; `None` if the caller may not use the key by which they are encrypted.
+    pub fn variables(&self) -> Option<impl Iterator<Item = &str>> {
+        self.settings.env.as_ref().map(|env| env.keys().map(String::as_str))
     }
 
     /// Its memory in MiB, its timeout in seconds, and the size of its `/tmp` in MiB.

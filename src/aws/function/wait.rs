@@ -61,7 +61,15 @@ impl LambdaFunction {
     ) -> Result<FunctionState> {
         let (began, mut pause, mut told) = (Instant::now(), FIRST, String::new());
         loop {
-            let state = self.look(qualifier).await?;
+            let state = match self.look(qualifier).await {
+                // What is under way goes on meanwhile.
+                Err(error) if is_passing(&error) && began.elapsed() < patience => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST);
+                    continue;
+                }
+                state => state?,
+            };
             match judge(&state) {
                 Verdict::Ready => return Ok(state),
                 Verdict::Failed { what, reason } if aim == For::Success => {
@@ -96,6 +104,20 @@ impl LambdaFunction {
         let Reason { code, text } = reason.unwrap_or(Reason { code: String::new(), text: String::new() });
         let hint = reasons::explained(&code).map(|(_, hint)| hint);
         Error::FunctionFailed { function: self.to_string(), what, code, reason: text, hint }
+    }
+}
+
+/// Whether a look may succeed later: too many calls, or no connection.
+fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::AwsConnection { .. } => true,
+        Error::Aws { answer, .. } => {
+            matches!(
+                answer.code.as_str(),
+                "TooManyRequestsException" | "ThrottlingException" | "ServiceException"
+            )
+        }
+        _ => false,
     }
 }
 

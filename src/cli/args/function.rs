@@ -60,7 +60,7 @@ pub struct DeploySettings {
     #[arg(long)]
     pub publish: bool,
     /// Publish a version, and let this alias name it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = alias)]
     pub alias: Option<String>,
     /// Give the function back what it had if Lambda cannot use the image or the settings
     #[arg(long)]
@@ -73,10 +73,23 @@ pub struct DeploySettings {
     pub wait: u64,
 }
 
+/// The form of <https://docs.aws.amazon.com/lambda/latest/api/API_CreateAlias.html>: a number is a version.
+fn alias(text: &str) -> Result<String, String> {
+    let is_right = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_number = text.chars().all(|c| c.is_ascii_digit());
+    match !text.is_empty() && text.len() <= 128 && text.chars().all(is_right) && !is_number {
+        true => Ok(text.to_owned()),
+        false => Err("an alias has letters, digits, - and _, and is no number".to_owned()),
+    }
+}
+
 #[derive(ClapArgs)]
 pub struct Status {
     /// Show this function, version or alias: NAME, NAME:ALIAS, or an ARN
     pub function: String,
+    /// Tell whether it runs this image [default: the tag by which it was deployed]
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<String>,
     #[command(flatten)]
     pub registry: Registry,
 }

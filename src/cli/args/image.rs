@@ -88,7 +88,7 @@ pub struct LayerArgs {
     /// Start the runtime by this script, which is added, or is in a layer (AWS_LAMBDA_EXEC_WRAPPER)
     #[arg(long, value_name = "FILE|/opt/PATH")]
     pub wrapper: Option<String>,
-    /// Add AWS's web adapter, by which a web server answers, or the one of IMAGE [default image: public.ecr.aws/awsguru/aws-lambda-adapter]
+    /// Add AWS's web adapter, by which a web server answers, or the one of IMAGE [default image: public.ecr.aws/awsguru/aws-lambda-adapter:1.0.0]
     #[arg(long, value_name = "IMAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub web_adapter: Option<String>,
     /// Add the runtime interface client to a base that has none, and start it: python or nodejs [default: the base's]

@@ -28,11 +28,19 @@ pub async fn run(command: &BaseCommand, context: &Context) -> Result<(), Failure
 /// The image that a text names: an image, or a function by its name or ARN. Images have a registry or a scheme.
 #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "functions are looked up"))]
 pub async fn named(text: &str, context: &Context) -> Result<Named, Failure> {
-    let is_function = text.starts_with("arn:") || !text.contains(['/', ':', '.']);
+    let is_file = ["oci:", "docker-archive:"].iter().any(|scheme| text.starts_with(scheme));
+    let is_function = text.starts_with("arn:") || !is_file && !text.contains('/');
     #[cfg(feature = "aws")]
     if is_function {
         let function = context.aws.function(text).await?;
         let name = function.to_string();
+        if let Some(qualifier) = function.qualifier() {
+            let message = format!("{name}:{qualifier} is a version or an alias");
+            return Err(Failure::usage(
+                message,
+                "name the function alone, or the image that the version has",
+            ));
+        }
         let found = function.find().await?.ok_or(lbuild::Error::NoFunction { function: name.clone() })?;
         let (Some(tagged), Some(digest)) = (found.image, found.digest) else {
             return Err(lbuild::Error::ZipFunction { function: name }.into());
@@ -76,15 +84,19 @@ enum Standing {
     Moved { base: String, was: String, now: String },
 }
 
+/// Prints a line for each image. One that cannot be looked at keeps none of the others from it.
 async fn check(args: &BaseCheck, context: &Context) -> Result<(), Failure> {
-    let mut lines = Vec::new();
-    let mut all = Vec::new();
+    let (mut lines, mut all, mut failed) = (Vec::new(), Vec::new(), None);
     for text in &args.images {
-        let named = named(text, context).await?;
-        let registry = engine::registry(&named.image).map(str::to_owned);
-        let login: Vec<&str> = registry.iter().map(String::as_str).collect();
-        let engine = engine::builder(&args.registry, &[], context, &login)?.build()?;
-        let standing = standing(&engine, &one(&engine, &named.image).await?).await?;
+        let standing = match look(text, args, context).await {
+            Ok(standing) => standing,
+            Err(failure) => {
+                lines.push(format!("error    {text}: {failure}"));
+                all.push(json!({ "image": text, "state": "error", "error": failure.to_string() }));
+                failed = failed.or(Some(failure));
+                continue;
+            }
+        };
         let (state, base, was, now) = match &standing {
             Standing::Unknown => ("unknown", None, None, None),
             Standing::Current { base } => ("current", Some(base), None, None),
@@ -98,9 +110,18 @@ async fn check(args: &BaseCheck, context: &Context) -> Result<(), Failure> {
         all.push(json!({ "image": text, "state": state, "base": base, "digest": was, "newest": now }));
     }
     match context.json {
-        true => print_json(&format!("{:#}", json!(all))),
-        false => print(&lines.join("\n")),
+        true => print_json(&format!("{:#}", json!({ "schema": 1, "images": all })))?,
+        false => print(&lines.join("\n"))?,
     }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn look(text: &str, args: &BaseCheck, context: &Context) -> Result<Standing, Failure> {
+    let named = named(text, context).await?;
+    let registry = engine::registry(&named.image).map(str::to_owned);
+    let login: Vec<&str> = registry.iter().map(String::as_str).collect();
+    let engine = engine::builder(&args.registry, &[], context, &login)?.build()?;
+    standing(&engine, &one(&engine, &named.image).await?).await
 }
 
 async fn standing(engine: &Engine, image: &StoredImage) -> Result<Standing, Failure> {

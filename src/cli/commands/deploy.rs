@@ -1,5 +1,6 @@
 //! `lbuild deploy`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lbuild::aws::{
@@ -18,12 +19,12 @@ use crate::cli::args::push::Push;
 use crate::cli::commands::push::results;
 use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
+use crate::cli::engine;
 use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::lower::named::named_image;
 use crate::cli::lower::{edit, platform, variables};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::{print, print_json};
-use crate::cli::{engine, lower};
 
 /// An image of ECR.
 struct Image {
@@ -46,11 +47,7 @@ pub async fn run(args: Deploy, context: &Context) -> Result<(), Failure> {
             "name the function alone; --alias NAME publishes a version for an alias",
         ));
     }
-    let flags = std::mem::take(&mut push.image.env);
-    let env = variables::lower(&settings.env_file, &flags)?;
-    if let Some(name) = env.keys().find(|name| variables::RESERVED.contains(&name.as_str())) {
-        return Err(Failure::usage(format!("Lambda sets {name} itself"), "choose another name"));
-    }
+    let env = env(&settings, &std::mem::take(&mut push.image.env))?;
     let found = function.find().await?;
     let finished = named_image(&push.image.path, push.image.making_files())?;
     let overrides = match &finished {
@@ -58,7 +55,15 @@ pub async fn run(args: Deploy, context: &Context) -> Result<(), Failure> {
         None => ImageOverrides::default(),
     };
     let image = match &finished {
-        Some(name) => stored(name, &push, &function, context).await?,
+        Some(name) => {
+            let image = stored(name, &push, &function, context).await?;
+            refuse(&function, found.as_ref(), image.arch, &settings)?;
+            if push.destination.dry_run {
+                context.report.note("nothing was changed: --dry-run");
+                return Ok(());
+            }
+            Some(image)
+        }
         None => pushed(&push, &function, found.as_ref(), &settings, context).await?,
     };
     let Some(image) = image else { return Ok(()) };
@@ -142,7 +147,11 @@ async fn stored(
     push: &Push,
     function: &LambdaFunction,
     context: &Context,
-) -> Result<Option<Image>, Failure> {
+) -> Result<Image, Failure> {
+    if let Some(flag) = sending(push) {
+        let message = format!("{flag} is for an image to build and push, but {name} is a finished image");
+        return Err(Failure::Usage { message, hint: Some(format!("leave {flag} out")) });
+    }
     let reference: Reference = match name.parse::<Base>()? {
         Base::Registry(reference) => reference,
         _ => {
@@ -169,11 +178,48 @@ async fn stored(
         return Err(Failure::usage(message, "leave --arch out, or name another image"));
     }
     let repository = format!("{}/{}", reference.registry(), reference.repository());
-    Ok(Some(Image { repository, host, digest: found.manifest.digest, arch: of_image }))
+    Ok(Image { repository, host, digest: found.manifest.digest, arch: of_image })
+}
+
+/// The first given flag that has no meaning for a finished image.
+fn sending(push: &Push) -> Option<&'static str> {
+    let Push { image, destination, metadata_file, digest_file, .. } = push;
+    let given = [
+        ("--to", !destination.to.is_empty()),
+        ("--tag", !destination.tag.is_empty()),
+        ("--format", destination.format.is_some()),
+        ("--repo", destination.ecr.repo.is_some()),
+        ("--create-repo", destination.ecr.create_repo),
+        ("--metadata-file", metadata_file.is_some()),
+        ("--digest-file", digest_file.is_some()),
+        ("--label", !image.label.is_empty()),
+        ("--user", image.user.is_some()),
+    ];
+    given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
+}
+
+/// The variables to set. What Lambda refuses is refused before the image is changed.
+fn env(settings: &DeploySettings, flags: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let env = variables::lower(&settings.env_file, flags)?;
+    let is_reserved = |name: &&String| {
+        variables::RESERVED.contains(&name.as_str()) || variables::OF_LAMBDA.contains(&name.as_str())
+    };
+    if let Some(name) = env.keys().find(is_reserved) {
+        return Err(Failure::usage(format!("Lambda sets {name} itself"), "choose another name"));
+    }
+    let unset = flags.iter().find(|flag| !flag.contains('=') && !env.contains_key(*flag));
+    match unset {
+        Some(name) => {
+            let message =
+                format!("--env {name} has no value, and this environment has no variable of that name");
+            Err(Failure::usage(message, "write NAME=VALUE, or --unset-env NAME to remove it"))
+        }
+        None => Ok(env),
+    }
 }
 
 /// The registry of an image, if it is one of ECR in the function's region.
-fn host(reference: &Reference, function: &LambdaFunction) -> Result<EcrHost, Failure> {
+pub fn host(reference: &Reference, function: &LambdaFunction) -> Result<EcrHost, Failure> {
     let registry = reference.registry();
     let Some(host) = EcrHost::parse(registry) else {
         let message = format!("{registry} is not a registry of ECR, from which alone Lambda takes images");
@@ -205,11 +251,19 @@ async fn pushed(
     settings: &DeploySettings,
     context: &Context,
 ) -> Result<Option<Image>, Failure> {
-    let input = lower::input(&push.image, &context.report)?;
-    let arch = platform::lower(&push.image, input.config())?;
+    let config = ConfigFile::load(&push.image.path)?;
+    let arch = platform::lower(&push.image, &config)?;
     refuse(function, found, arch, settings)?;
+    if found.is_some_and(|found| *found.overrides() != ImageOverrides::default()) {
+        let message =
+            format!("{function} has settings of its own in place of the image's: `lbuild status {function}`");
+        context.report.warn(
+            &message,
+            Some("deploy an IMAGE with --cmd '', --entrypoint '' or --workdir '' to remove them"),
+        );
+    }
     let (path, none) = (&push.image.path, DefaultDestination::None);
-    let to = destination::of_push(&push.destination, path, input.config(), none, context).await?;
+    let to = destination::of_push(&push.destination, path, &config, none, context).await?;
     let mut refused = None;
     let chosen = to.iter().find_map(|(to, _)| {
         let lbuild::Destination::Registry { repository, .. } = to else { return None };
@@ -222,16 +276,17 @@ async fn pushed(
     };
     let sent = push::send(push, none, context).await?;
     let complete = sent.failures.is_empty();
-    let digest =
-        sent.published.iter().find(|one| one.image.starts_with(reference.registry())).map(|one| one.digest);
+    let repository = format!("{}/{}", reference.registry(), reference.repository());
+    let of_it = |image: &str| image.split('@').next() == Some(&repository);
+    let digest = sent.published.iter().find(|one| of_it(&one.image)).map(|one| one.digest);
     let (Some(digest), true) = (digest, complete) else {
         return results::report(push, sent, &context.report).map(|()| None);
     };
     if push.destination.dry_run {
         return results::report(push, sent, &context.report).map(|()| None);
     }
+    results::write(push, &sent.published)?;
     let host = host(&reference, function)?;
-    let repository = format!("{}/{}", reference.registry(), reference.repository());
     Ok(Some(Image { repository, host, digest, arch }))
 }
 
@@ -264,7 +319,13 @@ async fn policy(
     settings: &DeploySettings,
     context: &Context,
 ) -> Result<(), Failure> {
-    let owner = function.account().or(found.and_then(FunctionState::account)).unwrap_or(image.host.account());
+    let known = function.account().or(found.and_then(FunctionState::account)).map(str::to_owned);
+    let caller = match known {
+        Some(_) => None,
+        None => context.aws.identity().await.ok().map(|identity| identity.account),
+    };
+    let owner = known.or(caller).unwrap_or_else(|| image.host.account().to_owned());
+    let owner = owner.as_str();
     let mut accounts = settings.allow_account.clone();
     let is_foreign = owner != image.host.account();
     if is_foreign && !accounts.iter().any(|account| account == owner) {

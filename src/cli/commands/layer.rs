@@ -6,6 +6,8 @@ use lbuild::Recipe;
 #[cfg(feature = "aws")]
 use lbuild::aws::{LayerFilter, ListedLayer};
 use lbuild::image::Platform;
+#[cfg(feature = "aws")]
+use lbuild::recipe::LayerArn;
 use lbuild::recipe::{Base, Source, Step};
 #[cfg(feature = "aws")]
 use serde_json::json;
@@ -65,6 +67,10 @@ fn step(layer: &str) -> Result<Step, Failure> {
 
 #[cfg(feature = "aws")]
 async fn list(args: LayerList, context: &Context) -> Result<(), Failure> {
+    if let Some(layer) = args.layer.as_ref().filter(|layer| layer.parse::<LayerArn>().is_ok()) {
+        let message = format!("{layer} names a version");
+        return Err(Failure::usage(message, "leave the version out to list all of them"));
+    }
     let filter = LayerFilter { runtime: args.runtime, arch: args.arch };
     let found = match &args.layer {
         Some(layer) => context.aws.layer_versions(layer, &filter).await?,

@@ -1,10 +1,14 @@
 //! `lbuild rebase`: an image's own layers on a newer base.
 
-use lbuild::image::{Arch, Reference};
+use std::sync::Arc;
+
+#[cfg(feature = "aws")]
+use lbuild::Destination;
+#[cfg(feature = "aws")]
+use lbuild::image::{Arch, Format, Reference};
 use lbuild::lambda::{BaseAnnotator, BaseTraits, runtime_base, runtime_of};
 use lbuild::recipe::Base;
-use lbuild::{Destination, Engine, StoredImage};
-use std::sync::Arc;
+use lbuild::{Engine, StoredImage};
 
 use super::base::{Named, named, one};
 use super::push::results;
@@ -18,13 +22,15 @@ use crate::cli::output::exit::Failure;
 /// Rebases the image, and sends it.
 pub async fn run(mut args: Rebase, context: &Context) -> Result<(), Failure> {
     let named = named(&args.image, context).await?;
-    if args.destination.to.is_empty() {
-        args.destination.to = vec![own_name(&named, &args)?];
+    if args.destination.to.is_empty() && !has_repo(&args) {
+        args.destination.to = vec![own_name(&named, &mut args)?];
     }
     let config = ConfigFile::default();
     let path = std::path::Path::new(".");
     let to =
         destination::of_push(&args.destination, path, &config, DefaultDestination::None, context).await?;
+    #[cfg(feature = "aws")]
+    let target = of_function(&named, &to)?;
     let registry = engine::registry(&named.image).map(str::to_owned);
     let login: Vec<&str> = registry.iter().map(String::as_str).collect();
     let builder = engine::builder(&args.registry, &[], context, &login)?;
@@ -35,30 +41,73 @@ pub async fn run(mut args: Rebase, context: &Context) -> Result<(), Failure> {
         context.report.note(&format!("{} stands on {tag} already: nothing to do", args.image));
         return Ok(());
     }
-    agree(&engine, (&old, &onto), &tag, context).await?;
+    let was = was(&image, &args)?;
+    agree(&engine, (&old, &onto), (was.as_ref(), &tag), context).await?;
     let rebased = engine.rebase(&image, &old.config, &onto, &tag).await?;
+    #[cfg(feature = "aws")]
+    super::push::repository::prepare(&args.destination, &config, &to, context).await?;
     let mut published = Vec::new();
     for (destination, format) in &to {
         published.push(engine.publish(&rebased, *format, destination).await?);
     }
-    let digest = published.first().map(|one| one.digest);
-    results::print(lbuild::Sent { published, failures: Vec::new() }, &context.report)?;
     #[cfg(feature = "aws")]
-    if let (Some(function), Some(digest), false) = (&named.function, digest, args.destination.dry_run) {
+    if let (Some((function, index)), false) = (target, args.destination.dry_run) {
         let arch: Arch = rebased.config().platform().architecture.parse()?;
-        return deploy(function, &to[0].0, (digest, arch), context).await;
+        let image = (to[index].0.clone(), published[index].digest);
+        results::print(lbuild::Sent { published, failures: Vec::new() }, &context.report)?;
+        return deploy(function, &image.0, (image.1, arch), context).await;
     }
-    Ok(())
+    results::print(lbuild::Sent { published, failures: Vec::new() }, &context.report)
 }
 
-/// The name under which the image is: the new one takes its place.
-fn own_name(named: &Named, args: &Rebase) -> Result<String, Failure> {
-    let name = named.tagged.clone().unwrap_or_else(|| args.image.clone());
-    if name.contains('@') && args.destination.tag.is_empty() {
-        let message = format!("{name} has no tag that the new image could take");
-        return Err(Failure::usage(message, "name one with --tag, or another destination with --to"));
+#[cfg(feature = "aws")]
+fn has_repo(args: &Rebase) -> bool {
+    args.destination.ecr.repo.is_some()
+}
+
+#[cfg(not(feature = "aws"))]
+fn has_repo(_: &Rebase) -> bool {
+    false
+}
+
+/// The function that gets the image, and which of the destinations it takes it from.
+#[cfg(feature = "aws")]
+fn of_function<'n>(
+    named: &'n Named,
+    to: &[(Destination, Format)],
+) -> Result<Option<(&'n lbuild::aws::LambdaFunction, usize)>, Failure> {
+    let Some(function) = &named.function else { return Ok(None) };
+    let mut refused = None;
+    for (index, (destination, _)) in to.iter().enumerate() {
+        let Destination::Registry { repository, .. } = destination else { continue };
+        match super::deploy::host(repository, function) {
+            Ok(_) => return Ok(Some((function, index))),
+            Err(failure) => refused = refused.or(Some(failure)),
+        }
     }
-    Ok(name.split('@').next().unwrap_or_default().to_owned())
+    let none = || {
+        Failure::usage("no destination is a repository of ECR", "leave --to out, or add one for the function")
+    };
+    Err(refused.unwrap_or_else(none))
+}
+
+/// The name under which the image is: the new one takes its place, or the tags of `--tag` in the same repository.
+fn own_name(named: &Named, args: &mut Rebase) -> Result<String, Failure> {
+    let name = named.tagged.clone().unwrap_or_else(|| args.image.clone());
+    let without_digest = name.split('@').next().unwrap_or_default().to_owned();
+    if args.destination.tag.is_empty() {
+        if name.contains('@') {
+            let message = format!("{name} has no tag that the new image could take");
+            return Err(Failure::usage(message, "name one with --tag, or another destination with --to"));
+        }
+        return Ok(without_digest);
+    }
+    let tag = args.destination.tag.remove(0);
+    let bare = match without_digest.rfind(':').filter(|colon| !without_digest[*colon..].contains('/')) {
+        Some(colon) => &without_digest[..colon],
+        None => &without_digest,
+    };
+    Ok(format!("{bare}:{tag}"))
 }
 
 /// The base that the image has, the one that it gets, and the name of that.
@@ -94,19 +143,29 @@ async fn bases(
     Ok((old, new, onto))
 }
 
+/// The name of the base that the image has, with its tag.
+fn was(image: &StoredImage, args: &Rebase) -> Result<Option<Base>, Failure> {
+    match &args.from {
+        Some(name) => Ok(Some(name.parse()?)),
+        None => Ok(image.base_of().map(|(name, _)| Base::Registry(name))),
+    }
+}
+
 /// Refuses a base of another system or runtime, for which the layers were not made.
 async fn agree(
     engine: &Engine,
     (old, new): (&StoredImage, &StoredImage),
-    tag: &Base,
+    (was, tag): (Option<&Base>, &Base),
     context: &Context,
 ) -> Result<(), Failure> {
     let runtime = |base: &Base| match base {
         Base::Registry(name) => runtime_of(&name.to_string()),
         _ => None,
     };
-    let by_name = match (runtime(&old.base), runtime(tag)) {
+    // The labels have the tag, of which the digest says nothing.
+    let by_name = match (was.and_then(runtime), runtime(tag)) {
         (Some(old), Some(new)) if old != new => Some(format!("it is for {new}, not for {old}")),
+        (Some(old), None) if !old.starts_with("python") => Some(format!("nothing says that it is for {old}")),
         _ => None,
     };
     let fault = match by_name {

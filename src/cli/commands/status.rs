@@ -34,9 +34,11 @@ pub async fn run(args: &Status, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// The image that the function's tag names now; an error if it cannot be looked up. `None` if it was named by digest.
+/// The image that the given name, else the function's tag, names now; an error if it cannot be looked up. `None` if the
+/// function was deployed by digest.
 async fn tagged(found: &FunctionState, args: &Status, context: &Context) -> Option<Result<Digest, Failure>> {
-    let name = found.image.as_ref().filter(|name| !name.contains('@'))?;
+    let own = || found.image.as_ref().filter(|name| !name.contains('@'));
+    let name = args.image.as_ref().or_else(own)?;
     let look = async {
         let reference: Reference = name.parse()?;
         let registry = reference.registry().to_owned();
@@ -100,10 +102,11 @@ fn lines(found: &FunctionState, tag: Option<&Result<Digest, Failure>>) -> String
     lines.extend(words("entrypoint  ", &overrides.entrypoint));
     lines.extend(words("cmd         ", &overrides.cmd));
     lines.extend(overrides.workdir.as_ref().map(|dir| format!("workdir     {dir}")));
-    let names: Vec<&str> = found.variables().collect();
-    if !names.is_empty() {
-        lines.push(format!("variables   {}", names.join(", ")));
-    }
+    lines.extend(match found.variables().map(|names| names.collect::<Vec<_>>()) {
+        Some(names) if names.is_empty() => None,
+        Some(names) => Some(format!("variables   {}", names.join(", "))),
+        None => Some("variables   cannot be read: the caller may not use their KMS key".to_owned()),
+    });
     lines.join("\n")
 }
 
@@ -133,6 +136,6 @@ fn as_json(found: &FunctionState, tag: Option<&Result<Digest, Failure>>) -> serd
         "entrypoint": overrides.entrypoint,
         "cmd": overrides.cmd,
         "workdir": overrides.workdir,
-        "variables": found.variables().collect::<Vec<_>>(),
+        "variables": found.variables().map(|names| names.collect::<Vec<_>>()),
     })
 }

@@ -28,9 +28,17 @@ pub fn steps(args: &ImageArgs, config: &ConfigFile, base: Option<&str>) -> Resul
     let layers = &args.layers;
     let mut steps = Vec::new();
     for text in given(&layers.layer, &config.layer.0) {
+        let file = path(&text, &layers.layer, args);
         let source = match is_arn(&text) {
             true => of_arn(&text, base.and_then(runtime_of))?,
-            false => Source::Zip { path: path(&text, &layers.layer, args) },
+            false if file.is_dir() => {
+                let message = format!("--layer {text} is a directory, not the zip of a layer");
+                return Err(Failure::Usage {
+                    message,
+                    hint: Some(format!("add it with --deps {text}:/opt")),
+                });
+            }
+            false => Source::Zip { path: file },
         };
         steps.push(add(source, LAYERS.to_owned()));
     }
@@ -41,7 +49,8 @@ pub fn steps(args: &ImageArgs, config: &ConfigFile, base: Option<&str>) -> Resul
             Some(colon) => (&text[..colon], &text[colon + 1..]),
             None => (text.as_str(), LAYERS),
         };
-        steps.push(add(of_image(name, dir)?, LAYERS.to_owned()));
+        let dir = of_image(name, dir, relative(&layers.layer_image, args))?;
+        steps.push(add(dir, format!("{LAYERS}/")));
     }
     for text in given(&layers.extension, &config.extension.0) {
         let file = path(&text, &layers.extension, args);
@@ -51,12 +60,17 @@ pub fn steps(args: &ImageArgs, config: &ConfigFile, base: Option<&str>) -> Resul
                 let message = format!("--extension {text} is not a file");
                 return Err(Failure::usage(message, "name its program, or an image with /opt/extensions"));
             }
-            false => add(of_image(&text, EXTENSIONS)?, EXTENSIONS.to_owned()),
+            false => {
+                let dir = of_image(&text, EXTENSIONS, relative(&layers.extension, args))?;
+                add(dir, format!("{EXTENSIONS}/"))
+            }
         });
     }
     if let Some(image) = layers.web_adapter.as_ref().or(config.web_adapter.0.as_ref()) {
         let image = if image.is_empty() { WEB_ADAPTER } else { image };
-        steps.push(add(of_image(image, "/lambda-adapter")?, format!("{EXTENSIONS}/")));
+        let flags: Vec<String> = layers.web_adapter.iter().cloned().collect();
+        let program = of_image(image, "/lambda-adapter", relative(&flags, args))?;
+        steps.push(add(program, format!("{EXTENSIONS}/")));
     }
     steps.extend(wrapper(args, config)?);
     Ok(steps)
@@ -101,14 +115,23 @@ pub fn add(source: Source, to: String) -> Step {
     Step::Add(Add { source, to: Some(to) })
 }
 
-fn of_image(name: &str, path: &str) -> Result<Source, Failure> {
+fn of_image(name: &str, path: &str, dir: Option<&Path>) -> Result<Source, Failure> {
     let image: Base = name.parse()?;
+    let image = match dir {
+        Some(dir) => image.relative_to(dir),
+        None => image,
+    };
     Ok(Source::Image(ImageFiles { image, path: path.to_owned() }))
 }
 
 /// The values of the flag, else those of lbuild.toml.
 fn given(flags: &[String], file: &[String]) -> Vec<String> {
     if flags.is_empty() { file.to_vec() } else { flags.to_vec() }
+}
+
+/// The directory to which the names of layouts are relative, if they are those of lbuild.toml.
+fn relative<'a>(flags: &[String], args: &'a ImageArgs) -> Option<&'a Path> {
+    flags.is_empty().then_some(args.path.as_path())
 }
 
 /// A path of a value: one of lbuild.toml is relative to the file.

@@ -37,9 +37,17 @@ pub fn dockerfile(
 ) -> Result<Option<DockerfileText>, Failure> {
     let asked = args.layers.runtime_client.as_ref().or(config.runtime_client.0.as_ref());
     let Some(language) = asked else { return Ok(None) };
+    if let Some(key) = contradicted(args, config) {
+        let message = format!("{key} is for a Dockerfile, and --runtime-client brings its own");
+        return Err(Failure::usage(
+            message,
+            "write the client into the Dockerfile, or leave one of them out",
+        ));
+    }
     let (image, name) = base::lower(args, config, report)?;
     let name = name.unwrap_or_default();
-    if is_lambda_base(&name) {
+    let is_runtime = args.base.is_none() && (args.runtime.is_some() || config.base.is_none());
+    if is_runtime || name.contains('/') && is_lambda_base(&name) || name.contains("aws-lambda-") {
         let message =
             format!("--runtime-client is for other bases than AWS's, and {name} has a client already");
         return Err(Failure::usage(message, "leave it out, or give a --base such as python:3.12-slim"));
@@ -63,6 +71,21 @@ pub fn dockerfile(
         text: text.to_owned(),
         base: Some(image),
     }))
+}
+
+/// What of a Dockerfile's, or of the start of the function, is given besides.
+fn contradicted(args: &ImageArgs, config: &ConfigFile) -> Option<&'static str> {
+    let flags = &args.dockerfile;
+    let given = [
+        ("--target", flags.target.is_some()),
+        ("--build-arg", !flags.build_arg.is_empty()),
+        ("--build-context", !flags.build_context.is_empty()),
+        ("the `dockerfile` of lbuild.toml", config.dockerfile.is_some()),
+        ("the `target` of lbuild.toml", config.target.is_some()),
+        ("the `build-context` of lbuild.toml", !config.build_context.is_empty()),
+        ("the `entrypoint` of lbuild.toml", config.entrypoint.is_some()),
+    ];
+    given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
 }
 
 /// The language of an official image of Docker, by the name of its repository.

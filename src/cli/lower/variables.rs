@@ -19,6 +19,20 @@ pub const RESERVED: [&str; 10] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_REGION",
 ];
+
+/// More variables that Lambda refuses in the settings of a function; on this machine, they may be given.
+#[cfg(feature = "aws")]
+pub const OF_LAMBDA: [&str; 8] = [
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_EXECUTION_ENV",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_X_AMZN_TRACE_ID",
+];
+
 /// The variables of the files, and over them those of the flags.
 pub fn lower(files: &[PathBuf], flags: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut all = BTreeMap::new();

@@ -55,7 +55,7 @@ impl Known {
             return Err(Error::LayerArchitecture {
                 layer: layer.arn.to_string(),
                 offered: self.architectures.join(", "),
-                wanted: platform.clone(),
+                wanted: platform.to_string(),
             });
         }
         match layer.sha256 {
@@ -98,7 +98,17 @@ impl Provider for LambdaLayerProvider<'_> {
 
     fn plan<'a>(&'a self, _: bool, context: &'a Context) -> BoxFuture<'a, Result<SourcePlan>> {
         let part = Version { layer: self.0.clone(), platform: context.platform.clone() };
-        async move { Ok(SourcePlan::one(part)) }.boxed()
+        async move {
+            match self.0.sha256 {
+                // The layer is found by the ARN, and has to be that of the recipe.
+                Some(_) => describe(&self.0.arn, context).await?.0.check(self.0, &context.platform)?,
+                None => {
+                    Known::recall(&self.0.arn, context).iter().for_each(|known| known.warn(self.0, context))
+                }
+            }
+            Ok(SourcePlan::one(part))
+        }
+        .boxed()
     }
 }
 
@@ -113,7 +123,7 @@ impl Part for Version {
         Some(self.layer.arn.to_string())
     }
 
-    /// The architecture is compared when the layer is made.
+    /// A version has one content. Its architecture is compared when the layer is made, so that a layer for this one fits.
     fn identities(&self) -> Vec<Digest> {
         vec![Digest::of(format!("{KEY}\0{}\0{}", self.layer.arn, self.platform).as_bytes())]
     }
@@ -174,29 +184,38 @@ async fn ask(layer: &LayerArn, context: &Context) -> Result<(Known, Secret)> {
 async fn fetch(layer: &LambdaLayer, context: &Context) -> Result<BlobFile> {
     let (known, link) = describe(&layer.arn, context).await?;
     known.check(layer, &context.platform)?;
-    known.warn(layer, context);
     if let Some(held) = context.downloads.held(known.sha256).await? {
         return Ok(held);
     }
-    let link = match link {
-        Some(link) => link,
-        None => ask(&layer.arn, context).await?.1,
+    let (known, link) = match link {
+        Some(link) => {
+            // Else it was warned of when the layer was planned.
+            known.warn(layer, context);
+            (known, link)
+        }
+        None => ask_again(layer, context).await?,
     };
     match download(&layer.arn, &known, &link, context).await {
         // It may have expired while the download waited for others.
         Err(Error::LayerLink { .. }) => {
-            let (_, link) = ask(&layer.arn, context).await?;
+            let (known, link) = ask_again(layer, context).await?;
             download(&layer.arn, &known, &link, context).await
         }
         done => done,
     }
 }
 
+async fn ask_again(layer: &LambdaLayer, context: &Context) -> Result<(Known, Secret)> {
+    let (known, link) = ask(&layer.arn, context).await?;
+    known.check(layer, &context.platform)?;
+    Ok((known, link))
+}
+
 async fn download(layer: &LayerArn, known: &Known, link: &Secret, context: &Context) -> Result<BlobFile> {
     let (name, sha256, size) = (layer.to_string(), Some(known.sha256), Some(known.size));
     let wanted = Download { url: link.expose(), file: &name, sha256, size, logins: &NoLogins };
     context.downloads.fetch(&wanted).await.map_err(|error| match error {
-        Error::Download { answer, .. } if answer.status == 403 => {
+        Error::Download { answer, .. } if (400..500).contains(&answer.status) => {
             Error::LayerLink { layer: layer.to_string(), answer }
         }
         error => error,

@@ -132,25 +132,32 @@ fn what_lambda_never_changes_is_refused_before_anything_changes() {
         (&["deploy", "hello", &image, "--deps", "x"], 2, "describes an image to build"),
         (&["deploy", "hello", &image, "--create"], 2, "--role"),
         (&["deploy", "hello", &image, "--env", "AWS_REGION=x"], 2, "Lambda sets AWS_REGION itself"),
+        (
+            &["deploy", "hello", &image, "--env", "AWS_SESSION_TOKEN=x"],
+            2,
+            "Lambda sets AWS_SESSION_TOKEN itself",
+        ),
+        (&["deploy", "hello", &image, "--env", "NOT_SET_HERE"], 2, "--env NOT_SET_HERE has no value"),
         (&["deploy", "hello", &format!("{REGISTRY}/hello:none")], 4, "does not exist"),
     ] {
         let error = run(arguments, code);
         assert!(error.contains(message), "{arguments:?}: {error}");
     }
     rig.api.set("hello", "PackageType", json!("Zip"));
-    let error = rig.deploy("v1", &[]).failed(2);
+    let error = rig.deploy("v1", &["--allow-lambda"]).failed(2);
     assert!(error.contains("has the package type Zip") && error.contains("hint: "), "{error}");
-    assert_eq!(rig.api.changes(), [""; 0]);
+    assert_eq!((rig.api.changes(), rig.api.policies()), (Vec::new(), 0));
 }
 
 /// The actions that a deployment needs.
-pub const ACTIONS: [&str; 8] = [
+pub const ACTIONS: [&str; 9] = [
     "GetFunction",
     "CreateFunction",
     "GetFunctionConfiguration",
     "UpdateFunctionCode",
     "UpdateFunctionConfiguration",
     "PublishVersion",
+    "GetAlias",
     "CreateAlias",
     "UpdateAlias",
 ];

@@ -59,6 +59,8 @@ impl Reader {
         };
         copy("s1-aws-base", &directory);
         copy("19-extension-from-scratch/extension", &directory.join("extension"));
+        let script = "chmod 755 \"$0\"/extension/extensions/*";
+        run(Command::new(tool("bash")).args(["-c", script]).arg(&directory)).unwrap();
         Reader { user, api, registry, _moto: moto, _index: index }
     }
 

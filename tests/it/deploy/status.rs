@@ -46,6 +46,13 @@ fn a_tag_that_has_moved_is_told() {
     assert!(state["tag_digest"].is_string() && state["tag_digest"] != json!(rig.v1), "{state}");
     let text = rig.user.ok(&["status", "hello"]).stdout;
     assert!(text.contains("tag         names another image now: sha256:"), "{text}");
+    // one that was deployed by its digest is compared with a name on request
+    rig.api.put("hello", &format!("{REGISTRY}/hello@{}", rig.v2), &json!({}));
+    for (tag, line) in [("v2", "tag         names this image"), ("v1", "tag         names another image now")]
+    {
+        let text = rig.user.ok(&["status", "hello", &format!("{REGISTRY}/hello:{tag}")]).stdout;
+        assert!(text.contains(line), "{tag}: {text}");
+    }
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn a_fresh_machine_needs_neither_aws_nor_the_zip() {
 }
 
 #[test]
-fn a_plan_has_the_digest_which_a_build_then_compares() {
+fn a_plan_has_the_digest() {
     let rig = Rig::new(shared());
     let user = rig.user();
     let plan: Value =
@@ -200,4 +200,16 @@ fn a_later_layer_wins_and_the_file_is_told() {
     let done = rig.build(&user, &["--layer", OTHER, "--layer", ARN]).succeeded();
     let tree = RootTree::of(&user.path("out"), "1", "amd64", None);
     assert!(tree.line("opt/python/shared.py").is_some_and(|line| line.contains("value = 1")), "{done:?}");
+}
+
+/// A Dockerfile that gets layers with credentials is warned of, with the way out.
+#[test]
+fn a_dockerfile_with_credentials_is_told_of_the_flag() {
+    let rig = Rig::new(shared());
+    let case = crate::support::testdata("dockerfile/cases/s2-layers-by-arn");
+    let base = format!("alpine:3.20={}", python_base());
+    let case = case.to_str().unwrap();
+    let done = rig.user().ok(&["plan", case, "--arch", "amd64", "--build-context", &base]);
+    let hint = "hint: no image needs AWS credentials: --layer ARN adds a Lambda layer";
+    assert!(done.stderr.contains("SecretsUsedInArgOrEnv") && done.stderr.contains(hint), "{}", done.stderr);
 }

@@ -102,6 +102,8 @@ fn a_client_that_is_not_needed_or_not_known_is_refused() {
         (&["--base", "golang:1.26", "--runtime-client=go"], "adds no runtime client for `go`"),
         (&["--base", "python:3.12", "--runtime-client", "--entrypoint", "x"], "cannot be used with"),
         (&["--runtime-client"], "no base is given"),
+        (&["--base", "python", "--runtime-client", "--target", "client"], "--target is for a Dockerfile"),
+        (&["--base", "r.example/lambda/python:3.12", "--runtime-client"], "has a client already"),
     ] {
         let error = run(more);
         assert!(error.contains(message), "{more:?}: {error}");

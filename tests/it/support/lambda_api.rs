@@ -1,10 +1,15 @@
 //! Lambda's calls about functions, with the states that moto does not have, and faults.
 
+mod answers;
+mod function;
+
+use self::answers::{arn, ok, refused, sts};
+use self::function::{Function, kept};
 use super::fake_ecr::CALLER;
 use super::http::{CLOSED, Request, Response, Server};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -36,14 +41,6 @@ pub struct LambdaBehaviour {
     pub invocation: Option<(Value, bool, &'static str)>,
 }
 
-#[derive(Clone)]
-struct Function {
-    config: Value,
-    image: String,
-    /// What the change under way becomes: the looks until then, and the code of its failure.
-    changing: Option<(usize, Option<&'static str>)>,
-}
-
 #[derive(Default)]
 struct State {
     behaviour: LambdaBehaviour,
@@ -52,7 +49,10 @@ struct State {
     versions: BTreeMap<(String, String), Function>,
     /// The versions of aliases, by function and name.
     aliases: BTreeMap<(String, String), String>,
+    /// Aliases that name a second version.
+    split: Vec<(String, String)>,
     policies: usize,
+    revision: usize,
     calls: Vec<String>,
     count: usize,
 }
@@ -141,6 +141,15 @@ impl LambdaApi {
         self.state(|state| state.aliases.get(&(name.to_owned(), alias.to_owned())).cloned())
     }
 
+    /// Lets an alias name a second version.
+    pub fn split(&self, name: &str, alias: &str) {
+        self.state(|state| state.split.push((name.to_owned(), alias.to_owned())));
+    }
+
+    pub fn is_split(&self, name: &str, alias: &str) -> bool {
+        self.state(|state| state.split.contains(&(name.to_owned(), alias.to_owned())))
+    }
+
     pub fn versions(&self) -> usize {
         self.state(|state| state.versions.len())
     }
@@ -160,22 +169,13 @@ impl LambdaApi {
     }
 }
 
-fn arn(name: &str) -> String {
-    format!("arn:aws:lambda:{REGION}:123456789012:function:{name}")
-}
-
-fn ok(status: u16, value: &Value) -> Response {
-    Response { status, body: value.to_string().into_bytes() }
-}
-
-fn refused(status: u16, code: &str, message: &str) -> Response {
-    ok(status, &json!({ "__type": code, "Message": message, "message": message }))
-}
-
 impl State {
     fn answer(&mut self, request: &Request) -> Response {
         if let Some(target) = request.header("x-amz-target") {
             return self.ecr(target.rsplit('.').next().unwrap_or_default());
+        }
+        if request.target == "/" {
+            return sts();
         }
         let (path, _) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let path = path.replace("%3A", ":");
@@ -193,6 +193,7 @@ impl State {
             ("PUT", "configuration", "") => "UpdateFunctionConfiguration",
             ("POST", "versions", "") => "PublishVersion",
             ("POST", "aliases", "") => "CreateAlias",
+            ("GET", "aliases", _) => "GetAlias",
             ("PUT", "aliases", _) => "UpdateAlias",
             ("POST", "invocations", "") => "Invoke",
             _ => return refused(404, "UnknownOperationException", &request.target),
@@ -284,8 +285,20 @@ impl State {
                 }
                 self.point(alias, body)
             }
+            "GetAlias" => {
+                let alias = (name.to_owned(), last.to_owned());
+                let Some(version) = self.aliases.get(&alias) else {
+                    return refused(404, "ResourceNotFoundException", "Alias not found");
+                };
+                let weights = if self.split.contains(&alias) { json!({ "9": 0.1 }) } else { json!({}) };
+                let routing = json!({ "AdditionalVersionWeights": weights });
+                ok(200, &json!({ "Name": last, "FunctionVersion": version, "RoutingConfig": routing }))
+            }
             "UpdateAlias" => {
                 let alias = (name.to_owned(), last.to_owned());
+                if body["RoutingConfig"]["AdditionalVersionWeights"] == json!({}) {
+                    self.split.retain(|other| *other != alias);
+                }
                 if !self.aliases.contains_key(&alias) {
                     return refused(404, "ResourceNotFoundException", "Alias not found");
                 }
@@ -353,7 +366,17 @@ impl State {
         let image = body["ImageUri"].as_str().map(str::to_owned);
         let failure = image.as_ref().and_then(|image| self.failure(image));
         let looks = self.behaviour.looks;
+        self.revision += 1;
+        let revision = self.revision.to_string();
         let function = self.functions.get_mut(name).expect("it exists");
+        let given = body.get("RevisionId").filter(|given| **given != function.config["RevisionId"]);
+        if given.is_some() {
+            return refused(
+                412,
+                "PreconditionFailedException",
+                "The RevisionId provided does not match the latest one",
+            );
+        }
         if function.changing.is_some() || is_met {
             let message = format!(
                 "The operation cannot be performed at this time. An update is in progress for resource: {}",
@@ -363,9 +386,8 @@ impl State {
         }
         let config = function.config.as_object_mut().expect("an object");
         match (action, failure) {
-            // Lambda goes on with the old image
-            ("UpdateFunctionCode", Some(_)) => {}
-            ("UpdateFunctionCode", None) => {
+            // if it fails, Lambda names an image that it cannot use
+            ("UpdateFunctionCode", _) => {
                 function.image = image.expect("an image");
                 config.insert("Architectures".to_owned(), body["Architectures"].clone());
             }
@@ -375,21 +397,26 @@ impl State {
             }
         }
         config.insert("LastUpdateStatus".to_owned(), json!("InProgress"));
+        config.insert("RevisionId".to_owned(), json!(revision));
         function.changing = Some((looks, failure));
         ok(200, &function.config)
     }
 
+    /// The latest version again, if nothing has changed since.
     fn publish(&mut self, name: &str) -> Response {
         let function = self.functions[name].clone();
-        let same = |version: &&(String, String)| {
-            let other = &self.versions[*version];
+        let number = |key: &&(String, String)| key.1.parse::<usize>().expect("a number");
+        let latest = self.versions.keys().filter(|key| key.0 == name).max_by_key(number).cloned();
+        if let Some(version) = latest.as_ref().map(|key| &self.versions[key]) {
             let of = |config: &Value| {
-                ["ImageConfigResponse", "Environment", "MemorySize"].map(|member| config[member].clone())
+                ["ImageConfigResponse", "Environment", "MemorySize", "Timeout", "VpcConfig"]
+                    .map(|member| config[member].clone())
             };
-            version.0 == name && other.image == function.image && of(&other.config) == of(&function.config)
-        };
-        let known = self.versions.keys().filter(same).map(|(_, number)| number.clone()).next_back();
-        let number = known.unwrap_or_else(|| (self.versions.len() + 1).to_string());
+            if version.image == function.image && of(&version.config) == of(&function.config) {
+                return ok(201, &version.config);
+            }
+        }
+        let number = (latest.map_or(0, |key| key.1.parse::<usize>().expect("a number")) + 1).to_string();
         let mut version = function;
         version.config["Version"] = json!(number);
         version.config["FunctionArn"] = json!(format!("{}:{number}", arn(name)));
@@ -405,44 +432,5 @@ impl State {
         let answer = json!({ "Name": alias.1, "FunctionVersion": version, "AliasArn": format!("{}:{}", arn(&alias.0), alias.1) });
         self.aliases.insert(alias, version);
         ok(200, &answer)
-    }
-}
-
-impl Function {
-    fn look(&mut self) {
-        let Some((looks, failure)) = self.changing else { return };
-        if looks > 0 {
-            self.changing = Some((looks - 1, failure));
-            return;
-        }
-        self.changing = None;
-        let is_new = self.config["State"] == "Pending";
-        let config = self.config.as_object_mut().expect("an object");
-        config.remove("StateReasonCode");
-        match (is_new, failure) {
-            (true, Some(code)) => {
-                config.insert("State".to_owned(), json!("Failed"));
-                config.insert("StateReasonCode".to_owned(), json!(code));
-                config.insert("StateReason".to_owned(), json!("a reason of Lambda"));
-            }
-            (_, Some(code)) => {
-                config.insert("LastUpdateStatus".to_owned(), json!("Failed"));
-                config.insert("LastUpdateStatusReasonCode".to_owned(), json!(code));
-                config.insert("LastUpdateStatusReason".to_owned(), json!("a reason of Lambda"));
-            }
-            (_, None) => {
-                config.insert("State".to_owned(), json!("Active"));
-                config.insert("LastUpdateStatus".to_owned(), json!("Successful"));
-                config.remove("LastUpdateStatusReasonCode");
-                config.remove("LastUpdateStatusReason");
-            }
-        }
-    }
-}
-
-/// Settings in the form in which Lambda returns them.
-fn kept(config: &mut Map<String, Value>) {
-    if let Some(image) = config.remove("ImageConfig") {
-        config.insert("ImageConfigResponse".to_owned(), json!({ "ImageConfig": image }));
     }
 }

@@ -36,7 +36,7 @@ pub async fn run(
     } else {
         show_log(&outcome.log);
         write(&outcome.payload).await?;
-        if !outcome.payload.ends_with(b"\n") {
+        if !outcome.payload.is_empty() && !outcome.payload.ends_with(b"\n") {
             write(b"\n").await?;
         }
     }
@@ -55,14 +55,16 @@ fn status(outcome: &RemoteOutcome) -> Status {
     let text = |name: &str| told[name].as_str().unwrap_or_default();
     let (error_type, message) = (text("errorType"), text("errorMessage"));
     let report = outcome.log.lines().rfind(|line| line.starts_with("REPORT ")).unwrap_or_default();
-    if report.contains("Status: timeout") || message.contains("Task timed out after") {
+    let is_timeout =
+        matches!(error_type, "" | "Sandbox.Timedout") && message.contains("Task timed out after");
+    if report.contains("Status: timeout") || is_timeout {
         Status::Timeout
     } else if error_type == "Runtime.OutOfMemory" || message.contains("signal: killed") {
         Status::OutOfMemory
+    } else if outcome.log.contains("INIT_REPORT") && outcome.log.contains("Phase: init\tStatus: error") {
+        Status::InitError
     } else if matches!(error_type, "Runtime.ExitError" | "Extension.Crash") {
         Status::Crash
-    } else if outcome.log.contains("INIT_REPORT") && report.contains("Status: error") {
-        Status::InitError
     } else {
         Status::FunctionError
     }
@@ -85,6 +87,16 @@ mod tests {
             ),
             (json!({ "errorType": "Runtime.ExitError" }), "", Status::Crash),
             (json!({ "errorType": "KeyError" }), "", Status::FunctionError),
+            (
+                json!({ "errorType": "Own", "errorMessage": "Task timed out after x" }),
+                "",
+                Status::FunctionError,
+            ),
+            (
+                json!({ "errorType": "Runtime.ExitError" }),
+                "INIT_REPORT Init Duration: 9.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n",
+                Status::InitError,
+            ),
         ] {
             let payload = payload.to_string().into_bytes();
             let outcome =

@@ -30,7 +30,7 @@ pub fn print(sent: Sent, report: &Report) -> Result<(), Failure> {
 
 /// Writes the metadata file, with BuildKit's keys, and the digest file, in Podman's format. Creates missing
 /// directories.
-fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
+pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
     let write_file = |path: &Path, text: String| {
         let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);

@@ -100,7 +100,7 @@ fn on_top(
         npm: node::requested(args, &config)?,
     };
     let edit = edit::lower(args, &config)?;
-    let steps = match own {
+    let steps = match &own {
         Some(_) => steps::of_function(args, &config, edit, packages, base.as_deref())?,
         None => steps::on_dockerfile(args, &config, edit, packages, base.as_deref())?,
     };
@@ -117,7 +117,10 @@ fn on_top(
             stage.base = exact.clone();
         }
     }
-    Ok(Lowered { recipe, config, remarks, handler: None, own_entrypoint: false, for_lambda })
+    // A Dockerfile puts the code where it wants to.
+    let handler = args.handler.clone().or(config.handler.clone().filter(|_| args.cmd.is_none()));
+    let handler = handler.zip(own);
+    Ok(Lowered { recipe, config, remarks, handler, own_entrypoint: false, for_lambda })
 }
 
 /// The base at the beginning of the chain of stages that ends in the last one.

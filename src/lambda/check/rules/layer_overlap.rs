@@ -43,10 +43,12 @@ fn is_clash(case: &Case<'_>, hidden: &Hidden<'_>) -> bool {
     if !hidden.replaced || !member.is_file() || !dir.is_some_and(|(dir, _)| DIRS.contains(&dir)) {
         return false;
     }
-    let Some(now) = case.files.file(&member.path) else { return false };
-    match (member.sha256(), now.member.sha256()) {
+    let at = case.paths(hidden.by).first(&member.path);
+    let above = case.scans[hidden.by].as_ref().zip(at).map(|(scan, at)| &scan.members[at]);
+    let Some(above) = above else { return false };
+    match (member.sha256(), above.sha256()) {
         (Some(before), Some(after)) => before != after,
-        _ => member.size() != now.member.size(),
+        _ => member.size() != above.size() || !above.is_file(),
     }
 }
 
@@ -69,7 +71,11 @@ mod tests {
         let more = file(twice, 1, "opt/python/b.py", "two");
         assert_eq!(more.says(&RULE), [format!("{expected}, as 1 more of its files are")]);
         assert_eq!(file(sample.clone(), 1, "opt/python/a.py", "one").says(&RULE), [""; 0], "the same file");
-        assert_eq!(sample.file(1, "opt/python/.wh.a.py", 0).says(&RULE), [""; 0], "deleted");
+        assert_eq!(sample.clone().file(1, "opt/python/.wh.a.py", 0).says(&RULE), [""; 0], "deleted");
+        // each layer is compared with the next one that has the file
+        let thrice = file(file(sample, 1, "opt/python/a.py", "one"), 2, "opt/python/a.py", "two");
+        let expected = "opt/python/a.py: the file of layer 1 is replaced by another one of layer 2";
+        assert_eq!(thrice.says(&RULE), [expected]);
     }
 
     #[test]

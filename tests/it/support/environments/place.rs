@@ -141,6 +141,7 @@ impl Place {
                 match (self.volume, self.environment) {
                     (true, Environment::EmulatingDocker) => "emulating",
                     (true, _) => "volume",
+                    (false, Environment::EmulatingDocker) => panic!("it has a volume"),
                     (false, _) => "overlay",
                 }
             }
