@@ -192,8 +192,8 @@ pub enum Error {
     #[error("{layer} is for {offered}, but the image is for {wanted}")]
     LayerArchitecture { layer: String, offered: String, wanted: String },
     /// A signed link to a Lambda layer that its server refused.
-    #[error("cannot fetch {layer}: its link was refused: {answer}")]
-    LayerLink { layer: String, answer: Box<Refusal> },
+    #[error("cannot fetch {layer}: its link was refused: {host} answered {status}")]
+    LayerLink { layer: String, host: String, status: u16 },
     /// A server's answer other than the requested file.
     #[error("cannot fetch {file}: {answer}")]
     Download { file: String, answer: Box<Refusal> },

@@ -8,13 +8,15 @@ pub(super) struct Fault {
     pub message: String,
     /// A proposed fix.
     pub hint: Option<String>,
+    /// Whether the line may have a secret, of which messages do not show anything.
+    pub is_secret: bool,
 }
 
 pub(super) type Parsed<T> = Result<T, Fault>;
 
 impl Fault {
     pub fn new(at: usize, message: impl Into<String>) -> Fault {
-        Fault { at, message: message.into(), hint: None }
+        Fault { at, message: message.into(), hint: None, is_secret: false }
     }
 
     #[must_use]

@@ -149,8 +149,9 @@ impl LambdaFunction {
                 return Ok(now);
             }
             tell(FunctionStep::SetsImage);
-            *changed = true;
-            match self.send_image(&wanted.uri(), wanted.arch).await {
+            let sent = self.send_image(&wanted.uri(), wanted.arch).await;
+            *changed |= may_be_done(&sent);
+            match sent {
                 Ok(()) => {
                     self.wait(None, For::Success, wanted.patience, tell).await?;
                     return self.again().await;
@@ -218,8 +219,9 @@ impl LambdaFunction {
                 return Ok(now);
             }
             tell(FunctionStep::Sets(differences.iter().map(|setting| setting.name()).collect()));
-            *changed = true;
-            match self.send_settings(&settings, &differences, now.revision.as_deref()).await {
+            let sent = self.send_settings(&settings, &differences, now.revision.as_deref()).await;
+            *changed |= may_be_done(&sent);
+            match sent {
                 Ok(()) => {
                     self.wait(None, For::Success, wanted.patience, tell).await?;
                     return self.again().await;
@@ -296,6 +298,14 @@ impl Turns {
         let pause = self.pause;
         self.pause = (pause * 2).min(Duration::from_secs(2));
         (Instant::now() < self.until).then_some(pause)
+    }
+}
+
+/// Whether Lambda may have done what was sent: a conflict may be with the first attempt, whose answer got lost.
+fn may_be_done(sent: &Result<()>) -> bool {
+    match sent {
+        Ok(()) | Err(Error::AwsConnection { .. }) => true,
+        Err(error) => is_conflict(error),
     }
 }
 

@@ -69,7 +69,7 @@ pub struct DeploySettings {
     #[arg(long, value_name = "ID", requires = "allow_lambda")]
     pub allow_account: Vec<String>,
     /// Wait for Lambda at most this long, after each change
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub wait: u64,
 }
 

@@ -96,6 +96,9 @@ pub(super) fn of_statement(statement: &Statement, located: &Located) -> Vec<Warn
         }
         _ => {}
     }
+    if names(&located.instruction).any(|name| is_secret(&name.text)) {
+        found.iter_mut().for_each(|warning| warning.fault.is_secret = true);
+    }
     found
 }
 

@@ -150,7 +150,7 @@ impl Template {
 
     /// An error about a field.
     pub fn error(&self, field: &Field, message: impl Into<String>, hint: Option<String>) -> Error {
-        let fault = Fault { at: field.at, message: message.into(), hint };
+        let fault = Fault::new(field.at, message).maybe_hint(hint);
         Error::Template(Box::new(self.source.remark(fault)))
     }
 

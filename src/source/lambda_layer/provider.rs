@@ -212,11 +212,15 @@ async fn ask_again(layer: &LambdaLayer, context: &Context) -> Result<(Known, Sec
 }
 
 async fn download(layer: &LayerArn, known: &Known, link: &Secret, context: &Context) -> Result<BlobFile> {
+    if !["https://", "http://"].iter().any(|scheme| link.expose().starts_with(scheme)) {
+        return Err(Error::Address { file: layer.to_string(), fault: "its link is not one to a server" });
+    }
     let (name, sha256, size) = (layer.to_string(), Some(known.sha256), Some(known.size));
     let wanted = Download { url: link.expose(), file: &name, sha256, size, logins: &NoLogins };
     context.downloads.fetch(&wanted).await.map_err(|error| match error {
         Error::Download { answer, .. } if (400..500).contains(&answer.status) => {
-            Error::LayerLink { layer: layer.to_string(), answer }
+            // The text of the answer may have the link.
+            Error::LayerLink { layer: layer.to_string(), host: answer.host, status: answer.status }
         }
         error => error,
     })

@@ -207,15 +207,22 @@ fn a_change_whose_answer_is_lost_is_not_made_twice() {
 
 /// Whatever was done before, the next run completes it.
 #[test]
-fn a_deployment_that_was_killed_is_completed_by_the_next_one() {
+fn an_update_that_was_killed_is_completed_by_the_next_run() {
+    assert!(killed(Rig::with_function) > 8);
+}
+
+#[test]
+fn a_creation_that_was_killed_is_completed_by_the_next_run() {
+    assert!(killed(Rig::new) > 5);
+}
+
+/// Kills a deployment after each of its calls, and runs it again; returns how often.
+fn killed(start: fn(LambdaBehaviour) -> Rig) -> usize {
     let mut killed = 0;
     for number in 1.. {
-        let rig = Rig::with_function(LambdaBehaviour {
-            silent_after: Some(number),
-            looks: 1,
-            ..LambdaBehaviour::default()
-        });
-        let all = ["--memory", "256", "--alias", "live"];
+        let rig =
+            start(LambdaBehaviour { silent_after: Some(number), looks: 1, ..LambdaBehaviour::default() });
+        let all = ["--create", "--role", ROLE, "--memory", "256", "--alias", "live"];
         let mut command = rig.user.command(&rig.arguments("v2", &all));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let reached = loop {
@@ -242,5 +249,5 @@ fn a_deployment_that_was_killed_is_completed_by_the_next_one() {
             "call {number}"
         );
     }
-    assert!(killed > 8, "{killed}");
+    killed
 }

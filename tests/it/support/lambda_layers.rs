@@ -124,8 +124,11 @@ fn description(arn: &str, layer: &StoredLayer, own: &str) -> Value {
 fn zip(state: &mut State, request: &Request, own: &str) -> (Response, Vec<(String, String)>) {
     let path = request.target.split('?').next().unwrap_or_default();
     let (start, arn) = path["/zips/".len()..].split_once('/').expect("the form of its own links");
-    let refused =
-        || (Response { status: 403, body: b"<Error><Code>AccessDenied</Code></Error>".to_vec() }, Vec::new());
+    // a server may repeat what it was asked for
+    let refused = || {
+        let body = json!({ "message": request.target }).to_string().into_bytes();
+        (Response { status: 403, body }, Vec::new())
+    };
     let signed = request.target.contains(SIGNATURE) && request.header("authorization").is_none();
     let Some(layer) = state.layers.get_mut(arn).filter(|_| signed) else { return refused() };
     if start == "redirected" {
