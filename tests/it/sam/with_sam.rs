@@ -170,13 +170,6 @@ fn the_guide_goes_from_template_to_stack() {
             "lbuild" => user.ok(&words[1..]),
             _ => project.sam(&words[1..]).succeeded(),
         };
-        if words[1] == "status" {
-            assert!(
-                done.stdout.contains("state       Active")
-                    && done.stdout.contains("tag         names this image"),
-                "{done:?}"
-            );
-        }
         if words[0] == "sam" {
             assert!(
                 done.stdout.contains("Successfully created/updated stack"),
