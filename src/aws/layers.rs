@@ -27,7 +27,7 @@ pub struct LayerFilter {
 pub struct ListedLayer {
     /// Its name.
     pub arn: LayerArn,
-    /// What its author says of it.
+    /// The description that its author gave it.
     pub description: String,
     /// The day and time of its publication, ISO 8601.
     pub created: String,

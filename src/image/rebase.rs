@@ -134,7 +134,7 @@ mod tests {
             "architecture": "arm64", "os": "linux", "config": process, "history": history,
             "rootfs": { "type": "layers", "diff_ids": ids }, "unknown": layers.len(),
         });
-        let Value::Object(config) = config else { unreachable!() };
+        let config = config.as_object().unwrap().clone();
         Image { config: Config::of_json(config), layers }
     }
 

@@ -151,20 +151,33 @@ impl LambdaFunction {
             tell(FunctionStep::SetsImage);
             let sent = self.send_image(&wanted.uri(), wanted.arch).await;
             *changed |= may_be_done(&sent);
-            match sent {
-                Ok(()) => {
-                    self.wait(None, For::Success, wanted.patience, tell).await?;
-                    return self.again().await;
-                }
-                Err(error) if is_conflict(&error) => {
-                    tell(FunctionStep::Conflict);
-                    self.next(&mut turns, error).await?;
-                    self.wait(None, For::Quiet, wanted.patience, tell).await?;
-                    now = self.again().await?;
-                }
-                Err(error) => return Err(error),
+            let is_done = self.settle(sent, &mut turns, wanted, tell).await?;
+            now = self.again().await?;
+            if is_done {
+                return Ok(now);
             }
         }
+    }
+
+    /// Waits for the end of a change; `false` after a conflict, when it is to be sent again.
+    async fn settle(
+        &self,
+        sent: Result<()>,
+        turns: &mut Turns,
+        wanted: &Deployment,
+        tell: &Tell<'_>,
+    ) -> Result<bool> {
+        let is_done = sent.is_ok();
+        if let Err(error) = sent {
+            if !is_conflict(&error) {
+                return Err(error);
+            }
+            tell(FunctionStep::Conflict);
+            self.next(turns, error).await?;
+        }
+        let aim = if is_done { For::Success } else { For::Quiet };
+        self.wait(None, aim, wanted.patience, tell).await?;
+        Ok(is_done)
     }
 
     async fn send_image(&self, uri: &str, arch: Arch) -> Result<()> {
@@ -221,19 +234,11 @@ impl LambdaFunction {
             tell(FunctionStep::Sets(differences.iter().map(|setting| setting.name()).collect()));
             let sent = self.send_settings(&settings, &differences, now.revision.as_deref()).await;
             *changed |= may_be_done(&sent);
-            match sent {
-                Ok(()) => {
-                    self.wait(None, For::Success, wanted.patience, tell).await?;
-                    return self.again().await;
-                }
-                // Variables are sent as a whole: what others have set meanwhile is read first.
-                Err(error) if is_conflict(&error) => {
-                    tell(FunctionStep::Conflict);
-                    self.next(&mut turns, error).await?;
-                    self.wait(None, For::Quiet, wanted.patience, tell).await?;
-                    now = self.again().await?;
-                }
-                Err(error) => return Err(error),
+            // Variables are sent as a whole: after a conflict, those that others have set are read first.
+            let is_done = self.settle(sent, &mut turns, wanted, tell).await?;
+            now = self.again().await?;
+            if is_done {
+                return Ok(now);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! What a function is to be, and what it has become.
+//! The wanted state of a function, and the result of its deployment.
 
 use std::time::Duration;
 
 use super::settings::FunctionSettings;
 use crate::image::{Arch, Digest};
 
-/// What a function is to be.
+/// The wanted state of a function.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     /// The repository of the image in ECR, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello`, and its digest.
@@ -44,7 +44,7 @@ impl Deployment {
     }
 }
 
-/// What becomes of the function after its update.
+/// The version and alias that follow an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Publish {
     /// Only `$LATEST` is changed.

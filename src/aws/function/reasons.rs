@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html>; the meaning of those about images:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html>.
 
-/// What a code means, and what helps. `None` for a code that this version of lbuild does not know.
+/// The meaning of a code, and a way out. `None` for a code that this version of lbuild does not know.
 pub fn explained(code: &str) -> Option<(&'static str, &'static str)> {
     let (_, meaning, hint) = REASONS.iter().find(|(name, ..)| *name == code)?;
     Some((meaning, hint))

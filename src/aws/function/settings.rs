@@ -9,7 +9,7 @@ use crate::store::Secret;
 /// Settings of a function; those that are not given stay as they are.
 #[derive(Clone, Debug, Default)]
 pub struct FunctionSettings {
-    /// What replaces the image's own settings.
+    /// The function's settings in place of the image's own.
     pub image: ImageOverrides,
     /// Variables to set; the others stay.
     pub env: BTreeMap<String, Secret>,

@@ -108,7 +108,7 @@ impl FunctionState {
         }
     }
 
-    /// What replaces the image's own settings.
+    /// The function's settings in place of the image's own.
     pub fn overrides(&self) -> &ImageOverrides {
         &self.settings.image
     }

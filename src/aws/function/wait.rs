@@ -39,7 +39,7 @@ pub enum FunctionStep {
     RollsBack,
 }
 
-/// What a wait is for.
+/// The aim of a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     /// Nothing is under way, whether it succeeded or not.
@@ -62,7 +62,7 @@ impl LambdaFunction {
         let (began, mut pause, mut told) = (Instant::now(), FIRST, String::new());
         loop {
             let state = match self.look(qualifier).await {
-                // What is under way goes on meanwhile.
+                // Lambda's work on the function goes on meanwhile.
                 Err(error) if is_passing(&error) && began.elapsed() < patience => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST);
@@ -121,7 +121,7 @@ fn is_passing(error: &Error) -> bool {
     }
 }
 
-/// What the state of a function says.
+/// The verdict on the state of a function.
 enum Verdict {
     Ready,
     Failed {
