@@ -301,6 +301,17 @@ fn build(
     arguments.extend(stand_ins.iter().map(String::as_str));
     let done = lbuild.run(&arguments);
     assert_eq!(done.code, Some(0), "{name} for {arch}: {}", done.stderr);
+    // the same by the words of `docker`
+    let (platform, output) =
+        (format!("linux/{arch}"), format!("type=oci,dest={},tar=false", lbuild.text("docker-out")));
+    let metadata = lbuild.text("metadata.json");
+    let mut arguments =
+        vec!["docker", "build", "-f", file, "--platform", &platform, "--build-arg", rie, "-t", "case:1"];
+    arguments.extend(["--output", &output, "--metadata-file", &metadata]);
+    arguments.extend(stand_ins.iter().map(String::as_str));
+    lbuild.ok(&[&arguments[..], &[path]].concat());
+    let metadata: Value = serde_json::from_str(&fs::read_to_string(&metadata).unwrap()).unwrap();
+    assert_eq!(metadata["containerimage.digest"], done.digest(), "{name} for {arch}");
     shown(&out, "1", arch)
 }
 
