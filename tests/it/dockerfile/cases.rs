@@ -112,7 +112,7 @@ fn with_python(tar: Tar, prefix: &str, minor: u32, packages: &[(&str, &str)]) ->
 }
 
 /// Writes the stand-ins for one architecture; returns the arguments that map them.
-fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
+pub fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut write = |names: &[&str], flavour: &str, tar: Tar, config: Value| {
         let dir = lbuild.path(&format!("{flavour}-{arch}"));
