@@ -121,7 +121,7 @@ async fn execute(args: Docker, report: Report, interruption: Interruption) -> Re
     };
     let context = &context;
     let Some(verb) = verb.filter(|_| !version) else {
-        return if version { builder::short_version() } else { Err(refused::no_verb()) };
+        return if version { builder::short_version() } else { report::print_exact(&Docker::help()) };
     };
     match verb {
         Verb::Build(args) => build::run(*args, context).await,
