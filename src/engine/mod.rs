@@ -32,7 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::image::{Config, Format, Image, Layer, Platform, Reference};
+use crate::image::{Config, Digest, Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
 #[cfg(target_os = "linux")]
 use crate::rootfs::UnpackedImage;
@@ -195,6 +195,24 @@ impl Engine {
     /// When a layer cannot be fetched.
     pub async fn scan<A: Annotate>(&self, image: &StoredImage, annotator: Arc<A>) -> Result<Scans<A::Fact>> {
         inspect::scan::of_image(&self.session, image, annotator).await
+    }
+
+    /// The digest of the image or index that a name in a registry refers to now; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the registry refuses to say.
+    pub async fn digest_of(&self, name: &Reference) -> Result<Option<Digest>> {
+        let found = self.session.registries.source(name).manifest(&name.target()).await?;
+        Ok(found.map(|manifest| manifest.digest))
+    }
+
+    /// A stored image as it is, to be published elsewhere. Layers that are not gzip are compressed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stored(&self, image: &StoredImage) -> Result<Image> {
+        let stored = build::as_it_is(&self.session, &image.base, &image.config.platform()).await;
+        stored.map_err(|error| self.session.cache.explained(error))
     }
 
     /// The image with its own layers on the base `onto`, which `named` names, instead of on `old`: nothing is built, and no
