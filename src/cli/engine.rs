@@ -22,6 +22,35 @@ pub fn builder(
     context: &Context,
     login: &[&str],
 ) -> Result<EngineBuilder, Failure> {
+    Ok(usual_credentials(connected(args, config_insecure, context, login)?, context))
+}
+
+/// As [`builder`], with credentials that come before the caller's own.
+#[cfg(feature = "aws")]
+pub fn builder_with(
+    first: impl lbuild::Credentials + 'static,
+    args: &Registry,
+    context: &Context,
+    login: &[&str],
+) -> Result<EngineBuilder, Failure> {
+    Ok(usual_credentials(connected(args, &[], context, login)?.credentials(first), context))
+}
+
+/// Adds the caller's credentials: those of AWS, then those of Docker.
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "only AWS needs the context"))]
+fn usual_credentials(builder: EngineBuilder, context: &Context) -> EngineBuilder {
+    #[cfg(feature = "aws")]
+    let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
+    builder.credentials(DockerConfig)
+}
+
+/// A builder without credentials, but for the given password.
+fn connected(
+    args: &Registry,
+    config_insecure: &[String],
+    context: &Context,
+    login: &[&str],
+) -> Result<EngineBuilder, Failure> {
     let report = context.report.clone();
     let mut builder = Engine::builder().on_event(move |event| report.event(&event));
     if let Some(jobs) = context.jobs {
@@ -43,9 +72,25 @@ pub fn builder(
     for (registry, endpoint) in endpoints()? {
         builder = builder.endpoint(registry, endpoint);
     }
-    #[cfg(feature = "aws")]
-    let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
-    Ok(builder.credentials(DockerConfig))
+    Ok(builder)
+}
+
+/// The engine of each item. Items with the same settings have the same one, and share connections, bases and layers that
+/// are being made.
+pub fn each<T, S: PartialEq>(
+    items: &[T],
+    settings: impl Fn(&T) -> S,
+    mut make: impl FnMut(&T) -> Result<Engine, Failure>,
+) -> Result<Vec<Engine>, Failure> {
+    let mut engines: Vec<Engine> = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let same = items[..number].iter().position(|other| settings(other) == settings(item));
+        engines.push(match same {
+            Some(same) => engines[same].clone(),
+            None => make(item)?,
+        });
+    }
+    Ok(engines)
 }
 
 /// The registries in `LBUILD_REGISTRY_ENDPOINT`, each with its endpoint.

@@ -2,6 +2,8 @@
 
 pub mod base;
 pub mod cache;
+#[cfg(feature = "aws")]
+pub mod cdk;
 #[cfg(feature = "check")]
 pub mod check;
 pub mod dockerfile;
@@ -94,6 +96,10 @@ pub enum Command {
     /// Build the images of a SAM or CloudFormation template, without a container engine
     #[command(subcommand)]
     Sam(Sam),
+    /// Publish the images of an AWS CDK app, without a container engine
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Cdk(cdk::Cdk),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),
     /// Look at the bases of images
@@ -151,6 +157,8 @@ impl Command {
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Sam(args) => Some(args.registry()),
+            #[cfg(feature = "aws")]
+            Command::Cdk(cdk::Cdk::Publish(args)) => Some(&mut args.registry),
             Command::Rebase(args) => Some(&mut args.registry),
             Command::Base(base::BaseCommand::Check(args)) => Some(&mut args.registry),
             Command::Layer(layer::Layer::Push(args)) => Some(&mut args.registry),
