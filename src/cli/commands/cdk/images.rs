@@ -182,7 +182,7 @@ async fn one<'w>(
         Work::Executable(words, dir) => {
             context.report.note(&format!("running `{}` in {}", words.join(" "), dir.display()));
             let printed = lbuild::printed_by(&words, &dir).await?;
-            stored::push(&stored::named(&printed, &dir)?, &to, engine, args, context).await
+            stored::push(&stored::named(&printed, &dir, &engine.images())?, &to, engine, args, context).await
         }
     };
     outcome(&wanted, sent, args, &context.report)

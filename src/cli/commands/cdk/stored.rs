@@ -6,7 +6,7 @@ use std::path::Path;
 use lbuild::Recipe;
 use lbuild::image::Format;
 use lbuild::recipe::Base;
-use lbuild::{Destination, Engine, Inspected, Sent};
+use lbuild::{Destination, Engine, Inspected, LocalImages, Sent};
 
 use crate::cli::args::cdk::Publish;
 #[cfg(feature = "check")]
@@ -18,9 +18,10 @@ use crate::cli::context::Context;
 use crate::cli::lower::{Lowered, config_file::ConfigFile};
 use crate::cli::output::exit::Failure;
 
-/// The image whose name a command printed: the path of a Docker archive, or a name with its scheme.
-pub fn named(printed: &str, dir: &Path) -> Result<Base, Failure> {
-    let has_scheme = ["oci:", "docker-archive:"].iter().any(|scheme| printed.starts_with(scheme));
+/// The image whose name a command printed: the path of a Docker archive, a name with its scheme, or the name of an image of
+/// the local store, which `docker load` prints.
+pub fn named(printed: &str, dir: &Path, images: &LocalImages) -> Result<Base, Failure> {
+    let has_scheme = ["oci:", "docker-archive:", "local:"].iter().any(|scheme| printed.starts_with(scheme));
     if has_scheme {
         return Ok(printed.parse::<Base>()?.relative_to(dir));
     }
@@ -28,10 +29,15 @@ pub fn named(printed: &str, dir: &Path) -> Result<Base, Failure> {
     if !printed.contains('\n') && path.is_file() {
         return Ok(Base::Archive { path, name: None, digest: None });
     }
+    if images.find(printed)?.is_some() {
+        return Ok(Base::Local { name: printed.to_owned(), digest: None });
+    }
     let first = printed.lines().next().unwrap_or_default();
     Err(Failure::usage(
-        format!("the command of the asset printed `{first}`, which is not the path of a Docker archive"),
-        "lbuild has no store of Docker's images: let the command write an archive, as `docker save` does, and print its path",
+        format!(
+            "the command of the asset printed `{first}`, which is neither the path of a Docker archive nor an image of the local store"
+        ),
+        "build it in the command with `lbuild docker build --tag NAME`, or write an archive and print its path",
     ))
 }
 
