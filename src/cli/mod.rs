@@ -59,7 +59,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => {
             let interruption = Interruption::new();
             let work = execute(args, report.clone(), interruption.clone());
-            let done = runtime.block_on(until_interrupted(work, &report, &interruption));
+            let done = runtime.block_on(interruption::until_told(work, &report, &interruption));
             report.end();
             // Does not wait for compression threads, which end by themselves.
             runtime.shutdown_background();
@@ -167,34 +167,4 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Cdk(command) => cdk::run(command, &context).await,
         Command::Cache(command) => cache::run(&command, &context),
     }
-}
-
-/// How long a command that ends in its own way may take for that.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Cancels the work on SIGINT or SIGTERM: unfinished files have no names yet, and the tags are unchanged. Those of several
-/// that had moved are named on standard output.
-async fn until_interrupted(
-    work: impl Future<Output = Result<(), Failure>>,
-    report: &Report,
-    interruption: &Interruption,
-) -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).map_err(|source| Failure::Start { source })?;
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        done = &mut work => return done,
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
-    if interruption.tell() {
-        tokio::select! {
-            done = work => return done,
-            () = tokio::time::sleep(GRACE) => {}
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
-    }
-    report.interrupted()?;
-    Err(lbuild::Error::Interrupted.into())
 }

@@ -148,8 +148,11 @@ pub fn commands(text: &str) -> Vec<Vec<String>> {
 
 /// Whether lbuild accepts these arguments: it parses them in order, and `--help` at the end stops it before it runs.
 pub fn takes(lbuild: &Lbuild, arguments: &[String]) -> bool {
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(["--help"]).collect();
-    lbuild.run(&arguments).code == Some(0)
+    let mut words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    // what follows `--` is another command
+    let end = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+    words.insert(end, "--help");
+    lbuild.run(&words).code == Some(0)
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::cli::output::report::{copy_out, print};
 
 /// Takes the images of an archive. The last line names the last one, which tools read.
 pub async fn load(args: &Load, context: &Context) -> Result<(), Failure> {
-    let engine = engine(context)?;
+    let engine = engine::new(context)?;
     let read = |source| Failure::Read { what: "the archive from standard input".into(), source };
     let (path, _spooled) = match &args.input {
         Some(path) if !is_compressed(path) => (path.clone(), None),
@@ -76,7 +76,7 @@ fn inflated(from: &mut dyn Read, to: &mut File) -> io::Result<()> {
 
 /// Writes an image to an archive, under the given names.
 pub async fn save(args: &Save, context: &Context) -> Result<(), Failure> {
-    let engine = engine(context)?;
+    let engine = engine::new(context)?;
     let images = engine.images();
     let image = found(&images, &args.names[0])?;
     for name in &args.names[1..] {

@@ -17,7 +17,7 @@ const NONE: &str = "<none>";
 
 /// Prints a line for each name of each image.
 pub fn run(args: &Images, context: &Context) -> Result<(), Failure> {
-    let rows = rows(args, &engine(context)?.images().list()?)?;
+    let rows = rows(args, &engine::new(context)?.images().list()?)?;
     let mut out = String::new();
     match args.format.as_deref() {
         _ if args.quiet => {

@@ -17,7 +17,7 @@ pub fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
         let message = format!("lbuild has no objects of the type `{kind}`");
         return Err(Failure::docker(1, message, "it has images only"));
     }
-    let images = engine(context)?.images();
+    let images = engine::new(context)?.images();
     let (mut found, mut missing) = (Vec::new(), None);
     for name in &args.names {
         match images.find(name)? {

@@ -8,10 +8,12 @@ mod args;
 mod build;
 mod builder;
 mod bundling;
+mod engine;
 mod images;
 mod inspect;
 mod login;
 mod names;
+mod platform;
 mod pull;
 mod push;
 mod refused;
@@ -23,16 +25,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use lbuild::{Engine, EngineBuilder};
-
 use self::args::{BuilderVerb, Buildx, ContextVerb, Docker, ImageVerb, Verb};
 use super::context::{Context, Logins};
-use super::interruption::Interruption;
+use super::interruption::{self, Interruption};
 use super::output::digests;
 use super::output::exit::Failure;
 use super::output::report::{self, Report, Style};
-use super::{engine, runtime};
-use crate::cli::args::registry::Registry;
+use super::runtime;
 
 /// The words of a call of `docker`, if these words of the process are one.
 pub fn words(words: &[OsString]) -> Option<Vec<OsString>> {
@@ -79,7 +78,7 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
     let done = runtime::start(&report).and_then(|runtime| {
         let interruption = Interruption::new();
         let work = execute(args, report.clone(), interruption.clone());
-        let done = runtime.block_on(super::until_interrupted(work, &report, &interruption));
+        let done = runtime.block_on(interruption::until_told(work, &report, &interruption));
         report.end();
         runtime.shutdown_background();
         done
@@ -191,27 +190,5 @@ fn docker_context(verb: ContextVerb) -> Result<(), Failure> {
         ContextVerb::Ls(_) => builder::contexts(),
         ContextVerb::Show => report::print(builder::CONTEXT),
         ContextVerb::Other(words) => Err(refused::verb("context", &words)),
-    }
-}
-
-/// An engine with the logins of `docker`.
-fn engine(context: &Context) -> Result<Engine, Failure> {
-    Ok(engine_builder(context)?.build()?)
-}
-
-fn engine_builder(context: &Context) -> Result<EngineBuilder, Failure> {
-    engine::builder(&Registry::default(), &[], context, &[])
-}
-
-/// Whether an image is checked, and the rules that the check ignores, from the environment: a call of `docker` has no flag
-/// for them. An image that is not pushed is checked when it is.
-#[cfg(feature = "check")]
-fn check_args(pushes: bool) -> crate::cli::args::push::CheckArgs {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let allow = variable("LBUILD_ALLOW").unwrap_or_default();
-    crate::cli::args::push::CheckArgs {
-        no_check: !pushes || variable("LBUILD_NO_CHECK").is_some_and(|value| value != "0"),
-        allow: allow.split(',').map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect(),
-        lenient: true,
     }
 }

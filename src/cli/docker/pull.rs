@@ -6,7 +6,7 @@ use lbuild::recipe::Base;
 use super::args::Pull;
 use super::names::familiar;
 use super::run::is_binfmt;
-use super::{build, engine};
+use super::{engine, platform};
 use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print;
@@ -17,8 +17,8 @@ pub async fn run(args: &Pull, context: &Context) -> Result<(), Failure> {
         context.report.note("lbuild finds the emulator by itself: nothing is pulled");
         return Ok(());
     }
-    let arch: Arch = build::platform::chosen(args.platform.as_slice(), &context.report)?;
-    let (engine, platform) = (engine(context)?, Platform::linux(arch));
+    let arch: Arch = platform::chosen(args.platform.as_slice(), &context.report)?;
+    let (engine, platform) = (engine::new(context)?, Platform::linux(arch));
     let (base, images) = (Base::Registry(name.clone()), engine.images());
     let found = engine.resolve(&base, &platform).await?;
     let image = engine.stored(&found).await?;

@@ -21,7 +21,7 @@ use crate::cli::output::report::print;
 /// digest is printed in full.
 pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
     let name: Reference = args.name.parse()?;
-    let engine = engine(context)?;
+    let engine = engine::new(context)?;
     let images = engine.images();
     let image = images.find(&args.name)?.filter(|image| image.names.contains(&name)).ok_or_else(|| {
         let message = format!("An image does not exist locally with the tag: {}", familiar_repository(&name));
@@ -41,7 +41,7 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
         lowered: &lowered,
         to: &to,
         #[cfg(feature = "check")]
-        check: &super::check_args(true),
+        check: &engine::check_args(true),
         dry_run: false,
     };
     let in_dockers_words = |failure| in_dockers_words(failure, &[name.registry()]);

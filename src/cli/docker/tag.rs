@@ -12,7 +12,7 @@ use crate::cli::output::report::print;
 
 /// Gives an image another name.
 pub fn run(args: &Tag, context: &Context) -> Result<(), Failure> {
-    let images = engine(context)?.images();
+    let images = engine::new(context)?.images();
     let image = found(&images, &args.source)?;
     let name: Reference = args.target.parse()?;
     if name.digest().is_some() {
@@ -37,7 +37,7 @@ pub fn found(images: &LocalImages, name: &str) -> Result<LocalImage, Failure> {
 
 /// Removes names, and images without any.
 pub fn remove(args: &Remove, context: &Context) -> Result<(), Failure> {
-    let images = engine(context)?.images();
+    let images = engine::new(context)?.images();
     for text in &args.names {
         if args.force && images.find(text)?.is_none() {
             continue;

@@ -3,7 +3,6 @@
 pub mod flags;
 mod metadata;
 mod outputs;
-pub mod platform;
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +14,9 @@ use self::flags::About;
 use self::outputs::Outputs;
 use super::args::Build;
 #[cfg(feature = "check")]
-use super::check_args;
 use super::push::in_dockers_words;
 use super::refused::asked;
-use super::{bundling, engine_builder};
+use super::{bundling, engine, platform};
 use crate::cli::args::dockerfile::{CommandArgs, DockerfileArgs, STDIN};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::args::push::{CachingArgs, Push};
@@ -60,7 +58,7 @@ pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
         )),
         None => Ok(()),
     };
-    let builder = engine_builder(context)?.local_images(!args.pull);
+    let builder = engine::builder(context)?.local_images(!args.pull);
     let sent = send_input(&push, input, &to, builder, Caller::Tool(&refuse), context).await;
     let sent = sent.map_err(|failure| match pushes {
         true => in_dockers_words(failure, &names.iter().map(Reference::registry).collect::<Vec<_>>()),
@@ -69,7 +67,7 @@ pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
     if !sent.failures.is_empty() {
         return results::print(sent, report);
     }
-    let engine = super::engine(context)?;
+    let engine = engine::new(context)?;
     if let (Some(published), Logins::Stored { config: Some(dir) }) = (sent.published.first(), &context.logins)
     {
         keep_private(&engine, published, dir).await?;
@@ -134,7 +132,7 @@ fn push_args(
             verify_cache: false,
         },
         #[cfg(feature = "check")]
-        check: check_args(pushes),
+        check: engine::check_args(pushes),
         ..Push::default()
     })
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use self::command::{Bundle, Packages};
 use super::args::Build;
-use super::{build, engine};
+use super::{engine, platform};
 use crate::cli::args::image::Python as PythonArgs;
 use crate::cli::context::Context;
 use crate::cli::lower::python;
@@ -57,7 +57,7 @@ pub fn record(args: &Build, context: &Context) -> Result<bool, Failure> {
             "set the variable in the environment, with the same value",
         ));
     }
-    let arch = build::platform::chosen(&args.platform, &context.report)?;
+    let arch = platform::chosen(&args.platform, &context.report)?;
     let recorded = serde_json::to_vec(&Recorded { version: version.to_owned(), arch });
     let recorded = recorded.map_err(|error| Failure::Read { what: name.to_owned(), source: error.into() })?;
     cache()?.remember(&key(name), &recorded)?;
@@ -113,7 +113,7 @@ pub async fn run(words: &[String], recorded: &Recorded, context: &Context) -> Re
     let Some(source) = python::of_layer(&flags, Some(&bundle.to))? else { return Ok(()) };
     let add = Step::Add(Add { source, to: Some(format!("{PLACE}/")) });
     let recipe = Recipe::new(Platform::linux(recorded.arch), Base::Scratch, vec![add]);
-    let engine = engine(context)?;
+    let engine = engine::new(context)?;
     let place = engine.cache().workplace()?;
     packages(&engine, &recipe, place.path()).await?;
     files::unpack(place.path(), PLACE, &bundle.to)
