@@ -73,6 +73,7 @@ fn server_with_stacks() -> Vec<String> {
     words.retain(|word| !word.starts_with("PYTHONPATH="));
     let at = words.iter().position(|word| word.ends_with("/python3")).expect("the interpreter");
     words[at] = python;
+    words.insert(1, "WITH_STACKS=1".to_owned());
     words
 }
 
