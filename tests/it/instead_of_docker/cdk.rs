@@ -9,8 +9,8 @@ fn cdk_deploys_functions_from_images() {
     project.bootstrap();
     project.build_archive();
     // the keys are in a profile that only `cdk` knows, so that lbuild has to push with the login of `docker login`
-    let deploy = ["cdk", "deploy", "Images", "--require-approval", "never", "--profile", PROFILE];
-    let done = project.with(&deploy);
+    let done =
+        project.with(&["cdk", "deploy", "Images", "--require-approval", "never", "--profile", PROFILE]);
     for asset in ["native/AssetImage", "arm/AssetImage", "Archive"] {
         assert!(done.stderr.contains(&format!("success: Published {asset}")), "{}", done.stderr);
     }
@@ -21,12 +21,4 @@ fn cdk_deploys_functions_from_images() {
     for (name, architecture, answer) in functions() {
         project.judge(&project.image_of(name), architecture, &answer);
     }
-
-    // what is in the image store is not built again, and no layer is sent again
-    let mark = project.ecr.mark();
-    project.user.ok(&["docker", "logout", ECR]);
-    let done = project.with(&[&deploy[..], &["--force"]].concat());
-    assert!(!done.stderr.contains("layer "), "{}", done.stderr);
-    let log = project.ecr.log_since(mark);
-    assert!(!log.iter().any(|entry| entry.is_blob_upload()), "{log:#?}");
 }

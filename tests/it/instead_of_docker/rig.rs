@@ -63,11 +63,14 @@ impl Project {
         self.user.set("LBUILD_REGISTRY_ENDPOINT", &hosts);
     }
 
-    /// Puts an empty registry in ECR's place, for a user without logins. moto's ECR stays as it is.
-    pub fn empty_registry(&mut self) {
+    /// Puts an empty registry in ECR's place, and makes the user one without logins, images and cache. moto's ECR stays as
+    /// it is.
+    pub fn start_again(&mut self) {
         self.ecr = registry(&self.moto);
         self.map_hosts();
         let _ = fs::remove_file(self.user.path("docker/config.json"));
+        let cache = self.user.text("another-cache");
+        self.user.set("LBUILD_CACHE", &cache);
     }
 
     /// Runs a tool with lbuild in Docker's place.
