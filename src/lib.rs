@@ -142,4 +142,7 @@ pub use recipe::Recipe;
 #[cfg(target_os = "linux")]
 pub use rootfs::UnpackedImage;
 pub use source::{LambdaLayers, LayerVersion, text};
-pub use store::{Cache, Credential, Credentials, Destination, DockerConfig, Later, Password, Secret, Usage};
+pub use store::{
+    Cache, Credential, Credentials, Destination, DockerConfig, DockerConfigIn, Later, LocalImage,
+    LocalImages, Password, Secret, Usage, Workplace,
+};

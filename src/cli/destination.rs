@@ -123,11 +123,11 @@ pub fn parse(
     to.iter().map(parse).collect()
 }
 
-/// The registry of a destination; `None` for a layout or an archive.
+/// The registry of a destination; `None` for other destinations.
 pub fn registry(to: &Destination) -> Option<&str> {
     match to {
         Destination::Registry { repository, .. } => Some(repository.registry()),
-        Destination::Layout { .. } | Destination::Archive { .. } => None,
+        Destination::Layout { .. } | Destination::Archive { .. } | Destination::Local { .. } => None,
     }
 }
 

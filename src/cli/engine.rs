@@ -1,12 +1,14 @@
 //! Configures engines from the flags.
 
+use std::path::PathBuf;
+
 use lbuild::recipe::{Base, Recipe};
 use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
 
 use super::args::dockerfile::CommandArgs;
 use super::args::push::CachingArgs;
 use super::args::registry::Registry;
-use super::context::Context;
+use super::context::{Context, Logins};
 use super::lower::config_file::ConfigFile;
 use super::lower::dockerfile::{agents, secrets};
 use super::output::exit::Failure;
@@ -43,13 +45,28 @@ pub fn builder(
     for (registry, endpoint) in endpoints()? {
         builder = builder.endpoint(registry, endpoint);
     }
-    #[cfg(feature = "aws")]
-    let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
-    Ok(builder.credentials(DockerConfig))
+    Ok(logins(builder, context))
+}
+
+/// Sets the sources of credentials.
+fn logins(builder: EngineBuilder, context: &Context) -> EngineBuilder {
+    let stored = |builder: EngineBuilder, config: &Option<PathBuf>| match config {
+        Some(dir) => builder.credentials(DockerConfig::in_dir(dir)),
+        None => builder.credentials(DockerConfig),
+    };
+    let aws = |builder: EngineBuilder| {
+        #[cfg(feature = "aws")]
+        let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
+        builder
+    };
+    match &context.logins {
+        Logins::Usual => stored(aws(builder), &None),
+        Logins::Stored { config } => aws(stored(builder, config)),
+    }
 }
 
 /// The registries in `LBUILD_REGISTRY_ENDPOINT`, each with its endpoint.
-fn endpoints() -> Result<Vec<(String, String)>, Failure> {
+pub fn endpoints() -> Result<Vec<(String, String)>, Failure> {
     let text = std::env::var("LBUILD_REGISTRY_ENDPOINT").unwrap_or_default();
     let split = |pair: &str| match pair.trim().split_once('=') {
         Some((registry, endpoint)) if !registry.is_empty() => Ok((registry.to_owned(), endpoint.to_owned())),

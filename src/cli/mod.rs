@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 mod destination;
+mod docker;
 mod engine;
 mod input;
 mod interruption;
@@ -11,12 +12,13 @@ mod lower;
 mod output;
 mod runtime;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use self::args::{Args, Command};
-use self::commands::{base, cache, diff, init, inspect, layer, plan, push, rebase, sam};
+use self::commands::{base, cache, diff, init, inspect, layer, plan, push, rebase, sam, shim, with};
 #[cfg(feature = "check")]
 use self::commands::{check, rules};
 #[cfg(feature = "aws")]
@@ -32,11 +34,21 @@ use self::output::report::Report;
 
 /// Parses the arguments, runs the command and returns its exit code.
 pub fn run() -> ExitCode {
-    let mut args = match parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(words) = docker::words(&words) {
+        return docker::run(words);
+    }
+    let mut args = match parse(words) {
         Ok(args) => args,
         Err(error) => return refused(&error),
     };
     let report = Report::new(args.output.style());
+    match &args.command {
+        Command::With(args) => return with::run(args, &report),
+        // Behind flags of lbuild's own.
+        Command::Docker(args) => return docker::run(docker::after_name(&args.words)),
+        _ => {}
+    }
     // Standard input is read before the runtime handles signals, so that a signal still ends the process.
     if let Err(failure) = input::read(&mut args.command) {
         report.failure(&failure);
@@ -84,8 +96,7 @@ fn tell(report: Report, failure: Failure) {
 }
 
 /// Parses the arguments. Docker starts a credential helper as `docker-credential-NAME`, with the verb as argument.
-fn parse() -> Result<Args, clap::Error> {
-    let words: Vec<_> = std::env::args_os().collect();
+fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
     match name.is_some_and(|name| cfg!(feature = "aws") && name == "docker-credential-lbuild") {
         true => Args::try_parse_from(
@@ -113,11 +124,15 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         json: args.output.json,
         jobs: args.output.jobs,
         interruption,
+        logins: context::Logins::Usual,
         #[cfg(feature = "aws")]
         aws: lbuild::aws::Aws::from_env(),
     };
     match args.command {
         Command::Init(args) => init::run(&args),
+        Command::Shim(command) => shim::run(&command),
+        // `run` has taken these calls, which have an end of their own.
+        Command::With(_) | Command::Docker(_) => Ok(()),
         Command::Push(args) => push::run(args, DefaultDestination::None, &context).await,
         Command::Build(args) => push::run(args, DefaultDestination::Layout, &context).await,
         Command::Plan(args) => plan::run(args, &context).await,

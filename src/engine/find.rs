@@ -9,7 +9,7 @@ use crate::image::{
     Blob, Config, Descriptor, Digest, Index, Location, Manifest, Parsed, Platform, parse_manifest,
 };
 use crate::recipe::Base;
-use crate::store::{Archive, BlobFile, Layout, Repository};
+use crate::store::{Archive, BlobFile, Layout, LocalImage, Repository};
 
 /// A stored image.
 #[derive(Clone, Debug)]
@@ -47,6 +47,7 @@ pub enum Inspected {
 /// A store of images. Each kind has the same three methods.
 pub(super) enum ImageStore {
     Archive(Arc<Archive>),
+    Local(Box<LocalImage>),
     Registry(Repository),
     Layout(Layout),
 }
@@ -65,6 +66,7 @@ impl ImageStore {
         match self {
             // The config is the only small blob that is read from an archive.
             ImageStore::Archive(archive) => Ok(archive.config()),
+            ImageStore::Local(image) => Ok(image.image().config().to_bytes()),
             ImageStore::Layout(layout) => layout.small_blob(digest),
             ImageStore::Registry(repository) => session.small_blob(repository, digest).await,
         }
@@ -80,6 +82,11 @@ impl ImageStore {
     ) -> Result<Option<Manifest>> {
         match self {
             ImageStore::Archive(archive) => Ok(archive.manifest(target)),
+            ImageStore::Local(image) => {
+                let manifest = image.manifest();
+                let same = target.is_none_or(|target| target == manifest.digest.to_string());
+                Ok(same.then_some(manifest))
+            }
             ImageStore::Layout(layout) => layout.manifest(target, platform),
             ImageStore::Registry(repository) => {
                 let target = target.unwrap_or("latest");
@@ -102,6 +109,7 @@ impl ImageStore {
         let held = match self {
             ImageStore::Registry(_) => session.cache.held(layer.digest),
             ImageStore::Archive(_) | ImageStore::Layout(_) => None,
+            ImageStore::Local(_) => return session.nearest(&self.blob(layer.digest, layer.size)),
         };
         match held {
             Some(BlobFile { path, digest, size }) => Blob { digest, size, location: Location::File(path) },
@@ -112,6 +120,12 @@ impl ImageStore {
     pub(super) fn blob(&self, digest: Digest, size: u64) -> Blob {
         match self {
             ImageStore::Archive(archive) => archive.blob(digest, size),
+            ImageStore::Local(image) => {
+                let mut layers = image.image().layers().iter();
+                let found = layers.find(|layer| layer.blob.digest == digest).map(|layer| layer.blob.clone());
+                // Its manifest names no others.
+                found.unwrap_or_else(|| unreachable!("a layer of the image"))
+            }
             ImageStore::Layout(layout) => layout.blob(digest, size),
             ImageStore::Registry(repository) => {
                 Blob { digest, size, location: Location::Registry(repository.name().clone()) }
@@ -191,7 +205,19 @@ pub(super) async fn inspect(
 
 pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageStore, String)> {
     match base {
-        Base::Registry(name) => Ok((ImageStore::Registry(session.registries.source(name)), name.to_string())),
+        Base::Registry(name) => {
+            let local = session.local_images.then(|| session.cache.images().named(name)).flatten();
+            let store = match local {
+                Some(image) => ImageStore::Local(image.into()),
+                None => ImageStore::Registry(session.registries.source(name)),
+            };
+            Ok((store, name.to_string()))
+        }
+        Base::Local { name, .. } => {
+            let image = session.cache.images().find(name)?;
+            let image = image.ok_or_else(|| Error::NoSuchImage { image: base.to_string() })?;
+            Ok((ImageStore::Local(image.into()), base.to_string()))
+        }
         Base::Layout { path, tag, .. } => {
             let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
             let dir = Layout::locate(path, None).0;
@@ -218,12 +244,16 @@ async fn find(
     purpose: Purpose,
 ) -> Result<Inspected> {
     let target = match base {
-        Base::Registry(reference) => Some(reference.target()),
-        Base::Layout { digest: Some(digest), .. } | Base::Archive { digest: Some(digest), .. } => {
-            Some(digest.to_string())
+        // The store has found the image by its name, which the manifest does not have.
+        Base::Registry(reference) if matches!(store, ImageStore::Local(_)) => {
+            reference.digest().filter(|_| reference.tag().is_some()).map(|digest| digest.to_string())
         }
+        Base::Registry(reference) => Some(reference.target()),
+        Base::Layout { digest: Some(digest), .. }
+        | Base::Archive { digest: Some(digest), .. }
+        | Base::Local { digest: Some(digest), .. } => Some(digest.to_string()),
         Base::Layout { path, tag, .. } => Layout::locate(path, tag.as_deref()).1,
-        Base::Archive { .. } | Base::Scratch | Base::Stage(_) => None,
+        Base::Archive { .. } | Base::Local { .. } | Base::Scratch | Base::Stage(_) => None,
     };
     let no_image = || Error::NoSuchImage { image: name.to_owned() };
     let manifest =
@@ -270,7 +300,8 @@ fn pinned(base: &Base, digest: Digest) -> Base {
         Base::Archive { path, name, .. } => {
             Base::Archive { path: path.clone(), name: name.clone(), digest: Some(digest) }
         }
-        other => other.clone(),
+        Base::Local { name, .. } => Base::Local { name: name.clone(), digest: Some(digest) },
+        Base::Scratch | Base::Stage(_) => base.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ mod compression;
 mod contents;
 mod find;
 mod inspect;
+mod load;
 mod pin;
 mod prepare;
 mod publish;
@@ -37,7 +38,7 @@ use crate::recipe::{Base, Recipe};
 #[cfg(target_os = "linux")]
 use crate::rootfs::UnpackedImage;
 use crate::scan::{Annotate, Scans};
-use crate::store::{Cache, Destination};
+use crate::store::{Cache, Destination, LocalImage, LocalImages};
 use crate::tree::FileTree;
 
 pub use find::{Inspected, StoredImage};
@@ -211,6 +212,36 @@ impl Engine {
     ) -> Result<Image> {
         let rebased = rebase::rebase(&self.session, image, old, onto, named).await;
         rebased.map_err(|error| self.session.cache.explained(error))
+    }
+
+    /// The images that this machine has under names.
+    pub fn images(&self) -> LocalImages {
+        self.session.cache.images()
+    }
+
+    /// A stored image as it is, with all its layers as gzip. They are not read, unless one has to be recompressed.
+    ///
+    /// # Errors
+    /// When the image does not exist, cannot be read, or is not for the platform.
+    pub async fn stored(&self, base: &Base, platform: &Platform) -> Result<Image> {
+        let image = build::as_it_is(&self.session, base, platform).await;
+        image.map_err(|error| self.session.cache.explained(error))
+    }
+
+    /// Stores the images of a Docker archive, with their layers and names, in the local store.
+    ///
+    /// # Errors
+    /// When the file is no such archive, or the cache cannot be written.
+    pub async fn load(&self, archive: &Path) -> Result<Vec<LocalImage>> {
+        load::load(&self.session, archive).await.map_err(|error| self.session.cache.explained(error))
+    }
+
+    /// Whether a registry accepts the credentials for it.
+    ///
+    /// # Errors
+    /// When it refuses them, or cannot be reached.
+    pub async fn log_in(&self, registry: &str) -> Result<()> {
+        self.session.registries.log_in(registry).await
     }
 
     /// The differences between two images. Layers are read only if they differ.

@@ -9,7 +9,7 @@ use super::build::{self, Below, Cached, placed};
 use super::compression;
 use super::contents::{Contents, ContentsKind, Trees};
 use super::inspect::{Scanner, scan, verified};
-use super::publish::{Gate, Published, Push};
+use super::publish::{self, Gate, Published, Push};
 use super::sent::Sent;
 use super::session::{Caching, Session};
 use crate::error::{Error, Result};
@@ -156,6 +156,10 @@ fn opened(
 ) -> Vec<Push> {
     let source = match recipe.stages.last().map(|stage| &stage.base) {
         Some(Base::Registry(name)) => Some(name.clone()),
+        Some(Base::Local { name, .. }) => {
+            let image = session.cache.images().find(name).ok().flatten();
+            image.and_then(|image| publish::registry_source(image.image()))
+        }
         _ => None,
     };
     let open =

@@ -22,6 +22,8 @@ pub(super) struct Session {
     pub(super) caching: CacheUse,
     pub(super) threads: Threads,
     pub(super) dry_run: bool,
+    /// Whether an image of the local store is preferred to one of the same name in a registry.
+    pub(super) local_images: bool,
     pub(super) registries: Registries,
     pub(super) downloads: Downloads,
     pub(super) archives: Archives,
@@ -116,6 +118,7 @@ pub struct EngineBuilder {
     secrets: BTreeMap<String, Vec<u8>>,
     agents: BTreeMap<String, PathBuf>,
     dry_run: bool,
+    local_images: bool,
 }
 
 impl EngineBuilder {
@@ -220,6 +223,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets whether a name of a registry's image means that of the local image store, if it has one of this name, as
+    /// `docker build` does. Default: it does not, so that a build does not depend on the machine.
+    #[must_use]
+    pub fn local_images(mut self, local_images: bool) -> EngineBuilder {
+        self.local_images = local_images;
+        self
+    }
+
     /// Sets whether to skip all writes to the destinations. The cache is still filled.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> EngineBuilder {
@@ -257,6 +268,7 @@ impl EngineBuilder {
             running: self.running,
             threads: Threads::new(self.jobs.unwrap_or_else(jobs)),
             dry_run: self.dry_run,
+            local_images: self.local_images,
             registries: Registries::new(self.credentials, addresses, events.clone())?,
             events,
             secrets,

@@ -13,6 +13,9 @@ pub(crate) const LAYOUT_SCHEME: &str = "oci:";
 /// The scheme of a Docker archive.
 pub(crate) const ARCHIVE_SCHEME: &str = "docker-archive:";
 
+/// The scheme of the local image store.
+pub(crate) const LOCAL_SCHEME: &str = "local:";
+
 /// The location of an image, and its name in that location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Locator {
@@ -22,6 +25,8 @@ pub(crate) enum Locator {
     Layout { path: PathBuf, tag: Option<String> },
     /// `docker-archive:FILE[:NAME[:TAG]]`
     Archive { path: PathBuf, name: Option<Reference> },
+    /// `local:NAME[:TAG]`, or `local:ID`
+    Local { name: String },
 }
 
 impl FromStr for Locator {
@@ -46,6 +51,13 @@ impl FromStr for Locator {
                 return Err(fail("a file is required, as in docker-archive:FILE[:NAME[:TAG]]"));
             }
             return Ok(Locator::Archive { path: path.into(), name: name.map(str::parse).transpose()? });
+        }
+        if let Some(name) = text.strip_prefix(LOCAL_SCHEME) {
+            if name.is_empty() {
+                return Err(fail("a name is required, as in local:NAME[:TAG]"));
+            }
+            name.parse::<Reference>()?;
+            return Ok(Locator::Local { name: name.to_owned() });
         }
         if is_host_alone(text) {
             let location = without_login(text).into_owned();
@@ -85,6 +97,7 @@ impl fmt::Display for Locator {
                 write!(f, "{ARCHIVE_SCHEME}{}", path.display())?;
                 name.iter().try_for_each(|name| write!(f, ":{name}"))
             }
+            Locator::Local { name } => write!(f, "{LOCAL_SCHEME}{name}"),
         }
     }
 }

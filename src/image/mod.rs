@@ -25,7 +25,7 @@ pub use ecr::{ECR_PUBLIC, EcrHost};
 pub use edit::ConfigEdit;
 pub(crate) use json::parse as parse_json;
 pub use layer::{Layer, LayerKey};
-pub(crate) use locator::{ARCHIVE_SCHEME, LAYOUT_SCHEME, Locator};
+pub(crate) use locator::{ARCHIVE_SCHEME, LAYOUT_SCHEME, LOCAL_SCHEME, Locator};
 pub use manifest::{
     Compression, DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Format, Index, Manifest, OCI_INDEX, OCI_MANIFEST,
     Parsed, parse_manifest,

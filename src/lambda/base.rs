@@ -46,6 +46,24 @@ pub fn starts_with_entry_script(config: &Config) -> bool {
     config.entrypoint().first() == Some(&ENTRY_SCRIPT) && config.var("LAMBDA_RUNTIME_DIR").is_some()
 }
 
+/// Whether the config is that of an image for Lambda: it is built on one of Lambda's bases, or starts a runtime interface
+/// client.
+pub fn is_for_lambda(config: &Config) -> bool {
+    /// The modules and programs of the clients for Python, Node, Java, Ruby and .NET.
+    const CLIENTS: [&str; 5] = [
+        "awslambdaric",
+        "aws-lambda-ric",
+        "com.amazonaws.services.lambda",
+        "aws_lambda_ric",
+        "Amazon.Lambda",
+    ];
+    let starts = config.entrypoint().into_iter().chain(config.cmd());
+    starts_with_entry_script(config)
+        || config.var("LAMBDA_TASK_ROOT").is_some()
+        || config.label("org.opencontainers.image.base.name").is_some_and(is_lambda_base)
+        || starts.into_iter().any(|word| CLIENTS.iter().any(|client| word.contains(client)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod registry;
 mod runtimes;
 
 pub use base::{
-    ENTRY_SCRIPT, is_aws_base, is_lambda_base, is_named_after_lambda, runtime_of_base,
+    ENTRY_SCRIPT, is_aws_base, is_for_lambda, is_lambda_base, is_named_after_lambda, runtime_of_base,
     starts_with_entry_script,
 };
 pub use base_traits::{BaseAnnotator, BaseTraits, System};

@@ -11,8 +11,8 @@ use crate::image::{Digest, LAYOUT_SCHEME, Locator, Reference};
 
 /// The image that a stage starts from.
 ///
-/// As text: `scratch`, `oci:DIR[:TAG]`, `oci:DIR@DIGEST`, `docker-archive:FILE[:NAME[:TAG]]`, or the name of an image
-/// in a registry.
+/// As text: `scratch`, `oci:DIR[:TAG]`, `oci:DIR@DIGEST`, `docker-archive:FILE[:NAME[:TAG]]`, `local:NAME[:TAG]`, or the
+/// name of an image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
@@ -44,6 +44,15 @@ pub enum Base {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
+    /// An image in the local image store.
+    #[serde(rename_all = "kebab-case")]
+    Local {
+        /// The image's name, or its id.
+        name: String,
+        /// The digest of the manifest that a push would send, once pinned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+    },
     /// The result of an earlier stage, counted from 0.
     Stage(usize),
 }
@@ -65,7 +74,7 @@ impl Base {
         match self {
             Base::Layout { path, tag, digest } => Base::Layout { path: dir.join(path), tag, digest },
             Base::Archive { path, name, digest } => Base::Archive { path: dir.join(path), name, digest },
-            Base::Scratch | Base::Registry(_) | Base::Stage(_) => self,
+            Base::Scratch | Base::Registry(_) | Base::Local { .. } | Base::Stage(_) => self,
         }
     }
 }
@@ -87,12 +96,13 @@ impl FromStr for Base {
             Locator::Registry(name) => Base::Registry(name),
             Locator::Layout { path, tag } => Base::Layout { path, tag, digest: None },
             Locator::Archive { path, name } => Base::Archive { path, name, digest: None },
+            Locator::Local { name } => Base::Local { name, digest: None },
         })
     }
 }
 
-/// The text that [`FromStr`] reads. An earlier stage and the digest of an archive have no such text: the stage is shown
-/// as `stage N`, and the digest is omitted.
+/// The text that [`FromStr`] reads. An earlier stage, and the digest of an image in an archive or in the local store, have no
+/// such text: the stage is shown as `stage N`, and the digest is omitted.
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let locator = match self {
@@ -106,6 +116,7 @@ impl fmt::Display for Base {
                 Locator::Layout { path: path.clone(), tag: tag.clone() }
             }
             Base::Archive { path, name, .. } => Locator::Archive { path: path.clone(), name: name.clone() },
+            Base::Local { name, .. } => Locator::Local { name: name.clone() },
         };
         locator.fmt(f)
     }
@@ -139,6 +150,7 @@ mod tests {
             (&format!("oci:dir@{digest}"), layout("dir", None, Some(digest))),
             (&format!("oci:a:b@{digest}"), layout("a:b", None, Some(digest))),
             ("docker-archive:f.tar", archive("f.tar", None)),
+            ("local:hello:v1", Base::Local { name: "hello:v1".into(), digest: None }),
             ("docker-archive:f.tar:r.example/n:v1", archive("f.tar", Some("r.example/n:v1"))),
         ] {
             assert_eq!(text.parse::<Base>().unwrap(), base, "{text}");
@@ -152,7 +164,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_a_base_is_refused() {
-        for text in ["oci:", "docker-archive:", "docker-archive::n", "r.example/UPPER", ""] {
+        for text in
+            ["oci:", "docker-archive:", "local:", "local:UPPER", "docker-archive::n", "r.example/UPPER", ""]
+        {
             assert!(text.parse::<Base>().is_err(), "{text}");
         }
         let error = "oci:".parse::<Base>().unwrap_err().to_string();

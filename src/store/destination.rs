@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, Locator, Reference, is_tag};
+use crate::image::{ARCHIVE_SCHEME, Format, LAYOUT_SCHEME, LOCAL_SCHEME, Locator, Reference, is_tag};
 
-/// The destination of an image: a registry, an OCI layout or a Docker archive.
+/// The destination of an image: a registry, an OCI layout, a Docker archive or the local image store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A repository of a registry.
@@ -29,6 +29,11 @@ pub enum Destination {
         /// The file.
         path: PathBuf,
         /// The names that `docker load` gives the image.
+        names: Vec<Reference>,
+    },
+    /// The local image store.
+    Local {
+        /// The names of the image; if empty, it has its id only.
         names: Vec<Reference>,
     },
 }
@@ -60,19 +65,15 @@ impl Destination {
                 }
             }
             Destination::Archive { names, path } if !more.is_empty() => {
-                let Some(name) = names.first().cloned() else {
+                if names.is_empty() {
                     return Err(Error::Location {
                         location: format!("{ARCHIVE_SCHEME}{}", path.display()),
                         expected: "a tag needs a name before it, as docker-archive:FILE:NAME",
                     });
-                };
-                for tag in more {
-                    let name = name.with_tag(tag)?;
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
                 }
+                name_more(names, more)?;
             }
+            Destination::Local { names } => name_more(names, more)?,
             Destination::Archive { .. } => {}
         }
         Ok(self)
@@ -82,9 +83,23 @@ impl Destination {
     pub fn usual_format(&self) -> Format {
         match self {
             Destination::Layout { .. } => Format::Oci,
-            Destination::Registry { .. } | Destination::Archive { .. } => Format::Docker,
+            Destination::Registry { .. } | Destination::Archive { .. } | Destination::Local { .. } => {
+                Format::Docker
+            }
         }
     }
+}
+
+/// Adds the first name with these tags.
+fn name_more(names: &mut Vec<Reference>, tags: &[String]) -> Result<()> {
+    let Some(first) = names.first().cloned() else { return Ok(()) };
+    for tag in tags {
+        let name = first.with_tag(tag)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(())
 }
 
 fn add(tags: &mut Vec<String>, more: &[String]) {
@@ -98,7 +113,7 @@ fn add(tags: &mut Vec<String>, more: &[String]) {
 impl FromStr for Destination {
     type Err = Error;
 
-    /// `REGISTRY/REPO[:TAG]`, `oci:DIR[:TAG]`, or `docker-archive:FILE[:NAME[:TAG]]`.
+    /// `REGISTRY/REPO[:TAG]`, `oci:DIR[:TAG]`, `docker-archive:FILE[:NAME[:TAG]]`, or `local:NAME[:TAG]`.
     fn from_str(text: &str) -> Result<Destination> {
         let repository = match text.parse()? {
             Locator::Layout { path, tag } => {
@@ -106,6 +121,9 @@ impl FromStr for Destination {
             }
             Locator::Archive { path, name } => {
                 return Ok(Destination::Archive { path, names: name.into_iter().collect() });
+            }
+            Locator::Local { name } => {
+                return Ok(Destination::Local { names: vec![name.parse()?] });
             }
             Locator::Registry(repository) => repository,
         };
@@ -126,6 +144,10 @@ impl fmt::Display for Destination {
             Destination::Registry { repository, .. } => f.write_str(&repository.repository_name()),
             Destination::Layout { path, .. } => write!(f, "{LAYOUT_SCHEME}{}", path.display()),
             Destination::Archive { path, .. } => write!(f, "{ARCHIVE_SCHEME}{}", path.display()),
+            Destination::Local { names } => {
+                let name = names.first().map(ToString::to_string).unwrap_or_default();
+                write!(f, "{LOCAL_SCHEME}{name}")
+            }
         }
     }
 }
@@ -138,7 +160,9 @@ mod tests {
         let more: Vec<_> = more.iter().map(|tag| tag.to_string()).collect();
         match text.parse::<Destination>().unwrap().tagged(&more).unwrap() {
             Destination::Registry { tags, .. } | Destination::Layout { tags, .. } => tags,
-            Destination::Archive { names, .. } => names.iter().map(|name| name.to_string()).collect(),
+            Destination::Archive { names, .. } | Destination::Local { names } => {
+                names.iter().map(|name| name.to_string()).collect()
+            }
         }
     }
 

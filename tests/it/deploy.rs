@@ -1,7 +1,7 @@
 //! `lbuild deploy`, `status` and `invoke --remote`, against a server that imitates Lambda's states and faults, and moto.
 
 mod faults;
-mod guide;
+pub mod guide;
 mod remote;
 pub mod rig;
 mod status;

@@ -3,6 +3,7 @@
 mod arns;
 mod clients;
 mod images;
+mod packages;
 
 use crate::invoke::rig::{HANDLERS, Served, python_base};
 use crate::support::lbuild::{Lbuild, function};

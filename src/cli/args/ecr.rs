@@ -8,7 +8,7 @@ use super::image::{ImageArgs, NAMES};
 use super::registry::Registry;
 
 /// The ECR repository of a push, and the changes to it.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Destination")]
 pub struct Ecr {
     /// Push to this ECR repository in the configured AWS account and Region

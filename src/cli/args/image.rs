@@ -13,7 +13,8 @@ pub const NAMES: &str = "\
 Names of images and destinations:
   REGISTRY/REPO[:TAG][@DIGEST]      in a registry; a destination has no digest
   oci:DIR[:TAG]                     in an OCI layout directory
-  docker-archive:FILE[:NAME[:TAG]]  in a docker-archive tar file";
+  docker-archive:FILE[:NAME[:TAG]]  in a docker-archive tar file
+  local:NAME[:TAG]                  in the local image store, where `lbuild docker build` puts it";
 
 /// The content and the config of the image. Each value can be set in lbuild.toml instead.
 #[derive(ClapArgs, Default)]

@@ -19,6 +19,7 @@ pub mod output;
 pub mod push;
 pub mod registry;
 pub mod sam;
+pub mod with;
 
 use clap::{Parser, Subcommand};
 
@@ -94,6 +95,14 @@ pub enum Command {
     /// Build the images of a SAM or CloudFormation template, without a container engine
     #[command(subcommand)]
     Sam(Sam),
+    /// Run a command that finds lbuild as docker: `lbuild with -- cdk deploy`
+    With(with::With),
+    /// Make the links by which tools find lbuild as docker
+    #[command(subcommand)]
+    Shim(with::Shim),
+    /// Do what docker would: build, tag, push, inspect, images, load, save, login and more
+    #[command(disable_help_flag = true)]
+    Docker(with::Docker),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),
     /// Look at the bases of images
@@ -156,7 +165,11 @@ impl Command {
             Command::Layer(layer::Layer::Push(args)) => Some(&mut args.registry),
             #[cfg(feature = "aws")]
             Command::Layer(layer::Layer::List(_)) => None,
-            Command::Init(_) | Command::Cache(_) => None,
+            Command::Init(_)
+            | Command::Cache(_)
+            | Command::With(_)
+            | Command::Shim(_)
+            | Command::Docker(_) => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::image::{ImageArgs, NAMES};
 use super::registry::Registry;
 
 // The order of the fields is the order of the headings in `--help`.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(after_help = NAMES)]
 pub struct Push {
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Push {
 }
 
 /// Where the image goes.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Destination")]
 pub struct DestinationArgs {
     /// Write the image to this destination (repeatable)
@@ -56,7 +56,7 @@ pub struct DestinationArgs {
 
 /// The check before a push.
 #[cfg(feature = "check")]
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Check")]
 pub struct CheckArgs {
     /// Send the image without `lbuild check`
@@ -65,10 +65,13 @@ pub struct CheckArgs {
     /// Ignore findings of this rule of `lbuild check` (repeatable)
     #[arg(long, value_name = "RULE", conflicts_with = "no_check")]
     pub allow: Vec<String>,
+    /// Whether an image that is not for Lambda gets warnings only: it is pushed by a tool for all images.
+    #[arg(skip)]
+    pub lenient: bool,
 }
 
 /// The use of layers from earlier runs.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Cache")]
 pub struct CachingArgs {
     /// Reuse the layers of this image too, if their keys match (repeatable)

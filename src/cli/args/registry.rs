@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 
 /// Access to registries.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Credentials")]
 pub struct Registry {
     /// Log in as this user [default: stored credentials]

@@ -6,9 +6,9 @@ use lbuild::Recipe;
 #[cfg(feature = "aws")]
 use lbuild::aws::{LayerFilter, ListedLayer};
 use lbuild::image::Platform;
+use lbuild::recipe::Base;
 #[cfg(feature = "aws")]
 use lbuild::recipe::LayerArn;
-use lbuild::recipe::{Base, Source, Step};
 #[cfg(feature = "aws")]
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
 use crate::cli::engine;
 use crate::cli::lower::config_file::ConfigFile;
-use crate::cli::lower::{date, layers, steps};
+use crate::cli::lower::{date, layer_image};
 use crate::cli::output::exit::Failure;
 #[cfg(feature = "aws")]
 use crate::cli::output::report::{print, print_json};
@@ -30,39 +30,26 @@ use crate::cli::output::report::{print, print_json};
 /// Runs `lbuild layer push` or `lbuild layer list`.
 pub async fn run(command: Layer, context: &Context) -> Result<(), Failure> {
     match command {
-        Layer::Push(args) => push(args, context).await,
+        Layer::Push(args) => push(*args, context).await,
         #[cfg(feature = "aws")]
         Layer::List(args) => list(args, context).await,
     }
 }
 
-/// Sends an image whose only layer has the files in `/opt`. It is no function, so that it is not checked as one.
+/// Sends an image that has files in `/opt` only. It is not a function, so that it is not checked as one.
 async fn push(args: LayerPush, context: &Context) -> Result<(), Failure> {
     let (config, path) = (ConfigFile::default(), PathBuf::from("."));
+    let steps = layer_image::steps(&args)?;
     let to =
         destination::of_push(&args.destination, &path, &config, DefaultDestination::None, context).await?;
     let login: Vec<_> = to.iter().filter_map(|(to, _)| destination::registry(to)).collect();
     let builder = engine::builder(&args.registry, &[], context, &login)?;
     let engine = builder.dry_run(args.destination.dry_run).build()?;
-    let recipe = Recipe::new(Platform::linux(args.arch), Base::Scratch, vec![step(&args.layer)?]);
+    let recipe = Recipe::new(Platform::linux(args.arch), Base::Scratch, steps);
     let recipe = Recipe { epoch: date::epoch()?, ..recipe };
     #[cfg(feature = "aws")]
     repository::prepare(&args.destination, &config, &to, context).await?;
     results::print(engine.push_each(&recipe, &to).await?, &context.report)
-}
-
-fn step(layer: &str) -> Result<Step, Failure> {
-    let source = match layers::is_arn(layer) {
-        true => layers::of_arn(layer, None)?,
-        false => steps::source(PathBuf::from(layer), true),
-    };
-    match &source {
-        Source::Directory { path, .. } if path.is_file() => Err(Failure::usage(
-            format!("{layer} is neither a directory nor a zip"),
-            "give the directory whose content goes to /opt, such as one with python/ or extensions/",
-        )),
-        _ => Ok(layers::add(source, layers::LAYERS.to_owned())),
-    }
 }
 
 #[cfg(feature = "aws")]

@@ -26,5 +26,7 @@ pub mod rules;
 #[cfg(target_os = "linux")]
 pub mod run;
 pub mod sam;
+pub mod shim;
 #[cfg(feature = "aws")]
 pub mod status;
+pub mod with;

@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod date;
 pub mod dockerfile;
 pub mod edit;
+pub mod layer_image;
 pub mod layers;
 mod lowered;
 pub mod named;

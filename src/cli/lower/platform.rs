@@ -27,7 +27,7 @@ pub fn given(args: &ImageArgs) -> Result<Option<Arch>, Failure> {
 ///
 /// An image for Lambda has one architecture:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs>
-fn of_platform(text: &str) -> Result<Arch, Failure> {
+pub fn of_platform(text: &str) -> Result<Arch, Failure> {
     if text.contains(',') {
         return Err(Failure::usage(
             format!(

@@ -6,7 +6,7 @@ use lbuild::lambda::PythonBase;
 use lbuild::recipe::{Python, Requirements, Source};
 
 use super::config_file::ConfigFile;
-use crate::cli::args::image::ImageArgs;
+use crate::cli::args::image::{ImageArgs, Python as PythonArgs};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
@@ -22,19 +22,7 @@ pub fn packages(
         (None, None) => (file(&config.requirements), file(&config.lock)),
         (requirements, lock) => (requirements.clone(), lock.clone()),
     };
-    let path = match (requirements, lock) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            return Err(Failure::usage("lbuild.toml gives both requirements and a lock", "keep one of them"));
-        }
-        (Some(path), None) => path,
-        (None, Some(path)) if is_lock(&path) => path,
-        (None, Some(path)) => {
-            let message = format!("{} is not a lock file that lbuild knows", path.display());
-            let hint = "give uv.lock, pylock.toml, poetry.lock or Pipfile.lock; or --requirements FILE";
-            return Err(Failure::usage(message, hint));
-        }
-    };
+    let Some(path) = listed(requirements, lock)? else { return Ok(None) };
     let named = base.map(PythonBase::named).unwrap_or_default();
     if named.is_alpine {
         return Err(Failure::usage(
@@ -60,6 +48,42 @@ pub fn packages(
         slim: flags.slim || config.slim,
         bytecode: flags.compile_bytecode.or(config.compile_bytecode).unwrap_or_default(),
     })))
+}
+
+/// The Python packages of a layer, which functions on AWS's bases use. `dir` is the directory of its files.
+pub fn of_layer(flags: &PythonArgs, dir: Option<&Path>) -> Result<Option<Source>, Failure> {
+    let Some(path) = listed(flags.requirements.clone(), flags.lock.clone())? else { return Ok(None) };
+    let Some(version) = flags.python_version.clone() else {
+        return Err(Failure::usage(
+            "the version of Python that the packages are for is not known",
+            "give that of the functions, such as --python-version 3.12",
+        ));
+    };
+    Ok(Some(Source::Python(Python {
+        requirements: Requirements::File { path, project: dir.map(Path::to_owned) },
+        glibc: PythonBase::glibc(&version, true),
+        version,
+        musl: false,
+        wheels: flags.wheels.clone(),
+        require_hashes: flags.require_hashes,
+        slim: flags.slim,
+        bytecode: flags.compile_bytecode.unwrap_or_default(),
+    })))
+}
+
+/// The file that lists the packages.
+fn listed(requirements: Option<PathBuf>, lock: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    match (requirements, lock) {
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("lbuild.toml gives both requirements and a lock", "keep one of them"))
+        }
+        (None, Some(path)) if !is_lock(&path) => {
+            let message = format!("{} is not a lock file that lbuild knows", path.display());
+            let hint = "give uv.lock, pylock.toml, poetry.lock or Pipfile.lock; or --requirements FILE";
+            Err(Failure::usage(message, hint))
+        }
+        (requirements, lock) => Ok(requirements.or(lock)),
+    }
 }
 
 /// Virtual environments in the code, which stay out when lbuild installs the packages: their packages would be in the

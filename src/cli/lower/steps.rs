@@ -112,7 +112,7 @@ fn given(flags: &[String], file: &[String], dir: &Path) -> Vec<String> {
 }
 
 /// Splits `SRC:/PATH` at the last `:/`, since the source's name may contain one.
-fn split_path(text: &str) -> (String, Option<String>) {
+pub fn split_path(text: &str) -> (String, Option<String>) {
     match text.rfind(":/") {
         Some(colon) => (text[..colon].to_owned(), Some(text[colon + 1..].to_owned())),
         None => (text.to_owned(), None),

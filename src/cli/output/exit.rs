@@ -74,6 +74,9 @@ pub enum Failure {
     /// The image of a function of a template, or of several.
     #[error("the image of {names} was not built")]
     Function { names: String, source: Box<Failure> },
+    /// A failure in `docker`'s words, with its exit code.
+    #[error("{message}")]
+    Docker { code: u8, message: String, hint: Option<String> },
     /// Threads or signal handlers are not available.
     #[error("cannot start")]
     Start { source: io::Error },
@@ -83,6 +86,11 @@ impl Failure {
     /// A fault in the arguments.
     pub fn usage(message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Failure {
         Failure::Usage { message: message.into(), hint: hint.into().map(str::to_owned) }
+    }
+
+    /// A failure in `docker`'s words.
+    pub fn docker(code: u8, message: impl Into<String>, hint: impl Into<Option<&'static str>>) -> Failure {
+        Failure::Docker { code, message: message.into(), hint: hint.into().map(str::to_owned) }
     }
 
     /// An error that does not end the command.
@@ -107,6 +115,7 @@ impl Failure {
                 _ => 1,
             },
             Failure::Function { source, .. } => source.code(),
+            Failure::Docker { code, .. } => *code,
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
             #[cfg(target_os = "linux")]
@@ -125,7 +134,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         match self {
             Failure::Library(error) => error.hint(),
-            Failure::Usage { hint, .. } => hint.clone(),
+            Failure::Usage { hint, .. } | Failure::Docker { hint, .. } => hint.clone(),
             #[cfg(target_os = "linux")]
             Failure::Invocation { hint, .. } | Failure::Told { hint, .. } => hint.clone(),
             #[cfg(target_os = "linux")]

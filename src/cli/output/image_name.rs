@@ -12,6 +12,7 @@ pub fn image_name(found: &StoredImage) -> String {
             let name = name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
             format!("docker-archive:{}{name}", path.display())
         }
+        Base::Local { name, .. } => format!("local:{name}"),
         Base::Scratch | Base::Stage(_) => String::new(),
     }
 }

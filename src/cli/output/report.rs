@@ -218,6 +218,12 @@ pub fn print_exact(text: &str) -> Result<(), Failure> {
     printed(io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()))
 }
 
+/// Copies a file to standard output, byte for byte.
+pub fn copy_out(from: &mut std::fs::File) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    printed(io::copy(from, &mut out).and_then(|_| out.flush()))
+}
+
 /// Prints JSON to standard output, from which a program reads every character.
 pub fn print_json(text: &str) -> Result<(), Failure> {
     write_line(&json::escaped(text))

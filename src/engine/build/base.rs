@@ -21,10 +21,14 @@ struct ResolvedBase {
     digest: Option<Digest>,
 }
 
-/// The image of a stored base, with labels that name the base.
+/// The image of a stored base, with labels that name the base. An image of the local store to which nothing is added is
+/// that image: it is pushed with the id that it has there.
 pub(super) async fn stored(session: &Arc<Session>, stage: &Stage, recipe: &Recipe) -> Result<Image> {
     let platform = stage.platform.as_ref().unwrap_or(&recipe.platform);
     let resolved = resolve(session, &stage.base, platform).await?;
+    if matches!(stage.base, Base::Local { .. }) && stage.steps.is_empty() {
+        return Ok(resolved.image);
+    }
     Ok(resolved.image.edit(&origin(&stage.base, resolved.digest, recipe.epoch)))
 }
 
@@ -119,7 +123,12 @@ pub(in crate::engine) fn labels(base: &Base, digest: Option<Digest>) -> BTreeMap
     if let Some(digest) = digest {
         labels.insert(BASE_DIGEST.to_owned(), digest.to_string());
     }
-    if let Base::Registry(name) = base {
+    let name = match base {
+        Base::Registry(name) => Some(name.clone()),
+        Base::Local { name, .. } => name.parse().ok(),
+        Base::Scratch | Base::Layout { .. } | Base::Archive { .. } | Base::Stage(_) => None,
+    };
+    if let Some(name) = name {
         let name = name.tag().and_then(|tag| name.with_tag(tag).ok()).map(|name| name.to_string());
         labels.extend(name.map(|name| (BASE_NAME.to_owned(), name)));
     }

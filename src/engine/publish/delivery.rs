@@ -14,7 +14,7 @@ use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
-use crate::image::{Blob, Digest, Reference};
+use crate::image::{Blob, Digest, LOCAL_SCHEME, Reference};
 use crate::store::{self, Layout};
 use crate::threads::blocking;
 
@@ -24,6 +24,7 @@ pub(super) enum Target {
     Registry(Arc<Remote>),
     Layout(Arc<Directory>),
     Archive { path: PathBuf, names: Vec<Reference> },
+    Local { names: Vec<Reference> },
 }
 
 /// A layout directory.
@@ -57,6 +58,8 @@ impl Target {
             Target::Layout(directory) if directory.tags.is_empty() => vec![name.to_owned()],
             Target::Layout(directory) => directory.tags.iter().map(|tag| format!("{name}:{tag}")).collect(),
             Target::Archive { names, .. } if names.is_empty() => vec![name.to_owned()],
+            Target::Local { names } if names.is_empty() => vec![name.to_owned()],
+            Target::Local { names } => names.iter().map(|image| format!("{LOCAL_SCHEME}{image}")).collect(),
             Target::Archive { names, .. } => names.iter().map(|image| format!("{name}:{image}")).collect(),
         }
     }
@@ -98,7 +101,7 @@ impl Delivery {
         let outcome = match target {
             Target::Registry(remote) => self.send_to_registry(&remote, gate).await?,
             Target::Layout(directory) => self.write_to_layout(&directory, gate).await?,
-            Target::Archive { .. } => return Ok(Outcome::Existed),
+            Target::Archive { .. } | Target::Local { .. } => return Ok(Outcome::Existed),
         };
         let Blob { digest, size, .. } = self.blob;
         self.session.events.emit(Event::Blob { destination: self.to.clone(), digest, size, outcome });

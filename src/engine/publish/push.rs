@@ -120,13 +120,14 @@ impl Push {
             Destination::Archive { path, names } => {
                 Target::Archive { path: path.clone(), names: names.clone() }
             }
+            Destination::Local { names } => Target::Local { names: names.clone() },
         };
         let asking = match &target {
             Target::Registry(remote) => {
                 let remote = remote.clone();
                 Some(AbortOnDrop(tokio::spawn(async move { remote.ask_early().await })))
             }
-            Target::Layout(_) | Target::Archive { .. } => None,
+            Target::Layout(_) | Target::Archive { .. } | Target::Local { .. } => None,
         };
         let (name, sending, made) = (to.to_string(), Mutex::default(), Mutex::default());
         Push { session, target, name, sending, made, gate, failure, _asking: asking }
@@ -136,7 +137,7 @@ impl Push {
     pub(in crate::engine) fn remote(&self) -> Option<Arc<Remote>> {
         match &self.target {
             Target::Registry(remote) => Some(remote.clone()),
-            Target::Layout(_) | Target::Archive { .. } => None,
+            Target::Layout(_) | Target::Archive { .. } | Target::Local { .. } => None,
         }
     }
 
@@ -147,13 +148,18 @@ impl Push {
 
     /// Starts the delivery of a layer of the base, or of published packages, to a registry that lacks it. It does not
     /// wait for a check of the image, because its files are public or in a registry already, and no manifest names it
-    /// yet. `passing` scans a layer from another registry on its way. A layout or archive is written only after the
-    /// check.
+    /// yet. `passing` scans a layer from another registry on its way. A layer of an image of the local store that this
+    /// machine made waits, and a layout or archive is written only after the check.
     pub(in crate::engine) fn published_layer(&self, layer: &Layer, passing: Option<&Arc<dyn Passing>>) {
         let passing = passing.filter(|_| matches!(layer.blob.location, Location::Registry(_)));
+        let is_own = layer.key.is_none()
+            && matches!(&layer.blob.location, Location::File(path) if self.session.cache.holds(path));
         match &self.target {
-            Target::Registry(_) => self.blob(&layer.blob, self.origin(layer), Gate::opened().into(), passing),
-            Target::Layout(_) | Target::Archive { .. } => self.layer(layer),
+            Target::Registry(_) if !is_own => {
+                self.blob(&layer.blob, self.origin(layer), Gate::opened().into(), passing);
+            }
+            Target::Registry(_) => self.layer(layer),
+            Target::Layout(_) | Target::Archive { .. } | Target::Local { .. } => self.layer(layer),
         }
     }
 
@@ -173,7 +179,8 @@ impl Push {
     /// Whether a layer of a registry is fetched after the check, to be written to a layout or archive.
     pub(in crate::engine) fn fetches(&self, blob: &Blob) -> bool {
         match &self.target {
-            Target::Registry(_) => false,
+            // The local store keeps where the layer is.
+            Target::Registry(_) | Target::Local { .. } => false,
             Target::Layout(directory) => !directory.has_blob(blob).unwrap_or(false),
             Target::Archive { .. } => true,
         }
@@ -199,7 +206,7 @@ impl Push {
     }
 
     fn blob(&self, blob: &Blob, origin: BlobOrigin, gate: Arc<Gate>, passing: Option<&Arc<dyn Passing>>) {
-        if matches!(self.target, Target::Archive { .. }) {
+        if matches!(self.target, Target::Archive { .. } | Target::Local { .. }) {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
@@ -234,7 +241,7 @@ impl Push {
             Target::Registry(remote) => {
                 remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?
             }
-            Target::Layout(_) | Target::Archive { .. } => false,
+            Target::Layout(_) | Target::Archive { .. } | Target::Local { .. } => false,
         };
         if exists {
             // The registry checked the image's blobs when it accepted the manifest.
@@ -328,6 +335,11 @@ impl Push {
                 let progress = |blob: &Blob, sent| upload::progress(&self.session, &self.name, blob, sent);
                 let image = image.clone().located(|blob| self.session.nearest(blob));
                 store::write_archive(path, &image, names, &self.session.registries, progress).await?;
+                Outcome::Sent
+            }
+            Target::Local { names } => {
+                let (images, image, names) = (self.session.cache.images(), image.clone(), names.clone());
+                blocking(move |_| images.put(&image, &names)).await?;
                 Outcome::Sent
             }
         };

@@ -85,6 +85,15 @@ impl Archive {
         Ok(Archive { manifest, config, layers, path: path.to_owned() })
     }
 
+    /// The names of each image in an archive.
+    ///
+    /// # Errors
+    /// [`Error::NoArchive`] for a file that is not an archive.
+    pub(crate) fn list(path: &Path, stop: &AtomicBool) -> Result<Vec<Vec<Reference>>> {
+        let saved = Tape::open(path, stop)?.saved()?.into_iter();
+        saved.map(|image| image.repo_tags.iter().flatten().map(|name| name.parse()).collect()).collect()
+    }
+
     /// The manifest that a registry would have for the image, with the layers as stored. An archive contains none.
     pub(crate) fn manifest(&self, target: Option<&str>) -> Option<Manifest> {
         let same = target.is_none_or(|target| target == self.manifest.digest.to_string());

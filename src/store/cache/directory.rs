@@ -71,7 +71,7 @@ impl Cache {
         Removal::begin(&self.locks_dir())
     }
 
-    fn locks_dir(&self) -> PathBuf {
+    pub(super) fn locks_dir(&self) -> PathBuf {
         self.root.join("locks")
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! blobs/sha256/<hex>   layers that lbuild made, or wrote to layouts and archives; manifests and configs of bases; wheels
 //! keys/<hex>           records: a layer's key → the layer's digests, as JSON; scans; notes
+//! images/<hex>         images under names: their configs, and where their layers are
 //! stat/<hex>           fingerprints of a source directory's files
 //! roots/<hex>/         unpacked images, in which commands run
 //! mounts/<hex>-<n>/     cache mounts of commands
@@ -15,6 +16,7 @@
 
 mod blobs;
 mod directory;
+mod images;
 mod mounts;
 mod prune;
 mod records;
@@ -28,8 +30,9 @@ mod workplace;
 
 pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
+pub(crate) use images::{ImageRecord, LayerOfImage, PlaceOfLayer};
 pub(crate) use mounts::{CacheMount, Holding};
 pub(crate) use roots::CachedRoot;
 pub use usage::Usage;
 pub(crate) use used::mark_used;
-pub(crate) use workplace::Workplace;
+pub use workplace::Workplace;

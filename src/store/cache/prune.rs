@@ -1,6 +1,7 @@
 //! The size of the cache, and the removal of unused files.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -37,6 +38,10 @@ impl Cache {
             usage.files += 1;
             usage.bytes += metadata.len();
         })?;
+        for (_, metadata) in self.image_files()? {
+            usage.files += 1;
+            usage.bytes += metadata.len();
+        }
         for (root, _) in self.directories()? {
             let of_root = roots::usage(&root);
             usage.files += of_root.files;
@@ -64,9 +69,23 @@ impl Cache {
             let limit = if name.starts_with(TEMPORARY_PREFIX) { hour.min(unused) } else { unused };
             CachedFile { path: path.to_owned(), usage, is_directory, modified, age, old: age >= limit }
         };
+        let mut of_images: HashMap<PathBuf, Duration> = HashMap::new();
+        // Before their blobs, so that of both, which are as old then, the image goes first.
+        for (file, metadata) in self.image_files()? {
+            let image = cached(&file, Usage { files: 1, bytes: metadata.len() }, false, &metadata);
+            for blob in self.blobs_of_image(&file) {
+                let age = of_images.entry(blob).or_insert(image.age);
+                *age = image.age.min(*age);
+            }
+            held.push(image);
+        }
         self.visit(|path, metadata| {
             let usage = Usage { files: 1, bytes: metadata.len() };
-            held.push(cached(path, usage, false, metadata));
+            let mut file = cached(path, usage, false, metadata);
+            if let Some(age) = of_images.get(path).filter(|age| **age < file.age) {
+                (file.age, file.old) = (*age, *age >= unused);
+            }
+            held.push(file);
         })?;
         for (root, metadata) in self.directories()? {
             held.push(cached(&root, roots::usage(&root), true, &metadata));

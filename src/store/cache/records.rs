@@ -9,6 +9,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -29,6 +30,8 @@ pub(super) enum RecordKind {
     Shape,
     Note,
     Text,
+    Image,
+    ImageNames,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +54,8 @@ impl Heading {
             RecordKind::Shape => "shape",
             RecordKind::Note => "note",
             RecordKind::Text => "text",
+            RecordKind::Image => "image",
+            RecordKind::ImageNames => "image-names",
         };
         let words = format!("lbuild-record 1 {kind} ");
         let mut hash = Sha256::new();
@@ -103,8 +108,13 @@ impl RecordKind {
         heading.line()
     }
 
+    /// The record with this content.
+    pub(super) fn record(self, key: Digest, content: &[u8]) -> Vec<u8> {
+        [self.heading(key, content).as_bytes(), content].concat()
+    }
+
     /// The content of a record, if it is undamaged.
-    fn content(self, key: Digest, mut record: Vec<u8>) -> Option<Vec<u8>> {
+    pub(super) fn content(self, key: Digest, mut record: Vec<u8>) -> Option<Vec<u8>> {
         let end = record.iter().position(|byte| *byte == b'\n')? + 1;
         let (heading, content) = record.split_at(end);
         if self.heading(key, content).as_bytes() != heading {
@@ -218,17 +228,30 @@ impl Cache {
 
     /// The content of a record. A record that is not valid is removed.
     pub(super) fn record(&self, kind: RecordKind, key: Digest) -> Option<Vec<u8>> {
-        let path = self.key_path(LayerKey(key));
-        let content = kind.content(key, fs::read(&path).ok()?);
+        self.record_at(&self.key_path(LayerKey(key)), kind, key)
+    }
+
+    /// The content of a record in a file of its own. A record that is not valid is removed.
+    pub(super) fn record_at(&self, path: &Path, kind: RecordKind, key: Digest) -> Option<Vec<u8>> {
+        let content = kind.content(key, fs::read(path).ok()?);
         match content {
-            Some(_) => mark_used(&path),
-            None => drop(fs::remove_file(&path)),
+            Some(_) => mark_used(path),
+            None => drop(fs::remove_file(path)),
         }
         content
     }
 
     pub(super) fn put_record(&self, kind: RecordKind, key: Digest, content: &[u8]) -> Result<()> {
-        let record = [kind.heading(key, content).as_bytes(), content].concat();
-        staged::renew(&self.key_path(LayerKey(key)), &record)
+        self.put_record_at(&self.key_path(LayerKey(key)), kind, key, content)
+    }
+
+    pub(super) fn put_record_at(
+        &self,
+        path: &Path,
+        kind: RecordKind,
+        key: Digest,
+        content: &[u8],
+    ) -> Result<()> {
+        staged::renew(path, &kind.record(key, content))
     }
 }

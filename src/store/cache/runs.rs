@@ -58,6 +58,15 @@ pub(super) fn lock_out_removal(locks: &Path) -> Option<File> {
     Some(guard)
 }
 
+/// Locks a file, which is created if it does not exist, until the returned value is dropped. `None` if the file system has
+/// no locks.
+pub(super) fn lock_file(path: &Path) -> Option<File> {
+    fs::create_dir_all(path.parent()?).ok()?;
+    let file = opened(path)?;
+    locked(&file, FlockOperation::LockExclusive).ok()?;
+    Some(file)
+}
+
 /// The removal of some files.
 pub(super) struct Removal {
     _guard: Option<File>,

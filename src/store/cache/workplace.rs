@@ -17,7 +17,7 @@ use crate::store::staged::TEMPORARY_PREFIX;
 /// A directory that only its owner can read. It is removed when this value is dropped, and when this process is killed.
 /// Leftovers are removed when the next workplace is created or the cache is pruned.
 #[derive(Debug)]
-pub(crate) struct Workplace {
+pub struct Workplace {
     dir: PathBuf,
     removed_at_end: Option<RemovedAtEnd>,
     /// Held while the directory is in use. The kernel releases the lock when the process ends, even if it is killed.
@@ -30,8 +30,11 @@ impl Cache {
         let _ = sweep(&self.work_dir());
     }
 
-    /// A directory for another program to work in.
-    pub(crate) fn workplace(&self) -> Result<Workplace> {
+    /// A directory for temporary files, which only its owner can read.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn workplace(&self) -> Result<Workplace> {
         Workplace::new_in(&self.work_dir())
     }
 }
@@ -66,7 +69,8 @@ impl Workplace {
         self
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The directory.
+    pub fn path(&self) -> &Path {
         &self.dir
     }
 

@@ -49,19 +49,35 @@ impl Helper {
         }
     }
 
-    async fn ask(&self) -> Result<Option<Login>> {
+    /// Gives the helper a login to keep, or with the verb `erase` the server's name to forget.
+    ///
+    /// # Errors
+    /// When the program is missing, fails, or does not answer in time.
+    pub(super) async fn tell(&self, verb: &str, text: &str) -> Result<()> {
+        let told = tokio::time::timeout(PATIENCE, self.run(verb, text)).await;
+        let Output { status, .. } = told.map_err(|_| self.fault("did not answer"))??;
+        match status.success() {
+            true => Ok(()),
+            false => Err(self.fault(format!("failed ({status})"))),
+        }
+    }
+
+    async fn run(&self, verb: &str, text: &str) -> Result<Output> {
         let program = on_path(&self.program).ok_or_else(|| self.fault("is not on the PATH"))?;
         let mut command = programs::command(program);
-        command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = command.start().map_err(|error| self.fault(format!("cannot be started: {error}")));
         let mut running = running?;
         if let Some(mut stdin) = running.child.stdin.take() {
             // A helper may answer without reading the name.
-            let _ = stdin.write_all(self.server.as_bytes()).await;
+            let _ = stdin.write_all(text.as_bytes()).await;
         }
         let output = running.limited_output(OUTPUT_LIMIT).await;
-        let output = output.map_err(|error| self.fault(format!("cannot be run: {error}")))?;
-        let Output { status, stdout, stderr } = output;
+        output.map_err(|error| self.fault(format!("cannot be run: {error}")))
+    }
+
+    async fn ask(&self) -> Result<Option<Login>> {
+        let Output { status, stdout, stderr } = self.run("get", &self.server).await?;
         // A helper reports in its output that it has no login for the name. Other output may contain a secret, and is
         // not quoted.
         if !status.success() {

@@ -17,9 +17,9 @@ use super::helper::Helper;
 use super::login::Login;
 
 /// The key under which Docker stores the login of Docker Hub: the URL of its first registry.
-const DOCKER_HUB_URL: &str = "https://index.docker.io/v1/";
+pub(super) const DOCKER_HUB_URL: &str = "https://index.docker.io/v1/";
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -102,6 +102,29 @@ impl LoginFile {
     }
 }
 
+impl LoginFile {
+    /// The helper that keeps the login of a registry, and the key of the registry; `None` if the file itself does.
+    ///
+    /// # Errors
+    /// The fault of the file, without its content.
+    pub(super) fn keeper(&self, registry: &str) -> Result<(Option<Helper>, String), String> {
+        let content: Content = match read(&self.path).map_err(|error| error.to_string())? {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|_| "not a configuration of Docker or Podman".to_owned())?,
+            None => Content::default(),
+        };
+        let server = if registry == "docker.io" { DOCKER_HUB_URL } else { registry };
+        let fits = |key: &str| fit(key, registry, "", server).is_some();
+        let own = content.cred_helpers.into_iter().flatten().find(|(key, _)| fits(key));
+        let name = own.and_then(|(_, name)| name).or(content.creds_store).filter(|name| !name.is_empty());
+        let helper = name.map(|name| {
+            let (program, config) = (format!("docker-credential-{name}"), self.path.clone());
+            Helper { program, config, server: server.to_owned() }
+        });
+        Ok((helper, server.to_owned()))
+    }
+}
+
 impl StoredLogin {
     fn login(&self) -> Result<Option<Login>, &'static str> {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
@@ -122,14 +145,14 @@ impl StoredLogin {
 
 /// How well a key fits; greater is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Fit {
+pub(super) struct Fit {
     /// The length of the path after the registry.
     path: usize,
     /// Whether the key is the usual one of the registry.
     usual: bool,
 }
 
-fn fit(key: &str, registry: &str, repository: &str, usual: &str) -> Option<Fit> {
+pub(super) fn fit(key: &str, registry: &str, repository: &str, usual: &str) -> Option<Fit> {
     let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (host, path) = name.unwrap_or(key).split_once('/').unwrap_or((name.unwrap_or(key), ""));
     let path = path.trim_end_matches('/');
@@ -149,7 +172,7 @@ fn canonical(registry: &str) -> &str {
 }
 
 /// The file's bytes; `None` for a missing or blank file.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty())),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

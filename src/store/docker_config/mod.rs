@@ -3,6 +3,7 @@
 mod helper;
 mod login;
 mod login_file;
+mod write;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,57 @@ use crate::error::{Error, Result};
 /// <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DockerConfig;
+
+impl DockerConfig {
+    /// The configuration in another directory than the usual one of Docker.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> DockerConfigIn {
+        DockerConfigIn { dir: dir.into() }
+    }
+
+    /// The configuration of Docker itself, without Podman's: where `docker login` stores a login.
+    ///
+    /// # Errors
+    /// When no directory is known.
+    pub fn dockers() -> Result<DockerConfigIn> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".docker"));
+        let dir = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
+        let unknown = || std::io::Error::other("neither DOCKER_CONFIG nor HOME is set");
+        let dir = dir.ok_or_else(|| Error::Write { path: "config.json".into(), source: unknown() })?;
+        Ok(DockerConfigIn { dir })
+    }
+}
+
+/// The stored logins in the `config.json` of one directory, as `docker --config DIR` takes them.
+#[derive(Clone, Debug)]
+pub struct DockerConfigIn {
+    dir: PathBuf,
+}
+
+impl DockerConfigIn {
+    fn file(&self) -> LoginFile {
+        LoginFile { path: self.dir.join("config.json"), dockers: true }
+    }
+}
+
+impl Credentials for DockerConfigIn {
+    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>> {
+        self.get_for(registry, "", renew)
+    }
+
+    fn get_for<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: &'a str,
+        _renew: bool,
+    ) -> Later<'a, Result<Option<Credential>>> {
+        Box::pin(async move { first(&[self.file()], registry, repository).await })
+    }
+
+    fn describe(&self) -> String {
+        format!("from {}", self.file().path.display())
+    }
+}
 
 impl Credentials for DockerConfig {
     fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, Result<Option<Credential>>> {

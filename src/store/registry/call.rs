@@ -5,6 +5,7 @@ use reqwest::Method;
 /// A call of the distribution protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
+    LogIn,
     ReadManifest,
     FindManifest,
     PutManifest,
@@ -19,7 +20,7 @@ pub(super) enum Call {
 impl Call {
     pub(super) fn method(self) -> Method {
         match self {
-            Call::ReadManifest | Call::ReadBlob => Method::GET,
+            Call::LogIn | Call::ReadManifest | Call::ReadBlob => Method::GET,
             Call::FindManifest | Call::FindBlob => Method::HEAD,
             Call::StartUpload => Method::POST,
             Call::PutManifest | Call::SendBlob => Method::PUT,
@@ -32,6 +33,7 @@ impl Call {
     /// so either of two actions may be missing.
     pub(super) fn ecr_action(self) -> &'static str {
         match self {
+            Call::LogIn => "ecr:GetAuthorizationToken",
             Call::ReadManifest | Call::FindManifest => "ecr:BatchGetImage",
             Call::PutManifest => "ecr:PutImage",
             Call::RemoveManifest => "ecr:BatchDeleteImage",

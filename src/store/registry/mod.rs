@@ -20,7 +20,9 @@ mod upload;
 use std::sync::Arc;
 
 pub(crate) use self::addresses::Addresses;
+use self::call::Call;
 pub(crate) use self::repository::Repository;
+use self::request::Request;
 use self::scope::Scope;
 use self::transport::Transport;
 pub(crate) use self::upload::Upload;
@@ -55,6 +57,16 @@ impl Registries {
     /// registry.
     pub(crate) fn destination(&self, name: &Reference, mount_from: Option<&str>) -> Repository {
         self.repository(name, Scope::push(name.repository(), mount_from))
+    }
+
+    /// Asks a registry for nothing, with the credentials for it.
+    ///
+    /// # Errors
+    /// When it refuses the credentials.
+    pub(crate) async fn log_in(&self, registry: &str) -> Result<()> {
+        let operation = format!("log in to {registry}");
+        let request = Request::new(Call::LogIn, registry, "/v2/".to_owned(), Scope::none(), operation);
+        self.transport.send(&request).await.map(drop)
     }
 
     /// The retries of an operation on these registries.

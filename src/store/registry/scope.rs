@@ -10,6 +10,11 @@ impl Scope {
         Scope(vec![format!("repository:{repository}:pull")])
     }
 
+    /// The scope of a login, which asks for no action.
+    pub(super) fn none() -> Scope {
+        Scope(Vec::new())
+    }
+
     /// The scope of a push; a mount needs one token for both repositories.
     pub(super) fn push(repository: &str, mount_from: Option<&str>) -> Scope {
         let mount = mount_from.filter(|from| *from != repository);
@@ -33,8 +38,8 @@ impl Scope {
         &self.0
     }
 
-    /// Whether no action writes.
+    /// Whether it reads, and no action writes.
     pub(super) fn only_pulls(&self) -> bool {
-        self.0.iter().all(|scope| scope.ends_with(":pull"))
+        !self.0.is_empty() && self.0.iter().all(|scope| scope.ends_with(":pull"))
     }
 }

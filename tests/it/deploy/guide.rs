@@ -5,7 +5,7 @@ use crate::dockerfile::case_answers;
 use crate::guide::Page;
 use crate::support::bases;
 use crate::support::lambda_api::{LambdaApi, LambdaBehaviour, REGION, REGISTRY};
-use crate::support::lbuild::{Lbuild, function};
+use crate::support::lbuild::{Lbuild, RunOutput, function};
 use crate::support::moto::{Moto, NO_METADATA};
 use crate::support::registry::{Mode, Registry};
 use crate::support::{run, testdata, tool};
@@ -24,16 +24,16 @@ fn commands(page: &str) -> Vec<String> {
 
 /// A user for whom AWS is moto, but for Lambda, whose states moto does not have; in the directory of the case s1-aws-base
 /// with an extension of the case 19.
-struct Reader {
-    user: Lbuild,
+pub struct Reader {
+    pub user: Lbuild,
+    pub moto: Moto,
     api: LambdaApi,
     registry: Registry,
-    _moto: Moto,
     _index: crate::support::index::Index,
 }
 
 impl Reader {
-    fn new() -> Reader {
+    pub fn new() -> Reader {
         let (moto, api) =
             (Moto::start(), LambdaApi::start(LambdaBehaviour { looks: 1, ..LambdaBehaviour::default() }));
         let registry = Registry::start(Mode::Plain);
@@ -61,20 +61,17 @@ impl Reader {
         copy("19-extension-from-scratch/extension", &directory.join("extension"));
         let script = "chmod 755 \"$0\"/extension/extensions/*";
         run(Command::new(tool("bash")).args(["-c", script]).arg(&directory)).unwrap();
-        Reader { user, api, registry, _moto: moto, _index: index }
+        Reader { user, api, registry, moto, _index: index }
     }
 
-    /// Runs the commands in one shell, as a reader does; returns what they print.
-    fn run(&self, commands: &[String]) -> String {
+    /// Runs the commands in one shell, as a reader does.
+    pub fn run(&self, commands: &[String]) -> RunOutput {
         let program =
             std::path::Path::new(env!("CARGO_BIN_EXE_lbuild")).parent().unwrap().display().to_string();
         let mut bash = self.user.program("bash", &["-euc", &commands.join("\n")]);
         let path = std::env::var("PATH").unwrap_or_default();
         bash.env("PATH", format!("{program}:{path}")).current_dir(self.user.path("hello"));
-        let output = bash.output().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{commands:#?}\n{out}{err}");
-        out.into_owned()
+        RunOutput::of(bash.output().unwrap()).succeeded()
     }
 }
 
@@ -83,10 +80,10 @@ fn the_ways_from_files_to_a_function_lead_there() {
     let reader = Reader::new();
     let all = commands("src/guide/deploy.md");
     assert_eq!(all.len(), 7, "{all:#?}");
-    let shown = reader.run(&all[..3]);
+    let shown = reader.run(&all[..3]).stdout;
     assert!(shown.contains("state       Active") && shown.contains("arch        arm64"), "{shown}");
     let first = reader.api.image("hello");
-    let shown = reader.run(&all[3..]);
+    let shown = reader.run(&all[3..]).stdout;
     assert!(shown.contains("update      Successful"), "{shown}");
     let last = reader.api.image("hello");
     assert!(first != last && shown.contains(last.split('@').nth(1).unwrap()), "{first} {last} {shown}");
@@ -103,7 +100,7 @@ fn the_ways_from_files_to_a_function_lead_there() {
     let (context_of, arch) = (format!("base={base}"), ["--arch", "arm64", "--no-check"]);
     let push = ["push", context, "--build-context", &context_of, "--to", &to];
     reader.user.ok(&[&push[..], &arch].concat());
-    let shown = reader.run(&all);
+    let shown = reader.run(&all).stdout;
     assert!(shown.contains("moved    hello on public.ecr.aws/lambda/python:3.12"), "{shown}");
     let patched = reader.api.image("hello");
     assert!(patched != last && shown.contains(patched.split('@').nth(1).unwrap()), "{shown}");

@@ -6,13 +6,6 @@ use crate::support::moto::Moto;
 use crate::support::registry::{Mode, Registry};
 use serde_json::json;
 
-/// The bytes of a manifest.
-fn manifest(registry: &Registry, digest: &str) -> String {
-    let hex = digest.strip_prefix("sha256:").unwrap();
-    let file = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
-    std::fs::read_to_string(registry.storage().join(file)).unwrap()
-}
-
 #[test]
 fn a_function_is_created_updated_and_shown() {
     let (moto, registry) = (Moto::with_images(), Registry::start(Mode::Plain));
@@ -22,12 +15,7 @@ fn a_function_is_created_updated_and_shown() {
     let mut digests = Vec::new();
     for (tag, number) in [("v1", 1), ("v2", 2)] {
         let digest = push(&user, &format!("hello:{tag}"), number, "amd64");
-        let manifest = manifest(&registry, &digest);
-        moto.ecr(
-            REGION,
-            "PutImage",
-            &json!({ "repositoryName": "hello", "imageTag": tag, "imageManifest": manifest, "imageDigest": digest }),
-        );
+        moto.put_image(REGION, &registry, "hello", tag);
         digests.push(digest);
     }
     let deploy = |tag: &str, more: &[&str]| {

@@ -112,7 +112,7 @@ fn with_python(tar: Tar, prefix: &str, minor: u32, packages: &[(&str, &str)]) ->
 }
 
 /// Writes the stand-ins for one architecture; returns the arguments that map them.
-fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
+pub fn stand_ins(lbuild: &Lbuild, arch: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut write = |names: &[&str], flavour: &str, tar: Tar, config: Value| {
         let dir = lbuild.path(&format!("{flavour}-{arch}"));
@@ -301,6 +301,17 @@ fn build(
     arguments.extend(stand_ins.iter().map(String::as_str));
     let done = lbuild.run(&arguments);
     assert_eq!(done.code, Some(0), "{name} for {arch}: {}", done.stderr);
+    // the same by the words of `docker`
+    let (platform, output) =
+        (format!("linux/{arch}"), format!("type=oci,dest={},tar=false", lbuild.text("docker-out")));
+    let metadata = lbuild.text("metadata.json");
+    let mut arguments =
+        vec!["docker", "build", "-f", file, "--platform", &platform, "--build-arg", rie, "-t", "case:1"];
+    arguments.extend(["--output", &output, "--metadata-file", &metadata]);
+    arguments.extend(stand_ins.iter().map(String::as_str));
+    lbuild.ok(&[&arguments[..], &[path]].concat());
+    let metadata: Value = serde_json::from_str(&fs::read_to_string(&metadata).unwrap()).unwrap();
+    assert_eq!(metadata["containerimage.digest"], done.digest(), "{name} for {arch}");
     shown(&out, "1", arch)
 }
 

@@ -19,6 +19,6 @@ fn cdk_deploys_functions_from_images() {
     let writers = project.writers();
     assert!(writers.len() == 3 && writers.iter().all(|name| name.starts_with("lbuild/")), "{writers:?}");
     for (name, architecture, answer) in functions() {
-        project.judge(&project.image_of(name), architecture, &answer);
+        project.judge(&project.image_of(name, architecture), architecture, &answer);
     }
 }

@@ -60,7 +60,7 @@ fn published_assets_have_one_digest_and_cdk_deploy_finds_them() {
     assert!(!project.ecr.log_since(mark).iter().any(|entry| entry.is_manifest_put()));
     project.without(&["cdk", "deploy", "Images", "--app", "cdk.out", "--require-approval", "never"]);
     for (name, architecture, answer) in functions() {
-        let image = project.image_of(name);
+        let image = project.image_of(name, architecture);
         let asset = image.strip_prefix(&format!("{REPOSITORY}:")).unwrap();
         let sum = &project.moto.lambda(REGION, name)["Configuration"]["CodeSha256"];
         assert_eq!(format!("sha256:{}", sum.as_str().unwrap()), assets[asset], "{name}");

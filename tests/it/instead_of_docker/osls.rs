@@ -19,7 +19,7 @@ fn osls_packages_and_deploys_a_function_from_an_image() {
     project.record(REPOSITORY, "hello");
     let done = project.with(&["osls", "deploy", "--aws-profile", PROFILE]);
     assert!(done.stderr.contains("Service deployed to stack hello-dev"), "{}{}", done.stdout, done.stderr);
-    let image = project.image_of("hello");
+    let image = project.image_of("hello", "arm64");
     assert_eq!(image, format!("{REPOSITORY}@{digest}"));
     project.judge(&image, "arm64", &with_words());
 }

@@ -10,7 +10,6 @@ use crate::support::{bases, nonce, part, run, testdata, tool};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::Command;
 
 pub const REGION: &str = "eu-west-1";
@@ -107,25 +106,13 @@ impl Project {
     }
 
     /// The digest of a tag in the registry.
-    #[track_caller]
     pub fn digest(&self, repository: &str, tag: &str) -> String {
-        let link = format!("repositories/{repository}/_manifests/tags/{tag}/current/link");
-        fs::read_to_string(self.stored(&link)).unwrap_or_else(|error| panic!("{repository}:{tag}: {error}"))
-    }
-
-    fn stored(&self, name: &str) -> PathBuf {
-        self.ecr.storage().join("docker/registry/v2").join(name)
+        self.ecr.manifest(repository, tag).0
     }
 
     /// Tells moto's ECR of an image in the registry.
     pub fn record(&self, repository: &str, tag: &str) {
-        let digest = self.digest(repository, tag);
-        let hex = digest.strip_prefix("sha256:").unwrap();
-        let manifest = fs::read_to_string(self.stored(&format!("blobs/sha256/{}/{hex}/data", &hex[..2])));
-        let image = json!({
-            "repositoryName": repository, "imageTag": tag, "imageManifest": manifest.unwrap(), "imageDigest": digest,
-        });
-        self.moto.ecr(REGION, "PutImage", &image);
+        self.moto.put_image(REGION, &self.ecr, repository, tag);
     }
 
     /// The names of the programs that have written manifests to the registry, with a version.
@@ -136,8 +123,11 @@ impl Project {
 
     /// The name of the image of a deployed function, without its registry.
     #[track_caller]
-    pub fn image_of(&self, function: &str) -> String {
+    pub fn image_of(&self, function: &str, architecture: &str) -> String {
         let found = self.moto.lambda(REGION, function);
+        let config = &found["Configuration"];
+        let expected = if architecture == "amd64" { "x86_64" } else { architecture };
+        assert_eq!((&config["PackageType"], &config["Architectures"]), (&json!("Image"), &json!([expected])));
         let uri = found["Code"]["ImageUri"].as_str().unwrap_or_else(|| panic!("{found}"));
         uri.strip_prefix(ECR).unwrap_or_else(|| panic!("{uri}"))[1..].to_owned()
     }

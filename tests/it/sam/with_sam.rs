@@ -29,7 +29,11 @@ pub struct SamUser {
 impl SamUser {
     /// With the tutorial's project, for an architecture.
     pub fn start(arch: &str) -> SamUser {
-        let (registry, moto, mut user) = (Registry::start(Mode::Plain), Moto::with_stacks(), user());
+        SamUser::of(arch, Moto::with_stacks())
+    }
+
+    fn of(arch: &str, moto: Moto) -> SamUser {
+        let (registry, mut user) = (Registry::start(Mode::Plain), user());
         let dir = user.path("wheels");
         run(Command::new(tool("cp")).arg("-rT").arg(part("wheels")).arg(&dir)).unwrap();
         wheels(&dir, &["idna"]);
@@ -95,6 +99,12 @@ impl SamUser {
     }
 }
 
+/// The image in a packaged template.
+fn uri_in(packaged: &str) -> String {
+    let (_, rest) = packaged.split_once("ImageUri: ").unwrap();
+    rest.lines().next().unwrap().to_owned()
+}
+
 fn diff(old: &str, new: &str) -> (Vec<String>, Vec<String>) {
     let only = |text: &str, other: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !other.lines().any(|other| other == *line));
@@ -105,8 +115,9 @@ fn diff(old: &str, new: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn the_tutorial_goes_from_template_to_stack() {
-    let project = SamUser::start(ARCHITECTURE);
+    let project = SamUser::of(ARCHITECTURE, Moto::with_images());
     let user = &project.user;
+    user.ok(&["repo", "create", "name-encoder"]);
     // the wheel is one of the tests, with little in it
     let code = "import idna.core\n\ndef lambda_handler(event, context):\n    \
         return {'name': event['name'].encode('idna').decode(), 'x': idna.core.x}\n";
@@ -129,6 +140,7 @@ fn the_tutorial_goes_from_template_to_stack() {
     }
     let done = project.sam(&["package", "-t", "packaged.yaml", "--image-repository", repository]).succeeded();
     assert!(done.stdout.contains(uri), "{}", done.stdout);
+    project.moto.put_image(REGION, &project.registry, "name-encoder", tag);
     // samconfig.toml has image_repositories, which would need the keys of the build
     write(&user.path(""), "plain.toml", "version = 0.1\n");
     let deploy = [
@@ -147,6 +159,9 @@ fn the_tutorial_goes_from_template_to_stack() {
     let done = project.sam(&[&deploy[..], &more, &["--image-repository", repository]].concat()).succeeded();
     assert!(done.stdout.contains("Successfully created/updated stack"), "{}{}", done.stdout, done.stderr);
     assert!(project.deployed("name-encoder").contains(uri));
+    let shown = user.ok(&["status", "name-encoder"]).stdout;
+    assert!(shown.contains("state       Active") && shown.contains("300 s"), "{shown}");
+    assert!(shown.contains("tag         names this image") && !shown.contains("a zip"), "{shown}");
 
     let location = ImageLocation::registry(&project.registry, &format!("name-encoder:{tag}"));
     let answer = invoke::Function::start(&location).unwrap().invoke(&json!({ "name": "bücher.example" }));
@@ -155,7 +170,7 @@ fn the_tutorial_goes_from_template_to_stack() {
 
 #[test]
 fn the_guide_goes_from_template_to_stack() {
-    let project = SamUser::start("arm64");
+    let project = SamUser::of("arm64", Moto::with_images());
     let user = &project.user;
     fs::remove_file(user.path("samconfig.toml")).unwrap();
     write(&user.path(""), "requirements.txt", "idna==3.10\n");
@@ -164,26 +179,29 @@ fn the_guide_goes_from_template_to_stack() {
         write(&user.path(""), name, &page.blocks(language)[0]);
     }
     let commands = page.blocks("sh").concat();
+    let mut last = String::new();
     for command in commands.lines() {
         let words: Vec<&str> = command.split_whitespace().collect();
-        let done = match words[0] {
-            "lbuild" => user.ok(&words[1..]),
-            _ => project.sam(&words[1..]).succeeded(),
-        };
         if words[0] == "sam" {
-            assert!(
-                done.stdout.contains("Successfully created/updated stack"),
-                "{}{}",
-                done.stdout,
-                done.stderr
-            );
+            let uri = uri_in(&project.read("packaged.yaml"));
+            let (_, tag) = uri.rsplit_once(':').unwrap();
+            project.moto.put_image(REGION, &project.registry, "name-encoder", tag);
+            let done = project.sam(&words[1..]).succeeded();
+            let (out, err) = (done.stdout, done.stderr);
+            assert!(out.contains("Successfully created/updated stack"), "{out}{err}");
+        } else {
+            last = user.ok(&words[1..]).stdout;
         }
     }
     let packaged = project.read("packaged.yaml");
-    let (_, rest) = packaged.split_once("ImageUri: ").unwrap();
-    let uri = rest.lines().next().unwrap();
+    let uri = uri_in(&packaged);
     assert!(uri.contains("/name-encoder:function-") && uri.ends_with("-v8"), "{uri}");
-    assert!(project.deployed("name-encoder").contains(uri));
+    assert!(project.deployed("name-encoder").contains(&uri));
+    // the last command shows the function that SAM's transform describes
+    for line in ["state       Active", "arch        arm64", "tag         names this image"] {
+        assert!(last.contains(line), "{last}");
+    }
+    assert!(last.contains(&format!("image       {uri}\n")) && !last.contains("a zip"), "{last}");
     let shown = &page.blocks("text")[0];
     let without_id = |text: &str| text.replace(|c: char| c.is_ascii_hexdigit(), "");
     assert!(without_id(&packaged).contains(&without_id(shown)), "{packaged}");
@@ -243,8 +261,7 @@ fn cloudformation_takes_a_packaged_lambda_function() {
     let packaged = project.read("packaged.yaml");
     let body: String = packaged.bytes().map(|byte| format!("%{byte:02X}")).collect();
     project.moto.cloudformation(REGION, &format!("Action=CreateStack&StackName=plain&TemplateBody={body}"));
-    let (_, rest) = packaged.split_once("ImageUri: ").unwrap();
-    let uri = rest.lines().next().unwrap();
+    let uri = uri_in(&packaged);
     let function = project.moto.lambda(REGION, "encoder");
     assert_eq!(function["Code"]["ImageUri"], uri, "{function}");
 }

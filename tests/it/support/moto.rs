@@ -2,6 +2,7 @@
 //! its registry tokens is in the past and has no meaning.
 
 use super::http::{Request, Response, send, send_to_socket};
+use super::registry::Registry;
 use super::{KillOnDrop, part, tool};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -39,13 +40,20 @@ pub struct Moto {
 
 /// The command that starts the server, without its address.
 pub fn server() -> Vec<String> {
-    let python = tool("python3").display().to_string();
     let path = format!("PYTHONPATH={}", part("moto").display());
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/moto_server.py").display().to_string();
-    let words =
-        [&*tool("env").display().to_string(), &path, "PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
-    words.map(str::to_owned).to_vec()
+    words(&[&path], &tool("python3"), "moto_server.py")
+}
+
+/// The same with SAM's packages, and its own CloudFormation and Lambda.
+fn server_with_stacks(variables: &[&str]) -> Vec<String> {
+    words(variables, &part("sam").join("bin/python"), "moto_stacks.py")
+}
+
+fn words(variables: &[&str], python: &Path, script: &str) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support").join(script);
+    let (env, python, script) = (tool("env"), python.display().to_string(), script.display().to_string());
+    let started = ["PYTHONDONTWRITEBYTECODE=1", &python, "-u", &script];
+    [&[&*env.display().to_string()], variables, &started].concat().into_iter().map(str::to_owned).collect()
 }
 
 impl Moto {
@@ -56,28 +64,14 @@ impl Moto {
 
     /// As [`start`](Moto::start), with CloudFormation and Lambda, which need more packages.
     pub fn with_stacks() -> Moto {
-        Moto::with(server_with_stacks())
+        Moto::with(server_with_stacks(&[]))
     }
 
-    /// As [`with_stacks`](Moto::with_stacks), and the image of a function has to be in moto's ECR.
+    /// As [`with_stacks`](Moto::with_stacks), and the image of a function has to be [in moto's ECR](Moto::put_image).
     pub fn with_images() -> Moto {
-        let mut words = server_with_stacks();
-        words.insert(1, "MOTO_LAMBDA_STUB_ECR=false".to_owned());
-        Moto::with(words)
+        Moto::with(server_with_stacks(&["MOTO_LAMBDA_STUB_ECR=false"]))
     }
-}
 
-fn server_with_stacks() -> Vec<String> {
-    let python = part("sam").join("bin/python").display().to_string();
-    let mut words = server();
-    words.retain(|word| !word.starts_with("PYTHONPATH="));
-    let at = words.iter().position(|word| word.ends_with("/python3")).expect("the interpreter");
-    words[at] = python;
-    words.insert(1, "WITH_STACKS=1".to_owned());
-    words
-}
-
-impl Moto {
     fn with(server: Vec<String>) -> Moto {
         let dir = tempfile::Builder::new().prefix("moto-").tempdir().expect("a temporary directory");
         let words = [server, vec!["--port".into(), "0".into()]].concat();
@@ -156,6 +150,15 @@ impl Moto {
     pub fn repositories(&self, region: &str) -> Vec<Value> {
         let all = self.ecr(region, "DescribeRepositories", &json!({}));
         all["repositories"].as_array().expect("a list").clone()
+    }
+
+    /// Makes ECR know an image that was pushed to the registry in its place. The repository exists.
+    pub fn put_image(&self, region: &str, registry: &Registry, repository: &str, tag: &str) {
+        let (digest, manifest) = registry.manifest(repository, tag);
+        let image = json!({
+            "repositoryName": repository, "imageTag": tag, "imageManifest": manifest, "imageDigest": digest,
+        });
+        self.ecr(region, "PutImage", &image);
     }
 
     /// The text of a repository's policy.

@@ -1,8 +1,6 @@
 """moto's server with AWS's error documents: moto's own form differs from those of both protocols."""
 
 import json
-import os
-from urllib.parse import urlparse
 
 from moto.core.exceptions import JsonRESTError, _RESTError
 from moto.iam.access_control import IAMRequest
@@ -58,20 +56,7 @@ def wrong_key(self, _reason):
     refuse(self, "InvalidClientTokenId", "The security token included in the request is invalid.")
 
 
-def template_at(url, account_id, partition):
-    """The template of a stack in S3, whose URL has the bucket in its path: moto wants it in the host name, where a server
-    on an address has none."""
-    from moto.s3.models import s3_backends
-
-    bucket, key = urlparse(url).path.lstrip("/").split("/", 1)
-    return s3_backends[account_id][partition].get_object(bucket, key).value.decode()
-
-
 IAMRequest._raise_access_denied = access_denied
 IAMRequest._raise_signature_does_not_match = wrong_signature
 IAMRequest._raise_invalid_access_key = wrong_key
-if os.environ.get("WITH_STACKS"):  # loading it takes long
-    import moto.cloudformation.responses
-
-    moto.cloudformation.responses.get_stack_from_s3_url = template_at
 main()

@@ -121,6 +121,18 @@ impl Registry {
         self.dir.path().join("storage")
     }
 
+    /// The digest and the text of the manifest that a tag names.
+    pub fn manifest(&self, repository: &str, tag: &str) -> (String, String) {
+        let read = |path: String| {
+            let file = self.storage().join("docker/registry/v2").join(path);
+            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        };
+        let digest = read(format!("repositories/{repository}/_manifests/tags/{tag}/current/link"));
+        let hex = digest.strip_prefix("sha256:").expect("a digest");
+        let manifest = read(format!("blobs/sha256/{}/{hex}/data", &hex[..2]));
+        (digest, manifest)
+    }
+
     /// Every request so far. The registry writes a line shortly after its answer, so this waits until the log is stable.
     pub fn log(&self) -> Vec<AccessLogEntry> {
         let read = || std::fs::read_to_string(self.dir.path().join("log")).expect("the registry has a log");

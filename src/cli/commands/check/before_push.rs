@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lbuild::image::{Arch, Digest, Format, Image};
 use lbuild::lambda::check::{self, Annotator, Asked, Fact, Finding, Rule, Severity, Subject, Verdict};
-use lbuild::lambda::is_aws_base;
+use lbuild::lambda::{is_aws_base, is_for_lambda};
 use lbuild::recipe::Base;
 use lbuild::scan::{Annotate, Scans};
 use lbuild::{Destination, Engine, Prepared, Reach, Recipe};
@@ -39,6 +39,8 @@ pub struct CheckBeforePush<'a> {
     name: String,
     /// Whether nothing is sent. Then no layer passes on its way, and all are read.
     dry_run: bool,
+    /// Whether an image that is not for Lambda gets warnings only.
+    lenient: bool,
     /// Whether the base is one of AWS's, whose content is known.
     is_on_aws_base: bool,
 }
@@ -59,7 +61,8 @@ impl<'a> CheckBeforePush<'a> {
         let name = to.first().map(|(to, _)| to.to_string()).unwrap_or_default();
         let is_on_aws_base =
             matches!(base(&lowered.recipe), Some(Base::Registry(name)) if is_aws_base(&name.to_string()));
-        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run, is_on_aws_base })
+        let lenient = check.lenient && !lowered.for_lambda;
+        Ok(CheckBeforePush { engine, report, allowed, asked, format, name, dry_run, lenient, is_on_aws_base })
     }
 
     /// Reports errors and warnings, and fails on an error. The findings are cached: an image that was checked is not
@@ -71,6 +74,10 @@ impl<'a> CheckBeforePush<'a> {
             |found: &Finding| found.rule.ends_with("-handler") || found.rule == "bootstrap";
         let is_judged = has_handler || findings.iter().any(is_about_handler);
         findings.retain(|found| self.allowed.iter().all(|rule| rule.name != found.rule));
+        if self.lenient && !is_for_lambda(prepared.image().config()) {
+            let errors = findings.iter_mut().filter(|found| found.severity == Severity::Error);
+            errors.for_each(|found| found.severity = Severity::Warning);
+        }
         self.report.findings(&findings);
         if unread > 0 && !self.is_on_aws_base {
             let layers = if unread == 1 { "1 layer".to_owned() } else { format!("{unread} layers") };

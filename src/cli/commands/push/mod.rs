@@ -9,7 +9,7 @@ pub mod results;
 use lbuild::image::Format;
 #[cfg(feature = "check")]
 use lbuild::lambda::check::Annotator;
-use lbuild::{Destination, Engine, Prepared, Sent};
+use lbuild::{Destination, Engine, EngineBuilder, Prepared, Recipe, Sent};
 
 use self::job::Job;
 #[cfg(feature = "check")]
@@ -19,7 +19,7 @@ use crate::cli::args::push::Push;
 use crate::cli::commands::check::before_push::CheckBeforePush;
 use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
-use crate::cli::lower::Lowered;
+use crate::cli::lower::{Input, Lowered};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 use crate::cli::{engine, lower};
@@ -41,21 +41,38 @@ pub async fn send(args: &Push, default: DefaultDestination, context: &Context) -
         login = input.base_registries();
     }
     let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
+    send_input(args, input, &to, builder, None, context).await
+}
+
+/// Judges a recipe before anything is built.
+pub type Judge<'j> = &'j (dyn Fn(&Recipe) -> Result<(), Failure> + Sync);
+
+/// Builds the image of an input, and sends it to these destinations, by an engine that needs the settings of a build only.
+pub async fn send_input(
+    args: &Push,
+    input: Input,
+    to: &[(Destination, Format)],
+    builder: EngineBuilder,
+    judge: Option<Judge<'_>>,
+    context: &Context,
+) -> Result<Sent, Failure> {
+    let report = &context.report;
     let builder = engine::commands(builder, &args.image.dockerfile.commands)?;
     let builder = engine::caching(builder, &args.caching, input.config())?;
     let engine = builder.dry_run(args.destination.dry_run).build()?;
     let lowered = input.lower(&args.image, &engine, report).await?;
+    judge.map_or(Ok(()), |judge| judge(&lowered.recipe))?;
     if lowered.for_lambda {
-        destination::refuse_unpullable(&to)?;
+        destination::refuse_unpullable(to)?;
     }
     let missing = handler::missing(&engine, &lowered)?;
-    check_outputs(&engine, &lowered, args, &to)?;
+    check_outputs(&engine, &lowered, args, to)?;
     #[cfg(feature = "aws")]
-    repository::prepare(&args.destination, &lowered.config, &to, context).await?;
+    repository::prepare(&args.destination, &lowered.config, to, context).await?;
     let job = Job {
         engine: &engine,
         lowered: &lowered,
-        to: &to,
+        to,
         #[cfg(feature = "check")]
         check: &args.check,
         dry_run: args.destination.dry_run,
@@ -121,7 +138,7 @@ fn check_outputs(
 ) -> Result<(), Failure> {
     let destinations = to.iter().filter_map(|(to, _)| match to {
         Destination::Layout { path, .. } | Destination::Archive { path, .. } => Some(path),
-        Destination::Registry { .. } => None,
+        Destination::Registry { .. } | Destination::Local { .. } => None,
     });
     for path in destinations.chain(&args.metadata_file).chain(&args.digest_file) {
         if engine.packs(&lowered.recipe, path)? {

@@ -1,0 +1,86 @@
+//! `docker push`.
+
+use lbuild::image::{Format, Reference};
+use lbuild::lambda::is_for_lambda;
+use lbuild::recipe::Base;
+use lbuild::{Destination, LocalImage, Recipe};
+
+use super::args::Push;
+use super::engine;
+use super::names::{familiar, familiar_repository};
+use crate::cli::commands::push::job::Job;
+use crate::cli::commands::push::results;
+use crate::cli::context::Context;
+use crate::cli::destination;
+use crate::cli::lower::Lowered;
+use crate::cli::lower::config_file::ConfigFile;
+use crate::cli::output::exit::Failure;
+use crate::cli::output::report::print;
+
+/// Sends an image to the registry of its name. The last line has the digest of its manifest, which tools read: no other
+/// digest is printed in full.
+pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
+    let name: Reference = args.name.parse()?;
+    let engine = engine(context)?;
+    let images = engine.images();
+    let image = images.find(&args.name)?.filter(|image| image.names.contains(&name)).ok_or_else(|| {
+        let message = format!("An image does not exist locally with the tag: {}", familiar_repository(&name));
+        Failure::docker(1, message, "build it with this name, or give it the name with `docker tag`")
+    })?;
+    if !args.quiet {
+        print(&format!("The push refers to repository [{}]", name.repository_name()))?;
+    }
+    let lowered = lowered(&image, &name);
+    let tag = name.tag().unwrap_or("latest").to_owned();
+    let to = [(Destination::Registry { repository: name.clone(), tags: vec![tag.clone()] }, Format::Docker)];
+    if lowered.for_lambda {
+        destination::refuse_unpullable(&to)?;
+    }
+    let job = Job {
+        engine: &engine,
+        lowered: &lowered,
+        to: &to,
+        #[cfg(feature = "check")]
+        check: &super::check_args(),
+        dry_run: false,
+    };
+    let sent = job.send(None, &context.report).await.map_err(in_dockers_words)?;
+    let Some(published) = sent.published.first().cloned() else {
+        return results::print(sent, &context.report).map_err(in_dockers_words);
+    };
+    images.pushed(&image, &published.image.parse()?)?;
+    match args.quiet {
+        true => print(&familiar(&name)),
+        false => print(&format!("{tag}: digest: {} size: {}", published.digest, published.size)),
+    }
+}
+
+/// A stored image, as a recipe that adds nothing to it.
+fn lowered(image: &LocalImage, name: &Reference) -> Lowered {
+    let config = image.image().config();
+    let base = Base::Local { name: name.to_string(), digest: None };
+    Lowered {
+        recipe: Recipe::new(config.platform(), base, Vec::new()),
+        config: ConfigFile::default(),
+        remarks: Vec::new(),
+        handler: None,
+        own_entrypoint: false,
+        for_lambda: is_for_lambda(config),
+    }
+}
+
+/// The failure with the words that tools look for before they log in and push again.
+pub fn in_dockers_words(failure: Failure) -> Failure {
+    let is_anonymous = match &failure {
+        Failure::Library(lbuild::Error::Unauthorized { credential, .. }) => credential == "anonymous access",
+        Failure::Library(lbuild::Error::NoAwsCredentials { .. }) => true,
+        _ => false,
+    };
+    match is_anonymous {
+        true => {
+            let message = format!("no basic auth credentials: {}", failure.chain().join(": "));
+            Failure::Docker { code: 1, message, hint: failure.hint() }
+        }
+        false => failure,
+    }
+}

@@ -1,0 +1,93 @@
+//! What is not served, and the way out.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cli::output::exit::Failure;
+
+/// The exit code of `docker` for what it does not know.
+const UNKNOWN: u8 = 125;
+
+/// The way out for verbs that need containers, volumes or a daemon.
+const INSTEAD: [(&[&str], &str); 8] = [
+    (
+        &["compose", "stack", "swarm", "service"],
+        "lbuild builds and pushes images; run services with another engine",
+    ),
+    (&["bake"], "build each target with `docker build`"),
+    (
+        &["exec", "attach", "logs", "start", "stop", "kill", "wait", "top", "stats", "ps", "restart"],
+        "`lbuild invoke` and `lbuild run` run a function's image",
+    ),
+    (
+        &["create", "cp", "rm", "container", "commit", "export", "import"],
+        "`lbuild inspect --files IMAGE` lists an image's files; COPY --from takes files out of it",
+    ),
+    (
+        &["volume", "network", "plugin", "system", "node", "secret", "config"],
+        "there is no daemon that would have them",
+    ),
+    (
+        &["buildx imagetools", "manifest"],
+        "an image for Lambda has one platform: push it under a tag of its own",
+    ),
+    (&["search", "scout", "sbom", "trust"], "use another engine for it"),
+    (&["history"], "use `lbuild inspect --history local:NAME`"),
+];
+
+/// The failure for a verb that is not served, below `above`.
+pub fn verb(above: &str, words: &[OsString]) -> Failure {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let name = words.first().cloned().unwrap_or_default();
+    let full = if above.is_empty() { name.clone() } else { format!("{above} {name}") };
+    let fits = |known: &&str| **known == full || **known == name;
+    let hint = INSTEAD.iter().find(|(verbs, _)| verbs.iter().any(fits)).map(|(_, hint)| *hint);
+    let hint = hint.unwrap_or("`lbuild docker --help` lists what it serves");
+    Failure::docker(UNKNOWN, format!("lbuild does not serve `docker {full}`"), hint)
+}
+
+/// The failure for a call without a verb.
+pub fn no_verb() -> Failure {
+    Failure::docker(1, "no command is given", "`lbuild docker --help` lists the commands")
+}
+
+/// The failure of something that is known, but not served as it is asked for.
+pub fn asked(message: impl Into<String>, hint: &'static str) -> Failure {
+    Failure::docker(UNKNOWN, message, hint)
+}
+
+/// The failure of arguments that do not parse; `None` for a help text.
+pub fn of_arguments(error: &clap::Error) -> Option<Failure> {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let hint = "`lbuild docker VERB --help` lists the flags";
+    Some(match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return None;
+        }
+        ErrorKind::UnknownArgument => {
+            let flag = context(ContextKind::InvalidArg).unwrap_or_default();
+            match flag.starts_with('-') {
+                true => Failure::docker(UNKNOWN, format!("unknown flag: {flag}"), hint),
+                false => Failure::docker(1, format!("unexpected argument: {flag}"), hint),
+            }
+        }
+        // The rest of the message repeats the usage.
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+            let first = match context(ContextKind::InvalidArg).filter(|_| missing) {
+                Some(argument) => format!("{argument} is missing"),
+                None => first,
+            };
+            Failure::docker(if missing { 1 } else { UNKNOWN }, first, hint)
+        }
+    })
+}

@@ -1,0 +1,208 @@
+//! [`LocalImages`]: the images that this machine has under names.
+//!
+//! A stored image is its config and the places of its layers. Layers that lbuild made are in the cache; those of a base
+//! stay where they are, in a registry or in files, so that a build fetches nothing only to store it.
+
+use std::path::Path;
+
+use super::cache::{Cache, ImageRecord, LayerOfImage, PlaceOfLayer};
+use crate::error::{Error, Result};
+use crate::image::{Blob, Config, Digest, Format, Image, Layer, Location, Manifest, Reference};
+
+/// The local image store: images under names, in the cache's directory. Processes may use it at once.
+#[derive(Clone, Debug)]
+pub struct LocalImages {
+    cache: Cache,
+}
+
+/// An image of the local store.
+#[derive(Clone, Debug)]
+pub struct LocalImage {
+    /// The key of its record.
+    key: Digest,
+    image: Image,
+    /// Its names, each with a tag.
+    pub names: Vec<Reference>,
+    /// The names by digest under which it was pushed: `REGISTRY/REPOSITORY@DIGEST`.
+    pub digests: Vec<Reference>,
+}
+
+impl LocalImage {
+    /// The config and the layers.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The id: the digest of the config.
+    pub fn id(&self) -> Digest {
+        self.image.config_blob().digest
+    }
+
+    /// The manifest that a push sends, unless another format is asked for.
+    pub(crate) fn manifest(&self) -> Manifest {
+        self.image.manifest(Format::Docker)
+    }
+}
+
+impl Cache {
+    /// The images that this machine has under names.
+    pub fn images(&self) -> LocalImages {
+        LocalImages { cache: self.clone() }
+    }
+}
+
+/// The length of the shortest part of an id that is taken for one: as `docker` prints it.
+const SHORTEST_ID: usize = 12;
+
+impl LocalImages {
+    /// The image of a name, `NAME[:TAG]` or `NAME@DIGEST`, or of an id, which may be cut to twelve digits.
+    pub fn find(&self, name: &str) -> Result<Option<LocalImage>> {
+        let by_name = name.parse::<Reference>().ok().and_then(|name| self.key(&name));
+        if let Some(key) = by_name {
+            return Ok(self.image(key));
+        }
+        let hex = name.strip_prefix("sha256:").unwrap_or(name);
+        if hex.len() < SHORTEST_ID || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        Ok(self.list()?.into_iter().find(|image| image.id().hex().starts_with(hex)))
+    }
+
+    /// The image of a name that may be pinned to the digest of the image's manifest.
+    pub(crate) fn named(&self, name: &Reference) -> Option<LocalImage> {
+        let image = self.image(self.key(name)?)?;
+        let digest = name.digest().filter(|_| name.tag().is_some());
+        Some(image).filter(|image| digest.is_none_or(|digest| image.manifest().digest == digest))
+    }
+
+    fn key(&self, name: &Reference) -> Option<Digest> {
+        let names = self.cache.image_names();
+        match (name.tag(), name.digest()) {
+            (None, Some(_)) => names.digests.get(&name.to_string()).copied(),
+            (tag, _) => {
+                let name = format!("{}:{}", name.repository_name(), tag.unwrap_or("latest"));
+                names.tags.get(&name).copied()
+            }
+        }
+    }
+
+    /// All images, sorted by their names; those without a name last.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn list(&self) -> Result<Vec<LocalImage>> {
+        let mut images: Vec<_> =
+            self.cache.image_keys()?.into_iter().filter_map(|key| self.image(key)).collect();
+        let name = |image: &LocalImage| image.names.first().map(ToString::to_string);
+        images.sort_by_cached_key(|image| (image.names.is_empty(), name(image), image.id()));
+        Ok(images)
+    }
+
+    /// Stores an image, and gives it these names; an image that had one of them loses it.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn put(&self, image: &Image, names: &[Reference]) -> Result<()> {
+        let layer = |layer: &Layer| {
+            let Blob { digest, size, .. } = layer.blob;
+            Ok(LayerOfImage { digest, size, diff_id: layer.diff_id, at: self.place(&layer.blob)? })
+        };
+        let config = String::from_utf8_lossy(&image.config().to_bytes()).into_owned();
+        let layers = image.layers().iter().map(layer).collect::<Result<_>>()?;
+        let key = self.cache.put_image(&ImageRecord { config, layers })?;
+        self.name(key, names)
+    }
+
+    fn place(&self, blob: &Blob) -> Result<PlaceOfLayer> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| Error::BlobRead { path: path.to_owned(), source })
+        };
+        Ok(match &blob.location {
+            Location::Memory(bytes) => {
+                self.cache.put_bytes(bytes)?;
+                PlaceOfLayer::Cache
+            }
+            Location::Registry(name) => PlaceOfLayer::Registry(name.clone()),
+            Location::File(path) if self.cache.holds(path) => PlaceOfLayer::Cache,
+            Location::File(path) => PlaceOfLayer::File(absolute(path)?),
+            Location::Slice { path, offset } => {
+                PlaceOfLayer::Slice { path: absolute(path)?, offset: *offset }
+            }
+        })
+    }
+
+    /// Gives an image more names; an image that had one of them loses it.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn tag(&self, image: &LocalImage, names: &[Reference]) -> Result<()> {
+        self.name(image.key, names)
+    }
+
+    fn name(&self, key: Digest, names: &[Reference]) -> Result<()> {
+        self.cache.change_image_names(|all| {
+            for name in names {
+                let name = format!("{}:{}", name.repository_name(), name.tag().unwrap_or("latest"));
+                all.tags.insert(name, key);
+            }
+        })
+    }
+
+    /// Records that an image was pushed: `name` is that of its manifest, by digest.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn pushed(&self, image: &LocalImage, name: &Reference) -> Result<()> {
+        self.cache.change_image_names(|all| all.digests.insert(name.to_string(), image.key)).map(drop)
+    }
+
+    /// Removes a name, and an image that has none left; returns whether the image was removed.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn untag(&self, image: &LocalImage, name: &Reference) -> Result<bool> {
+        let is_last = self.cache.change_image_names(|all| {
+            all.tags.remove(&name.to_string());
+            all.digests.remove(&name.to_string());
+            !all.tags.values().any(|key| *key == image.key)
+        })?;
+        if is_last {
+            self.remove(image)?;
+        }
+        Ok(is_last)
+    }
+
+    /// Removes an image with all its names. Its layers stay in the cache, as those of any build.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn remove(&self, image: &LocalImage) -> Result<()> {
+        self.cache.remove_image(image.key)?;
+        // Without the image, its names go.
+        self.cache.change_image_names(|_| ())
+    }
+
+    fn image(&self, key: Digest) -> Option<LocalImage> {
+        let ImageRecord { config, layers } = self.cache.image(key)?;
+        let config = Config::parse("the local image store", config.as_bytes()).ok()?;
+        let layer = |layer: LayerOfImage| {
+            let LayerOfImage { digest, size, diff_id, at } = layer;
+            let location = match at {
+                // A blob that was pruned is missing when it is read.
+                PlaceOfLayer::Cache => Location::File(self.cache.path_of(digest)),
+                PlaceOfLayer::Registry(name) => Location::Registry(name),
+                PlaceOfLayer::File(path) => Location::File(path),
+                PlaceOfLayer::Slice { path, offset } => Location::Slice { path, offset },
+            };
+            Layer { blob: Blob { digest, size, location }, diff_id, key: None }
+        };
+        let layers = layers.into_iter().map(layer).collect();
+        let image = Image::existing("the local image store", config, layers).ok()?;
+        let all = self.cache.image_names();
+        let of = |names: std::collections::BTreeMap<String, Digest>| {
+            let own = names.into_iter().filter(|(_, named)| *named == key);
+            own.filter_map(|(name, _)| name.parse().ok()).collect()
+        };
+        Some(LocalImage { key, image, names: of(all.tags), digests: of(all.digests) })
+    }
+}
