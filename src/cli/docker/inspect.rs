@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::args::Inspect;
 use super::names::{familiar, familiar_repository};
 use super::run::{binfmt, is_binfmt};
-use super::{engine, template};
+use super::{bundling, engine, template};
 use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print_exact;
@@ -23,7 +23,10 @@ pub fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
         match images.find(name)? {
             Some(image) => found.push(document(&image)),
             None if is_binfmt(name) => found.push(binfmt(name)),
-            None => missing = missing.or(Some(name)),
+            None => match bundling::recorded(name) {
+                Some(recorded) => found.push(recorded.document(name)),
+                None => missing = missing.or(Some(name)),
+            },
         }
     }
     match &args.format {

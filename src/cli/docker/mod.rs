@@ -7,6 +7,7 @@ mod archive;
 mod args;
 mod build;
 mod builder;
+mod bundling;
 mod images;
 mod inspect;
 mod login;
@@ -126,7 +127,7 @@ async fn execute(args: Docker, report: Report, interruption: Interruption) -> Re
         Verb::Version(args) => builder::version(args.format.as_deref()),
         Verb::Info(args) => builder::info(args.format.as_deref()),
         Verb::Context(verb) => docker_context(verb),
-        Verb::Run(args) => run::run(&args.words),
+        Verb::Run(args) => run::run(&args.words, context).await,
         Verb::Other(words) => Err(refused::verb("", &words)),
     }
 }

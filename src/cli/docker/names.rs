@@ -24,7 +24,8 @@ pub fn fits(pattern: &str, name: &Reference) -> bool {
         || matches(pattern.as_bytes(), familiar_repository(name).as_bytes())
 }
 
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether a pattern fits a text.
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::refused;
+use super::{bundling, refused};
+use crate::cli::context::Context;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print;
 
@@ -22,9 +23,12 @@ pub fn binfmt(name: &str) -> Value {
 }
 
 /// Answers a known call; refuses any other.
-pub fn run(words: &[String]) -> Result<(), Failure> {
+pub async fn run(words: &[String], context: &Context) -> Result<(), Failure> {
+    if let Some(recorded) = bundling::image_of(words).and_then(bundling::recorded) {
+        return bundling::run(words, &recorded, context).await;
+    }
     let Some(at) = words.iter().position(|word| is_binfmt(word)) else {
-        let message = "lbuild does not serve `docker run`, but for the emulators of tonistiigi/binfmt";
+        let message = "lbuild does not serve `docker run`, but for the emulators of tonistiigi/binfmt and CDK's Python functions";
         return Err(refused::asked(message, "`lbuild invoke` and `lbuild run` run a function's image"));
     };
     match words[at + 1..].first().map(String::as_str) {

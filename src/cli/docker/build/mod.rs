@@ -15,7 +15,7 @@ use self::outputs::Outputs;
 use super::args::Build;
 use super::push::in_dockers_words;
 use super::refused::asked;
-use super::{check_args, engine_builder};
+use super::{bundling, check_args, engine_builder};
 use crate::cli::args::dockerfile::{CommandArgs, DockerfileArgs, STDIN};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::args::push::{CachingArgs, Push};
@@ -30,6 +30,9 @@ use crate::cli::output::report::{Report, print};
 /// Builds an image. Standard output stays empty, unless `--quiet` asks for the id.
 pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
     let report = &context.report;
+    if bundling::record(&args, context)? {
+        return Ok(());
+    }
     let names: Vec<Reference> = args.tag.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let Outputs { to, pushes } = outputs::of(&args, &names)?;
     notes(&args, report);
